@@ -1,0 +1,145 @@
+"""What the rule book asks of the outside world: a durable store, a way to the log, entropy.
+
+The node implements these over SQLite and gRPC, the simulator in memory with faults.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+#: Returns that many bytes from a cryptographic source.
+Entropy = Callable[[int], bytes]
+#: Milliseconds since the epoch, UTC.
+ClockMs = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A statement that this node has decided to send; made durable before it is sent.
+
+    ``slot`` names what it is (``endorsement/3``, ``report/3/<digest>``): a slot is filled once
+    and for all, so a restart resends these bytes and never makes others.
+    """
+
+    slot: str
+    envelope: bytes
+    sealed_part: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The log's answer to an append: where the envelope stands, and the proof that it does.
+
+    ``leaf`` is the LogEntry as logged; ``checkpoint`` a signed note whose size is above
+    ``entry``; ``inclusion_proof`` RFC 6962 hashes of 32 bytes from ``entry`` to its root.
+    """
+
+    entry: int
+    leaf: bytes
+    checkpoint: bytes
+    inclusion_proof: tuple[bytes, ...]
+
+
+class Store(Protocol):
+    """Durable state of one node. Every method that writes returns only after the data is safe.
+
+    All methods raise ``StorageError`` for a full, damaged or foreign store.
+    """
+
+    def entry_count(self) -> int:
+        """Number of leaves kept."""
+        ...
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """Leaves start..stop-1, each checked against the hash it was written with."""
+        ...
+
+    def extend(
+        self,
+        start: int,
+        leaves: Sequence[bytes],
+        checkpoint: bytes,
+        sealed_parts: Sequence[bytes] = (),
+    ) -> None:
+        """Adds leaves, the checkpoint that covers them and sealed parts, all or nothing.
+
+        Compare-and-swap: raises ``StorageError("STALE_HEAD")`` unless exactly ``start`` leaves
+        are kept. An empty ``leaves`` replaces the checkpoint alone.
+        """
+        ...
+
+    def checkpoint(self) -> bytes | None:
+        """The last checkpoint given to ``extend``: the largest head this node ever acted on."""
+        ...
+
+    def find_envelope(self, envelope_sha256: bytes) -> int | None:
+        """Index of the leaf that carries the envelope with this SHA-256, if there is one."""
+        ...
+
+    def put_sealed(self, sealed_part: bytes) -> None:
+        """Keeps a sealed part under its SHA-256."""
+        ...
+
+    def sealed(self, sealed_sha256: bytes) -> bytes | None:
+        """The sealed part with this SHA-256, or None."""
+        ...
+
+    def put_draft(self, draft: Draft) -> Draft:
+        """Fills the slot and returns it; a slot that is filled already stays, and is returned."""
+        ...
+
+    def draft(self, slot: str) -> Draft | None:
+        """The draft in this slot, settled or not."""
+        ...
+
+    def drafts_pending(self) -> list[Draft]:
+        """Drafts that were not settled yet, oldest first."""
+        ...
+
+    def settle_draft(self, slot: str, outcome: str) -> None:
+        """Marks a draft as answered; ``outcome`` is ``logged`` or the reason of the refusal."""
+        ...
+
+    def put_cosignature(self, size: int, party: str, line: bytes) -> None:
+        """Keeps an auditor's cosignature line of the checkpoint of that size."""
+        ...
+
+    def cosignatures(self, size: int) -> dict[str, bytes]:
+        """Cosignature lines of the checkpoint of that size, by party."""
+        ...
+
+    def put_note(self, name: str, value: bytes) -> None:
+        """Keeps a small named value (last receipt, hook state)."""
+        ...
+
+    def note(self, name: str) -> bytes | None:
+        """The named value, or None."""
+        ...
+
+
+class LogPort(Protocol):
+    """The way to the log. Raises ``TransportError`` (try again) or ``VerificationError``."""
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """Adds an envelope; the same envelope again gets a receipt for the same entry."""
+        ...
+
+    def checkpoint(self) -> bytes:
+        """The newest signed checkpoint note."""
+        ...
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """Leaves from start on; at least one if there are any, at most ``count_max``."""
+        ...
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """RFC 6962 consistency proof between two sizes."""
+        ...
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """The sealed part with this SHA-256 (auditors only)."""
+        ...
+
+    def add_cosignature(self, note: bytes) -> None:
+        """Hands in a checkpoint note with this auditor's cosignature."""
+        ...
