@@ -207,22 +207,19 @@ class OpenRound(_message.Message):
     ROUND_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
-    DEADLINE_MS_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     period: _builtins.str
     key_id: _builtins.bytes
-    deadline_ms: _builtins.int
     def __init__(
         self,
         *,
         round: _builtins.int = ...,
         period: _builtins.str = ...,
         key_id: _builtins.bytes = ...,
-        deadline_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_ms", b"deadline_ms", "key_id", b"key_id", "period", b"period", "round", b"round"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "period", b"period", "round", b"round"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
