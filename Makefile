@@ -1,20 +1,21 @@
 # Needs only python3 (3.11 or newer) and make. uv is taken from PATH, or installed into .tools.
 PYTHON ?= python3
-UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
-.PHONY: setup demo test lint types proto proto-check sim bench clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check sim clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet
 
-.tools/bin/uv:
+$(CURDIR)/.tools/bin/uv:
 	@echo "installing uv into .tools" >&2
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 
+OUT ?= demo-out
 demo: setup
-	@$(RUN) fermata demo
+	@$(RUN) fermata demo --out $(OUT)
 
 test: setup
 	@$(RUN) pytest
@@ -24,13 +25,20 @@ lint: setup
 	@$(RUN) ruff format --check src tests scripts
 	@$(RUN) mypy
 	@$(RUN) lint-imports
-	@cd proto && ../$(RUN) buf lint
+	@cd proto && $(RUN) buf lint
 
 proto: setup
 	@$(RUN) python scripts/generate_wire.py
 
 proto-check: setup
 	@$(RUN) python scripts/generate_wire.py --check
+
+# Compares the wire contract with the one of the last release (proto/baseline.binpb).
+proto-breaking: setup
+	@cd proto && $(RUN) buf breaking --against baseline.binpb
+
+docs-check: setup
+	@$(RUN) python scripts/check_docs.py
 
 SEEDS ?= 50
 sim: setup

@@ -1,0 +1,52 @@
+"""``fermata demo``: everything at once, on one machine."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option, progress_bar, say
+from fermata.demo.run import DemoFailed, run_demo
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Folder for everything the demo leaves; an earlier demo's is replaced.",
+)
+@json_option
+def demo(out: Path, as_json: bool) -> None:
+    """Run a whole deployment of processes on this machine, on public figures, and verify it."""
+    started = time.monotonic()
+    talk = say if as_json else click.echo
+    with progress_bar("setting up", 3) as advance:
+        done = run_demo(out.absolute(), talk, advance)
+    charter_hash = done.charter.sha256.hex()
+    command = ["verify", str(out / "bundle"), "--charter-hash", charter_hash]
+    talk(f"\n$ fermata {' '.join(command)}")
+    verified = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "fermata.cli.main", *command],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    talk(verified.stdout.rstrip() + verified.stderr.rstrip())
+    if verified.returncode != 0:
+        raise DemoFailed("DEMO", f"the bundle does not verify; see {out}")
+    seconds = time.monotonic() - started
+    places = {
+        "results": out / "results.json",
+        "inputs": out / "inputs",
+        "bundle": out / "bundle",
+        "logs": out / "logs",
+        "nodes": out / "nodes",
+    }
+    text = "\n".join(f"{name:<8} {path}" for name, path in places.items())
+    data = {"charter_hash": charter_hash, "seconds": round(seconds, 1)}
+    data |= {name: str(path) for name, path in places.items()}
+    emit(as_json, data, f"\n{text}\ndone in {seconds:.1f} s")

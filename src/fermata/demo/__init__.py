@@ -1,0 +1,1 @@
+"""The worked example: real public figures, and the deployment in one process that uses them."""

@@ -1,0 +1,111 @@
+"""The figures that the demo's labs report: real, public, and small enough to carry along.
+
+``figures.csv`` is derived by ``scripts/derive_figures.py``, which says what was left out and why,
+from data by Epoch AI (epoch.ai), Copyright (c) 2025 Epoch AI, under the MIT licence.
+The owners of compute and the makers of models are both called labs here.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import NoReturn
+
+from fermata.errors import ConfigError
+
+COLUMNS = ("lab", "quarter", "metric", "value", "unit", "source")
+#: Metric id to its unit: fraction in [0, 1], or log10 of H100 equivalents acquired in a quarter.
+METRIC_UNITS = {
+    "compute-log10-h100e": "log10(H100e)",
+    "gpqa-diamond": "fraction",
+    "math-level-5": "fraction",
+}
+_LAB = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+_QUARTER = re.compile(r"20[0-9]{2}Q[1-4]\Z")
+_FRACTION = re.compile(r"(?:0\.[0-9]{3}|1\.000)\Z")
+_LOGARITHM = re.compile(r"[0-9]\.[0-9]{3}\Z")
+_SOURCE = re.compile(r"Epoch AI [a-z-]+/[a-z-]+ \(MIT\)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one lab reports for one quarter. ``value`` is a decimal with three places, as text."""
+
+    lab: str
+    quarter: str
+    metric: str
+    value: str
+
+
+def _fail(line: int, what: str) -> NoReturn:
+    raise ConfigError("FIGURES", f"figures.csv line {line}: {what}; derive the table again")
+
+
+def _parse_row(line: int, text: str) -> Figure:
+    fields = text.split(",")
+    if len(fields) != len(COLUMNS):
+        _fail(line, f"has {len(fields)} fields and not {len(COLUMNS)}")
+    lab, quarter, metric, value, unit, source = fields
+    if not _LAB.match(lab):
+        _fail(line, "lab must be 1 to 40 of a-z, 0-9 and -, not at the ends")
+    if not _QUARTER.match(quarter):
+        _fail(line, "quarter must be such as 2024Q3")
+    if metric not in METRIC_UNITS:
+        _fail(line, f"metric must be one of {', '.join(METRIC_UNITS)}")
+    if unit != METRIC_UNITS[metric]:
+        _fail(line, f"the unit of {metric} is {METRIC_UNITS[metric]}")
+    shape = _FRACTION if unit == "fraction" else _LOGARITHM
+    if not shape.match(value):
+        _fail(line, f"value must be a {unit} with three decimals")
+    if not _SOURCE.match(source):
+        _fail(line, "source must name Epoch AI, the repository and the licence")
+    return Figure(lab, quarter, metric, value)
+
+
+def parse_figures(data: bytes) -> tuple[Figure, ...]:
+    """The figures of a table, ordered by metric, quarter and lab as the file must be.
+
+    Raises ConfigError FIGURES, naming the line, for anything but the one accepted form: UTF-8,
+    the header, one row a line, no quotes, each (metric, quarter, lab) once.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _fail(data.count(b"\n", 0, error.start) + 1, "is not UTF-8")
+    if not text.endswith("\n"):
+        _fail(text.count("\n") + 1, "does not end with a newline")
+    lines = text[:-1].split("\n")
+    if lines[0] != ",".join(COLUMNS):
+        _fail(1, f"the header must be {','.join(COLUMNS)}")
+    figures: list[Figure] = []
+    last = ("", "", "")
+    for line, row in enumerate(lines[1:], 2):
+        figure = _parse_row(line, row)
+        place = (figure.metric, figure.quarter, figure.lab)
+        if place <= last:
+            _fail(line, "is there twice or out of order")
+        last = place
+        figures.append(figure)
+    if not figures:
+        _fail(1, "no row follows the header")
+    return tuple(figures)
+
+
+def load_figures() -> tuple[Figure, ...]:
+    """The figures that come with the package. Raises ConfigError FIGURES if they are damaged."""
+    try:
+        data = resources.files("fermata.demo").joinpath("figures.csv").read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            "FIGURES", "figures.csv: cannot be read; install fermata-protocol again"
+        ) from error
+    return parse_figures(data)
+
+
+def labs() -> tuple[str, ...]:
+    """Ids of all labs with a figure, in alphabetical order."""
+    return tuple(sorted({f.lab for f in load_figures()}))
+
+
+def quarters() -> tuple[str, ...]:
+    """All quarters with a figure, oldest first."""
+    return tuple(sorted({f.quarter for f in load_figures()}))

@@ -1,0 +1,217 @@
+"""Sets up the demo's deployment in a folder: keys, charter, certificates, configurations."""
+
+import base64
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermata.crypto.dealer import deal
+from fermata.crypto.signing import SigningKey
+from fermata.demo.figures import Figure
+from fermata.demo.figures import labs as known_labs
+from fermata.errors import ConfigError
+from fermata.node import keystore
+from fermata.node.files import write_atomic
+from fermata.node.nodes import clock_ms, entropy
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.signatures import sign_file
+from fermata.protocol.charter import Charter, parse_charter
+from fermata.protocol.codec import encode, key_record_to_wire
+from fermata.wire.v1 import statement_pb2
+
+DEPLOYMENT = "fermata-demo"
+COORDINATOR = "oversight"
+AUDITORS = tuple(f"auditor-{i}" for i in range(1, 6))
+MARKER = ".fermata-demo"
+METRICS = {
+    "gpqa-diamond": ("fraction correct", "0", "1", "0.001"),
+    "math-level-5": ("fraction correct", "0", "1", "0.001"),
+    "compute-log10-h100e": ("log10 of H100 equivalents", "0", "9", "0.001"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A deployment that is ready to start."""
+
+    folder: Path
+    charter: Charter
+    labs: tuple[str, ...]
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Every node: coordinator, auditors, labs."""
+        return (COORDINATOR, *AUDITORS, *self.labs)
+
+    def node(self, party: str) -> Path:
+        """A node's own folder."""
+        return self.folder / "nodes" / party
+
+
+def claim_folder(folder: Path) -> None:
+    """Makes the demo's folder; replaces that of an earlier demo, and nothing else."""
+    if folder.exists() and not (folder / MARKER).is_file():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise ConfigError(
+                "FILE_EXISTS", f"{folder}: is there and not an earlier demo's; choose another --out"
+            )
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text("made by fermata demo; it replaces this folder\n")
+
+
+def lay_out(
+    folder: Path, figures: tuple[Figure, ...], progress: Callable[[int], None]
+) -> Demo:
+    """Makes everything that the nodes need. The keys are this run's own."""
+    labs = known_labs()
+    public_keys = {}
+    signing_keys = {}
+    for party in (COORDINATOR, *AUDITORS, *labs):
+        signing_keys[party] = _node_keys(folder / "nodes" / party)
+        public_keys[party] = base64.b64encode(signing_keys[party].public_key).decode()
+    charter_file = folder / "charter.toml"
+    write_atomic(charter_file, charter_text(figures, public_keys).encode())
+    charter = parse_charter(charter_file.read_bytes())
+    demo = Demo(folder, charter, labs)
+    for party in demo.parties:
+        sign_file(charter_file, party, signing_keys[party])
+        shutil.copy(charter_file, demo.node(party) / "charter.toml")
+    progress(1)
+    _deal(demo, signing_keys)
+    progress(2)
+    _certificates(demo)
+    progress(3)
+    _inputs(demo, figures)
+    return demo
+
+
+def _node_keys(node: Path) -> SigningKey:
+    """A node's age identity and its signing key, sealed to it."""
+    (node / "keys").mkdir(parents=True)
+    (node / "data").mkdir(mode=0o700)
+    identity = keystore.new_identity(node / "keys" / "identity.txt")
+    seed = entropy(32)
+    keystore.save_sealed(node / "keys" / "signing.age", seed, keystore.SIGNING, DEPLOYMENT, identity)
+    return SigningKey.from_seed(seed)
+
+
+def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
+    """The dealer's ceremony in one process: a demo has nobody to keep a secret from."""
+    charter = demo.charter
+    dealt = deal(
+        charter.modulus_bits, charter.threshold, len(AUDITORS), entropy, charter.sha256
+    )
+    for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
+        keys = demo.node(auditor) / "keys"
+        identity = keystore.load_identity(keys / "identity.txt")
+        keystore.save_sealed(
+            keys / "share.age", share.to_bytes(), keystore.KEY_SHARE, DEPLOYMENT, identity
+        )
+    statement = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+    )
+    record = demo.node(COORDINATOR) / "key-record.bin"
+    write_atomic(record, encode(statement))
+    for auditor in AUDITORS:
+        sign_file(record, auditor, signing_keys[auditor])
+    signatures = demo.folder / "charter.toml.sig"
+    shutil.copytree(signatures, demo.node(COORDINATOR) / "charter.toml.sig")
+
+
+def _certificates(demo: Demo) -> None:
+    identity = keystore.load_identity(demo.node(COORDINATOR) / "keys" / "identity.txt")
+    authority = Authority.create(
+        demo.node(COORDINATOR) / "authority", DEPLOYMENT, identity, clock_ms, entropy
+    )
+    for party in demo.parties:
+        role = demo.charter.parties[party].role
+        enroll_locally(authority, role, party, demo.node(party) / "tls")
+
+
+def _inputs(demo: Demo, figures: tuple[Figure, ...]) -> None:
+    inputs = demo.folder / "inputs"
+    inputs.mkdir()
+    for lab in demo.labs:
+        rows = [f"{f.quarter},{f.metric},{f.value}" for f in figures if f.lab == lab]
+        write_atomic(inputs / f"{lab}.csv", "\n".join(["round,metric,value", *rows, ""]).encode())
+
+
+def write_configs(demo: Demo, party: str, log_address: str) -> Path:
+    """A node's configuration file; returns its path."""
+    role = demo.charter.parties[party].role
+    lines = [
+        'charter = "charter.toml"',
+        f'party = "{party}"',
+        "heartbeat_s = 5",
+        "",
+        "[keys]",
+        'identity = "keys/identity.txt"',
+    ]
+    if role == "auditor":
+        lines.append('share = "keys/share.age"')
+    lines += ["", "[telemetry]", f'log_file = "../../logs/{party}.log"']
+    if role == "coordinator":
+        lines += ["", "[listen]", 'address = "127.0.0.1:0"', 'authority = "authority"']
+        lines.append('enrolment = "127.0.0.1:0"')
+    else:
+        lines += ["", "[log]", f'address = "{log_address}"']
+    if role == "lab":
+        lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"', 'absent = "abstain"']
+    path = demo.node(party) / "fermata.toml"
+    write_atomic(path, "\n".join([*lines, ""]).encode())
+    return path
+
+
+def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str]) -> str:
+    """The demo's charter: real labs' public figures, reported by nodes of this machine."""
+    quarters = sorted({f.quarter for f in figures})
+    lines = [
+        "# The demo's charter. The labs named here take no part in it: their nodes are processes",
+        "# of this machine, and their figures are public ones, derived from data by Epoch AI.",
+        "format = 1",
+        f'deployment = "{DEPLOYMENT}"',
+        'title = "Capability and compute by quarter, demonstrated on public figures"',
+        "",
+        "[cryptography]",
+        "modulus_bits = 3072",
+        "threshold = 3",
+        "",
+        "[rounds]",
+        'cadence = "quarter"',
+        f'first = "{quarters[0]}"',
+        f'last = "{quarters[-1]}"',
+        "window_s = 120",
+        "",
+        "[disclosure]",
+        "cohort_min = 5",
+        "",
+    ]
+
+    def party(table: str, party_id: str) -> list[str]:
+        return [
+            table,
+            f'id = "{party_id}"',
+            f'organisation = "{party_id}"',
+            f'signing_key = "{public_keys[party_id]}"',
+            "",
+        ]
+
+    lines += party("[coordinator]", COORDINATOR)
+    for auditor in AUDITORS:
+        lines += party("[[auditor]]", auditor)
+    for lab in known_labs():
+        lines += party("[[lab]]", lab)
+    for metric, (unit, low, high, step) in METRICS.items():
+        members = sorted({f.lab for f in figures if f.metric == metric})
+        named = ", ".join(f'"{lab}"' for lab in members)
+        lines += ["[[panel]]", f'id = "{metric}"', f"labs = [{named}]", ""]
+        lines += ["[[metric]]", f'id = "{metric}"', f'panel = "{metric}"', f'unit = "{unit}"']
+        lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{step}"', ""]
+        lines += ["[[aggregate]]", f'metric = "{metric}"']
+        lines += ['statistics = ["sum", "mean", "count"]', ""]
+    return "\n".join(lines)

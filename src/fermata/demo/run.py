@@ -1,0 +1,174 @@
+"""``fermata demo``: a real deployment of processes on one machine, on real data."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fermata.demo.figures import load_figures
+from fermata.demo.layout import (
+    AUDITORS,
+    COORDINATOR,
+    DEPLOYMENT,
+    Demo,
+    claim_folder,
+    lay_out,
+    write_configs,
+)
+from fermata.errors import FermataError, TransportError
+from fermata.node.bundles import export_bundle, write_bundle
+from fermata.node.client import GrpcLog
+from fermata.node.files import write_atomic
+from fermata.node.pki.tls import TlsFiles
+from fermata.protocol.charter import MODULUS_BITS_MIN
+from fermata.protocol.memory_store import MemoryStore
+from fermata.protocol.replica import Replica
+from fermata.protocol.results import results_document
+from fermata.protocol.state import OPENED, REFUSED, Round
+
+START_S = 30.0
+RUN_S = 600.0
+
+Say = Callable[[str], None]
+
+
+class DemoFailed(FermataError):
+    """A node of the demo did not do its part; its log says why."""
+
+
+@contextmanager
+def running(demo: Demo, parties: tuple[str, ...], log_address: str) -> Iterator[None]:
+    """Runs nodes as processes of their own; stops them gracefully at the end."""
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for party in parties:
+            config = write_configs(demo, party, log_address)
+            role = demo.charter.parties[party].role
+            command = [sys.executable, "-m", "fermata.cli.main", role, "run"]
+            errors = (demo.folder / "logs" / f"{party}.stderr").open("wb")
+            processes[party] = subprocess.Popen(  # noqa: S603
+                [*command, "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+            errors.close()
+        yield
+    finally:
+        for process in processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in processes.values():
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for_address(demo: Demo, name: str) -> str:
+    """The address that the coordinator has bound."""
+    path = demo.node(COORDINATOR) / "data" / f"{name}.address"
+    limit = time.monotonic() + START_S
+    while time.monotonic() < limit:
+        if path.is_file() and path.read_text().endswith("\n"):
+            return path.read_text().strip()
+        time.sleep(0.05)
+    raise DemoFailed(
+        "DEMO", f"the coordinator did not start; see {demo.folder / 'logs'}/{COORDINATOR}.stderr"
+    )
+
+
+def round_text(found: Round) -> str:
+    """What a finished round says, for people."""
+    if found.refusal or found.opening is None:
+        return f"{found.period}  refused: {found.refusal}"
+    lines = [f"{found.period}  opened, {len(found.close.listed) if found.close else 0} reports"]
+    for result in found.opening.results:
+        if result.statistic == "mean":
+            count = next(
+                r.text
+                for r in found.opening.results
+                if r.metric == result.metric and r.statistic == "count"
+            )
+            total = next(
+                r.text
+                for r in found.opening.results
+                if r.metric == result.metric and r.statistic == "sum"
+            )
+            lines.append(
+                f"        {result.metric:<20} mean {result.text:>9}   sum {total:>7} of {count:>2} labs"
+            )
+    return "\n".join(lines)
+
+
+def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:
+    """Prints each round as it ends, until the charter's last; waits on trouble, with a limit."""
+    quorum = demo.charter.endorsement_quorum
+    last = demo.charter.last_period
+    told = 0
+    limit = time.monotonic() + RUN_S
+    while time.monotonic() < limit:
+        try:
+            replica.pull(log)
+        except TransportError:
+            time.sleep(0.2)
+            continue
+        rounds = replica.state.rounds
+        while told < len(rounds) and rounds[told].phase(quorum) in (OPENED, REFUSED):
+            say(round_text(rounds[told]))
+            told += 1
+            if rounds[told - 1].period == last:
+                return
+        time.sleep(0.1)
+    raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
+
+
+def wait_for_cosigned_head(demo: Demo, replica: Replica, log: GrpcLog) -> bytes:
+    """A head that a quorum of auditors has cosigned and that the replica has reached."""
+    limit = time.monotonic() + START_S
+    while time.monotonic() < limit:
+        note = log.checkpoint()
+        if note.count("\n\u2014 ".encode()) > demo.charter.endorsement_quorum:
+            replica.pull(log)
+            if replica.open_checkpoint(note).size == replica.state.size:
+                return note
+        time.sleep(0.1)
+    raise DemoFailed("DEMO", f"the auditors did not cosign; see {demo.folder / 'logs'}")
+
+
+def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
+    """The whole demo; leaves what docs/guides/demo.md lists in ``folder``."""
+    figures = load_figures()
+    claim_folder(folder)
+    (folder / "logs").mkdir()
+    demo = lay_out(folder, figures, progress)
+    say(
+        f"{len(demo.labs)} labs, {len(AUDITORS)} auditors (any 3 open, 4 must endorse), 1"
+        f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS, 3072-bit key"
+    )
+    write_configs(demo, COORDINATOR, "")
+    with running(demo, (COORDINATOR,), ""):
+        address = wait_for_address(demo, "log")
+        with running(demo, AUDITORS, address):
+            tls = demo.node(AUDITORS[0]) / "tls"
+            files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
+            with GrpcLog(address, DEPLOYMENT, files) as log:
+                store = MemoryStore()
+                replica = Replica(demo.charter, store, MODULUS_BITS_MIN)
+                with running(demo, demo.labs, address):
+                    follow_rounds(demo, replica, log, say)
+                note = wait_for_cosigned_head(demo, replica, log)
+                export(demo, replica, log, note)
+    document = results_document(replica.state)
+    write_atomic(folder / "results.json", (json.dumps(document, indent=2) + "\n").encode())
+    return demo
+
+
+def export(demo: Demo, replica: Replica, log: GrpcLog, note: bytes) -> None:
+    """Writes the bundle through the same calls as ``fermata bundle``."""
+    files = export_bundle(replica, log, note, lambda done: None)
+    write_bundle(demo.folder / "bundle", files)

@@ -1,0 +1,261 @@
+"""The authority of a deployment: a directory with a root certificate and its sealed key.
+
+    root.pem       the root certificate, which every node holds
+    root-key.age   its key, sealed (fermata.node.keystore)
+    tokens.json    enrolment tokens that are still good, as hashes
+    denied.txt     certificates and identities that were taken back
+    issued/        every certificate that was issued, as <serial>.pem
+
+Opened without the key it is sealed: tokens and denials work, certificates do not.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fermata.errors import ConfigError, IdentityError
+from fermata.node import keystore
+from fermata.node.files import (
+    SECRET_MODE,
+    ensure_directory,
+    read_file,
+    write_atomic,
+    write_directory,
+)
+from fermata.node.pki import certificates
+from fermata.node.pki.alarm import Alarm, log_alarm
+from fermata.node.pki.deny_list import DenyList, deny, empty_deny_list
+from fermata.node.pki.identity import (
+    Identity,
+    check_deployment,
+    deployment_of,
+    fingerprint_of,
+    identity_of,
+)
+from fermata.node.pki.tokens import TokenBook, empty_token_book
+from fermata.protocol.ports import ClockMs, Entropy
+
+LEAF_DAYS = 30
+LEAF_DAYS_MAX = 90
+_KEY_PURPOSE = "authority-root"
+
+
+class Authority:
+    """Issues, renews and takes back the certificates of one deployment.
+
+    Safe to use from several threads, and beside another process on the same directory.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        root: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey | None,
+        clock: ClockMs,
+        entropy: Entropy,
+        *,
+        leaf_days: int = LEAF_DAYS,
+        alarm: Alarm = log_alarm,
+    ) -> None:
+        if not 1 <= leaf_days <= LEAF_DAYS_MAX:
+            raise ConfigError(
+                "LEAF_DAYS", f"certificates live 1 to {LEAF_DAYS_MAX} days; mend leaf_days"
+            )
+        self.root = root
+        self.deployment = deployment_of(root)
+        self.deny_list = DenyList(directory / "denied.txt", alarm)
+        self._directory = directory
+        self._key = key
+        self._clock = clock
+        self._entropy = entropy
+        self._life_ms = leaf_days * certificates.DAY_MS
+        self._tokens = TokenBook(directory / "tokens.json", clock, entropy)
+
+    def __repr__(self) -> str:
+        return f"<Authority of {self.deployment}: {'sealed' if self._key is None else 'open'}>"
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        deployment: str,
+        clock: ClockMs,
+        entropy: Entropy,
+        *,
+        seal_to: keystore.Passphrase | keystore.Recipient,
+        leaf_days: int = LEAF_DAYS,
+    ) -> "Authority":
+        """Makes the directory with a new root, whole or not at all, and opens it.
+
+        Raises ``IdentityError`` IDENTITY_FORM for the name, ``ConfigError`` DIRECTORY_IN_USE,
+        FILE_UNWRITABLE.
+        """
+        check_deployment(deployment)
+        key = certificates.new_key(entropy)
+        root = certificates.make_root(key, deployment, clock(), entropy)
+        secret = key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        sealed = keystore.seal(secret, seal_to, purpose=_KEY_PURPOSE, deployment=deployment)
+        files = {
+            "root-key.age": (sealed, SECRET_MODE),
+            "root.pem": (certificates.certificate_to_pem(root), 0o644),
+            "tokens.json": (empty_token_book(), SECRET_MODE),
+            "denied.txt": (empty_deny_list(), 0o644),
+        }
+        write_directory(directory, files)
+        return cls(directory, root, key, clock, entropy, leaf_days=leaf_days)
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        clock: ClockMs,
+        entropy: Entropy,
+        *,
+        unseal_with: keystore.Passphrase | keystore.AgeIdentity | None = None,
+        leaf_days: int = LEAF_DAYS,
+        alarm: Alarm = log_alarm,
+    ) -> "Authority":
+        """Opens the directory; without ``unseal_with`` it stays sealed.
+
+        ``alarm`` is told of a deny-list that breaks while it is in use. Raises ``ConfigError``
+        AUTHORITY_ROOT, AUTHORITY_KEY, and those of ``load_sealed`` and ``read_file``.
+        """
+        path = directory / "root.pem"
+        try:
+            (root,) = certificates.load_chain(read_file(path, certificates.CHAIN_BYTES_MAX))
+            deployment = deployment_of(root)
+        except (ValueError, IdentityError):
+            raise ConfigError(
+                "AUTHORITY_ROOT", f"{path} is not the root of a deployment; restore it"
+            ) from None
+        key = None
+        if unseal_with is not None:
+            secret = keystore.load_sealed(
+                directory / "root-key.age",
+                unseal_with,
+                purpose=_KEY_PURPOSE,
+                deployment=deployment,
+            )
+            key = _root_key(secret, root, directory)
+        return cls(directory, root, key, clock, entropy, leaf_days=leaf_days, alarm=alarm)
+
+    @property
+    def root_pem(self) -> bytes:
+        """The root certificate, PEM."""
+        return certificates.certificate_to_pem(self.root)
+
+    @property
+    def fingerprint(self) -> str:
+        """``SHA256:<hex>`` of the root's DER, which an operator tells to whoever enrols."""
+        return fingerprint_of(self.root)
+
+    def issue_token(self, role: str, party: str, ttl_s: int, host_names: Sequence[str] = ()) -> str:
+        """A one-time token for the party's first certificate; shown here and never again.
+
+        ``host_names`` only for a coordinator. Raises ``IdentityError`` IDENTITY_FORM or
+        CERT_DENIED, ``ConfigError`` HOST_NAME, TOKEN_TTL, TOKEN_BOOK.
+        """
+        identity = Identity(self.deployment, role, party)
+        self._check_not_denied(identity)
+        certificates.host_names_of(identity, host_names)
+        return self._tokens.issue(identity, ttl_s, host_names)
+
+    def enroll(self, token: str, csr_der: bytes) -> bytes:
+        """The chain (PEM, leaf first) for the identity that the token was issued for.
+
+        The request gives the key and nothing else. The token is used up before the certificate
+        exists: a crash in between costs a token, never two certificates. Raises
+        ``IdentityError`` CSR_REFUSED, TOKEN_REFUSED or CERT_DENIED.
+        """
+        public = certificates.key_of_csr(csr_der)
+        self._open_key()
+        identity, host_names = self._tokens.consume(token)
+        return self._issue(identity, public, host_names)
+
+    def renew(self, identity: Identity, csr_der: bytes, host_names: Sequence[str] = ()) -> bytes:
+        """A new chain (PEM) for an identity that the caller has checked (``check_certificate``).
+
+        Raises ``IdentityError`` CSR_REFUSED, CERT_DENIED, CERT_FOREIGN; ``ConfigError``
+        AUTHORITY_SEALED, HOST_NAME.
+        """
+        return self._issue(identity, certificates.key_of_csr(csr_der), host_names)
+
+    def deny(self, *entries: Identity | int) -> None:
+        """Takes back identities, or certificates by their serial numbers, from now on."""
+        deny(self._directory / "denied.txt", *entries)
+
+    def deny_issued(self, identity: Identity) -> int:
+        """Takes back every certificate issued to the identity so far; returns their number.
+
+        For a stolen key: what a thief renewed is among them, and the party can enrol again.
+        Not proof against a renewal in the same moment; a second call shows if there was one.
+        """
+        found = [
+            each.serial_number
+            for path in sorted((self._directory / "issued").glob("*.pem"))
+            for each in certificates.load_chain(read_file(path, certificates.CHAIN_BYTES_MAX))
+            if identity_of(each) == identity
+        ]
+        self.deny(*found)
+        return len(found)
+
+    def _issue(
+        self, identity: Identity, public: ec.EllipticCurvePublicKey, host_names: Sequence[str]
+    ) -> bytes:
+        if identity.deployment != self.deployment:
+            raise IdentityError("CERT_FOREIGN", "the identity belongs to another deployment")
+        key = self._open_key()
+        leaf = certificates.make_leaf(
+            identity,
+            public,
+            self.root,
+            key,
+            now_ms=self._clock(),
+            life_ms=self._life_ms,
+            entropy=self._entropy,
+            host_names=host_names,
+        )
+        self._check_not_denied(identity, leaf.serial_number)
+        # Kept before it is handed out: a certificate that nobody knows of cannot be taken back.
+        pem = certificates.certificate_to_pem(leaf)
+        folder = self._directory / "issued"
+        ensure_directory(folder)
+        write_atomic(folder / f"{leaf.serial_number:040x}.pem", pem)
+        return pem + self.root_pem
+
+    def _open_key(self) -> ec.EllipticCurvePrivateKey:
+        if self._key is None:
+            raise ConfigError(
+                "AUTHORITY_SEALED",
+                "the authority was opened without its key; open it with the passphrase",
+            )
+        return self._key
+
+    def _check_not_denied(self, identity: Identity, serial: int = 0) -> None:
+        if self.deny_list.is_denied(identity, serial):
+            raise IdentityError(
+                "CERT_DENIED",
+                f"{identity.uri} is on the deny-list; take it off denied.txt first",
+            )
+
+
+def _root_key(secret: bytes, root: x509.Certificate, directory: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_der_private_key(secret, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != root.public_key():
+        raise ConfigError(
+            "AUTHORITY_KEY",
+            f"{directory / 'root-key.age'} is not the key of root.pem beside it; restore both from"
+            " one backup",
+        )
+    return key

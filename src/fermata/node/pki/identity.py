@@ -1,0 +1,199 @@
+"""Who a certificate speaks for: exactly one URI, ``fermata://<deployment>/<role>/<id>``.
+
+The identity is the one URI in the subject alternative name (RFC 5280, 4.2.1.6) and nothing else:
+the common name is for people. A connection may outlive a certificate, so ``check_certificate``
+is called for every request, not once per connection.
+"""
+
+import datetime
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from fermata.errors import IdentityError
+
+#: Roles that a certificate may name. Operators and observers sign nothing in the log.
+ROLES = ("coordinator", "auditor", "lab", "operator", "observer")
+#: The one role that listens, and so the one with server certificates and host names.
+SERVER_ROLE = "coordinator"
+
+_WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+_DEPLOYMENT = re.compile(rf"{_WORD}\Z")
+_URI = re.compile(rf"fermata://({_WORD})/({'|'.join(ROLES)})/({_WORD})\Z")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A party of a deployment in its role; the three parts as the charter spells them.
+
+    Raises ``IdentityError`` IDENTITY_FORM.
+    """
+
+    deployment: str
+    role: str
+    id: str
+
+    def __post_init__(self) -> None:
+        if not _URI.match(self.uri):
+            raise IdentityError(
+                "IDENTITY_FORM",
+                "an identity is a deployment, a role and an id: the role one of"
+                f" {', '.join(ROLES)}, the others 1 to 40 of a-z, 0-9 and hyphens inside",
+            )
+
+    @property
+    def uri(self) -> str:
+        """``fermata://<deployment>/<role>/<id>``."""
+        return f"fermata://{self.deployment}/{self.role}/{self.id}"
+
+    @classmethod
+    def parse(cls, uri: str) -> "Identity":
+        """Reads what ``uri`` prints, and nothing else. Raises ``IdentityError`` IDENTITY_FORM."""
+        found = _URI.match(uri)
+        if found is None:
+            raise IdentityError(
+                "IDENTITY_FORM", "not of the form fermata://<deployment>/<role>/<id>"
+            )
+        return cls(found[1], found[2], found[3])
+
+
+class Denials(Protocol):
+    """What ``check_certificate`` asks of a deny-list."""
+
+    def is_denied(self, identity: Identity, serial: int) -> bool:
+        """Whether this identity, or the certificate with this serial number, was denied."""
+        ...
+
+
+def check_deployment(name: str) -> None:
+    """Raises ``IdentityError`` IDENTITY_FORM unless ``name`` can name a deployment."""
+    if not _DEPLOYMENT.match(name):
+        raise IdentityError(
+            "IDENTITY_FORM",
+            "a deployment's name has 1 to 40 of a-z, 0-9 and hyphens, no hyphen at the ends",
+        )
+
+
+def identity_of(certificate: x509.Certificate) -> Identity:
+    """The identity that a certificate names; whether it may be trusted is another question.
+
+    Raises ``IdentityError`` IDENTITY_FORM unless the subject alternative name holds exactly one
+    URI of the exact form, and beside it at most a coordinator's host names and addresses.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+        hosts = [name for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        raise _no_identity("no subject alternative name that can be read") from None
+    except x509.UnsupportedGeneralNameType:
+        raise _no_identity("a name of an unknown kind") from None
+    if len(uris) != 1:
+        raise _no_identity(f"{len(uris)} URIs instead of one")
+    if len(uris) + len(hosts) != len(list(names)):
+        raise _no_identity("a name that is neither URI nor host")
+    identity = Identity.parse(uris[0])
+    if hosts and identity.role != SERVER_ROLE:
+        raise _no_identity(f"a host name, which only a {SERVER_ROLE} may have")
+    return identity
+
+
+def check_certificate(
+    certificate: x509.Certificate,
+    root: x509.Certificate,
+    now_ms: int,
+    denials: Denials | None,
+) -> None:
+    """Checks that the certificate entitles its holder to a call at ``now_ms`` (UTC).
+
+    ``denials`` is None only where there is no deny-list to ask: at a client. Raises
+    ``IdentityError`` CERT_FOREIGN (not issued by this root, for this deployment),
+    CERT_NOT_YET_VALID, CERT_EXPIRED, IDENTITY_FORM or CERT_DENIED.
+    """
+    try:
+        certificate.verify_directly_issued_by(root)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        is_leaf = not constraints.value.ca
+    except (
+        InvalidSignature,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+    ):
+        is_leaf = False
+    if not is_leaf:
+        raise IdentityError(
+            "CERT_FOREIGN",
+            "the certificate was not issued by this deployment's authority; enrol with it",
+        )
+    if now_ms < not_before_ms(certificate):
+        raise IdentityError(
+            "CERT_NOT_YET_VALID", "the certificate is not valid yet; check this machine's clock"
+        )
+    if now_ms > not_after_ms(certificate):
+        raise IdentityError(
+            "CERT_EXPIRED", "the certificate has expired; check the clock, else enrol again"
+        )
+    identity = identity_of(certificate)
+    if identity.deployment != deployment_of(root):
+        raise IdentityError("CERT_FOREIGN", "the certificate is for another deployment")
+    if denials is not None and denials.is_denied(identity, certificate.serial_number):
+        raise IdentityError(
+            "CERT_DENIED", "the certificate was taken back; ask the deployment's operator"
+        )
+
+
+def deployment_of(root: x509.Certificate) -> str:
+    """The deployment whose root this is: the organisation in its subject.
+
+    Raises ``IdentityError`` IDENTITY_FORM.
+    """
+    try:
+        (attribute,) = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        name = attribute.value
+    except ValueError:
+        name = ""
+    if not isinstance(name, str):
+        raise _no_identity("no deployment in the root's subject")
+    check_deployment(name)
+    return name
+
+
+def fingerprint_of(root: x509.Certificate) -> str:
+    """``SHA256:`` and 64 hexadecimal digits: the SHA-256 of the certificate's DER."""
+    return f"SHA256:{root.fingerprint(hashes.SHA256()).hex()}"
+
+
+def not_before_ms(certificate: x509.Certificate) -> int:
+    """Start of validity, milliseconds since the epoch, UTC."""
+    return _to_ms(certificate.not_valid_before_utc)
+
+
+def not_after_ms(certificate: x509.Certificate) -> int:
+    """End of validity, milliseconds since the epoch, UTC; still valid at that instant."""
+    return _to_ms(certificate.not_valid_after_utc)
+
+
+def utc_of(time_ms: int) -> datetime.datetime:
+    """The UTC time of milliseconds since the epoch, cut to whole seconds as X.509 has them."""
+    return _EPOCH + datetime.timedelta(seconds=time_ms // 1000)
+
+
+def _to_ms(time: datetime.datetime) -> int:
+    return (time - _EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+def _no_identity(found: str) -> IdentityError:
+    return IdentityError(
+        "IDENTITY_FORM",
+        f"the certificate names no identity: {found}; it needs exactly one URI"
+        " fermata://<deployment>/<role>/<id>",
+    )

@@ -1,0 +1,346 @@
+"""The charter: the TOML file that all parties sign and everything else is bound to.
+
+Normative text: docs/spec/charter.md. The signed bytes are the file's bytes, so a charter is
+parsed but never printed back.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fermata.protocol.periods import check_period, period_of
+from fermata.protocol.toml_source import Strict, TomlSource
+
+#: Payload type of the envelope that carries the charter file as entry 0.
+CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
+#: Moduli below this are for tests and simulation; no configuration can lower it.
+MODULUS_BITS_MIN = 2048
+MODULUS_BITS_MAX = 4096
+AUDITORS_MAX = 7
+CHARTER_BYTES_MAX = 256 * 1024
+#: The report proof needs every value below 2^107 (docs/spec/proof.md, 2).
+VALUE_BITS_MAX = 107
+STATISTICS = ("sum", "mean", "count")
+
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+
+
+class PartyText(Strict):
+    """One party as the file writes it; ``signing_key`` is an Ed25519 key in base64."""
+
+    id: str
+    organisation: str
+    signing_key: str
+
+
+class CryptographyText(Strict):
+    modulus_bits: int
+    threshold: int
+    headroom_bits: int = 10
+
+
+class RoundsText(Strict):
+    cadence: str
+    first: str
+    window_s: int
+    last: str = ""
+    interval_s: int = 0
+
+
+class DisclosureText(Strict):
+    cohort_min: int
+
+
+class PanelText(Strict):
+    id: str
+    labs: list[str] | None = None
+
+
+class MetricText(Strict):
+    id: str
+    panel: str
+    unit: str
+    min: str
+    max: str
+    resolution: str
+    method: str = ""
+
+
+class AggregateText(Strict):
+    metric: str
+    statistics: list[str]
+
+
+class CharterText(Strict):
+    """The file's shape; unknown keys are errors."""
+
+    format: int
+    deployment: str
+    title: str
+    cryptography: CryptographyText
+    rounds: RoundsText
+    disclosure: DisclosureText
+    coordinator: PartyText
+    auditor: list[PartyText]
+    lab: list[PartyText]
+    panel: list[PanelText]
+    metric: list[MetricText]
+    aggregate: list[AggregateText]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A member of the roster. ``role`` is coordinator, auditor or lab; the key has 32 bytes."""
+
+    id: str
+    role: str
+    organisation: str
+    signing_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure: a decimal in [minimum, maximum] on a grid of ``resolution``.
+
+    ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B.
+    """
+
+    id: str
+    panel: str
+    unit: str
+    minimum: Decimal
+    maximum: Decimal
+    resolution: Decimal
+    bound: int
+    statistics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Metrics that are reported, packed and opened together, and the labs that may report."""
+
+    id: str
+    labs: frozenset[str]
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """A checked charter. ``sha256`` is the hash of the file's bytes."""
+
+    sha256: bytes
+    deployment: str
+    title: str
+    modulus_bits: int
+    threshold: int
+    headroom_bits: int
+    cadence: str
+    first_period: str
+    last_period: str
+    window_s: int
+    interval_s: int
+    cohort_min: int
+    parties: dict[str, Party]
+    coordinator: str
+    auditors: tuple[str, ...]
+    labs: tuple[str, ...]
+    panels: tuple[Panel, ...]
+
+    @property
+    def endorsement_quorum(self) -> int:
+        """q = floor((n + f) / 2) + 1 with f = t - 1: two quorums share an honest auditor."""
+        return (len(self.auditors) + self.threshold - 1) // 2 + 1
+
+    @property
+    def log_origin(self) -> str:
+        """The C2SP origin line, which is also the name of the coordinator's log key."""
+        return f"{self.deployment}.fermata/log"
+
+    def witness_name(self, auditor: str) -> str:
+        """The C2SP key name under which an auditor cosigns checkpoints."""
+        return f"{self.deployment}.fermata/auditor/{auditor}"
+
+    def period(self, round_number: int) -> str:
+        """The period that a round reports on; rounds count from 1."""
+        return period_of(self.cadence, self.first_period, round_number)
+
+    def panel(self, panel_id: str) -> Panel:
+        """Raises KeyError for a panel the charter does not have."""
+        for panel in self.panels:
+            if panel.id == panel_id:
+                return panel
+        raise KeyError(panel_id)
+
+
+def _check_id(source: TomlSource, path: str, value: str) -> None:
+    if not _ID.match(value):
+        source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
+
+
+def _party(source: TomlSource, path: str, role: str, text: PartyText) -> Party:
+    _check_id(source, f"{path}.id", text.id)
+    if not text.organisation.strip():
+        source.fail(f"{path}.organisation", "must not be empty")
+    try:
+        public_key = base64.b64decode(text.signing_key, validate=True)
+    except ValueError:
+        public_key = b""
+    if len(public_key) != 32 or base64.b64encode(public_key).decode() != text.signing_key:
+        source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")
+    return Party(text.id, role, text.organisation, public_key)
+
+
+def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
+    listed = [("coordinator", "coordinator", text.coordinator)]
+    listed += [(f"auditor[{i}]", "auditor", p) for i, p in enumerate(text.auditor)]
+    listed += [(f"lab[{i}]", "lab", p) for i, p in enumerate(text.lab)]
+    parties: dict[str, Party] = {}
+    for path, role, party_text in listed:
+        party = _party(source, path, role, party_text)
+        if party.id in parties:
+            source.fail(f"{path}.id", f"{party.id} is on the roster twice")
+        if any(p.signing_key == party.signing_key for p in parties.values()):
+            source.fail(f"{path}.signing_key", "belongs to another party too")
+        parties[party.id] = party
+    return parties
+
+
+def _decimal(source: TomlSource, path: str, value: str) -> Decimal:
+    if not re.fullmatch(r"-?(0|[1-9]\d{0,29})(\.\d{1,30})?", value):
+        source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
+    return Decimal(value)
+
+
+def _metric(
+    source: TomlSource, index: int, text: MetricText, statistics: dict[str, tuple[str, ...]]
+) -> Metric:
+    path = f"metric[{index}]"
+    _check_id(source, f"{path}.id", text.id)
+    low = _decimal(source, f"{path}.min", text.min)
+    high = _decimal(source, f"{path}.max", text.max)
+    step = _decimal(source, f"{path}.resolution", text.resolution)
+    if step <= 0:
+        source.fail(f"{path}.resolution", "must be above 0")
+    if high <= low:
+        source.fail(f"{path}.max", "must be above min")
+    if (high - low) % step != 0 or low % step != 0:
+        source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
+    bound = int((high - low) / step)
+    if bound.bit_length() > VALUE_BITS_MAX:
+        source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
+    return Metric(
+        text.id, text.panel, text.unit, low, high, step, bound, statistics.get(text.id, ())
+    )
+
+
+def _statistics(source: TomlSource, text: CharterText) -> dict[str, tuple[str, ...]]:
+    known = {m.id for m in text.metric}
+    found: dict[str, tuple[str, ...]] = {}
+    for index, aggregate in enumerate(text.aggregate):
+        path = f"aggregate[{index}]"
+        if aggregate.metric not in known:
+            source.fail(f"{path}.metric", f"no metric is called {aggregate.metric}")
+        if aggregate.metric in found:
+            source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
+        wrong = [s for s in aggregate.statistics if s not in STATISTICS]
+        if wrong or not aggregate.statistics:
+            source.fail(f"{path}.statistics", f"must be some of {', '.join(STATISTICS)}")
+        if len(set(aggregate.statistics)) != len(aggregate.statistics):
+            source.fail(f"{path}.statistics", "names one twice")
+        found[aggregate.metric] = tuple(aggregate.statistics)
+    return found
+
+
+def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
+    statistics = _statistics(source, text)
+    metrics = [_metric(source, i, m, statistics) for i, m in enumerate(text.metric)]
+    labs = {lab.id: lab.organisation for lab in text.lab}
+    names = [p.id for p in text.panel]
+    for index, metric in enumerate(metrics):
+        if metric.panel not in names:
+            source.fail(f"metric[{index}].panel", f"no panel is called {metric.panel}")
+        if any(m.id == metric.id for m in metrics[:index]):
+            source.fail(f"metric[{index}].id", f"{metric.id} is there twice")
+    panels = []
+    for index, panel in enumerate(text.panel):
+        path = f"panel[{index}]"
+        _check_id(source, f"{path}.id", panel.id)
+        if names.index(panel.id) != index:
+            source.fail(f"{path}.id", f"{panel.id} is there twice")
+        members = list(labs) if panel.labs is None else panel.labs
+        for lab in members:
+            if lab not in labs:
+                source.fail(f"{path}.labs", f"no lab is called {lab}")
+        if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:
+            source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
+        mine = tuple(m for m in metrics if m.panel == panel.id)
+        if not mine:
+            source.fail(path, "has no metric")
+        panels.append(Panel(panel.id, frozenset(members), mine))
+    if not panels:
+        source.fail("", "has no [[panel]]")
+    return tuple(panels)
+
+
+def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
+    crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
+    if text.format != 1:
+        source.fail("format", "this version reads format 1")
+    _check_id(source, "deployment", text.deployment)
+    if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 16:
+        source.fail(
+            "cryptography.modulus_bits", f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, of 16"
+        )
+    if not 1 <= auditors <= AUDITORS_MAX:
+        source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
+    if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:
+        source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
+    if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
+        source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
+    if text.disclosure.cohort_min < 3:
+        source.fail("disclosure.cohort_min", "below 3 organisations a sum tells single values")
+    if not 1 <= rounds.window_s <= 366 * 86400:
+        source.fail("rounds.window_s", "must be from one second to a year")
+    if not 0 <= rounds.interval_s <= 366 * 86400:
+        source.fail("rounds.interval_s", "must be from 0 to a year of seconds")
+    check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
+    if rounds.last:
+        check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
+
+
+def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:
+    """Parses and checks a charter file.
+
+    ``modulus_bits_min`` is lowered by tests and the simulator only. Raises ConfigError with
+    reason CHARTER, naming the line and the key.
+    """
+    source = TomlSource(data, "charter", "CHARTER", CHARTER_BYTES_MAX)
+    text = source.decode(CharterText)
+    _check_numbers(source, text, modulus_bits_min)
+    parties = _roster(source, text)
+    panels = _panels(source, text)
+    for index, panel in enumerate(panels):
+        widest = max(m.bound.bit_length() for m in panel.metrics) + text.cryptography.headroom_bits
+        if widest > text.cryptography.modulus_bits - 2:
+            source.fail(f"panel[{index}]", "has a value too wide for the modulus")
+    return Charter(
+        sha256=hashlib.sha256(data).digest(),
+        deployment=text.deployment,
+        title=text.title,
+        modulus_bits=text.cryptography.modulus_bits,
+        threshold=text.cryptography.threshold,
+        headroom_bits=text.cryptography.headroom_bits,
+        cadence=text.rounds.cadence,
+        first_period=text.rounds.first,
+        last_period=text.rounds.last,
+        window_s=text.rounds.window_s,
+        interval_s=text.rounds.interval_s,
+        cohort_min=text.disclosure.cohort_min,
+        parties=parties,
+        coordinator=text.coordinator.id,
+        auditors=tuple(a.id for a in text.auditor),
+        labs=tuple(lab.id for lab in text.lab),
+        panels=panels,
+    )

@@ -1,0 +1,68 @@
+"""Values to bounded integers and back, exactly (docs/spec/charter.md, encoding)."""
+
+import re
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+
+from fermata.crypto.paillier import Packing
+from fermata.errors import ConfigError
+from fermata.protocol.charter import Charter, Metric, Panel
+
+_DECIMAL = re.compile(r"[+-]?(\d{1,40})(\.\d{1,40})?\Z")
+
+
+def encode_value(metric: Metric, text: str) -> int:
+    """The integer 0..B of a decimal, rounded half to even onto the metric's grid.
+
+    Raises ConfigError METRIC_VALUE; the message names the metric, never the value.
+    """
+    if not _DECIMAL.match(text):
+        raise ConfigError("METRIC_VALUE", f"{metric.id}: not a plain decimal number")
+    with localcontext() as context:
+        context.prec = 100
+        steps = (Decimal(text) - metric.minimum) / metric.resolution
+        encoded = int(steps.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+        outside = not metric.minimum <= Decimal(text) <= metric.maximum
+    if outside or not 0 <= encoded <= metric.bound:
+        raise ConfigError(
+            "METRIC_RANGE",
+            f"{metric.id}: outside the charter's range {metric.minimum} to {metric.maximum}"
+            f" {metric.unit}".rstrip(),
+        )
+    return encoded
+
+
+def encode_panel(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
+    """Integers of a panel's metrics in the charter's order. Raises ConfigError."""
+    missing = [m.id for m in panel.metrics if m.id not in values]
+    if missing:
+        raise ConfigError("METRIC_MISSING", f"panel {panel.id}: no value for {', '.join(missing)}")
+    return tuple(encode_value(m, values[m.id]) for m in panel.metrics)
+
+
+def decode_sum(metric: Metric, total: int, count: int) -> Decimal:
+    """The exact sum of ``count`` values whose encodings add up to ``total``."""
+    with localcontext() as context:
+        context.prec = 100
+        return count * metric.minimum + total * metric.resolution
+
+
+def decimal_text(value: Decimal) -> str:
+    """Plain notation, no exponent, no negative zero."""
+    text = format(value, "f")
+    return text.lstrip("-") if Decimal(text) == 0 else text
+
+
+def fraction_text(value: Fraction, digits: int) -> str:
+    """A fraction as a decimal with ``digits`` places, rounded half to even."""
+    scaled = round(value * 10**digits)
+    sign = "-" if scaled < 0 else ""
+    whole, part = divmod(abs(scaled), 10**digits)
+    return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
+
+
+def panel_packing(charter: Charter, panel: Panel) -> Packing:
+    """How a panel's values lie in its ciphertexts (docs/spec/proof.md, 2.3)."""
+    widths = tuple(m.bound.bit_length() for m in panel.metrics)
+    return Packing(widths, charter.headroom_bits, charter.modulus_bits)

@@ -1,0 +1,54 @@
+"""Names of reporting periods: a round's number gives its period, so nobody chooses it."""
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+CADENCES = ("quarter", "month", "number")
+_SHAPES = {
+    "quarter": re.compile(r"(\d{4})Q([1-4])\Z"),
+    "month": re.compile(r"(\d{4})-(0[1-9]|1[0-2])\Z"),
+    "number": re.compile(r"([1-9]\d{0,8})\Z"),
+}
+
+
+def check_period(cadence: str, period: str, fail: Callable[[str], NoReturn]) -> None:
+    """Calls ``fail`` with what is wrong unless ``period`` is one of this cadence."""
+    if cadence not in CADENCES:
+        fail(f"rounds.cadence must be one of {', '.join(CADENCES)}")
+    if not _SHAPES[cadence].match(period):
+        example = {"quarter": "2024Q3", "month": "2024-07", "number": "1"}[cadence]
+        fail(f"must be a {cadence} such as {example}")
+
+
+def _ordinal(cadence: str, period: str) -> int:
+    match = _SHAPES[cadence].match(period)
+    if match is None:
+        raise ValueError(f"not a {cadence}")
+    if cadence == "number":
+        return int(match[1])
+    return int(match[1]) * (4 if cadence == "quarter" else 12) + int(match[2]) - 1
+
+
+def period_of(cadence: str, first: str, round_number: int) -> str:
+    """The period of a round, counted from 1 at ``first``."""
+    if round_number < 1:
+        raise ValueError("rounds count from 1")
+    ordinal = _ordinal(cadence, first) + round_number - 1
+    if cadence == "number":
+        return str(ordinal)
+    per_year = 4 if cadence == "quarter" else 12
+    year, part = divmod(ordinal, per_year)
+    return f"{year:04d}Q{part + 1}" if cadence == "quarter" else f"{year:04d}-{part + 1:02d}"
+
+
+def period_count(cadence: str, first: str, last: str) -> int:
+    """Number of periods from ``first`` to ``last``, both included; 0 or less if out of order."""
+    return _ordinal(cadence, last) - _ordinal(cadence, first) + 1
+
+
+def utc_text(time_ms: int) -> str:
+    """A time in milliseconds since the epoch as RFC 3339, UTC, to the second."""
+    moment = datetime.datetime.fromtimestamp(time_ms / 1000, tz=datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

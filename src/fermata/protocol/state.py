@@ -1,0 +1,190 @@
+"""What everyone derives from the log, and the verdict on each entry (docs/spec/fold.md).
+
+State is immutable: a rejected entry leaves nothing behind but the log's length and time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from fermata.crypto.key_record import KeyRecord
+from fermata.crypto.paillier import PublicKey
+from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
+
+COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
+    "collecting",
+    "closed",
+    "endorsed",
+    "opened",
+    "refused",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What ``apply`` found about one entry; derived by everyone, never signed.
+
+    ``reason`` is empty when accepted. ``author`` is empty unless the signature verified, so a
+    verdict with an author is evidence about that party.
+    """
+
+    entry: int
+    kind: str
+    author: str
+    accepted: bool
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdKey:
+    """The key in force: its public record and the ids that reports and openings bind."""
+
+    record: KeyRecord
+    public_key: PublicKey
+    key_id: bytes
+    epoch_id: bytes
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPart:
+    """One panel of a report: SHA-256 of each ciphertext, in the panel's packing order."""
+
+    panel: str
+    ciphertext_sha256: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSeen:
+    """A lab's report that counts so far in its round."""
+
+    lab: str
+    entry: int
+    parts: tuple[ReportPart, ...]
+    sealed_sha256: bytes
+    evidence_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The close of a round: whose reports count, and the product that may be opened.
+
+    ``cohorts`` counts organisations per panel. ``refusal`` says why nothing may be opened.
+    """
+
+    entry: int
+    leaf_hash: bytes
+    time_ms: int
+    listed: tuple[str, ...]
+    cohorts: Mapping[str, int]
+    members: Mapping[str, tuple[str, ...]]
+    aggregates: Mapping[str, tuple[int, ...]]
+    aggregate_sha256: bytes
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One number that came out. ``value`` is exact, ``text`` its decimal form."""
+
+    metric: str
+    statistic: str
+    value: Fraction
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The opened round: sums per metric and, per ciphertext, plaintext and root."""
+
+    entry: int
+    sums: Mapping[str, Decimal]
+    results: tuple[Result, ...]
+    plaintexts: Mapping[str, tuple[int, ...]]
+    roots: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One reporting period, from OpenRound on."""
+
+    number: int
+    period: str
+    entry: int
+    opened_ms: int
+    deadline_ms: int
+    reports: Mapping[str, ReportSeen] = field(default_factory=dict)
+    revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    excluded: tuple[tuple[int, str], ...] = ()
+    abstained: frozenset[str] = frozenset()
+    close: Close | None = None
+    endorsements: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    culprits: frozenset[str] = frozenset()
+    opening: Opening | None = None
+    fault: str = ""
+
+    def phase(self, endorsement_quorum: int) -> str:
+        """collecting, closed, endorsed, opened or refused."""
+        if self.close is None:
+            return COLLECTING
+        if self.refusal:
+            return REFUSED
+        if self.opening is not None:
+            return OPENED
+        return ENDORSED if len(self.endorsements) >= endorsement_quorum else CLOSED
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing comes out of the round; empty while something may."""
+        return self.fault or (self.close.refusal if self.close else "")
+
+    @property
+    def cohort(self) -> int:
+        """Organisations in the smallest panel of the close; 0 before it."""
+        return min(self.close.cohorts.values()) if self.close else 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSeen:
+    """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own."""
+
+    entry: int
+    logged_ms: int
+    time_ms: int
+    version: str
+    certificate_expires_ms: int
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that follows from the entries 0..size-1."""
+
+    charter_sha256: bytes | None = None
+    modulus_bits_min: int = MODULUS_BITS_MIN
+    size: int = 0
+    time_ms: int = 0
+    charter: Charter | None = None
+    charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
+    key: ThresholdKey | None = None
+    rounds: tuple[Round, ...] = ()
+    heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
+    last_entry: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def current(self) -> Round | None:
+        """The newest round."""
+        return self.rounds[-1] if self.rounds else None
+
+    def round(self, number: int) -> Round | None:
+        """The round with this number, if it was opened."""
+        return self.rounds[number - 1] if 1 <= number <= len(self.rounds) else None
+
+    def with_round(self, changed: Round) -> "State":
+        """The same state with one round replaced."""
+        rounds = list(self.rounds)
+        rounds[changed.number - 1] = changed
+        return replace(self, rounds=tuple(rounds))

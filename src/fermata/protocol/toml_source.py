@@ -1,0 +1,68 @@
+"""TOML files read strictly: unknown keys are errors, and every error names its line."""
+
+import re
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from fermata.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the shapes that files are decoded into."""
+
+
+class TomlSource:
+    """A file's bytes, what the file is called in messages, and the reason code of its errors."""
+
+    def __init__(self, data: bytes, name: str, reason: str, bytes_max: int = 256 * 1024) -> None:
+        self._data = data
+        self._name = name
+        self._reason = reason
+        self._bytes_max = bytes_max
+        self._lines = data.decode("utf-8", "replace").splitlines()
+
+    def fail(self, path: str, what: str) -> NoReturn:
+        """Raises ConfigError naming the line of a path such as ``metric[2].min``."""
+        line = self._line(path)
+        where = f"{self._name} line {line}" if line else self._name
+        key = f"{path}: " if path else ""
+        raise ConfigError(self._reason, f"{where}: {key}{what}")
+
+    def decode(self, kind: type[T]) -> T:
+        """The file as ``kind``, a Strict. Raises ConfigError."""
+        if len(self._data) > self._bytes_max:
+            self.fail("", f"is larger than {self._bytes_max} bytes")
+        try:
+            return msgspec.toml.decode(self._data, type=kind)
+        except msgspec.ValidationError as error:
+            what, _, path = str(error).partition(" - at `$")
+            path = path.rstrip("`").lstrip(".")
+            unknown = re.search(r"unknown field `(.*)`", what)
+            if unknown:
+                path = f"{path}.{unknown[1]}" if path else unknown[1]
+                what = "is not a key that may stand here"
+            self.fail(path, what[:1].lower() + what[1:])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.fail("", f"is not TOML: {error}")
+
+    def _line(self, path: str) -> int | None:
+        """The line of a key, or of its table's heading; None if neither is found."""
+        table, _, key = path.rpartition(".")
+        if not table and "[" in path:
+            table, key = path, ""
+        name, _, index = table.partition("[")
+        wanted = int(index.rstrip("]")) if index.rstrip("]").isdigit() else 0
+        seen, current, heading = -1, not table, None
+        for number, line in enumerate(self._lines, 1):
+            text = line.strip()
+            if text.startswith("["):
+                here = text.lstrip("[").split("]")[0].strip() == name
+                seen += here
+                current = here and seen == wanted
+                heading = number if current else heading
+            elif current and key and re.match(rf"{re.escape(key)}\s*=", text):
+                return number
+        return heading

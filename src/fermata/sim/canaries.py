@@ -1,0 +1,51 @@
+"""I4: what must stay with its owner is planted in a run, and looked for in all that was written."""
+
+from collections.abc import Iterable
+
+#: Shorter byte strings could turn up by chance.
+BYTES_MIN = 6
+
+
+class Canaries:
+    """Secrets in every form they could leak in, and every piece of data that left a node."""
+
+    def __init__(self) -> None:
+        self._needles: dict[bytes, str] = {}
+        self._pieces: dict[bytes, str] = {}
+
+    def plant_number(self, what: str, number: int) -> None:
+        """Looks for a number in decimal, in hexadecimal, and as bytes of either order."""
+        magnitude = abs(number)
+        raw = magnitude.to_bytes((magnitude.bit_length() + 7) // 8, "big")
+        self._plant(what, f"{magnitude}".encode())
+        self.plant_bytes(what, raw)
+
+    def plant_text(self, what: str, text: str) -> None:
+        """Looks for a text."""
+        self._plant(what, text.encode())
+
+    def plant_bytes(self, what: str, raw: bytes) -> None:
+        """Looks for bytes in either order, and in hexadecimal."""
+        self._plant(what, raw)
+        self._plant(what, raw[::-1])
+        self._plant(what, raw.hex().encode())
+
+    def _plant(self, what: str, needle: bytes) -> None:
+        if len(needle) >= BYTES_MIN:
+            self._needles[needle] = what
+
+    def saw(self, where: str, pieces: Iterable[bytes]) -> None:
+        """Keeps data that was written, sent or told."""
+        for piece in pieces:
+            self._pieces.setdefault(piece, where)
+
+    def leaks(self) -> list[str]:
+        """What was found outside of its owner, and where; never the secret itself."""
+        everything = b"\0".join(self._pieces)
+        found = []
+        for needle, what in self._needles.items():
+            if needle not in everything:
+                continue
+            where = next((w for p, w in self._pieces.items() if needle in p), "two pieces")
+            found.append(f"{what} is in {where}")
+        return found

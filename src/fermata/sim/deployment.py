@@ -1,0 +1,177 @@
+"""Deployments to simulate: a shape gives a charter, and the keys of everyone in it.
+
+The keys depend on the shape alone, so that they are dealt once per process; everything else of
+a run depends on its seed.
+"""
+
+import base64
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fermata.crypto.dealer import deal
+from fermata.crypto.opening import KeyShare
+from fermata.crypto.signing import SigningKey
+from fermata.protocol.charter import Charter, parse_charter
+from fermata.protocol.codec import key_record_to_wire
+from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
+from fermata.sim.dice import stream
+from fermata.wire.v1 import statement_pb2
+
+#: Test keys start here; a charter outside of tests and simulation needs 2048 bits and more.
+MODULUS_BITS_MIN = 256
+COORDINATOR = "oversight"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a deployment is. ``organisations`` has one letter per lab: equal, shared."""
+
+    auditors: int
+    threshold: int
+    organisations: str
+    rounds: int = 2
+    panels: int = 1
+    cohort_min: int = 3
+    modulus_bits: int = 256
+    window_s: int = 1800
+    interval_s: int = 0
+
+    @property
+    def labs(self) -> int:
+        """How many labs report."""
+        return len(self.organisations)
+
+
+#: What seeds choose from.
+SHAPES = (
+    Shape(auditors=3, threshold=2, organisations="abcd"),
+    Shape(auditors=3, threshold=2, organisations="aabcd", panels=2),
+    Shape(auditors=3, threshold=3, organisations="abcde"),
+    Shape(auditors=4, threshold=2, organisations="abccde", rounds=3),
+    Shape(auditors=4, threshold=3, organisations="aabbccd", interval_s=3600),
+    Shape(auditors=5, threshold=3, organisations="abcdd", cohort_min=4),
+    Shape(auditors=5, threshold=3, organisations="aabcdeef", panels=2),
+    Shape(auditors=3, threshold=2, organisations="abcd", modulus_bits=512),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A charter and every key of it, as no single party ever holds them."""
+
+    shape: Shape
+    charter: Charter
+    signing_keys: Mapping[str, SigningKey] = field(repr=False)
+    shares: Mapping[str, KeyShare] = field(repr=False)
+    charter_envelope: bytes
+    key_envelope: bytes
+
+
+def _charter_text(shape: Shape, keys: Mapping[str, SigningKey]) -> str:
+    def party(name: str, organisation: str) -> str:
+        public_key = base64.b64encode(keys[name].public_key).decode()
+        lines = (f'id = "{name}"', f'organisation = "{organisation}"')
+        return "\n".join((*lines, f'signing_key = "{public_key}"', ""))
+
+    tables = [
+        f"""format = 1
+deployment = "sim"
+title = "Simulated deployment"
+
+[cryptography]
+modulus_bits = {shape.modulus_bits}
+threshold = {shape.threshold}
+headroom_bits = 4
+
+[rounds]
+cadence = "quarter"
+first = "2025Q3"
+last = "{_last_period(shape.rounds)}"
+window_s = {shape.window_s}
+interval_s = {shape.interval_s}
+
+[disclosure]
+cohort_min = {shape.cohort_min}
+
+[coordinator]
+{party(COORDINATOR, "Oversight")}"""
+    ]
+    tables += [f"[[auditor]]\n{party(a, f'Audit {a}')}" for a in auditor_names(shape)]
+    for name, organisation in zip(lab_names(shape), shape.organisations, strict=True):
+        tables.append(f"[[lab]]\n{party(name, f'Organisation {organisation}')}")
+    for panel in range(1, shape.panels + 1):
+        tables.append(_panel_text(shape, panel))
+    return "\n".join(tables)
+
+
+def _last_period(rounds: int) -> str:
+    quarter = 2 + rounds - 1
+    return f"{2025 + quarter // 4}Q{quarter % 4 + 1}"
+
+
+def _panel_text(shape: Shape, panel: int) -> str:
+    # The first lab has nothing to report in the second panel.
+    labs = ", ".join(f'"{lab}"' for lab in lab_names(shape)[panel - 1 :])
+    return f"""[[panel]]
+id = "panel-{panel}"
+labs = [{labs}]
+
+[[metric]]
+id = "hours-{panel}"
+panel = "panel-{panel}"
+unit = "h"
+min = "0"
+max = "999999999999.999"
+resolution = "0.001"
+
+[[metric]]
+id = "share-{panel}"
+panel = "panel-{panel}"
+unit = "%"
+min = "-100"
+max = "100"
+resolution = "0.5"
+
+[[aggregate]]
+metric = "hours-{panel}"
+statistics = ["sum", "mean", "count"]
+
+[[aggregate]]
+metric = "share-{panel}"
+statistics = ["mean"]
+"""
+
+
+def auditor_names(shape: Shape) -> list[str]:
+    """Ids of the auditors, in the roster's order."""
+    return [f"auditor-{i}" for i in range(1, shape.auditors + 1)]
+
+
+def lab_names(shape: Shape) -> list[str]:
+    """Ids of the labs, in the roster's order."""
+    return [f"lab-{i}" for i in range(1, shape.labs + 1)]
+
+
+@functools.cache
+def deployment_of(shape: Shape) -> Deployment:
+    """Makes a shape's charter and deals its key."""
+    entropy = stream(0, repr(shape))
+    names = [COORDINATOR, *auditor_names(shape), *lab_names(shape)]
+    keys = {name: SigningKey.from_seed(entropy(32)) for name in names}
+    data = _charter_text(shape, keys).encode()
+    charter = parse_charter(data, MODULUS_BITS_MIN)
+    dealt = deal(shape.modulus_bits, shape.threshold, shape.auditors, entropy, charter.sha256)
+    signatures = {name: key.sign(charter_message(data)) for name, key in keys.items()}
+    statement = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+    )
+    return Deployment(
+        shape,
+        charter,
+        keys,
+        dict(zip(charter.auditors, dealt.shares, strict=True)),
+        seal_charter(data, signatures),
+        seal_statement(statement, {a: keys[a] for a in charter.auditors}),
+    )

@@ -1,0 +1,172 @@
+"""The way between the nodes and the ledger: requests get lost, doubled, held up, cut off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from fermata.errors import IdentityError, TransportError, VerificationError
+from fermata.protocol.ledger import Ledger
+from fermata.protocol.ports import Receipt
+from fermata.sim.dice import Dice
+from fermata.sim.faults import Crash, Tally
+
+T = TypeVar("T")
+Request = Callable[[Ledger], T]
+
+
+class Witness(Protocol):
+    """Who is told of everything that crosses the network."""
+
+    def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
+        """A statement on its way to the ledger."""
+        ...
+
+    def saw_receipt(self, receipt: Receipt) -> None:
+        """A receipt that the ledger has given out."""
+        ...
+
+    def saw_head(self, note: bytes) -> None:
+        """A signed head that the ledger has shown."""
+        ...
+
+    def saw_refusal(self, error: VerificationError) -> None:
+        """What the ledger has answered instead of a receipt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """How often, of a thousand requests, each thing goes wrong."""
+
+    lost: int = 0
+    reply_lost: int = 0
+    duplicated: int = 0
+    delayed: int = 0
+
+
+CALM = Odds()
+
+
+@dataclass
+class Network:
+    """Carries requests to whichever ledger is reachable for the caller.
+
+    ``ledger_for`` gives None while the coordinator is down. ``on_crash`` is told when the
+    coordinator's process ends in the middle of somebody's request.
+    """
+
+    dice: Dice
+    tally: Tally
+    ledger_for: Callable[[str], Ledger | None]
+    on_crash: Callable[[Crash], None]
+    witness: Witness
+    odds: Odds = CALM
+    cut_off: set[str] = field(default_factory=set)
+    held_up: list[Request[object]] = field(default_factory=list)
+
+    def carry(self, caller: str, request: Request[T], can_wait: bool) -> T:
+        """Delivers a request, or not. Raises TransportError, and what the ledger raises."""
+        if caller in self.cut_off:
+            raise TransportError("UNREACHABLE", f"log: cannot be reached from {caller}")
+        if self._happens(self.odds.lost, "request lost"):
+            raise TransportError("UNREACHABLE", "log: the request was lost")
+        if can_wait and self._happens(self.odds.delayed, "request delayed"):
+            self.held_up.append(request)
+            raise TransportError("TIMEOUT", "log: no answer in time")
+        if can_wait and self._happens(self.odds.duplicated, "request duplicated"):
+            self._deliver_unheard(caller, request)
+        answer = self._deliver(caller, request)
+        if self._happens(self.odds.reply_lost, "reply lost"):
+            raise TransportError("TIMEOUT", "log: no answer in time")
+        return answer
+
+    def release(self, index: int) -> None:
+        """Delivers a request that was held up; its sender is not listening any more."""
+        self.tally["delayed request delivered"] += 1
+        self._deliver_unheard("", self.held_up.pop(index))
+
+    def _happens(self, per_mille: int, kind: str) -> bool:
+        if per_mille == 0 or not self.dice.chance(per_mille):
+            return False
+        self.tally[kind] += 1
+        return True
+
+    def _deliver_unheard(self, caller: str, request: Request[object]) -> None:
+        try:
+            self._deliver(caller, request)
+        except (TransportError, VerificationError, IdentityError):
+            return
+
+    def _deliver(self, caller: str, request: Request[T]) -> T:
+        ledger = self.ledger_for(caller)
+        if ledger is None:
+            self.tally["coordinator down"] += 1
+            raise TransportError("UNREACHABLE", "log: the coordinator is down")
+        try:
+            return request(ledger)
+        except Crash as crash:
+            self.on_crash(crash)
+            raise TransportError("UNREACHABLE", "log: the connection broke") from None
+        except VerificationError as error:
+            self.witness.saw_refusal(error)
+            raise
+
+
+class SimLog:
+    """One caller's LogPort: what the node's gRPC client and the log service do together."""
+
+    def __init__(self, network: Network, role: str, caller: str) -> None:
+        self._network = network
+        self._role = role
+        self._caller = caller
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See LogPort."""
+
+        def request(ledger: Ledger) -> Receipt:
+            receipt = ledger.append(self._role, self._caller, envelope, sealed_part)
+            self._network.witness.saw_receipt(receipt)
+            return receipt
+
+        self._network.witness.saw_request(self._caller, envelope, sealed_part)
+        return self._network.carry(self._caller, request, can_wait=True)
+
+    def checkpoint(self) -> bytes:
+        """See LogPort."""
+
+        def request(ledger: Ledger) -> bytes:
+            note = ledger.checkpoint()
+            self._network.witness.saw_head(note)
+            return note
+
+        return self._network.carry(self._caller, request, can_wait=False)
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See LogPort."""
+        return self._network.carry(
+            self._caller, lambda ledger: ledger.read(start, count_max), can_wait=False
+        )
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See LogPort."""
+        return self._network.carry(
+            self._caller,
+            lambda ledger: ledger.prove_consistency(old_size, new_size),
+            can_wait=False,
+        )
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See LogPort."""
+        if self._role != "auditor":
+            raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
+        return self._network.carry(
+            self._caller, lambda ledger: ledger.fetch_sealed(sealed_sha256), can_wait=False
+        )
+
+    def add_cosignature(self, note: bytes) -> None:
+        """See LogPort."""
+        self._network.carry(
+            self._caller,
+            lambda ledger: ledger.add_cosignature(self._caller, note),
+            can_wait=True,
+        )
