@@ -7,12 +7,12 @@ import click
 
 from fermata.cli.keys import signing_options, unlock_from
 from fermata.cli.output import emit, json_option, table_text
+from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError
 from fermata.node import keystore
 from fermata.node.config import read_charter
 from fermata.node.files import write_atomic
 from fermata.node.signatures import folder_of, read_signatures, sign_file
-from fermata.crypto.signing import SigningKey
 from fermata.protocol.charter import Charter
 from fermata.protocol.encoding import decimal_text, panel_packing
 from fermata.protocol.envelope import charter_parties
@@ -48,7 +48,8 @@ def check(file: Path, as_json: bool) -> None:
 @charter.command("sign")
 @FILE
 @signing_options
-def sign(file: Path, party: str, key: Path, identity: Path | None, passphrase_file: Path | None
+def sign(
+    file: Path, party: str, key: Path, identity: Path | None, passphrase_file: Path | None
 ) -> None:
     """Sign the charter's bytes as one party."""
     found = read_charter(file)
@@ -148,7 +149,7 @@ def explain(found: Charter) -> list[str]:
                 f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
             )
     lines += [
-        f"Nothing of a round comes out if any panel has fewer than {found.cohort_min} organisations.",
+        f"Nothing of a round comes out if a panel has fewer than {found.cohort_min} organisations.",
         "",
         "What each party learns beyond that:",
         "  a lab: its own values; who reported which panels, and when",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fermata.cli.output import emit, json_option, progress_bar, say
+from fermata.cli.output import emit, json_option, say
 from fermata.crypto.dealer import deal as deal_key
 from fermata.crypto.key_record import check_key
 from fermata.crypto.modulus_proof import verify as verify_modulus_proof
@@ -97,15 +97,14 @@ def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None
     if record_file.exists():
         raise ConfigError("FILE_EXISTS", f"{record_file}: is there already; deal into a new folder")
     out.mkdir(parents=True, exist_ok=True)
-    with progress_bar("dealing the key", 4) as advance:
-        dealt = deal_key(
-            charter.modulus_bits,
-            charter.threshold,
-            len(charter.auditors),
-            entropy,
-            charter.sha256,
-            progress=advance,
-        )
+    dealt = deal_key(
+        charter.modulus_bits,
+        charter.threshold,
+        len(charter.auditors),
+        entropy,
+        charter.sha256,
+        progress=lambda step: say(f"dealing: {step}"),
+    )
     for auditor, share in zip(charter.auditors, dealt.shares, strict=True):
         keystore.save_sealed(
             out / f"{auditor}.share.age",
@@ -124,7 +123,7 @@ def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None
     emit(as_json, {"key_record": str(record_file), "origin": "dealer"}, f"wrote {record_file}")
 
 
-def _recipient(path: Path) -> keystore.Unlock:
+def _recipient(path: Path) -> keystore.Recipient:
     try:
         return keystore.recipient(path.read_text().strip())
     except OSError as error:

@@ -60,15 +60,16 @@ def status(config_file: Path, as_json: bool) -> None:
     """Every node's health and the newest round, from the log."""
     config = load_config(config_file)
     replica, _ = replicate(config)
-    document = status_document(replica.state, clock_ms())
+    nodes = health_rows(replica.state, clock_ms())
+    rounds = round_lines(replica.state)
     columns = ["node", "role", "version", "last seen", "certificate until", "backlog"]
-    rows = [[str(node[c]) for c in columns] for node in document["nodes"]]
-    text = table_text(columns, rows) + "\n\n" + "\n".join(document["rounds"])
-    emit(as_json, document, text)
+    rows = [[str(node[c]) for c in columns] for node in nodes]
+    text = table_text(columns, rows) + "\n\n" + "\n".join(rounds)
+    emit(as_json, {"nodes": nodes, "rounds": rounds}, text)
 
 
-def status_document(state: State, now_ms: int) -> dict[str, list[dict[str, object]] | list[str]]:
-    """Health and progress; only what the log says."""
+def health_rows(state: State, now_ms: int) -> list[dict[str, object]]:
+    """Every node's health, as far as the log tells it."""
     charter = state.charter
     if charter is None:
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
@@ -86,7 +87,7 @@ def status_document(state: State, now_ms: int) -> dict[str, list[dict[str, objec
                 "backlog": beat.backlog if beat else "-",
             }
         )
-    return {"nodes": nodes, "rounds": round_lines(state)}
+    return nodes
 
 
 def round_lines(state: State) -> list[str]:

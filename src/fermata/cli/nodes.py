@@ -28,7 +28,6 @@ from fermata.protocol.lab import Measurement
 from fermata.protocol.replica import Replica
 from fermata.protocol.reports import check_metrics_known, panels_with_values
 
-
 PATH = click.Path(path_type=Path)
 CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
 
@@ -107,7 +106,9 @@ def check_document(config: NodeConfig, measurement: Measurement) -> tuple[dict[s
             encoded = encode_value(metric, read)
             rows.append([panel_id, metric.id, read, metric.unit, str(encoded), str(metric.bound)])
         count = panel_packing(charter, panel).ciphertexts
-        leaving.append((f"panel {panel_id}: {count} ciphertexts", count * charter.modulus_bits // 4))
+        leaving.append(
+            (f"panel {panel_id}: {count} ciphertexts", count * charter.modulus_bits // 4)
+        )
         leaving.append((f"panel {panel_id}: {count} SHA-256 of them, public", 32 * count))
     leaving += [
         ("SHA-256 of the sealed part, public", 32),
@@ -190,4 +191,6 @@ def enroll(
     except OSError as error:
         raise ConfigError("TOKEN", f"{token_file}: cannot be read ({error.strerror})") from error
     enroll_node(folder, address, root_fingerprint, token)
-    emit(as_json, {"folder": str(folder)}, f"wrote the certificate, its key and the root to {folder}")
+    emit(
+        as_json, {"folder": str(folder)}, f"wrote the certificate, its key and the root to {folder}"
+    )

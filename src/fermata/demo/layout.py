@@ -52,20 +52,18 @@ class Demo:
 
 def claim_folder(folder: Path) -> None:
     """Makes the demo's folder; replaces that of an earlier demo, and nothing else."""
-    if folder.exists() and not (folder / MARKER).is_file():
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise ConfigError(
-                "FILE_EXISTS", f"{folder}: is there and not an earlier demo's; choose another --out"
-            )
+    foreign = folder.exists() and not (folder / MARKER).is_file()
+    if foreign and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(
+            "FILE_EXISTS", f"{folder}: is there and not an earlier demo's; choose another --out"
+        )
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / MARKER).write_text("made by fermata demo; it replaces this folder\n")
 
 
-def lay_out(
-    folder: Path, figures: tuple[Figure, ...], progress: Callable[[int], None]
-) -> Demo:
+def lay_out(folder: Path, figures: tuple[Figure, ...], progress: Callable[[int], None]) -> Demo:
     """Makes everything that the nodes need. The keys are this run's own."""
     labs = known_labs()
     public_keys = {}
@@ -95,16 +93,16 @@ def _node_keys(node: Path) -> SigningKey:
     (node / "data").mkdir(mode=0o700)
     identity = keystore.new_identity(node / "keys" / "identity.txt")
     seed = entropy(32)
-    keystore.save_sealed(node / "keys" / "signing.age", seed, keystore.SIGNING, DEPLOYMENT, identity)
+    keystore.save_sealed(
+        node / "keys" / "signing.age", seed, keystore.SIGNING, DEPLOYMENT, identity
+    )
     return SigningKey.from_seed(seed)
 
 
 def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
     """The dealer's ceremony in one process: a demo has nobody to keep a secret from."""
     charter = demo.charter
-    dealt = deal(
-        charter.modulus_bits, charter.threshold, len(AUDITORS), entropy, charter.sha256
-    )
+    dealt = deal(charter.modulus_bits, charter.threshold, len(AUDITORS), entropy, charter.sha256)
     for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
         keys = demo.node(auditor) / "keys"
         identity = keystore.load_identity(keys / "identity.txt")

@@ -87,21 +87,10 @@ def round_text(found: Round) -> str:
     if found.refusal or found.opening is None:
         return f"{found.period}  refused: {found.refusal}"
     lines = [f"{found.period}  opened, {len(found.close.listed) if found.close else 0} reports"]
-    for result in found.opening.results:
-        if result.statistic == "mean":
-            count = next(
-                r.text
-                for r in found.opening.results
-                if r.metric == result.metric and r.statistic == "count"
-            )
-            total = next(
-                r.text
-                for r in found.opening.results
-                if r.metric == result.metric and r.statistic == "sum"
-            )
-            lines.append(
-                f"        {result.metric:<20} mean {result.text:>9}   sum {total:>7} of {count:>2} labs"
-            )
+    texts = {(r.metric, r.statistic): r.text for r in found.opening.results}
+    for metric in found.opening.sums:
+        mean, total = texts[metric, "mean"], texts[metric, "sum"]
+        lines.append(f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}")
     return "\n".join(lines)
 
 

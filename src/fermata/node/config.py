@@ -10,13 +10,13 @@ from fermata.protocol.toml_source import Strict, TomlSource
 ABSENT = ("wait", "abstain")
 
 
-class TlsText(Strict):
+class TlsText(Strict, frozen=True):
     key: str = "tls/key.pem"
     certificate: str = "tls/cert.pem"
     root: str = "tls/root.pem"
 
 
-class KeysText(Strict):
+class KeysText(Strict, frozen=True):
     """``identity`` is an age identity file; ``passphrase_file`` the alternative to it."""
 
     signing: str = "keys/signing.age"
@@ -25,11 +25,11 @@ class KeysText(Strict):
     passphrase_file: str = ""
 
 
-class LogText(Strict):
+class LogText(Strict, frozen=True):
     address: str
 
 
-class ListenText(Strict):
+class ListenText(Strict, frozen=True):
     address: str = "127.0.0.1:7440"
     enrolment: str = ""
     authority: str = ""
@@ -37,17 +37,17 @@ class ListenText(Strict):
     reflection: bool = False
 
 
-class TelemetryText(Strict):
+class TelemetryText(Strict, frozen=True):
     address: str = "127.0.0.1:0"
     log_file: str = ""
 
 
-class LabText(Strict):
+class LabText(Strict, frozen=True):
     metrics: str
     absent: str = "wait"
 
 
-class ConfigText(Strict):
+class ConfigText(Strict, frozen=True):
     """The file's shape; unknown keys are errors."""
 
     charter: str
@@ -106,7 +106,9 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
     if party is None:
         source.fail("party", "is not on the charter's roster")
     if role is not None and party.role != role:
-        source.fail("party", f"{party.id} is {party.role} in the charter, this command is for {role}")
+        source.fail(
+            "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
+        )
     if party.role == "coordinator" and text.listen is None:
         source.fail("", "the coordinator needs a [listen] table")
     if party.role != "coordinator" and text.log is None:

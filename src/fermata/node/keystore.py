@@ -23,6 +23,11 @@ import pyrage
 from fermata.errors import ConfigError
 from fermata.node.files import SECRET_BYTES_MAX, read_secret, write_secret
 
+#: Purposes of key files: an Ed25519 seed, a Paillier key share, the authority's root key.
+SIGNING = "signing-key"
+KEY_SHARE = "key-share"
+AUTHORITY = "authority-root"
+
 _DOMAIN = "fermata/v1/keyfile"
 _PASSPHRASE_BYTES_MAX = 1024
 _IDENTITY_BYTES_MAX = 4096
@@ -68,14 +73,31 @@ class AgeIdentity(_Hidden):
 
     def __init__(self, identity: pyrage.x25519.Identity) -> None:
         self._identity = identity
-        self.recipient = Recipient(str(identity.to_public()))
+        self.recipient = str(identity.to_public())
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The public half of an identity: ``age1...``."""
+    """The public half of somebody's identity: ``age1...``."""
 
     text: str
+
+
+#: What a secret can be sealed to, and what opens it again.
+Lock = Passphrase | AgeIdentity | Recipient
+Unlock = Passphrase | AgeIdentity
+
+
+def recipient(text: str) -> Recipient:
+    """The recipient that is written ``age1...``. Raises ``ConfigError`` RECIPIENT_FORM."""
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise ConfigError(
+            "RECIPIENT_FORM",
+            "this is no age recipient; it must be the age1... public key of an X25519 identity",
+        ) from None
+    return Recipient(text)
 
 
 def passphrase_from_file(path: Path) -> Passphrase:
@@ -104,7 +126,7 @@ def passphrase_from_descriptor(descriptor: int) -> Passphrase:
 
 
 def passphrase_from_prompt(
-    prompt: str, confirm: bool = False, ask: Callable[[str], str] = getpass.getpass
+    prompt: str = "Passphrase", confirm: bool = False, ask: Callable[[str], str] = getpass.getpass
 ) -> Passphrase:
     """Asks on the terminal without echo; ``confirm`` asks twice, for a new passphrase.
 
@@ -135,7 +157,7 @@ def new_identity(path: Path) -> AgeIdentity:
     """
     secret = pyrage.x25519.Identity.generate()
     identity = AgeIdentity(secret)
-    write_secret(path, f"# public key: {identity.recipient.text}\n{secret}\n".encode())
+    write_secret(path, f"# public key: {identity.recipient}\n{secret}\n".encode())
     return identity
 
 
@@ -157,38 +179,29 @@ def load_identity(path: Path) -> AgeIdentity:
         ) from None
 
 
-def seal(secret: bytes, seal_to: Passphrase | Recipient, *, purpose: str, deployment: str) -> bytes:
+def seal(secret: bytes, purpose: str, deployment: str, lock: Lock) -> bytes:
     """The age file that holds ``secret`` for this purpose and deployment.
 
-    ``purpose`` and ``deployment`` are words of lower-case letters, digits and hyphens. Raises
-    ``ConfigError`` RECIPIENT_FORM.
+    ``purpose`` and ``deployment`` are words of lower-case letters, digits and hyphens. An
+    identity seals to its own recipient. Raises ``ConfigError`` RECIPIENT_FORM.
     """
-    framed = (
-        _header(purpose, deployment) + b"\n" + len(secret).to_bytes(_LENGTH_BYTES, "big") + secret
-    )
-    if isinstance(seal_to, Passphrase):
-        return bytes(pyrage.passphrase.encrypt(framed, seal_to._text))
-    try:
-        return bytes(pyrage.encrypt(framed, [pyrage.x25519.Recipient.from_str(seal_to.text)]))
-    except pyrage.RecipientError:
-        raise ConfigError(
-            "RECIPIENT_FORM", "the age recipient is malformed; it must be an age1... public key"
-        ) from None
+    length = len(secret).to_bytes(_LENGTH_BYTES, "big")
+    framed = _header(purpose, deployment) + b"\n" + length + secret
+    if isinstance(lock, Passphrase):
+        return bytes(pyrage.passphrase.encrypt(framed, lock._text))
+    text = recipient(lock.recipient if isinstance(lock, AgeIdentity) else lock.text).text
+    return bytes(pyrage.encrypt(framed, [pyrage.x25519.Recipient.from_str(text)]))
 
 
-def save_sealed(
-    path: Path, secret: bytes, seal_to: Passphrase | Recipient, *, purpose: str, deployment: str
-) -> None:
+def save_sealed(path: Path, secret: bytes, purpose: str, deployment: str, lock: Lock) -> None:
     """Writes ``secret`` to a new age file (mode 0600); never replaces one, never in the clear.
 
     Raises ``ConfigError`` FILE_EXISTS, FILE_UNWRITABLE or RECIPIENT_FORM.
     """
-    write_secret(path, seal(secret, seal_to, purpose=purpose, deployment=deployment))
+    write_secret(path, seal(secret, purpose, deployment, lock))
 
 
-def load_sealed(
-    path: Path, unseal_with: Passphrase | AgeIdentity, *, purpose: str, deployment: str
-) -> bytes:
+def load_sealed(path: Path, purpose: str, deployment: str, unlock: Unlock) -> bytes:
     """The secret in an age file that was saved for this purpose and deployment.
 
     Raises ``ConfigError`` KEYFILE_UNREADABLE, the same for a wrong passphrase, a wrong identity
@@ -197,10 +210,10 @@ def load_sealed(
     wanted = _header(purpose, deployment)
     data = read_secret(path, SECRET_BYTES_MAX)
     try:
-        if isinstance(unseal_with, Passphrase):
-            framed = bytes(pyrage.passphrase.decrypt(data, unseal_with._text))
+        if isinstance(unlock, Passphrase):
+            framed = bytes(pyrage.passphrase.decrypt(data, unlock._text))
         else:
-            framed = bytes(pyrage.decrypt(data, [unseal_with._identity]))
+            framed = bytes(pyrage.decrypt(data, [unlock._identity]))
     except pyrage.DecryptError:
         raise _unreadable(path) from None
     header, newline, body = framed.partition(b"\n")

@@ -15,7 +15,6 @@ from fermata.protocol.ports import ClockMs
 
 #: Above this many known callers, those that are idle are forgotten.
 CALLERS_MAX = 1024
-KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,9 @@ class Limits:
     streams_max: int = 64
     threads: int = 96
     queue_max: int = 32
+    connections_max: int = 1024
     http2_streams_of_connection: int = 32
-    message_bytes_max: int = 2048 * KIB
-    metadata_bytes_max: int = 8 * KIB
+    metadata_bytes_max: int = 8192
     handshake_ms: int = 3_000
     connection_age_ms: int = 300_000
     connection_grace_ms: int = 10_000

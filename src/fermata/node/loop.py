@@ -100,7 +100,5 @@ class Progress:
         changed = self._agent.step()
         state = self._agent.replica.state
         pending = len(self._agent.store.drafts_pending())
-        self._telemetry.set_progress(
-            entries=state.size, rounds=len(state.rounds), backlog=pending
-        )
+        self._telemetry.set_progress(entries=state.size, rounds=len(state.rounds), backlog=pending)
         return changed

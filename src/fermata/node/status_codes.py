@@ -26,6 +26,7 @@ from fermata.errors import (
     TransportError,
     VerificationError,
 )
+from fermata.node.telemetry import plain_text
 
 DOMAIN = "fermata"
 INCIDENT = "INCIDENT"
@@ -51,7 +52,7 @@ def _by_reason() -> Mapping[str, grpc.StatusCode]:
             "CHARTER CHARTER_HASH CLOSE_EXCLUDED CLOSE_LIST CLOSE_PANELS EPOCH_ID KEY_ID"
             " KEY_SHAPE NOT_OUR_HEAD PANELS PERIOD SEALED_DIGEST WRONG_CLOSE CSR_REFUSED"
         ),
-        _Code.NOT_FOUND: "NO_ROUND NO_SEALED RANGE",
+        _Code.NOT_FOUND: "NO_ROUND NO_SEALED NO_SERVICE RANGE",
         _Code.ALREADY_EXISTS: (
             "ALREADY_ENDORSED ALREADY_OPENED CT_DUPLICATE DUPLICATE KEY_EXISTS REPORTED"
         ),
@@ -131,7 +132,7 @@ def error_of_call(failure: grpc.RpcError, where: str) -> FermataError:
     info = _error_info(failure)
     if info is not None:
         kind = KINDS.get(info.metadata["kind"], TransportError)
-        return kind(info.reason, plain_text(failure.details() or ""))
+        return kind(info.reason, plain_text(failure.details() or "", MESSAGE_CHARS_MAX))
     reason = _BARE.get(code, "SERVER_FAULT")
     return TransportError(reason, f"log at {where}: no answer ({code.name}); {_HINT}")
 
@@ -146,12 +147,6 @@ def is_retryable(failure: grpc.RpcError) -> bool:
     return info is None or info.reason in ("RATE", "BUSY")
 
 
-def plain_text(text: str, chars_max: int = MESSAGE_CHARS_MAX) -> str:
-    """Foreign text made safe for a terminal: printable characters only, cut to a length."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:chars_max])
-    return shown[:chars_max]
-
-
 def _rich_status(
     code: grpc.StatusCode, reason: str, message: str, details: Mapping[str, str]
 ) -> grpc.Status:
@@ -159,7 +154,9 @@ def _rich_status(
     detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=details))
     number = code.value[0]
     found: grpc.Status = rpc_status.to_status(
-        status_pb2.Status(code=number, message=plain_text(message), details=[detail])
+        status_pb2.Status(
+            code=number, message=plain_text(message, MESSAGE_CHARS_MAX), details=[detail]
+        )
     )
     return found
 

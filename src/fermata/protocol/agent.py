@@ -7,7 +7,7 @@ again from the store and the log.
 
 from collections.abc import Callable
 
-from fermata.crypto.opening import KeyShare
+from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, InvalidProof, Refusal, TransportError, VerificationError
@@ -150,7 +150,8 @@ class Agent:
             if self._key_share is None or self.store.draft(slot) is not None:
                 continue
             close = self._checked_close(found)
-            if close is not None:
+            if close is not None and self.replica.state.key is not None:
+                check_share(self.replica.state.key.record, self._key_share)
                 statement = auditor.open_part(
                     self.replica.state, found, close, self.me, self._key_share, self._entropy
                 )

@@ -60,8 +60,8 @@ def check_close(state: State, found: Round, fetch: FetchSealed) -> Close:
     """Applies P1 to P7 to a closed round; returns its close when all hold.
 
     The fold has applied what needs the log alone (P1 signatures, P3 and P7 against the list of
-    the close); here come the rules that need the sealed parts. Raises VerificationError with the number of the rule
-    in its message.
+    the close); here come the rules that need the sealed parts. Raises VerificationError with the
+    number of the rule in its message.
     """
     charter, key = charter_of(state), key_of(state)
     close = found.close

@@ -13,8 +13,8 @@ from fermata.errors import Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.tiles import export_tiles
 from fermata.protocol.charter import Charter
-from fermata.protocol.envelope import unseal
 from fermata.protocol.codec import decode
+from fermata.protocol.envelope import unseal
 from fermata.protocol.ports import Store
 from fermata.protocol.state import State
 from fermata.wire.v1 import envelope_pb2

@@ -7,10 +7,12 @@ parsed but never printed back.
 import base64
 import hashlib
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from fermata.protocol.periods import check_period, period_of
+from fermata.protocol.periods import CADENCES, check_period, period_count, period_of
 from fermata.protocol.toml_source import Strict, TomlSource
 
 #: Payload type of the envelope that carries the charter file as entry 0.
@@ -23,11 +25,13 @@ CHARTER_BYTES_MAX = 256 * 1024
 #: The report proof needs every value below 2^107 (docs/spec/proof.md, 2).
 VALUE_BITS_MAX = 107
 STATISTICS = ("sum", "mean", "count")
+TEXT_CHARACTERS_MAX = 200
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?\Z")
 
 
-class PartyText(Strict):
+class PartyText(Strict, frozen=True):
     """One party as the file writes it; ``signing_key`` is an Ed25519 key in base64."""
 
     id: str
@@ -35,13 +39,13 @@ class PartyText(Strict):
     signing_key: str
 
 
-class CryptographyText(Strict):
+class CryptographyText(Strict, frozen=True):
     modulus_bits: int
     threshold: int
     headroom_bits: int = 10
 
 
-class RoundsText(Strict):
+class RoundsText(Strict, frozen=True):
     cadence: str
     first: str
     window_s: int
@@ -49,16 +53,16 @@ class RoundsText(Strict):
     interval_s: int = 0
 
 
-class DisclosureText(Strict):
+class DisclosureText(Strict, frozen=True):
     cohort_min: int
 
 
-class PanelText(Strict):
+class PanelText(Strict, frozen=True):
     id: str
     labs: list[str] | None = None
 
 
-class MetricText(Strict):
+class MetricText(Strict, frozen=True):
     id: str
     panel: str
     unit: str
@@ -68,12 +72,12 @@ class MetricText(Strict):
     method: str = ""
 
 
-class AggregateText(Strict):
+class AggregateText(Strict, frozen=True):
     metric: str
     statistics: list[str]
 
 
-class CharterText(Strict):
+class CharterText(Strict, frozen=True):
     """The file's shape; unknown keys are errors."""
 
     format: int
@@ -179,10 +183,22 @@ def _check_id(source: TomlSource, path: str, value: str) -> None:
         source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
 
 
+def _check_text(source: TomlSource, path: str, value: str) -> None:
+    """Text for people: what looks alike is equal, and nothing in it moves a terminal's cursor."""
+    plain = unicodedata.normalize("NFC", value).strip() == value and value.isprintable()
+    if not plain or len(value) > TEXT_CHARACTERS_MAX:
+        source.fail(
+            path,
+            f"must be at most {TEXT_CHARACTERS_MAX} printable characters in Unicode's form NFC,"
+            " without spaces at the ends",
+        )
+
+
 def _party(source: TomlSource, path: str, role: str, text: PartyText) -> Party:
     _check_id(source, f"{path}.id", text.id)
-    if not text.organisation.strip():
+    if not text.organisation:
         source.fail(f"{path}.organisation", "must not be empty")
+    _check_text(source, f"{path}.organisation", text.organisation)
     try:
         public_key = base64.b64decode(text.signing_key, validate=True)
     except ValueError:
@@ -204,11 +220,21 @@ def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
         if any(p.signing_key == party.signing_key for p in parties.values()):
             source.fail(f"{path}.signing_key", "belongs to another party too")
         parties[party.id] = party
+    _check_organisations(source, text)
     return parties
 
 
+def _check_organisations(source: TomlSource, text: CharterText) -> None:
+    """Cohorts count organisations by their spelling, so one must not have two."""
+    spelled: dict[str, str] = {}
+    for index, lab in enumerate(text.lab):
+        folded = unicodedata.normalize("NFKC", lab.organisation).casefold()
+        if spelled.setdefault(folded, lab.organisation) != lab.organisation:
+            source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
+
+
 def _decimal(source: TomlSource, path: str, value: str) -> Decimal:
-    if not re.fullmatch(r"-?(0|[1-9]\d{0,29})(\.\d{1,30})?", value):
+    if not _DECIMAL.match(value):
         source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
     return Decimal(value)
 
@@ -218,6 +244,8 @@ def _metric(
 ) -> Metric:
     path = f"metric[{index}]"
     _check_id(source, f"{path}.id", text.id)
+    _check_text(source, f"{path}.unit", text.unit)
+    _check_text(source, f"{path}.method", text.method)
     low = _decimal(source, f"{path}.min", text.min)
     high = _decimal(source, f"{path}.max", text.max)
     step = _decimal(source, f"{path}.resolution", text.resolution)
@@ -225,9 +253,11 @@ def _metric(
         source.fail(f"{path}.resolution", "must be above 0")
     if high <= low:
         source.fail(f"{path}.max", "must be above min")
-    if (high - low) % step != 0 or low % step != 0:
-        source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
-    bound = int((high - low) / step)
+    # The default context rounds to 28 digits, and raises where a quotient has more.
+    with localcontext(prec=100):
+        if (high - low) % step != 0 or low % step != 0:
+            source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
+        bound = int((high - low) / step)
     if bound.bit_length() > VALUE_BITS_MAX:
         source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
     return Metric(
@@ -253,6 +283,14 @@ def _statistics(source: TomlSource, text: CharterText) -> dict[str, tuple[str, .
     return found
 
 
+def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
+    for lab in members:
+        if lab not in labs:
+            source.fail(path, f"no lab is called {lab}")
+    if len(set(members)) != len(members):
+        source.fail(path, "names a lab twice")
+
+
 def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
     statistics = _statistics(source, text)
     metrics = [_metric(source, i, m, statistics) for i, m in enumerate(text.metric)]
@@ -270,9 +308,7 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
         if names.index(panel.id) != index:
             source.fail(f"{path}.id", f"{panel.id} is there twice")
         members = list(labs) if panel.labs is None else panel.labs
-        for lab in members:
-            if lab not in labs:
-                source.fail(f"{path}.labs", f"no lab is called {lab}")
+        _check_members(source, f"{path}.labs", members, labs)
         if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:
             source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
         mine = tuple(m for m in metrics if m.panel == panel.id)
@@ -289,9 +325,11 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
     if text.format != 1:
         source.fail("format", "this version reads format 1")
     _check_id(source, "deployment", text.deployment)
-    if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 16:
+    _check_text(source, "title", text.title)
+    if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
         source.fail(
-            "cryptography.modulus_bits", f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, of 16"
+            "cryptography.modulus_bits",
+            f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, a multiple of 64",
         )
     if not 1 <= auditors <= AUDITORS_MAX:
         source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
@@ -305,9 +343,13 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("rounds.window_s", "must be from one second to a year")
     if not 0 <= rounds.interval_s <= 366 * 86400:
         source.fail("rounds.interval_s", "must be from 0 to a year of seconds")
+    if rounds.cadence not in CADENCES:
+        source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
     check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
     if rounds.last:
         check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
+        if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
+            source.fail("rounds.last", "is before the first period")
 
 
 def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:

@@ -54,17 +54,17 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def digest_parts(domain: str, *parts: bytes) -> bytes:
-    """SHA-256 over a domain string and length-prefixed parts."""
-    running = hashlib.sha256()
-    for part in (domain.encode(), *parts):
-        running.update(len(part).to_bytes(8, "big") + part)
-    return running.digest()
-
-
 def leaf_of(time_ms: int, envelope: bytes) -> bytes:
     """The leaf that logs an envelope at a time."""
     return encode(envelope_pb2.LogEntry(time_ms=time_ms, envelope=envelope))
+
+
+def envelope_of(leaf: bytes) -> bytes | None:
+    """The envelope in a leaf, or None for a leaf that is not one (a log may hold garbage)."""
+    try:
+        return envelope_pb2.LogEntry.FromString(leaf).envelope
+    except DecodeError:
+        return None
 
 
 def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.KeyRecord:

@@ -9,15 +9,18 @@ from fermata.crypto.paillier import Packing
 from fermata.errors import ConfigError
 from fermata.protocol.charter import Charter, Metric, Panel
 
-_DECIMAL = re.compile(r"[+-]?(\d{1,40})(\.\d{1,40})?\Z")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
+#: Comes only out of binary floating point, so something went wrong before it got here.
+_NEGATIVE_ZERO = re.compile(r"-0+(\.0+)?\Z")
 
 
 def encode_value(metric: Metric, text: str) -> int:
     """The integer 0..B of a decimal, rounded half to even onto the metric's grid.
 
-    Raises ConfigError METRIC_VALUE; the message names the metric, never the value.
+    Raises ConfigError METRIC_VALUE or METRIC_RANGE; the message names the metric, never the
+    value.
     """
-    if not _DECIMAL.match(text):
+    if not _DECIMAL.match(text) or _NEGATIVE_ZERO.match(text):
         raise ConfigError("METRIC_VALUE", f"{metric.id}: not a plain decimal number")
     with localcontext() as context:
         context.prec = 100

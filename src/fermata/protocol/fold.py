@@ -21,6 +21,7 @@ from fermata.protocol.envelope import (
     statement_of,
     unseal,
 )
+from fermata.protocol.periods import TIME_MS_MAX
 from fermata.protocol.state import HeartbeatSeen, State, ThresholdKey, Verdict
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
@@ -62,6 +63,8 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
     kind, author = "Unknown", ""
     try:
         wire = decode(envelope_pb2.LogEntry, leaf, _LEAF_BYTES_MAX)
+        if wire.time_ms > TIME_MS_MAX:
+            raise Refusal("TIME", "log entry: its time is beyond the year 9000")
         if wire.time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
         after = replace(after, time_ms=wire.time_ms)
@@ -76,10 +79,9 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         author = _authenticate(state.charter, envelope, statement, body)
-        done = replace(
-            _effect(after, entry, statement, body, author),
-            last_entry={**state.last_entry, author: entry.index},
-        )
+        done = _effect(after, entry, statement, body, author)
+        if author:
+            done = replace(done, last_entry={**state.last_entry, author: entry.index})
         return done, Verdict(entry.index, kind, author, True), None
     except VerificationError as error:
         verdict = Verdict(state.size, kind, author, False, error.reason, str(error))
@@ -180,6 +182,8 @@ def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> S
 
 def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
     """F10: a node's health; newer than its last, and not more than one a second."""
+    if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
+        raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
     last = state.heartbeats.get(author)
     if last is not None and wire.time_ms <= last.time_ms:
         raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import NoReturn
 
 CADENCES = ("quarter", "month", "number")
+#: The year 9000. Later times are mistakes, and date libraries end soon after.
+TIME_MS_MAX = 221_845_392_000_000
 _SHAPES = {
-    "quarter": re.compile(r"(\d{4})Q([1-4])\Z"),
-    "month": re.compile(r"(\d{4})-(0[1-9]|1[0-2])\Z"),
-    "number": re.compile(r"([1-9]\d{0,8})\Z"),
+    "quarter": re.compile(r"([0-9]{4})Q([1-4])\Z"),
+    "month": re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])\Z"),
+    "number": re.compile(r"([1-9][0-9]{0,8})\Z"),
 }
 
 
 def check_period(cadence: str, period: str, fail: Callable[[str], NoReturn]) -> None:
     """Calls ``fail`` with what is wrong unless ``period`` is one of this cadence."""
-    if cadence not in CADENCES:
-        fail(f"rounds.cadence must be one of {', '.join(CADENCES)}")
     if not _SHAPES[cadence].match(period):
         example = {"quarter": "2024Q3", "month": "2024-07", "number": "1"}[cadence]
         fail(f"must be a {cadence} such as {example}")

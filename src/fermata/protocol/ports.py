@@ -100,6 +100,10 @@ class Store(Protocol):
         """Marks a draft as answered; ``outcome`` is ``logged`` or the reason of the refusal."""
         ...
 
+    def draft_outcome(self, slot: str) -> str | None:
+        """How a draft was settled; None if it is pending or was never made."""
+        ...
+
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
         """Keeps an auditor's cosignature line of the checkpoint of that size."""
         ...

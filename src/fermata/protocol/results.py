@@ -4,9 +4,11 @@ from fermata.protocol.state import OPENED, REFUSED, State
 
 
 def results_document(state: State) -> dict[str, object]:
-    """``{"charter_hash", "rounds": [{"round", "period", "state", "cohort", "refused", "results"}]}``.
+    """``{"charter_hash", "rounds": [...]}``, one object a round.
 
-    ``round`` is the period that the labs' files name; values are decimal strings.
+    Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
+    ``cohort`` and ``cohorts``, ``refused`` (why, or None), and ``results``, each with ``metric``,
+    ``statistic`` and ``value``, a decimal as text.
     """
     charter = state.charter
     if charter is None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fermata.crypto.integers import int_from_bytes
 from fermata.crypto.opening import check_part
 from fermata.crypto.opening import combine as combine_parts
 from fermata.crypto.paillier import ciphertext_from_bytes
-from fermata.crypto.integers import int_from_bytes
+from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter import Charter
-from fermata.protocol.codec import digest_parts
 from fermata.protocol.encoding import panel_packing
 from fermata.protocol.periods import period_count
 from fermata.protocol.state import (
@@ -25,7 +25,7 @@ from fermata.protocol.state import (
 from fermata.protocol.statistics import results_of
 from fermata.wire.v1 import statement_pb2
 
-#: A lab may correct its report this many times in a round.
+#: Reports of one lab in one round, the first and its corrections.
 REVISIONS_MAX = 16
 DIGEST_BYTES = 32
 
@@ -135,21 +135,16 @@ def report(
         DIGEST_BYTES,
     ):
         raise InvalidEncoding("LENGTH", f"report of {lab}: a digest has not 32 bytes")
-    mine = [d for p in parts for d in p.ciphertext_sha256]
-    others = {
-        d
-        for other in found.reports.values()
-        if other.lab != lab
-        for p in other.parts
-        for d in p.ciphertext_sha256
-    }
-    if len(set(mine)) != len(mine) or others.intersection(mine):
-        raise Refusal("CT_DUPLICATE", f"report of {lab}: a ciphertext is in the round already")
     revisions = found.revisions.get(lab, ())
     if envelope_sha256 in revisions:
         raise Refusal("DUPLICATE", f"report of {lab}: this very report is in the log already")
     if len(revisions) >= REVISIONS_MAX:
-        raise Refusal("REVISIONS", f"report of {lab}: corrected {REVISIONS_MAX} times already")
+        raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
+    mine = [d for p in parts for d in p.ciphertext_sha256]
+    # Replaced reports and earlier rounds count too: a copy of one would add an old figure again.
+    seen_before = any(not r.ciphertexts_seen.isdisjoint(mine) for r in state.rounds)
+    if len(set(mine)) != len(mine) or seen_before:
+        raise Refusal("CT_DUPLICATE", f"report of {lab}: a ciphertext is in the log already")
     seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256)
     old = found.reports.get(lab)
     excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
@@ -158,6 +153,7 @@ def report(
             found,
             reports={**found.reports, lab: seen},
             revisions={**found.revisions, lab: (*revisions, envelope_sha256)},
+            ciphertexts_seen=found.ciphertexts_seen.union(mine),
             excluded=excluded,
             abstained=found.abstained - {lab},
         )

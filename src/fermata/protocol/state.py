@@ -108,7 +108,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reporting period, from OpenRound on."""
+    """One reporting period, from OpenRound on.
+
+    ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: the
+    digests in all of them, also of those that were replaced.
+    """
 
     number: int
     period: str
@@ -117,6 +121,7 @@ class Round:
     deadline_ms: int
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    ciphertexts_seen: frozenset[bytes] = frozenset()
     excluded: tuple[tuple[int, str], ...] = ()
     abstained: frozenset[str] = frozenset()
     close: Close | None = None

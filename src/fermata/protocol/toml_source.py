@@ -22,14 +22,16 @@ class TomlSource:
         self._name = name
         self._reason = reason
         self._bytes_max = bytes_max
-        self._lines = data.decode("utf-8", "replace").splitlines()
+        self._lines = data.decode("utf-8", "replace").split("\n")
 
     def fail(self, path: str, what: str) -> NoReturn:
         """Raises ConfigError naming the line of a path such as ``metric[2].min``."""
         line = self._line(path)
         where = f"{self._name} line {line}" if line else self._name
         key = f"{path}: " if path else ""
-        raise ConfigError(self._reason, f"{where}: {key}{what}")
+        # What is quoted from the file must not move a terminal's cursor.
+        message = "".join(c if c.isprintable() else "?" for c in f"{where}: {key}{what}")
+        raise ConfigError(self._reason, message)
 
     def decode(self, kind: type[T]) -> T:
         """The file as ``kind``, a Strict. Raises ConfigError."""
@@ -47,19 +49,25 @@ class TomlSource:
             self.fail(path, what[:1].lower() + what[1:])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self.fail("", f"is not TOML: {error}")
+        except (ValueError, RecursionError):
+            self.fail("", "is not TOML that can be read: nested too deeply, or a number too long")
 
     def _line(self, path: str) -> int | None:
         """The line of a key, or of its table's heading; None if neither is found."""
         table, _, key = path.rpartition(".")
         if not table and "[" in path:
             table, key = path, ""
+        key = key.partition("[")[0]
         name, _, index = table.partition("[")
         wanted = int(index.rstrip("]")) if index.rstrip("]").isdigit() else 0
         seen, current, heading = -1, not table, None
         for number, line in enumerate(self._lines, 1):
             text = line.strip()
             if text.startswith("["):
-                here = text.lstrip("[").split("]")[0].strip() == name
+                title = text.lstrip("[").split("]")[0].strip()
+                if not table and key and title == key:
+                    return number
+                here = title == name
                 seen += here
                 current = here and seen == wanted
                 heading = number if current else heading

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from fermata.errors import IdentityError, TransportError, VerificationError
 from fermata.protocol.ledger import Ledger
 from fermata.protocol.ports import Receipt
+from fermata.protocol.state import State
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
 
@@ -31,6 +32,10 @@ class Witness(Protocol):
 
     def saw_refusal(self, error: VerificationError) -> None:
         """What the ledger has answered instead of a receipt."""
+        ...
+
+    def check_refusal(self, before: State, after: State) -> None:
+        """The ledger's state before and after a statement that it refused."""
         ...
 
 
@@ -124,7 +129,12 @@ class SimLog:
         """See LogPort."""
 
         def request(ledger: Ledger) -> Receipt:
-            receipt = ledger.append(self._role, self._caller, envelope, sealed_part)
+            before = ledger.state
+            try:
+                receipt = ledger.append(self._role, self._caller, envelope, sealed_part)
+            except VerificationError:
+                self._network.witness.check_refusal(before, ledger.state)
+                raise
             self._network.witness.saw_receipt(receipt)
             return receipt
 

@@ -30,18 +30,19 @@ from fermata.node.pki import certificates
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.deny_list import DenyList, deny, empty_deny_list
 from fermata.node.pki.identity import (
+    CHAIN_BYTES_MAX,
     Identity,
     check_deployment,
     deployment_of,
     fingerprint_of,
     identity_of,
+    load_chain,
 )
 from fermata.node.pki.tokens import TokenBook, empty_token_book
 from fermata.protocol.ports import ClockMs, Entropy
 
 LEAF_DAYS = 30
 LEAF_DAYS_MAX = 90
-_KEY_PURPOSE = "authority-root"
 
 
 class Authority:
@@ -67,11 +68,11 @@ class Authority:
             )
         self.root = root
         self.deployment = deployment_of(root)
-        self.deny_list = DenyList(directory / "denied.txt", alarm)
+        self._deny_list = DenyList(directory / "denied.txt", alarm)
         self._directory = directory
         self._key = key
-        self._clock = clock
-        self._entropy = entropy
+        self.clock = clock
+        self.entropy = entropy
         self._life_ms = leaf_days * certificates.DAY_MS
         self._tokens = TokenBook(directory / "tokens.json", clock, entropy)
 
@@ -83,10 +84,10 @@ class Authority:
         cls,
         directory: Path,
         deployment: str,
+        lock: keystore.Lock,
         clock: ClockMs,
         entropy: Entropy,
         *,
-        seal_to: keystore.Passphrase | keystore.Recipient,
         leaf_days: int = LEAF_DAYS,
     ) -> "Authority":
         """Makes the directory with a new root, whole or not at all, and opens it.
@@ -102,7 +103,7 @@ class Authority:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        sealed = keystore.seal(secret, seal_to, purpose=_KEY_PURPOSE, deployment=deployment)
+        sealed = keystore.seal(secret, keystore.AUTHORITY, deployment, lock)
         files = {
             "root-key.age": (sealed, SECRET_MODE),
             "root.pem": (certificates.certificate_to_pem(root), 0o644),
@@ -116,33 +117,30 @@ class Authority:
     def open(
         cls,
         directory: Path,
+        unlock: keystore.Unlock | None,
         clock: ClockMs,
         entropy: Entropy,
         *,
-        unseal_with: keystore.Passphrase | keystore.AgeIdentity | None = None,
         leaf_days: int = LEAF_DAYS,
         alarm: Alarm = log_alarm,
     ) -> "Authority":
-        """Opens the directory; without ``unseal_with`` it stays sealed.
+        """Opens the directory; with ``unlock`` None it stays sealed.
 
         ``alarm`` is told of a deny-list that breaks while it is in use. Raises ``ConfigError``
         AUTHORITY_ROOT, AUTHORITY_KEY, and those of ``load_sealed`` and ``read_file``.
         """
         path = directory / "root.pem"
         try:
-            (root,) = certificates.load_chain(read_file(path, certificates.CHAIN_BYTES_MAX))
+            (root,) = load_chain(read_file(path, CHAIN_BYTES_MAX))
             deployment = deployment_of(root)
         except (ValueError, IdentityError):
             raise ConfigError(
                 "AUTHORITY_ROOT", f"{path} is not the root of a deployment; restore it"
             ) from None
         key = None
-        if unseal_with is not None:
+        if unlock is not None:
             secret = keystore.load_sealed(
-                directory / "root-key.age",
-                unseal_with,
-                purpose=_KEY_PURPOSE,
-                deployment=deployment,
+                directory / "root-key.age", keystore.AUTHORITY, deployment, unlock
             )
             key = _root_key(secret, root, directory)
         return cls(directory, root, key, clock, entropy, leaf_days=leaf_days, alarm=alarm)
@@ -180,32 +178,54 @@ class Authority:
         identity, host_names = self._tokens.consume(token)
         return self._issue(identity, public, host_names)
 
-    def renew(self, identity: Identity, csr_der: bytes, host_names: Sequence[str] = ()) -> bytes:
-        """A new chain (PEM) for an identity that the caller has checked (``check_certificate``).
+    def issue(self, identity: Identity, csr_der: bytes, host_names: Sequence[str] = ()) -> bytes:
+        """The chain (PEM, leaf first) for an identity that the caller vouches for.
 
-        Raises ``IdentityError`` CSR_REFUSED, CERT_DENIED, CERT_FOREIGN; ``ConfigError``
-        AUTHORITY_SEALED, HOST_NAME.
+        ``host_names`` only for a coordinator. Raises ``IdentityError`` CSR_REFUSED, CERT_DENIED,
+        CERT_FOREIGN; ``ConfigError`` AUTHORITY_SEALED, HOST_NAME.
         """
         return self._issue(identity, certificates.key_of_csr(csr_der), host_names)
 
-    def deny(self, *entries: Identity | int) -> None:
-        """Takes back identities, or certificates by their serial numbers, from now on."""
-        deny(self._directory / "denied.txt", *entries)
+    def renew(self, identity: Identity, csr_der: bytes) -> bytes:
+        """A new chain (PEM) for the identity of a certificate that ``check_certificate`` passed.
 
-    def deny_issued(self, identity: Identity) -> int:
-        """Takes back every certificate issued to the identity so far; returns their number.
+        Raises as ``issue`` does.
+        """
+        return self.issue(identity, csr_der)
+
+    def is_denied(self, identity: Identity, serial: int) -> bool:
+        """Whether this identity, or the certificate with this serial number, was taken back."""
+        return self._deny_list.is_denied(identity, serial)
+
+    def deny(self, role: str, party: str) -> None:
+        """Takes back all certificates of a party, those to come included.
+
+        Raises ``IdentityError`` IDENTITY_FORM.
+        """
+        self._deny(Identity(self.deployment, role, party))
+
+    def deny_serial(self, serial: int) -> None:
+        """Takes back one certificate by its serial number."""
+        self._deny(serial)
+
+    def deny_issued(self, role: str, party: str) -> int:
+        """Takes back every certificate issued to a party so far; returns their number.
 
         For a stolen key: what a thief renewed is among them, and the party can enrol again.
         Not proof against a renewal in the same moment; a second call shows if there was one.
         """
+        identity = Identity(self.deployment, role, party)
         found = [
             each.serial_number
             for path in sorted((self._directory / "issued").glob("*.pem"))
-            for each in certificates.load_chain(read_file(path, certificates.CHAIN_BYTES_MAX))
+            for each in load_chain(read_file(path, CHAIN_BYTES_MAX))
             if identity_of(each) == identity
         ]
-        self.deny(*found)
+        self._deny(*found)
         return len(found)
+
+    def _deny(self, *entries: Identity | int) -> None:
+        deny(self._directory / "denied.txt", *entries)
 
     def _issue(
         self, identity: Identity, public: ec.EllipticCurvePublicKey, host_names: Sequence[str]
@@ -218,9 +238,9 @@ class Authority:
             public,
             self.root,
             key,
-            now_ms=self._clock(),
+            now_ms=self.clock(),
             life_ms=self._life_ms,
-            entropy=self._entropy,
+            entropy=self.entropy,
             host_names=host_names,
         )
         self._check_not_denied(identity, leaf.serial_number)
@@ -240,7 +260,7 @@ class Authority:
         return self._key
 
     def _check_not_denied(self, identity: Identity, serial: int = 0) -> None:
-        if self.deny_list.is_denied(identity, serial):
+        if self.is_denied(identity, serial):
             raise IdentityError(
                 "CERT_DENIED",
                 f"{identity.uri} is on the deny-list; take it off denied.txt first",

@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node.pki.identity import SERVER_ROLE, Identity, check_deployment, utc_of
+from fermata.node.pki.identity import (
+    SERVER_ROLE,
+    Identity,
+    check_deployment,
+    server_name,
+    utc_of,
+)
 from fermata.protocol.ports import Entropy
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -23,7 +29,6 @@ DAY_MS = 24 * 60 * 60 * 1000
 BACKDATE_MS = 60 * 60 * 1000
 ROOT_LIFE_MS = 3653 * DAY_MS
 CSR_BYTES_MAX = 4096
-CHAIN_BYTES_MAX = 64 * 1024
 HOST_NAMES_MAX = 16
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -124,13 +129,14 @@ def make_leaf(
 ) -> x509.Certificate:
     """A certificate for ``identity``, valid from an hour ago until ``life_ms`` from now.
 
-    Never longer than its root. A coordinator's may serve and may have host names; every other
-    is a client's only. Raises ``ConfigError`` HOST_NAME.
+    Never longer than its root. A coordinator's may serve, under ``server_name`` and the host
+    names; every other is a client's only. Raises ``ConfigError`` HOST_NAME.
     """
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
     if identity.role == SERVER_ROLE:
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
+        names.append(x509.DNSName(server_name(identity.deployment)))
     names += host_names_of(identity, host_names)
     end = min(utc_of(now_ms + life_ms), root.not_valid_after_utc)
     builder = (
@@ -167,16 +173,6 @@ def host_names_of(
     if len(host_names) > HOST_NAMES_MAX:
         raise ConfigError("HOST_NAME", f"a certificate has at most {HOST_NAMES_MAX} host names")
     return [_host_name(text) for text in host_names]
-
-
-def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
-    """The certificates of a PEM file, at least one. Raises ``IdentityError`` CHAIN_FORM."""
-    try:
-        if len(chain_pem) <= CHAIN_BYTES_MAX:
-            return x509.load_pem_x509_certificates(chain_pem)
-    except ValueError:
-        pass
-    raise IdentityError("CHAIN_FORM", "this is not a PEM file of certificates, whole and in order")
 
 
 def _host_name(text: str) -> x509.DNSName | x509.IPAddress:

@@ -7,8 +7,8 @@ is called for every request, not once per connection.
 
 import datetime
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +21,7 @@ from fermata.errors import IdentityError
 ROLES = ("coordinator", "auditor", "lab", "operator", "observer")
 #: The one role that listens, and so the one with server certificates and host names.
 SERVER_ROLE = "coordinator"
+CHAIN_BYTES_MAX = 64 * 1024
 
 _WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _DEPLOYMENT = re.compile(rf"{_WORD}\Z")
@@ -63,12 +64,8 @@ class Identity:
         return cls(found[1], found[2], found[3])
 
 
-class Denials(Protocol):
-    """What ``check_certificate`` asks of a deny-list."""
-
-    def is_denied(self, identity: Identity, serial: int) -> bool:
-        """Whether this identity, or the certificate with this serial number, was denied."""
-        ...
+#: Whether an identity, or the certificate with this serial number, was taken back.
+IsDenied = Callable[[Identity, int], bool]
 
 
 def check_deployment(name: str) -> None:
@@ -108,11 +105,11 @@ def check_certificate(
     certificate: x509.Certificate,
     root: x509.Certificate,
     now_ms: int,
-    denials: Denials | None,
+    is_denied: IsDenied | None = None,
 ) -> None:
     """Checks that the certificate entitles its holder to a call at ``now_ms`` (UTC).
 
-    ``denials`` is None only where there is no deny-list to ask: at a client. Raises
+    ``is_denied`` is None only where there is no deny-list to ask: at a client. Raises
     ``IdentityError`` CERT_FOREIGN (not issued by this root, for this deployment),
     CERT_NOT_YET_VALID, CERT_EXPIRED, IDENTITY_FORM or CERT_DENIED.
     """
@@ -145,7 +142,7 @@ def check_certificate(
     identity = identity_of(certificate)
     if identity.deployment != deployment_of(root):
         raise IdentityError("CERT_FOREIGN", "the certificate is for another deployment")
-    if denials is not None and denials.is_denied(identity, certificate.serial_number):
+    if is_denied is not None and is_denied(identity, certificate.serial_number):
         raise IdentityError(
             "CERT_DENIED", "the certificate was taken back; ask the deployment's operator"
         )
@@ -170,6 +167,33 @@ def deployment_of(root: x509.Certificate) -> str:
 def fingerprint_of(root: x509.Certificate) -> str:
     """``SHA256:`` and 64 hexadecimal digits: the SHA-256 of the certificate's DER."""
     return f"SHA256:{root.fingerprint(hashes.SHA256()).hex()}"
+
+
+def server_name(deployment: str) -> str:
+    """The name that every coordinator's certificate of the deployment carries.
+
+    Clients ask for it instead of the address that they dialled: only the deployment's root can
+    give it away, so a wrong or changed DNS entry leads to no other server.
+    """
+    return f"{deployment}.fermata"
+
+
+def certificate_expiry_ms(pem: bytes) -> int:
+    """End of validity of the first certificate in a PEM file, milliseconds since the epoch.
+
+    Raises ``IdentityError`` CHAIN_FORM.
+    """
+    return not_after_ms(load_chain(pem)[0])
+
+
+def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one. Raises ``IdentityError`` CHAIN_FORM."""
+    try:
+        if len(chain_pem) <= CHAIN_BYTES_MAX:
+            return x509.load_pem_x509_certificates(chain_pem)
+    except ValueError:
+        pass
+    raise IdentityError("CHAIN_FORM", "this is not a PEM file of certificates, whole and in order")
 
 
 def not_before_ms(certificate: x509.Certificate) -> int:

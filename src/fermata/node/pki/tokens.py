@@ -65,17 +65,14 @@ class TokenBook:
         When this returns the token is gone from the disk. Raises ``IdentityError``
         TOKEN_REFUSED, the same for a token unknown, used, expired or malformed.
         """
-        refused = IdentityError(
-            "TOKEN_REFUSED", "the token is refused; ask the deployment's operator for a new one"
-        )
         if not _TOKEN.match(token):
-            raise refused
+            raise token_refused()
         wanted = _hash(token)
         with exclusive_lock(self._lock):
             live = self._live(self._clock())
             found = [entry for entry in live if entry.sha256 == wanted]
             if not found:
-                raise refused
+                raise token_refused()
             self._write(tuple(entry for entry in live if entry.sha256 != wanted))
         return Identity.parse(found[0].identity), found[0].host_names
 
@@ -95,6 +92,13 @@ class TokenBook:
 
     def _write(self, entries: tuple[_Entry, ...]) -> None:
         write_atomic(self._path, msgspec.json.encode(_Book(1, entries)), SECRET_MODE)
+
+
+def token_refused() -> IdentityError:
+    """The one refusal of a token, whatever is wrong with it."""
+    return IdentityError(
+        "TOKEN_REFUSED", "the token is refused; ask the deployment's operator for a new one"
+    )
 
 
 def empty_token_book() -> bytes:

@@ -1,0 +1,56 @@
+"""Checks that every fermata command in README and docs/ is one that exists, with its options.
+
+The guides' main path is run for real by tests/e2e/test_e2e_guides.py; this finds typing errors and
+commands that were renamed.
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from fermata.cli.main import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = re.compile(r"(?:^|`|\$ )(fermata [a-z][^`\n]*)", re.MULTILINE)
+
+
+def problem_of(words: list[str]) -> str | None:
+    """What is wrong with a command line, or None."""
+    command: click.Command = cli
+    rest = words
+    while isinstance(command, click.Group):
+        name, rest = (rest[0], rest[1:]) if rest else ("", [])
+        found = command.commands.get(name)
+        if found is None:
+            return f"no command {name!r}" if name else "names a group only"
+        command = found
+    known = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
+    for word in rest:
+        if word.startswith("--") and word.split("=")[0] not in known | {"--help"}:
+            return f"{command.name} has no option {word}"
+    return None
+
+
+def main() -> int:
+    """Returns 1 if a command is wrong, 0 otherwise."""
+    seen, wrong = 0, 0
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for match in COMMAND.finditer(path.read_text()):
+            text = match[1].split("#")[0].split(" > ")[0].replace("|", " ")
+            if re.search(r"[\[\]]", text) or "..." in text.split("--")[0]:
+                text = re.sub(r"[\[\]]", " ", text)
+            words = shlex.split(text)[1:]
+            seen += 1
+            problem = problem_of(words)
+            if problem is not None:
+                wrong += 1
+                print(f"{path.relative_to(ROOT)}: {match[1]}: {problem}", file=sys.stderr)
+    print(f"{seen} commands in the documents, {wrong} wrong")
+    return 1 if wrong or not seen else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,266 @@
+"""Arithmetic on big integers: the one place that imports gmpy2.
+
+Everything takes and returns Python integers, because phe and protobuf refuse gmpy2's own type.
+Nothing here is constant time except ``powmod_secret``.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+
+import gmpy2
+
+from fermata.errors import InvalidEncoding
+
+#: Returns that many bytes from a cryptographic source.
+Entropy = Callable[[int], bytes]
+
+#: Extra bits of a hash or a draw before it is reduced, so that the result is close to uniform.
+HASH_SLACK_BITS = 256
+#: Longest minimal encoding accepted; kappa after 12 reshares has 53 bytes, theta fewer than n.
+MINIMAL_BYTES_MAX = 512
+#: Baillie-PSW and 16 Miller-Rabin rounds (GMP's mpz_probab_prime_p counts the first as 24).
+PRIME_TESTS = 40
+_SIEVE_BOUND = 1 << 12
+
+
+def powmod(base: int, exponent: int, modulus: int) -> int:
+    """``base^exponent mod modulus``; a negative exponent inverts. For public exponents only.
+
+    Raises ValueError if the base has no inverse where one is needed.
+    """
+    if exponent < 0:
+        base, exponent = invert(base, modulus), -exponent
+    return int(gmpy2.powmod(base, exponent, modulus))
+
+
+def powmod_secret(base: int, exponent: int, modulus: int) -> int:
+    """``base^exponent mod modulus`` without branches or look-ups that depend on the exponent.
+
+    The time depends on the number of 64-bit words of the exponent, and on its sign. Raises
+    ValueError for an even modulus or a base without an inverse.
+    """
+    if modulus < 3 or modulus % 2 == 0:
+        raise ValueError("a secret exponent needs an odd modulus above 1")
+    if exponent == 0:
+        return 1
+    if exponent < 0:
+        base, exponent = invert(base, modulus), -exponent
+    return int(gmpy2.powmod_sec(base % modulus, exponent, modulus))
+
+
+def multi_powmod(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
+    """``prod bases[i]^exponents[i] mod modulus`` for public, short exponents of either sign.
+
+    Bases with negative exponents are gathered and inverted once. Raises ValueError if the lists
+    differ in length or that inverse does not exist.
+    """
+    above, below = gmpy2.mpz(1), gmpy2.mpz(1)
+    for base, exponent in zip(bases, exponents, strict=True):
+        power = gmpy2.powmod(base, abs(exponent), modulus)
+        if exponent < 0:
+            below = below * power % modulus
+        else:
+            above = above * power % modulus
+    return int(above if below == 1 else above * invert(int(below), modulus) % modulus)
+
+
+def product_mod(values: Iterable[int], modulus: int) -> int:
+    """The product of all values mod modulus; 1 for none."""
+    total = gmpy2.mpz(1)
+    for value in values:
+        total = total * value % modulus
+    return int(total)
+
+
+def invert(value: int, modulus: int) -> int:
+    """The inverse of value mod modulus. Raises ValueError if there is none."""
+    try:
+        return int(gmpy2.invert(value, modulus))
+    except ZeroDivisionError:
+        raise ValueError("no inverse: the number and the modulus have a common factor") from None
+
+
+def gcd(a: int, b: int) -> int:
+    """The greatest common divisor, never negative."""
+    return int(gmpy2.gcd(a, b))
+
+
+def lcm(a: int, b: int) -> int:
+    """The least common multiple."""
+    return int(gmpy2.lcm(a, b))
+
+
+def jacobi(value: int, modulus: int) -> int:
+    """The Jacobi symbol, -1, 0 or 1, for an odd positive modulus."""
+    return int(gmpy2.jacobi(value, modulus))
+
+
+def is_probable_prime(value: int) -> bool:
+    """Whether value passes Baillie-PSW and Miller-Rabin; never False for a prime."""
+    return value > 1 and bool(gmpy2.is_prime(value, PRIME_TESTS))
+
+
+def is_power(value: int) -> bool:
+    """Whether value is a^b for some b > 1."""
+    return bool(gmpy2.is_power(value))
+
+
+@cache
+def _primorial(bound: int) -> int:
+    return int(gmpy2.primorial(bound))
+
+
+def has_factor_up_to(value: int, bound: int) -> bool:
+    """Whether a prime up to bound divides value (one gcd with the product of those primes)."""
+    return gcd(value, _primorial(bound)) != 1
+
+
+def random_bits(entropy: Entropy, bits: int) -> int:
+    """Uniform in [0, 2^bits)."""
+    if bits < 0:
+        raise ValueError("a number of bits is not negative")
+    count = (bits + 7) // 8
+    data = entropy(count)
+    if len(data) != count:
+        raise ValueError(f"the entropy source gave {len(data)} bytes instead of {count}")
+    return int.from_bytes(data, "big") >> (8 * count - bits)
+
+
+def random_below(entropy: Entropy, bound: int) -> int:
+    """Uniform in [0, bound), by rejection."""
+    if bound < 1:
+        raise ValueError("nothing lies below this bound")
+    bits = (bound - 1).bit_length()
+    while (value := random_bits(entropy, bits)) >= bound:
+        pass
+    return value
+
+
+def random_unit(entropy: Entropy, n: int) -> int:
+    """Uniform in Z*_n."""
+    while gcd(value := random_below(entropy, n), n) != 1:
+        pass
+    return value
+
+
+def random_prime(entropy: Entropy, bits: int) -> int:
+    """A random prime of that many bits with the two top bits set, 3 mod 4.
+
+    The product of two such primes has exactly twice the bits. Each candidate is drawn afresh, so
+    primes after long gaps are not favoured.
+    """
+    if bits < 32:
+        raise ValueError("primes of fewer than 32 bits are not made here")
+    top = 3 << (bits - 2)
+    while True:
+        candidate = top | random_bits(entropy, bits - 2) | 3
+        if not has_factor_up_to(candidate, _SIEVE_BOUND) and is_probable_prime(candidate):
+            return candidate
+
+
+def hash_to_zn(domain: str, data: bytes, n: int) -> int:
+    """SHAKE256(domain || data), |n| + 256 bits big-endian, mod n (docs/spec/proof.md, 3).
+
+    The domain is not length-prefixed: no domain string may be the start of another.
+    """
+    count = (n.bit_length() + HASH_SLACK_BITS + 7) // 8
+    digest = hashlib.shake_256(domain.encode() + data).digest(count)
+    return int.from_bytes(digest, "big") % n
+
+
+def int_to_bytes(value: int, width: int) -> bytes:
+    """Big-endian with a fixed width in bytes. Raises ValueError if it does not fit."""
+    try:
+        return value.to_bytes(width, "big")
+    except OverflowError:
+        raise ValueError(f"the integer does not fit {width} bytes") from None
+
+
+def int_from_bytes(data: bytes, width: int, what: str) -> int:
+    """Big-endian of exactly ``width`` bytes; ``what`` names it in the error.
+
+    Raises InvalidEncoding WIDTH, before any arithmetic.
+    """
+    if len(data) != width:
+        raise InvalidEncoding("WIDTH", f"{what}: {len(data)} bytes where {width} are due")
+    return int.from_bytes(data, "big")
+
+
+def minimal_to_bytes(value: int) -> bytes:
+    """Big-endian without leading zeros. Raises ValueError for a value below 1 or too long."""
+    if value < 1 or value.bit_length() > 8 * MINIMAL_BYTES_MAX:
+        raise ValueError(f"only 1 to 2^{8 * MINIMAL_BYTES_MAX}-1 have a minimal encoding here")
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def minimal_from_bytes(data: bytes, what: str) -> int:
+    """The inverse of ``minimal_to_bytes``. Raises InvalidEncoding MINIMAL."""
+    if not 1 <= len(data) <= MINIMAL_BYTES_MAX or data[0] == 0:
+        raise InvalidEncoding(
+            "MINIMAL",
+            f"{what}: must have 1 to {MINIMAL_BYTES_MAX} bytes and no leading zero",
+        )
+    return int.from_bytes(data, "big")
+
+
+class SplitTable:
+    """Powers of one base mod n^2, each kept as a pair (u, b) with value u*(1 + n*b).
+
+    A product of such powers is prod(u) * (1 + n*sum(b)): the factors are half as wide as n^2,
+    and a plaintext is added for nothing. Entries: ceil(exponent_bits/window) rows of
+    2^window - 1 pairs, so about 9 MB at 3072 bits with window 4 and 80 MB with window 8.
+    """
+
+    __slots__ = ("_n", "_n_squared", "_rows", "exponent_bits", "window")
+
+    def __init__(self, base: int, n: int, exponent_bits: int, window: int) -> None:
+        if exponent_bits < 1 or not 1 <= window <= 12:
+            raise ValueError("a table needs a positive exponent length and a window of 1 to 12")
+        self.exponent_bits, self.window = exponent_bits, window
+        self._n, self._n_squared = gmpy2.mpz(n), gmpy2.mpz(n) ** 2
+        power = gmpy2.mpz(base)
+        rows = []
+        for _ in range(0, exponent_bits, window):
+            powers = [power]
+            for _ in range((1 << window) - 1):
+                powers.append(powers[-1] * power % self._n_squared)
+            power = powers.pop()
+            rows.append(self._split(powers))
+        self._rows = tuple(rows)
+
+    def _split(self, powers: "list[gmpy2.mpz]") -> "tuple[tuple[gmpy2.mpz, gmpy2.mpz], ...]":
+        """Pairs of all powers with one inversion (Montgomery's trick)."""
+        n = self._n
+        units = [power % n for power in powers]
+        before = [gmpy2.mpz(1)]
+        for unit in units:
+            before.append(before[-1] * unit % n)
+        inverse = gmpy2.invert(before.pop(), n)
+        pairs = []
+        for power, unit, product in zip(
+            reversed(powers), reversed(units), reversed(before), strict=True
+        ):
+            pairs.append((unit, power // n * (inverse * product % n) % n))
+            inverse = inverse * unit % n
+        pairs.reverse()
+        return tuple(pairs)
+
+    def power(self, exponent: int, message: int) -> int:
+        """``(1 + n*message) * base^exponent mod n^2`` for 0 <= exponent < 2^exponent_bits."""
+        if exponent < 0 or exponent.bit_length() > self.exponent_bits:
+            raise ValueError(f"the exponent must be in [0, 2^{self.exponent_bits})")
+        digits = _digits(exponent, self.window)
+        total, linear = gmpy2.mpz(1), gmpy2.mpz(message)
+        for row, digit in zip(self._rows, digits, strict=False):
+            if digit:
+                unit, slope = row[digit - 1]
+                total = total * unit % self._n_squared
+                linear += slope
+        return int(total * (1 + self._n * (linear % self._n)) % self._n_squared)
+
+
+def _digits(value: int, window: int) -> Iterable[int]:
+    """Base-2^window digits, lowest first."""
+    bits = gmpy2.mpz(value)
+    return [int(bits[i : i + window]) for i in range(0, value.bit_length(), window)]

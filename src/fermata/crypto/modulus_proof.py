@@ -1,0 +1,94 @@
+"""Proof that a modulus is Paillier-Blum: two primes 3 mod 4, and gcd(n, phi(n)) = 1.
+
+Pi_mod of CGGMP21 (ePrint 2021/060, figure 16), made non-interactive. Every round lets a bad
+modulus pass with probability at most 1/2, so 128 rounds and never fewer.
+"""
+
+from dataclasses import dataclass
+
+from fermata.crypto.integers import (
+    Entropy,
+    gcd,
+    hash_to_zn,
+    int_to_bytes,
+    invert,
+    is_probable_prime,
+    jacobi,
+    powmod,
+    powmod_secret,
+    random_unit,
+)
+from fermata.crypto.transcript import digest_parts
+from fermata.errors import InvalidProof
+
+DOMAIN = "fermata/v1/modulus-proof"
+ROUNDS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ModulusProof:
+    """``w``: a unit of Jacobi symbol -1; each round ``(x, z, a, b)`` answers a hashed y with
+    ``x^4 = (-1)^a w^b y`` and ``z^n = y`` mod n."""
+
+    w: int
+    rounds: tuple[tuple[int, int, bool, bool], ...]
+
+
+def _challenges(n: int, w: int, context: bytes) -> list[int]:
+    width = (n.bit_length() + 7) // 8
+    seed = digest_parts(DOMAIN, context, int_to_bytes(n, width), int_to_bytes(w, width))
+    return [hash_to_zn(DOMAIN, seed + i.to_bytes(4, "big"), n) for i in range(ROUNDS)]
+
+
+def prove(p: int, q: int, context: bytes, entropy: Entropy) -> ModulusProof:
+    """Proves n = p*q for two different primes 3 mod 4 with gcd(n, phi) = 1.
+
+    ``context`` binds the proof to one use (the charter's hash). Raises ValueError for other p, q.
+    """
+    n, phi = p * q, (p - 1) * (q - 1)
+    if p == q or p % 4 != 3 or q % 4 != 3 or gcd(n, phi) != 1:
+        raise ValueError("needs two different primes 3 mod 4 with gcd(n, phi) = 1")
+    while jacobi(w := random_unit(entropy, n), n) != -1:
+        pass
+    nth_root = invert(n, phi)
+    p_inverse = invert(p, q)
+
+    def power(y: int, exponent_p: int, exponent_q: int) -> int:
+        """The number that is y^exponent_p mod p and y^exponent_q mod q."""
+        y_p, y_q = powmod_secret(y, exponent_p, p), powmod_secret(y, exponent_q, q)
+        return y_p + p * ((y_q - y_p) * p_inverse % q)
+
+    # Where -1 is no square, squaring to (p+1)/4 twice gives a fourth root of any square.
+    fourth_p, fourth_q = ((p + 1) // 4) ** 2 % (p - 1), ((q + 1) // 4) ** 2 % (q - 1)
+    rounds = []
+    for y in _challenges(n, w, context):
+        z = power(y, nth_root % (p - 1), nth_root % (q - 1))
+        b = jacobi(y, n) == -1
+        square = y * w % n if b else y
+        a = jacobi(square, p) == -1
+        x = power(n - square if a else square, fourth_p, fourth_q)
+        rounds.append((x, z, a, b))
+    return ModulusProof(w, tuple(rounds))
+
+
+def verify(n: int, proof: ModulusProof, context: bytes) -> None:
+    """Checks a proof; ``n`` comes from the key record, ``context`` from the charter.
+
+    Every root is checked by itself: a random combination would let a modulus with
+    gcd(n, phi) = g > 1 pass with probability 1/g instead of g^-128.
+    Raises InvalidProof MODULUS_PROOF.
+    """
+    if n < 3 or n % 2 == 0 or is_probable_prime(n):
+        raise InvalidProof("MODULUS_PROOF", "modulus proof: the modulus is even or prime")
+    if len(proof.rounds) != ROUNDS:
+        raise InvalidProof("MODULUS_PROOF", f"modulus proof: must have {ROUNDS} rounds")
+    if not 0 < proof.w < n or jacobi(proof.w, n) != -1:
+        raise InvalidProof("MODULUS_PROOF", "modulus proof: w has not Jacobi symbol -1")
+    for y, (x, z, a, b) in zip(_challenges(n, proof.w, context), proof.rounds, strict=True):
+        if not (0 < x < n and 0 < z < n) or gcd(x * z * y, n) != 1:
+            raise InvalidProof("MODULUS_PROOF", "modulus proof: a root is not a unit mod n")
+        square = y * proof.w % n if b else y
+        if pow(x, 4, n) != (n - square if a else square):
+            raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
+        if powmod(z, n, n) != y:
+            raise InvalidProof("MODULUS_PROOF", "modulus proof: an n-th root is wrong")

@@ -1,0 +1,238 @@
+"""Paillier encryption [Paillier 1999] with a hashed base, and packing (docs/spec/proof.md, 2.3, 3).
+
+A ciphertext of M is ``(1 + n*M) * h_s^a mod n^2``. Anyone recomputes ``h_s`` from n: no trust.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fermata.crypto.integers import (
+    Entropy,
+    SplitTable,
+    gcd,
+    has_factor_up_to,
+    hash_to_zn,
+    int_to_bytes,
+    is_power,
+    is_probable_prime,
+    powmod,
+    product_mod,
+    random_bits,
+)
+from fermata.errors import InvalidEncoding, InvalidProof
+
+DOMAIN_H = "fermata/v1/h"
+#: No prime up to this may divide a modulus (CVE-2023-33241: small factors leak key shares).
+SMALL_FACTOR_BOUND = 1 << 20
+#: Exponents are this much longer than n, so that a blinding is uniform up to 2^-128.
+EXPONENT_SLACK_BITS = 128
+#: 4 suits a lab with a few ciphertexts a round; 8 pays for itself after some thousands.
+WINDOW_BITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A Paillier modulus and what follows from it; check it with ``check_modulus`` first.
+
+    ``bits``: |n|; ``modulus_width``, ``ciphertext_width``: bytes of a number mod n and mod n^2;
+    ``h``: the hashed square that blindings are powers of.
+    """
+
+    n: int
+    n_squared: int = field(init=False, repr=False, compare=False)
+    h: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.n < 3 or self.n % 2 == 0:
+            raise ValueError("a modulus is odd and above 1")
+        y = hash_to_zn(DOMAIN_H, int_to_bytes(self.n, self.modulus_width), self.n)
+        object.__setattr__(self, "n_squared", self.n**2)
+        object.__setattr__(self, "h", y * y % self.n)
+
+    @property
+    def bits(self) -> int:
+        """Length of the modulus in bits."""
+        return self.n.bit_length()
+
+    @property
+    def modulus_width(self) -> int:
+        """Bytes of a number mod n."""
+        return (self.n.bit_length() + 7) // 8
+
+    @property
+    def ciphertext_width(self) -> int:
+        """Bytes of a number mod n^2."""
+        return (self.n_squared.bit_length() + 7) // 8
+
+    @property
+    def h_s(self) -> int:
+        """``h^n mod n^2``; computed anew, as dear as a plain encryption."""
+        return powmod(self.h, self.n, self.n_squared)
+
+
+def check_modulus(n: int, bits: int) -> None:
+    """What a lab checks of a modulus before it encrypts; not that its maker knows two primes.
+
+    Raises InvalidProof: MODULUS_LENGTH, MODULUS_EVEN, MODULUS_SMALL_FACTOR, MODULUS_PRIME,
+    MODULUS_POWER.
+    """
+    if n <= 0 or n.bit_length() != bits:
+        raise InvalidProof("MODULUS_LENGTH", f"modulus: must have exactly {bits} bits")
+    if n % 2 == 0:
+        raise InvalidProof("MODULUS_EVEN", "modulus: is even")
+    if has_factor_up_to(n, SMALL_FACTOR_BOUND):
+        raise InvalidProof(
+            "MODULUS_SMALL_FACTOR", "modulus: has a prime factor below 2^20; do not use this key"
+        )
+    if is_probable_prime(n):
+        raise InvalidProof("MODULUS_PRIME", "modulus: is prime; anyone could decrypt")
+    if is_power(n):
+        raise InvalidProof("MODULUS_POWER", "modulus: is a power of a smaller number")
+
+
+class EncryptionTable:
+    """Fixed-base tables of one key's ``h_s``; build it once per key and keep it.
+
+    ``exponent_bits``: length of the exponents it takes; ``window``: bits looked up at a time.
+    """
+
+    __slots__ = ("_powers", "public_key")
+
+    def __init__(
+        self, public_key: PublicKey, exponent_bits: int, window: int = WINDOW_BITS
+    ) -> None:
+        self.public_key = public_key
+        self._powers = SplitTable(public_key.h_s, public_key.n, exponent_bits, window)
+
+    @classmethod
+    def for_key(cls, public_key: PublicKey, window: int = WINDOW_BITS) -> "EncryptionTable":
+        """A table that takes the exponents of ``random_exponent``."""
+        return cls(public_key, public_key.bits + EXPONENT_SLACK_BITS, window)
+
+    def power(self, exponent: int, message: int) -> int:
+        """``(1 + n*message) * h_s^exponent mod n^2``, also for an exponent that hides nothing."""
+        return self._powers.power(exponent, message)
+
+
+def random_exponent(entropy: Entropy, public_key: PublicKey) -> int:
+    """Uniform in [0, 2^(|n| + 128)): fresh for every ciphertext, and as secret as the message."""
+    return random_bits(entropy, public_key.bits + EXPONENT_SLACK_BITS)
+
+
+def encrypt(table: EncryptionTable, message: int, exponent: int) -> int:
+    """A ciphertext of ``message`` in [0, n), blinded by ``h_s^exponent``.
+
+    Raises ValueError for a message or an exponent out of range, or a blinding that hides nothing.
+    """
+    n = table.public_key.n
+    if not 0 <= message < n:
+        raise ValueError("a message must be in [0, n)")
+    ciphertext = table.power(exponent, message)
+    if ciphertext % n in (1, n - 1):
+        raise ValueError("this exponent does not blind the message; draw another")
+    return ciphertext
+
+
+def product(public_key: PublicKey, ciphertexts: Iterable[int]) -> int:
+    """The ciphertext of the sum, mod n^2. Raises ValueError for no ciphertexts at all."""
+    factors = tuple(ciphertexts)
+    if not factors:
+        raise ValueError("no ciphertexts: an empty product would be an unblinded zero")
+    return product_mod(factors, public_key.n_squared)
+
+
+def ciphertext_to_bytes(public_key: PublicKey, ciphertext: int) -> bytes:
+    """Big-endian, ``ciphertext_width`` bytes."""
+    return int_to_bytes(ciphertext, public_key.ciphertext_width)
+
+
+def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
+    """Parses and checks foreign bytes as a ciphertext.
+
+    Raises InvalidEncoding CT_ENCODING for a wrong width, before any arithmetic, and the reasons
+    of ``check_ciphertext``.
+    """
+    width = public_key.ciphertext_width
+    if len(data) != width:
+        raise InvalidEncoding("CT_ENCODING", f"ciphertext: {len(data)} bytes where {width} are due")
+    ciphertext = int.from_bytes(data, "big")
+    check_ciphertext(public_key, ciphertext)
+    return ciphertext
+
+
+def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
+    """Checks that a number is a reduced, blinded unit mod n^2.
+
+    Raises InvalidEncoding: CT_RANGE (not 0 < c < n^2), CT_NOT_UNIT (shares a factor with n, which
+    only someone who can factor n will find), CT_UNBLINDED (c mod n is 1 or -1, so that anyone
+    reads the plaintext).
+    """
+    if not 0 < ciphertext < public_key.n_squared:
+        raise InvalidEncoding("CT_RANGE", "ciphertext: not in 1..n^2-1")
+    if gcd(ciphertext, public_key.n) != 1:
+        raise InvalidEncoding(
+            "CT_NOT_UNIT", "ciphertext: not a unit mod n; suspect that the key is compromised"
+        )
+    if ciphertext % public_key.n in (1, public_key.n - 1):
+        raise InvalidEncoding("CT_UNBLINDED", "ciphertext: hides nothing; encrypt again")
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Where values lie in ciphertexts, and how their sums are found again.
+
+    ``widths_bits``: length of each value; every slot has ``headroom_bits`` more, so that sums of
+    up to 2^headroom_bits labs neither carry nor reach n. Values keep their order; a new
+    ciphertext starts where a slot would reach 2^(modulus_bits - 1). ``offsets``: per value its
+    ciphertext and the bit at which its slot starts.
+    """
+
+    widths_bits: tuple[int, ...]
+    headroom_bits: int
+    modulus_bits: int
+    offsets: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    ciphertexts: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        room = self.modulus_bits - 1
+        if not self.widths_bits or self.headroom_bits < 0 or min(self.widths_bits) < 0:
+            raise ValueError("a packing needs values, and no negative width or headroom")
+        if max(self.widths_bits) + self.headroom_bits > room:
+            raise ValueError("a value with its headroom is wider than the modulus allows")
+        offsets: list[tuple[int, int]] = []
+        index = end = 0
+        for width in self.widths_bits:
+            if end + width + self.headroom_bits > room:
+                index, end = index + 1, 0
+            offsets.append((index, end))
+            end += width + self.headroom_bits
+        object.__setattr__(self, "offsets", tuple(offsets))
+        object.__setattr__(self, "ciphertexts", index + 1)
+
+    def pack(self, values: Sequence[int]) -> tuple[int, ...]:
+        """The plaintext of each ciphertext. Raises ValueError for a wrong count or range."""
+        plaintexts = [0] * self.ciphertexts
+        for value, width, (index, offset) in zip(
+            values, self.widths_bits, self.offsets, strict=True
+        ):
+            if value < 0 or value.bit_length() > width:
+                raise ValueError(f"a value does not fit its {width} bits")
+            plaintexts[index] |= value << offset
+        return tuple(plaintexts)
+
+    def unpack(self, plaintexts: Sequence[int]) -> tuple[int, ...]:
+        """The sum in each slot, in the order of the values.
+
+        Raises InvalidEncoding PACKING for a wrong count or a bit outside the slots.
+        """
+        if len(plaintexts) != self.ciphertexts:
+            raise InvalidEncoding("PACKING", f"packing: {self.ciphertexts} plaintexts are due")
+        sums = []
+        rest = list(plaintexts)
+        for width, (index, _) in zip(self.widths_bits, self.offsets, strict=True):
+            slot = width + self.headroom_bits
+            sums.append(rest[index] & ((1 << slot) - 1))
+            rest[index] >>= slot
+        if any(rest):
+            raise InvalidEncoding("PACKING", "packing: a plaintext is wider than its slots")
+        return tuple(sums)

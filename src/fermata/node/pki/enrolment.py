@@ -1,0 +1,182 @@
+"""How a node gets its certificates: the first with a one-time token, the next with the last.
+
+The token travels only after the server has shown the root whose fingerprint the operator was
+told: ``fetch_root`` looks at the chain without trusting it, compares, and every later byte goes
+over a connection that is verified against that root.
+"""
+
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from cryptography import x509
+
+from fermata.errors import ConfigError, IdentityError, TransportError
+from fermata.node.files import read_file
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.certificates import certificate_to_pem, make_csr, new_key
+from fermata.node.pki.identity import (
+    CHAIN_BYTES_MAX,
+    Identity,
+    check_certificate,
+    deployment_of,
+    fingerprint_of,
+    load_chain,
+    server_name,
+)
+from fermata.node.pki.tls import check_tls_directory, write_tls
+from fermata.node.status_codes import error_of_call
+from fermata.node.telemetry import split_address
+from fermata.protocol.ports import ClockMs, Entropy
+from fermata.wire.v1 import log_service_pb2, log_service_pb2_grpc
+
+TIMEOUT_S = 10.0
+_FINGERPRINT = re.compile(r"SHA256:[0-9a-f]{64}\Z")
+
+
+def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> bytes:
+    """The root (PEM) with this fingerprint, out of the chain that ``address`` presents.
+
+    Raises ``ConfigError`` ADDRESS or FINGERPRINT_FORM, ``TransportError`` UNREACHABLE,
+    ``IdentityError`` ROOT_FINGERPRINT if no certificate of the chain has the fingerprint.
+    """
+    host, port = split_address(address)
+    wanted = fingerprint.strip()
+    wanted = wanted[:7] + wanted[7:].lower()
+    if not _FINGERPRINT.match(wanted):
+        raise ConfigError(
+            "FINGERPRINT_FORM",
+            "a root fingerprint is SHA256: and 64 hexadecimal digits; copy it whole",
+        )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Nothing is trusted on this connection: it only yields certificates to compare.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection((host, port), timeout_s) as plain,
+            context.wrap_socket(plain) as connection,
+        ):
+            chain = _unverified_chain(connection)
+    except OSError:
+        raise TransportError(
+            "UNREACHABLE",
+            f"{address} does not answer over TLS; check the address and that the enrolment service"
+            " runs",
+        ) from None
+    for der in chain:
+        root = _certificate_or_none(der)
+        if root is not None and fingerprint_of(root) == wanted:
+            return certificate_to_pem(root)
+    raise IdentityError(
+        "ROOT_FINGERPRINT",
+        f"{address} presents no root with the fingerprint that was given; if it was copied right,"
+        " somebody else is answering: do not go on, and tell the deployment's operator",
+    )
+
+
+def enroll(
+    directory: Path,
+    address: str,
+    fingerprint: str,
+    token: str,
+    clock: ClockMs,
+    entropy: Entropy,
+) -> Identity:
+    """Exchanges a token for a certificate; writes key, chain and root into ``directory``.
+
+    ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). On failure nothing is
+    written, though the token may be used up. Raises as ``fetch_root`` does, ``IdentityError``
+    TOKEN_REFUSED, ``TransportError`` for all that another try may mend, ``ConfigError``
+    DIRECTORY_IN_USE and those of ``write_tls``.
+    """
+    # Before the token is spent.
+    check_tls_directory(directory)
+    (root,) = load_chain(fetch_root(address, fingerprint))
+    key = new_key(entropy)
+    answer = _call_enroll(address, root, token, make_csr(key))
+    if load_chain(answer.root) != [root]:
+        raise IdentityError(
+            "ROOT_FINGERPRINT", f"{address} answers with another root than the one it showed"
+        )
+    chain = load_chain(answer.certificate_chain)
+    check_certificate(chain[0], root, clock())
+    return write_tls(directory, key, certificate_to_pem(*chain), answer.root).identity
+
+
+def enroll_locally(
+    authority: Authority,
+    role: str,
+    party: str,
+    directory: Path,
+    host_names: Sequence[str] = (),
+) -> Identity:
+    """Makes a party's key and certificate where the authority is, without a token.
+
+    For the coordinator itself and for deployments on one machine: whoever runs this holds the
+    party's key for a moment. Raises as ``Authority.issue`` and ``write_tls`` do.
+    """
+    check_tls_directory(directory)
+    identity = Identity(authority.deployment, role, party)
+    key = new_key(authority.entropy)
+    chain_pem = authority.issue(identity, make_csr(key), host_names)
+    return write_tls(directory, key, chain_pem, authority.root_pem).identity
+
+
+def renew(
+    directory: Path, send: Callable[[bytes], bytes], clock: ClockMs, entropy: Entropy
+) -> Identity:
+    """Replaces a node's key and certificate by new ones for the same identity.
+
+    ``send`` hands a PKCS#10 request (DER) to RenewCertificate over the node's own connection and
+    returns the chain (PEM). On failure the old files stay. Raises what ``send`` raises,
+    ``IdentityError`` if the answer is no certificate of this deployment, and those of
+    ``write_tls``.
+    """
+    root_pem = read_file(directory / "root.pem", CHAIN_BYTES_MAX)
+    root = load_chain(root_pem)[0]
+    key = new_key(entropy)
+    chain = load_chain(send(make_csr(key)))
+    check_certificate(chain[0], root, clock())
+    return write_tls(directory, key, certificate_to_pem(*chain), root_pem).identity
+
+
+def _call_enroll(
+    address: str, root: x509.Certificate, token: str, csr: bytes
+) -> log_service_pb2.EnrollResponse:
+    credentials = grpc.ssl_channel_credentials(certificate_to_pem(root))
+    options = (
+        ("grpc.ssl_target_name_override", server_name(deployment_of(root))),
+        # A proxy named in the environment must not come between.
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.max_receive_message_length", 2 * CHAIN_BYTES_MAX),
+    )
+    with grpc.secure_channel(address, credentials, options) as channel:
+        stub = log_service_pb2_grpc.EnrolmentServiceStub(channel)
+        try:
+            return stub.Enroll(
+                log_service_pb2.EnrollRequest(token=token, csr=csr), timeout=TIMEOUT_S
+            )
+        except grpc.RpcError as failure:
+            raise error_of_call(failure, address) from None
+
+
+def _unverified_chain(connection: ssl.SSLSocket) -> list[bytes]:
+    """What the peer sent, DER, leaf first. Public from Python 3.13 on."""
+    found: Any = connection
+    if hasattr(found, "get_unverified_chain"):
+        return list(found.get_unverified_chain() or ())
+    chain = found._sslobj.get_unverified_chain() or ()
+    return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in chain]
+
+
+def _certificate_or_none(der: bytes) -> x509.Certificate | None:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        return None

@@ -1,0 +1,258 @@
+"""A node's certificate, its key and the root: read together, replaced together.
+
+    <directory>/key.pem    0600, ECDSA P-256
+    <directory>/cert.pem   the chain, leaf first
+    <directory>/root.pem   the deployment's root
+
+``write_tls`` makes ``<directory>`` a symbolic link to a fresh directory beside it, so that a crash
+leaves the old three files or the new three. Rotation needs no restart: a server asks for the files
+at every handshake, a client rebuilds its channel when ``TlsFiles.generation`` has changed.
+"""
+
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fermata.errors import ConfigError, FermataError, IdentityError
+from fermata.node.files import (
+    SECRET_MODE,
+    read_file,
+    read_secret,
+    write_directory,
+    write_link,
+)
+from fermata.node.pki.alarm import Alarm, log_alarm
+from fermata.node.pki.certificates import certificate_to_pem, key_to_pem
+from fermata.node.pki.identity import (
+    CHAIN_BYTES_MAX,
+    Identity,
+    deployment_of,
+    identity_of,
+    load_chain,
+    not_after_ms,
+    not_before_ms,
+)
+
+_KEY_BYTES_MAX = 16 * 1024
+#: Readings of the files before a pair that does not fit counts as broken, not as being replaced.
+_READINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMaterial:
+    """Three files that fit together. ``chain_pem`` is leaf first; ``key_pem`` is a secret."""
+
+    key_pem: bytes = field(repr=False)
+    chain_pem: bytes = field(repr=False)
+    root_pem: bytes = field(repr=False)
+    certificate: x509.Certificate
+    root: x509.Certificate
+    identity: Identity
+
+
+def parse_tls(key_pem: bytes, chain_pem: bytes, root_pem: bytes) -> TlsMaterial:
+    """Checks that key, chain and root belong together.
+
+    Whether the certificate is valid now is the other side's question. Raises ``ConfigError``
+    TLS_FILES; the key never shows.
+    """
+    try:
+        key = serialization.load_pem_private_key(key_pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _broken("the key is not an unencrypted PEM key") from None
+    try:
+        certificate = load_chain(chain_pem)[0]
+        (root,) = load_chain(root_pem)
+        identity = identity_of(certificate)
+        deployment = deployment_of(root)
+        certificate.verify_directly_issued_by(root)
+    except InvalidSignature:
+        raise _broken("the certificate was not issued by the root") from None
+    except (IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
+        raise _broken("the certificate or the root is damaged or of no deployment") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or (
+        key.public_key() != certificate.public_key()
+    ):
+        raise _broken("the key is not the certificate's")
+    if identity.deployment != deployment:
+        raise _broken("the certificate is of another deployment than the root")
+    return TlsMaterial(key_pem, chain_pem, root_pem, certificate, root, identity)
+
+
+class TlsFiles:
+    """The three files at these paths, read anew whenever they are asked for.
+
+    Files that break while in use leave the last good ones in force, and ``alarm`` is told once
+    for each broken state; so does another root or another identity, for which a node must be
+    restarted. Thread-safe. Raises ``ConfigError`` TLS_FILES and those of ``read_secret`` when
+    made.
+    """
+
+    def __init__(self, key: Path, certificate: Path, root: Path, alarm: Alarm = log_alarm) -> None:
+        self._paths = (key, certificate, root)
+        self._alarm = alarm
+        self._lock = threading.Lock()
+        self._generation = 1
+        self._told = ""
+        self._material = _with_place(certificate, *self._read())
+
+    @property
+    def generation(self) -> int:
+        """Grows by one with every new set of files that is taken over."""
+        return self.current()[0]
+
+    def material(self) -> TlsMaterial:
+        """The files in force."""
+        return self.current()[1]
+
+    def certificate(self) -> bytes:
+        """The chain in force, PEM, leaf first."""
+        return self.material().chain_pem
+
+    def current(self) -> tuple[int, TlsMaterial]:
+        """Generation and files, of one moment."""
+        with self._lock:
+            self._refresh()
+            return self._generation, self._material
+
+    def channel_credentials(self) -> grpc.ChannelCredentials:
+        """Credentials of a client, of the files in force now; they do not follow a rotation."""
+        found = self.material()
+        return grpc.ssl_channel_credentials(found.root_pem, found.key_pem, found.chain_pem)
+
+    def server_credentials(self, require_client: bool) -> grpc.ServerCredentials:
+        """Credentials of a server that follow a rotation at the next handshake."""
+        served, material = self.current()
+
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal served
+            generation, found = self.current()
+            if generation == served:
+                return None
+            served = generation
+            return _configuration(found)
+
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(material),
+            fetch,  # type: ignore[arg-type]  # None means no change; the stub does not know it
+            require_client,
+        )
+
+    def _read(self) -> tuple[bytes, bytes, bytes]:
+        key, certificate, root = self._paths
+        return (
+            read_secret(key, _KEY_BYTES_MAX),
+            read_file(certificate, CHAIN_BYTES_MAX),
+            read_file(root, CHAIN_BYTES_MAX),
+        )
+
+    def _refresh(self) -> None:
+        problem: FermataError | None = None
+        for _ in range(_READINGS):
+            try:
+                found = self._read()
+                now = self._material
+                if found == (now.key_pem, now.chain_pem, now.root_pem):
+                    self._told = ""
+                    return
+                self._take(_with_place(self._paths[1], *found))
+                return
+            except ConfigError as error:
+                problem = error
+        if problem is not None and self._told != str(problem):
+            self._told = str(problem)
+            self._alarm(problem)
+
+    def _take(self, found: TlsMaterial) -> None:
+        for what, is_same in (
+            ("root", found.root == self._material.root),
+            ("identity", found.identity == self._material.identity),
+        ):
+            if not is_same:
+                raise ConfigError(
+                    "TLS_FILES",
+                    f"{self._paths[1].parent}: the {what} changed while the node runs; the old"
+                    " files stay in force; restart the node if the change was meant",
+                )
+        self._material = found
+        self._generation += 1
+        self._told = ""
+
+
+def write_tls(
+    directory: Path, key: ec.EllipticCurvePrivateKey, chain_pem: bytes, root_pem: bytes
+) -> TlsMaterial:
+    """Puts the three files into ``directory``, all or nothing, after checking that they fit.
+
+    Replaces what an earlier call wrote for the same identity, and nothing else. Raises
+    ``ConfigError`` TLS_FILES, DIRECTORY_IN_USE, FILE_UNWRITABLE.
+    """
+    check_tls_directory(directory)
+    key_pem = key_to_pem(key)
+    material = _with_place(directory, key_pem, chain_pem, root_pem)
+    held = _identity_in(directory)
+    if held is not None and held != material.identity:
+        raise ConfigError(
+            "DIRECTORY_IN_USE",
+            f"{directory} holds the certificate of {held.uri}; choose another folder for"
+            f" {material.identity.uri}",
+        )
+    fresh = directory.with_name(f"{directory.name}.{material.certificate.serial_number:040x}")
+    files = {
+        "key.pem": (key_pem, SECRET_MODE),
+        "cert.pem": (chain_pem, 0o644),
+        "root.pem": (certificate_to_pem(material.root), 0o644),
+    }
+    write_directory(fresh, files)
+    write_link(directory, fresh.name)
+    # Only now, for until the link was moved the old files were in force. Also what a crash left.
+    for old in directory.parent.glob(f"{directory.name}.{'[0-9a-f]' * 40}"):
+        if old != fresh:
+            shutil.rmtree(old, ignore_errors=True)
+    return material
+
+
+def check_tls_directory(directory: Path) -> None:
+    """Raises ``ConfigError`` DIRECTORY_IN_USE where ``write_tls`` would not write."""
+    if directory.exists() and not directory.is_symlink():
+        raise ConfigError(
+            "DIRECTORY_IN_USE", f"{directory} exists and was not made by enrolling; move it away"
+        )
+
+
+def needs_renewal(certificate: x509.Certificate, now_ms: int) -> bool:
+    """Whether two thirds of the certificate's life are over."""
+    start_ms, end_ms = not_before_ms(certificate), not_after_ms(certificate)
+    return 3 * (now_ms - start_ms) >= 2 * (end_ms - start_ms)
+
+
+def _identity_in(directory: Path) -> Identity | None:
+    """Whose certificate is in the directory; None if there is none that can be read."""
+    try:
+        return identity_of(load_chain(read_file(directory / "cert.pem", CHAIN_BYTES_MAX))[0])
+    except (ConfigError, IdentityError):
+        return None
+
+
+def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(material.key_pem, material.chain_pem)], material.root_pem
+    )
+
+
+def _with_place(place: Path, key_pem: bytes, chain_pem: bytes, root_pem: bytes) -> TlsMaterial:
+    try:
+        return parse_tls(key_pem, chain_pem, root_pem)
+    except ConfigError as error:
+        raise ConfigError(error.reason, f"{place}: {error}") from None
+
+
+def _broken(what: str) -> ConfigError:
+    return ConfigError("TLS_FILES", f"{what}; put back the three files, or enrol again")

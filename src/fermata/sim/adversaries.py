@@ -1,0 +1,13 @@
+"""All misbehaviours that the simulator plays: what a party does, one class per way."""
+
+from fermata.sim.adversaries_auditor import ALL_AUDITORS
+from fermata.sim.adversaries_coordinator import ALL_COORDINATORS
+from fermata.sim.adversaries_lab import ALL_LABS
+from fermata.sim.misbehaviour import Exposure, Misbehaviour
+
+ALL: tuple[type[Misbehaviour], ...] = (*ALL_COORDINATORS, *ALL_AUDITORS, *ALL_LABS)
+
+
+def play(name: str, seed: int) -> Exposure:
+    """Plays the misbehaviour whose class has this name. Raises KeyError."""
+    return {kind.__name__: kind for kind in ALL}[name]().play(seed)

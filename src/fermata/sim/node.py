@@ -1,0 +1,128 @@
+"""One simulated node: its disk survives, everything else is lost in a crash."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from fermata.protocol.agent import Agent, Tell
+from fermata.protocol.lab import Measurement
+from fermata.protocol.ledger import Ledger, LocalLog
+from fermata.protocol.memory_store import MemoryStore
+from fermata.protocol.ports import ClockMs, Entropy, LogPort, Store
+from fermata.protocol.replica import Replica
+from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, Deployment
+from fermata.sim.faults import Fragile, Fuse
+from fermata.sim.inputs import Inputs
+from fermata.wire.v1 import statement_pb2
+
+HEARTBEAT_MS = 2_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a node is given: its way out, its clock, its chance, and who watches it.
+
+    ``is_ready`` says whether a lab has its figures of a period by now.
+    """
+
+    deployment: Deployment
+    log: LogPort | None
+    clock_ms: ClockMs
+    entropy: Entropy = field(repr=False)
+    inputs: Inputs
+    is_ready: Callable[[str], bool]
+    on_call: Callable[[str, tuple[Any, ...]], None]
+    tell: Tell
+    has_heartbeat: Callable[[], bool]
+
+
+class SimNode:
+    """A party's node. ``agent`` is None while its process is not running."""
+
+    def __init__(self, name: str, fuse: Fuse, around: Surroundings) -> None:
+        self.name = name
+        self.role = around.deployment.charter.parties[name].role
+        self.fuse = fuse
+        self.disk = MemoryStore()
+        self.agent: Agent | None = None
+        self.ledger: Ledger | None = None
+        self.make_ledger = Ledger
+        self._around = around
+        self._beat_ms = around.clock_ms()
+
+    def start(self) -> None:
+        """Rebuilds all that is volatile from the disk. Raises StorageError, Crash."""
+        around, deployment = self._around, self._around.deployment
+        store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
+        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN)
+        signing_key = deployment.signing_keys[self.name]
+        ledger = None
+        if around.log is None:
+            ledger = self.make_ledger(replica, signing_key, around.clock_ms)
+            port: object = LocalLog(ledger)
+        else:
+            port = around.log
+        self.agent = Agent(
+            self.name,
+            replica,
+            cast(LogPort, Fragile(port, self.fuse, around.on_call)),
+            signing_key,
+            around.clock_ms,
+            around.entropy,
+            key_share=deployment.shares.get(self.name),
+            measure=self._measure if self.role == "lab" else None,
+            heartbeat=self._heartbeat,
+            tell=around.tell,
+        )
+        self.ledger = ledger
+
+    def stop(self) -> None:
+        """The process ends; only the disk remains."""
+        self.agent = None
+        self.ledger = None
+
+    def step(self) -> int:
+        """One turn of the production loop; the coordinator first logs what everything rests on."""
+        if self.agent is None:
+            raise ValueError("the node is not running")
+        if self.ledger is not None:
+            self._bootstrap(self.ledger)
+        return self.agent.step()
+
+    def correct(self) -> str:
+        """A lab's person corrects the report of the open round; the slot, or nothing to do."""
+        current = self.agent.replica.state.current if self.agent is not None else None
+        if self.agent is None or current is None or current.close is not None:
+            return ""
+        revision = 0
+        while self.disk.draft(f"answer/{current.number}/{revision}") is not None:
+            revision += 1
+        plan = self._around.inputs.plan(self.name, current.period)
+        if not 0 < revision <= plan.corrections:
+            return ""
+        figures = self._around.inputs.figures(self.name, current.period, revision)
+        return self.agent.correct(current, Measurement(figures))
+
+    def _bootstrap(self, ledger: Ledger) -> None:
+        log = LocalLog(ledger)
+        if ledger.size() == 0:
+            log.append(self._around.deployment.charter_envelope)
+        if ledger.state.key is None:
+            log.append(self._around.deployment.key_envelope)
+
+    def _measure(self, period: str) -> Measurement | None:
+        if not self._around.is_ready(period):
+            return None
+        return Measurement(self._around.inputs.figures(self.name, period, 0))
+
+    def _heartbeat(self, backlog: int) -> statement_pb2.Heartbeat | None:
+        now_ms = self._around.clock_ms()
+        if not self._around.has_heartbeat() or now_ms < self._beat_ms + HEARTBEAT_MS:
+            return None
+        self._beat_ms = now_ms
+        return statement_pb2.Heartbeat(version="sim", time_ms=now_ms, backlog=backlog)
+
+
+def is_coordinator(name: str) -> bool:
+    """Whether the name is the coordinator's in simulated charters."""
+    return name == COORDINATOR

@@ -1,0 +1,169 @@
+"""One run from one seed: a phase of faults, a calm phase in which all must end well, a verdict."""
+
+from dataclasses import dataclass
+
+from fermata.errors import FermataError
+from fermata.protocol.bundle import build_bundle
+from fermata.protocol.verifier import FAILED, verify_bundle
+from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, SHAPES
+from fermata.sim.dice import Dice, stream
+from fermata.sim.faults import Crash, Tally
+from fermata.sim.network import CALM, Odds
+from fermata.sim.watch import Violation
+from fermata.sim.world import World
+
+#: Turns of the fault phase, per node and round of the charter.
+TURNS_PER_NODE = 7
+TURN_MS_MAX = 40_000
+#: A lit fuse burns for at most this many calls.
+FUSE_CALLS_MAX = 40
+SKEW_MS_MAX = 240_000
+COORDINATOR_SKEW_MS_MAX = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. ``lines`` tells it: seconds since the start, who, what."""
+
+    seed: int
+    lines: tuple[str, ...]
+    violations: tuple[Violation, ...]
+    faults: Tally
+    phases: tuple[str, ...]
+    entries: int
+
+    @property
+    def text(self) -> str:
+        """The run as people read it."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+def run(seed: int) -> Outcome:
+    """Simulates one deployment; the same seed gives the same outcome, line by line."""
+    shape = SHAPES[Dice(stream(seed, "shape")).below(len(SHAPES))]
+    world = World(seed, shape)
+    world.tell("run", f"seed {seed}: {shape}")
+    _trouble(world)
+    _calm(world)
+    if not world.settle():
+        phases = ", ".join(world.phases()) or "no round"
+        world.watch.violate("liveness", f"after the calm phase: {phases}")
+    _judge(world)
+    for violation in world.watch.violations:
+        world.tell("violation", str(violation))
+    return Outcome(
+        seed=seed,
+        lines=tuple(world.lines),
+        violations=tuple(world.watch.violations),
+        faults=world.tally,
+        phases=tuple(world.phases()),
+        entries=len(world.watch.leaves),
+    )
+
+
+def _trouble(world: World) -> None:
+    """The fault phase: any node may be next, and anything may go wrong."""
+    dice = world.dice
+    world.network.odds = Odds(
+        lost=dice.below(60), reply_lost=dice.below(60),
+        duplicated=dice.below(60), delayed=dice.below(60),
+    )  # fmt: skip
+    names = tuple(world.nodes)
+    turns = TURNS_PER_NODE * len(names) * world.deployment.shape.rounds
+    for _ in range(turns):
+        world.now_ms += dice.below(TURN_MS_MAX)
+        name = dice.pick(names)
+        kind = dice.weighted(
+            (("step", 82), ("correct", 4), ("release", 4), ("crash", 5), ("cut", 2), ("clock", 3))
+        )
+        if kind == "crash":
+            world.nodes[name].fuse.light(dice.between(1, FUSE_CALLS_MAX), dice.chance(500))
+        elif kind == "cut":
+            _cut_or_heal(world, name)
+        elif kind == "clock":
+            _change_clock(world, name)
+        elif kind == "release" and world.network.held_up:
+            world.network.release(dice.below(len(world.network.held_up)))
+            world.check(COORDINATOR)
+        elif kind == "correct":
+            _correct(world, dice.pick(world.charter.labs))
+        # The coordinator is needed for everything, so it gets more turns than the others.
+        world.step(COORDINATOR if dice.chance(150) else name)
+
+
+def _cut_or_heal(world: World, name: str) -> None:
+    cut_off = world.network.cut_off
+    if cut_off and (name in cut_off or len(cut_off) > 2):
+        cut_off.clear()
+        world.tell("network", "is whole again")
+    elif name != COORDINATOR:
+        cut_off.add(name)
+        world.tally["partition"] += 1
+        world.tell("network", f"{name} is cut off")
+
+
+def _change_clock(world: World, name: str) -> None:
+    bound = COORDINATOR_SKEW_MS_MAX if name == COORDINATOR else SKEW_MS_MAX
+    world.skew_ms[name] = world.dice.between(-bound, bound)
+    world.tally["clock changed"] += 1
+    world.tell(name, f"has a clock {world.skew_ms[name] / 1000:+.3f} s off")
+
+
+def _correct(world: World, lab: str) -> None:
+    """A person at the lab corrects its report; the node's process may end in the middle of it."""
+    try:
+        slot = world.nodes[lab].correct()
+    except Crash as crash:
+        world.crashed(crash)
+        return
+    if slot:
+        world.tell(lab, f"corrects its report: {slot}")
+
+
+def _calm(world: World) -> None:
+    """Nothing goes wrong any more, but what was held up still arrives."""
+    world.tell("network", "all is calm from here")
+    world.network.odds = CALM
+    world.network.cut_off.clear()
+    world.skew_ms.clear()
+    world.has_heartbeats = False
+    for node in world.nodes.values():
+        node.fuse.put_out()
+    world.step(COORDINATOR)
+    while world.network.held_up:
+        world.network.release(0)
+        world.check(COORDINATOR)
+
+
+def _judge(world: World) -> None:
+    """What can only be told at the end: I4, I9, and that nobody honest was stopped or blamed."""
+    for name, reason in world.halts.items():
+        world.watch.violate("I10", f"{name} halted: {reason}")
+    for verdict in world.watch.verdicts:
+        if not verdict.accepted:
+            world.watch.violate("I11", f"entry {verdict.entry} blames {verdict.author or 'nobody'}")
+    for found in world.watch.state.rounds:
+        for culprit in sorted(found.culprits):
+            world.watch.violate("I11", f"round {found.number} blames {culprit}")
+    world.canaries.saw("the run's text", (line.encode() for line in world.lines))
+    for leak in world.canaries.leaks():
+        world.watch.violate("I4", leak)
+    _check_bundle(world)
+
+
+def _check_bundle(world: World) -> None:
+    """I9: from the coordinator's files alone, anyone comes to the same results."""
+    node, watch = world.nodes[COORDINATOR], world.watch
+    if node.ledger is None:
+        return
+    try:
+        files = build_bundle(watch.state, watch.leaves, node.ledger.checkpoint(), node.disk)
+    except FermataError as error:
+        watch.violate("I9", f"no bundle: {error.reason}")
+        return
+    verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
+    for check in verification.checks:
+        if check.status == FAILED:
+            watch.violate("I9", f"V{check.number}: {'; '.join(check.findings)}")
+    if verification.state != watch.state:
+        watch.violate("I9", "the verifier derives another state")

@@ -1,0 +1,240 @@
+"""A whole deployment in one process: nodes, their clocks, the network, and who watches."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
+from fermata.protocol.agent import Tell
+from fermata.protocol.codec import decode
+from fermata.protocol.ledger import Ledger
+from fermata.protocol.ports import Entropy
+from fermata.protocol.round_rules import rounds_left
+from fermata.protocol.state import COLLECTING, OPENED, REFUSED, Round, Verdict
+from fermata.sim.canaries import Canaries
+from fermata.sim.deployment import COORDINATOR, Shape, deployment_of
+from fermata.sim.dice import Dice, stream
+from fermata.sim.faults import Crash, Fuse, Tally
+from fermata.sim.inputs import ABSENT, Inputs
+from fermata.sim.network import Network, SimLog
+from fermata.sim.node import SimNode, Surroundings
+from fermata.sim.sums import check_sums
+from fermata.sim.watch import Watch
+from fermata.wire.v1 import envelope_pb2
+
+START_MS = 1_767_225_600_000
+#: How far the clock moves after a pass in which something, or nothing, has happened.
+BUSY_MS, QUIET_MS = 5_000, 600_000
+QUIET_PASSES_MAX, PASSES_MAX = 30, 2_000
+
+
+class World:
+    """Runs the production code of every role over simulated time, disks and network.
+
+    In a calm world all labs report at once, and nothing goes wrong but by hand.
+    """
+
+    def __init__(self, seed: int, shape: Shape, *, is_calm: bool = False) -> None:
+        self.seed = seed
+        self.deployment = deployment_of(shape)
+        self.charter = self.deployment.charter
+        self.dice = Dice(stream(seed, "scheduler"))
+        self.now_ms = START_MS
+        self.skew_ms: dict[str, int] = {}
+        self.tally = Tally()
+        self.lines: list[str] = []
+        self.halts: dict[str, str] = {}
+        #: What agents told: node, event, reason.
+        self.events: list[tuple[str, str, str]] = []
+        self.has_heartbeats = not is_calm
+        self.canaries = Canaries()
+        self.inputs = Inputs(seed, self.charter, self.canaries, is_calm)
+        self.nodes: dict[str, SimNode] = {}
+        self._folded: dict[str, int] = {}
+        self._summed: set[int] = set()
+        self.network = Network(
+            Dice(stream(seed, "network")), self.tally, self._ledger_for, self.crashed
+        )
+        for name in (COORDINATOR, *self.charter.auditors, *self.charter.labs):
+            self.nodes[name] = self._make_node(name)
+        self.watch = Watch(self.deployment, self.nodes[COORDINATOR].disk, self.canaries)
+        self.network.witness = self.watch
+        for auditor, share in self.deployment.shares.items():
+            self.canaries.plant_number(f"the key share of {auditor}", share.value)
+
+    # Making and running nodes.
+
+    def _make_node(self, name: str) -> SimNode:
+        role = self.charter.parties[name].role
+        around = Surroundings(
+            deployment=self.deployment,
+            log=None if name == COORDINATOR else SimLog(self.network, role, name),
+            clock_ms=lambda: self.now_ms + self.skew_ms.get(name, 0),
+            entropy=self._entropy_of(name),
+            inputs=self.inputs,
+            is_ready=lambda period: self._is_ready(name, period),
+            on_call=lambda call, args: self.watch.saw_call(name, call, args),
+            tell=self._tell_of(name),
+            has_heartbeat=lambda: self.has_heartbeats,
+        )
+        return SimNode(name, Fuse(name, self.tally), around)
+
+    def _entropy_of(self, name: str) -> Entropy:
+        draw = stream(self.seed, f"entropy/{name}")
+
+        def planted(count: int) -> bytes:
+            drawn = draw(count)
+            if count >= 16:
+                self.canaries.plant_number(f"randomness of {name}", int.from_bytes(drawn, "big"))
+            return drawn
+
+        return planted
+
+    def _tell_of(self, name: str) -> Tell:
+        def tell(event: str, fields: Mapping[str, str | int]) -> None:
+            self.events.append((name, event, str(fields.get("reason", ""))))
+            more = "".join(f" {key}={value}" for key, value in fields.items())
+            self.tell(name, event + more)
+
+        return tell
+
+    def tell(self, name: str, event: str) -> None:
+        """Adds a line to the run's text: seconds since the start, who, what."""
+        self.lines.append(f"{(self.now_ms - START_MS) / 1000:10.3f}  {name:<10}  {event}")
+
+    def _is_ready(self, lab: str, period: str) -> bool:
+        plan, current = self.inputs.plan(lab, period), self.watch.state.current
+        if plan.action == ABSENT or current is None:
+            return False
+        return self.now_ms >= current.opened_ms + plan.delay_ms
+
+    def _ledger_for(self, caller: str) -> Ledger | None:
+        return self.nodes[COORDINATOR].ledger
+
+    def crashed(self, crash: Crash) -> None:
+        """A node's process has ended: what is not on its disk is gone."""
+        node = self.nodes[crash.node]
+        node.stop()
+        self._folded.pop(node.name, None)
+        article = "a" if node.role == "lab" else "the" if node.role == "coordinator" else "an"
+        self.tally[f"crash of {article} {node.role}"] += 1
+        self.tell(node.name, "crashes")
+
+    def step(self, name: str) -> int:
+        """One turn of a node, after which everything is checked; 0 if nothing came of it.
+
+        What the node's shell would do about an error is done here: try again, or halt.
+        """
+        node, changed = self.nodes[name], 0
+        try:
+            self._start(node)
+            changed = node.step()
+        except Crash as crash:
+            if node.agent is None:
+                self.tally["crash while starting"] += 1
+            self.crashed(crash)
+            changed = 1
+        except TransportError as error:
+            self.tell(name, f"does not reach the log: {error.reason}")
+            changed = 1
+        except (InvalidProof, StorageError) as error:
+            self.halts[name] = error.reason
+            self.tell(name, f"halts: {error.reason}")
+            node.stop()
+        except FermataError as error:
+            self.tell(name, f"cannot go on yet: {error.reason}")
+        self.check(name)
+        return changed
+
+    def _start(self, node: SimNode) -> None:
+        if node.agent is not None:
+            return
+        node.start()
+        self.tell(node.name, f"starts with {node.disk.entry_count()} entries")
+        if node.ledger is not None:
+            self.watch.check_disk()
+
+    # Looking at what has come of it.
+
+    def check(self, name: str) -> None:
+        """Checks the invariants after a turn of this node."""
+        for verdict in self.watch.check():
+            self._tell_entry(verdict)
+        for looked_at in dict.fromkeys((name, COORDINATOR)):
+            agent = self.nodes[looked_at].agent
+            if agent is not None and self._folded.get(looked_at) != agent.replica.state.size:
+                self._folded[looked_at] = agent.replica.state.size
+                self.watch.check_replica(looked_at, agent.replica.state)
+        for found in self.watch.state.rounds:
+            if found.opening is not None and found.number not in self._summed:
+                self._summed.add(found.number)
+                self._check_sums(found)
+
+    def _tell_entry(self, verdict: Verdict) -> None:
+        who = f" of {verdict.author}" if verdict.author else ""
+        end = "" if verdict.accepted else f" rejected: {verdict.reason}"
+        self.tell("log", f"entry {verdict.entry}: {verdict.kind}{who}{end}")
+
+    def _check_sums(self, found: Round) -> None:
+        listed = found.close.listed if found.close is not None else ()
+        figures = {lab: self.counted(lab, found) for lab in listed}
+        for what in check_sums(self.charter, found, figures):
+            self.watch.violate("sums", what)
+        for result in found.opening.results if found.opening is not None else ():
+            what = f"{result.statistic} of {result.metric}"
+            self.tell("result", f"round {found.number}: {what} is {result.text}")
+
+    def counted(self, lab: str, found: Round) -> Mapping[str, str]:
+        """The figures behind the report of a lab that counts in a round."""
+        leaf = self.watch.leaves[found.reports[lab].entry]
+        envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+        revision = 0
+        while (
+            draft := self.nodes[lab].disk.draft(f"answer/{found.number}/{revision}")
+        ) is not None:
+            if draft.envelope == envelope:
+                return self.inputs.figures(lab, found.period, revision)
+            revision += 1
+        self.watch.violate("I2", f"round {found.number} counts a report that {lab} never made")
+        return {}
+
+    def port(self, name: str) -> SimLog:
+        """The way to the log of a party that does not run the production code."""
+        return SimLog(self.network, self.charter.parties[name].role, name)
+
+    def phases(self) -> list[str]:
+        """Where each round stands, by the coordinator's disk."""
+        quorum = self.charter.endorsement_quorum
+        return [found.phase(quorum) for found in self.watch.state.rounds]
+
+    def is_over(self) -> bool:
+        """Every round of the charter has been opened or refused."""
+        left = rounds_left(self.charter, len(self.watch.state.rounds))
+        return left == 0 and all(phase in (OPENED, REFUSED) for phase in self.phases())
+
+    def settle(
+        self, names: Sequence[str] | None = None, until: Callable[[], bool] | None = None
+    ) -> bool:
+        """Lets nodes step in turn until all is quiet; True if ``until`` (or the end) came true.
+
+        The clock is slow while something happens and leaps when nothing does.
+        """
+        names = tuple(self.nodes) if names is None else names
+        until = until or self.is_over
+        quiet = 0
+        for _ in range(PASSES_MAX):
+            if quiet == QUIET_PASSES_MAX:
+                break
+            changed = 0
+            for name in names:
+                if name not in self.halts:
+                    changed += self.step(name)
+            quiet = 0 if changed else quiet + 1
+            if quiet and until():
+                return True
+            self.now_ms += BUSY_MS if changed else self._leap_ms()
+        return until()
+
+    def _leap_ms(self) -> int:
+        current = self.watch.state.current
+        if current is not None and self.phases()[-1] == COLLECTING:
+            return max(BUSY_MS, min(QUIET_MS, current.deadline_ms - self.now_ms))
+        return QUIET_MS

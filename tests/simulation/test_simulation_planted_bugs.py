@@ -1,0 +1,100 @@
+"""The simulator finds bugs: each test plants one in the production code."""
+
+from typing import Any
+
+import pytest
+
+from fermata.log.checkpoint import Checkpoint, sign_checkpoint
+from fermata.log.merkle import leaf_hash
+from fermata.protocol import agent as agent_module
+from fermata.protocol import auditor
+from fermata.protocol.agent import Agent
+from fermata.protocol.ledger import Ledger
+from fermata.protocol.ports import Receipt
+from fermata.sim.adversaries import play
+from fermata.sim.simulation import Outcome, run
+
+
+def invariants(outcome: Outcome) -> set[str]:
+    return {violation.invariant for violation in outcome.violations}
+
+
+def test_ledger_that_answers_before_its_disk_is_written_violates_i1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def commit(self: Any, leaf: bytes, sealed: list[bytes], after: Any, verdict: Any) -> None:
+        later = self.__dict__.pop("later", None)
+        if later is not None:
+            self.replica.store.extend(*later)
+        grown = self.replica.tree.copy()
+        grown.append(leaf_hash(leaf))
+        origin, key = self.replica.charter.log_origin, self._signing_key
+        head = Checkpoint(origin, grown.size, grown.root())
+        note = sign_checkpoint(head, origin, key.sign, key.public_key)
+        self.later = (self.size(), [leaf], note, sealed)
+        self.replica.adopt(grown, after, verdict)
+
+    def receipt(self: Any, entry: int) -> Receipt:
+        _, leaves, note, _ = self.later
+        return Receipt(
+            entry, leaves[0], note, tuple(self.replica.tree.inclusion_proof(entry, self.size()))
+        )
+
+    monkeypatch.setattr(Ledger, "_commit", commit)
+    monkeypatch.setattr(Ledger, "_receipt", receipt)
+    assert "I1" in invariants(run(0))
+
+
+def test_auditor_without_p2_violates_i5(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditor, "check_close", lambda state, found, fetch, now_ms: found.close)
+    exposure = play("OpensOneLab", 1)
+    assert "I5" in {violation.invariant for violation in exposure.violations}
+    assert exposure.opened == (1,)
+
+
+def test_auditor_without_p5_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(self: Any) -> None:
+        for found in auditor.rounds_to_endorse(self.replica.state, self.me):
+            close = self._checked_close(found)
+            if close is not None:
+                slot = f"endorsement/{found.number}/{close.leaf_hash.hex()}"
+                self._draft(slot, auditor.endorse(self.replica.state, found, close, self.me))
+
+    monkeypatch.setattr(Agent, "_plan_endorsements", plan)
+    exposure = play("ForksPastLostCopies", 1)
+    assert "I6" in {violation.invariant for violation in exposure.violations}
+    assert exposure.opened == (1,)
+
+
+def test_lab_that_notes_its_figures_violates_i4(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_answer = Agent.make_answer
+
+    def noting(self: Any, found: Any, measurement: Any) -> Any:
+        self.store.put_note("last", repr(dict(measurement.values)).encode())
+        return make_answer(self, found, measurement)
+
+    monkeypatch.setattr(Agent, "make_answer", noting)
+    assert "I4" in invariants(run(0))
+
+
+def test_lab_that_tells_its_randomness_violates_i4(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_answer = Agent.make_answer
+
+    def telling(self: Any, found: Any, measurement: Any) -> Any:
+        self._tell("drew", {"bytes": self._entropy(32).hex()})
+        return make_answer(self, found, measurement)
+
+    monkeypatch.setattr(Agent, "make_answer", telling)
+    assert "I4" in invariants(run(0))
+
+
+def test_agent_that_sends_before_it_keeps_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the outbox a lab encrypts anew at each retry, and the log holds what it lost."""
+
+    def draft(self: Any, slot: str, statement: Any, sealed_part: bytes = b"") -> None:
+        envelope = agent_module.seal_statement(statement, {self.me: self._signing_key})
+        self._log.append(envelope, sealed_part)
+        self.store.put_draft(agent_module.Draft(slot, envelope, sealed_part))
+
+    monkeypatch.setattr(Agent, "_draft", draft)
+    assert any(invariants(run(seed)) for seed in range(6))
