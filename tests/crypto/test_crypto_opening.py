@@ -132,13 +132,12 @@ def test_a_key_with_kappa_and_theta_opens_as_well() -> None:
     record = KeyRecord(
         n=N,
         threshold=3,
-        epoch=2,
+        epoch=3,
         kappa=DELTA,
         theta=theta,
         verification=tuple(pow(base, DELTA * s, N) for s in values),
         origin="test",
     )
-    record = replace(record, epoch=3)
     check_key(record)
     shares = [KeyShare(i, s, KEY.shares[0].key_id) for i, s in enumerate(values, start=1)]
     parts = {s.index: partial_opening(record, s, CIPHERTEXT, ENTROPY) for s in shares}

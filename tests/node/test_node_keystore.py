@@ -54,9 +54,7 @@ def _reason(call, *args, **kwargs):
 
 def test_secret_under_a_passphrase_comes_back(tmp_path):
     path = tmp_path / "key.age"
-    keystore.save_sealed(
-        path, SECRET, keystore.SIGNING, "spring", keystore.Passphrase(CANARY)
-    )
+    keystore.save_sealed(path, SECRET, keystore.SIGNING, "spring", keystore.Passphrase(CANARY))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     data = path.read_bytes()
     assert data.startswith(b"age-encryption.org/v1\n-> scrypt ")

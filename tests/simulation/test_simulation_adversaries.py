@@ -59,7 +59,16 @@ def test_fork_opens_nothing_and_is_seen_by_whoever_compares() -> None:
     assert exposure.named == (COORDINATOR,)
     assert set(dict(exposure.halted)) == {"auditor-3", "auditor-4", "auditor-5"}
     assert set(dict(exposure.halted).values()) <= {"SPLIT_VIEW", "ROLLBACK"}
-    assert {v.invariant for v in exposure.violations} == {"I3"}
+    assert "WRONG_CLOSE" in exposure.reasons
+    assert "I3" in {v.invariant for v in exposure.violations}
+
+
+def test_fork_past_a_lost_copy_of_the_log_gets_no_second_endorsement() -> None:
+    exposure = exposed("ForksPastLostCopies")
+    assert exposure.opened == ()
+    assert exposure.named == (COORDINATOR,)
+    assert "lab-5" in dict(exposure.halted)
+    assert "I6" not in {v.invariant for v in exposure.violations}
 
 
 def test_rollback_halts_everyone_who_has_seen_more() -> None:

@@ -190,7 +190,7 @@ def enroll(
         token = token_file.read_text().strip()
     except OSError as error:
         raise ConfigError("TOKEN", f"{token_file}: cannot be read ({error.strerror})") from error
-    enroll_node(folder, address, root_fingerprint, token)
+    enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
     emit(
         as_json, {"folder": str(folder)}, f"wrote the certificate, its key and the root to {folder}"
     )

@@ -90,7 +90,9 @@ def round_text(found: Round) -> str:
     texts = {(r.metric, r.statistic): r.text for r in found.opening.results}
     for metric in found.opening.sums:
         mean, total = texts[metric, "mean"], texts[metric, "sum"]
-        lines.append(f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}")
+        lines.append(
+            f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}"
+        )
     return "\n".join(lines)
 
 

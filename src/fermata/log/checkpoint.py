@@ -1,33 +1,42 @@
-"""Signed notes, checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
+"""Checkpoints: the log's signed heads, and their cosignatures by witnesses.
 
-What this module would not print it does not parse, so every accepted note has one spelling.
+C2SP signed-note, tlog-checkpoint and tlog-cosignature v1 (c2sp.org), with Ed25519 (RFC 8032)
+alone. A parser refuses every input that the printer would not give back byte for byte, so that
+no two byte strings mean one note. A signature line is bytes with its newline.
 """
 
 import base64
+import binascii
 import hashlib
-import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature as _BadSignature
+from cryptography.exceptions import InvalidSignature as RejectedSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fermata.errors import InvalidEncoding, InvalidSignature
 
-Sign = Callable[[bytes], bytes]
+#: Signature types of C2SP signed-note.
+ED25519, COSIGNATURE = b"\x01", b"\x04"
+NOTE_BYTES_MAX = 128 * 1024
+#: C2SP asks for at least 16.
+SIGNATURES_MAX = 32
+SIZE_MAX = 2**63 - 1
+TIME_S_MAX = 2**63 - 1
+ROOT_BYTES = 32
+KEY_ID_BYTES = 4
+PUBLIC_KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+TIME_BYTES = 8
+_DASH = "\u2014"
 
-#: Signature types of C2SP signed-note: plain Ed25519, and timestamped cosignature.
-ED25519, COSIGNATURE = 0x01, 0x04
-NOTE_BYTES_MAX = 64 * 1024
-SIGNATURES_MAX = 64
-_DASH = "\u2014 "
-_NAME = re.compile(r"[!-*,-~]{1,200}\Z")
-_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
+Sign = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a log: its origin line, its size, and the RFC 6962 root of 32 bytes."""
+    """A head of a log: ``origin`` names the log, ``size`` counts entries, ``root`` is 32 bytes."""
 
     origin: str
     size: int
@@ -36,7 +45,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One signature line: the key's name, its 4-byte id, and the rest of the signature."""
+    """A signature line: name and key id (4 bytes) together name the key that signed."""
 
     name: str
     key_id: bytes
@@ -45,218 +54,269 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A signed note: ``text`` ends in a newline; at least one signature, none twice."""
+    """A signed note: ``text`` ends in a newline; signatures stand in the order of their lines."""
 
     text: bytes
     signatures: tuple[NoteSignature, ...]
 
 
-def _refuse(what: str) -> InvalidEncoding:
-    return InvalidEncoding("NOTE", f"signed note: {what}")
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise _refuse("base64 that does not decode") from error
-    if base64.b64encode(data).decode() != text:
-        raise _refuse("base64 that is not canonical")
-    return data
+def vkey(name: str, public_key: bytes) -> str:
+    """A log's public key (32 bytes) as C2SP prints it: name+hex(key id)+base64(type, key)."""
+    found = base64.b64encode(ED25519 + public_key).decode()
+    return f"{name}+{_key_id(name, ED25519, public_key).hex()}+{found}"
 
 
 def parse_note(data: bytes) -> Note:
-    """Parses a signed note; verifies nothing. Raises InvalidEncoding NOTE."""
+    """A note from its bytes. Raises InvalidEncoding NOTE, or SIZE if it is too large."""
     if len(data) > NOTE_BYTES_MAX:
-        raise _refuse(f"more than {NOTE_BYTES_MAX} bytes")
-    try:
-        whole = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _refuse("is not UTF-8") from error
-    if any(c != "\n" and (ord(c) < 0x20 or ord(c) == 0x7F) for c in whole):
-        raise _refuse("has control characters")
-    text, gap, rest = whole.rpartition("\n\n")
-    if not gap or not text or not rest.endswith("\n"):
-        raise _refuse("lacks the empty line before its signatures, or the last newline")
-    signatures = tuple(_signature(line) for line in rest[:-1].split("\n"))
-    keys = [(s.name, s.key_id) for s in signatures]
-    if len(set(keys)) != len(keys) or len(keys) > SIGNATURES_MAX:
-        raise _refuse("is signed twice by one key, or too often")
-    return Note((text + "\n").encode(), signatures)
-
-
-def _signature(line: str) -> NoteSignature:
-    if not line.startswith(_DASH):
-        raise _refuse("a signature line does not begin with a dash")
-    name, gap, encoded = line[len(_DASH) :].partition(" ")
-    if not gap or not _NAME.match(name):
-        raise _refuse("a signature line has no key name")
-    data = _unbase64(encoded)
-    if len(data) < 5:
-        raise _refuse("a signature is too short")
-    return NoteSignature(name, data[:4], data[4:])
-
-
-def signature_line(signature: NoteSignature) -> bytes:
-    """One signature line with its newline."""
-    encoded = base64.b64encode(signature.key_id + signature.signature).decode()
-    return f"{_DASH}{signature.name} {encoded}\n".encode()
+        raise InvalidEncoding("SIZE", f"note: more than {NOTE_BYTES_MAX} bytes")
+    # The last empty line parts the text from the signatures.
+    end = data.rfind(b"\n\n")
+    if end < 0:
+        raise InvalidEncoding("NOTE", "note: no empty line between text and signatures")
+    _check_characters(data)
+    lines = data[end + 2 :].splitlines(keepends=True)
+    if not 0 < len(lines) <= SIGNATURES_MAX:
+        raise InvalidEncoding("NOTE", f"note: has not 1 to {SIGNATURES_MAX} signatures")
+    note = Note(data[: end + 1], tuple(_parse_line(line) for line in lines))
+    if len({(s.name, s.key_id) for s in note.signatures}) != len(lines):
+        raise InvalidEncoding("NOTE", "note: two signatures by one key")
+    return note
 
 
 def note_to_bytes(note: Note) -> bytes:
-    """Prints a note: text, an empty line, the signature lines."""
-    return note.text + b"\n" + b"".join(signature_line(s) for s in note.signatures)
-
-
-def checkpoint_text(checkpoint: Checkpoint) -> bytes:
-    """The three lines that are signed. ValueError for what could not be parsed back."""
-    root = base64.b64encode(checkpoint.root).decode()
-    text = f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n".encode()
-    if parse_checkpoint(text) != checkpoint:
-        raise ValueError("not a checkpoint that can be printed")
-    return text
+    """The bytes of a note. Raises ValueError for one that ``parse_note`` would not give."""
+    data = note.text + b"\n" + b"".join(map(_print_line, note.signatures))
+    try:
+        same = parse_note(data) == note
+    except InvalidEncoding:
+        same = False
+    if not same:
+        raise ValueError("not a note that can be printed")
+    return data
 
 
 def parse_checkpoint(text: bytes) -> Checkpoint:
-    """Parses a note's text as a checkpoint. Raises InvalidEncoding CHECKPOINT or NOTE."""
+    """A checkpoint from the text of a note: exactly origin, size and root, a line each.
+
+    Extension lines are refused (docs/spec/log.md, L11). Raises InvalidEncoding CHECKPOINT.
+    """
     try:
-        lines = text.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise InvalidEncoding("CHECKPOINT", "checkpoint: is not UTF-8") from error
-    if len(lines) != 4 or lines[3] or not _NAME.match(lines[0]) or not _DECIMAL.match(lines[1]):
-        raise InvalidEncoding("CHECKPOINT", "checkpoint: is not origin, size and root, a line each")
-    root = _unbase64(lines[2])
-    if len(root) != 32:
-        raise InvalidEncoding("CHECKPOINT", "checkpoint: its root has not 32 bytes")
-    return Checkpoint(lines[0], int(lines[1]), root)
+        origin, size, root, rest = text.decode().split("\n")
+        found = Checkpoint(origin, _decimal(size), base64.b64decode(root, validate=True))
+    except ValueError:
+        raise InvalidEncoding(
+            "CHECKPOINT", "checkpoint: is not an origin, a size and a root, a line each"
+        ) from None
+    if rest or not _is_checkpoint(found) or checkpoint_text(found) != text:
+        raise InvalidEncoding("CHECKPOINT", "checkpoint: is not in its one form")
+    return found
 
 
-def key_id(name: str, public_key: bytes, kind: int = ED25519) -> bytes:
-    """C2SP key id: SHA-256(name || 0x0A || type || key)[:4]."""
-    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public_key).digest()[:4]
-
-
-def vkey(name: str, public_key: bytes, kind: int = ED25519) -> str:
-    """The verifier key as text: name+id+base64(type || key)."""
-    encoded = base64.b64encode(bytes([kind]) + public_key).decode()
-    return f"{name}+{key_id(name, public_key, kind).hex()}+{encoded}"
+def checkpoint_text(checkpoint: Checkpoint) -> bytes:
+    """What a checkpoint's signatures are over. Raises ValueError for one that is none."""
+    if not _is_checkpoint(checkpoint):
+        raise ValueError("a checkpoint has an origin, a size and a root of 32 bytes")
+    root = base64.b64encode(checkpoint.root).decode()
+    return f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n".encode()
 
 
 def sign_checkpoint(checkpoint: Checkpoint, name: str, sign: Sign, public_key: bytes) -> bytes:
-    """The whole note with the log's own signature; the same bytes each time."""
-    text = checkpoint_text(checkpoint)
-    signature = NoteSignature(name, key_id(name, public_key), sign(text))
-    return note_to_bytes(Note(text, (signature,)))
+    """A whole note: the checkpoint with the log's signature (64 bytes, Ed25519).
 
-
-def _verify(public_key: bytes, signature: bytes, message: bytes, name: str) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (_BadSignature, ValueError) as error:
-        raise InvalidSignature(
-            "NOTE_SIGNATURE", f"signed note: the signature of {name} does not verify"
-        ) from error
-
-
-def _find(note: Note, name: str, wanted: bytes) -> NoteSignature:
-    for signature in note.signatures:
-        if signature.name == name and signature.key_id == wanted:
-            return signature
-    raise InvalidSignature("NOTE_UNSIGNED", f"signed note: is not signed by {name}")
-
-
-def open_checkpoint(data: bytes, origin: str, name: str, public_key: bytes) -> Checkpoint:
-    """The checkpoint of a note with this origin, signed by the log.
-
-    Other signatures are not looked at. Raises InvalidEncoding or InvalidSignature.
+    The same bytes each time, as Ed25519 is deterministic.
     """
-    note = parse_note(data)
-    found = _find(note, name, key_id(name, public_key))
-    _verify(public_key, found.signature, note.text, name)
-    checkpoint = parse_checkpoint(note.text)
+    text = checkpoint_text(checkpoint)
+    line = NoteSignature(name, _key_id(name, ED25519, public_key), sign(text))
+    return note_to_bytes(Note(text, (line,)))
+
+
+def open_checkpoint(note: bytes, origin: str, name: str, public_key: bytes) -> Checkpoint:
+    """The checkpoint of a note that the log ``origin`` signed with its key (32 bytes) as ``name``.
+
+    Lines of other keys are ignored. Raises InvalidEncoding NOTE, CHECKPOINT or SIZE, and
+    InvalidSignature UNSIGNED, SIGNATURE, ORIGIN or PUBLIC_KEY.
+    """
+    parsed = parse_note(note)
+    key_id = _key_id(name, ED25519, public_key)
+    ours = [s for s in parsed.signatures if (s.name, s.key_id) == (name, key_id)]
+    if not ours:
+        raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {name}")
+    _verify(public_key, ours[0].signature, parsed.text, f"checkpoint: signature of {name}")
+    checkpoint = parse_checkpoint(parsed.text)
     if checkpoint.origin != origin:
-        raise InvalidSignature("ORIGIN", "checkpoint: of another log than the one asked for")
+        raise InvalidSignature("ORIGIN", f"checkpoint: is of another log than {origin}")
     return checkpoint
 
 
-def _cosignature_message(text: bytes, time_s: int) -> bytes:
-    return f"cosignature/v1\ntime {time_s}\n".encode() + text
-
-
 def cosign(note: bytes, name: str, sign: Sign, public_key: bytes, time_s: int) -> bytes:
-    """A cosignature line of a note's checkpoint at a time (seconds since the epoch)."""
+    """A witness's signature line for a note's checkpoint (tlog-cosignature v1).
+
+    ``time_s`` is in seconds since 1970, UTC. Raises InvalidEncoding, or ValueError for a time
+    that has no form.
+    """
     text = parse_note(note).text
     parse_checkpoint(text)
-    signature = time_s.to_bytes(8, "big") + sign(_cosignature_message(text, time_s))
-    return signature_line(NoteSignature(name, key_id(name, public_key, COSIGNATURE), signature))
+    if not 0 <= time_s <= TIME_S_MAX:
+        raise ValueError("the time of a cosignature is not below 0 or above 2^63 - 1")
+    signature = time_s.to_bytes(TIME_BYTES, "big") + sign(_cosigned(text, time_s))
+    key_id = _key_id(name, COSIGNATURE, public_key)
+    line = _print_line(NoteSignature(name, key_id, signature))
+    _parse_line(line)
+    return line
 
 
 def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -> int:
-    """Checks a cosignature line of a note; returns its time in seconds.
+    """The time (seconds since 1970) at which a witness cosigned the note's checkpoint.
 
-    Raises InvalidEncoding or InvalidSignature.
+    Only the note's text counts, not its lines. Raises InvalidEncoding NOTE, CHECKPOINT or SIZE,
+    and InvalidSignature UNSIGNED (the line is another key's), SIGNATURE or PUBLIC_KEY.
     """
     text = parse_note(note).text
-    return _check_cosignature(text, _parse_line(line), name, public_key)
-
-
-def _parse_line(line: bytes) -> NoteSignature:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _refuse("a signature line is not UTF-8") from error
-    if not text.endswith("\n") or text.count("\n") != 1:
-        raise _refuse("a signature line is not one line")
-    return _signature(text[:-1])
-
-
-def _check_cosignature(text: bytes, found: NoteSignature, name: str, public_key: bytes) -> int:
-    if found.name != name or found.key_id != key_id(name, public_key, COSIGNATURE):
-        raise InvalidSignature("NOTE_UNSIGNED", f"signed note: is not cosigned by {name}")
-    if len(found.signature) != 72:
-        raise _refuse("a cosignature has not 8 + 64 bytes")
-    time_s = int.from_bytes(found.signature[:8], "big")
-    _verify(public_key, found.signature[8:], _cosignature_message(text, time_s), name)
-    return time_s
+    parse_checkpoint(text)
+    _check_characters(line)
+    found = _parse_line(line)
+    if (found.name, found.key_id) != (name, _key_id(name, COSIGNATURE, public_key)):
+        raise InvalidSignature("UNSIGNED", f"cosignature: is not by the key of {name}")
+    return _verify_cosigned(text, found, public_key)
 
 
 def witness_line(note: Note, name: str) -> bytes:
-    """The one signature line of a note by this name. Raises InvalidSignature NOTE_UNSIGNED."""
-    found = [s for s in note.signatures if s.name == name]
-    if len(found) != 1:
-        raise InvalidSignature("NOTE_UNSIGNED", f"signed note: is not cosigned by {name}")
-    return signature_line(found[0])
+    """The one signature line under ``name``, not verified.
+
+    Raises InvalidSignature UNSIGNED unless there is exactly one.
+    """
+    lines = [s for s in note.signatures if s.name == name]
+    if len(lines) != 1:
+        raise InvalidSignature("UNSIGNED", f"note: has not exactly one signature of {name}")
+    return _print_line(lines[0])
 
 
 def add_signatures(note: bytes, lines: Sequence[bytes]) -> bytes:
-    """The note with more signature lines, in the order given. Raises InvalidEncoding."""
+    """The note with these signature lines, each in place of an older one by the same key.
+
+    The lines of the result are sorted bytewise by name, then key id, whatever order they came
+    in, so that the result is the same bytes everywhere. Raises InvalidEncoding NOTE or SIZE.
+    """
     parsed = parse_note(note)
-    return note_to_bytes(
-        parse_note(note_to_bytes(Note(parsed.text, parsed.signatures)) + b"".join(lines))
-    )
+    for line in lines:
+        _check_characters(line)
+    every = [*parsed.signatures, *map(_parse_line, lines)]
+    newest = {(s.name.encode(), s.key_id): s for s in every}
+    sorted_lines = [_print_line(newest[key]) for key in sorted(newest)]
+    data = parsed.text + b"\n" + b"".join(sorted_lines)
+    parse_note(data)
+    return data
 
 
 def verify_cosigners(
-    data: bytes, name: str, public_key: bytes, cosigners: Mapping[str, bytes]
+    note: bytes,
+    log_name: str,
+    log_public_key: bytes,
+    cosigner_keys: Mapping[str, bytes],
 ) -> dict[str, int]:
-    """Checks every signature of a note; returns the cosigners' times in seconds, by name.
+    """When each witness cosigned (seconds since 1970), by name, of a note without a foreign line.
 
-    ``cosigners`` maps key names to Ed25519 keys. A signature by an unknown key, or one that does
-    not verify, spoils the note: raises InvalidSignature.
+    ``cosigner_keys`` are public keys (32 bytes) by name. Strict, for records that are meant to
+    be complete: the log's own line must be there, and every line must verify under a key given
+    here. Raises InvalidEncoding, or InvalidSignature UNSIGNED, FOREIGN_LINE, SIGNATURE or
+    PUBLIC_KEY.
     """
-    note = parse_note(data)
-    times: dict[str, int] = {}
+    parsed = parse_note(note)
+    parse_checkpoint(parsed.text)
+    log_key = (log_name, _key_id(log_name, ED25519, log_public_key))
+    cosigners = {(n, _key_id(n, COSIGNATURE, k)): k for n, k in cosigner_keys.items()}
+    times_s: dict[str, int] = {}
     is_signed = False
-    for found in note.signatures:
-        if found.name == name and found.key_id == key_id(name, public_key):
-            _verify(public_key, found.signature, note.text, name)
+    for line in parsed.signatures:
+        key = (line.name, line.key_id)
+        if key == log_key:
+            where = f"checkpoint: signature of {log_name}"
+            _verify(log_public_key, line.signature, parsed.text, where)
             is_signed = True
-        elif found.name in cosigners:
-            times[found.name] = _check_cosignature(
-                note.text, found, found.name, cosigners[found.name]
-            )
+        elif key in cosigners:
+            times_s[line.name] = _verify_cosigned(parsed.text, line, cosigners[key])
         else:
-            raise InvalidSignature("NOTE_UNKNOWN", "signed note: is signed by an unknown key")
+            raise InvalidSignature("FOREIGN_LINE", "note: has a signature by a key not known here")
     if not is_signed:
-        raise InvalidSignature("NOTE_UNSIGNED", f"signed note: is not signed by {name}")
-    return times
+        raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {log_name}")
+    return times_s
+
+
+def _key_id(name: str, kind: bytes, public_key: bytes) -> bytes:
+    """C2SP signed-note: SHA-256(name || LF || type || key)[0:4]."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public_key).digest()[:KEY_ID_BYTES]
+
+
+def _cosigned(text: bytes, time_s: int) -> bytes:
+    """What a cosignature signs: its domain, its time, the checkpoint."""
+    return b"cosignature/v1\ntime %d\n%b" % (time_s, text)
+
+
+def _verify_cosigned(text: bytes, line: NoteSignature, public_key: bytes) -> int:
+    where = f"cosignature of {line.name}"
+    time_s = int.from_bytes(line.signature[:TIME_BYTES], "big")
+    if time_s > TIME_S_MAX:
+        raise InvalidSignature("SIGNATURE", f"{where}: its time is above 2^63 - 1")
+    _verify(public_key, line.signature[TIME_BYTES:], _cosigned(text, time_s), where)
+    return time_s
+
+
+def _verify(public_key: bytes, signature: bytes, message: bytes, where: str) -> None:
+    """Ed25519, RFC 8032. Raises InvalidSignature PUBLIC_KEY or SIGNATURE."""
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        raise InvalidSignature("PUBLIC_KEY", f"{where}: its key has not {PUBLIC_KEY_BYTES} bytes")
+    if len(signature) != SIGNATURE_BYTES:
+        raise InvalidSignature("SIGNATURE", f"{where}: has not {SIGNATURE_BYTES} bytes")
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (RejectedSignature, ValueError):
+        raise InvalidSignature("SIGNATURE", f"{where}: does not verify") from None
+
+
+def _print_line(line: NoteSignature) -> bytes:
+    data = base64.b64encode(line.key_id + line.signature).decode()
+    return f"{_DASH} {line.name} {data}\n".encode()
+
+
+def _parse_line(line: bytes) -> NoteSignature:
+    """One signature line; its characters were checked before."""
+    try:
+        dash, name, data = line.decode().removesuffix("\n").split(" ")
+        blob = base64.b64decode(data, validate=True)
+    except (UnicodeDecodeError, binascii.Error, ValueError):
+        raise InvalidEncoding("NOTE", "note: a signature line is not dash, name, base64") from None
+    found = NoteSignature(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
+    if dash != _DASH or not found.signature or not _is_name(name) or _print_line(found) != line:
+        raise InvalidEncoding("NOTE", "note: a signature line is not in its one form")
+    return found
+
+
+def _is_name(name: str) -> bool:
+    """C2SP signed-note: not empty, no Unicode space, no plus."""
+    return bool(name) and not any(c.isspace() or c == "+" for c in name)
+
+
+def _check_characters(data: bytes) -> None:
+    """UTF-8 without control characters but the newline. Raises InvalidEncoding NOTE."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise InvalidEncoding("NOTE", "note: is not UTF-8") from None
+    # C2SP refuses those of ASCII; DEL and C1 would reach a terminal just the same.
+    if any(unicodedata.category(c) == "Cc" for c in text if c != "\n"):
+        raise InvalidEncoding("NOTE", "note: has a control character")
+
+
+def _decimal(text: str) -> int:
+    """A size in decimal. Bounded before it is converted. Raises ValueError."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(SIZE_MAX)):
+        raise ValueError("not a size")
+    return int(text)
+
+
+def _is_checkpoint(checkpoint: Checkpoint) -> bool:
+    is_line = bool(checkpoint.origin) and not any(
+        unicodedata.category(c) == "Cc" for c in checkpoint.origin
+    )
+    return is_line and 0 <= checkpoint.size <= SIZE_MAX and len(checkpoint.root) == ROOT_BYTES

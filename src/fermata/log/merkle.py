@@ -1,4 +1,7 @@
-"""The Merkle tree of RFC 6962, section 2.1, over SHA-256 (RFC 9162, 2.1, is the same)."""
+"""The Merkle tree of the log: RFC 6962, section 2.1, over SHA-256; RFC 9162's verifications.
+
+Leaves enter as hashes, so that a tree holds 64 bytes per entry whatever the entries' size.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,26 +9,28 @@ from collections.abc import Sequence
 from fermata.errors import InvalidProof
 
 HASH_BYTES = 32
-#: Hash of the tree without leaves.
-EMPTY_ROOT = hashlib.sha256(b"").digest()
+#: The root of a tree without leaves: SHA-256 of nothing.
+EMPTY_ROOT = hashlib.sha256().digest()
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """SHA-256(0x00 || data), 32 bytes."""
+    """Hash of a leaf, 32 bytes: SHA-256(0x00 || data). RFC 6962, 2.1."""
     return hashlib.sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """SHA-256(0x01 || left || right), 32 bytes."""
+    """Hash of an inner node over two hashes of 32 bytes: SHA-256(0x01 || left || right)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class Tree:
-    """An append-only tree of leaf hashes; answers for every size it ever had.
+    """An append-only tree that answers for every size it ever had.
 
-    Keeps the hashes of all complete subtrees, a list a level, so that an append, a root and a
-    proof cost O(log n) hashes.
+    ``_levels[h][i]`` is the root of the leaves from ``i * 2^h`` on, ``2^h`` of them: only
+    complete subtrees are kept, and those never change. Everything below is O(log n).
     """
+
+    __slots__ = ("_levels",)
 
     def __init__(self) -> None:
         self._levels: list[list[bytes]] = [[]]
@@ -36,130 +41,176 @@ class Tree:
         return len(self._levels[0])
 
     def copy(self) -> "Tree":
-        """An independent tree of the same leaves."""
-        other = Tree()
-        other._levels = [list(level) for level in self._levels]
-        return other
+        """A tree of the same leaves that grows on its own; O(n), but only of references."""
+        twin = Tree()
+        twin._levels = [level.copy() for level in self._levels]
+        return twin
 
-    def append(self, leaf: bytes) -> None:
-        """Adds a leaf by its hash, 32 bytes."""
-        if len(leaf) != HASH_BYTES:
-            raise ValueError("a leaf hash has 32 bytes")
-        self._levels[0].append(leaf)
-        level = 0
-        while len(self._levels[level]) % 2 == 0:
-            if level + 1 == len(self._levels):
+    def append(self, leaf_hash: bytes) -> None:
+        """Adds the hash of a leaf, 32 bytes. Raises ValueError for another length."""
+        if len(leaf_hash) != HASH_BYTES:
+            raise ValueError(f"a leaf hash has {HASH_BYTES} bytes")
+        node, height = leaf_hash, 0
+        self._levels[0].append(node)
+        while len(self._levels[height]) % 2 == 0:
+            node = node_hash(*self._levels[height][-2:])
+            height += 1
+            if height == len(self._levels):
                 self._levels.append([])
-            left, right = self._levels[level][-2:]
-            self._levels[level + 1].append(node_hash(left, right))
-            level += 1
+            self._levels[height].append(node)
 
     def root(self, size: int | None = None) -> bytes:
-        """The root over the first ``size`` leaves, all by default. ValueError out of range."""
-        size = self.size if size is None else size
-        if not 0 <= size <= self.size:
-            raise ValueError("the tree never had that size")
-        return self._subtree(0, size) if size else EMPTY_ROOT
+        """Root of the first ``size`` leaves (of all by default), 32 bytes.
 
-    def _subtree(self, start: int, stop: int) -> bytes:
-        """MTH(D[start:stop]) where start is a multiple of the largest power of 2 below."""
-        count = stop - start
-        if count & (count - 1) == 0:
-            return self._levels[count.bit_length() - 1][start // count]
-        split = _split(count)
-        return node_hash(
-            self._subtree(start, start + split), self._subtree(start + split, stop)
-        )
+        Raises ValueError for a size that the tree never had.
+        """
+        if size is None:
+            size = self.size
+        self._check_size(size)
+        return self._range_root(0, size) if size else EMPTY_ROOT
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
-        """PATH(index, D[size]). ValueError out of range."""
-        if not 0 <= index < size <= self.size:
-            raise ValueError("no such leaf in a tree of that size")
-        return self._path(index, 0, size)
+        """Audit path of leaf ``index`` in the first ``size`` leaves. RFC 6962, 2.1.1.
 
-    def _path(self, index: int, start: int, stop: int) -> list[bytes]:
-        if stop - start == 1:
+        Raises ValueError unless 0 <= index < size <= the tree's size.
+        """
+        self._check_size(size)
+        if not 0 <= index < size:
+            raise ValueError(f"leaf {index} is not among the first {size}")
+        path: list[bytes] = []
+        start, stop = 0, size
+        while stop - start > 1:
+            middle = start + _split(stop - start)
+            if index < middle:
+                path.append(self._range_root(middle, stop))
+                stop = middle
+            else:
+                path.append(self._range_root(start, middle))
+                start = middle
+        path.reverse()
+        return path
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """Proof that the first ``new`` leaves extend the first ``old``. RFC 6962, 2.1.2.
+
+        Empty if the sizes are equal or ``old`` is 0. Raises ValueError unless
+        0 <= old <= new <= the tree's size.
+        """
+        self._check_size(new)
+        if not 0 <= old <= new:
+            raise ValueError(f"a tree of {new} leaves does not extend one of {old}")
+        if old in (0, new):
             return []
-        middle = start + _split(stop - start)
-        if index < middle:
-            return [*self._path(index, start, middle), self._subtree(middle, stop)]
-        return [*self._path(index, middle, stop), self._subtree(start, middle)]
+        path: list[bytes] = []
+        start, stop = 0, new
+        while stop != old:
+            middle = start + _split(stop - start)
+            if old <= middle:
+                path.append(self._range_root(middle, stop))
+                stop = middle
+            else:
+                path.append(self._range_root(start, middle))
+                start = middle
+        # At start 0 this node is the old root itself, which the verifier has.
+        if start:
+            path.append(self._range_root(start, stop))
+        path.reverse()
+        return path
 
-    def consistency_proof(self, old_size: int, new_size: int) -> list[bytes]:
-        """PROOF(old_size, D[new_size]); empty for equal sizes and from 0. ValueError."""
-        if not 0 <= old_size <= new_size <= self.size:
-            raise ValueError("the tree never had these sizes")
-        if old_size in (0, new_size):
-            return []
-        return self._subproof(old_size, 0, new_size, True)
+    def _check_size(self, size: int) -> None:
+        if not 0 <= size <= self.size:
+            raise ValueError(f"the tree has {self.size} leaves, not {size}")
 
-    def _subproof(self, old: int, start: int, stop: int, is_whole: bool) -> list[bytes]:
-        if old == stop:
-            return [] if is_whole else [self._subtree(start, stop)]
-        middle = start + _split(stop - start)
-        if old <= middle:
-            return [*self._subproof(old, start, middle, is_whole), self._subtree(middle, stop)]
-        return [*self._subproof(old, middle, stop, False), self._subtree(start, middle)]
+    def _range_root(self, start: int, stop: int) -> bytes:
+        """Root of leaves start..stop-1, where start is a multiple of a power of two >= stop-start.
 
-
-def _split(count: int) -> int:
-    """The largest power of two below count."""
-    return 1 << ((count - 1).bit_length() - 1)
+        The range is cut, from its end, into the complete subtrees that its length in binary names.
+        """
+        root: bytes | None = None
+        length = stop - start
+        while length:
+            height = (length & -length).bit_length() - 1
+            length -= 1 << height
+            node = self._levels[height][(start + length) >> height]
+            root = node if root is None else node_hash(node, root)
+        if root is None:
+            raise ValueError("a range of leaves is not empty")
+        return root
 
 
 def verify_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+    leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """Checks an audit path (RFC 9162, 2.1.3.2). Raises InvalidProof INCLUSION."""
-    if not 0 <= index < size or any(len(h) != HASH_BYTES for h in (leaf, root, *proof)):
-        raise InvalidProof("INCLUSION", "inclusion proof: index, size or a hash is malformed")
-    at, last, found = index, size - 1, leaf
-    for step in proof:
+    """Checks that a leaf stands at ``index`` in the tree of ``size`` leaves. RFC 9162, 2.1.3.2.
+
+    Hashes are 32 bytes. Raises InvalidProof INCLUSION.
+    """
+    where = f"inclusion proof of leaf {index} in {size}"
+    _check_hashes("INCLUSION", where, [leaf_hash, root, *proof])
+    if not 0 <= index < size:
+        raise InvalidProof("INCLUSION", f"{where}: the index is not below the size")
+    node, position, last = leaf_hash, index, size - 1
+    for sibling in proof:
         if last == 0:
-            raise InvalidProof("INCLUSION", "inclusion proof: longer than the tree is high")
-        if at & 1 or at == last:
-            found = node_hash(step, found)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
+            raise InvalidProof("INCLUSION", f"{where}: has a hash too many")
+        if position % 2 or position == last:
+            node = node_hash(sibling, node)
+            while position % 2 == 0 and position:
+                position, last = position >> 1, last >> 1
         else:
-            found = node_hash(found, step)
-        at, last = at >> 1, last >> 1
-    if last != 0 or found != root:
-        raise InvalidProof("INCLUSION", f"inclusion proof: entry {index} is not under this root")
+            node = node_hash(node, sibling)
+        position, last = position >> 1, last >> 1
+    if last:
+        raise InvalidProof("INCLUSION", f"{where}: has a hash too few")
+    if node != root:
+        raise InvalidProof("INCLUSION", f"{where}: does not lead to the root")
 
 
 def verify_consistency(
     old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
-    """Checks a consistency proof (RFC 9162, 2.1.4.2). Raises InvalidProof CONSISTENCY."""
-    if not 0 <= old_size <= new_size or any(
-        len(h) != HASH_BYTES for h in (old_root, new_root, *proof)
-    ):
-        raise InvalidProof("CONSISTENCY", "consistency proof: sizes or a hash are malformed")
-    if old_size in (0, new_size):
-        same = old_size == 0 or old_root == new_root
-        empty = old_size != 0 or old_root == EMPTY_ROOT
-        if proof or not same or not empty:
-            raise InvalidProof("CONSISTENCY", "consistency proof: the heads differ")
+    """Checks that the tree of ``new_size`` leaves extends that of ``old_size``. RFC 9162, 2.1.4.2.
+
+    Roots and hashes are 32 bytes. An old size of 0 is refused: every tree extends the empty one,
+    so such a proof would prove nothing. Raises InvalidProof CONSISTENCY.
+    """
+    where = f"consistency proof from {old_size} to {new_size}"
+    _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])
+    if not 0 < old_size <= new_size:
+        raise InvalidProof("CONSISTENCY", f"{where}: not two sizes of a growing log")
+    if old_size == new_size:
+        if proof or old_root != new_root:
+            raise InvalidProof("CONSISTENCY", f"{where}: one size, two roots, or a proof too many")
         return
-    path = list(proof)
-    if old_size & (old_size - 1) == 0:
-        path.insert(0, old_root)
-    at, last = old_size - 1, new_size - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    if not path:
-        raise InvalidProof("CONSISTENCY", "consistency proof: is empty")
+    position, last = old_size - 1, new_size - 1
+    while position % 2:
+        position, last = position >> 1, last >> 1
+    # Of a power of two the old root is itself a node of the new tree, and is not in the proof.
+    path = list(proof) if position else [old_root, *proof]
+    if not proof:
+        raise InvalidProof("CONSISTENCY", f"{where}: is empty")
     old = new = path[0]
-    for step in path[1:]:
+    for sibling in path[1:]:
         if last == 0:
-            raise InvalidProof("CONSISTENCY", "consistency proof: longer than the tree is high")
-        if at & 1 or at == last:
-            old, new = node_hash(step, old), node_hash(step, new)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
+            raise InvalidProof("CONSISTENCY", f"{where}: has a hash too many")
+        if position % 2 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while position % 2 == 0 and position:
+                position, last = position >> 1, last >> 1
         else:
-            new = node_hash(new, step)
-        at, last = at >> 1, last >> 1
-    if last != 0 or old != old_root or new != new_root:
-        raise InvalidProof("CONSISTENCY", "consistency proof: one head does not extend the other")
+            new = node_hash(new, sibling)
+        position, last = position >> 1, last >> 1
+    if last:
+        raise InvalidProof("CONSISTENCY", f"{where}: has a hash too few")
+    if old != old_root or new != new_root:
+        raise InvalidProof("CONSISTENCY", f"{where}: does not lead to both roots")
+
+
+def _split(length: int) -> int:
+    """The largest power of two below ``length``."""
+    return 1 << ((length - 1).bit_length() - 1)
+
+
+def _check_hashes(reason: str, where: str, hashes: Sequence[bytes]) -> None:
+    if any(len(h) != HASH_BYTES for h in hashes):
+        raise InvalidProof(reason, f"{where}: has a hash that is not of {HASH_BYTES} bytes")

@@ -1,108 +1,145 @@
-"""The log as static files (C2SP tlog-tiles, height 8).
+"""The log as static files: C2SP tlog-tiles, tiles of height 8 (c2sp.org/tlog-tiles).
 
-One deviation: an entry bundle gives each leaf's length as 4 bytes, not 2, since a key record is
-longer than 64 KiB (docs/spec/log.md, L28).
+    tile/<L>/<N>[.p/<W>]          the hashes of tile N on level L, 32 bytes each
+    tile/entries/<N>[.p/<W>]      the leaves under tile N of level 0
+
+A tile has 256 places; the last of a level may be partial, with W of them. One deviation from
+tlog-tiles: each leaf stands after its length as a big-endian uint32, not uint16, because a key
+record is longer than 65,535 bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fermata.errors import InvalidEncoding, InvalidProof
 from fermata.log.merkle import HASH_BYTES, leaf_hash, node_hash
 
-WIDTH = 256
+TILE_WIDTH = 256
 LENGTH_BYTES = 4
-
-
-def _number(index: int) -> str:
-    """A tile's number: groups of three digits, all but the last after an x."""
-    groups = [f"{index % 1000:03d}"]
-    while index >= 1000:
-        index //= 1000
-        groups.insert(0, f"x{index % 1000:03d}")
-    return "/".join(groups)
-
-
-def _paths(kind: str, count: int) -> list[tuple[str, int, int]]:
-    """Path, first and end position of each tile over ``count`` items."""
-    found = []
-    for index, start in enumerate(range(0, count, WIDTH)):
-        stop = min(start + WIDTH, count)
-        partial = f".p/{stop - start}" if stop - start < WIDTH else ""
-        found.append((f"tile/{kind}/{_number(index)}{partial}", start, stop))
-    return found
-
-
-def expected_paths(size: int) -> list[str]:
-    """The paths of all tiles of a log of this size."""
-    paths = [path for path, _, _ in _paths("entries", size)]
-    level, count = 0, size
-    while count:
-        paths += [path for path, _, _ in _paths(str(level), count)]
-        level, count = level + 1, count // WIDTH
-    return paths
-
-
-def _complete_root(hashes: Sequence[bytes]) -> bytes:
-    while len(hashes) > 1:
-        hashes = [node_hash(a, b) for a, b in zip(hashes[::2], hashes[1::2], strict=True)]
-    return hashes[0]
+#: More entries than this are no log of ours. It bounds what a forged size can cost a reader.
+ENTRIES_MAX = 1 << 24
 
 
 def export_tiles(leaves: Sequence[bytes]) -> dict[str, bytes]:
-    """All tiles of a log with these leaves, by path."""
-    files = {
-        path: b"".join(
-            len(leaf).to_bytes(LENGTH_BYTES, "big") + leaf for leaf in leaves[start:stop]
-        )
-        for path, start, stop in _paths("entries", len(leaves))
-    }
-    hashes = [leaf_hash(leaf) for leaf in leaves]
-    level = 0
-    while hashes:
-        for path, start, stop in _paths(str(level), len(hashes)):
-            files[path] = b"".join(hashes[start:stop])
-        whole = len(hashes) // WIDTH
-        hashes = [_complete_root(hashes[i * WIDTH : (i + 1) * WIDTH]) for i in range(whole)]
-        level += 1
+    """All files of a log of these leaves, by path: entry bundles, then hash tiles by level.
+
+    Raises ValueError for more than ``ENTRIES_MAX`` leaves or one of 4 GiB.
+    """
+    if len(leaves) > ENTRIES_MAX:
+        raise ValueError(f"a log of tiles has at most {ENTRIES_MAX} entries")
+    files = dict(_bundles(leaves))
+    files.update(_hash_tiles([leaf_hash(leaf) for leaf in leaves]))
     return files
 
 
+def expected_paths(size: int) -> list[str]:
+    """The paths of all files of a log of ``size`` entries, in the order of ``export_tiles``.
+
+    Raises InvalidEncoding SIZE for a size below 0 or above ``ENTRIES_MAX``.
+    """
+    if not 0 <= size <= ENTRIES_MAX:
+        raise InvalidEncoding("SIZE", f"log: a size that is not between 0 and {ENTRIES_MAX}")
+    paths = [path for path, _ in _tile_paths("entries", size)]
+    level, width = 0, size
+    while width:
+        paths += [path for path, _ in _tile_paths(str(level), width)]
+        level, width = level + 1, width // TILE_WIDTH
+    return paths
+
+
 def read_entries(files: Mapping[str, bytes], size: int) -> list[bytes]:
-    """The leaves in the entry bundles. Raises InvalidEncoding TILE naming the path."""
+    """The leaves of a log of ``size`` entries, out of its entry bundles; other files are ignored.
+
+    Hashes are not checked. Raises InvalidEncoding TILE with the path for a bundle that is missing,
+    too short or too long, and SIZE for a size that no log has.
+    """
+    if not 0 <= size <= ENTRIES_MAX:
+        raise InvalidEncoding("SIZE", f"log: a size that is not between 0 and {ENTRIES_MAX}")
     leaves: list[bytes] = []
-    for path, start, stop in _paths("entries", size):
+    for path, width in _tile_paths("entries", size):
         data = files.get(path)
         if data is None:
             raise InvalidEncoding("TILE", f"{path}: the file is missing")
-        at = 0
-        for index in range(start, stop):
-            length = int.from_bytes(data[at : at + LENGTH_BYTES], "big")
-            at += LENGTH_BYTES
-            if at + length > len(data) or at > len(data):
-                raise InvalidEncoding("TILE", f"{path}: entry {index} is cut short")
-            leaves.append(data[at : at + length])
-            at += length
-        if at != len(data):
-            raise InvalidEncoding("TILE", f"{path}: has bytes after entry {stop - 1}")
+        leaves += _read_bundle(path, data, width)
     return leaves
 
 
 def check_tiles(files: Mapping[str, bytes], leaves: Sequence[bytes]) -> None:
-    """Checks that the tiles are exactly those of these leaves. Raises InvalidProof TILE."""
-    wanted = export_tiles(leaves)
-    for path in sorted(wanted.keys() | files.keys()):
-        if files.get(path) == wanted.get(path):
-            continue
-        what = _difference(files.get(path), wanted.get(path))
-        raise InvalidProof("TILE", f"{path}: {what}")
+    """Checks that every file of a log of these leaves is there, byte for byte.
+
+    Files at other paths are not looked at: which belong is ``expected_paths``. Raises
+    InvalidProof TILE with the first path that is missing or differs.
+    """
+    for path, data in export_tiles(leaves).items():
+        found = files.get(path)
+        if found is None:
+            raise InvalidProof("TILE", f"{path}: the file is missing")
+        if found != data:
+            raise InvalidProof("TILE", f"{path}: is not what the entries give")
 
 
-def _difference(found: bytes | None, wanted: bytes | None) -> str:
-    if found is None:
-        return "the file is missing"
-    if wanted is None:
-        return "a file that does not belong to the log"
-    if len(found) != len(wanted):
-        return "has another length than the log's entries give"
-    at = next(i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b)
-    return f"hash {at // HASH_BYTES} is not the one that the entries give"
+def _tile_paths(level: str, size: int) -> Iterator[tuple[str, int]]:
+    """Path and width of each tile on a level that has ``size`` places filled."""
+    full, rest = divmod(size, TILE_WIDTH)
+    for number in range(full):
+        yield f"tile/{level}/{_number(number)}", TILE_WIDTH
+    if rest:
+        yield f"tile/{level}/{_number(full)}.p/{rest}", rest
+
+
+def _number(number: int) -> str:
+    """A tile's number in groups of three digits: 1234067 is x001/x234/067."""
+    text = f"{number % 1000:03}"
+    while number >= 1000:
+        number //= 1000
+        text = f"x{number % 1000:03}/{text}"
+    return text
+
+
+def _bundles(leaves: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+    start = 0
+    for path, width in _tile_paths("entries", len(leaves)):
+        parts = []
+        for leaf in leaves[start : start + width]:
+            if len(leaf) >> (8 * LENGTH_BYTES):
+                raise ValueError("a leaf has less than 4 GiB")
+            parts += [len(leaf).to_bytes(LENGTH_BYTES, "big"), leaf]
+        yield path, b"".join(parts)
+        start += width
+
+
+def _read_bundle(path: str, data: bytes, width: int) -> Iterator[bytes]:
+    place = 0
+    for _ in range(width):
+        start = place + LENGTH_BYTES
+        stop = start + int.from_bytes(data[place:start], "big")
+        if start > len(data) or stop > len(data):
+            raise InvalidEncoding("TILE", f"{path}: ends within an entry")
+        yield data[start:stop]
+        place = stop
+    if place != len(data):
+        raise InvalidEncoding("TILE", f"{path}: has bytes after its last entry")
+
+
+def _hash_tiles(hashes: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Hash tiles of all levels. Only full tiles have a hash on the level above."""
+    level = 0
+    while hashes:
+        tiles = []
+        start = 0
+        for path, width in _tile_paths(str(level), len(hashes)):
+            tiles.append(hashes[start : start + width])
+            yield path, b"".join(tiles[-1])
+            start += width
+        hashes = [_full_root(tile) for tile in tiles if len(tile) == TILE_WIDTH]
+        level += 1
+
+
+def _full_root(tile: Sequence[bytes]) -> bytes:
+    """Root over the 256 hashes of a full tile."""
+    while len(tile) > 1:
+        tile = [node_hash(tile[i], tile[i + 1]) for i in range(0, len(tile), 2)]
+    return tile[0]
+
+
+#: Bytes of a full hash tile.
+TILE_BYTES = TILE_WIDTH * HASH_BYTES

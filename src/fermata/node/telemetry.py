@@ -199,7 +199,9 @@ class Telemetry:
                 f"telemetry: cannot listen on {address}; it is in use, or not of this machine",
             ) from None
         self._server = server
-        threading.Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(0.1,), name="telemetry", daemon=True
+        ).start()
         return join_address(host, server.server_address[1])
 
     def close(self) -> None:

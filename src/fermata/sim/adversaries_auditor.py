@@ -15,7 +15,6 @@ from fermata.sim.misbehaviour import (
     report,
 )
 from fermata.sim.world import World
-from fermata.wire.v1 import statement_pb2
 
 
 def _close_round(world: World) -> Close:

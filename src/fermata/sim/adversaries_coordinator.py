@@ -167,9 +167,23 @@ class Forks(Misbehaviour):
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
+        other = self.fork(world)
+        # Endorsements of one log are tried in the other.
+        for auditor in world.charter.auditors[:2]:
+            draft = world.nodes[auditor].disk.draft("endorsement/1")
+            if draft is not None:
+                self.refused.append(other.force(draft.envelope).reason)
+        # The auditors compare: all are shown what the first two have seen.
+        world.network.ledger_for = lambda caller: rogue_ledger(world)
+        world.settle(world.charter.auditors, lambda: False)
+
+    def fork(self, world: World) -> RogueLedger:
+        """Closes the round in two logs; auditors 1 and 2 see one, the others the other."""
         open_round(world)
         report(world, *world.charter.labs[:-1])
-        other = self._fork(world)
+        replica = Replica(world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN)
+        key = world.deployment.signing_keys[COORDINATOR]
+        other = RogueLedger(replica, key, lambda: world.now_ms)
         self.others.append(other)
         report(world, world.charter.labs[-1])
         pass_deadline(world)
@@ -180,40 +194,25 @@ class Forks(Misbehaviour):
             other if caller in deceived else rogue_ledger(world)
         )
         world.settle(world.charter.auditors, lambda: False)
-        for auditor in world.charter.auditors[:2]:
-            self.relay(world, auditor, other)
-        # The auditors compare: one is shown what another has seen.
-        deceived.clear()
-        world.settle(world.charter.auditors, lambda: False)
-
-    def relay(self, world: World, auditor: str, other: RogueLedger) -> None:
-        """Tries to make one log's endorsements count in the other."""
-        draft = world.nodes[auditor].disk.draft("endorsement/1")
-        if draft is not None:
-            self.refused.append(other.force(draft.envelope).reason)
-
-    def _fork(self, world: World) -> RogueLedger:
-        disk = world.nodes[COORDINATOR].disk.copy()
-        replica = Replica(world.charter, disk, MODULUS_BITS_MIN)
-        key = world.deployment.signing_keys[COORDINATOR]
-        return RogueLedger(replica, key, lambda: world.now_ms)
+        return other
 
 
 class ForksPastLostCopies(Forks):
     """Shows the other log to auditors that have lost their copy of the log, not their outbox."""
 
-    def relay(self, world: World, auditor: str, other: RogueLedger) -> None:
-        """See Forks."""
-        node = world.nodes[auditor]
-        kept, node.disk = node.disk, MemoryStore()
-        draft = kept.draft("endorsement/1")
-        if draft is not None:
-            node.disk.put_draft(draft)
-            node.disk.settle_draft(draft.slot, LOGGED)
-        node.stop()
-        world.forget(auditor)
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        other = self.fork(world)
+        for auditor in world.charter.auditors[:2]:
+            node = world.nodes[auditor]
+            draft = node.disk.draft("endorsement/1")
+            node.disk = MemoryStore()
+            if draft is not None:
+                node.disk.put_draft(draft)
+                node.disk.settle_draft(draft.slot, LOGGED)
+            world.forget(auditor)
         world.network.ledger_for = lambda caller: other
-        world.settle([auditor], lambda: False)
+        world.settle([*world.charter.auditors, *world.charter.labs], lambda: False)
 
 
 class RollsBack(Misbehaviour):

@@ -27,7 +27,6 @@ def _statement(draft: Draft) -> statement_pb2.Statement:
     return statement_of(unseal(draft.envelope))
 
 
-
 class CopiesReport(Misbehaviour):
     """Reports another lab's ciphertexts as its own, with the others' sealed part at hand."""
 

@@ -17,7 +17,7 @@ KINDS = (
     "crash before a call",
     "crash after a call",
     "crash of the coordinator",
-    "crash of the coordinator in an append",
+    "crash of the coordinator in a request",
     "crash of an auditor",
     "crash of a lab",
     "crash while starting",

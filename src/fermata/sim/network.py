@@ -110,6 +110,7 @@ class Network:
         try:
             return request(ledger)
         except Crash as crash:
+            self.tally["crash of the coordinator in a request"] += 1
             self.on_crash(crash)
             raise TransportError("UNREACHABLE", "log: the connection broke") from None
         except VerificationError as error:

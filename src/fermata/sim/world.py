@@ -6,6 +6,7 @@ from fermata.errors import FermataError, InvalidProof, StorageError, TransportEr
 from fermata.protocol.agent import Tell
 from fermata.protocol.codec import decode
 from fermata.protocol.ledger import Ledger
+from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.ports import Entropy
 from fermata.protocol.round_rules import rounds_left
 from fermata.protocol.state import COLLECTING, OPENED, REFUSED, Round, Verdict
@@ -50,13 +51,13 @@ class World:
         self.nodes: dict[str, SimNode] = {}
         self._folded: dict[str, int] = {}
         self._summed: set[int] = set()
-        self.network = Network(
-            Dice(stream(seed, "network")), self.tally, self._ledger_for, self.crashed
-        )
+        disk = MemoryStore()
+        self.watch = Watch(self.deployment, disk, self.canaries)
+        chance = Dice(stream(seed, "network"))
+        self.network = Network(chance, self.tally, self._ledger_for, self.crashed, self.watch)
         for name in (COORDINATOR, *self.charter.auditors, *self.charter.labs):
             self.nodes[name] = self._make_node(name)
-        self.watch = Watch(self.deployment, self.nodes[COORDINATOR].disk, self.canaries)
-        self.network.witness = self.watch
+        self.nodes[COORDINATOR].disk = disk
         for auditor, share in self.deployment.shares.items():
             self.canaries.plant_number(f"the key share of {auditor}", share.value)
 
@@ -112,11 +113,15 @@ class World:
     def crashed(self, crash: Crash) -> None:
         """A node's process has ended: what is not on its disk is gone."""
         node = self.nodes[crash.node]
-        node.stop()
-        self._folded.pop(node.name, None)
+        self.forget(node.name)
         article = "a" if node.role == "lab" else "the" if node.role == "coordinator" else "an"
         self.tally[f"crash of {article} {node.role}"] += 1
         self.tell(node.name, "crashes")
+
+    def forget(self, name: str) -> None:
+        """Ends a node's process; its next turn starts it again from its disk."""
+        self.nodes[name].stop()
+        self._folded.pop(name, None)
 
     def step(self, name: str) -> int:
         """One turn of a node, after which everything is checked; 0 if nothing came of it.

@@ -33,6 +33,7 @@ from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
     Identity,
     check_deployment,
+    check_root,
     deployment_of,
     fingerprint_of,
     identity_of,
@@ -132,7 +133,7 @@ class Authority:
         path = directory / "root.pem"
         try:
             (root,) = load_chain(read_file(path, CHAIN_BYTES_MAX))
-            deployment = deployment_of(root)
+            check_root(root)
         except (ValueError, IdentityError):
             raise ConfigError(
                 "AUTHORITY_ROOT", f"{path} is not the root of a deployment; restore it"
@@ -140,7 +141,7 @@ class Authority:
         key = None
         if unlock is not None:
             secret = keystore.load_sealed(
-                directory / "root-key.age", keystore.AUTHORITY, deployment, unlock
+                directory / "root-key.age", keystore.AUTHORITY, deployment_of(root), unlock
             )
             key = _root_key(secret, root, directory)
         return cls(directory, root, key, clock, entropy, leaf_days=leaf_days, alarm=alarm)

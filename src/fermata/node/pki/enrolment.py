@@ -23,6 +23,7 @@ from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
     Identity,
     check_certificate,
+    check_root,
     deployment_of,
     fingerprint_of,
     load_chain,
@@ -42,7 +43,8 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
     """The root (PEM) with this fingerprint, out of the chain that ``address`` presents.
 
     Raises ``ConfigError`` ADDRESS or FINGERPRINT_FORM, ``TransportError`` UNREACHABLE,
-    ``IdentityError`` ROOT_FINGERPRINT if no certificate of the chain has the fingerprint.
+    ``IdentityError`` ROOT_FINGERPRINT if no certificate of the chain has the fingerprint, and
+    ROOT_FORM if one has it that is no root.
     """
     host, port = split_address(address)
     wanted = fingerprint.strip()
@@ -72,6 +74,7 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
     for der in chain:
         root = _certificate_or_none(der)
         if root is not None and fingerprint_of(root) == wanted:
+            check_root(root)
             return certificate_to_pem(root)
     raise IdentityError(
         "ROOT_FINGERPRINT",

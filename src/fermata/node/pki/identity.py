@@ -148,6 +148,32 @@ def check_certificate(
         )
 
 
+def check_root(certificate: x509.Certificate) -> None:
+    """Raises ``IdentityError`` ROOT_FORM unless this is a deployment's self-signed root.
+
+    TLS libraries take any certificate as an anchor, also a party's.
+    """
+    try:
+        certificate.verify_directly_issued_by(certificate)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        if constraints.value.ca:
+            deployment_of(certificate)
+            return
+    except (
+        InvalidSignature,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        IdentityError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+    ):
+        pass
+    raise IdentityError(
+        "ROOT_FORM", "the certificate is not the root of a deployment; ask for the root's own"
+    )
+
+
 def deployment_of(root: x509.Certificate) -> str:
     """The deployment whose root this is: the organisation in its subject.
 

@@ -211,7 +211,11 @@ def write_tls(
         "root.pem": (certificate_to_pem(material.root), 0o644),
     }
     write_directory(fresh, files)
-    write_link(directory, fresh.name)
+    try:
+        write_link(directory, fresh.name)
+    except ConfigError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     # Only now, for until the link was moved the old files were in force. Also what a crash left.
     for old in directory.parent.glob(f"{directory.name}.{'[0-9a-f]' * 40}"):
         if old != fresh:
