@@ -1,6 +1,7 @@
 """Fixtures for all tests: small deployments, and chains that have come to a given stage."""
 
 import pytest
+
 from support import Chain, Deployment, chain_at, make_deployment
 
 

@@ -102,4 +102,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
     try:
         parse_deny_list(data, path)
     except ConfigError as error:
-        assert error.reason == "DENY_LIST_SYNTAX"
+        reason = error.reason
+    else:
+        reason = "DENY_LIST_SYNTAX"
+    assert reason == "DENY_LIST_SYNTAX"

@@ -45,6 +45,14 @@ def test_close_that_is_not_the_derived_one_is_rejected_by_everyone(name: str, re
     assert exposure.violations == ()
 
 
+def test_close_in_the_future_is_never_endorsed() -> None:
+    exposure = exposed("ClosesAhead")
+    assert exposure.opened == ()
+    assert exposure.reasons == {"P1_TIME"}
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.violations == ()
+
+
 def test_superseded_report_that_is_replayed_does_not_count() -> None:
     exposure = exposed("ReplaysSupersededReport")
     assert exposure.opened == (1,)

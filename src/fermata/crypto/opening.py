@@ -164,7 +164,7 @@ def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Ope
     if remainder:
         raise InvalidProof("OPENING", "opening: the plaintext does not divide exactly")
     check_opening(n, ciphertext, plaintext, root)
-    return Opening(plaintext, root, _culprits(record, root, parts))
+    return Opening(plaintext, root, culprits_of(record, root, parts))
 
 
 def check_opening(n: int, ciphertext: int, plaintext: int, root: int) -> None:
@@ -198,7 +198,7 @@ def _find_root(
     return None
 
 
-def _culprits(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple[int, ...]:
+def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple[int, ...]:
     """Indices whose part is wrong under every explanation that fewer than t auditors did wrong.
 
     An explanation is a set without which any t of the parts give the root. It takes them all:

@@ -145,7 +145,7 @@ def write_configs(demo: Demo, party: str, log_address: str) -> Path:
     lines = [
         'charter = "charter.toml"',
         f'party = "{party}"',
-        "heartbeat_s = 5",
+        "heartbeat_s = 30",
         "",
         "[keys]",
         'identity = "keys/identity.txt"',

@@ -11,7 +11,7 @@ record is longer than 65,535 bytes.
 from collections.abc import Iterator, Mapping, Sequence
 
 from fermata.errors import InvalidEncoding, InvalidProof
-from fermata.log.merkle import HASH_BYTES, leaf_hash, node_hash
+from fermata.log.merkle import leaf_hash, node_hash
 
 TILE_WIDTH = 256
 LENGTH_BYTES = 4
@@ -139,7 +139,3 @@ def _full_root(tile: Sequence[bytes]) -> bytes:
     while len(tile) > 1:
         tile = [node_hash(tile[i], tile[i + 1]) for i in range(0, len(tile), 2)]
     return tile[0]
-
-
-#: Bytes of a full hash tile.
-TILE_BYTES = TILE_WIDTH * HASH_BYTES

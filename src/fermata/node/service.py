@@ -318,8 +318,8 @@ class _Health:
     def handler(self, door: Door) -> grpc.GenericRpcHandler:
         kind = health_pb2.HealthCheckRequest
         methods = {
-            "Check": door.call("Check", EVERY_ROLE, self._check, kind),
-            "Watch": door.stream("Watch", EVERY_ROLE, self._watch, kind),
+            "Check": door.call("Health.Check", EVERY_ROLE, self._check, kind),
+            "Watch": door.stream("Health.Watch", EVERY_ROLE, self._watch, kind),
         }
         return grpc.method_handlers_generic_handler(HEALTH, methods)
 

@@ -1,206 +1,169 @@
-"""A node's durable state in one SQLite file (docs/spec/log.md, L26).
+"""A node's durable store in one SQLite file.
 
-SQLite's own integrity check does not see changed data, so every row carries a hash that is checked
-when it is read. The database is held exclusively: a second process is refused, and no shared-memory
-file can fail on a full disk.
+Every writing method is one transaction and returns when it is on the disk: a kill or a power cut
+at any point loses nothing that was returned from. What is read is checked against the hash that
+it was written with. One process at a time, any number of its threads.
+
+A store that has met damage, or a disk that did not confirm a write, refuses all further calls:
+after a failed sync nobody knows what is on the disk until the file is opened anew.
 """
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import resources
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from fermata.errors import StorageError
-from fermata.protocol.codec import envelope_of, sha256
-from fermata.protocol.ports import Draft
-from fermata.crypto.transcript import digest_parts
+from fermata.node.store_file import (
+    FILE_MODE,
+    RESERVE_BYTES,
+    FreeBytes,
+    Reserve,
+    connect,
+    disk_free_bytes,
+    lock_and_bind,
+    mend_errors,
+    prepare_file,
+    sync,
+)
+from fermata.node.store_rows import (
+    COSIGNATURES,
+    DRAFTS,
+    ENTRIES,
+    HEADS,
+    NOTES,
+    SEALED,
+    Row,
+    Rows,
+    as_bytes,
+    as_int,
+    data_loss,
+)
+from fermata.protocol.codec import sha256
+from fermata.protocol.memory_store import check_range, envelope_sha256_of, stale_head
+from fermata.protocol.ports import Draft, Store
 
-ROW_DOMAIN = "fermata/v1/row"
-#: A file of this size is kept beside the store, so that a full disk leaves room to shut down.
-RESERVE_BYTES = 256 * 1024
-#: Below this much free space nothing new is written.
-FREE_BYTES_MIN = 8 * 1024 * 1024
-_MIGRATION = re.compile(r"(\d{4})_[a-z_]+\.sql\Z")
+DEPLOYMENT_BYTES = 32
+#: Errors after which the store must be opened anew.
+_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC"})
 
 
-def _row_hash(table: str, *fields: bytes | str | int) -> bytes:
-    parts = [f if isinstance(f, bytes) else str(f).encode() for f in fields]
-    return digest_parts(ROW_DOMAIN, table.encode(), *parts)
+class SqliteStore(Store):
+    """See Store; opened with ``SqliteStore.open``, a context manager that closes it."""
 
-
-def _migrations() -> list[tuple[int, str]]:
-    folder = resources.files("fermata.node") / "migrations"
-    found = [(int(m[1]), p) for p in folder.iterdir() if (m := _MIGRATION.match(p.name))]
-    return [(number, path.read_text()) for number, path in sorted(found, key=lambda f: f[0])]
-
-
-class SqliteStore:
-    """``ports.Store`` on disk. Safe for several threads; one process at a time."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, reserve: Reserve) -> None:
         self._path = path
         self._connection = connection
+        self._reserve = reserve
+        self._rows = Rows(connection)
         self._lock = threading.RLock()
+        self._stopped: StorageError | None = None
 
     @classmethod
-    def open(cls, path: Path, deployment: bytes) -> "SqliteStore":
-        """Opens or makes the store of a deployment (the charter hash, 32 bytes).
+    def open(
+        cls,
+        path: Path,
+        deployment: bytes,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
+        free_bytes: FreeBytes = disk_free_bytes,
+    ) -> "SqliteStore":
+        """Opens the store of a deployment, made if it is not there, and checks every row.
 
-        Raises StorageError STORE_IN_USE, STORE_FOREIGN, STORE_NEWER, STORE_PATH, STORAGE_FULL
-        or DATA_LOSS, with nothing changed.
+        ``deployment`` is the charter's SHA-256. ``reserve_bytes`` of room are set aside beside
+        the file for a full disk, and writes are refused while less is free. Raises StorageError
+        STORE_NO_DIRECTORY, STORE_UNWRITABLE, STORE_IN_USE, STORE_FOREIGN, STORE_NEWER,
+        STORE_UNSAFE, STORAGE_FULL, DATA_LOSS; ValueError for a deployment not of 32 bytes.
         """
-        if not path.parent.is_dir():
-            raise StorageError("STORE_PATH", f"{path.parent}: is not a folder; make it first")
-        is_new = not path.exists()
-        _keep_reserve(path)
-        try:
-            if is_new:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-                _sync_folder(path.parent)
-            connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=0.5
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError("STORE_PATH", f"{path}: cannot be opened for writing") from error
-        store = cls(path, connection)
-        try:
-            store._configure()
-            store._migrate(deployment)
-        except BaseException:
-            connection.close()
-            raise
-        return store
-
-    def _configure(self) -> None:
-        with self._guard():
-            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA trusted_schema=OFF")
-            # The lock is taken by the first write; take it now, not in the middle of a round.
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("COMMIT")
-            if self._one("PRAGMA synchronous") != (2,) or self._one("PRAGMA journal_mode") != (
-                "wal",
-            ):
-                raise StorageError("STORE_UNSAFE", f"{self._path}: SQLite is not in its safe mode")
-
-    def _migrate(self, deployment: bytes) -> None:
-        known = _migrations()
-        (found_version,) = self._one("PRAGMA user_version") or (0,)
-        version = int(str(found_version))
-        if version > known[-1][0]:
-            raise StorageError(
-                "STORE_NEWER",
-                f"{self._path}: was written by a newer version ({version}); use that version",
-            )
-        if version:
-            found = self._one("SELECT value FROM meta WHERE name = 'deployment'")
-            if found != (deployment,):
-                raise StorageError(
-                    "STORE_FOREIGN", f"{self._path}: belongs to another charter's deployment"
-                )
-        for number, script in known:
-            if number <= version:
-                continue
-            with self._transaction():
-                for statement in script.split(";"):
-                    self._connection.execute(statement)
-                if number == 1:
-                    self._connection.execute(
-                        "INSERT INTO meta VALUES ('deployment', ?)", (deployment,)
-                    )
-                self._connection.execute(f"PRAGMA user_version = {number}")
+        if len(deployment) != DEPLOYMENT_BYTES:
+            raise ValueError(f"a deployment is {DEPLOYMENT_BYTES} bytes")
+        reserve = Reserve(path, reserve_bytes, free_bytes)
+        with mend_errors(path):
+            prepare_file(path, reserve)
+            reserve.release()
+            connection = connect(path)
+            try:
+                lock_and_bind(connection, path, deployment)
+                Rows(connection).check_all()
+                sync(path.parent)
+                reserve.take()
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection, reserve)
 
     def close(self) -> None:
-        """Closes the file; the store is not used after."""
-        with self._lock:
+        """Ends the use of the file; a second time nothing. Later calls: STORE_CLOSED."""
+        with self._lock, mend_errors(self._path):
             self._connection.close()
+            if self._stopped is None:
+                self._stopped = StorageError("STORE_CLOSED", f"{self._path}: was closed")
 
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Turns SQLite's errors into ours."""
-        with self._lock:
-            try:
-                yield
-            except sqlite3.OperationalError as error:
-                name = getattr(error, "sqlite_errorname", "") or ""
-                if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                    raise StorageError(
-                        "STORE_IN_USE", f"{self._path}: another process uses it; stop that first"
-                    ) from error
-                if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
-                    raise StorageError(
-                        "STORAGE_FULL",
-                        f"{self._path}: the disk is full or fails; make room and start again",
-                    ) from error
-                if name in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"):
-                    raise StorageError(
-                        "STORE_PATH", f"{self._path}: cannot be written; check owner and mode"
-                    ) from error
-                raise self._loss("the file") from error
-            except sqlite3.DatabaseError as error:
-                raise self._loss("the file") from error
+    def __enter__(self) -> "SqliteStore":
+        return self
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._guard():
-            self._check_space()
-            self._connection.execute("BEGIN IMMEDIATE")
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def scrub(self) -> None:
+        """Checks every row, and that none is missing. Raises StorageError DATA_LOSS."""
+        with self._reading() as rows:
+            rows.check_all()
+
+    def backup(self, path: Path) -> None:
+        """Copies the store to a new file (mode 0600) while it is in use, and checks the copy.
+
+        Raises StorageError BACKUP_EXISTS, BACKUP_FAILED, STORE_UNWRITABLE or STORAGE_FULL.
+        """
+        partial = path.with_name(path.name + "-partial")
+        with self._reading():
             try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                with mend_errors(path):
+                    if path.exists():
+                        raise StorageError("BACKUP_EXISTS", f"{path}: exists; choose another name")
+                    self._copy(partial)
+                    partial.rename(path)
+                    sync(path.parent)
+            except StorageError as error:
+                # The backup's disk says nothing about the store's, which goes on.
+                if error.reason in _FINAL:
+                    raise StorageError(
+                        "BACKUP_FAILED", f"{path}: the copy is not good; use another disk"
+                    ) from None
                 raise
+            finally:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
 
-    def _check_space(self) -> None:
-        stat = os.statvfs(self._path.parent)
-        if stat.f_bavail * stat.f_frsize < FREE_BYTES_MIN:
-            raise StorageError(
-                "STORAGE_FULL", f"{self._path.parent}: less than {FREE_BYTES_MIN} bytes free"
-            )
-
-    def _loss(self, what: str) -> StorageError:
-        return StorageError(
-            "DATA_LOSS", f"{self._path}: {what} is damaged; restore a backup, sign nothing"
-        )
-
-    def _one(self, query: str, *values: object) -> tuple[object, ...] | None:
-        with self._guard():
-            found: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
-            return found
-
-    def _all(self, query: str, *values: object) -> list[tuple[object, ...]]:
-        with self._guard():
-            return self._connection.execute(query, values).fetchall()
+    def _copy(self, target: Path) -> None:
+        """One whole file, without a WAL beside it, checked and on the disk."""
+        target.unlink(missing_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+        with closing(connect(target)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            Rows(copy).check_all()
+        sync(target)
 
     def entry_count(self) -> int:
         """See Store."""
-        found = self._one("SELECT count(*), coalesce(max(position) + 1, 0) FROM entry")
-        if found is None or found[0] != found[1] or not isinstance(found[0], int):
-            raise self._loss("table entry")
-        return found[0]
+        with self._reading() as rows:
+            return rows.count(ENTRIES)
 
     def leaves(self, start: int, stop: int) -> list[bytes]:
-        """See Store."""
-        rows = self._all(
-            "SELECT position, leaf, row_hash FROM entry WHERE position >= ? AND position < ?"
-            " ORDER BY position",
-            start,
-            stop,
-        )
-        found = []
-        for position, leaf, row_hash in rows:
-            if not isinstance(leaf, bytes) or row_hash != _row_hash("entry", str(position), leaf):
-                raise self._loss(f"entry {position}")
-            found.append(leaf)
-        return found
+        """See Store. Raises ValueError for entries that are not kept."""
+        with self._reading() as rows:
+            check_range(start, stop, rows.count(ENTRIES))
+            where = "WHERE position >= ? AND position < ? ORDER BY position"
+            found = list(rows.select(ENTRIES, where, start, stop))
+            for position, row in enumerate(found, start):
+                if row[0] != position:
+                    raise data_loss(f"table entries, row {position}")
+            if len(found) != stop - start:
+                raise data_loss(f"table entries, row {start + len(found)}")
+            return [as_bytes(row[2]) for row in found]
 
     def extend(
         self,
@@ -209,182 +172,139 @@ class SqliteStore:
         checkpoint: bytes,
         sealed_parts: Sequence[bytes] = (),
     ) -> None:
-        """See Store."""
-        with self._transaction():
-            count = self.entry_count()
-            if count != start:
-                raise StorageError(
-                    "STALE_HEAD", f"store: has {count} entries, the writer expected {start}"
-                )
+        """See Store. Raises StorageError STALE_HEAD or STORAGE_FULL with nothing changed."""
+        with self._writing(checkpoint, *leaves, *sealed_parts) as rows:
+            kept = rows.count(ENTRIES)
+            if kept != start:
+                raise stale_head(kept, start)
             for position, leaf in enumerate(leaves, start):
-                envelope = envelope_of(leaf)
-                self._connection.execute(
-                    "INSERT INTO entry VALUES (?, ?, ?, ?)",
-                    (
-                        position,
-                        leaf,
-                        None if envelope is None else sha256(envelope),
-                        _row_hash("entry", str(position), leaf),
-                    ),
-                )
-            for part in sealed_parts:
-                self._insert_sealed(part)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO head VALUES (0, ?, ?)",
-                (checkpoint, _row_hash("head", checkpoint)),
-            )
+                rows.put(ENTRIES, position, envelope_sha256_of(leaf), leaf)
+            for sealed_part in sealed_parts:
+                rows.put(SEALED, sha256(sealed_part), sealed_part)
+            rows.put(HEADS, 0, checkpoint)
 
     def checkpoint(self) -> bytes | None:
         """See Store."""
-        found = self._one("SELECT note, row_hash FROM head")
-        if found is None:
-            return None
-        note, row_hash = found
-        if not isinstance(note, bytes) or row_hash != _row_hash("head", note):
-            raise self._loss("the head")
-        return note
+        with self._reading() as rows:
+            row = rows.get(HEADS, 0)
+        return None if row is None else as_bytes(row[1])
 
     def find_envelope(self, envelope_sha256: bytes) -> int | None:
-        """See Store."""
-        found = self._one(
-            "SELECT min(position) FROM entry WHERE envelope_sha256 = ?", envelope_sha256
-        )
-        position = found[0] if found else None
-        if not isinstance(position, int):
-            return None
-        envelope = envelope_of(self.leaves(position, position + 1)[0])
-        if envelope is None or sha256(envelope) != envelope_sha256:
-            raise self._loss(f"entry {position}")
-        return position
-
-    def _insert_sealed(self, part: bytes) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO sealed VALUES (?, ?)", (sha256(part), part)
-        )
+        """See Store; of an envelope that the log repeats, the first."""
+        where = "WHERE envelope_sha256 = ? ORDER BY position LIMIT 1"
+        with self._reading() as rows:
+            row = next(rows.select(ENTRIES, where, envelope_sha256), None)
+        return None if row is None else as_int(row[0])
 
     def put_sealed(self, sealed_part: bytes) -> None:
         """See Store."""
-        with self._transaction():
-            self._insert_sealed(sealed_part)
+        with self._writing(sealed_part) as rows:
+            rows.put(SEALED, sha256(sealed_part), sealed_part)
 
     def sealed(self, sealed_sha256: bytes) -> bytes | None:
         """See Store."""
-        found = self._one("SELECT part FROM sealed WHERE sha256 = ?", sealed_sha256)
-        if found is None:
-            return None
-        if not isinstance(found[0], bytes) or sha256(found[0]) != sealed_sha256:
-            raise self._loss(f"sealed part {sealed_sha256.hex()[:16]}")
-        return found[0]
+        with self._reading() as rows:
+            row = rows.get(SEALED, sealed_sha256)
+        return None if row is None else as_bytes(row[1])
 
     def put_draft(self, draft: Draft) -> Draft:
         """See Store."""
-        with self._transaction():
-            kept = self.draft(draft.slot)
-            if kept is not None:
-                return kept
-            row_hash = _row_hash("draft", draft.slot, draft.envelope, draft.sealed_part)
-            self._connection.execute(
-                "INSERT INTO draft (slot, envelope, sealed_part, row_hash) VALUES (?, ?, ?, ?)",
-                (draft.slot, draft.envelope, draft.sealed_part, row_hash),
-            )
+        with self._writing(draft.envelope, draft.sealed_part) as rows:
+            row = rows.get(DRAFTS, draft.slot)
+            if row is not None:
+                return _draft(row)
+            position = rows.count(DRAFTS)
+            rows.put(DRAFTS, draft.slot, position, draft.envelope, draft.sealed_part, None)
             return draft
-
-    def _drafts(self, where: str, *values: object) -> list[Draft]:
-        found = []
-        for slot, envelope, sealed_part, row_hash in self._all(
-            f"SELECT slot, envelope, sealed_part, row_hash FROM draft WHERE {where}"  # noqa: S608
-            " ORDER BY number",
-            *values,
-        ):
-            if (
-                not isinstance(slot, str)
-                or not isinstance(envelope, bytes)
-                or not isinstance(sealed_part, bytes)
-                or row_hash != _row_hash("draft", slot, envelope, sealed_part)
-            ):
-                raise self._loss("a draft")
-            found.append(Draft(slot, envelope, sealed_part))
-        return found
 
     def draft(self, slot: str) -> Draft | None:
         """See Store."""
-        found = self._drafts("slot = ?", slot)
-        return found[0] if found else None
+        with self._reading() as rows:
+            row = rows.get(DRAFTS, slot)
+        return None if row is None else _draft(row)
 
     def drafts_pending(self) -> list[Draft]:
         """See Store."""
-        return self._drafts("outcome IS NULL")
+        with self._reading() as rows:
+            found = rows.select(DRAFTS, "WHERE outcome IS NULL ORDER BY position")
+            return [_draft(row) for row in found]
 
     def settle_draft(self, slot: str, outcome: str) -> None:
-        """See Store."""
-        with self._transaction():
-            changed = self._connection.execute(
-                "UPDATE draft SET outcome = ? WHERE slot = ?", (outcome, slot)
-            )
-            if changed.rowcount != 1:
-                raise ValueError("no such draft")
+        """See Store. The first outcome stays. Raises ValueError for a slot that is empty."""
+        with self._writing() as rows:
+            row = rows.get(DRAFTS, slot)
+            if row is None:
+                raise ValueError(f"there is no draft in {slot}")
+            if row[-1] is None:
+                rows.put(DRAFTS, *row[:-1], outcome)
 
     def draft_outcome(self, slot: str) -> str | None:
         """See Store."""
-        found = self._one("SELECT outcome FROM draft WHERE slot = ?", slot)
-        return str(found[0]) if found and found[0] is not None else None
+        with self._reading() as rows:
+            row = rows.get(DRAFTS, slot)
+        return None if row is None or row[-1] is None else str(row[-1])
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
-        """See Store."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO cosignature VALUES (?, ?, ?, ?)",
-                (size, party, line, _row_hash("cosignature", str(size), party, line)),
-            )
+        """See Store. The last line of a party stays."""
+        with self._writing(line) as rows:
+            rows.put(COSIGNATURES, size, party, line)
 
     def cosignatures(self, size: int) -> dict[str, bytes]:
         """See Store."""
-        found = {}
-        for party, line, row_hash in self._all(
-            "SELECT party, line, row_hash FROM cosignature WHERE size = ? ORDER BY party", size
-        ):
-            if (
-                not isinstance(party, str)
-                or not isinstance(line, bytes)
-                or row_hash != _row_hash("cosignature", str(size), party, line)
-            ):
-                raise self._loss("a cosignature")
-            found[party] = line
-        return found
+        with self._reading() as rows:
+            found = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
+            return {str(party): as_bytes(line) for _, party, line in found}
 
     def put_note(self, name: str, value: bytes) -> None:
         """See Store."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO note VALUES (?, ?, ?)",
-                (name, value, _row_hash("note", name, value)),
-            )
+        with self._writing(value) as rows:
+            rows.put(NOTES, name, value)
 
     def note(self, name: str) -> bytes | None:
         """See Store."""
-        found = self._one("SELECT value, row_hash FROM note WHERE name = ?", name)
-        if found is None:
-            return None
-        value, row_hash = found
-        if not isinstance(value, bytes) or row_hash != _row_hash("note", name, value):
-            raise self._loss(f"note {name}")
-        return value
+        with self._reading() as rows:
+            row = rows.get(NOTES, name)
+        return None if row is None else as_bytes(row[1])
+
+    @contextmanager
+    def _reading(self) -> Iterator[Rows]:
+        """The rows, for this thread alone. Errors that are final stop the store."""
+        with self._lock:
+            if self._stopped is not None:
+                raise self._stopped
+            try:
+                with mend_errors(self._path):
+                    yield self._rows
+            except StorageError as error:
+                if error.reason in _FINAL:
+                    self._stopped = error
+                raise
+
+    @contextmanager
+    def _writing(self, *values: bytes) -> Iterator[Rows]:
+        """One transaction, for values of this much room: durable after it, or as if never begun."""
+        # Twice: a value stands in the WAL and in the database.
+        wanted_bytes = 2 * sum(map(len, values))
+        with self._reading() as rows:
+            self._reserve.check_room(wanted_bytes)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield rows
+                rows.flush()
+                self._connection.execute("COMMIT")
+            except BaseException:
+                rows.forget()
+                # SQLite has rolled back by itself after some errors.
+                with suppress(sqlite3.Error):
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._stopped = StorageError(
+                        "STORE_SYNC", f"{self._path}: a write was not undone; restart the node"
+                    )
+                raise
 
 
-def _keep_reserve(path: Path) -> None:
-    reserve = path.with_name(path.name + ".reserve")
-    try:
-        if not reserve.exists():
-            reserve.write_bytes(bytes(RESERVE_BYTES))
-    except OSError as error:
-        raise StorageError(
-            "STORAGE_FULL", f"{path.parent}: cannot be written, or has no room for a store"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _draft(row: Row) -> Draft:
+    slot, _, envelope, sealed_part, _ = row
+    return Draft(str(slot), as_bytes(envelope), as_bytes(sealed_part))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fermata.crypto.integers import int_from_bytes
-from fermata.crypto.opening import check_part
+from fermata.crypto.opening import check_part, culprits_of
 from fermata.crypto.opening import combine as combine_parts
 from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
@@ -306,33 +306,49 @@ def partial_opening(
     )
 
 
+def _given(charter: Charter, found: Round, panel: str, position: int) -> dict[int, int]:
+    """The parts of one ciphertext, by the auditors' indices."""
+    return {
+        charter.auditors.index(auditor) + 1: parts[panel][position]
+        for auditor, parts in found.parts.items()
+    }
+
+
 def _combine(charter: Charter, key: ThresholdKey, found: Round, entry: int) -> Round:
-    """Opens the round if enough good parts are there; names who gave bad ones."""
+    """Opens the round if enough good parts are there."""
     close = found.close
     if close is None or len(found.parts) < key.record.threshold:
         return found
+    if found.opening is not None:
+        return _name_culprits(charter, key, found, found.opening.roots)
     plaintexts: dict[str, tuple[int, ...]] = {}
     roots: dict[str, tuple[int, ...]] = {}
-    culprits = set(found.culprits)
     for panel, ciphertexts in close.aggregates.items():
         openings = []
         for position, ciphertext in enumerate(ciphertexts):
-            given = {
-                charter.auditors.index(auditor) + 1: parts[panel][position]
-                for auditor, parts in found.parts.items()
-            }
+            given = _given(charter, found, panel, position)
             opening = combine_parts(key.record, ciphertext, given)
             if opening is None:
                 return found
             openings.append(opening)
-            culprits.update(charter.auditors[i - 1] for i in opening.culprits)
         plaintexts[panel] = tuple(o.plaintext for o in openings)
         roots[panel] = tuple(o.root for o in openings)
-    found = replace(found, culprits=frozenset(culprits))
-    if found.opening is not None:
-        return found
+    found = _name_culprits(charter, key, found, roots)
     try:
         sums, results = results_of(charter, close.members, plaintexts)
     except InvalidEncoding as error:
         return replace(found, fault=str(error))
     return replace(found, opening=Opening(entry, sums, results, plaintexts, roots))
+
+
+def _name_culprits(
+    charter: Charter, key: ThresholdKey, found: Round, roots: Mapping[str, tuple[int, ...]]
+) -> Round:
+    """Tells wrong parts by the known roots; cheap, so that late parts are checked as well."""
+    culprits = {
+        charter.auditors[index - 1]
+        for panel, panel_roots in roots.items()
+        for position, root in enumerate(panel_roots)
+        for index in culprits_of(key.record, root, _given(charter, found, panel, position))
+    }
+    return replace(found, culprits=frozenset(culprits))

@@ -8,6 +8,8 @@ import msgspec
 from fermata.errors import ConfigError
 
 T = TypeVar("T")
+#: The parser's time grows with the square of a dotted key's depth: minutes for a large file.
+LINE_DOTS_MAX = 64
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +39,9 @@ class TomlSource:
         """The file as ``kind``, a Strict. Raises ConfigError."""
         if len(self._data) > self._bytes_max:
             self.fail("", f"is larger than {self._bytes_max} bytes")
+        for number, line in enumerate(self._lines, 1):
+            if line.count(".") > LINE_DOTS_MAX and not line.lstrip().startswith("#"):
+                self.fail("", f"is not TOML that can be read: line {number} has too many dots")
         try:
             return msgspec.toml.decode(self._data, type=kind)
         except msgspec.ValidationError as error:

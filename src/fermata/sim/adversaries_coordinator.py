@@ -142,7 +142,19 @@ class OpensBelowCohort(Misbehaviour):
         report(world, *labs)
         pass_deadline(world)
         force_close(world, lambda close: _set_products(world, close, labs))
-        world.settle(_all_but_coordinator(world), lambda: False)
+        world.settle(world.charter.auditors, lambda: False)
+
+
+class ClosesAhead(Misbehaviour):
+    """Shuts two labs out: logs the close under a time that has not come yet."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        found = open_round(world)
+        report(world, *world.charter.labs[:3])
+        world.skew_ms[COORDINATOR] = found.deadline_ms - world.now_ms
+        world.step(COORDINATOR)
+        world.settle(until=lambda: False)
 
 
 class ReplaysSupersededReport(Misbehaviour):
@@ -248,6 +260,7 @@ ALL_COORDINATORS: tuple[type[Misbehaviour], ...] = (
     DropsReport,
     CountsLabTwice,
     OpensBelowCohort,
+    ClosesAhead,
     ReplaysSupersededReport,
     Forks,
     ForksPastLostCopies,

@@ -15,7 +15,7 @@ from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.inputs import Inputs
 from fermata.wire.v1 import statement_pb2
 
-HEARTBEAT_MS = 2_400_000
+HEARTBEAT_MS = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from fermata.sim.watch import Violation
 from fermata.sim.world import World
 
 #: Turns of the fault phase, per node and round of the charter.
-TURNS_PER_NODE = 7
+TURNS_PER_NODE = 6
 TURN_MS_MAX = 40_000
 #: A lit fuse burns for at most this many calls.
 FUSE_CALLS_MAX = 40

@@ -1,47 +1,62 @@
-CREATE TABLE entry (
-    position INTEGER PRIMARY KEY,
-    leaf BLOB NOT NULL,
-    envelope_sha256 BLOB,
-    row_hash BLOB NOT NULL
-) STRICT;
-CREATE INDEX entry_envelope ON entry (envelope_sha256);
+-- The first schema. Every row ends in the SHA-256 of its table and its other columns.
+-- Statements are parted at semicolons, so none stands inside one.
 
--- One row: the largest head this node ever acted on.
-CREATE TABLE head (
-    position INTEGER PRIMARY KEY CHECK (position = 0),
-    note BLOB NOT NULL,
-    row_hash BLOB NOT NULL
+CREATE TABLE binding (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    deployment BLOB NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE entries (
+    position INTEGER PRIMARY KEY,
+    envelope_sha256 BLOB,
+    leaf BLOB NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+
+-- Not unique: a log that repeats an envelope is kept as it is, and the fold rejects the second.
+CREATE INDEX entries_by_envelope ON entries (envelope_sha256, position);
+
+CREATE TABLE heads (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    checkpoint BLOB NOT NULL,
+    digest BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE sealed (
     sha256 BLOB PRIMARY KEY,
-    part BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+    data BLOB NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
 
-CREATE TABLE draft (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    slot TEXT NOT NULL UNIQUE,
+CREATE TABLE drafts (
+    slot TEXT PRIMARY KEY,
+    position INTEGER NOT NULL UNIQUE,
     envelope BLOB NOT NULL,
     sealed_part BLOB NOT NULL,
     outcome TEXT,
-    row_hash BLOB NOT NULL
+    digest BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE cosignature (
+CREATE TABLE cosignatures (
     size INTEGER NOT NULL,
     party TEXT NOT NULL,
     line BLOB NOT NULL,
-    row_hash BLOB NOT NULL,
+    digest BLOB NOT NULL,
     PRIMARY KEY (size, party)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
-CREATE TABLE note (
+CREATE TABLE notes (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL,
-    row_hash BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+    digest BLOB NOT NULL
+) STRICT;
 
-CREATE TABLE meta (
+-- Number of rows of each table, and the sum of their digests modulo 2^256, so that a row that
+-- is gone is missed.
+CREATE TABLE totals (
     name TEXT PRIMARY KEY,
-    value BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+    count INTEGER NOT NULL,
+    digest_sum BLOB NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;

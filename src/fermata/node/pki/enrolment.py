@@ -181,5 +181,5 @@ def _unverified_chain(connection: ssl.SSLSocket) -> list[bytes]:
 def _certificate_or_none(der: bytes) -> x509.Certificate | None:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None

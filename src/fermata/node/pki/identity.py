@@ -217,7 +217,7 @@ def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
     try:
         if len(chain_pem) <= CHAIN_BYTES_MAX:
             return x509.load_pem_x509_certificates(chain_pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         pass
     raise IdentityError("CHAIN_FORM", "this is not a PEM file of certificates, whole and in order")
 

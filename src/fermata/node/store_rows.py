@@ -1,0 +1,183 @@
+"""Rows with hashes: what SQLite itself does not check.
+
+Every row ends in a SHA-256 of its table and columns, checked at each read. ``totals`` holds, for
+each table, how many rows it has and the sum of their hashes, so that a row that vanished from
+the file, or from an index, is found by ``check_all``.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fermata.errors import StorageError
+
+Value = int | str | bytes | None
+Row = tuple[Value, ...]
+_SUM_BYTES = 32
+_SUM_MODULUS = 1 << (8 * _SUM_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns without the digest, of which the first ``keys`` are the key."""
+
+    name: str
+    columns: tuple[str, ...]
+    keys: int = 1
+
+    def select(self, where: str) -> str:
+        """SELECT of whole rows; ``where`` is the rest of the statement."""
+        return f"SELECT {', '.join(self.columns)}, digest FROM {self.name} {where}"  # noqa: S608
+
+    @property
+    def by_key(self) -> str:
+        """Condition on the key's columns."""
+        return "WHERE " + " AND ".join(f"{c} = ?" for c in self.columns[: self.keys])
+
+    @property
+    def insert(self) -> str:
+        """INSERT of a whole row."""
+        places = ", ".join("?" * (len(self.columns) + 1))
+        return f"INSERT INTO {self.name} VALUES ({places})"  # noqa: S608
+
+    @property
+    def update(self) -> str:
+        """UPDATE of a whole row; the key's values come once more, last."""
+        columns = ", ".join(f"{c} = ?" for c in (*self.columns, "digest"))
+        return f"UPDATE {self.name} SET {columns} {self.by_key}"  # noqa: S608
+
+
+BINDING = Table("binding", ("id", "deployment"))
+ENTRIES = Table("entries", ("position", "envelope_sha256", "leaf"))
+HEADS = Table("heads", ("id", "checkpoint"))
+SEALED = Table("sealed", ("sha256", "data"))
+DRAFTS = Table("drafts", ("slot", "position", "envelope", "sealed_part", "outcome"))
+COSIGNATURES = Table("cosignatures", ("size", "party", "line"), keys=2)
+NOTES = Table("notes", ("name", "value"))
+TOTALS = Table("totals", ("name", "count", "digest_sum"))
+#: All tables that ``TOTALS`` counts.
+COUNTED = (BINDING, ENTRIES, HEADS, SEALED, DRAFTS, COSIGNATURES, NOTES)
+
+
+def row_digest(table: Table, row: Row) -> bytes:
+    """SHA-256 over the table's name and the row's values, each with its kind and length."""
+    found = hashlib.sha256()
+    for value in (table.name, *row):
+        data = value if isinstance(value, bytes) else str(value).encode()
+        found.update(b"%b %d:" % (type(value).__name__.encode(), len(data)))
+        found.update(data)
+    return found.digest()
+
+
+def data_loss(where: str) -> StorageError:
+    """The error for damage; ``where`` names the table and the row."""
+    return StorageError(
+        "DATA_LOSS",
+        f"store: {where} is not what was written; stop the node, look at the disk, restore a"
+        " backup and let the node read the log again",
+    )
+
+
+@dataclass(slots=True)
+class Rows:
+    """Reads and writes checked rows; ``flush`` ends what one transaction changed."""
+
+    connection: sqlite3.Connection
+    _counts: dict[str, int] = field(default_factory=dict)
+    _sums: dict[str, int] = field(default_factory=dict)
+
+    def select(self, table: Table, where: str, *values: Value) -> Iterator[Row]:
+        """Rows without their digest, each checked. Raises StorageError DATA_LOSS."""
+        for row in self.connection.execute(table.select(where), values):
+            if row[-1] != row_digest(table, row[:-1]):
+                raise data_loss(f"table {table.name}, row {_key_text(table, row)}")
+            yield row[:-1]
+
+    def get(self, table: Table, *key: Value) -> Row | None:
+        """The row with this key, checked; or None."""
+        return next(self.select(table, table.by_key, *key), None)
+
+    def count(self, table: Table) -> int:
+        """Number of rows, as counted when they were written."""
+        return self._total(table)[0]
+
+    def put(self, table: Table, *row: Value) -> None:
+        """Writes a row, in place of the one with its key if there is one."""
+        key = row[: table.keys]
+        old = self.get(table, *key)
+        digest = row_digest(table, row)
+        if old is None:
+            self.connection.execute(table.insert, (*row, digest))
+        else:
+            self.connection.execute(table.update, (*row, digest, *key))
+        name = table.name
+        self._counts[name] = self._counts.get(name, 0) + (old is None)
+        added = _number(digest) - (0 if old is None else _number(row_digest(table, old)))
+        self._sums[name] = self._sums.get(name, 0) + added
+
+    def flush(self) -> None:
+        """Writes what the transaction's rows add to the totals; before it commits."""
+        for table in COUNTED:
+            if table.name in self._counts:
+                count, total = self._total(table)
+                count += self._counts[table.name]
+                total = (total + self._sums[table.name]) % _SUM_MODULUS
+                row = (table.name, count, total.to_bytes(_SUM_BYTES, "big"))
+                is_new = self.get(TOTALS, table.name) is None
+                sql, key = (TOTALS.insert, ()) if is_new else (TOTALS.update, (table.name,))
+                self.connection.execute(sql, (*row, row_digest(TOTALS, row), *key))
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops the unwritten totals of a transaction that was rolled back."""
+        self._counts.clear()
+        self._sums.clear()
+
+    def check_all(self) -> None:
+        """Reads every row of every table, and has SQLite compare tables and indices.
+
+        Raises StorageError DATA_LOSS naming the table, and the row where there is one.
+        """
+        for table in COUNTED:
+            count = digest_sum = 0
+            for row in self.select(table, "ORDER BY " + ", ".join(table.columns[: table.keys])):
+                if table is ENTRIES and row[0] != count:
+                    raise data_loss(f"table {table.name}, row {count}")
+                count += 1
+                digest_sum += _number(row_digest(table, row))
+            if (count, digest_sum % _SUM_MODULUS) != self._total(table):
+                raise data_loss(f"table {table.name}: the set of its rows")
+        verdict = self.connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != ("ok",):
+            raise data_loss("the database file's structure")
+
+    def _total(self, table: Table) -> tuple[int, int]:
+        row = self.get(TOTALS, table.name)
+        if row is None:
+            return 0, 0
+        _, count, digest_sum = row
+        return as_int(count), _number(as_bytes(digest_sum))
+
+
+def as_int(value: Value) -> int:
+    """A column that the schema makes an integer."""
+    if not isinstance(value, int):
+        raise data_loss("a column that is an integer")
+    return value
+
+
+def as_bytes(value: Value) -> bytes:
+    """A column that the schema makes bytes."""
+    if not isinstance(value, bytes):
+        raise data_loss("a column that is bytes")
+    return value
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest, "big")
+
+
+def _key_text(table: Table, row: Row) -> str:
+    key = (v.hex() if isinstance(v, bytes) else repr(v) for v in row[: table.keys])
+    return ", ".join(key)[:120]
