@@ -132,6 +132,16 @@ def test_a_source_that_gives_too_little_is_refused() -> None:
         integers.random_bits(lambda size: b"", 8)
 
 
+def test_draws_that_make_no_sense_are_misuse() -> None:
+    entropy = SeededEntropy("misuse")
+    with pytest.raises(ValueError, match="bits"):
+        integers.random_bits(entropy, -8)
+    with pytest.raises(ValueError, match="bound"):
+        integers.random_below(entropy, 0)
+    with pytest.raises(ValueError, match="primes"):
+        integers.random_prime(entropy, 16)
+
+
 def test_a_random_unit_has_no_factor_in_common() -> None:
     entropy = SeededEntropy("units")
     assert {integers.random_unit(entropy, 15) for _ in range(300)} == {1, 2, 4, 7, 8, 11, 13, 14}

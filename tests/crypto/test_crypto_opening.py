@@ -255,7 +255,7 @@ def test_two_parts_exchanged_are_wrong() -> None:
 
 
 def test_a_ciphertext_that_is_no_unit_is_misuse() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="ciphertext"):
         partial_opening(RECORD, KEY.shares[0], 7 * primes()[0], ENTROPY)
     with pytest.raises(ValueError):
         combine(RECORD, 7 * primes()[0], PARTS)

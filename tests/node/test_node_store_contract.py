@@ -240,5 +240,5 @@ class TwoStores(RuleBasedStateMachine):
 def test_both_stores_say_the_same_whatever_is_done(tmp_path: Path) -> None:
     TwoStores.folder = tmp_path
     run_state_machine_as_test(
-        TwoStores, settings=settings(max_examples=20, deadline=None, stateful_step_count=15)
+        TwoStores, settings=settings(max_examples=8, deadline=None, stateful_step_count=12)
     )

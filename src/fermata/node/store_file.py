@@ -80,6 +80,9 @@ def mend_errors(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise storage_error(error, path) from None
+    except UnicodeDecodeError:
+        # SQLite quotes a damaged schema in its message, and Python fails to read that.
+        raise data_loss(f"{path} (text that is not UTF-8)") from None
     except OSError as error:
         cause = os.strerror(error.errno) if error.errno else "unknown cause"
         raise StorageError(

@@ -5,7 +5,7 @@ from fermata.protocol.auditor import endorse as endorse_statement
 from fermata.protocol.auditor import open_part
 from fermata.protocol.round_rules import key_of
 from fermata.protocol.state import Close
-from fermata.sim.deployment import COORDINATOR
+from fermata.sim.deployment import COORDINATOR, Shape
 from fermata.sim.dice import stream
 from fermata.sim.misbehaviour import (
     Misbehaviour,
@@ -28,7 +28,9 @@ def _close_round(world: World) -> Close:
 
 
 class SendsWrongPart(Misbehaviour):
-    """Gives a part that is not the product's."""
+    """Gives a part that is not the product's; two others open the round."""
+
+    shape = Shape(auditors=3, threshold=2, organisations="abcd", rounds=1)
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -44,6 +46,12 @@ class SendsWrongPart(Misbehaviour):
             panel.parts[0] = int_to_bytes(wrong, width)
         self.send(world, rogue, statement)
         world.settle([name for name in world.nodes if name != rogue])
+
+
+class SendsWrongPartAmongFive(SendsWrongPart):
+    """The same where two of five could be wrong, so that four parts leave room for doubt."""
+
+    shape = Misbehaviour.shape
 
 
 class _EndorsesWrongly(Misbehaviour):
@@ -124,6 +132,7 @@ class ReplaysOwnPart(Misbehaviour):
 
 ALL_AUDITORS: tuple[type[Misbehaviour], ...] = (
     SendsWrongPart,
+    SendsWrongPartAmongFive,
     EndorsesOtherProducts,
     EndorsesTwice,
     OneStaysAway,

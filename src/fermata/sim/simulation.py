@@ -119,6 +119,9 @@ def _correct(world: World, lab: str) -> None:
     except Crash as crash:
         world.crashed(crash)
         return
+    except FermataError as error:
+        world.tell(lab, f"cannot correct its report: {error.reason}")
+        return
     if slot:
         world.tell(lab, f"corrects its report: {slot}")
 
