@@ -6,7 +6,8 @@ RUN := $(UV) run --locked --quiet
 .PHONY: setup demo test lint proto proto-check proto-breaking docs-check sim clean
 
 setup: $(UV)
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet --compile-bytecode
+	@$(UV) run --locked --quiet --no-sync python -m compileall -q src
 
 $(CURDIR)/.tools/bin/uv:
 	@echo "installing uv into .tools" >&2

@@ -324,14 +324,14 @@ class Run:
         return {name: reason for name, what, reason in self.told if what == event}
 
 
-def cosigned(run: Run, note: bytes, *auditors: str) -> bytes:
+def cosigned(deployment: Deployment, note: bytes, *auditors: str) -> bytes:
     """A checkpoint note with cosignatures of these auditors."""
     lines = [
         cosign(
             note,
-            run.charter.witness_name(name),
-            run.deployment.keys[name].sign,
-            run.deployment.keys[name].public_key,
+            deployment.charter.witness_name(name),
+            deployment.keys[name].sign,
+            deployment.keys[name].public_key,
             START_MS // 1000,
         )
         for name in auditors

@@ -451,7 +451,7 @@ STATES = states_of(OPENED)
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_a_damaged_leaf_changes_nothing_unless_the_damage_is_to_its_time(
+def test_a_leaf_damaged_outside_its_time_changes_nothing(
     data: st.DataObject,
 ) -> None:
     index = data.draw(st.integers(0, len(OPENED.leaves) - 1))

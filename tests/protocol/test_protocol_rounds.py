@@ -21,13 +21,10 @@ def rejected(
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
     same = replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
-    current = chain.state.current
-    if statement.HasField("report") and current is not None and current.close is None:
-        excluded = (*chain.round.excluded, (before.size, reason))
-        if statement.report.round == current.number and before.current is not None:
-            assert current.excluded == (*before.current.excluded, (before.size, reason))
-            same = same.with_round(replace(before.current, excluded=current.excluded))
-        assert excluded
+    found = before.round(statement.report.round)
+    if found is not None and found.close is None:
+        excluded = (*found.excluded, (before.size, reason))
+        same = same.with_round(replace(found, excluded=excluded))
     assert chain.state == same
     return verdict
 
@@ -88,13 +85,8 @@ def test_after_the_last_period_no_round_is_opened() -> None:
     rejected(chain, chain.open_round_statement(), "NO_MORE_ROUNDS")
 
 
-def test_without_a_last_period_there_is_no_end(deployment_rounds: int | None) -> None:
-    assert deployment_rounds is None
-
-
-@pytest.fixture
-def deployment_rounds() -> int | None:
-    return rounds_left(chain_at("keyed").deployment.charter, 10**6)
+def test_without_a_last_period_there_is_no_end(keyed: Chain) -> None:
+    assert rounds_left(keyed.deployment.charter, 10**6) is None
 
 
 # F5: reports.

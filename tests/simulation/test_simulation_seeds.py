@@ -4,10 +4,12 @@ import functools
 
 import pytest
 
+from fermata.sim import __main__ as command
 from fermata.sim.__main__ import main
 from fermata.sim.deployment import SHAPES
 from fermata.sim.faults import KINDS, Tally
 from fermata.sim.simulation import Outcome, run
+from fermata.sim.watch import Violation
 
 SEEDS = range(20)
 
@@ -54,6 +56,17 @@ def test_command_summarises_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seeds       2\n" in shown.out
     assert "violations  0\n" in shown.out
     assert "2 of 2 seeds, 0 with violations" in shown.err
+
+
+def test_command_fails_and_says_how_to_replay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = Outcome(9, (), (Violation("I1", "the receipt is not kept"),), Tally(), ("closed",), 5)
+    monkeypatch.setattr(command, "run", lambda seed: bad)
+    assert main(["--seeds", "1", "--start", "9"]) == 1
+    shown = capsys.readouterr().out
+    assert "seed 9: I1: the receipt is not kept\n" in shown
+    assert "replay: python -m fermata.sim --seed 9\n" in shown
 
 
 def test_command_tells_one_seed(capsys: pytest.CaptureFixture[str]) -> None:

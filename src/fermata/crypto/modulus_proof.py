@@ -4,16 +4,19 @@ Pi_mod of CGGMP21 (ePrint 2021/060, figure 16), made non-interactive. Every roun
 modulus pass with probability at most 1/2, so 128 rounds and never fewer.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from fermata.crypto.integers import (
     Entropy,
     gcd,
+    has_factor_up_to,
     hash_to_zn,
     int_to_bytes,
     invert,
     is_probable_prime,
     jacobi,
+    multi_powmod,
     powmod,
     powmod_secret,
     random_unit,
@@ -22,7 +25,11 @@ from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidProof
 
 DOMAIN = "fermata/v1/modulus-proof"
+DOMAIN_WEIGHTS = "fermata/v1/root-weights"
 ROUNDS = 128
+#: The n-th roots are checked in this many random products: 7 * 20 bits is above 128.
+PRODUCTS = 7
+WEIGHT_BITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +81,39 @@ def prove(p: int, q: int, context: bytes, entropy: Entropy) -> ModulusProof:
 def verify(n: int, proof: ModulusProof, context: bytes) -> None:
     """Checks a proof; ``n`` comes from the key record, ``context`` from the charter.
 
-    Every root is checked by itself: a random combination would let a modulus with
-    gcd(n, phi) = g > 1 pass with probability 1/g instead of g^-128.
+    The n-th roots are checked in PRODUCTS products with weights hashed from the whole proof. A
+    modulus with gcd(n, phi) > 1 passes one product with probability 2^-WEIGHT_BITS at most, for
+    which n must have no factor below 2^WEIGHT_BITS (docs/spec/keys.md, K4).
     Raises InvalidProof MODULUS_PROOF.
     """
-    if n < 3 or n % 2 == 0 or is_probable_prime(n):
-        raise InvalidProof("MODULUS_PROOF", "modulus proof: the modulus is even or prime")
+    if n < 3 or is_probable_prime(n) or has_factor_up_to(n, 1 << WEIGHT_BITS):
+        raise InvalidProof("MODULUS_PROOF", "modulus proof: the modulus has a small factor")
     if len(proof.rounds) != ROUNDS:
         raise InvalidProof("MODULUS_PROOF", f"modulus proof: must have {ROUNDS} rounds")
     if not 0 < proof.w < n or jacobi(proof.w, n) != -1:
         raise InvalidProof("MODULUS_PROOF", "modulus proof: w has not Jacobi symbol -1")
-    for y, (x, z, a, b) in zip(_challenges(n, proof.w, context), proof.rounds, strict=True):
+    challenges = _challenges(n, proof.w, context)
+    for y, (x, z, a, b) in zip(challenges, proof.rounds, strict=True):
         if not (0 < x < n and 0 < z < n) or gcd(x * z * y, n) != 1:
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a root is not a unit mod n")
         square = y * proof.w % n if b else y
         if pow(x, 4, n) != (n - square if a else square):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
-        if powmod(z, n, n) != y:
+    roots = [z for _, z, _, _ in proof.rounds]
+    for weights in _weights(n, proof, context):
+        if powmod(multi_powmod(roots, weights, n), n, n) != multi_powmod(challenges, weights, n):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: an n-th root is wrong")
+
+
+def _weights(n: int, proof: ModulusProof, context: bytes) -> list[list[int]]:
+    """PRODUCTS lists of ROUNDS weights of WEIGHT_BITS bits, hashed from all that was sent."""
+    width = (n.bit_length() + 7) // 8
+    sent = [int_to_bytes(v, width) for x, z, _, _ in proof.rounds for v in (x, z)]
+    signs = bytes(2 * a + b for _, _, a, b in proof.rounds)
+    seed = digest_parts(
+        DOMAIN_WEIGHTS, context, int_to_bytes(n, width), int_to_bytes(proof.w, width), *sent, signs
+    )
+    stream = hashlib.shake_256(seed).digest(PRODUCTS * ROUNDS * 4)
+    words = [int.from_bytes(stream[i : i + 4], "big") for i in range(0, len(stream), 4)]
+    weights = [word >> (32 - WEIGHT_BITS) for word in words]
+    return [weights[i : i + ROUNDS] for i in range(0, len(weights), ROUNDS)]

@@ -158,12 +158,22 @@ def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Ope
     root = _find_root(record, ciphertext % n, parts, subsets)
     if root is None:
         return None
-    n_squared = n * n
-    unblinded = ciphertext * invert(powmod(root, n, n_squared), n_squared) % n_squared
-    # Divides exactly, since r^n = c mod n; if it did not, the re-encryption would differ.
-    plaintext = (unblinded - 1) // n
-    check_opening(n, ciphertext, plaintext, root)
+    plaintext = _plaintext(n, ciphertext, root)
     return Opening(plaintext, root, culprits_of(record, root, parts))
+
+
+def _plaintext(n: int, ciphertext: int, root: int) -> int:
+    """M with ``(1 + n*M) * r^n = C mod n^2``, with r^n mod n^2 from python-paillier.
+
+    One power serves for opening and for the check that ``check_opening`` makes with two: phe's
+    ``raw_encrypt(M, r)`` is this r^n times 1 + n*M.
+    """
+    n_squared = n * n
+    power = phe.PaillierPublicKey(n).raw_encrypt(0, r_value=root)
+    plaintext, remainder = divmod(ciphertext * invert(power, n_squared) % n_squared - 1, n)
+    if remainder or (1 + n * plaintext) * power % n_squared != ciphertext:
+        raise InvalidProof("OPENING", "opening: the plaintext and root do not give the ciphertext")
+    return plaintext
 
 
 def check_opening(n: int, ciphertext: int, plaintext: int, root: int) -> None:

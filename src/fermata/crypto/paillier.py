@@ -26,7 +26,7 @@ DOMAIN_H = "fermata/v1/h"
 SMALL_FACTOR_BOUND = 1 << 20
 #: Exponents are this much longer than n, so that a blinding is uniform up to 2^-128.
 EXPONENT_SLACK_BITS = 128
-#: 4 suits a lab with a few ciphertexts a round; 8 pays for itself after some thousands.
+#: 4 suits a lab with a few ciphertexts a round; 8 pays for itself after about a thousand.
 WINDOW_BITS = 4
 
 

@@ -175,13 +175,13 @@ def verify_consistency(
     so such a proof would prove nothing. Raises InvalidProof CONSISTENCY.
     """
     where = f"consistency proof from {old_size} to {new_size}"
-    _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])
     if not 0 < old_size <= new_size:
         raise InvalidProof("CONSISTENCY", f"{where}: not two sizes of a growing log")
     if old_size == new_size:
         if proof or old_root != new_root:
             raise InvalidProof("CONSISTENCY", f"{where}: one size, two roots, or a proof too many")
         return
+    _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])
     position, last = old_size - 1, new_size - 1
     while position % 2:
         position, last = position >> 1, last >> 1

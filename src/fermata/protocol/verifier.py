@@ -18,7 +18,7 @@ from fermata.log.checkpoint import (
     verify_cosigners,
 )
 from fermata.log.merkle import Tree, leaf_hash
-from fermata.log.tiles import check_tiles, expected_paths, read_entries
+from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entries
 from fermata.protocol.bundle import FULL, MARKER, sealed_path, sealed_wanted
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.codec import sha256
@@ -148,6 +148,9 @@ def _read_log(run: _Run) -> bool:
     head = _head(run)
     if head is None:
         return False
+    if not 0 < head.size <= TILE_WIDTH * len(run.files):
+        run.fail(3, f"checkpoint: covers {head.size} entries, which no tiles here can hold")
+        return False
     missing = [p for p in expected_paths(head.size) if p not in run.files]
     for path in missing:
         run.fail(3, f"{path}: the file is missing")
@@ -167,7 +170,7 @@ def _read_log(run: _Run) -> bool:
         check_tiles(tiles, run.leaves)
     except VerificationError as error:
         run.fail(3, str(error))
-    return bool(run.leaves)
+    return True
 
 
 def _first_difference(run: _Run, tiles: Mapping[str, bytes]) -> str:

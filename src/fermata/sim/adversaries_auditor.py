@@ -118,7 +118,7 @@ class TwoLeaveAfterEndorsing(Misbehaviour):
 
 
 class ReplaysOwnPart(Misbehaviour):
-    """Sends the same part again after the round is open, under a signature of its own."""
+    """Sends its part once more after the round is open."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""

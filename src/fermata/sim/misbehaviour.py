@@ -12,7 +12,7 @@ from fermata.protocol.envelope import seal_statement
 from fermata.protocol.fold import apply
 from fermata.protocol.lab import Measurement
 from fermata.protocol.ledger import EVIDENCE_REASONS, Ledger
-from fermata.protocol.state import ENDORSED, OPENED, Round, Verdict
+from fermata.protocol.state import OPENED, Round, Verdict
 from fermata.sim.deployment import COORDINATOR, Shape
 from fermata.sim.watch import Violation
 from fermata.sim.world import World
@@ -165,17 +165,6 @@ def correct(world: World, lab: str) -> None:
         raise ValueError(f"{lab} is not running")
     revision = len(found.revisions.get(lab, ()))
     agent.correct(found, Measurement(world.inputs.figures(lab, found.period, revision)))
-
-
-def endorse(world: World, *auditors: str) -> None:
-    """Lets auditors endorse the close, without a turn to open anything."""
-    for auditor in auditors:
-        world.step(auditor)
-
-
-def is_endorsed(world: World) -> bool:
-    """The newest round has its quorum."""
-    return current(world).phase(world.charter.endorsement_quorum) == ENDORSED
 
 
 def missing_endorsements(world: World) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from fermata.protocol.ledger import Ledger, LocalLog
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.ports import ClockMs, Entropy, LogPort, Store
 from fermata.protocol.replica import Replica
-from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, Deployment
+from fermata.sim.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.inputs import Inputs
 from fermata.wire.v1 import statement_pb2
@@ -121,8 +121,3 @@ class SimNode:
             return None
         self._beat_ms = now_ms
         return statement_pb2.Heartbeat(version="sim", time_ms=now_ms, backlog=backlog)
-
-
-def is_coordinator(name: str) -> bool:
-    """Whether the name is the coordinator's in simulated charters."""
-    return name == COORDINATOR

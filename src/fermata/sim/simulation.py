@@ -17,6 +17,9 @@ TURNS_PER_NODE = 6
 TURN_MS_MAX = 40_000
 #: A lit fuse burns for at most this many calls.
 FUSE_CALLS_MAX = 40
+#: Calls that a node makes while it starts.
+START_CALLS_MAX = 4
+#: Any two clocks differ by less than the tolerance of auditors: beyond it nothing need go on.
 SKEW_MS_MAX = 150_000
 COORDINATOR_SKEW_MS_MAX = 140_000
 
@@ -66,7 +69,7 @@ def _trouble(world: World) -> None:
     dice = world.dice
     world.network.odds = Odds(
         lost=dice.below(60), reply_lost=dice.below(60),
-        duplicated=dice.below(60), delayed=dice.below(60),
+        duplicated=dice.below(150), delayed=dice.below(150),
     )  # fmt: skip
     names = tuple(world.nodes)
     turns = TURNS_PER_NODE * len(names) * world.deployment.shape.rounds
@@ -90,6 +93,8 @@ def _trouble(world: World) -> None:
         if kind == "crash" and name == COORDINATOR:
             # Its fuse burns down in the requests of others, or in a later turn of its own.
             continue
+        if world.nodes[name].agent is None and dice.chance(150):
+            world.nodes[name].fuse.light(dice.between(1, START_CALLS_MAX), dice.chance(500))
         # The coordinator is needed for everything, so it gets more turns than the others.
         world.step(COORDINATOR if dice.chance(150) else name)
 

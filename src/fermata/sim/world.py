@@ -24,7 +24,7 @@ from fermata.wire.v1 import envelope_pb2
 START_MS = 1_767_225_600_000
 #: How far the clock moves after a pass in which something, or nothing, has happened.
 BUSY_MS, QUIET_MS = 5_000, 600_000
-QUIET_PASSES_MAX, PASSES_MAX = 30, 2_000
+QUIET_PASSES_MAX, PASSES_MAX = 10, 2_000
 
 
 class World:
