@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check sim clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench sim clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -40,6 +40,9 @@ proto-breaking: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+
+bench: setup
+	@$(RUN) python scripts/measure_round.py
 
 SEEDS ?= 50
 sim: setup

@@ -461,10 +461,40 @@ def test_the_reserve_is_given_up_on_a_full_disk_and_taken_again(filled: Path) ->
     assert reserve.stat().st_size == 4096
 
 
-def test_a_sync_that_fails_stops_the_store(path: Path) -> None:
+def test_a_sync_that_fails_stops_the_store_until_it_is_opened_anew(filled: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode, error.sqlite_errorname = 1034, "SQLITE_IOERR_FSYNC"
-    assert store_file.storage_error(error, path).reason == "STORE_SYNC"
+    with open_store(filled) as store:
+        with pytest.raises(StorageError, match="SQLITE_IOERR_FSYNC"), store._writing():
+            raise error
+        for attempt in (store.entry_count, lambda: store.put_note("a", b"")):
+            with pytest.raises(StorageError) as caught:
+                attempt()
+            assert caught.value.reason == "STORE_SYNC"
+    with open_store(filled) as store:
+        assert store.entry_count() == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (sqlite3.SQLITE_FULL, "STORAGE_FULL"),
+        (sqlite3.SQLITE_IOERR_WRITE, "STORAGE_FULL"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "STORE_SYNC"),
+        (sqlite3.SQLITE_IOERR_READ, "DATA_LOSS"),
+        (sqlite3.SQLITE_CORRUPT, "DATA_LOSS"),
+        (sqlite3.SQLITE_NOTADB, "DATA_LOSS"),
+        (sqlite3.SQLITE_BUSY, "STORE_IN_USE"),
+        (sqlite3.SQLITE_READONLY, "STORE_UNWRITABLE"),
+        (sqlite3.SQLITE_CANTOPEN, "STORE_UNWRITABLE"),
+    ],
+)
+def test_failures_of_the_database_are_told_apart(path: Path, code: int, reason: str) -> None:
+    error = sqlite3.OperationalError("text that must not be passed on")
+    error.sqlite_errorcode, error.sqlite_errorname = code, "SQLITE_NAME"
+    found = store_file.storage_error(error, path)
+    assert found.reason == reason
+    assert "passed on" not in str(found)
 
 
 # Backup.

@@ -1,0 +1,218 @@
+"""Measures one round: 8 labs x 8 metrics, 3072 bits, 3 of 5 auditors, over gRPC on loopback.
+
+Prints CPU-bound stages and transport apart, each beside what phe needs to encrypt the same numbers
+in the same run. Machines differ and are noisy: quote ratios, not seconds.
+"""
+
+import argparse
+import base64
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import phe
+
+from fermata.crypto.dealer import deal
+from fermata.crypto.opening import combine, partial_opening
+from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.signing import SigningKey
+from fermata.node import keystore
+from fermata.node.client import GrpcLog
+from fermata.node.coordinator_node import SharedLedger
+from fermata.node.limits import Limits
+from fermata.node.nodes import clock_ms, entropy
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.service import LogServer
+from fermata.node.store import SqliteStore
+from fermata.node.telemetry import Telemetry
+from fermata.protocol.charter import MODULUS_BITS_MIN, Charter, parse_charter
+from fermata.protocol.codec import key_record_to_wire
+from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
+from fermata.protocol.ledger import Ledger, LocalLog
+from fermata.protocol.ports import Receipt
+from fermata.protocol.replica import Replica
+from fermata.protocol.reports import aggregate, check_sealed, make_report
+from fermata.wire.v1 import statement_pb2
+
+LABS, METRICS, AUDITORS, THRESHOLD = 8, 8, 5, 3
+DEPLOYMENT = "measure"
+
+
+def charter_bytes(keys: dict[str, SigningKey], modulus_bits: int) -> bytes:
+    """A charter for these parties with one panel of METRICS metrics of 32 bits."""
+    lines = [
+        f'format = 1\ndeployment = "{DEPLOYMENT}"\ntitle = "measurement"',
+        f"[cryptography]\nmodulus_bits = {modulus_bits}\nthreshold = {THRESHOLD}",
+        '[rounds]\ncadence = "number"\nfirst = "1"\nwindow_s = 3600',
+        "[disclosure]\ncohort_min = 5",
+    ]
+    for party, key in keys.items():
+        table = "[coordinator]" if party == "oversight" else f"[[{party.split('-')[0]}]]"
+        public = base64.b64encode(key.public_key).decode()
+        lines.append(f'{table}\nid = "{party}"\norganisation = "{party}"\nsigning_key = "{public}"')
+    lines.append('[[panel]]\nid = "all"')
+    for number in range(METRICS):
+        lines.append(
+            f'[[metric]]\nid = "m{number}"\npanel = "all"\nunit = ""\nmin = "0"\n'
+            'max = "4294967295"\nresolution = "1"'
+        )
+    lines.append('[[aggregate]]\nmetric = "m0"\nstatistics = ["sum"]')
+    return ("\n".join(lines) + "\n").encode()
+
+
+class Stopwatch:
+    """Seconds of wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time of the block to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def serve(folder: Path, ledger: SharedLedger, charter: Charter) -> tuple[LogServer, str, TlsFiles]:
+    """The coordinator's server, and a lab's way to it."""
+    identity = keystore.new_identity(folder / "identity.txt")
+    authority = Authority.create(folder / "authority", DEPLOYMENT, identity, clock_ms, entropy)
+
+    def files(role: str, party: str) -> TlsFiles:
+        tls = folder / party / "tls"
+        tls.parent.mkdir()
+        enroll_locally(authority, role, party, tls)
+        return TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
+
+    server = LogServer(
+        ledger,
+        tls=files("coordinator", "oversight"),
+        authorise=lambda identity: None,
+        limits=Limits(),
+        clock_ms=clock_ms,
+        telemetry=Telemetry("oversight", "coordinator", clock_ms, folder / "log"),
+    )
+    return server, server.start("127.0.0.1:0"), files("lab", charter.labs[0])
+
+
+class TimedLedger(SharedLedger):
+    """Tells how long the coordinator itself takes for an append (checks, disk, signature)."""
+
+    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
+        super().__init__(ledger, on_growth)
+        self.seconds = 0.0
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    ) -> Receipt:
+        """As SharedLedger, for any caller: one lab's connection carries all labs' reports."""
+        start = time.perf_counter()
+        receipt = super().append("coordinator", caller_id, envelope, sealed_part)
+        self.seconds += time.perf_counter() - start
+        return receipt
+
+
+def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
+    """Runs the round's stages; returns seconds and bytes by name."""
+    watch = Stopwatch()
+    parties = ["oversight", *(f"auditor-{i}" for i in range(1, AUDITORS + 1))]
+    parties += [f"lab-{i}" for i in range(1, LABS + 1)]
+    keys = {p: SigningKey.from_seed(entropy(32)) for p in parties}
+    data = charter_bytes(keys, modulus_bits)
+    charter = parse_charter(data)
+    dealt = deal(modulus_bits, THRESHOLD, AUDITORS, entropy, charter.sha256)
+    replica = Replica(
+        charter, SqliteStore.open(folder / "store.db", charter.sha256), MODULUS_BITS_MIN
+    )
+    ledger = Ledger(replica, keys["oversight"], clock_ms)
+    local = LocalLog(ledger)
+    local.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
+    record = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+    )
+    local.append(seal_statement(record, {a: keys[a] for a in charter.auditors}))
+    key = replica.state.key
+    if key is None:
+        raise SystemExit("the key record was refused")
+    opening = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        author="oversight",
+        open_round=statement_pb2.OpenRound(round=1, period="1", key_id=key.key_id),
+    )
+    local.append(seal_statement(opening, {"oversight": keys["oversight"]}))
+    values = {
+        lab: {f"m{j}": str(secrets.randbelow(2**32)) for j in range(METRICS)}
+        for lab in charter.labs
+    }
+    with watch.stage("table (once a lab and key)"):
+        table = EncryptionTable.for_key(key.public_key)
+    reports = []
+    with watch.stage("encrypt, 8 reports"):
+        for number, lab in enumerate(charter.labs):
+            statement, sealed = make_report(charter, key, table, lab, 1, values[lab], b"", entropy)
+            reports.append((seal_statement(statement, {lab: keys[lab]}), sealed, number))
+    timed = TimedLedger(ledger, lambda size: None)
+    server, address, tls = serve(folder, timed, charter)
+    with GrpcLog(address, DEPLOYMENT, tls) as log:
+        log.checkpoint()
+        with watch.stage("append, 8 reports"):
+            for envelope, sealed, _ in reports:
+                log.append(envelope, sealed)
+    server.stop(0)
+    whole = watch.seconds.pop("append, 8 reports")
+    watch.seconds["coordinator: checks, disk, receipts"] = timed.seconds
+    watch.seconds["transport (gRPC, mutual TLS)"] = whole - timed.seconds
+    seen = [replica.state.rounds[0].reports[lab] for lab in charter.labs]
+    with watch.stage("one auditor: checks and product"):
+        checked = [
+            check_sealed(
+                key, r.parts, r.sealed_sha256, replica.store.sealed(r.sealed_sha256) or b""
+            )
+            for r in seen
+        ]
+        product = aggregate(charter, key, checked)["all"][0]
+    parts = {}
+    with watch.stage("opening: 3 parts"):
+        for share in dealt.shares[:THRESHOLD]:
+            parts[share.index] = partial_opening(key.record, share, product, entropy)
+    with watch.stage("opening: combine and check"):
+        combine(key.record, product, parts)
+    theirs = phe.PaillierPublicKey(key.record.n)
+    with watch.stage("phe encrypts the same 64 numbers"):
+        for figures in values.values():
+            for value in figures.values():
+                theirs.raw_encrypt(int(value))
+    sizes = {"report_bytes": len(reports[0][0]) + len(reports[0][1])}
+    sizes["phe_bytes"] = METRICS * modulus_bits // 4
+    return {**watch.seconds, **sizes}
+
+
+def main() -> None:
+    """Prints the table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--modulus-bits", type=int, default=3072)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(arguments.modulus_bits, Path(folder))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return
+    base = found["phe encrypts the same 64 numbers"]
+    for name, value in found.items():
+        if name.endswith("bytes"):
+            print(f"{name:<40} {value:>10,}")
+        else:
+            print(f"{name:<40} {value * 1000:>9.1f} ms  {value / base:>8.4f} of phe's encryption")
+
+
+if __name__ == "__main__":
+    main()
