@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from deployment import Deployment, Shape, lay_out
+from deployment import FULL, Deployment, Shape, lay_out
+from finished_run import Finished, run_to_end
 from fleet import Fleet, fleet_of
 
 
@@ -33,3 +34,10 @@ def new_fleet(template, tmp_path) -> Iterator[Callable[[Shape], Fleet]]:
             return made[-1]
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def finished(template, tmp_path_factory) -> Iterator[Finished]:
+    """A whole run of the full deployment, for all tests that only look at it."""
+    with fleet_of(template(FULL), tmp_path_factory.mktemp("finished") / "run") as fleet:
+        yield run_to_end(fleet)

@@ -1,0 +1,425 @@
+"""Honest auditors under a coordinator that misbehaves: nothing of it is opened."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fermata.errors import InvalidProof
+from fermata.protocol.auditor import CLOCK_TOLERANCE_MS, rounds_to_endorse, rounds_to_open
+from fermata.protocol.state import State
+from fermata.wire.v1 import statement_pb2
+from support import Chain, chain_at
+from support_rogue import (
+    Auditor,
+    RogueLog,
+    all_auditors,
+    ciphertexts_of,
+    close_with,
+    encryption_of,
+    let_work,
+)
+
+Product = Callable[[Chain, str, int, int], int]
+
+
+def nothing_opened(log: RogueLog, *auditors: Auditor, reason: str = "") -> None:
+    assert log.said("endorsement") == []
+    assert log.said("partial_opening") == []
+    for auditor in auditors:
+        assert auditor.agent.replica.state.rounds[0].parts == {}
+        if reason:
+            assert f"close_not_endorsed 1 {reason}" in auditor.told
+        assert not any(d.slot.startswith("opening") for d in auditor.store.drafts_pending())
+        assert auditor.store.draft("opening/1") is None
+
+
+def test_an_honest_close_is_endorsed_opened_and_cosigned(reported: Chain) -> None:
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement())
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    assert sorted(log.said("endorsement")) == ["auditor-1", "auditor-2", "auditor-3"]
+    assert len(log.said("partial_opening")) >= 2
+    state = auditors[0].agent.replica.state
+    assert state.rounds[0].phase(3) == "opened"
+    assert log.cosigned
+
+
+# E01, E03, E05: other products than that of the reports that count.
+
+
+def one_lab(chain: Chain, panel: str, position: int, product: int) -> int:
+    return ciphertexts_of(chain, "lab-2")[panel][position]
+
+
+def one_lab_blinded_again(chain: Chain, panel: str, position: int, product: int) -> int:
+    return ciphertexts_of(chain, "lab-2")[panel][position] * encryption_of(chain, 0)
+
+
+def one_lab_scaled(chain: Chain, panel: str, position: int, product: int) -> int:
+    return pow(ciphertexts_of(chain, "lab-2")[panel][position], 3, chain.deployment.record.n**2)
+
+
+def one_lab_again(chain: Chain, panel: str, position: int, product: int) -> int:
+    return product * ciphertexts_of(chain, "lab-2")[panel][position]
+
+
+def one_lab_again_blinded(chain: Chain, panel: str, position: int, product: int) -> int:
+    return product * ciphertexts_of(chain, "lab-2")[panel][position] * encryption_of(chain, 0)
+
+
+def without_one_lab(chain: Chain, panel: str, position: int, product: int) -> int:
+    n_squared = chain.deployment.record.n**2
+    return product * pow(ciphertexts_of(chain, "lab-2")[panel][position], -1, n_squared)
+
+
+def something_added(chain: Chain, panel: str, position: int, product: int) -> int:
+    return product * encryption_of(chain, 42)
+
+
+def blinded_again(chain: Chain, panel: str, position: int, product: int) -> int:
+    return product * encryption_of(chain, 0)
+
+
+def squared(chain: Chain, panel: str, position: int, product: int) -> int:
+    return product**2
+
+
+def inverted(chain: Chain, panel: str, position: int, product: int) -> int:
+    return pow(product, -1, chain.deployment.record.n**2)
+
+
+def negated(chain: Chain, panel: str, position: int, product: int) -> int:
+    return -product
+
+
+def last_position_only(chain: Chain, panel: str, position: int, product: int) -> int:
+    is_last = (panel, position) == ("beta", 1)
+    return one_lab(chain, panel, position, product) if is_last else product
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        one_lab,
+        one_lab_blinded_again,
+        one_lab_scaled,
+        one_lab_again,
+        one_lab_again_blinded,
+        without_one_lab,
+        something_added,
+        blinded_again,
+        squared,
+        inverted,
+        negated,
+        last_position_only,
+    ],
+)
+def test_another_product_is_neither_endorsed_nor_opened(reported: Chain, product: Product) -> None:
+    def change(panel: str, position: int, value: int) -> int:
+        if panel == "alpha" or product is last_position_only or "lab" not in product.__name__:
+            return product(reported, panel, position, value)
+        return product(reported, panel, position, value)
+
+    log = RogueLog(reported)
+    log.log_statement(close_with(reported, change))
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    nothing_opened(log, *auditors, reason="P2_PRODUCT")
+
+
+def test_endorsements_of_others_do_not_make_an_auditor_open_another_product(
+    reported: Chain,
+) -> None:
+    def change(panel: str, position: int, value: int) -> int:
+        return one_lab(reported, panel, position, value)
+
+    log = RogueLog(reported)
+    entry = log.log_statement(close_with(reported, change))
+    honest = Auditor("auditor-1", log)
+    let_work(honest)
+    close = honest.agent.replica.state.rounds[0].close
+    assert close is not None
+    for name in ("auditor-2", "auditor-3"):
+        body = statement_pb2.Endorsement(
+            round=1,
+            close_entry=entry,
+            close_leaf_hash=close.leaf_hash,
+            aggregate_sha256=close.aggregate_sha256,
+        )
+        log.log_statement(log.deployment.statement(name, endorsement=body))
+    let_work(honest)
+    assert len(honest.agent.replica.state.rounds[0].endorsements) == 2
+    nothing_opened(log, honest, reason="P2_PRODUCT")
+
+
+def test_a_round_below_the_cohort_with_products_is_no_close(collecting: Chain) -> None:
+    whole = chain_at("reported")
+    collecting.leaves, collecting.state = list(collecting.leaves), collecting.state
+    for lab in ("lab-1", "lab-2", "lab-3"):
+        collecting.report(lab)
+    for lab in ("lab-4", "lab-5", "lab-6"):
+        collecting.abstain(lab)
+    statement = collecting.close_statement()
+    statement.close_round.aggregates.extend(whole.close_statement().close_round.aggregates)
+    log = RogueLog(collecting)
+    log.log_statement(statement)
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    assert auditors[0].agent.replica.state.rounds[0].close is None
+    assert auditors[0].agent.replica.rejected[-1].reason == "CLOSE_PANELS"
+    nothing_opened(log, *auditors)
+
+
+def test_a_close_that_leaves_a_report_out_is_no_close(reported: Chain) -> None:
+    statement = close_with(reported, lambda p, i, c: without_one_lab(reported, p, i, c))
+    del statement.close_round.listed[1]
+    log = RogueLog(reported)
+    log.log_statement(statement)
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    assert auditors[0].agent.replica.rejected[-1].reason == "CLOSE_LIST"
+    nothing_opened(log, *auditors)
+
+
+def test_a_second_close_with_one_lab_less_is_no_close(closed: Chain) -> None:
+    log = RogueLog(closed)
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    drafts = [a.store.draft("opening/1") for a in auditors]
+    statement = chain_at("reported").close_statement()
+    del statement.close_round.listed[1]
+    log.log_statement(statement)
+    log.log_statement(chain_at("reported").close_statement())
+    let_work(*auditors)
+    state = auditors[0].agent.replica.state
+    assert [v.reason for v in auditors[0].agent.replica.rejected] == ["ROUND_CLOSED"] * 2
+    assert len(state.rounds[0].endorsements) == 3
+    assert [a.store.draft("opening/1") for a in auditors] == drafts
+    assert len(log.said("partial_opening")) == len(set(log.said("partial_opening")))
+
+
+# Sealed parts.
+
+
+def test_a_sealed_part_that_is_withheld_stops_the_endorsement(reported: Chain) -> None:
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement())
+    del log.sealed_parts[reported.round.reports["lab-4"].sealed_sha256]
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    nothing_opened(log, *auditors, reason="NO_SEALED")
+
+
+def test_a_sealed_part_of_another_lab_stops_the_endorsement(reported: Chain) -> None:
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement())
+    reports = reported.round.reports
+    log.sealed_parts[reports["lab-4"].sealed_sha256] = reported.fetch(
+        reports["lab-5"].sealed_sha256
+    )
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    nothing_opened(log, *auditors, reason="SEALED_DIGEST")
+
+
+def test_when_the_sealed_part_is_there_after_all_the_round_is_opened(reported: Chain) -> None:
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement())
+    digest = reported.round.reports["lab-4"].sealed_sha256
+    data = log.sealed_parts.pop(digest)
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    log.sealed_parts[digest] = data
+    let_work(*auditors)
+    assert auditors[0].agent.replica.state.rounds[0].phase(3) == "opened"
+
+
+# P1: time.
+
+
+@pytest.mark.parametrize(("ahead_ms", "endorses"), [(0, True), (1, False)])
+def test_a_close_in_the_future_is_not_endorsed(
+    reported: Chain, ahead_ms: int, endorses: bool
+) -> None:
+    now_ms = reported.time_ms
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement(), now_ms + CLOCK_TOLERANCE_MS + ahead_ms)
+    auditor = Auditor("auditor-1", log, lambda: now_ms)
+    let_work(auditor)
+    assert (log.said("endorsement") == ["auditor-1"]) == endorses
+    if not endorses:
+        nothing_opened(log, auditor, reason="P1_TIME")
+
+
+def test_a_close_in_the_future_is_not_endorsed_later_nor_after_a_restart(reported: Chain) -> None:
+    now_ms = reported.time_ms
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement(), now_ms + CLOCK_TOLERANCE_MS + 1)
+    auditor = Auditor("auditor-1", log, lambda: now_ms)
+    let_work(auditor)
+    auditor.now_ms = lambda: now_ms + 10 * CLOCK_TOLERANCE_MS
+    let_work(auditor)
+    auditor.start()
+    let_work(auditor)
+    nothing_opened(log, auditor, reason="P1_TIME")
+
+
+# P5: two closes.
+
+
+def forked(chain: Chain) -> tuple[RogueLog, RogueLog]:
+    """Two logs with the same reports and different closes: in one of them a lab abstains."""
+    ours, theirs = RogueLog(chain), RogueLog(chain)
+    ours.log_statement(chain.close_statement())
+    other = chain.fork()
+    other.report("lab-6")
+    theirs.leaves = list(other.leaves)
+    theirs.sealed_parts = dict(other.sealed_parts)
+    theirs.now_ms = other.time_ms
+    theirs.log_statement(other.close_statement())
+    return ours, theirs
+
+
+def cross_post(source: RogueLog, target: RogueLog) -> None:
+    """The coordinator logs in one fork what auditors have said in the other."""
+    for envelope in list(source.heard):
+        target.log(envelope)
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_two_closes_shown_to_different_auditors_are_both_not_opened(
+    reported: Chain, split: int
+) -> None:
+    ours, theirs = forked(reported)
+    names = reported.deployment.charter.auditors
+    auditors = [Auditor(n, ours if i < split else theirs) for i, n in enumerate(names)]
+    let_work(*auditors)
+    assert len(ours.said("endorsement")) == split
+    assert len(theirs.said("endorsement")) == 3 - split
+    cross_post(ours, theirs)
+    cross_post(theirs, ours)
+    let_work(*auditors)
+    for auditor in auditors:
+        found = auditor.agent.replica.state.rounds[0]
+        assert len(found.endorsements) < 3
+        assert found.parts == {}
+        reasons = {v.reason for v in auditor.agent.replica.rejected}
+        assert reasons == {"WRONG_CLOSE"}
+    assert ours.said("partial_opening") == theirs.said("partial_opening") == []
+
+
+def test_with_an_auditor_who_endorses_both_at_most_one_close_is_opened() -> None:
+    chain = chain_at("reported", auditors=4, threshold=2)
+    ours, theirs = forked(chain)
+    honest = [
+        Auditor("auditor-1", ours),
+        Auditor("auditor-2", ours),
+        Auditor("auditor-3", theirs),
+    ]
+    traitors = [Auditor("auditor-4", ours), Auditor("auditor-4", theirs)]
+    let_work(*honest, *traitors)
+    assert len(ours.said("endorsement")) == 3
+    assert len(theirs.said("endorsement")) == 2
+    assert "auditor-1" in ours.said("partial_opening")
+    assert theirs.said("partial_opening") == []
+    assert honest[2].agent.replica.state.rounds[0].parts == {}
+
+
+def test_an_endorsement_is_kept_before_it_is_sent_and_made_once(reported: Chain) -> None:
+    ours, theirs = forked(reported)
+    auditor = Auditor("auditor-1", ours)
+    let_work(auditor)
+    kept = auditor.store.draft("endorsement/1")
+    assert kept is not None
+    auditor.start()
+    let_work(auditor)
+    assert auditor.store.draft("endorsement/1") == kept
+    assert ours.said("endorsement") == ["auditor-1"]
+    auditor.follow(theirs)
+    with pytest.raises(InvalidProof) as caught:
+        auditor.agent.step()
+    assert caught.value.reason in ("SPLIT_VIEW", "ROLLBACK")
+    assert theirs.heard == []
+
+
+# P9: the log itself.
+
+
+def test_a_shorter_log_is_a_rollback(closed: Chain) -> None:
+    auditor = Auditor("auditor-1", RogueLog(closed))
+    auditor.agent.step()
+    auditor.follow(RogueLog(chain_at("reported")))
+    with pytest.raises(InvalidProof) as caught:
+        auditor.agent.step()
+    assert caught.value.reason == "ROLLBACK"
+    assert auditor.log.heard == []
+
+
+def test_another_log_of_the_same_size_is_a_split_view(closed: Chain) -> None:
+    log = RogueLog(closed)
+    auditor = Auditor("auditor-1", log)
+    auditor.agent.replica.pull(log)
+    other = RogueLog(chain_at("reported"))
+    other.log_statement(chain_at("reported").close_statement(), closed.time_ms + 1)
+    auditor.follow(other)
+    with pytest.raises(InvalidProof) as caught:
+        auditor.agent.step()
+    assert caught.value.reason == "SPLIT_VIEW"
+    assert other.heard == other.cosigned == []
+
+
+def test_another_past_under_a_longer_log_is_a_split_view(closed: Chain, opened: Chain) -> None:
+    log = RogueLog(closed)
+    auditor = Auditor("auditor-1", log)
+    auditor.agent.replica.pull(log)
+    other = RogueLog(opened)
+    other.leaves[4], other.leaves[5] = other.leaves[5], other.leaves[4]
+    auditor.follow(other)
+    with pytest.raises(InvalidProof) as caught:
+        auditor.agent.step()
+    assert caught.value.reason == "SPLIT_VIEW"
+
+
+def test_entries_that_a_head_covers_and_nobody_shows_are_withheld(closed: Chain) -> None:
+    class Silent(RogueLog):
+        def read(self, start: int, count_max: int) -> list[bytes]:
+            return self.leaves[start : min(start + count_max, 5)]
+
+    auditor = Auditor("auditor-1", Silent(closed))
+    with pytest.raises(InvalidProof) as caught:
+        auditor.agent.step()
+    assert caught.value.reason == "WITHHELD"
+
+
+def test_a_refused_head_leaves_the_auditor_where_it_was(closed: Chain) -> None:
+    log = RogueLog(closed)
+    auditor = Auditor("auditor-1", log)
+    auditor.agent.replica.pull(log)
+    state, note = auditor.agent.replica.state, auditor.store.checkpoint()
+    log.leaves = log.leaves[:-1]
+    with pytest.raises(InvalidProof):
+        auditor.agent.replica.pull(log)
+    assert auditor.agent.replica.state == state
+    assert auditor.store.checkpoint() == note
+
+
+# F13: asked again.
+
+
+def test_a_part_is_made_once_and_sent_again_in_the_same_bytes(reported: Chain) -> None:
+    log = RogueLog(reported)
+    log.log_statement(reported.close_statement())
+    auditors = all_auditors(log)
+    let_work(*auditors)
+    kept = auditors[0].store.draft("opening/1")
+    assert kept is not None
+    auditors[0].start()
+    let_work(*auditors)
+    assert auditors[0].store.draft("opening/1") == kept
+    assert log.heard.count(kept.envelope) == 1
+
+
+def test_before_a_charter_there_is_nothing_to_do() -> None:
+    assert rounds_to_endorse(State(), "auditor-1") == []
+    assert rounds_to_open(State(), "auditor-1") == []
