@@ -8,7 +8,7 @@ from fermata.errors import Refusal
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.agent import Agent
-from fermata.protocol.codec import decode, envelope_of, leaf_of
+from fermata.protocol.codec import decode, leaf_of
 from fermata.protocol.envelope import statement_of, unseal
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.ports import Receipt
@@ -148,8 +148,3 @@ def encryption_of(chain: Chain, message: int) -> int:
     """A fresh ciphertext."""
     table = chain.deployment.table
     return encrypt(table, message, random_exponent(chain.entropy, table.public_key))
-
-
-def last_statement(log: RogueLog) -> statement_pb2.Statement:
-    envelope = envelope_of(log.leaves[-1])
-    return statement_of(unseal(envelope or b""))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -46,6 +45,8 @@ def run_to_end(fleet: Fleet) -> Finished:
     fleet.wait("all rounds open", ended)
     fleet.cosigned_note()
     look_at_processes(fleet, pieces)
+    # The stores' write-ahead logs are folded in when the nodes stop.
+    pieces |= {f"running: {where}": data for where, data in files_under(made.folder).items()}
     config, bundle = made.config(made.auditors[0]), made.folder / "bundle"
     commands = {
         "bundle": run_cli("bundle", "--config", config, bundle),
@@ -66,13 +67,11 @@ def run_to_end(fleet: Fleet) -> Finished:
 
 
 def look_at_processes(fleet: Fleet, pieces: dict[str, bytes]) -> None:
-    """Keeps what running processes show: pages, arguments, environment, write-ahead logs."""
+    """Keeps what running processes show: pages, arguments, environment."""
     for party, process in fleet.processes.items():
         for name in ("cmdline", "environ"):
             shown = Path(f"/proc/{process.pid}/{name}").read_bytes()
             keep(pieces, f"{name} of {party}", shown)
-        for wal in fleet.deployment.node(party).glob("data/*-wal"):
-            keep(pieces, str(wal), wal.read_bytes())
         address = fleet.bound(party, "telemetry")
         for path in ("/metrics", "/-/ready") if address else ():
             keep(pieces, f"page {path} of {party}", fetch(f"http://{address}{path}"))
@@ -100,11 +99,8 @@ def files_under(folder: Path) -> dict[str, bytes]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root) / name
-            if not path.is_symlink():
-                found[str(path.relative_to(folder))] = path.read_bytes()
+            # A store's reserve is large, and has nothing in it.
+            if not path.is_symlink() and (data := path.read_bytes()).strip(b"\0"):
+                found[str(path.relative_to(folder))] = data
     return found
 
-
-def zeros_only(data: bytes) -> bool:
-    """The store's reserve, which is large and has nothing in it."""
-    return not re.search(rb"[^\0]", data)

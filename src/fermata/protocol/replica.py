@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fermata.errors import InvalidProof, InvalidSignature, StorageError
+from fermata.errors import InvalidProof, StorageError, VerificationError
 from fermata.log.checkpoint import Checkpoint, open_checkpoint
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter import Charter
@@ -55,8 +55,8 @@ class Replica:
             return
         try:
             head = self.open_checkpoint(note)
-        except InvalidSignature as error:
-            raise StorageError("DATA_LOSS", "store: its checkpoint is not signed") from error
+        except VerificationError as error:
+            raise StorageError("DATA_LOSS", "store: its checkpoint is damaged") from error
         if head.size != count or head.root != self.tree.root():
             raise StorageError(
                 "DATA_LOSS", "store: its entries are not those of its checkpoint; restore a backup"

@@ -1,0 +1,50 @@
+"""Lists every reason that the code can give, by class; --write puts the list into docs/spec/errors.md.
+
+tests/test_docs.py checks that the document has exactly this list.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "spec" / "errors.md"
+HEADING = "## 5. All reasons"
+CLASSES = (
+    "InvalidEncoding",
+    "InvalidSignature",
+    "InvalidProof",
+    "Refusal",
+    "IdentityError",
+    "TransportError",
+    "StorageError",
+    "ConfigError",
+)
+_RAISED = re.compile(rf"\b({'|'.join(CLASSES)})\(\s*\"([A-Z][A-Z0-9_]+)\"")
+
+
+def listing() -> str:
+    """The section: a heading and one row a class."""
+    found: dict[str, set[str]] = {name: set() for name in CLASSES}
+    for path in sorted((ROOT / "src" / "fermata").rglob("*.py")):
+        if "wire" in path.parts or "sim" in path.parts:
+            continue
+        for name, reason in _RAISED.findall(path.read_text()):
+            found[name].add(reason)
+    rows = [f"| {name} | {' '.join(f'`{r}`' for r in sorted(found[name]))} |" for name in CLASSES]
+    return "\n".join([HEADING, "", "| class | reasons |", "|---|---|", *rows, ""])
+
+
+def main() -> None:
+    """Prints the section, or writes it at the document's end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    if not parser.parse_args().write:
+        print(listing())
+        return
+    text = DOCUMENT.read_text().split(HEADING)[0].rstrip() + "\n\n" + listing()
+    DOCUMENT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The loop of every role over a log in the same process, with restarts in between."""
+
+import pytest
+
+from fermata.errors import ConfigError, IdentityError, InvalidProof, TransportError
+from fermata.protocol.lab import Measurement
+from fermata.protocol.ledger import Ledger
+from fermata.protocol.memory_store import MemoryStore
+from fermata.protocol.ports import Receipt
+from fermata.protocol.replica import Replica
+from fermata.protocol.results import results_document
+from fermata.protocol.state import State
+from support import (
+    COORDINATOR,
+    MODULUS_BITS_MIN,
+    Deployment,
+    DirectLog,
+    Run,
+    figures,
+    make_deployment,
+)
+
+
+def one_round() -> Deployment:
+    return make_deployment(last="2025Q3")
+
+
+def test_a_run_goes_from_charter_to_results_by_itself() -> None:
+    run = Run(make_deployment(last="2026Q1"))
+    run.until_quiet()
+    document = results_document(run.state)
+    rounds = document["rounds"]
+    assert isinstance(rounds, list)
+    assert [(r["round"], r["state"], r["cohort"]) for r in rounds] == [
+        ("2025Q3", "opened", 5),
+        ("2025Q4", "opened", 5),
+        ("2026Q1", "opened", 5),
+    ]
+    assert rounds[0]["results"][0] == {
+        "metric": "hours",
+        "statistic": "sum",
+        "value": "6021.021",
+    }
+    assert run.ledger.replica.rejected == []
+
+
+def test_every_node_comes_to_the_same_state() -> None:
+    run = Run(one_round())
+    run.until_quiet()
+    for agent in run.agents.values():
+        assert agent.replica.state == run.state
+
+
+def test_all_auditors_cosign_the_last_head() -> None:
+    run = Run(one_round())
+    run.until_quiet()
+    cosignatures = run.stores[COORDINATOR].cosignatures(run.ledger.size())
+    assert set(cosignatures) == set(run.charter.auditors)
+
+
+def test_nodes_that_restart_after_every_turn_come_to_the_same_results() -> None:
+    run, calm = Run(one_round()), Run(one_round())
+    calm.until_quiet()
+    for _ in range(12):
+        for name in list(run.agents):
+            run.now_ms += 1000
+            run.agents[name].step()
+            if name != COORDINATOR:
+                run.agents[name] = run.make_agent(name, run.log_of(name))
+    assert results_document(run.state) == results_document(calm.state)
+    assert run.ledger.replica.rejected == []
+
+
+def test_a_lab_whose_figures_are_wrong_sends_nothing_and_is_told_why() -> None:
+    deployment = one_round()
+
+    def measure(lab: str, period: str) -> Measurement:
+        values = figures(deployment, lab)
+        return Measurement({**values, "share": "NaN"} if lab == "lab-3" else values)
+
+    run = Run(deployment, measure)
+    run.until_quiet()
+    assert run.reasons("metrics_refused") == {"lab-3": "METRIC_VALUE"}
+    assert "lab-3" not in run.state.rounds[0].reports
+    assert run.state.rounds[0].phase(3) == "collecting"
+    run.now_ms = run.state.rounds[0].deadline_ms
+    run.until_quiet()
+    assert run.state.rounds[0].phase(3) == "opened"
+    assert run.state.rounds[0].cohort == 4
+
+
+def test_a_lab_without_figures_abstains_and_one_that_has_none_yet_waits() -> None:
+    deployment = one_round()
+    ready = {"lab-5": False}
+
+    def measure(lab: str, period: str) -> Measurement | None:
+        if lab == "lab-4":
+            return Measurement({})
+        return Measurement(figures(deployment, lab)) if ready.get(lab, True) else None
+
+    run = Run(deployment, measure)
+    run.until_quiet()
+    assert run.state.rounds[0].abstained == {"lab-4"}
+    assert run.state.rounds[0].phase(3) == "collecting"
+    ready["lab-5"] = True
+    run.until_quiet()
+    assert run.state.rounds[0].phase(3) == "opened"
+
+
+def test_a_metric_that_the_charter_does_not_give_the_lab_is_refused() -> None:
+    deployment = one_round()
+
+    def measure(lab: str, period: str) -> Measurement:
+        return Measurement({**figures(deployment, lab), "spare": "1"})
+
+    run = Run(deployment, measure)
+    run.until_quiet()
+    assert run.reasons("metrics_refused") == dict.fromkeys(run.charter.labs, "METRIC_UNKNOWN")
+
+
+def test_a_corrected_report_replaces_the_first() -> None:
+    deployment = one_round()
+
+    def measure(lab: str, period: str) -> Measurement | None:
+        return None if lab == "lab-6" else Measurement(figures(deployment, lab))
+
+    run = Run(deployment, measure)
+    run.until_quiet()
+    found = run.state.rounds[0]
+    first = found.reports["lab-2"].entry
+    slot = run.agents["lab-2"].correct(found, Measurement({"hours": "1", "share": "1"}))
+    assert slot == "answer/1/1"
+    run.until_quiet()
+    assert run.state.rounds[0].excluded == ((first, "SUPERSEDED"),)
+
+
+def test_a_correction_that_cannot_be_encoded_fills_no_slot() -> None:
+    run = Run(one_round())
+    run.until_quiet("oversight", "lab-2")
+    with pytest.raises(ConfigError):
+        run.agents["lab-2"].correct(run.state.rounds[0], Measurement({"hours": "1"}))
+    assert run.stores["lab-2"].draft("answer/1/1") is None
+
+
+def test_an_auditor_that_stays_away_leaves_the_round_unopened() -> None:
+    run = Run(make_deployment())
+    others = [name for name in run.agents if name != "auditor-2"]
+    run.until_quiet(*others)
+    assert run.state.rounds[0].phase(3) == "closed"
+    assert len(run.state.rounds) == 1
+    run.step()
+    run.step()
+    assert run.state.rounds[0].phase(3) == "opened"
+
+
+class Flaky(DirectLog):
+    """Loses the answer to every other append."""
+
+    calls = 0
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        self.calls += 1
+        receipt = super().append(envelope, sealed_part)
+        if self.calls % 2:
+            raise TransportError("UNAVAILABLE", "log: the answer was lost")
+        return receipt
+
+
+def test_a_lost_answer_is_asked_for_again_and_logged_once() -> None:
+    run = Run(one_round())
+    for name in (*run.charter.auditors, *run.charter.labs):
+        log = Flaky(run.ledger, run.charter.parties[name].role, name)
+        run.agents[name] = run.make_agent(name, log)
+    for _ in range(20):
+        for agent in run.agents.values():
+            run.now_ms += 1000
+            try:
+                agent.step()
+            except TransportError:
+                continue
+    assert run.state.rounds[0].phase(3) == "opened"
+    assert run.ledger.replica.rejected == []
+    assert run.state.rounds[0].excluded == ()
+
+
+class Forgetful(DirectLog):
+    """Logs in a copy of its store, so that the receipt is true and the entry never seen again."""
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        store = self.ledger.replica.store
+        assert isinstance(store, MemoryStore)
+        copy = Replica(self.ledger.replica.charter, store.copy(), MODULUS_BITS_MIN)
+        elsewhere = Ledger(copy, self.signing_key, lambda: self.ledger.state.time_ms)
+        return elsewhere.append(self.role, self.party, envelope, sealed_part)
+
+    signing_key = make_deployment(last="2025Q3").keys[COORDINATOR]
+
+
+def test_a_lab_whose_receipt_is_not_kept_stops_and_says_so() -> None:
+    run = Run(one_round())
+    run.until_quiet(COORDINATOR)
+    log = Forgetful(run.ledger, "lab", "lab-2")
+    run.agents["lab-2"] = run.make_agent("lab-2", log)
+    run.step("lab-2")
+    assert "lab-2" not in run.state.rounds[0].reports
+    run.step("lab-1")
+    with pytest.raises(InvalidProof) as caught:
+        run.step("lab-2")
+    assert caught.value.reason == "RECEIPT_BROKEN"
+
+
+def test_only_auditors_may_fetch_sealed_parts() -> None:
+    run = Run(one_round())
+    with pytest.raises(IdentityError):
+        run.log_of("lab-1").fetch_sealed(b"\x00" * 32)
+
+
+def test_figures_do_not_print() -> None:
+    assert "123.456" not in repr(Measurement({"hours": "123.456"}))
+
+
+def test_results_before_there_is_a_charter_are_empty() -> None:
+    assert results_document(State()) == {"charter_hash": None, "rounds": []}

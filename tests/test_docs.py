@@ -1,0 +1,51 @@
+"""The documents say what the code does, where that can be compared."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from fermata.protocol.verifier import TITLES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_reason_of_the_code_is_in_the_specification() -> None:
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "list_reasons.py")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    document = (ROOT / "docs" / "spec" / "errors.md").read_text()
+    assert found.stdout.strip() in document, "run: python scripts/list_reasons.py --write"
+
+
+def test_the_verifiers_checks_are_numbered_as_in_the_specification() -> None:
+    document = (ROOT / "docs" / "spec" / "verifier.md").read_text()
+    numbers = [int(n) for n in re.findall(r"^\| V(\d+) \|", document, re.MULTILINE)]
+    assert numbers == list(TITLES)
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "check_docs.py")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
+    broken = []
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+            if "://" not in target and not (document.parent / target).exists():
+                broken.append(f"{document.relative_to(ROOT)}: {target}")
+    assert broken == []
