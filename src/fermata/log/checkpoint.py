@@ -8,7 +8,7 @@ no two byte strings mean one note. A signature line is bytes with its newline.
 import base64
 import binascii
 import hashlib
-import unicodedata
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +30,8 @@ PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 TIME_BYTES = 8
 _DASH = "\u2014"
+#: Control characters of ASCII and Latin-1, but the newline.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 Sign = Callable[[bytes], bytes]
 
@@ -304,7 +306,7 @@ def _check_characters(data: bytes) -> None:
     except UnicodeDecodeError:
         raise InvalidEncoding("NOTE", "note: is not UTF-8") from None
     # C2SP refuses those of ASCII; DEL and C1 would reach a terminal just the same.
-    if any(unicodedata.category(c) == "Cc" for c in text if c != "\n"):
+    if _CONTROL.search(text):
         raise InvalidEncoding("NOTE", "note: has a control character")
 
 
@@ -316,7 +318,6 @@ def _decimal(text: str) -> int:
 
 
 def _is_checkpoint(checkpoint: Checkpoint) -> bool:
-    is_line = bool(checkpoint.origin) and not any(
-        unicodedata.category(c) == "Cc" for c in checkpoint.origin
-    )
+    origin = checkpoint.origin
+    is_line = bool(origin) and "\n" not in origin and not _CONTROL.search(origin)
     return is_line and 0 <= checkpoint.size <= SIZE_MAX and len(checkpoint.root) == ROOT_BYTES

@@ -23,7 +23,9 @@ from fermata.wire.v1 import statement_pb2
 #: Tells of something worth a log line: a static event name, and allow-listed fields.
 Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
-#: Receipts that this replica has not grown past yet, one a line: entry and SHA-256 of the leaf.
+#: Refusals that the same bytes may not meet again: this node's clock went back after planning.
+LATER = frozenset({"TOO_EARLY"})
+#: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
 PROMISES = "promises"
 
 
@@ -203,17 +205,19 @@ class Agent:
         return slot
 
     def _send(self) -> int:
-        """Sends what is pending, oldest first, then a heartbeat if one is due."""
+        """Sends what is pending, oldest first, then a heartbeat if one is due.
+
+        Returns how many drafts got their answer.
+        """
         pending = self.store.drafts_pending()
-        for draft in pending:
-            self._send_draft(draft)
-        beat = self._heartbeat(len(pending))
+        answered = sum(self._send_draft(draft) for draft in pending)
+        beat = self._heartbeat(len(pending) - answered)
         if beat is not None:
             statement = statement_pb2.Statement(
                 charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
             )
             self._send_heartbeat(seal_statement(statement, {self.me: self._signing_key}))
-        return len(pending)
+        return answered
 
     def _send_heartbeat(self, envelope: bytes) -> None:
         """A heartbeat is worth nothing later, so it is neither kept nor sent again."""
@@ -222,30 +226,36 @@ class Agent:
         except (TransportError, VerificationError):
             self._tell("heartbeat_lost", {})
 
-    def _send_draft(self, draft: Draft) -> None:
+    def _send_draft(self, draft: Draft) -> bool:
+        """Sends one draft; True when it is answered for good."""
         try:
             receipt = self._log.append(draft.envelope, draft.sealed_part)
         except VerificationError as error:
+            if error.reason in LATER:
+                self._tell_once("statement_too_early", 0, draft.slot)
+                return False
             self.store.settle_draft(draft.slot, error.reason)
             self._tell("statement_refused", {"slot": draft.slot, "reason": error.reason})
-            return
+            return True
         self.replica.check_receipt(draft.envelope, receipt)
-        promise = f"{receipt.entry} {sha256(receipt.leaf).hex()}\n".encode()
+        root = self.replica.open_checkpoint(receipt.checkpoint).root
+        promise = f"{receipt.entry} {root.hex()}\n".encode()
+        self.store.put_note(f"receipt/{draft.slot}", receipt.checkpoint)
         self.store.put_note(PROMISES, (self.store.note(PROMISES) or b"") + promise)
         self.store.settle_draft(draft.slot, LOGGED)
         self._tell("statement_logged", {"slot": draft.slot, "entry": receipt.entry})
+        return True
 
     def _check_receipts(self) -> None:
         """D29: what a receipt promised must stand in the log as it grows."""
         kept = self.store.note(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():
-            entry, _, digest = promise.partition(" ")
+            entry, _, root = promise.partition(" ")
             if int(entry) >= self.replica.tree.size:
                 later.append(promise)
                 continue
-            leaf = self.store.leaves(int(entry), int(entry) + 1)[0]
-            if sha256(leaf).hex() != digest:
+            if self.replica.tree.root(int(entry) + 1).hex() != root:
                 raise InvalidProof("RECEIPT_BROKEN", f"log: entry {entry} is not what it promised")
         if kept:
             self.store.put_note(PROMISES, "".join(f"{p}\n" for p in later).encode())

@@ -38,12 +38,15 @@ def rounds_to_endorse(state: State, me: str) -> list[Round]:
 
 
 def rounds_to_open(state: State, me: str) -> list[Round]:
-    """Endorsed rounds that this auditor vouched for and has not given its part of."""
+    """Rounds that this auditor vouched for and has not given its part of.
+
+    Also after the result: a part too many costs little, and tells wrong parts from right ones.
+    """
     quorum = charter_of(state).endorsement_quorum if state.charter else 0
     return [
         r
         for r in state.rounds
-        if r.phase(quorum) == ENDORSED and me in r.endorsements and me not in r.parts
+        if r.phase(quorum) in (ENDORSED, OPENED) and me in r.endorsements and me not in r.parts
     ]
 
 

@@ -25,8 +25,9 @@ COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
 class Verdict:
     """What ``apply`` found about one entry; derived by everyone, never signed.
 
-    ``reason`` is empty when accepted. ``author`` is empty unless the signature verified, so a
-    verdict with an author is evidence about that party.
+    ``reason`` is empty when accepted. ``author`` is who signed it, empty unless the signature
+    verified. A rejected entry whose reason is not in ``ledger.EVIDENCE_REASONS`` is the
+    coordinator's doing, who should have refused it at the door, and says nothing of its author.
     """
 
     entry: int
