@@ -28,12 +28,16 @@ FetchSealed = Callable[[bytes], bytes]
 
 
 def rounds_to_endorse(state: State, me: str) -> list[Round]:
-    """Closed rounds that may be opened and that this auditor has not endorsed."""
+    """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
+
+    Late endorsers can still give their part, which tells wrong parts from right ones.
+    """
     quorum = charter_of(state).endorsement_quorum if state.charter else 0
     return [
         r
         for r in state.rounds
-        if r.phase(quorum) in (CLOSED, ENDORSED) and me not in r.endorsements
+        if me not in r.endorsements
+        and (r.phase(quorum) in (CLOSED, ENDORSED) or (r.opening and r is state.current))
     ]
 
 
