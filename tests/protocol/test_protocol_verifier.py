@@ -1,6 +1,5 @@
 """The offline verifier: a true bundle passes, and one with any defect fails by its number."""
 
-import functools
 import random
 
 import pytest
@@ -11,88 +10,20 @@ from fermata.crypto.integers import int_to_bytes
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import export_tiles
-from fermata.protocol.bundle import FULL, MARKER, build_bundle, sealed_path
-from fermata.protocol.codec import sha256
-from fermata.protocol.lab import Measurement
+from fermata.protocol.bundle import FULL, MARKER, sealed_path
 from fermata.protocol.verifier import (
-    FAILED,
     NOT_CHECKED,
     PASSED,
     TITLES,
-    Verification,
     verify_bundle,
 )
-from fermata.wire.v1 import statement_pb2
 from support import (
     COORDINATOR,
-    MODULUS_BITS_MIN,
     Chain,
-    Run,
     chain_at,
     cosigned,
-    figures,
-    make_deployment,
 )
-
-Files = dict[str, bytes]
-
-
-@functools.cache
-def finished_run() -> Run:
-    """Two rounds: one opened, one refused because labs had nothing to report."""
-    deployment = make_deployment(last="2025Q4")
-
-    def measure(lab: str, period: str) -> Measurement:
-        if period == "2025Q4" and lab in ("lab-1", "lab-2", "lab-3", "lab-4"):
-            return Measurement({})
-        return Measurement(figures(deployment, lab))
-
-    run = Run(deployment, measure)
-    run.until_quiet()
-    return run
-
-
-@functools.cache
-def true_files() -> tuple[tuple[str, bytes], ...]:
-    run = finished_run()
-    store = run.stores[COORDINATOR]
-    return tuple(build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), store).items())
-
-
-def files() -> Files:
-    return dict(true_files())
-
-
-def verify(bundle: Files, pin: bytes | None = None) -> Verification:
-    return verify_bundle(bundle, pin, MODULUS_BITS_MIN)
-
-
-def failed(found: Verification) -> dict[int, tuple[str, ...]]:
-    return {c.number: c.findings for c in found.checks if c.status == FAILED}
-
-
-def invalid(bundle: Files, number: int, *fragments: str, pin: bytes | None = None) -> None:
-    """This check fails, and one of its findings has all the fragments."""
-    found = verify(bundle, pin)
-    assert not found.is_valid
-    findings = failed(found)[number]
-    assert any(all(f in finding for f in fragments) for finding in findings), findings
-
-
-def bundle_of(chain: Chain, cosigners: tuple[str, ...] | None = None) -> Files:
-    """The bundle of a chain that was written by hand, cosigned by these auditors or all."""
-    tree = Tree()
-    for leaf in chain.leaves:
-        tree.append(leaf_hash(leaf))
-    charter, keys = chain.deployment.charter, chain.deployment.keys
-    head = Checkpoint(charter.log_origin, tree.size, tree.root())
-    note = sign_checkpoint(
-        head, charter.log_origin, keys[COORDINATOR].sign, keys[COORDINATOR].public_key
-    )
-    names = charter.auditors if cosigners is None else cosigners
-    note = cosigned(chain.deployment, note, *names)
-    return build_bundle(chain.state, chain.leaves, note, chain)  # type: ignore[arg-type]
-
+from support_bundle import Files, bundle_of, failed, files, finished_run, invalid, verify
 
 # What is true passes.
 
@@ -337,88 +268,6 @@ def test_a_head_signed_by_another_key_is_refused(opened: Chain) -> None:
     )
     note = cosigned(opened.deployment, note, *opened.deployment.charter.auditors)
     invalid({**bundle, "checkpoint": note}, 3, "checkpoint")
-
-
-# Statements.
-
-
-def test_an_entry_that_nobody_signed_fails_the_fourth_check(opened: Chain) -> None:
-    opened.put(b"garbage")
-    invalid(bundle_of(opened), 4, f"entry {len(opened.leaves) - 1}", "ENCODING")
-
-
-def test_a_statement_in_the_wrong_role_fails_the_fourth_check(opened: Chain) -> None:
-    body = statement_pb2.OpenRound(round=2)
-    opened.say("lab-1", open_round=body)
-    invalid(bundle_of(opened), 4, f"entry {len(opened.leaves) - 1}", "WRONG_ROLE")
-
-
-def test_a_false_key_record_fails_the_second_check(keyed: Chain) -> None:
-    keyed.put(keyed.deployment.key_envelope)
-    invalid(bundle_of(keyed), 2, "entry 2", "KEY_EXISTS")
-
-
-# Collusion.
-
-
-def with_wrong_product(reported: Chain, signers: tuple[str, ...]) -> Chain:
-    """The coordinator leaves lab-6 out of the product; these auditors endorse it unseen."""
-    statement = reported.close_statement()
-    panels = statement.close_round.aggregates
-    key = reported.state.key
-    assert key is not None
-    n_squared = key.record.n**2
-    sealed = reported.sealed(reported.round.reports["lab-6"].sealed_sha256)
-    theirs = statement_pb2.SealedPart.FromString(sealed or b"").panels
-    for mine, out in zip(panels, theirs, strict=True):
-        for i, c in enumerate(out.ciphertexts):
-            inverse = pow(int.from_bytes(c, "big"), -1, n_squared)
-            product = int.from_bytes(mine.ciphertexts[i], "big") * inverse % n_squared
-            mine.ciphertexts[i] = int_to_bytes(product, 128)
-    reported.put_ok(reported.deployment.seal(statement))
-    close = reported.round.close
-    assert close is not None
-    for auditor in signers:
-        body = statement_pb2.Endorsement(
-            round=1,
-            close_entry=close.entry,
-            close_leaf_hash=close.leaf_hash,
-            aggregate_sha256=close.aggregate_sha256,
-        )
-        assert reported.say(auditor, endorsement=body).accepted
-    return reported
-
-
-def test_a_wrong_product_that_all_auditors_endorse_is_found(reported: Chain) -> None:
-    chain = with_wrong_product(reported, reported.deployment.charter.auditors)
-    chain.open_part()
-    assert chain.round.opening is not None
-    assert chain.round.close is not None
-    found = verify(bundle_of(chain))
-    assert list(failed(found)) == [7]
-    assert f"entry {chain.round.close.entry} (round 1)" in failed(found)[7][0]
-
-
-def test_a_wrong_product_is_found_before_it_is_endorsed(reported: Chain) -> None:
-    chain = with_wrong_product(reported, ())
-    invalid(bundle_of(chain), 7, "is not the product of its reports")
-
-
-def test_a_sealed_part_that_is_no_ciphertext_is_found(collecting: Chain) -> None:
-    statement = collecting.report_statement("lab-1")
-    data = statement_pb2.SealedPart(
-        panels=[statement_pb2.SealedPanel(panel="alpha", ciphertexts=[int_to_bytes(1, 128)])]
-    ).SerializeToString()
-    statement.report.sealed_sha256 = sha256(data)
-    statement.report.parts[0].ciphertext_sha256[0] = sha256(int_to_bytes(1, 128))
-    collecting.sealed_parts[sha256(data)] = data
-    entry = collecting.put_ok(collecting.deployment.seal(statement)).entry
-    collecting.report_all(["lab-2", "lab-3"])
-    for lab in ("lab-4", "lab-5", "lab-6"):
-        collecting.abstain(lab)
-    collecting.close()
-    assert collecting.round.phase(3) == "refused"
-    invalid(bundle_of(collecting), 6, f"entry {entry} (lab-1)", "ciphertext")
 
 
 # Nothing in a bundle may stop the verifier.
