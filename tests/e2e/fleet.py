@@ -80,16 +80,22 @@ class Fleet:
         node = self.deployment.node(party)
         for old in node.glob("data/*.address"):
             old.unlink()
-        config = self.deployment.write_config(party, self.address)
         start = [str(program)] if program else ["-m", "fermata.cli.main"]
-        role = self.deployment.role(party)
         with self._stderr(party).open("ab") as errors:
             self.processes[party] = subprocess.Popen(
-                [sys.executable, *start, role, "run", "--config", str(config)],
+                [sys.executable, *start, *self._run(party)],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
             )
+
+    def _run(self, party: str) -> list[str]:
+        config = self.deployment.write_config(party, self.address)
+        return [self.deployment.role(party), "run", "--config", str(config)]
+
+    def run_once(self, party: str) -> subprocess.CompletedProcess[str]:
+        """Runs a node that is going to end by itself; one of the same name may be running."""
+        return run_cli(*self._run(party))
 
     def _listening(self) -> str:
         process = self.processes[COORDINATOR]
@@ -116,11 +122,15 @@ class Fleet:
     def kill(self, *parties: str) -> None:
         """kill -9 of nodes that run; counted, so that a test can show that it did it."""
         for party in parties:
-            process = self.processes.pop(party)
-            assert process.poll() is None, f"{party} had ended\n{self.tail()}"
-            process.kill()
-            process.wait()
+            assert self.processes[party].poll() is None, f"{party} had ended\n{self.tail()}"
+            self.end(party)
             self.kills[party] += 1
+
+    def end(self, party: str) -> None:
+        """Sees to it that a node no longer runs, whether it has ended by itself or not."""
+        process = self.processes.pop(party)
+        process.kill()
+        process.wait()
 
     def exit_code(self, party: str, limit_s: float = WAIT_S) -> int:
         """Waits for a node's own end."""
@@ -131,6 +141,11 @@ class Fleet:
             raise AssertionError(f"{party} does not end\n{self.tail()}") from None
         del self.processes[party]
         return process.returncode
+
+    def check_all_run(self) -> None:
+        """Fails if a node has ended by itself, rather than wait for what it would have done."""
+        ended = [party for party, process in self.processes.items() if process.poll() is not None]
+        assert not ended, f"ended: {', '.join(ended)}"
 
     def close(self) -> None:
         """Kills what still runs, and leaves the ends of all logs for pytest's report."""
@@ -185,9 +200,14 @@ class Fleet:
         return replica.state
 
     def wait(self, what: str, found: Callable[[State], T], limit_s: float = WAIT_S) -> T:
-        """Waits for something to be so in the log."""
+        """Waits for something to be so in the log, while all nodes run."""
+
+        def look() -> T:
+            self.check_all_run()
+            return found(self.state())
+
         try:
-            return wait_for(what, lambda: found(self.state()), limit_s)
+            return wait_for(what, look, limit_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.tail()}") from None
 

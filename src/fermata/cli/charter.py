@@ -5,20 +5,19 @@ from pathlib import Path
 
 import click
 
-from fermata.cli.keys import signing_options, unlock_from
 from fermata.cli.output import emit, json_option, table_text
-from fermata.crypto.signing import SigningKey
+from fermata.cli.unlock import Opener, signing_options
 from fermata.errors import ConfigError
-from fermata.node import keystore
-from fermata.node.config import read_charter
+from fermata.node.bundles import check_new
+from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
-from fermata.node.signatures import folder_of, read_signatures, sign_file
+from fermata.node.nodes import open_signing_key
+from fermata.node.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter import Charter
 from fermata.protocol.encoding import decimal_text, panel_packing
-from fermata.protocol.envelope import charter_parties
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
-FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
 @click.group()
@@ -28,12 +27,14 @@ def charter() -> None:
 
 @charter.command("new")
 @FILE
-def new(file: Path) -> None:
+@json_option
+def new(file: Path, as_json: bool) -> None:
     """Write a commented charter to fill in."""
-    if file.exists():
-        raise ConfigError("FILE_EXISTS", f"{file}: is there already; choose another name")
+    _check_name(file)
+    check_new(file)
     write_atomic(file, TEMPLATE.read_bytes())
-    emit(False, None, f"wrote {file}; fill it in, then: fermata charter check {file}")
+    text = f"wrote {file}; fill it in, then: fermata charter check {file}"
+    emit(as_json, {"file": str(file)}, text)
 
 
 @charter.command("check")
@@ -42,26 +43,40 @@ def new(file: Path) -> None:
 def check(file: Path, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     found = read_charter(file)
-    emit(as_json, describe(found), "\n".join(explain(found)))
+    data = {**describe(found), "warnings": warnings(found)}
+    emit(as_json, data, "\n".join(explain(found)))
 
 
 @charter.command("sign")
 @FILE
 @signing_options
+@click.option("--charter-hash", help="Sign only if the file has this SHA-256 (hex).")
+@json_option
 def sign(
-    file: Path, party: str, key: Path, identity: Path | None, passphrase_file: Path | None
+    file: Path, party: str, key: Path, opener: Opener, charter_hash: str | None, as_json: bool
 ) -> None:
     """Sign the charter's bytes as one party."""
-    found = read_charter(file)
+    _check_name(file)
+    payload, found = read_charter_file(file)
+    if charter_hash is not None and charter_hash.lower() != found.sha256.hex():
+        raise ConfigError(
+            "CHARTER_HASH", f"{file}: its hash is {found.sha256.hex()}, not the one you gave"
+        )
     if party not in found.parties:
         raise ConfigError("PARTY", f"{file}: has no party called {party}")
-    unlock = unlock_from(identity, passphrase_file)
-    seed = keystore.load_sealed(key, keystore.SIGNING, found.deployment, unlock)
-    signing_key = SigningKey.from_seed(seed)
-    if signing_key.public_key != found.parties[party].signing_key:
-        raise ConfigError("SIGNING_KEY", f"{key}: is not the key that the charter has for {party}")
-    out = sign_file(file, party, signing_key)
-    emit(False, None, f"signed {file} ({found.sha256.hex()}) as {party}: {out}")
+    check_unchanged(file, payload, found)
+    signing_key = open_signing_key(
+        key, found.deployment, opener.unlock(), found.parties[party].signing_key, party
+    )
+    out = sign_file(file, party, signing_key, payload)
+    data = {"charter_hash": found.sha256.hex(), "party": party, "signature": str(out)}
+    emit(as_json, data, f"signed {file} ({found.sha256.hex()}) as {party}: {out}")
+
+
+def _check_name(file: Path) -> None:
+    """The name says how the file is signed (fermata.node.signatures)."""
+    if file.suffix != ".toml":
+        raise ConfigError("CHARTER_NAME", f"{file}: a charter's file is called <name>.toml")
 
 
 @charter.command("show")
@@ -69,26 +84,23 @@ def sign(
 @json_option
 def show(file: Path, as_json: bool) -> None:
     """The charter's hash, roster and who has signed it."""
-    found = read_charter(file)
-    rows = []
-    for party in found.parties.values():
-        try:
-            read_signatures(file, found, (party.id,))
-            signed = "signed"
-        except ConfigError:
-            signed = "not signed" if not (folder_of(file) / party.id).is_file() else "WRONG"
-        fingerprint = base64.b64encode(party.signing_key).decode()
-        rows.append([party.id, party.role, party.organisation, fingerprint, signed])
+    payload, found = read_charter_file(file)
+    states = signature_states(file, payload, found)
+    rows = [
+        [p.id, p.role, p.organisation, base64.b64encode(p.signing_key).decode(), states[p.id]]
+        for p in found.parties.values()
+    ]
     columns = ["party", "role", "organisation", "signing key", "signature"]
+    complete = all(state == SIGNED for state in states.values())
     data = {
         **describe(found),
         "parties": [dict(zip(columns, row, strict=True)) for row in rows],
-        "complete": all(row[4] == "signed" for row in rows),
+        "complete": complete,
     }
     head = f"{found.title}\ncharter hash {found.sha256.hex()}\n"
-    emit(as_json, data, head + table_text(columns, rows))
-    if set(charter_parties(found)) != {row[0] for row in rows}:
-        raise ConfigError("CHARTER", f"{file}: roster and signers differ")
+    missing = [party for party, state in states.items() if state != SIGNED]
+    foot = "signed by all" if complete else f"not signed by {', '.join(missing)}"
+    emit(as_json, data, f"{head}{table_text(columns, rows)}\n{foot}")
 
 
 def describe(found: Charter) -> dict[str, object]:
@@ -125,6 +137,19 @@ def describe(found: Charter) -> dict[str, object]:
     }
 
 
+def warnings(found: Charter) -> list[str]:
+    """What is allowed, and yet may not be what the parties want."""
+    lines = []
+    for panel in found.panels:
+        organisations = len({found.parties[lab].organisation for lab in panel.labs})
+        if organisations <= found.cohort_min + 1:
+            lines.append(
+                f"panel {panel.id} has {organisations} organisations; if"
+                f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
+            )
+    return lines
+
+
 def explain(found: Charter) -> list[str]:
     """What each party will be able to learn, in words."""
     n, t = len(found.auditors), found.threshold
@@ -141,13 +166,7 @@ def explain(found: Charter) -> list[str]:
                 f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
                 f" over the labs of panel {panel.id} that report"
             )
-    for panel in found.panels:
-        organisations = len({found.parties[lab].organisation for lab in panel.labs})
-        if organisations <= found.cohort_min + 1:
-            lines.append(
-                f"  Warning: panel {panel.id} has {organisations} organisations; if"
-                f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
-            )
+    lines += [f"  Warning: {warning}" for warning in warnings(found)]
     lines += [
         f"Nothing of a round comes out if a panel has fewer than {found.cohort_min} organisations.",
         "",
@@ -158,6 +177,8 @@ def explain(found: Charter) -> list[str]:
         f"  {t} or more auditors who collude: every single value",
         f"  all but one organisation of a panel's cohort who collude: that one's value"
         f" (so at least {found.cohort_min - 1} must collude)",
+        "  anybody who compares rounds: what a lab that joins or leaves alone adds to a sum,",
+        "  blurred only by how the others changed (this version has no rule against that)",
         "",
         f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
         " give the result.",

@@ -1,35 +1,50 @@
-"""``fermata log|bundle|status|verify``: what anyone can see and check."""
+"""``fermata log|bundle|verify``: what anyone can see and check."""
 
 import sys
+import time
 from pathlib import Path
 
 import click
 
-from fermata.cli.output import emit, json_option, progress_bar, say, table_text
-from fermata.errors import ConfigError, FermataError, Refusal
-from fermata.node.bundles import export_bundle, read_bundle, write_bundle
+from fermata.cli.nodes import CONFIG
+from fermata.cli.output import emit, json_option, place_of, progress_bar, say, table_text
+from fermata.errors import ConfigError
+from fermata.node.bundles import (
+    check_new,
+    export_bundle,
+    pull_cosigned_head,
+    read_bundle,
+    write_bundle,
+)
 from fermata.node.config import NodeConfig, load_config
-from fermata.node.nodes import clock_ms, connect, tls_files
+from fermata.node.nodes import check_log_charter, clock_ms, connect, tls_files
 from fermata.protocol.bundle import sealed_wanted, summary_paths
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.periods import utc_text
 from fermata.protocol.replica import Replica
 from fermata.protocol.results import results_document
-from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import CLOSED, COLLECTING, ENDORSED, State, Verdict
+from fermata.protocol.state import Verdict
 from fermata.protocol.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
 
 PATH = click.Path(path_type=Path)
-CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
+OWN_FAULT = 3
 
 
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     """The log as the coordinator shows it now, checked and folded in memory."""
     verdicts: list[Verdict] = []
     with connect(config, tls_files(config)) as log_port:
-        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN, verdicts.append)
-        replica.pull(log_port)
+        check_log_charter(log_port, config)
+        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+        total = replica.open_checkpoint(log_port.checkpoint()).size
+        with progress_bar("reading the log", total) as advance:
+
+            def seen(verdict: Verdict) -> None:
+                verdicts.append(verdict)
+                advance(len(verdicts))
+
+            replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN, seen)
+            replica.pull(log_port)
     return replica, verdicts
 
 
@@ -55,86 +70,25 @@ def show(config_file: Path, as_json: bool) -> None:
 
 @click.command()
 @CONFIG
-@json_option
-def status(config_file: Path, as_json: bool) -> None:
-    """Every node's health and the newest round, from the log."""
-    config = load_config(config_file)
-    replica, _ = replicate(config)
-    nodes = health_rows(replica.state, clock_ms())
-    rounds = round_lines(replica.state)
-    columns = ["node", "role", "version", "last seen", "certificate until", "backlog"]
-    rows = [[str(node[c]) for c in columns] for node in nodes]
-    text = table_text(columns, rows) + "\n\n" + "\n".join(rounds)
-    emit(as_json, {"nodes": nodes, "rounds": rounds}, text)
-
-
-def health_rows(state: State, now_ms: int) -> list[dict[str, object]]:
-    """Every node's health, as far as the log tells it."""
-    charter = state.charter
-    if charter is None:
-        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
-    nodes: list[dict[str, object]] = []
-    for party in charter.parties.values():
-        beat = state.heartbeats.get(party.id)
-        ago = f"{max(0, now_ms - beat.logged_ms) // 1000} s ago" if beat else "never"
-        nodes.append(
-            {
-                "node": party.id,
-                "role": party.role,
-                "version": beat.version if beat else "-",
-                "last seen": ago,
-                "certificate until": utc_text(beat.certificate_expires_ms) if beat else "-",
-                "backlog": beat.backlog if beat else "-",
-            }
-        )
-    return nodes
-
-
-def round_lines(state: State) -> list[str]:
-    """One line a round: where it stands, and for whom it waits."""
-    charter = state.charter
-    if charter is None:
-        return []
-    lines = []
-    for found in state.rounds:
-        phase = found.phase(charter.endorsement_quorum)
-        line = f"round {found.number} ({found.period}): {phase}"
-        if phase == COLLECTING:
-            line += f", {len(found.reports)} reports, until {utc_text(found.deadline_ms)}"
-            line += f", waits for {', '.join(waiting_for(charter, found)) or 'the coordinator'}"
-        elif phase == CLOSED:
-            absent = [a for a in charter.auditors if a not in found.endorsements]
-            line += f", {len(found.endorsements)} of {charter.endorsement_quorum} endorsements"
-            line += f", waits for {', '.join(absent)}"
-        elif phase == ENDORSED:
-            absent = [a for a in charter.auditors if a not in found.parts]
-            line += f", {len(found.parts)} of {charter.threshold} openings"
-            line += f", waits for {', '.join(absent)}"
-        elif found.refusal:
-            line += f": {found.refusal}"
-        if found.culprits:
-            line += f"; wrong openings by {', '.join(sorted(found.culprits))}"
-        lines.append(line)
-    return lines or ["no round yet"]
-
-
-@click.command()
-@CONFIG
 @click.argument("out", type=PATH)
+@click.option(
+    "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
+    help="How long to wait for a head that a quorum of auditors has cosigned.",
+)  # fmt: skip
 @json_option
-def bundle(config_file: Path, out: Path, as_json: bool) -> None:
+def bundle(config_file: Path, out: Path, wait_s: int, as_json: bool) -> None:
     """Export a bundle that anyone can verify offline (auditors and the coordinator)."""
     config = load_config(config_file)
-    if out.exists():
-        raise ConfigError("FILE_EXISTS", f"{out}: is there already; choose another folder")
+    check_new(out)
     with connect(config, tls_files(config)) as log_port:
+        check_log_charter(log_port, config)
         replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
-        note = log_port.checkpoint()
-        replica.pull(log_port)
+        note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
         with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
             files = export_bundle(replica, log_port, note, advance)
     write_bundle(out, files)
-    emit(as_json, {"bundle": str(out), "files": len(files)}, f"{out}: {summary_paths(files)}")
+    data = {"bundle": str(out), "files": len(files), "charter_hash": config.charter.sha256.hex()}
+    emit(as_json, data, f"{out}: {summary_paths(files)}")
 
 
 @click.command()
@@ -148,9 +102,9 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     files = read_bundle(folder)
     try:
         verification = verify_bundle(files, pinned)
-    except (FermataError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        say(f"fermata: the verifier itself failed ({type(error).__name__}); please report it")
-        context.exit(3)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
+        say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
+        context.exit(OWN_FAULT)
     emit(as_json, _document(verification), "\n".join(_lines(verification, pinned is not None)))
     sys.stdout.flush()
     context.exit(0 if verification.is_valid else 1)

@@ -1,5 +1,6 @@
 """The command ``fermata``: role verbs, one error line, exit codes of docs/spec/errors.md."""
 
+import os
 import sys
 
 import click
@@ -8,10 +9,17 @@ from fermata import __version__
 from fermata.cli.charter import charter
 from fermata.cli.demo import demo
 from fermata.cli.keys import keys
-from fermata.cli.log import bundle, log, status, verify
-from fermata.cli.nodes import auditor, coordinator, enroll, lab
+from fermata.cli.lab import lab
+from fermata.cli.log import bundle, log, verify
+from fermata.cli.nodes import auditor, coordinator, enroll
+from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.status import status
 from fermata.errors import FermataError
+from fermata.node.telemetry import plain_text
+
+ERROR_CHARS_MAX = 2000
+INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -26,26 +34,49 @@ for _command in (
     cli.add_command(_command)
 
 
-def main() -> None:
-    """Runs the command line; every known error is one line on stderr and an exit code."""
+def run() -> int:
+    """Runs the command line; every error is one line on stderr and an exit code."""
     try:
-        cli.main(standalone_mode=False)
+        # In this mode click returns the code of an exit, and raises all else.
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except FermataError as error:
-        click.echo(f"fermata: {error} [{error.reason}]", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        click.echo("fermata: stopped", err=True)
-        sys.exit(130)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        return _fail(error.exit_code, str(error), error.reason)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # Its message is the help of the group; older versions print that themselves.
+            click.echo(error.format_message(), err=True)
+            return 2
+        context = getattr(error, "ctx", None)
+        hint = f" (see: {context.command_path} --help)" if context is not None else ""
+        return _fail(2, error.format_message() + hint, "USAGE")
+    except click.exceptions.Abort:
+        return _fail(INTERRUPTED, "stopped", "INTERRUPTED")
     except BrokenPipeError:
-        sys.exit(1)
+        # Whoever read the output has gone; at exit Python would try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
-        click.echo(f"fermata: {error.filename or 'system'}: {error.strerror} [SYSTEM]", err=True)
-        sys.exit(1)
+        what = f"{error.filename or 'system'}: {error.strerror or 'failed'}"
+        return _fail(1, what, "SYSTEM")
+    except Exception as fault:  # noqa: BLE001 - the edge: a fault of ours shows no traceback
+        return _fail(1, f"a fault of this program, {place_of(fault)}; please report it", "INTERNAL")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(code: int, what: str, reason: str) -> int:
+    text = " ".join(what.split("\n"))
+    click.echo(f"fermata: {plain_text(text, ERROR_CHARS_MAX)} [{reason}]", err=True)
+    return code
+
+
+def main() -> None:
+    """The program's entry."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that lacks a character must not end a command with a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run())
 
 
 if __name__ == "__main__":

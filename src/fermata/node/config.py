@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.errors import ConfigError
-from fermata.protocol.charter import Charter, parse_charter
+from fermata.node.files import read_file
+from fermata.node.telemetry import split_address
+from fermata.protocol.charter import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.toml_source import Strict, TomlSource
 
 ABSENT = ("wait", "abstain")
+CONFIG_BYTES_MAX = 256 * 1024
 
 
 class TlsText(Strict, frozen=True):
@@ -82,24 +85,31 @@ class NodeConfig:
         return self.path(self.text.data)
 
 
-def read_charter(path: Path) -> Charter:
-    """The charter in a file. Raises ConfigError."""
+def read_charter_file(path: Path) -> tuple[bytes, Charter]:
+    """The bytes of a charter file, and the charter in them.
+
+    Raises ConfigError CHARTER with file and line, and those of ``read_file``.
+    """
+    data = read_file(path, CHARTER_BYTES_MAX)
     try:
-        return parse_charter(path.read_bytes())
-    except OSError as error:
-        raise ConfigError("CHARTER", f"{path}: cannot be read ({error.strerror})") from error
+        return data, parse_charter(data)
+    except ConfigError as error:
+        raise ConfigError(error.reason, f"{path}: {error}") from None
+
+
+def read_charter(path: Path) -> Charter:
+    """The charter in a file. Raises as ``read_charter_file`` does."""
+    return read_charter_file(path)[1]
 
 
 def load_config(file: Path, role: str | None = None) -> NodeConfig:
     """Reads a node's configuration; ``role`` is the one that the command is for.
 
-    Raises ConfigError CONFIG with the line of what is wrong.
+    Raises ConfigError CONFIG with the line of what is wrong, and those of ``read_charter``.
     """
-    try:
-        source = TomlSource(file.read_bytes(), str(file), "CONFIG")
-    except OSError as error:
-        raise ConfigError("CONFIG", f"{file}: cannot be read ({error.strerror})") from error
+    source = TomlSource(read_file(file, CONFIG_BYTES_MAX), str(file), "CONFIG", CONFIG_BYTES_MAX)
     text = source.decode(ConfigText)
+    _check_values(source, text)
     charter_file = (file.parent / text.charter).absolute()
     charter = read_charter(charter_file)
     party = charter.parties.get(text.party)
@@ -109,18 +119,46 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
         source.fail(
             "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
         )
-    if party.role == "coordinator" and text.listen is None:
+    _check_role(source, text, party.role)
+    return NodeConfig(file, text, charter_file, charter, party.role)
+
+
+def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
+    if role == "coordinator" and text.listen is None:
         source.fail("", "the coordinator needs a [listen] table")
-    if party.role != "coordinator" and text.log is None:
+    if role != "coordinator" and text.log is None:
         source.fail("", "needs a [log] table with the coordinator's address")
-    if party.role == "auditor" and not text.keys.share:
-        source.fail("", "an auditor needs keys.share")
-    if party.role == "lab" and text.lab is None:
+    if role == "auditor" and not text.keys.share:
+        source.fail("keys", "an auditor needs keys.share, the file with its key share")
+    if role == "lab" and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
+
+
+def _check_values(source: TomlSource, text: ConfigText) -> None:
     if text.lab is not None and text.lab.absent not in ABSENT:
         source.fail("lab.absent", f"must be one of {', '.join(ABSENT)}")
     if bool(text.keys.identity) == bool(text.keys.passphrase_file):
-        source.fail("", "keys needs exactly one of identity and passphrase_file")
+        source.fail("keys", "needs exactly one of identity and passphrase_file")
     if not 1 <= text.heartbeat_s <= 86400:
         source.fail("heartbeat_s", "must be from one second to a day")
-    return NodeConfig(file, text, charter_file, charter, party.role)
+    listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
+    addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
+    if text.log is not None:
+        addresses["log.address"] = text.log.address
+    if listen.enrolment:
+        addresses["listen.enrolment"] = listen.enrolment
+    for path, address in addresses.items():
+        try:
+            split_address(address)
+        except ConfigError:
+            source.fail(path, "must be host:port, such as 127.0.0.1:7440")
+    must = {"charter": text.charter, "data": text.data, "lab.metrics": lab.metrics}
+    must |= {f"tls.{name}": getattr(text.tls, name) for name in TlsText.__struct_fields__}
+    must |= {"keys.signing": text.keys.signing, "listen.key_record": listen.key_record}
+    may = {"keys.share": text.keys.share, "keys.identity": text.keys.identity}
+    may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
+    may["telemetry.log_file"] = text.telemetry.log_file
+    for path, written in (must | may).items():
+        # A NUL ends a path for the system, but not for Python, which then says so its own way.
+        if (path in must and not written) or not written.isprintable():
+            source.fail(path, "must be the path of a file, of printable characters")

@@ -1,34 +1,39 @@
 """The coordinator's process: the ledger behind a lock, the server before it, the loop beside."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from fermata.errors import ConfigError, IdentityError
-from fermata.node.config import NodeConfig
+from fermata.errors import ConfigError, IdentityError, VerificationError
+from fermata.node.config import ListenText, NodeConfig
+from fermata.node.files import read_file
+from fermata.node.life import Life
 from fermata.node.limits import Limits
-from fermata.node.loop import Progress, Wake, run_loop
+from fermata.node.loop import Wake, run_loop, stop_on_signal
 from fermata.node.nodes import (
     clock_ms,
     entropy,
     heartbeats,
     load_signing_key,
-    make_telemetry,
     open_store,
     passphrase_or_identity,
-    stop_on_signal,
+    remove_addresses,
+    running,
     tls_files,
     write_address,
 )
+from fermata.node.own_certificate import OwnCertificate, alarm_of
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.identity import Identity
 from fermata.node.pki.server import EnrolmentServer
+from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
 from fermata.node.signatures import read_signatures
+from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
-from fermata.protocol.charter import MODULUS_BITS_MIN
-from fermata.protocol.codec import STATEMENT_TYPE
+from fermata.protocol.charter import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
+from fermata.protocol.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.envelope import assemble, charter_parties, seal_charter
 from fermata.protocol.ledger import Ledger, LocalLog
 from fermata.protocol.ports import Receipt
@@ -41,7 +46,7 @@ class SharedLedger:
     def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
         self.lock = threading.RLock()
         self._ledger = ledger
-        self._on_growth = on_growth
+        self.on_growth = on_growth
 
     def append(
         self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
@@ -53,7 +58,7 @@ class SharedLedger:
                 return self._ledger.append(caller_role, caller_id, envelope, sealed_part)
             finally:
                 if self._ledger.size() != before:
-                    self._on_growth(self._ledger.size())
+                    self.on_growth(self._ledger.size())
 
     def checkpoint(self) -> bytes:
         """See Ledger.checkpoint."""
@@ -91,19 +96,44 @@ class SharedLedger:
             return self._ledger.size()
 
 
-def bootstrap(config: NodeConfig, ledger: Ledger) -> None:
-    """Logs the charter, and the key record once it is there with all its signatures."""
-    log = LocalLog(ledger)
+def log_charter(config: NodeConfig, ledger: Ledger) -> None:
+    """Makes the charter entry 0 of a log that has none.
+
+    Raises ConfigError SIGNATURES while a party has not signed it.
+    """
     if ledger.size() == 0:
-        data = config.charter_file.read_bytes()
+        data = read_file(config.charter_file, CHARTER_BYTES_MAX)
         parties = charter_parties(config.charter)
         signatures = read_signatures(config.charter_file, config.charter, parties)
-        log.append(seal_charter(data, signatures))
-    if ledger.state.key is None and config.text.listen is not None:
-        record = config.path(config.text.listen.key_record)
-        if record.is_file():
-            signatures = read_signatures(record, config.charter, config.charter.auditors)
-            log.append(assemble(STATEMENT_TYPE, record.read_bytes(), signatures))
+        LocalLog(ledger).append(seal_charter(data, signatures))
+
+
+class KeyRecordFile:
+    """Where the coordinator waits for the key record and for all its signatures."""
+
+    def __init__(self, config: NodeConfig, ledger: Ledger, telemetry: Telemetry) -> None:
+        self._path = config.path(config.text.listen.key_record) if config.text.listen else None
+        self._charter = config.charter
+        self._ledger = ledger
+        self._telemetry = telemetry
+        self._told = ""
+
+    def look(self) -> None:
+        """Logs the record once it is there and signed; tells once what is still wrong with it."""
+        if self._ledger.state.key is not None or self._path is None or not self._path.exists():
+            return
+        try:
+            signatures = read_signatures(self._path, self._charter, self._charter.auditors)
+            payload = read_file(self._path, ENVELOPE_BYTES_MAX)
+            LocalLog(self._ledger).append(assemble(STATEMENT_TYPE, payload, signatures))
+        except (ConfigError, VerificationError) as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self._telemetry.event(
+                    "key_record_waits", reason=error.reason, where=str(error)[:VALUE_CHARS_MAX]
+                )
+            return
+        self._telemetry.event("key_record_logged")
 
 
 def authorise(config: NodeConfig) -> Callable[[Identity], None]:
@@ -122,48 +152,21 @@ def authorise(config: NodeConfig) -> Callable[[Identity], None]:
 
 
 def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> None:
-    """Runs the coordinator until it is stopped."""
+    """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: the coordinator needs a [listen] table")
-    telemetry = make_telemetry(config)
-    signing_key = load_signing_key(config)
-    tls = tls_files(config)
     wake = Wake()
-    with ExitStack() as stack:
-        stack.callback(telemetry.close)
+    with stop_on_signal(wake), running(config) as (telemetry, stack):
+        stack.callback(wake.stop)
+        signing_key = load_signing_key(config)
+        tls = tls_files(config, telemetry)
+        authority = _authority(config, listen.authority, telemetry)
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
         ledger = Ledger(replica, signing_key, clock_ms)
-        bootstrap(config, ledger)
-        authority = _authority(config, listen.authority)
-        servers: list[LogServer] = []
-
-        def grown(size: int) -> None:
-            wake.now()
-            for server in servers:
-                server.notify(size)
-
-        shared = SharedLedger(ledger, grown)
-        server = LogServer(
-            shared,
-            tls=tls,
-            authorise=authorise(config),
-            limits=Limits(),
-            clock_ms=clock_ms,
-            telemetry=telemetry,
-            is_denied=authority.is_denied if authority else None,
-            renew=authority.renew if authority else None,
-            reflection=listen.reflection,
-        )
-        servers.append(server)
-        write_address(config.data, "log", server.start(listen.address))
-        stack.callback(server.stop)
-        if authority is not None and listen.enrolment:
-            enrolment = EnrolmentServer(authority, tls, clock_ms)
-            write_address(config.data, "enrolment", enrolment.start(listen.enrolment))
-            stack.callback(enrolment.stop)
+        shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         agent = Agent(
             config.text.party,
             replica,
@@ -174,28 +177,100 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             heartbeat=heartbeats(config, tls.certificate),
             tell=lambda event, fields: telemetry.event(event, **fields),
         )
-        write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
-        telemetry.event("started", entries=ledger.size())
-        progress = Progress(agent, telemetry)
+        certificate = OwnCertificate(
+            config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
+        )
+        life = Life(agent, telemetry, clock_ms)
+        key_record = KeyRecordFile(config, ledger, telemetry)
 
         def step() -> int:
             with shared.lock:
-                bootstrap(config, ledger)
                 before = ledger.size()
-                progress.step()
+                key_record.look()
+                life.step()
                 changed = ledger.size() - before
+            certificate.look()
             if changed:
-                grown(ledger.size())
+                shared.on_growth(ledger.size())
             return changed
 
-        with stop_on_signal(wake):
-            run_loop(step, wake, telemetry, done=lambda: done(agent), idle_s=0.5)
-        telemetry.event("stopped")
+        telemetry.event("started", entries=ledger.size())
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
 
 
-def _authority(config: NodeConfig, folder: str) -> Authority | None:
-    """The deployment's certificate authority, where this coordinator runs it."""
+def _serve(
+    config: NodeConfig,
+    listen: ListenText,
+    ledger: Ledger,
+    tls: TlsFiles,
+    authority: Authority | None,
+    telemetry: Telemetry,
+    wake: Wake,
+    stack: ExitStack,
+) -> SharedLedger:
+    """Opens the doors, all of them or none, then logs the charter; callers wait for that."""
+    remove_addresses(config.data)
+    servers: list[LogServer] = []
+
+    def grown(size: int) -> None:
+        wake.now()
+        for server in servers:
+            server.notify(size)
+
+    shared = SharedLedger(ledger, grown)
+    server = LogServer(
+        shared,
+        tls=tls,
+        authorise=authorise(config),
+        limits=Limits(),
+        clock_ms=clock_ms,
+        telemetry=telemetry,
+        is_denied=authority.is_denied if authority else None,
+        renew=authority.renew if authority else None,
+        reflection=listen.reflection,
+    )
+    servers.append(server)
+    addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
+    with shared.lock:
+        addresses["log"] = server.start(listen.address)
+        stack.callback(server.stop)
+        if authority is not None and listen.enrolment:
+            enrolment = EnrolmentServer(authority, tls, clock_ms, alarm_of(telemetry))
+            addresses["enrolment"] = enrolment.start(listen.enrolment)
+            stack.callback(enrolment.stop)
+        log_charter(config, ledger)
+    for name, address in addresses.items():
+        write_address(config.data, name, address)
+    return shared
+
+
+def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authority | None:
+    """The deployment's certificate authority, where this coordinator runs it.
+
+    Raises ConfigError AUTHORITY_FOREIGN if it is another deployment's.
+    """
     if not folder:
         return None
     path: Path = config.path(folder)
-    return Authority.open(path, passphrase_or_identity(config), clock_ms, entropy)
+    unlock = passphrase_or_identity(config)
+    found = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
+    if found.deployment != config.charter.deployment:
+        raise ConfigError(
+            "AUTHORITY_FOREIGN",
+            f"{path}: is the authority of {found.deployment}, not of {config.charter.deployment}",
+        )
+    return found
+
+
+def _self_issue(
+    authority: Authority | None, tls: TlsFiles
+) -> Callable[[bytes, Sequence[str]], bytes] | None:
+    """How the coordinator gets its own next certificate: from its authority, if it has one."""
+    if authority is None:
+        return None
+    issuer = authority
+
+    def issue(csr: bytes, host_names: Sequence[str]) -> bytes:
+        return issuer.issue(tls.material().identity, csr, host_names)
+
+    return issue

@@ -1,31 +1,39 @@
 """Puts a node together from its configuration, and runs it."""
 
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fermata import __version__
-from fermata.crypto.opening import KeyShare
+from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.signing import SigningKey
-from fermata.errors import ConfigError
+from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
-from fermata.node.loop import Progress, Wake, follow, run_loop
+from fermata.node.evidence import WitnessedLog
+from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.node.life import Life
+from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
+from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.sources import read_measurement
+from fermata.node.sources import MetricsFile
 from fermata.node.store import SqliteStore
-from fermata.node.telemetry import Telemetry
+from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
-from fermata.protocol.lab import Measurement
+from fermata.protocol.codec import decode, sha256
+from fermata.protocol.envelope import unseal
+from fermata.protocol.ports import LogPort
 from fermata.protocol.replica import Replica
-from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+ADDRESS_BYTES_MAX = 300
+#: Where a server on all addresses of this machine is reached from the machine itself.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names them, binds nothing
 
 
 def clock_ms() -> int:
@@ -47,14 +55,29 @@ def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
 def load_signing_key(config: NodeConfig) -> SigningKey:
     """The node's signing key; it must be the one in the charter. Raises ConfigError."""
     path = config.path(config.text.keys.signing)
-    seed = keystore.load_sealed(
-        path, keystore.SIGNING, config.charter.deployment, passphrase_or_identity(config)
+    return open_signing_key(
+        path,
+        config.charter.deployment,
+        passphrase_or_identity(config),
+        config.charter.parties[config.text.party].signing_key,
+        config.text.party,
     )
-    key = SigningKey.from_seed(seed)
-    if key.public_key != config.charter.parties[config.text.party].signing_key:
-        raise ConfigError(
-            "SIGNING_KEY", f"{path}: is not the key that the charter has for {config.text.party}"
-        )
+
+
+def open_signing_key(
+    path: Path, deployment: str, unlock: keystore.Unlock, public_key: bytes, party: str
+) -> SigningKey:
+    """The key in an age file, which must be the one that the charter has for the party.
+
+    Raises ConfigError SIGNING_KEY and those of ``load_sealed``.
+    """
+    seed = keystore.load_sealed(path, keystore.SIGNING, deployment, unlock)
+    try:
+        key = SigningKey.from_seed(seed)
+    except ValueError:
+        raise ConfigError("SIGNING_KEY", f"{path}: holds no Ed25519 seed; restore it") from None
+    if key.public_key != public_key:
+        raise ConfigError("SIGNING_KEY", f"{path}: is not the key that the charter has for {party}")
     return key
 
 
@@ -64,16 +87,63 @@ def load_key_share(config: NodeConfig) -> KeyShare:
     data = keystore.load_sealed(
         path, keystore.KEY_SHARE, config.charter.deployment, passphrase_or_identity(config)
     )
-    share = KeyShare.from_bytes(data)
+    try:
+        share = KeyShare.from_bytes(data)
+    except VerificationError as error:
+        raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
     if share.index != config.charter.auditors.index(config.text.party) + 1:
         raise ConfigError("KEY_SHARE", f"{path}: is another auditor's share")
     return share
 
 
+class ShareCheck:
+    """Checks an auditor's share against the key record, once both are there."""
+
+    def __init__(self, path: Path, share: KeyShare) -> None:
+        self._path = path
+        self._share = share
+        self._is_done = False
+
+    def look(self, replica: Replica) -> None:
+        """Raises ConfigError KEY_SHARE: nothing that this auditor opened would fit."""
+        key = replica.state.key
+        if self._is_done or key is None:
+            return
+        try:
+            check_share(key.record, self._share)
+        except InvalidProof as error:
+            raise ConfigError("KEY_SHARE", f"{self._path}: {error}") from None
+        self._is_done = True
+
+
+def check_log_charter(log: LogPort, config: NodeConfig) -> None:
+    """Checks that the log begins with this node's charter, before anything of it is kept.
+
+    Raises ConfigError CHARTER_HASH, and what reading raises.
+    """
+    for leaf in log.read(0, 1):
+        try:
+            found = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
+        except VerificationError:
+            found = b""
+        if found != config.charter.sha256:
+            raise ConfigError(
+                "CHARTER_HASH",
+                f"{config.charter_file}: is not the charter of the log at {log_address(config)}"
+                f" (this one: {config.charter.sha256.hex()}, the log's: {found.hex() or 'none'})",
+            )
+
+
 def open_store(config: NodeConfig) -> SqliteStore:
-    """The node's store, made at its first start."""
-    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteStore.open(config.data / "store.db", config.charter.sha256)
+    """The node's store, made at its first start; what a killed write left beside it is removed.
+
+    Raises StorageError, ConfigError FILE_UNWRITABLE.
+    """
+    ensure_directory(config.data)
+    store = SqliteStore.open(config.data / "store.db", config.charter.sha256)
+    # Only now: the store's lock says that no other process of this node is writing there.
+    remove_leftovers(config.data)
+    return store
 
 
 def make_telemetry(config: NodeConfig) -> Telemetry:
@@ -88,12 +158,13 @@ def heartbeats(
     config: NodeConfig, certificate: Callable[[], bytes]
 ) -> Callable[[int], statement_pb2.Heartbeat | None]:
     """Gives a heartbeat when the configured time has passed since the last."""
-    last_ms = 0
+    last_ms: int | None = None
 
     def beat(backlog: int) -> statement_pb2.Heartbeat | None:
         nonlocal last_ms
         now_ms = clock_ms()
-        if now_ms < last_ms + config.text.heartbeat_s * 1000:
+        # A clock that was set back must not silence the node until the old time comes again.
+        if last_ms is not None and 0 <= now_ms - last_ms < config.text.heartbeat_s * 1000:
             return None
         last_ms = now_ms
         return statement_pb2.Heartbeat(
@@ -106,89 +177,125 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig) -> Callable[[str], Measurement | None]:
+def make_measure(config: NodeConfig) -> MetricsFile:
     """Reads the lab's figures of a period from its configured file."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
     path = config.path(lab.metrics)
-
-    def measure(period: str) -> Measurement | None:
-        found = read_measurement(path, period)
-        if found is None and lab.absent == "abstain":
-            return Measurement({})
-        return found
-
-    return measure
+    return MetricsFile(path, config.charter, config.text.party, lab.absent == "abstain")
 
 
-def tls_files(config: NodeConfig) -> TlsFiles:
-    """The node's certificate, key and root, read again when they change."""
-    tls = config.text.tls
-    return TlsFiles(config.path(tls.key), config.path(tls.certificate), config.path(tls.root))
+def tls_files(config: NodeConfig, telemetry: Telemetry | None = None) -> TlsFiles:
+    """The node's certificate, key and root, checked, and read again when they change."""
+    if telemetry is None:
+        return open_tls(config, clock_ms)
+    return open_tls(config, clock_ms, alarm_of(telemetry))
+
+
+def log_address(config: NodeConfig) -> str:
+    """Where this node finds the log; the coordinator's own is on its own machine."""
+    if config.text.log is not None:
+        return config.text.log.address
+    if config.text.listen is None:
+        raise ConfigError("CONFIG", f"{config.file}: needs a [log] table")
+    try:
+        bound = read_file(config.data / "log.address", ADDRESS_BYTES_MAX).decode("ascii").strip()
+    except (ConfigError, UnicodeDecodeError):
+        bound = config.text.listen.address
+    host, port = split_address(bound)
+    return join_address(_LOOPBACK.get(host, host), port)
 
 
 def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
     """The way to the coordinator's log."""
-    if config.text.log is None:
-        raise ConfigError("CONFIG", f"{config.file}: needs a [log] table")
-    return GrpcLog(config.text.log.address, config.charter.deployment, tls)
-
-
-@contextmanager
-def stop_on_signal(wake: Wake) -> Iterator[None]:
-    """SIGTERM and SIGINT end the loop after its current step."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = {s: signal.signal(s, lambda *_: wake.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    return GrpcLog(log_address(config), config.charter.deployment, tls)
 
 
 def write_address(folder: Path, name: str, address: str) -> None:
     """Leaves a bound address where scripts find it (ports may be 0 in the configuration)."""
-    (folder / f"{name}.address").write_text(address + "\n")
+    write_atomic(folder / f"{name}.address", f"{address}\n".encode())
+
+
+def remove_addresses(folder: Path) -> None:
+    """Removes what an earlier run left, so that nobody reads it as this one's."""
+    for old in folder.glob("*.address"):
+        old.unlink(missing_ok=True)
+
+
+@contextmanager
+def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
+    """A node's telemetry and what it must undo at its end; the end is told, with its reason."""
+    with ExitStack() as stack:
+        telemetry = make_telemetry(config)
+        stack.callback(telemetry.close)
+        with ExitStack() as inner:
+            try:
+                yield telemetry, inner
+            except FermataError as error:
+                telemetry.event("stopped", reason=error.reason)
+                raise
+            telemetry.event("stopped")
 
 
 def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> Agent:
-    """Runs an auditor or a lab until it is stopped, or ``done`` of its agent."""
-    telemetry = make_telemetry(config)
-    signing_key = load_signing_key(config)
-    share = load_key_share(config) if config.role == "auditor" else None
-    tls = tls_files(config)
-    store = open_store(config)
+    """Runs an auditor or a lab until it is stopped, or ``done`` of its agent.
+
+    Raises FermataError for what stops it; ``fermata.node.loop.is_final`` says which.
+    """
     wake = Wake()
-    try:
-        with stop_on_signal(wake), connect(config, tls) as log:
-            agent = Agent(
-                config.text.party,
-                Replica(config.charter, store, MODULUS_BITS_MIN),
-                log,
-                signing_key,
-                clock_ms,
-                entropy,
-                key_share=share,
-                measure=make_measure(config) if config.role == "lab" else None,
-                heartbeat=heartbeats(config, tls.certificate),
-                tell=lambda event, fields: telemetry.event(event, **fields),
-            )
-            address = telemetry.serve(config.text.telemetry.address)
-            write_address(config.data, "telemetry", address)
-            telemetry.event("started", entries=agent.replica.state.size)
+    with stop_on_signal(wake), running(config) as (telemetry, stack):
+        stack.callback(wake.stop)
+        signing_key = load_signing_key(config)
+        share = load_key_share(config) if config.role == "auditor" else None
+        measure = make_measure(config) if config.role == "lab" else None
+        tls = tls_files(config, telemetry)
+        store = open_store(config)
+        stack.callback(store.close)
+        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        remove_addresses(config.data)
+        write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
+        remote = stack.enter_context(connect(config, tls))
+        wake.hurry = remote.close
+        log = WitnessedLog(remote, store)
+        agent = Agent(
+            config.text.party,
+            replica,
+            log,
+            signing_key,
+            clock_ms,
+            entropy,
+            key_share=share,
+            measure=measure,
+            heartbeat=heartbeats(config, tls.certificate),
+            tell=lambda event, fields: telemetry.event(event, **fields),
+        )
+        certificate = OwnCertificate(
+            config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
+        )
+        life = Life(agent, telemetry, clock_ms)
+        share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
 
-            def watch() -> None:
-                for _ in log.watch(agent.replica.state.size):
-                    wake.now()
+        def step() -> int:
+            if replica.state.size == 0:
+                check_log_charter(remote, config)
+            if share_check is not None:
+                share_check.look(replica)
+            try:
+                changed = life.step()
+            except InvalidProof as error:
+                if share_check is not None:
+                    share_check.look(replica)
+                raise log.with_evidence(error, config.data) from None
+            certificate.look()
+            return changed
 
-            follow(watch, wake)
-            run_loop(Progress(agent, telemetry).step, wake, telemetry, done=lambda: done(agent))
-            telemetry.event("stopped")
-            return agent
-    finally:
-        wake.stop()
-        telemetry.close()
-        store.close()
+        def watch() -> None:
+            # From the entry before: one comes at once, and says that the log is there again.
+            for _ in remote.watch(max(0, replica.state.size - 1)):
+                wake.now()
+
+        telemetry.event("started", entries=replica.state.size)
+        follow(watch, wake)
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
+        return agent

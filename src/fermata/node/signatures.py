@@ -5,9 +5,12 @@ from pathlib import Path
 
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import ConfigError, InvalidSignature
-from fermata.node.files import write_atomic
+from fermata.node.files import read_file, write_atomic
 from fermata.protocol.charter import CHARTER_TYPE, Charter
-from fermata.protocol.codec import STATEMENT_TYPE
+from fermata.protocol.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
+
+_LINE_BYTES_MAX = 1024
+MISSING, SIGNED, WRONG = "not signed", "signed", "WRONG"
 
 
 def folder_of(file: Path) -> Path:
@@ -20,14 +23,55 @@ def payload_type_of(file: Path) -> str:
     return CHARTER_TYPE if file.suffix == ".toml" else STATEMENT_TYPE
 
 
-def sign_file(file: Path, party: str, key: SigningKey) -> Path:
-    """Signs a charter or a key record; returns where the signature was written."""
-    signature = key.sign(pae(payload_type_of(file), file.read_bytes()))
+def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = None) -> Path:
+    """Signs a charter or a key record; returns where the signature was written.
+
+    ``payload``: the file's bytes as they were checked; a file that has changed since is not
+    signed. Raises ConfigError FILE_CHANGED, FILE_UNWRITABLE and those of ``read_file``.
+    """
+    found = read_file(file, ENVELOPE_BYTES_MAX)
+    if payload is not None and found != payload:
+        raise ConfigError("FILE_CHANGED", f"{file}: has changed while it was checked; start again")
+    signature = key.sign(pae(payload_type_of(file), found))
     folder = folder_of(file)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "FILE_UNWRITABLE", f"{folder}: cannot be made ({error.strerror}); mend its folder"
+        ) from None
     out = folder / party
     write_atomic(out, base64.b64encode(signature) + b"\n")
     return out
+
+
+def signature_states(file: Path, payload: bytes, charter: Charter) -> dict[str, str]:
+    """MISSING, SIGNED or WRONG for each party of the charter, over these bytes of the file."""
+    found = {}
+    for party in charter.parties:
+        try:
+            _read_one(file, payload, charter, party)
+        except ConfigError:
+            found[party] = WRONG
+        except FileNotFoundError:
+            found[party] = MISSING
+        else:
+            found[party] = SIGNED
+    return found
+
+
+def check_unchanged(file: Path, payload: bytes, charter: Charter) -> None:
+    """Checks that every signature there is fits these bytes of the file.
+
+    Raises ConfigError SIGNATURES: someone has signed another version.
+    """
+    wrong = [p for p, state in signature_states(file, payload, charter).items() if state == WRONG]
+    if wrong:
+        raise ConfigError(
+            "SIGNATURES",
+            f"{file}: the signature of {', '.join(wrong)} is of other bytes; if the file was"
+            f" changed, all must sign again: remove {folder_of(file)} first",
+        )
 
 
 def read_signatures(file: Path, charter: Charter, parties: tuple[str, ...]) -> dict[str, bytes]:
@@ -35,25 +79,32 @@ def read_signatures(file: Path, charter: Charter, parties: tuple[str, ...]) -> d
 
     Raises ConfigError SIGNATURES naming who is missing or whose signature is wrong.
     """
-    payload = file.read_bytes()
-    message = pae(payload_type_of(file), payload)
+    payload = read_file(file, ENVELOPE_BYTES_MAX)
     found: dict[str, bytes] = {}
     missing = []
     for party in parties:
-        path = folder_of(file) / party
-        if not path.is_file():
-            missing.append(party)
-            continue
         try:
-            signature = base64.b64decode(path.read_bytes().strip(), validate=True)
-            verify_signature(charter.parties[party].signing_key, signature, message)
-        except (ValueError, InvalidSignature) as error:
-            raise ConfigError(
-                "SIGNATURES", f"{path}: is not {party}'s signature of {file.name}; sign it again"
-            ) from error
-        found[party] = signature
+            found[party] = _read_one(file, payload, charter, party)
+        except FileNotFoundError:
+            missing.append(party)
     if missing:
         raise ConfigError(
             "SIGNATURES", f"{file.name}: not signed by {', '.join(missing)} (see {folder_of(file)})"
         )
     return found
+
+
+def _read_one(file: Path, payload: bytes, charter: Charter, party: str) -> bytes:
+    """A party's signature, checked. Raises ConfigError, FileNotFoundError if there is none."""
+    path = folder_of(file) / party
+    if not path.exists():
+        raise FileNotFoundError
+    try:
+        signature = base64.b64decode(read_file(path, _LINE_BYTES_MAX).strip(), validate=True)
+        message = pae(payload_type_of(file), payload)
+        verify_signature(charter.parties[party].signing_key, signature, message)
+    except (ValueError, InvalidSignature):
+        raise ConfigError(
+            "SIGNATURES", f"{path}: is not {party}'s signature of {file.name}; sign it again"
+        ) from None
+    return signature
