@@ -94,7 +94,7 @@ def read_charter_file(path: Path) -> tuple[bytes, Charter]:
     try:
         return data, parse_charter(data)
     except ConfigError as error:
-        raise ConfigError(error.reason, f"{path}: {error}") from None
+        raise ConfigError("CHARTER", f"{path}: {error}") from None
 
 
 def read_charter(path: Path) -> Charter:

@@ -1,0 +1,97 @@
+"""What opens age files, as options that several commands share."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fermata.errors import ConfigError, IdentityError
+from fermata.node import keystore
+from fermata.node.pki.identity import check_deployment
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """The options as given: at most one of them; with none the passphrase is asked for."""
+
+    identity: Path | None
+    passphrase_file: Path | None
+    passphrase_fd: int | None
+
+    def unlock(self, confirm: bool = False) -> keystore.Unlock:
+        """What opens a file; ``confirm`` asks twice where a new file is sealed.
+
+        Raises ConfigError UNLOCK if there is more than one, and those of the keystore.
+        """
+        given = (self.identity, self.passphrase_file, self.passphrase_fd)
+        if sum(each is not None for each in given) > 1:
+            raise ConfigError(
+                "UNLOCK", "give one of --identity, --passphrase-file and --passphrase-fd"
+            )
+        if self.identity is not None:
+            return keystore.load_identity(self.identity)
+        if self.passphrase_file is not None:
+            return keystore.passphrase_from_file(self.passphrase_file)
+        if self.passphrase_fd is not None:
+            return keystore.passphrase_from_descriptor(self.passphrase_fd)
+        return keystore.passphrase_from_prompt(confirm=confirm)
+
+
+def unlock_options(command: F) -> F:
+    """Adds --identity, --passphrase-file and --passphrase-fd; the command gets ``opener``."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        identity: Path | None,
+        passphrase_file: Path | None,
+        passphrase_fd: int | None,
+        **kwargs: Any,
+    ) -> Any:
+        opener = Opener(identity, passphrase_file, passphrase_fd)
+        return command(*args, opener=opener, **kwargs)
+
+    options = (
+        click.option("--identity", type=PATH, help="age identity file (0600)."),
+        click.option("--passphrase-file", type=PATH, help="File with the passphrase (0600)."),
+        click.option(
+            "--passphrase-fd",
+            type=click.IntRange(min=0),
+            help="Open file descriptor to read the passphrase from, as in --passphrase-fd 3 3<FILE",
+        ),
+    )
+    found: Any = wrapped
+    for option in reversed(options):
+        found = option(found)
+    result: F = found
+    return result
+
+
+def signing_options(command: F) -> F:
+    """Adds what a command needs to sign as a party."""
+    command = unlock_options(command)
+    command = click.option("--key", type=PATH, required=True, help="Signing key (age file).")(
+        command
+    )
+    return click.option("--party", required=True, help="The party's id in the charter.")(command)
+
+
+def _deployment(context: click.Context, option: click.Parameter, value: str) -> str:
+    try:
+        check_deployment(value)
+    except IdentityError as error:
+        raise click.BadParameter(str(error)) from None
+    return value
+
+
+def deployment_option(command: F) -> F:
+    """Adds --deployment, a name that a deployment can have."""
+    return click.option(
+        "--deployment", required=True, callback=_deployment, help="The charter's deployment name."
+    )(command)

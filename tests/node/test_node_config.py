@@ -1,0 +1,130 @@
+"""A node's configuration: every mistake is one line that names the file and the place."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fermata.errors import ConfigError
+from fermata.node.config import load_config, read_charter
+from support_nodes import COORDINATOR, Site, lay_out
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("config") / "site")
+
+
+@pytest.fixture
+def site(template, tmp_path):
+    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
+    return Site(tmp_path / "site")
+
+
+def refused(path, role=None):
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, role)
+    return caught.value
+
+
+def test_a_good_file_is_read_and_its_paths_are_its_folders(site):
+    config = load_config(site.config("lab-1"), "lab")
+    assert config.role == "lab"
+    assert config.data == site.node("lab-1") / "data"
+    assert config.charter == site.charter
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('party = "lab-1"', 'party = "lab-9"', "line 2: party: is not on the charter's roster"),
+        ('party = "lab-1"', "party = 1", "line 2: party: expected `str`, got `int`"),
+        ('party = "lab-1"', 'party = "lab-1"\nheartbeat_s = 0', "line 3: heartbeat_s: must be"),
+        ('party = "lab-1"', 'party = "lab-1"\nport = 1', "line 3: port: is not a key"),
+        ('party = "lab-1"', 'party = "lab-1', "is not TOML"),
+        ('party = "lab-1"\n', "", "object missing required field `party`"),
+        ('charter = "charter.toml"', 'charter = ""', "line 1: charter: must be the path"),
+        ('charter = "charter.toml"', 'charter = "a\\u0000b"', "line 1: charter: must be the path"),
+        ('identity = "keys/identity.txt"', "", "line 4: keys: needs exactly one of identity"),
+        (
+            'identity = "keys/identity.txt"',
+            'identity = "a"\npassphrase_file = "b"',
+            "line 4: keys: needs exactly one of identity",
+        ),
+        ('metrics = "metrics.csv"', 'metrics = "m"\nabsent = "no"', "absent: must be one of wait"),
+        ('metrics = "metrics.csv"', 'metric = "m"', "lab.metric: is not a key"),
+        ('address = "127.0.0.1:0"', 'address = "127.0.0.1"', "log.address: must be host:port"),
+        ('address = "127.0.0.1:0"', 'address = "a:70000"', "log.address: must be host:port"),
+        ('log_file = "node.log"', 'address = "x"', "telemetry.address: must be host:port"),
+    ],
+)
+def test_a_bad_line_is_named(site, old, new, said):
+    path = site.config("lab-1")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    error = refused(path)
+    assert error.reason == "CONFIG"
+    assert said in str(error)
+    assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("party", "table", "said"),
+    [
+        ("lab-1", "[lab]", "a lab needs a [lab] table"),
+        ("lab-1", "[log]", "needs a [log] table"),
+        ("auditor-1", "[log]", "needs a [log] table"),
+        (COORDINATOR, "[listen]", "the coordinator needs a [listen] table"),
+    ],
+)
+def test_a_role_without_its_table_is_refused(site, party, table, said):
+    path = site.config(party)
+    head, _, tail = path.read_text().partition(table)
+    rest = tail[tail.index("\n[") :] if "\n[" in tail else ""
+    path.write_text(head + rest)
+    assert said in str(refused(path))
+
+
+def test_an_auditor_without_a_share_is_refused(site):
+    path = site.config("auditor-1")
+    path.write_text(path.read_text().replace('share = "keys/share.age"\n', ""))
+    assert "needs keys.share" in str(refused(path))
+
+
+def test_a_command_of_another_role_is_refused(site):
+    error = refused(site.config("lab-1"), "auditor")
+    assert "lab-1 is lab in the charter, this command is for auditor" in str(error)
+    assert "line 2" in str(error)
+
+
+def test_a_file_that_is_none_is_refused(site, tmp_path):
+    assert refused(tmp_path / "none.toml").reason == "FILE_MISSING"
+    assert "directory" in str(refused(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tmp_path / "pipe").reason == "FILE_KIND"
+    (tmp_path / "large").write_bytes(b"#" * 300_000)
+    assert refused(tmp_path / "large").reason == "FILE_SIZE"
+
+
+def test_a_bad_charter_is_named_with_its_line(site):
+    path = site.node("lab-1") / "charter.toml"
+    path.write_text(path.read_text().replace("threshold = 2", "threshold = 9"))
+    error = refused(site.config("lab-1"))
+    assert error.reason == "CHARTER"
+    assert f"{path}: charter line 7: cryptography.threshold" in str(error)
+    path.unlink()
+    assert refused(site.config("lab-1")).reason == "FILE_MISSING"
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.binary(max_size=300))
+def test_junk_is_a_config_error_and_nothing_else(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("junk") / "junk.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError):
+        load_config(path)
+    with pytest.raises(ConfigError):
+        read_charter(path)
