@@ -103,4 +103,3 @@ def files_under(folder: Path) -> dict[str, bytes]:
             if not path.is_symlink() and (data := path.read_bytes()).strip(b"\0"):
                 found[str(path.relative_to(folder))] = data
     return found
-

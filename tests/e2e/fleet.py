@@ -307,5 +307,3 @@ def check_sums(deployment: Deployment, found: Round) -> None:
     assert found.opening is not None
     assert found.close.listed == deployment.labs
     assert dict(found.opening.sums) == deployment.sums(found.period)
-
-

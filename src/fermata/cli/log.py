@@ -134,6 +134,11 @@ def _document(verification: Verification) -> dict[str, object]:
             {"entry": v.entry, "statement": v.kind, "author": v.author, "reason": v.reason}
             for v in verification.rejected
         ],
+        "culprits": [
+            {"round": r.period, "auditors": sorted(r.culprits)}
+            for r in verification.state.rounds
+            if r.culprits
+        ],
         "results": results_document(verification.state),
     }  # fmt: skip
 
@@ -145,6 +150,10 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
             f"evidence: entry {verdict.entry}, {verdict.kind} of {verdict.author or 'nobody'}:"
             f" {verdict.reason}"
         )
+    for found in verification.state.rounds:
+        if found.culprits:
+            names = ", ".join(sorted(found.culprits))
+            lines.append(f"evidence: round {found.period}: wrong openings by {names}")
     charter = verification.state.charter
     if charter is not None and not pinned:
         lines.append(f"charter {charter.sha256.hex()}: compare it, or give it as --charter-hash")

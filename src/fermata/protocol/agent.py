@@ -10,7 +10,14 @@ from collections.abc import Callable
 from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.signing import SigningKey
-from fermata.errors import ConfigError, InvalidProof, Refusal, TransportError, VerificationError
+from fermata.errors import (
+    ConfigError,
+    InvalidProof,
+    Refusal,
+    StorageError,
+    TransportError,
+    VerificationError,
+)
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.protocol import auditor, coordinator, lab
 from fermata.protocol.codec import sha256
@@ -223,8 +230,9 @@ class Agent:
         """A heartbeat is worth nothing later, so it is neither kept nor sent again."""
         try:
             self._log.append(envelope)
-        except (TransportError, VerificationError):
-            self._tell("heartbeat_lost", {})
+        except (TransportError, VerificationError, StorageError) as error:
+            # A store that is done for says so again at the next thing that matters.
+            self._tell("heartbeat_lost", {"reason": error.reason})
 
     def _send_draft(self, draft: Draft) -> bool:
         """Sends one draft; True when it is answered for good."""
