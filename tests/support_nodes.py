@@ -7,6 +7,7 @@ import io
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.node import keystore
 from fermata.node.config import load_config
 from fermata.node.coordinator_node import run_coordinator
-from fermata.node.nodes import clock_ms, entropy
+from fermata.node.nodes import clock_ms, entropy, run_participant
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
@@ -33,6 +34,8 @@ AUDITORS = ("auditor-1", "auditor-2")
 LABS = ("lab-1", "lab-2", "lab-3")
 PARTIES = (COORDINATOR, *AUDITORS, *LABS)
 ROLES = {"o": "coordinator", "a": "auditor", "l": "lab"}
+#: How long a test waits for what must come on a busy machine.
+WAIT_S = 60.0
 METRICS = "round,metric,value\n2026Q1,score,0.625\n2026Q1,hours,12\n2026Q2,score,0.5\n"
 
 
@@ -142,7 +145,7 @@ class Site:
         bound = self.node(COORDINATOR) / "data" / "log.address"
         bound.unlink(missing_ok=True)
         started, ending = threading.Event(), threading.Event()
-        faults: list[BaseException] = []
+        faults: list[Exception] = []
 
         def done(agent: object) -> bool:
             started.set()
@@ -151,7 +154,7 @@ class Site:
         def body() -> None:
             try:
                 run_coordinator(config, done)
-            except BaseException as fault:
+            except Exception as fault:  # noqa: BLE001 - raised again by whoever started it
                 faults.append(fault)
                 started.set()
 
@@ -245,3 +248,31 @@ def lay_out(folder: Path) -> Site:
         site.enroll(party)
         site.write_config(party)
     return site
+
+
+def until(what):
+    limit = time.monotonic() + WAIT_S
+    while not (found := what()):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    return found
+
+
+def run_node(site, party, *, entries=0, limit_s=WAIT_S):
+    """A node in this thread until it has so many entries, or its own end."""
+    limit = time.monotonic() + limit_s
+    return run_participant(
+        load_config(site.config(party)),
+        lambda agent: 0 < entries <= agent.replica.state.size or time.monotonic() > limit,
+    )
+
+
+def ended(site, party, code, reason):
+    """The node ends by itself with one line; gives the line."""
+    role = {"o": "coordinator", "a": "auditor", "l": "lab"}[party[0]]
+    answer = fermata(role, "run", "--config", site.config(party))
+    assert answer.err.count("\n") == 1, answer.err
+    assert answer.error.endswith(f"[{reason}]"), answer.err
+    assert answer.code == code
+    assert answer.out == ""
+    return answer.error

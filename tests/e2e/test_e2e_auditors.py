@@ -75,3 +75,4 @@ def test_a_wrong_part_changes_no_result_and_names_its_auditor(new_fleet):
     assert done.returncode == 0, done.stderr
     verified = run_cli("verify", bundle)
     assert verified.returncode == 0, verified.stdout
+    assert "wrong openings by auditor-1" in verified.stdout
