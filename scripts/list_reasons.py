@@ -1,4 +1,4 @@
-"""Lists every reason that the code can give, by class; --write puts the list into docs/spec/errors.md.
+"""Lists every reason that the code can give, by class; --write puts it into docs/spec/errors.md.
 
 tests/test_docs.py checks that the document has exactly this list.
 """
