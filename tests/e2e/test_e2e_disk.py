@@ -1,6 +1,7 @@
 """A full disk costs time, and nothing that was acknowledged."""
 
 import contextlib
+import errno
 import os
 import resource
 import subprocess
@@ -42,8 +43,13 @@ class SmallDisk:
         assert mount(self._data)
 
     def fill(self, fleet: Fleet) -> None:
-        free = os.statvfs(self._data)
-        (self._data / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize))
+        """Writes until the disk refuses: the node writes too, so the room left is not known."""
+        with (self._data / "filler").open("wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(4096))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
 
     def clear(self, fleet: Fleet) -> None:
         (self._data / "filler").unlink()
