@@ -45,11 +45,10 @@ class SmallDisk:
     def fill(self, fleet: Fleet) -> None:
         """Writes until the disk refuses: the node writes too, so the room left is not known."""
         with (self._data / "filler").open("wb", buffering=0) as filler:
-            try:
+            with pytest.raises(OSError) as refused:
                 while True:
                     filler.write(bytes(4096))
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+            assert refused.value.errno == errno.ENOSPC
 
     def clear(self, fleet: Fleet) -> None:
         (self._data / "filler").unlink()
@@ -107,8 +106,9 @@ def test_a_full_disk_loses_no_receipt_and_the_round_goes_on_with_room(new_fleet,
         fleet.start(COORDINATOR)
         fleet.start(*fleet.deployment.auditors)
         fleet.report(1, "lab-1")
-        size = fleet.state().size
         disk.fill(fleet)
+        # Counted now: until there was no room, nodes logged their heartbeats.
+        size = fleet.state().size
         check_refused(fleet)
         fleet.wait_told(COORDINATOR, "call_refused", method="Append", reason="STORAGE_FULL")
         assert fleet.state().size == size
