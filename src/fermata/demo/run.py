@@ -20,9 +20,10 @@ from fermata.demo.layout import (
     write_configs,
 )
 from fermata.errors import FermataError, TransportError
-from fermata.node.bundles import export_bundle, write_bundle
+from fermata.node.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.node.client import GrpcLog
 from fermata.node.files import write_atomic
+from fermata.node.nodes import clock_ms
 from fermata.node.pki.tls import TlsFiles
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
@@ -118,19 +119,6 @@ def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:
     raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
 
 
-def wait_for_cosigned_head(demo: Demo, replica: Replica, log: GrpcLog) -> bytes:
-    """A head that a quorum of auditors has cosigned and that the replica has reached."""
-    limit = time.monotonic() + START_S
-    while time.monotonic() < limit:
-        note = log.checkpoint()
-        if note.count("\n\u2014 ".encode()) > demo.charter.endorsement_quorum:
-            replica.pull(log)
-            if replica.open_checkpoint(note).size == replica.state.size:
-                return note
-        time.sleep(0.1)
-    raise DemoFailed("DEMO", f"the auditors did not cosign; see {demo.folder / 'logs'}")
-
-
 def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
     """The whole demo; leaves what docs/guides/demo.md lists in ``folder``."""
     figures = load_figures()
@@ -152,7 +140,7 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
                 replica = Replica(demo.charter, store, MODULUS_BITS_MIN)
                 with running(demo, demo.labs, address):
                     follow_rounds(demo, replica, log, say)
-                note = wait_for_cosigned_head(demo, replica, log)
+                note = pull_cosigned_head(replica, log, START_S, clock_ms, time.sleep)
                 export(demo, replica, log, note)
     document = results_document(replica.state)
     write_atomic(folder / "results.json", (json.dumps(document, indent=2) + "\n").encode())
