@@ -10,7 +10,9 @@ from dataclasses import replace
 from crypto_keys import CONTEXT, all_parts, dealt, encrypt_with_root, primes
 from fermata.crypto import modulus_proof, opening, paillier, signing
 from fermata.crypto.key_record import check_key
+from fermata.crypto.report_proof import verify, verify_open
 from fermata.errors import VerificationError
+from proof_world import CONTEXT as HERE, public_key, sample, sample_report
 
 if __debug__:
     sys.exit("not optimized")
@@ -57,6 +59,14 @@ cases = {
     "zero key": lambda: signing.verify_signature(bytes(32), signer.sign(b""), b""),
     "packing": lambda: paillier.Packing((8,), 2, 256).unpack((1 << 10,)),
 }
+report, other = sample_report(), sample_report(b"lab-b")
+cases |= {
+    "report of another": lambda: verify_open(sample(), public_key(), HERE, other.open_part),
+    "report cut": lambda: verify_open(sample(), public_key(), HERE, report.open_part[:-1]),
+    "report resealed": lambda: verify(
+        sample(), public_key(), HERE, report.open_part, other.sealed
+    ),
+}
 refused = 0
 for name, case in cases.items():
     try:
@@ -80,4 +90,4 @@ def test_c23_checks_hold_without_assertions() -> None:
         cwd=Path(__file__).parent,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "24"
+    assert done.stdout.strip() == "27"

@@ -22,6 +22,8 @@ MINIMAL_BYTES_MAX = 512
 #: Baillie-PSW and 16 Miller-Rabin rounds (GMP's mpz_probab_prime_p counts the first as 24).
 PRIME_TESTS = 40
 _SIEVE_BOUND = 1 << 12
+#: Fewer powers than this are faster one by one.
+_BUCKETS_MIN = 12
 
 
 def powmod(base: int, exponent: int, modulus: int) -> int:
@@ -63,6 +65,42 @@ def multi_powmod(bases: Sequence[int], exponents: Sequence[int], modulus: int) -
         else:
             above = above * power % modulus
     return int(above if below == 1 else above * invert(int(below), modulus) % modulus)
+
+
+def power_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
+    """``prod bases[i]^exponents[i] mod modulus`` for public exponents of 0 or more.
+
+    One squaring chain for all bases, which go into buckets by digit (Pippenger): for a thousand
+    bases several times faster than power by power. Raises ValueError if the lists differ in
+    length or an exponent is negative.
+    """
+    if len(bases) != len(exponents) or any(exponent < 0 for exponent in exponents):
+        raise ValueError("powers need as many exponents as bases, none of them negative")
+    if len(bases) < _BUCKETS_MIN:
+        return multi_powmod(bases, exponents, modulus)
+    window = max(1, len(bases).bit_length() - 3)
+    modulus = gmpy2.mpz(modulus)
+    mpz_bases = [gmpy2.mpz(base) for base in bases]
+    digits = [_digits(exponent, window) for exponent in exponents]
+    total = gmpy2.mpz(1)
+    for row in reversed(range(max(map(len, digits)))):
+        for _ in range(window):
+            total = total * total % modulus
+        buckets: list[gmpy2.mpz | None] = [None] * (1 << window)
+        for base, found in zip(mpz_bases, digits, strict=True):
+            if row < len(found) and found[row]:
+                held = buckets[found[row]]
+                buckets[found[row]] = base if held is None else held * base % modulus
+        # prod buckets[d]^d, as the product of the running products from the top.
+        running = row_product = None
+        for held in reversed(buckets[1:]):
+            if held is not None:
+                running = held if running is None else running * held % modulus
+            if running is not None:
+                row_product = running if row_product is None else row_product * running % modulus
+        if row_product is not None:
+            total = total * row_product % modulus
+    return int(total)
 
 
 def product_mod(values: Iterable[int], modulus: int) -> int:
@@ -260,7 +298,7 @@ class SplitTable:
         return int(total * (1 + self._n * (linear % self._n)) % self._n_squared)
 
 
-def _digits(value: int, window: int) -> Iterable[int]:
+def _digits(value: int, window: int) -> list[int]:
     """Base-2^window digits, lowest first."""
     bits = gmpy2.mpz(value)
     return [int(bits[i : i + window]) for i in range(0, value.bit_length(), window)]

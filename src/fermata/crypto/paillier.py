@@ -109,6 +109,11 @@ class EncryptionTable:
         """A table that takes the exponents of ``random_exponent``."""
         return cls(public_key, public_key.bits + EXPONENT_SLACK_BITS, window)
 
+    @property
+    def exponent_bits(self) -> int:
+        """Exponents below 2^exponent_bits can be looked up."""
+        return self._powers.exponent_bits
+
     def power(self, exponent: int, message: int) -> int:
         """``(1 + n*message) * h_s^exponent mod n^2``, also for an exponent that hides nothing."""
         return self._powers.power(exponent, message)

@@ -32,6 +32,12 @@ class Transcript:
         self._running = hashlib.sha512()
         self.absorb("protocol", protocol.encode())
 
+    def fork(self) -> "Transcript":
+        """A copy with the same past and its own future."""
+        twin = object.__new__(Transcript)
+        twin._running = self._running.copy()
+        return twin
+
     def absorb(self, label: str, data: bytes) -> None:
         """Adds ``'A' || u16 len(label) || u64 len(data) || label || data``."""
         name = label.encode()

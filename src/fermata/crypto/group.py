@@ -1,0 +1,131 @@
+"""The curve group of report proofs, BLS12-381 G1: the one place that imports the curve library.
+
+Scalars are Python integers mod q everywhere else; points are opaque. Generators are hashed (RFC
+9380), so that nobody knows a relation between them; the library's own generator is never used.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from py_arkworks_bls12381 import G1Point, Scalar
+
+from fermata.errors import InvalidEncoding
+
+Point = G1Point
+
+#: Prime order of the group.
+Q = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+POINT_BYTES = 48
+SCALAR_BYTES = 32
+
+#: Domain of ``hash_to_curve``, suite BLS12381G1_XMD:SHA-256_SSWU_RO_; the message is "kind/index".
+GENERATOR_DOMAIN = b"fermata/v1/generators"
+#: Generators of each kind, with their first index, in the order of the data file.
+GENERATOR_KINDS = (("base", 0, 3), ("G", 1, 1024), ("g", 0, 2048), ("h", 0, 2048))
+#: Affine coordinates, big-endian x || y; made by scripts/make_generators.py.
+GENERATOR_FILE = "generators.bin"
+GENERATOR_FILE_SHA256 = "fdcb4e33d8f1d46af5db961a73769d451083c9744822ed07c3a0981cec18c172"
+AFFINE_BYTES = 96
+
+_IDENTITY = Point.identity()
+
+
+def point_to_bytes(point: Point) -> bytes:
+    """Compressed, 48 bytes. Raises ValueError for the identity, which no proof contains."""
+    if point == _IDENTITY:
+        raise ValueError("the identity is not encoded")
+    return bytes(point.to_compressed_bytes())
+
+
+def point_from_bytes(data: bytes, what: str) -> Point:
+    """Parses foreign bytes as a point of the subgroup; ``what`` names it in errors.
+
+    Raises InvalidEncoding POINT: wrong length, not on the curve or not in the subgroup, the
+    identity, or not the one encoding of the point.
+    """
+    if len(data) != POINT_BYTES:
+        raise InvalidEncoding("POINT", f"{what}: {len(data)} bytes where {POINT_BYTES} are due")
+    try:
+        point = Point.from_compressed_bytes(data)
+    except ValueError:
+        raise InvalidEncoding("POINT", f"{what}: not a point of the group") from None
+    if point == _IDENTITY or bytes(point.to_compressed_bytes()) != data:
+        raise InvalidEncoding("POINT", f"{what}: the identity, or not its canonical encoding")
+    return point
+
+
+def scalar_to_bytes(value: int) -> bytes:
+    """Little-endian, 32 bytes, of a value that is reduced."""
+    if not 0 <= value < Q:
+        raise ValueError("a scalar is encoded reduced")
+    return value.to_bytes(SCALAR_BYTES, "little")
+
+
+def scalar_from_bytes(data: bytes, what: str) -> int:
+    """Little-endian, 32 bytes. Raises InvalidEncoding SCALAR for another length or a value >= q."""
+    value = int.from_bytes(data, "little")
+    if len(data) != SCALAR_BYTES or value >= Q:
+        raise InvalidEncoding("SCALAR", f"{what}: not {SCALAR_BYTES} bytes of a number below q")
+    return value
+
+
+def is_identity(point: Point) -> bool:
+    """Whether the point is the neutral element."""
+    return bool(point == _IDENTITY)
+
+
+def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
+    """``sum scalars[i] * points[i]``; scalars are taken mod q. Not constant time.
+
+    Raises ValueError for lists of different lengths, which the library would truncate.
+    """
+    if len(points) != len(scalars):
+        raise ValueError(f"{len(points)} points but {len(scalars)} scalars")
+    if not points:
+        return _IDENTITY
+    from_bytes = Scalar.from_le_bytes
+    reduced = [from_bytes((value % Q).to_bytes(SCALAR_BYTES, "little")) for value in scalars]
+    return Point.multiexp_unchecked(list(points), reduced)
+
+
+def hash_generator(kind: str, index: int) -> Point:
+    """Hashes one generator; what the data file holds is this for every kind and index."""
+    return Point.hash_to_curve(f"{kind}/{index}".encode(), GENERATOR_DOMAIN)
+
+
+def generator_file_bytes() -> bytes:
+    """The contents of the data file, hashed anew: a few seconds."""
+    return b"".join(
+        bytes(hash_generator(kind, index).to_xy_bytes_be())
+        for kind, first, count in GENERATOR_KINDS
+        for index in range(first, first + count)
+    )
+
+
+@cache
+def _generator_bytes() -> bytes:
+    data = resources.files(__package__).joinpath(GENERATOR_FILE).read_bytes()
+    if hashlib.sha256(data).hexdigest() != GENERATOR_FILE_SHA256:
+        raise RuntimeError(f"{GENERATOR_FILE} is not the file this version was made with")
+    return data
+
+
+@cache
+def generators(kind: str) -> tuple[Point, ...]:
+    """All generators of a kind: ``base`` (G, H, U), ``G`` (G_1..), ``g`` (g_0..), ``h`` (h_0..).
+
+    Raises RuntimeError if the installed data file is damaged.
+    """
+    data, start = _generator_bytes(), 0
+    for name, _, count in GENERATOR_KINDS:
+        stop = start + count * AFFINE_BYTES
+        if name == kind:
+            # The pinned digest vouches for the subgroup; the curve is checked again for nothing.
+            return tuple(
+                Point.from_xy_bytes_unchecked_be(data[at : at + AFFINE_BYTES])
+                for at in range(start, stop, AFFINE_BYTES)
+            )
+        start = stop
+    raise ValueError(f"no kind of generators called {kind}")

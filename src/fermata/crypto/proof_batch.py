@@ -1,0 +1,157 @@
+"""Many report proofs at once: one MSM, one multi-exponentiation (docs/spec/proof.md, R7).
+
+Each equation gets a random weight of 128 bits, drawn after all proofs are fixed; a wrong one
+passes with probability 2^-128. If a batch fails, halves are tried until the bad ones are named.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fermata.crypto.argument import ec1_terms, ec2_terms
+from fermata.crypto.challenges import Context
+from fermata.crypto.group import is_identity
+from fermata.crypto.integers import Entropy, random_bits
+from fermata.crypto.link import PaillierEquation, ec3_terms, paillier_equations, paillier_holds
+from fermata.crypto.paillier import PublicKey
+from fermata.crypto.proof_codec import SealedProof
+from fermata.crypto.report_proof import ParsedProof, check_open, parse_open
+from fermata.crypto.statements import StatementSet
+from fermata.crypto.terms import Terms, total
+from fermata.errors import InvalidProof, VerificationError
+
+WEIGHT_BITS = 128
+DOMAIN_BATCH = "fermata/v1/report-batch"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One proof to check; without a sealed part, only what needs none is checked."""
+
+    statements: StatementSet
+    context: Context
+    open_part: bytes
+    sealed: SealedProof | None = None
+
+
+class InvalidBatch(InvalidProof):
+    """Some proofs of a batch do not hold: ``failures`` has the error of each by its position."""
+
+    def __init__(self, failures: dict[int, VerificationError]) -> None:
+        places = ", ".join(f"{index} ({failures[index].reason})" for index in sorted(failures))
+        super().__init__("BATCH", f"batch of proofs: these do not hold: {places}")
+        self.failures = failures
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A proof that parsed, with its weighted equations."""
+
+    parsed: ParsedProof
+    terms: list[Terms] = field(default_factory=list)
+    equations: list[PaillierEquation] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
+
+
+def hashed_entropy(public_key: PublicKey, items: Sequence[BatchItem]) -> Entropy:
+    """Weights for a check that everyone repeats: SHAKE256 over all that is checked.
+
+    Whoever made the items could search for weights that suit them, at 2^128 hashes for one hit;
+    a verifier with entropy of its own had better use that.
+    """
+    seed = hashlib.sha512(DOMAIN_BATCH.encode())
+    for item in items:
+        sealed = b"" if item.sealed is None else item.sealed.to_bytes()
+        for part in (
+            item.statements.statement_hash,
+            item.context.charter_hash,
+            item.context.round_id,
+            item.context.lab_id,
+            item.open_part,
+            sealed,
+        ):
+            seed.update(len(part).to_bytes(8, "big") + part)
+    seed.update(public_key.n.to_bytes(public_key.modulus_width, "big"))
+    key, count = seed.digest(), 0
+
+    def draw(size: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hashlib.shake_256(key + count.to_bytes(8, "big")).digest(size)
+
+    return draw
+
+
+def verify_batch(public_key: PublicKey, items: Sequence[BatchItem], entropy: Entropy) -> None:
+    """Checks all items; those with a sealed part wholly, others as ``verify_open`` does.
+
+    ``entropy``: the verifier's own, or ``hashed_entropy``. An empty batch holds. Raises
+    InvalidBatch, whose ``failures`` say what ``verify`` or ``verify_open`` would.
+    """
+    failures: dict[int, VerificationError] = {}
+    candidates: dict[int, _Candidate] = {}
+    for index, item in enumerate(items):
+        try:
+            candidates[index] = _prepare(public_key, item)
+        except VerificationError as problem:
+            failures[index] = problem
+    for candidate in candidates.values():
+        _weigh(candidate, entropy)
+
+    def open_holds(indices: list[int]) -> bool:
+        return is_identity(total(part for i in indices for part in candidates[i].terms))
+
+    def sealed_holds(indices: list[int]) -> bool:
+        found = [candidates[i] for i in indices]
+        equations = [equation for candidate in found for equation in candidate.equations]
+        weights = [weight for candidate in found for weight in candidate.weights]
+        return paillier_holds(public_key, equations, weights)
+
+    for index in _bad(list(candidates), open_holds):
+        failures[index] = _reason(candidates.pop(index))
+    for index in _bad([i for i in candidates if candidates[i].equations], sealed_holds):
+        failures[index] = InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+    if failures:
+        raise InvalidBatch(failures)
+
+
+def _prepare(public_key: PublicKey, item: BatchItem) -> _Candidate:
+    parsed = parse_open(item.statements, public_key, item.context, item.open_part)
+    candidate = _Candidate(parsed)
+    if item.sealed is not None:
+        candidate.equations = paillier_equations(
+            item.statements, public_key, parsed.proof, item.sealed, parsed.challenges.e
+        )
+    return candidate
+
+
+def _weigh(candidate: _Candidate, entropy: Entropy) -> None:
+    """Draws the weights; only after every item of the batch is fixed."""
+    parsed = candidate.parsed
+    proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
+    one, two, three = (random_bits(entropy, WEIGHT_BITS) for _ in range(3))
+    candidate.terms = [
+        ec1_terms(proof, challenges, one),
+        ec2_terms(proof, challenges, weights, two),
+        ec3_terms(proof, challenges, weights, three),
+    ]
+    candidate.weights = [random_bits(entropy, WEIGHT_BITS) for _ in candidate.equations]
+
+
+def _bad(indices: list[int], holds: Callable[[list[int]], bool]) -> list[int]:
+    """The indices whose equations do not hold, by halving what fails."""
+    if not indices or holds(indices):
+        return []
+    if len(indices) == 1:
+        return indices
+    half = len(indices) // 2
+    return _bad(indices[:half], holds) + _bad(indices[half:], holds)
+
+
+def _reason(candidate: _Candidate) -> VerificationError:
+    """Which equation it is that fails."""
+    try:
+        check_open(candidate.parsed)
+    except VerificationError as problem:
+        return problem
+    raise RuntimeError("a weighted sum fails though each of its equations holds")

@@ -1,0 +1,48 @@
+"""Vectors of scalars mod the group order q, as lists of Python integers."""
+
+from collections.abc import Iterable, Sequence
+from operator import mul
+
+from fermata.crypto.group import Q
+
+
+def powers(base: int, count: int) -> list[int]:
+    """``(1, base, base^2, ..)`` mod q."""
+    found, power = [], 1
+    for _ in range(count):
+        found.append(power)
+        power = power * base % Q
+    return found
+
+
+def invert_all(values: Sequence[int]) -> list[int]:
+    """The inverses mod q with one inversion (Montgomery's trick).
+
+    Raises ValueError if one of them is 0 mod q.
+    """
+    before, product = [], 1
+    for value in values:
+        before.append(product)
+        product = product * value % Q
+    inverse = pow(product, -1, Q)
+    found = []
+    for value, others in zip(reversed(values), reversed(before), strict=True):
+        found.append(inverse * others % Q)
+        inverse = inverse * value % Q
+    found.reverse()
+    return found
+
+
+def inner(left: Sequence[int], right: Sequence[int]) -> int:
+    """``<left, right>`` mod q. Raises ValueError for different lengths."""
+    if len(left) != len(right):
+        raise ValueError("an inner product needs vectors of one length")
+    products: Iterable[int] = map(mul, left, right)
+    return sum(products) % Q
+
+
+def pad(values: Sequence[int], size: int) -> list[int]:
+    """The values and zeros. Raises ValueError if there are more than ``size``."""
+    if len(values) > size:
+        raise ValueError("a vector is longer than its padding")
+    return [*values, *([0] * (size - len(values)))]
