@@ -86,6 +86,9 @@ class Chain:
     def fetch(self, sealed_sha256: bytes) -> bytes:
         return self.sealed_parts[sealed_sha256]
 
+    def draft(self, slot: str) -> None:
+        """Nothing was planned before."""
+
     @property
     def round(self) -> Round:
         found = self.state.current
@@ -171,7 +174,7 @@ class Chain:
         return self.put_ok(self.deployment.seal(self.close_statement()), time_ms)
 
     def endorsement_statement(self, auditor: str) -> statement_pb2.Statement:
-        close = auditor_role.check_close(self.state, self.round, self.fetch)
+        close = auditor_role.check_close(self.state, self.round, self.fetch, self.entropy)
         return auditor_role.endorse(self.state, self.round, close, auditor)
 
     def endorse(self, *auditors: str) -> None:

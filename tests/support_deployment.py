@@ -11,6 +11,7 @@ from fermata.crypto.dealer import deal
 from fermata.crypto.key_record import KeyRecord
 from fermata.crypto.opening import KeyShare
 from fermata.crypto.paillier import EncryptionTable, PublicKey
+from fermata.crypto.report_prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.protocol.charter import Charter, parse_charter
 from fermata.protocol.codec import key_record_to_wire
@@ -160,7 +161,8 @@ class Deployment:
 
     @functools.cached_property
     def table(self) -> EncryptionTable:
-        return EncryptionTable.for_key(PublicKey(self.record.n))
+        statements = self.charter.panels[0].claims.statements
+        return prover_table(PublicKey(self.record.n), statements)
 
     def statement(self, author: str, **body: Any) -> statement_pb2.Statement:
         return statement_pb2.Statement(charter_sha256=self.charter.sha256, author=author, **body)

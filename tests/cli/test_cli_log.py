@@ -98,6 +98,20 @@ def test_a_bundle_is_exported_and_verifies(run, tmp_path):
     assert other.code == 0, other.err
 
 
+def test_a_lab_exports_a_public_bundle_without_any_ciphertext_of_a_lab(run, tmp_path):
+    out = tmp_path / "public"
+    answer = fermata("bundle", "--config", run.config("lab-1"), out, "--public")
+    assert answer.code == 0, answer.err
+    assert not (out / "sealed").exists()
+    verified = fermata("verify", out)
+    assert verified.code == 0, verified.out
+    assert "public bundle" in verified.out
+    assert "V7    --" in verified.out
+    (out / "sealed").mkdir()
+    (out / "sealed" / ("0" * 64 + ".bin")).write_bytes(b"x")
+    assert fermata("verify", out).code == 1
+
+
 def test_a_lab_cannot_export_a_bundle(run, tmp_path):
     answer = fermata("bundle", "--config", run.config("lab-1"), tmp_path / "bundle")
     assert (answer.code, answer.error.endswith("[WRONG_ROLE]")) == (5, True)
@@ -181,7 +195,7 @@ def test_exit_code_2_is_for_what_is_no_bundle(tmp_path, small_bundle):
 
 
 def test_exit_code_3_is_for_a_fault_of_the_verifier(small_bundle, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **more):
         raise KeyError("a secret text")
 
     monkeypatch.setattr("fermata.cli.log.verify_bundle", fail)

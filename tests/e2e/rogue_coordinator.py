@@ -22,7 +22,7 @@ from fermata.protocol.fold import apply
 from fermata.protocol.ledger import Ledger
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.replica import Replica
-from fermata.protocol.reports import aggregates_to_wire, check_sealed
+from fermata.protocol.reports import Sealed, aggregates_to_wire, check_sealed
 from fermata.protocol.round_rules import key_of
 from fermata.protocol.state import State, ThresholdKey
 from fermata.wire.v1 import statement_pb2
@@ -30,7 +30,7 @@ from fermata.wire.v1 import statement_pb2
 #: Ciphertexts by panel, of one report or of a close.
 Numbers = Mapping[str, tuple[int, ...]]
 #: Gives the products to put into a close, from the key and the listed reports.
-Products = Callable[[ThresholdKey, Sequence[Numbers]], Numbers]
+Products = Callable[[ThresholdKey, Sequence[Sealed]], Numbers]
 
 
 class RogueLedger(Ledger):

@@ -9,13 +9,13 @@ from rogue_coordinator import Numbers, RogueCoordinator
 
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.codec import envelope_of
-from fermata.protocol.reports import aggregate
+from fermata.protocol.reports import Sealed, aggregate
 from fermata.protocol.state import CLOSED, ThresholdKey
 
 
-def one_lab(key: ThresholdKey, reports: Sequence[Numbers]) -> Numbers:
+def one_lab(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
     """Asks to open what a single lab has sent."""
-    return reports[0]
+    return {panel: part.ciphertexts for panel, part in reports[0].items()}
 
 
 def blind(key: ThresholdKey, numbers: Numbers) -> Numbers:

@@ -197,7 +197,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "no statistic": (
         'statistics = ["mean"]',
         "statistics = []",
-        "aggregate[1].statistics: must be some of",
+        "aggregate[1].statistics: asks for nothing",
         "statistics = []",
     ),
     "statistic twice": (

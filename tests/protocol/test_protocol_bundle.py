@@ -1,5 +1,7 @@
 """Bundles: what is in them, and when none is made."""
 
+import functools
+
 import pytest
 
 from fermata.errors import Refusal
@@ -8,6 +10,7 @@ from fermata.protocol.memory_store import MemoryStore
 from support import COORDINATOR, Run, make_deployment
 
 
+@functools.cache
 def finished() -> Run:
     run = Run(make_deployment(last="2025Q3"))
     run.until_quiet()

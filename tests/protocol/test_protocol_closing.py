@@ -10,6 +10,7 @@ from fermata.protocol.round_rules import aggregate_digest
 from fermata.protocol.state import Verdict
 from fermata.wire.v1 import statement_pb2
 from support import Chain, make_deployment
+from support_forged import set_digest
 
 Change = Callable[[statement_pb2.CloseRound], None]
 
@@ -138,9 +139,8 @@ def with_excluded(reported: Chain) -> Chain:
     """Two reports that do not count: one replaced, one copied."""
     copied = reported.report_statement("lab-3")
     reported.report("lab-2")
-    copied.report.parts[0].ciphertext_sha256[0] = (
-        reported.round.reports["lab-4"].parts[0].ciphertext_sha256[0]
-    )
+    theirs = reported.round.reports["lab-4"].parts[0].ciphertext_sha256[0]
+    set_digest(copied.report.parts[0], 0, theirs)
     assert reported.put(reported.deployment.seal(copied)).reason == "CT_DUPLICATE"
     return reported
 

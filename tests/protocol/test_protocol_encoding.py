@@ -15,7 +15,6 @@ from fermata.protocol.encoding import (
     encode_panel,
     encode_value,
     fraction_text,
-    panel_packing,
 )
 from support import MODULUS_BITS_MIN, charter_text, party_keys
 
@@ -135,7 +134,10 @@ def test_a_message_names_metric_and_range_but_not_the_value() -> None:
 
 def test_a_panel_lacking_a_value_is_refused_by_name() -> None:
     panel = CHARTER.panel("alpha")
-    assert encode_panel(panel, {"hours": "0.001", "share": "-100", "other": "1"}) == (1, 0)
+    assert encode_panel(panel, {"hours": "0.001", "share": "-100", "other": "1"}) == {
+        "hours": 1,
+        "share": 0,
+    }
     with pytest.raises(ConfigError) as caught:
         encode_panel(panel, {"hours": "1"})
     assert caught.value.reason == "METRIC_MISSING"
@@ -158,7 +160,7 @@ def test_sums_come_back_exactly(data: st.DataObject) -> None:
 def test_the_nearest_step_is_chosen(data: st.DataObject) -> None:
     which = data.draw(st.sampled_from(METRICS[:3]))
     digits = data.draw(st.integers(0, 8))
-    low, high = (int(v * 10**digits) for v in (which.minimum, which.maximum))
+    low, high = (int(EXACT.scaleb(v, digits)) for v in (which.minimum, which.maximum))
     text = f"{EXACT.scaleb(Decimal(data.draw(st.integers(low, high))), -digits):f}"
     exact = (Fraction(text) - Fraction(which.minimum)) / Fraction(which.resolution)
     assert encode_value(which, text) == round(exact)
@@ -204,9 +206,9 @@ def test_fractions_are_rounded_half_to_even(value: Fraction, digits: int, text: 
 
 
 def test_a_panel_is_packed_by_its_bounds_and_the_headroom() -> None:
-    alpha = panel_packing(CHARTER, CHARTER.panel("alpha"))
+    alpha = CHARTER.panel("alpha").claims.statements.packing
     assert alpha.widths_bits == (50, 9)
     assert alpha.ciphertexts == 1
-    beta = panel_packing(CHARTER, CHARTER.panel("beta"))
+    beta = CHARTER.panel("beta").claims.statements.packing
     assert beta.widths_bits == (107,) * 5
     assert beta.ciphertexts == 2

@@ -23,6 +23,7 @@ from fermata.protocol.ports import Receipt
 from fermata.protocol.replica import Replica
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from support import COORDINATOR, MODULUS_BITS_MIN, START_MS, Chain, chain_at, cosigned
+from support_forged import set_digest
 
 Clock = Callable[[], int]
 
@@ -171,7 +172,7 @@ def test_a_copied_report_is_evidence_and_the_close_names_it(reported: Chain) -> 
     ledger = ledger_of(reported)
     copied = reported.report_statement("lab-3")
     theirs = reported.round.reports["lab-2"].parts[0].ciphertext_sha256[0]
-    copied.report.parts[0].ciphertext_sha256[0] = theirs
+    set_digest(copied.report.parts[0], 0, theirs)
     envelope = reported.deployment.seal(copied)
     refused(Refusal, "CT_DUPLICATE", lambda: ledger.append("lab", "lab-3", envelope))
     assert ledger.state.rounds[0].excluded == ((9, "CT_DUPLICATE"),)

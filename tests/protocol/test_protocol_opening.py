@@ -10,14 +10,12 @@ from math import gcd
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
-from fermata.crypto.paillier import ciphertext_to_bytes, encrypt, random_exponent
 from fermata.errors import InvalidEncoding
-from fermata.protocol.codec import encode, sha256
-from fermata.protocol.encoding import panel_packing
 from fermata.protocol.state import Verdict
 from fermata.protocol.statistics import digits_of, results_of
 from fermata.wire.v1 import statement_pb2
 from support import Chain, Deployment, chain_at, figures, make_deployment
+from support_forged import endorse_unseen, forged, other_plaintexts
 
 N = make_deployment().record.n
 
@@ -277,37 +275,7 @@ def test_a_lab_that_reports_one_panel_counts_in_that_panel_only(collecting: Chai
     assert Fraction(found.opening.sums["wide-1"]) == exact
 
 
-def out_of_range(chain: Chain, lab: str, plaintexts: dict[str, tuple[int, ...]]) -> None:
-    """A report of these plaintexts: reports carry no range proofs yet."""
-    key = chain.state.key
-    assert key is not None
-    sealed = statement_pb2.SealedPart()
-    for panel, numbers in plaintexts.items():
-        ciphertexts = [
-            ciphertext_to_bytes(
-                key.public_key,
-                encrypt(chain.deployment.table, m, random_exponent(chain.entropy, key.public_key)),
-            )
-            for m in numbers
-        ]
-        sealed.panels.append(statement_pb2.SealedPanel(panel=panel, ciphertexts=ciphertexts))
-    data = encode(sealed)
-    chain.sealed_parts[sha256(data)] = data
-    report = statement_pb2.Report(
-        round=1,
-        key_id=key.key_id,
-        parts=[
-            statement_pb2.ReportPart(
-                panel=p.panel, ciphertext_sha256=[sha256(c) for c in p.ciphertexts]
-            )
-            for p in sealed.panels
-        ],
-        sealed_sha256=sha256(data),
-    )
-    chain.put_ok(chain.deployment.seal(chain.deployment.statement(lab, report=report)))
-
-
-ALPHA = panel_packing(make_deployment().charter, make_deployment().charter.panel("alpha"))
+ALPHA = make_deployment().charter.panel("alpha").claims.statements.packing
 
 
 @pytest.mark.parametrize(
@@ -324,9 +292,10 @@ def test_a_sum_that_valid_reports_cannot_give_refuses_the_round(
     collecting: Chain, plaintext: int
 ) -> None:
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
-    out_of_range(collecting, "lab-1", {"alpha": (plaintext,)})
+    statement = forged(collecting, "lab-1", witness=other_plaintexts({"alpha": (plaintext,)}))
+    collecting.put_ok(collecting.deployment.seal(statement))
     collecting.close()
-    collecting.endorse()
+    endorse_unseen(collecting)
     collecting.open_part("auditor-1", "auditor-2")
     found = collecting.round
     assert found.phase(3) == "refused"
@@ -349,7 +318,7 @@ def test_a_sum_that_valid_reports_cannot_give_refuses_the_round(
 def test_a_sum_at_its_bound_is_a_result_and_one_above_is_none(deployment: Deployment) -> None:
     charter = deployment.charter
     members = {"alpha": ("a", "b", "c"), "beta": ("a", "b", "c")}
-    beta = panel_packing(charter, charter.panel("beta")).pack([0] * 5)
+    beta = charter.panel("beta").claims.statements.packing.pack([0] * 5)
     hours, share = (m.bound for m in charter.panel("alpha").metrics)
     shift = ALPHA.offsets[1][1]
     top = {"alpha": (3 * hours + (3 * share << shift),), "beta": beta}

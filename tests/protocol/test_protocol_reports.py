@@ -40,8 +40,8 @@ def test_a_sealed_part_gives_the_ciphertexts_in_order(reported: Chain) -> None:
         reported.state.key, seen.parts, seen.sealed_sha256, reported.fetch(seen.sealed_sha256)
     )
     assert list(found) == ["alpha", "beta"]
-    assert [len(c) for c in found.values()] == [1, 2]
-    assert found["beta"][1] == int.from_bytes(sealed.panels[1].ciphertexts[1], "big")
+    assert [len(c.ciphertexts) for c in found.values()] == [1, 2]
+    assert found["beta"].ciphertexts[1] == int.from_bytes(sealed.panels[1].ciphertexts[1], "big")
 
 
 def drop_panel(sealed: statement_pb2.SealedPart) -> None:
@@ -64,6 +64,28 @@ def add_ciphertext(sealed: statement_pb2.SealedPart) -> None:
     sealed.panels[0].ciphertexts.append(sealed.panels[1].ciphertexts[0])
 
 
+def drop_announcement(sealed: statement_pb2.SealedPart) -> None:
+    del sealed.panels[1].announcements[1]
+
+
+def add_announcement(sealed: statement_pb2.SealedPart) -> None:
+    sealed.panels[0].announcements.append(sealed.panels[0].announcements[0])
+
+
+def drop_responses(sealed: statement_pb2.SealedPart) -> None:
+    del sealed.panels[0].responses[:]
+
+
+def add_response(sealed: statement_pb2.SealedPart) -> None:
+    sealed.panels[0].responses.append(sealed.panels[0].responses[0])
+
+
+def empty_everything(sealed: statement_pb2.SealedPart) -> None:
+    for panel in sealed.panels:
+        for field in (panel.ciphertexts, panel.announcements, panel.responses):
+            del field[:]
+
+
 def swap_ciphertexts(sealed: statement_pb2.SealedPart) -> None:
     ciphertexts = sealed.panels[1].ciphertexts
     ciphertexts[0], ciphertexts[1] = ciphertexts[1], ciphertexts[0]
@@ -77,6 +99,11 @@ def swap_ciphertexts(sealed: statement_pb2.SealedPart) -> None:
         (nothing, InvalidEncoding, "PANELS"),
         (drop_ciphertext, InvalidEncoding, "LENGTH"),
         (add_ciphertext, InvalidEncoding, "LENGTH"),
+        (drop_announcement, InvalidEncoding, "LENGTH"),
+        (add_announcement, InvalidEncoding, "LENGTH"),
+        (drop_responses, InvalidEncoding, "LENGTH"),
+        (add_response, InvalidEncoding, "LENGTH"),
+        (empty_everything, InvalidEncoding, "LENGTH"),
         (swap_ciphertexts, Refusal, "SEALED_DIGEST"),
     ],
 )
@@ -110,8 +137,10 @@ def test_a_sealed_number_that_is_no_ciphertext_is_refused(
     reported: Chain, number: Callable[[int], int], reason: str
 ) -> None:
     data = int_to_bytes(number(reported.deployment.record.n), 128)
-    panel = statement_pb2.SealedPanel(panel="alpha", ciphertexts=[data])
-    parts = (ReportPart("alpha", (sha256(data),)),)
+    panel = statement_pb2.SealedPanel(
+        panel="alpha", ciphertexts=[data], announcements=[b"A"], responses=[b"R"]
+    )
+    parts = (ReportPart("alpha", (sha256(data),), b"proof"),)
     sealed = encode(statement_pb2.SealedPart(panels=[panel]))
     refused(reported, InvalidEncoding, reason, parts, sealed)
 
@@ -156,13 +185,13 @@ def test_unknown_and_missing_metrics_are_refused_by_name(collecting: Chain) -> N
 
 def test_an_auditor_checks_no_close_that_is_not_there_or_refused(collecting: Chain) -> None:
     with pytest.raises(Refusal) as caught:
-        check_close(collecting.state, collecting.round, collecting.fetch)
+        check_close(collecting.state, collecting.round, collecting.fetch, collecting.entropy)
     assert caught.value.reason == "ROUND_REFUSED"
     for lab in collecting.deployment.charter.labs:
         collecting.abstain(lab)
     collecting.close()
     with pytest.raises(Refusal) as caught:
-        check_close(collecting.state, collecting.round, collecting.fetch)
+        check_close(collecting.state, collecting.round, collecting.fetch, collecting.entropy)
     assert caught.value.reason == "ROUND_REFUSED"
 
 
@@ -171,7 +200,7 @@ def test_an_auditor_counts_the_cohort_itself(closed: Chain) -> None:
     close = replace(closed.round.close, listed=tuple(few))  # type: ignore[type-var]
     found = replace(closed.round, reports=few, close=close)
     with pytest.raises(Refusal) as caught:
-        check_close(closed.state, found, closed.fetch)
+        check_close(closed.state, found, closed.fetch, closed.entropy)
     assert caught.value.reason == "P3_COHORT"
 
 

@@ -10,6 +10,7 @@ from fermata.protocol.round_rules import REVISIONS_MAX, rounds_left, waiting_for
 from fermata.protocol.state import Verdict
 from fermata.wire.v1 import statement_pb2
 from support import COORDINATOR, WINDOW_S, Chain, chain_at, figures
+from support_forged import set_digest
 
 
 def rejected(
@@ -235,7 +236,7 @@ def test_a_copied_report_is_rejected(collecting: Chain) -> None:
 def copy_one(source: statement_pb2.Statement, target: statement_pb2.Statement) -> None:
     """One ciphertext of one report into another, in another place than it had."""
     digests = source.report.parts[1].ciphertext_sha256
-    target.report.parts[1].ciphertext_sha256[0] = digests[1]
+    set_digest(target.report.parts[1], 0, digests[1])
 
 
 def test_one_copied_ciphertext_is_enough(collecting: Chain) -> None:

@@ -4,7 +4,12 @@ import functools
 
 import pytest
 
-from fermata.sim import adversaries_auditor, adversaries_coordinator, adversaries_lab
+from fermata.sim import (
+    adversaries_auditor,
+    adversaries_coordinator,
+    adversaries_lab,
+    adversaries_proofs,
+)
 from fermata.sim.adversaries import ALL, play
 from fermata.sim.deployment import COORDINATOR
 from fermata.sim.misbehaviour import Exposure
@@ -176,13 +181,98 @@ def test_flood_of_corrections_ends_at_the_limit() -> None:
     assert exposure.violations == ()
 
 
+EQUATIONS = {"EC1", "EC2", "EC3"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ReportsOneTooMany",
+        "ReportsOneTooFew",
+        "ForgesLookup",
+        "RandomisesCopy",
+        "SquaresCopy",
+        "InvertsCopy",
+        "ProvesForOtherLab",
+        "ProvesForOtherRound",
+        "ProvesForOtherCharter",
+        "MixesReports",
+    ],
+)
+def test_report_whose_proof_fails_is_refused_and_where_it_is_logged_excluded(name: str) -> None:
+    exposure = exposed(name)
+    assert exposure.reasons & EQUATIONS
+    assert exposure.reasons <= EQUATIONS
+    assert exposure.opened == (1,)
+    assert exposure.named == ("lab-5", COORDINATOR)
+    assert exposure.violations == ()
+
+
+def test_report_under_another_key_is_refused_and_where_it_is_logged_excluded() -> None:
+    """Its numbers may be too large for this key already, before any equation is looked at."""
+    exposure = exposed("ProvesUnderOtherKey")
+    assert exposure.reasons <= EQUATIONS | {"ANNOUNCEMENT", "CT_RANGE"}
+    assert exposure.opened == (1,)
+    assert exposure.named == ("lab-5", COORDINATOR)
+    assert exposure.violations == ()
+
+
+@pytest.mark.parametrize("name", ["EncryptsOtherNumbers", "PutsFractionInSlot"])
+def test_ciphertext_of_other_numbers_than_the_proven_is_refused_and_never_opened(
+    name: str,
+) -> None:
+    exposure = exposed(name)
+    assert exposure.reasons == {"PA", "P2_PROOF"}
+    assert exposure.opened == ()
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.violations == ()
+
+
+def test_reports_that_prove_nothing_are_refused() -> None:
+    exposure = exposed("ProvesNothing")
+    assert exposure.reasons == {"PANELS", "LENGTH", "PROOF_DIGEST", "PROOF_LENGTH"}
+    assert exposure.opened == (1,)
+    assert exposure.named == ()
+    assert exposure.violations == ()
+
+
+def test_report_with_any_bit_flipped_is_refused() -> None:
+    exposure = exposed("TampersWithEveryField")
+    assert exposure.reasons <= EQUATIONS | {
+        "POINT",
+        "SCALAR",
+        "RESPONSE",
+        "PROOF_DIGEST",
+        "SEALED_DIGEST",
+    }
+    assert exposure.reasons >= {"POINT", "PROOF_DIGEST", "SEALED_DIGEST"}
+    assert exposure.opened == (1,)
+    assert exposure.violations == ()
+
+
+def test_report_that_the_coordinator_alters_speaks_against_the_coordinator() -> None:
+    exposure = exposed("AltersReport")
+    assert exposure.reasons == {"SIGNATURE"}
+    assert exposure.opened == (1,)
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.violations == ()
+
+
+def test_sealed_part_that_the_coordinator_alters_is_never_opened() -> None:
+    exposure = exposed("AltersSealedPart")
+    assert exposure.reasons == {"SEALED_DIGEST"}
+    assert exposure.opened == ()
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.violations == ()
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_misbehaviour_replays_from_its_seed(kind: type) -> None:
     assert play(kind.__name__, SEED).lines == exposed(kind.__name__).lines
 
 
 def test_every_misbehaviour_is_in_the_table_once() -> None:
-    modules = (adversaries_auditor, adversaries_coordinator, adversaries_lab)
+    modules = (adversaries_auditor, adversaries_coordinator, adversaries_lab, adversaries_proofs)
     defined = {
         value
         for module in modules

@@ -47,7 +47,7 @@ def test_ledger_that_answers_before_its_disk_is_written_violates_i1(
 
 
 def test_auditor_without_p2_violates_i5(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditor, "check_close", lambda state, found, fetch: found.close)
+    monkeypatch.setattr(auditor, "check_close", lambda state, found, fetch, entropy: found.close)
     exposure = play("OpensOneLab", 1)
     assert "I5" in {violation.invariant for violation in exposure.violations}
     assert exposure.opened == (1,)

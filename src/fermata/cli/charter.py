@@ -7,14 +7,16 @@ import click
 
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.unlock import Opener, signing_options
+from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
 from fermata.errors import ConfigError
 from fermata.node.bundles import check_new
 from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
 from fermata.node.nodes import open_signing_key
 from fermata.node.signatures import SIGNED, check_unchanged, sign_file, signature_states
-from fermata.protocol.charter import Charter
-from fermata.protocol.encoding import decimal_text, panel_packing
+from fermata.protocol.charter import Charter, Panel
+from fermata.protocol.encoding import decimal_text
+from fermata.protocol.metrics import Metric
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -119,7 +121,8 @@ def describe(found: Charter) -> dict[str, object]:
             {
                 "id": p.id,
                 "labs": sorted(p.labs),
-                "ciphertexts": panel_packing(found, p).ciphertexts,
+                "ciphertexts": p.claims.statements.packing.ciphertexts,
+                "proves": claims(p),
                 "metrics": [
                     {
                         "id": m.id,
@@ -127,7 +130,7 @@ def describe(found: Charter) -> dict[str, object]:
                         "min": decimal_text(m.minimum),
                         "max": decimal_text(m.maximum),
                         "resolution": decimal_text(m.resolution),
-                        "statistics": list(m.statistics),
+                        "statistics": outcomes(m),
                     }
                     for m in p.metrics
                 ],
@@ -160,7 +163,7 @@ def explain(found: Charter) -> list[str]:
     ]
     for panel in found.panels:
         for metric in panel.metrics:
-            what = ", ".join(metric.statistics) or "the sum (it is in the opening)"
+            what = ", ".join(outcomes(metric)) or "the sum (it is in the opening)"
             span = f"{decimal_text(metric.minimum)}..{decimal_text(metric.maximum)} {metric.unit}"
             lines.append(
                 f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
@@ -182,6 +185,45 @@ def explain(found: Charter) -> list[str]:
         "",
         f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
         " give the result.",
-        "Range proofs are not in this version: a lab could report a value out of range unseen.",
+        "",
+        "What each report proves in zero knowledge, with no trusted set-up:",
     ]
+    for panel in found.panels:
+        lines += [f"  {claim}" for claim in claims(panel)]
+    return lines
+
+
+def outcomes(metric: Metric) -> list[str]:
+    """Names of all that comes out of a metric."""
+    names = [*metric.statistics, *(f"{s} with {other}" for s, other in metric.paired)]
+    names += ["histogram, median and quartiles to the bin"] if metric.edges else []
+    names += [f"count above {decimal_text(metric.decode(t))}" for t in metric.thresholds]
+    return names
+
+
+def claims(panel: Panel) -> list[str]:
+    """What a report of the panel proves, in words, and what it weighs."""
+    statements = panel.claims.statements
+    lines = []
+    for metric in panel.metrics:
+        low, high = decimal_text(metric.minimum), decimal_text(metric.maximum)
+        lines.append(f"{metric.id}: lies in {low}..{high}, on the grid")
+        kinds = [kind for kind, owner, _ in panel.claims.slots if owner == metric.id]
+        if "square" in kinds or "product" in kinds:
+            lines.append(f"{metric.id}: the squares and products sent with it are its own")
+        if "bin" in kinds:
+            lines.append(f"{metric.id}: exactly one of {kinds.count('bin')} bins, the right one")
+        if "above" in kinds:
+            lines.append(f"{metric.id}: the bits for counts above are right")
+        lines += [f"{metric.id} <= {decimal_text(metric.decode(t))}" for t in metric.limits]
+        lines += [f"{metric.id} = {other}" for other in metric.equal_to]
+    count = statements.packing.ciphertexts
+    size = open_bytes(statements) + count * (
+        statements.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1
+    )
+    layout = statements.layout
+    lines.append(
+        f"panel {panel.id}: {len(statements.values)} numbers in {count} ciphertext(s), base"
+        f" {layout.base}, {layout.size} slots of proof, about {size} bytes a report"
+    )
     return lines

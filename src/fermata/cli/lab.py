@@ -10,7 +10,8 @@ import click
 
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
-from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
+from fermata.crypto.report_prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
 from fermata.node.config import NodeConfig, load_config
@@ -36,7 +37,7 @@ from fermata.protocol.codec import (
     decode,
     encode,
 )
-from fermata.protocol.encoding import encode_value, panel_packing
+from fermata.protocol.encoding import encode_value
 from fermata.protocol.envelope import assemble
 from fermata.protocol.lab import Measurement, answer
 from fermata.protocol.memory_store import MemoryStore
@@ -144,7 +145,7 @@ def rehearse(
     """
     party = config.text.party
     found = Round(number=number, period=period, entry=0, opened_ms=0, deadline_ms=0)
-    table = EncryptionTable.for_key(key.public_key)
+    table = prover_table(key.public_key, config.charter.panels[0].claims.statements)
     statement, sealed = answer(config.charter, key, table, party, found, measurement, entropy)
     # Of a signature only its length matters here, so the key stays closed.
     envelope = assemble(STATEMENT_TYPE, encode(statement), {party: bytes(SIGNATURE_BYTES)})
@@ -156,7 +157,15 @@ def rehearse(
     leaving = [Leaving(field, "everybody", size) for field, size in rows]
     if sealed:
         panels = decode(statement_pb2.SealedPart, sealed, SEALED_BYTES_MAX).panels
-        hidden = [(f"panel {p.panel}: ciphertexts", sum(map(len, p.ciphertexts))) for p in panels]
+        hidden = [
+            row
+            for p in panels
+            for row in (
+                (f"panel {p.panel}: ciphertexts", sum(map(len, p.ciphertexts))),
+                (f"panel {p.panel}: announcements", sum(map(len, p.announcements))),
+                (f"panel {p.panel}: sealed responses", sum(map(len, p.responses))),
+            )
+        ]
         hidden += [("names and lengths of these", len(sealed) - sum(size for _, size in hidden))]
         leaving += [Leaving(field, "coordinator, auditors", size) for field, size in hidden]
     return leaving
@@ -174,6 +183,7 @@ def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
         rows.append((f"panel {part.panel}: its name", len(part.panel)))
         digests = sum(map(len, part.ciphertext_sha256))
         rows.append((f"panel {part.panel}: SHA-256 of each ciphertext", digests))
+        rows.append((f"panel {part.panel}: zero-knowledge proof", len(part.proof)))
     rows += [("SHA-256 of the sealed part", len(report.sealed_sha256))]
     rows += [("SHA-256 of the metrics file", len(report.evidence_sha256))]
     return rows
@@ -184,11 +194,16 @@ def estimate(config: NodeConfig, measurement: Measurement) -> list[Leaving]:
     charter = config.charter
     leaving = []
     for panel_id in panels_with_values(charter, config.text.party, measurement.values):
-        count = panel_packing(charter, charter.panel(panel_id)).ciphertexts
+        statements = charter.panel(panel_id).claims.statements
+        count = statements.packing.ciphertexts
         name = f"panel {panel_id}"
         leaving.append(Leaving(f"{name}: SHA-256 of each ciphertext", "everybody", 32 * count))
-        size = count * charter.modulus_bits // 4
-        leaving.append(Leaving(f"{name}: ciphertexts", "coordinator, auditors", size))
+        leaving.append(
+            Leaving(f"{name}: zero-knowledge proof", "everybody", open_bytes(statements))
+        )
+        size = count * (charter.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1)
+        sealed = f"{name}: ciphertexts, announcements, sealed responses"
+        leaving.append(Leaving(sealed, "coordinator, auditors", size))
     if leaving:
         digests = "SHA-256 of the sealed part and of the metrics file"
         leaving.append(Leaving(digests, "everybody", 64))

@@ -17,7 +17,7 @@ from fermata.node.bundles import (
     write_bundle,
 )
 from fermata.node.config import NodeConfig, load_config
-from fermata.node.nodes import check_log_charter, clock_ms, connect, tls_files
+from fermata.node.nodes import check_log_charter, clock_ms, connect, entropy, tls_files
 from fermata.protocol.bundle import sealed_wanted, summary_paths
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
@@ -75,9 +75,13 @@ def show(config_file: Path, as_json: bool) -> None:
     "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
     help="How long to wait for a head that a quorum of auditors has cosigned.",
 )  # fmt: skip
+@click.option(
+    "--public", "is_public", is_flag=True,
+    help="Leave the sealed parts out: no ciphertext of a single lab. Any party can export it.",
+)  # fmt: skip
 @json_option
-def bundle(config_file: Path, out: Path, wait_s: int, as_json: bool) -> None:
-    """Export a bundle that anyone can verify offline (auditors and the coordinator)."""
+def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: bool) -> None:
+    """Export a bundle that anyone can verify offline (full: auditors and the coordinator)."""
     config = load_config(config_file)
     check_new(out)
     with connect(config, tls_files(config)) as log_port:
@@ -85,7 +89,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, as_json: bool) -> None:
         replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
         note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
         with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
-            files = export_bundle(replica, log_port, note, advance)
+            files = export_bundle(replica, log_port, note, advance, is_public)
     write_bundle(out, files)
     data = {"bundle": str(out), "files": len(files), "charter_hash": config.charter.sha256.hex()}
     emit(as_json, data, f"{out}: {summary_paths(files)}")
@@ -101,7 +105,7 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     pinned = _charter_hash(charter_hash)
     files = read_bundle(folder)
     try:
-        verification = verify_bundle(files, pinned)
+        verification = verify_bundle(files, pinned, entropy=entropy)
     except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
         say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
         context.exit(OWN_FAULT)
@@ -125,6 +129,7 @@ def _charter_hash(text: str | None) -> bytes | None:
 def _document(verification: Verification) -> dict[str, object]:
     return {
         "valid": verification.is_valid,
+        "public": verification.is_public,
         "checks": [
             {"check": f"V{c.number}", "title": c.title, "status": c.status,
              "findings": list(c.findings)}
@@ -144,7 +149,8 @@ def _document(verification: Verification) -> dict[str, object]:
 
 
 def _lines(verification: Verification, pinned: bool) -> list[str]:
-    lines = [_check_line(c) for c in verification.checks]
+    kind = "public bundle: no ciphertext of a single lab" if verification.is_public else ""
+    lines = [*([kind] if kind else []), *map(_check_line, verification.checks)]
     for verdict in verification.rejected:
         lines.append(
             f"evidence: entry {verdict.entry}, {verdict.kind} of {verdict.author or 'nobody'}:"

@@ -30,6 +30,17 @@ METRICS = {
     "math-level-5": ("fraction correct", "0", "1", "0.001"),
     "compute-log10-h100e": ("log10 of H100 equivalents", "0", "9", "0.001"),
 }
+#: What comes out beside sum, mean and count, and what every report must prove.
+ASKED = {
+    "gpqa-diamond": (
+        ', "variance", "stddev"]',
+        ['histogram = ["0.400", "0.600", "0.800"]', 'count_above = ["0.700"]'],
+    ),
+    "math-level-5": (', "variance", "stddev"]', ['histogram = ["0.500", "0.900"]']),
+    "compute-log10-h100e": (', "geometric-mean"]', ['count_above = ["5.500"]']),
+}
+#: Nobody has acquired a million H100 equivalents in a quarter: each report proves it.
+COMPLIANCE = ("compute-log10-h100e", "6.000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +221,8 @@ def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str]) -> st
         lines += ["[[panel]]", f'id = "{metric}"', f"labs = [{named}]", ""]
         lines += ["[[metric]]", f'id = "{metric}"', f'panel = "{metric}"', f'unit = "{unit}"']
         lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{step}"', ""]
+        statistics, more = ASKED[metric]
         lines += ["[[aggregate]]", f'metric = "{metric}"']
-        lines += ['statistics = ["sum", "mean", "count"]', ""]
+        lines += ['statistics = ["sum", "mean", "count"' + statistics, *more, ""]
+    lines += ["[[statement]]", f'metric = "{COMPLIANCE[0]}"', f'at_most = "{COMPLIANCE[1]}"', ""]
     return "\n".join(lines)

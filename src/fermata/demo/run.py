@@ -29,7 +29,7 @@ from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.replica import Replica
 from fermata.protocol.results import results_document
-from fermata.protocol.state import OPENED, REFUSED, Round
+from fermata.protocol.state import OPENED, REFUSED, Result, Round
 
 START_S = 30.0
 RUN_S = 600.0
@@ -91,10 +91,23 @@ def round_text(found: Round) -> str:
     texts = {(r.metric, r.statistic): r.text for r in found.opening.results}
     for metric in found.opening.sums:
         mean, total = texts[metric, "mean"], texts[metric, "sum"]
-        lines.append(
-            f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}"
-        )
+        line = f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}"
+        lines.append(line + "".join(_more(metric, found.opening.results)))
     return "\n".join(lines)
+
+
+def _more(metric: str, results: tuple[Result, ...]) -> Iterator[str]:
+    """What else came out of a metric, shortly."""
+    bins = [r.text for r in results if r.metric == metric and r.statistic.startswith("bin:")]
+    for result in results:
+        if result.metric != metric:
+            continue
+        if result.statistic in ("stddev", "geometric-mean"):
+            yield f"   {result.statistic} {result.text}"
+        elif result.statistic.startswith("above:"):
+            yield f"   {result.text} above {result.statistic[6:]}"
+    if bins:
+        yield f"   bins {'/'.join(bins)}"
 
 
 def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:

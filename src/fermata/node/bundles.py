@@ -52,20 +52,26 @@ def pull_cosigned_head(
 
 
 def export_bundle(
-    replica: Replica, log: LogPort, note: bytes, progress: Callable[[int], None]
+    replica: Replica,
+    log: LogPort,
+    note: bytes,
+    progress: Callable[[int], None],
+    is_public: bool = False,
 ) -> dict[str, bytes]:
-    """The files of a full bundle of the log up to the head of ``note``.
+    """The files of a bundle of the log up to the head of ``note``.
 
-    The replica has pulled at least that far, into a store that may keep sealed parts. Raises
-    Refusal LOG_GREW if the replica is at another size than the head.
+    The replica has pulled at least that far, into a store that may keep sealed parts; a public
+    bundle needs and has none. Raises Refusal LOG_GREW if the replica is at another size than
+    the head.
     """
     if replica.open_checkpoint(note).size != replica.state.size:
         raise Refusal("LOG_GREW", "log: grew during the export; try again")
-    for done, path in enumerate(sealed_wanted(replica.state), 1):
+    wanted = {} if is_public else sealed_wanted(replica.state)
+    for done, path in enumerate(wanted, 1):
         replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
         progress(done)
     leaves = replica.store.leaves(0, replica.state.size)
-    return build_bundle(replica.state, leaves, note, replica.store)
+    return build_bundle(replica.state, leaves, note, None if is_public else replica.store)
 
 
 def write_bundle(out: Path, files: dict[str, bytes]) -> None:

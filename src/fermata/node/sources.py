@@ -10,10 +10,9 @@ from typing import NoReturn
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.protocol.charter import Charter
-from fermata.protocol.encoding import encode_panel
 from fermata.protocol.lab import Measurement
 from fermata.protocol.periods import check_period
-from fermata.protocol.reports import check_metrics_known, panels_with_values
+from fermata.protocol.reports import check_metrics_known, panel_witness, panels_with_values
 
 HEADER = ["round", "metric", "value"]
 CSV_BYTES_MAX = 4 * 1024 * 1024
@@ -69,12 +68,12 @@ def _figure(path: Path, line: int, row: list[str], period: str, cadence: str) ->
 def check_reportable(charter: Charter, lab: str, measurement: Measurement) -> None:
     """Checks that these figures can be reported, before anything is encrypted.
 
-    Raises ConfigError METRIC_UNKNOWN, METRIC_MISSING, METRIC_VALUE or METRIC_RANGE, naming the
-    metric and never the value.
+    Raises ConfigError METRIC_UNKNOWN, METRIC_MISSING, METRIC_VALUE, METRIC_RANGE or STATEMENT,
+    naming the metric and never the value.
     """
     check_metrics_known(charter, lab, measurement.values)
     for panel in panels_with_values(charter, lab, measurement.values):
-        encode_panel(charter.panel(panel), measurement.values)
+        panel_witness(charter.panel(panel), measurement.values)
 
 
 class MetricsFile:

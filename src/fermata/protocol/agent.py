@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report_prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.errors import (
     ConfigError,
@@ -114,7 +115,9 @@ class Agent:
             return self._checked[found.number]
         try:
             self._check_time(found)
-            close = auditor.check_close(self.replica.state, found, self._fetch_sealed)
+            close = auditor.check_close(
+                self.replica.state, found, self._fetch_sealed, self._entropy
+            )
         except VerificationError as error:
             self._tell_once("close_not_endorsed", found.number, error.reason)
             return None
@@ -190,7 +193,8 @@ class Agent:
         if state.charter is None or state.key is None:
             raise ConfigError("NO_KEY", "the log has no key record yet; wait for the coordinator")
         if self._table is None:
-            self._table = EncryptionTable.for_key(state.key.public_key)
+            statements = state.charter.panels[0].claims.statements
+            self._table = prover_table(state.key.public_key, statements)
         return lab.answer(
             state.charter,
             state.key,

@@ -10,6 +10,7 @@ from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.opening import KeyShare, partial_opening
 from fermata.errors import Refusal
 from fermata.protocol.ports import Entropy
+from fermata.protocol.proofs import failures_of
 from fermata.protocol.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.round_rules import (
     aggregate_digest,
@@ -63,7 +64,7 @@ def is_ahead(close: Close, now_ms: int) -> bool:
     return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
 
 
-def check_close(state: State, found: Round, fetch: FetchSealed) -> Close:
+def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
     """Applies P1 to P7 to a closed round; returns its close when all hold.
 
     The fold has applied what needs the log alone (P1 signatures, P3 and P7 against the list of
@@ -74,14 +75,22 @@ def check_close(state: State, found: Round, fetch: FetchSealed) -> Close:
     close = found.close
     if close is None or found.refusal:
         raise Refusal("ROUND_REFUSED", f"round {found.number}: nothing of it may be opened")
-    reports = []
+    reports = {}
     for lab in close.listed:
         seen = found.reports[lab]
         data = fetch(seen.sealed_sha256)
-        reports.append(check_sealed(key, seen.parts, seen.sealed_sha256, data))
+        reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
+    proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
+    listed = {lab: found.reports[lab] for lab in close.listed}
+    failures = failures_of(charter, key, found.number, listed, proofs, entropy)
+    if failures:
+        raise Refusal(
+            "P2_PROOF",
+            f"P2: in round {found.number} the proofs of {', '.join(failures)} do not hold",
+        )
     if refusal_of(charter, cohorts_of(charter, found)):
         raise Refusal("P3_COHORT", f"P3: round {found.number} has too few organisations")
-    mine = aggregate(charter, key, reports)
+    mine = aggregate(charter, key, reports.values())
     if mine != dict(close.aggregates):
         raise Refusal(
             "P2_PRODUCT", f"P2: the aggregate of round {found.number} is not its reports' product"

@@ -4,7 +4,7 @@ bundle.json               which format, and whether sealed parts are inside
 charter.toml              the charter file, for people; equal to entry 0
 checkpoint                the cosigned head (C2SP)
 tile/...                  the log (C2SP tlog-tiles)
-sealed/<sha256>.bin       the sealed part of every report that counts
+sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from fermata.protocol.state import State
 from fermata.wire.v1 import envelope_pb2
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
+PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
 MARKER = "bundle.json"
 
 
@@ -42,9 +43,11 @@ def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
 
 
 def build_bundle(
-    state: State, leaves: Sequence[bytes], checkpoint: bytes, store: Store
+    state: State, leaves: Sequence[bytes], checkpoint: bytes, store: Store | None
 ) -> dict[str, bytes]:
-    """All files of a full bundle, by path. ``state`` and ``checkpoint`` are of these leaves.
+    """All files of a bundle, by path. ``state`` and ``checkpoint`` are of these leaves.
+
+    Without a store it is a public bundle: no sealed part, and so no ciphertext of a single lab.
 
     Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
     """
@@ -53,11 +56,13 @@ def build_bundle(
         raise ValueError("the checkpoint is of another size than the leaves")
     entry = decode(envelope_pb2.LogEntry, leaves[0])
     files = {
-        MARKER: FULL,
+        MARKER: PUBLIC if store is None else FULL,
         "charter.toml": unseal(entry.envelope).payload,
         "checkpoint": checkpoint,
         **export_tiles(leaves),
     }
+    if store is None:
+        return files
     for path, (number, lab) in sealed_wanted(state).items():
         data = store.sealed(bytes.fromhex(path[7:-4]))
         if data is None:

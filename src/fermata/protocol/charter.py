@@ -6,12 +6,21 @@ parsed but never printed back.
 
 import base64
 import hashlib
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
 
+from fermata.errors import InvalidEncoding
+from fermata.protocol.claims import Claims, compile_claims
+from fermata.protocol.metrics import (
+    AggregateText,
+    Metric,
+    MetricText,
+    StatementText,
+    check_id,
+    check_text,
+    read_metrics,
+)
 from fermata.protocol.periods import CADENCES, check_period, period_count, period_of
 from fermata.protocol.toml_source import Strict, TomlSource
 
@@ -22,13 +31,6 @@ MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
 CHARTER_BYTES_MAX = 256 * 1024
-#: The report proof needs every value below 2^107 (docs/spec/proof.md, 2).
-VALUE_BITS_MAX = 107
-STATISTICS = ("sum", "mean", "count")
-TEXT_CHARACTERS_MAX = 200
-
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?\Z")
 
 
 class PartyText(Strict, frozen=True):
@@ -43,6 +45,7 @@ class CryptographyText(Strict, frozen=True):
     modulus_bits: int
     threshold: int
     headroom_bits: int = 10
+    range_base: int = 0
 
 
 class RoundsText(Strict, frozen=True):
@@ -62,21 +65,6 @@ class PanelText(Strict, frozen=True):
     labs: list[str] | None = None
 
 
-class MetricText(Strict, frozen=True):
-    id: str
-    panel: str
-    unit: str
-    min: str
-    max: str
-    resolution: str
-    method: str = ""
-
-
-class AggregateText(Strict, frozen=True):
-    metric: str
-    statistics: list[str]
-
-
 class CharterText(Strict, frozen=True):
     """The file's shape; unknown keys are errors."""
 
@@ -92,6 +80,7 @@ class CharterText(Strict, frozen=True):
     panel: list[PanelText]
     metric: list[MetricText]
     aggregate: list[AggregateText]
+    statement: tuple[StatementText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +94,13 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure: a decimal in [minimum, maximum] on a grid of ``resolution``.
-
-    ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B.
-    """
-
-    id: str
-    panel: str
-    unit: str
-    minimum: Decimal
-    maximum: Decimal
-    resolution: Decimal
-    bound: int
-    statistics: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Panel:
-    """Metrics that are reported, packed and opened together, and the labs that may report."""
+    """Metrics that are reported, proven and opened together, and the labs that may report."""
 
     id: str
     labs: frozenset[str]
     metrics: tuple[Metric, ...]
+    claims: Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,27 +151,11 @@ class Charter:
         raise KeyError(panel_id)
 
 
-def _check_id(source: TomlSource, path: str, value: str) -> None:
-    if not _ID.match(value):
-        source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
-
-
-def _check_text(source: TomlSource, path: str, value: str) -> None:
-    """Text for people: what looks alike is equal, and nothing in it moves a terminal's cursor."""
-    plain = unicodedata.normalize("NFC", value).strip() == value and value.isprintable()
-    if not plain or len(value) > TEXT_CHARACTERS_MAX:
-        source.fail(
-            path,
-            f"must be at most {TEXT_CHARACTERS_MAX} printable characters in Unicode's form NFC,"
-            " without spaces at the ends",
-        )
-
-
 def _party(source: TomlSource, path: str, role: str, text: PartyText) -> Party:
-    _check_id(source, f"{path}.id", text.id)
+    check_id(source, f"{path}.id", text.id)
     if not text.organisation:
         source.fail(f"{path}.organisation", "must not be empty")
-    _check_text(source, f"{path}.organisation", text.organisation)
+    check_text(source, f"{path}.organisation", text.organisation)
     try:
         public_key = base64.b64decode(text.signing_key, validate=True)
     except ValueError:
@@ -233,56 +190,6 @@ def _check_organisations(source: TomlSource, text: CharterText) -> None:
             source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
 
 
-def _decimal(source: TomlSource, path: str, value: str) -> Decimal:
-    if not _DECIMAL.match(value):
-        source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
-    return Decimal(value)
-
-
-def _metric(
-    source: TomlSource, index: int, text: MetricText, statistics: dict[str, tuple[str, ...]]
-) -> Metric:
-    path = f"metric[{index}]"
-    _check_id(source, f"{path}.id", text.id)
-    _check_text(source, f"{path}.unit", text.unit)
-    _check_text(source, f"{path}.method", text.method)
-    low = _decimal(source, f"{path}.min", text.min)
-    high = _decimal(source, f"{path}.max", text.max)
-    step = _decimal(source, f"{path}.resolution", text.resolution)
-    if step <= 0:
-        source.fail(f"{path}.resolution", "must be above 0")
-    if high <= low:
-        source.fail(f"{path}.max", "must be above min")
-    # The default context rounds to 28 digits, and raises where a quotient has more.
-    with localcontext(prec=100):
-        if (high - low) % step != 0 or low % step != 0:
-            source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
-        bound = int((high - low) / step)
-    if bound.bit_length() > VALUE_BITS_MAX:
-        source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
-    return Metric(
-        text.id, text.panel, text.unit, low, high, step, bound, statistics.get(text.id, ())
-    )
-
-
-def _statistics(source: TomlSource, text: CharterText) -> dict[str, tuple[str, ...]]:
-    known = {m.id for m in text.metric}
-    found: dict[str, tuple[str, ...]] = {}
-    for index, aggregate in enumerate(text.aggregate):
-        path = f"aggregate[{index}]"
-        if aggregate.metric not in known:
-            source.fail(f"{path}.metric", f"no metric is called {aggregate.metric}")
-        if aggregate.metric in found:
-            source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
-        wrong = [s for s in aggregate.statistics if s not in STATISTICS]
-        if wrong or not aggregate.statistics:
-            source.fail(f"{path}.statistics", f"must be some of {', '.join(STATISTICS)}")
-        if len(set(aggregate.statistics)) != len(aggregate.statistics):
-            source.fail(f"{path}.statistics", "names one twice")
-        found[aggregate.metric] = tuple(aggregate.statistics)
-    return found
-
-
 def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
     for lab in members:
         if lab not in labs:
@@ -292,8 +199,7 @@ def _check_members(source: TomlSource, path: str, members: list[str], labs: Iter
 
 
 def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
-    statistics = _statistics(source, text)
-    metrics = [_metric(source, i, m, statistics) for i, m in enumerate(text.metric)]
+    metrics = read_metrics(source, text.metric, text.aggregate, text.statement)
     labs = {lab.id: lab.organisation for lab in text.lab}
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
@@ -304,7 +210,7 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
     panels = []
     for index, panel in enumerate(text.panel):
         path = f"panel[{index}]"
-        _check_id(source, f"{path}.id", panel.id)
+        check_id(source, f"{path}.id", panel.id)
         if names.index(panel.id) != index:
             source.fail(f"{path}.id", f"{panel.id} is there twice")
         members = list(labs) if panel.labs is None else panel.labs
@@ -314,18 +220,28 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
         mine = tuple(m for m in metrics if m.panel == panel.id)
         if not mine:
             source.fail(path, "has no metric")
-        panels.append(Panel(panel.id, frozenset(members), mine))
+        panels.append(Panel(panel.id, frozenset(members), mine, _claims(source, path, text, mine)))
     if not panels:
         source.fail("", "has no [[panel]]")
     return tuple(panels)
+
+
+def _claims(
+    source: TomlSource, path: str, text: CharterText, metrics: tuple[Metric, ...]
+) -> Claims:
+    crypto = text.cryptography
+    try:
+        return compile_claims(metrics, crypto.range_base, crypto.headroom_bits, crypto.modulus_bits)
+    except InvalidEncoding as error:
+        source.fail(path, f"cannot be proven: {error}")
 
 
 def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
     crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
     if text.format != 1:
         source.fail("format", "this version reads format 1")
-    _check_id(source, "deployment", text.deployment)
-    _check_text(source, "title", text.title)
+    check_id(source, "deployment", text.deployment)
+    check_text(source, "title", text.title)
     if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
         source.fail(
             "cryptography.modulus_bits",
@@ -363,10 +279,6 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     _check_numbers(source, text, modulus_bits_min)
     parties = _roster(source, text)
     panels = _panels(source, text)
-    for index, panel in enumerate(panels):
-        widest = max(m.bound.bit_length() for m in panel.metrics) + text.cryptography.headroom_bits
-        if widest > text.cryptography.modulus_bits - 2:
-            source.fail(f"panel[{index}]", "has a value too wide for the modulus")
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,

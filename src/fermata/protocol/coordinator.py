@@ -4,6 +4,7 @@ from fermata.errors import StorageError
 from fermata.protocol.charter import Charter
 from fermata.protocol.codec import sha256
 from fermata.protocol.ports import Store
+from fermata.protocol.proofs import proven_round
 from fermata.protocol.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.round_rules import (
     cohorts_of,
@@ -27,7 +28,10 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
-        return [(slot, _close(charter, key, current, store))]
+        if store.draft(slot) is not None:
+            return []
+        proven = proven_round(charter, key, current)
+        return [(slot, _close(charter, key, proven, store))]
     if not _may_open(charter, current, len(state.rounds), now_ms):
         return []
     number = len(state.rounds) + 1

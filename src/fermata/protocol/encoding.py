@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
-from fermata.crypto.paillier import Packing
 from fermata.errors import ConfigError
-from fermata.protocol.charter import Charter, Metric, Panel
+from fermata.protocol.charter import Panel
+from fermata.protocol.metrics import Metric
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
 #: Comes only out of binary floating point, so something went wrong before it got here.
@@ -36,12 +36,12 @@ def encode_value(metric: Metric, text: str) -> int:
     return encoded
 
 
-def encode_panel(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
-    """Integers of a panel's metrics in the charter's order. Raises ConfigError."""
+def encode_panel(panel: Panel, values: Mapping[str, str]) -> dict[str, int]:
+    """Integers of a panel's metrics by id. Raises ConfigError."""
     missing = [m.id for m in panel.metrics if m.id not in values]
     if missing:
         raise ConfigError("METRIC_MISSING", f"panel {panel.id}: no value for {', '.join(missing)}")
-    return tuple(encode_value(m, values[m.id]) for m in panel.metrics)
+    return {m.id: encode_value(m, values[m.id]) for m in panel.metrics}
 
 
 def decode_sum(metric: Metric, total: int, count: int) -> Decimal:
@@ -63,9 +63,3 @@ def fraction_text(value: Fraction, digits: int) -> str:
     sign = "-" if scaled < 0 else ""
     whole, part = divmod(abs(scaled), 10**digits)
     return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
-
-
-def panel_packing(charter: Charter, panel: Panel) -> Packing:
-    """How a panel's values lie in its ciphertexts (docs/spec/proof.md, 2.3)."""
-    widths = tuple(m.bound.bit_length() for m in panel.metrics)
-    return Packing(widths, charter.headroom_bits, charter.modulus_bits)

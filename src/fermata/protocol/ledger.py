@@ -3,6 +3,8 @@
 Single-threaded; a node that serves several callers holds one lock around it.
 """
 
+from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report_prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.errors import IdentityError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.checkpoint import (
@@ -18,10 +20,11 @@ from fermata.protocol.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
 from fermata.protocol.envelope import statement_of, unseal
 from fermata.protocol.fold import judge
 from fermata.protocol.ports import ClockMs, Receipt
+from fermata.protocol.proofs import verify_report
 from fermata.protocol.replica import Replica
 from fermata.protocol.reports import check_sealed
 from fermata.protocol.round_rules import key_of, parts_of
-from fermata.protocol.state import State, Verdict
+from fermata.protocol.state import State, ThresholdKey, Verdict
 from fermata.wire.v1 import statement_pb2
 
 #: Refusals that prove misbehaviour of a roster party: logged, so that others can see them.
@@ -36,6 +39,7 @@ class Ledger:
         self.replica = replica
         self._signing_key = signing_key
         self._clock_ms = clock_ms
+        self._table: EncryptionTable | None = None
 
     @property
     def state(self) -> State:
@@ -99,8 +103,20 @@ class Ledger:
             return []
         report: statement_pb2.Report = statement.report
         parts = parts_of(self.replica.charter, statement.author, report)
-        check_sealed(key_of(self.state), parts, report.sealed_sha256, sealed_part)
+        key = key_of(self.state)
+        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
+        proofs = {panel: part.proof for panel, part in sealed.items()}
+        charter = self.replica.charter
+        table = self._verification_table(key)
+        verify_report(charter, key, report.round, statement.author, parts, proofs, table)
         return [sealed_part]
+
+    def _verification_table(self, key: ThresholdKey) -> EncryptionTable:
+        """Powers that every single check needs; made once, at the first report."""
+        if self._table is None:
+            statements = self.replica.charter.panels[0].claims.statements
+            self._table = prover_table(key.public_key, statements)
+        return self._table
 
     def _keep_evidence(self, leaf: bytes, after: State, verdict: Verdict) -> None:
         """Once per party and reason and round, so that misbehaviour cannot fill the log."""

@@ -1,25 +1,37 @@
 """Reports: how a lab makes one, how its sealed part is checked, how they add up."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from fermata.crypto.paillier import (
     EncryptionTable,
     ciphertext_from_bytes,
     ciphertext_to_bytes,
-    encrypt,
     product,
-    random_exponent,
 )
+from fermata.crypto.proof_codec import SealedProof
+from fermata.crypto.report_prover import prove
 from fermata.errors import ConfigError, InvalidEncoding, Refusal
-from fermata.protocol.charter import Charter
+from fermata.protocol.charter import Charter, Panel
+from fermata.protocol.claims import witness_of
 from fermata.protocol.codec import SEALED_BYTES_MAX, decode, encode, sha256
-from fermata.protocol.encoding import encode_panel, panel_packing
+from fermata.protocol.encoding import encode_panel
 from fermata.protocol.ports import Entropy
+from fermata.protocol.proofs import context_of
 from fermata.protocol.state import ReportPart, ThresholdKey
 from fermata.wire.v1 import statement_pb2
 
-#: Ciphertexts of one report by panel, in packing order.
-Sealed = Mapping[str, tuple[int, ...]]
+
+@dataclass(frozen=True, slots=True)
+class SealedPanel:
+    """The sealed part of one panel: its ciphertexts as numbers, and the proof's sealed fields."""
+
+    ciphertexts: tuple[int, ...]
+    proof: SealedProof
+
+
+#: The sealed part of one report, by panel.
+Sealed = Mapping[str, SealedPanel]
 
 
 def panels_with_values(charter: Charter, lab: str, values: Mapping[str, str]) -> list[str]:
@@ -41,23 +53,17 @@ def make_report(
 ) -> tuple[statement_pb2.Statement, bytes]:
     """A lab's report and its sealed part. ``values`` maps metric ids to decimals as text.
 
-    Raises ConfigError for a value that is missing, unknown, malformed or out of range.
+    Raises ConfigError for a value that is missing, unknown, malformed or out of range, or that
+    does not keep a statement of the charter.
     """
     check_metrics_known(charter, lab, values)
     sealed = statement_pb2.SealedPart()
     parts = []
     for panel_id in panels_with_values(charter, lab, values):
         panel = charter.panel(panel_id)
-        plaintexts = panel_packing(charter, panel).pack(encode_panel(panel, values))
-        ciphertexts = [
-            ciphertext_to_bytes(
-                key.public_key, encrypt(table, m, random_exponent(entropy, key.public_key))
-            )
-            for m in plaintexts
-        ]
-        sealed.panels.append(statement_pb2.SealedPanel(panel=panel_id, ciphertexts=ciphertexts))
-        digests = [sha256(c) for c in ciphertexts]
-        parts.append(statement_pb2.ReportPart(panel=panel_id, ciphertext_sha256=digests))
+        part, sealed_panel = _make_part(charter, table, lab, round_number, panel, values, entropy)
+        parts.append(part)
+        sealed.panels.append(sealed_panel)
     sealed_bytes = encode(sealed)
     report = statement_pb2.Report(
         round=round_number,
@@ -68,6 +74,48 @@ def make_report(
     )
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, author=lab, report=report)
     return statement, sealed_bytes
+
+
+def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
+    """All values that a panel's report encrypts and proves.
+
+    Raises ConfigError: those of ``encode_panel``, and STATEMENT naming the metric that does not
+    keep a statement of the charter.
+    """
+    encoded = encode_panel(panel, values)
+    for metric in panel.metrics:
+        if any(encoded[metric.id] > limit for limit in metric.limits):
+            raise ConfigError("STATEMENT", f"{metric.id}: above a limit that reports must prove")
+        for other in metric.equal_to:
+            if encoded[metric.id] != encoded[other]:
+                raise ConfigError("STATEMENT", f"{metric.id}: must be equal to {other}")
+    return witness_of(panel.claims, panel.metrics, encoded)
+
+
+def _make_part(
+    charter: Charter,
+    table: EncryptionTable,
+    lab: str,
+    round_number: int,
+    panel: Panel,
+    values: Mapping[str, str],
+    entropy: Entropy,
+) -> tuple[statement_pb2.ReportPart, statement_pb2.SealedPanel]:
+    """Encrypts and proves one panel. Raises ConfigError STATEMENT for what cannot be proven."""
+    statements, witness = panel.claims.statements, panel_witness(panel, values)
+    context = context_of(charter, round_number, panel.id, lab)
+    report = prove(statements, table, context, witness, entropy)
+    part = statement_pb2.ReportPart(
+        panel=panel.id,
+        ciphertext_sha256=[sha256(c) for c in report.sealed.ciphertexts],
+        proof=report.open_part,
+    )
+    return part, statement_pb2.SealedPanel(
+        panel=panel.id,
+        ciphertexts=report.sealed.ciphertexts,
+        announcements=report.sealed.announcements,
+        responses=report.sealed.exponents,
+    )
 
 
 def check_metrics_known(charter: Charter, lab: str, values: Mapping[str, str]) -> None:
@@ -82,24 +130,27 @@ def check_metrics_known(charter: Charter, lab: str, values: Mapping[str, str]) -
 
 def check_sealed(
     key: ThresholdKey, parts: tuple[ReportPart, ...], sealed_sha256: bytes, data: bytes
-) -> dict[str, tuple[int, ...]]:
+) -> dict[str, SealedPanel]:
     """P2: the sealed part is the one the report names, and every ciphertext is canonical.
 
-    Returns the ciphertexts by panel. Raises VerificationError.
+    Proofs are not looked at. Returns the parts by panel. Raises VerificationError.
     """
     if sha256(data) != sealed_sha256:
         raise Refusal("SEALED_DIGEST", "sealed part: not the one that the report names")
     wire = decode(statement_pb2.SealedPart, data, SEALED_BYTES_MAX)
     if [p.panel for p in wire.panels] != [p.panel for p in parts]:
         raise InvalidEncoding("PANELS", "sealed part: other panels than the report's")
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, SealedPanel] = {}
     for panel, part in zip(wire.panels, parts, strict=True):
-        if len(panel.ciphertexts) != len(part.ciphertext_sha256):
+        count = len(part.ciphertext_sha256)
+        fields = (panel.ciphertexts, panel.announcements, panel.responses)
+        if any(len(field) != count for field in fields):
             raise InvalidEncoding("LENGTH", f"sealed part: panel {part.panel} is incomplete")
         if tuple(sha256(c) for c in panel.ciphertexts) != part.ciphertext_sha256:
             raise Refusal("SEALED_DIGEST", f"sealed part: panel {part.panel} is another's")
-        found[part.panel] = tuple(
-            ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts
+        found[part.panel] = SealedPanel(
+            tuple(ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts),
+            SealedProof(*(tuple(field) for field in fields)),
         )
     return found
 
@@ -110,8 +161,8 @@ def aggregate(
     """The products mod n^2, per panel and ciphertext, of all reports that have the panel."""
     columns: dict[str, list[tuple[int, ...]]] = {p.id: [] for p in charter.panels}
     for report in reports:
-        for panel, ciphertexts in report.items():
-            columns[panel].append(ciphertexts)
+        for panel, part in report.items():
+            columns[panel].append(part.ciphertexts)
     return {
         panel: tuple(product(key.public_key, column) for column in zip(*rows, strict=True))
         for panel, rows in columns.items()

@@ -10,8 +10,8 @@ from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter import Charter
-from fermata.protocol.encoding import panel_packing
 from fermata.protocol.periods import period_count
+from fermata.protocol.proofs import proven_round
 from fermata.protocol.state import (
     COLLECTING,
     Close,
@@ -105,13 +105,17 @@ def parts_of(charter: Charter, lab: str, wire: statement_pb2.Report) -> tuple[Re
             f"report of {lab}: its panels must be some that the charter gives it, in order",
         )
     for part in wire.parts:
-        count = panel_packing(charter, charter.panel(part.panel)).ciphertexts
+        count = charter.panel(part.panel).claims.statements.packing.ciphertexts
         digests = part.ciphertext_sha256
         if len(digests) != count or any(len(d) != DIGEST_BYTES for d in digests):
             raise InvalidEncoding(
                 "LENGTH", f"report of {lab}: panel {part.panel} has {count} ciphertext digests"
             )
-    return tuple(ReportPart(p.panel, tuple(p.ciphertext_sha256)) for p in wire.parts)
+        if not part.proof.startswith(b"".join(digests)):
+            raise Refusal(
+                "PROOF_DIGEST", f"report of {lab}: panel {part.panel} has another's proof"
+            )
+    return tuple(ReportPart(p.panel, tuple(p.ciphertext_sha256), p.proof) for p in wire.parts)
 
 
 def report(
@@ -222,6 +226,7 @@ def close_round(
     found = _collecting(state, wire.round)
     if time_ms < found.deadline_ms and waiting_for(charter, found):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
+    found = proven_round(charter, key, found)
     listed = [(r.lab, r.entry) for r in wire.listed]
     if listed != [(lab, found.reports[lab].entry) for lab in sorted(found.reports)]:
         raise Refusal("CLOSE_LIST", "close: does not list exactly the reports that count")
@@ -236,8 +241,9 @@ def close_round(
         raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the charter's panels")
     aggregates: dict[str, tuple[int, ...]] = {}
     for aggregate in wire.aggregates:
-        count = panel_packing(charter, charter.panel(aggregate.panel)).ciphertexts
-        if len(aggregate.ciphertexts) != count:
+        count = charter.panel(aggregate.panel).claims.statements.packing.ciphertexts
+        extra = aggregate.announcements or aggregate.responses
+        if len(aggregate.ciphertexts) != count or extra:
             raise InvalidEncoding("LENGTH", f"close: panel {aggregate.panel} has {count} products")
         aggregates[aggregate.panel] = tuple(
             ciphertext_from_bytes(key.public_key, c) for c in aggregate.ciphertexts

@@ -51,10 +51,11 @@ class ThresholdKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportPart:
-    """One panel of a report: SHA-256 of each ciphertext, in the panel's packing order."""
+    """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof."""
 
     panel: str
     ciphertext_sha256: tuple[bytes, ...]
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)

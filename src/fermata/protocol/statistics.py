@@ -1,16 +1,23 @@
-"""From opened plaintexts to results, exactly (docs/spec/charter.md, statistics)."""
+"""From opened sums to results, exactly where that is possible (docs/spec/charter.md, C9)."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
+from math import isqrt
 
 from fermata.errors import InvalidEncoding
-from fermata.protocol.charter import Charter, Metric
-from fermata.protocol.encoding import decimal_text, decode_sum, fraction_text, panel_packing
+from fermata.protocol.charter import Charter, Panel
+from fermata.protocol.claims import Slot, bins_of, totals_of
+from fermata.protocol.encoding import decimal_text, decode_sum, fraction_text
+from fermata.protocol.metrics import Metric
 from fermata.protocol.state import Result
 
-#: Digits that the decimal text of a mean has beyond the metric's resolution.
-MEAN_EXTRA_DIGITS = 3
+#: Digits that the text of a quotient has beyond the metric's resolution.
+EXTRA_DIGITS = 3
+#: Decimal places of ratios without a unit.
+RATIO_DIGITS = 6
+#: Significant digits of a geometric mean.
+GEOMETRIC_DIGITS = 6
 
 
 def results_of(
@@ -21,37 +28,138 @@ def results_of(
     """Sums per metric, and all results of the charter's aggregates, in its order.
 
     ``members`` are the labs per panel, ``plaintexts`` the opened integers per panel. Raises
-    InvalidEncoding BOUND if a sum is above what that many valid values can reach, which proves
-    that some report was not in range.
+    InvalidEncoding BOUND if a sum is not one that this many valid values can reach, or PACKING
+    if bits outside the slots are set; neither can follow from reports whose proofs hold.
     """
     sums: dict[str, Decimal] = {}
     results: list[Result] = []
     for panel in charter.panels:
-        totals = panel_packing(charter, panel).unpack(plaintexts[panel.id])
         count = len(members[panel.id])
-        for metric, total in zip(panel.metrics, totals, strict=True):
-            if total > count * metric.bound:
+        totals = totals_of(panel.claims, plaintexts[panel.id])
+        for value, total in zip(panel.claims.statements.values, totals.values(), strict=True):
+            if total > count * value.bound:
                 raise InvalidEncoding(
-                    "BOUND", f"metric {metric.id}: the sum is above what valid reports can give"
+                    "BOUND", f"panel {panel.id}: a sum is above what valid reports can give"
                 )
-            sums[metric.id] = decode_sum(metric, total, count)
-            results += _statistics(metric, sums[metric.id], count)
+        numbers = _Sums(panel, totals, count)
+        for metric in panel.metrics:
+            sums[metric.id] = decode_sum(metric, totals["value", metric.id, 0], count)
+            results += numbers.results(metric)
     return sums, tuple(results)
 
 
-def _statistics(metric: Metric, total: Decimal, count: int) -> list[Result]:
-    found = []
-    exact = Fraction(total)
-    for statistic in metric.statistics:
+class _Sums:
+    """The opened sums of one panel over ``count`` labs, as fractions."""
+
+    def __init__(self, panel: Panel, totals: Mapping[Slot, int], count: int) -> None:
+        self.metrics = {m.id: m for m in panel.metrics}
+        self.totals = totals
+        self.count = count
+
+    def total(self, metric: Metric) -> Fraction:
+        """Sum of x."""
+        return Fraction(decode_sum(metric, self.totals["value", metric.id, 0], self.count))
+
+    def product(self, a: Metric, b: Metric) -> Fraction:
+        """Sum of x*y, from the sum of the encoded products; a = b gives the squares."""
+        slot = ("square", a.id, 0) if a.id == b.id else ("product", a.id, b.id)
+        low_a, low_b = Fraction(a.minimum), Fraction(b.minimum)
+        step_a, step_b = Fraction(a.resolution), Fraction(b.resolution)
+        return (
+            self.count * low_a * low_b
+            + low_b * step_a * self.totals["value", a.id, 0]
+            + low_a * step_b * self.totals["value", b.id, 0]
+            + step_a * step_b * self.totals[slot]
+        )
+
+    def results(self, metric: Metric) -> list[Result]:
+        """All results of a metric; one that is not defined (division by zero) is left out."""
+        found = [self._alone(metric, statistic) for statistic in metric.statistics]
+        found += [self._paired(metric, s, self.metrics[other]) for s, other in metric.paired]
+        for threshold in metric.thresholds:
+            above = self.totals["above", metric.id, threshold]
+            name = f"above:{decimal_text(metric.decode(threshold))}"
+            found.append(_count(metric, name, above))
+        return [r for r in found if r is not None] + self._histogram(metric)
+
+    def _alone(self, metric: Metric, statistic: str) -> Result | None:
+        total, digits = self.total(metric), digits_of(metric)
+        mean = total / self.count
         if statistic == "sum":
-            found.append(Result(metric.id, "sum", exact, decimal_text(total)))
-        elif statistic == "mean":
-            mean = exact / count
-            text = fraction_text(mean, digits_of(metric) + MEAN_EXTRA_DIGITS)
-            found.append(Result(metric.id, "mean", mean, text))
-        else:
-            found.append(Result(metric.id, "count", Fraction(count), str(count)))
-    return found
+            return Result(metric.id, "sum", total, fraction_text(total, digits))
+        if statistic == "count":
+            return _count(metric, "count", self.count)
+        if statistic == "mean":
+            return _rounded(metric, "mean", mean, digits + EXTRA_DIGITS)
+        if statistic == "geometric-mean":
+            return _geometric(metric, mean)
+        squares = self.product(metric, metric)
+        if statistic == "concentration":
+            return _quotient(metric, statistic, squares, total * total)
+        variance = squares / self.count - mean * mean
+        if variance < 0:
+            raise InvalidEncoding("BOUND", f"{metric.id}: its sum of squares is of other values")
+        if statistic == "variance":
+            return _rounded(metric, "variance", variance, 2 * digits + EXTRA_DIGITS)
+        places = digits + EXTRA_DIGITS
+        root = Fraction(isqrt(variance.numerator * 10 ** (2 * places) // variance.denominator))
+        deviation = root / 10**places
+        return Result(metric.id, "stddev", deviation, fraction_text(deviation, places))
+
+    def _paired(self, metric: Metric, statistic: str, other: Metric) -> Result | None:
+        name = f"{statistic}:{other.id}"
+        if statistic == "ratio":
+            return _quotient(metric, name, self.total(metric), self.total(other))
+        products = self.product(metric, other)
+        if statistic == "weighted-mean":
+            return _quotient(metric, name, products, self.total(other))
+        means = self.total(metric) * self.total(other) / self.count**2
+        digits = digits_of(metric) + digits_of(other) + EXTRA_DIGITS
+        return _rounded(metric, name, products / self.count - means, digits)
+
+    def _histogram(self, metric: Metric) -> list[Result]:
+        """Counts per bin, and the bins of the quartiles (lower median where two are middle)."""
+        if not metric.edges:
+            return []
+        spans = [
+            f"{decimal_text(metric.decode(low))}..{decimal_text(metric.decode(high))}"
+            for low, high in bins_of(metric)
+        ]
+        counts = [self.totals["bin", metric.id, i] for i in range(len(spans))]
+        if sum(counts) != self.count:
+            raise InvalidEncoding("BOUND", f"{metric.id}: its bins do not add up to its reports")
+        found = [_count(metric, f"bin:{s}", c) for s, c in zip(spans, counts, strict=True)]
+        for name, quarter in (("quartile-1", 1), ("median", 2), ("quartile-3", 3)):
+            rank, seen = -(-self.count * quarter // 4), 0
+            for index, count in enumerate(counts):
+                seen += count
+                if seen >= rank:
+                    low = metric.decode(bins_of(metric)[index][0])
+                    found.append(Result(metric.id, f"{name}-bin", Fraction(low), spans[index]))
+                    break
+        return found
+
+
+def _count(metric: Metric, name: str, count: int) -> Result:
+    return Result(metric.id, name, Fraction(count), str(count))
+
+
+def _rounded(metric: Metric, name: str, value: Fraction, digits: int) -> Result:
+    """The value stays exact; its text is rounded half to even."""
+    return Result(metric.id, name, value, fraction_text(value, digits))
+
+
+def _quotient(metric: Metric, name: str, a: Fraction, b: Fraction) -> Result | None:
+    return _rounded(metric, name, a / b, digits_of(metric) + RATIO_DIGITS) if b else None
+
+
+def _geometric(metric: Metric, mean: Fraction) -> Result:
+    """10 to the mean of log10 values, to GEOMETRIC_DIGITS significant digits."""
+    with localcontext(prec=60):
+        power = Decimal(10) ** (Decimal(mean.numerator) / Decimal(mean.denominator))
+    with localcontext(prec=GEOMETRIC_DIGITS, rounding=ROUND_HALF_EVEN):
+        rounded = +power
+    return Result(metric.id, "geometric-mean", Fraction(rounded), format(rounded, "f"))
 
 
 def digits_of(metric: Metric) -> int:

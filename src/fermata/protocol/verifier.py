@@ -19,12 +19,14 @@ from fermata.log.checkpoint import (
 )
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entries
-from fermata.protocol.bundle import FULL, MARKER, sealed_path, sealed_wanted
+from fermata.protocol.bundle import FULL, MARKER, PUBLIC, sealed_path, sealed_wanted
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.codec import sha256
 from fermata.protocol.fold import apply
-from fermata.protocol.reports import aggregate, check_sealed
-from fermata.protocol.state import OPENED, Round, State, ThresholdKey, Verdict
+from fermata.protocol.ports import Entropy
+from fermata.protocol.proofs import failures_of
+from fermata.protocol.reports import SealedPanel, aggregate, check_sealed
+from fermata.protocol.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics import results_of
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
@@ -39,9 +41,12 @@ TITLES = {
     8: "endorsement quorums",
     9: "openings, bounds and statistics",
 }
-#: Checks that this version cannot make; the output says so each time.
-NEVER_CHECKED = frozenset({5})
-NO_PROOFS = "reports carry no range proofs in this version: a lab could report out of range"
+#: What a public bundle cannot show, since it has no ciphertext of a single lab.
+NEEDS_SEALED = {
+    7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
+    " checked it (V8)"
+}
+OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,13 @@ class Verification:
     checks: tuple[Check, ...]
     state: State
     rejected: tuple[Verdict, ...]
+    is_public: bool = False
 
     @property
     def is_valid(self) -> bool:
-        """True if every check passed that this version makes; one not reached is no pass."""
-        return all(c.status == PASSED or c.number in NEVER_CHECKED for c in self.checks)
+        """True if every check passed that the bundle's kind allows; one not reached is no pass."""
+        needless = NEEDS_SEALED if self.is_public else {}
+        return all(c.status == PASSED or c.number in needless for c in self.checks)
 
 
 class _Run:
@@ -96,20 +103,30 @@ class _Run:
         for number in TITLES:
             if number in self._found:
                 checks.append(Check(number, FAILED, tuple(self._found[number])))
-            elif number in NEVER_CHECKED:
-                checks.append(Check(number, NOT_CHECKED, (NO_PROOFS,)))
+            elif number not in self._reached:
+                checks.append(Check(number, NOT_CHECKED))
+            elif self.is_public and number in NEEDS_SEALED:
+                checks.append(Check(number, NOT_CHECKED, (NEEDS_SEALED[number],)))
             else:
-                status = PASSED if number in self._reached else NOT_CHECKED
-                checks.append(Check(number, status))
-        return Verification(tuple(checks), self.state, tuple(self.rejected))
+                said = (OPEN_ONLY,) if self.is_public and number == 5 else ()
+                checks.append(Check(number, PASSED, said))
+        return Verification(tuple(checks), self.state, tuple(self.rejected), self.is_public)
+
+    @property
+    def is_public(self) -> bool:
+        return self.files.get(MARKER) == PUBLIC
 
 
 def verify_bundle(
     files: Mapping[str, bytes],
     charter_sha256: bytes | None = None,
     modulus_bits_min: int = MODULUS_BITS_MIN,
+    entropy: Entropy | None = None,
 ) -> Verification:
-    """Runs all checks over a bundle's files (path to bytes). Never raises for their content."""
+    """Runs all checks over a bundle's files (path to bytes). Never raises for their content.
+
+    ``entropy`` gives the weights of the batch of proofs; without it they are hashed.
+    """
     run = _Run(files, State(charter_sha256=charter_sha256, modulus_bits_min=modulus_bits_min))
     if not _read_log(run):
         return run.result()
@@ -123,10 +140,10 @@ def verify_bundle(
         run.fail(2, "the log has no valid key record")
         return run.result()
     _check_key_record(run, key)
-    for number in (6, 7, 8, 9):
+    for number in (5, 6, 7, 8, 9):
         run.reach(number)
     for found in run.state.rounds:
-        _check_round(run, charter, key, found)
+        _check_round(run, charter, key, found, entropy)
     return run.result()
 
 
@@ -143,8 +160,8 @@ def _head(run: _Run) -> Checkpoint | None:
 def _read_log(run: _Run) -> bool:
     """V3 as far as it needs no key: files, tiles, root. False if there is nothing to fold."""
     run.reach(3)
-    if run.files.get(MARKER) != FULL:
-        run.fail(3, f"{MARKER}: missing or not of a full bundle")
+    if run.files.get(MARKER) not in (FULL, PUBLIC):
+        run.fail(3, f"{MARKER}: missing, or not of a bundle that this version knows")
     head = _head(run)
     if head is None:
         return False
@@ -222,7 +239,9 @@ def _check_head(run: _Run, charter: Charter) -> None:
     elif sha256(run.files["charter.toml"]) != charter.sha256:
         run.fail(1, "charter.toml: is not the charter of entry 0")
     known = {MARKER, "charter.toml", "checkpoint", *expected_paths(len(run.leaves))}
-    for path in sorted(run.files.keys() - known - sealed_wanted(run.state).keys()):
+    if not run.is_public:
+        known |= sealed_wanted(run.state).keys()
+    for path in sorted(run.files.keys() - known):
         run.fail(3, f"{_printable(path)}: a file that does not belong to the bundle")
 
 
@@ -238,12 +257,35 @@ def _check_key_record(run: _Run, key: ThresholdKey) -> None:
         run.fail(2, f"entry {key.entry}: {error}")
 
 
-def _check_round(run: _Run, charter: Charter, key: ThresholdKey, found: Round) -> None:
+def _check_round(
+    run: _Run, charter: Charter, key: ThresholdKey, found: Round, entropy: Entropy | None
+) -> None:
     close = found.close
     if close is None:
         return
+    reports = {} if run.is_public else _read_sealed(run, key, found, close)
+    proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
+    listed = {lab: found.reports[lab] for lab in close.listed}
+    for lab, reason in failures_of(charter, key, found.number, listed, proofs, entropy).items():
+        run.fail(5, f"entry {found.reports[lab].entry} ({lab}): {reason}")
+    if found.refusal and not close.aggregates:
+        return
     where = f"entry {close.entry} (round {found.number})"
-    reports = []
+    if not run.is_public and len(reports) != len(close.listed):
+        run.fail(7, f"{where}: cannot be recomputed without all of its reports")
+    elif not run.is_public:
+        product = aggregate(charter, key, reports.values())
+        if product != dict(close.aggregates):
+            run.fail(7, f"{where}: is not the product of its reports")
+    if found.phase(charter.endorsement_quorum) == OPENED:
+        _check_opening(run, charter, key, found)
+
+
+def _read_sealed(
+    run: _Run, key: ThresholdKey, found: Round, close: Close
+) -> dict[str, dict[str, SealedPanel]]:
+    """V6: every listed report's sealed part is there and is the one that the report names."""
+    reports = {}
     for lab in close.listed:
         seen = found.reports[lab]
         path = sealed_path(seen.sealed_sha256)
@@ -252,17 +294,10 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, found: Round) -
             run.fail(6, f"entry {seen.entry} ({lab}): {path} is missing")
             continue
         try:
-            reports.append(check_sealed(key, seen.parts, seen.sealed_sha256, data))
+            reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
         except VerificationError as error:
             run.fail(6, f"entry {seen.entry} ({lab}): {error}")
-    if found.refusal and not close.aggregates:
-        return
-    if len(reports) != len(close.listed):
-        run.fail(7, f"{where}: cannot be recomputed without all of its reports")
-    elif aggregate(charter, key, reports) != dict(close.aggregates):
-        run.fail(7, f"{where}: is not the product of its reports")
-    if found.phase(charter.endorsement_quorum) == OPENED:
-        _check_opening(run, charter, key, found)
+    return reports
 
 
 def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, found: Round) -> None:

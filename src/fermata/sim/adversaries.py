@@ -3,9 +3,15 @@
 from fermata.sim.adversaries_auditor import ALL_AUDITORS
 from fermata.sim.adversaries_coordinator import ALL_COORDINATORS
 from fermata.sim.adversaries_lab import ALL_LABS
+from fermata.sim.adversaries_proofs import ALL_PROOFS
 from fermata.sim.misbehaviour import Exposure, Misbehaviour
 
-ALL: tuple[type[Misbehaviour], ...] = (*ALL_COORDINATORS, *ALL_AUDITORS, *ALL_LABS)
+ALL: tuple[type[Misbehaviour], ...] = (
+    *ALL_COORDINATORS,
+    *ALL_AUDITORS,
+    *ALL_LABS,
+    *ALL_PROOFS,
+)
 
 
 def play(name: str, seed: int) -> Exposure:

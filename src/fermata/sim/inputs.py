@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fermata.protocol.charter import Charter
-from fermata.protocol.encoding import encode_panel, panel_packing
+from fermata.protocol.claims import witness_of
+from fermata.protocol.encoding import encode_panel
 from fermata.sim.canaries import Canaries
 from fermata.sim.dice import Dice, stream
 
@@ -67,6 +68,8 @@ class Inputs:
                 if metric.bound.bit_length() >= 48:
                     self._canaries.plant_text(what, values[metric.id])
                     self._canaries.plant_number(what, steps)
-            for plaintext in panel_packing(self._charter, panel).pack(encode_panel(panel, values)):
+            encoded = encode_panel(panel, values)
+            witness = witness_of(panel.claims, panel.metrics, encoded)
+            for plaintext in panel.claims.statements.packing.pack(witness):
                 self._canaries.plant_number(f"a plaintext of {lab}", plaintext)
         return values

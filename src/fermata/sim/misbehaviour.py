@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from fermata.crypto.signing import SigningKey
 from fermata.errors import FermataError
 from fermata.protocol.codec import leaf_of
 from fermata.protocol.coordinator import duties
@@ -12,6 +13,9 @@ from fermata.protocol.envelope import seal_statement
 from fermata.protocol.fold import apply
 from fermata.protocol.lab import Measurement
 from fermata.protocol.ledger import EVIDENCE_REASONS, Ledger
+from fermata.protocol.ports import ClockMs
+from fermata.protocol.proofs import PROOF
+from fermata.protocol.replica import Replica
 from fermata.protocol.state import OPENED, Round, Verdict
 from fermata.sim.deployment import COORDINATOR, Shape
 from fermata.sim.watch import Violation
@@ -96,19 +100,35 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
     for verdict in rejected:
         # No honest ledger logs what the fold rejects, but for evidence against its author.
         named.add(verdict.author if verdict.reason in EVIDENCE_REASONS else COORDINATOR)
+    for found in world.watch.state.rounds:
+        for entry, reason in found.excluded:
+            # The lab has signed it, and no honest ledger logs it.
+            if reason == PROOF:
+                named |= {world.watch.verdicts[entry].author, COORDINATOR}
     if any(event == "close_not_endorsed" for _, event, _ in world.events) or world.halts:
         named.add(COORDINATOR)
     return named
 
 
 class RogueLedger(Ledger):
-    """A ledger whose owner can log anything."""
+    """A ledger whose owner can log anything, and answer with anything.
 
-    def force(self, envelope: bytes) -> Verdict:
+    ``instead``: sealed parts that are given out in place of those with these digests.
+    """
+
+    def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
+        super().__init__(replica, signing_key, clock_ms)
+        self.instead: dict[bytes, bytes] = {}
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See Ledger."""
+        return self.instead.get(sealed_sha256) or super().fetch_sealed(sealed_sha256)
+
+    def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
         """Logs an envelope whatever the fold says of it."""
         leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
         after, verdict = apply(self.state, leaf)
-        self._commit(leaf, [], after, verdict)
+        self._commit(leaf, list(sealed), after, verdict)
         return verdict
 
 

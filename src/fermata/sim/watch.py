@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fermata.crypto.opening import partial_opening
+from fermata.crypto.report_proof import verify_open
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
@@ -12,6 +13,7 @@ from fermata.protocol.codec import decode, sha256
 from fermata.protocol.envelope import statement_of, unseal
 from fermata.protocol.fold import apply
 from fermata.protocol.ports import Draft, Receipt, Store
+from fermata.protocol.proofs import PROOF, context_of
 from fermata.protocol.state import Round, State, Verdict
 from fermata.sim.canaries import Canaries
 from fermata.sim.deployment import MODULUS_BITS_MIN, Deployment
@@ -166,14 +168,36 @@ class Watch:
             self._check_close(statement_of(unseal(envelope)).close_round)
 
     def _check_close(self, close: statement_pb2.CloseRound) -> None:
-        """I2: each lab at most once, with the last report that was accepted."""
+        """I2: each lab at most once, with the last report that was accepted and is proven."""
         listed = [(r.lab, r.entry) for r in close.listed]
+        unproven = {e.entry for e in close.excluded if e.reason == PROOF}
         last = sorted(
             (lab, entry) for (lab, number), entry in self._last_report.items()
-            if number == close.round
+            if number == close.round and entry not in unproven
         )  # fmt: skip
+        for entry in unproven:
+            if self._is_proven(entry):
+                self.violate("I2", f"round {close.round} does not count entry {entry}")
+        for _, entry in listed:
+            if not self._is_proven(entry):
+                self.violate("I2", f"round {close.round} counts entry {entry} without its proof")
         if listed != last:
             self.violate("I2", f"round {close.round} counts other reports than the last of each")
+
+    def _is_proven(self, entry: int) -> bool:
+        """Whether the open proofs of a report hold, each checked by itself."""
+        statement = statement_of(unseal(decode(envelope_pb2.LogEntry, self.leaves[entry]).envelope))
+        key = self.state.key
+        if key is None:
+            return False
+        for part in statement.report.parts:
+            statements = self._charter.panel(part.panel).claims.statements
+            where = context_of(self._charter, statement.report.round, part.panel, statement.author)
+            try:
+                verify_open(statements, key.public_key, where, part.proof)
+            except VerificationError:
+                return False
+        return True
 
     def _check_receipts(self) -> None:
         """I1: what was acknowledged is on the disk."""

@@ -271,7 +271,10 @@ class ReportPart(_message.Message):
 
     PANEL_FIELD_NUMBER: _builtins.int
     CIPHERTEXT_SHA256_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     panel: _builtins.str
+    proof: _builtins.bytes
+    """The open part of the proof (docs/spec/proof.md)."""
     @_builtins.property
     def ciphertext_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -279,10 +282,11 @@ class ReportPart(_message.Message):
         *,
         panel: _builtins.str = ...,
         ciphertext_sha256: _abc.Iterable[_builtins.bytes] | None = ...,
+        proof: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertext_sha256", b"ciphertext_sha256", "panel", b"panel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertext_sha256", b"ciphertext_sha256", "panel", b"panel", "proof", b"proof"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -316,18 +320,28 @@ class SealedPanel(_message.Message):
 
     PANEL_FIELD_NUMBER: _builtins.int
     CIPHERTEXTS_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
+    RESPONSES_FIELD_NUMBER: _builtins.int
     panel: _builtins.str
     @_builtins.property
     def ciphertexts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def announcements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The proof's sealed part, one of each for every ciphertext; not in aggregates."""
+
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
         self,
         *,
         panel: _builtins.str = ...,
         ciphertexts: _abc.Iterable[_builtins.bytes] | None = ...,
+        announcements: _abc.Iterable[_builtins.bytes] | None = ...,
+        responses: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertexts", b"ciphertexts", "panel", b"panel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "ciphertexts", b"ciphertexts", "panel", b"panel", "responses", b"responses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
