@@ -43,6 +43,7 @@ docs-check: setup
 
 bench: setup
 	@$(RUN) python scripts/measure_round.py
+	@$(RUN) python scripts/bench_proof.py
 
 SEEDS ?= 50
 sim: setup

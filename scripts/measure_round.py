@@ -18,7 +18,7 @@ import phe
 
 from fermata.crypto.dealer import deal
 from fermata.crypto.opening import combine, partial_opening
-from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report_prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.node import keystore
 from fermata.node.client import GrpcLog
@@ -36,6 +36,7 @@ from fermata.protocol.codec import key_record_to_wire
 from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
 from fermata.protocol.ledger import Ledger, LocalLog
 from fermata.protocol.ports import Receipt
+from fermata.protocol.proofs import failures_of
 from fermata.protocol.replica import Replica
 from fermata.protocol.reports import aggregate, check_sealed, make_report
 from fermata.wire.v1 import statement_pb2
@@ -153,9 +154,9 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         for lab in charter.labs
     }
     with watch.stage("table (once a lab and key)"):
-        table = EncryptionTable.for_key(key.public_key)
+        table = prover_table(key.public_key, charter.panels[0].claims.statements)
     reports = []
-    with watch.stage("encrypt, 8 reports"):
+    with watch.stage("encrypt and prove, 8 reports"):
         for number, lab in enumerate(charter.labs):
             statement, sealed = make_report(charter, key, table, lab, 1, values[lab], b"", entropy)
             reports.append((seal_statement(statement, {lab: keys[lab]}), sealed, number))
@@ -172,13 +173,17 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
     watch.seconds["transport (gRPC, mutual TLS)"] = whole - timed.seconds
     seen = [replica.state.rounds[0].reports[lab] for lab in charter.labs]
     with watch.stage("one auditor: checks and product"):
-        checked = [
-            check_sealed(
+        checked = {
+            r.lab: check_sealed(
                 key, r.parts, r.sealed_sha256, replica.store.sealed(r.sealed_sha256) or b""
             )
             for r in seen
-        ]
-        product = aggregate(charter, key, checked)["all"][0]
+        }
+        proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in checked.items()}
+        reports_seen = replica.state.rounds[0].reports
+        if failures_of(charter, key, 1, reports_seen, proofs, entropy):
+            raise SystemExit("a proof does not hold")
+        product = aggregate(charter, key, checked.values())["all"][0]
     parts = {}
     with watch.stage("opening: 3 parts"):
         for share in dealt.shares[:THRESHOLD]:
