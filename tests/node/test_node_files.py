@@ -224,3 +224,11 @@ def test_lock_lets_one_thread_in_at_a_time(tmp_path):
         thread.join()
     assert set(most) == {1}
     assert len(most) == 80
+
+
+def test_a_folder_in_a_files_place_leaves_no_descriptor_open(tmp_path):
+    open_before = len(os.listdir("/proc/self/fd"))
+    for read in (lambda: files.read_file(tmp_path, 10), lambda: files.read_secret(tmp_path)):
+        with pytest.raises(ConfigError):
+            read()
+    assert len(os.listdir("/proc/self/fd")) == open_before

@@ -14,6 +14,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from fermata.errors import ConfigError
 
@@ -116,9 +117,18 @@ def read_file(path: Path, size_max: int) -> bytes:
     """
     with _mend_read(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        with _as_file(descriptor) as file:
             _check_regular(path, os.fstat(descriptor))
             return _read_limited(path, file.read(size_max + 1), size_max)
+
+
+def _as_file(descriptor: int) -> BinaryIO:
+    """The file of a descriptor, which is closed if there can be none (of a folder)."""
+    try:
+        return os.fdopen(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
@@ -137,7 +147,7 @@ def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
                     f"{path} is a symbolic link; put the secret file itself there",
                 ) from None
             raise
-        with os.fdopen(descriptor, "rb") as file:
+        with _as_file(descriptor) as file:
             # Asked of the open file, so that it cannot be exchanged between check and use.
             found = os.fstat(descriptor)
             _check_regular(path, found)
