@@ -155,21 +155,21 @@ def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Ope
         return None
     given = tuple(sorted(parts))
     subsets = dict.fromkeys(chain((given,), combinations(given, t)))
-    root = _find_root(record, ciphertext % n, parts, subsets)
-    if root is None:
+    found = _find_root(record, ciphertext % n, parts, subsets)
+    if found is None:
         return None
-    plaintext = _plaintext(n, ciphertext, root)
+    root, power = found
+    plaintext = _plaintext(n, ciphertext, power)
     return Opening(plaintext, root, culprits_of(record, root, parts))
 
 
-def _plaintext(n: int, ciphertext: int, root: int) -> int:
-    """M with ``(1 + n*M) * r^n = C mod n^2``, with r^n mod n^2 from python-paillier.
+def _plaintext(n: int, ciphertext: int, power: int) -> int:
+    """M with ``(1 + n*M) * power = C mod n^2``; ``power`` is r^n mod n^2 from python-paillier.
 
-    One power serves for opening and for the check that ``check_opening`` makes with two: phe's
-    ``raw_encrypt(M, r)`` is this r^n times 1 + n*M.
+    So this is also the check that ``check_opening`` makes: phe's ``raw_encrypt(M, r)`` is this
+    power times 1 + n*M.
     """
     n_squared = n * n
-    power = phe.PaillierPublicKey(n).raw_encrypt(0, r_value=root)
     plaintext, remainder = divmod(ciphertext * invert(power, n_squared) % n_squared - 1, n)
     if remainder or (1 + n * plaintext) * power % n_squared != ciphertext:
         raise InvalidProof("OPENING", "opening: the plaintext and root do not give the ciphertext")
@@ -194,16 +194,20 @@ def _weighted(n: int, parts: Mapping[int, int], subset: tuple[int, ...]) -> int:
 
 def _find_root(
     record: KeyRecord, c: int, parts: Mapping[int, int], subsets: Iterable[tuple[int, ...]]
-) -> int | None:
-    """The r with ``r^n = c mod n`` from the first subset that yields it."""
-    n = record.n
+) -> tuple[int, int] | None:
+    """The r with ``r^n = c mod n`` from the first subset that yields it, and r^n mod n^2.
+
+    The power mod n^2 is needed for the plaintext anyway, so it serves for the check mod n too.
+    """
+    n, theirs = record.n, phe.PaillierPublicKey(record.n)
     # u*scale + x*n = 1, so r = w^u * c^x has r^n = c^(u*scale + x*n) = c.
     u = invert(record.scale, n)
     c_to_x = powmod(c, (1 - u * record.scale) // n, n)
     for subset in subsets:
         root = powmod(_weighted(n, parts, subset), u, n) * c_to_x % n
-        if powmod(root, n, n) == c:
-            return root
+        power = theirs.raw_encrypt(0, r_value=root)
+        if power % n == c:
+            return root, power
     return None
 
 
