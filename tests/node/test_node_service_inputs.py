@@ -166,7 +166,7 @@ def test_fault_of_ours_is_internal_and_keeps_its_text_to_itself(here, auditor):
     assert told(failure) == ("INTERNAL", "INCIDENT")
     seen = failure.details() + repr(failure.trailing_metadata()) + here.log.getvalue()
     assert "canary" not in seen
-    assert "canary" not in seen
+    assert "foreign" not in seen
     line = json.loads(here.log.getvalue().splitlines()[-1])
     assert line["event"] == "incident"
     assert line["fault"] == "RuntimeError"
