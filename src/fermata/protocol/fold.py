@@ -34,7 +34,10 @@ _ROLE_OF = {
     "abstention": "lab",
     "endorsement": "auditor",
     "partial_opening": "auditor",
+    "acknowledgement": "lab",
 }
+#: Said by whoever the rule itself allows.
+_OF_ANY_ROLE = frozenset({"heartbeat", "motion", "vote"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def _authenticate(
     if party is None:
         raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
     check_signatures(envelope, charter, (party.id,))
-    if body != "heartbeat" and _ROLE_OF[body] != party.role:
+    if body not in _OF_ANY_ROLE and _ROLE_OF[body] != party.role:
         raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {_ROLE_OF[body]}")
     return party.id
 
@@ -152,7 +155,11 @@ def _effect(
         )
     if body == "endorsement":
         return round_rules.endorsement(state, entry.index, statement.endorsement, author)
-    return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
+    if body == "partial_opening":
+        return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
+    if body == "acknowledgement":
+        raise Refusal("NO_PAUSE", "acknowledgement: the charter has no pause")
+    raise Refusal("NO_COMMITTEE", "motion or vote: the charter has no committee")
 
 
 def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> State:

@@ -22,49 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from fermata.wire.v1 import envelope_pb2 as fermata_dot_wire_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65rmata/wire/v1/statement.proto\x12\x0f\x66\x65rmata.wire.v1\"\xd3\x03\n\tStatement\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x30\n\nkey_record\x18\x03 \x01(\x0b\x32\x1a.fermata.wire.v1.KeyRecordH\x00\x12\x30\n\nopen_round\x18\x04 \x01(\x0b\x32\x1a.fermata.wire.v1.OpenRoundH\x00\x12)\n\x06report\x18\x05 \x01(\x0b\x32\x17.fermata.wire.v1.ReportH\x00\x12\x31\n\nabstention\x18\x06 \x01(\x0b\x32\x1b.fermata.wire.v1.AbstentionH\x00\x12\x32\n\x0b\x63lose_round\x18\x07 \x01(\x0b\x32\x1b.fermata.wire.v1.CloseRoundH\x00\x12\x33\n\x0b\x65ndorsement\x18\x08 \x01(\x0b\x32\x1c.fermata.wire.v1.EndorsementH\x00\x12:\n\x0fpartial_opening\x18\t \x01(\x0b\x32\x1f.fermata.wire.v1.PartialOpeningH\x00\x12/\n\theartbeat\x18\n \x01(\x0b\x32\x1a.fermata.wire.v1.HeartbeatH\x00\x42\x06\n\x04\x62ody\"\xd4\x01\n\tKeyRecord\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12*\n\x06origin\x18\x02 \x01(\x0e\x32\x1a.fermata.wire.v1.KeyOrigin\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12\x0f\n\x07modulus\x18\x04 \x01(\x0c\x12\r\n\x05kappa\x18\x05 \x01(\x0c\x12\r\n\x05theta\x18\x06 \x01(\x0c\x12\x14\n\x0cverification\x18\x07 \x03(\x0c\x12\x34\n\rmodulus_proof\x18\x08 \x01(\x0b\x32\x1d.fermata.wire.v1.ModulusProof\"H\n\x0cModulusProof\x12\t\n\x01w\x18\x01 \x01(\x0c\x12-\n\x06rounds\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ModulusRound\":\n\x0cModulusRound\x12\t\n\x01x\x18\x01 \x01(\x0c\x12\t\n\x01z\x18\x02 \x01(\x0c\x12\t\n\x01\x61\x18\x03 \x01(\x08\x12\t\n\x01\x62\x18\x04 \x01(\x08\":\n\tOpenRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\x0c\"\x83\x01\n\x06Report\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.ReportPart\x12\x15\n\rsealed_sha256\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65vidence_sha256\x18\x05 \x01(\x0c\"E\n\nReportPart\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x19\n\x11\x63iphertext_sha256\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\nSealedPart\x12,\n\x06panels\x18\x01 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"[\n\x0bSealedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x13\n\x0b\x63iphertexts\x18\x02 \x03(\x0c\x12\x15\n\rannouncements\x18\x03 \x03(\x0c\x12\x11\n\tresponses\x18\x04 \x03(\x0c\"\x1b\n\nAbstention\x12\r\n\x05round\x18\x01 \x01(\x04\"\xaf\x01\n\nCloseRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12-\n\x06listed\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ListedReport\x12\x31\n\x08\x65xcluded\x18\x03 \x03(\x0b\x32\x1f.fermata.wire.v1.ExcludedReport\x12\x30\n\naggregates\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"*\n\x0cListedReport\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\x04\"/\n\x0e\x45xcludedReport\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"d\n\x0b\x45ndorsement\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x13\n\x0b\x63lose_entry\x18\x02 \x01(\x04\x12\x17\n\x0f\x63lose_leaf_hash\x18\x03 \x01(\x0c\x12\x18\n\x10\x61ggregate_sha256\x18\x04 \x01(\x0c\"t\n\x0ePartialOpening\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x13\n\x0b\x63lose_entry\x18\x02 \x01(\x04\x12\x10\n\x08\x65poch_id\x18\x03 \x01(\x0c\x12,\n\x06panels\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.OpenedPanel\"+\n\x0bOpenedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\r\n\x05parts\x18\x02 \x03(\x0c\"^\n\tHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x1e\n\x16\x63\x65rtificate_expires_ms\x18\x03 \x01(\x04\x12\x0f\n\x07\x62\x61\x63klog\x18\x04 \x01(\x04*>\n\tKeyOrigin\x12\x1a\n\x16KEY_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11KEY_ORIGIN_DEALER\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65rmata/wire/v1/statement.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"\xe2\x04\n\tStatement\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x30\n\nkey_record\x18\x03 \x01(\x0b\x32\x1a.fermata.wire.v1.KeyRecordH\x00\x12\x30\n\nopen_round\x18\x04 \x01(\x0b\x32\x1a.fermata.wire.v1.OpenRoundH\x00\x12)\n\x06report\x18\x05 \x01(\x0b\x32\x17.fermata.wire.v1.ReportH\x00\x12\x31\n\nabstention\x18\x06 \x01(\x0b\x32\x1b.fermata.wire.v1.AbstentionH\x00\x12\x32\n\x0b\x63lose_round\x18\x07 \x01(\x0b\x32\x1b.fermata.wire.v1.CloseRoundH\x00\x12\x33\n\x0b\x65ndorsement\x18\x08 \x01(\x0b\x32\x1c.fermata.wire.v1.EndorsementH\x00\x12:\n\x0fpartial_opening\x18\t \x01(\x0b\x32\x1f.fermata.wire.v1.PartialOpeningH\x00\x12/\n\theartbeat\x18\n \x01(\x0b\x32\x1a.fermata.wire.v1.HeartbeatH\x00\x12;\n\x0f\x61\x63knowledgement\x18\x0b \x01(\x0b\x32 .fermata.wire.v1.AcknowledgementH\x00\x12)\n\x06motion\x18\x0c \x01(\x0b\x32\x17.fermata.wire.v1.MotionH\x00\x12%\n\x04vote\x18\r \x01(\x0b\x32\x15.fermata.wire.v1.VoteH\x00\x42\x06\n\x04\x62ody\"\xd4\x01\n\tKeyRecord\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12*\n\x06origin\x18\x02 \x01(\x0e\x32\x1a.fermata.wire.v1.KeyOrigin\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12\x0f\n\x07modulus\x18\x04 \x01(\x0c\x12\r\n\x05kappa\x18\x05 \x01(\x0c\x12\r\n\x05theta\x18\x06 \x01(\x0c\x12\x14\n\x0cverification\x18\x07 \x03(\x0c\x12\x34\n\rmodulus_proof\x18\x08 \x01(\x0b\x32\x1d.fermata.wire.v1.ModulusProof\"H\n\x0cModulusProof\x12\t\n\x01w\x18\x01 \x01(\x0c\x12-\n\x06rounds\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ModulusRound\":\n\x0cModulusRound\x12\t\n\x01x\x18\x01 \x01(\x0c\x12\t\n\x01z\x18\x02 \x01(\x0c\x12\t\n\x01\x61\x18\x03 \x01(\x08\x12\t\n\x01\x62\x18\x04 \x01(\x08\":\n\tOpenRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\x0c\"\xbf\x01\n\x06Report\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.ReportPart\x12\x15\n\rsealed_sha256\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65vidence_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x63omplies\x18\x06 \x01(\x08\x12\x15\n\rwithin_shares\x18\x07 \x01(\x08\x12\x11\n\tdues_band\x18\x08 \x01(\r\"E\n\nReportPart\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x19\n\x11\x63iphertext_sha256\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\nSealedPart\x12,\n\x06panels\x18\x01 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"[\n\x0bSealedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x13\n\x0b\x63iphertexts\x18\x02 \x03(\x0c\x12\x15\n\rannouncements\x18\x03 \x03(\x0c\x12\x11\n\tresponses\x18\x04 \x03(\x0c\"\x1b\n\nAbstention\x12\r\n\x05round\x18\x01 \x01(\x04\"\xaf\x01\n\nCloseRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12-\n\x06listed\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ListedReport\x12\x31\n\x08\x65xcluded\x18\x03 \x03(\x0b\x32\x1f.fermata.wire.v1.ExcludedReport\x12\x30\n\naggregates\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"*\n\x0cListedReport\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\x04\"/\n\x0e\x45xcludedReport\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"d\n\x0b\x45ndorsement\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x13\n\x0b\x63lose_entry\x18\x02 \x01(\x04\x12\x17\n\x0f\x63lose_leaf_hash\x18\x03 \x01(\x0c\x12\x18\n\x10\x61ggregate_sha256\x18\x04 \x01(\x0c\"t\n\x0ePartialOpening\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x13\n\x0b\x63lose_entry\x18\x02 \x01(\x04\x12\x10\n\x08\x65poch_id\x18\x03 \x01(\x0c\x12,\n\x06panels\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.OpenedPanel\"+\n\x0bOpenedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\r\n\x05parts\x18\x02 \x03(\x0c\"^\n\tHeartbeat\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x1e\n\x16\x63\x65rtificate_expires_ms\x18\x03 \x01(\x04\x12\x0f\n\x07\x62\x61\x63klog\x18\x04 \x01(\x04\"\'\n\x0f\x41\x63knowledgement\x12\x14\n\x0c\x63hange_entry\x18\x01 \x01(\x04\"\xcd\x01\n\x06Motion\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.fermata.wire.v1.MotionKind\x12\x0b\n\x03lab\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x62out_entry\x18\x03 \x01(\x04\x12\x11\n\tis_upheld\x18\x04 \x01(\x08\x12\x12\n\nfrom_round\x18\x05 \x01(\x04\x12\x0f\n\x07\x63harter\x18\x06 \x01(\x0c\x12.\n\nsignatures\x18\x07 \x03(\x0b\x32\x1a.fermata.wire.v1.Signature\x12\x0e\n\x06reason\x18\x08 \x01(\t\"E\n\x04Vote\x12\x14\n\x0cmotion_entry\x18\x01 \x01(\x04\x12\'\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x17.fermata.wire.v1.Choice*>\n\tKeyOrigin\x12\x1a\n\x16KEY_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11KEY_ORIGIN_DEALER\x10\x01*\xbe\x01\n\nMotionKind\x12\x1b\n\x17MOTION_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13MOTION_KIND_DISPUTE\x10\x01\x12\x16\n\x12MOTION_KIND_RULING\x10\x02\x12\x16\n\x12MOTION_KIND_APPEAL\x10\x03\x12\x14\n\x10MOTION_KIND_LIFT\x10\x04\x12\x19\n\x15MOTION_KIND_EXCLUSION\x10\x05\x12\x19\n\x15MOTION_KIND_AMENDMENT\x10\x06*X\n\x06\x43hoice\x12\x16\n\x12\x43HOICE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHOICE_FOR\x10\x01\x12\x12\n\x0e\x43HOICE_AGAINST\x10\x02\x12\x12\n\x0e\x43HOICE_RECUSED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fermata.wire.v1.statement_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYORIGIN']._serialized_start=1950
-  _globals['_KEYORIGIN']._serialized_end=2012
-  _globals['_STATEMENT']._serialized_start=53
-  _globals['_STATEMENT']._serialized_end=520
-  _globals['_KEYRECORD']._serialized_start=523
-  _globals['_KEYRECORD']._serialized_end=735
-  _globals['_MODULUSPROOF']._serialized_start=737
-  _globals['_MODULUSPROOF']._serialized_end=809
-  _globals['_MODULUSROUND']._serialized_start=811
-  _globals['_MODULUSROUND']._serialized_end=869
-  _globals['_OPENROUND']._serialized_start=871
-  _globals['_OPENROUND']._serialized_end=929
-  _globals['_REPORT']._serialized_start=932
-  _globals['_REPORT']._serialized_end=1063
-  _globals['_REPORTPART']._serialized_start=1065
-  _globals['_REPORTPART']._serialized_end=1134
-  _globals['_SEALEDPART']._serialized_start=1136
-  _globals['_SEALEDPART']._serialized_end=1194
-  _globals['_SEALEDPANEL']._serialized_start=1196
-  _globals['_SEALEDPANEL']._serialized_end=1287
-  _globals['_ABSTENTION']._serialized_start=1289
-  _globals['_ABSTENTION']._serialized_end=1316
-  _globals['_CLOSEROUND']._serialized_start=1319
-  _globals['_CLOSEROUND']._serialized_end=1494
-  _globals['_LISTEDREPORT']._serialized_start=1496
-  _globals['_LISTEDREPORT']._serialized_end=1538
-  _globals['_EXCLUDEDREPORT']._serialized_start=1540
-  _globals['_EXCLUDEDREPORT']._serialized_end=1587
-  _globals['_ENDORSEMENT']._serialized_start=1589
-  _globals['_ENDORSEMENT']._serialized_end=1689
-  _globals['_PARTIALOPENING']._serialized_start=1691
-  _globals['_PARTIALOPENING']._serialized_end=1807
-  _globals['_OPENEDPANEL']._serialized_start=1809
-  _globals['_OPENEDPANEL']._serialized_end=1852
-  _globals['_HEARTBEAT']._serialized_start=1854
-  _globals['_HEARTBEAT']._serialized_end=1948
+  _globals['_KEYORIGIN']._serialized_start=2505
+  _globals['_KEYORIGIN']._serialized_end=2567
+  _globals['_MOTIONKIND']._serialized_start=2570
+  _globals['_MOTIONKIND']._serialized_end=2760
+  _globals['_CHOICE']._serialized_start=2762
+  _globals['_CHOICE']._serialized_end=2850
+  _globals['_STATEMENT']._serialized_start=85
+  _globals['_STATEMENT']._serialized_end=695
+  _globals['_KEYRECORD']._serialized_start=698
+  _globals['_KEYRECORD']._serialized_end=910
+  _globals['_MODULUSPROOF']._serialized_start=912
+  _globals['_MODULUSPROOF']._serialized_end=984
+  _globals['_MODULUSROUND']._serialized_start=986
+  _globals['_MODULUSROUND']._serialized_end=1044
+  _globals['_OPENROUND']._serialized_start=1046
+  _globals['_OPENROUND']._serialized_end=1104
+  _globals['_REPORT']._serialized_start=1107
+  _globals['_REPORT']._serialized_end=1298
+  _globals['_REPORTPART']._serialized_start=1300
+  _globals['_REPORTPART']._serialized_end=1369
+  _globals['_SEALEDPART']._serialized_start=1371
+  _globals['_SEALEDPART']._serialized_end=1429
+  _globals['_SEALEDPANEL']._serialized_start=1431
+  _globals['_SEALEDPANEL']._serialized_end=1522
+  _globals['_ABSTENTION']._serialized_start=1524
+  _globals['_ABSTENTION']._serialized_end=1551
+  _globals['_CLOSEROUND']._serialized_start=1554
+  _globals['_CLOSEROUND']._serialized_end=1729
+  _globals['_LISTEDREPORT']._serialized_start=1731
+  _globals['_LISTEDREPORT']._serialized_end=1773
+  _globals['_EXCLUDEDREPORT']._serialized_start=1775
+  _globals['_EXCLUDEDREPORT']._serialized_end=1822
+  _globals['_ENDORSEMENT']._serialized_start=1824
+  _globals['_ENDORSEMENT']._serialized_end=1924
+  _globals['_PARTIALOPENING']._serialized_start=1926
+  _globals['_PARTIALOPENING']._serialized_end=2042
+  _globals['_OPENEDPANEL']._serialized_start=2044
+  _globals['_OPENEDPANEL']._serialized_end=2087
+  _globals['_HEARTBEAT']._serialized_start=2089
+  _globals['_HEARTBEAT']._serialized_end=2183
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=2185
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=2224
+  _globals['_MOTION']._serialized_start=2227
+  _globals['_MOTION']._serialized_end=2432
+  _globals['_VOTE']._serialized_start=2434
+  _globals['_VOTE']._serialized_end=2503
 # @@protoc_insertion_point(module_scope)

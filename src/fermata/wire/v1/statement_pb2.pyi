@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fermata.wire.v1 import envelope_pb2 as _envelope_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -35,6 +36,52 @@ KEY_ORIGIN_UNSPECIFIED: KeyOrigin.ValueType  # 0
 KEY_ORIGIN_DEALER: KeyOrigin.ValueType  # 1
 Global___KeyOrigin: _TypeAlias = KeyOrigin  # noqa: Y015
 
+class _MotionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MotionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MotionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MOTION_KIND_UNSPECIFIED: _MotionKind.ValueType  # 0
+    MOTION_KIND_DISPUTE: _MotionKind.ValueType  # 1
+    MOTION_KIND_RULING: _MotionKind.ValueType  # 2
+    MOTION_KIND_APPEAL: _MotionKind.ValueType  # 3
+    MOTION_KIND_LIFT: _MotionKind.ValueType  # 4
+    MOTION_KIND_EXCLUSION: _MotionKind.ValueType  # 5
+    MOTION_KIND_AMENDMENT: _MotionKind.ValueType  # 6
+
+class MotionKind(_MotionKind, metaclass=_MotionKindEnumTypeWrapper): ...
+
+MOTION_KIND_UNSPECIFIED: MotionKind.ValueType  # 0
+MOTION_KIND_DISPUTE: MotionKind.ValueType  # 1
+MOTION_KIND_RULING: MotionKind.ValueType  # 2
+MOTION_KIND_APPEAL: MotionKind.ValueType  # 3
+MOTION_KIND_LIFT: MotionKind.ValueType  # 4
+MOTION_KIND_EXCLUSION: MotionKind.ValueType  # 5
+MOTION_KIND_AMENDMENT: MotionKind.ValueType  # 6
+Global___MotionKind: _TypeAlias = MotionKind  # noqa: Y015
+
+class _Choice:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChoiceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Choice.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHOICE_UNSPECIFIED: _Choice.ValueType  # 0
+    CHOICE_FOR: _Choice.ValueType  # 1
+    CHOICE_AGAINST: _Choice.ValueType  # 2
+    CHOICE_RECUSED: _Choice.ValueType  # 3
+    """The member has an interest in the matter and does not count."""
+
+class Choice(_Choice, metaclass=_ChoiceEnumTypeWrapper): ...
+
+CHOICE_UNSPECIFIED: Choice.ValueType  # 0
+CHOICE_FOR: Choice.ValueType  # 1
+CHOICE_AGAINST: Choice.ValueType  # 2
+CHOICE_RECUSED: Choice.ValueType  # 3
+"""The member has an interest in the matter and does not count."""
+Global___Choice: _TypeAlias = Choice  # noqa: Y015
+
 @_typing.final
 class Statement(_message.Message):
     """What a party says. Integers that are numbers modulo n or n^2 are big-endian
@@ -53,6 +100,9 @@ class Statement(_message.Message):
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     PARTIAL_OPENING_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    MOTION_FIELD_NUMBER: _builtins.int
+    VOTE_FIELD_NUMBER: _builtins.int
     charter_sha256: _builtins.bytes
     """SHA-256 of the charter file in force."""
     author: _builtins.str
@@ -73,6 +123,12 @@ class Statement(_message.Message):
     def partial_opening(self) -> Global___PartialOpening: ...
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat: ...
+    @_builtins.property
+    def acknowledgement(self) -> Global___Acknowledgement: ...
+    @_builtins.property
+    def motion(self) -> Global___Motion: ...
+    @_builtins.property
+    def vote(self) -> Global___Vote: ...
     def __init__(
         self,
         *,
@@ -86,12 +142,15 @@ class Statement(_message.Message):
         endorsement: Global___Endorsement | None = ...,
         partial_opening: Global___PartialOpening | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
+        acknowledgement: Global___Acknowledgement | None = ...,
+        motion: Global___Motion | None = ...,
+        vote: Global___Vote | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "body", b"body", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -238,12 +297,21 @@ class Report(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     SEALED_SHA256_FIELD_NUMBER: _builtins.int
     EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
+    COMPLIES_FIELD_NUMBER: _builtins.int
+    WITHIN_SHARES_FIELD_NUMBER: _builtins.int
+    DUES_BAND_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     key_id: _builtins.bytes
     sealed_sha256: _builtins.bytes
     """SHA-256 of the SealedPart's bytes."""
     evidence_sha256: _builtins.bytes
     """SHA-256 of the evidence files' digests, or empty."""
+    complies: _builtins.bool
+    """In a pause: the proofs show that the lab does what the charter asks of it then."""
+    within_shares: _builtins.bool
+    """The proofs show that every metric with a dominance limit is within it."""
+    dues_band: _builtins.int
+    """The proofs show that the lab's figure is in this band of the dues, counted from 1; 0 for none."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportPart]: ...
     def __init__(
@@ -254,10 +322,13 @@ class Report(_message.Message):
         parts: _abc.Iterable[Global___ReportPart] | None = ...,
         sealed_sha256: _builtins.bytes = ...,
         evidence_sha256: _builtins.bytes = ...,
+        complies: _builtins.bool = ...,
+        within_shares: _builtins.bool = ...,
+        dues_band: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_sha256", b"evidence_sha256", "key_id", b"key_id", "parts", b"parts", "round", b"round", "sealed_sha256", b"sealed_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complies", b"complies", "dues_band", b"dues_band", "evidence_sha256", b"evidence_sha256", "key_id", b"key_id", "parts", b"parts", "round", b"round", "sealed_sha256", b"sealed_sha256", "within_shares", b"within_shares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -561,3 +632,98 @@ class Heartbeat(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class Acknowledgement(_message.Message):
+    """A lab says that it has seen a change of the pause state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ENTRY_FIELD_NUMBER: _builtins.int
+    change_entry: _builtins.int
+    """Index of the entry that the change came with."""
+    def __init__(
+        self,
+        *,
+        change_entry: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_entry", b"change_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
+
+@_typing.final
+class Motion(_message.Message):
+    """Something that the committee decides on. A motion is known by its entry's index."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ABOUT_ENTRY_FIELD_NUMBER: _builtins.int
+    IS_UPHELD_FIELD_NUMBER: _builtins.int
+    FROM_ROUND_FIELD_NUMBER: _builtins.int
+    CHARTER_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    kind: Global___MotionKind.ValueType
+    lab: _builtins.str
+    """Dispute: the lab that it concerns, if any. Exclusion: the lab."""
+    about_entry: _builtins.int
+    """Dispute: the entry in dispute. Ruling and appeal: the entry of the dispute."""
+    is_upheld: _builtins.bool
+    """Ruling: whether the dispute is upheld."""
+    from_round: _builtins.int
+    """Exclusion and amendment: the first round that it holds for."""
+    charter: _builtins.bytes
+    """Amendment: the new charter file."""
+    reason: _builtins.str
+    """For people."""
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signature]:
+        """Amendment: signatures over the new charter by each party that the charter in force lacks."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___MotionKind.ValueType = ...,
+        lab: _builtins.str = ...,
+        about_entry: _builtins.int = ...,
+        is_upheld: _builtins.bool = ...,
+        from_round: _builtins.int = ...,
+        charter: _builtins.bytes = ...,
+        signatures: _abc.Iterable[_envelope_pb2.Signature] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_entry", b"about_entry", "charter", b"charter", "from_round", b"from_round", "is_upheld", b"is_upheld", "kind", b"kind", "lab", b"lab", "reason", b"reason", "signatures", b"signatures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Motion: _TypeAlias = Motion  # noqa: Y015
+
+@_typing.final
+class Vote(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOTION_ENTRY_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    motion_entry: _builtins.int
+    choice: Global___Choice.ValueType
+    def __init__(
+        self,
+        *,
+        motion_entry: _builtins.int = ...,
+        choice: Global___Choice.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "motion_entry", b"motion_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vote: _TypeAlias = Vote  # noqa: Y015
