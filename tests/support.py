@@ -149,6 +149,7 @@ class Chain:
             figures(self.deployment, lab, number) if values is None else values,
             b"",
             self.entropy,
+            self.round.asked,
         )
         self.sealed_parts[sha256(sealed)] = sealed
         return statement

@@ -65,9 +65,12 @@ def charter_text(
     cohort_min: int = 3,
     interval_s: int = 0,
     last: str = "",
+    extra: str = "",
+    tiers: str = "",
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
-    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab."""
+    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations`` and
+    ``tiers``: one letter a lab; ``extra``: more tables, at the end."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -93,8 +96,9 @@ cohort_min = {cohort_min}
 """
     for name in auditors:
         text += f"[[auditor]]\n{_party(name, f'Audit {name}', keys)}\n"
-    for name, letter in zip(labs, organisations, strict=True):
-        text += f"[[lab]]\n{_party(name, f'Organisation {letter}', keys)}\n"
+    for index, (name, letter) in enumerate(zip(labs, organisations, strict=True)):
+        text += f"[[lab]]\n{_party(name, f'Organisation {letter}', keys)}"
+        text += f'tier = "{tiers[index]}"\n\n' if tiers else "\n"
     beta = ", ".join(f'"{lab}"' for lab in labs[1:])
     text += f"""[[panel]]
 id = "alpha"
@@ -142,7 +146,7 @@ statistics = ["mean"]
 metric = "wide-1"
 statistics = ["sum"]
 """
-    return text
+    return text + extra
 
 
 @dataclass(frozen=True)

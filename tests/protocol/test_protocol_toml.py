@@ -60,7 +60,7 @@ def test_a_key_that_is_missing_names_the_line_of_its_table() -> None:
         ("threshold = 2", "treshold = 2", "cryptography.treshold", "treshold"),
         ('title = "For tests"', 'title = "x"\nquorum = 1', "quorum", "quorum"),
         ('unit = "%"', 'unit = "%"\nsealed = true', "metric[1].sealed", "sealed"),
-        ('id = "lab-3"', 'id = "lab-3"\ntier = 2', "lab[2].tier", "tier"),
+        ('id = "lab-3"', 'id = "lab-3"\ncolour = 2', "lab[2].colour", "colour"),
         ("[disclosure]", "[disclosure]\ndominance = 25", "disclosure.dominance", "dominance"),
     ],
 )

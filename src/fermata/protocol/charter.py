@@ -7,13 +7,23 @@ parsed but never printed back.
 import base64
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
+from fermata.protocol.dues import (
+    Dues,
+    DuesText,
+    Tier,
+    TierText,
+    check_tier_of,
+    read_dues,
+    read_tiers,
+)
 from fermata.protocol.metrics import (
     AggregateText,
+    DutyText,
     Metric,
     MetricText,
     StatementText,
@@ -39,6 +49,12 @@ class PartyText(Strict, frozen=True):
     id: str
     organisation: str
     signing_key: str
+
+
+class LabText(PartyText, frozen=True):
+    """A lab; ``tier`` if the charter has tiers."""
+
+    tier: str = ""
 
 
 class CryptographyText(Strict, frozen=True):
@@ -76,11 +92,14 @@ class CharterText(Strict, frozen=True):
     disclosure: DisclosureText
     coordinator: PartyText
     auditor: list[PartyText]
-    lab: list[PartyText]
+    lab: list[LabText]
     panel: list[PanelText]
     metric: list[MetricText]
     aggregate: list[AggregateText]
     statement: tuple[StatementText, ...] = ()
+    duty: tuple[DutyText, ...] = ()
+    tier: tuple[TierText, ...] = ()
+    dues: DuesText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +143,8 @@ class Charter:
     auditors: tuple[str, ...]
     labs: tuple[str, ...]
     panels: tuple[Panel, ...]
+    tiers_by_lab: Mapping[str, Tier]
+    dues: Dues | None
 
     @property
     def endorsement_quorum(self) -> int:
@@ -199,7 +220,7 @@ def _check_members(source: TomlSource, path: str, members: list[str], labs: Iter
 
 
 def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
-    metrics = read_metrics(source, text.metric, text.aggregate, text.statement)
+    metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
     labs = {lab.id: lab.organisation for lab in text.lab}
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
@@ -224,6 +245,18 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
     if not panels:
         source.fail("", "has no [[panel]]")
     return tuple(panels)
+
+
+def _tiers(
+    source: TomlSource, text: CharterText, panels: tuple[Panel, ...]
+) -> tuple[dict[str, Tier], Dues | None]:
+    labs = {p.id: p.labs for p in panels}
+    tiers = read_tiers(source, text.tier, labs)
+    for index, lab in enumerate(text.lab):
+        check_tier_of(source, f"lab[{index}].tier", lab.id, lab.tier, tiers, labs)
+    dues = read_dues(source, text.dues, tiers, [m for p in panels for m in p.metrics])
+    by_id = {t.id: t for t in tiers}
+    return {lab.id: by_id[lab.tier] for lab in text.lab if lab.tier}, dues
 
 
 def _claims(
@@ -279,6 +312,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     _check_numbers(source, text, modulus_bits_min)
     parties = _roster(source, text)
     panels = _panels(source, text)
+    tiers_by_lab, dues = _tiers(source, text, panels)
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -297,4 +331,6 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         auditors=tuple(a.id for a in text.auditor),
         labs=tuple(lab.id for lab in text.lab),
         panels=panels,
+        tiers_by_lab=tiers_by_lab,
+        dues=dues,
     )

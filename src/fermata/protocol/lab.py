@@ -59,4 +59,5 @@ def answer(
         measurement.values,
         measurement.evidence_sha256,
         entropy,
+        found.asked,
     )

@@ -23,7 +23,7 @@ from fermata.protocol.ports import ClockMs, Receipt
 from fermata.protocol.proofs import verify_report
 from fermata.protocol.replica import Replica
 from fermata.protocol.reports import check_sealed
-from fermata.protocol.round_rules import key_of, parts_of
+from fermata.protocol.round_rules import key_of, parts_of, round_of
 from fermata.protocol.state import State, ThresholdKey, Verdict
 from fermata.wire.v1 import statement_pb2
 
@@ -102,7 +102,8 @@ class Ledger:
                 raise InvalidEncoding("SEALED", "append: only a report has a sealed part")
             return []
         report: statement_pb2.Report = statement.report
-        parts = parts_of(self.replica.charter, statement.author, report)
+        found = round_of(self.state, report.round)
+        parts = parts_of(self.replica.charter, found, statement.author, report)
         key = key_of(self.state)
         sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
         proofs = {panel: part.proof for panel, part in sealed.items()}

@@ -43,6 +43,13 @@ class AggregateText(Strict, frozen=True, rename={"with_": "with"}):
     count_above: tuple[str, ...] = ()
 
 
+class DutyText(Strict, frozen=True):
+    """``metric <= at_most``, which reports of a pause prove if the lab keeps it."""
+
+    metric: str
+    at_most: str
+
+
 class StatementText(Strict, frozen=True):
     """``metric <= at_most``, or ``metric = equals``, proven by every report of the panel."""
 
@@ -57,8 +64,8 @@ class Metric:
 
     ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B. Encoded,
     too: ``edges`` (each the lowest value of the next bin), ``thresholds`` of counts above, and
-    ``limits`` that every report must keep. ``paired``: (statistic, other metric);
-    ``equal_to``: metrics that must be equal.
+    ``limits`` that every report must keep, ``duties`` that labs are to keep in a pause.
+    ``paired``: (statistic, other metric); ``equal_to``: metrics that must be equal.
     """
 
     id: str
@@ -74,6 +81,7 @@ class Metric:
     thresholds: tuple[int, ...] = ()
     limits: tuple[int, ...] = ()
     equal_to: tuple[str, ...] = ()
+    duties: tuple[int, ...] = ()
 
     @property
     def partners(self) -> tuple[str, ...]:
@@ -104,7 +112,8 @@ def check_text(source: TomlSource, path: str, value: str) -> None:
         )
 
 
-def _decimal(source: TomlSource, path: str, value: str) -> Decimal:
+def read_decimal(source: TomlSource, path: str, value: str) -> Decimal:
+    """A decimal in plain notation. Raises ConfigError with the line."""
     if not _DECIMAL.match(value):
         source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
     return Decimal(value)
@@ -115,6 +124,7 @@ def read_metrics(
     metrics: list[MetricText],
     aggregates: list[AggregateText],
     statements: Sequence[StatementText],
+    duties: Sequence[DutyText] = (),
 ) -> list[Metric]:
     """The charter's metrics with all that is asked of them. Raises ConfigError with the line."""
     panels = {m.id: m.panel for m in metrics}
@@ -132,7 +142,7 @@ def read_metrics(
         metric = _metric(source, index, text)
         path, wanted = asked.get(text.id, ("", AggregateText(text.id)))
         found.append(_with_aggregate(source, path, metric, wanted))
-    return _with_statements(source, found, statements)
+    return _with_duties(source, _with_statements(source, found, statements), duties)
 
 
 def _check_statistics(
@@ -157,9 +167,9 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     check_id(source, f"{path}.id", text.id)
     check_text(source, f"{path}.unit", text.unit)
     check_text(source, f"{path}.method", text.method)
-    low = _decimal(source, f"{path}.min", text.min)
-    high = _decimal(source, f"{path}.max", text.max)
-    step = _decimal(source, f"{path}.resolution", text.resolution)
+    low = read_decimal(source, f"{path}.min", text.min)
+    high = read_decimal(source, f"{path}.max", text.max)
+    step = read_decimal(source, f"{path}.resolution", text.resolution)
     if step <= 0:
         source.fail(f"{path}.resolution", "must be above 0")
     if high <= low:
@@ -174,9 +184,9 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     return Metric(text.id, text.panel, text.unit, low, high, step, bound)
 
 
-def _encoded(source: TomlSource, path: str, metric: Metric, value: str) -> int:
+def encode_limit(source: TomlSource, path: str, metric: Metric, value: str) -> int:
     """An edge or a limit as an integer: on the metric's grid, above min, at most max."""
-    number = _decimal(source, path, value)
+    number = read_decimal(source, path, value)
     with localcontext(prec=100):
         steps = (number - metric.minimum) / metric.resolution
         if steps != int(steps) or not 0 < steps <= metric.bound:
@@ -185,8 +195,8 @@ def _encoded(source: TomlSource, path: str, metric: Metric, value: str) -> int:
 
 
 def _with_aggregate(source: TomlSource, path: str, metric: Metric, text: AggregateText) -> Metric:
-    edges = tuple(_encoded(source, f"{path}.histogram", metric, e) for e in text.histogram)
-    above = tuple(_encoded(source, f"{path}.count_above", metric, t) for t in text.count_above)
+    edges = tuple(encode_limit(source, f"{path}.histogram", metric, e) for e in text.histogram)
+    above = tuple(encode_limit(source, f"{path}.count_above", metric, t) for t in text.count_above)
     for key, numbers in (("histogram", edges), ("count_above", above)):
         if list(numbers) != sorted(set(numbers)) or len(numbers) >= BINS_MAX:
             source.fail(f"{path}.{key}", f"must rise, and have fewer than {BINS_MAX}")
@@ -219,7 +229,7 @@ def _with_statements(
         if bool(text.at_most) == bool(text.equals):
             source.fail(path, "needs one of at_most and equals")
         if text.at_most:
-            limit = _encoded(source, f"{path}.at_most", metric, text.at_most)
+            limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
             limits.setdefault(metric.id, []).append(limit)
             continue
         other = by_id.get(text.equals)
@@ -230,6 +240,24 @@ def _with_statements(
         replace(m, limits=tuple(limits.get(m.id, ())), equal_to=tuple(equal.get(m.id, ())))
         for m in metrics
     ]
+
+
+def _with_duties(
+    source: TomlSource, metrics: list[Metric], duties: Sequence[DutyText]
+) -> list[Metric]:
+    by_id = {m.id: m for m in metrics}
+    for index, text in enumerate(duties):
+        path = f"duty[{index}]"
+        metric = by_id.get(text.metric)
+        if metric is None:
+            source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+        if metric.duties:
+            source.fail(f"{path}.metric", f"{metric.id} has a [[duty]] already")
+        limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+        if limit == metric.bound or any(known <= limit for known in metric.limits):
+            source.fail(f"{path}.at_most", "asks for no more than every report proves")
+        by_id[metric.id] = replace(metric, duties=(limit,))
+    return [by_id[m.id] for m in metrics]
 
 
 def _same_grid(a: Metric, b: Metric) -> bool:

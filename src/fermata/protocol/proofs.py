@@ -10,6 +10,7 @@ from fermata.crypto.proof_codec import SealedProof
 from fermata.crypto.report_proof import verify
 from fermata.protocol.charter import Charter
 from fermata.protocol.ports import Entropy
+from fermata.protocol.shown import statements_of
 from fermata.protocol.state import ReportPart, ReportSeen, Round, ThresholdKey
 
 #: Reason by which a close excludes a report whose proof does not hold.
@@ -33,7 +34,7 @@ def verify_report(
 ) -> None:
     """Checks every panel of one report wholly. Raises VerificationError."""
     for part in parts:
-        statements = charter.panel(part.panel).claims.statements
+        statements = statements_of(charter.panel(part.panel), part.shown)
         context = context_of(charter, round_number, part.panel, lab)
         verify(statements, key.public_key, context, part.proof, sealed[part.panel], table)
 
@@ -56,7 +57,7 @@ def failures_of(
     for lab, seen in sorted(reports.items()):
         for part in seen.parts:
             context = context_of(charter, round_number, part.panel, lab)
-            statements = charter.panel(part.panel).claims.statements
+            statements = statements_of(charter.panel(part.panel), part.shown)
             mine = sealed.get(lab, {}).get(part.panel)
             items.append(BatchItem(statements, context, part.proof, mine))
             owners.append(lab)

@@ -18,6 +18,15 @@ from fermata.protocol.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.encoding import encode_panel
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import context_of
+from fermata.protocol.shown import (
+    NOTHING_ASKED,
+    Asked,
+    Flags,
+    Shown,
+    flags_for,
+    shown_ranges,
+    statements_of,
+)
 from fermata.protocol.state import ReportPart, ThresholdKey
 from fermata.wire.v1 import statement_pb2
 
@@ -50,8 +59,11 @@ def make_report(
     values: Mapping[str, str],
     evidence_sha256: bytes,
     entropy: Entropy,
+    asked: Asked = NOTHING_ASKED,
 ) -> tuple[statement_pb2.Statement, bytes]:
     """A lab's report and its sealed part. ``values`` maps metric ids to decimals as text.
+
+    Of what the round asks for, the report shows all that the values allow.
 
     Raises ConfigError for a value that is missing, unknown, malformed or out of range, or that
     does not keep a statement of the charter.
@@ -59,9 +71,13 @@ def make_report(
     check_metrics_known(charter, lab, values)
     sealed = statement_pb2.SealedPart()
     parts = []
+    flags = flags_by_values(charter, asked, lab, values)
     for panel_id in panels_with_values(charter, lab, values):
         panel = charter.panel(panel_id)
-        part, sealed_panel = _make_part(charter, table, lab, round_number, panel, values, entropy)
+        shown = shown_ranges(charter, asked, panel, flags)
+        part, sealed_panel = _make_part(
+            charter, table, lab, round_number, panel, shown, values, entropy
+        )
         parts.append(part)
         sealed.panels.append(sealed_panel)
     sealed_bytes = encode(sealed)
@@ -71,9 +87,20 @@ def make_report(
         parts=parts,
         sealed_sha256=sha256(sealed_bytes),
         evidence_sha256=evidence_sha256,
+        complies=flags.complies,
+        within_shares=flags.within_shares,
+        dues_band=flags.dues_band,
     )
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, author=lab, report=report)
     return statement, sealed_bytes
+
+
+def flags_by_values(charter: Charter, asked: Asked, lab: str, values: Mapping[str, str]) -> Flags:
+    """What a report of these values will say that it shows. Raises ConfigError."""
+    encoded: dict[str, int] = {}
+    for panel_id in panels_with_values(charter, lab, values):
+        encoded |= encode_panel(charter.panel(panel_id), values)
+    return flags_for(charter, asked, lab, encoded)
 
 
 def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
@@ -98,11 +125,12 @@ def _make_part(
     lab: str,
     round_number: int,
     panel: Panel,
+    shown: tuple[Shown, ...],
     values: Mapping[str, str],
     entropy: Entropy,
 ) -> tuple[statement_pb2.ReportPart, statement_pb2.SealedPanel]:
     """Encrypts and proves one panel. Raises ConfigError STATEMENT for what cannot be proven."""
-    statements, witness = panel.claims.statements, panel_witness(panel, values)
+    statements, witness = statements_of(panel, shown), panel_witness(panel, values)
     context = context_of(charter, round_number, panel.id, lab)
     report = prove(statements, table, context, witness, entropy)
     part = statement_pb2.ReportPart(

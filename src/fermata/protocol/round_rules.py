@@ -12,6 +12,7 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter import Charter
 from fermata.protocol.periods import period_count
 from fermata.protocol.proofs import proven_round
+from fermata.protocol.shown import check_flags, flags_of, shown_ranges
 from fermata.protocol.state import (
     COLLECTING,
     Close,
@@ -95,8 +96,10 @@ def rounds_left(charter: Charter, opened: int) -> int | None:
     return max(0, total - opened)
 
 
-def parts_of(charter: Charter, lab: str, wire: statement_pb2.Report) -> tuple[ReportPart, ...]:
-    """The panels of a report, checked against the charter. Raises VerificationError."""
+def parts_of(
+    charter: Charter, found: Round, lab: str, wire: statement_pb2.Report
+) -> tuple[ReportPart, ...]:
+    """The panels of a report, checked against charter and round. Raises VerificationError."""
     panels = [p.panel for p in wire.parts]
     known = [p.id for p in charter.panels if lab in p.labs]
     if not panels or panels != [p for p in known if p in panels]:
@@ -104,6 +107,11 @@ def parts_of(charter: Charter, lab: str, wire: statement_pb2.Report) -> tuple[Re
             "PANELS",
             f"report of {lab}: its panels must be some that the charter gives it, in order",
         )
+    tier = charter.tiers_by_lab.get(lab)
+    if tier is not None and set(tier.panels) - set(panels):
+        raise Refusal("TIER", f"report of {lab}: lacks a panel that tier {tier.id} must report")
+    flags = flags_of(wire)
+    check_flags(charter, found.asked, lab, tuple(panels), flags)
     for part in wire.parts:
         count = charter.panel(part.panel).claims.statements.packing.ciphertexts
         digests = part.ciphertext_sha256
@@ -115,7 +123,15 @@ def parts_of(charter: Charter, lab: str, wire: statement_pb2.Report) -> tuple[Re
             raise Refusal(
                 "PROOF_DIGEST", f"report of {lab}: panel {part.panel} has another's proof"
             )
-    return tuple(ReportPart(p.panel, tuple(p.ciphertext_sha256), p.proof) for p in wire.parts)
+    return tuple(
+        ReportPart(
+            p.panel,
+            tuple(p.ciphertext_sha256),
+            p.proof,
+            shown_ranges(charter, found.asked, charter.panel(p.panel), flags),
+        )
+        for p in wire.parts
+    )
 
 
 def report(
@@ -133,7 +149,7 @@ def report(
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", f"report of {lab}: made for another key")
-    parts = parts_of(charter, lab, wire)
+    parts = parts_of(charter, found, lab, wire)
     if len(wire.sealed_sha256) != DIGEST_BYTES or len(wire.evidence_sha256) not in (
         0,
         DIGEST_BYTES,
@@ -149,7 +165,7 @@ def report(
     seen_before = any(not r.ciphertexts_seen.isdisjoint(mine) for r in state.rounds)
     if len(set(mine)) != len(mine) or seen_before:
         raise Refusal("CT_DUPLICATE", f"report of {lab}: a ciphertext is in the log already")
-    seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256)
+    seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire))
     old = found.reports.get(lab)
     excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
     return state.with_round(

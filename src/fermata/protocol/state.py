@@ -11,6 +11,7 @@ from fractions import Fraction
 from fermata.crypto.key_record import KeyRecord
 from fermata.crypto.paillier import PublicKey
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
+from fermata.protocol.shown import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
     "collecting",
@@ -51,11 +52,15 @@ class ThresholdKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportPart:
-    """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof."""
+    """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof.
+
+    ``shown``: what the proof shows beside the charter's statements.
+    """
 
     panel: str
     ciphertext_sha256: tuple[bytes, ...]
     proof: bytes
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class ReportSeen:
     parts: tuple[ReportPart, ...]
     sealed_sha256: bytes
     evidence_sha256: bytes
+    flags: Flags = NO_FLAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class Round:
     entry: int
     opened_ms: int
     deadline_ms: int
+    asked: Asked = NOTHING_ASKED
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     ciphertexts_seen: frozenset[bytes] = frozenset()
