@@ -183,6 +183,7 @@ def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> S
         key_id(record),
         epoch_id(record, charter.auditors),
         entry.index,
+        entry.time_ms,
     )
     return replace(state, key=key)
 

@@ -41,13 +41,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdKey:
-    """The key in force: its public record and the ids that reports and openings bind."""
+    """The key in force: its public record and the ids that reports and openings bind.
+
+    ``entry`` and ``time_ms``: where and when its record was logged.
+    """
 
     record: KeyRecord
     public_key: PublicKey
     key_id: bytes
     epoch_id: bytes
     entry: int
+    time_ms: int
 
 
 @dataclass(frozen=True, slots=True)
