@@ -22,6 +22,7 @@ from fermata.protocol.metrics import (
     read_metrics,
 )
 from fermata.protocol.periods import CADENCES, check_period, period_count, period_of
+from fermata.protocol.rules import Rule, RuleText, read_rules
 from fermata.protocol.toml_source import Strict, TomlSource
 
 #: Payload type of the envelope that carries the charter file as entry 0.
@@ -81,6 +82,7 @@ class CharterText(Strict, frozen=True):
     metric: list[MetricText]
     aggregate: list[AggregateText]
     statement: tuple[StatementText, ...] = ()
+    rule: tuple[RuleText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class Charter:
     auditors: tuple[str, ...]
     labs: tuple[str, ...]
     panels: tuple[Panel, ...]
+    rules: tuple[Rule, ...]
 
     @property
     def endorsement_quorum(self) -> int:
@@ -226,6 +229,11 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
+def _rules(source: TomlSource, text: CharterText, panels: tuple[Panel, ...]) -> tuple[Rule, ...]:
+    metrics = [metric for panel in panels for metric in panel.metrics]
+    return read_rules(source, text.rule, metrics, {p.id: len(p.labs) for p in panels})
+
+
 def _claims(
     source: TomlSource, path: str, text: CharterText, metrics: tuple[Metric, ...]
 ) -> Claims:
@@ -297,4 +305,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         auditors=tuple(a.id for a in text.auditor),
         labs=tuple(lab.id for lab in text.lab),
         panels=panels,
+        rules=_rules(source, text, panels),
     )
