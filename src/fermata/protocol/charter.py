@@ -32,6 +32,7 @@ from fermata.protocol.metrics import (
     read_metrics,
 )
 from fermata.protocol.periods import CADENCES, check_period, period_count, period_of
+from fermata.protocol.rules import Rule, RuleText, read_rules
 from fermata.protocol.toml_source import Strict, TomlSource
 
 #: Payload type of the envelope that carries the charter file as entry 0.
@@ -100,6 +101,7 @@ class CharterText(Strict, frozen=True):
     duty: tuple[DutyText, ...] = ()
     tier: tuple[TierText, ...] = ()
     dues: DuesText | None = None
+    rule: tuple[RuleText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Charter:
     panels: tuple[Panel, ...]
     tiers_by_lab: Mapping[str, Tier]
     dues: Dues | None
+    rules: tuple[Rule, ...]
 
     @property
     def endorsement_quorum(self) -> int:
@@ -259,6 +262,11 @@ def _tiers(
     return {lab.id: by_id[lab.tier] for lab in text.lab if lab.tier}, dues
 
 
+def _rules(source: TomlSource, text: CharterText, panels: tuple[Panel, ...]) -> tuple[Rule, ...]:
+    metrics = [metric for panel in panels for metric in panel.metrics]
+    return read_rules(source, text.rule, metrics, {p.id: len(p.labs) for p in panels})
+
+
 def _claims(
     source: TomlSource, path: str, text: CharterText, metrics: tuple[Metric, ...]
 ) -> Claims:
@@ -333,4 +341,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         panels=panels,
         tiers_by_lab=tiers_by_lab,
         dues=dues,
+        rules=_rules(source, text, panels),
     )

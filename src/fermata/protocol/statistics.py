@@ -8,8 +8,9 @@ from math import isqrt
 from fermata.errors import InvalidEncoding
 from fermata.protocol.charter import Charter, Panel
 from fermata.protocol.claims import Slot, bins_of, totals_of
-from fermata.protocol.encoding import decimal_text, decode_sum, fraction_text
+from fermata.protocol.encoding import decode_sum, fraction_text
 from fermata.protocol.metrics import Metric
+from fermata.protocol.outcomes import QUARTILES, above_name, bin_name, paired_name, spans_of
 from fermata.protocol.state import Result
 
 #: Digits that the text of a quotient has beyond the metric's resolution.
@@ -78,8 +79,7 @@ class _Sums:
         found += [self._paired(metric, s, self.metrics[other]) for s, other in metric.paired]
         for threshold in metric.thresholds:
             above = self.totals["above", metric.id, threshold]
-            name = f"above:{decimal_text(metric.decode(threshold))}"
-            found.append(_count(metric, name, above))
+            found.append(_count(metric, above_name(metric, threshold), above))
         return [r for r in found if r is not None] + self._histogram(metric)
 
     def _alone(self, metric: Metric, statistic: str) -> Result | None:
@@ -107,7 +107,7 @@ class _Sums:
         return Result(metric.id, "stddev", deviation, fraction_text(deviation, places))
 
     def _paired(self, metric: Metric, statistic: str, other: Metric) -> Result | None:
-        name = f"{statistic}:{other.id}"
+        name = paired_name(statistic, other.id)
         if statistic == "ratio":
             return _quotient(metric, name, self.total(metric), self.total(other))
         products = self.product(metric, other)
@@ -121,21 +121,18 @@ class _Sums:
         """Counts per bin, and the bins of the quartiles (lower median where two are middle)."""
         if not metric.edges:
             return []
-        spans = [
-            f"{decimal_text(metric.decode(low))}..{decimal_text(metric.decode(high))}"
-            for low, high in bins_of(metric)
-        ]
+        spans = spans_of(metric)
         counts = [self.totals["bin", metric.id, i] for i in range(len(spans))]
         if sum(counts) != self.count:
             raise InvalidEncoding("BOUND", f"{metric.id}: its bins do not add up to its reports")
-        found = [_count(metric, f"bin:{s}", c) for s, c in zip(spans, counts, strict=True)]
-        for name, quarter in (("quartile-1", 1), ("median", 2), ("quartile-3", 3)):
+        found = [_count(metric, bin_name(s), c) for s, c in zip(spans, counts, strict=True)]
+        for name, quarter in QUARTILES:
             rank, seen = -(-self.count * quarter // 4), 0
             for index, count in enumerate(counts):
                 seen += count
                 if seen >= rank:
                     low = metric.decode(bins_of(metric)[index][0])
-                    found.append(Result(metric.id, f"{name}-bin", Fraction(low), spans[index]))
+                    found.append(Result(metric.id, name, Fraction(low), spans[index]))
                     break
         return found
 

@@ -1,0 +1,177 @@
+"""Fits over results, exactly, so that every machine decides alike (docs/spec/rules.md, R6 to R9).
+
+Logarithms are the only rounded step. Decimal.ln, exp and division are correctly rounded (IBM's
+General Decimal Arithmetic): their result is the one decimal of PRECISION digits nearest the true
+value, which leaves an implementation no choice. All else is rational arithmetic, and comparisons
+with a standard error are squared, so no root decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+)
+from fractions import Fraction
+from math import lcm
+
+#: Significant digits of a logarithm: it is off by less than 1e-49 of itself.
+PRECISION = 50
+#: Digits of a fraction on its way into a logarithm; the error there is far below the last digit.
+_QUOTIENT_PRECISION = 2 * PRECISION
+#: Points a line needs, so that residuals say something of its slope.
+POINTS_MIN = 3
+
+#: A round's number and the natural logarithm of its value.
+Point = tuple[int, Fraction]
+
+
+def _context(precision: int) -> Context:
+    """One that owes nothing to the caller's or the machine's; it carries flags, so a new one."""
+    return Context(
+        prec=precision,
+        rounding=ROUND_HALF_EVEN,
+        Emin=-999_999,
+        Emax=999_999,
+        clamp=0,
+        flags=[],
+        traps=[InvalidOperation, DivisionByZero, Overflow],
+    )
+
+
+def decimal_of(value: Fraction, precision: int = _QUOTIENT_PRECISION) -> Decimal:
+    """A fraction rounded half to even to so many significant digits."""
+    return _context(precision).divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def logarithm(value: Fraction) -> Fraction:
+    """The natural logarithm of a positive value, to PRECISION digits.
+
+    Raises ValueError unless the value is positive.
+    """
+    if value <= 0:
+        raise ValueError("only positive values have a logarithm")
+    return Fraction(_context(PRECISION).ln(decimal_of(value)))
+
+
+def exponential(value: Fraction, precision: int) -> Decimal:
+    """e to the value, for people: nothing is decided by it."""
+    return _context(precision).exp(decimal_of(value))
+
+
+def root(value: Fraction, precision: int) -> Fraction:
+    """The square root, for people: nothing is decided by it."""
+    return Fraction(_context(precision).sqrt(decimal_of(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line by least squares. ``variance`` is the square of the slope's standard error."""
+
+    slope: Fraction
+    variance: Fraction
+    freedom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hinge:
+    """A line that bends once, at the round ``at``: the slopes ``before`` and ``after`` it.
+
+    ``residual`` is the sum of squared residuals, ``total`` that around the mean.
+    """
+
+    at: int
+    before: Fraction
+    after: Fraction
+    residual: Fraction
+    total: Fraction
+
+
+class _Centred:
+    """Points as integers around their mean: n times (x - mean), and n times d times (y - mean)."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.count = len(points)
+        self.scale = lcm(*(y.denominator for _, y in points))
+        self.rounds = [x for x, _ in points]
+        self.x = self.centre(self.rounds)
+        self.y = self.centre([y.numerator * (self.scale // y.denominator) for _, y in points])
+
+    def centre(self, numbers: Sequence[int]) -> list[int]:
+        total = sum(numbers)
+        return [self.count * number - total for number in numbers]
+
+    def slope(self, fitted: Fraction) -> Fraction:
+        """A slope of the centred integers in the points' own unit."""
+        return fitted / self.scale
+
+    def squares(self, fitted: Fraction | int) -> Fraction:
+        """A sum of squares of the centred integers in the points' own unit."""
+        return Fraction(fitted) / (self.count * self.scale) ** 2
+
+
+def _dot(a: Sequence[int], b: Sequence[int]) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def fit_line(points: Sequence[Point]) -> Line:
+    """Least squares. Raises ValueError for fewer than POINTS_MIN points."""
+    if len(points) < POINTS_MIN:
+        raise ValueError(f"a line needs {POINTS_MIN} points")
+    data = _Centred(points)
+    freedom = data.count - 2
+    spread, joint = _dot(data.x, data.x), _dot(data.x, data.y)
+    slope = Fraction(joint, spread)
+    residual = data.squares(_dot(data.y, data.y) - slope * joint)
+    variance = residual / freedom / Fraction(spread, data.count**2)
+    return Line(data.slope(slope), variance, freedom)
+
+
+def fit_hinge(points: Sequence[Point], points_min: int) -> Hinge:
+    """The continuous line with one bend that leaves the smallest residuals; of equals the earliest.
+
+    It bends at a point, which counts as one before the bend; ``points_min`` of at least 2 points
+    stand on each side. Raises ValueError for fewer than twice that many points.
+    """
+    if points_min < 2 or len(points) < 2 * points_min:
+        raise ValueError("too few points for a line that bends")
+    data = _Centred(points)
+    xx, xy, yy = _dot(data.x, data.x), _dot(data.x, data.y), _dot(data.y, data.y)
+    best: Hinge | None = None
+    for at in data.rounds[points_min - 1 : data.count - points_min]:
+        bend = data.centre([max(0, x - at) for x in data.rounds])
+        xb, bb, by = _dot(data.x, bend), _dot(bend, bend), _dot(bend, data.y)
+        determinant = xx * bb - xb * xb
+        before = Fraction(xy * bb - by * xb, determinant)
+        more = Fraction(by * xx - xy * xb, determinant)
+        residual = data.squares(yy - before * xy - more * by)
+        if best is None or residual < best.residual:
+            slopes = data.slope(before), data.slope(before + more)
+            best = Hinge(at, *slopes, residual, data.squares(yy))
+    if best is None:
+        raise ValueError("too few points for a line that bends")
+    return best
+
+
+def is_beyond(distance: Fraction, variance: Fraction, quantile: Fraction, strict: bool) -> bool:
+    """distance > quantile * sqrt(variance), or >= if not strict, without a root."""
+    if distance < 0:
+        return False
+    squared, margin = distance * distance, quantile * quantile * variance
+    return squared > margin if strict else squared >= margin
+
+
+def accelerates(hinge: Hinge, ratio: Fraction, r2_min: Fraction, strict: bool) -> bool:
+    """after / before > ratio (>= if not strict) and R^2 >= r2_min, without a division.
+
+    There is growth after the bend, and after > ratio * before. With no growth before it (before
+    is 0 or less) any growth after it counts, as a ratio above every limit.
+    """
+    if hinge.after <= 0 or hinge.total - hinge.residual < r2_min * hinge.total:
+        return False
+    limit = ratio * hinge.before
+    return hinge.after > limit if strict else hinge.after >= limit
