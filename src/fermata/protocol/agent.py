@@ -20,7 +20,7 @@ from fermata.errors import (
     VerificationError,
 )
 from fermata.log.checkpoint import add_signatures, cosign
-from fermata.protocol import auditor, coordinator, lab
+from fermata.protocol import auditor, coordinator, lab, pausing
 from fermata.protocol.codec import sha256
 from fermata.protocol.envelope import seal_statement
 from fermata.protocol.ports import ClockMs, Draft, Entropy, LogPort
@@ -57,6 +57,7 @@ class Agent:
         key_share: KeyShare | None = None,
         measure: lab.Measure | None = None,
         heartbeat: Callable[[int], statement_pb2.Heartbeat | None] = lambda backlog: None,
+        has_taken: Callable[[int], bool] = lambda change_entry: True,
         tell: Tell = lambda event, fields: None,
     ) -> None:
         self.me = me
@@ -69,6 +70,7 @@ class Agent:
         self._key_share = key_share
         self._measure = measure
         self._heartbeat = heartbeat
+        self._has_taken = has_taken
         self._tell = tell
         self._table: EncryptionTable | None = None
         self._checked: dict[int, Close] = {}
@@ -104,6 +106,7 @@ class Agent:
             self._plan_openings()
         else:
             self._plan_answers()
+            self._plan_acknowledgements()
 
     def _draft(
         self, slot: str, statement: statement_pb2.Statement, sealed_part: bytes = b""
@@ -186,6 +189,20 @@ class Agent:
                 self._tell_once("metrics_refused", found.number, error.reason)
                 continue
             self._draft(slot, statement, sealed_part)
+
+    def _plan_acknowledgements(self) -> None:
+        """A lab acknowledges a change of the pause once its own hook has taken it."""
+        state = self.replica.state
+        for entry in pausing.acknowledgements_due(state, self.me):
+            slot = f"acknowledgement/{entry}"
+            if self.store.draft(slot) is not None or not self._has_taken(entry):
+                continue
+            statement = statement_pb2.Statement(
+                charter_sha256=self.replica.charter.sha256,
+                author=self.me,
+                acknowledgement=statement_pb2.Acknowledgement(change_entry=entry),
+            )
+            self._draft(slot, statement)
 
     def make_answer(
         self, found: Round, measurement: lab.Measurement

@@ -31,8 +31,9 @@ from fermata.protocol.metrics import (
     check_text,
     read_metrics,
 )
+from fermata.protocol.pause_terms import PauseTerms, PauseText, read_pause
 from fermata.protocol.periods import CADENCES, check_period, period_count, period_of
-from fermata.protocol.rules import Rule, RuleText, read_rules
+from fermata.protocol.rules import Rule, RuleText, check_lift, check_opposed, read_rules
 from fermata.protocol.toml_source import Strict, TomlSource
 
 #: Payload type of the envelope that carries the charter file as entry 0.
@@ -102,6 +103,7 @@ class CharterText(Strict, frozen=True):
     tier: tuple[TierText, ...] = ()
     dues: DuesText | None = None
     rule: tuple[RuleText, ...] = ()
+    pause: PauseText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Charter:
     tiers_by_lab: Mapping[str, Tier]
     dues: Dues | None
     rules: tuple[Rule, ...]
+    pause: PauseTerms | None
 
     @property
     def endorsement_quorum(self) -> int:
@@ -250,6 +253,17 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
+def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
+    if text.pause is None:
+        if text.duty:
+            source.fail("duty[0]", "is for a pause, and the charter has no [pause]")
+        return None
+    terms = read_pause(source, text.pause, [rule.id for rule in rules])
+    check_lift(source, rules, terms.lift)
+    check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
+    return terms
+
+
 def _tiers(
     source: TomlSource, text: CharterText, panels: tuple[Panel, ...]
 ) -> tuple[dict[str, Tier], Dues | None]:
@@ -321,6 +335,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     parties = _roster(source, text)
     panels = _panels(source, text)
     tiers_by_lab, dues = _tiers(source, text, panels)
+    rules = _rules(source, text, panels)
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -341,5 +356,6 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         panels=panels,
         tiers_by_lab=tiers_by_lab,
         dues=dues,
-        rules=_rules(source, text, panels),
+        rules=rules,
+        pause=_pause(source, text, rules),
     )

@@ -12,7 +12,7 @@ from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
-from fermata.protocol import round_rules
+from fermata.protocol import pausing, round_rules
 from fermata.protocol.charter import CHARTER_TYPE, Charter, parse_charter
 from fermata.protocol.codec import ENVELOPE_BYTES_MAX, decode, key_record_from_wire
 from fermata.protocol.envelope import (
@@ -70,7 +70,7 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")
         if wire.time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
-        after = replace(after, time_ms=wire.time_ms)
+        after = pausing.pass_time(replace(after, time_ms=wire.time_ms), state.size)
         entry = _Entry(state.size, wire.time_ms, leaf, wire.envelope)
         if state.size == 0:
             kind = "Charter"
@@ -82,7 +82,7 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         author = _authenticate(state.charter, envelope, statement, body)
-        done = _effect(after, entry, statement, body, author)
+        done = pausing.settle_rounds(_effect(after, entry, statement, body, author), entry.index)
         if author:
             done = replace(done, last_entry={**state.last_entry, author: entry.index})
         return done, Verdict(entry.index, kind, author, True), None
@@ -158,7 +158,7 @@ def _effect(
     if body == "partial_opening":
         return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
     if body == "acknowledgement":
-        raise Refusal("NO_PAUSE", "acknowledgement: the charter has no pause")
+        return pausing.acknowledgement(state, entry.index, statement.acknowledgement, author)
     raise Refusal("NO_COMMITTEE", "motion or vote: the charter has no committee")
 
 

@@ -78,6 +78,10 @@ class Pause:
         return max(self.settled, default=0)
 
 
+#: Before anything has triggered.
+NO_PAUSE = Pause()
+
+
 def settle(
     pause: Pause,
     terms: PauseTerms,

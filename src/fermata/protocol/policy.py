@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fermata.protocol.rules import ACCELERATION, CHANGE, GROWTH, LEVEL, Rule
-from fermata.protocol.state import OPENED, Round
+from fermata.protocol.state import OPENED, Round, RuleVerdict
 from fermata.protocol.student import quantile
 from fermata.protocol.trend import (
     POINTS_MIN,
@@ -43,24 +43,6 @@ class RoundFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleVerdict:
-    """What a rule says as of a round.
-
-    ``holds`` is None if it is unknown, and ``why`` says why. ``value`` is what was compared with
-    ``limit``, as text for people; ``streak`` counts the rounds in a row, of which the rule needs
-    ``for_rounds``.
-    """
-
-    rule: str
-    holds: bool | None
-    value: str
-    limit: str
-    streak: int
-    for_rounds: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Finding:
     """What a round by itself says of a rule, before rounds are counted."""
 
@@ -82,8 +64,9 @@ def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ..
             values = {(r.metric, r.statistic): r.value for r in found.opening.results}
             facts.append(RoundFacts(found.number, found.period, values))
         else:
-            why = f"round {found.number} ({found.period}) is {phase}, not opened"
-            why += f": {found.refusal}" if found.refusal else ""
+            # The same words for every stage before the opening: a verifier cannot tell them apart.
+            what = f"refused: {found.refusal}" if found.refusal else "not opened"
+            why = f"round {found.number} ({found.period}) is {what}"
             facts.append(RoundFacts(found.number, found.period, None, why))
     return tuple(facts)
 

@@ -10,9 +10,10 @@ from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter import Charter
+from fermata.protocol.pause import LIFTING, PAUSED
 from fermata.protocol.periods import period_count
 from fermata.protocol.proofs import proven_round
-from fermata.protocol.shown import check_flags, flags_of, shown_ranges
+from fermata.protocol.shown import Asked, check_flags, flags_of, shown_ranges
 from fermata.protocol.state import (
     COLLECTING,
     Close,
@@ -84,7 +85,14 @@ def open_round(state: State, entry: int, time_ms: int, wire: statement_pb2.OpenR
         raise Refusal("PERIOD", f"open: round {wire.round} is {charter.period(wire.round)}")
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", "open: names another key than the one in force")
-    opened = Round(wire.round, wire.period, entry, time_ms, time_ms + charter.window_s * 1000)
+    opened = Round(
+        wire.round,
+        wire.period,
+        entry,
+        time_ms,
+        time_ms + charter.window_s * 1000,
+        Asked(duties=state.pause.phase in (PAUSED, LIFTING)),
+    )
     return replace(state, rounds=(*state.rounds, opened))
 
 

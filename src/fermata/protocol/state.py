@@ -11,6 +11,7 @@ from fractions import Fraction
 from fermata.crypto.key_record import KeyRecord
 from fermata.crypto.paillier import PublicKey
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
+from fermata.protocol.pause import NO_PAUSE, Pause
 from fermata.protocol.shown import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
@@ -166,6 +167,33 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """What a rule says as of a round.
+
+    ``holds`` is None if it is unknown, and ``why`` says why. ``value`` is what was compared with
+    ``limit``, as text for people; ``streak`` counts the rounds in a row, of which the rule needs
+    ``for_rounds``.
+    """
+
+    rule: str
+    holds: bool | None
+    value: str
+    limit: str
+    streak: int
+    for_rounds: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules say as of a round, and the entry with which the round came to its end."""
+
+    entry: int
+    time_ms: int
+    verdicts: tuple[RuleVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
     """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own."""
 
@@ -179,7 +207,10 @@ class HeartbeatSeen:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that follows from the entries 0..size-1."""
+    """Everything that follows from the entries 0..size-1.
+
+    ``judgements``: what the rules say as of each round that has come to its end, by number.
+    """
 
     charter_sha256: bytes | None = None
     modulus_bits_min: int = MODULUS_BITS_MIN
@@ -191,6 +222,8 @@ class State:
     rounds: tuple[Round, ...] = ()
     heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
     last_entry: Mapping[str, int] = field(default_factory=dict)
+    judgements: Mapping[int, Judgement] = field(default_factory=dict)
+    pause: Pause = NO_PAUSE
 
     @property
     def current(self) -> Round | None:

@@ -1,4 +1,4 @@
-"""The offline verifier: checks V1 to V9, numbered as in docs/spec/verifier.md.
+"""The offline verifier: checks V1 to V12, numbered as in docs/spec/verifier.md.
 
 It starts from a bundle's bytes and, if given, the hash of the charter that the user trusts.
 """
@@ -21,13 +21,15 @@ from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entries
 from fermata.protocol.bundle import FULL, MARKER, PUBLIC, sealed_path, sealed_wanted
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
-from fermata.protocol.codec import sha256
+from fermata.protocol.codec import decode, sha256
 from fermata.protocol.fold import apply
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import failures_of
 from fermata.protocol.reports import SealedPanel, aggregate, check_sealed
 from fermata.protocol.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics import results_of
+from fermata.protocol.verifier_pause import findings_v10, findings_v12
+from fermata.wire.v1 import envelope_pb2
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
@@ -40,6 +42,8 @@ TITLES = {
     7: "aggregates are the products of the listed reports",
     8: "endorsement quorums",
     9: "openings, bounds and statistics",
+    10: "triggers and pause, over the whole history",
+    12: "acknowledgements, compliance and motions",
 }
 #: What a public bundle cannot show, since it has no ciphertext of a single lab.
 NEEDS_SEALED = {
@@ -144,7 +148,20 @@ def verify_bundle(
         run.reach(number)
     for found in run.state.rounds:
         _check_round(run, charter, key, found, entropy)
+    _check_pause(run)
     return run.result()
+
+
+def _check_pause(run: _Run) -> None:
+    """V10 and V12."""
+    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in run.leaves]
+    for number, findings in (
+        (10, findings_v10(run.state, times_ms)),
+        (12, findings_v12(run.state)),
+    ):
+        run.reach(number)
+        for finding in findings:
+            run.fail(number, finding)
 
 
 def _head(run: _Run) -> Checkpoint | None:
