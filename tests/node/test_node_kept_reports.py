@@ -6,7 +6,7 @@ import pytest
 
 from fermata.errors import ConfigError, StorageError
 from fermata.node import keystore
-from fermata.node.kept_reports import KeptReports
+from fermata.node.kept_reports import SPARE_BYTES, KeptReports
 from fermata.protocol.kept_report import EvidenceFile, KeptPanel, KeptReport
 
 KEPT = KeptReport(
@@ -64,6 +64,14 @@ def test_a_file_is_never_replaced_and_the_node_ends(tmp_path, reports):
 def test_a_folder_that_is_gone_keeps_nothing_and_the_node_ends(tmp_path, identity):
     reports = KeptReports(tmp_path / "nowhere", "spring", identity)
     assert reason(lambda: reports.keep(KEPT), StorageError) == "STORE_UNWRITABLE"
+
+
+def test_a_disk_that_is_almost_full_is_not_filled_further(tmp_path, identity):
+    room = len(KEPT.to_bytes()) + SPARE_BYTES
+    reports = KeptReports(tmp_path / "reports", "spring", identity, lambda folder: room - 1)
+    reports.prepare()
+    assert reason(lambda: reports.keep(KEPT), StorageError) == "STORAGE_FULL"
+    assert list((tmp_path / "reports").iterdir()) == []
 
 
 def test_what_a_killed_write_left_is_removed(tmp_path, reports):

@@ -10,18 +10,28 @@ from pathlib import Path
 from fermata.errors import ConfigError, StorageError
 from fermata.node import keystore
 from fermata.node.files import ensure_directory, remove_leftovers
+from fermata.node.store_file import RESERVE_BYTES, FreeBytes, disk_free_bytes
 from fermata.protocol.kept_report import KeptReport
 
 PURPOSE = "kept-report"
 #: Evidence of 4 MiB in base64, and values, fit many times.
 KEPT_BYTES_MAX = 64 * 1024 * 1024
+#: Left free beside a file: the store keeps its reserve, and the report that follows has room.
+SPARE_BYTES = 2 * RESERVE_BYTES
 
 
 class KeptReports:
     """The folder of these files, ``<round>-<SHA-256 of the sealed part>.age``."""
 
-    def __init__(self, folder: Path, deployment: str, unlock: keystore.Unlock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        deployment: str,
+        unlock: keystore.Unlock,
+        free_bytes: FreeBytes = disk_free_bytes,
+    ) -> None:
         self._folder = folder
+        self._free_bytes = free_bytes
         self._deployment = deployment
         self._unlock = unlock
 
@@ -36,11 +46,21 @@ class KeptReports:
     def keep(self, kept: KeptReport) -> None:
         """Writes a report's file (mode 0600) durably, before anyone gets to see the report.
 
-        Raises StorageError STORE_UNWRITABLE, at which the node sends nothing and ends.
+        Raises StorageError, at which nothing is sent: STORAGE_FULL with nothing written (a report
+        that the store has no room for must not leave a file at each try), STORE_UNWRITABLE.
         """
         path = self._path(kept.round, kept.sealed_sha256)
+        data = kept.to_bytes()
         try:
-            keystore.save_sealed(path, kept.to_bytes(), PURPOSE, self._deployment, self._unlock)
+            if self._free_bytes(self._folder) < len(data) + SPARE_BYTES:
+                raise StorageError(
+                    "STORAGE_FULL", f"{self._folder}: the disk is almost full; make room"
+                )
+            keystore.save_sealed(path, data, PURPOSE, self._deployment, self._unlock)
+        except OSError as error:
+            raise StorageError(
+                "STORE_UNWRITABLE", f"{self._folder}: {error.strerror}; report not sent"
+            ) from None
         except ConfigError as error:
             raise StorageError("STORE_UNWRITABLE", f"report not sent: {error}") from None
 
