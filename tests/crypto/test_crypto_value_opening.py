@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proof_world import CONTEXT, SAMPLE_VALUES, charters, sample, sample_report, table
 
-from fermata.crypto.group import POINT_BYTES, Q, generators, msm, scalar_to_bytes
+from fermata.crypto import value_opening
+from fermata.crypto.argument import commit_values
+from fermata.crypto.group import POINT_BYTES, Q, msm, point_to_bytes, scalar_to_bytes
 from fermata.crypto.proof_codec import open_from_bytes
 from fermata.crypto.report_prover import Report, prove
 from fermata.crypto.value_opening import (
@@ -136,14 +138,17 @@ def test_a_changed_response_is_refused(at: int) -> None:
         verify_value(sample(), claim, bytes(changed))
 
 
-def test_the_announcement_comes_before_the_challenge() -> None:
-    """Else anyone could choose the responses first and make the announcement fit."""
-    claim, proof = opened()
-    shifted = msm([claim.w, generators("G")[0]], [1, -claim.value])
-    claimed = dataclasses.replace(claim, w=shifted)
-    assert refused(claimed, proof) == "VALUE_OPENING"
-    responses = b"".join(scalar_to_bytes(i) for i in range(1, len(SAMPLE_VALUES) + 1))
-    assert refused(claim, proof[:POINT_BYTES] + responses) == "VALUE_OPENING"
+def test_only_a_challenge_known_beforehand_makes_a_forgery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator: from responses and a challenge, for any value and without gamma."""
+    false, e, blinding = claim_of(sample_report(), value=7), 12345, 13
+    responses = [21, 22, 23, 24, 25]
+    left = commit_values(blinding, [e * false.value, *responses])
+    announcement = msm([left, false.w], [1, -e])
+    scalars = map(scalar_to_bytes, (*responses, blinding))
+    proof = b"".join((point_to_bytes(announcement), *scalars))
+    assert refused(false, proof) == "VALUE_OPENING"
+    monkeypatch.setattr(value_opening, "_challenge", lambda *_: e)
+    verify_value(sample(), false, proof)
 
 
 def test_the_prover_refuses_what_it_cannot_prove() -> None:

@@ -326,6 +326,20 @@ def test_a_lab_keeps_every_report_before_it_is_drafted_and_none_twice() -> None:
     assert len(events) == 1
 
 
+def test_a_corrected_report_is_kept_too_and_is_the_one_that_opens() -> None:
+    run = Run(make_deployment(last="2025Q3"))
+    kept: list[KeptReport] = []
+    run.agents[LAB]._keep = kept.append
+    others = [name for name in run.agents if name != "lab-3"]
+    run.until_quiet(*others)
+    run.agents[LAB].correct(run.state.rounds[0], Measurement(figures(run.deployment, LAB, 2)))
+    run.until_quiet()
+    seen = run.state.rounds[0].reports[LAB]
+    assert [k.sealed_sha256 == seen.sealed_sha256 for k in kept] == [False, True]
+    entropy = entropy_of(0, "corrected")
+    check_value(run.state, open_value(run.state, kept[1], LAB, "hours", "auditor-1", entropy))
+
+
 def test_a_lab_that_cannot_keep_sends_nothing() -> None:
     run = Run(make_deployment(last="2025Q3"))
 
