@@ -196,6 +196,16 @@ def enroll(guide: Guide, party: str, role: str, fingerprint: str) -> None:
     guide.fermata(party, *words, "--root-fingerprint", fingerprint, "--token-file", "token")
 
 
+def audit_on_site(guide: Guide, charter_hash: str) -> None:
+    """One figure of a lab, opened to an auditor who has the bundle."""
+    words = ("lab", "open-value", "--config", "fermata.toml", "--round", "1", "--metric", "score")
+    guide.fermata(LABS[0], *words, "--auditor", AUDITORS[1], "--out", "for-auditor-2")
+    shutil.copytree(guide.node(LABS[0]) / "for-auditor-2", guide.node(AUDITORS[1]) / "opened")
+    words = ("audit", "check-value", "opened", "--bundle", "bundle", "--charter-hash", charter_hash)
+    found = guide.told(AUDITORS[1], *words)
+    assert (found["value"], found["evidence"]) == (SCORES[LABS[0]], ["metrics.csv"])
+
+
 def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     public = make_keys(guide)
     charter_hash = agree(guide, public)
@@ -230,5 +240,6 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     (result,) = guide.told(AUDITORS[1], *words)["results"]["rounds"]
     sums = {r["statistic"]: r["value"] for r in result["results"]}
     assert sums == {"sum": "1.875", "mean": "0.625000", "count": "3"}
+    audit_on_site(guide, charter_hash)
     # Each node ends with 0 when it is asked to.
     guide.stack.close()

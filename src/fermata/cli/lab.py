@@ -22,6 +22,7 @@ from fermata.node.nodes import (
     connect,
     entropy,
     load_signing_key,
+    make_keep,
     make_telemetry,
     open_store,
     run_participant,
@@ -268,6 +269,7 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
             clock_ms,
             entropy,
             tell=lambda event, fields: telemetry.event(event, **fields),
+            keep=make_keep(config),
         )
         check_log_charter(remote, config)
         try:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from fermata import __version__
+from fermata.cli.audit import audit
 from fermata.cli.charter import charter
 from fermata.cli.demo import demo
 from fermata.cli.keys import keys
@@ -29,7 +30,8 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, log, bundle, status, verify, demo,
+    charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, verify,
+    demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

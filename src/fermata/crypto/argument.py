@@ -182,6 +182,12 @@ def commit_slots(blinding: int, left: Sequence[int], right: Sequence[int]) -> Po
     return msm(points, [blinding, *left, *right])
 
 
+def commit_values(blinding: int, values: Sequence[int]) -> Point:
+    """W of R3: ``blinding H + sum values[j] G_j``."""
+    points = [generators("base")[1], *generators("G")[: len(values)]]
+    return msm(points, [blinding, *values])
+
+
 def second_right(statements: StatementSet, witness: Witness, beta: int) -> list[int]:
     """The right vector of A2: 1/(d + beta), bit - 1, right factors, zeros.
 

@@ -5,7 +5,7 @@ Nothing here is constant time: a lab proves on its own machine.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fermata.crypto.argument import (
     Parallel,
@@ -13,6 +13,7 @@ from fermata.crypto.argument import (
     Weights,
     Witness,
     commit_slots,
+    commit_values,
     make_vectors,
     make_witness,
     random_scalar,
@@ -53,10 +54,15 @@ ATTEMPTS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What ``prove`` returns: the open part's bytes, and the sealed part."""
+    """What ``prove`` returns: the open part's bytes, and the sealed part.
+
+    ``gamma``, the blinding of W, is the prover's secret and no part of the report: with it and
+    the values, one value can be opened later (value_opening.py).
+    """
 
     open_part: bytes
     sealed: SealedProof
+    gamma: int = field(repr=False)
 
 
 class HedgedEntropy:
@@ -154,9 +160,7 @@ class _Prover:
             for message, exponent in zip(self.witness.plaintexts, self.exponents, strict=True)
         )
         self.gamma = random_scalar(self.nonces)
-        values = self.witness.values
-        points = [generators("base")[1], *generators("G")[: len(values)]]
-        self.w = msm(points, [self.gamma, *values])
+        self.w = commit_values(self.gamma, self.witness.values)
 
     def commit(self) -> None:
         """A1, A2, S and the T_k; x and rho."""
@@ -237,7 +241,7 @@ class _Prover:
             right=tuple(last_right),
         )
         sealed = SealedProof(self.ciphertexts, self.announcements, exponents)
-        return Report(open_to_bytes(self.statements, proof), sealed)
+        return Report(open_to_bytes(self.statements, proof), sealed, self.gamma)
 
     def _fold(self, left: Point, right: Point) -> int:
         return self.transcript.fold(point_to_bytes(left), point_to_bytes(right))

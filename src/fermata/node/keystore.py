@@ -201,14 +201,21 @@ def save_sealed(path: Path, secret: bytes, purpose: str, deployment: str, lock: 
     write_secret(path, seal(secret, purpose, deployment, lock))
 
 
-def load_sealed(path: Path, purpose: str, deployment: str, unlock: Unlock) -> bytes:
+def load_sealed(
+    path: Path,
+    purpose: str,
+    deployment: str,
+    unlock: Unlock,
+    *,
+    size_max: int = SECRET_BYTES_MAX,
+) -> bytes:
     """The secret in an age file that was saved for this purpose and deployment.
 
     Raises ``ConfigError`` KEYFILE_UNREADABLE, the same for a wrong passphrase, a wrong identity
     and damage; KEYFILE_FOREIGN for another purpose or deployment; and those of ``read_secret``.
     """
     wanted = _header(purpose, deployment)
-    data = read_secret(path, SECRET_BYTES_MAX)
+    data = read_secret(path, size_max)
     try:
         if isinstance(unlock, Passphrase):
             framed = bytes(pyrage.passphrase.decrypt(data, unlock._text))

@@ -15,6 +15,7 @@ from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.node.kept_reports import KeptReports
 from fermata.node.life import Life
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
@@ -27,6 +28,7 @@ from fermata.protocol.agent import Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.codec import decode, sha256
 from fermata.protocol.envelope import unseal
+from fermata.protocol.kept_report import KeptReport
 from fermata.protocol.ports import LogPort
 from fermata.protocol.replica import Replica
 from fermata.wire.v1 import envelope_pb2, statement_pb2
@@ -186,6 +188,20 @@ def make_measure(config: NodeConfig) -> MetricsFile:
     return MetricsFile(path, config.charter, config.text.party, lab.absent == "abstain")
 
 
+def kept_reports(config: NodeConfig) -> KeptReports:
+    """Where a lab keeps what it needs to open a value of a report later."""
+    return KeptReports(
+        config.data / "reports", config.charter.deployment, passphrase_or_identity(config)
+    )
+
+
+def make_keep(config: NodeConfig) -> Callable[[KeptReport], None]:
+    """Keeps what is needed of each report; for the process that has the node's store open."""
+    kept = kept_reports(config)
+    kept.prepare()
+    return kept.keep
+
+
 def tls_files(config: NodeConfig, telemetry: Telemetry | None = None) -> TlsFiles:
     """The node's certificate, key and root, checked, and read again when they change."""
     if telemetry is None:
@@ -269,6 +285,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             measure=measure,
             heartbeat=heartbeats(config, tls.certificate),
             tell=lambda event, fields: telemetry.event(event, **fields),
+            keep=make_keep(config) if config.role == "lab" else lambda kept: None,
         )
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy

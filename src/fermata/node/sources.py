@@ -1,7 +1,6 @@
 """Where a lab's figures come from: a CSV file with the columns round, metric, value."""
 
 import csv
-import hashlib
 import io
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NoReturn
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.protocol.charter import Charter
+from fermata.protocol.kept_report import EvidenceFile, evidence_sha256
 from fermata.protocol.lab import Measurement
 from fermata.protocol.periods import check_period
 from fermata.protocol.reports import check_metrics_known, panel_witness, panels_with_values
@@ -24,8 +24,8 @@ def read_measurement(path: Path, period: str, cadence: str) -> Measurement | Non
 
     Every line must be in order, also those of other periods, whose ``round`` must be periods of
     the charter's ``cadence``: a slip in a name would else look like a figure that is absent. The
-    evidence digest is the SHA-256 of the file. Raises ConfigError METRICS_FILE naming the line;
-    values never stand in a message.
+    evidence is the file. Raises ConfigError METRICS_FILE naming the line; values never stand in
+    a message.
     """
     data = _read(path)
     values: dict[str, str] = {}
@@ -48,7 +48,10 @@ def read_measurement(path: Path, period: str, cadence: str) -> Measurement | Non
         raise _error(path, rows.line_num, "is not CSV") from None
     if not has_header:
         raise _error(path, 1, f"the first line must be {','.join(HEADER)}")
-    return Measurement(values, hashlib.sha256(data).digest()) if values else None
+    if not values:
+        return None
+    evidence = (EvidenceFile(path.name, data),)
+    return Measurement(values, evidence_sha256(evidence), evidence)
 
 
 def _figure(path: Path, line: int, row: list[str], period: str, cadence: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from fermata.log.checkpoint import add_signatures, cosign
 from fermata.protocol import auditor, coordinator, lab, pausing
 from fermata.protocol.codec import sha256
 from fermata.protocol.envelope import seal_statement
+from fermata.protocol.kept_report import KeptReport
 from fermata.protocol.ports import ClockMs, Draft, Entropy, LogPort
 from fermata.protocol.replica import Replica
 from fermata.protocol.state import Close, Round
@@ -42,7 +43,9 @@ PROMISES = "promises"
 class Agent:
     """A role at work over its replica and the way to the log.
 
-    One of ``key_share`` (auditor), ``measure`` (lab) or neither (coordinator) is given.
+    One of ``key_share`` (auditor), ``measure`` (lab) or neither (coordinator) is given. ``keep``
+    makes durable what a lab needs to open a value of a report later; it is called before the
+    report is drafted, so that it is there for every report that was sent.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Agent:
         heartbeat: Callable[[int], statement_pb2.Heartbeat | None] = lambda backlog: None,
         has_taken: Callable[[int], bool] = lambda change_entry: True,
         tell: Tell = lambda event, fields: None,
+        keep: Callable[[KeptReport], None] = lambda kept: None,
     ) -> None:
         self.me = me
         self.replica = replica
@@ -72,6 +76,7 @@ class Agent:
         self._heartbeat = heartbeat
         self._has_taken = has_taken
         self._tell = tell
+        self._keep = keep
         self._table: EncryptionTable | None = None
         self._checked: dict[int, Close] = {}
         self._told: set[tuple[str, int]] = set()
@@ -222,6 +227,7 @@ class Agent:
             found,
             measurement,
             self._entropy,
+            self._keep,
         )
 
     def correct(self, found: Round, measurement: lab.Measurement) -> str:

@@ -1,10 +1,11 @@
 """A lab's duties: report, or say that there is nothing to report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fermata.crypto.paillier import EncryptionTable
 from fermata.protocol.charter import Charter
+from fermata.protocol.kept_report import EvidenceFile, KeptReport
 from fermata.protocol.ports import Entropy
 from fermata.protocol.reports import make_report, panels_with_values
 from fermata.protocol.state import Round, State, ThresholdKey
@@ -13,10 +14,14 @@ from fermata.wire.v1 import statement_pb2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A lab's figures for one period. ``values`` maps metric ids to decimals as text."""
+    """A lab's figures for one period. ``values`` maps metric ids to decimals as text.
+
+    ``evidence_sha256`` goes into the report, ``evidence`` are the files that it is the digest of.
+    """
 
     values: Mapping[str, str] = field(repr=False)
     evidence_sha256: bytes = b""
+    evidence: tuple[EvidenceFile, ...] = ()
 
 
 #: Gives the figures of a period: None while they are not there yet; no values to abstain.
@@ -41,8 +46,12 @@ def answer(
     found: Round,
     measurement: Measurement,
     entropy: Entropy,
+    keep: Callable[[KeptReport], None] = lambda kept: None,
 ) -> tuple[statement_pb2.Statement, bytes]:
-    """A report and its sealed part, or an abstention and no bytes. Raises ConfigError."""
+    """A report and its sealed part, or an abstention and no bytes.
+
+    ``keep``: see ``make_report``; what it gets has the evidence with it. Raises ConfigError.
+    """
     if not measurement.values or not panels_with_values(charter, me, measurement.values):
         statement = statement_pb2.Statement(
             charter_sha256=charter.sha256,
@@ -60,4 +69,5 @@ def answer(
         measurement.evidence_sha256,
         entropy,
         found.asked,
+        lambda kept: keep(replace(kept, evidence=measurement.evidence)),
     )

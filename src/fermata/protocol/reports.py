@@ -1,6 +1,6 @@
 """Reports: how a lab makes one, how its sealed part is checked, how they add up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from fermata.crypto.paillier import (
@@ -10,19 +10,19 @@ from fermata.crypto.paillier import (
     product,
 )
 from fermata.crypto.proof_codec import SealedProof
-from fermata.crypto.report_prover import prove
+from fermata.crypto.report_prover import Report, prove
 from fermata.errors import ConfigError, InvalidEncoding, Refusal
 from fermata.protocol.charter import Charter, Panel
 from fermata.protocol.claims import witness_of
 from fermata.protocol.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.encoding import encode_panel
+from fermata.protocol.kept_report import KeptPanel, KeptReport
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import context_of
 from fermata.protocol.shown import (
     NOTHING_ASKED,
     Asked,
     Flags,
-    Shown,
     flags_for,
     shown_ranges,
     statements_of,
@@ -60,27 +60,31 @@ def make_report(
     evidence_sha256: bytes,
     entropy: Entropy,
     asked: Asked = NOTHING_ASKED,
+    keep: Callable[[KeptReport], None] = lambda kept: None,
 ) -> tuple[statement_pb2.Statement, bytes]:
     """A lab's report and its sealed part. ``values`` maps metric ids to decimals as text.
 
-    Of what the round asks for, the report shows all that the values allow.
-
-    Raises ConfigError for a value that is missing, unknown, malformed or out of range, or that
-    does not keep a statement of the charter.
+    Of what the round asks for, the report shows all that the values allow. ``keep`` is given the
+    secrets of the report before anyone gets the report, so that nothing is ever sent that the lab
+    could not open a value of. Raises ConfigError for a value that is missing, unknown, malformed
+    or out of range, or that does not keep a statement of the charter.
     """
     check_metrics_known(charter, lab, values)
     sealed = statement_pb2.SealedPart()
-    parts = []
+    parts, kept = [], []
     flags = flags_by_values(charter, asked, lab, values)
     for panel_id in panels_with_values(charter, lab, values):
         panel = charter.panel(panel_id)
-        shown = shown_ranges(charter, asked, panel, flags)
-        part, sealed_panel = _make_part(
-            charter, table, lab, round_number, panel, shown, values, entropy
-        )
+        witness = panel_witness(panel, values)
+        context = context_of(charter, round_number, panel_id, lab)
+        statements = statements_of(panel, shown_ranges(charter, asked, panel, flags))
+        made = prove(statements, table, context, witness, entropy)
+        part, sealed_panel = _part_to_wire(panel_id, made)
         parts.append(part)
         sealed.panels.append(sealed_panel)
+        kept.append(KeptPanel(panel_id, witness, made.gamma))
     sealed_bytes = encode(sealed)
+    keep(KeptReport(round_number, sha256(sealed_bytes), tuple(kept)))
     report = statement_pb2.Report(
         round=round_number,
         key_id=key.key_id,
@@ -119,30 +123,19 @@ def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
     return witness_of(panel.claims, panel.metrics, encoded)
 
 
-def _make_part(
-    charter: Charter,
-    table: EncryptionTable,
-    lab: str,
-    round_number: int,
-    panel: Panel,
-    shown: tuple[Shown, ...],
-    values: Mapping[str, str],
-    entropy: Entropy,
+def _part_to_wire(
+    panel_id: str, made: Report
 ) -> tuple[statement_pb2.ReportPart, statement_pb2.SealedPanel]:
-    """Encrypts and proves one panel. Raises ConfigError STATEMENT for what cannot be proven."""
-    statements, witness = statements_of(panel, shown), panel_witness(panel, values)
-    context = context_of(charter, round_number, panel.id, lab)
-    report = prove(statements, table, context, witness, entropy)
     part = statement_pb2.ReportPart(
-        panel=panel.id,
-        ciphertext_sha256=[sha256(c) for c in report.sealed.ciphertexts],
-        proof=report.open_part,
+        panel=panel_id,
+        ciphertext_sha256=[sha256(c) for c in made.sealed.ciphertexts],
+        proof=made.open_part,
     )
     return part, statement_pb2.SealedPanel(
-        panel=panel.id,
-        ciphertexts=report.sealed.ciphertexts,
-        announcements=report.sealed.announcements,
-        responses=report.sealed.exponents,
+        panel=panel_id,
+        ciphertexts=made.sealed.ciphertexts,
+        announcements=made.sealed.announcements,
+        responses=made.sealed.exponents,
     )
 
 
