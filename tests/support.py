@@ -22,6 +22,7 @@ from fermata.wire.v1 import statement_pb2
 from support_deployment import (
     COORDINATOR,
     MODULUS_BITS_MIN,
+    PAUSE_TABLES,
     START_MS,
     WINDOW_S,
     Deployment,
@@ -38,6 +39,7 @@ from support_deployment import (
 __all__ = [
     "COORDINATOR",
     "MODULUS_BITS_MIN",
+    "PAUSE_TABLES",
     "START_MS",
     "WINDOW_S",
     "Chain",

@@ -25,6 +25,38 @@ COORDINATOR = "oversight"
 START_MS = 1_767_225_600_000
 WINDOW_S = 3600
 
+#: Tables of a charter that pauses when the hours add up to 100 or more, and lifts after two
+#: rounds in a row with less than 60.
+PAUSE_TABLES = """
+[[rule]]
+id = "hot"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+at_least = "100"
+
+[[rule]]
+id = "calm"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+below = "60"
+
+[pause]
+triggers = ["hot"]
+lift = "calm"
+lift_rounds = 2
+acknowledge_s = 600
+acknowledge_share = "2/3"
+open_within_s = 7200
+settle_within_s = 3600
+silence_s = 1800
+
+[[duty]]
+metric = "hours"
+at_most = "10"
+"""
+
 
 def entropy_of(seed: int, label: str) -> Entropy:
     """Bytes that depend on the seed, the label and how many draws came before."""

@@ -20,13 +20,9 @@ from fermata.protocol.shown import (
     statements_of,
 )
 from fermata.protocol.state import Round
-from support import MODULUS_BITS_MIN, Chain, chain_at, make_deployment
+from support import MODULUS_BITS_MIN, PAUSE_TABLES, Chain, chain_at, make_deployment
 
 EXTRA = """
-[[duty]]
-metric = "hours"
-at_most = "5"
-
 [dues]
 unit = "EUR"
 metric = "share"
@@ -39,7 +35,7 @@ amount = "20.50"
 [[dues.band]]
 amount = "70"
 """
-SETTINGS = {"extra": EXTRA}
+SETTINGS = {"extra": PAUSE_TABLES.replace('at_most = "10"', 'at_most = "5"') + EXTRA}
 DUTIES = Asked(duties=True)
 CALM = {"hours": "4.999", "share": "-3.5"}
 BUSY = {"hours": "5.001", "share": "12"}
