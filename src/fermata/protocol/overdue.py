@@ -49,7 +49,7 @@ def overdue(
 
 
 def _silence(state: State, terms: PauseTerms) -> Iterator[Overdue]:
-    """A dead man's switch: the log's heartbeats alone keep it quiet."""
+    """A dead man's switch: while nodes beat and are logged, the log is never silent for long."""
     detail = f"the log's last entry is {state.size - 1}"
     yield Overdue(SILENT, state.time_ms + terms.silence_ms, detail)
 
