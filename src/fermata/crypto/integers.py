@@ -7,6 +7,7 @@ Nothing here is constant time except ``powmod_secret``.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import cast
 
 import gmpy2
 
@@ -24,6 +25,15 @@ PRIME_TESTS = 40
 _SIEVE_BOUND = 1 << 12
 #: Fewer powers than this are faster one by one.
 _BUCKETS_MIN = 12
+
+
+def fast_int(value: int) -> int:
+    """The number in gmpy2's own type, which whatever is computed with it takes on.
+
+    Twice as fast for long lists of products of a few hundred bits. It equals and hashes like the
+    integer and has its methods; ``int`` gives the integer back where a library asks for one.
+    """
+    return cast(int, gmpy2.mpz(value))
 
 
 def powmod(base: int, exponent: int, modulus: int) -> int:
@@ -67,30 +77,34 @@ def multi_powmod(bases: Sequence[int], exponents: Sequence[int], modulus: int) -
     return int(above if below == 1 else above * invert(int(below), modulus) % modulus)
 
 
-def power_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
-    """``prod bases[i]^exponents[i] mod modulus`` for public exponents of 0 or more.
+def power_product(bases: Sequence[int], exponents: Sequence[int], n: int) -> int:
+    """``prod bases[i]^exponents[i] mod n^2`` for units and public exponents of 0 or more.
 
-    One squaring chain for all bases, which go into buckets by digit (Pippenger): for a thousand
-    bases several times faster than power by power. Raises ValueError if the lists differ in
-    length or an exponent is negative.
+    Each base is split into u*(1 + n*b): the b's only add up, the u's are half as wide. One
+    squaring chain serves all u's, which go into buckets by digit (Pippenger): for a thousand bases
+    several times faster than power by power. Raises ValueError if the lists differ in length, an
+    exponent is negative or a base has no inverse.
     """
     if len(bases) != len(exponents) or any(exponent < 0 for exponent in exponents):
         raise ValueError("powers need as many exponents as bases, none of them negative")
     if len(bases) < _BUCKETS_MIN:
-        return multi_powmod(bases, exponents, modulus)
-    window = max(1, len(bases).bit_length() - 3)
-    modulus = gmpy2.mpz(modulus)
-    mpz_bases = [gmpy2.mpz(base) for base in bases]
+        return multi_powmod(bases, exponents, n * n)
+    # A product into a bucket costs about half of one when the buckets are put together.
+    window = max(1, len(bases).bit_length() - 4)
+    n = gmpy2.mpz(n)
+    modulus = n * n
+    pairs = _split([gmpy2.mpz(base) for base in bases], n)
+    linear = sum(slope * exponent for (_, slope), exponent in zip(pairs, exponents, strict=True))
     digits = [_digits(exponent, window) for exponent in exponents]
     total = gmpy2.mpz(1)
     for row in reversed(range(max(map(len, digits)))):
         for _ in range(window):
             total = total * total % modulus
         buckets: list[gmpy2.mpz | None] = [None] * (1 << window)
-        for base, found in zip(mpz_bases, digits, strict=True):
+        for (unit, _), found in zip(pairs, digits, strict=True):
             if row < len(found) and found[row]:
                 held = buckets[found[row]]
-                buckets[found[row]] = base if held is None else held * base % modulus
+                buckets[found[row]] = unit if held is None else held * unit % modulus
         # prod buckets[d]^d, as the product of the running products from the top.
         running = row_product = None
         for held in reversed(buckets[1:]):
@@ -100,7 +114,29 @@ def power_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) 
                 row_product = running if row_product is None else row_product * running % modulus
         if row_product is not None:
             total = total * row_product % modulus
-    return int(total)
+    return int(total * (1 + n * (linear % n)) % modulus)
+
+
+def _split(
+    numbers: "Sequence[gmpy2.mpz]", n: "gmpy2.mpz"
+) -> "tuple[tuple[gmpy2.mpz, gmpy2.mpz], ...]":
+    """The (u, b) with u*(1 + n*b) the number mod n^2, with one inversion (Montgomery's trick).
+
+    Raises ValueError if a number has a factor in common with n.
+    """
+    units = [number % n for number in numbers]
+    before = [gmpy2.mpz(1)]
+    for unit in units:
+        before.append(before[-1] * unit % n)
+    inverse = gmpy2.mpz(invert(before.pop(), n))
+    pairs = []
+    for number, unit, product in zip(
+        reversed(numbers), reversed(units), reversed(before), strict=True
+    ):
+        pairs.append((unit, number // n * (inverse * product % n) % n))
+        inverse = inverse * unit % n
+    pairs.reverse()
+    return tuple(pairs)
 
 
 def product_mod(values: Iterable[int], modulus: int) -> int:
@@ -264,25 +300,8 @@ class SplitTable:
             for _ in range((1 << window) - 1):
                 powers.append(powers[-1] * power % self._n_squared)
             power = powers.pop()
-            rows.append(self._split(powers))
+            rows.append(_split(powers, self._n))
         self._rows = tuple(rows)
-
-    def _split(self, powers: "list[gmpy2.mpz]") -> "tuple[tuple[gmpy2.mpz, gmpy2.mpz], ...]":
-        """Pairs of all powers with one inversion (Montgomery's trick)."""
-        n = self._n
-        units = [power % n for power in powers]
-        before = [gmpy2.mpz(1)]
-        for unit in units:
-            before.append(before[-1] * unit % n)
-        inverse = gmpy2.invert(before.pop(), n)
-        pairs = []
-        for power, unit, product in zip(
-            reversed(powers), reversed(units), reversed(before), strict=True
-        ):
-            pairs.append((unit, power // n * (inverse * product % n) % n))
-            inverse = inverse * unit % n
-        pairs.reverse()
-        return tuple(pairs)
 
     def power(self, exponent: int, message: int) -> int:
         """``(1 + n*message) * base^exponent mod n^2`` for 0 <= exponent < 2^exponent_bits."""
