@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench sim clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench sim attack clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -48,6 +48,12 @@ bench: setup
 SEEDS ?= 50
 sim: setup
 	@$(RUN) python -m fermata.sim --seeds $(SEEDS)
+
+# What an outsider learns of single labs from a run: docs/attack.md. ARGS: --assume, --own, --limit.
+BUNDLE ?= $(OUT)/bundle
+ARGS ?=
+attack: setup
+	@$(RUN) --group attack python -m fermata.attack $(BUNDLE) $(ARGS)
 
 clean:
 	rm -rf .venv .tools dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
