@@ -14,6 +14,7 @@ from fermata.cli.log import bundle, log, verify
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.errors import FermataError
 from fermata.node.telemetry import plain_text
@@ -30,8 +31,10 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, log, bundle, status, verify, demo,
+    results, report,
 ):  # fmt: skip
     cli.add_command(_command)
+lab.add_command(lab_place)
 
 
 def run() -> int:
