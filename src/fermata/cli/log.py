@@ -102,7 +102,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 @click.pass_context
 def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
     """Verify a bundle offline. Exit 0 valid, 1 invalid, 2 malformed or usage, 3 own fault."""
-    pinned = charter_hash_of(charter_hash)
+    pinned = pinned_hash(charter_hash)
     files = read_bundle(folder)
     try:
         verification = verify_bundle(files, pinned, entropy=entropy)
@@ -114,8 +114,8 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     context.exit(0 if verification.is_valid else 1)
 
 
-def charter_hash_of(text: str | None) -> bytes | None:
-    """The value of --charter-hash, 32 bytes, if it is given. Raises ConfigError CHARTER_HASH."""
+def pinned_hash(text: str | None) -> bytes | None:
+    """The bytes of --charter-hash, if it was given. Raises ConfigError CHARTER_HASH."""
     if text is None:
         return None
     try:

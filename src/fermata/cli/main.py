@@ -15,6 +15,7 @@ from fermata.cli.log import bundle, log, verify
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.errors import FermataError
 from fermata.node.telemetry import plain_text
@@ -31,9 +32,10 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, verify,
-    demo,
+    demo, results, report,
 ):  # fmt: skip
     cli.add_command(_command)
+lab.add_command(lab_place)
 
 
 def run() -> int:

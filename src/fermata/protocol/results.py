@@ -32,3 +32,44 @@ def results_document(state: State) -> dict[str, object]:
             }
         )
     return {"charter_hash": charter.sha256.hex(), "rounds": rounds}
+
+
+#: Columns of ``result_rows``, in order; new ones come last.
+ROW_COLUMNS = (
+    "round",
+    "period",
+    "state",
+    "metric",
+    "unit",
+    "statistic",
+    "value",
+    "cohort",
+    "refusal",
+)
+
+
+def result_rows(state: State) -> list[dict[str, str]]:
+    """One row a result, with ROW_COLUMNS; a round without results has one row, which says why.
+
+    ``round`` is its number, ``value`` a decimal as text, ``cohort`` the organisations whose values
+    are in it.
+    """
+    charter = state.charter
+    if charter is None:
+        return []
+    metrics = {m.id: (m, p.id) for p in charter.panels for m in p.metrics}
+    rows = []
+    for found in state.rounds:
+        phase, close = found.phase(charter.endorsement_quorum), found.close
+        head = (str(found.number), found.period, phase)
+        if phase != OPENED or found.opening is None or close is None:
+            cohort = str(found.cohort) if close else ""
+            refusal = found.refusal if phase == REFUSED else ""
+            rows.append((*head, "", "", "", "", cohort, refusal))
+            continue
+        for result in found.opening.results:
+            metric, panel = metrics[result.metric]
+            cohort = str(close.cohorts[panel])
+            named = (metric.id, metric.unit, result.statistic, result.text)
+            rows.append((*head, *named, cohort, ""))
+    return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
