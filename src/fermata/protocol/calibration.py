@@ -115,4 +115,6 @@ def _rate(found: Booleans) -> Rate:
     runs = found.size
     rate, square = float(found.mean()), _NORMAL**2 / runs
     middle, half = rate + square / 2, _NORMAL * sqrt(rate * (1 - rate) / runs + square / 4 / runs)
-    return Rate(rate, max(0.0, (middle - half) / (1 + square)), (middle + half) / (1 + square))
+    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
+    # Where it never fired, or always, rounding must not move the end past the rate.
+    return Rate(rate, min(rate, low), max(rate, high))
