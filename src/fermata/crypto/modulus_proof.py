@@ -16,7 +16,7 @@ from fermata.crypto.integers import (
     invert,
     is_probable_prime,
     jacobi,
-    multi_powmod,
+    power_product,
     powmod,
     powmod_secret,
     random_unit,
@@ -101,7 +101,7 @@ def verify(n: int, proof: ModulusProof, context: bytes) -> None:
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
     roots = [z for _, z, _, _ in proof.rounds]
     for weights in _weights(n, proof, context):
-        if powmod(multi_powmod(roots, weights, n), n, n) != multi_powmod(challenges, weights, n):
+        if powmod(power_product(roots, weights, n), n, n) != power_product(challenges, weights, n):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: an n-th root is wrong")
 
 
