@@ -46,9 +46,13 @@ def auditor_names(auditors: int) -> list[str]:
     return [f"auditor-{i}" for i in range(1, auditors + 1)]
 
 
-def party_keys(seed: int, labs: int, auditors: int) -> dict[str, SigningKey]:
+def member_names(members: int) -> list[str]:
+    return [f"member-{i}" for i in range(1, members + 1)]
+
+
+def party_keys(seed: int, labs: int, auditors: int, members: int = 0) -> dict[str, SigningKey]:
     entropy = entropy_of(seed, "signing keys")
-    names = [COORDINATOR, *auditor_names(auditors), *lab_names(labs)]
+    names = [COORDINATOR, *auditor_names(auditors), *lab_names(labs), *member_names(members)]
     return {name: SigningKey.from_seed(entropy(32)) for name in names}
 
 
@@ -65,9 +69,11 @@ def charter_text(
     cohort_min: int = 3,
     interval_s: int = 0,
     last: str = "",
+    members: str = "",
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
-    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab."""
+    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab, and a member of the
+    committee, names its organisation."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -95,6 +101,7 @@ cohort_min = {cohort_min}
         text += f"[[auditor]]\n{_party(name, f'Audit {name}', keys)}\n"
     for name, letter in zip(labs, organisations, strict=True):
         text += f"[[lab]]\n{_party(name, f'Organisation {letter}', keys)}\n"
+    text += _committee(keys, members) if members else ""
     beta = ", ".join(f'"{lab}"' for lab in labs[1:])
     text += f"""[[panel]]
 id = "alpha"
@@ -145,6 +152,29 @@ statistics = ["sum"]
     return text
 
 
+def _committee(keys: Mapping[str, SigningKey], members: str) -> str:
+    names = member_names(len(members))
+    rotation = ", ".join(f'"{name}"' for name in names)
+    tables = [
+        f"[[member]]\n{_party(name, f'Organisation {letter}', keys)}"
+        for name, letter in zip(names, members, strict=True)
+    ]
+    return "\n".join(
+        [
+            "[committee]",
+            'quorum = "2/3"',
+            f"rotation = [{rotation}]",
+            "notice_s = 86400",
+            "vote_s = 7200",
+            "ruling_s = 3600",
+            "appeal_s = 1800",
+            "",
+            *tables,
+            "",
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A charter and every key of it, as no single party ever holds them."""
@@ -188,7 +218,7 @@ def make_deployment(
     **settings: Any,
 ) -> Deployment:
     """A deployment; the same one for the same parameters. ``settings`` go to the charter."""
-    keys = party_keys(seed, labs, auditors)
+    keys = party_keys(seed, labs, auditors, len(settings.get("members", "")))
     organisations = organisations or "abcdefghijklmnopqrstuvwxyz"[:labs]
     data = charter_text(keys, modulus_bits, threshold, organisations, **settings).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)
