@@ -70,10 +70,11 @@ def charter_text(
     interval_s: int = 0,
     last: str = "",
     members: str = "",
+    terms: tuple[tuple[str, int, int], ...] = (),
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
-    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab, and a member of the
-    committee, names its organisation."""
+    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab, and
+    a member of the committee, names its organisation."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -101,7 +102,7 @@ cohort_min = {cohort_min}
         text += f"[[auditor]]\n{_party(name, f'Audit {name}', keys)}\n"
     for name, letter in zip(labs, organisations, strict=True):
         text += f"[[lab]]\n{_party(name, f'Organisation {letter}', keys)}\n"
-    text += _committee(keys, members) if members else ""
+    text += _committee(keys, members, terms) if members else ""
     beta = ", ".join(f'"{lab}"' for lab in labs[1:])
     text += f"""[[panel]]
 id = "alpha"
@@ -152,11 +153,15 @@ statistics = ["sum"]
     return text
 
 
-def _committee(keys: Mapping[str, SigningKey], members: str) -> str:
+def _committee(
+    keys: Mapping[str, SigningKey], members: str, terms: tuple[tuple[str, int, int], ...]
+) -> str:
+    span = {name: (first, last) for name, first, last in terms}
     names = member_names(len(members))
     rotation = ", ".join(f'"{name}"' for name in names)
     tables = [
         f"[[member]]\n{_party(name, f'Organisation {letter}', keys)}"
+        + "first_round = {}\nlast_round = {}\n".format(*span.get(name, (1, 0)))
         for name, letter in zip(names, members, strict=True)
     ]
     return "\n".join(

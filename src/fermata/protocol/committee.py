@@ -77,13 +77,15 @@ class Committee:
         return tuple(m for m in self.members if m.serves(round_number))
 
     def chair(self, round_number: int, barred: Collection[str] = ()) -> str | None:
-        """Who is in the chair: the rotation's next that serves; ``barred`` are passed over."""
+        """Who is in the chair: of the rotation's members that serve, the round's in turn.
+
+        ``barred`` are passed over for the next. None if nobody is left.
+        """
         serving = {m.id for m in self.serving(round_number)}
-        start = (round_number - 1) % len(self.rotation)
-        for member in self.rotation[start:] + self.rotation[:start]:
-            if member in serving and member not in barred:
-                return member
-        return None
+        turn = [m for m in self.rotation if m in serving]
+        start = (round_number - 1) % max(1, len(turn))
+        left = (m for m in turn[start:] + turn[:start] if m not in barred)
+        return next(left, None)
 
     def votes_needed(self, entitled: int) -> int:
         """How many votes carry a motion: the quorum's share of the entitled, rounded up."""
