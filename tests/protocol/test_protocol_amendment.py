@@ -1,5 +1,6 @@
 """Amendments: what must be kept, who signs, and the round with which one comes into force."""
 
+import base64
 import functools
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,6 @@ import pytest
 
 from fermata.errors import Refusal
 from fermata.protocol import coordinator
-from fermata.protocol.agent import Agent
 from fermata.protocol.amendment import AMENDED, charter_for_next_round
 from fermata.protocol.charter import parse_charter
 from fermata.protocol.envelope import charter_message
@@ -17,12 +17,12 @@ from fermata.protocol.lab import rounds_to_answer
 from fermata.protocol.state import State, Verdict
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
-from support import MODULUS_BITS_MIN, START_MS, Chain, chain_at, party_keys
+from support import MODULUS_BITS_MIN, Chain, chain_at, party_keys
 from support_bundle import bundle_of, verify
 
 MEMBERS = "axyz"
 NOTICE_MS, VOTE_MS = 86_400_000, 7_200_000
-COMMENT = ("title = \"For tests\"", "title = \"Amended\"")
+COMMENT = ('title = "For tests"', 'title = "Amended"')
 NEW_KEY = party_keys(7, 7, 3)["lab-7"]
 
 
@@ -48,8 +48,6 @@ def amended(chain: Chain, *edits: tuple[str, str]) -> bytes:
 
 def joining(chain: Chain) -> bytes:
     """The charter with one more lab, whose key is NEW_KEY."""
-    import base64
-
     key = base64.b64encode(NEW_KEY.public_key).decode()
     table = f'[[lab]]\nid = "lab-7"\norganisation = "Organisation g"\nsigning_key = "{key}"\n\n'
     return amended(chain, ("[committee]", table + "[committee]"))
@@ -136,9 +134,7 @@ KEEPS = {
 @pytest.mark.parametrize("what", KEEPS)
 def test_an_amendment_must_keep(chain: Chain, what: str) -> None:
     edit, fragment = KEEPS[what]
-    assert f"must keep {fragment}" in refused(chain, "AMENDMENT_KEEPS", amended(chain, edit)) or (
-        fragment in chain.verdicts[-1].detail
-    )
+    assert fragment in refused(chain, "AMENDMENT_KEEPS", amended(chain, edit))
 
 
 def test_an_amendment_must_keep_a_committee(chain: Chain) -> None:
@@ -211,8 +207,6 @@ def test_a_signature_over_other_bytes_is_refused(chain: Chain) -> None:
 
 
 def test_a_party_with_a_new_key_signs_with_it(chain: Chain) -> None:
-    import base64
-
     old = base64.b64encode(chain.deployment.keys["lab-6"].public_key).decode()
     data = amended(chain, (old, base64.b64encode(NEW_KEY.public_key).decode()))
     refused(chain, "SIGNATURE", data, signatures=signed(data, lab_6=chain.deployment.keys["lab-6"]))
@@ -233,9 +227,12 @@ def test_it_comes_into_force_with_the_next_opening_after_its_notice(chain: Chain
     assert chain.state.charter == new
     assert chain.state.charter_sha256 != new.sha256
     assert (chain.state.charter_at(1), chain.state.charter_at(2)) == (old, new)
-    assert [(v.from_round, v.entry) for v in chain.state.charters] == [(1, 0), (2, chain.round.entry)]
+    assert [(v.from_round, v.entry) for v in chain.state.charters] == [
+        (1, 0),
+        (2, chain.round.entry),
+    ]
     assert chain.state.governance.amendment is None
-    assert chain.report("lab-7").accepted if False else chain.abstain("lab-7").accepted
+    assert chain.abstain("lab-7").accepted
 
 
 def test_before_its_notice_is_over_rounds_are_opened_under_the_old_charter(chain: Chain) -> None:
@@ -309,7 +306,7 @@ def test_an_opened_round_keeps_its_result_and_is_verified_under_its_own_charter(
     data = amended(
         chain,
         ('statistics = ["sum", "mean", "count"]', 'statistics = ["sum"]'),
-        ('labs = ["lab-2", ', 'labs = ['),
+        ('labs = ["lab-2", ', "labs = ["),
     )
     due_ms = carried(chain, data)
     before = chain.state.rounds[0]
@@ -320,13 +317,15 @@ def test_an_opened_round_keeps_its_result_and_is_verified_under_its_own_charter(
 
 
 def test_a_round_under_the_new_charter_is_reported_opened_and_verified(chain: Chain) -> None:
-    data = amended(chain, COMMENT, ('labs = ["lab-2", ', 'labs = ['))
+    data = amended(chain, COMMENT, ('labs = ["lab-2", ', "labs = ["))
     due_ms = carried(chain, data)
     close_round(chain)
     under(chain, data).open_round(due_ms)
     for lab in chain.deployment.charter.labs:
         able = any(p.id == "beta" and lab in p.labs for p in chain.deployment.charter.panels)
-        values = {"hours": "1", "share": "1"} | ({f"wide-{i}": "2" for i in range(1, 6)} if able else {})
+        values = {"hours": "1", "share": "1"} | (
+            {f"wide-{i}": "2" for i in range(1, 6)} if able else {}
+        )
         chain.report(lab, values)
     chain.close()
     chain.endorse()
