@@ -11,6 +11,7 @@ from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
+from fermata.cli.motion import motion
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
@@ -29,7 +30,8 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, log, bundle, status, verify, demo,
+    charter, keys, pki, enroll, coordinator, auditor, lab, motion, log, bundle, status,
+    verify, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 
