@@ -1,4 +1,4 @@
-"""The rules of motions and votes, F11 and F12 of docs/spec/fold.md.
+"""The rules of motions and votes, F12 and F13 of docs/spec/fold.md.
 
 Normative text: docs/spec/governance.md. A decision follows from the votes in the log; nobody
 announces one.
@@ -68,7 +68,7 @@ def motion(
     author: str,
     envelope_sha256: bytes,
 ) -> State:
-    """F11: a motion that its author may table now. Raises VerificationError."""
+    """F12: a motion that its author may table now. Raises VerificationError."""
     committee = committee_of(state)
     kind = _check_form(wire)
     if envelope_sha256 in state.governance.envelopes:
@@ -252,7 +252,7 @@ def _table(state: State, tabled: Motion) -> State:
 
 
 def vote(state: State, entry: int, wire: statement_pb2.Vote, author: str) -> State:
-    """F12: a member's one vote on a motion that is open. Raises VerificationError."""
+    """F13: a member's one vote on a motion that is open. Raises VerificationError."""
     committee = committee_of(state)
     choice = _CHOICES.get(wire.choice)
     if choice is None:
