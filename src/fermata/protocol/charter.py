@@ -8,10 +8,20 @@ import base64
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
+from fermata.protocol.disclosure_terms import (
+    DisclosureTerms,
+    DisclosureText,
+    Group,
+    GroupText,
+    PanelLabs,
+    check_shares,
+    read_groups,
+    read_terms,
+)
 from fermata.protocol.metrics import (
     AggregateText,
     Metric,
@@ -56,10 +66,6 @@ class RoundsText(Strict, frozen=True):
     interval_s: int = 0
 
 
-class DisclosureText(Strict, frozen=True):
-    cohort_min: int
-
-
 class PanelText(Strict, frozen=True):
     id: str
     labs: list[str] | None = None
@@ -81,6 +87,7 @@ class CharterText(Strict, frozen=True):
     metric: list[MetricText]
     aggregate: list[AggregateText]
     statement: tuple[StatementText, ...] = ()
+    group: tuple[GroupText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,16 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Metrics that are reported, proven and opened together, and the labs that may report."""
+    """Metrics that are reported, proven and opened together, and the labs that may report.
+
+    ``groups`` are a partition of the labs, or none: the panel is opened whole.
+    """
 
     id: str
     labs: frozenset[str]
     metrics: tuple[Metric, ...]
     claims: Claims
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,7 @@ class Charter:
     window_s: int
     interval_s: int
     cohort_min: int
+    disclosure: DisclosureTerms
     parties: dict[str, Party]
     coordinator: str
     auditors: tuple[str, ...]
@@ -198,8 +210,9 @@ def _check_members(source: TomlSource, path: str, members: list[str], labs: Iter
         source.fail(path, "names a lab twice")
 
 
-def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
-    metrics = read_metrics(source, text.metric, text.aggregate, text.statement)
+def _panels(
+    source: TomlSource, text: CharterText, metrics: list[Metric], terms: DisclosureTerms
+) -> tuple[Panel, ...]:
     labs = {lab.id: lab.organisation for lab in text.lab}
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
@@ -223,7 +236,10 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
         panels.append(Panel(panel.id, frozenset(members), mine, _claims(source, path, text, mine)))
     if not panels:
         source.fail("", "has no [[panel]]")
-    return tuple(panels)
+    with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
+    groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
+    check_shares(source, terms, with_labs, groups)
+    return tuple(replace(p, groups=groups[p.id]) for p in panels)
 
 
 def _claims(
@@ -253,8 +269,6 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
-    if text.disclosure.cohort_min < 3:
-        source.fail("disclosure.cohort_min", "below 3 organisations a sum tells single values")
     if not 1 <= rounds.window_s <= 366 * 86400:
         source.fail("rounds.window_s", "must be from one second to a year")
     if not 0 <= rounds.interval_s <= 366 * 86400:
@@ -278,7 +292,9 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     text = source.decode(CharterText)
     _check_numbers(source, text, modulus_bits_min)
     parties = _roster(source, text)
-    panels = _panels(source, text)
+    metrics = read_metrics(source, text.metric, text.aggregate, text.statement)
+    terms = read_terms(source, text.disclosure, metrics, text.rounds.cadence)
+    panels = _panels(source, text, metrics, terms)
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -292,6 +308,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         window_s=text.rounds.window_s,
         interval_s=text.rounds.interval_s,
         cohort_min=text.disclosure.cohort_min,
+        disclosure=terms,
         parties=parties,
         coordinator=text.coordinator.id,
         auditors=tuple(a.id for a in text.auditor),

@@ -104,7 +104,8 @@ def check_text(source: TomlSource, path: str, value: str) -> None:
         )
 
 
-def _decimal(source: TomlSource, path: str, value: str) -> Decimal:
+def read_decimal(source: TomlSource, path: str, value: str) -> Decimal:
+    """A plain decimal of the charter. Raises ConfigError with the line."""
     if not _DECIMAL.match(value):
         source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
     return Decimal(value)
@@ -157,9 +158,9 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     check_id(source, f"{path}.id", text.id)
     check_text(source, f"{path}.unit", text.unit)
     check_text(source, f"{path}.method", text.method)
-    low = _decimal(source, f"{path}.min", text.min)
-    high = _decimal(source, f"{path}.max", text.max)
-    step = _decimal(source, f"{path}.resolution", text.resolution)
+    low = read_decimal(source, f"{path}.min", text.min)
+    high = read_decimal(source, f"{path}.max", text.max)
+    step = read_decimal(source, f"{path}.resolution", text.resolution)
     if step <= 0:
         source.fail(f"{path}.resolution", "must be above 0")
     if high <= low:
@@ -176,7 +177,7 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
 
 def _encoded(source: TomlSource, path: str, metric: Metric, value: str) -> int:
     """An edge or a limit as an integer: on the metric's grid, above min, at most max."""
-    number = _decimal(source, path, value)
+    number = read_decimal(source, path, value)
     with localcontext(prec=100):
         steps = (number - metric.minimum) / metric.resolution
         if steps != int(steps) or not 0 < steps <= metric.bound:

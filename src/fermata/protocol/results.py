@@ -7,8 +7,8 @@ def results_document(state: State) -> dict[str, object]:
     """``{"charter_hash", "rounds": [...]}``, one object a round.
 
     Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
-    ``cohort`` and ``cohorts``, ``refused`` (why, or None), and ``results``, each with ``metric``,
-    ``statistic`` and ``value``, a decimal as text.
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), and ``results``, each with
+    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text.
     """
     charter = state.charter
     if charter is None:
@@ -26,7 +26,12 @@ def results_document(state: State) -> dict[str, object]:
                 "cohorts": dict(found.close.cohorts) if found.close else {},
                 "refused": found.refusal if phase == REFUSED else None,
                 "results": [
-                    {"metric": r.metric, "statistic": r.statistic, "value": r.text}
+                    {
+                        "metric": r.metric,
+                        "statistic": r.statistic,
+                        "group": r.group,
+                        "value": r.text,
+                    }
                     for r in (opening.results if opening else ())
                 ],
             }

@@ -70,10 +70,25 @@ class ReportSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """The close of a round: whose reports count, and the product that may be opened.
+class Cell:
+    """A panel, or some groups of it, and the labs whose counted reports add up in it."""
 
-    ``cohorts`` counts organisations per panel. ``refusal`` says why nothing may be opened.
+    panel: str
+    groups: tuple[str, ...]
+    labs: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Names its product on the wire: ``panel``, ``panel/group`` or ``panel/a+b``."""
+        return f"{self.panel}/{'+'.join(self.groups)}" if self.groups else self.panel
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The close of a round: whose reports count, and the products that may be opened.
+
+    ``cohorts`` counts organisations per cell; ``aggregates`` are by cell, too. ``refusal`` says
+    why nothing may be opened.
     """
 
     entry: int
@@ -81,25 +96,34 @@ class Close:
     time_ms: int
     listed: tuple[str, ...]
     cohorts: Mapping[str, int]
-    members: Mapping[str, tuple[str, ...]]
+    cells: tuple[Cell, ...]
     aggregates: Mapping[str, tuple[int, ...]]
     aggregate_sha256: bytes
     refusal: str = ""
 
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Labs whose reports count, per cell."""
+        return {cell.id: cell.labs for cell in self.cells}
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One number that came out. ``value`` is exact, ``text`` its decimal form."""
+    """One number that came out. ``value`` is exact, ``text`` its decimal form.
+
+    ``group``: the groups that it is about, joined by +; empty for the whole panel.
+    """
 
     metric: str
     statistic: str
     value: Fraction
     text: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The opened round: sums per metric and, per ciphertext, plaintext and root."""
+    """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
 
     entry: int
     sums: Mapping[str, Decimal]
@@ -121,6 +145,7 @@ class Round:
     entry: int
     opened_ms: int
     deadline_ms: int
+    key_id: bytes = b""
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     ciphertexts_seen: frozenset[bytes] = frozenset()
@@ -150,7 +175,7 @@ class Round:
 
     @property
     def cohort(self) -> int:
-        """Organisations in the smallest panel of the close; 0 before it."""
+        """Organisations in the smallest cell of the close; 0 before it."""
         return min(self.close.cohorts.values()) if self.close else 0
 
 
