@@ -65,9 +65,12 @@ def charter_text(
     cohort_min: int = 3,
     interval_s: int = 0,
     last: str = "",
+    disclosure: str = "",
+    groups: tuple[tuple[str, str], ...] = (),
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
-    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab."""
+    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. One letter a lab.
+    ``disclosure`` is more of that table; ``groups``: (id, digits of its labs) of ``alpha``."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -87,7 +90,7 @@ last = "{last}"
 
 [disclosure]
 cohort_min = {cohort_min}
-
+{disclosure}
 [coordinator]
 {_party(COORDINATOR, "Oversight", keys)}
 """
@@ -142,6 +145,9 @@ statistics = ["mean"]
 metric = "wide-1"
 statistics = ["sum"]
 """
+    for name, digits in groups:
+        members = ", ".join(f'"lab-{d}"' for d in digits)
+        text += f'\n[[group]]\npanel = "alpha"\nid = "{name}"\nlabs = [{members}]\n'
     return text
 
 
