@@ -43,8 +43,8 @@ def rules_text(found: Charter) -> list[str]:
     ]
     if terms.change_min:
         lines += [
-            f"Nothing comes out either if 1 to {terms.change_min - 1} organisations joined or left"
-            f" a sum since {_window(terms.window_rounds)}."
+            f"Nothing comes out either if some organisations, but fewer than {terms.change_min},"
+            f" joined or left a sum since {_window(terms.window_rounds)}."
         ]
     if terms.age_days:
         lines.append(
