@@ -59,7 +59,7 @@ def test_a_good_charter_is_explained(site):
     assert "Warning: panel scores has 3 organisations; if 1 of them stay away" in answer.out
     told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
     assert told["charter_hash"] == site.charter.sha256.hex()
-    assert len(told["warnings"]) == 2
+    assert len(told["warnings"]) == 3
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"format = 1", b"= 1", bytes(400_000)])

@@ -5,6 +5,13 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.disclosure_text import (
+    disclosure_warnings,
+    groups_text,
+    learned_text,
+    rules_text,
+    terms_of,
+)
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.rules import alarms_text, false_alarms, rule_text
 from fermata.cli.unlock import Opener, signing_options
@@ -120,10 +127,12 @@ def describe(found: Charter) -> dict[str, object]:
         "endorsement_quorum": found.endorsement_quorum,
         "labs": len(found.labs),
         "cohort_min": found.cohort_min,
+        "disclosure": terms_of(found),
         "panels": [
             {
                 "id": p.id,
                 "labs": sorted(p.labs),
+                "groups": {g.id: sorted(g.labs) for g in p.groups},
                 "ciphertexts": p.claims.statements.packing.ciphertexts,
                 "proves": claims(p),
                 "metrics": [
@@ -154,7 +163,7 @@ def warnings(found: Charter) -> list[str]:
                 f"panel {panel.id} has {organisations} organisations; if"
                 f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
             )
-    return lines
+    return lines + disclosure_warnings(found)
 
 
 def explain(found: Charter) -> list[str]:
@@ -173,19 +182,12 @@ def explain(found: Charter) -> list[str]:
                 f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
                 f" over the labs of panel {panel.id} that report"
             )
+        lines += groups_text(panel)
     lines += [f"  Warning: {warning}" for warning in warnings(found)]
     lines += [
-        f"Nothing of a round comes out if a panel has fewer than {found.cohort_min} organisations.",
+        *rules_text(found),
         "",
-        "What each party learns beyond that:",
-        "  a lab: its own values; who reported which panels, and when",
-        "  the coordinator: who reported, and ciphertexts that it cannot open",
-        f"  fewer than {t} auditors together: the same as the coordinator",
-        f"  {t} or more auditors who collude: every single value",
-        f"  all but one organisation of a panel's cohort who collude: that one's value"
-        f" (so at least {found.cohort_min - 1} must collude)",
-        "  anybody who compares rounds: what a lab that joins or leaves alone adds to a sum,",
-        "  blurred only by how the others changed (this version has no rule against that)",
+        *learned_text(found),
         "",
         f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
         " give the result.",

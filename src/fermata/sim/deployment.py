@@ -33,6 +33,8 @@ class Shape:
     rounds: int = 2
     panels: int = 1
     cohort_min: int = 3
+    # Off: most shapes are so small that any absence is a change by one.
+    change_min: int = 0
     modulus_bits: int = 256
     window_s: int = 1800
     interval_s: int = 0
@@ -93,6 +95,7 @@ interval_s = {shape.interval_s}
 
 [disclosure]
 cohort_min = {shape.cohort_min}
+change_min = {shape.change_min}
 
 [coordinator]
 {party(COORDINATOR, "Oversight")}"""
