@@ -1,6 +1,7 @@
 """``fermata charter``: write, check, sign and show the agreement."""
 
 import base64
+import time
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.rules import alarms_text, false_alarms, rule_text
 from fermata.cli.unlock import Opener, signing_options
 from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
+from fermata.crypto.report_cost import ClockNs, Cost, cost_of, measure_speed
 from fermata.errors import ConfigError
 from fermata.node.bundles import check_new
 from fermata.node.config import read_charter, read_charter_file
@@ -53,9 +55,14 @@ def new(file: Path, as_json: bool) -> None:
 def check(file: Path, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     found = read_charter(file)
+    costs = costs_of(found, time.process_time_ns)
     alarms = false_alarms(file, found)
     data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
-    lines = explain(found) + (["", alarms_text(alarms)] if alarms else [])
+    data["cost"] = [
+        {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
+        for panel, cost in costs.items()
+    ]
+    lines = [*explain(found), *cost_lines(costs), *(["", alarms_text(alarms)] if alarms else [])]
     emit(as_json, data, "\n".join(lines))
 
 
@@ -164,6 +171,27 @@ def warnings(found: Charter) -> list[str]:
                 f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
             )
     return lines + disclosure_warnings(found)
+
+
+def costs_of(found: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
+    """What a report of each panel costs on this machine, by a short measurement."""
+    speed = measure_speed(found.modulus_bits, clock_ns)
+    return {p.id: cost_of(p.claims.statements, speed) for p in found.panels}
+
+
+def cost_lines(costs: dict[str, Cost]) -> list[str]:
+    """Expected times, in words."""
+    lines = ["", "Expected CPU time of a report, measured roughly on this machine just now:"]
+    for panel, cost in costs.items():
+        make, check = _ms(cost.make_ms), _ms(cost.check_ms)
+        lines.append(f"  panel {panel}: about {make} to make, about {check} to check by itself")
+    return lines
+
+
+def _ms(value: float) -> str:
+    """Two digits of a time: it is an estimate."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded / 1000:g} s" if rounded >= 1000 else f"{rounded:g} ms"
 
 
 def explain(found: Charter) -> list[str]:
