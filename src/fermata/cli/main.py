@@ -16,6 +16,7 @@ from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
 from fermata.cli.status import status
+from fermata.cli.watch import watch
 from fermata.errors import FermataError
 from fermata.node.telemetry import plain_text
 
@@ -30,8 +31,8 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, verify,
-    demo,
+    charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, watch,
+    verify, demo,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -277,5 +277,5 @@ class _SignatureText(_Part, frozen=True):
 
 class _EnvelopeText(_Part, frozen=True):
     payload: str
-    payloadType: str  # noqa: N815 - DSSE's own spelling
+    payloadType: str
     signatures: list[_SignatureText]
