@@ -120,7 +120,7 @@ def test_a_site_with_a_certificate_of_the_given_root_is_served(serving, tmp_path
 
 
 def test_a_site_whose_certificate_does_not_fit_gets_nothing(serving, tmp_path):
-    root, context = certificate(tmp_path, "site")
+    _, context = certificate(tmp_path, "site")
     other, _ = certificate(tmp_path, "other")
     site = serving(context=context)
     refused(WebCall(site.url, other, TIMEOUT_S), "HOOK_UNREACHABLE")

@@ -110,6 +110,10 @@ class WebCall:
         alarm.daemon = True
         alarm.start()
         try:
+            connection.connect()
+            if late.is_set():
+                # The alarm found no socket to end.
+                raise TimeoutError
             connection.request("POST", path, body=notice, headers=headers)
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException, ValueError) as error:
