@@ -193,8 +193,8 @@ def dealt_key(charter_sha256: bytes) -> DealtKey:
     return deal(2048, 2, len(AUDITORS), entropy, charter_sha256)
 
 
-def charter_text(public_keys: dict[str, str]) -> str:
-    """Two metrics in two panels, three labs, two auditors; ten quarters."""
+def charter_text(public_keys: dict[str, str], extra: str = "") -> str:
+    """Two metrics in two panels, three labs, two auditors; ten quarters. ``extra``: more tables."""
     text = f"""format = 1
 deployment = "{NAME}"
 title = "A charter for tests"
@@ -220,10 +220,10 @@ cohort_min = 3
         text += f'[[panel]]\nid = "{name}s"\n\n[[metric]]\nid = "{name}"\npanel = "{name}s"\n'
         text += f'unit = "u"\nmin = "0"\nmax = "{high}"\nresolution = "0.001"\n\n'
         text += f'[[aggregate]]\nmetric = "{name}"\nstatistics = ["sum"]\n\n'
-    return text
+    return text + extra
 
 
-def lay_out(folder: Path) -> Site:
+def lay_out(folder: Path, extra: str = "") -> Site:
     """Keys, charter with all signatures, certificates; the key is dealt when it is asked for."""
     site = Site(folder)
     keys = {}
@@ -235,7 +235,7 @@ def lay_out(folder: Path) -> Site:
         file = site.node(party) / "keys" / "signing.age"
         keystore.save_sealed(file, seed, keystore.SIGNING, NAME, identity)
     public = {p: base64.b64encode(k.public_key).decode() for p, k in keys.items()}
-    site.charter_file.write_text(charter_text(public))
+    site.charter_file.write_text(charter_text(public, extra))
     for party, key in keys.items():
         sign_file(site.charter_file, party, key)
     folder = site.node(COORDINATOR) / "authority"
