@@ -99,6 +99,9 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    cadence: str = "quarter",
+    first: str = "2025Q3",
+    window_s: int = WINDOW_S,
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations`` and
@@ -114,9 +117,9 @@ modulus_bits = {modulus_bits}
 threshold = {threshold}
 
 [rounds]
-cadence = "quarter"
-first = "2025Q3"
-window_s = {WINDOW_S}
+cadence = "{cadence}"
+first = "{first}"
+window_s = {window_s}
 interval_s = {interval_s}
 last = "{last}"
 

@@ -31,7 +31,7 @@ def test_every_command_is_there():
         "charter new,charter check,charter sign,charter show,keys identity,keys new,keys deal,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,enroll,coordinator run,"
         "auditor run,lab run,lab check,lab report,lab open-value,audit check-value,log show,"
-        "bundle,status,verify,demo"
+        "bundle,status,watch,verify,demo"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
 

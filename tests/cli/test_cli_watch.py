@@ -41,7 +41,7 @@ triggers = ["high"]
 lift = "low"
 lift_rounds = 3
 acknowledge_s = 3600
-acknowledge_share = "1"
+acknowledge_share = "2/3"
 open_within_s = 3600
 settle_within_s = 3600
 silence_s = 3600
@@ -193,12 +193,13 @@ def test_a_pause_comes_to_the_hook_the_watch_and_the_status_of_a_running_deploym
     threads = []
     with site.coordinator() as address:
         for party in (*AUDITORS, *LABS):
-            hook = f'\n[hook]\ncommand = ["{program}"]\n' if party == "lab-1" else ""
+            command = {"lab-1": program, "lab-2": "/bin/false"}.get(party)
+            hook = f'\n[hook]\ncommand = ["{command}"]\n' if command else ""
             config = load_config(site.write_config(party, address, hook))
             threads.append(
                 threading.Thread(target=run_participant, args=(config, lambda _: ending.is_set()))
             )
-        words = ["watch", "--config", str(site.config("lab-2")), "--json"]
+        words = ["watch", "--config", str(site.config("lab-3")), "--json"]
         watch = subprocess.Popen(
             [sys.executable, "-m", "fermata.cli.main", *words], stdout=subprocess.PIPE, text=True
         )
@@ -208,7 +209,6 @@ def test_a_pause_comes_to_the_hook_the_watch_and_the_status_of_a_running_deploym
                 thread.start()
             seen = [json.loads(watch.stdout.readline()) for _ in range(2)]
             until(lambda: len(site.events("lab-1", "hook_taken")) >= 2)
-            status = fermata("status", "--config", site.config("lab-3"), "--json")
             watch.send_signal(signal.SIGTERM)
             assert watch.wait(WAIT_S) == 0
         finally:
@@ -217,11 +217,15 @@ def test_a_pause_comes_to_the_hook_the_watch_and_the_status_of_a_running_deploym
             watch.communicate()
             for thread in threads:
                 thread.join()
+        # Neither its node nor this command speaks for a lab whose hook has taken nothing.
+        fermata("lab", "report", "--config", site.config("lab-2"), "--wait-s", "0")
+        status = fermata("status", "--config", site.config("lab-3"), "--json")
     assert [(c["event"], c["why"], c["rules"]) for c in seen] == [
         ("change", "rule", ["high"]),
         ("change", "acknowledged", ["high"]),
     ]
-    assert json.loads(status.out)["pause"]["holding"] is True
+    pause = json.loads(status.out)["pause"]
+    assert (pause["holding"], pause["missing"]) == (True, ["lab-2"])
     # The lab's first word came only after its hook had taken the change, at the second try.
     told = sorted(calls.iterdir())[:3]
     keys = [idempotency_key(site.charter.sha256, index) for index in (0, 0, 1)]
