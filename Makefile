@@ -3,7 +3,8 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench sim model clean
+# Every target is a name; none makes a file that is called so.
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench bitflips attack sim model clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -41,9 +42,16 @@ proto-breaking: setup
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
 
+# The peers are of the group `bench`, which no other target installs.
 bench: setup
-	@$(RUN) python scripts/measure_round.py
-	@$(RUN) python scripts/bench_proof.py
+	@$(RUN) python scripts/measure_round.py --out bench.json
+	@$(RUN) python scripts/bench_proof.py --out bench.json
+	@$(RUN) --group bench python scripts/bench_peers.py --out bench.json
+	@$(RUN) python scripts/bench_report.py --figures bench.json --svg bench.svg
+
+# Every bit of a small report turned over by itself: about ten minutes. PART and BIT replay one.
+bitflips: setup
+	@PYTHONPATH=tests:tests/crypto $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
 
 SEEDS ?= 50
 sim: setup
@@ -54,6 +62,12 @@ LABS ?= 4
 LIFT_ROUNDS ?= 3
 model: setup
 	@$(RUN) python -m fermata.sim.model --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
+
+# What an outsider learns of single labs from a run: docs/attack.md. ARGS: --assume, --own, --limit.
+BUNDLE ?= $(OUT)/bundle
+ARGS ?=
+attack: setup
+	@$(RUN) --group attack python -m fermata.attack $(BUNDLE) $(ARGS)
 
 clean:
 	rm -rf .venv .tools dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,6 @@ phe encrypts the same 64 numbers one by one, without any proof.
 """
 
 import argparse
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import phe
 
+from bench_report import merge
 from fermata.crypto.challenges import Context
 from fermata.crypto.group import generators
 from fermata.crypto.integers import random_prime
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--labs-max", type=int, default=1000)
     arguments = parser.parse_args()
     figures = measure(arguments.labs_max)
-    arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
+    merge(arguments.out, figures)
     print(f"{'':28}{'here':>14}{'times better than phe':>24}")
     for what, figure, ratio in rows(figures):
         print(f"{what:28}{figure:>14}{ratio:>24}")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import phe
 
+from bench_report import merge
 from fermata.crypto.dealer import deal
 from fermata.crypto.opening import combine, partial_opening
 from fermata.crypto.report_prover import prover_table
@@ -205,9 +206,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--modulus-bits", type=int, default=3072)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, help="add the figures to this file, under `round`")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(arguments.modulus_bits, Path(folder))
+    if arguments.out is not None:
+        merge(arguments.out, {"round": found})
     if arguments.json:
         print(json.dumps(found, indent=2))
         return

@@ -167,7 +167,7 @@ def test_status_counts_what_is_overdue_as_a_problem(run):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("watch") / "site", PAUSE)
+    site = lay_out(tmp_path_factory.mktemp("watch") / "site", extra=PAUSE)
     site.deal()
     return site
 
@@ -180,7 +180,8 @@ def site(template, tmp_path):
 
 def test_a_charter_without_a_pause_is_not_watched(tmp_path):
     site = lay_out(tmp_path / "site")
-    answer = fermata("watch", "--config", site.config("lab-1"))
+    with site.coordinator() as address:
+        answer = fermata("watch", "--config", site.write_config("lab-1", address))
     assert (answer.code, answer.error.endswith("[NO_PAUSE]")) == (2, True)
 
 

@@ -177,6 +177,8 @@ def test_vectors_of_scalars() -> None:
     entropy = SeededEntropy("scalars")
     values = [random_bits(entropy, 250) + 1 for _ in range(20)]
     assert all(a * b % Q == 1 for a, b in zip(values, invert_all(values), strict=True))
+    scaled = invert_all(values, 7)
+    assert all(a * b % Q == 7 for a, b in zip(values, scaled, strict=True))
     assert powers(values[0], 4) == [pow(values[0], k, Q) for k in range(4)]
     assert inner(values, values) == sum(v * v for v in values) % Q
     assert pad([1, 2], 4) == [1, 2, 0, 0]

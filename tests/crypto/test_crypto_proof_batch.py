@@ -2,7 +2,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import pytest
-from crypto_keys import SeededEntropy
+from crypto_keys import SeededEntropy, primes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proof_world import (
@@ -16,7 +16,7 @@ from proof_world import (
     table,
 )
 
-from fermata.crypto.integers import multi_powmod, power_product, random_below
+from fermata.crypto.integers import multi_powmod, power_product, random_below, random_unit
 from fermata.crypto.proof_batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
 from fermata.crypto.proof_codec import SealedProof
 from fermata.crypto.report_proof import prove
@@ -131,18 +131,26 @@ def test_hashed_weights_depend_on_everything_checked() -> None:
     assert twice(16) != twice(16)
 
 
-@given(
-    st.lists(st.integers(0, 1 << 260), min_size=0, max_size=40),
-    st.sampled_from((0, 1)),
-)
+@given(st.lists(st.integers(0, 1 << 260), min_size=0, max_size=80))
 @settings(max_examples=50, deadline=None)
-def test_a_product_of_powers_is_what_power_by_power_gives(
-    exponents: list[int], offset: int
-) -> None:
+def test_a_product_of_powers_is_what_power_by_power_gives(exponents: list[int]) -> None:
     entropy = SeededEntropy(f"bases {len(exponents)}")
-    modulus = KEY.n_squared - offset
-    bases = [random_below(entropy, modulus) for _ in exponents]
-    assert power_product(bases, exponents, modulus) == multi_powmod(bases, exponents, modulus)
+    bases = [random_unit(entropy, KEY.n) + KEY.n * random_below(entropy, KEY.n) for _ in exponents]
+    assert power_product(bases, exponents, KEY.n) == multi_powmod(bases, exponents, KEY.n_squared)
+
+
+def test_a_product_of_powers_is_right_where_there_is_but_one_base_many_times() -> None:
+    base = KEY.h_s * (1 + 5 * KEY.n) % KEY.n_squared
+    exponents = list(range(40))
+    expected = pow(base, sum(exponents), KEY.n_squared)
+    assert power_product([base] * 40, exponents, KEY.n) == expected
+
+
+def test_a_product_of_powers_refuses_a_base_without_an_inverse() -> None:
+    bases = [KEY.h_s] * 30
+    bases[17] *= primes()[0]
+    with pytest.raises(ValueError, match="no inverse"):
+        power_product(bases, [1] * 30, KEY.n)
 
 
 def test_a_product_of_powers_needs_one_exponent_of_0_or_more_for_each_base() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,14 @@ def test_a_clock_that_was_set_back_does_not_put_the_alarm_off(run):
     watched.look()
     assert watched.look(-10 * OPEN_WITHIN_MS) == []
     assert watched.look(SILENCE_MS) == [("overdue", "silent")]
+
+
+def test_an_amendment_that_takes_the_pause_away_ends_what_is_late(run):
+    watched = at_the_trigger(run)
+    assert watched.look(ACKNOWLEDGE_MS) == [("overdue", "unacknowledged")]
+    state = watched.replica.state
+    watched.replica.state = replace(state, charter=replace(state.charter, pause=None))
+    assert watched.look() == [("overdue_over", "unacknowledged")]
 
 
 def test_without_a_pause_in_the_charter_there_is_no_alarm():

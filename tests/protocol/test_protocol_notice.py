@@ -3,6 +3,7 @@
 import base64
 import functools
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -165,6 +166,20 @@ def test_a_notice_of_another_charter_is_refused() -> None:
     refused(told().sealed, InvalidSignature, "CHARTER_HASH", foreign)
 
 
+def test_an_amendment_of_the_charter_changes_neither_key_nor_log() -> None:
+    before = told().charter
+    amended = replace(before, sha256=b"\x07" * 32, pause=None)
+    state = replace(told().state, charter=amended)
+    notice = notice_of(state, 0, told().head, NODE)
+    assert notice.idempotency_key == told().notice.idempotency_key
+    assert notice.charter_sha256 == before.sha256.hex()
+    assert notice.change == told().notice.change
+    assert notice.pause.lift_rounds == 0
+    sealed = seal_notice(notice, told().key)
+    assert open_notice(sealed, amended, before.sha256) == notice
+    refused(sealed, InvalidSignature, "CHARTER_HASH", amended)
+
+
 def test_a_wrong_idempotency_key_is_refused() -> None:
     refused(resealed(lambda d: d.update(idempotency_key="00" * 32)), InvalidEncoding, "NOTICE")
 
@@ -248,7 +263,7 @@ def test_the_idempotency_key_depends_on_the_change_and_the_charter_alone() -> No
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-INT_MAX, INT_MAX) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text("AZaz09_-. \\\"\n"), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text('AZaz09_-. \\"\n'), inner),
     max_leaves=10,
 )
 

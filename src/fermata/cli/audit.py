@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.lab import lab
-from fermata.cli.log import charter_hash_of, replicate
+from fermata.cli.log import pinned_hash, replicate
 from fermata.cli.nodes import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say
 from fermata.errors import ConfigError, InvalidProof
@@ -140,7 +140,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
     """
     if bundle is not None and config_file is None:
         verification = verify_bundle(
-            read_bundle(bundle), charter_hash_of(charter_hash), entropy=entropy
+            read_bundle(bundle), pinned_hash(charter_hash), entropy=entropy
         )
         if not verification.is_valid:
             raise InvalidProof(

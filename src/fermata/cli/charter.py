@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.rules import alarms_text, false_alarms, rule_text
 from fermata.cli.unlock import Opener, signing_options
 from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
 from fermata.errors import ConfigError
@@ -45,8 +46,10 @@ def new(file: Path, as_json: bool) -> None:
 def check(file: Path, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     found = read_charter(file)
-    data = {**describe(found), "warnings": warnings(found)}
-    emit(as_json, data, "\n".join(explain(found)))
+    alarms = false_alarms(file, found)
+    data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
+    lines = explain(found) + (["", alarms_text(alarms)] if alarms else [])
+    emit(as_json, data, "\n".join(lines))
 
 
 @charter.command("sign")
@@ -137,6 +140,7 @@ def describe(found: Charter) -> dict[str, object]:
             }
             for p in found.panels
         ],
+        "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in found.rules],
     }
 
 
@@ -190,6 +194,8 @@ def explain(found: Charter) -> list[str]:
     ]
     for panel in found.panels:
         lines += [f"  {claim}" for claim in claims(panel)]
+    if found.rules:
+        lines += ["", "Rules over the results:", *(f"  {rule_text(r)}" for r in found.rules)]
     return lines
 
 

@@ -102,7 +102,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 @click.pass_context
 def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
     """Verify a bundle offline. Exit 0 valid, 1 invalid, 2 malformed or usage, 3 own fault."""
-    pinned = charter_hash_of(charter_hash)
+    pinned = pinned_hash(charter_hash)
     files = read_bundle(folder)
     try:
         verification = verify_bundle(files, pinned, entropy=entropy)
@@ -114,8 +114,8 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     context.exit(0 if verification.is_valid else 1)
 
 
-def charter_hash_of(text: str | None) -> bytes | None:
-    """The value of --charter-hash, 32 bytes, if it is given. Raises ConfigError CHARTER_HASH."""
+def pinned_hash(text: str | None) -> bytes | None:
+    """The bytes of --charter-hash, if it was given. Raises ConfigError CHARTER_HASH."""
     if text is None:
         return None
     try:
@@ -161,9 +161,9 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
         if found.culprits:
             names = ", ".join(sorted(found.culprits))
             lines.append(f"evidence: round {found.period}: wrong openings by {names}")
-    charter = verification.state.charter
-    if charter is not None and not pinned:
-        lines.append(f"charter {charter.sha256.hex()}: compare it, or give it as --charter-hash")
+    charter_sha256 = verification.state.charter_sha256
+    if charter_sha256 is not None and not pinned:
+        lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
     lines.append("VALID" if verification.is_valid else "INVALID")
     return lines
 

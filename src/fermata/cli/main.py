@@ -12,9 +12,11 @@ from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
+from fermata.cli.motion import motion
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.cli.watch import watch
 from fermata.errors import FermataError
@@ -31,10 +33,11 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, watch,
-    verify, demo,
+    charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
+    watch, verify, demo, results, report,
 ):  # fmt: skip
     cli.add_command(_command)
+lab.add_command(lab_place)
 
 
 def run() -> int:

@@ -5,9 +5,8 @@ from typing import Any
 
 from fermata.protocol.overdue import Overdue
 from fermata.protocol.pause import LIFTING, Change, asking, is_holding, missing
-from fermata.protocol.pausing import labs_in_force
 from fermata.protocol.periods import utc_text
-from fermata.protocol.state import RuleVerdict, State
+from fermata.protocol.state import RuleVerdict, State, labs_in_force
 
 _HOLDS = {True: "holds", False: "does not hold", None: "unknown"}
 

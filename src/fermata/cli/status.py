@@ -14,10 +14,17 @@ from fermata.node.config import load_config
 from fermata.node.nodes import clock_ms
 from fermata.protocol.charter import Charter
 from fermata.protocol.overdue import Overdue, overdue
-from fermata.protocol.pausing import labs_in_force
 from fermata.protocol.periods import utc_text
 from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import CLOSED, COLLECTING, ENDORSED, HeartbeatSeen, Round, State
+from fermata.protocol.state import (
+    CLOSED,
+    COLLECTING,
+    ENDORSED,
+    HeartbeatSeen,
+    Round,
+    State,
+    labs_in_force,
+)
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_S = 300

@@ -37,11 +37,11 @@ def watch(config_file: Path, as_json: bool) -> None:
     Reads the log alone, so it runs beside a node of the same configuration.
     """
     config = load_config(config_file)
-    if config.charter.pause is None:
-        raise ConfigError("NO_PAUSE", f"{config.charter_file}: this charter has no [pause]")
     wake = Wake()
     with stop_on_signal(wake):
         replica, _ = replicate(config)
+        if replica.charter.pause is None:
+            raise ConfigError("NO_PAUSE", "watch: the charter in force has no [pause]")
         with connect(config, tls_files(config)) as remote:
             wake.hurry = remote.close
             watcher = Watcher(replica, remote, as_json)

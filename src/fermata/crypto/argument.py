@@ -11,7 +11,7 @@ from operator import add
 from fermata.crypto.challenges import Challenges
 from fermata.crypto.covers import fill_slots
 from fermata.crypto.group import Point, Q, generators, msm
-from fermata.crypto.integers import Entropy, random_bits
+from fermata.crypto.integers import Entropy, invert, random_bits
 from fermata.crypto.proof_codec import OpenProof
 from fermata.crypto.scalars import inner, invert_all, pad, powers
 from fermata.crypto.statements import LinearForm, StatementSet
@@ -79,8 +79,9 @@ def make_witness(statements: StatementSet, values: Sequence[int]) -> Witness:
 class Weights:
     """All constraints, weighted and collected: ``t_1 = delta - <c, w>`` holds if they all do.
 
-    ``p1``, ``p2``, ``q2``: public parts of l(X) and r(X), one entry a slot; ``cross``: weight of
-    the constraint that the second left vector is zero; ``y_powers``, ``y_inverses``: y^i, y^-i.
+    ``p1``, ``p2``, ``q2``: public parts of l(X) and r(X), one entry a slot, not reduced. ``cross``:
+    weight of the constraint that the second left vector is zero; ``y_powers``, ``y_inverses``:
+    y^i, y^-i.
     """
 
     y_powers: list[int]
@@ -97,7 +98,7 @@ def weigh(statements: StatementSet, beta: int, y: int, z: int) -> Weights:
     """Collects the constraints of R5 under the challenges beta, y, z."""
     layout = statements.layout
     size, digits, bits = layout.size, len(layout.digits), len(layout.bits)
-    y_powers, y_inverses = powers(y, size), powers(pow(y, -1, Q), size)
+    y_powers, y_inverses = powers(y, size), powers(invert(y, Q), size)
     ranges, equalities = statements.all_ranges, statements.equalities
     products = statements.products
     count = 3 + len(ranges) + 1 + 2 * len(products) + len(equalities)
@@ -115,29 +116,26 @@ def weigh(statements: StatementSet, beta: int, y: int, z: int) -> Weights:
     for claim, weight in zip(ranges, range_weights, strict=True):
         constants += move(claim.form, weight)
     table = next(weights) if layout.table_size else 0
-    table_inverses = invert_all([beta + v for v in range(layout.table_size)])
-    p1 = [(beta + table * inverse) % Q for inverse in y_inverses[:digits]]
-    q2 = [weight * range_weights[k] % Q for k, weight in layout.digits]
+    table_parts = invert_all([beta + v for v in range(layout.table_size)], Q - table)
+    p1 = [beta + table * inverse for inverse in y_inverses[:digits]]
+    q2 = [weight * range_weights[k] for k, weight in layout.digits]
     z_squared = z * z % Q
     p1 += [Q - z_squared] * bits
     for (k, weight), power in zip(layout.bits, y_powers[digits : digits + bits], strict=True):
-        q2.append((z_squared * power + weight * range_weights[k]) % Q)
+        q2.append(z_squared * power + weight * range_weights[k])
     for index, product in enumerate(products, start=digits + bits):
         left, right = next(weights), next(weights)
         constants += move(product.c, y_powers[index])
         constants += move(product.a, left) + move(product.b, right)
-        p1.append(y_inverses[index] * right % Q)
+        p1.append(y_inverses[index] * right)
         q2.append(left)
     for equality in equalities:
         constants += move(equality.form, next(weights))
     ones = sum(y_powers[:digits]) + z_squared * sum(y_powers[digits : digits + bits])
     p1, q2 = pad(p1, size), pad(q2, size)
-    p2 = [
-        -table * inverse % Q * power % Q
-        for inverse, power in zip(table_inverses, y_inverses, strict=False)
-    ]
+    p2 = [part * power for part, power in zip(table_parts, y_inverses, strict=False)]
     # <p2, p1'> with p1' = cross * y^i: the powers of y cancel.
-    delta = constants + ones + inner(p1, q2) - z * table % Q * sum(table_inverses)
+    delta = constants + ones + inner(p1, q2) + z * sum(table_parts)
     return Weights(
         y_powers=y_powers,
         y_inverses=y_inverses,

@@ -11,12 +11,13 @@ from importlib import resources
 
 from py_arkworks_bls12381 import G1Point, Scalar
 
+from fermata.crypto.integers import fast_int
 from fermata.errors import InvalidEncoding
 
 Point = G1Point
 
-#: Prime order of the group.
-Q = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+#: Prime order of the group; in the type that makes reductions by it, and what follows, fast.
+Q = fast_int(0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001)
 POINT_BYTES = 48
 SCALAR_BYTES = 32
 

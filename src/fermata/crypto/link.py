@@ -210,4 +210,4 @@ def paillier_holds(
         claimed = table.power(exponent, message % n)
     else:
         claimed = (1 + n * (message % n)) * powmod(_h_s(public_key), exponent, square) % square
-    return claimed == power_product(bases, powers, square)
+    return claimed == power_product(bases, powers, n)

@@ -4,27 +4,28 @@ from collections.abc import Iterable, Sequence
 from operator import mul
 
 from fermata.crypto.group import Q
+from fermata.crypto.integers import fast_int, invert
 
 
 def powers(base: int, count: int) -> list[int]:
     """``(1, base, base^2, ..)`` mod q."""
-    found, power = [], 1
+    found, power, base = [], fast_int(1), fast_int(base)
     for _ in range(count):
         found.append(power)
         power = power * base % Q
     return found
 
 
-def invert_all(values: Sequence[int]) -> list[int]:
-    """The inverses mod q with one inversion (Montgomery's trick).
+def invert_all(values: Sequence[int], scale: int = 1) -> list[int]:
+    """``scale / values[i]`` mod q for all i with one inversion (Montgomery's trick).
 
     Raises ValueError if one of them is 0 mod q.
     """
-    before, product = [], 1
+    before, product = [], fast_int(1)
     for value in values:
         before.append(product)
         product = product * value % Q
-    inverse = pow(product, -1, Q)
+    inverse = scale * invert(product, Q) % Q
     found = []
     for value, others in zip(reversed(values), reversed(before), strict=True):
         found.append(inverse * others % Q)

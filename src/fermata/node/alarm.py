@@ -9,9 +9,9 @@ from collections.abc import Callable
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.overdue import KINDS, SILENT, Overdue, overdue
 from fermata.protocol.pause import PHASES
-from fermata.protocol.pausing import labs_in_force
 from fermata.protocol.ports import ClockMs
 from fermata.protocol.replica import Replica
+from fermata.protocol.state import labs_in_force
 
 
 class Alarm:
@@ -38,20 +38,8 @@ class Alarm:
 
     def look(self) -> tuple[Overdue, ...]:
         """All that is late now; empty without a ``[pause]`` in the charter."""
-        terms, state, now_ms = self._replica.charter.pause, self._replica.state, self._clock_ms()
-        if terms is None:
-            return ()
-        # A clock that was set back must not put the alarm off until the old time comes again.
-        if state.size != self._size or now_ms < self._seen_ms:
-            self._size, self._seen_ms = state.size, now_ms
-        found = {
-            _name(late): late
-            for late in overdue(state, state.pause, terms, labs_in_force(state), now_ms)
-        }
-        silent_ms = self._seen_ms + terms.silence_ms
-        if now_ms >= silent_ms and (SILENT, 0) not in found:
-            detail = f"no new entry after {state.size - 1}" if state.size else "no entry was seen"
-            found[SILENT, 0] = Overdue(SILENT, silent_ms, detail)
+        now_ms = self._clock_ms()
+        found = {_name(late): late for late in self._found(now_ms)}
         for name, late in found.items():
             if name not in self._late:
                 self._begin(late)
@@ -60,6 +48,21 @@ class Alarm:
                 self._end(late)
         self._late = found
         return tuple(found.values())
+
+    def _found(self, now_ms: int) -> tuple[Overdue, ...]:
+        """By the terms in force, which an amendment may have brought or taken away."""
+        terms, state = self._replica.charter.pause, self._replica.state
+        # A clock that was set back must not put the alarm off until the old time comes again.
+        if state.size != self._size or now_ms < self._seen_ms:
+            self._size, self._seen_ms = state.size, now_ms
+        if terms is None:
+            return ()
+        found = overdue(state, state.pause, terms, labs_in_force(state), now_ms)
+        silent_ms = self._seen_ms + terms.silence_ms
+        if now_ms < silent_ms or any(late.what == SILENT for late in found):
+            return found
+        detail = f"no new entry after {state.size - 1}" if state.size else "no entry was seen"
+        return (Overdue(SILENT, silent_ms, detail), *found)
 
 
 def _name(late: Overdue) -> tuple[str, int]:

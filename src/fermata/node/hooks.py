@@ -122,11 +122,12 @@ class Hook:
     def _deliver_one(self, state: State, note: bytes, index: int) -> None:
         """Delivers one change; returns when it was taken, and that is durable, or at the end."""
         data = self._notice(state, note, index)
+        key = idempotency_key(state.charter_sha256 or b"", index)
         failures = 0
         while not self._stopping.is_set():
             try:
                 if self._deliver is not None:
-                    self._deliver(data, idempotency_key(self._replica.charter.sha256, index))
+                    self._deliver(data, key)
             except FermataError as error:
                 if self._stopping.is_set():
                     return

@@ -63,7 +63,7 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
         path,
         config.charter.deployment,
         passphrase_or_identity(config),
-        config.charter.parties[config.text.party].signing_key,
+        config.roster.parties[config.text.party].signing_key,
         config.text.party,
     )
 
@@ -101,9 +101,9 @@ def load_key_share(config: NodeConfig) -> KeyShare:
 
 
 class ShareCheck:
-    """Checks an auditor's share against the key record, once both are there."""
+    """Checks an auditor's share against the key record, once both are there; a lab has none."""
 
-    def __init__(self, path: Path, share: KeyShare) -> None:
+    def __init__(self, path: Path, share: KeyShare | None) -> None:
         self._path = path
         self._share = share
         self._is_done = False
@@ -111,7 +111,7 @@ class ShareCheck:
     def look(self, replica: Replica) -> None:
         """Raises ConfigError KEY_SHARE: nothing that this auditor opened would fit."""
         key = replica.state.key
-        if self._is_done or key is None:
+        if self._is_done or key is None or self._share is None:
             return
         try:
             check_share(key.record, self._share)
@@ -181,13 +181,13 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig) -> MetricsFile:
-    """Reads the lab's figures of a period from its configured file."""
+def make_measure(config: NodeConfig, replica: Replica) -> MetricsFile:
+    """Reads the lab's figures of a period from its file, for the charter in force."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
     path = config.path(lab.metrics)
-    return MetricsFile(path, config.charter, config.text.party, lab.absent == "abstain")
+    return MetricsFile(path, lambda: replica.charter, config.text.party, lab.absent == "abstain")
 
 
 def kept_reports(config: NodeConfig) -> KeptReports:
@@ -266,11 +266,11 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         stack.callback(wake.stop)
         signing_key = load_signing_key(config)
         share = load_key_share(config) if config.role == "auditor" else None
-        measure = make_measure(config) if config.role == "lab" else None
         tls = tls_files(config, telemetry)
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        measure = make_measure(config, replica) if config.role == "lab" else None
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))
@@ -297,18 +297,16 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         )
         life = Life(agent, telemetry, clock_ms)
         alarm = ToldAlarm(replica, telemetry, clock_ms)
-        share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
+        share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
             try:
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
-                if share_check is not None:
-                    share_check.look(replica)
+                share_check.look(replica)
                 changed = life.step()
             except InvalidProof as error:
-                if share_check is not None:
-                    share_check.look(replica)
+                share_check.look(replica)
                 raise log.with_evidence(error, config.data) from None
             finally:
                 # What a step has brought is news, and what is late is late, if it fails or not.

@@ -17,9 +17,8 @@ from fermata.errors import InvalidEncoding, InvalidSignature
 from fermata.log.checkpoint import open_checkpoint
 from fermata.protocol.charter import Charter
 from fermata.protocol.codec import sha256
-from fermata.protocol.pause import ASKING, is_holding, missing
-from fermata.protocol.pausing import labs_in_force
-from fermata.protocol.state import State
+from fermata.protocol.pause import ASKING, Change, asking, is_holding, missing
+from fermata.protocol.state import State, labs_in_force
 
 NOTICE_TYPE = "application/vnd.fermata.pause.v1+json"
 NOTICE_BYTES_MAX = 1024 * 1024
@@ -69,8 +68,8 @@ class ChangeNotice(_Part, frozen=True):
 class PauseNotice(_Part, frozen=True):
     """The pause as of the whole log that the notice was made from, however old the change is.
 
-    ``lift_rounds`` is K, of which ``calm_rounds`` are there. ``missing``: labs that have not
-    acknowledged the last change that asks for it.
+    ``lift_rounds`` is K, of which ``calm_rounds`` are there; 0 if the charter in force has no
+    pause. ``missing``: labs that have not acknowledged the last change that asks for it.
     """
 
     phase: str
@@ -89,7 +88,10 @@ class LogNotice(_Part, frozen=True):
 
 
 class Notice(_Part, frozen=True):
-    """One change of the pause, told by ``node``, a party of the charter. Times in ms since 1970."""
+    """One change of the pause, told by ``node``, a party of the charter. Times in ms since 1970.
+
+    ``charter_sha256`` is that of entry 0, in hex, which names the log.
+    """
 
     format: int
     deployment: str
@@ -109,9 +111,9 @@ class _Signed:
 
 
 def idempotency_key(charter_sha256: bytes, index: int) -> str:
-    """The same for the same change of the same deployment: 64 hex digits.
+    """The same for the same change of the same log: 64 hex digits.
 
-    The charter's hash names the deployment; ``index`` counts its changes from 0.
+    ``charter_sha256`` is entry 0's, which no amendment changes; ``index`` counts from 0.
     """
     return sha256(_KEY_DOMAIN + charter_sha256 + index.to_bytes(8, "big")).hex()
 
@@ -120,21 +122,20 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
     """The notice of the pause's change number ``index``, counted from 0.
 
     ``checkpoint_note`` is the log's signed note over the entries of ``state``. Raises ValueError
-    for a state whose charter has no pause, or an index that it does not have.
+    for an index that the state does not have.
     """
-    charter = state.charter
-    if charter is None or charter.pause is None or not 0 <= index < len(state.pause.changes):
+    charter, pinned = state.charter, state.charter_sha256
+    if charter is None or pinned is None or not 0 <= index < len(state.pause.changes):
         raise ValueError(f"the state has no change {index} of a pause")
     pause, change = state.pause, state.pause.changes[index]
     judgement = state.judgements.get(change.round)
     found = state.round(change.round)
-    asks = change.why in ASKING
     return Notice(
         format=FORMAT,
         deployment=charter.deployment,
-        charter_sha256=charter.sha256.hex(),
+        charter_sha256=pinned.hex(),
         node=node,
-        idempotency_key=idempotency_key(charter.sha256, index),
+        idempotency_key=idempotency_key(pinned, index),
         change=ChangeNotice(
             index=index,
             entry=change.entry,
@@ -146,7 +147,7 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
             period=found.period if found else "",
             fired=list(change.rules),
             calm_rounds=change.calm_rounds,
-            acknowledge_by_ms=change.time_ms + charter.pause.acknowledge_ms if asks else None,
+            acknowledge_by_ms=_acknowledge_by_ms(state, change),
             rules=[
                 RuleNotice(v.rule, v.holds, v.value, v.limit, v.streak, v.for_rounds, v.why)
                 for v in (judgement.verdicts if judgement else ())
@@ -156,11 +157,21 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
             phase=pause.phase,
             is_holding=is_holding(pause),
             calm_rounds=pause.calm_rounds,
-            lift_rounds=charter.pause.lift_rounds,
+            lift_rounds=charter.pause.lift_rounds if charter.pause else 0,
             missing=list(missing(pause, labs_in_force(state))),
         ),
         log=LogNotice(state.size, state.time_ms, checkpoint_note.decode()),
     )
+
+
+def _acknowledge_by_ms(state: State, change: Change) -> int | None:
+    """By the charter of the change's own round, whatever an amendment made of it since."""
+    if change.why not in ASKING:
+        return None
+    if change == asking(state.pause)[-1]:
+        return state.pause.deadline_ms
+    terms = state.charter_at(change.round).pause
+    return change.time_ms + terms.acknowledge_ms if terms else None
 
 
 def canonical_json(document: object) -> bytes:
@@ -197,10 +208,11 @@ def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
     return _envelope(_Signed(payload, notice.node, signature))
 
 
-def open_notice(data: bytes, charter: Charter) -> Notice:
+def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> Notice:
     """The notice in an envelope, after all that can be checked with the charter alone.
 
-    Its signature is that of a party of this charter, its checkpoint the coordinator's, and its
+    ``charter`` is the one in force; ``pinned`` the hash of entry 0's, if an amendment has replaced
+    it. The signature is that of a party on the roster, the checkpoint the coordinator's, and the
     idempotency key the right one. That the pause follows from the log is what a replica or
     ``fermata verify`` shows. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
     InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
@@ -211,12 +223,13 @@ def open_notice(data: bytes, charter: Charter) -> Notice:
         raise InvalidSignature("NOT_ON_ROSTER", "notice: is signed by nobody on the roster")
     verify_signature(party.signing_key, signed.signature, pae(NOTICE_TYPE, signed.payload))
     notice = _parse_notice(signed.payload)
-    if notice.charter_sha256 != charter.sha256.hex() or notice.deployment != charter.deployment:
+    pinned = pinned or charter.sha256
+    if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
         raise InvalidSignature("CHARTER_HASH", "notice: is of another charter")
     if notice.node != party.id:
         raise InvalidSignature("SIGNATURE", "notice: is signed by another party than it names")
     if notice.change.index < 0 or notice.idempotency_key != idempotency_key(
-        charter.sha256, notice.change.index
+        pinned, notice.change.index
     ):
         raise InvalidEncoding("NOTICE", "notice: its idempotency key is not that of its change")
     coordinator = charter.parties[charter.coordinator]

@@ -160,11 +160,11 @@ def _leaf(rule: Rule, window: Sequence[RoundFacts]) -> _Finding:
         return _Finding(None, why=f"{len(values)} of the {needed} values that a fit needs")
     if rule.scale == "log10":
         unit = logarithm(Fraction(10))
-        points = [(number, value * unit) for number, value in values]
+        points = tuple((number, value * unit) for number, value in values)
     elif any(value <= 0 for _, value in values):
         return _Finding(None, why="a value is not above 0, so it has no logarithm")
     else:
-        points = [(number, logarithm(value)) for number, value in values]
+        points = tuple((number, logarithm(value)) for number, value in values)
     return _bend(rule, points) if rule.kind == ACCELERATION else _growth(rule, points)
 
 
@@ -181,7 +181,7 @@ def _change(
     return _compared(rule, values[-1][1] - values[0][1])
 
 
-def _growth(rule: Rule, points: Sequence[Point]) -> _Finding:
+def _growth(rule: Rule, points: tuple[Point, ...]) -> _Finding:
     """The bound of the slope's confidence interval that makes the rule hold later decides."""
     line = fit_line(points)
     q = quantile(rule.confidence, line.freedom)
@@ -204,7 +204,7 @@ def _growth_text(rule: Rule, bound: Fraction) -> str:
     return format(decimal_of(logarithm(Fraction(2)) / bound, FITTED_DIGITS), "f")
 
 
-def _bend(rule: Rule, points: Sequence[Point]) -> _Finding:
+def _bend(rule: Rule, points: tuple[Point, ...]) -> _Finding:
     hinge = fit_hinge(points, rule.points_min)
     holds = accelerates(hinge, rule.limit, rule.r2_min, rule.is_strict)
     if hinge.after <= 0:

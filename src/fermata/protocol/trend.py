@@ -17,6 +17,7 @@ from decimal import (
     Overflow,
 )
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 #: Significant digits of a logarithm: it is off by less than 1e-49 of itself.
@@ -25,6 +26,8 @@ PRECISION = 50
 _QUOTIENT_PRECISION = 2 * PRECISION
 #: Points a line needs, so that residuals say something of its slope.
 POINTS_MIN = 3
+#: Logarithms and fits that are kept: a history is evaluated again with every round that it gains.
+REMEMBERED = 4096
 
 #: A round's number and the natural logarithm of its value.
 Point = tuple[int, Fraction]
@@ -48,6 +51,7 @@ def decimal_of(value: Fraction, precision: int = _QUOTIENT_PRECISION) -> Decimal
     return _context(precision).divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def logarithm(value: Fraction) -> Fraction:
     """The natural logarithm of a positive value, to PRECISION digits.
 
@@ -105,10 +109,6 @@ class _Centred:
         total = sum(numbers)
         return [self.count * number - total for number in numbers]
 
-    def slope(self, fitted: Fraction) -> Fraction:
-        """A slope of the centred integers in the points' own unit."""
-        return fitted / self.scale
-
     def squares(self, fitted: Fraction | int) -> Fraction:
         """A sum of squares of the centred integers in the points' own unit."""
         return Fraction(fitted) / (self.count * self.scale) ** 2
@@ -118,7 +118,8 @@ def _dot(a: Sequence[int], b: Sequence[int]) -> int:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def fit_line(points: Sequence[Point]) -> Line:
+@lru_cache(maxsize=REMEMBERED)
+def fit_line(points: tuple[Point, ...]) -> Line:
     """Least squares. Raises ValueError for fewer than POINTS_MIN points."""
     if len(points) < POINTS_MIN:
         raise ValueError(f"a line needs {POINTS_MIN} points")
@@ -128,10 +129,11 @@ def fit_line(points: Sequence[Point]) -> Line:
     slope = Fraction(joint, spread)
     residual = data.squares(_dot(data.y, data.y) - slope * joint)
     variance = residual / freedom / Fraction(spread, data.count**2)
-    return Line(data.slope(slope), variance, freedom)
+    return Line(slope / data.scale, variance, freedom)
 
 
-def fit_hinge(points: Sequence[Point], points_min: int) -> Hinge:
+@lru_cache(maxsize=REMEMBERED)
+def fit_hinge(points: tuple[Point, ...], points_min: int) -> Hinge:
     """The continuous line with one bend that leaves the smallest residuals; of equals the earliest.
 
     It bends at a point, which counts as one before the bend; ``points_min`` of at least 2 points
@@ -141,20 +143,25 @@ def fit_hinge(points: Sequence[Point], points_min: int) -> Hinge:
         raise ValueError("too few points for a line that bends")
     data = _Centred(points)
     xx, xy, yy = _dot(data.x, data.x), _dot(data.x, data.y), _dot(data.y, data.y)
-    best: Hinge | None = None
+    # Residuals are compared as numerators over positive determinants, with no fraction reduced;
+    # the first candidate is compared with infinity.
+    best = (1, 0, 0, 0, 0)
     for at in data.rounds[points_min - 1 : data.count - points_min]:
         bend = data.centre([max(0, x - at) for x in data.rounds])
         xb, bb, by = _dot(data.x, bend), _dot(bend, bend), _dot(bend, data.y)
         determinant = xx * bb - xb * xb
-        before = Fraction(xy * bb - by * xb, determinant)
-        more = Fraction(by * xx - xy * xb, determinant)
-        residual = data.squares(yy - before * xy - more * by)
-        if best is None or residual < best.residual:
-            slopes = data.slope(before), data.slope(before + more)
-            best = Hinge(at, *slopes, residual, data.squares(yy))
-    if best is None:
-        raise ValueError("too few points for a line that bends")
-    return best
+        before, more = xy * bb - by * xb, by * xx - xy * xb
+        residual = yy * determinant - before * xy - more * by
+        if residual * best[1] < best[0] * determinant:
+            best = residual, determinant, at, before, before + more
+    residual, determinant, at, before, after = best
+    return Hinge(
+        at,
+        Fraction(before, determinant) / data.scale,
+        Fraction(after, determinant) / data.scale,
+        data.squares(Fraction(residual, determinant)),
+        data.squares(yy),
+    )
 
 
 def is_beyond(distance: Fraction, variance: Fraction, quantile: Fraction, strict: bool) -> bool:

@@ -1,0 +1,1 @@
+"""What people see of a run: views, charts, reports; everything from State, nothing stored."""

@@ -1,0 +1,191 @@
+"""The public report of a run: one page a round and an index, as HTML and as Markdown.
+
+The pages hold everything that they need: no script, no outside request, one style sheet whose hash
+is in the content policy, so they work from a folder, offline.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fermata.dashboard.charts import CSS_CHARTS, bar_chart, line_chart, standalone
+from fermata.dashboard.views import MetricView, OverviewView, RoundView, SeriesView
+
+CSS = (
+    """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; padding: 0 1rem; max-width: 48rem;
+  color: #1a1a1a; background: #ffffff; }
+a { color: #0b4f94; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: 0.5rem 0; }
+caption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.75rem 0.25rem 0; }
+th { font-weight: 500; }
+thead th { border-bottom: 2px solid #595959; }
+tbody tr > * { border-bottom: 1px solid #b8b8b8; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+dt { font-weight: 600; }
+dd { margin: 0 0 0.5rem 0; }
+code { overflow-wrap: anywhere; }
+summary { padding: 0.25rem 0; }
+.skip { position: absolute; left: -100rem; }
+.skip:focus { left: 1rem; }
+@media (prefers-color-scheme: dark) {
+  body { color: #ececec; background: #16181c; }
+  a { color: #8cc4ff; }
+  thead th { border-color: #b4b4b4; }
+  tbody tr > * { border-color: #54585e; }
+}
+"""
+    + CSS_CHARTS
+)
+#: Nothing may be loaded or run; the one style sheet is known by its hash.
+POLICY = (
+    "default-src 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
+    + "'; base-uri 'none'; form-action 'none'"
+)
+
+
+def report_files(run: OverviewView) -> dict[str, bytes]:
+    """All files of a report by name: index and rounds as .html and .md, charts as .svg."""
+    pages = Environment(
+        loader=PackageLoader("fermata.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shared = {"run": run, "css": Markup(CSS), "policy": POLICY}  # noqa: S704 - our own text
+    charts = [(series, series_chart(series)) for series in run.series]
+    files = {f"chart-{series.name}.svg": standalone(chart) for series, chart in charts}
+    index = pages.get_template("index.html")
+    files["index.html"] = index.render(shared, charts=[(s, _svg(c)) for s, c in charts])
+    files["index.md"] = index_markdown(run)
+    page = pages.get_template("round.html")
+    for round_ in run.rounds:
+        bars = [(metric, bins_chart(round_, metric)) for metric in round_.metrics]
+        name = f"round-{round_.number}"
+        for metric, chart in bars:
+            if chart:
+                files[f"{name}-{metric.metric}.svg"] = standalone(chart)
+        files[f"{name}.html"] = page.render(
+            shared,
+            round=round_,
+            metrics=[(metric, _svg(chart)) for metric, chart in bars],
+            earlier=round_.number - 1,
+            later=round_.number + 1 if round_.number < len(run.rounds) else 0,
+        )
+        files[f"{name}.md"] = round_markdown(run, round_)
+    return {name: text.encode() for name, text in files.items()}
+
+
+def _svg(chart: str) -> Markup:
+    """Charts escape all text that goes into them."""
+    return Markup(chart)  # noqa: S704
+
+
+def series_chart(series: SeriesView) -> str:
+    """A statistic over all rounds; counts move in steps."""
+    return line_chart(
+        series.name,
+        series.title,
+        series.description,
+        series.points,
+        series.unit,
+        series.limits,
+        series.spans,
+        step=series.is_count,
+    )
+
+
+def bins_chart(found: RoundView, metric: MetricView) -> str:
+    """The histogram of a metric in a round; empty if it has none."""
+    if not metric.bins:
+        return ""
+    said = "; ".join(f"{b.label}: {b.text}" for b in metric.bins)
+    title = f"{metric.metric}, {found.period}: labs by value"
+    return bar_chart(f"bins-{metric.metric}", title, said, metric.bins, metric.unit)
+
+
+def index_markdown(run: OverviewView) -> str:
+    """The index as Markdown."""
+    rows = [
+        [
+            f"[{r.period}](round-{r.number}.md)",
+            _plain(f"{r.words}: {r.refusal}" if r.refusal else r.words),
+            str(r.reports),
+            str(r.cohort),
+            r.closed or "–",
+        ]
+        for r in run.rounds
+    ]
+    lines = [
+        f"# {_plain(run.title)}: all rounds",
+        "",
+        f"{run.labs} labs, {run.auditors} auditors of which {run.quorum} must endorse a round and"
+        f" {run.threshold} can open it. Nothing is opened below {run.cohort_min} organisations.",
+        "",
+        *_table(["round", "state", "reports", "smallest cohort", "closed"], rows),
+        "",
+        "## Over time",
+    ]
+    for series in run.series:
+        lines += ["", f"### {_plain(series.title)}", ""]
+        lines += [f"![{_plain(series.description)}](chart-{series.name}.svg)", ""]
+        points = [[_plain(p.label), _plain(p.text)] for p in series.points]
+        unit = f"value, {_plain(series.unit)}" if series.unit else "value"
+        lines += _table(["round", unit], points)
+    return "\n".join([*lines, *_foot(run), ""])
+
+
+def round_markdown(run: OverviewView, found: RoundView) -> str:
+    """A round as Markdown."""
+    words = f"{found.words}: {found.refusal}" if found.refusal else found.words
+    lines = [
+        f"# {_plain(run.title)}: {found.period}",
+        "",
+        "[All rounds](index.md)",
+        "",
+        f"* State: {_plain(words)}",
+        f"* Reports: {found.reports} counted, {found.abstained} labs said that they have none",
+        f"* Endorsements: {found.endorsements} of {run.auditors} auditors; {run.quorum} needed",
+        f"* Opened for reports: {found.opened}",
+    ]
+    lines += [f"* Closed: {found.closed}"] if found.closed else []
+    lines += [f"* Wrong openings: {', '.join(found.culprits)}"] if found.culprits else []
+    for metric in found.metrics:
+        lines += ["", f"## {metric.metric}", ""]
+        lines += [f"{_plain(metric.unit)}; {metric.cohort} organisations", ""]
+        rows = [[_plain(r.name), r.text, _plain(r.unit)] for r in metric.results]
+        lines += _table(["statistic", "value", "unit"], rows)
+        if metric.bins:
+            chart = f"round-{found.number}-{metric.metric}.svg"
+            lines += ["", f"![labs by value]({chart})"]
+    if not found.metrics:
+        lines += ["", "There are no results."]
+    return "\n".join([*lines, *_foot(run), ""])
+
+
+def _foot(run: OverviewView) -> list[str]:
+    return [
+        "",
+        f"As of {run.as_of} by the log's time. Charter `{run.charter_hash}`. Check it yourself:"
+        f" `fermata verify BUNDLE --charter-hash {run.charter_hash}`",
+    ]
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return ["| " + " | ".join(row) + " |" for row in lines]
+
+
+def _plain(text: str) -> str:
+    """Text of a charter in Markdown: nothing in it is markup."""
+    marked = "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in text)
+    return escape(marked, quote=False)

@@ -1,0 +1,27 @@
+"""Results as CSV for spreadsheets: RFC 4180, and no cell that a spreadsheet would run."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
+#: A cell that starts so is a formula to spreadsheets.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    """The rows under a header, in this order of columns, with CRLF line ends."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([safe_cell(row[column]) for column in columns])
+    return out.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """The text, with an apostrophe before it if a spreadsheet would take it for a formula."""
+    if _NUMBER.match(text) or not text.lstrip(" ").startswith(_FORMULA):
+        return text
+    return f"'{text}"
