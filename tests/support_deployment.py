@@ -103,6 +103,9 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    cadence: str = "quarter",
+    first: str = "2025Q3",
+    window_s: int = WINDOW_S,
     members: str = "",
     terms: tuple[tuple[str, int, int], ...] = (),
     disclosure: str = "",
@@ -124,9 +127,9 @@ modulus_bits = {modulus_bits}
 threshold = {threshold}
 
 [rounds]
-cadence = "quarter"
-first = "2025Q3"
-window_s = {WINDOW_S}
+cadence = "{cadence}"
+first = "{first}"
+window_s = {window_s}
 interval_s = {interval_s}
 last = "{last}"
 
