@@ -30,6 +30,7 @@ from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
 from fermata.node.signatures import read_signatures
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
 from fermata.protocol.charter import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
@@ -180,7 +181,7 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         certificate = OwnCertificate(
             config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         key_record = KeyRecordFile(config, ledger, telemetry)
 
         def step() -> int:

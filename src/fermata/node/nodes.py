@@ -23,6 +23,7 @@ from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.sources import MetricsFile
 from fermata.node.store import SqliteStore
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
@@ -290,7 +291,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
 
         def step() -> int:
