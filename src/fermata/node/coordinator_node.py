@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError, VerificationError
+from fermata.node.backup import Backups
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.limits import Limits
 from fermata.node.loop import Wake, run_loop, stop_on_signal
@@ -166,6 +168,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         ledger = Ledger(replica, signing_key, clock_ms)
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         agent = Agent(
@@ -190,6 +194,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                 key_record.look()
                 life.step()
                 changed = ledger.size() - before
+            known_head.keep()
+            backups.look()
             certificate.look()
             if changed:
                 shared.on_growth(ledger.size())

@@ -242,6 +242,24 @@ def load_sealed(
     return secret
 
 
+def seal_file(source: Path, target: Path, to: Recipient) -> None:
+    """Encrypts a file of any size to a recipient, into a new file that is its owner's only.
+
+    Raises ``ConfigError`` FILE_UNWRITABLE.
+    """
+    write_secret(target, b"")
+    pyrage.encrypt_file(str(source), str(target), [pyrage.x25519.Recipient.from_str(to.text)])
+
+
+def open_file(source: Path, target: Path, identity: AgeIdentity) -> None:
+    """The inverse of ``seal_file``. Raises ``ConfigError`` KEYFILE_UNREADABLE."""
+    write_secret(target, b"")
+    try:
+        pyrage.decrypt_file(str(source), str(target), [identity._identity])
+    except pyrage.DecryptError:
+        raise _unreadable(source) from None
+
+
 def _header(purpose: str, deployment: str) -> bytes:
     for word in (purpose, deployment):
         if not _WORD.match(word):

@@ -11,11 +11,13 @@ from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
+from fermata.node.backup import Backups
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
 from fermata.node.kept_reports import KeptReports
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
@@ -270,6 +272,8 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))
@@ -305,6 +309,8 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                 if share_check is not None:
                     share_check.look(replica)
                 raise log.with_evidence(error, config.data) from None
+            known_head.keep()
+            backups.look()
             certificate.look()
             return changed
 
