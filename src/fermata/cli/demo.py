@@ -29,8 +29,8 @@ def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     if log_address is not None:
         with progress_bar("setting up", 3) as advance:
             prepared = prepare_demo(out.absolute(), log_address, advance)
-        data = {"nodes": str(out / "nodes"), "charter_hash": prepared.charter.sha256.hex()}
-        emit(as_json, data, f"{out / 'nodes'}: a folder for each of {len(prepared.parties)} nodes")
+        made = {"nodes": str(out / "nodes"), "charter_hash": prepared.charter.sha256.hex()}
+        emit(as_json, made, f"{out / 'nodes'}: a folder for each of {len(prepared.parties)} nodes")
         return
     started = time.monotonic()
     talk = say if as_json else click.echo
