@@ -70,19 +70,23 @@ def _unpack(file: Path, identity: AgeIdentity, work: Path) -> None:
         raise ConfigError("FILE_MISSING", f"{file} does not exist; check the path")
     try:
         open_file(file, work / "tar", identity)
-        with tarfile.open(work / "tar", "r:") as tar:
+    except ConfigError as error:
+        raise broken if error.reason == "KEYFILE_UNREADABLE" else error from None
+    try:
+        with mend_errors(work), tarfile.open(work / "tar", "r:") as tar:
             for member in tar:
                 content = tar.extractfile(member)
-                if not _MEMBER.match(member.name) or not member.isreg() or content is None:
-                    raise broken
                 target = work / member.name
+                # A name that comes twice is as foreign as one that is not ours.
+                if not _MEMBER.match(member.name) or content is None or target.exists():
+                    raise broken
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 with content, open(target, "xb", opener=_private) as out:
                     shutil.copyfileobj(content, out)
-        if not (work / STORE).exists():
-            raise broken
-    except (ConfigError, tarfile.TarError, OSError):
+    except tarfile.TarError:
         raise broken from None
+    if not (work / STORE).exists():
+        raise broken
 
 
 def _private(path: str, flags: int) -> int:
