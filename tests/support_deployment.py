@@ -99,6 +99,7 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    key_origin: str = "",
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations`` and
@@ -112,7 +113,7 @@ title = "For tests"
 [cryptography]
 modulus_bits = {modulus_bits}
 threshold = {threshold}
-
+{f'key_origin = "{key_origin}"' if key_origin else ""}
 [rounds]
 cadence = "quarter"
 first = "2025Q3"

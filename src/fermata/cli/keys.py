@@ -22,7 +22,7 @@ from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.nodes import entropy, open_signing_key
 from fermata.node.signatures import check_unchanged, sign_file
-from fermata.protocol.charter import Charter
+from fermata.protocol.charter import DISTRIBUTED, Charter
 from fermata.protocol.codec import (
     ENVELOPE_BYTES_MAX,
     decode,
@@ -78,6 +78,8 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
 def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None:
     """Deal the threshold key; each share is encrypted to its auditor at birth."""
     charter = read_charter(charter_file)
+    if charter.key_origin == DISTRIBUTED:
+        raise ConfigError("KEY_ORIGIN", f"{charter_file}: takes no key that a dealer made")
     to = {a: _recipient(recipients / f"{a}.recipient") for a in charter.auditors}
     check_new(out, may_be_empty=True)
     with progress_bar("dealing", _STEPS) as advance:

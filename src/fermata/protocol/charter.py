@@ -42,6 +42,8 @@ CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
+#: Which keys a charter takes; ``DISTRIBUTED``: none that one machine has known as a whole.
+ANY_ORIGIN, DISTRIBUTED = "any", "distributed"
 CHARTER_BYTES_MAX = 256 * 1024
 
 
@@ -64,6 +66,7 @@ class CryptographyText(Strict, frozen=True):
     threshold: int
     headroom_bits: int = 10
     range_base: int = 0
+    key_origin: str = "any"
 
 
 class RoundsText(Strict, frozen=True):
@@ -136,6 +139,7 @@ class Charter:
     modulus_bits: int
     threshold: int
     headroom_bits: int
+    key_origin: str
     cadence: str
     first_period: str
     last_period: str
@@ -308,6 +312,8 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
+    if crypto.key_origin not in (ANY_ORIGIN, DISTRIBUTED):
+        source.fail("cryptography.key_origin", f'must be "{ANY_ORIGIN}" or "{DISTRIBUTED}"')
     if text.disclosure.cohort_min < 3:
         source.fail("disclosure.cohort_min", "below 3 organisations a sum tells single values")
     if not 1 <= rounds.window_s <= 366 * 86400:
@@ -343,6 +349,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         modulus_bits=text.cryptography.modulus_bits,
         threshold=text.cryptography.threshold,
         headroom_bits=text.cryptography.headroom_bits,
+        key_origin=text.cryptography.key_origin,
         cadence=text.rounds.cadence,
         first_period=text.rounds.first,
         last_period=text.rounds.last,
