@@ -47,7 +47,7 @@ bench: setup
 	@$(RUN) python scripts/measure_round.py --out bench.json
 	@$(RUN) python scripts/bench_proof.py --out bench.json
 	@$(RUN) --group bench python scripts/bench_peers.py --out bench.json
-	@$(RUN) python scripts/bench_report.py --figures bench.json --svg docs/performance.svg
+	@$(RUN) python scripts/bench_report.py --figures bench.json --svg bench.svg
 
 # Every bit of a small report turned over by itself: about ten minutes. PART and BIT replay one.
 bitflips: setup

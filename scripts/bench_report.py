@@ -1,6 +1,6 @@
-"""Prints what bench.json holds beside the goals, and draws it as docs/performance.svg.
+"""Prints what bench.json holds beside the goals, and draws it (docs/performance.svg is one such).
 
-python scripts/bench_report.py [--figures bench.json] [--svg docs/performance.svg]
+python scripts/bench_report.py [--figures bench.json] [--svg bench.svg]
 """
 
 import argparse

@@ -32,8 +32,6 @@ from fermata.wire.v1 import statement_pb2
 #: Tells of something worth a log line: a static event name, and allow-listed fields.
 Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
-#: A lab makes a few powers a round: a small table is made sooner than a large one pays.
-LAB_WINDOW = 2
 #: Refusals that the same bytes may not meet again: this node's clock went back after planning.
 LATER = frozenset({"TOO_EARLY"})
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
@@ -218,7 +216,7 @@ class Agent:
             raise ConfigError("NO_KEY", "the log has no key record yet; wait for the coordinator")
         if self._table is None:
             statements = state.charter.panels[0].claims.statements
-            self._table = prover_table(state.key.public_key, statements, LAB_WINDOW)
+            self._table = prover_table(state.key.public_key, statements)
         return lab.answer(
             state.charter,
             state.key,
