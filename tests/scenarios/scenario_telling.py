@@ -125,6 +125,8 @@ def _rules(judgement: Judgement) -> Iterator[str]:
         told.setdefault(f"unknown: {v.why}" if v.holds is None else text, []).append(v.rule)
     for text, rules in told.items():
         yield f"rule {', '.join(rules)}: {text}"
+    for rule in judgement.late:
+        yield f"rule {rule}: holds as of a later round, now that this one is known"
 
 
 def _pause_effects(before: State, after: State) -> Iterator[str]:

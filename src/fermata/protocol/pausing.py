@@ -3,7 +3,7 @@
 Normative text: docs/spec/pause.md and rules.md; duties and compliance: docs/spec/dues.md, S2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fermata.errors import Refusal
@@ -43,27 +43,50 @@ def settle_rounds(state: State, entry: int) -> State:
             continue
         facts = facts_of(state.rounds[: found.number], quorum)
         judged = evaluate(charter.rules, facts)
-        judgement = Judgement(entry, state.time_ms, judged)
+        late = fired_late(charter, state.rounds, found.number, tuple(state.judgements))
+        judgement = Judgement(entry, state.time_ms, judged, late)
         judgements = {**state.judgements, found.number: judgement}
         is_newest = found.number > max(state.judgements, default=0)
         state = replace(state, judgements=judgements)
         if charter.pause is None:
             continue
-        holds = {verdict.rule: verdict.holds for verdict in judged}
-        fired = tuple(rule for rule in charter.pause.triggers if holds[rule] is True)
-        is_calm = holds[charter.pause.lift]
         changed = machine.settle(
             state.pause,
             charter.pause,
             entry,
             state.time_ms,
             found.number,
-            fired,
-            is_calm,
+            judgement.fired(charter.pause.triggers),
+            judgement.holds(charter.pause.lift),
             is_newest,
         )
         state = replace(state, pause=changed)
     return state
+
+
+def fired_late(
+    charter: Charter, rounds: Sequence[Round], number: int, judged: Sequence[int]
+) -> tuple[str, ...]:
+    """Triggers that hold as of a later round now that round ``number`` is known, and only now.
+
+    Rules look back: without this, whoever delays a round would hide what later ones show against
+    it. ``judged``: the rounds that came to their end before this one; the others of ``rounds``
+    have no result yet.
+    """
+    if charter.pause is None:
+        return ()
+    quorum = charter.endorsement_quorum
+    unknown = [replace(r, opening=None) if r.number == number else r for r in rounds]
+    fired: set[str] = set()
+    for later in sorted(n for n in judged if n > number):
+        before = evaluate(charter.rules, facts_of(unknown[:later], quorum))
+        now = evaluate(charter.rules, facts_of(rounds[:later], quorum))
+        fired |= {
+            new.rule
+            for old, new in zip(before, now, strict=True)
+            if new.holds is True and old.holds is not True
+        }
+    return tuple(rule for rule in charter.pause.triggers if rule in fired)
 
 
 def acknowledgement(

@@ -11,9 +11,9 @@ from fermata.errors import VerificationError
 from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
 from fermata.protocol.pause import NO_PAUSE, Pause
-from fermata.protocol.pausing import labs_in_force
+from fermata.protocol.pausing import fired_late, labs_in_force
 from fermata.protocol.policy import evaluate, facts_of
-from fermata.protocol.state import Round, RuleVerdict, State
+from fermata.protocol.state import Judgement, Round, State
 
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
@@ -27,20 +27,22 @@ def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
         if bool(charter.rules) and ended != (found.number in state.judgements):
             yield f"round {found.number}: its end was not judged as it must be"
     for number, judgement in state.judgements.items():
-        if _judged(state, number, quorum) != judgement.verdicts:
+        if _judged(state, charter, number) != judgement:
             yield f"entry {judgement.entry} (round {number}): the rules say something else"
     if charter.pause is not None and _replayed(state, charter, times_ms) != state.pause:
         yield "the pause does not follow from the log"
 
 
-def _judged(state: State, number: int, quorum: int) -> tuple[RuleVerdict, ...]:
+def _judged(state: State, charter: Charter, number: int) -> Judgement:
     """The rules as of a round, knowing what was known when it came to its end."""
     now = state.judgements[number]
     known = [
         found if _had_ended(state, found, now.entry) else replace(found, opening=None, fault="")
-        for found in state.rounds[:number]
+        for found in state.rounds
     ]
-    return evaluate(state.charter.rules, facts_of(known, quorum)) if state.charter else ()
+    verdicts = evaluate(charter.rules, facts_of(known[:number], charter.endorsement_quorum))
+    before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
+    return replace(now, verdicts=verdicts, late=fired_late(charter, known, number, before))
 
 
 def _had_ended(state: State, found: Round, entry: int) -> bool:
@@ -69,12 +71,9 @@ def _replayed(state: State, charter: Charter, times_ms: Sequence[int]) -> Pause:
         for number, judgement in state.judgements.items():
             if judgement.entry != entry:
                 continue
-            holds = {v.rule: v.holds for v in judgement.verdicts}
-            fired = tuple(rule for rule in terms.triggers if holds[rule] is True)
+            fired, is_calm = judgement.fired(terms.triggers), judgement.holds(terms.lift)
             newest = number > pause.newest_round
-            pause = machine.settle(
-                pause, terms, entry, time_ms, number, fired, holds[terms.lift], newest
-            )
+            pause = machine.settle(pause, terms, entry, time_ms, number, fired, is_calm, newest)
     return pause
 
 
