@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fermata.protocol.overdue import overdue
 from fermata.protocol.pause import ACKNOWLEDGED, DEADLINE, asking, is_holding, late, missing
-from fermata.protocol.pausing import acknowledgements_due, compliance_of, labs_in_force
+from fermata.protocol.pausing import acknowledgements_due, compliance_of
 from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import Judgement, Round, State, Verdict
+from fermata.protocol.state import Judgement, Round, State, Verdict, labs_in_force
 from support import START_MS
 
 KINDS = {

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from fermata.errors import IdentityError
 
 #: Roles that a certificate may name. Operators and observers sign nothing in the log.
-ROLES = ("coordinator", "auditor", "lab", "operator", "observer")
+ROLES = ("coordinator", "auditor", "lab", "member", "operator", "observer")
 #: The one role that listens, and so the one with server certificates and host names.
 SERVER_ROLE = "coordinator"
 CHAIN_BYTES_MAX = 64 * 1024
