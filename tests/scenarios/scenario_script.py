@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import scenario_telling as telling
@@ -10,6 +10,7 @@ from scenario_telling import Teller
 from scenario_world import COMMITTEE, PLAIN, STRICT, deployment
 
 from fermata.protocol import auditor as auditor_role
+from fermata.protocol.amendment import due_amendment
 from fermata.protocol.codec import sha256
 from fermata.protocol.lab import Measurement
 from fermata.protocol.pause import asking
@@ -96,6 +97,8 @@ class Scenario:
         self.teller = Teller()
         self.chain = ToldChain(deployment(kind), self.teller)
         self._silent: set[str] = set()
+        #: The entries of the last motion and of the last dispute.
+        self._motion = self._dispute = 0
 
     @property
     def state(self) -> State:
@@ -133,6 +136,10 @@ class Scenario:
 
     def open_round(self, number: str, period: str) -> None:
         self._silent = set()
+        due = due_amendment(self.state, self.chain.time_ms + 1000)
+        if due is not None and due.charter is not None:
+            # From here on everybody speaks under the amended charter.
+            self.chain.deployment = replace(self.chain.deployment, charter=due.charter)
         statement = self.chain.open_round_statement(round=int(number), period=period)
         self.chain.put(self.chain.deployment.seal(statement))
 
@@ -200,7 +207,45 @@ class Scenario:
         self.say(party, heartbeat=said)
 
     def now(self) -> None:
-        self.teller.say(telling.standing(self.state))
+        self.teller.say([*telling.standing(self.state), *telling.committee(self.state)])
+
+    def move(self, author: str, **body: Any) -> None:
+        verdict = self.say(author, motion=wire.Motion(**body))
+        if verdict.accepted and body["kind"] != wire.MOTION_KIND_DISPUTE:
+            self._motion = verdict.entry
+        elif verdict.accepted:
+            self._dispute = verdict.entry
+
+    def dispute(self, lab: str, author: str) -> None:
+        """About the lab's report in the newest round."""
+        about = self._round(None).reports[lab].entry
+        self.move(author, kind=wire.MOTION_KIND_DISPUTE, lab=lab, about_entry=about)
+
+    def rule(self, finding: str, author: str) -> None:
+        upheld, about = finding == "upheld", self._dispute
+        self.move(author, kind=wire.MOTION_KIND_RULING, about_entry=about, is_upheld=upheld)
+
+    def appeal(self, author: str) -> None:
+        self.move(author, kind=wire.MOTION_KIND_APPEAL, about_entry=self._dispute)
+
+    def move_lift(self, author: str) -> None:
+        self.move(author, kind=wire.MOTION_KIND_LIFT)
+
+    def move_exclusion(self, lab: str, number: str, author: str) -> None:
+        self.move(author, kind=wire.MOTION_KIND_EXCLUSION, lab=lab, from_round=int(number))
+
+    def move_amendment(self, limit: str, number: str, author: str) -> None:
+        """Another limit of the rule hot."""
+        data = self.chain.deployment.charter_data.replace(
+            b'at_least = "100"', f'at_least = "{limit}"'.encode()
+        )
+        kind = wire.MOTION_KIND_AMENDMENT
+        self.move(author, kind=kind, from_round=int(number), charter=data)
+
+    def vote(self, choice: str, members: str) -> None:
+        for member in members.split():
+            said = wire.Vote(motion_entry=self._motion, choice=CHOICES[choice])
+            self.say(member, vote=said)
 
     def run_nodes(self, hours: str) -> None:
         """Every node does its duties by itself; the chain then hears their log."""
@@ -222,6 +267,11 @@ class Scenario:
         self.teller.say([f"the same pause at {telling.names(same)}"])
 
 
+CHOICES = {
+    "for": wire.CHOICE_FOR,
+    "against": wire.CHOICE_AGAINST,
+    "recused": wire.CHOICE_RECUSED,
+}
 PARTY = r"[a-z]+-\d"
 LABS_OF_STEP = rf"(all|others|{PARTY}(?: {PARTY})*)"
 #: What a line may say; docs in README.md.
@@ -239,5 +289,12 @@ STEPS: tuple[tuple[str, Callable[..., None]], ...] = (
     (r"wait (\d+) s", Scenario.wait),
     (rf"heartbeat ({PARTY})", Scenario.heartbeat),
     (r"now", Scenario.now),
+    (rf"dispute (lab-\d) by ({PARTY})", Scenario.dispute),
+    (rf"motion ruling (upheld|dismissed) by ({PARTY})", Scenario.rule),
+    (rf"appeal by ({PARTY})", Scenario.appeal),
+    (rf"motion lift by ({PARTY})", Scenario.move_lift),
+    (rf"motion exclusion (lab-\d) from round (\d+) by ({PARTY})", Scenario.move_exclusion),
+    (rf"motion amendment hot (\d+) from round (\d+) by ({PARTY})", Scenario.move_amendment),
+    (rf"vote (for|against|recused) ({PARTY}(?: {PARTY})*)", Scenario.vote),
     (r"nodes run hours((?: \d+)+)", Scenario.run_nodes),
 )

@@ -2,11 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from fermata.protocol.governance import (
+    APPEAL,
+    APPEALED,
+    DISPUTE,
+    FILED,
+    FINAL,
+    OPEN,
+    Dispute,
+    Motion,
+)
 from fermata.protocol.overdue import overdue
 from fermata.protocol.pause import ACKNOWLEDGED, DEADLINE, asking, is_holding, late, missing
 from fermata.protocol.pausing import acknowledgements_due, compliance_of
 from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import Judgement, Round, State, Verdict, labs_in_force
+from fermata.protocol.state import Judgement, Round, State, Verdict, labs_in_force, labs_of_round
+from fermata.protocol.tally import overdue_motions, round_in_office, tally
 from support import START_MS
 
 KINDS = {
@@ -91,27 +102,29 @@ def effects_of(before: State, after: State) -> Iterator[str]:
     for number, judgement in after.judgements.items():
         if number not in before.judgements:
             yield from _rules(judgement)
+    yield from _committee_effects(before, after)
     yield from _pause_effects(before, after)
 
 
 def _round_effects(state: State, old: Round | None, new: Round) -> Iterator[str]:
+    if old is None and state.charter and state.charter.committee:
+        yield f"{state.charter.committee.chair(new.number)} has the chair"
     if old is None and new.asked.duties:
         yield f"round {new.number} asks every lab to show that it keeps its duties"
     if new.close and not (old and old.close):
         count = len(new.close.listed)
         yield f"round {new.number} is closed: {count} reports, cohort {new.cohort}"
-        if new.refusal:
-            yield f"round {new.number} is refused: {new.refusal}"
         yield from _compliance(state, new)
+    if new.refusal and not (old and old.refusal):
+        yield f"round {new.number} is refused: {new.refusal}"
     if new.opening and not (old and old.opening):
         results = ", ".join(f"{r.statistic} of {r.metric} {r.text}" for r in new.opening.results)
         yield f"round {new.number} is opened: {results}"
 
 
 def _compliance(state: State, found: Round) -> Iterator[str]:
-    answers = (
-        {} if state.charter is None else compliance_of(state.charter, found, labs_in_force(state))
-    )
+    charter, labs = state.charter_at(found.number), labs_of_round(state, found)
+    answers = compliance_of(charter, found, labs)
     for answer in dict.fromkeys(answers.values()):
         labs = names(lab for lab, given in answers.items() if given == answer)
         yield f"duties in round {found.number}: {answer}: {labs}"
@@ -150,6 +163,61 @@ def _pause_effects(before: State, after: State) -> Iterator[str]:
                 yield f"{lab} acknowledged entry {change.entry} late"
 
 
+def _committee_effects(before: State, after: State) -> Iterator[str]:
+    old, new = before.governance, after.governance
+    for entry, motion in new.motions.items():
+        known = old.motions.get(entry)
+        if (known is None or known.status != motion.status) and motion.kind not in (
+            DISPUTE,
+            APPEAL,
+        ):
+            yield _motion_text(after, motion)
+    for entry, dispute in new.disputes.items():
+        known_dispute = old.disputes.get(entry)
+        if known_dispute is None or known_dispute.status != dispute.status:
+            yield _dispute_text(dispute)
+    for lab, number in new.exclusions.items():
+        if lab not in old.exclusions:
+            yield f"{lab} is excluded from round {number} on"
+    for version in after.charters[max(1, len(before.charters)) :]:
+        yield f"the amended charter is in force from round {version.from_round} on"
+
+
+def _motion_text(state: State, motion: Motion) -> str:
+    about = f" of {motion.lab}" if motion.lab else ""
+    text = f"motion {motion.entry}, {motion.kind}{about}: {motion.status}"
+    if motion.status == OPEN:
+        count = tally(state, motion)
+        text += f", {count.votes_for} of the {count.needed} votes needed"
+    if motion.effective_ms:
+        due = clock(motion.effective_ms)
+        text += (
+            f", with the first round from {motion.from_round} on that is opened at {due} or later"
+        )
+    return text
+
+
+def _dispute_text(dispute: Dispute) -> str:
+    text = f"dispute {dispute.entry} of {dispute.author} about {dispute.lab}: {dispute.status}"
+    if dispute.status in (FILED, APPEALED):
+        return f"{text}, a ruling is due by {clock(dispute.due_ms)}"
+    if dispute.status == FINAL:
+        return f"{text}, {'upheld' if dispute.is_upheld else 'dismissed'}"
+    return f"{text}, an appeal is possible until {clock(dispute.appeal_until_ms)}"
+
+
+def committee(state: State) -> Iterator[str]:
+    """How the committee stands: the chair, open motions, disputes without a final ruling."""
+    if state.charter is None or state.charter.committee is None:
+        return
+    yield f"{state.charter.committee.chair(round_in_office(state))} has the chair"
+    for motion in state.governance.open_motions:
+        yield _motion_text(state, motion)
+    for dispute in state.governance.disputes.values():
+        if dispute.status != FINAL:
+            yield _dispute_text(dispute)
+
+
 def owed_by(state: State, lab: str) -> str:
     """What a lab has not done yet."""
     owed = []
@@ -166,7 +234,8 @@ def overdue_at(state: State, now_ms: int) -> list[str]:
     if terms is None:
         return []
     found = overdue(state, state.pause, terms, labs_in_force(state), now_ms)
-    told = [f"overdue since {clock(o.since_ms)}: {o.what}, {o.detail}" for o in found]
+    late = [(o.what, o.since_ms, o.detail) for o in found] + overdue_motions(state, now_ms)
+    told = [f"overdue since {clock(since)}: {what}, {detail}" for what, since, detail in late]
     return told or ["nothing is overdue"]
 
 
