@@ -11,13 +11,15 @@ from scenario_world import COMMITTEE, PLAIN, STRICT, deployment
 
 from fermata.protocol import auditor as auditor_role
 from fermata.protocol.amendment import due_amendment
-from fermata.protocol.codec import sha256
+from fermata.protocol.codec import decode, sha256
 from fermata.protocol.lab import Measurement
 from fermata.protocol.pause import asking
 from fermata.protocol.reports import make_report
 from fermata.protocol.round_rules import waiting_for
 from fermata.protocol.shown import Asked
 from fermata.protocol.state import Round, State, ThresholdKey, Verdict
+from fermata.protocol.verifier_pause import findings_v10, findings_v12
+from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from support import Chain, Deployment, Run, entropy_of
 
@@ -46,12 +48,13 @@ def parse(text: str) -> Script:
 
 def run(text: str) -> str:
     """The text with what comes of each step told anew."""
-    return "\n".join(_told(parse(text))) + "\n"
+    script = parse(text)
+    return "\n".join(told(script, Scenario(script.charter))) + "\n"
 
 
-def _told(script: Script) -> Iterator[str]:
+def told(script: Script, scenario: "Scenario") -> Iterator[str]:
+    """The lines of a script's text, while its steps are run."""
     yield from script.head
-    scenario = Scenario(script.charter)
     for step in script.steps:
         yield step
         if step and not step.startswith("--"):
@@ -272,6 +275,15 @@ CHOICES = {
     "against": wire.CHOICE_AGAINST,
     "recused": wire.CHOICE_RECUSED,
 }
+
+
+def pause_findings(scenario: Scenario) -> list[str]:
+    """What the verifier finds about the pause, which it derives in another way than the fold."""
+    leaves = scenario.chain.leaves
+    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in leaves]
+    return [*findings_v10(scenario.state, times_ms), *findings_v12(scenario.state)]
+
+
 PARTY = r"[a-z]+-\d"
 LABS_OF_STEP = rf"(all|others|{PARTY}(?: {PARTY})*)"
 #: What a line may say; docs in README.md.

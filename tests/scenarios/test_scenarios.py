@@ -1,7 +1,7 @@
 """Every scenario beside this file tells what the fold makes of its steps, word for word."""
 
 import pytest
-from scenario_script import parse, run
+from scenario_script import Scenario, parse, pause_findings, run, told
 from scenario_world import HERE
 
 TEXTS = sorted(path.name for path in HERE.glob("*.txt"))
@@ -11,6 +11,14 @@ TEXTS = sorted(path.name for path in HERE.glob("*.txt"))
 def test_a_scenario_comes_out_as_it_is_told(name: str) -> None:
     text = (HERE / name).read_text()
     assert run(text) == text, f"{name}: if this is meant, run scripts/tell_scenarios.py"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_verifier_finds_the_same_pause_in_a_scenario(name: str) -> None:
+    script = parse((HERE / name).read_text())
+    scenario = Scenario(script.charter)
+    list(told(script, scenario))
+    assert pause_findings(scenario) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenario_script import Scenario
+from scenario_script import Scenario, pause_findings
 from scenario_world import COMMITTEE, LABS, deployment
 
 from fermata.protocol.fold import apply
@@ -79,6 +79,7 @@ def test_a_replay_and_a_restart_at_any_entry_give_every_state_again(
     leaves = told.chain.leaves
     states = fold(leaves)
     assert states[-1] == told.state
+    assert pause_findings(told) == []
     for cut in cuts:
         resumed = states[cut % len(states)]
         for leaf, expected in zip(leaves[resumed.size :], states[resumed.size :], strict=True):
