@@ -106,10 +106,13 @@ def charter_text(
     key_origin: str = "",
     members: str = "",
     terms: tuple[tuple[str, int, int], ...] = (),
+    disclosure: str = "",
+    groups: tuple[tuple[str, str], ...] = (),
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations``,
     ``tiers``: one letter a lab; ``members``: one a member of the committee, for its organisation;
+    ``disclosure`` is more of that table; ``groups``: (id, digits of its labs) of ``alpha``;
     ``extra``: more tables, at the end."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
@@ -130,7 +133,7 @@ last = "{last}"
 
 [disclosure]
 cohort_min = {cohort_min}
-
+{disclosure}
 [coordinator]
 {_party(COORDINATOR, "Oversight", keys)}
 """
@@ -187,6 +190,9 @@ statistics = ["mean"]
 metric = "wide-1"
 statistics = ["sum"]
 """
+    for name, digits in groups:
+        members = ", ".join(f'"lab-{d}"' for d in digits)
+        text += f'\n[[group]]\npanel = "alpha"\nid = "{name}"\nlabs = [{members}]\n'
     return text + extra
 
 

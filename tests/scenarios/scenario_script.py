@@ -9,6 +9,7 @@ import scenario_telling as telling
 from scenario_telling import Teller
 from scenario_world import COMMITTEE, PLAIN, STRICT, deployment
 
+from fermata.errors import VerificationError
 from fermata.protocol import auditor as auditor_role
 from fermata.protocol.amendment import due_amendment
 from fermata.protocol.codec import decode, sha256
@@ -172,9 +173,13 @@ class Scenario:
     def endorse(self, number: str | None) -> None:
         for auditor in self.chain.deployment.charter.auditors:
             found = self._round(number)
-            close = auditor_role.check_close(
-                self.state, found, self.chain.fetch, self.chain.entropy
-            )
+            try:
+                close = auditor_role.check_close(
+                    self.state, found, self.chain.fetch, self.chain.entropy
+                )
+            except VerificationError as error:
+                self.teller.say([f"no auditor endorses: {error}"])
+                return
             said = auditor_role.endorse(self.state, found, close, auditor)
             self.chain.put(self.chain.deployment.seal(said))
 
@@ -184,14 +189,20 @@ class Scenario:
             found = self._round(number)
             if found.close is None:
                 raise ValueError(f"round {found.number} is not closed")
-            said = auditor_role.open_part(
-                self.state, found, found.close, auditor, made.shares[auditor], self.chain.entropy
-            )
+            share, entropy = made.shares[auditor], self.chain.entropy
+            try:
+                said = auditor_role.open_part(
+                    self.state, found, found.close, auditor, share, entropy
+                )
+            except VerificationError as error:
+                self.teller.say([f"no auditor opens: {error}"])
+                return
             self.chain.put(made.seal(said))
 
     def result(self, number: str | None) -> None:
         self.endorse(number)
-        self.open_results(number)
+        if not self._round(number).refusal:
+            self.open_results(number)
 
     def acknowledge(self, labs: str) -> None:
         asked = asking(self.state.pause)

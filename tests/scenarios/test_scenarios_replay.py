@@ -55,8 +55,6 @@ def lived(rounds: Sequence[tuple[str, str, list[str]]], order: Sequence[str] = L
             # What is not possible yet is said by nobody.
             if step.startswith("acknowledge") and not scenario.state.pause.changes:
                 continue
-            if step in ("open 1", "endorse 1") and scenario.state.rounds[0].refusal:
-                continue
             scenario.step(step)
     return scenario
 

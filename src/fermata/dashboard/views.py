@@ -179,13 +179,13 @@ def _metrics(charter: Charter, found: Round) -> list[MetricView]:
     views = []
     for panel in charter.panels:
         for metric in panel.metrics:
-            mine = [r for r in opening.results if r.metric == metric.id]
+            mine = [r for r in opening.results if r.metric == metric.id and not r.group]
             bins = [r for r in mine if r.statistic.startswith("bin:")]
             view = MetricView(
                 metric=metric.id,
                 unit=metric.unit,
                 panel=panel.id,
-                cohort=close.cohorts[panel.id],
+                cohort=close.panel_cohort(panel.id),
                 results=tuple(
                     ResultView(
                         metric.id,

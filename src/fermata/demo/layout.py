@@ -198,6 +198,7 @@ def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str]) -> st
         "",
         "[disclosure]",
         "cohort_min = 5",
+        "change_min = 0",
         "",
     ]
 

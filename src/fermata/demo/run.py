@@ -88,7 +88,7 @@ def round_text(found: Round) -> str:
     if found.refusal or found.opening is None:
         return f"{found.period}  refused: {found.refusal}"
     lines = [f"{found.period}  opened, {len(found.close.listed) if found.close else 0} reports"]
-    texts = {(r.metric, r.statistic): r.text for r in found.opening.results}
+    texts = {(r.metric, r.statistic): r.text for r in found.opening.results if not r.group}
     for metric in found.opening.sums:
         mean, total = texts[metric, "mean"], texts[metric, "sum"]
         line = f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}"

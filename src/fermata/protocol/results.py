@@ -7,8 +7,8 @@ def results_document(state: State) -> dict[str, object]:
     """``{"charter_hash", "rounds": [...]}``, one object a round; the hash is entry 0's.
 
     Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
-    ``cohort`` and ``cohorts``, ``refused`` (why, or None), and ``results``, each with ``metric``,
-    ``statistic`` and ``value``, a decimal as text.
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), and ``results``, each with
+    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text.
     """
     charter = state.charter
     if charter is None:
@@ -26,7 +26,12 @@ def results_document(state: State) -> dict[str, object]:
                 "cohorts": dict(found.close.cohorts) if found.close else {},
                 "refused": found.refusal if phase == REFUSED else None,
                 "results": [
-                    {"metric": r.metric, "statistic": r.statistic, "value": r.text}
+                    {
+                        "metric": r.metric,
+                        "statistic": r.statistic,
+                        "group": r.group,
+                        "value": r.text,
+                    }
                     for r in (opening.results if opening else ())
                 ],
             }
@@ -46,6 +51,7 @@ ROW_COLUMNS = (
     "value",
     "cohort",
     "refusal",
+    "group",
 )
 
 
@@ -53,24 +59,22 @@ def result_rows(state: State) -> list[dict[str, str]]:
     """One row a result, with ROW_COLUMNS; a round without results has one row, which says why.
 
     ``round`` is its number, ``value`` a decimal as text, ``cohort`` the organisations whose values
-    are in it.
+    are in it; ``group`` is empty for a whole panel.
     """
-    charter = state.charter
-    if charter is None:
-        return []
-    metrics = {m.id: (m, p.id) for p in charter.panels for m in p.metrics}
     rows = []
     for found in state.rounds:
+        charter = state.charter_at(found.number)
+        metrics = {m.id: (m, p.id) for p in charter.panels for m in p.metrics}
         phase, close = found.phase(charter.endorsement_quorum), found.close
         head = (str(found.number), found.period, phase)
         if phase != OPENED or found.opening is None or close is None:
             cohort = str(found.cohort) if close else ""
             refusal = found.refusal if phase == REFUSED else ""
-            rows.append((*head, "", "", "", "", cohort, refusal))
+            rows.append((*head, "", "", "", "", cohort, refusal, ""))
             continue
         for result in found.opening.results:
             metric, panel = metrics[result.metric]
-            cohort = str(close.cohorts[panel])
+            cohort = str(close.panel_cohort(panel, result.group))
             named = (metric.id, metric.unit, result.statistic, result.text)
-            rows.append((*head, *named, cohort, ""))
+            rows.append((*head, *named, cohort, "", result.group))
     return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in rows]
