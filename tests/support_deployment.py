@@ -104,6 +104,9 @@ def charter_text(
     extra: str = "",
     tiers: str = "",
     key_origin: str = "",
+    cadence: str = "quarter",
+    first: str = "2025Q3",
+    window_s: int = WINDOW_S,
     members: str = "",
     terms: tuple[tuple[str, int, int], ...] = (),
     disclosure: str = "",
@@ -125,9 +128,9 @@ modulus_bits = {modulus_bits}
 threshold = {threshold}
 {f'key_origin = "{key_origin}"' if key_origin else ""}
 [rounds]
-cadence = "quarter"
-first = "2025Q3"
-window_s = {WINDOW_S}
+cadence = "{cadence}"
+first = "{first}"
+window_s = {window_s}
 interval_s = {interval_s}
 last = "{last}"
 

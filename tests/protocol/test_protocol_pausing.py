@@ -388,7 +388,9 @@ def test_v10_finds_what_a_late_round_is_said_to_fire_and_does_not() -> None:
 @functools.cache
 def _governed() -> Chain:
     """Paused, with a committee; its chair in round 1 is member-1, who shares lab-1's house."""
-    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz"))
+    # One lab that leaves alone would have the next rounds refused.
+    free = "change_min = 0"
+    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz", disclosure=free))
     chain.start()
     one_round(chain, "20")
     acknowledge(chain, "lab-1", "lab-2", "lab-3", "lab-4")

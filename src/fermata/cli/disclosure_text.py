@@ -101,6 +101,12 @@ def learned_text(found: Charter) -> list[str]:
             f" {_percent(share)} of the metric's sum before"
             f" ({', '.join(found.disclosure.dominance_start)})",
         ]
+    if any(m.duties for p in found.panels for m in p.metrics):
+        lines.append("  everybody: of each report in a pause, whether it shows the duties; no more")
+    if found.dues is not None and found.dues.bands:
+        lines.append(
+            f"  everybody: of each report, in which band of the dues {found.dues.metric} is"
+        )
     return lines
 
 

@@ -18,6 +18,7 @@ from fermata.cli.output import place_of
 from fermata.cli.pki import pki
 from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
+from fermata.cli.watch import watch
 from fermata.errors import FermataError
 from fermata.node.telemetry import plain_text
 
@@ -33,7 +34,7 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    verify, demo, results, report,
+    watch, verify, demo, results, report,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)

@@ -1,19 +1,30 @@
 """``fermata status``: every node's health and where the rounds stand, from the log."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fermata.cli.log import replicate
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.pauses import overdue_text, pause_document, pause_lines
 from fermata.errors import Refusal
 from fermata.node.config import load_config
 from fermata.node.nodes import clock_ms
 from fermata.protocol.charter import Charter
+from fermata.protocol.overdue import Overdue, overdue
 from fermata.protocol.periods import utc_text
 from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import CLOSED, COLLECTING, ENDORSED, HeartbeatSeen, Round, State
+from fermata.protocol.state import (
+    CLOSED,
+    COLLECTING,
+    ENDORSED,
+    HeartbeatSeen,
+    Round,
+    State,
+    labs_in_force,
+)
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_S = 300
@@ -43,8 +54,8 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
         context.exit(UNHEALTHY)
 
 
-def health(state: State, now_ms: int, stale_ms: int) -> dict[str, list[dict[str, object]]]:
-    """``nodes``, ``rounds`` and ``problems``, as far as the log tells them.
+def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
+    """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, as far as the log tells them.
 
     Raises Refusal NO_CHARTER.
     """
@@ -72,7 +83,13 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, list[dict[str,
             note(f"round {found.number}", f"wrong openings by {', '.join(sorted(found.culprits))}")
     if state.key is None:
         note(charter.coordinator, "the log has no key record yet")
-    return {"nodes": nodes, "rounds": rounds, "problems": problems}
+    late: tuple[Overdue, ...] = ()
+    if charter.pause is not None:
+        late = overdue(state, state.pause, charter.pause, labs_in_force(state), now_ms)
+    for each in late:
+        note("overdue", overdue_text(each))
+    pause = pause_document(state, late)
+    return {"nodes": nodes, "rounds": rounds, "pause": pause, "problems": problems}
 
 
 def _node(party: str, role: str, beat: HeartbeatSeen | None, now_ms: int) -> dict[str, object]:
@@ -126,7 +143,7 @@ def _round(charter: Charter, found: Round) -> dict[str, object]:
     }
 
 
-def health_text(document: dict[str, list[dict[str, object]]]) -> str:
+def health_text(document: dict[str, Any]) -> str:
     """The same for people: a table, a line a round, and what needs a look."""
     columns = ["node", "role", "version", "last seen", "certificate until", "backlog"]
     rows = []
@@ -138,6 +155,7 @@ def health_text(document: dict[str, list[dict[str, object]]]) -> str:
         rows.append(["-" if cell is None else str(cell) for cell in cells])
     lines = [table_text(columns, rows), ""]
     lines += [round_line(found) for found in document["rounds"]] or ["no round yet"]
+    lines += pause_lines(document["pause"]) if document["pause"] else []
     lines += [f"! {problem['who']}: {problem['what']}" for problem in document["problems"]]
     return "\n".join(lines)
 

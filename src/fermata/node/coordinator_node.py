@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError, VerificationError
+from fermata.node.alarm import ToldAlarm
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
+from fermata.node.hooks import make_hook
 from fermata.node.life import Life
 from fermata.node.limits import Limits
 from fermata.node.loop import Wake, run_loop, stop_on_signal
@@ -172,6 +174,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
         ledger = Ledger(replica, signing_key, clock_ms)
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
+        stack.callback(hook.stop)
         agent = Agent(
             config.text.party,
             replica,
@@ -186,13 +190,18 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
         )
         life = Life(agent, telemetry, clock_ms)
+        alarm = ToldAlarm(replica, telemetry, clock_ms)
         key_record = KeyRecordFile(config, ledger, telemetry)
 
         def step() -> int:
             with shared.lock:
                 before = ledger.size()
-                key_record.look()
-                life.step()
+                try:
+                    key_record.look()
+                    life.step()
+                finally:
+                    alarm.look()
+                    hook.look()
                 changed = ledger.size() - before
             certificate.look()
             if changed:
@@ -200,6 +209,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             return changed
 
         telemetry.event("started", entries=ledger.size())
+        with shared.lock:
+            hook.start()
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
 
 

@@ -11,10 +11,12 @@ from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
+from fermata.node.alarm import ToldAlarm
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.node.hooks import make_hook
 from fermata.node.kept_reports import KeptReports
 from fermata.node.life import Life
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
@@ -99,9 +101,9 @@ def load_key_share(config: NodeConfig) -> KeyShare:
 
 
 class ShareCheck:
-    """Checks an auditor's share against the key record, once both are there."""
+    """Checks an auditor's share against the key record, once both are there; a lab has none."""
 
-    def __init__(self, path: Path, share: KeyShare) -> None:
+    def __init__(self, path: Path, share: KeyShare | None) -> None:
         self._path = path
         self._share = share
         self._is_done = False
@@ -109,7 +111,7 @@ class ShareCheck:
     def look(self, replica: Replica) -> None:
         """Raises ConfigError KEY_SHARE: nothing that this auditor opened would fit."""
         key = replica.state.key
-        if self._is_done or key is None:
+        if self._is_done or key is None or self._share is None:
             return
         try:
             check_share(key.record, self._share)
@@ -274,6 +276,8 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         remote = stack.enter_context(connect(config, tls))
         wake.hurry = remote.close
         log = WitnessedLog(remote, store)
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
+        stack.callback(hook.stop)
         agent = Agent(
             config.text.party,
             replica,
@@ -284,6 +288,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             key_share=share,
             measure=measure,
             heartbeat=heartbeats(config, tls.certificate),
+            has_taken=hook.has_taken,
             tell=lambda event, fields: telemetry.event(event, **fields),
             keep=make_keep(config) if config.role == "lab" else lambda kept: None,
         )
@@ -291,19 +296,22 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
         life = Life(agent, telemetry, clock_ms)
-        share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
+        alarm = ToldAlarm(replica, telemetry, clock_ms)
+        share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
-            if replica.state.size == 0:
-                check_log_charter(remote, config)
-            if share_check is not None:
-                share_check.look(replica)
             try:
+                if replica.state.size == 0:
+                    check_log_charter(remote, config)
+                share_check.look(replica)
                 changed = life.step()
             except InvalidProof as error:
-                if share_check is not None:
-                    share_check.look(replica)
+                share_check.look(replica)
                 raise log.with_evidence(error, config.data) from None
+            finally:
+                # What a step has brought is news, and what is late is late, if it fails or not.
+                alarm.look()
+                hook.look()
             certificate.look()
             return changed
 
@@ -313,6 +321,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                 wake.now()
 
         telemetry.event("started", entries=replica.state.size)
+        hook.start()
         follow(watch, wake)
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
         return agent

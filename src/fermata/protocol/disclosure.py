@@ -11,6 +11,7 @@ from fermata.protocol.cells import cells_of, members_of, organisations_of, panel
 from fermata.protocol.charter import Charter
 from fermata.protocol.disclosure_terms import thresholds_of
 from fermata.protocol.periods import DAY_MS, period_end_ms
+from fermata.protocol.shares import share_refusal
 from fermata.protocol.state import Cell, Round, State
 
 #: An organisation with those of its labs that are in a sum. With other labs it is another
@@ -127,7 +128,11 @@ def _organisations(count: int) -> str:
 def refusal_of(charter: Charter, rounds: Sequence[Round], found: Round) -> str:
     """Why nothing of a round may be opened, by its counted reports; empty if it may be."""
     cells = cells_of(charter, found)
-    return cohort_refusal(charter, cells) or change_refusal(charter, rounds, found.number, cells)
+    return (
+        cohort_refusal(charter, cells)
+        or share_refusal(charter, found)
+        or change_refusal(charter, rounds, found.number, cells)
+    )
 
 
 def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
@@ -147,7 +152,7 @@ def fresh_until_ms(charter: Charter, number: int) -> int:
 def check_openable(state: State, found: Round) -> None:
     """P3, P4, P6 and P8 for a closed round, as an auditor applies them itself.
 
-    Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE or P8_CAPS.
+    Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE, P8_SHARES or P8_CAPS.
     """
     charter = state.charter_at(found.number)
     if found.close is None:
@@ -157,6 +162,8 @@ def check_openable(state: State, found: Round) -> None:
         raise Refusal("P4_GROUPS", f"P4: {where}: {what}")
     if what := cohort_refusal(charter, cells):
         raise Refusal("P3_COHORT", f"P3: {where}: {what}")
+    if what := share_refusal(charter, found):
+        raise Refusal("P8_SHARES", f"P8: {where}: {what}")
     if what := change_refusal(charter, state.rounds, found.number, cells):
         raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
     terms = charter.disclosure

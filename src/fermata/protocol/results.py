@@ -1,20 +1,25 @@
 """The results of a run as one document, for files and programs."""
 
-from fermata.protocol.state import OPENED, REFUSED, State
+from fermata.protocol.encoding import fraction_text
+from fermata.protocol.pause import RUNNING, asking
+from fermata.protocol.pausing import compliance_of
+from fermata.protocol.shares import achieved_shares
+from fermata.protocol.state import OPENED, REFUSED, Round, State, labs_of_round
 
 
 def results_document(state: State) -> dict[str, object]:
     """``{"charter_hash", "rounds": [...]}``, one object a round; the hash is entry 0's.
 
     Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
-    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), and ``results``, each with
-    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text.
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), ``results``, each with
+    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text;
+    and, as of its end, ``pause`` (the phase after it), ``rules`` and ``labs``.
     """
-    charter = state.charter
-    if charter is None:
+    if state.charter is None:
         return {"charter_hash": None, "rounds": []}
     rounds = []
     for found in state.rounds:
+        charter = state.charter_at(found.number)
         phase = found.phase(charter.endorsement_quorum)
         opening = found.opening if phase == OPENED else None
         rounds.append(
@@ -34,10 +39,48 @@ def results_document(state: State) -> dict[str, object]:
                     }
                     for r in (opening.results if opening else ())
                 ],
+                **_pause(state, found),
             }
         )
     pinned = state.charters[0].charter.sha256
     return {"charter_hash": pinned.hex(), "rounds": rounds}
+
+
+def _pause(state: State, found: Round) -> dict[str, object]:
+    """What followed from a round for the pause; nothing before its end or without rules."""
+    judgement = state.judgements.get(found.number)
+    if judgement is None:
+        return {}
+    changes = [c for c in state.pause.changes if c.entry <= judgement.entry]
+    asked = [c for c in asking(state.pause) if c.entry <= judgement.entry]
+    said = state.pause.acknowledged.get(asked[-1].entry, {}) if asked else {}
+    charter, labs = state.charter_at(found.number), labs_of_round(state, found)
+    shown = compliance_of(charter, found, labs)
+    return {
+        "pause": changes[-1].after if changes else RUNNING,
+        "rules": [
+            {
+                "rule": v.rule,
+                "holds": v.holds,
+                "value": v.value,
+                "limit": v.limit,
+                "rounds_in_a_row": v.streak,
+                "why": v.why,
+            }
+            for v in judgement.verdicts
+        ],
+        "labs": {
+            lab: {
+                "acknowledged": (lab in said) if asked else None,
+                "compliance": shown.get(lab),
+            }
+            for lab in labs
+        },
+        "shares_at_most": {
+            metric: fraction_text(share, 4)
+            for metric, share in achieved_shares(charter, found).items()
+        },
+    }
 
 
 #: Columns of ``result_rows``, in order; new ones come last.

@@ -22,6 +22,7 @@ from fermata.protocol.disclosure import (
 from fermata.protocol.pause import LIFTING, PAUSED
 from fermata.protocol.periods import period_count
 from fermata.protocol.proofs import proven_round
+from fermata.protocol.shares import share_limits
 from fermata.protocol.shown import Asked, check_flags, flags_of, shown_ranges
 from fermata.protocol.state import (
     COLLECTING,
@@ -114,7 +115,7 @@ def open_round(
         time_ms,
         time_ms + charter.window_s * 1000,
         key_id=key.key_id,
-        asked=Asked(duties=state.pause.phase in (PAUSED, LIFTING)),
+        asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),
     )
     return replace(state, rounds=(*state.rounds, opened))
