@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "a key of unknown origin": (
         "threshold = 2",
         'threshold = 2\nkey_origin = "dealer"',
-        'key_origin: must be "any" or "distributed"',
+        "key_origin: invalid enum value 'dealer'",
         "key_origin",
     ),
     "cohort of two": ("cohort_min = 3", "cohort_min = 2", "below 3 organisations", "cohort_min"),

@@ -10,7 +10,7 @@ from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
 from fermata.crypto.dealer import DealtKey
 from fermata.crypto.dealer import deal as deal_key
-from fermata.crypto.key_record import KeyRecord, check_key
+from fermata.crypto.key_record import DISTRIBUTED, KeyRecord, check_key
 from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.paillier import check_modulus
@@ -22,7 +22,7 @@ from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.nodes import entropy, open_signing_key
 from fermata.node.signatures import check_unchanged, sign_file
-from fermata.protocol.charter import DISTRIBUTED, Charter
+from fermata.protocol.charter import Charter
 from fermata.protocol.codec import (
     ENVELOPE_BYTES_MAX,
     decode,

@@ -29,6 +29,8 @@ AUDITORS_MAX = NMAX - 1
 DELTA = factorial(NMAX)
 #: ``KeyRecord.origin`` of a key that one machine made, and could have kept.
 DEALER = "dealer"
+#: A key that no machine has known as a whole; a charter may ask for one, this version makes none.
+DISTRIBUTED = "distributed"
 #: Statistical security in bits.
 SIGMA = 128
 #: kappa = Delta^(1 + 2*reshares), at most 12 reshares.

@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
@@ -58,8 +59,6 @@ CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
-#: Which keys a charter takes; ``DISTRIBUTED``: none that one machine has known as a whole.
-ANY_ORIGIN, DISTRIBUTED = "any", "distributed"
 CHARTER_BYTES_MAX = 256 * 1024
 
 
@@ -82,7 +81,7 @@ class CryptographyText(Strict, frozen=True):
     threshold: int
     headroom_bits: int = 10
     range_base: int = 0
-    key_origin: str = "any"
+    key_origin: Literal["any", "distributed"] = "any"
 
 
 class RoundsText(Strict, frozen=True):
@@ -341,8 +340,6 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
-    if crypto.key_origin not in (ANY_ORIGIN, DISTRIBUTED):
-        source.fail("cryptography.key_origin", f'must be "{ANY_ORIGIN}" or "{DISTRIBUTED}"')
     if not 1 <= rounds.window_s <= 366 * 86400:
         source.fail("rounds.window_s", "must be from one second to a year")
     if not 0 <= rounds.interval_s <= 366 * 86400:

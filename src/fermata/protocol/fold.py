@@ -7,14 +7,14 @@ a clock, a disk or another party: only at the state and the entry.
 import hashlib
 from dataclasses import dataclass, replace
 
-from fermata.crypto.key_record import DEALER, check_key, epoch_id, key_id
+from fermata.crypto.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
 from fermata.protocol import motions, pausing, round_rules
 from fermata.protocol.amendment import charter_bound
-from fermata.protocol.charter import CHARTER_TYPE, DISTRIBUTED, Charter, parse_charter
+from fermata.protocol.charter import CHARTER_TYPE, Charter, parse_charter
 from fermata.protocol.codec import ENVELOPE_BYTES_MAX, decode, key_record_from_wire
 from fermata.protocol.envelope import (
     charter_parties,
