@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check bench bitflips attack sim model clean
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -45,6 +45,11 @@ proto-breaking: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+
+# ARGS=--strict fails where a tool is missing; Debian has the others in prometheus,
+# prometheus-alertmanager and systemd.
+deploy-check: setup
+	@$(RUN) --group deploy python scripts/check_deploy.py $(ARGS)
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

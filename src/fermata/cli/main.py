@@ -13,6 +13,7 @@ from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
 from fermata.cli.motion import motion
+from fermata.cli.node import node
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
@@ -34,7 +35,7 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    watch, verify, demo, results, report,
+    watch, verify, demo, results, report, node,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)

@@ -12,12 +12,14 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
 from fermata.node.alarm import ToldAlarm
+from fermata.node.backup import Backups
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
 from fermata.node.hooks import make_hook
 from fermata.node.kept_reports import KeptReports
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
@@ -25,6 +27,7 @@ from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.sources import MetricsFile
 from fermata.node.store import SqliteStore
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
@@ -271,6 +274,8 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
         measure = make_measure(config, replica) if config.role == "lab" else None
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))
@@ -295,7 +300,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
         share_check = ShareCheck(config.path(config.text.keys.share), share)
 
@@ -312,16 +317,20 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                 # What a step has brought is news, and what is late is late, if it fails or not.
                 alarm.look()
                 hook.look()
+            known_head.keep()
+            backups.look()
             certificate.look()
             return changed
 
-        def watch() -> None:
-            # From the entry before: one comes at once, and says that the log is there again.
-            for _ in remote.watch(max(0, replica.state.size - 1)):
-                wake.now()
-
         telemetry.event("started", entries=replica.state.size)
         hook.start()
-        follow(watch, wake)
+        follow(lambda: _wake_by_entries(remote, replica, wake), wake)
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
         return agent
+
+
+def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
+    """Wakes the loop at every new entry."""
+    # From the entry before: one comes at once, and says that the log is there again.
+    for _ in remote.watch(max(0, replica.state.size - 1)):
+        wake.now()
