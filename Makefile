@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench bitflips attack sim model deploy-check clean
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -21,6 +21,10 @@ demo: setup
 
 test: setup
 	@$(RUN) pytest
+
+# Tells tests/scenarios/*.txt anew; the tests only compare.
+scenarios: setup
+	@PYTHONPATH=tests:tests/scenarios $(RUN) python scripts/tell_scenarios.py
 
 lint: setup
 	@$(RUN) ruff check src tests scripts
