@@ -79,12 +79,13 @@ def test_every_alert_has_a_severity_and_says_what_is_wrong(path):
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not():
-    cases = yaml.safe_load((DEPLOY / "prometheus" / "fermata.test.yml").read_text())["tests"]
+    files = (DEPLOY / "prometheus").glob("*.test.yml")
+    cases = [case for file in files for case in yaml.safe_load(file.read_text())["tests"]]
     fires, quiet = set(), set()
     for case in cases:
         for test in case["alert_rule_test"]:
             (fires if test["exp_alerts"] else quiet).add(test["alertname"])
-    alerts = {rule["alert"] for rule in rules_of(RULES)}
+    alerts = {rule["alert"] for path in ALL_RULES for rule in rules_of(path)}
     assert fires == alerts
     assert quiet == alerts
 
