@@ -21,7 +21,8 @@ from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.sources import MetricsFile
+from fermata.node.sources import Measure, Sources
+from fermata.node.sources.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.store import SqliteStore
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
@@ -179,13 +180,25 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig) -> MetricsFile:
-    """Reads the lab's figures of a period from its configured file."""
+def lab_sources(config: NodeConfig) -> Sources:
+    """Where the lab's figures come from, as its configuration says."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
-    path = config.path(lab.metrics)
-    return MetricsFile(path, config.charter, config.text.party, lab.absent == "abstain")
+    return Sources(
+        config.file.parent,
+        config.path(lab.metrics) if lab.metrics else None,
+        lab.source,
+        config.data / PUSHED_FOLDER,
+        config.charter.cadence,
+    )
+
+
+def make_measure(config: NodeConfig) -> Measure:
+    """Gives the lab's figures of a period, from wherever they come."""
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    sources = lab_sources(config)
+    return Measure(sources, config.charter, config.text.party, abstains, clock_ms)
 
 
 def kept_reports(config: NodeConfig) -> KeptReports:
