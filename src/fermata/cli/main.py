@@ -15,6 +15,7 @@ from fermata.cli.log import bundle, log, verify
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.push import lab_push
 from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.errors import FermataError
@@ -36,6 +37,7 @@ for _command in (
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)
+lab.add_command(lab_push)
 
 
 def run() -> int:

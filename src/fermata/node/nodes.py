@@ -17,6 +17,7 @@ from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
 from fermata.node.kept_reports import KeptReports
 from fermata.node.life import Life
+from fermata.node.local_service import LocalServer, PushDesk
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
 from fermata.node.pki.identity import certificate_expiry_ms
@@ -267,6 +268,20 @@ def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
             telemetry.event("stopped")
 
 
+def start_local(
+    config: NodeConfig, agent: Agent, wake: Wake, stack: ExitStack
+) -> Callable[[], int]:
+    """What the loop answers pushes with; the node listens only if it has a metric for them."""
+    texts = config.text.lab.source if config.text.lab is not None else ()
+    if config.role != "lab" or all(text.kind != "push" for text in texts):
+        return lambda: 0
+    desk = PushDesk(agent, texts, lab_sources(config), config.data, wake.now)
+    server = LocalServer(desk)
+    stack.callback(server.stop)
+    server.start(config.data)
+    return desk.serve
+
+
 def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> Agent:
     """Runs an auditor or a lab until it is stopped, or ``done`` of its agent.
 
@@ -304,9 +319,11 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
         life = Life(agent, telemetry, clock_ms)
+        serve_pushes = start_local(config, agent, wake, stack)
         share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
 
         def step() -> int:
+            serve_pushes()
             if replica.state.size == 0:
                 check_log_charter(remote, config)
             if share_check is not None:

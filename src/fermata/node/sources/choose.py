@@ -131,11 +131,11 @@ def _check_one_thing(text: SourceText, found: list[Found]) -> None:
 
 
 def _aggregate(text: SourceText, found: list[Found]) -> Figure:
-    values = [_decimal(text, f) for f in found]
+    values = [_decimal(text, f.reading.text, f.place) for f in found]
     if text.aggregation == "mean" and len(found) > 1:
         with localcontext(prec=_EXACT_DIGITS):
             total = sum(values, Decimal(0))
-        value = _finish(text, found[0], _mean(total, len(values)))
+        value = _finish(text, text.place, _mean(total, len(values)))
         return Figure(text.metric, f"{len(found)} files or runs", "mean", "mean", value)
     if text.aggregation == "only" or len(found) == 1:
         if len(found) > 1:
@@ -153,7 +153,7 @@ def _aggregate(text: SourceText, found: list[Found]) -> Figure:
         pick = max if text.aggregation == "max" else min
         index = values.index(pick(values))
     chosen = found[index]
-    value = _finish(text, chosen, values[index])
+    value = _finish(text, chosen.place, values[index])
     reading = chosen.reading
     return Figure(text.metric, chosen.file.name, reading.field, reading.text, value)
 
@@ -167,14 +167,21 @@ def _latest(text: SourceText, found: list[Found]) -> int:
     return newest[0]
 
 
-def _decimal(text: SourceText, found: Found) -> Decimal:
+def plain_value(text: SourceText, written: str, place: str) -> str:
+    """A number of a source as the decimal that is reported, in the charter's unit.
+
+    Raises ConfigError SOURCE_VALUE naming the place, never the number.
+    """
+    return _finish(text, place, _decimal(text, written, place))
+
+
+def _decimal(text: SourceText, written: str, place: str) -> Decimal:
     """The number in the charter's unit, exactly. Raises ConfigError SOURCE_VALUE."""
-    written = found.reading.text
     if not _NUMBER.match(written):
-        _refuse("SOURCE_VALUE", text, f"{found.place}: is no finite number, or one too long")
+        _refuse("SOURCE_VALUE", text, f"{place}: is no finite number, or one too long")
     number = Decimal(written)
     if number.is_zero() and number.is_signed():
-        _refuse("SOURCE_VALUE", text, f"{found.place}: is a negative zero")
+        _refuse("SOURCE_VALUE", text, f"{place}: is a negative zero")
     with localcontext(prec=_EXACT_DIGITS):
         return number * text.factor
 
@@ -189,11 +196,11 @@ def _mean(total: Decimal, count: int) -> Decimal:
         return (total / count).quantize(_GRID)
 
 
-def _finish(text: SourceText, found: Found, value: Decimal) -> str:
+def _finish(text: SourceText, place: str, value: Decimal) -> str:
     """A value in plain notation. Raises ConfigError SOURCE_VALUE if it has too many digits."""
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -DIGITS_MAX or value.adjusted() >= DIGITS_MAX:
-        _refuse("SOURCE_VALUE", text, f"{found.place}: has more digits than a report can take")
+        _refuse("SOURCE_VALUE", text, f"{place}: has more digits than a report can take")
     return format(value, "f")
 
 
