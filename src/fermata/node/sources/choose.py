@@ -71,6 +71,7 @@ def choose(
     whole = _finished(text, _of_score(text, now))
     if not whole:
         return Choice(None, f"{text.place}: has no finished run of {period}")
+    _check_dated(text, whole)
     _check_one_thing(text, whole)
     files = tuple(dict.fromkeys(f.file for f in now if f in whole or f.reading.fault))
     return Choice(_aggregate(text, whole), files=files)
@@ -90,16 +91,6 @@ def _of_score(text: SourceText, found: list[Found]) -> list[Found]:
     if not wanted:
         have = choices(f.reading.scores[0] for f in found if f.reading.scores)
         _refuse("SOURCE_FIELD", text, f"{found[0].file.name}: has no such score; it has {have}")
-    for f in wanted:
-        if text.period_rule == "run-date" and f.reading.completed_ms is None:
-            if text.kind in ("csv", "push"):
-                continue
-            _refuse(
-                "SOURCE_DATE",
-                text,
-                f"{f.place} does not say when it was measured; put {{period}} into the path, or"
-                ' say period = "current"',
-            )
     return wanted
 
 
@@ -113,6 +104,20 @@ def _finished(text: SourceText, found: list[Found]) -> list[Found]:
                 ' incomplete = "skip"',
             )
     return [f for f in found if not f.reading.fault]
+
+
+def _check_dated(text: SourceText, found: list[Found]) -> None:
+    """Refuses a figure without a time where its time is to say its period."""
+    if text.kind in ("csv", "push") or text.period_rule != "run-date":
+        return
+    for f in found:
+        if f.reading.completed_ms is None:
+            _refuse(
+                "SOURCE_DATE",
+                text,
+                f"{f.place} does not say when it was measured; put {{period}} into the path, or"
+                ' say period = "current"',
+            )
 
 
 def _check_one_thing(text: SourceText, found: list[Found]) -> None:
