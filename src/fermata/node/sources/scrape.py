@@ -3,6 +3,7 @@
 import http.client
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -44,23 +45,25 @@ def scrape(
     No redirect is followed, no proxy of the environment is used. Raises ConfigError
     SOURCE_SCRAPE, which is no reason to stop: the next try may find the page.
     """
-    parts = urlsplit(url)
     end_s = monotonic_s() + total_s
-    connection = _connection(parts, timeout_s)
-    try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"Accept": ACCEPT, "User-Agent": "fermata"})
-        answer = connection.getresponse()
-        if answer.status != http.client.OK:
-            _fail(url, f"answers with status {answer.status}; redirects are not followed")
-        kind = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "text/plain":
-            _fail(url, "answers with another type than text/plain")
-        return _read(url, answer, lambda: monotonic_s() < end_s)
-    except (OSError, http.client.HTTPException, ValueError):
-        _fail(url, "cannot be read; is the exporter up, and its certificate good?")
-    finally:
-        connection.close()
+    with ExitStack() as stack:
+        try:
+            answer = _ask(stack, urlsplit(url), timeout_s)
+            if answer.status != http.client.OK:
+                _fail(url, f"answers with status {answer.status}; redirects are not followed")
+            kind = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
+            if kind != "text/plain":
+                _fail(url, "answers with another type than text/plain")
+            return _read(url, answer, lambda: monotonic_s() < end_s)
+        except (OSError, http.client.HTTPException, ValueError):
+            _fail(url, "cannot be read; is the exporter up, and its certificate good?")
+
+
+def _ask(stack: ExitStack, parts: SplitResult, timeout_s: float) -> http.client.HTTPResponse:
+    connection = stack.enter_context(closing(_connection(parts, timeout_s)))
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request("GET", target, headers={"Accept": ACCEPT, "User-Agent": "fermata"})
+    return stack.enter_context(closing(connection.getresponse()))
 
 
 def _connection(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
