@@ -357,6 +357,6 @@ def test_a_period_has_its_first_and_last_millisecond_in_utc():
     assert (epoch_ms("1795552807.1925082"), epoch_ms("12")) == (1795552807192, None)
 
 
-@pytest.mark.parametrize("path", ["", "a/**/b", "{period}/{period}", "{x}", "a\n", "{"])
+@pytest.mark.parametrize("path", ["", ".", "/", "a/**/b", "{period}/{period}", "{x}", "a\n", "{"])
 def test_paths_that_are_none_have_a_fault(path):
     assert path_fault(path)

@@ -136,6 +136,11 @@ def test_a_bomb_is_not_unpacked(method):
             assert refused("inspect", broken)
 
 
+def test_a_directory_with_too_many_members_is_not_read():
+    data = archive([("header.json", b"{}")])
+    assert "members" in refused("inspect", data + b"PK\x01\x02" * 100_001)
+
+
 def test_an_encrypted_or_unknown_member_is_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

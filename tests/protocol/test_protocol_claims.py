@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from panels import aggregate, metric, panel_of, statement
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, Slot, bins_of, compile_claims, totals_of, witness_of
 from fermata.protocol.metrics import Metric
+from panels import aggregate, metric, panel_of, statement
 
 STATISTICS = ("sum", "mean", "variance", "concentration")
 

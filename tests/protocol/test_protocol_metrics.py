@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from panels import aggregate, charter_file, charter_of, metric, panel_of, statement
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter import parse_charter
 from fermata.protocol.metrics import ALONE, BINS_MAX, PAIRED
+from panels import aggregate, charter_file, charter_of, metric, panel_of, statement
 from support import MODULUS_BITS_MIN
 
 A = metric("a", "-10", "10", "0.5")

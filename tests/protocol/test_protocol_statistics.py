@@ -10,7 +10,6 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from panels import aggregate, charter_of, metric
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.charter import Charter
@@ -19,6 +18,7 @@ from fermata.protocol.encoding import encode_panel
 from fermata.protocol.metrics import ALONE, PAIRED
 from fermata.protocol.state import Result
 from fermata.protocol.statistics import results_of
+from panels import aggregate, charter_of, metric
 
 SUITE = charter_of(
     metric("x", "-10", "10", "0.25"),

@@ -114,6 +114,8 @@ class PushDesk:
                 f"the round of {period} has this lab's answer; a push after it is a correction, and"
                 " must say so (--correct)",
             )
+        if is_answered and found is None:
+            raise Refusal("NO_ROUND", f"the round of {period} is not known yet; push again soon")
         old = load_pushed(self._folder, period)
         keep_pushed(self._folder, period, {**old, **values})
         slot = ""

@@ -140,7 +140,7 @@ def _aggregate(text: SourceText, found: list[Found]) -> Figure:
     if text.aggregation == "mean" and len(found) > 1:
         with localcontext(prec=_EXACT_DIGITS):
             total = sum(values, Decimal(0))
-        value = _finish(text, text.place, _mean(total, len(values)))
+        value = format(_mean(total, len(values)), "f")
         return Figure(text.metric, f"{len(found)} files or runs", "mean", "mean", value)
     if text.aggregation == "only" or len(found) == 1:
         if len(found) > 1:
@@ -158,7 +158,7 @@ def _aggregate(text: SourceText, found: list[Found]) -> Figure:
         pick = max if text.aggregation == "max" else min
         index = values.index(pick(values))
     chosen = found[index]
-    value = _finish(text, chosen.place, values[index])
+    value = format(values[index], "f")
     reading = chosen.reading
     return Figure(text.metric, chosen.file.name, reading.field, reading.text, value)
 
@@ -177,18 +177,22 @@ def plain_value(text: SourceText, written: str, place: str) -> str:
 
     Raises ConfigError SOURCE_VALUE naming the place, never the number.
     """
-    return _finish(text, place, _decimal(text, written, place))
+    return format(_decimal(text, written, place), "f")
 
 
 def _decimal(text: SourceText, written: str, place: str) -> Decimal:
-    """The number in the charter's unit, exactly. Raises ConfigError SOURCE_VALUE."""
+    """The number in the charter's unit, exactly, with no more digits than a report can take."""
     if not _NUMBER.match(written):
         _refuse("SOURCE_VALUE", text, f"{place}: is no finite number, or one too long")
     number = Decimal(written)
     if number.is_zero() and number.is_signed():
         _refuse("SOURCE_VALUE", text, f"{place}: is a negative zero")
     with localcontext(prec=_EXACT_DIGITS):
-        return number * text.factor
+        value = number * text.factor
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -DIGITS_MAX or value.adjusted() >= DIGITS_MAX:
+        _refuse("SOURCE_VALUE", text, f"{place}: has more digits than a report can take")
+    return value
 
 
 def _mean(total: Decimal, count: int) -> Decimal:
@@ -199,14 +203,6 @@ def _mean(total: Decimal, count: int) -> Decimal:
     """
     with localcontext(prec=_EXACT_DIGITS, rounding=ROUND_05UP):
         return (total / count).quantize(_GRID)
-
-
-def _finish(text: SourceText, place: str, value: Decimal) -> str:
-    """A value in plain notation. Raises ConfigError SOURCE_VALUE if it has too many digits."""
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -DIGITS_MAX or value.adjusted() >= DIGITS_MAX:
-        _refuse("SOURCE_VALUE", text, f"{place}: has more digits than a report can take")
-    return format(value, "f")
 
 
 def _refuse(reason: str, text: SourceText, what: str) -> NoReturn:

@@ -26,8 +26,8 @@ class SourceFile:
 
 def path_fault(path: str) -> str:
     """What is wrong with a path as the configuration has it; empty if nothing is."""
-    if not path or not path.isprintable():
-        return "must be a path of printable characters"
+    if not Path(path).name or not path.isprintable():
+        return "must be the path of a file, of printable characters"
     if "**" in path:
         return "must not have **; name each folder, or use * for it"
     if path.count(PERIOD) > 1 or set("{}") & set(path.replace(PERIOD, "")):
@@ -78,7 +78,11 @@ def read_source(path: Path, folder: Path) -> SourceFile:
 
 def stamp_files(paths: list[Path]) -> tuple[object, ...]:
     """What changes when one of the files does."""
-    return tuple((str(path), _stamp(path)) for path in paths)
+    beside = ("", *_SQLITE_BESIDE)
+    return tuple(
+        (str(path), *(_stamp(path.with_name(path.name + suffix)) for suffix in beside))
+        for path in paths
+    )
 
 
 def _check_settled(path: Path) -> None:
