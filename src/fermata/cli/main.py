@@ -17,6 +17,7 @@ from fermata.cli.node import node
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.push import lab_push
 from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.cli.watch import watch
@@ -39,6 +40,7 @@ for _command in (
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)
+lab.add_command(lab_push)
 
 
 def run() -> int:

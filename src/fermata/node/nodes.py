@@ -21,16 +21,18 @@ from fermata.node.hooks import make_hook
 from fermata.node.kept_reports import KeptReports
 from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
+from fermata.node.local_service import LocalServer, PushDesk
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.sources import MetricsFile
+from fermata.node.sources import Measure, Sources
+from fermata.node.sources.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.store import SqliteStore
 from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
-from fermata.protocol.charter import MODULUS_BITS_MIN
+from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.codec import decode, sha256
 from fermata.protocol.envelope import unseal
 from fermata.protocol.kept_report import KeptReport
@@ -184,13 +186,24 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig, replica: Replica) -> MetricsFile:
-    """Reads the lab's figures of a period from its file, for the charter in force."""
+def lab_sources(config: NodeConfig) -> Sources:
+    """Where the lab's figures come from, as its configuration says."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
-    path = config.path(lab.metrics)
-    return MetricsFile(path, lambda: replica.charter, config.text.party, lab.absent == "abstain")
+    return Sources(
+        config.file.parent,
+        config.path(lab.metrics) if lab.metrics else None,
+        lab.source,
+        config.data / PUSHED_FOLDER,
+        config.charter.cadence,
+    )
+
+
+def make_measure(config: NodeConfig, charter: Callable[[], Charter]) -> Measure:
+    """Gives the lab's figures of a period, from wherever they come, for the charter in force."""
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    return Measure(lab_sources(config), charter, config.text.party, abstains, clock_ms)
 
 
 def kept_reports(config: NodeConfig) -> KeptReports:
@@ -259,6 +272,20 @@ def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
             telemetry.event("stopped")
 
 
+def start_local(
+    config: NodeConfig, agent: Agent, wake: Wake, stack: ExitStack
+) -> Callable[[], int]:
+    """What the loop answers pushes with; the node listens only if it has a metric for them."""
+    texts = config.text.lab.source if config.text.lab is not None else ()
+    if config.role != "lab" or all(text.kind != "push" for text in texts):
+        return lambda: 0
+    desk = PushDesk(agent, texts, lab_sources(config), config.data, wake.now)
+    server = LocalServer(desk)
+    stack.callback(server.stop)
+    server.start(config.data)
+    return desk.serve
+
+
 def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> Agent:
     """Runs an auditor or a lab until it is stopped, or ``done`` of its agent.
 
@@ -273,7 +300,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
-        measure = make_measure(config, replica) if config.role == "lab" else None
+        measure = make_measure(config, lambda: replica.charter) if config.role == "lab" else None
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()
         remove_addresses(config.data)
@@ -302,9 +329,11 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         )
         life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
+        serve_pushes = start_local(config, agent, wake, stack)
         share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
+            serve_pushes()
             try:
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
