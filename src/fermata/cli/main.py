@@ -8,6 +8,7 @@ import click
 from fermata import __version__
 from fermata.cli.audit import audit
 from fermata.cli.charter import charter
+from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
@@ -32,7 +33,7 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, verify,
-    demo, results, report,
+    demo, results, report, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)
