@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench bitflips attack sim model clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check browser-test screenshots bench bitflips attack sim model clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -41,6 +41,14 @@ proto-breaking: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+
+# The dashboard in a real Chromium, with axe; fails where there is no Chromium.
+browser-test: setup
+	@$(RUN) --group browser pytest -m browser tests/dashboard
+
+# docs/screenshots/*.png and docs/axe.md, from the same pages.
+screenshots: setup
+	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup
