@@ -78,9 +78,13 @@ def auditor_names(auditors: int) -> list[str]:
     return [f"auditor-{i}" for i in range(1, auditors + 1)]
 
 
-def party_keys(seed: int, labs: int, auditors: int) -> dict[str, SigningKey]:
+def member_names(members: int) -> list[str]:
+    return [f"member-{i}" for i in range(1, members + 1)]
+
+
+def party_keys(seed: int, labs: int, auditors: int, members: int = 0) -> dict[str, SigningKey]:
     entropy = entropy_of(seed, "signing keys")
-    names = [COORDINATOR, *auditor_names(auditors), *lab_names(labs)]
+    names = [COORDINATOR, *auditor_names(auditors), *lab_names(labs), *member_names(members)]
     return {name: SigningKey.from_seed(entropy(32)) for name in names}
 
 
@@ -99,10 +103,13 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    members: str = "",
+    terms: tuple[tuple[str, int, int], ...] = (),
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
-    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations`` and
-    ``tiers``: one letter a lab; ``extra``: more tables, at the end."""
+    ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations``,
+    ``tiers``: one letter a lab; ``members``: one a member of the committee, for its organisation;
+    ``extra``: more tables, at the end."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -131,6 +138,7 @@ cohort_min = {cohort_min}
     for index, (name, letter) in enumerate(zip(labs, organisations, strict=True)):
         text += f"[[lab]]\n{_party(name, f'Organisation {letter}', keys)}"
         text += f'tier = "{tiers[index]}"\n\n' if tiers else "\n"
+    text += _committee(keys, members, terms) if members else ""
     beta = ", ".join(f'"{lab}"' for lab in labs[1:])
     text += f"""[[panel]]
 id = "alpha"
@@ -181,6 +189,33 @@ statistics = ["sum"]
     return text + extra
 
 
+def _committee(
+    keys: Mapping[str, SigningKey], members: str, terms: tuple[tuple[str, int, int], ...]
+) -> str:
+    span = {name: (first, last) for name, first, last in terms}
+    names = member_names(len(members))
+    rotation = ", ".join(f'"{name}"' for name in names)
+    tables = [
+        f"[[member]]\n{_party(name, f'Organisation {letter}', keys)}"
+        + "first_round = {}\nlast_round = {}\n".format(*span.get(name, (1, 0)))
+        for name, letter in zip(names, members, strict=True)
+    ]
+    return "\n".join(
+        [
+            "[committee]",
+            'quorum = "2/3"',
+            f"rotation = [{rotation}]",
+            "notice_s = 86400",
+            "vote_s = 7200",
+            "ruling_s = 3600",
+            "appeal_s = 1800",
+            "",
+            *tables,
+            "",
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A charter and every key of it, as no single party ever holds them."""
@@ -224,7 +259,7 @@ def make_deployment(
     **settings: Any,
 ) -> Deployment:
     """A deployment; the same one for the same parameters. ``settings`` go to the charter."""
-    keys = party_keys(seed, labs, auditors)
+    keys = party_keys(seed, labs, auditors, len(settings.get("members", "")))
     organisations = organisations or "abcdefghijklmnopqrstuvwxyz"[:labs]
     data = charter_text(keys, modulus_bits, threshold, organisations, **settings).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)

@@ -33,7 +33,8 @@ COORDINATOR = "oversight"
 AUDITORS = ("auditor-1", "auditor-2")
 LABS = ("lab-1", "lab-2", "lab-3")
 PARTIES = (COORDINATOR, *AUDITORS, *LABS)
-ROLES = {"o": "coordinator", "a": "auditor", "l": "lab"}
+MEMBERS = ("member-1", "member-2", "member-3")
+ROLES = {"o": "coordinator", "a": "auditor", "l": "lab", "m": "member"}
 #: How long a test waits for what must come on a busy machine.
 WAIT_S = 60.0
 METRICS = "round,metric,value\n2026Q1,score,0.625\n2026Q1,hours,12\n2026Q2,score,0.5\n"
@@ -214,20 +215,25 @@ cohort_min = 3
 
 """
     for party, key in public_keys.items():
-        table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
+        tables = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]", "m": "[[member]]"}
+        table = tables[party[0]]
         text += f'{table}\nid = "{party}"\norganisation = "{party} Ltd"\nsigning_key = "{key}"\n\n'
     for name, high in (("score", "1"), ("hours", "1000")):
         text += f'[[panel]]\nid = "{name}s"\n\n[[metric]]\nid = "{name}"\npanel = "{name}s"\n'
         text += f'unit = "u"\nmin = "0"\nmax = "{high}"\nresolution = "0.001"\n\n'
         text += f'[[aggregate]]\nmetric = "{name}"\nstatistics = ["sum"]\n\n'
+    if MEMBERS[0] in public_keys:
+        rotation = ", ".join(f'"{member}"' for member in MEMBERS)
+        text += f'[committee]\nquorum = "2/3"\nrotation = [{rotation}]\nnotice_s = 3600\n'
+        text += "vote_s = 3600\nruling_s = 3600\nappeal_s = 3600\n"
     return text
 
 
-def lay_out(folder: Path) -> Site:
+def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES) -> Site:
     """Keys, charter with all signatures, certificates; the key is dealt when it is asked for."""
     site = Site(folder)
     keys = {}
-    for party in PARTIES:
+    for party in parties:
         (site.node(party) / "keys").mkdir(parents=True)
         identity = keystore.new_identity(site.identity(party))
         seed = entropy(32)
@@ -240,7 +246,7 @@ def lay_out(folder: Path) -> Site:
         sign_file(site.charter_file, party, key)
     folder = site.node(COORDINATOR) / "authority"
     Authority.create(folder, NAME, site.unlock(COORDINATOR), clock_ms, entropy)
-    for party in PARTIES:
+    for party in parties:
         if party != COORDINATOR:
             shutil.copy(site.charter_file, site.node(party))
         if party in LABS:

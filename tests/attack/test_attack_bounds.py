@@ -6,13 +6,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panels import aggregate, charter_of, metric, statement
 
 from fermata.attack.assumptions import Assumption, parse_assumption
 from fermata.attack.bounds import Attack, Bound, attack
 from fermata.attack.releases import histories_of
 from fermata.errors import ConfigError
 from fermata.protocol.charter import Charter
-from panels import aggregate, charter_of, metric, statement
 from support_rounds import Reports, state_of
 
 LABS = tuple(f"lab-{i}" for i in range(1, 7))
@@ -120,6 +120,14 @@ def test_two_labs_that_pool_their_values_leave_the_others_apart():
     found = attacked(PLAIN, [all_of()], known=known)
     assert [b.labs for b in found.bounds] == [LABS[2:]]
     assert found.bounds[0].width > 0.9
+
+
+def test_nothing_is_assumed_of_known_values():
+    moved = all_of() | {"lab-1": 300}
+    known = {(1, "lab-1"): 100, (2, "lab-1"): 300}
+    found = attacked(PLAIN, [all_of(), moved], CONSTANT, known)
+    assert found.contradicted == ()
+    assert {b.labs for b in found.bounds} == {LABS[1:]}
 
 
 def test_known_values_that_are_not_those_reported_are_a_contradiction():

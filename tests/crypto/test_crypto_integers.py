@@ -180,14 +180,18 @@ def test_a_hash_depends_on_domain_data_and_modulus() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.integers(1, 90), st.integers(1, 6), st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 90))
+    st.integers(1, 90),
+    st.integers(1, 6),
+    st.one_of(st.none(), st.integers(1, 100)),
+    st.integers(0, (1 << 64) - 1),
+    st.integers(0, (1 << 90)),
 )
 def test_a_split_table_gives_the_plain_power(
-    bits: int, window: int, message: int, exponent: int
+    bits: int, window: int, blocks: int | None, message: int, exponent: int
 ) -> None:
     n = (2**61 - 1) * (2**31 - 1)
     exponent %= 1 << bits
-    table = integers.SplitTable(1234567890123, n, bits, window)
+    table = integers.SplitTable(1234567890123, n, bits, window, blocks)
     expected = (1 + n * message) * pow(1234567890123, exponent, n * n) % (n * n)
     assert table.power(exponent, message) == expected
 
@@ -199,7 +203,9 @@ def test_a_split_table_refuses_an_exponent_out_of_range() -> None:
             table.power(exponent, 0)
 
 
-@pytest.mark.parametrize(("bits", "window"), [(0, 4), (10, 0), (10, 13)])
-def test_a_table_of_no_use_is_refused(bits: int, window: int) -> None:
+@pytest.mark.parametrize(
+    ("bits", "window", "blocks"), [(0, 4, 1), (10, 0, 1), (10, 13, 1), (9, 4, 0)]
+)
+def test_a_table_of_no_use_is_refused(bits: int, window: int, blocks: int) -> None:
     with pytest.raises(ValueError, match="table"):
-        integers.SplitTable(2, 15, bits, window)
+        integers.SplitTable(2, 15, bits, window, blocks)

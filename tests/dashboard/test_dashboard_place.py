@@ -1,8 +1,9 @@
 """A lab's own place in words."""
 
+from panels import aggregate, charter_of, metric
+
 from fermata.dashboard.place import places_of
 from fermata.protocol.encoding import encode_value
-from panels import aggregate, charter_of, metric
 from support_rounds import state_of
 
 CHARTER = charter_of(

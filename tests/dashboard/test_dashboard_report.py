@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panels import aggregate, charter_file, metric
 
 from fermata.dashboard.report import report_files
 from fermata.dashboard.tables import csv_text, safe_cell
 from fermata.dashboard.views import name_of, overview, unit_of
 from fermata.protocol.charter import parse_charter
 from fermata.protocol.results import ROW_COLUMNS, result_rows
-from panels import aggregate, charter_file, metric
 from support import MODULUS_BITS_MIN
 from support_rounds import state_of
 

@@ -24,9 +24,9 @@ DEPLOYMENT = "trial"
 NAME = "trial.fermata"
 HOUR = datetime.timedelta(hours=1)
 ROSTER = {("lab", "ada"), ("lab", "bel"), ("auditor", "eve"), ("coordinator", "hub")}
-ROSTER |= {("operator", "ops"), ("observer", "eye")}
+ROSTER |= {("member", "member-1"), ("operator", "ops"), ("observer", "eye")}
 PARTY_OF = {"lab": "ada", "auditor": "eve", "coordinator": "hub", "operator": "ops"}
-PARTY_OF["observer"] = "eye"
+PARTY_OF |= {"member": "member-1", "observer": "eye"}
 
 
 def now():

@@ -128,3 +128,23 @@ def test_junk_is_a_config_error_and_nothing_else(data, tmp_path_factory):
         load_config(path)
     with pytest.raises(ConfigError):
         read_charter(path)
+
+
+def test_a_party_that_joins_names_the_charter_that_has_it(site):
+    text = site.charter_file.read_text().replace('id = "lab-3"', 'id = "lab-9"')
+    (site.node("lab-3") / "new.toml").write_text(text)
+    file = site.config("lab-3")
+    file.write_text(file.read_text().replace('"lab-3"', '"lab-9"'))
+    assert "not on the charter's roster" in str(refused(file))
+    file.write_text('amended = "new.toml"\n' + file.read_text())
+    found = load_config(file, "lab")
+    assert found.charter.sha256 == site.charter.sha256
+    assert found.roster.parties["lab-9"].role == "lab"
+
+
+def test_an_amended_charter_of_another_deployment_is_refused(site):
+    text = site.charter_file.read_text().replace('deployment = "nodes"', 'deployment = "others"')
+    (site.node("lab-3") / "new.toml").write_text(text)
+    file = site.config("lab-3")
+    file.write_text('amended = "new.toml"\n' + file.read_text())
+    assert "of another deployment" in str(refused(file))

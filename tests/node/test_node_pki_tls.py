@@ -97,6 +97,20 @@ def test_renewal_changes_the_generation_and_nothing_else_does(node, world):
     assert node.problems == []
 
 
+def test_files_are_read_again_only_when_they_have_changed(node, monkeypatch):
+    readings = []
+    read = TlsFiles._read
+    monkeypatch.setattr(TlsFiles, "_read", lambda files: readings.append(1) or read(files))
+    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert readings == []
+    (node.directory / "cert.pem").touch()
+    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert readings == [1]
+    node.renew()
+    assert [node.files.generation for _ in range(3)] == [2, 2, 2]
+    assert readings == [1, 1]
+
+
 def test_old_files_are_deleted_after_a_renewal(node):
     for _ in range(3):
         node.renew()

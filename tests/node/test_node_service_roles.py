@@ -23,11 +23,13 @@ REQUESTS = {
     "AddCosignature": wire.AddCosignatureRequest(checkpoint=b"c"),
     "RenewCertificate": wire.RenewCertificateRequest(csr=b"r"),
 }
-ROLES = ("lab", "auditor", "coordinator", "operator", "observer")
+ROLES = ("lab", "auditor", "member", "coordinator", "operator", "observer")
 REFUSED = {
     ("operator", "Append"),
     ("observer", "Append"),
     ("lab", "FetchSealed"),
+    ("member", "FetchSealed"),
+    ("member", "AddCosignature"),
     ("operator", "FetchSealed"),
     ("observer", "FetchSealed"),
     ("lab", "AddCosignature"),

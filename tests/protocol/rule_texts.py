@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from panels import aggregate, charter_file, metric
+
 from fermata.protocol.charter import parse_charter
 from fermata.protocol.policy import RoundFacts
 from fermata.protocol.rules import Rule
-from panels import aggregate, charter_file, metric
 from support import MODULUS_BITS_MIN
 
 BODY = (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fermata.errors import ConfigError
 from fermata.protocol.bundle import build_bundle
 from fermata.protocol.charter import parse_charter
+from fermata.protocol.codec import decode
 from fermata.protocol.fold import apply
 from fermata.protocol.lab import Measurement
 from fermata.protocol.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, missing
@@ -25,7 +26,7 @@ from fermata.protocol.pausing import (
 from fermata.protocol.state import State
 from fermata.protocol.verifier import FAILED, PASSED, verify_bundle
 from fermata.protocol.verifier_pause import findings_v10, findings_v12
-from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1 import envelope_pb2, statement_pb2
 from support import COORDINATOR, MODULUS_BITS_MIN, PAUSE_TABLES, Chain, Run, make_deployment
 
 BETA = {f"wide-{k}": "1" for k in range(1, 6)}
@@ -278,11 +279,12 @@ def test_the_verifier_finds_the_same_pause_offline() -> None:
     assert found.state.pause == lived().state.pause
 
 
-def times_ms() -> list[int]:
-    from fermata.protocol.codec import decode
-    from fermata.wire.v1 import envelope_pb2
+def times_of(leaves: list[bytes]) -> list[int]:
+    return [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in leaves]
 
-    return [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in lived().leaves()]
+
+def times_ms() -> list[int]:
+    return times_of(lived().leaves())
 
 
 def test_v10_finds_a_pause_that_does_not_follow() -> None:
@@ -342,3 +344,77 @@ def test_duties_without_a_pause_are_refused() -> None:
     _, mark, duty = tail.partition("[[duty]]")
     with pytest.raises(ConfigError, match="no \\[pause\\]"):
         parse_charter((head + mark + duty).encode(), MODULUS_BITS_MIN)
+
+
+@functools.cache
+def _governed() -> Chain:
+    """Paused, with a committee; its chair in round 1 is member-1, who shares lab-1's house."""
+    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz"))
+    chain.start()
+    one_round(chain, "20")
+    acknowledge(chain, "lab-1", "lab-2", "lab-3", "lab-4")
+    return chain
+
+
+def decide(chain: Chain, author: str, *members: str, **motion: object) -> int:
+    tabled = chain.say(author, motion=statement_pb2.Motion(**motion))
+    assert tabled.accepted, tabled
+    for member in members:
+        said = statement_pb2.Vote(motion_entry=tabled.entry, choice=statement_pb2.CHOICE_FOR)
+        assert chain.say(member, vote=said).accepted
+    return tabled.entry
+
+
+def replayed(chain: Chain) -> list[str]:
+    return [*findings_v10(chain.state, times_of(chain.leaves)), *findings_v12(chain.state)]
+
+
+def test_a_quorum_of_the_committee_lifts_by_hand() -> None:
+    chain = _governed().fork()
+    motion = decide(
+        chain, "member-1", "member-1", "member-2", "member-3", kind=statement_pb2.MOTION_KIND_LIFT
+    )
+    pause = chain.state.pause
+    assert (pause.phase, pause.changes[-1].why) == (RUNNING, "motion")
+    assert pause.changes[-1].motion_entry == motion
+    assert acknowledgements_due(chain.state, "lab-5")[-1] == pause.changes[-1].entry
+    assert replayed(chain) == []
+
+
+def test_less_than_a_quorum_lifts_nothing() -> None:
+    chain = _governed().fork()
+    decide(chain, "member-1", "member-1", "member-2", kind=statement_pb2.MOTION_KIND_LIFT)
+    assert chain.state.pause.phase == PAUSED
+
+
+def test_nothing_is_lifted_where_nothing_is_paused() -> None:
+    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz"))
+    chain.start()
+    lift = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_LIFT)
+    assert chain.say("member-1", motion=lift).reason == "NOT_PAUSED"
+
+
+def test_an_excluded_lab_is_asked_for_nothing_and_the_verifier_follows() -> None:
+    chain = _governed().fork()
+    decide(
+        chain,
+        "member-1",
+        "member-1",
+        "member-2",
+        "member-3",
+        kind=statement_pb2.MOTION_KIND_EXCLUSION,
+        lab="lab-6",
+        from_round=2,
+    )
+    chain.time_ms += 86_400_000
+    chain.open_round()
+    said = statement_pb2.Acknowledgement(change_entry=chain.state.pause.changes[0].entry)
+    assert chain.say("lab-6", acknowledgement=said).reason == "NOT_ON_ROSTER"
+    for lab in ("lab-1", "lab-2", "lab-3", "lab-4", "lab-5"):
+        chain.report(lab, figures(lab, "8"))
+    chain.close()
+    chain.endorse()
+    chain.open_part()
+    assert acknowledgements_due(chain.state, "lab-6") == ()
+    assert acknowledge(chain, "lab-5") == [""]
+    assert replayed(chain) == []

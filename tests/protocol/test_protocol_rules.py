@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+from panels import aggregate, charter_of, metric
 from rule_texts import ACCELERATING, BODY, GROWING, leaf, rule, rules_of, text_of
 
 from fermata.errors import ConfigError
@@ -10,7 +11,6 @@ from fermata.protocol.charter import parse_charter
 from fermata.protocol.outcomes import result_names
 from fermata.protocol.rules import RULES_MAX, check_lift, check_opposed
 from fermata.protocol.toml_source import TomlSource
-from panels import aggregate, charter_of, metric
 from support import MODULUS_BITS_MIN
 
 

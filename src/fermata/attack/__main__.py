@@ -13,13 +13,13 @@ from fermata.attack.assumptions import parse_assumption
 from fermata.attack.bounds import Attack, Known, attack
 from fermata.attack.releases import histories_of
 from fermata.errors import ConfigError, FermataError, Refusal
-from fermata.node.bundles import read_bundle
+from fermata.node.bundles import read_verified
 from fermata.node.files import write_atomic
+from fermata.node.nodes import entropy
 from fermata.node.sources import read_measurement
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.encoding import encode_value
 from fermata.protocol.state import State
-from fermata.protocol.verifier import FAILED, verify_bundle
 
 NARROW = 1
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> 
             raise ConfigError("LIMIT", f"--limit {options.limit:g}: must be from 0 to 100 percent")
         assumptions = [parse_assumption(text) for text in options.assume or ["none"]]
         _say("reading and verifying the bundle")
-        state, charter = _state_of(options.bundle, modulus_bits_min)
+        state, charter = read_verified(options.bundle, None, modulus_bits_min, entropy)
         known = _known(state, charter, options.own)
         histories = histories_of(state)
         if not any(history.releases for history in histories):
@@ -99,16 +99,6 @@ class _Progress:
 
     def __call__(self, done: int, total: int) -> None:
         _say(f"assuming {self._name}: {done} of {total} metrics")
-
-
-def _state_of(folder: Path, modulus_bits_min: int) -> tuple[State, Charter]:
-    found = verify_bundle(read_bundle(folder), None, modulus_bits_min)
-    if not found.is_valid or found.state.charter is None:
-        failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
-        raise Refusal(
-            "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
-        )
-    return found.state, found.state.charter
 
 
 def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:

@@ -160,11 +160,13 @@ class Program:
         self._equal.add(dict.fromkeys(bits, 1.0), float(count))
 
     def _link(self, assumption: Assumption) -> None:
-        last: dict[str, int] = {}
-        for number, lab in self._cells:
-            if lab in last:
-                before = self._cells[last[lab], lab]
-                after = self._cells[number, lab]
-                for a, b, right in assumption.links(self._metric, number - last[lab]):
-                    self._at_most.add({before: a, after: b}, right)
-            last[lab] = number
+        """What is assumed from one report of a lab to its next; known values are as they are."""
+        last: dict[str, Cell] = {}
+        for cell, after in self._cells.items():
+            number, lab = cell
+            before = last.get(lab)
+            last[lab] = cell
+            if before is None or (before in self._known and cell in self._known):
+                continue
+            for a, b, right in assumption.links(self._metric, number - before[0]):
+                self._at_most.add({self._cells[before]: a, after: b}, right)

@@ -284,7 +284,7 @@ def _report_once(config: NodeConfig, agent: Agent, replace: bool, wait_s: int) -
     if config.text.party in current.reports and not replace:
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
     measurement = read_figures(config, current.period)
-    check_reportable(config.charter, config.text.party, measurement)
+    check_reportable(agent.replica.charter, config.text.party, measurement)
     if not measurement.values and current.reports.get(config.text.party):
         raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
     slot = agent.correct(current, measurement)

@@ -161,9 +161,9 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
         if found.culprits:
             names = ", ".join(sorted(found.culprits))
             lines.append(f"evidence: round {found.period}: wrong openings by {names}")
-    charter = verification.state.charter
-    if charter is not None and not pinned:
-        lines.append(f"charter {charter.sha256.hex()}: compare it, or give it as --charter-hash")
+    charter_sha256 = verification.state.charter_sha256
+    if charter_sha256 is not None and not pinned:
+        lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
     lines.append("VALID" if verification.is_valid else "INVALID")
     return lines
 

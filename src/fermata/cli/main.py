@@ -13,6 +13,7 @@ from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
+from fermata.cli.motion import motion
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
@@ -32,8 +33,8 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, audit, log, bundle, status, verify,
-    demo, results, report, dashboard,
+    charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
+    verify, demo, results, report, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)

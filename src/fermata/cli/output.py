@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +31,9 @@ def say(text: str) -> None:
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
     """A plain table for people."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -48,16 +48,21 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; the caller says how far it is."""
+    from rich import progress as rich_progress
+    from rich.console import Console
+
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     # Without a terminal it would leave an empty line where only errors should stand.
     hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+    with rich_progress.Progress(
+        *columns, console=console, transient=True, disable=hidden
+    ) as progress:
         task = progress.add_task(label, total=total)
         yield lambda completed: progress.update(task, completed=completed)
 

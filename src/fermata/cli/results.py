@@ -11,13 +11,13 @@ import click
 from fermata.cli.lab import read_figures, round_of
 from fermata.cli.log import PATH, pinned_hash, replicate
 from fermata.cli.nodes import CONFIG
-from fermata.cli.output import emit, json_option, progress_bar
+from fermata.cli.output import emit, json_option, say
 from fermata.dashboard.place import Place, places_of
 from fermata.dashboard.report import report_files
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views import overview
 from fermata.errors import ConfigError, Refusal
-from fermata.node.bundles import check_new, read_bundle, write_bundle
+from fermata.node.bundles import check_new, read_verified, write_bundle
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
 from fermata.node.nodes import entropy
@@ -26,7 +26,6 @@ from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.encoding import encode_value
 from fermata.protocol.results import ROW_COLUMNS, result_rows
 from fermata.protocol.state import OPENED, State
-from fermata.protocol.verifier import FAILED, verify_bundle
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,16 +38,10 @@ def charter_hash_option(command: F) -> F:
 
 
 def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Charter]:
-    """A bundle's state and charter, after all checks. Raises Refusal BUNDLE_INVALID."""
-    pinned, files = pinned_hash(charter_hash), read_bundle(folder)
-    with progress_bar("verifying the bundle", 1):
-        found = verify_bundle(files, pinned, MODULUS_BITS_MIN, entropy)
-    if not found.is_valid or found.state.charter is None:
-        failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
-        raise Refusal(
-            "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
-        )
-    return found.state, found.state.charter
+    """A bundle's state and charter, after all checks. Raises as ``read_verified``."""
+    pinned = pinned_hash(charter_hash)
+    say("verifying the bundle")
+    return read_verified(folder, pinned, MODULUS_BITS_MIN, entropy)
 
 
 @click.command()

@@ -77,34 +77,28 @@ def multi_powmod(bases: Sequence[int], exponents: Sequence[int], modulus: int) -
     return int(above if below == 1 else above * invert(int(below), modulus) % modulus)
 
 
-def power_product(bases: Sequence[int], exponents: Sequence[int], n: int) -> int:
-    """``prod bases[i]^exponents[i] mod n^2`` for units and public exponents of 0 or more.
+def bucket_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
+    """``prod bases[i]^exponents[i] mod modulus`` for many bases, public exponents of 0 or more.
 
-    Each base is split into u*(1 + n*b): the b's only add up, the u's are half as wide. One
-    squaring chain serves all u's, which go into buckets by digit (Pippenger): for a thousand bases
-    several times faster than power by power. Raises ValueError if the lists differ in length, an
-    exponent is negative or a base has no inverse.
+    One squaring chain serves all bases, which go into buckets by digit (Pippenger): for a hundred
+    bases several times faster than power by power. Raises ValueError if the lists differ in
+    length, are empty or an exponent is negative.
     """
-    if len(bases) != len(exponents) or any(exponent < 0 for exponent in exponents):
+    if len(bases) != len(exponents) or not bases or any(exponent < 0 for exponent in exponents):
         raise ValueError("powers need as many exponents as bases, none of them negative")
-    if len(bases) < _BUCKETS_MIN:
-        return multi_powmod(bases, exponents, n * n)
     # A product into a bucket costs about half of one when the buckets are put together.
     window = max(1, len(bases).bit_length() - 4)
-    n = gmpy2.mpz(n)
-    modulus = n * n
-    pairs = _split([gmpy2.mpz(base) for base in bases], n)
-    linear = sum(slope * exponent for (_, slope), exponent in zip(pairs, exponents, strict=True))
+    numbers, modulus = [gmpy2.mpz(base) for base in bases], gmpy2.mpz(modulus)
     digits = [_digits(exponent, window) for exponent in exponents]
     total = gmpy2.mpz(1)
     for row in reversed(range(max(map(len, digits)))):
         for _ in range(window):
             total = total * total % modulus
         buckets: list[gmpy2.mpz | None] = [None] * (1 << window)
-        for (unit, _), found in zip(pairs, digits, strict=True):
+        for number, found in zip(numbers, digits, strict=True):
             if row < len(found) and found[row]:
                 held = buckets[found[row]]
-                buckets[found[row]] = unit if held is None else held * unit % modulus
+                buckets[found[row]] = number if held is None else held * number % modulus
         # prod buckets[d]^d, as the product of the running products from the top.
         running = row_product = None
         for held in reversed(buckets[1:]):
@@ -114,7 +108,23 @@ def power_product(bases: Sequence[int], exponents: Sequence[int], n: int) -> int
                 row_product = running if row_product is None else row_product * running % modulus
         if row_product is not None:
             total = total * row_product % modulus
-    return int(total * (1 + n * (linear % n)) % modulus)
+    return int(total % modulus)
+
+
+def power_product(bases: Sequence[int], exponents: Sequence[int], n: int) -> int:
+    """``prod bases[i]^exponents[i] mod n^2`` for units and public exponents of 0 or more.
+
+    Each base is split into u*(1 + n*b): the b's only add up, the u's are half as wide. Raises
+    ValueError if the lists differ in length, an exponent is negative or a base has no inverse.
+    """
+    if len(bases) != len(exponents) or any(exponent < 0 for exponent in exponents):
+        raise ValueError("powers need as many exponents as bases, none of them negative")
+    if len(bases) < _BUCKETS_MIN:
+        return multi_powmod(bases, exponents, n * n)
+    pairs = _split([gmpy2.mpz(base) for base in bases], gmpy2.mpz(n))
+    linear = sum(slope * exponent for (_, slope), exponent in zip(pairs, exponents, strict=True))
+    units = bucket_product([unit for unit, _ in pairs], exponents, n * n)
+    return int(units * (1 + n * (linear % n)) % (n * n))
 
 
 def _split(
@@ -282,24 +292,40 @@ class SplitTable:
     """Powers of one base mod n^2, each kept as a pair (u, b) with value u*(1 + n*b).
 
     A product of such powers is prod(u) * (1 + n*sum(b)): the factors are half as wide as n^2,
-    and a plaintext is added for nothing. Entries: ceil(exponent_bits/window) rows of
-    2^window - 1 pairs, so about 9 MB at 3072 bits with window 4 and 80 MB with window 8.
+    and a plaintext is added for nothing. A comb [Lim and Lee, CRYPTO '94, 3]: the exponent's
+    bits stand in ``window`` rows; a column of them is one look-up, and ``blocks`` columns are
+    looked up for each of the ``steps`` squarings. Entries: blocks * (2^window - 1) pairs, so
+    with window 8 about 1.2 MB for 4 blocks at 3072 bits; blocks without number: no squarings.
     """
 
-    __slots__ = ("_n", "_n_squared", "_rows", "exponent_bits", "window")
+    __slots__ = ("_n", "_n_squared", "_rows", "exponent_bits", "steps", "window")
 
-    def __init__(self, base: int, n: int, exponent_bits: int, window: int) -> None:
-        if exponent_bits < 1 or not 1 <= window <= 12:
-            raise ValueError("a table needs a positive exponent length and a window of 1 to 12")
+    def __init__(
+        self, base: int, n: int, exponent_bits: int, window: int, blocks: int | None = None
+    ) -> None:
+        if exponent_bits < 1 or not 1 <= window <= 12 or (blocks is not None and blocks < 1):
+            raise ValueError(
+                "a table needs a positive exponent length, a window of 1 to 12 and a block"
+            )
         self.exponent_bits, self.window = exponent_bits, window
         self._n, self._n_squared = gmpy2.mpz(n), gmpy2.mpz(n) ** 2
-        power = gmpy2.mpz(base)
+        columns = -(-exponent_bits // window)
+        self.steps = 1 if blocks is None else -(-columns // blocks)
+        blocks = -(-columns // self.steps)
+        power = gmpy2.mpz(base) % self._n_squared
+        # base^(2^i) for the bit at the head of each block of each row.
+        heads: dict[int, gmpy2.mpz] = {}
+        wanted = {t * columns + b * self.steps for t in range(window) for b in range(blocks)}
+        for i in range(max(wanted) + 1):
+            if i in wanted:
+                heads[i] = power
+            power = power * power % self._n_squared
         rows = []
-        for _ in range(0, exponent_bits, window):
-            powers = [power]
-            for _ in range((1 << window) - 1):
-                powers.append(powers[-1] * power % self._n_squared)
-            power = powers.pop()
+        for block in range(blocks):
+            powers: list[gmpy2.mpz] = []
+            for tooth in range(window):
+                head = heads[tooth * columns + block * self.steps]
+                powers += [head, *(power * head % self._n_squared for power in powers)]
             rows.append(_split(powers, self._n))
         self._rows = tuple(rows)
 
@@ -307,14 +333,25 @@ class SplitTable:
         """``(1 + n*message) * base^exponent mod n^2`` for 0 <= exponent < 2^exponent_bits."""
         if exponent < 0 or exponent.bit_length() > self.exponent_bits:
             raise ValueError(f"the exponent must be in [0, 2^{self.exponent_bits})")
-        digits = _digits(exponent, self.window)
-        total, linear = gmpy2.mpz(1), gmpy2.mpz(message)
-        for row, digit in zip(self._rows, digits, strict=False):
-            if digit:
-                unit, slope = row[digit - 1]
-                total = total * unit % self._n_squared
-                linear += slope
-        return int(total * (1 + self._n * (linear % self._n)) % self._n_squared)
+        columns = self._columns(exponent)
+        total, linear = gmpy2.mpz(1), gmpy2.mpz(0)
+        for step in reversed(range(self.steps)):
+            if step != self.steps - 1:
+                total, linear = total * total % self._n_squared, 2 * linear
+            for row, digit in zip(self._rows, columns[step :: self.steps], strict=False):
+                if digit:
+                    unit, slope = row[digit - 1]
+                    total = total * unit % self._n_squared
+                    linear += slope
+        return int(total * (1 + self._n * ((linear + message) % self._n)) % self._n_squared)
+
+    def _columns(self, exponent: int) -> list[int]:
+        """The bits of each column, those of the first row lowest."""
+        count = -(-self.exponent_bits // self.window)
+        bits = f"{exponent:0{count * self.window}b}"
+        # The last row of the text is the first of the exponent, each from its last column on.
+        rows = [bits[at : at + count] for at in range(0, len(bits), count)]
+        return [int("".join(column), 2) for column in zip(*rows, strict=True)][::-1]
 
 
 def _digits(value: int, window: int) -> list[int]:

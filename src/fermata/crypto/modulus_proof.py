@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fermata.crypto.integers import (
     Entropy,
+    bucket_product,
     gcd,
     has_factor_up_to,
     hash_to_zn,
@@ -16,7 +17,6 @@ from fermata.crypto.integers import (
     invert,
     is_probable_prime,
     jacobi,
-    multi_powmod,
     powmod,
     powmod_secret,
     random_unit,
@@ -101,7 +101,9 @@ def verify(n: int, proof: ModulusProof, context: bytes) -> None:
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
     roots = [z for _, z, _, _ in proof.rounds]
     for weights in _weights(n, proof, context):
-        if powmod(multi_powmod(roots, weights, n), n, n) != multi_powmod(challenges, weights, n):
+        if powmod(bucket_product(roots, weights, n), n, n) != bucket_product(
+            challenges, weights, n
+        ):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: an n-th root is wrong")
 
 

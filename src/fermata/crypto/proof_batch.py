@@ -15,6 +15,7 @@ from fermata.crypto.integers import Entropy, random_bits
 from fermata.crypto.link import PaillierEquation, ec3_terms, paillier_equations, paillier_holds
 from fermata.crypto.paillier import PublicKey
 from fermata.crypto.proof_codec import SealedProof
+from fermata.crypto.proven import Proven, proof_digests
 from fermata.crypto.report_proof import ParsedProof, check_open, parse_open
 from fermata.crypto.statements import StatementSet
 from fermata.crypto.terms import Terms, total
@@ -33,6 +34,10 @@ class BatchItem:
     open_part: bytes
     sealed: SealedProof | None = None
 
+    def digests(self, public_key: PublicKey) -> tuple[bytes, ...]:
+        """See ``proof_digests``."""
+        return proof_digests(self.statements, public_key, self.context, self.open_part, self.sealed)
+
 
 class InvalidBatch(InvalidProof):
     """Some proofs of a batch do not hold: ``failures`` has the error of each by its position."""
@@ -45,9 +50,10 @@ class InvalidBatch(InvalidProof):
 
 @dataclass(slots=True)
 class _Candidate:
-    """A proof that parsed, with its weighted equations."""
+    """A proof that parsed, with its weighted equations; ``is_proven``: its open part holds."""
 
     parsed: ParsedProof
+    is_proven: bool
     terms: list[Terms] = field(default_factory=list)
     equations: list[PaillierEquation] = field(default_factory=list)
     weights: list[int] = field(default_factory=list)
@@ -82,21 +88,33 @@ def hashed_entropy(public_key: PublicKey, items: Sequence[BatchItem]) -> Entropy
     return draw
 
 
-def verify_batch(public_key: PublicKey, items: Sequence[BatchItem], entropy: Entropy) -> None:
+def verify_batch(
+    public_key: PublicKey,
+    items: Sequence[BatchItem],
+    entropy: Entropy,
+    proven: Proven | None = None,
+) -> None:
     """Checks all items; those with a sealed part wholly, others as ``verify_open`` does.
 
-    ``entropy``: the verifier's own, or ``hashed_entropy``. An empty batch holds. Raises
-    InvalidBatch, whose ``failures`` say what ``verify`` or ``verify_open`` would.
+    ``entropy``: the verifier's own, or ``hashed_entropy``. ``proven``: what need not be checked
+    again; what holds is added. An empty batch holds. Raises InvalidBatch, whose ``failures`` say
+    what ``verify`` or ``verify_open`` would.
     """
+    known = Proven() if proven is None else proven
+    digests = [item.digests(public_key) for item in items]
     failures: dict[int, VerificationError] = {}
     candidates: dict[int, _Candidate] = {}
     for index, item in enumerate(items):
+        if digests[index][-1] in known:
+            continue
         try:
-            candidates[index] = _prepare(public_key, item)
+            candidates[index] = _prepare(public_key, item, digests[index][0] in known)
         except VerificationError as problem:
             failures[index] = problem
-    for candidate in candidates.values():
-        _weigh(candidate, entropy)
+    for index, item in enumerate(items):
+        if index not in failures:
+            # Drawn for known proofs too, so that what is drawn does not depend on memory.
+            _weigh(item, candidates.get(index), entropy)
 
     def open_holds(indices: list[int]) -> bool:
         return is_identity(total(part for i in indices for part in candidates[i].terms))
@@ -107,17 +125,19 @@ def verify_batch(public_key: PublicKey, items: Sequence[BatchItem], entropy: Ent
         weights = [weight for candidate in found for weight in candidate.weights]
         return paillier_holds(public_key, equations, weights)
 
-    for index in _bad(list(candidates), open_holds):
+    for index in _bad([i for i in candidates if not candidates[i].is_proven], open_holds):
         failures[index] = _reason(candidates.pop(index))
     for index in _bad([i for i in candidates if candidates[i].equations], sealed_holds):
         failures[index] = InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+    for index in candidates.keys() - failures.keys():
+        known.add(digests[index])
     if failures:
         raise InvalidBatch(failures)
 
 
-def _prepare(public_key: PublicKey, item: BatchItem) -> _Candidate:
+def _prepare(public_key: PublicKey, item: BatchItem, is_proven: bool) -> _Candidate:
     parsed = parse_open(item.statements, public_key, item.context, item.open_part)
-    candidate = _Candidate(parsed)
+    candidate = _Candidate(parsed, is_proven)
     if item.sealed is not None:
         candidate.equations = paillier_equations(
             item.statements, public_key, parsed.proof, item.sealed, parsed.challenges.e
@@ -125,17 +145,23 @@ def _prepare(public_key: PublicKey, item: BatchItem) -> _Candidate:
     return candidate
 
 
-def _weigh(candidate: _Candidate, entropy: Entropy) -> None:
-    """Draws the weights; only after every item of the batch is fixed."""
+def _weigh(item: BatchItem, candidate: _Candidate | None, entropy: Entropy) -> None:
+    """Draws an item's weights; only after every item of the batch is fixed."""
+    one, two, three = (random_bits(entropy, WEIGHT_BITS) for _ in range(3))
+    count = 0 if item.sealed is None else len(item.sealed.ciphertexts)
+    sealed_weights = [random_bits(entropy, WEIGHT_BITS) for _ in range(count)]
+    if candidate is None:
+        return
+    candidate.weights = sealed_weights
+    if candidate.is_proven:
+        return
     parsed = candidate.parsed
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
-    one, two, three = (random_bits(entropy, WEIGHT_BITS) for _ in range(3))
     candidate.terms = [
         ec1_terms(proof, challenges, one),
         ec2_terms(proof, challenges, weights, two),
         ec3_terms(proof, challenges, weights, three),
     ]
-    candidate.weights = [random_bits(entropy, WEIGHT_BITS) for _ in candidate.equations]
 
 
 def _bad(indices: list[int], holds: Callable[[list[int]], bool]) -> list[int]:

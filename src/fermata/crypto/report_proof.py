@@ -13,6 +13,7 @@ from fermata.crypto.group import is_identity
 from fermata.crypto.link import ec3_terms, paillier_equations, paillier_holds
 from fermata.crypto.paillier import EncryptionTable, PublicKey
 from fermata.crypto.proof_codec import OpenProof, SealedProof, open_from_bytes
+from fermata.crypto.proven import Proven, proof_digests
 from fermata.crypto.report_prover import Report, prove, prover_table
 from fermata.crypto.statements import StatementSet
 from fermata.crypto.terms import total
@@ -87,8 +88,11 @@ def verify(
     open_part: bytes,
     sealed: SealedProof,
     table: EncryptionTable | None = None,
+    proven: Proven | None = None,
 ) -> None:
     """Checks a whole report. ``table`` of ``prover_table`` saves one long power.
+
+    ``proven`` is told of a report that holds; it is never asked here.
 
     Raises what ``verify_open`` and ``paillier_equations`` do, and InvalidProof PA.
     """
@@ -99,3 +103,5 @@ def verify(
     for equation in equations:
         if not paillier_holds(public_key, [equation], [1], table):
             raise InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+    if proven is not None:
+        proven.add(proof_digests(statements, public_key, context, open_part, sealed))

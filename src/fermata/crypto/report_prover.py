@@ -28,7 +28,6 @@ from fermata.crypto.inner_product import prove_inner_product
 from fermata.crypto.integers import Entropy
 from fermata.crypto.link import Responses, announce, draw_masks, respond
 from fermata.crypto.paillier import (
-    WINDOW_BITS,
     EncryptionTable,
     PublicKey,
     ciphertext_to_bytes,
@@ -91,11 +90,9 @@ class HedgedEntropy:
         return hashlib.shake_256(self._seed + self._count.to_bytes(8, "big")).digest(size)
 
 
-def prover_table(
-    public_key: PublicKey, statements: StatementSet, window: int = WINDOW_BITS
-) -> EncryptionTable:
+def prover_table(public_key: PublicKey, statements: StatementSet) -> EncryptionTable:
     """A table long enough for a prover's masks, and for a verifier's single checks."""
-    return EncryptionTable(public_key, exponent_response_bits(statements), window)
+    return EncryptionTable(public_key, exponent_response_bits(statements))
 
 
 def prove(

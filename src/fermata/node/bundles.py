@@ -10,8 +10,10 @@ from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.log.checkpoint import verify_cosigners
 from fermata.protocol.bundle import build_bundle, sealed_wanted
 from fermata.protocol.charter import Charter
-from fermata.protocol.ports import ClockMs, LogPort
+from fermata.protocol.ports import ClockMs, Entropy, LogPort
 from fermata.protocol.replica import Replica
+from fermata.protocol.state import State
+from fermata.protocol.verifier import FAILED, verify_bundle
 
 BUNDLE_BYTES_MAX = 4 * 1024 * 1024 * 1024
 BUNDLE_FILES_MAX = 1_000_000
@@ -124,6 +126,22 @@ def read_bundle(folder: Path) -> dict[str, bytes]:
     if "checkpoint" not in files and "bundle.json" not in files:
         raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
     return files
+
+
+def read_verified(
+    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
+) -> tuple[State, Charter]:
+    """State and charter of a bundle that passes all checks.
+
+    Raises ConfigError BUNDLE, and Refusal BUNDLE_INVALID naming the checks that failed.
+    """
+    found = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
+    if not found.is_valid or found.state.charter is None:
+        failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
+        raise Refusal(
+            "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
+        )
+    return found.state, found.state.charter
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:

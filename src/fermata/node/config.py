@@ -58,10 +58,14 @@ class LabText(Strict, frozen=True):
 
 
 class ConfigText(Strict, frozen=True):
-    """The file's shape; unknown keys are errors."""
+    """The file's shape; unknown keys are errors.
+
+    ``amended``: the amended charter that has this party, or its new key, for the first time.
+    """
 
     charter: str
     party: str
+    amended: str = ""
     data: str = "data"
     heartbeat_s: int = 60
     tls: TlsText = TlsText()
@@ -75,13 +79,17 @@ class ConfigText(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """A checked configuration. ``text`` is as written; paths are made absolute by ``path``."""
+    """A checked configuration. ``text`` is as written; paths are made absolute by ``path``.
+
+    ``charter`` is the log's entry 0; ``roster`` the one that has this party, the same as a rule.
+    """
 
     file: Path
     text: ConfigText
     charter_file: Path
     charter: Charter
     role: str
+    roster: Charter
 
     def path(self, written: str) -> Path:
         """A path of the file, absolute."""
@@ -120,7 +128,10 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
     _check_values(source, text)
     charter_file = (file.parent / text.charter).absolute()
     charter = read_charter(charter_file)
-    party = charter.parties.get(text.party)
+    roster = read_charter((file.parent / text.amended).absolute()) if text.amended else charter
+    if roster.deployment != charter.deployment:
+        source.fail("amended", "is the charter of another deployment")
+    party = roster.parties.get(text.party)
     if party is None:
         source.fail("party", "is not on the charter's roster")
     if role is not None and party.role != role:
@@ -128,7 +139,7 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
             "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
         )
     _check_role(source, text, party.role)
-    return NodeConfig(file, text, charter_file, charter, party.role)
+    return NodeConfig(file, text, charter_file, charter, party.role, roster)
 
 
 def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
@@ -169,6 +180,7 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     must |= {"keys.signing": text.keys.signing, "listen.key_record": listen.key_record}
     may = {"keys.share": text.keys.share, "keys.identity": text.keys.identity}
     may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
+    may["amended"] = text.amended
     may["telemetry.log_file"] = text.telemetry.log_file
     for path, written in (must | may).items():
         # A NUL ends a path for the system, but not for Python, which then says so its own way.

@@ -32,6 +32,7 @@ from fermata.node.service import LogServer
 from fermata.node.signatures import read_signatures
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
+from fermata.protocol.amendment import joining_party
 from fermata.protocol.charter import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
 from fermata.protocol.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.envelope import assemble, charter_parties, seal_charter
@@ -141,15 +142,19 @@ class KeyRecordFile:
         self._telemetry.event("key_record_logged")
 
 
-def authorise(config: NodeConfig) -> Callable[[Identity], None]:
-    """Who may call: members of the roster in their role, and certified operators, observers."""
+def authorise(ledger: Ledger) -> Callable[[Identity], None]:
+    """Who may call: parties on the roster in their role, and certified operators, observers.
+
+    The roster is that of the charter in force; parties of a pending amendment may read already.
+    """
 
     def check(identity: Identity) -> None:
-        if identity.deployment != config.charter.deployment:
+        state, charter = ledger.state, ledger.replica.charter
+        if identity.deployment != charter.deployment:
             raise IdentityError("NOT_ON_ROSTER", "certificate: of another deployment")
         if identity.role in ("operator", "observer"):
             return
-        party = config.charter.parties.get(identity.id)
+        party = charter.parties.get(identity.id) or joining_party(state, identity.id)
         if party is None or party.role != identity.role:
             raise IdentityError("NOT_ON_ROSTER", "certificate: not of a party on the roster")
 
@@ -237,7 +242,7 @@ def _serve(
     server = LogServer(
         shared,
         tls=tls,
-        authorise=authorise(config),
+        authorise=authorise(ledger),
         limits=Limits(),
         clock_ms=clock_ms,
         telemetry=telemetry,

@@ -4,6 +4,7 @@ Every method goes through it, health and reflection too. Requests arrive here as
 parsed behind the checks: gRPC's own parsing answers INTERNAL, with a text of its own.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from fermata.errors import FermataError, IdentityError
 from fermata.node.calls import parse
 from fermata.node.limits import Admission, Limits
-from fermata.node.pki.identity import Identity, check_certificate, identity_of
+from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, check_certificate, identity_of
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.status_codes import incident_status, status_code, to_status
 from fermata.node.telemetry import Telemetry
@@ -28,6 +29,12 @@ TLS_VERSION = b"TLSv1.3"
 Answer = Callable[[Identity, Any], Message]
 Stream = Callable[[Identity, Any, grpc.ServicerContext], Iterator[Message]]
 _Hold = Callable[[str], AbstractContextManager[None]]
+
+
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
+def _certificate_of(pem: bytes) -> x509.Certificate:
+    """A peer certificate, parsed once for all calls of its connections. Raises ValueError."""
+    return x509.load_pem_x509_certificate(pem)
 
 
 class Door:
@@ -61,7 +68,7 @@ class Door:
             raise IdentityError("TLS_VERSION", "the connection is not TLS 1.3; update the client")
         try:
             (pem,) = facts["x509_pem_cert"]
-            certificate = x509.load_pem_x509_certificate(pem)
+            certificate = _certificate_of(pem)
         except (KeyError, ValueError):
             raise IdentityError("NO_CERT", "the connection has no client certificate") from None
         root = self._tls.material().root

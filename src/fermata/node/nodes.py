@@ -61,7 +61,7 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
         path,
         config.charter.deployment,
         passphrase_or_identity(config),
-        config.charter.parties[config.text.party].signing_key,
+        config.roster.parties[config.text.party].signing_key,
         config.text.party,
     )
 
@@ -179,13 +179,13 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig) -> MetricsFile:
-    """Reads the lab's figures of a period from its configured file."""
+def make_measure(config: NodeConfig, replica: Replica) -> MetricsFile:
+    """Reads the lab's figures of a period from its file, for the charter in force."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
     path = config.path(lab.metrics)
-    return MetricsFile(path, config.charter, config.text.party, lab.absent == "abstain")
+    return MetricsFile(path, lambda: replica.charter, config.text.party, lab.absent == "abstain")
 
 
 def kept_reports(config: NodeConfig) -> KeptReports:
@@ -264,11 +264,11 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         stack.callback(wake.stop)
         signing_key = load_signing_key(config)
         share = load_key_share(config) if config.role == "auditor" else None
-        measure = make_measure(config) if config.role == "lab" else None
         tls = tls_files(config, telemetry)
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        measure = make_measure(config, replica) if config.role == "lab" else None
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))

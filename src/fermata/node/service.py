@@ -33,7 +33,7 @@ WATCH_CHECK_S = 5.0
 SERVICES = ("", SERVICE.full_name, HEALTH)
 
 EVERY_ROLE = frozenset(ROLES)
-_WRITERS = frozenset({"lab", "auditor", "coordinator"})
+_WRITERS = frozenset({"lab", "auditor", "member", "coordinator"})
 #: Who may call what. A method that is not here is not served.
 ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
     {

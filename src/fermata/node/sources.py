@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,20 +84,22 @@ class MetricsFile:
     """A lab's file as the node asks it, again and again, for the figures of a period.
 
     It is read anew only when it has changed: what was refused once is refused again from memory,
-    so a mistake costs nothing while it waits to be mended.
+    so a mistake costs nothing while it waits to be mended. ``charter`` gives the one in force.
     """
 
-    def __init__(self, path: Path, charter: Charter, lab: str, abstains: bool) -> None:
+    def __init__(
+        self, path: Path, charter: Callable[[], Charter], lab: str, abstains: bool
+    ) -> None:
         self._path = path
         self._charter = charter
         self._lab = lab
         self._absent = Measurement({}) if abstains else None
-        self._seen: tuple[str, tuple[int, ...]] | None = None
+        self._seen: tuple[str, bytes, tuple[int, ...]] | None = None
         self._answer: Measurement | ConfigError | None = None
 
     def __call__(self, period: str) -> Measurement | None:
         """See fermata.protocol.lab.Measure. Raises ConfigError."""
-        seen = (period, self._stamp())
+        seen = (period, self._charter().sha256, self._stamp())
         if seen != self._seen:
             self._answer = self._read(period)
             self._seen = seen
@@ -107,10 +110,11 @@ class MetricsFile:
 
     def _read(self, period: str) -> Measurement | ConfigError | None:
         try:
-            found = read_measurement(self._path, period, self._charter.cadence)
+            charter = self._charter()
+            found = read_measurement(self._path, period, charter.cadence)
             if found is None:
                 return self._absent
-            check_reportable(self._charter, self._lab, found)
+            check_reportable(charter, self._lab, found)
         except ConfigError as error:
             return error
         return found

@@ -32,8 +32,6 @@ from fermata.wire.v1 import statement_pb2
 #: Tells of something worth a log line: a static event name, and allow-listed fields.
 Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
-#: A lab makes a few powers a round: a small table is made sooner than a large one pays.
-LAB_WINDOW = 2
 #: Refusals that the same bytes may not meet again: this node's clock went back after planning.
 LATER = frozenset({"TOO_EARLY"})
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
@@ -77,14 +75,15 @@ class Agent:
         self._has_taken = has_taken
         self._tell = tell
         self._keep = keep
-        self._table: EncryptionTable | None = None
+        self._table: tuple[bytes, EncryptionTable] | None = None
         self._checked: dict[int, Close] = {}
         self._told: set[tuple[str, int]] = set()
 
     @property
     def role(self) -> str:
-        """This party's role in the charter."""
-        return self.replica.charter.parties[self.me].role
+        """This party's role in the charter in force; empty while it is not on its roster."""
+        party = self.replica.charter.parties.get(self.me)
+        return party.role if party else ""
 
     def step(self) -> int:
         """One turn; returns how much changed, 0 when there is nothing to do for now.
@@ -109,7 +108,7 @@ class Agent:
         elif self.role == "auditor":
             self._plan_endorsements()
             self._plan_openings()
-        else:
+        elif self.role == "lab":
             self._plan_answers()
             self._plan_acknowledgements()
 
@@ -216,13 +215,14 @@ class Agent:
         state = self.replica.state
         if state.charter is None or state.key is None:
             raise ConfigError("NO_KEY", "the log has no key record yet; wait for the coordinator")
-        if self._table is None:
+        if self._table is None or self._table[0] != state.charter.sha256:
             statements = state.charter.panels[0].claims.statements
-            self._table = prover_table(state.key.public_key, statements, LAB_WINDOW)
+            table = prover_table(state.key.public_key, statements)
+            self._table = (state.charter.sha256, table)
         return lab.answer(
             state.charter,
             state.key,
-            self._table,
+            self._table[1],
             self.me,
             found,
             measurement,
@@ -247,7 +247,7 @@ class Agent:
         """
         pending = self.store.drafts_pending()
         answered = sum(self._send_draft(draft) for draft in pending)
-        beat = self._heartbeat(len(pending) - answered)
+        beat = self._heartbeat(len(pending) - answered) if self.role else None
         if beat is not None:
             statement = statement_pb2.Statement(
                 charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat

@@ -71,7 +71,7 @@ def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy
     the close); here come the rules that need the sealed parts. Raises VerificationError with the
     number of the rule in its message.
     """
-    charter, key = charter_of(state), key_of(state)
+    charter, key = state.charter_at(found.number), key_of(state)
     close = found.close
     if close is None or found.refusal:
         raise Refusal("ROUND_REFUSED", f"round {found.number}: nothing of it may be opened")

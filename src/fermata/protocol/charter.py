@@ -6,12 +6,18 @@ parsed but never printed back.
 
 import base64
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
+from fermata.protocol.committee import (
+    Committee,
+    CommitteeText,
+    MemberText,
+    fold_organisation,
+    read_committee,
+)
 from fermata.protocol.dues import (
     Dues,
     DuesText,
@@ -104,11 +110,13 @@ class CharterText(Strict, frozen=True):
     dues: DuesText | None = None
     rule: tuple[RuleText, ...] = ()
     pause: PauseText | None = None
+    committee: CommitteeText | None = None
+    member: tuple[MemberText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A member of the roster. ``role`` is coordinator, auditor or lab; the key has 32 bytes."""
+    """One of the roster. ``role``: coordinator, auditor, lab or member; the key has 32 bytes."""
 
     id: str
     role: str
@@ -136,6 +144,7 @@ class Charter:
     modulus_bits: int
     threshold: int
     headroom_bits: int
+    range_base: int
     cadence: str
     first_period: str
     last_period: str
@@ -151,6 +160,7 @@ class Charter:
     dues: Dues | None
     rules: tuple[Rule, ...]
     pause: PauseTerms | None
+    committee: Committee | None = None
 
     @property
     def endorsement_quorum(self) -> int:
@@ -178,7 +188,7 @@ class Charter:
         raise KeyError(panel_id)
 
 
-def _party(source: TomlSource, path: str, role: str, text: PartyText) -> Party:
+def _party(source: TomlSource, path: str, role: str, text: PartyText | MemberText) -> Party:
     check_id(source, f"{path}.id", text.id)
     if not text.organisation:
         source.fail(f"{path}.organisation", "must not be empty")
@@ -193,9 +203,12 @@ def _party(source: TomlSource, path: str, role: str, text: PartyText) -> Party:
 
 
 def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
-    listed = [("coordinator", "coordinator", text.coordinator)]
+    listed: list[tuple[str, str, PartyText | MemberText]] = [
+        ("coordinator", "coordinator", text.coordinator)
+    ]
     listed += [(f"auditor[{i}]", "auditor", p) for i, p in enumerate(text.auditor)]
     listed += [(f"lab[{i}]", "lab", p) for i, p in enumerate(text.lab)]
+    listed += [(f"member[{i}]", "member", p) for i, p in enumerate(text.member)]
     parties: dict[str, Party] = {}
     for path, role, party_text in listed:
         party = _party(source, path, role, party_text)
@@ -212,7 +225,7 @@ def _check_organisations(source: TomlSource, text: CharterText) -> None:
     """Cohorts count organisations by their spelling, so one must not have two."""
     spelled: dict[str, str] = {}
     for index, lab in enumerate(text.lab):
-        folded = unicodedata.normalize("NFKC", lab.organisation).casefold()
+        folded = fold_organisation(lab.organisation)
         if spelled.setdefault(folded, lab.organisation) != lab.organisation:
             source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
 
@@ -336,6 +349,8 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     panels = _panels(source, text)
     tiers_by_lab, dues = _tiers(source, text, panels)
     rules = _rules(source, text, panels)
+    rounds = text.rounds
+    rounds_max = period_count(rounds.cadence, rounds.first, rounds.last) if rounds.last else None
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -343,6 +358,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         modulus_bits=text.cryptography.modulus_bits,
         threshold=text.cryptography.threshold,
         headroom_bits=text.cryptography.headroom_bits,
+        range_base=text.cryptography.range_base,
         cadence=text.rounds.cadence,
         first_period=text.rounds.first,
         last_period=text.rounds.last,
@@ -358,4 +374,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         dues=dues,
         rules=rules,
         pause=_pause(source, text, rules),
+        committee=read_committee(source, text.committee, text.member, rounds_max),
     )

@@ -1,6 +1,7 @@
 """The coordinator's duties: open the next round, close the one that is due."""
 
 from fermata.errors import StorageError
+from fermata.protocol.amendment import charter_for_next_round, due_amendment
 from fermata.protocol.charter import Charter
 from fermata.protocol.codec import sha256
 from fermata.protocol.ports import Store
@@ -32,9 +33,13 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
             return []
         proven = proven_round(charter, key, current)
         return [(slot, _close(charter, key, proven, store))]
+    charter = charter_for_next_round(state, now_ms)
     if not _may_open(charter, current, len(state.rounds), now_ms):
         return []
     number = len(state.rounds) + 1
+    amendment = due_amendment(state, now_ms)
+    # An opening planned before an amendment was due is refused after; the slot must be another.
+    slot = f"open/{number}" if amendment is None else f"open/{number}/{amendment.entry}"
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=charter.coordinator,
@@ -42,7 +47,7 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
             round=number, period=charter.period(number), key_id=key.key_id
         ),
     )
-    return [(f"open/{number}", statement)]
+    return [(slot, statement)]
 
 
 def _may_open(charter: Charter, current: Round | None, opened: int, now_ms: int) -> bool:

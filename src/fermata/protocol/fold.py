@@ -12,7 +12,8 @@ from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
-from fermata.protocol import pausing, round_rules
+from fermata.protocol import motions, pausing, round_rules
+from fermata.protocol.amendment import charter_bound
 from fermata.protocol.charter import CHARTER_TYPE, Charter, parse_charter
 from fermata.protocol.codec import ENVELOPE_BYTES_MAX, decode, key_record_from_wire
 from fermata.protocol.envelope import (
@@ -22,7 +23,13 @@ from fermata.protocol.envelope import (
     unseal,
 )
 from fermata.protocol.periods import TIME_MS_MAX
-from fermata.protocol.state import HeartbeatSeen, State, ThresholdKey, Verdict
+from fermata.protocol.state import (
+    CharterVersion,
+    HeartbeatSeen,
+    State,
+    ThresholdKey,
+    Verdict,
+)
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 HEARTBEAT_INTERVAL_MS_MIN = 1000
@@ -70,7 +77,8 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")
         if wire.time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
-        after = pausing.pass_time(replace(after, time_ms=wire.time_ms), state.size)
+        after = motions.settle(replace(after, time_ms=wire.time_ms))
+        after = pausing.pass_time(after, state.size)
         entry = _Entry(state.size, wire.time_ms, leaf, wire.envelope)
         if state.size == 0:
             kind = "Charter"
@@ -81,8 +89,10 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         statement = statement_of(envelope)
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
-        author = _authenticate(state.charter, envelope, statement, body)
-        done = pausing.settle_rounds(_effect(after, entry, statement, body, author), entry.index)
+        author = _authenticate(charter_bound(after, statement), envelope, statement, body)
+        done = _effect(after, entry, statement, body, author)
+        done = pausing.lift_by_hand(done, entry.index, len(after.governance.lifts))
+        done = pausing.settle_rounds(done, entry.index)
         if author:
             done = replace(done, last_entry={**state.last_entry, author: entry.index})
         return done, Verdict(entry.index, kind, author, True), None
@@ -107,7 +117,13 @@ def _charter(state: State, entry: _Entry) -> State:
         raise Refusal("CHARTER", str(error)) from error
     check_signatures(envelope, charter, charter_parties(charter))
     signatures = {s.party: s.signature for s in envelope.signatures}
-    return replace(state, charter=charter, charter_sha256=found, charter_signatures=signatures)
+    return replace(
+        state,
+        charter=charter,
+        charters=(CharterVersion(charter, 1, entry.index),),
+        charter_sha256=found,
+        charter_signatures=signatures,
+    )
 
 
 def _authenticate(
@@ -141,7 +157,11 @@ def _effect(
     if body == "heartbeat":
         return _heartbeat(state, entry, statement.heartbeat, author)
     if body == "open_round":
-        return round_rules.open_round(state, entry.index, entry.time_ms, statement.open_round)
+        opened = round_rules.open_round(
+            state, entry.index, entry.time_ms, statement.open_round, statement.charter_sha256
+        )
+        # With the round, terms of members begin and end.
+        return motions.recount(opened, entry.index)
     if body == "report":
         envelope_sha256 = hashlib.sha256(entry.envelope).digest()
         return round_rules.report(
@@ -159,7 +179,10 @@ def _effect(
         return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
     if body == "acknowledgement":
         return pausing.acknowledgement(state, entry.index, statement.acknowledgement, author)
-    raise Refusal("NO_COMMITTEE", "motion or vote: the charter has no committee")
+    if body == "motion":
+        envelope_sha256 = hashlib.sha256(entry.envelope).digest()
+        return motions.motion(state, entry.index, statement.motion, author, envelope_sha256)
+    return motions.vote(state, entry.index, statement.vote, author)
 
 
 def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> State:

@@ -33,6 +33,8 @@ def rounds_to_answer(state: State, me: str) -> list[Round]:
     current = state.current
     if state.charter is None or current is None or current.close is not None:
         return []
+    if me in current.barred:
+        return []
     able = any(me in p.labs for p in state.charter.panels)
     answered = me in current.reports or me in current.abstained
     return [current] if able and not answered else []

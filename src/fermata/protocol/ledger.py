@@ -39,7 +39,7 @@ class Ledger:
         self.replica = replica
         self._signing_key = signing_key
         self._clock_ms = clock_ms
-        self._table: EncryptionTable | None = None
+        self._table: tuple[bytes, EncryptionTable] | None = None
 
     @property
     def state(self) -> State:
@@ -113,11 +113,12 @@ class Ledger:
         return [sealed_part]
 
     def _verification_table(self, key: ThresholdKey) -> EncryptionTable:
-        """Powers that every single check needs; made once, at the first report."""
-        if self._table is None:
-            statements = self.replica.charter.panels[0].claims.statements
-            self._table = prover_table(key.public_key, statements)
-        return self._table
+        """Powers that every single check needs; made once a charter, at the first report."""
+        charter = self.replica.charter
+        if self._table is None or self._table[0] != charter.sha256:
+            table = prover_table(key.public_key, charter.panels[0].claims.statements)
+            self._table = (charter.sha256, table)
+        return self._table[1]
 
     def _keep_evidence(self, leaf: bytes, after: State, verdict: Verdict) -> None:
         """Once per party and reason and round, so that misbehaviour cannot fill the log."""

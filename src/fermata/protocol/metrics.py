@@ -101,10 +101,15 @@ def check_id(source: TomlSource, path: str, value: str) -> None:
         source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
 
 
-def check_text(source: TomlSource, path: str, value: str) -> None:
-    """Text for people: what looks alike is equal, and nothing in it moves a terminal's cursor."""
+def is_plain_text(value: str, characters_max: int) -> bool:
+    """Whether what looks alike is equal, and nothing in it moves a terminal's cursor."""
     plain = unicodedata.normalize("NFC", value).strip() == value and value.isprintable()
-    if not plain or len(value) > TEXT_CHARACTERS_MAX:
+    return plain and len(value) <= characters_max
+
+
+def check_text(source: TomlSource, path: str, value: str) -> None:
+    """Text for people, of a charter. Raises ConfigError with the line."""
+    if not is_plain_text(value, TEXT_CHARACTERS_MAX):
         source.fail(
             path,
             f"must be at most {TEXT_CHARACTERS_MAX} printable characters in Unicode's form NFC,"

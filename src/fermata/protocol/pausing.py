@@ -9,18 +9,15 @@ from dataclasses import replace
 from fermata.errors import Refusal
 from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
+from fermata.protocol.pause import Pause
+from fermata.protocol.pause_terms import PauseTerms
 from fermata.protocol.policy import evaluate, facts_of
 from fermata.protocol.shown import duty_panels
-from fermata.protocol.state import OPENED, REFUSED, Judgement, Round, State
+from fermata.protocol.state import OPENED, REFUSED, Judgement, Round, State, labs_in_force
 from fermata.wire.v1 import statement_pb2
 
 #: What a lab did about its duties in a round; ``NOT_SHOWN``: it reported without proving them.
 COMPLIED, NOT_SHOWN, SILENT, NO_DUTY = "complied", "not shown", "silent", "no duty"
-
-
-def labs_in_force(state: State) -> tuple[str, ...]:
-    """The labs that the charter binds now."""
-    return state.charter.labs if state.charter else ()
 
 
 def pass_time(state: State, entry: int) -> State:
@@ -32,38 +29,57 @@ def pass_time(state: State, entry: int) -> State:
     return replace(state, pause=passed)
 
 
-def settle_rounds(state: State, entry: int) -> State:
-    """Judges every round that has come to its end with this entry, in order of their numbers."""
+def lift_by_hand(state: State, entry: int, lifted_before: int) -> State:
+    """The state after the committee's decisions to lift that came with this entry.
+
+    ``lifted_before``: how many there were before it.
+    """
     charter = state.charter
-    if charter is None or not charter.rules:
-        return state
-    quorum = charter.endorsement_quorum
-    for found in state.rounds:
-        if found.number in state.judgements or found.phase(quorum) not in (OPENED, REFUSED):
-            continue
-        facts = facts_of(state.rounds[: found.number], quorum)
-        judged = evaluate(charter.rules, facts)
-        judgement = Judgement(entry, state.time_ms, judged)
-        judgements = {**state.judgements, found.number: judgement}
-        is_newest = found.number > max(state.judgements, default=0)
-        state = replace(state, judgements=judgements)
-        if charter.pause is None:
-            continue
-        holds = {verdict.rule: verdict.holds for verdict in judged}
-        fired = tuple(rule for rule in charter.pause.triggers if holds[rule] is True)
-        is_calm = holds[charter.pause.lift]
-        changed = machine.settle(
-            state.pause,
-            charter.pause,
-            entry,
-            state.time_ms,
-            found.number,
-            fired,
-            is_calm,
-            is_newest,
-        )
-        state = replace(state, pause=changed)
+    for motion, _ in state.governance.lifts[lifted_before:]:
+        if charter is not None and charter.pause is not None:
+            lifted = machine.lift_by_motion(
+                state.pause, charter.pause, entry, state.time_ms, motion
+            )
+            state = replace(state, pause=lifted)
     return state
+
+
+def settle_rounds(state: State, entry: int) -> State:
+    """Judges every round that has come to its end with this entry, in order of their numbers.
+
+    Each by the charter it was held under.
+    """
+    for found in state.rounds:
+        charter = state.charter_at(found.number)
+        quorum = charter.endorsement_quorum
+        is_judged = found.number in state.judgements or not charter.rules
+        if is_judged or found.phase(quorum) not in (OPENED, REFUSED):
+            continue
+        judged = evaluate(charter.rules, facts_of(state.rounds[: found.number], quorum))
+        is_newest = found.number > max(state.judgements, default=0)
+        judgement = Judgement(entry, state.time_ms, judged)
+        state = replace(state, judgements={**state.judgements, found.number: judgement})
+        if charter.pause is not None:
+            settled = settle_by(state.pause, charter.pause, judgement, found.number, is_newest)
+            state = replace(state, pause=settled)
+    return state
+
+
+def settle_by(
+    pause: Pause, terms: PauseTerms, judgement: Judgement, number: int, is_newest: bool
+) -> Pause:
+    """The pause after a round that was judged so."""
+    holds = {verdict.rule: verdict.holds for verdict in judgement.verdicts}
+    return machine.settle(
+        pause,
+        terms,
+        judgement.entry,
+        judgement.time_ms,
+        number,
+        tuple(rule for rule in terms.triggers if holds[rule] is True),
+        holds[terms.lift],
+        is_newest,
+    )
 
 
 def acknowledgement(

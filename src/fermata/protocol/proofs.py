@@ -5,8 +5,14 @@ from dataclasses import replace
 
 from fermata.crypto.challenges import Context
 from fermata.crypto.paillier import EncryptionTable
-from fermata.crypto.proof_batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
+from fermata.crypto.proof_batch import (
+    BatchItem,
+    InvalidBatch,
+    hashed_entropy,
+    verify_batch,
+)
 from fermata.crypto.proof_codec import SealedProof
+from fermata.crypto.proven import Proven
 from fermata.crypto.report_proof import verify
 from fermata.protocol.charter import Charter
 from fermata.protocol.ports import Entropy
@@ -15,6 +21,8 @@ from fermata.protocol.state import ReportPart, ReportSeen, Round, ThresholdKey
 
 #: Reason by which a close excludes a report whose proof does not hold.
 PROOF = "PROOF"
+#: One node meets a proof at the door, before it closes, in the fold and with its sealed part.
+_PROVEN = Proven()
 
 
 def context_of(charter: Charter, round_number: int, panel_id: str, lab: str) -> Context:
@@ -36,7 +44,8 @@ def verify_report(
     for part in parts:
         statements = statements_of(charter.panel(part.panel), part.shown)
         context = context_of(charter, round_number, part.panel, lab)
-        verify(statements, key.public_key, context, part.proof, sealed[part.panel], table)
+        mine = sealed[part.panel]
+        verify(statements, key.public_key, context, part.proof, mine, table, _PROVEN)
 
 
 def failures_of(
@@ -62,7 +71,8 @@ def failures_of(
             items.append(BatchItem(statements, context, part.proof, mine))
             owners.append(lab)
     try:
-        verify_batch(key.public_key, items, entropy or hashed_entropy(key.public_key, items))
+        weights = entropy or hashed_entropy(key.public_key, items)
+        verify_batch(key.public_key, items, weights, _PROVEN)
     except InvalidBatch as batch:
         return {owners[index]: error.reason for index, error in sorted(batch.failures.items())}
     return {}

@@ -29,13 +29,18 @@ class Replica:
         modulus_bits_min: int,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
     ) -> None:
-        self.charter = charter
+        self._pinned = charter
         self.store = store
         self.state = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
         self.tree = Tree()
         self.rejected: list[Verdict] = []
         self._on_verdict = on_verdict
         self._reload()
+
+    @property
+    def charter(self) -> Charter:
+        """The charter in force: the one configured until an amendment replaces it."""
+        return self.state.charter or self._pinned
 
     def open_checkpoint(self, note: bytes) -> Checkpoint:
         """The checkpoint of a note signed by the charter's coordinator."""

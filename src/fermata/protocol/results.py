@@ -4,7 +4,7 @@ from fermata.protocol.state import OPENED, REFUSED, State
 
 
 def results_document(state: State) -> dict[str, object]:
-    """``{"charter_hash", "rounds": [...]}``, one object a round.
+    """``{"charter_hash", "rounds": [...]}``, one object a round; the hash is entry 0's.
 
     Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
     ``cohort`` and ``cohorts``, ``refused`` (why, or None), and ``results``, each with ``metric``,
@@ -31,7 +31,8 @@ def results_document(state: State) -> dict[str, object]:
                 ],
             }
         )
-    return {"charter_hash": charter.sha256.hex(), "rounds": rounds}
+    pinned = state.charters[0].charter.sha256
+    return {"charter_hash": pinned.hex(), "rounds": rounds}
 
 
 #: Columns of ``result_rows``, in order; new ones come last.

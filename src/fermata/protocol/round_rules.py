@@ -9,6 +9,7 @@ from fermata.crypto.opening import combine as combine_parts
 from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
+from fermata.protocol.amendment import take_effect
 from fermata.protocol.charter import Charter
 from fermata.protocol.pause import LIFTING, PAUSED
 from fermata.protocol.periods import period_count
@@ -69,9 +70,18 @@ def exclude(state: State, number: int, entry: int, reason: str) -> State:
     return state.with_round(replace(found, excluded=(*found.excluded, (entry, reason))))
 
 
-def open_round(state: State, entry: int, time_ms: int, wire: statement_pb2.OpenRound) -> State:
-    """F4: the next round, its period as the charter counts, under the key in force."""
+def open_round(
+    state: State, entry: int, time_ms: int, wire: statement_pb2.OpenRound, charter_sha256: bytes
+) -> State:
+    """F4: the next round, its period as the charter counts, under the key in force.
+
+    What the committee decided takes effect here and nowhere else, so that a round is held under
+    one charter and one roster.
+    """
+    state = take_effect(state, entry, time_ms)
     charter, key = charter_of(state), key_of(state)
+    if charter_sha256 != charter.sha256:
+        raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
     last = state.current
     if wire.round != len(state.rounds) + 1:
         raise Refusal("ROUND_NUMBER", f"open: the next round is {len(state.rounds) + 1}")
@@ -92,6 +102,7 @@ def open_round(state: State, entry: int, time_ms: int, wire: statement_pb2.OpenR
         time_ms,
         time_ms + charter.window_s * 1000,
         Asked(duties=state.pause.phase in (PAUSED, LIFTING)),
+        barred=frozenset(state.governance.exclusions),
     )
     return replace(state, rounds=(*state.rounds, opened))
 
@@ -102,6 +113,11 @@ def rounds_left(charter: Charter, opened: int) -> int | None:
         return None
     total = period_count(charter.cadence, charter.first_period, charter.last_period)
     return max(0, total - opened)
+
+
+def _check_not_barred(found: Round, lab: str) -> None:
+    if lab in found.barred:
+        raise Refusal("EXCLUDED", f"round {found.number}: {lab} is excluded from it")
 
 
 def parts_of(
@@ -153,6 +169,7 @@ def report(
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
     charter, key = charter_of(state), key_of(state)
     found = _collecting(state, wire.round)
+    _check_not_barred(found, lab)
     if time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     if wire.key_id != key.key_id:
@@ -191,6 +208,7 @@ def report(
 def abstention(state: State, time_ms: int, wire: statement_pb2.Abstention, lab: str) -> State:
     """F6: a lab that has not reported says that it has nothing to report."""
     found = _collecting(state, wire.round)
+    _check_not_barred(found, lab)
     if time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
     if lab in found.reports:
@@ -203,7 +221,7 @@ def abstention(state: State, time_ms: int, wire: statement_pb2.Abstention, lab: 
 def waiting_for(charter: Charter, found: Round) -> tuple[str, ...]:
     """Labs that may report in the round and have not answered, in the roster's order."""
     able = {lab for panel in charter.panels for lab in panel.labs}
-    answered = found.reports.keys() | found.abstained
+    answered = found.reports.keys() | found.abstained | found.barred
     return tuple(lab for lab in charter.labs if lab in able and lab not in answered)
 
 
@@ -312,8 +330,8 @@ def partial_opening(
     state: State, entry: int, wire: statement_pb2.PartialOpening, auditor: str
 ) -> State:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
-    charter, key = charter_of(state), key_of(state)
     found, close = _openable(state, wire.round, wire.close_entry)
+    charter, key = state.charter_at(found.number), key_of(state)
     if len(found.endorsements) < charter.endorsement_quorum:
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
     if auditor in found.parts:

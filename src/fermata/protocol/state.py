@@ -10,7 +10,9 @@ from fractions import Fraction
 
 from fermata.crypto.key_record import KeyRecord
 from fermata.crypto.paillier import PublicKey
+from fermata.errors import Refusal
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
+from fermata.protocol.governance import Governance
 from fermata.protocol.pause import NO_PAUSE, Pause
 from fermata.protocol.shown import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
 
@@ -124,7 +126,8 @@ class Round:
     """One reporting period, from OpenRound on.
 
     ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: the
-    digests in all of them, also of those that were replaced.
+    digests in all of them, also of those that were replaced. ``barred``: labs that were excluded
+    when it was opened; nobody waits for them.
     """
 
     number: int
@@ -133,6 +136,7 @@ class Round:
     opened_ms: int
     deadline_ms: int
     asked: Asked = NOTHING_ASKED
+    barred: frozenset[str] = frozenset()
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     ciphertexts_seen: frozenset[bytes] = frozenset()
@@ -206,10 +210,21 @@ class HeartbeatSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class CharterVersion:
+    """A charter that came into force with round ``from_round``; ``entry`` brought it."""
+
+    charter: Charter
+    from_round: int
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything that follows from the entries 0..size-1.
 
-    ``judgements``: what the rules say as of each round that has come to its end, by number.
+    ``charter_sha256`` is entry 0's, the one that users pin; ``charter`` the one in force, the
+    last of ``charters``. ``judgements``: what the rules say as of each round that has come to its
+    end, by number.
     """
 
     charter_sha256: bytes | None = None
@@ -217,6 +232,7 @@ class State:
     size: int = 0
     time_ms: int = 0
     charter: Charter | None = None
+    charters: tuple[CharterVersion, ...] = ()
     charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
     key: ThresholdKey | None = None
     rounds: tuple[Round, ...] = ()
@@ -224,6 +240,7 @@ class State:
     last_entry: Mapping[str, int] = field(default_factory=dict)
     judgements: Mapping[int, Judgement] = field(default_factory=dict)
     pause: Pause = NO_PAUSE
+    governance: Governance = field(default_factory=Governance)
 
     @property
     def current(self) -> Round | None:
@@ -234,8 +251,28 @@ class State:
         """The round with this number, if it was opened."""
         return self.rounds[number - 1] if 1 <= number <= len(self.rounds) else None
 
+    def charter_at(self, round_number: int) -> Charter:
+        """The charter that a round is held under. Raises Refusal NO_CHARTER."""
+        for version in reversed(self.charters):
+            if version.from_round <= round_number:
+                return version.charter
+        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+
     def with_round(self, changed: Round) -> "State":
         """The same state with one round replaced."""
         rounds = list(self.rounds)
         rounds[changed.number - 1] = changed
         return replace(self, rounds=tuple(rounds))
+
+
+def labs_of_round(state: State, found: Round) -> tuple[str, ...]:
+    """Labs that the charter of a round binds and that were not excluded when it was opened."""
+    labs = state.charter_at(found.number).labs
+    return tuple(lab for lab in labs if lab not in found.barred)
+
+
+def labs_in_force(state: State) -> tuple[str, ...]:
+    """Labs of the charter in force that are not excluded, in the roster's order."""
+    if state.charter is None:
+        return ()
+    return tuple(lab for lab in state.charter.labs if lab not in state.governance.exclusions)

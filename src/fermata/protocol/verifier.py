@@ -147,7 +147,7 @@ def verify_bundle(
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
     for found in run.state.rounds:
-        _check_round(run, charter, key, found, entropy)
+        _check_round(run, run.state.charter_at(found.number), key, found, entropy)
     _check_pause(run)
     return run.result()
 
@@ -253,7 +253,7 @@ def _check_head(run: _Run, charter: Charter) -> None:
         run.fail(3, f"checkpoint: {error}")
     if run.files.get("charter.toml") is None:
         run.fail(1, "charter.toml: the file is missing")
-    elif sha256(run.files["charter.toml"]) != charter.sha256:
+    elif sha256(run.files["charter.toml"]) != run.state.charter_sha256:
         run.fail(1, "charter.toml: is not the charter of entry 0")
     known = {MARKER, "charter.toml", "checkpoint", *expected_paths(len(run.leaves))}
     if not run.is_public:

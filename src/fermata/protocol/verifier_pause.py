@@ -11,36 +11,40 @@ from fermata.errors import VerificationError
 from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
 from fermata.protocol.pause import NO_PAUSE, Pause
-from fermata.protocol.pausing import labs_in_force
+from fermata.protocol.pausing import settle_by
 from fermata.protocol.policy import evaluate, facts_of
-from fermata.protocol.state import Round, RuleVerdict, State
+from fermata.protocol.state import (
+    OPENED,
+    REFUSED,
+    Round,
+    RuleVerdict,
+    State,
+    labs_of_round,
+)
 
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
     """What does not follow about rules and pause. ``times_ms``: of every entry, in order."""
-    charter = state.charter
-    if charter is None:
-        return
-    quorum = charter.endorsement_quorum
     for found in state.rounds:
-        ended = found.phase(quorum) in ("opened", "refused")
-        if bool(charter.rules) and ended != (found.number in state.judgements):
+        charter = state.charter_at(found.number)
+        ended = found.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
+        if (ended and bool(charter.rules)) != (found.number in state.judgements):
             yield f"round {found.number}: its end was not judged as it must be"
     for number, judgement in state.judgements.items():
-        if _judged(state, number, quorum) != judgement.verdicts:
+        if _judged(state, number) != judgement.verdicts:
             yield f"entry {judgement.entry} (round {number}): the rules say something else"
-    if charter.pause is not None and _replayed(state, charter, times_ms) != state.pause:
+    if _replayed(state, times_ms) != state.pause:
         yield "the pause does not follow from the log"
 
 
-def _judged(state: State, number: int, quorum: int) -> tuple[RuleVerdict, ...]:
+def _judged(state: State, number: int) -> tuple[RuleVerdict, ...]:
     """The rules as of a round, knowing what was known when it came to its end."""
-    now = state.judgements[number]
+    charter, now = state.charter_at(number), state.judgements[number]
     known = [
         found if _had_ended(state, found, now.entry) else replace(found, opening=None, fault="")
         for found in state.rounds[:number]
     ]
-    return evaluate(state.charter.rules, facts_of(known, quorum)) if state.charter else ()
+    return evaluate(charter.rules, facts_of(known, charter.endorsement_quorum))
 
 
 def _had_ended(state: State, found: Round, entry: int) -> bool:
@@ -48,33 +52,40 @@ def _had_ended(state: State, found: Round, entry: int) -> bool:
     return judgement is not None and judgement.entry <= entry
 
 
-def _replayed(state: State, charter: Charter, times_ms: Sequence[int]) -> Pause:
-    terms, labs = charter.pause, labs_in_force(state)
-    pause = NO_PAUSE
-    if terms is None:
-        return pause
+def _in_force(state: State, entry: int) -> tuple[Charter, tuple[str, ...]]:
+    """The charter and the labs in force just before an entry."""
+    version = [v for v in state.charters if v.entry < entry or v.entry == 0][-1]
+    before = [found for found in state.rounds if found.entry < entry]
+    labs = labs_of_round(state, before[-1]) if before else version.charter.labs
+    return version.charter, labs
+
+
+def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
     said = {
         seen.entry: (change, lab)
         for change, by_lab in state.pause.acknowledged.items()
         for lab, seen in by_lab.items()
     }
+    pause = NO_PAUSE
     for entry, time_ms in enumerate(times_ms):
-        pause = machine.advance(pause, terms, entry, time_ms, labs)
+        charter, labs = _in_force(state, entry)
+        if charter.pause is None:
+            continue
+        pause = machine.advance(pause, charter.pause, entry, time_ms, labs)
         if entry in said:
             change, lab = said[entry]
             try:
-                pause = machine.acknowledge(pause, terms, entry, time_ms, change, lab, labs)
+                pause = machine.acknowledge(pause, charter.pause, entry, time_ms, change, lab, labs)
             except VerificationError:
                 return NO_PAUSE
+        for motion, decided in state.governance.lifts:
+            if decided == entry:
+                pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, motion)
         for number, judgement in state.judgements.items():
-            if judgement.entry != entry:
-                continue
-            holds = {v.rule: v.holds for v in judgement.verdicts}
-            fired = tuple(rule for rule in terms.triggers if holds[rule] is True)
-            newest = number > pause.newest_round
-            pause = machine.settle(
-                pause, terms, entry, time_ms, number, fired, holds[terms.lift], newest
-            )
+            terms = state.charter_at(number).pause
+            if judgement.entry == entry and terms is not None:
+                is_newest = number > pause.newest_round
+                pause = settle_by(pause, terms, judgement, number, is_newest)
     return pause
 
 
@@ -83,6 +94,6 @@ def findings_v12(state: State) -> Iterator[str]:
     asked = {change.entry for change in machine.asking(state.pause)}
     for change, by_lab in state.pause.acknowledged.items():
         for lab, seen in by_lab.items():
-            party = state.charter.parties.get(lab) if state.charter else None
-            if change not in asked or seen.entry <= change or party is None:
+            _, labs = _in_force(state, seen.entry)
+            if change not in asked or seen.entry <= change or lab not in labs:
                 yield f"entry {seen.entry} ({lab}): acknowledges no change that asked for it"

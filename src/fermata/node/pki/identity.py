@@ -6,6 +6,7 @@ is called for every request, not once per connection.
 """
 
 import datetime
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from cryptography.x509.oid import NameOID
 from fermata.errors import IdentityError
 
 #: Roles that a certificate may name. Operators and observers sign nothing in the log.
-ROLES = ("coordinator", "auditor", "lab", "operator", "observer")
+ROLES = ("coordinator", "auditor", "lab", "member", "operator", "observer")
 #: The one role that listens, and so the one with server certificates and host names.
 SERVER_ROLE = "coordinator"
 CHAIN_BYTES_MAX = 64 * 1024
+#: Certificates of which is remembered what can never change.
+CERTIFICATES_KEPT = 256
 
 _WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _DEPLOYMENT = re.compile(rf"{_WORD}\Z")
@@ -77,6 +80,7 @@ def check_deployment(name: str) -> None:
         )
 
 
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
 def identity_of(certificate: x509.Certificate) -> Identity:
     """The identity that a certificate names; whether it may be trusted is another question.
 
@@ -109,24 +113,12 @@ def check_certificate(
 ) -> None:
     """Checks that the certificate entitles its holder to a call at ``now_ms`` (UTC).
 
+    Only what cannot change is remembered: who issued it. Time and deny-list are asked each call.
     ``is_denied`` is None only where there is no deny-list to ask: at a client. Raises
     ``IdentityError`` CERT_FOREIGN (not issued by this root, for this deployment),
     CERT_NOT_YET_VALID, CERT_EXPIRED, IDENTITY_FORM or CERT_DENIED.
     """
-    try:
-        certificate.verify_directly_issued_by(root)
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        is_leaf = not constraints.value.ca
-    except (
-        InvalidSignature,
-        UnsupportedAlgorithm,
-        ValueError,
-        TypeError,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-    ):
-        is_leaf = False
-    if not is_leaf:
+    if not _is_leaf(certificate, root):
         raise IdentityError(
             "CERT_FOREIGN",
             "the certificate was not issued by this deployment's authority; enrol with it",
@@ -146,6 +138,24 @@ def check_certificate(
         raise IdentityError(
             "CERT_DENIED", "the certificate was taken back; ask the deployment's operator"
         )
+
+
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
+def _is_leaf(certificate: x509.Certificate, root: x509.Certificate) -> bool:
+    """Whether the root signed it, and not as an authority; the same for the same bytes."""
+    try:
+        certificate.verify_directly_issued_by(root)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        return not constraints.value.ca
+    except (
+        InvalidSignature,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+    ):
+        return False
 
 
 def check_root(certificate: x509.Certificate) -> None:
@@ -174,6 +184,7 @@ def check_root(certificate: x509.Certificate) -> None:
     )
 
 
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
 def deployment_of(root: x509.Certificate) -> str:
     """The deployment whose root this is: the organisation in its subject.
 

@@ -87,7 +87,7 @@ def parse_tls(key_pem: bytes, chain_pem: bytes, root_pem: bytes) -> TlsMaterial:
 
 
 class TlsFiles:
-    """The three files at these paths, read anew whenever they are asked for.
+    """The three files at these paths, looked at whenever they are asked for; read if changed.
 
     Files that break while in use leave the last good ones in force, and ``alarm`` is told once
     for each broken state; so does another root or another identity, for which a node must be
@@ -101,6 +101,7 @@ class TlsFiles:
         self._lock = threading.Lock()
         self._generation = 1
         self._told = ""
+        self._stamp = self._stamps()
         self._material = _with_place(certificate, *self._read())
 
     @property
@@ -153,16 +154,29 @@ class TlsFiles:
             read_file(root, CHAIN_BYTES_MAX),
         )
 
+    def _stamps(self) -> tuple[int, ...]:
+        """What changes when a file does; empty if one is not there."""
+        try:
+            found = [path.stat() for path in self._paths]
+        except OSError:
+            return ()
+        return tuple(n for s in found for n in (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino))
+
     def _refresh(self) -> None:
         problem: FermataError | None = None
         for _ in range(_READINGS):
+            # Taken before reading: what changes while it is read is read again at the next look.
+            stamp = self._stamps()
+            if stamp and stamp == self._stamp:
+                return
             try:
                 found = self._read()
                 now = self._material
                 if found == (now.key_pem, now.chain_pem, now.root_pem):
                     self._told = ""
-                    return
-                self._take(_with_place(self._paths[1], *found))
+                else:
+                    self._take(_with_place(self._paths[1], *found))
+                self._stamp = stamp
                 return
             except ConfigError as error:
                 problem = error
