@@ -15,6 +15,7 @@ from fermata.dashboard.report import bins_chart, series_chart
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views import OverviewView, overview
+from fermata.dashboard.views_governance import governance_view
 from fermata.dashboard.views_log import entry_page, log_page, page_count
 from fermata.dashboard.views_nodes import dues_view, key_view, node_rows
 from fermata.dashboard.views_pause import (
@@ -45,6 +46,7 @@ NAVIGATION = (
     ("participants.html", "Participants"),
     ("key.html", "Key"),
     ("dues.html", "Dues"),
+    ("governance.html", "Governance"),
     ("log.html", "Log"),
     ("verify.html", "Verify"),
 )
@@ -147,7 +149,7 @@ def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame
     return Frame(
         title=charter.title,
         deployment=charter.deployment,
-        charter_hash=charter.sha256.hex(),
+        charter_hash=now.state.charters[0].charter.sha256.hex(),
         size=now.state.size,
         as_of=utc_text(now.state.time_ms),
         is_live=now.is_live,
@@ -180,7 +182,7 @@ def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
         "pause": pause_view(state, charter, now.now_ms),
         "rules": rule_views(charter, judged[1] if judged else None),
         "judged": found,
-        "newest": round_page(state, charter, newest) if newest else None,
+        "newest": round_page(state, newest) if newest else None,
         "charter": charter,
         "checks": checks,
     }
@@ -195,7 +197,7 @@ def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, 
 def _rounds(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
     spans = spans_of(now.state)
     paused = {n for first, last in spans for n in range(first, last + 1)}
-    rounds = [round_page(now.state, now.charter, r) for r in reversed(now.state.rounds)]
+    rounds = [round_page(now.state, r) for r in reversed(now.state.rounds)]
     return {"rounds": rounds, "paused": paused}
 
 
@@ -203,9 +205,9 @@ def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] 
     found = now.state.round(number)
     if found is None:
         return None
-    page = round_page(now.state, now.charter, found)
+    page = round_page(now.state, found)
     charts = [(metric, _svg(bins_chart(page.round, metric))) for metric in page.round.metrics]
-    return {"page": page, "charts": charts, "charter": now.charter}
+    return {"page": page, "charts": charts}
 
 
 def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
@@ -218,6 +220,10 @@ def _key(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
 
 def _dues(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
     return {"dues": dues_view(now.state, now.charter)}
+
+
+def _governance(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"governance": governance_view(now.state, now.charter, now.now_ms)}
 
 
 def _log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
@@ -262,6 +268,7 @@ _PAGES: Mapping[str, tuple[str, str, _Make]] = {
     "participants.html": ("participants.html", "participants.html", _participants),
     "key.html": ("key.html", "key.html", _key),
     "dues.html": ("dues.html", "dues.html", _dues),
+    "governance.html": ("governance.html", "governance.html", _governance),
     "log.html": ("log.html", "log.html", _newest_log),
     "log": ("log.html", "log.html", _log),
     "entry": ("entry.html", "log.html", _entry),

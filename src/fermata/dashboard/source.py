@@ -25,7 +25,7 @@ _POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a log: all that its pages are made of.
+    """One moment of a log: all that its pages are made of. ``charter`` is the one in force.
 
     ``note`` is the head of exactly the state's entries. ``now_ms`` is the clock by which things
     are late: the reader's for a log that goes on, the log's own for a bundle. ``leaves`` gives
@@ -155,8 +155,7 @@ class LedgerSource:
             pause.wait(_POLL_S)
             now = self.snapshot()
         files = self._bundle(now)
-        # The charter that this node was set up with, not the one that its log shows.
-        pinned = self._ledger.replica.charter.sha256
+        pinned = now.state.charter_sha256
         return verify_bundle(files, pinned, self._modulus_bits_min, self._entropy)
 
     def _bundle(self, now: Snapshot) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fermata.protocol.account import Account, account_of, lines_of
 from fermata.protocol.charter import Charter, Party
 from fermata.protocol.periods import utc_text
-from fermata.protocol.state import HeartbeatSeen, State
+from fermata.protocol.state import HeartbeatSeen, State, labs_of_round
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_MS = 300_000
@@ -79,7 +79,9 @@ def node_rows(state: State, charter: Charter, now_ms: int) -> tuple[NodeRow, ...
 def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int) -> NodeRow:
     known = (party.id, party.role, party.organisation)
     if beat is None:
-        return NodeRow(*known, "", "", "", -1, "", "", "", ("never seen",))
+        # Members of the committee speak from the command line; nobody waits for their node.
+        troubles = () if party.role == "member" else ("never seen",)
+        return NodeRow(*known, "", "", "", -1, "", "", "", troubles)
     offset_ms = beat.time_ms - beat.logged_ms
     return NodeRow(
         *known,
@@ -139,10 +141,14 @@ def key_view(state: State) -> KeyView | None:
 
 
 def dues_view(state: State, charter: Charter) -> DuesView | None:
-    """The public account; None if the charter has no dues."""
+    """The public account, each round by the charter it was held under; None without dues."""
     if charter.dues is None:
         return None
-    lines = [line for found in state.rounds for line in lines_of(charter, found, charter.labs)]
+    lines = [
+        line
+        for found in state.rounds
+        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
+    ]
     account: Account = account_of(charter.dues.unit, lines)
     periods = {found.number: found.period for found in state.rounds}
     return DuesView(

@@ -9,10 +9,9 @@ from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
 from fermata.protocol.overdue import overdue
 from fermata.protocol.pause_terms import PauseTerms
-from fermata.protocol.pausing import labs_in_force
 from fermata.protocol.periods import utc_text
 from fermata.protocol.rules import LEVEL, Rule
-from fermata.protocol.state import Judgement, RuleVerdict, State
+from fermata.protocol.state import Judgement, RuleVerdict, State, labs_in_force
 
 PHASE_WORDS = {
     machine.RUNNING: "There is no pause. Labs go on.",

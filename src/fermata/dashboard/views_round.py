@@ -8,7 +8,7 @@ from fermata.dashboard.views_pause import RuleView, rule_views
 from fermata.protocol.charter import Charter
 from fermata.protocol.pausing import compliance_of
 from fermata.protocol.periods import utc_text
-from fermata.protocol.state import COLLECTING, Round, State
+from fermata.protocol.state import COLLECTING, Round, State, labs_of_round
 
 COUNTED, NOT_COUNTED, REPORTED = "reported", "reported, not counted", "reported so far"
 ABSTAINED, SILENT, WAITED_FOR = "has no figures", "silent", "not yet"
@@ -49,6 +49,8 @@ class RoundPage:
     """One round. ``is_asked``: it was opened in a pause, so labs prove that they comply."""
 
     round: RoundView
+    cohort_min: int
+    quorum: int
     entry: int
     close_entry: int
     deadline: str
@@ -62,12 +64,15 @@ class RoundPage:
     later: int
 
 
-def round_page(state: State, charter: Charter, found: Round) -> RoundPage:
-    """All that the log tells of a round."""
+def round_page(state: State, found: Round) -> RoundPage:
+    """All that the log tells of a round, by the charter that it was held under."""
+    charter = state.charter_at(found.number)
     judgement = state.judgements.get(found.number)
-    labs = lab_rows(charter, found, charter.labs)
+    labs = lab_rows(charter, found, labs_of_round(state, found))
     return RoundPage(
         round=round_view(charter, found),
+        cohort_min=charter.cohort_min,
+        quorum=charter.endorsement_quorum,
         entry=found.entry,
         close_entry=found.close.entry if found.close else -1,
         deadline=utc_text(found.deadline_ms),
