@@ -48,7 +48,7 @@ browser-test: setup
 
 # docs/screenshots/*.png and docs/axe.md, from the same pages.
 screenshots: setup
-	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py
+	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

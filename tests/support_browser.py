@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support_dashboard import paused_checks, paused_source
-
 from fermata.dashboard.pages import NAVIGATION
 from fermata.dashboard.server import serving
+from support_dashboard import paused_checks, paused_source
 
 #: axe 4.12.1 of the package axe-playwright-python, which uv.lock pins too.
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
@@ -24,7 +23,9 @@ def chromium() -> str:
     """The browser's program. Raises RuntimeError if this machine has none."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        raise RuntimeError("no Chromium on this machine; install it, such as: apt-get install chromium")
+        raise RuntimeError(
+            "no Chromium on this machine; install it, such as: apt-get install chromium"
+        )
     return found
 
 

@@ -92,14 +92,13 @@ def test_everything_works_without_scripts(chrome, site):
     page.close()
 
 
-def test_pages_in_a_folder_look_the_same_and_their_links_work(chrome, tmp_path, axe):
+def test_pages_in_a_folder_look_the_same_and_their_links_work(chrome, tmp_path):
     for name, data in site_files(paused_source().snapshot(), paused_checks().view()).items():
         (tmp_path / name).write_bytes(data)
     page, said = opened(chrome, "desk"), []
     page.on("console", lambda message: said.append(message.text))
     page.goto((tmp_path / "index.html").as_uri())
     assert page.evaluate("getComputedStyle(document.body).marginTop") == "0px"
-    assert violations(page, axe) == []
     page.click("text=Log")
     page.click("th >> text=7")
     assert page.inner_text("h1") == "Entry 7"

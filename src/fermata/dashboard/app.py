@@ -46,6 +46,9 @@ def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
         except FermataError as error:
             text = f"The log cannot be shown now: {error.reason}. Try again.\n"
             return PlainTextResponse(text, 503)
+        except Exception as fault:  # noqa: BLE001 - the edge: a fault of ours shows no traceback
+            text = f"A fault of this program: {type(fault).__name__}; please report it.\n"
+            return PlainTextResponse(text, 500)
 
     def verify(request: Request) -> Response:
         if not is_same_origin(request):
@@ -55,28 +58,9 @@ def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
 
     routes = [
         Route("/verify.html", verify, methods=["POST"]),
-        Route("/{name}", show, methods=["GET"]),
-        Route("/", show_index(show), methods=["GET"]),
+        Route("/{name:path}", show, methods=["GET"]),
     ]
-    return _guarded(Starlette(routes=routes, exception_handlers={404: _missing(show)}), is_loopback)
-
-
-def show_index(show: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """The start page, which has no name in its path."""
-
-    def index(request: Request) -> Response:
-        request.path_params["name"] = ""
-        return show(request)
-
-    return index
-
-
-def _missing(show: Callable[[Request], Response]) -> Callable[[Request, Exception], Response]:
-    def missing(request: Request, _: Exception) -> Response:
-        request.path_params["name"] = "?"
-        return show(request)
-
-    return missing
+    return _guarded(Starlette(routes=routes), is_loopback)
 
 
 def is_same_origin(request: Request) -> bool:
