@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
+
 from support_browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -33,8 +34,8 @@ def summary(version: str, rules: str, found: dict[tuple[str, str, str], list[str
     lines = [
         "# Accessibility of the dashboard",
         "",
-        f"Violations that axe {rules} found in Chromium {version}, with its default rules and every",
-        "folded table open. Written by `make screenshots`; `make browser-test` fails if there is one.",
+        f"Violations that axe {rules} found in Chromium {version}, with its default rules, every",
+        "folded table open. From `make screenshots`; `make browser-test` fails if there is one.",
         "",
         "| page | " + " | ".join(heads) + " |",
         "|---|" + "---|" * len(heads),

@@ -13,6 +13,7 @@ from fermata.dashboard.source import BundleSource
 from fermata.node.bundles import check_new, read_bundle, write_bundle
 from fermata.node.loop import Wake, stop_on_signal
 from fermata.node.nodes import clock_ms, entropy
+from fermata.protocol.charter import MODULUS_BITS_MIN
 
 LISTEN = "127.0.0.1:0"
 WAIT_S = 3600.0
@@ -38,7 +39,7 @@ def dashboard(
     pinned, files = pinned_hash(charter_hash), read_bundle(bundle)
     started_ms = clock_ms()
     with progress_bar("verifying the bundle", 1):
-        source = BundleSource(files, pinned, entropy)
+        source = BundleSource(files, pinned, entropy, MODULUS_BITS_MIN)
     found = checks_view(source.verification, started_ms)
     verdict = "it verifies" if found.is_valid else "IT DOES NOT VERIFY"
     if out is not None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fermata.errors import Refusal, VerificationError
-from fermata.log.checkpoint import parse_checkpoint, parse_note
+from fermata.errors import Refusal
+from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.node.bundles import cosigners_of
@@ -16,11 +16,16 @@ from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.ports import ClockMs, Entropy
 from fermata.protocol.state import State, Verdict
-from fermata.protocol.verifier import Verification, verify_bundle
+from fermata.protocol.verifier import FAILED, Verification, verify_bundle
 
 #: How long a check waits for a head that a quorum of auditors has cosigned.
 COSIGNED_WAIT_S = 10.0
 _POLL_S = 0.25
+
+
+def head_of(note: bytes) -> Checkpoint:
+    """The checkpoint in a note whose signatures are checked elsewhere."""
+    return parse_checkpoint(parse_note(note).text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Snapshot:
     @property
     def root(self) -> bytes:
         """The root of the head, 32 bytes."""
-        return parse_checkpoint(parse_note(self.note).text).root
+        return head_of(self.note).root
 
 
 class Source(Protocol):
@@ -79,14 +84,15 @@ class BundleSource:
         self._modulus_bits_min = modulus_bits_min
         self.verification = self.verify()
         state = self.verification.state
-        try:
-            self._leaves = read_entries(
-                {p: d for p, d in files.items() if p.startswith("tile/")}, state.size
-            )
-        except VerificationError as error:
-            raise Refusal("BUNDLE_INVALID", f"bundle: {error}; see: fermata verify") from None
         if state.charter is None:
-            raise Refusal("BUNDLE_INVALID", "bundle: has no valid charter; see: fermata verify")
+            checks = self.verification.checks
+            failed = ", ".join(f"V{c.number}" for c in checks if c.status == FAILED)
+            raise Refusal(
+                "BUNDLE_INVALID", f"bundle: cannot be read as a log ({failed}); see: fermata verify"
+            )
+        # What was folded has been read from the same tiles before.
+        tiles = {p: d for p, d in files.items() if p.startswith("tile/")}
+        self._leaves = read_entries(tiles, head_of(files["checkpoint"]).size)
         self._charter = state.charter
         self._tree = Tree()
         for leaf in self._leaves:
