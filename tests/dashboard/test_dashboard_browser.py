@@ -3,9 +3,14 @@
 Run by ``make browser-test``, which needs Chromium; see docs/dashboard.md.
 """
 
+import threading
+from dataclasses import replace
+
 import pytest
 
+from fermata.dashboard.checks import RUNNING, Checks
 from fermata.dashboard.export import site_files
+from fermata.dashboard.server import serving
 from support_browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 from support_dashboard import paused_checks, paused_source
 
@@ -104,3 +109,54 @@ def test_pages_in_a_folder_look_the_same_and_their_links_work(chrome, tmp_path):
     assert page.inner_text("h1") == "Entry 7"
     assert said == []
     page.close()
+
+
+class Growing:
+    """The log in a pause as a coordinator shows it; its verifier waits until it is let go."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def snapshot(self):
+        return replace(paused_source().snapshot(), is_live=True)
+
+    def verify(self):
+        self.go_on.wait(60)
+        return paused_source().verification
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_button_of_the_verifier_works_and_all_its_states_are_accessible(chrome, axe, scheme):
+    source = Growing()
+    checks = Checks(source, lambda: 0)
+    with serving(source, checks, "127.0.0.1:0") as address:
+        page = opened(chrome, "phone", scheme)
+        page.goto(f"http://{address}/verify.html")
+        assert violations(page, axe) == []
+        page.click("text=Verify the log now")
+        assert "It runs since" in page.inner_text("main")
+        assert violations(page, axe) == []
+        source.go_on.set()
+        for _ in range(600):
+            if checks.view().status != RUNNING:
+                break
+            page.wait_for_timeout(50)
+        page.click("text=Look again")
+        assert "passed" in page.inner_text("main")
+        assert violations(page, axe) == []
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_warnings_can_be_read_too(chrome, axe, scheme):
+    found = paused_checks().view()
+    failed = replace(found.checks[0], status="failed", findings=("entry 0: SIGNATURE: no",))
+    doubtful = replace(found, is_valid=False, checks=(failed, *found.checks[1:]))
+    checks = Checks(paused_source(), lambda: 0, doubtful)
+    with serving(paused_source(), checks, "127.0.0.1:0") as address:
+        page = opened(chrome, "phone", scheme)
+        for name in ("index.html", "verify.html"):
+            page.goto(f"http://{address}/{name}")
+            assert "Nothing here is to be trusted" in page.inner_text("main")
+            assert violations(page, axe) == []
+        page.close()
