@@ -34,7 +34,7 @@ def test_every_command_is_there():
         "lab place,lab push,motion list,motion send,motion vote,motion file dispute,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,"
-        "bundle,status,watch,verify,demo,results,report,node backup,node restore"
+        "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
 

@@ -8,6 +8,7 @@ import click
 from fermata import __version__
 from fermata.cli.audit import audit
 from fermata.cli.charter import charter
+from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
@@ -36,7 +37,7 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    watch, verify, demo, results, report, node,
+    watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)

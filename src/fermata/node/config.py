@@ -49,6 +49,13 @@ class TelemetryText(Strict, frozen=True):
     log_file: str = ""
 
 
+class DashboardText(Strict, frozen=True):
+    """``tls``: serve with the node's own certificate; without it, on the machine itself only."""
+
+    address: str
+    tls: bool = False
+
+
 class LabText(Strict, frozen=True):
     """``metrics`` is the lab's own table of figures; ``source``: where others come from."""
 
@@ -84,6 +91,7 @@ class ConfigText(Strict, frozen=True):
     listen: ListenText | None = None
     lab: LabText | None = None
     hook: HookText | None = None
+    dashboard: DashboardText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,8 @@ def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
         source.fail("", "needs a [log] table with the coordinator's address")
     if role == "auditor" and not text.keys.share:
         source.fail("keys", "an auditor needs keys.share, the file with its key share")
+    if role != "coordinator" and text.dashboard is not None:
+        source.fail("dashboard", "is served by the coordinator only; see: fermata dashboard")
     if role == "lab" and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
 
@@ -179,6 +189,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:
         addresses["log.address"] = text.log.address
+    if text.dashboard is not None:
+        addresses["dashboard.address"] = text.dashboard.address
     if listen.enrolment:
         addresses["listen.enrolment"] = listen.enrolment
     for path, address in addresses.items():

@@ -54,6 +54,11 @@ class SharedLedger:
         self._ledger = ledger
         self.on_growth = on_growth
 
+    @property
+    def replica(self) -> Replica:
+        """The coordinator's own replica, to read from while the lock is held."""
+        return self._ledger.replica
+
     def append(
         self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
     ) -> Receipt:
@@ -161,7 +166,16 @@ def authorise(ledger: Ledger) -> Callable[[Identity], None]:
     return check
 
 
-def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> None:
+#: Starts something that reads the log beside the node; the stack is where it says how to end it.
+#: Returns the address that it is bound to, or nothing if it is not wanted.
+Beside = Callable[[SharedLedger, TlsFiles, ExitStack], str]
+
+
+def run_coordinator(
+    config: NodeConfig,
+    done: Callable[[Agent], bool] = lambda a: False,
+    beside: Beside = lambda ledger, tls, stack: "",
+) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
     if listen is None:
@@ -181,6 +195,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
         stack.callback(hook.stop)
+        if address := beside(shared, tls, stack):
+            write_address(config.data, "dashboard", address)
         agent = Agent(
             config.text.party,
             replica,
