@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -30,7 +31,9 @@ def documents(role):
 def check_verb(words):
     """The command is one of the program's."""
     command = cli
-    for word in words[:2]:
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
         command = command.commands[word]
     options = {o for p in command.params for o in p.opts}
     assert {w for w in words if w.startswith("--")} <= options
@@ -93,6 +96,18 @@ def test_a_pod_is_probed_where_the_node_tells_of_itself(role):
     if config.listen is not None:
         assert config.listen.address == f"0.0.0.0:{ports['log']}"
         assert config.listen.enrolment == f"0.0.0.0:{ports['enrolment']}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_pod_gets_its_first_certificate_as_the_program_makes_it(role):
+    (files,) = documents(role)["StatefulSet"]["spec"]["template"]["spec"]["initContainers"]
+    (script,) = files["args"]
+    command = re.search(r"\|\| fermata (.*)", script.replace("\\\n", " "))[1].split()
+    verb = "pki issue" if role == "coordinator" else "enroll"
+    assert " ".join(command).startswith(verb)
+    check_verb(command)
+    mounts = {m["mountPath"] for m in files["volumeMounts"]}
+    assert {"/keys", "/data"} <= mounts
 
 
 @pytest.mark.parametrize("role", ROLES)
