@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check browser-test screenshots bench bitflips attack sim model clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -49,6 +49,11 @@ browser-test: setup
 # docs/screenshots/*.png and docs/axe.md, from the same pages.
 screenshots: setup
 	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
+
+# ARGS=--strict fails where a tool is missing; Debian has the others in prometheus,
+# prometheus-alertmanager and systemd.
+deploy-check: setup
+	@$(RUN) --group deploy python scripts/check_deploy.py $(ARGS)
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

@@ -32,6 +32,7 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
 from fermata.node.store import SqliteStore
 from fermata.node.telemetry import Telemetry
+from fermata.protocol.cells import cells_of
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.codec import key_record_to_wire
 from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
@@ -184,7 +185,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         reports_seen = replica.state.rounds[0].reports
         if failures_of(charter, key, 1, reports_seen, proofs, entropy):
             raise SystemExit("a proof does not hold")
-        product = aggregate(charter, key, checked.values())["all"][0]
+        product = aggregate(key, cells_of(charter, replica.state.rounds[0]), checked)["all"][0]
     parts = {}
     with watch.stage("opening: 3 parts"):
         for share in dealt.shares[:THRESHOLD]:

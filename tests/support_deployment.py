@@ -103,12 +103,18 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    cadence: str = "quarter",
+    first: str = "2025Q3",
+    window_s: int = WINDOW_S,
     members: str = "",
     terms: tuple[tuple[str, int, int], ...] = (),
+    disclosure: str = "",
+    groups: tuple[tuple[str, str], ...] = (),
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations``,
     ``tiers``: one letter a lab; ``members``: one a member of the committee, for its organisation;
+    ``disclosure`` is more of that table; ``groups``: (id, digits of its labs) of ``alpha``;
     ``extra``: more tables, at the end."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
@@ -121,15 +127,15 @@ modulus_bits = {modulus_bits}
 threshold = {threshold}
 
 [rounds]
-cadence = "quarter"
-first = "2025Q3"
-window_s = {WINDOW_S}
+cadence = "{cadence}"
+first = "{first}"
+window_s = {window_s}
 interval_s = {interval_s}
 last = "{last}"
 
 [disclosure]
 cohort_min = {cohort_min}
-
+{disclosure}
 [coordinator]
 {_party(COORDINATOR, "Oversight", keys)}
 """
@@ -186,6 +192,9 @@ statistics = ["mean"]
 metric = "wide-1"
 statistics = ["sum"]
 """
+    for name, digits in groups:
+        members = ", ".join(f'"lab-{d}"' for d in digits)
+        text += f'\n[[group]]\npanel = "alpha"\nid = "{name}"\nlabs = [{members}]\n'
     return text + extra
 
 

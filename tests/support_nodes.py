@@ -196,8 +196,8 @@ def dealt_key(charter_sha256: bytes) -> DealtKey:
     return deal(2048, 2, len(AUDITORS), entropy, charter_sha256)
 
 
-def charter_text(public_keys: dict[str, str]) -> str:
-    """Two metrics in two panels, three labs, two auditors; ten quarters."""
+def charter_text(public_keys: dict[str, str], extra: str = "") -> str:
+    """Two metrics in two panels, three labs, two auditors; ten quarters. ``extra``: more tables."""
     text = f"""format = 1
 deployment = "{NAME}"
 title = "A charter for tests"
@@ -228,10 +228,10 @@ cohort_min = 3
         rotation = ", ".join(f'"{member}"' for member in MEMBERS)
         text += f'[committee]\nquorum = "2/3"\nrotation = [{rotation}]\nnotice_s = 3600\n'
         text += "vote_s = 3600\nruling_s = 3600\nappeal_s = 3600\n"
-    return text
+    return text + extra
 
 
-def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES) -> Site:
+def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES, extra: str = "") -> Site:
     """Keys, charter with all signatures, certificates; the key is dealt when it is asked for."""
     site = Site(folder)
     keys = {}
@@ -243,7 +243,7 @@ def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES) -> Site:
         file = site.node(party) / "keys" / "signing.age"
         keystore.save_sealed(file, seed, keystore.SIGNING, NAME, identity)
     public = {p: base64.b64encode(k.public_key).decode() for p, k in keys.items()}
-    site.charter_file.write_text(charter_text(public))
+    site.charter_file.write_text(charter_text(public, extra))
     for party, key in keys.items():
         sign_file(site.charter_file, party, key)
     folder = site.node(COORDINATOR) / "authority"

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from fermata.protocol.charter import Charter
 from fermata.protocol.claims import witness_of
+from fermata.protocol.disclosure import organisations_by_lab
 from fermata.protocol.encoding import encode_panel
-from fermata.protocol.state import Close, Opening, Round, State
+from fermata.protocol.state import Cell, CharterVersion, Close, Opening, Round, State
 from fermata.protocol.statistics import results_of
 
 #: Values of one round: by lab, then by metric. A lab that is not there did not report.
@@ -16,20 +17,23 @@ START_MS = 1_767_225_600_000
 
 
 def close_of(charter: Charter, number: int, reports: Reports, refusal: str = "") -> Close:
-    members = {
-        p.id: tuple(lab for lab in reports if any(m.id in reports[lab] for m in p.metrics))
+    cells = tuple(
+        Cell(
+            p.id, (), tuple(lab for lab in reports if any(m.id in reports[lab] for m in p.metrics))
+        )
         for p in charter.panels
-    }
+    )
     return Close(
         entry=10 * number + 1,
         leaf_hash=b"",
         time_ms=START_MS + ROUND_MS * number + 3_600_000,
         listed=tuple(reports),
-        cohorts={p: len(labs) for p, labs in members.items()},
-        members=members,
+        cohorts={cell.id: len(cell.labs) for cell in cells},
+        cells=cells,
         aggregates={},
         aggregate_sha256=b"",
         refusal=refusal,
+        organisations=organisations_by_lab(charter),
     )
 
 
@@ -64,6 +68,7 @@ def state_of(charter: Charter, history: Sequence[Reports], refused: Sequence[int
             )
         )
     return State(
+        charters=(CharterVersion(charter, 1, 0),),
         charter_sha256=charter.sha256,
         charter=charter,
         rounds=tuple(rounds),

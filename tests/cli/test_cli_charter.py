@@ -1,10 +1,14 @@
 """``fermata charter``: what it writes, refuses and says."""
 
+import itertools
 import json
+import re
 import shutil
 
 import pytest
 
+from fermata.cli.charter import cost_lines
+from fermata.crypto.report_cost import Cost
 from support_nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
 
 
@@ -59,7 +63,26 @@ def test_a_good_charter_is_explained(site):
     assert "Warning: panel scores has 3 organisations; if 1 of them stay away" in answer.out
     told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
     assert told["charter_hash"] == site.charter.sha256.hex()
-    assert len(told["warnings"]) == 2
+    assert len(told["warnings"]) == 3
+
+
+def test_the_time_of_a_report_is_told_for_each_panel(site, monkeypatch):
+    ticks = itertools.count(0, 3_072_000)
+    monkeypatch.setattr("fermata.cli.charter.time.process_time_ns", lambda: next(ticks))
+    told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
+    panels = [p.id for p in site.charter.panels]
+    assert [c["panel"] for c in told["cost"]] == panels
+    assert all(min(c["make_ms"], c["check_ms"]) > 0 for c in told["cost"])
+    out = fermata("charter", "check", site.charter_file).out
+    for panel in panels:
+        assert re.search(rf"panel {panel}: about [0-9.]+ m?s to make, about [0-9.]+ m?s to", out)
+
+
+def test_times_are_told_to_two_digits():
+    costs = {"a": Cost(12.345, 0.0), "b": Cost(1234.5, 999.6)}
+    lines = cost_lines(costs)
+    assert "panel a: about 12 ms to make, about 0 ms to check" in lines[-2]
+    assert "panel b: about 1.2 s to make, about 1 s to check" in lines[-1]
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"format = 1", b"= 1", bytes(400_000)])

@@ -33,7 +33,7 @@ def test_every_command_is_there():
         "auditor run,lab run,lab check,lab report,lab open-value,audit check-value,log show,"
         "lab place,motion list,motion send,motion vote,motion file dispute,motion file ruling,"
         "motion file appeal,motion file lift,motion file exclusion,motion file amendment,"
-        "bundle,status,verify,demo,results,report"
+        "bundle,status,watch,verify,demo,results,report,node backup,node restore"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
 

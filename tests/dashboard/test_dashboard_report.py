@@ -163,6 +163,7 @@ def test_rows_have_one_result_each_and_say_why_there_is_none():
     assert rows[0] == {
         "round": "1", "period": "2025Q3", "state": "opened", "metric": "hours", "unit": NASTY,
         "statistic": "sum", "value": "2100.0", "cohort": "6", "refusal": "",
+        "group": "",
     }  # fmt: skip
     (refused,) = [row for row in rows if row["round"] == "2"]
     assert (refused["metric"], refused["refusal"], refused["state"]) == ("", "too few", "refused")

@@ -220,7 +220,7 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
     lines += ["", "[rounds]", 'cadence = "number"', 'first = "1"', f"window_s = {shape.window_s}"]
     if shape.rounds:
         lines.append(f'last = "{shape.rounds}"')
-    lines += ["", "[disclosure]", "cohort_min = 3", ""]
+    lines += ["", "[disclosure]", "cohort_min = 3", "change_min = 0", ""]
     for party, key in keys.items():
         table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
         public_key = base64.b64encode(key.public_key).decode()

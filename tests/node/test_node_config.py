@@ -148,3 +148,61 @@ def test_an_amended_charter_of_another_deployment_is_refused(site):
     file = site.config("lab-3")
     file.write_text('amended = "new.toml"\n' + file.read_text())
     assert "of another deployment" in str(refused(file))
+
+
+HOOKS = [
+    ("", "[hook]: hook: needs exactly one of command and url"),
+    ('command = ["/bin/true"]\nurl = "https://a/"', "[hook]: hook: needs exactly one of command"),
+    ("command = []", "[hook]: hook: needs exactly one of command and url"),
+    ('command = ["true"]', "command: hook.command: must begin with the full path"),
+    ('command = ["/bin/true", "\\u0000"]', "command: hook.command: must be of printable"),
+    ('command = "/bin/true"', "command: hook.command: expected `array`"),
+    ('command = ["/bin/true"]\ntimeout_s = 0', "timeout_s: hook.timeout_s: must be 1..3600"),
+    ('command = ["/bin/true"]\ntimeout_s = 3601', "timeout_s: hook.timeout_s: must be 1..3600"),
+    ('command = ["/bin/true"]\nca_file = "a"', "ca_file: hook.ca_file: is for an https url"),
+    ('url = "http://localhost/"\nca_file = "a"', "ca_file: hook.ca_file: is for an https url"),
+    ('url = "https://a/"\nca_file = "\\u0000"', "ca_file: hook.ca_file: must be the path"),
+    ('url = "https://a/"\nproxy = "b"', "proxy: hook.proxy: is not a key"),
+    ('url = "http://scheduler.example/"', "url: hook.url: must be https"),
+    ('url = "http://127.0.0.1.example/"', "url: hook.url: must be https"),
+    ('url = "ftp://127.0.0.1/"', "url: hook.url: must be an address such as"),
+    ('url = "https://"', "url: hook.url: must be an address such as"),
+    ('url = "https://a:0/"', "url: hook.url: must be an address such as"),
+    ('url = "https://a:70000/"', "url: hook.url: must be an address such as"),
+    ('url = "https://[a/"', "url: hook.url: must be an address such as"),
+    ('url = "https://a/b c"', "url: hook.url: must be an address such as"),
+    ('url = "https://a/\\r\\nHost: b"', "url: hook.url: must be an address such as"),
+    ('url = "https://user:word@a/"', "url: hook.url: must have no user, password"),
+    ('url = "https://a/#b"', "url: hook.url: must have no user, password or fragment"),
+]
+
+
+@pytest.mark.parametrize(("table", "said"), HOOKS)
+def test_a_bad_line_of_a_hook_is_named(site, table, said):
+    path = site.config("lab-1")
+    path.write_text(path.read_text() + f"\n[hook]\n{table}\n")
+    error = refused(path)
+    key, _, rest = said.partition(": ")
+    line = 1 + next(
+        i for i, text in enumerate(path.read_text().split("\n")) if text.startswith(key)
+    )
+    assert error.reason == "CONFIG"
+    assert f"{path} line {line}: {rest}" in str(error)
+    assert "word" not in str(error).partition(": ")[2].replace("password", "")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'command = ["/bin/true", "--word"]\ntimeout_s = 5',
+        'url = "https://scheduler.example/pause?a=b"\nca_file = "root.pem"',
+        'url = "http://127.0.0.1:8080"',
+        'url = "http://[::1]:8080/x"',
+        'url = "http://localhost/"',
+    ],
+)
+def test_a_good_hook_is_read_for_every_role(site, table):
+    for party in ("lab-1", "auditor-1", COORDINATOR):
+        path = site.config(party)
+        path.write_text(path.read_text() + f"\n[hook]\n{table}\n")
+        assert load_config(path).text.hook is not None

@@ -167,6 +167,16 @@ def test_expired_certificate_is_refused(world):
     assert _reason(check_certificate, leaf, root, not_after_ms(leaf) + 1) == "CERT_EXPIRED"
 
 
+def test_a_certificate_that_passed_before_is_refused_once_it_is_expired_or_denied(world):
+    leaf, root = world.leaf(), world.authority.root
+    for _ in range(2):
+        check_certificate(leaf, root, world.clock(), lambda identity, serial: False)
+    late_ms = not_after_ms(leaf) + 1
+    assert _reason(check_certificate, leaf, root, late_ms) == "CERT_EXPIRED"
+    denied = (leaf, root, world.clock(), lambda identity, serial: True)
+    assert _reason(check_certificate, *denied) == "CERT_DENIED"
+
+
 def test_certificate_of_the_future_is_refused(world):
     leaf, root = world.leaf(), world.authority.root
     with pytest.raises(IdentityError, match="clock") as error:

@@ -39,6 +39,7 @@ def test_a_run_goes_from_charter_to_results_by_itself() -> None:
     assert rounds[0]["results"][0] == {
         "metric": "hours",
         "statistic": "sum",
+        "group": "",
         "value": "6021.021",
     }
     assert run.ledger.replica.rejected == []

@@ -1,12 +1,21 @@
 """Names of reporting periods."""
 
+import datetime
 from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.protocol.periods import TIME_MS_MAX, check_period, period_count, period_of, utc_text
+from fermata.protocol.periods import (
+    DAY_MS,
+    TIME_MS_MAX,
+    check_period,
+    period_count,
+    period_end_ms,
+    period_of,
+    utc_text,
+)
 
 
 class Wrong(Exception):
@@ -85,3 +94,39 @@ def test_times_are_told_in_utc() -> None:
     assert utc_text(2_147_483_648_000) == "2038-01-19T03:14:08Z"
     assert utc_text(1_709_164_800_999) == "2024-02-29T00:00:00Z"
     assert utc_text(TIME_MS_MAX) == "9000-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("cadence", "period", "end"),
+    [
+        ("quarter", "2025Q3", datetime.datetime(2025, 10, 1)),
+        ("quarter", "2025Q4", datetime.datetime(2026, 1, 1)),
+        ("quarter", "2024Q1", datetime.datetime(2024, 4, 1)),
+        ("month", "2024-02", datetime.datetime(2024, 3, 1)),
+        ("month", "1900-02", datetime.datetime(1900, 3, 1)),
+        ("month", "2000-01", datetime.datetime(2000, 2, 1)),
+        ("month", "1969-12", datetime.datetime(1970, 1, 1)),
+    ],
+)
+def test_a_period_ends_with_its_last_day(cadence: str, period: str, end: datetime.datetime) -> None:
+    since = end - datetime.datetime(1970, 1, 1)
+    assert period_end_ms(cadence, period) == since.days * DAY_MS
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dates(min_value=datetime.date(1, 2, 1)))
+def test_a_month_ends_where_the_next_begins(day: datetime.date) -> None:
+    first = day.replace(day=1)
+    before = first - datetime.timedelta(days=1)
+    end = period_end_ms("month", f"{before.year:04d}-{before.month:02d}")
+    assert end == (first - datetime.date(1970, 1, 1)).days * DAY_MS
+
+
+def test_the_first_and_the_last_period_that_can_be_written_have_ends() -> None:
+    assert period_end_ms("quarter", "0000Q1") == -62_159_356_800_000
+    assert period_end_ms("quarter", "9999Q4") == 253_402_300_800_000
+
+
+def test_a_number_has_no_end() -> None:
+    with pytest.raises(ValueError, match="no end"):
+        period_end_ms("number", "1")

@@ -61,7 +61,7 @@ def test_a_key_that_is_missing_names_the_line_of_its_table() -> None:
         ('title = "For tests"', 'title = "x"\nquorum = 1', "quorum", "quorum"),
         ('unit = "%"', 'unit = "%"\nsealed = true', "metric[1].sealed", "sealed"),
         ('id = "lab-3"', 'id = "lab-3"\ncolour = 2', "lab[2].colour", "colour"),
-        ("[disclosure]", "[disclosure]\ndominance = 25", "disclosure.dominance", "dominance"),
+        ("[disclosure]", "[disclosure]\ndominant = 25", "disclosure.dominant", "dominant"),
     ],
 )
 def test_an_unknown_key_is_refused_with_its_line(old: str, new: str, path: str, mark: str) -> None:

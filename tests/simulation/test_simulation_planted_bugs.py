@@ -50,7 +50,8 @@ def test_auditor_without_p2_violates_i5(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(auditor, "check_close", lambda state, found, fetch, entropy: found.close)
     exposure = play("OpensOneLab", 1)
     assert "I5" in {violation.invariant for violation in exposure.violations}
-    assert exposure.opened == (1,)
+    # Too late for the lab, but its bins alone do not add up to the reports: no result is told.
+    assert exposure.opened == ()
 
 
 def test_auditor_without_p5_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:

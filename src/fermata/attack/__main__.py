@@ -111,7 +111,7 @@ def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:
         for found in state.rounds:
             if found.close is None or found.opening is None:
                 continue
-            panels = [p for p in charter.panels if lab in found.close.members[p.id]]
+            panels = [p for p in charter.panels if lab in found.close.panel_labs(p.id)]
             read = read_measurement(Path(file), found.period, charter.cadence) if panels else None
             for metric in (m for panel in panels for m in panel.metrics):
                 if read is None or metric.id not in read.values:

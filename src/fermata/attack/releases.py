@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fermata.protocol.charter import Charter, Panel
 from fermata.protocol.claims import bins_of, totals_of
 from fermata.protocol.metrics import Metric
-from fermata.protocol.state import Close, Opening, Round, State
+from fermata.protocol.state import Cell, Opening, Round, State
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The sums of one metric in one round, all of encoded values (integers 0..B).
+    """The sums of one metric in one cell of a round, all of encoded values (integers 0..B).
 
     ``squares`` is None where the charter needs none. ``bins``: lowest and highest value, and the
     labs in it; ``above``: threshold, and the labs at it or above.
@@ -58,17 +58,18 @@ def _releases(state: State, charter: Charter, panel: Panel, metric: Metric) -> l
     found = []
     for each in state.rounds:
         if each.close is not None and each.opening is not None:
-            found.append(_release(each, each.close, each.opening, panel, metric))
+            cells = [cell for cell in each.close.cells if cell.panel == panel.id]
+            found += [_release(each, cell, each.opening, panel, metric) for cell in cells]
     return found
 
 
-def _release(found: Round, close: Close, opening: Opening, panel: Panel, metric: Metric) -> Release:
-    totals = totals_of(panel.claims, opening.plaintexts[panel.id])
+def _release(found: Round, cell: Cell, opening: Opening, panel: Panel, metric: Metric) -> Release:
+    totals = totals_of(panel.claims, opening.plaintexts[cell.id])
     spans = bins_of(metric) if metric.edges else ()
     return Release(
         number=found.number,
         period=found.period,
-        labs=close.members[panel.id],
+        labs=cell.labs,
         total=totals["value", metric.id, 0],
         squares=totals.get(("square", metric.id, 0)),
         bins=tuple((low, high, totals["bin", metric.id, i]) for i, (low, high) in enumerate(spans)),

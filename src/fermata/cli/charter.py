@@ -1,14 +1,23 @@
 """``fermata charter``: write, check, sign and show the agreement."""
 
 import base64
+import time
 from pathlib import Path
 
 import click
 
+from fermata.cli.disclosure_text import (
+    disclosure_warnings,
+    groups_text,
+    learned_text,
+    rules_text,
+    terms_of,
+)
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.rules import alarms_text, false_alarms, rule_text
 from fermata.cli.unlock import Opener, signing_options
 from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
+from fermata.crypto.report_cost import ClockNs, Cost, cost_of, measure_speed
 from fermata.errors import ConfigError
 from fermata.node.bundles import check_new
 from fermata.node.config import read_charter, read_charter_file
@@ -46,9 +55,14 @@ def new(file: Path, as_json: bool) -> None:
 def check(file: Path, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     found = read_charter(file)
+    costs = costs_of(found, time.process_time_ns)
     alarms = false_alarms(file, found)
     data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
-    lines = explain(found) + (["", alarms_text(alarms)] if alarms else [])
+    data["cost"] = [
+        {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
+        for panel, cost in costs.items()
+    ]
+    lines = [*explain(found), *cost_lines(costs), *(["", alarms_text(alarms)] if alarms else [])]
     emit(as_json, data, "\n".join(lines))
 
 
@@ -120,10 +134,12 @@ def describe(found: Charter) -> dict[str, object]:
         "endorsement_quorum": found.endorsement_quorum,
         "labs": len(found.labs),
         "cohort_min": found.cohort_min,
+        "disclosure": terms_of(found),
         "panels": [
             {
                 "id": p.id,
                 "labs": sorted(p.labs),
+                "groups": {g.id: sorted(g.labs) for g in p.groups},
                 "ciphertexts": p.claims.statements.packing.ciphertexts,
                 "proves": claims(p),
                 "metrics": [
@@ -154,7 +170,28 @@ def warnings(found: Charter) -> list[str]:
                 f"panel {panel.id} has {organisations} organisations; if"
                 f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
             )
+    return lines + disclosure_warnings(found)
+
+
+def costs_of(found: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
+    """What a report of each panel costs on this machine, by a short measurement."""
+    speed = measure_speed(found.modulus_bits, clock_ns)
+    return {p.id: cost_of(p.claims.statements, speed) for p in found.panels}
+
+
+def cost_lines(costs: dict[str, Cost]) -> list[str]:
+    """Expected times, in words."""
+    lines = ["", "Expected CPU time of a report, measured roughly on this machine just now:"]
+    for panel, cost in costs.items():
+        make, check = _ms(cost.make_ms), _ms(cost.check_ms)
+        lines.append(f"  panel {panel}: about {make} to make, about {check} to check by itself")
     return lines
+
+
+def _ms(value: float) -> str:
+    """Two digits of a time: it is an estimate."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded / 1000:g} s" if rounded >= 1000 else f"{rounded:g} ms"
 
 
 def explain(found: Charter) -> list[str]:
@@ -173,19 +210,12 @@ def explain(found: Charter) -> list[str]:
                 f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
                 f" over the labs of panel {panel.id} that report"
             )
+        lines += groups_text(panel)
     lines += [f"  Warning: {warning}" for warning in warnings(found)]
     lines += [
-        f"Nothing of a round comes out if a panel has fewer than {found.cohort_min} organisations.",
+        *rules_text(found),
         "",
-        "What each party learns beyond that:",
-        "  a lab: its own values; who reported which panels, and when",
-        "  the coordinator: who reported, and ciphertexts that it cannot open",
-        f"  fewer than {t} auditors together: the same as the coordinator",
-        f"  {t} or more auditors who collude: every single value",
-        f"  all but one organisation of a panel's cohort who collude: that one's value"
-        f" (so at least {found.cohort_min - 1} must collude)",
-        "  anybody who compares rounds: what a lab that joins or leaves alone adds to a sum,",
-        "  blurred only by how the others changed (this version has no rule against that)",
+        *learned_text(found),
         "",
         f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
         " give the result.",

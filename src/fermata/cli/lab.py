@@ -16,6 +16,7 @@ from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.evidence import WitnessedLog
+from fermata.node.hooks import make_hook
 from fermata.node.nodes import (
     check_log_charter,
     clock_ms,
@@ -261,13 +262,17 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
         store = open_store(config)
         stack.callback(store.close)
         log = WitnessedLog(remote, store)
+        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        # Not started: it only says what the running node's hook had taken.
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, lambda: None)
         agent = Agent(
             config.text.party,
-            Replica(config.charter, store, MODULUS_BITS_MIN),
+            replica,
             log,
             signing_key,
             clock_ms,
             entropy,
+            has_taken=hook.has_taken,
             tell=lambda event, fields: telemetry.event(event, **fields),
             keep=make_keep(config),
         )

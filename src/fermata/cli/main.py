@@ -14,11 +14,13 @@ from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
 from fermata.cli.motion import motion
+from fermata.cli.node import node
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
 from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
+from fermata.cli.watch import watch
 from fermata.errors import FermataError
 from fermata.node.telemetry import plain_text
 
@@ -34,7 +36,7 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    verify, demo, results, report, dashboard,
+    watch, verify, demo, results, report, dashboard, node,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)

@@ -1,25 +1,38 @@
 """``fermata status``: every node's health and where the rounds stand, from the log."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fermata.cli.log import replicate
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.pauses import overdue_text, pause_document, pause_lines
 from fermata.errors import Refusal
 from fermata.node.config import load_config
 from fermata.node.nodes import clock_ms
 from fermata.protocol.charter import Charter
+from fermata.protocol.overdue import Overdue, overdue
 from fermata.protocol.periods import utc_text
 from fermata.protocol.round_rules import waiting_for
-from fermata.protocol.state import CLOSED, COLLECTING, ENDORSED, HeartbeatSeen, Round, State
+from fermata.protocol.state import (
+    CLOSED,
+    COLLECTING,
+    ENDORSED,
+    HeartbeatSeen,
+    Round,
+    State,
+    labs_in_force,
+)
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_S = 300
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
+#: Certificates and the times of closes are judged by clocks; the way to the log counts as well.
+CLOCK_OFFSET_S_MAX = 30.0
 UNHEALTHY = 1
 
 
@@ -43,8 +56,8 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
         context.exit(UNHEALTHY)
 
 
-def health(state: State, now_ms: int, stale_ms: int) -> dict[str, list[dict[str, object]]]:
-    """``nodes``, ``rounds`` and ``problems``, as far as the log tells them.
+def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
+    """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, as far as the log tells them.
 
     Raises Refusal NO_CHARTER.
     """
@@ -59,7 +72,8 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, list[dict[str,
     nodes: list[dict[str, object]] = []
     for party in charter.parties.values():
         beat = state.heartbeats.get(party.id)
-        nodes.append(_node(party.id, party.role, beat, now_ms))
+        progress = _progress(charter, state, party.id)
+        nodes.append(_node(party.id, party.role, beat, now_ms) | {"newest_round": progress})
         for what in _troubles(beat, now_ms, stale_ms):
             note(party.id, what)
     rounds = [_round(charter, found) for found in state.rounds]
@@ -72,7 +86,13 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, list[dict[str,
             note(f"round {found.number}", f"wrong openings by {', '.join(sorted(found.culprits))}")
     if state.key is None:
         note(charter.coordinator, "the log has no key record yet")
-    return {"nodes": nodes, "rounds": rounds, "problems": problems}
+    late: tuple[Overdue, ...] = ()
+    if charter.pause is not None:
+        late = overdue(state, state.pause, charter.pause, labs_in_force(state), now_ms)
+    for each in late:
+        note("overdue", overdue_text(each))
+    pause = pause_document(state, late)
+    return {"nodes": nodes, "rounds": rounds, "pause": pause, "problems": problems}
 
 
 def _node(party: str, role: str, beat: HeartbeatSeen | None, now_ms: int) -> dict[str, object]:
@@ -83,8 +103,28 @@ def _node(party: str, role: str, beat: HeartbeatSeen | None, now_ms: int) -> dic
         "last_seen": utc_text(beat.logged_ms) if beat else None,
         "last_seen_s": max(0, now_ms - beat.logged_ms) // 1000 if beat else None,
         "certificate_until": utc_text(beat.certificate_expires_ms) if beat else None,
+        "clock_offset_s": _clock_offset_s(beat) if beat else None,
         "backlog": beat.backlog if beat else None,
     }
+
+
+def _clock_offset_s(beat: HeartbeatSeen) -> float:
+    """The node's clock less the log's, at its last heartbeat; a slow way makes it smaller."""
+    return (beat.time_ms - beat.logged_ms) / 1000
+
+
+def _progress(charter: Charter, state: State, party: str) -> str | None:
+    """What a party has done in the newest round; None without a round."""
+    if not state.rounds:
+        return None
+    found = state.rounds[-1]
+    if party == charter.coordinator:
+        return found.phase(charter.endorsement_quorum)
+    if party in charter.auditors:
+        steps = (("opened", party in found.parts), ("endorsed", party in found.endorsements))
+    else:
+        steps = (("reported", party in found.reports), ("abstained", party in found.abstained))
+    return next((what for what, is_done in steps if is_done), "not yet")
 
 
 def _troubles(beat: HeartbeatSeen | None, now_ms: int, stale_ms: int) -> list[str]:
@@ -93,6 +133,9 @@ def _troubles(beat: HeartbeatSeen | None, now_ms: int, stale_ms: int) -> list[st
     found = []
     if now_ms > beat.logged_ms + stale_ms:
         found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
+    # Of a node that is silent it is old news.
+    elif abs(_clock_offset_s(beat)) > CLOCK_OFFSET_S_MAX:
+        found.append(f"its clock is {_clock_offset_s(beat):+.0f} s off the log's")
     if now_ms > beat.certificate_expires_ms:
         found.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
@@ -126,18 +169,22 @@ def _round(charter: Charter, found: Round) -> dict[str, object]:
     }
 
 
-def health_text(document: dict[str, list[dict[str, object]]]) -> str:
+def health_text(document: dict[str, Any]) -> str:
     """The same for people: a table, a line a round, and what needs a look."""
-    columns = ["node", "role", "version", "last seen", "certificate until", "backlog"]
+    columns = ["node", "role", "version", "last seen", "certificate until"]
+    columns += ["clock", "backlog", "newest round"]
     rows = []
     for node in document["nodes"]:
         seen = node["last_seen_s"]
         ago = "never" if seen is None else f"{seen} s ago"
-        rest = [node[c] for c in ("certificate_until", "backlog")]
-        cells = [node["node"], node["role"], node["version"], ago, *rest]
+        offset_s = node["clock_offset_s"]
+        clock = f"{offset_s:+.1f} s" if isinstance(offset_s, float) else None
+        cells = [node["node"], node["role"], node["version"], ago, node["certificate_until"]]
+        cells += [clock, node["backlog"], node["newest_round"]]
         rows.append(["-" if cell is None else str(cell) for cell in cells])
     lines = [table_text(columns, rows), ""]
     lines += [round_line(found) for found in document["rounds"]] or ["no round yet"]
+    lines += pause_lines(document["pause"]) if document["pause"] else []
     lines += [f"! {problem['who']}: {problem['what']}" for problem in document["problems"]]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ Bünz et al., ePrint 2017/1066, with two phases of commitments and a look-up by 
 derivatives; vectors have one entry a slot.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import add
 
@@ -16,14 +16,6 @@ from fermata.crypto.proof_codec import OpenProof
 from fermata.crypto.scalars import inner, invert_all, pad, powers
 from fermata.crypto.statements import LinearForm, StatementSet
 from fermata.crypto.terms import Terms
-
-#: Runs independent computations, perhaps at once, and returns their results in order.
-Parallel = Callable[[Sequence[Callable[[], Point]]], list[Point]]
-
-
-def serial(tasks: Sequence[Callable[[], Point]]) -> list[Point]:
-    """Runs the tasks one after the other."""
-    return [task() for task in tasks]
 
 
 def random_scalar(entropy: Entropy) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from fermata.crypto.argument import Parallel
 from fermata.crypto.group import Point, Q, generators, msm
 from fermata.crypto.scalars import inner
 from fermata.crypto.statements import STOP
@@ -22,7 +21,6 @@ def prove_inner_product(
     y_inverses: list[int],
     omega: int,
     challenge: Callable[[Point, Point], int],
-    parallel: Parallel,
 ) -> tuple[tuple[tuple[Point, Point], ...], list[int], list[int]]:
     """Halves l and r until they have length STOP; returns (L, R) by round and what is left.
 
@@ -36,21 +34,17 @@ def prove_inner_product(
     while length > STOP:
         half = length // 2
         low, high = partial(_halves, length, 0), partial(_halves, length, half)
-        up_point, down_point = parallel(
-            [
-                _task(
-                    [*high(g), *low(h)],
-                    _spread(g_blocks, left[:half]),
-                    _times(_spread(h_blocks, right[half:]), low(y_inverses)),
-                    inner(left[:half], right[half:]) * omega,
-                ),
-                _task(
-                    [*low(g), *high(h)],
-                    _spread(g_blocks, left[half:]),
-                    _times(_spread(h_blocks, right[:half]), high(y_inverses)),
-                    inner(left[half:], right[:half]) * omega,
-                ),
-            ]
+        up_point = _cross(
+            [*high(g), *low(h)],
+            _spread(g_blocks, left[:half]),
+            _times(_spread(h_blocks, right[half:]), low(y_inverses)),
+            inner(left[:half], right[half:]) * omega,
+        )
+        down_point = _cross(
+            [*low(g), *high(h)],
+            _spread(g_blocks, left[half:]),
+            _times(_spread(h_blocks, right[:half]), high(y_inverses)),
+            inner(left[half:], right[:half]) * omega,
         )
         up = challenge(up_point, down_point)
         down = pow(up, -1, Q)
@@ -63,12 +57,9 @@ def prove_inner_product(
     return tuple(folds), left, right
 
 
-def _task(
-    points: list[Point], g_scalars: list[int], h_scalars: list[int], product: int
-) -> Callable[[], Point]:
-    """The MSM of one cross term with ``product * U``."""
-    every = [*points, generators("base")[2]]
-    return partial(msm, every, [*g_scalars, *h_scalars, product])
+def _cross(points: list[Point], g_scalars: list[int], h_scalars: list[int], product: int) -> Point:
+    """One cross term, with ``product * U``."""
+    return msm([*points, generators("base")[2]], [*g_scalars, *h_scalars, product])
 
 
 def _halves(length: int, start: int, values: Sequence[Item]) -> list[Item]:

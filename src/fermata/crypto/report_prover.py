@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fermata.crypto.argument import (
-    Parallel,
     Vectors,
     Weights,
     Witness,
@@ -19,7 +18,6 @@ from fermata.crypto.argument import (
     random_scalar,
     random_scalars,
     second_right,
-    serial,
     weigh,
 )
 from fermata.crypto.challenges import Context, ReportTranscript
@@ -101,16 +99,14 @@ def prove(
     context: Context,
     values: Sequence[int],
     entropy: Entropy,
-    parallel: Parallel = serial,
 ) -> Report:
     """Encrypts the values and proves every statement about them.
 
-    ``table``: see ``prover_table``. ``parallel`` may run MSMs at once: they release the GIL.
-    Raises ValueError if the values do not satisfy the statements, or for a key or table of
-    another size.
+    ``table``: see ``prover_table``. Raises ValueError if the values do not satisfy the statements,
+    or for a key or table of another size.
     """
     witness = make_witness(statements, values)
-    return prove_witness(statements, table, context, witness, entropy, parallel)
+    return prove_witness(statements, table, context, witness, entropy)
 
 
 def prove_witness(
@@ -119,12 +115,11 @@ def prove_witness(
     context: Context,
     witness: Witness,
     entropy: Entropy,
-    parallel: Parallel = serial,
 ) -> Report:
     """``prove`` without the check that the witness is one; what it makes may not verify."""
     if table.public_key.bits != statements.modulus_bits:
         raise ValueError(f"the statements are for moduli of {statements.modulus_bits} bits")
-    prover = _Prover(statements, table, context, witness, entropy, parallel)
+    prover = _Prover(statements, table, context, witness, entropy)
     prover.encrypt()
     prover.commit()
     prover.link()
@@ -141,10 +136,8 @@ class _Prover:
         context: Context,
         witness: Witness,
         entropy: Entropy,
-        parallel: Parallel,
     ) -> None:
         self.statements, self.table, self.witness = statements, table, witness
-        self.parallel = parallel
         self.transcript = ReportTranscript(statements, table.public_key, context)
         self.nonces = _hedge(entropy, statements, table.public_key, context, witness)
 
@@ -170,12 +163,8 @@ class _Prover:
         # An honest left vector of A2 is zero and is not paid for.
         cross = witness.cross if any(witness.cross) else ()
         masks = random_scalars(nonces, layout.size), random_scalars(nonces, layout.size)
-        self.a2, self.s = self.parallel(
-            [
-                lambda: commit_slots(blindings[1], cross, second),
-                lambda: commit_slots(blindings[2], *masks),
-            ]
-        )
+        self.a2 = commit_slots(blindings[1], cross, second)
+        self.s = commit_slots(blindings[2], *masks)
         y, z = self.transcript.second(point_to_bytes(self.a2), point_to_bytes(self.s))
         self.weights: Weights = weigh(self.statements, beta, y, z)
         self.vectors: Vectors = make_vectors(witness, second, masks, blindings, self.weights)
@@ -216,7 +205,7 @@ class _Prover:
         mu = inner(self.vectors.blindings, powers(self.x, 3))
         omega = self.transcript.evaluate(t_hat, tau_x, mu)
         folds, last_left, last_right = prove_inner_product(
-            left, right, self.weights.y_inverses, omega, self._fold, self.parallel
+            left, right, self.weights.y_inverses, omega, self._fold
         )
         proof = OpenProof(
             ciphertext_digests=tuple(map(sha256, self.ciphertexts)),

@@ -37,15 +37,15 @@ def places_of(
         return ()
     places = []
     for panel in charter.panels:
-        if lab in close.members[panel.id]:
+        if lab in close.panel_labs(panel.id):
             mine = [m for m in panel.metrics if m.id in encoded]
             places += [_place(panel, m, encoded[m.id], close, opening) for m in mine]
     return tuple(places)
 
 
 def _place(panel: Panel, metric: Metric, encoded: int, close: Close, opening: Opening) -> Place:
-    said = {r.statistic: r for r in opening.results if r.metric == metric.id}
-    value, count = Fraction(metric.decode(encoded)), len(close.members[panel.id])
+    said = {r.statistic: r for r in opening.results if r.metric == metric.id and not r.group}
+    value, count = Fraction(metric.decode(encoded)), len(close.panel_labs(panel.id))
     sentences = [
         *_share(metric, value, said),
         *_beside_mean(value, said),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
@@ -11,6 +12,8 @@ from fermata.protocol.toml_source import Strict, TomlSource
 
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024
+HOOK_TIMEOUT_S_MAX = 3600
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class TlsText(Strict, frozen=True):
@@ -57,6 +60,15 @@ class LabText(Strict, frozen=True):
     absent: str = "wait"
 
 
+class HookText(Strict, frozen=True):
+    """What is told of the pause: a program, or a web address; see docs/spec/notice.md."""
+
+    command: tuple[str, ...] = ()
+    url: str = ""
+    ca_file: str = ""
+    timeout_s: int = 30
+
+
 class ConfigText(Strict, frozen=True):
     """The file's shape; unknown keys are errors.
 
@@ -75,6 +87,7 @@ class ConfigText(Strict, frozen=True):
     listen: ListenText | None = None
     lab: LabText | None = None
     dashboard: DashboardText | None = None
+    hook: HookText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +139,8 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
     source = TomlSource(read_file(file, CONFIG_BYTES_MAX), str(file), "CONFIG", CONFIG_BYTES_MAX)
     text = source.decode(ConfigText)
     _check_values(source, text)
+    if text.hook is not None:
+        _check_hook(source, text.hook)
     charter_file = (file.parent / text.charter).absolute()
     charter = read_charter(charter_file)
     roster = read_charter((file.parent / text.amended).absolute()) if text.amended else charter
@@ -186,3 +201,35 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         # A NUL ends a path for the system, but not for Python, which then says so its own way.
         if (path in must and not written) or not written.isprintable():
             source.fail(path, "must be the path of a file, of printable characters")
+
+
+def _check_hook(source: TomlSource, hook: HookText) -> None:
+    if bool(hook.command) == bool(hook.url):
+        source.fail("hook", "needs exactly one of command and url")
+    if not 1 <= hook.timeout_s <= HOOK_TIMEOUT_S_MAX:
+        source.fail("hook.timeout_s", f"must be 1..{HOOK_TIMEOUT_S_MAX}")
+    if not all(word.isprintable() for word in hook.command):
+        source.fail("hook.command", "must be of printable characters")
+    if hook.command and not Path(hook.command[0]).is_absolute():
+        source.fail("hook.command", "must begin with the full path of a program; no shell reads it")
+    if not hook.ca_file.isprintable():
+        source.fail("hook.ca_file", "must be the path of a file, of printable characters")
+    if hook.url:
+        _check_url(source, hook.url)
+    if hook.ca_file and not hook.url.startswith("https:"):
+        source.fail("hook.ca_file", "is for an https url")
+
+
+def _check_url(source: TomlSource, url: str) -> None:
+    try:
+        place = urlsplit(url)
+        host, port = place.hostname or "", place.port
+    except ValueError:
+        host, port, place = "", None, urlsplit("")
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not is_plain or not host or port == 0 or place.scheme not in ("http", "https"):
+        source.fail("hook.url", "must be an address such as https://host/path")
+    if place.username is not None or place.fragment:
+        source.fail("hook.url", "must have no user, password or fragment")
+    if place.scheme == "http" and host not in LOOPBACK_HOSTS:
+        source.fail("hook.url", "must be https; plain http is for 127.0.0.1, [::1] or localhost")

@@ -6,8 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError, VerificationError
+from fermata.node.alarm import ToldAlarm
+from fermata.node.backup import Backups
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
+from fermata.node.hooks import make_hook
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.limits import Limits
 from fermata.node.loop import Wake, run_loop, stop_on_signal
@@ -30,6 +34,7 @@ from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
 from fermata.node.signatures import read_signatures
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
 from fermata.protocol.amendment import joining_party
@@ -184,10 +189,14 @@ def run_coordinator(
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         ledger = Ledger(replica, signing_key, clock_ms)
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         if address := beside(shared, tls, stack):
             write_address(config.data, "dashboard", address)
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
+        stack.callback(hook.stop)
         agent = Agent(
             config.text.party,
             replica,
@@ -201,21 +210,30 @@ def run_coordinator(
         certificate = OwnCertificate(
             config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
+        alarm = ToldAlarm(replica, telemetry, clock_ms)
         key_record = KeyRecordFile(config, ledger, telemetry)
 
         def step() -> int:
             with shared.lock:
                 before = ledger.size()
-                key_record.look()
-                life.step()
+                try:
+                    key_record.look()
+                    life.step()
+                finally:
+                    alarm.look()
+                    hook.look()
                 changed = ledger.size() - before
+            known_head.keep()
+            backups.look()
             certificate.look()
             if changed:
                 shared.on_growth(ledger.size())
             return changed
 
         telemetry.event("started", entries=ledger.size())
+        with shared.lock:
+            hook.start()
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
 
 

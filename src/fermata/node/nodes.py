@@ -11,11 +11,15 @@ from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
+from fermata.node.alarm import ToldAlarm
+from fermata.node.backup import Backups
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.node.hooks import make_hook
 from fermata.node.kept_reports import KeptReports
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
@@ -23,6 +27,7 @@ from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.sources import MetricsFile
 from fermata.node.store import SqliteStore
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
@@ -99,9 +104,9 @@ def load_key_share(config: NodeConfig) -> KeyShare:
 
 
 class ShareCheck:
-    """Checks an auditor's share against the key record, once both are there."""
+    """Checks an auditor's share against the key record, once both are there; a lab has none."""
 
-    def __init__(self, path: Path, share: KeyShare) -> None:
+    def __init__(self, path: Path, share: KeyShare | None) -> None:
         self._path = path
         self._share = share
         self._is_done = False
@@ -109,7 +114,7 @@ class ShareCheck:
     def look(self, replica: Replica) -> None:
         """Raises ConfigError KEY_SHARE: nothing that this auditor opened would fit."""
         key = replica.state.key
-        if self._is_done or key is None:
+        if self._is_done or key is None or self._share is None:
             return
         try:
             check_share(key.record, self._share)
@@ -269,11 +274,15 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
         measure = make_measure(config, replica) if config.role == "lab" else None
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))
         wake.hurry = remote.close
         log = WitnessedLog(remote, store)
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
+        stack.callback(hook.stop)
         agent = Agent(
             config.text.party,
             replica,
@@ -284,35 +293,44 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             key_share=share,
             measure=measure,
             heartbeat=heartbeats(config, tls.certificate),
+            has_taken=hook.has_taken,
             tell=lambda event, fields: telemetry.event(event, **fields),
             keep=make_keep(config) if config.role == "lab" else lambda kept: None,
         )
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
-        share_check = ShareCheck(config.path(config.text.keys.share), share) if share else None
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
+        alarm = ToldAlarm(replica, telemetry, clock_ms)
+        share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
-            if replica.state.size == 0:
-                check_log_charter(remote, config)
-            if share_check is not None:
-                share_check.look(replica)
             try:
+                if replica.state.size == 0:
+                    check_log_charter(remote, config)
+                share_check.look(replica)
                 changed = life.step()
             except InvalidProof as error:
-                if share_check is not None:
-                    share_check.look(replica)
+                share_check.look(replica)
                 raise log.with_evidence(error, config.data) from None
+            finally:
+                # What a step has brought is news, and what is late is late, if it fails or not.
+                alarm.look()
+                hook.look()
+            known_head.keep()
+            backups.look()
             certificate.look()
             return changed
 
-        def watch() -> None:
-            # From the entry before: one comes at once, and says that the log is there again.
-            for _ in remote.watch(max(0, replica.state.size - 1)):
-                wake.now()
-
         telemetry.event("started", entries=replica.state.size)
-        follow(watch, wake)
+        hook.start()
+        follow(lambda: _wake_by_entries(remote, replica, wake), wake)
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
         return agent
+
+
+def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
+    """Wakes the loop at every new entry."""
+    # From the entry before: one comes at once, and says that the log is there again.
+    for _ in remote.watch(max(0, replica.state.size - 1)):
+        wake.now()

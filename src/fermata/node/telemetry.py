@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -31,7 +32,7 @@ FIELDS = frozenset({
 })
 # fmt: on
 #: Names that a label of a metric may have.
-LABELS = frozenset({"method", "node", "reason", "role", "status"})
+LABELS = frozenset({"method", "node", "phase", "reason", "role", "status", "what"})
 VALUE_CHARS_MAX = 256
 INT_MAX = 2**63 - 1
 #: Reasons may come from another machine; beyond so many they are counted as OTHER.
@@ -119,12 +120,25 @@ class Telemetry:
         )
         self._rounds = _metric(Gauge, "fermata_rounds", "Rounds known.", registry)
         self._backlog = _metric(Gauge, "fermata_backlog", "Statements waiting to go.", registry)
+        self._notices = _metric(
+            Counter, "fermata_hook_notices", "Notices given to the hook.", registry, "status"
+        )
+        self._overdue = _metric(
+            Gauge, "fermata_overdue", "1 for what is late by the charter.", registry, "what"
+        )
+        self._phase = _metric(
+            Gauge, "fermata_pause_phase", "1 for the phase of the pause.", registry, "phase"
+        )
         self._expiry = _metric(
             Gauge,
             "fermata_certificate_expiry_timestamp_seconds",
             "When this node's certificate ends.",
             registry,
         )
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """One more gauge. Raises ValueError for a name in use or a label that is not allowed."""
+        return _metric(Gauge, name, text, self.registry, *labels)
 
     def event(self, event: str, /, **fields: Value) -> None:
         """Writes one line. Raises ValueError for a name, field or value that is not allowed.
@@ -173,6 +187,17 @@ class Telemetry:
     def set_certificate_expiry(self, expires_ms: int) -> None:
         """When the node's certificate ends, milliseconds since the epoch."""
         self._expiry.set(expires_ms / 1000)
+
+    def count_notice(self, status: str) -> None:
+        """One notice was ``taken`` by the hook, or ``failed`` this time."""
+        self._notices.labels(status).inc()
+
+    def set_pause(self, phases: Mapping[str, bool], overdue: Mapping[str, bool]) -> None:
+        """Which phase the pause is in, and what is late; the words are from fixed sets."""
+        for phase, is_now in phases.items():
+            self._phase.labels(phase).set(int(is_now))
+        for what, is_late in overdue.items():
+            self._overdue.labels(what).set(int(is_late))
 
     def set_ready(self, is_ready: bool) -> None:
         """Whether ``/-/ready`` answers 200 (else 503)."""

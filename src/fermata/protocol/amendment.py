@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fermata.errors import ConfigError, Refusal
 from fermata.protocol.charter import CHARTER_BYTES_MAX, CHARTER_TYPE, Charter, Party, parse_charter
+from fermata.protocol.disclosure_terms import thresholds_of
 from fermata.protocol.envelope import check_signatures
 from fermata.protocol.governance import CARRIED, EXCLUSION, Governance, Motion
 from fermata.protocol.metrics import Metric
@@ -75,6 +76,7 @@ def check_kept(state: State, new: Charter) -> None:
     for party in old.parties.values():
         if roles.get(party.id, party.role) != party.role:
             raise Refusal("AMENDMENT_KEEPS", f"amendment: must keep the role of {party.id}")
+    _check_thresholds(state, new)
     known = {m.id: m for v in state.charters for m in _metrics(v.charter)}
     for metric in _metrics(new):
         if metric.id in known and _scale(metric) != _scale(known[metric.id]):
@@ -82,6 +84,21 @@ def check_kept(state: State, new: Charter) -> None:
                 "AMENDMENT_KEEPS",
                 f"amendment: metric {metric.id} must keep panel, unit, min, max and resolution;"
                 " give the new one another id",
+            )
+
+
+def _check_thresholds(state: State, new: Charter) -> None:
+    """P8 over all versions: moving a limit from version to version searches for a value."""
+    asked: dict[str, set[int]] = {}
+    for charter in (*(v.charter for v in state.charters), new):
+        for metric in _metrics(charter):
+            asked.setdefault(metric.id, set()).update(thresholds_of(metric))
+    for metric_id, thresholds in asked.items():
+        if len(thresholds) > new.disclosure.thresholds_max:
+            raise Refusal(
+                "AMENDMENT_KEEPS",
+                f"amendment: metric {metric_id} would have had more limits, over all versions, than"
+                " disclosure.thresholds_max",
             )
 
 

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.opening import KeyShare, partial_opening
 from fermata.errors import Refusal
+from fermata.protocol.cells import cells_of
+from fermata.protocol.disclosure import check_openable
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import failures_of
 from fermata.protocol.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.round_rules import (
     aggregate_digest,
     charter_of,
-    cohorts_of,
     key_of,
-    refusal_of,
 )
 from fermata.protocol.state import CLOSED, ENDORSED, OPENED, Close, Round, State
 from fermata.wire.v1 import statement_pb2
@@ -65,10 +65,11 @@ def is_ahead(close: Close, now_ms: int) -> bool:
 
 
 def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
-    """Applies P1 to P7 to a closed round; returns its close when all hold.
+    """Applies P1 to P8 to a closed round; returns its close when all hold.
 
-    The fold has applied what needs the log alone (P1 signatures, P3 and P7 against the list of
-    the close); here come the rules that need the sealed parts. Raises VerificationError with the
+    The fold has applied what needs the log alone (P1 signatures, P7 against the list of the
+    close); here come the rules that need the sealed parts, and those on disclosure again (P3,
+    P4, P6, P8), so that nothing opens by a mistake in one place. Raises VerificationError with the
     number of the rule in its message.
     """
     charter, key = state.charter_at(found.number), key_of(state)
@@ -88,9 +89,8 @@ def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy
             "P2_PROOF",
             f"P2: in round {found.number} the proofs of {', '.join(failures)} do not hold",
         )
-    if refusal_of(charter, cohorts_of(charter, found)):
-        raise Refusal("P3_COHORT", f"P3: round {found.number} has too few organisations")
-    mine = aggregate(charter, key, reports.values())
+    check_openable(state, found)
+    mine = aggregate(key, cells_of(charter, found), reports)
     if mine != dict(close.aggregates):
         raise Refusal(
             "P2_PRODUCT", f"P2: the aggregate of round {found.number} is not its reports' product"

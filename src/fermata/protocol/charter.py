@@ -7,7 +7,7 @@ parsed but never printed back.
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
@@ -17,6 +17,16 @@ from fermata.protocol.committee import (
     MemberText,
     fold_organisation,
     read_committee,
+)
+from fermata.protocol.disclosure_terms import (
+    DisclosureTerms,
+    DisclosureText,
+    Group,
+    GroupText,
+    PanelLabs,
+    check_shares,
+    read_groups,
+    read_terms,
 )
 from fermata.protocol.dues import (
     Dues,
@@ -80,10 +90,6 @@ class RoundsText(Strict, frozen=True):
     interval_s: int = 0
 
 
-class DisclosureText(Strict, frozen=True):
-    cohort_min: int
-
-
 class PanelText(Strict, frozen=True):
     id: str
     labs: list[str] | None = None
@@ -112,6 +118,7 @@ class CharterText(Strict, frozen=True):
     pause: PauseText | None = None
     committee: CommitteeText | None = None
     member: tuple[MemberText, ...] = ()
+    group: tuple[GroupText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +133,16 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Metrics that are reported, proven and opened together, and the labs that may report."""
+    """Metrics that are reported, proven and opened together, and the labs that may report.
+
+    ``groups`` are a partition of the labs, or none: the panel is opened whole.
+    """
 
     id: str
     labs: frozenset[str]
     metrics: tuple[Metric, ...]
     claims: Claims
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class Charter:
     window_s: int
     interval_s: int
     cohort_min: int
+    disclosure: DisclosureTerms
     parties: dict[str, Party]
     coordinator: str
     auditors: tuple[str, ...]
@@ -238,8 +250,9 @@ def _check_members(source: TomlSource, path: str, members: list[str], labs: Iter
         source.fail(path, "names a lab twice")
 
 
-def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
-    metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
+def _panels(
+    source: TomlSource, text: CharterText, metrics: list[Metric], terms: DisclosureTerms
+) -> tuple[Panel, ...]:
     labs = {lab.id: lab.organisation for lab in text.lab}
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
@@ -263,7 +276,10 @@ def _panels(source: TomlSource, text: CharterText) -> tuple[Panel, ...]:
         panels.append(Panel(panel.id, frozenset(members), mine, _claims(source, path, text, mine)))
     if not panels:
         source.fail("", "has no [[panel]]")
-    return tuple(panels)
+    with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
+    groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
+    check_shares(source, terms, with_labs, groups)
+    return tuple(replace(p, groups=groups[p.id]) for p in panels)
 
 
 def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
@@ -321,8 +337,6 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
-    if text.disclosure.cohort_min < 3:
-        source.fail("disclosure.cohort_min", "below 3 organisations a sum tells single values")
     if not 1 <= rounds.window_s <= 366 * 86400:
         source.fail("rounds.window_s", "must be from one second to a year")
     if not 0 <= rounds.interval_s <= 366 * 86400:
@@ -346,7 +360,9 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     text = source.decode(CharterText)
     _check_numbers(source, text, modulus_bits_min)
     parties = _roster(source, text)
-    panels = _panels(source, text)
+    metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
+    terms = read_terms(source, text.disclosure, metrics, text.rounds.cadence)
+    panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
     rules = _rules(source, text, panels)
     rounds = text.rounds
@@ -365,6 +381,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         window_s=text.rounds.window_s,
         interval_s=text.rounds.interval_s,
         cohort_min=text.disclosure.cohort_min,
+        disclosure=terms,
         parties=parties,
         coordinator=text.coordinator.id,
         auditors=tuple(a.id for a in text.auditor),

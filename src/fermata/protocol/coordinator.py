@@ -1,18 +1,17 @@
 """The coordinator's duties: open the next round, close the one that is due."""
 
+from collections.abc import Sequence
+
 from fermata.errors import StorageError
 from fermata.protocol.amendment import charter_for_next_round, due_amendment
+from fermata.protocol.cells import cells_of
 from fermata.protocol.charter import Charter
 from fermata.protocol.codec import sha256
+from fermata.protocol.disclosure import fresh_until_ms, is_worn, refusal_of
 from fermata.protocol.ports import Store
 from fermata.protocol.proofs import proven_round
 from fermata.protocol.reports import aggregate, aggregates_to_wire, check_sealed
-from fermata.protocol.round_rules import (
-    cohorts_of,
-    refusal_of,
-    rounds_left,
-    waiting_for,
-)
+from fermata.protocol.round_rules import rounds_left, waiting_for
 from fermata.protocol.state import COLLECTING, OPENED, REFUSED, Round, State, ThresholdKey
 from fermata.wire.v1 import statement_pb2
 
@@ -32,9 +31,9 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
         if store.draft(slot) is not None:
             return []
         proven = proven_round(charter, key, current)
-        return [(slot, _close(charter, key, proven, store))]
+        return [(slot, _close(charter, key, state.rounds, proven, store))]
     charter = charter_for_next_round(state, now_ms)
-    if not _may_open(charter, current, len(state.rounds), now_ms):
+    if not _may_open(charter, key, state, now_ms):
         return []
     number = len(state.rounds) + 1
     amendment = due_amendment(state, now_ms)
@@ -50,8 +49,11 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
     return [(slot, statement)]
 
 
-def _may_open(charter: Charter, current: Round | None, opened: int, now_ms: int) -> bool:
-    if rounds_left(charter, opened) == 0:
+def _may_open(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> bool:
+    current, opened = state.current, len(state.rounds)
+    if rounds_left(charter, opened) == 0 or is_worn(charter, state.rounds, key.key_id):
+        return False
+    if now_ms < fresh_until_ms(charter, opened + 1):
         return False
     if current is None:
         return True
@@ -68,18 +70,19 @@ def _basis(current: Round) -> int:
 
 
 def _close(
-    charter: Charter, key: ThresholdKey, current: Round, store: Store
+    charter: Charter, key: ThresholdKey, rounds: Sequence[Round], current: Round, store: Store
 ) -> statement_pb2.Statement:
     listed = [current.reports[lab] for lab in sorted(current.reports)]
     aggregates: dict[str, tuple[bytes, ...]] = {}
-    if not refusal_of(charter, cohorts_of(charter, current)):
-        ciphertexts = []
+    if not refusal_of(charter, rounds, current):
+        reports = {}
         for seen in listed:
             sealed = store.sealed(seen.sealed_sha256)
             if sealed is None or sha256(sealed) != seen.sealed_sha256:
                 raise StorageError("DATA_LOSS", f"store: lacks the sealed part of {seen.lab}")
-            ciphertexts.append(check_sealed(key, seen.parts, seen.sealed_sha256, sealed))
-        aggregates = aggregates_to_wire(key, aggregate(charter, key, ciphertexts))
+            reports[seen.lab] = check_sealed(key, seen.parts, seen.sealed_sha256, sealed)
+        cells = cells_of(charter, current)
+        aggregates = aggregates_to_wire(key, aggregate(key, cells, reports))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=charter.coordinator,
@@ -91,8 +94,8 @@ def _close(
                 for entry, reason in sorted(current.excluded)
             ],
             aggregates=[
-                statement_pb2.SealedPanel(panel=panel, ciphertexts=cs)
-                for panel, cs in aggregates.items()
+                statement_pb2.SealedPanel(panel=cell, ciphertexts=cs)
+                for cell, cs in aggregates.items()
             ],
         ),
     )

@@ -19,6 +19,7 @@ UNOPENED = "unopened"
 UNCLOSED = "unclosed"
 UNSETTLED = "unsettled"
 UNACKNOWLEDGED = "unacknowledged"
+KINDS = (SILENT, UNOPENED, UNCLOSED, UNSETTLED, UNACKNOWLEDGED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from fermata.errors import Refusal
 from fermata.protocol.pause_terms import PauseTerms
 
 RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
+PHASES = (RUNNING, TRIGGERED, PAUSED, LIFTING)
 
 #: Why a change came about; ``Change.why`` is one of these.
 RULE = "rule"

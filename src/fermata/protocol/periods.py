@@ -8,6 +8,9 @@ from typing import NoReturn
 CADENCES = ("quarter", "month", "number")
 #: The year 9000. Later times are mistakes, and date libraries end soon after.
 TIME_MS_MAX = 221_845_392_000_000
+DAY_MS = 86_400_000
+#: From 1 March of the year 0 to 1 January 1970.
+_DAYS_TO_1970 = 719_468
 _SHAPES = {
     "quarter": re.compile(r"([0-9]{4})Q([1-4])\Z"),
     "month": re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])\Z"),
@@ -46,6 +49,22 @@ def period_of(cadence: str, first: str, round_number: int) -> str:
 def period_count(cadence: str, first: str, last: str) -> int:
     """Number of periods from ``first`` to ``last``, both included; 0 or less if out of order."""
     return _ordinal(cadence, last) - _ordinal(cadence, first) + 1
+
+
+def period_end_ms(cadence: str, period: str) -> int:
+    """When a quarter or month is over, UTC, in milliseconds since the epoch.
+
+    Raises ValueError for a ``number``, which has no end. Days are counted here since date
+    libraries do not know the year 0, nor the one after 9999.
+    """
+    if cadence == "number":
+        raise ValueError("a number has no end")
+    months = (_ordinal(cadence, period) + 1) * (3 if cadence == "quarter" else 1)
+    year, month = divmod(months, 12)
+    # Days of the civil calendar, its years from March on: a leap day is the last of its year.
+    year, month = (year, month - 2) if month >= 2 else (year - 1, month + 10)
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5
+    return (days - _DAYS_TO_1970) * DAY_MS
 
 
 def utc_text(time_ms: int) -> str:

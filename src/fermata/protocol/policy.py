@@ -61,7 +61,8 @@ def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ..
     for found in state_rounds:
         phase = found.phase(quorum)
         if phase == OPENED and found.opening is not None:
-            values = {(r.metric, r.statistic): r.value for r in found.opening.results}
+            results = found.opening.results
+            values = {(r.metric, r.statistic): r.value for r in results if not r.group}
             facts.append(RoundFacts(found.number, found.period, values))
         else:
             # The same words for every stage before the opening: a verifier cannot tell them apart.

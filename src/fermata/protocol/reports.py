@@ -27,7 +27,7 @@ from fermata.protocol.shown import (
     shown_ranges,
     statements_of,
 )
-from fermata.protocol.state import ReportPart, ThresholdKey
+from fermata.protocol.state import Cell, ReportPart, ThresholdKey
 from fermata.wire.v1 import statement_pb2
 
 
@@ -177,16 +177,17 @@ def check_sealed(
 
 
 def aggregate(
-    charter: Charter, key: ThresholdKey, reports: Iterable[Sealed]
+    key: ThresholdKey, cells: Iterable[Cell], reports: Mapping[str, Sealed]
 ) -> dict[str, tuple[int, ...]]:
-    """The products mod n^2, per panel and ciphertext, of all reports that have the panel."""
-    columns: dict[str, list[tuple[int, ...]]] = {p.id: [] for p in charter.panels}
-    for report in reports:
-        for panel, part in report.items():
-            columns[panel].append(part.ciphertexts)
+    """The products mod n^2, per cell and ciphertext, of its labs' reports."""
     return {
-        panel: tuple(product(key.public_key, column) for column in zip(*rows, strict=True))
-        for panel, rows in columns.items()
+        cell.id: tuple(
+            product(key.public_key, column)
+            for column in zip(
+                *(reports[lab][cell.panel].ciphertexts for lab in cell.labs), strict=True
+            )
+        )
+        for cell in cells
     }
 
 

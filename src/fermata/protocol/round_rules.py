@@ -10,10 +10,19 @@ from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.amendment import take_effect
+from fermata.protocol.cells import cells_of, panel_of
 from fermata.protocol.charter import Charter
+from fermata.protocol.disclosure import (
+    cohorts_of,
+    fresh_until_ms,
+    is_worn,
+    organisations_by_lab,
+    refusal_of,
+)
 from fermata.protocol.pause import LIFTING, PAUSED
 from fermata.protocol.periods import period_count
 from fermata.protocol.proofs import proven_round
+from fermata.protocol.shares import share_limits
 from fermata.protocol.shown import Asked, check_flags, flags_of, shown_ranges
 from fermata.protocol.state import (
     COLLECTING,
@@ -95,13 +104,18 @@ def open_round(
         raise Refusal("PERIOD", f"open: round {wire.round} is {charter.period(wire.round)}")
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", "open: names another key than the one in force")
+    if is_worn(charter, state.rounds, key.key_id):
+        raise Refusal("KEY_WORN", "open: as many rounds as the charter allows used this key")
+    if time_ms < fresh_until_ms(charter, wire.round):
+        raise Refusal("TOO_FRESH", f"open: the figures of {wire.period} are not old enough")
     opened = Round(
         wire.round,
         wire.period,
         entry,
         time_ms,
         time_ms + charter.window_s * 1000,
-        Asked(duties=state.pause.phase in (PAUSED, LIFTING)),
+        key_id=key.key_id,
+        asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),
     )
     return replace(state, rounds=(*state.rounds, opened))
@@ -225,35 +239,8 @@ def waiting_for(charter: Charter, found: Round) -> tuple[str, ...]:
     return tuple(lab for lab in charter.labs if lab in able and lab not in answered)
 
 
-def cohorts_of(charter: Charter, found: Round) -> dict[str, int]:
-    """Number of distinct organisations whose reports count, per panel."""
-    return {
-        panel.id: len({charter.parties[lab].organisation for lab in labs})
-        for panel, labs in ((p, members_of(found, p.id)) for p in charter.panels)
-    }
-
-
-def members_of(found: Round, panel: str) -> tuple[str, ...]:
-    """Labs whose counted report has this panel, ordered by id."""
-    return tuple(
-        lab
-        for lab in sorted(found.reports)
-        if any(p.panel == panel for p in found.reports[lab].parts)
-    )
-
-
-def refusal_of(charter: Charter, cohorts: Mapping[str, int]) -> str:
-    """Why a round with these cohorts is not opened; empty if it may be (ADR 0006)."""
-    below = [
-        f"panel {panel}: {count} of at least {charter.cohort_min} organisations"
-        for panel, count in cohorts.items()
-        if count < charter.cohort_min
-    ]
-    return f"cohort below the charter's minimum ({'; '.join(below)})" if below else ""
-
-
 def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> bytes:
-    """SHA-256 that an endorsement binds: panels and products in the charter's order."""
+    """SHA-256 that an endorsement binds: cells and products in the charter's order."""
     parts: list[bytes] = []
     for panel, ciphertexts in aggregates.items():
         parts += [panel.encode(), len(ciphertexts).to_bytes(4, "big"), *ciphertexts]
@@ -276,14 +263,15 @@ def close_round(
         raise Refusal(
             "CLOSE_EXCLUDED", "close: does not name exactly the reports that do not count"
         )
-    cohorts = cohorts_of(charter, found)
-    refusal = refusal_of(charter, cohorts)
-    wanted = [] if refusal else [p.id for p in charter.panels]
+    cells = cells_of(charter, found)
+    refusal = refusal_of(charter, state.rounds, found)
+    wanted = [] if refusal else [cell.id for cell in cells]
     if [a.panel for a in wire.aggregates] != wanted:
-        raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the charter's panels")
+        raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the round's cells")
     aggregates: dict[str, tuple[int, ...]] = {}
     for aggregate in wire.aggregates:
-        count = charter.panel(aggregate.panel).claims.statements.packing.ciphertexts
+        panel = charter.panel(panel_of(aggregate.panel))
+        count = panel.claims.statements.packing.ciphertexts
         extra = aggregate.announcements or aggregate.responses
         if len(aggregate.ciphertexts) != count or extra:
             raise InvalidEncoding("LENGTH", f"close: panel {aggregate.panel} has {count} products")
@@ -295,11 +283,12 @@ def close_round(
         leaf_hash=leaf_hash,
         time_ms=time_ms,
         listed=tuple(sorted(found.reports)),
-        cohorts=cohorts,
-        members={p.id: members_of(found, p.id) for p in charter.panels},
+        cohorts=cohorts_of(charter, cells),
+        cells=cells,
         aggregates=aggregates,
         aggregate_sha256=aggregate_digest({a.panel: tuple(a.ciphertexts) for a in wire.aggregates}),
         refusal=refusal,
+        organisations=organisations_by_lab(charter),
     )
     return state.with_round(replace(found, close=close))
 

@@ -83,10 +83,25 @@ class ReportSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """The close of a round: whose reports count, and the product that may be opened.
+class Cell:
+    """A panel, or some groups of it, and the labs whose counted reports add up in it."""
 
-    ``cohorts`` counts organisations per panel. ``refusal`` says why nothing may be opened.
+    panel: str
+    groups: tuple[str, ...]
+    labs: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Names its product on the wire: ``panel``, ``panel/group`` or ``panel/a+b``."""
+        return f"{self.panel}/{'+'.join(self.groups)}" if self.groups else self.panel
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The close of a round: whose reports count, and the products that may be opened.
+
+    ``cohorts`` counts organisations per cell; ``aggregates`` are by cell, too. ``refusal`` says
+    why nothing may be opened. ``organisations``: of every lab of the charter, as it was then.
     """
 
     entry: int
@@ -94,25 +109,45 @@ class Close:
     time_ms: int
     listed: tuple[str, ...]
     cohorts: Mapping[str, int]
-    members: Mapping[str, tuple[str, ...]]
+    cells: tuple[Cell, ...]
     aggregates: Mapping[str, tuple[int, ...]]
     aggregate_sha256: bytes
     refusal: str = ""
+    organisations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Labs whose reports count, per cell."""
+        return {cell.id: cell.labs for cell in self.cells}
+
+    def panel_labs(self, panel: str) -> tuple[str, ...]:
+        """Labs whose counted report has a panel, ordered by id."""
+        return tuple(sorted(lab for c in self.cells if c.panel == panel for lab in c.labs))
+
+    def panel_cohort(self, panel: str, groups: str = "") -> int:
+        """Organisations in a panel, or in the cell of some of its groups."""
+        if groups:
+            return self.cohorts[f"{panel}/{groups}"]
+        return len({self.organisations[lab] for lab in self.panel_labs(panel)})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One number that came out. ``value`` is exact, ``text`` its decimal form."""
+    """One number that came out. ``value`` is exact, ``text`` its decimal form.
+
+    ``group``: the groups that it is about, joined by +; empty for the whole panel.
+    """
 
     metric: str
     statistic: str
     value: Fraction
     text: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The opened round: sums per metric and, per ciphertext, plaintext and root."""
+    """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
 
     entry: int
     sums: Mapping[str, Decimal]
@@ -137,6 +172,7 @@ class Round:
     deadline_ms: int
     asked: Asked = NOTHING_ASKED
     barred: frozenset[str] = frozenset()
+    key_id: bytes = b""
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     ciphertexts_seen: frozenset[bytes] = frozenset()
@@ -166,7 +202,7 @@ class Round:
 
     @property
     def cohort(self) -> int:
-        """Organisations in the smallest panel of the close; 0 before it."""
+        """Organisations in the smallest cell of the close; 0 before it."""
         return min(self.close.cohorts.values()) if self.close else 0
 
 

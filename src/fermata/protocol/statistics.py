@@ -1,11 +1,13 @@
 """From opened sums to results, exactly where that is possible (docs/spec/charter.md, C9)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from math import isqrt
 
 from fermata.errors import InvalidEncoding
+from fermata.protocol.cells import groups_of, panel_of
 from fermata.protocol.charter import Charter, Panel
 from fermata.protocol.claims import Slot, bins_of, totals_of
 from fermata.protocol.encoding import decode_sum, fraction_text
@@ -28,34 +30,56 @@ def results_of(
 ) -> tuple[dict[str, Decimal], tuple[Result, ...]]:
     """Sums per metric, and all results of the charter's aggregates, in its order.
 
-    ``members`` are the labs per panel, ``plaintexts`` the opened integers per panel. Raises
-    InvalidEncoding BOUND if a sum is not one that this many valid values can reach, or PACKING
-    if bits outside the slots are set; neither can follow from reports whose proofs hold.
+    ``members`` are the labs per cell, ``plaintexts`` the opened integers per cell. Of a panel with
+    groups, sums and results are first those of the total, which is the sum of its cells, then
+    each cell's if there are several. Raises InvalidEncoding BOUND if a sum is not one that this
+    many valid values can reach, or PACKING if bits outside the slots are set; neither can follow
+    from reports whose proofs hold.
     """
     sums: dict[str, Decimal] = {}
     results: list[Result] = []
     for panel in charter.panels:
-        count = len(members[panel.id])
-        totals = totals_of(panel.claims, plaintexts[panel.id])
-        for value, total in zip(panel.claims.statements.values, totals.values(), strict=True):
-            if total > count * value.bound:
-                raise InvalidEncoding(
-                    "BOUND", f"panel {panel.id}: a sum is above what valid reports can give"
-                )
-        numbers = _Sums(panel, totals, count)
+        cells = [
+            _opened(panel, groups_of(cell), plaintexts[cell], len(labs))
+            for cell, labs in members.items()
+            if panel_of(cell) == panel.id
+        ]
+        total = _total(panel, cells)
         for metric in panel.metrics:
-            sums[metric.id] = decode_sum(metric, totals["value", metric.id, 0], count)
-            results += numbers.results(metric)
+            sums[metric.id] = decode_sum(metric, total.totals["value", metric.id, 0], total.count)
+        for numbers in (total, *cells) if len(cells) > 1 else (total,):
+            for metric in panel.metrics:
+                results += numbers.results(metric)
     return sums, tuple(results)
 
 
-class _Sums:
-    """The opened sums of one panel over ``count`` labs, as fractions."""
+def _opened(panel: Panel, groups: str, plaintexts: Sequence[int], count: int) -> "_Sums":
+    """A cell's sums, each checked against what ``count`` valid values can give."""
+    totals = totals_of(panel.claims, plaintexts)
+    for value, total in zip(panel.claims.statements.values, totals.values(), strict=True):
+        if total > count * value.bound:
+            raise InvalidEncoding(
+                "BOUND", f"panel {panel.id}: a sum is above what valid reports can give"
+            )
+    return _Sums(panel, totals, count, groups)
 
-    def __init__(self, panel: Panel, totals: Mapping[Slot, int], count: int) -> None:
+
+def _total(panel: Panel, cells: Sequence["_Sums"]) -> "_Sums":
+    """The whole panel: no product of its own is opened, the cells' sums are added."""
+    totals = {slot: sum(c.totals[slot] for c in cells) for slot in panel.claims.slots}
+    return _Sums(panel, totals, sum(c.count for c in cells))
+
+
+class _Sums:
+    """The opened sums of a panel, or of some groups of it, over ``count`` labs, as fractions."""
+
+    def __init__(
+        self, panel: Panel, totals: Mapping[Slot, int], count: int, group: str = ""
+    ) -> None:
         self.metrics = {m.id: m for m in panel.metrics}
         self.totals = totals
         self.count = count
+        self.group = group
 
     def total(self, metric: Metric) -> Fraction:
         """Sum of x."""
@@ -80,7 +104,8 @@ class _Sums:
         for threshold in metric.thresholds:
             above = self.totals["above", metric.id, threshold]
             found.append(_count(metric, above_name(metric, threshold), above))
-        return [r for r in found if r is not None] + self._histogram(metric)
+        defined = [r for r in found if r is not None] + self._histogram(metric)
+        return [replace(r, group=self.group) for r in defined]
 
     def _alone(self, metric: Metric, statistic: str) -> Result | None:
         total, digits = self.total(metric), digits_of(metric)

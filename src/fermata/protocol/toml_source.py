@@ -78,4 +78,7 @@ class TomlSource:
                 heading = number if current else heading
             elif current and key and re.match(rf"{re.escape(key)}\s*=", text):
                 return number
+        if heading is None and "." in table:
+            # An inline table: the key that it stands under.
+            return self._line(table)
         return heading

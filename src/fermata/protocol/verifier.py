@@ -22,6 +22,7 @@ from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entr
 from fermata.protocol.bundle import FULL, MARKER, PUBLIC, sealed_path, sealed_wanted
 from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.codec import decode, sha256
+from fermata.protocol.disclosure import check_openable
 from fermata.protocol.fold import apply
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import failures_of
@@ -38,7 +39,7 @@ TITLES = {
     3: "log: every file, every entry, cosigned checkpoint",
     4: "each statement's signature, role, round and replay",
     5: "each report's proof",
-    6: "closes: every report counted once or excluded with its reason; cohorts",
+    6: "closes: every report counted once or excluded with its reason; disclosure rules",
     7: "aggregates are the products of the listed reports",
     8: "endorsement quorums",
     9: "openings, bounds and statistics",
@@ -288,10 +289,14 @@ def _check_round(
     if found.refusal and not close.aggregates:
         return
     where = f"entry {close.entry} (round {found.number})"
+    try:
+        check_openable(run.state, found)
+    except VerificationError as error:
+        run.fail(6, f"{where}: {error}")
     if not run.is_public and len(reports) != len(close.listed):
         run.fail(7, f"{where}: cannot be recomputed without all of its reports")
     elif not run.is_public:
-        product = aggregate(charter, key, reports.values())
+        product = aggregate(key, close.cells, reports)
         if product != dict(close.aggregates):
             run.fail(7, f"{where}: is not the product of its reports")
     if found.phase(charter.endorsement_quorum) == OPENED:

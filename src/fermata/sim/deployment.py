@@ -15,7 +15,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.protocol.charter import Charter, parse_charter
 from fermata.protocol.codec import key_record_to_wire
 from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
-from fermata.sim.dice import stream
+from fermata.sim.dice import Dice, stream
 from fermata.wire.v1 import statement_pb2
 
 #: Test keys start here; a charter outside of tests and simulation needs 2048 bits and more.
@@ -33,6 +33,8 @@ class Shape:
     rounds: int = 2
     panels: int = 1
     cohort_min: int = 3
+    # Off: most shapes are so small that any absence is a change by one.
+    change_min: int = 0
     modulus_bits: int = 256
     window_s: int = 1800
     interval_s: int = 0
@@ -68,7 +70,7 @@ class Deployment:
     key_envelope: bytes
 
 
-def _charter_text(shape: Shape, keys: Mapping[str, SigningKey]) -> str:
+def _charter_text(shape: Shape, keys: Mapping[str, SigningKey], dice: Dice) -> str:
     def party(name: str, organisation: str) -> str:
         public_key = base64.b64encode(keys[name].public_key).decode()
         lines = (f'id = "{name}"', f'organisation = "{organisation}"')
@@ -93,6 +95,7 @@ interval_s = {shape.interval_s}
 
 [disclosure]
 cohort_min = {shape.cohort_min}
+change_min = {shape.change_min}
 
 [coordinator]
 {party(COORDINATOR, "Oversight")}"""
@@ -102,6 +105,7 @@ cohort_min = {shape.cohort_min}
         tables.append(f"[[lab]]\n{party(name, f'Organisation {organisation}')}")
     for panel in range(1, shape.panels + 1):
         tables.append(_panel_text(shape, panel))
+    tables.append(_rich_text(dice))
     return "\n".join(tables)
 
 
@@ -143,6 +147,52 @@ statistics = ["mean"]
 """
 
 
+def _rich_text(dice: Dice) -> str:
+    """Every other statistic and statement, over a few small metrics more of the first panel."""
+    most = dice.between(8, 20)
+    edge = dice.between(1, most - 1)
+    edges = f'"{edge}", "{dice.between(edge + 1, most)}"'
+
+    def metric(name: str, low: str, high: str, step: str) -> str:
+        return f"""[[metric]]
+id = "{name}"
+panel = "panel-1"
+unit = ""
+min = "{low}"
+max = "{high}"
+resolution = "{step}"
+"""
+
+    return f"""{metric("part", "0", str(most), "1")}
+{metric("twin", "0", str(most), "1")}
+{metric("gain", "-5", "5", "0.5")}
+{metric("size", "0", str(dice.between(3, 6)), "0.1")}
+[[aggregate]]
+metric = "part"
+statistics = ["count", "concentration"]
+histogram = [{edges}]
+
+[[aggregate]]
+metric = "gain"
+statistics = ["mean", "variance", "stddev", "covariance"]
+with = "part"
+count_above = ["{dice.between(-4, 3)}", "{dice.between(4, 5)}"]
+
+[[aggregate]]
+metric = "size"
+statistics = ["geometric-mean", "weighted-mean", "ratio"]
+with = "part"
+
+[[statement]]
+metric = "gain"
+at_most = "{dice.between(1, 5)}"
+
+[[statement]]
+metric = "twin"
+equals = "part"
+"""
+
+
 def auditor_names(shape: Shape) -> list[str]:
     """Ids of the auditors, in the roster's order."""
     return [f"auditor-{i}" for i in range(1, shape.auditors + 1)]
@@ -159,7 +209,7 @@ def deployment_of(shape: Shape) -> Deployment:
     entropy = stream(0, repr(shape))
     names = [COORDINATOR, *auditor_names(shape), *lab_names(shape)]
     keys = {name: SigningKey.from_seed(entropy(32)) for name in names}
-    data = _charter_text(shape, keys).encode()
+    data = _charter_text(shape, keys, Dice(stream(0, f"metrics/{shape}"))).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)
     dealt = deal(shape.modulus_bits, shape.threshold, shape.auditors, entropy, charter.sha256)
     signatures = {name: key.sign(charter_message(data)) for name, key in keys.items()}

@@ -10,6 +10,8 @@ from fermata.protocol.encoding import encode_panel
 from fermata.sim.canaries import Canaries
 from fermata.sim.dice import Dice, stream
 
+#: Metrics with fewer steps than this are too small to be canaries.
+SMALL_MAX = 1000
 REPORT, ABSTAIN, ABSENT = "report", "abstain", "absent"
 
 
@@ -61,10 +63,14 @@ class Inputs:
             if lab not in panel.labs:
                 continue
             for metric in panel.metrics:
-                # The upper nine tenths have all digits, which makes them unique canaries.
-                steps = dice.between(metric.bound // 10, metric.bound)
+                # The upper nine tenths have all digits, which makes them unique canaries; small
+                # metrics take every value.
+                most = min((metric.bound, *metric.limits))
+                steps = dice.between(most // 10 if most > SMALL_MAX else 0, most)
                 value: Decimal = metric.minimum + steps * metric.resolution
                 values[metric.id] = format(value, "f")
+                for other in metric.equal_to:
+                    values[metric.id] = values[other]
                 if metric.bound.bit_length() >= 48:
                     self._canaries.plant_text(what, values[metric.id])
                     self._canaries.plant_number(what, steps)

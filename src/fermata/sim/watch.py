@@ -226,21 +226,30 @@ class Watch:
         share = self._deployment.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
-            labs = [r.lab for r in found.reports.values() if _has_panel(r.parts, panel.panel)]
+            labs = self._labs(found, panel.panel)
             if len({self._charter.parties[lab].organisation for lab in labs}) < (
                 self._charter.cohort_min
             ):
                 self.violate("I5", f"{statement.author} opens {panel.panel} below the cohort")
             for position, part in enumerate(panel.parts):
-                product = self._product(found, panel.panel, position, state.key.record.n)
+                name = panel.panel.partition("/")[0]
+                product = self._product(found, labs, name, position, state.key.record.n)
                 right = partial_opening(state.key.record, share, product, entropy)
                 if int.from_bytes(part, "big") != right:
                     self.violate("I5", f"{statement.author} opens what is not the product")
 
-    def _product(self, found: Round, panel: str, position: int, n: int) -> int:
+    def _labs(self, found: Round, cell: str) -> list[str]:
+        """Labs that report in a cell, ``panel`` or ``panel/group+group``."""
+        name, _, groups = cell.partition("/")
+        kept = self._charter.panel(name).groups
+        mine = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
+        labs = [r.lab for r in found.reports.values() if _has_panel(r.parts, name)]
+        return [lab for lab in labs if lab in mine] if groups else labs
+
+    def _product(self, found: Round, labs: list[str], panel: str, position: int, n: int) -> int:
         product = 1
-        for report in found.reports.values():
-            sealed = self._disk.sealed(report.sealed_sha256) or b""
+        for lab in labs:
+            sealed = self._disk.sealed(found.reports[lab].sealed_sha256) or b""
             for part in statement_pb2.SealedPart.FromString(sealed).panels:
                 if part.panel == panel:
                     product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)
