@@ -39,7 +39,7 @@ def paused_chain() -> Chain:
     change = statement_pb2.Acknowledgement(change_entry=chain.state.pause.changes[0].entry)
     for lab in chain.deployment.charter.labs[:5]:
         chain.say(lab, acknowledgement=change)
-    calm = dict.fromkeys(chain.deployment.charter.labs[:5], HOURS[-1])
+    calm = dict.fromkeys(chain.deployment.charter.labs, HOURS[-1])
     _round(chain, {**calm, "lab-4": "10.5"})
     # The same auditor endorses again: refused, and kept as evidence.
     chain.put(chain.deployment.seal(chain.endorsement_statement("auditor-1")))
@@ -58,8 +58,7 @@ def _round(chain: Chain, hours: dict[str, str]) -> None:
         wide = {f"wide-{k}": "120000000000000000000" for k in range(1, 6)}
         verdict = chain.report(lab, values | (wide if lab != "lab-1" else {}))
         assert verdict.accepted, verdict
-    late = len(hours) < len(chain.deployment.charter.labs)
-    chain.close(chain.round.deadline_ms if late else None)
+    chain.close()
     chain.endorse()
     chain.open_part()
 

@@ -149,7 +149,7 @@ def test_the_overview_shows_the_pause_at_a_glance():
         "5 of 6 labs",
         "Not acknowledged bylab-6",
         "A change of the pause is not acknowledged",
-        "4 of 6 labs",
+        "Proved that they comply5 of 6 labs",
     ):
         assert said in text
 

@@ -233,7 +233,7 @@ def _series(
     spans: Sequence[RoundSpan],
     span_label: str,
 ) -> tuple[SeriesView, ...]:
-    """Every statistic that came out at least once, but for the places of quartiles."""
+    """Every statistic of whole panels that came out at least once, but for quartiles' places."""
     closed = [r for r in state.rounds if r.close is not None]
     places = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
@@ -241,7 +241,7 @@ def _series(
     for index, each in enumerate(closed):
         opening = each.opening if each.phase(charter.endorsement_quorum) == OPENED else None
         for result in opening.results if opening else ():
-            if not result.statistic.endswith("-bin"):
+            if not result.group and not result.statistic.endswith("-bin"):
                 blank = [Point(r.period, None, "no result") for r in closed]
                 points = found.setdefault((result.metric, result.statistic), blank)
                 points[index] = Point(each.period, float(result.value), result.text)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata.dashboard.views import RoundView, round_view
+from fermata.dashboard.views import RoundView, name_of, round_view
 from fermata.dashboard.views_pause import RuleView, rule_views
 from fermata.protocol.charter import Charter
 from fermata.protocol.pausing import compliance_of
 from fermata.protocol.periods import utc_text
-from fermata.protocol.state import COLLECTING, Round, State, labs_of_round
+from fermata.protocol.state import COLLECTING, OPENED, Round, State, labs_of_round
 
 COUNTED, NOT_COUNTED, REPORTED = "reported", "reported, not counted", "reported so far"
 ABSTAINED, SILENT, WAITED_FOR = "has no figures", "silent", "not yet"
@@ -45,6 +45,16 @@ class ExcludedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One number about some groups of a panel only."""
+
+    metric: str
+    group: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoundPage:
     """One round. ``is_asked``: it was opened in a pause, so labs prove that they comply."""
 
@@ -59,6 +69,7 @@ class RoundPage:
     labs: tuple[LabRow, ...]
     auditors: tuple[AuditorRow, ...]
     excluded: tuple[ExcludedRow, ...]
+    groups: tuple[GroupRow, ...]
     rules: tuple[RuleView, ...]
     earlier: int
     later: int
@@ -81,9 +92,17 @@ def round_page(state: State, found: Round) -> RoundPage:
         labs=labs,
         auditors=tuple(_auditor_row(charter, found, name) for name in charter.auditors),
         excluded=tuple(ExcludedRow(entry, reason) for entry, reason in found.excluded),
+        groups=_group_rows(found) if found.phase(charter.endorsement_quorum) == OPENED else (),
         rules=rule_views(charter, judgement) if judgement else (),
         earlier=found.number - 1,
         later=found.number + 1 if found.number < len(state.rounds) else 0,
+    )
+
+
+def _group_rows(found: Round) -> tuple[GroupRow, ...]:
+    results = found.opening.results if found.opening else ()
+    return tuple(
+        GroupRow(r.metric, r.group, name_of(r.statistic), r.text) for r in results if r.group
     )
 
 
