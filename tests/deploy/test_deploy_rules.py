@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fermata.node.alarm import ToldAlarm
 from fermata.node.life import Life
 from fermata.node.telemetry import Telemetry
-from support import Run, make_deployment
+from support import PAUSE_TABLES, Run, make_deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-RULES = DEPLOY / "prometheus" / "fermata.rules.yml"
 ALL_RULES = sorted((DEPLOY / "prometheus").glob("*.rules.yml"))
 _NAME = re.compile(r"\bfermata_[a-z0-9_]+\b")
 
@@ -30,7 +30,7 @@ def names_in(expression):
 
 
 def expressions():
-    found = {rule["alert"]: rule["expr"] for rule in rules_of(RULES)}
+    found = {rule["alert"]: rule["expr"] for path in ALL_RULES for rule in rules_of(path)}
     panels = json.loads((DEPLOY / "grafana" / "fermata.json").read_text())["panels"]
     found |= {f"panel {p['title']}": t["expr"] for p in panels for t in p["targets"]}
     return found
@@ -39,11 +39,12 @@ def expressions():
 @pytest.fixture(scope="module")
 def scraped():
     """Names of all samples of a node that has worked, as they come over HTTP."""
-    run = Run(make_deployment(cohort_min=3, interval_s=3600))
+    run = Run(make_deployment(cohort_min=3, interval_s=3600, extra=PAUSE_TABLES))
     telemetry = Telemetry("oversight", "coordinator", lambda: run.now_ms, stream=io.StringIO())
     life = Life(run.agents["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     run.until_quiet()
     life.step()
+    ToldAlarm(run.ledger.replica, telemetry, lambda: run.now_ms).look()
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")
     address = telemetry.serve()
