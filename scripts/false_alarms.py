@@ -19,17 +19,17 @@ SEED = 1
 TEXT = """# False alarms of trend rules
 
 How often a rule fires although growth is steady, in any of ten rounds in a row with full windows
-(and, in brackets, in one round), measured over {runs} seeded runs by `scripts/false_alarms.py`. It is the
-measurement that `fermata charter check` makes for a charter's own rules (docs/spec/rules.md, R10);
-the 95 % interval of each figure is at most {width} points either way.
+(and, in brackets, in one round), measured over {runs} seeded runs by `scripts/false_alarms.py`.
+It is the measurement that `fermata charter check` makes for a charter's own rules
+(docs/spec/rules.md, R10); the 95 % interval of each figure is at most {width} points either way.
 
-**Growth rate** `above` the true growth, by window and confidence. Growth is exactly at the limit, the worst
-case; the noise does not matter.
+**Growth rate** `above` the true growth, by window and confidence. Growth is exactly at the limit,
+the worst case; the noise does not matter.
 
 {growth}
 
-**Acceleration**, slope ratio `at_least` 2 with `r2_min` 0.9 and 3 points on each side, growth of {rate} a
-round, by window and noise (standard deviation of the logarithm):
+**Acceleration**, slope ratio `at_least` 2 with `r2_min` 0.9 and 3 points on each side, growth of
+{rate} a round, by window and noise (standard deviation of the logarithm):
 
 {two}
 
@@ -37,11 +37,11 @@ The same with slope ratio 3:
 
 {three}
 
-Reading it: at growth of 20 % a round, a bend is safe to look for where the noise is 5 % or less; with 10 %
-even long windows see bends that are not there. A charter that wants a quick alarm all the same asks for a
-run of rounds (`for_rounds`), or for a higher ratio. More noise can also give fewer alarms, since
-`r2_min` then fails (8 rounds against 12 at noise 0.2): a rule that is calibrated for one noise is not
-safe for another.
+Reading it: at growth of 20 % a round, a bend is safe to look for where the noise is 5 % or less;
+with 10 % even long windows see bends that are not there. A charter that wants a quick alarm all
+the same asks for a run of rounds (`for_rounds`), or for a higher ratio. More noise can also give
+fewer alarms, since `r2_min` then fails (8 rounds against 12 at noise 0.2): a rule that is
+calibrated for one noise is not safe for another.
 """
 
 
