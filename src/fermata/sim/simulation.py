@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from fermata.errors import FermataError
 from fermata.protocol.bundle import build_bundle
 from fermata.protocol.verifier import FAILED, verify_bundle
-from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, SHAPES
-from fermata.sim.dice import Dice, stream
+from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, shape_of
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.network import CALM, Odds
 from fermata.sim.watch import Violation
@@ -43,7 +42,7 @@ class Outcome:
 
 def run(seed: int) -> Outcome:
     """Simulates one deployment; the same seed gives the same outcome, line by line."""
-    shape = SHAPES[Dice(stream(seed, "shape")).below(len(SHAPES))]
+    shape = shape_of(seed)
     world = World(seed, shape)
     world.tell("run", f"seed {seed}: {shape}")
     _trouble(world)
@@ -157,6 +156,7 @@ def _judge(world: World) -> None:
         for culprit in sorted(found.culprits):
             world.watch.violate("I11", f"round {found.number} blames {culprit}")
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
+    world.terms_watch.check_end(world.watch.state)
     for leak in world.canaries.leaks():
         world.watch.violate("I4", leak)
     _check_bundle(world)
@@ -172,6 +172,9 @@ def _check_bundle(world: World) -> None:
     except FermataError as error:
         watch.violate("I9", f"no bundle: {error.reason}")
         return
+    replayed = watch.refold()
+    if replayed != watch.state:
+        watch.violate("I8", "the log, folded from its start, gives another state")
     verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
     for check in verification.checks:
         if check.status == FAILED:
