@@ -73,8 +73,8 @@ SHAPES = (
 #: the other half among these, with terms that each draws.
 PAUSE_SHAPES = (
     Shape(auditors=3, threshold=2, organisations="abcd", rounds=6),
-    Shape(auditors=3, threshold=2, organisations="abcde", rounds=5, interval_s=3600),
-    Shape(auditors=3, threshold=2, organisations="abccde", rounds=5, change_min=2),
+    Shape(auditors=3, threshold=2, organisations="abcde", rounds=4, interval_s=3600),
+    Shape(auditors=3, threshold=2, organisations="abccde", rounds=4, change_min=2),
     Shape(auditors=3, threshold=2, organisations="abcdeff", rounds=4, change_min=2),
     Shape(auditors=4, threshold=3, organisations="abbcd", rounds=4, panels=2),
 )

@@ -79,7 +79,7 @@ def _sums(
 
 
 def share_limit(shape: Shape, last_sum: Fraction | None) -> int | None:
-    """D8: the most that a lab may have, given the last sum that was opened; None without a limit."""
+    """D8: the most that a lab may have after the last sum that was opened; None without a limit."""
     if shape.terms is None or not shape.terms.dominance:
         return None
     before = Fraction(DOMINANCE_START) if last_sum is None else last_sum

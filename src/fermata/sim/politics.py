@@ -47,7 +47,7 @@ class Politics:
     ) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
         number = round_in_office(state)
         where = f"{number}/{me}"
-        if state.rounds and self._chance(f"dispute/{where}", 60):
+        if state.rounds and self._chance(f"dispute/{where}", 25):
             about = state.rounds[-1].entry
             body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about_entry=about)
             yield f"motion/dispute/{number}", body

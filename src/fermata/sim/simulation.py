@@ -25,7 +25,10 @@ COORDINATOR_SKEW_MS_MAX = 140_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. ``lines`` tells it: seconds since the start, who, what."""
+    """What a run came to. ``lines`` tells it: seconds since the start, who, what.
+
+    ``seen``: what the pause, the duties and the committee came to, if the charter has them.
+    """
 
     seed: int
     lines: tuple[str, ...]
@@ -33,6 +36,7 @@ class Outcome:
     faults: Tally
     phases: tuple[str, ...]
     entries: int
+    seen: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -60,6 +64,7 @@ def run(seed: int) -> Outcome:
         faults=world.tally,
         phases=tuple(world.phases()),
         entries=len(world.watch.leaves),
+        seen=frozenset(world.terms_watch.seen),
     )
 
 
@@ -156,7 +161,7 @@ def _judge(world: World) -> None:
         for culprit in sorted(found.culprits):
             world.watch.violate("I11", f"round {found.number} blames {culprit}")
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
-    world.terms_watch.check_end(world.watch.state)
+    world.terms_watch.check_end(world.watch.state, world.now_ms)
     for leak in world.canaries.leaks():
         world.watch.violate("I4", leak)
     _check_bundle(world)

@@ -13,6 +13,8 @@ from fermata.protocol.account import lines_of
 from fermata.protocol.charter import Charter
 from fermata.protocol.codec import decode
 from fermata.protocol.envelope import statement_of, unseal
+from fermata.protocol.overdue import SILENT as SILENT_LOG
+from fermata.protocol.overdue import overdue
 from fermata.protocol.pause_terms import PauseTerms
 from fermata.protocol.pausing import COMPLIED, NOT_SHOWN, SILENT, compliance_of
 from fermata.protocol.state import OPENED, REFUSED, Round, State, labs_of_round
@@ -241,8 +243,8 @@ class TermsWatch:
 
     # The end.
 
-    def check_end(self, state: State) -> None:
-        """Every lab in force has acknowledged every change that asked."""
+    def check_end(self, state: State, now_ms: int) -> None:
+        """Every lab in force has acknowledged every change that asked; so nothing is late."""
         if state.charter is None or state.charter.pause is None:
             return
         labs = [lab for lab in state.charter.labs if lab not in state.governance.exclusions]
@@ -250,3 +252,10 @@ class TermsWatch:
             for lab in labs:
                 if lab not in self._said.get(asked, set()):
                     self._watch.violate("liveness", f"{lab} never acknowledges entry {asked}")
+        terms = state.charter.pause
+        for late in overdue(state, state.pause, terms, labs, now_ms):
+            if late.what != SILENT_LOG:
+                self._watch.violate("I13", f"{late.what} at the end: {late.detail}")
+        motions = state.governance.motions.values()
+        self.seen |= {f"{motion.kind} {motion.status}" for motion in motions}
+        self.seen |= {"amendment in force"} if len(state.charters) > 1 else set()
