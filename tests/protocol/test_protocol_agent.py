@@ -1,21 +1,31 @@
 """The loop of every role over a log in the same process, with restarts in between."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from fermata.errors import ConfigError, IdentityError, InvalidProof, TransportError
+from fermata.protocol.agent import Agent
+from fermata.protocol.envelope import statement_of, unseal
 from fermata.protocol.lab import Measurement
 from fermata.protocol.ledger import Ledger
 from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.ports import Receipt
+from fermata.protocol.periods import DAY_MS
+from fermata.protocol.ports import LogPort, Receipt
 from fermata.protocol.replica import Replica
 from fermata.protocol.results import results_document
-from fermata.protocol.state import State
+from fermata.protocol.state import CharterVersion, State
 from support import (
     COORDINATOR,
     MODULUS_BITS_MIN,
+    PAUSE_TABLES,
+    START_MS,
     Deployment,
     DirectLog,
     Run,
+    chain_at,
     figures,
     make_deployment,
 )
@@ -222,3 +232,48 @@ def test_figures_do_not_print() -> None:
 
 def test_results_before_there_is_a_charter_are_empty() -> None:
     assert results_document(State()) == {"charter_hash": None, "rounds": []}
+
+
+def test_an_opening_that_met_a_clock_set_back_is_sent_again_once_the_figures_are_old_enough() -> (
+    None
+):
+    """The bytes stay the same, and a slot is filled once: a final refusal would end all rounds."""
+    run = Run(make_deployment(last="2025Q3", disclosure="age_days = 93\n"))
+    due_ms = START_MS + DAY_MS
+    coordinator = run.agents[COORDINATOR]
+    run.now_ms = due_ms
+    coordinator._plan()
+    run.now_ms = due_ms - 1
+    assert coordinator.step() == 0
+    assert run.state.rounds == ()
+    run.now_ms = due_ms
+    assert coordinator.step() == 1
+    assert len(run.state.rounds) == 1
+
+
+def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
+    """The one planned before is bound to the old charter, and refused for good."""
+    chain = chain_at("opened", extra=PAUSE_TABLES)
+    assert [c.why for c in chain.state.pause.changes] == ["rule"]
+    entry = chain.state.pause.changes[0].entry
+    store = MemoryStore()
+    replica = SimpleNamespace(state=chain.state, store=store, charter=chain.deployment.charter)
+    lab = Agent(
+        "lab-1",
+        cast(Replica, replica),
+        cast(LogPort, None),
+        chain.deployment.keys["lab-1"],
+        lambda: chain.time_ms,
+        chain.entropy,
+        measure=lambda period: None,
+    )
+    lab._plan()
+    assert store.draft(f"acknowledgement/{entry}") is not None
+    new = replace(chain.deployment.charter, sha256=bytes(32))
+    version = CharterVersion(new, 2, chain.state.size)
+    replica.charter = new
+    replica.state = replace(chain.state, charter=new, charters=(*chain.state.charters, version))
+    lab._plan()
+    draft = store.draft(f"acknowledgement/{entry}/{version.entry}")
+    assert draft is not None
+    assert statement_of(unseal(draft.envelope)).charter_sha256 == new.sha256

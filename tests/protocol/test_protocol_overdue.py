@@ -8,6 +8,7 @@ import pytest
 from fermata.protocol.overdue import Overdue, overdue
 from fermata.protocol.pause import Pause, acknowledge, settle
 from fermata.protocol.pause_terms import PauseTerms
+from fermata.protocol.periods import DAY_MS
 from fermata.protocol.state import State
 from support import START_MS, WINDOW_S, Chain, chain_at
 
@@ -146,3 +147,9 @@ def test_all_that_is_late_is_told_at_once() -> None:
     terms = replace(TERMS, silence_ms=1)
     found = overdue(chain.state, Pause(), terms, (), chain.time_ms + 10**9)
     assert [late.what for late in found] == ["silent", "unopened", "unsettled"]
+
+
+def test_no_round_is_due_before_its_figures_are_old_enough() -> None:
+    """The coordinator that waits for them, as the charter has it, is not late."""
+    chain = chain_at("keyed", disclosure="age_days = 93\n")
+    becomes(chain, "unopened", START_MS + DAY_MS + OPEN_MS)

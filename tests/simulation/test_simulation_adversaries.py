@@ -6,8 +6,10 @@ import pytest
 
 from fermata.sim import (
     adversaries_auditor,
+    adversaries_committee,
     adversaries_coordinator,
     adversaries_lab,
+    adversaries_pause,
     adversaries_proofs,
 )
 from fermata.sim.adversaries import ALL, play
@@ -272,7 +274,14 @@ def test_misbehaviour_replays_from_its_seed(kind: type) -> None:
 
 
 def test_every_misbehaviour_is_in_the_table_once() -> None:
-    modules = (adversaries_auditor, adversaries_coordinator, adversaries_lab, adversaries_proofs)
+    modules = (
+        adversaries_auditor,
+        adversaries_committee,
+        adversaries_coordinator,
+        adversaries_lab,
+        adversaries_pause,
+        adversaries_proofs,
+    )
     defined = {
         value
         for module in modules

@@ -7,10 +7,12 @@ import pytest
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import leaf_hash
 from fermata.protocol import agent as agent_module
-from fermata.protocol import auditor
+from fermata.protocol import auditor, disclosure, policy, reports
+from fermata.protocol import pause as machine
 from fermata.protocol.agent import Agent
 from fermata.protocol.ledger import Ledger
 from fermata.protocol.ports import Receipt
+from fermata.protocol.shown import NO_FLAGS
 from fermata.sim.adversaries import play
 from fermata.sim.simulation import Outcome, run
 
@@ -100,3 +102,41 @@ def test_agent_that_sends_before_it_keeps_is_found(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Agent, "_draft", draft)
     assert any(invariants(run(seed)) for seed in range(6))
+
+
+#: Seeds whose charters have a pause.
+PAUSED_SEEDS = (0, 1, 6)
+
+
+def found_in_pauses() -> set[str]:
+    return set[str]().union(*(invariants(run(seed)) for seed in PAUSED_SEEDS))
+
+
+def test_rules_that_take_unknown_for_true_violate_i8(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaf = policy._leaf
+
+    def bold(rule: Any, window: Any) -> Any:
+        found = leaf(rule, window)
+        return policy._Finding(True) if found.holds is None else found
+
+    monkeypatch.setattr(policy, "_leaf", bold)
+    assert "I8" in found_in_pauses()
+
+
+def test_a_pause_that_does_not_wait_for_the_share_violates_i8(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "labs_needed", lambda terms, labs: 1)
+    assert "I8" in found_in_pauses()
+
+
+def test_a_round_that_ignores_its_cohort_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disclosure, "cohort_refusal", lambda charter, cells: "")
+    assert "I6" in found_in_pauses()
+
+
+def test_a_lab_that_does_not_show_what_it_keeps_violates_i12(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reports, "flags_for", lambda *args: NO_FLAGS)
+    assert "I12" in found_in_pauses()

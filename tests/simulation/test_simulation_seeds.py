@@ -50,6 +50,30 @@ def test_seeds_meet_every_shape_and_both_endings() -> None:
     assert {phase for seed in SEEDS for phase in outcome_of(seed).phases} == {"opened", "refused"}
 
 
+def test_seeds_meet_what_a_pause_can_come_to() -> None:
+    seen = frozenset[str]().union(*(outcome_of(seed).seen for seed in SEEDS))
+    assert seen >= {
+        "running to triggered",
+        "triggered to paused",
+        "paused to lifting",
+        "lifting to running",
+        "relapse",
+        "withheld",
+        "complied",
+        "not shown",
+        "silent",
+        "amendment in force",
+        "ruling carried",
+    }
+
+
+def test_an_amendment_overtakes_an_acknowledgement() -> None:
+    """Seed 21 found that a lab whose acknowledgement was refused so never gave it again."""
+    outcome = outcome_of(21)
+    assert "reason=CHARTER_HASH" in outcome.text
+    assert not outcome.violations
+
+
 def test_command_summarises_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "2", "--start", "7"]) == 0
     shown = capsys.readouterr()

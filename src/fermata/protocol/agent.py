@@ -33,7 +33,7 @@ from fermata.wire.v1 import statement_pb2
 Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
 #: Refusals that the same bytes may not meet again: this node's clock went back after planning.
-LATER = frozenset({"TOO_EARLY"})
+LATER = frozenset({"TOO_EARLY", "TOO_FRESH"})
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
 PROMISES = "promises"
 
@@ -199,6 +199,10 @@ class Agent:
         state = self.replica.state
         for entry in pausing.acknowledgements_due(state, self.me):
             slot = f"acknowledgement/{entry}"
+            version = state.charters[-1]
+            if version.entry > entry:
+                # One that was planned under the charter before may be refused; say it anew.
+                slot = f"{slot}/{version.entry}"
             if self.store.draft(slot) is not None or not self._has_taken(entry):
                 continue
             statement = statement_pb2.Statement(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fermata.protocol.charter import Charter
+from fermata.protocol.disclosure import fresh_until_ms
 from fermata.protocol.pause import Pause, missing
 from fermata.protocol.pause_terms import PauseTerms
 from fermata.protocol.round_rules import rounds_left
@@ -60,6 +61,7 @@ def _opening(state: State, charter: Charter, pause: Pause, terms: PauseTerms) ->
     if free_ms is None or rounds_left(charter, len(state.rounds)) == 0:
         return
     number = len(state.rounds) + 1
+    free_ms = max(free_ms, fresh_until_ms(charter, number))
     yield Overdue(UNOPENED, free_ms + terms.open_within_ms, f"round {number} is not opened")
 
 

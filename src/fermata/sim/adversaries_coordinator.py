@@ -29,10 +29,13 @@ def _sealed(world: World, lab: str) -> list[statement_pb2.SealedPanel]:
     return list(statement_pb2.SealedPart.FromString(data).panels)
 
 
-def _set_products(
+def set_products(
     world: World, close: statement_pb2.CloseRound, labs: Sequence[str], factor: int = 1
 ) -> None:
-    """Makes the close's aggregates the products over these labs, and a factor of mischief."""
+    """Makes the close's aggregates the products over these labs, panel by panel.
+
+    ``factor`` goes into each product.
+    """
     key: ThresholdKey = key_of(world.watch.state)
     parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab)} for lab in set(labs)}
     close.ClearField("aggregates")
@@ -69,7 +72,7 @@ class OpensOneLab(_WrongProduct):
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
-        _set_products(world, close, [world.charter.labs[0]])
+        set_products(world, close, [world.charter.labs[0]])
 
 
 class OpensOneLabInDisguise(_WrongProduct):
@@ -79,7 +82,7 @@ class OpensOneLabInDisguise(_WrongProduct):
         """See _WrongProduct."""
         key = key_of(world.watch.state).public_key
         zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
-        _set_products(world, close, [world.charter.labs[0]], zero)
+        set_products(world, close, [world.charter.labs[0]], zero)
 
 
 class RepeatsReportInProduct(_WrongProduct):
@@ -87,7 +90,7 @@ class RepeatsReportInProduct(_WrongProduct):
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
-        _set_products(world, close, [*world.charter.labs, world.charter.labs[0]])
+        set_products(world, close, [*world.charter.labs, world.charter.labs[0]])
 
 
 class BlindsProductAgain(_WrongProduct):
@@ -97,7 +100,7 @@ class BlindsProductAgain(_WrongProduct):
         """See _WrongProduct."""
         key = key_of(world.watch.state).public_key
         zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
-        _set_products(world, close, world.charter.labs, zero)
+        set_products(world, close, world.charter.labs, zero)
 
 
 class DropsReport(Misbehaviour):
@@ -108,7 +111,7 @@ class DropsReport(Misbehaviour):
 
         def change(close: statement_pb2.CloseRound) -> None:
             del close.listed[0]
-            _set_products(world, close, [r.lab for r in close.listed])
+            set_products(world, close, [r.lab for r in close.listed])
 
         open_round(world)
         report(world)
@@ -124,7 +127,7 @@ class CountsLabTwice(Misbehaviour):
 
         def change(close: statement_pb2.CloseRound) -> None:
             close.listed.insert(0, close.listed[0])
-            _set_products(world, close, [r.lab for r in close.listed])
+            set_products(world, close, [r.lab for r in close.listed])
 
         open_round(world)
         report(world)
@@ -141,7 +144,7 @@ class OpensBelowCohort(Misbehaviour):
         open_round(world)
         report(world, *labs)
         pass_deadline(world)
-        force_close(world, lambda close: _set_products(world, close, labs))
+        force_close(world, lambda close: set_products(world, close, labs))
         world.settle(world.charter.auditors, lambda: False)
 
 

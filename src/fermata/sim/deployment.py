@@ -7,7 +7,7 @@ a run depends on its seed.
 import base64
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fermata.crypto.dealer import deal
 from fermata.crypto.opening import KeyShare
@@ -16,6 +16,16 @@ from fermata.protocol.charter import Charter, parse_charter
 from fermata.protocol.codec import key_record_to_wire
 from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
 from fermata.sim.dice import Dice, stream
+from fermata.sim.terms import (
+    Terms,
+    committee_text,
+    disclosure_text,
+    draw_terms,
+    member_names,
+    panels_text,
+    pause_text,
+    tier_of,
+)
 from fermata.wire.v1 import statement_pb2
 
 #: Test keys start here; a charter outside of tests and simulation needs 2048 bits and more.
@@ -25,7 +35,10 @@ COORDINATOR = "oversight"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a deployment is. ``organisations`` has one letter per lab: equal, shared."""
+    """How large a deployment is. ``organisations`` has one letter per lab: equal, shared.
+
+    Without ``terms`` its charter has every statistic and no pause.
+    """
 
     auditors: int
     threshold: int
@@ -38,6 +51,7 @@ class Shape:
     modulus_bits: int = 256
     window_s: int = 1800
     interval_s: int = 0
+    terms: Terms | None = None
 
     @property
     def labs(self) -> int:
@@ -45,7 +59,7 @@ class Shape:
         return len(self.organisations)
 
 
-#: What seeds choose from.
+#: What seeds choose from: half of them among these,
 SHAPES = (
     Shape(auditors=3, threshold=2, organisations="abcd"),
     Shape(auditors=3, threshold=2, organisations="aabcd", panels=2),
@@ -56,6 +70,24 @@ SHAPES = (
     Shape(auditors=5, threshold=3, organisations="aabcdeef", panels=2),
     Shape(auditors=3, threshold=2, organisations="abcd", modulus_bits=512),
 )
+#: the other half among these, with terms that each draws.
+PAUSE_SHAPES = (
+    Shape(auditors=3, threshold=2, organisations="abcd", rounds=6),
+    Shape(auditors=3, threshold=2, organisations="abcde", rounds=4, interval_s=3600),
+    Shape(auditors=3, threshold=2, organisations="abccde", rounds=4, change_min=2),
+    Shape(auditors=3, threshold=2, organisations="abcdeff", rounds=4, change_min=2),
+    Shape(auditors=4, threshold=3, organisations="abbcd", rounds=4, panels=2),
+)
+
+
+def shape_of(seed: int) -> Shape:
+    """The deployment that a seed is about."""
+    dice = Dice(stream(seed, "shape"))
+    if dice.chance(500):
+        return dice.pick(SHAPES)
+    shape = dice.pick(PAUSE_SHAPES)
+    terms = draw_terms(dice, len(set(shape.organisations)), bool(shape.change_min))
+    return replace(shape, terms=terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +96,7 @@ class Deployment:
 
     shape: Shape
     charter: Charter
+    charter_data: bytes
     signing_keys: Mapping[str, SigningKey] = field(repr=False)
     shares: Mapping[str, KeyShare] = field(repr=False)
     charter_envelope: bytes
@@ -71,9 +104,12 @@ class Deployment:
 
 
 def _charter_text(shape: Shape, keys: Mapping[str, SigningKey], dice: Dice) -> str:
-    def party(name: str, organisation: str) -> str:
+    terms = shape.terms
+
+    def party(name: str, organisation: str, tier: str = "") -> str:
         public_key = base64.b64encode(keys[name].public_key).decode()
-        lines = (f'id = "{name}"', f'organisation = "{organisation}"')
+        lines = [f'id = "{name}"', f'organisation = "{organisation}"']
+        lines += [f'tier = "{tier}"'] if tier else []
         return "\n".join((*lines, f'signing_key = "{public_key}"', ""))
 
     tables = [
@@ -96,13 +132,19 @@ interval_s = {shape.interval_s}
 [disclosure]
 cohort_min = {shape.cohort_min}
 change_min = {shape.change_min}
-
+{disclosure_text(terms) if terms else ""}
 [coordinator]
 {party(COORDINATOR, "Oversight")}"""
     ]
     tables += [f"[[auditor]]\n{party(a, f'Audit {a}')}" for a in auditor_names(shape)]
-    for name, organisation in zip(lab_names(shape), shape.organisations, strict=True):
-        tables.append(f"[[lab]]\n{party(name, f'Organisation {organisation}')}")
+    for index, (name, letter) in enumerate(zip(lab_names(shape), shape.organisations, strict=True)):
+        tier = tier_of(terms, index, shape.panels) if terms else ""
+        tables.append(f"[[lab]]\n{party(name, f'Organisation {letter}', tier)}")
+    if terms is not None:
+        tables.append(panels_text(terms, lab_names(shape), shape.panels))
+        tables.append(pause_text(terms, shape.labs, shape.panels))
+        tables += [committee_text(keys)] if terms.has_committee else []
+        return "\n".join(tables)
     for panel in range(1, shape.panels + 1):
         tables.append(_panel_text(shape, panel))
     tables.append(_rich_text(dice))
@@ -207,7 +249,7 @@ def lab_names(shape: Shape) -> list[str]:
 def deployment_of(shape: Shape) -> Deployment:
     """Makes a shape's charter and deals its key."""
     entropy = stream(0, repr(shape))
-    names = [COORDINATOR, *auditor_names(shape), *lab_names(shape)]
+    names = [COORDINATOR, *auditor_names(shape), *lab_names(shape), *member_names(shape.terms)]
     keys = {name: SigningKey.from_seed(entropy(32)) for name in names}
     data = _charter_text(shape, keys, Dice(stream(0, f"metrics/{shape}"))).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)
@@ -220,6 +262,7 @@ def deployment_of(shape: Shape) -> Deployment:
     return Deployment(
         shape,
         charter,
+        data,
         keys,
         dict(zip(charter.auditors, dealt.shares, strict=True)),
         seal_charter(data, signatures),

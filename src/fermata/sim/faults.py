@@ -20,6 +20,7 @@ KINDS = (
     "crash of the coordinator in a request",
     "crash of an auditor",
     "crash of a lab",
+    "crash of a member",
     "crash while starting",
 )
 

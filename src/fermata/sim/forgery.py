@@ -13,6 +13,7 @@ from fermata.protocol.codec import encode, sha256
 from fermata.protocol.encoding import encode_panel
 from fermata.protocol.proofs import context_of
 from fermata.protocol.round_rules import key_of
+from fermata.protocol.shown import NO_FLAGS, Flags, shown_ranges, statements_of
 from fermata.sim.dice import stream
 from fermata.sim.misbehaviour import current
 from fermata.sim.world import World
@@ -56,17 +57,27 @@ def forge(
     witness: Callable[[StatementSet, Witness], Witness] = lambda statements, honest: honest,
     context: Callable[[Context], Context] = lambda right: right,
     public_key: PublicKey | None = None,
+    flags: Flags = NO_FLAGS,
 ) -> Forged:
-    """A lab's report of the open round, with a change to what it proves, or in which context."""
+    """A lab's report of the open round, with a change to what it proves, or in which context.
+
+    ``flags``: what it claims to show.
+    """
     charter, key, found = world.charter, key_of(world.watch.state), current(world)
     entropy = stream(world.seed, f"forgery/{lab}")
     figures = world.inputs.figures(lab, found.period, 0)
-    report = statement_pb2.Report(round=found.number, key_id=key.key_id)
+    report = statement_pb2.Report(
+        round=found.number,
+        key_id=key.key_id,
+        complies=flags.complies,
+        within_shares=flags.within_shares,
+        dues_band=flags.dues_band,
+    )
     sealed = statement_pb2.SealedPart()
     for panel in charter.panels:
         if lab not in panel.labs:
             continue
-        statements = panel.claims.statements
+        statements = statements_of(panel, shown_ranges(charter, found.asked, panel, flags))
         table = prover_table(public_key or key.public_key, statements)
         values = witness_of(panel.claims, panel.metrics, encode_panel(panel, figures))
         changed = witness(statements, make_witness(statements, values))

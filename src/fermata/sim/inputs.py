@@ -9,10 +9,13 @@ from fermata.protocol.claims import witness_of
 from fermata.protocol.encoding import encode_panel
 from fermata.sim.canaries import Canaries
 from fermata.sim.dice import Dice, stream
+from fermata.sim.terms import HEAT
 
 #: Metrics with fewer steps than this are too small to be canaries.
 SMALL_MAX = 1000
 REPORT, ABSTAIN, ABSENT = "report", "abstain", "absent"
+#: From what to what the labs' hours of heat are in a period: some trigger, some are calm.
+COOL, MILD, HOT = (0, 7), (5, 12), (10, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,15 @@ class Inputs:
         self._canaries = canaries
         self._is_calm = is_calm
         self._known: dict[tuple[str, str, int], Mapping[str, str]] = {}
+        #: What a period is like, where it is not left to chance, and what a lab has then.
+        self.moods: dict[str, tuple[int, int]] = {}
+        self.heat: dict[tuple[str, str], int] = {}
+
+    def mood(self, period: str) -> tuple[int, int]:
+        """From what to what the heat of all labs is in a period."""
+        dice = Dice(stream(self._seed, f"mood/{period}"))
+        drawn = dice.weighted(((COOL, 50), (MILD, 15), (HOT, 35)))
+        return self.moods.get(period, drawn)
 
     def plan(self, lab: str, period: str) -> Plan:
         """What a lab does in a period; in a calm deployment all report at once."""
@@ -67,6 +79,8 @@ class Inputs:
                 # metrics take every value.
                 most = min((metric.bound, *metric.limits))
                 steps = dice.between(most // 10 if most > SMALL_MAX else 0, most)
+                if metric.id == HEAT:
+                    steps = self.heat.get((lab, period), dice.between(*self.mood(period)))
                 value: Decimal = metric.minimum + steps * metric.resolution
                 values[metric.id] = format(value, "f")
                 for other in metric.equal_to:

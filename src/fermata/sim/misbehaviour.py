@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from fermata.crypto.signing import SigningKey
-from fermata.errors import FermataError
+from fermata.errors import FermataError, TransportError
 from fermata.protocol.codec import leaf_of
 from fermata.protocol.coordinator import duties
-from fermata.protocol.envelope import seal_statement
+from fermata.protocol.envelope import seal_statement, statement_of, unseal
 from fermata.protocol.fold import apply
 from fermata.protocol.lab import Measurement
 from fermata.protocol.ledger import EVIDENCE_REASONS, Ledger
-from fermata.protocol.ports import ClockMs
+from fermata.protocol.ports import ClockMs, Receipt
 from fermata.protocol.proofs import PROOF
 from fermata.protocol.replica import Replica
-from fermata.protocol.state import OPENED, Round, Verdict
+from fermata.protocol.state import OPENED, REFUSED, Round, Verdict
 from fermata.sim.deployment import COORDINATOR, Shape
 from fermata.sim.watch import Violation
 from fermata.sim.world import World
@@ -113,12 +113,24 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
 class RogueLedger(Ledger):
     """A ledger whose owner can log anything, and answer with anything.
 
-    ``instead``: sealed parts that are given out in place of those with these digests.
+    ``instead``: sealed parts that are given out in place of those with these digests. ``drops``
+    says of a statement's kind and author whether it never gets an answer.
     """
 
     def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
         super().__init__(replica, signing_key, clock_ms)
         self.instead: dict[bytes, bytes] = {}
+        self.drops: Callable[[str, str], bool] = lambda body, author: False
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes = b""
+    ) -> Receipt:
+        """See Ledger."""
+        if self.state.key is not None:
+            statement = statement_of(unseal(envelope))
+            if self.drops(statement.WhichOneof("body") or "", statement.author):
+                raise TransportError("UNREACHABLE", "log: no answer")
+        return super().append(caller_role, caller_id, envelope, sealed_part)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
         """See Ledger."""
@@ -171,6 +183,18 @@ def report(world: World, *labs: str) -> None:
     for lab in labs or world.charter.labs:
         world.step(lab)
         world.step(lab)
+
+
+def open_up(world: World) -> None:
+    """Lets coordinator and auditors bring the newest round to its end, and not open the next."""
+    ledger, found = rogue_ledger(world), current(world)
+    kept, quorum = ledger.drops, world.charter.endorsement_quorum
+    ledger.drops = lambda body, author: body == "open_round" or kept(body, author)
+    names = [COORDINATOR, *world.charter.auditors]
+    world.settle(names, lambda: current(world).phase(quorum) in (OPENED, REFUSED))
+    if current(world).number != found.number:
+        raise ValueError("the next round was opened")
+    ledger.drops = kept
 
 
 def pass_deadline(world: World) -> None:

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fermata.protocol.agent import Agent, Tell
+from fermata.protocol.envelope import seal_statement
 from fermata.protocol.lab import Measurement
 from fermata.protocol.ledger import Ledger, LocalLog
 from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.ports import ClockMs, Entropy, LogPort, Store
+from fermata.protocol.ports import ClockMs, Draft, Entropy, LogPort, Store
 from fermata.protocol.replica import Replica
 from fermata.sim.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.inputs import Inputs
+from fermata.sim.politics import Politics
 from fermata.wire.v1 import statement_pb2
 
 HEARTBEAT_MS = 3_000_000
@@ -34,6 +36,7 @@ class Surroundings:
     on_call: Callable[[str, tuple[Any, ...]], None]
     tell: Tell
     has_heartbeat: Callable[[], bool]
+    politics: Politics
 
 
 class SimNode:
@@ -48,6 +51,7 @@ class SimNode:
         self.ledger: Ledger | None = None
         self.make_ledger = Ledger
         self._around = around
+        self._signing_key = around.deployment.signing_keys[name]
         self._beat_ms = around.clock_ms()
 
     def start(self) -> None:
@@ -55,8 +59,7 @@ class SimNode:
         around, deployment = self._around, self._around.deployment
         store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
         replica = Replica(deployment.charter, store, MODULUS_BITS_MIN)
-        signing_key = deployment.signing_keys[self.name]
-        ledger = None
+        signing_key, ledger = self._signing_key, None
         if around.log is None:
             ledger = self.make_ledger(replica, signing_key, around.clock_ms)
             port: object = LocalLog(ledger)
@@ -87,7 +90,13 @@ class SimNode:
             raise ValueError("the node is not running")
         if self.ledger is not None:
             self._bootstrap(self.ledger)
-        return self.agent.step()
+        changed = self.agent.step()
+        for slot, statement in self._around.politics.due(self.agent.replica.state, self.name):
+            if self.agent.store.draft(slot) is None:
+                envelope = seal_statement(statement, {self.name: self._signing_key})
+                self.agent.store.put_draft(Draft(slot, envelope, b""))
+                changed += 1
+        return changed
 
     def correct(self) -> str:
         """A lab's person corrects the report of the open round; the slot, or nothing to do."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from fermata.errors import FermataError
 from fermata.protocol.bundle import build_bundle
 from fermata.protocol.verifier import FAILED, verify_bundle
-from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, SHAPES
-from fermata.sim.dice import Dice, stream
+from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, shape_of
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.network import CALM, Odds
 from fermata.sim.watch import Violation
@@ -26,7 +25,10 @@ COORDINATOR_SKEW_MS_MAX = 140_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. ``lines`` tells it: seconds since the start, who, what."""
+    """What a run came to. ``lines`` tells it: seconds since the start, who, what.
+
+    ``seen``: what the pause, the duties and the committee came to, if the charter has them.
+    """
 
     seed: int
     lines: tuple[str, ...]
@@ -34,6 +36,7 @@ class Outcome:
     faults: Tally
     phases: tuple[str, ...]
     entries: int
+    seen: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -43,7 +46,7 @@ class Outcome:
 
 def run(seed: int) -> Outcome:
     """Simulates one deployment; the same seed gives the same outcome, line by line."""
-    shape = SHAPES[Dice(stream(seed, "shape")).below(len(SHAPES))]
+    shape = shape_of(seed)
     world = World(seed, shape)
     world.tell("run", f"seed {seed}: {shape}")
     _trouble(world)
@@ -61,6 +64,7 @@ def run(seed: int) -> Outcome:
         faults=world.tally,
         phases=tuple(world.phases()),
         entries=len(world.watch.leaves),
+        seen=frozenset(world.terms_watch.seen),
     )
 
 
@@ -157,6 +161,7 @@ def _judge(world: World) -> None:
         for culprit in sorted(found.culprits):
             world.watch.violate("I11", f"round {found.number} blames {culprit}")
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
+    world.terms_watch.check_end(world.watch.state, world.now_ms)
     for leak in world.canaries.leaks():
         world.watch.violate("I4", leak)
     _check_bundle(world)
@@ -172,6 +177,9 @@ def _check_bundle(world: World) -> None:
     except FermataError as error:
         watch.violate("I9", f"no bundle: {error.reason}")
         return
+    replayed = watch.refold()
+    if replayed != watch.state:
+        watch.violate("I8", "the log, folded from its start, gives another state")
     verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
     for check in verification.checks:
         if check.status == FAILED:

@@ -9,11 +9,13 @@ from fermata.crypto.report_proof import verify_open
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
+from fermata.protocol import motions, pausing
 from fermata.protocol.codec import decode, sha256
 from fermata.protocol.envelope import statement_of, unseal
 from fermata.protocol.fold import apply
 from fermata.protocol.ports import Draft, Receipt, Store
 from fermata.protocol.proofs import PROOF, context_of
+from fermata.protocol.shown import NOTHING_ASKED, flags_of, shown_ranges, statements_of
 from fermata.protocol.state import Round, State, Verdict
 from fermata.sim.canaries import Canaries
 from fermata.sim.deployment import MODULUS_BITS_MIN, Deployment
@@ -142,6 +144,15 @@ class Watch:
         elif state != self.states[state.size]:
             self.violate("I8", f"{node} derives another state from {state.size} entries")
 
+    def refold(self) -> State:
+        """I8: what the log gives when it is folded from its start; equal at every length."""
+        state = self.states[0]
+        for entry, leaf in enumerate(self.leaves):
+            state, _ = apply(state, leaf)
+            if state.pause != self.states[entry + 1].pause:
+                self.violate("I8", f"entry {entry} gives another pause than it gave before")
+        return state
+
     def check_refusal(self, before: State, after: State) -> None:
         """I7: a refusal leaves the ledger as it was, but for evidence, which changes nothing."""
         if after.size > before.size + 1 or not _is_untouched(before, after):
@@ -190,9 +201,14 @@ class Watch:
         key = self.state.key
         if key is None:
             return False
+        found = self.state.round(statement.report.round)
+        charter = self.state.charter_at(statement.report.round)
+        flags = flags_of(statement.report)
         for part in statement.report.parts:
-            statements = self._charter.panel(part.panel).claims.statements
-            where = context_of(self._charter, statement.report.round, part.panel, statement.author)
+            panel = charter.panel(part.panel)
+            asked = found.asked if found is not None else NOTHING_ASKED
+            statements = statements_of(panel, shown_ranges(charter, asked, panel, flags))
+            where = context_of(charter, statement.report.round, part.panel, statement.author)
             try:
                 verify_open(statements, key.public_key, where, part.proof)
             except VerificationError:
@@ -261,13 +277,17 @@ def _has_panel(parts: Iterable[Any], panel: str) -> bool:
 
 
 def _is_untouched(before: State, after: State) -> bool:
-    """Equal but for the log's length and time, and the rejected reports that a close must name."""
+    """Equal but for the log's length and time, what time alone changes (the pause's deadline, votes
+    that expire), and the rejected reports that a close must name."""
 
     def bare(state: State) -> State:
         rounds = tuple(replace(r, excluded=()) for r in state.rounds)
         return replace(state, size=0, time_ms=0, rounds=rounds)
 
-    return before is after or bare(before) == bare(after)
+    if before is after:
+        return True
+    later = motions.settle(replace(before, time_ms=after.time_ms))
+    return bare(pausing.pass_time(later, before.size)) == bare(after)
 
 
 def _bytes_in(args: Iterable[Any]) -> Iterable[bytes]:

@@ -17,7 +17,9 @@ from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.inputs import ABSENT, Inputs
 from fermata.sim.network import Network, SimLog
 from fermata.sim.node import SimNode, Surroundings
+from fermata.sim.politics import Politics
 from fermata.sim.sums import check_sums
+from fermata.sim.terms_watch import TermsWatch
 from fermata.sim.watch import Watch
 from fermata.wire.v1 import envelope_pb2
 
@@ -51,11 +53,16 @@ class World:
         self.nodes: dict[str, SimNode] = {}
         self._folded: dict[str, int] = {}
         self._summed: set[int] = set()
+        #: By round, the figures behind the reports that count in it.
+        self._counted: dict[int, Mapping[str, Mapping[str, str]]] = {}
         disk = MemoryStore()
         self.watch = Watch(self.deployment, disk, self.canaries)
         chance = Dice(stream(seed, "network"))
         self.network = Network(chance, self.tally, self._ledger_for, self.crashed, self.watch)
-        for name in (COORDINATOR, *self.charter.auditors, *self.charter.labs):
+        data = self.deployment.charter_data
+        self.politics = Politics(seed, data, is_calm)
+        self.terms_watch = TermsWatch(self.deployment, self.watch)
+        for name in self.deployment.signing_keys:
             self.nodes[name] = self._make_node(name)
         self.nodes[COORDINATOR].disk = disk
         for auditor, share in self.deployment.shares.items():
@@ -75,6 +82,7 @@ class World:
             on_call=lambda call, args: self.watch.saw_call(name, call, args),
             tell=self._tell_of(name),
             has_heartbeat=lambda: self.has_heartbeats,
+            politics=self.politics,
         )
         return SimNode(name, Fuse(name, self.tally), around)
 
@@ -114,7 +122,9 @@ class World:
         """A node's process has ended: what is not on its disk is gone."""
         node = self.nodes[crash.node]
         self.forget(node.name)
-        article = "a" if node.role == "lab" else "the" if node.role == "coordinator" else "an"
+        article = (
+            "a" if node.role in ("lab", "member") else "the" if node.role == "coordinator" else "an"
+        )
         self.tally[f"crash of {article} {node.role}"] += 1
         self.tell(node.name, "crashes")
 
@@ -169,9 +179,13 @@ class World:
                 self._folded[looked_at] = agent.replica.state.size
                 self.watch.check_replica(looked_at, agent.replica.state)
         for found in self.watch.state.rounds:
+            if found.close is not None and found.number not in self._counted:
+                figures = {lab: self.counted(lab, found) for lab in found.close.listed}
+                self._counted[found.number] = figures
             if found.opening is not None and found.number not in self._summed:
                 self._summed.add(found.number)
                 self._check_sums(found)
+        self.terms_watch.follow(self._counted)
 
     def _tell_entry(self, verdict: Verdict) -> None:
         who = f" of {verdict.author}" if verdict.author else ""
@@ -179,9 +193,7 @@ class World:
         self.tell("log", f"entry {verdict.entry}: {verdict.kind}{who}{end}")
 
     def _check_sums(self, found: Round) -> None:
-        listed = found.close.listed if found.close is not None else ()
-        figures = {lab: self.counted(lab, found) for lab in listed}
-        for what in check_sums(self.charter, found, figures):
+        for what in check_sums(self.charter, found, self._counted[found.number]):
             self.watch.violate("sums", what)
         for result in found.opening.results if found.opening is not None else ():
             what = f"{result.statistic} of {result.metric}"

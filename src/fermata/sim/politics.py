@@ -1,0 +1,102 @@
+"""What the committee's members, and parties that quarrel, say in a run: by the seed alone.
+
+Each says a thing at most once: what is due follows from the state, and its slot keeps it.
+"""
+
+from collections.abc import Iterator
+
+from fermata.protocol import governance as g
+from fermata.protocol.amendment import exclusion_pending
+from fermata.protocol.charter import Charter
+from fermata.protocol.governance import Motion
+from fermata.protocol.pause import RUNNING
+from fermata.protocol.state import State
+from fermata.protocol.tally import chair_of, entitled, round_in_office
+from fermata.sim.dice import Dice, stream
+from fermata.wire.v1 import statement_pb2 as wire
+
+#: Statements that are due, with the outbox's slot of each.
+Due = Iterator[tuple[str, wire.Statement]]
+
+
+class Politics:
+    """The script of a run; in a calm one nobody tables anything and nobody votes."""
+
+    def __init__(self, seed: int, charter_data: bytes, is_calm: bool) -> None:
+        self._seed = seed
+        self._charter_data = charter_data
+        self._is_calm = is_calm
+
+    def due(self, state: State, me: str) -> Due:
+        """What a party has to say in this state."""
+        charter = state.charter
+        if self._is_calm or charter is None or charter.committee is None:
+            return
+        for slot, body in (*self._motions(state, charter, me), *self._votes(state, me)):
+            # An amendment in between would have it refused, so the slot is of one charter.
+            statement = wire.Statement(charter_sha256=charter.sha256, author=me)
+            field = "vote" if isinstance(body, wire.Vote) else "motion"
+            getattr(statement, field).CopyFrom(body)
+            yield f"{slot}/{len(state.charters)}", statement
+
+    def _chance(self, label: str, per_mille: int) -> bool:
+        return Dice(stream(self._seed, f"politics/{label}")).chance(per_mille)
+
+    def _motions(
+        self, state: State, charter: Charter, me: str
+    ) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
+        number = round_in_office(state)
+        where = f"{number}/{me}"
+        if state.rounds and self._chance(f"dispute/{where}", 25):
+            about = state.rounds[-1].entry
+            body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about_entry=about)
+            yield f"motion/dispute/{number}", body
+        for dispute in state.governance.disputes.values():
+            yield from self._of_dispute(state, dispute, me)
+        if charter.parties[me].role != "member" or chair_of(state, g.LIFT) != me:
+            return
+        if state.pause.phase != RUNNING and self._chance(f"lift/{where}", 500):
+            yield f"motion/lift/{number}", wire.Motion(kind=wire.MOTION_KIND_LIFT)
+        if self._chance(f"amendment/{where}", 200) and state.governance.amendment is None:
+            data = self._charter_data.replace(b"[cryptography]", b"# %d\n[cryptography]" % number)
+            body = wire.Motion(
+                kind=wire.MOTION_KIND_AMENDMENT, from_round=len(state.rounds) + 1, charter=data
+            )
+            yield f"motion/amendment/{number}", body
+        lab = charter.labs[-1]
+        if self._chance(f"exclusion/{where}", 60) and not exclusion_pending(state, lab):
+            body = wire.Motion(
+                kind=wire.MOTION_KIND_EXCLUSION, lab=lab, from_round=len(state.rounds) + 1
+            )
+            yield f"motion/exclusion/{number}", body
+
+    def _of_dispute(
+        self, state: State, dispute: g.Dispute, me: str
+    ) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
+        entry = dispute.entry
+        if dispute.status in g.RULED and dispute.author == me:
+            if self._chance(f"appeal/{entry}", 500):
+                body = wire.Motion(kind=wire.MOTION_KIND_APPEAL, about_entry=entry)
+                yield f"motion/appeal/{entry}", body
+            return
+        waits = dispute.status in (g.FILED, g.APPEALED)
+        voted_on = any(
+            m.kind == g.RULING and m.about_entry == entry for m in state.governance.open_motions
+        )
+        if waits and not voted_on and chair_of(state, g.RULING, about_entry=entry) == me:
+            upheld = self._chance(f"ruling/{entry}/{dispute.status}", 500)
+            body = wire.Motion(kind=wire.MOTION_KIND_RULING, about_entry=entry, is_upheld=upheld)
+            # Once for the dispute, once for its appeal; a lost one is not tabled again.
+            yield f"motion/ruling/{entry}/{dispute.status}", body
+
+    def _votes(self, state: State, me: str) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
+        for motion in state.governance.open_motions:
+            if me in {m.id for m in entitled(state, motion)} and me not in motion.votes:
+                choice = self._choice(motion, me)
+                body = wire.Vote(motion_entry=motion.entry, choice=choice)
+                yield f"vote/{motion.entry}", body
+
+    def _choice(self, motion: Motion, me: str) -> wire.Choice:
+        dice = Dice(stream(self._seed, f"politics/vote/{motion.entry}/{me}"))
+        choices = ((wire.CHOICE_FOR, 70), (wire.CHOICE_AGAINST, 22), (wire.CHOICE_RECUSED, 8))
+        return dice.weighted(choices)
