@@ -23,8 +23,8 @@ test: setup
 	@$(RUN) pytest
 
 lint: setup
-	@$(RUN) ruff check src tests scripts
-	@$(RUN) ruff format --check src tests scripts
+	@$(RUN) ruff check src tests scripts docs
+	@$(RUN) ruff format --check src tests scripts docs
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@cd proto && $(RUN) buf lint
