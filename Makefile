@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check bench bitflips attack sim model clean
+.PHONY: setup demo test lint proto proto-check proto-breaking docs-check pictures bench bitflips attack sim model clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -41,6 +41,10 @@ proto-breaking: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+
+# The pictures of docs, from the imports and from scripts/picture_texts.py.
+pictures: setup
+	@$(RUN) python scripts/draw_pictures.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup
