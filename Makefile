@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check pictures \
 	browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
@@ -28,8 +28,8 @@ scenarios: setup
 	@PYTHONPATH=tests:tests/scenarios $(RUN) python scripts/tell_scenarios.py
 
 lint: setup
-	@$(RUN) ruff check src tests scripts
-	@$(RUN) ruff format --check src tests scripts
+	@$(RUN) ruff check src tests scripts docs
+	@$(RUN) ruff format --check src tests scripts docs
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@cd proto && $(RUN) buf lint
@@ -59,6 +59,10 @@ browser-test: setup
 # docs/screenshots/*.png and docs/axe.md, from the same pages.
 screenshots: setup
 	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
+
+# The pictures of docs, from the imports and from scripts/picture_texts.py.
+pictures: setup
+	@$(RUN) python scripts/draw_pictures.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

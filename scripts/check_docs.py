@@ -1,4 +1,5 @@
-"""Checks that every fermata command in README and docs/ is one that exists, with its options.
+"""Checks that every fermata command in README and docs/ is one that exists, with its options, and
+so are targets of make and programs and modules of Python.
 
 The guides' main path is run for real by tests/e2e/test_e2e_guides.py; this finds typing errors and
 commands that were renamed.
@@ -15,6 +16,8 @@ from fermata.cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = re.compile(r"(?:^|`|\$ )(fermata [a-z][^`\n]*)", re.MULTILINE)
+OTHER = re.compile(r"(?:^|`|\$ )((?:make|python) [^`\n]+)", re.MULTILINE)
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
 def problem_of(words: list[str]) -> str | None:
@@ -34,10 +37,30 @@ def problem_of(words: list[str]) -> str | None:
     return None
 
 
+def problem_of_other(words: list[str]) -> str | None:
+    """What is wrong with a line for make or python, or None."""
+    program, *rest = words
+    if program == "make":
+        targets = TARGET.findall((ROOT / "Makefile").read_text())
+        wrong = [w for w in rest if "=" not in w and w not in targets]
+        return f"make has no target {wrong[0]}" if wrong else None
+    if rest[0] == "-m":
+        path = ROOT / "src" / rest[1].replace(".", "/")
+        return None if path.with_suffix(".py").exists() or path.is_dir() else f"no {rest[1]}"
+    is_path = rest[0].endswith(".py")
+    return f"no file {rest[0]}" if is_path and not (ROOT / rest[0]).exists() else None
+
+
 def main() -> int:
     """Returns 1 if a command is wrong, 0 otherwise."""
     seen, wrong = 0, 0
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for match in OTHER.finditer(path.read_text()):
+            seen += 1
+            problem = problem_of_other(shlex.split(match[1]))
+            if problem is not None:
+                wrong += 1
+                print(f"{path.relative_to(ROOT)}: {match[1]}: {problem}", file=sys.stderr)
         for match in COMMAND.finditer(path.read_text()):
             text = match[1].split("#")[0].split(" > ")[0].replace("|", " ")
             if re.search(r"[\[\]]", text) or "..." in text.split("--")[0]:

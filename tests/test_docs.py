@@ -49,3 +49,13 @@ def test_links_between_documents_lead_somewhere() -> None:
             if "://" not in target and not (document.parent / target).exists():
                 broken.append(f"{document.relative_to(ROOT)}: {target}")
     assert broken == []
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    specification = (ROOT / "docs" / "spec" / "README.md").read_text()
+    documents = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")]
+    names = [str(d.relative_to(ROOT / "docs")) for d in documents if d.name != "README.md"]
+    assert [name for name in names if f"]({name})" not in index] == []
+    rules = [d.name for d in (ROOT / "docs" / "spec").glob("*.md") if d.name != "README.md"]
+    assert [name for name in rules if f"]({name})" not in specification] == []

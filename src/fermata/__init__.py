@@ -1,3 +1,55 @@
-"""Fermata: a coordinated, verifiable, temporary pause, computed from a public log."""
+"""Fermata: a coordinated, verifiable, temporary pause, computed from a public log.
+
+For programs: ``fermata.verify(folder)`` and ``fermata.open_bundle(folder)`` (fermata.api), and
+``fermata.FermataError``, the base of what they raise. They are loaded when first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fermata.api import (
+        Bundle,
+        PauseRecord,
+        ResultRecord,
+        Results,
+        RoundRecord,
+        RuleRecord,
+        open_bundle,
+        verify,
+    )
+    from fermata.errors import FermataError
+    from fermata.protocol.verifier import Check, Verification
 
 __version__ = "0.1.0"
+__all__ = [
+    "Bundle",
+    "Check",
+    "FermataError",
+    "PauseRecord",
+    "ResultRecord",
+    "Results",
+    "RoundRecord",
+    "RuleRecord",
+    "Verification",
+    "__version__",
+    "open_bundle",
+    "verify",
+]
+
+_HOME = dict.fromkeys(__all__, "fermata.api") | {
+    "Check": "fermata.protocol.verifier",
+    "FermataError": "fermata.errors",
+    "Verification": "fermata.protocol.verifier",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Names of ``__all__``. Every import of a part of fermata runs this file, so it loads none."""
+    if name not in __all__:
+        raise AttributeError(f"module 'fermata' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,5 +1,7 @@
 """The main path of docs/guides, with the command line alone: from an empty folder to VALID.
 
+Then the guides of those who only have the bundle, block by block as they stand there.
+
 Three labs, two auditors (both endorse, both open), one round. Each party has a folder of its
 own; what the guides have people send to each other is copied between the folders, and nothing
 else is.
@@ -7,6 +9,7 @@ else is.
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,8 +27,13 @@ AUDITORS = ("auditor-1", "auditor-2")
 LABS = ("lab-1", "lab-2", "lab-3")
 PARTIES = (COORDINATOR, *AUDITORS, *LABS)
 SCORES = dict(zip(LABS, ("0.625", "0.75", "0.5"), strict=True))
+#: The line by which a metrics file cannot be guessed from its digest.
+UNGUESSED = "2099Q4,salt,9b1c5e07d2a84f36b0e7719c4ad8f253"
 FERMATA = (sys.executable, "-m", "fermata.cli.main")
 IDENTITY = ("--identity", "keys/identity.txt")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+#: Blocks of a guide that are run: commands line by line, programs whole.
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @dataclass
@@ -206,6 +214,34 @@ def audit_on_site(guide: Guide, charter_hash: str) -> None:
     assert (found["value"], found["evidence"]) == (SCORES[LABS[0]], ["metrics.csv"])
 
 
+def follow_to_the_letter(guide: Guide, name: str, charter_hash: str) -> str:
+    """All blocks of a reader's guide, in a folder with a bundle; gives what they printed."""
+    reader = guide.node(name)
+    shutil.copytree(guide.node(AUDITORS[1]) / "bundle", reader / "BUNDLE")
+    shutil.copytree(DOCS / "examples", reader / "docs" / "examples")
+    text = (DOCS / "guides" / f"{name}.md").read_text().replace("HEX", charter_hash)
+    commands: list[list[str]] = []
+    for kind, block in BLOCK.findall(text):
+        lines = [shlex.split(line) for line in block.splitlines()]
+        commands += lines if kind == "console" else [["python", "-c", block]]
+    assert commands
+    programs = {"fermata": FERMATA, "python": (sys.executable,)}
+    printed = ""
+    for program, *words in commands:
+        done = subprocess.run(
+            [*programs[program], *words],
+            cwd=reader,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        printed += done.stdout
+    return printed
+
+
 def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     public = make_keys(guide)
     charter_hash = agree(guide, public)
@@ -221,7 +257,7 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     for lab in LABS:
         enroll(guide, lab, "lab", fingerprint)
         write_config(guide, lab, log + '\n[lab]\nmetrics = "metrics.csv"\n')
-        metrics = f"round,metric,value\n2026Q1,score,{SCORES[lab]}\n"
+        metrics = f"round,metric,value\n2026Q1,score,{SCORES[lab]}\n{UNGUESSED}\n"
         (guide.node(lab) / "metrics.csv").write_text(metrics)
     checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2026Q1")
     assert checked["exact"]
@@ -241,5 +277,9 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     sums = {r["statistic"]: r["value"] for r in result["results"]}
     assert sums == {"sum": "1.875", "mean": "0.625000", "count": "3"}
     audit_on_site(guide, charter_hash)
+    assert "VALID" in follow_to_the_letter(guide, "verifier", charter_hash)
+    printed = follow_to_the_letter(guide, "researcher", charter_hash)
+    assert "2026Q1 score sum 1.875 fraction correct" in printed
+    assert "2026Q1  1.875 fraction correct, 3 organisations" in printed
     # Each node ends with 0 when it is asked to.
     guide.stack.close()

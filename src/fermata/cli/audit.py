@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from fermata.cli.lab import lab
-from fermata.cli.log import pinned_hash, replicate
+from fermata.cli.log import replicate
 from fermata.cli.nodes import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say
 from fermata.errors import ConfigError, InvalidProof
-from fermata.node.bundles import check_new, read_bundle
+from fermata.node.bundles import check_new, pinned_hash, read_bundle
 from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.nodes import entropy, kept_reports

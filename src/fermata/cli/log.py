@@ -8,10 +8,10 @@ import click
 
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, place_of, progress_bar, say, table_text
-from fermata.errors import ConfigError
 from fermata.node.bundles import (
     check_new,
     export_bundle,
+    pinned_hash,
     pull_cosigned_head,
     read_bundle,
     write_bundle,
@@ -112,19 +112,6 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     emit(as_json, _document(verification), "\n".join(_lines(verification, pinned is not None)))
     sys.stdout.flush()
     context.exit(0 if verification.is_valid else 1)
-
-
-def pinned_hash(text: str | None) -> bytes | None:
-    """The bytes of --charter-hash, if it was given. Raises ConfigError CHARTER_HASH."""
-    if text is None:
-        return None
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != 32:
-        raise ConfigError("CHARTER_HASH", "--charter-hash: must be 64 hex digits")
-    return found
 
 
 def _document(verification: Verification) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from fermata.cli.lab import read_figures, round_of
-from fermata.cli.log import PATH, pinned_hash, replicate
+from fermata.cli.log import PATH, replicate
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, say
 from fermata.dashboard.place import Place, places_of
@@ -17,7 +17,7 @@ from fermata.dashboard.report import report_files
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views import overview
 from fermata.errors import ConfigError, Refusal
-from fermata.node.bundles import check_new, read_verified, write_bundle
+from fermata.node.bundles import check_new, pinned_hash, read_verified, write_bundle
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
 from fermata.node.nodes import entropy

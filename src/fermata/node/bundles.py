@@ -114,6 +114,22 @@ def check_new(out: Path, may_be_empty: bool = False) -> None:
         raise ConfigError("FILE_EXISTS", f"{out}: is there already; choose another name")
 
 
+def pinned_hash(text: str | None) -> bytes | None:
+    """The hash of the charter that a user trusts, from its hex form, if it was given.
+
+    Raises ConfigError CHARTER_HASH.
+    """
+    if text is None:
+        return None
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise ConfigError("CHARTER_HASH", "charter hash: must be 64 hex digits")
+    return found
+
+
 def read_bundle(folder: Path) -> dict[str, bytes]:
     """All files of a bundle's folder by their path in it. Raises ConfigError BUNDLE."""
     if not folder.is_dir():
