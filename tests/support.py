@@ -17,6 +17,7 @@ from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.ports import LogPort, Receipt
 from fermata.protocol.replica import Replica
 from fermata.protocol.reports import make_report
+from fermata.protocol.shown import NOTHING_ASKED
 from fermata.protocol.state import Round, State, Verdict
 from fermata.wire.v1 import statement_pb2
 from support_deployment import (
@@ -151,7 +152,7 @@ class Chain:
             figures(self.deployment, lab, number) if values is None else values,
             b"",
             self.entropy,
-            self.round.asked,
+            self.state.current.asked if self.state.current else NOTHING_ASKED,
         )
         self.sealed_parts[sha256(sealed)] = sealed
         return statement

@@ -122,7 +122,7 @@ def test_a_round_without_results_has_no_places(site):
     refused = place(site, period="2026Q2")
     assert (refused.code, refused.out) == (4, "")
     assert refused.error.endswith("has no results (too few) [NO_RESULTS]")
-    assert place(site, period="2026Q3").error.endswith("[METRICS_FILE]")
+    assert place(site, period="2026Q3").error.endswith("[FIGURES_ABSENT]")
     assert place(site, period="2019Q1").error.endswith("[PERIOD]")
 
 

@@ -19,7 +19,7 @@ from proof_world import (
 )
 
 from fermata.crypto.challenges import Context
-from fermata.crypto.group import Point, generators
+from fermata.crypto.group import generators
 from fermata.crypto.integers import lcm
 from fermata.crypto.link import packed
 from fermata.crypto.paillier import EncryptionTable, PublicKey
@@ -142,19 +142,6 @@ def test_the_same_entropy_gives_the_same_proof() -> None:
     first = sample_report()
     sample_report.cache_clear()
     assert sample_report() == first
-
-
-def test_parallel_work_gives_the_same_proof() -> None:
-    counts = []
-
-    def backwards(tasks: Any) -> list[Point]:
-        counts.append(len(tasks))
-        return [task() for task in reversed(tasks)][::-1]
-
-    entropy = SeededEntropy("sample b'lab-a'")
-    report = prove(sample(), table(), CONTEXT, SAMPLE_VALUES, entropy, backwards)
-    assert report == sample_report()
-    assert set(counts) == {2}
 
 
 def test_values_that_break_a_statement_are_not_proven() -> None:

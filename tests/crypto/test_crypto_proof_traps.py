@@ -41,7 +41,7 @@ class Cheat(report_prover._Prover):
 
     def __init__(self, statements: StatementSet, witness: Witness, seed: str = "cheat") -> None:
         entropy = SeededEntropy(seed)
-        super().__init__(statements, table(), CONTEXT, witness, entropy, argument.serial)
+        super().__init__(statements, table(), CONTEXT, witness, entropy)
 
     def report(self) -> Report:
         self.encrypt()

@@ -70,8 +70,8 @@ def test_an_unknown_key_is_refused_with_its_line(old: str, new: str, path: str, 
 
 
 def test_an_unknown_table_is_refused_with_its_line() -> None:
-    text = TEXT + "\n[pause]\nafter = 3\n"
-    refused(text, "pause: is not a key that may stand here", line=line_of(text, "[pause]"))
+    text = TEXT + "\n[colours]\nafter = 3\n"
+    refused(text, "colours: is not a key that may stand here", line=line_of(text, "[colours]"))
 
 
 @pytest.mark.parametrize(
