@@ -35,7 +35,7 @@ class _OfCommittee(Misbehaviour):
         statement.motion.CopyFrom(motion)
         self.send(world, member, statement)
 
-    def vote(self, world: World, member: str, entry: int, choice: wire.Choice) -> None:
+    def vote(self, world: World, member: str, entry: int, choice: wire.Choice.ValueType) -> None:
         """A member votes on the motion of this entry."""
         statement = wire.Statement(charter_sha256=world.charter.sha256, author=member)
         statement.vote.CopyFrom(wire.Vote(motion_entry=entry, choice=choice))

@@ -96,7 +96,7 @@ class Politics:
                 body = wire.Vote(motion_entry=motion.entry, choice=choice)
                 yield f"vote/{motion.entry}", body
 
-    def _choice(self, motion: Motion, me: str) -> wire.Choice:
+    def _choice(self, motion: Motion, me: str) -> wire.Choice.ValueType:
         dice = Dice(stream(self._seed, f"politics/vote/{motion.entry}/{me}"))
         choices = ((wire.CHOICE_FOR, 70), (wire.CHOICE_AGAINST, 22), (wire.CHOICE_RECUSED, 8))
         return dice.weighted(choices)
