@@ -51,7 +51,9 @@ class TermsWatch:
         """Checks the entries that are new. ``counted``: the figures behind each closed round."""
         while self._next < len(self._watch.leaves):
             entry, self._next = self._next, self._next + 1
-            if self._shape.terms is not None:
+            # Where a lab never made what counts (I2), there are no figures to go by.
+            is_known = all(figures for each in counted.values() for figures in each.values())
+            if self._shape.terms is not None and is_known:
                 self._follow(entry, counted)
 
     def _follow(self, entry: int, counted: Mapping[int, Counted]) -> None:
