@@ -47,6 +47,8 @@ START_S = 120.0
 STOP_S = 15.0
 RUN_S = 1200.0
 POLL_S = 0.1
+#: Between two looks at the log, each of which costs the coordinator a call.
+LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
 STOPPED, STOPPED_AFTER = "xai", "2026Q1"
 #: The window where the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
@@ -172,7 +174,7 @@ def follow(demo: Demo, nodes: Nodes, replica: Replica, log: GrpcLog, say: Say) -
             is_over = current.number in state.judgements
             if is_over and set(missing(state.pause, demo.labs)) <= {STOPPED}:
                 return
-        time.sleep(POLL_S)
+        time.sleep(LOOK_S)
     raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
 
 

@@ -121,7 +121,9 @@ def change_text(state: State, change: Change) -> str:
     if change.round in state.judgements:
         verdicts = {v.rule: v for v in state.judgements[change.round].verdicts}
     rules = {rule.id: rule for rule in charter.rules}
-    lines = [line for rule in change.rules for line in _why_lines(rules, verdicts, rule)]
+    tells_why = change.why not in (machine.ACKNOWLEDGED, machine.DEADLINE)
+    fired = change.rules if tells_why else ()
+    lines = [line for rule in fired for line in _why_lines(rules, verdicts, rule)]
     return "\n".join([words[change.after], *lines])
 
 
