@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.demo.figures import METRIC_UNITS, Figure, labs, load_figures, parse_figures, quarters
+from fermata.demo.figures import (
+    INVENTED,
+    METRIC_UNITS,
+    Figure,
+    labs,
+    load_figures,
+    parse_figures,
+    quarters,
+)
 from fermata.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,9 +68,9 @@ def check_agrees_with_itself() -> None:
     places = [(f.metric, f.quarter, f.lab) for f in load_figures()]
     assert places == sorted(set(places))
     assert {f.metric for f in load_figures()} == set(METRIC_UNITS)
-    assert set(quarters()) == set(derive_figures.QUARTERS)
+    assert set(quarters(load_figures())) == set(derive_figures.QUARTERS)
     named = {lab for _, lab in derive_figures.LAB_OF_PREFIX}
-    assert set(labs()) <= named | set(derive_figures.LAB_OF_OWNER.values())
+    assert set(labs(load_figures())) <= named | set(derive_figures.LAB_OF_OWNER.values())
 
 
 def test_table_is_what_the_script_derives_from_the_source_data() -> None:
@@ -98,7 +106,7 @@ def test_math_has_the_cohorts_that_the_source_gives() -> None:
 
 
 def test_compute_has_five_owners_in_every_quarter() -> None:
-    assert cohort_sizes("compute-log10-h100e") == dict.fromkeys(quarters(), 5)
+    assert cohort_sizes("compute-log10-h100e") == dict.fromkeys(quarters(load_figures()), 5)
     owners = {f.lab for f in load_figures() if f.metric == "compute-log10-h100e"}
     assert owners == {"amazon", "google", "meta", "microsoft", "oracle"}
 
@@ -120,7 +128,7 @@ def test_values_keep_to_the_range_of_their_unit() -> None:
 
 
 def test_labs_and_quarters_are_listed_in_order() -> None:
-    assert labs() == (
+    assert labs(load_figures()) == (
         "ai2",
         "alibaba",
         "amazon",
@@ -135,7 +143,14 @@ def test_labs_and_quarters_are_listed_in_order() -> None:
         "oracle",
         "xai",
     )
-    assert quarters() == ("2024Q3", "2024Q4", "2025Q1", "2025Q2", "2025Q3", "2025Q4")
+    assert quarters(load_figures()) == (
+        "2024Q3",
+        "2024Q4",
+        "2025Q1",
+        "2025Q2",
+        "2025Q3",
+        "2025Q4",
+    )
 
 
 # The parser.
@@ -217,6 +232,57 @@ def test_any_bytes_give_figures_or_a_config_error(data: bytes) -> None:
     except ConfigError:
         return
     assert figures
+
+
+# The invented continuation.
+
+INVENTED_HEAD = "# Invented: nobody reported these figures. They go on where the real ones end."
+INVENTED_ROW = "openai,2026Q1,gpqa-diamond,0.700,fraction,invented"
+
+
+def continuation(*rows: str, head: str = INVENTED_HEAD) -> bytes:
+    return ("\n".join([head, HEADER, *rows]) + "\n").encode()
+
+
+def test_an_invented_row_becomes_a_figure_that_says_so() -> None:
+    figure = Figure("openai", "2026Q1", "gpqa-diamond", "0.700", is_invented=True)
+    assert parse_figures(continuation(INVENTED_ROW), INVENTED) == (figure,)
+
+
+def test_a_continuation_without_its_warning_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"continuation.csv line 1: the header must be # Inv"):
+        parse_figures(table(INVENTED_ROW), INVENTED)
+
+
+def test_a_continuation_that_ends_after_its_warning_is_refused() -> None:
+    with pytest.raises(ConfigError, match="line 2: the header"):
+        parse_figures(f"{INVENTED_HEAD}\n".encode(), INVENTED)
+
+
+def test_an_invented_row_is_not_taken_for_a_real_one() -> None:
+    with pytest.raises(ConfigError, match="line 2: source must say Epoch AI"):
+        parse_figures(table(INVENTED_ROW))
+
+
+def test_a_real_source_is_not_taken_in_the_continuation() -> None:
+    with pytest.raises(ConfigError, match="line 3: source must say that it is invented"):
+        parse_figures(continuation(ROW), INVENTED)
+
+
+def test_invented_quarters_all_come_after_the_real_ones() -> None:
+    assert max(quarters(load_figures())) < min(quarters(load_figures(INVENTED)))
+    assert all(f.is_invented for f in load_figures(INVENTED))
+    assert not any(f.is_invented for f in load_figures())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: continuation(t)))
+def test_any_bytes_give_invented_figures_or_a_config_error(data: bytes) -> None:
+    try:
+        figures = parse_figures(data, INVENTED)
+    except ConfigError:
+        return
+    assert all(figure.is_invented for figure in figures)
 
 
 # The script, on data made for one case each.

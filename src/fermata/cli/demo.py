@@ -1,5 +1,6 @@
 """``fermata demo``: everything at once, on one machine."""
 
+import json
 import subprocess
 import sys
 import time
@@ -40,16 +41,18 @@ def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     command = ["verify", str(out / "bundle"), "--charter-hash", charter_hash]
     talk(f"\n$ fermata {' '.join(command)}")
     verified = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "fermata.cli.main", *command],
+        [sys.executable, "-m", "fermata.cli.main", *command, "--json"],
         check=False,
         capture_output=True,
         text=True,
     )
-    talk(verified.stdout.rstrip() + verified.stderr.rstrip())
     if verified.returncode != 0:
-        raise DemoFailed("DEMO", f"the bundle does not verify; see {out}")
+        raise DemoFailed("DEMO", f"the bundle does not verify; see {out}: {verified.stderr}")
+    checks = json.loads(verified.stdout)["checks"]
+    talk("  ".join([*(f"{c['check']} {c['status']}" for c in checks), "VALID"]))
     seconds = time.monotonic() - started
     places = {
+        "report": out / "report" / "index.html",
         "results": out / "results.json",
         "inputs": out / "inputs",
         "bundle": out / "bundle",

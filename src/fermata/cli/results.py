@@ -12,6 +12,7 @@ from fermata.cli.lab import read_figures, round_of
 from fermata.cli.log import PATH, replicate
 from fermata.cli.nodes import CONFIG
 from fermata.cli.output import emit, json_option, say
+from fermata.dashboard.marks import pause_spans, rule_limits
 from fermata.dashboard.place import Place, places_of
 from fermata.dashboard.report import report_files
 from fermata.dashboard.tables import csv_text
@@ -80,7 +81,8 @@ def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> 
     """The public report of a bundle that verifies: a page a round, an index, charts; offline."""
     check_new(out)
     state, charter = state_of_bundle(bundle, charter_hash)
-    files = report_files(overview(state, charter))
+    run = overview(state, charter, rule_limits(charter.rules), pause_spans(state))
+    files = report_files(run)
     write_bundle(out, files)
     data = {"report": str(out / "index.html"), "files": len(files), "rounds": len(state.rounds)}
     emit(as_json, data, f"{out / 'index.html'}: {len(state.rounds)} rounds, {len(files)} files")

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermata.dashboard.charts import CSS_CHARTS, bar_chart, line_chart, standalone
@@ -54,6 +53,9 @@ POLICY = (
 
 def report_files(run: OverviewView) -> dict[str, bytes]:
     """All files of a report by name: index and rounds as .html and .md, charts as .svg."""
+    # Every command and node loads this module, and few of them write a report.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     pages = Environment(
         loader=PackageLoader("fermata.dashboard"),
         autoescape=True,

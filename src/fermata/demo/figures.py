@@ -2,10 +2,12 @@
 
 ``figures.csv`` is derived by ``scripts/derive_figures.py``, which says what was left out and why,
 from data by Epoch AI (epoch.ai), Copyright (c) 2025 Epoch AI, under the MIT licence.
+``continuation.csv`` goes on where the real figures end; it is invented, and says so.
 The owners of compute and the makers of models are both called labs here.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import NoReturn
@@ -34,78 +36,104 @@ class Figure:
     quarter: str
     metric: str
     value: str
+    is_invented: bool = False
 
 
-def _fail(line: int, what: str) -> NoReturn:
-    raise ConfigError("FIGURES", f"figures.csv line {line}: {what}; derive the table again")
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One of the two files: what its first lines and the sources of its rows must be."""
+
+    file: str
+    head: tuple[str, ...]
+    source: re.Pattern[str]
+    names: str
+    is_invented: bool = False
+
+    def fail(self, line: int, what: str) -> NoReturn:
+        raise ConfigError("FIGURES", f"{self.file} line {line}: {what}; mend the table")
 
 
-def _parse_row(line: int, text: str) -> Figure:
+REAL = Table("figures.csv", (",".join(COLUMNS),), _SOURCE, "Epoch AI, the repository, the licence")
+INVENTED = Table(
+    "continuation.csv",
+    (
+        "# Invented: nobody reported these figures. They go on where the real ones end.",
+        ",".join(COLUMNS),
+    ),
+    re.compile(r"invented\Z"),
+    "that it is invented",
+    is_invented=True,
+)
+
+
+def _parse_row(table: Table, line: int, text: str) -> Figure:
     fields = text.split(",")
     if len(fields) != len(COLUMNS):
-        _fail(line, f"has {len(fields)} fields and not {len(COLUMNS)}")
+        table.fail(line, f"has {len(fields)} fields and not {len(COLUMNS)}")
     lab, quarter, metric, value, unit, source = fields
     if not _LAB.match(lab):
-        _fail(line, "lab must be 1 to 40 of a-z, 0-9 and -, not at the ends")
+        table.fail(line, "lab must be 1 to 40 of a-z, 0-9 and -, not at the ends")
     if not _QUARTER.match(quarter):
-        _fail(line, "quarter must be such as 2024Q3")
+        table.fail(line, "quarter must be such as 2024Q3")
     if metric not in METRIC_UNITS:
-        _fail(line, f"metric must be one of {', '.join(METRIC_UNITS)}")
+        table.fail(line, f"metric must be one of {', '.join(METRIC_UNITS)}")
     if unit != METRIC_UNITS[metric]:
-        _fail(line, f"the unit of {metric} is {METRIC_UNITS[metric]}")
+        table.fail(line, f"the unit of {metric} is {METRIC_UNITS[metric]}")
     shape = _FRACTION if unit == "fraction" else _LOGARITHM
     if not shape.match(value):
-        _fail(line, f"value must be a {unit} with three decimals")
-    if not _SOURCE.match(source):
-        _fail(line, "source must name Epoch AI, the repository and the licence")
-    return Figure(lab, quarter, metric, value)
+        table.fail(line, f"value must be a {unit} with three decimals")
+    if not table.source.match(source):
+        table.fail(line, f"source must say {table.names}")
+    return Figure(lab, quarter, metric, value, table.is_invented)
 
 
-def parse_figures(data: bytes) -> tuple[Figure, ...]:
+def parse_figures(data: bytes, table: Table = REAL) -> tuple[Figure, ...]:
     """The figures of a table, ordered by metric, quarter and lab as the file must be.
 
     Raises ConfigError FIGURES, naming the line, for anything but the one accepted form: UTF-8,
-    the header, one row a line, no quotes, each (metric, quarter, lab) once.
+    the table's head, one row a line, no quotes, each (metric, quarter, lab) once.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        _fail(data.count(b"\n", 0, error.start) + 1, "is not UTF-8")
+        table.fail(data.count(b"\n", 0, error.start) + 1, "is not UTF-8")
     if not text.endswith("\n"):
-        _fail(text.count("\n") + 1, "does not end with a newline")
+        table.fail(text.count("\n") + 1, "does not end with a newline")
     lines = text[:-1].split("\n")
-    if lines[0] != ",".join(COLUMNS):
-        _fail(1, f"the header must be {','.join(COLUMNS)}")
+    size = len(table.head)
+    for line, wanted in enumerate(table.head, 1):
+        if lines[line - 1 : line] != [wanted]:
+            table.fail(line, f"the header must be {wanted}")
     figures: list[Figure] = []
     last = ("", "", "")
-    for line, row in enumerate(lines[1:], 2):
-        figure = _parse_row(line, row)
+    for line, row in enumerate(lines[size:], size + 1):
+        figure = _parse_row(table, line, row)
         place = (figure.metric, figure.quarter, figure.lab)
         if place <= last:
-            _fail(line, "is there twice or out of order")
+            table.fail(line, "is there twice or out of order")
         last = place
         figures.append(figure)
     if not figures:
-        _fail(1, "no row follows the header")
+        table.fail(size, "no row follows the header")
     return tuple(figures)
 
 
-def load_figures() -> tuple[Figure, ...]:
+def load_figures(table: Table = REAL) -> tuple[Figure, ...]:
     """The figures that come with the package. Raises ConfigError FIGURES if they are damaged."""
     try:
-        data = resources.files("fermata.demo").joinpath("figures.csv").read_bytes()
+        data = resources.files("fermata.demo").joinpath(table.file).read_bytes()
     except OSError as error:
         raise ConfigError(
-            "FIGURES", "figures.csv: cannot be read; install fermata-protocol again"
+            "FIGURES", f"{table.file}: cannot be read; install fermata-protocol again"
         ) from error
-    return parse_figures(data)
+    return parse_figures(data, table)
 
 
-def labs() -> tuple[str, ...]:
+def labs(figures: Sequence[Figure]) -> tuple[str, ...]:
     """Ids of all labs with a figure, in alphabetical order."""
-    return tuple(sorted({f.lab for f in load_figures()}))
+    return tuple(sorted({f.lab for f in figures}))
 
 
-def quarters() -> tuple[str, ...]:
+def quarters(figures: Sequence[Figure]) -> tuple[str, ...]:
     """All quarters with a figure, oldest first."""
-    return tuple(sorted({f.quarter for f in load_figures()}))
+    return tuple(sorted({f.quarter for f in figures}))

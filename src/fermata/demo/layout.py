@@ -1,6 +1,7 @@
 """Sets up the demo's deployment in a folder: keys, charter, certificates, configurations."""
 
 import base64
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,14 @@ from pathlib import Path
 
 from fermata.crypto.dealer import deal
 from fermata.crypto.signing import SigningKey
-from fermata.demo.figures import Figure
-from fermata.demo.figures import labs as known_labs
+from fermata.demo.charter import (
+    AUDITORS,
+    COORDINATOR,
+    DEPLOYMENT,
+    charter_text,
+    invented_quarters,
+)
+from fermata.demo.figures import Figure, labs
 from fermata.errors import ConfigError
 from fermata.node import keystore
 from fermata.node.files import write_atomic
@@ -22,28 +29,12 @@ from fermata.protocol.charter import Charter, parse_charter
 from fermata.protocol.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
-DEPLOYMENT = "fermata-demo"
-COORDINATOR = "oversight"
-AUDITORS = tuple(f"auditor-{i}" for i in range(1, 6))
 MARKER = ".fermata-demo"
 #: Where a node in a container tells of itself, to its own network.
 TELEMETRY_PORT = 9440
-METRICS = {
-    "gpqa-diamond": ("fraction correct", "0", "1", "0.001"),
-    "math-level-5": ("fraction correct", "0", "1", "0.001"),
-    "compute-log10-h100e": ("log10 of H100 equivalents", "0", "9", "0.001"),
-}
-#: What comes out beside sum, mean and count, and what every report must prove.
-ASKED = {
-    "gpqa-diamond": (
-        ', "variance", "stddev"]',
-        ['histogram = ["0.400", "0.600", "0.800"]', 'count_above = ["0.700"]'],
-    ),
-    "math-level-5": (', "variance", "stddev"]', ['histogram = ["0.500", "0.900"]']),
-    "compute-log10-h100e": (', "geometric-mean"]', ['count_above = ["5.500"]']),
-}
-#: Nobody has acquired a million H100 equivalents in a quarter: each report proves it.
-COMPLIANCE = ("compute-log10-h100e", "6.000")
+#: One lab whose own systems are told of the pause: a command that keeps each notice.
+HOOKED = "mistral"
+NOTICES = "notices.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +68,20 @@ def claim_folder(folder: Path) -> None:
     (folder / MARKER).write_text("made by fermata demo; it replaces this folder\n")
 
 
-def lay_out(folder: Path, figures: tuple[Figure, ...], progress: Callable[[int], None]) -> Demo:
+def lay_out(
+    folder: Path, figures: tuple[Figure, ...], window_s: int, progress: Callable[[int], None]
+) -> Demo:
     """Makes everything that the nodes need. The keys are this run's own."""
-    labs = known_labs()
+    named = labs(figures)
     public_keys = {}
     signing_keys = {}
-    for party in (COORDINATOR, *AUDITORS, *labs):
+    for party in (COORDINATOR, *AUDITORS, *named):
         signing_keys[party] = _node_keys(folder / "nodes" / party)
         public_keys[party] = base64.b64encode(signing_keys[party].public_key).decode()
     charter_file = folder / "charter.toml"
-    write_atomic(charter_file, charter_text(figures, public_keys).encode())
+    write_atomic(charter_file, charter_text(figures, public_keys, window_s).encode())
     charter = parse_charter(charter_file.read_bytes())
-    demo = Demo(folder, charter, labs)
+    demo = Demo(folder, charter, named)
     for party in demo.parties:
         sign_file(charter_file, party, signing_keys[party])
         shutil.copy(charter_file, demo.node(party) / "charter.toml")
@@ -127,12 +120,19 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
         charter_sha256=charter.sha256,
         key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
     )
-    record = demo.node(COORDINATOR) / "key-record.bin"
+    record = demo.folder / "key-record.bin"
     write_atomic(record, encode(statement))
     for auditor in AUDITORS:
         sign_file(record, auditor, signing_keys[auditor])
     signatures = demo.folder / "charter.toml.sig"
     shutil.copytree(signatures, demo.node(COORDINATOR) / "charter.toml.sig")
+
+
+def hand_over_key_record(demo: Demo) -> None:
+    """Gives the coordinator what it waits for before it opens the first round."""
+    record, place = demo.folder / "key-record.bin", demo.node(COORDINATOR) / "key-record.bin"
+    shutil.copytree(f"{record}.sig", f"{place}.sig")
+    write_atomic(place, record.read_bytes())
 
 
 def _certificates(demo: Demo) -> None:
@@ -151,6 +151,9 @@ def _inputs(demo: Demo, figures: tuple[Figure, ...]) -> None:
     for lab in demo.labs:
         rows = [f"{f.quarter},{f.metric},{f.value}" for f in figures if f.lab == lab]
         write_atomic(inputs / f"{lab}.csv", "\n".join(["round,metric,value", *rows, ""]).encode())
+    # The files that nodes read have no place for a remark.
+    named = ", ".join(sorted(invented_quarters(figures)))
+    write_atomic(inputs / "INVENTED.txt", f"All figures of {named} are invented.\n".encode())
 
 
 def write_configs(demo: Demo, party: str, log_address: str) -> Path:
@@ -174,6 +177,11 @@ def write_configs(demo: Demo, party: str, log_address: str) -> Path:
         lines += ["", "[log]", f'address = "{log_address}"']
     if role == "lab":
         lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"', 'absent = "abstain"']
+    if party == HOOKED:
+        # Each notice is one line of JSON; the shell gets the file's name as an argument.
+        append = '["/bin/sh", "-c", "{ cat && echo; } >> \\"$0\\"", %s]'
+        path_text = json.dumps(str(demo.node(party) / NOTICES), ensure_ascii=False)
+        lines += ["", "[hook]", "command = " + append % path_text]
     path = demo.node(party) / "fermata.toml"
     write_atomic(path, "\n".join([*lines, ""]).encode())
     return path
@@ -201,56 +209,3 @@ def write_apart(demo: Demo, log_address: str) -> None:
             lines += ["", "[lab]", 'metrics = "metrics.csv"', 'absent = "abstain"']
         # The coordinator's comes last: when it is there, all are.
         write_atomic(demo.node(party) / "fermata.toml", "\n".join([*lines, ""]).encode())
-
-
-def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str]) -> str:
-    """The demo's charter: real labs' public figures, reported by nodes of this machine."""
-    quarters = sorted({f.quarter for f in figures})
-    lines = [
-        "# The demo's charter. The labs named here take no part in it: their nodes are processes",
-        "# of this machine, and their figures are public ones, derived from data by Epoch AI.",
-        "format = 1",
-        f'deployment = "{DEPLOYMENT}"',
-        'title = "Capability and compute by quarter, demonstrated on public figures"',
-        "",
-        "[cryptography]",
-        "modulus_bits = 3072",
-        "threshold = 3",
-        "",
-        "[rounds]",
-        'cadence = "quarter"',
-        f'first = "{quarters[0]}"',
-        f'last = "{quarters[-1]}"',
-        "window_s = 120",
-        "",
-        "[disclosure]",
-        "cohort_min = 5",
-        "change_min = 0",
-        "",
-    ]
-
-    def party(table: str, party_id: str) -> list[str]:
-        return [
-            table,
-            f'id = "{party_id}"',
-            f'organisation = "{party_id}"',
-            f'signing_key = "{public_keys[party_id]}"',
-            "",
-        ]
-
-    lines += party("[coordinator]", COORDINATOR)
-    for auditor in AUDITORS:
-        lines += party("[[auditor]]", auditor)
-    for lab in known_labs():
-        lines += party("[[lab]]", lab)
-    for metric, (unit, low, high, step) in METRICS.items():
-        members = sorted({f.lab for f in figures if f.metric == metric})
-        named = ", ".join(f'"{lab}"' for lab in members)
-        lines += ["[[panel]]", f'id = "{metric}"', f"labs = [{named}]", ""]
-        lines += ["[[metric]]", f'id = "{metric}"', f'panel = "{metric}"', f'unit = "{unit}"']
-        lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{step}"', ""]
-        statistics, more = ASKED[metric]
-        lines += ["[[aggregate]]", f'metric = "{metric}"']
-        lines += ['statistics = ["sum", "mean", "count"' + statistics, *more, ""]
-    lines += ["[[statement]]", f'metric = "{COMPLIANCE[0]}"', f'at_most = "{COMPLIANCE[1]}"', ""]
-    return "\n".join(lines)

@@ -5,21 +5,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
-from fermata.demo.figures import load_figures
-from fermata.demo.layout import (
+from fermata.dashboard.marks import pause_spans, rule_limits
+from fermata.dashboard.report import report_files
+from fermata.dashboard.views import overview
+from fermata.demo.charter import (
     AUDITORS,
     COORDINATOR,
     DEPLOYMENT,
+    demo_figures,
+    invented_quarters,
+)
+from fermata.demo.layout import (
+    HOOKED,
+    NOTICES,
     Demo,
     claim_folder,
+    hand_over_key_record,
     lay_out,
     write_apart,
     write_configs,
 )
+from fermata.demo.story import acknowledgements_text, dues_text, told
 from fermata.errors import FermataError, TransportError
 from fermata.node.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.node.client import GrpcLog
@@ -29,12 +40,22 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.telemetry import split_address
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
+from fermata.protocol.pause import missing
 from fermata.protocol.replica import Replica
 from fermata.protocol.results import results_document
-from fermata.protocol.state import OPENED, REFUSED, Result, Round
+from fermata.protocol.state import State
 
-START_S = 30.0
-RUN_S = 600.0
+START_S = 120.0
+STOP_S = 15.0
+RUN_S = 1200.0
+POLL_S = 0.1
+#: Between two looks at the log, each of which costs the coordinator a call.
+LOOK_S = 0.3
+#: The lab whose node is stopped, once its report of this quarter is in the log.
+STOPPED, STOPPED_AFTER = "xai", "2026Q1"
+#: The window where the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
+WINDOW_S_MIN, WINDOW_S_MAX = 16, 240
+PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 
 Say = Callable[[str], None]
 
@@ -43,33 +64,65 @@ class DemoFailed(FermataError):
     """A node of the demo did not do its part; its log says why."""
 
 
-@contextmanager
-def running(demo: Demo, parties: tuple[str, ...], log_address: str) -> Iterator[None]:
-    """Runs nodes as processes of their own; stops them gracefully at the end."""
-    processes: dict[str, subprocess.Popen[bytes]] = {}
-    try:
+class Nodes:
+    """The processes of a demo, each with a node of its own."""
+
+    def __init__(self, demo: Demo) -> None:
+        self._demo = demo
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, parties: Sequence[str], log_address: str) -> None:
+        """Starts nodes that have none yet."""
         for party in parties:
-            config = write_configs(demo, party, log_address)
-            role = demo.charter.parties[party].role
+            config = write_configs(self._demo, party, log_address)
+            role = self._demo.charter.parties[party].role
             command = [sys.executable, "-m", "fermata.cli.main", role, "run"]
-            errors = (demo.folder / "logs" / f"{party}.stderr").open("wb")
-            processes[party] = subprocess.Popen(  # noqa: S603
-                [*command, "--config", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
-            errors.close()
-        yield
-    finally:
-        for process in processes.values():
+            with (self._demo.folder / "logs" / f"{party}.stderr").open("wb") as errors:
+                self._processes[party] = subprocess.Popen(  # noqa: S603
+                    [*command, "--config", str(config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                )
+
+    def stop(self, parties: Sequence[str]) -> None:
+        """Stops those of these nodes that run, gracefully while they let it."""
+        ending = [self._processes.pop(party) for party in parties if party in self._processes]
+        for process in ending:
             process.send_signal(signal.SIGTERM)
-        for process in processes.values():
+        for process in ending:
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def wait_started(self) -> None:
+        """Until every node has come up: the first round must not begin before."""
+        waiting = list(self._processes)
+        limit = time.monotonic() + START_S
+        while waiting and time.monotonic() < limit:
+            waiting = [party for party in waiting if not self._has_started(party)]
+            time.sleep(POLL_S)
+        if waiting:
+            logs = self._demo.folder / "logs"
+            raise DemoFailed("DEMO", f"{waiting[0]} did not start; see {logs}/{waiting[0]}.stderr")
+
+    def _has_started(self, party: str) -> bool:
+        log = self._demo.folder / "logs" / f"{party}.log"
+        return log.is_file() and b'"event":"started"' in log.read_bytes()
+
+
+@contextmanager
+def nodes_of(demo: Demo) -> Iterator[Nodes]:
+    """Nodes that are all stopped at the end: participants first, so that none loses its log."""
+    nodes = Nodes(demo)
+    try:
+        yield nodes
+    finally:
+        nodes.stop(demo.labs)
+        nodes.stop(AUDITORS)
+        nodes.stop((COORDINATOR,))
 
 
 def wait_for_address(demo: Demo, name: str) -> str:
@@ -79,44 +132,29 @@ def wait_for_address(demo: Demo, name: str) -> str:
     while time.monotonic() < limit:
         if path.is_file() and path.read_text().endswith("\n"):
             return path.read_text().strip()
-        time.sleep(0.05)
+        time.sleep(POLL_S)
     raise DemoFailed(
         "DEMO", f"the coordinator did not start; see {demo.folder / 'logs'}/{COORDINATOR}.stderr"
     )
 
 
-def round_text(found: Round) -> str:
-    """What a finished round says, for people."""
-    if found.refusal or found.opening is None:
-        return f"{found.period}  refused: {found.refusal}"
-    lines = [f"{found.period}  opened, {len(found.close.listed) if found.close else 0} reports"]
-    texts = {(r.metric, r.statistic): r.text for r in found.opening.results if not r.group}
-    for metric in found.opening.sums:
-        mean, total = texts[metric, "mean"], texts[metric, "sum"]
-        line = f"  {metric:<20} mean {mean:>9}   sum {total:>7} of {texts[metric, 'count']:>2}"
-        lines.append(line + "".join(_more(metric, found.opening.results)))
-    return "\n".join(lines)
+def window_s() -> int:
+    """How long a round waits for a lab that says nothing: enough for all others on this machine."""
+    started = time.monotonic()
+    for base in range(2, 2 + PROBES):
+        pow(base, 2**PROBE_BITS - 1, 2**PROBE_BITS + 1)
+    pace = (time.monotonic() - started) / PROBE_S
+    return min(WINDOW_S_MAX, max(WINDOW_S_MIN, round(WINDOW_S_MIN * pace)))
 
 
-def _more(metric: str, results: tuple[Result, ...]) -> Iterator[str]:
-    """What else came out of a metric, shortly."""
-    bins = [r.text for r in results if r.metric == metric and r.statistic.startswith("bin:")]
-    for result in results:
-        if result.metric != metric:
-            continue
-        if result.statistic in ("stddev", "geometric-mean"):
-            yield f"   {result.statistic} {result.text}"
-        elif result.statistic.startswith("above:"):
-            yield f"   {result.text} above {result.statistic[6:]}"
-    if bins:
-        yield f"   bins {'/'.join(bins)}"
+def follow(demo: Demo, nodes: Nodes, replica: Replica, log: GrpcLog, say: Say) -> None:
+    """Tells the story as it happens, until the last round's end and its acknowledgements.
 
-
-def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:
-    """Prints each round as it ends, until the charter's last; waits on trouble, with a limit."""
-    quorum = demo.charter.endorsement_quorum
-    last = demo.charter.last_period
-    told = 0
+    Stops one lab on the way. Raises DemoFailed if it takes too long.
+    """
+    invented = invented_quarters(demo_figures())
+    seen = -1
+    is_stopped = False
     limit = time.monotonic() + RUN_S
     while time.monotonic() < limit:
         try:
@@ -124,13 +162,21 @@ def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:
         except TransportError:
             time.sleep(0.2)
             continue
-        rounds = replica.state.rounds
-        while told < len(rounds) and rounds[told].phase(quorum) in (OPENED, REFUSED):
-            say(round_text(rounds[told]))
-            told += 1
-            if rounds[told - 1].period == last:
+        state = replica.state
+        for _, text in told(state, seen, invented):
+            say(text)
+        seen = state.size - 1
+        current = state.current
+        told_now = current and current.period == STOPPED_AFTER and STOPPED in current.reports
+        if told_now and not is_stopped:
+            nodes.stop((STOPPED,))
+            say(f"({STOPPED}'s node is stopped now, for the story: it will say nothing more)")
+            is_stopped = True
+        if current and current.period == demo.charter.last_period:
+            is_over = current.number in state.judgements
+            if is_over and set(missing(state.pause, demo.labs)) <= {STOPPED}:
                 return
-        time.sleep(0.1)
+        time.sleep(LOOK_S)
     raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
 
 
@@ -141,40 +187,52 @@ def prepare_demo(folder: Path, log_address: str, progress: Callable[[int], None]
     """
     split_address(log_address)
     claim_folder(folder)
-    demo = lay_out(folder, load_figures(), progress)
+    demo = lay_out(folder, demo_figures(), WINDOW_S_MAX, progress)
     write_apart(demo, log_address)
     return demo
 
 
 def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
     """The whole demo; leaves what docs/guides/demo.md lists in ``folder``."""
-    figures = load_figures()
+    figures = demo_figures()
     claim_folder(folder)
     (folder / "logs").mkdir()
-    demo = lay_out(folder, figures, progress)
+    demo = lay_out(folder, figures, window_s(), progress)
     say(
         f"{len(demo.labs)} labs, {len(AUDITORS)} auditors (any 3 open, 4 must endorse), 1"
         f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS, 3072-bit key"
     )
-    write_configs(demo, COORDINATOR, "")
-    with running(demo, (COORDINATOR,), ""):
+    with nodes_of(demo) as nodes:
+        nodes.start((COORDINATOR,), "")
         address = wait_for_address(demo, "log")
-        with running(demo, AUDITORS, address):
-            tls = demo.node(AUDITORS[0]) / "tls"
-            files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
-            with GrpcLog(address, DEPLOYMENT, files) as log:
-                store = MemoryStore()
-                replica = Replica(demo.charter, store, MODULUS_BITS_MIN)
-                with running(demo, demo.labs, address):
-                    follow_rounds(demo, replica, log, say)
-                note = pull_cosigned_head(replica, log, START_S, clock_ms, time.sleep)
-                export(demo, replica, log, note)
-    document = results_document(replica.state)
-    write_atomic(folder / "results.json", (json.dumps(document, indent=2) + "\n").encode())
+        nodes.start((*AUDITORS, *demo.labs), address)
+        nodes.wait_started()
+        hand_over_key_record(demo)
+        tls = demo.node(AUDITORS[0]) / "tls"
+        files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
+        with GrpcLog(address, DEPLOYMENT, files) as log:
+            replica = Replica(demo.charter, MemoryStore(), MODULUS_BITS_MIN)
+            follow(demo, nodes, replica, log, say)
+            nodes.stop(demo.labs)
+            note = pull_cosigned_head(replica, log, START_S, clock_ms, time.sleep)
+            bundle = export_bundle(replica, log, note, lambda done: None)
+    write_bundle(folder / "bundle", bundle)
+    write_outcome(demo, replica.state)
+    say(acknowledgements_text(replica.state))
+    notices = (demo.node(HOOKED) / NOTICES).read_bytes().count(b"\n")
+    say(f"hook of {HOOKED}: {notices} signed notices taken by its own command")
+    say(dues_text(replica.state))
     return demo
 
 
-def export(demo: Demo, replica: Replica, log: GrpcLog, note: bytes) -> None:
-    """Writes the bundle through the same calls as ``fermata bundle``."""
-    files = export_bundle(replica, log, note, lambda done: None)
-    write_bundle(demo.folder / "bundle", files)
+def write_outcome(demo: Demo, state: State) -> None:
+    """The results as one document, which says which rounds are invented, and as pages."""
+    invented = invented_quarters(demo_figures())
+    document = results_document(state)
+    for found in cast(list[dict[str, object]], document["rounds"]):
+        found["invented"] = found["round"] in invented
+    text = json.dumps(document, indent=2) + "\n"
+    write_atomic(demo.folder / "results.json", text.encode())
+    limits, spans = rule_limits(demo.charter.rules), pause_spans(state)
+    run = overview(state, demo.charter, limits, spans)
+    write_bundle(demo.folder / "report", report_files(run))
