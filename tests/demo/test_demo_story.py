@@ -30,7 +30,7 @@ from support_rounds import START_MS, state_of
 FIGURES = demo_figures()
 PARTIES = (COORDINATOR, *AUDITORS, *labs(FIGURES))
 KEYS = {p: base64.b64encode(hashlib.sha256(p.encode()).digest()).decode() for p in PARTIES}
-CHARTER = parse_charter(charter_text(FIGURES, KEYS, 16).encode())
+CHARTER = parse_charter(charter_text(FIGURES, KEYS, 12).encode())
 HISTORY = [
     {
         lab: {f.metric: f.value for f in FIGURES if (f.lab, f.quarter) == (lab, quarter)}
