@@ -111,8 +111,8 @@ def test_agent_that_sends_before_it_keeps_is_found(monkeypatch: pytest.MonkeyPat
 PAUSED_SEEDS = (0, 1, 6)
 
 
-def found_in_pauses() -> set[str]:
-    return set[str]().union(*(invariants(run(seed)) for seed in PAUSED_SEEDS))
+def is_found_in_pauses(invariant: str) -> bool:
+    return any(invariant in invariants(run(seed)) for seed in PAUSED_SEEDS)
 
 
 def test_rules_that_take_unknown_for_true_violate_i8(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,23 +123,23 @@ def test_rules_that_take_unknown_for_true_violate_i8(monkeypatch: pytest.MonkeyP
         return policy._Finding(True) if found.holds is None else found
 
     monkeypatch.setattr(policy, "_leaf", bold)
-    assert "I8" in found_in_pauses()
+    assert is_found_in_pauses("I8")
 
 
 def test_a_pause_that_does_not_wait_for_the_share_violates_i8(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(machine, "labs_needed", lambda terms, labs: 1)
-    assert "I8" in found_in_pauses()
+    assert is_found_in_pauses("I8")
 
 
 def test_a_round_that_ignores_its_cohort_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disclosure, "cohort_refusal", lambda charter, cells: "")
-    assert "I6" in found_in_pauses()
+    assert is_found_in_pauses("I6")
 
 
 def test_a_lab_that_does_not_show_what_it_keeps_violates_i12(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reports, "flags_for", lambda *args: NO_FLAGS)
-    assert "I12" in found_in_pauses()
+    assert is_found_in_pauses("I12")
