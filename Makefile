@@ -4,7 +4,8 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test lint proto proto-check proto-breaking docs-check pictures bench bitflips attack sim model clean
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
+	pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -21,6 +22,10 @@ demo: setup
 
 test: setup
 	@$(RUN) pytest
+
+# Tells tests/scenarios/*.txt anew; the tests only compare.
+scenarios: setup
+	@PYTHONPATH=tests:tests/scenarios $(RUN) python scripts/tell_scenarios.py
 
 lint: setup
 	@$(RUN) ruff check src tests scripts docs
@@ -45,6 +50,19 @@ docs-check: setup
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup
 	@$(RUN) python scripts/draw_pictures.py
+
+# ARGS=--strict fails where a tool is missing; Debian has the others in prometheus,
+# prometheus-alertmanager and systemd.
+deploy-check: setup
+	@$(RUN) --group deploy python scripts/check_deploy.py $(ARGS)
+
+# The dashboard in a real Chromium, with axe; fails where there is no Chromium.
+browser-test: setup
+	@$(RUN) --group browser pytest -m browser tests/dashboard
+
+# docs/screenshots/*.png and docs/axe.md, from the same pages.
+screenshots: setup
+	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

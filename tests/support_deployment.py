@@ -103,6 +103,7 @@ def charter_text(
     last: str = "",
     extra: str = "",
     tiers: str = "",
+    key_origin: str = "",
     cadence: str = "quarter",
     first: str = "2025Q3",
     window_s: int = WINDOW_S,
@@ -125,7 +126,7 @@ title = "For tests"
 [cryptography]
 modulus_bits = {modulus_bits}
 threshold = {threshold}
-
+{f'key_origin = "{key_origin}"' if key_origin else ""}
 [rounds]
 cadence = "{cadence}"
 first = "{first}"

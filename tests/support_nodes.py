@@ -16,6 +16,7 @@ from unittest import mock
 from fermata.cli.main import run
 from fermata.crypto.dealer import DealtKey, deal
 from fermata.crypto.signing import SigningKey
+from fermata.dashboard.beside import dashboard_of
 from fermata.node import keystore
 from fermata.node.config import load_config
 from fermata.node.coordinator_node import run_coordinator
@@ -140,9 +141,10 @@ class Site:
         return [line for line in lines if f'"event":"{event}' in line]
 
     @contextlib.contextmanager
-    def coordinator(self, address: str = "127.0.0.1:0") -> Iterator[str]:
+    def coordinator(self, address: str = "127.0.0.1:0", extra: str = "") -> Iterator[str]:
         """The coordinator in a thread; gives the log's address."""
-        config = load_config(self.write_config(COORDINATOR, address))
+        config = load_config(self.write_config(COORDINATOR, address, extra))
+        beside = dashboard_of(config)
         bound = self.node(COORDINATOR) / "data" / "log.address"
         bound.unlink(missing_ok=True)
         started, ending = threading.Event(), threading.Event()
@@ -154,7 +156,7 @@ class Site:
 
         def body() -> None:
             try:
-                run_coordinator(config, done)
+                run_coordinator(config, done, beside)
             except Exception as fault:  # noqa: BLE001 - raised again by whoever started it
                 faults.append(fault)
                 started.set()

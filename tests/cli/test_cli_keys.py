@@ -121,6 +121,16 @@ def deal(site, out, *more):
     return fermata(*words, "--recipients", site.folder / "recipients", *more)
 
 
+def test_the_dealer_makes_no_key_for_a_charter_that_takes_none_of_it(site):
+    text = site.charter_file.read_text()
+    strict = text.replace("[cryptography]\n", '[cryptography]\nkey_origin = "distributed"\n')
+    site.charter_file.write_text(strict)
+    recipients(site, site.folder / "recipients")
+    answer = deal(site, site.folder / "ceremony")
+    assert (answer.code, answer.error.endswith("[KEY_ORIGIN]")) == (2, True)
+    assert not (site.folder / "ceremony").exists()
+
+
 def test_the_dealer_makes_a_record_and_a_share_for_each_auditor(site):
     recipients(site, site.folder / "recipients")
     out = site.folder / "ceremony"

@@ -269,6 +269,34 @@ def test_a_node_that_needs_a_look_is_named(changes, what):
     assert all(what in p["what"] for p in problems)
 
 
+def test_a_clock_that_is_off_the_logs_is_named_and_shown():
+    state = state_at("opened")
+    now_ms = state.time_ms
+    document = health(beats(state, now_ms, time_ms=now_ms + 90_000), now_ms, HOUR_MS)
+    assert all("its clock is +90 s off the log's" in p["what"] for p in document["problems"])
+    assert document["nodes"][0]["clock_offset_s"] == 90.0
+    assert "+90.0 s" in health_text(document)
+
+
+@pytest.mark.parametrize(
+    ("stage", "coordinator", "auditor", "lab"),
+    [
+        ("keyed", None, None, None),
+        ("collecting", "collecting", "not yet", "not yet"),
+        ("closed", "closed", "not yet", "reported"),
+        ("endorsed", "endorsed", "endorsed", "reported"),
+        ("opened", "opened", "opened", "reported"),
+    ],
+)
+def test_every_node_shows_what_it_has_done_in_the_newest_round(stage, coordinator, auditor, lab):
+    state = state_at(stage)
+    document = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
+    done = {n["node"]: n["newest_round"] for n in document["nodes"]}
+    assert (done[COORDINATOR], done["auditor-1"], done["lab-1"]) == (coordinator, auditor, lab)
+    if auditor is not None:
+        assert auditor in health_text(document)
+
+
 def test_a_node_that_was_never_seen_and_a_key_that_is_missing_are_named():
     chain = chain_at("empty")
     chain.put_ok(chain.deployment.charter_envelope)

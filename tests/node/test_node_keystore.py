@@ -313,3 +313,45 @@ def test_age_tool_format_is_plain_age(tmp_path, identity):
     key = (tmp_path / "identity.txt").read_text().splitlines()[1]
     plain = pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.from_str(key)])
     assert plain == b"fermata/v1/keyfile signing-key spring\n\0\0\0\2\1\2"
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 65536, 300_000])
+def test_file_of_any_size_comes_back(tmp_path, size):
+    identity = keystore.new_identity(tmp_path / "identity.txt")
+    (tmp_path / "clear").write_bytes(b"x" * size)
+    to = keystore.recipient(identity.recipient)
+    keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
+    keystore.open_file(tmp_path / "sealed", tmp_path / "again", identity)
+    assert (tmp_path / "again").read_bytes() == b"x" * size
+    assert (tmp_path / "sealed").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "again").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("cut", [1, 20, 70_000])
+def test_file_that_was_cut_off_does_not_open(tmp_path, cut):
+    identity = keystore.new_identity(tmp_path / "identity.txt")
+    (tmp_path / "clear").write_bytes(b"x" * 300_000)
+    to = keystore.recipient(identity.recipient)
+    keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
+    (tmp_path / "sealed").write_bytes((tmp_path / "sealed").read_bytes()[:-cut])
+    with pytest.raises(ConfigError) as caught:
+        keystore.open_file(tmp_path / "sealed", tmp_path / "again", identity)
+    assert caught.value.reason == "KEYFILE_UNREADABLE"
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize("opens", [False, True])
+def test_full_disk_is_told_also_at_the_last_byte(tmp_path, monkeypatch, size, opens):
+    # The age library says nothing when its last write fails.
+    identity = keystore.new_identity(tmp_path / "identity.txt")
+    (tmp_path / "clear").write_bytes(b"x" * size)
+    to = keystore.recipient(identity.recipient)
+    keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
+    (tmp_path / "full").symlink_to("/dev/full")
+    monkeypatch.setattr(keystore, "write_secret", lambda path, data: None)
+    with pytest.raises(ConfigError) as caught:
+        if opens:
+            keystore.open_file(tmp_path / "sealed", tmp_path / "full", identity)
+        else:
+            keystore.seal_file(tmp_path / "clear", tmp_path / "full", to)
+    assert caught.value.reason == "FILE_UNWRITABLE"

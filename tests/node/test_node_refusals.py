@@ -9,9 +9,11 @@ import sys
 import pytest
 
 from fermata.crypto.dealer import deal
-from fermata.node import keystore
+from fermata.errors import IdentityError
+from fermata.node import keystore, service
+from fermata.node.client import GrpcLog
 from fermata.node.config import load_config
-from fermata.node.nodes import entropy, open_store
+from fermata.node.nodes import entropy, open_store, tls_files
 from fermata.node.store import SqliteStore
 from support_nodes import COORDINATOR, NAME, WAIT_S, Site, ended, fermata, lay_out, run_node, until
 
@@ -92,6 +94,21 @@ def test_a_certificate_that_was_taken_back_ends_a_node(site):
         site.write_config("lab-1", address)
         site.authority().deny("lab", "lab-1")
         ended(site, "lab-1", 5, "CERT_DENIED")
+
+
+def test_a_certificate_is_of_no_use_within_a_minute_of_being_taken_back(site):
+    with site.coordinator() as address:
+        config = load_config(site.write_config("lab-1", address))
+        with GrpcLog(address, NAME, tls_files(config)) as log:
+            log.checkpoint()
+            authority = site.node(COORDINATOR) / "authority"
+            words = ("--role", "lab", "--id", "lab-1")
+            assert fermata("pki", "deny", authority, *words).code == 0
+            # On the same connection, at the next call; a stream is looked at every so often.
+            with pytest.raises(IdentityError) as caught:
+                log.checkpoint()
+    assert caught.value.reason == "CERT_DENIED"
+    assert service.WATCH_CHECK_S <= 60
 
 
 def test_a_charter_that_lacks_a_signature_is_not_served(site):

@@ -55,6 +55,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "headroom_bits",
         "headroom_bits",
     ),
+    "a key of unknown origin": (
+        "threshold = 2",
+        'threshold = 2\nkey_origin = "dealer"',
+        "key_origin: invalid enum value 'dealer'",
+        "key_origin",
+    ),
     "cohort of two": ("cohort_min = 3", "cohort_min = 2", "below 3 organisations", "cohort_min"),
     "cohort above the labs (L17)": (
         "cohort_min = 3",

@@ -112,6 +112,10 @@ KEEPS = {
     "the threshold": (("threshold = 2", "threshold = 3"), "[cryptography]"),
     "the headroom": (("threshold = 2", "threshold = 2\nheadroom_bits = 11"), "[cryptography]"),
     "the range base": (("threshold = 2", "threshold = 2\nrange_base = 2"), "[cryptography]"),
+    "the key's origin": (
+        ("threshold = 2", 'threshold = 2\nkey_origin = "distributed"'),
+        "[cryptography]",
+    ),
     "the coordinator": (('"Oversight"', '"Others"'), "the coordinator"),
     "an auditor": (('"Audit auditor-2"', '"Others"'), "the auditors"),
     "the auditors' order": (("auditor-1", "auditor-4"), "the auditors"),

@@ -75,6 +75,16 @@ def test_a_key_record_of_unknown_origin_is_rejected() -> None:
     key_rejected("KEY_ORIGIN", origin=0)
 
 
+def test_a_charter_that_takes_distributed_keys_only_refuses_a_dealers() -> None:
+    key_rejected("KEY_ORIGIN", make_deployment(key_origin="distributed"))
+
+
+def test_a_charter_that_takes_any_key_takes_a_dealers() -> None:
+    chain = Chain(make_deployment(key_origin="any"))
+    chain.start()
+    assert chain.state.key is not None
+
+
 @pytest.mark.parametrize("epoch", [0, 2])
 def test_a_first_key_of_another_epoch_is_rejected(epoch: int) -> None:
     key_rejected("KEY_EPOCH", epoch=epoch)

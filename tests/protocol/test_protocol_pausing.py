@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
+from fermata.protocol.auditor import open_part
 from fermata.protocol.bundle import build_bundle
 from fermata.protocol.charter import parse_charter
 from fermata.protocol.codec import decode
@@ -344,6 +345,44 @@ def test_duties_without_a_pause_are_refused() -> None:
     _, mark, duty = tail.partition("[[duty]]")
     with pytest.raises(ConfigError, match="no \\[pause\\]"):
         parse_charter((head + mark + duty).encode(), MODULUS_BITS_MIN)
+
+
+@functools.cache
+def opened_late() -> Chain:
+    """Two hot rounds in a row pull the pause; the first is opened after the second."""
+    tables = PAUSE_TABLES.replace('at_least = "100"', 'at_least = "100"\nfor_rounds = 2')
+    chain = Chain(make_deployment(extra=tables))
+    chain.start()
+    chain.open_round()
+    for lab in chain.deployment.charter.labs:
+        chain.report(lab, figures(lab, "20"))
+    chain.close()
+    chain.endorse()
+    one_round(chain, "20")
+    assert chain.state.pause.phase == RUNNING
+    for auditor in ("auditor-1", "auditor-2"):
+        late = chain.state.rounds[0]
+        assert late.close is not None
+        share = chain.deployment.shares[auditor]
+        said = open_part(chain.state, late, late.close, auditor, share, chain.entropy)
+        chain.put_ok(chain.deployment.seal(said))
+    return chain
+
+
+def test_a_round_that_is_opened_late_fires_what_a_later_one_shows_now() -> None:
+    state = opened_late().state
+    assert {v.rule: v.holds for v in state.judgements[1].verdicts}["hot"] is False
+    assert state.judgements[1].late == ("hot",)
+    assert [(c.round, c.why, c.rules) for c in state.pause.changes] == [(1, "rule", ("hot",))]
+
+
+def test_v10_finds_what_a_late_round_is_said_to_fire_and_does_not() -> None:
+    chain = opened_late()
+    times = times_of(chain.leaves)
+    assert list(findings_v10(chain.state, times)) == []
+    lied = replace(chain.state.judgements[1], late=())
+    forged = replace(chain.state, judgements={**chain.state.judgements, 1: lied})
+    assert any("round 1" in f for f in findings_v10(forged, times))
 
 
 @functools.cache

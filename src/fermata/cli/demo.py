@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say
-from fermata.demo.run import DemoFailed, run_demo
+from fermata.demo.run import DemoFailed, prepare_demo, run_demo
 
 
 @click.command()
@@ -19,9 +19,19 @@ from fermata.demo.run import DemoFailed, run_demo
     show_default=True,
     help="Folder for everything the demo leaves; an earlier demo's is replaced.",
 )
+@click.option(
+    "--prepare", "log_address", metavar="HOST:PORT",
+    help="Only make the folders, for nodes in containers that reach the log at this address.",
+)  # fmt: skip
 @json_option
-def demo(out: Path, as_json: bool) -> None:
+def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     """Run a whole deployment of processes on this machine, on public figures, and verify it."""
+    if log_address is not None:
+        with progress_bar("setting up", 3) as advance:
+            prepared = prepare_demo(out.absolute(), log_address, advance)
+        made = {"nodes": str(out / "nodes"), "charter_hash": prepared.charter.sha256.hex()}
+        emit(as_json, made, f"{out / 'nodes'}: a folder for each of {len(prepared.parties)} nodes")
+        return
     started = time.monotonic()
     talk = say if as_json else click.echo
     with progress_bar("setting up", 3) as advance:

@@ -123,6 +123,12 @@ def disclosure_warnings(found: Charter) -> list[str]:
     terms, lines = found.disclosure, []
     if not terms.change_min:
         lines.append("change_min = 0: a single organisation's joining or leaving can be seen.")
+    elif not terms.window_rounds and found.pause is not None:
+        lines.append(
+            "window_rounds = 0 and a pause: one lab that falls silent for good has every later"
+            " round refused, and a refused round neither triggers nor lifts; set a window of a few"
+            " rounds."
+        )
     elif not terms.window_rounds:
         lines.append(
             f"window_rounds = 0 compares with every earlier round: once a single organisation has"

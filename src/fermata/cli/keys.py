@@ -10,7 +10,7 @@ from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
 from fermata.crypto.dealer import DealtKey
 from fermata.crypto.dealer import deal as deal_key
-from fermata.crypto.key_record import KeyRecord, check_key
+from fermata.crypto.key_record import DISTRIBUTED, KeyRecord, check_key
 from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.opening import KeyShare, check_share
 from fermata.crypto.paillier import check_modulus
@@ -78,6 +78,8 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
 def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None:
     """Deal the threshold key; each share is encrypted to its auditor at birth."""
     charter = read_charter(charter_file)
+    if charter.key_origin == DISTRIBUTED:
+        raise ConfigError("KEY_ORIGIN", f"{charter_file}: takes no key that a dealer made")
     to = {a: _recipient(recipients / f"{a}.recipient") for a in charter.auditors}
     check_new(out, may_be_empty=True)
     with progress_bar("dealing", _STEPS) as advance:

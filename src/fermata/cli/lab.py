@@ -22,6 +22,7 @@ from fermata.node.nodes import (
     clock_ms,
     connect,
     entropy,
+    lab_sources,
     load_signing_key,
     make_keep,
     make_telemetry,
@@ -29,7 +30,7 @@ from fermata.node.nodes import (
     run_participant,
     tls_files,
 )
-from fermata.node.sources import check_reportable, read_measurement
+from fermata.node.sources import Gathered, check_reportable, to_measurement
 from fermata.protocol.agent import LOGGED, Agent
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.codec import (
@@ -74,14 +75,15 @@ def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> N
     """A dry run: how each value is read and encoded, and what would leave the building."""
     config = load_config(config_file, "lab")
     number = round_of(config, period)
-    measurement = read_figures(config, period)
+    found = gather_figures(config, period)
+    measurement = found.measurement()
     check_reportable(config.charter, config.text.party, measurement)
     key = None if offline else find_key(config)
     if key is None:
         leaving = estimate(config, measurement)
     else:
         leaving = rehearse(config, measurement, key, number, period)
-    emit(as_json, *check_document(config, measurement, leaving, exact=key is not None))
+    emit(as_json, *check_document(config, found, leaving, exact=key is not None))
 
 
 def round_of(config: NodeConfig, period: str) -> int:
@@ -99,17 +101,22 @@ def round_of(config: NodeConfig, period: str) -> int:
     return number
 
 
+def gather_figures(config: NodeConfig, period: str) -> Gathered:
+    """The lab's figures of a period, and where they stand; none if it is to abstain.
+
+    Raises ConfigError FIGURES_ABSENT naming what is not there, and those of the sources.
+    """
+    found = lab_sources(config).gather(period)
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    if found.absent and not abstains:
+        raise ConfigError("FIGURES_ABSENT", "; ".join(found.absent))
+    return found
+
+
 def read_figures(config: NodeConfig, period: str) -> Measurement:
-    """The lab's figures of a period, none if it is to abstain. Raises ConfigError."""
-    if config.text.lab is None:
-        raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
-    path = config.path(config.text.lab.metrics)
-    found = read_measurement(path, period, config.charter.cadence)
-    if found is not None:
-        return found
-    if config.text.lab.absent == "abstain":
-        return Measurement({})
-    raise ConfigError("METRICS_FILE", f"{path}: has no line for {period}")
+    """What the lab would report for a period. Raises as ``gather_figures`` does."""
+    found = to_measurement(gather_figures(config, period), abstains=True)
+    return found if found is not None else Measurement({})
 
 
 def find_key(config: NodeConfig) -> ThresholdKey | None:
@@ -214,25 +221,34 @@ def estimate(config: NodeConfig, measurement: Measurement) -> list[Leaving]:
 
 
 def check_document(
-    config: NodeConfig, measurement: Measurement, leaving: list[Leaving], exact: bool
+    config: NodeConfig, found: Gathered, leaving: list[Leaving], exact: bool
 ) -> tuple[dict[str, object], str]:
     """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
     charter, me = config.charter, config.text.party
-    rows = []
-    for panel_id in panels_with_values(charter, me, measurement.values):
+    figures = {figure.metric: figure for figure in found.figures}
+    rows, places = [], []
+    for panel_id in panels_with_values(charter, me, {m: f.value for m, f in figures.items()}):
         for metric in charter.panel(panel_id).metrics:
-            read = measurement.values[metric.id]
-            encoded = str(encode_value(metric, read))
-            rows.append([panel_id, metric.id, read, metric.unit, encoded, str(metric.bound)])
-    columns = ["panel", "metric", "as read", "unit", "encoded", "bound"]
+            figure = figures[metric.id]
+            encoded = str(encode_value(metric, figure.value))
+            value = [figure.read, figure.value, metric.unit, encoded]
+            rows.append([panel_id, metric.id, *value, str(metric.bound)])
+            places.append([metric.id, figure.file, figure.field])
+    columns = ["panel", "metric", "as read", "value", "unit", "encoded", "bound"]
     total = sum(each.size_bytes for each in leaving)
     size = "bytes" if exact else "bytes (about)"
     sizes = [[each.field, each.seen_by, str(each.size_bytes)] for each in leaving]
     sizes.append(["in all", "", str(total)])
-    head = table_text(columns, rows, "Read (stays here)") if rows else "Nothing to report: abstains"
+    head = "Nothing to report: abstains"
+    if rows:
+        head = table_text(columns, rows, "Read (stays here)")
+        head += "\n\n" + table_text(["metric", "file", "field"], places, "From (stays here)")
     foot = table_text(["field", "seen by", size], sizes, "Would leave the building")
     data = {
-        "values": [dict(zip(columns, row, strict=True)) for row in rows],
+        "values": [
+            {**dict(zip(columns, row, strict=True)), "file": file, "field": field}
+            for row, (_, file, field) in zip(rows, places, strict=True)
+        ],
         "leaves": [
             {"field": each.field, "seen by": each.seen_by, "bytes": each.size_bytes}
             for each in leaving

@@ -8,14 +8,17 @@ import click
 from fermata import __version__
 from fermata.cli.audit import audit
 from fermata.cli.charter import charter
+from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.keys import keys
 from fermata.cli.lab import lab
 from fermata.cli.log import bundle, log, verify
 from fermata.cli.motion import motion
+from fermata.cli.node import node
 from fermata.cli.nodes import auditor, coordinator, enroll
 from fermata.cli.output import place_of
 from fermata.cli.pki import pki
+from fermata.cli.push import lab_push
 from fermata.cli.results import lab_place, report, results
 from fermata.cli.status import status
 from fermata.cli.watch import watch
@@ -34,10 +37,11 @@ def cli() -> None:
 
 for _command in (
     charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    watch, verify, demo, results, report,
+    watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 lab.add_command(lab_place)
+lab.add_command(lab_push)
 
 
 def run() -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option
+from fermata.dashboard.beside import dashboard_of
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.coordinator_node import run_coordinator
@@ -26,7 +27,8 @@ def coordinator() -> None:
 @CONFIG
 def coordinator_run(config_file: Path) -> None:
     """Serve the log, open and close rounds, until stopped."""
-    run_coordinator(load_config(config_file, "coordinator"))
+    config = load_config(config_file, "coordinator")
+    run_coordinator(config, beside=dashboard_of(config))
 
 
 @click.group()

@@ -31,6 +31,8 @@ STALE_S = 300
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
+#: Certificates and the times of closes are judged by clocks; the way to the log counts as well.
+CLOCK_OFFSET_S_MAX = 30.0
 UNHEALTHY = 1
 
 
@@ -70,7 +72,8 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
     nodes: list[dict[str, object]] = []
     for party in charter.parties.values():
         beat = state.heartbeats.get(party.id)
-        nodes.append(_node(party.id, party.role, beat, now_ms))
+        progress = _progress(charter, state, party.id)
+        nodes.append(_node(party.id, party.role, beat, now_ms) | {"newest_round": progress})
         for what in _troubles(beat, now_ms, stale_ms):
             note(party.id, what)
     rounds = [_round(charter, found) for found in state.rounds]
@@ -100,8 +103,28 @@ def _node(party: str, role: str, beat: HeartbeatSeen | None, now_ms: int) -> dic
         "last_seen": utc_text(beat.logged_ms) if beat else None,
         "last_seen_s": max(0, now_ms - beat.logged_ms) // 1000 if beat else None,
         "certificate_until": utc_text(beat.certificate_expires_ms) if beat else None,
+        "clock_offset_s": _clock_offset_s(beat) if beat else None,
         "backlog": beat.backlog if beat else None,
     }
+
+
+def _clock_offset_s(beat: HeartbeatSeen) -> float:
+    """The node's clock less the log's, at its last heartbeat; a slow way makes it smaller."""
+    return (beat.time_ms - beat.logged_ms) / 1000
+
+
+def _progress(charter: Charter, state: State, party: str) -> str | None:
+    """What a party has done in the newest round; None without a round."""
+    if not state.rounds:
+        return None
+    found = state.rounds[-1]
+    if party == charter.coordinator:
+        return found.phase(charter.endorsement_quorum)
+    if party in charter.auditors:
+        steps = (("opened", party in found.parts), ("endorsed", party in found.endorsements))
+    else:
+        steps = (("reported", party in found.reports), ("abstained", party in found.abstained))
+    return next((what for what, is_done in steps if is_done), "not yet")
 
 
 def _troubles(beat: HeartbeatSeen | None, now_ms: int, stale_ms: int) -> list[str]:
@@ -110,6 +133,9 @@ def _troubles(beat: HeartbeatSeen | None, now_ms: int, stale_ms: int) -> list[st
     found = []
     if now_ms > beat.logged_ms + stale_ms:
         found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
+    # Of a node that is silent it is old news.
+    elif abs(_clock_offset_s(beat)) > CLOCK_OFFSET_S_MAX:
+        found.append(f"its clock is {_clock_offset_s(beat):+.0f} s off the log's")
     if now_ms > beat.certificate_expires_ms:
         found.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
@@ -145,13 +171,16 @@ def _round(charter: Charter, found: Round) -> dict[str, object]:
 
 def health_text(document: dict[str, Any]) -> str:
     """The same for people: a table, a line a round, and what needs a look."""
-    columns = ["node", "role", "version", "last seen", "certificate until", "backlog"]
+    columns = ["node", "role", "version", "last seen", "certificate until"]
+    columns += ["clock", "backlog", "newest round"]
     rows = []
     for node in document["nodes"]:
         seen = node["last_seen_s"]
         ago = "never" if seen is None else f"{seen} s ago"
-        rest = [node[c] for c in ("certificate_until", "backlog")]
-        cells = [node["node"], node["role"], node["version"], ago, *rest]
+        offset_s = node["clock_offset_s"]
+        clock = f"{offset_s:+.1f} s" if isinstance(offset_s, float) else None
+        cells = [node["node"], node["role"], node["version"], ago, node["certificate_until"]]
+        cells += [clock, node["backlog"], node["newest_round"]]
         rows.append(["-" if cell is None else str(cell) for cell in cells])
     lines = [table_text(columns, rows), ""]
     lines += [round_line(found) for found in document["rounds"]] or ["no round yet"]

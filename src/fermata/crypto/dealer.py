@@ -19,6 +19,7 @@ from fermata.crypto.integers import (
 )
 from fermata.crypto.key_record import (
     AUDITORS_MAX,
+    DEALER,
     DELTA,
     SIGMA,
     KeyRecord,
@@ -28,7 +29,6 @@ from fermata.crypto.key_record import (
 from fermata.crypto.modulus_proof import ModulusProof
 from fermata.crypto.opening import KeyShare
 
-ORIGIN = "dealer"
 MODULUS_BITS_MIN, MODULUS_BITS_MAX = 256, 4096
 #: p and q differ in their top bits, so that Fermat's method does not find them (FIPS 186-5, A.1.3).
 PRIME_DISTANCE_BITS = 100
@@ -82,7 +82,7 @@ def deal(
         kappa=1,
         theta=1,
         verification=tuple(powmod_secret(base, DELTA * s_i, n) for s_i in values),
-        origin=ORIGIN,
+        origin=DEALER,
     )
     key = key_id(record)
     shares = tuple(KeyShare(i, s_i, key) for i, s_i in enumerate(values, start=1))

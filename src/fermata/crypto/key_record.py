@@ -27,6 +27,10 @@ NMAX = 8
 AUDITORS_MAX = NMAX - 1
 #: Makes every Lagrange coefficient an integer, and an even one.
 DELTA = factorial(NMAX)
+#: ``KeyRecord.origin`` of a key that one machine made, and could have kept.
+DEALER = "dealer"
+#: A key that no machine has known as a whole; a charter may ask for one, this version makes none.
+DISTRIBUTED = "distributed"
 #: Statistical security in bits.
 SIGMA = 128
 #: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
@@ -40,7 +44,7 @@ class KeyRecord:
     There is F of degree ``threshold - 1`` over the integers with ``F(0) = kappa*d``, where
     ``(c^d)^n = c^theta mod n`` for every unit c; auditor i (from 1) holds ``s_i = F(i)``, and
     ``verification[i - 1] = v^(Delta*s_i) mod n``. ``epoch`` counts from 1. ``origin`` says how
-    the key was made: ``dealer``.
+    the key was made: ``DEALER``.
     """
 
     n: int

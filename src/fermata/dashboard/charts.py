@@ -13,6 +13,8 @@ from math import floor, isfinite, log10
 WIDTH, HEIGHT = 400, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 14, 46
 _TICKS = 5
+#: Ends that are closer are one value: what is left of their distance is not even a normal float.
+_SPAN_MIN = 1e-290
 _LABELS_MAX = 6
 _LABEL_CHARACTERS_MAX = 14
 
@@ -117,8 +119,8 @@ class _Scale:
         low, high = min(found), max(found)
         if zero:
             low, high = min(0.0, low), max(0.0, high)
-        if high <= low:
-            pad = abs(high) * 0.1 or 1.0
+        if high - low < _SPAN_MIN:
+            pad = max(abs(high) * 0.1, _SPAN_MIN) if abs(high) > _SPAN_MIN else 1.0
             low, high = (low, high + pad) if zero else (low - pad, high + pad)
         rough = (high - low) / (_TICKS - 1)
         power = 10.0 ** floor(log10(rough))

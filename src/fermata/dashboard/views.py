@@ -147,9 +147,14 @@ def overview(
         labs=len(charter.labs),
         cohort_min=charter.cohort_min,
         as_of=utc_text(state.time_ms),
-        rounds=tuple(round_view(charter, found) for found in state.rounds),
+        rounds=tuple(round_view(charter_held(state, charter, r), r) for r in state.rounds),
         series=_series(state, charter, limits or {}, spans, span_label),
     )
+
+
+def charter_held(state: State, charter: Charter, found: Round) -> Charter:
+    """The charter that a round was held under, which is not always ``charter``, the newest."""
+    return state.charter_at(found.number) if state.charters else charter
 
 
 def round_view(charter: Charter, found: Round) -> RoundView:
@@ -228,7 +233,7 @@ def _series(
     spans: Sequence[RoundSpan],
     span_label: str,
 ) -> tuple[SeriesView, ...]:
-    """Every statistic that came out at least once, but for the places of quartiles."""
+    """Every statistic of whole panels that came out at least once, but for quartiles' places."""
     closed = [r for r in state.rounds if r.close is not None]
     places = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
@@ -236,11 +241,12 @@ def _series(
     for index, each in enumerate(closed):
         opening = each.opening if each.phase(charter.endorsement_quorum) == OPENED else None
         for result in opening.results if opening else ():
-            if not result.statistic.endswith("-bin"):
+            if not result.group and not result.statistic.endswith("-bin"):
                 blank = [Point(r.period, None, "no result") for r in closed]
                 points = found.setdefault((result.metric, result.statistic), blank)
                 points[index] = Point(each.period, float(result.value), result.text)
-    by_id = {m.id: m for panel in charter.panels for m in panel.metrics}
+    held = [*(version.charter for version in state.charters), charter]
+    by_id = {m.id: m for each in held for panel in each.panels for m in panel.metrics}
     return tuple(
         SeriesView(
             metric=metric,

@@ -17,6 +17,7 @@ from fermata.node.nodes import clock_ms, entropy
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.signatures import sign_file
+from fermata.node.telemetry import split_address
 from fermata.protocol.charter import Charter, parse_charter
 from fermata.protocol.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
@@ -25,6 +26,8 @@ DEPLOYMENT = "fermata-demo"
 COORDINATOR = "oversight"
 AUDITORS = tuple(f"auditor-{i}" for i in range(1, 6))
 MARKER = ".fermata-demo"
+#: Where a node in a container tells of itself, to its own network.
+TELEMETRY_PORT = 9440
 METRICS = {
     "gpqa-diamond": ("fraction correct", "0", "1", "0.001"),
     "math-level-5": ("fraction correct", "0", "1", "0.001"),
@@ -174,6 +177,30 @@ def write_configs(demo: Demo, party: str, log_address: str) -> Path:
     path = demo.node(party) / "fermata.toml"
     write_atomic(path, "\n".join([*lines, ""]).encode())
     return path
+
+
+def write_apart(demo: Demo, log_address: str) -> None:
+    """Configurations for nodes that each have only their own folder, in containers of their own.
+
+    ``log_address`` is where they reach the coordinator (host:port), which listens on that port.
+    """
+    port = split_address(log_address)[1]
+    for party in reversed(demo.parties):
+        role = demo.charter.parties[party].role
+        lines = ['charter = "charter.toml"', f'party = "{party}"', "heartbeat_s = 30", ""]
+        lines += ["[keys]", 'identity = "keys/identity.txt"']
+        if role == "auditor":
+            lines.append('share = "keys/share.age"')
+        lines += ["", "[telemetry]", f'address = "0.0.0.0:{TELEMETRY_PORT}"', ""]
+        if role == "coordinator":
+            lines += ["[listen]", f'address = "0.0.0.0:{port}"', 'authority = "authority"']
+        else:
+            lines += ["[log]", f'address = "{log_address}"']
+        if role == "lab":
+            shutil.copy(demo.folder / "inputs" / f"{party}.csv", demo.node(party) / "metrics.csv")
+            lines += ["", "[lab]", 'metrics = "metrics.csv"', 'absent = "abstain"']
+        # The coordinator's comes last: when it is there, all are.
+        write_atomic(demo.node(party) / "fermata.toml", "\n".join([*lines, ""]).encode())
 
 
 def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ from fermata.demo.layout import (
     Demo,
     claim_folder,
     lay_out,
+    write_apart,
     write_configs,
 )
 from fermata.errors import FermataError, TransportError
@@ -25,6 +26,7 @@ from fermata.node.client import GrpcLog
 from fermata.node.files import write_atomic
 from fermata.node.nodes import clock_ms
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.telemetry import split_address
 from fermata.protocol.charter import MODULUS_BITS_MIN
 from fermata.protocol.memory_store import MemoryStore
 from fermata.protocol.replica import Replica
@@ -130,6 +132,18 @@ def follow_rounds(demo: Demo, replica: Replica, log: GrpcLog, say: Say) -> None:
                 return
         time.sleep(0.1)
     raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
+
+
+def prepare_demo(folder: Path, log_address: str, progress: Callable[[int], None]) -> Demo:
+    """The demo's deployment on disk only, for nodes that run apart; they are started elsewhere.
+
+    Raises ConfigError ADDRESS, FILE_EXISTS.
+    """
+    split_address(log_address)
+    claim_folder(folder)
+    demo = lay_out(folder, load_figures(), progress)
+    write_apart(demo, log_address)
+    return demo
 
 
 def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:

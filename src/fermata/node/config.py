@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
+from fermata.node.sources import SourceText, check_sources
 from fermata.node.telemetry import split_address
 from fermata.protocol.charter import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.toml_source import Strict, TomlSource
@@ -48,9 +49,19 @@ class TelemetryText(Strict, frozen=True):
     log_file: str = ""
 
 
+class DashboardText(Strict, frozen=True):
+    """``tls``: serve with the node's own certificate; without it, on the machine itself only."""
+
+    address: str
+    tls: bool = False
+
+
 class LabText(Strict, frozen=True):
-    metrics: str
+    """``metrics`` is the lab's own table of figures; ``source``: where others come from."""
+
+    metrics: str = ""
     absent: str = "wait"
+    source: tuple[SourceText, ...] = ()
 
 
 class HookText(Strict, frozen=True):
@@ -80,6 +91,7 @@ class ConfigText(Strict, frozen=True):
     listen: ListenText | None = None
     lab: LabText | None = None
     hook: HookText | None = None
+    dashboard: DashboardText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +158,8 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
             "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
         )
     _check_role(source, text, party.role)
+    if party.role == "lab" and text.lab is not None:
+        check_sources(source, text.lab.source, charter, party.id)
     return NodeConfig(file, text, charter_file, charter, party.role, roster)
 
 
@@ -156,6 +170,8 @@ def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
         source.fail("", "needs a [log] table with the coordinator's address")
     if role == "auditor" and not text.keys.share:
         source.fail("keys", "an auditor needs keys.share, the file with its key share")
+    if role != "coordinator" and text.dashboard is not None:
+        source.fail("dashboard", "is served by the coordinator only; see: fermata dashboard")
     if role == "lab" and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
 
@@ -163,6 +179,8 @@ def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
 def _check_values(source: TomlSource, text: ConfigText) -> None:
     if text.lab is not None and text.lab.absent not in ABSENT:
         source.fail("lab.absent", f"must be one of {', '.join(ABSENT)}")
+    if text.lab is not None and not text.lab.metrics and not text.lab.source:
+        source.fail("lab", "needs metrics, the path of a table, or a [[lab.source]]")
     if bool(text.keys.identity) == bool(text.keys.passphrase_file):
         source.fail("keys", "needs exactly one of identity and passphrase_file")
     if not 1 <= text.heartbeat_s <= 86400:
@@ -171,6 +189,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:
         addresses["log.address"] = text.log.address
+    if text.dashboard is not None:
+        addresses["dashboard.address"] = text.dashboard.address
     if listen.enrolment:
         addresses["listen.enrolment"] = listen.enrolment
     for path, address in addresses.items():
@@ -178,12 +198,12 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
             split_address(address)
         except ConfigError:
             source.fail(path, "must be host:port, such as 127.0.0.1:7440")
-    must = {"charter": text.charter, "data": text.data, "lab.metrics": lab.metrics}
+    must = {"charter": text.charter, "data": text.data}
     must |= {f"tls.{name}": getattr(text.tls, name) for name in TlsText.__struct_fields__}
     must |= {"keys.signing": text.keys.signing, "listen.key_record": listen.key_record}
     may = {"keys.share": text.keys.share, "keys.identity": text.keys.identity}
     may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
-    may["amended"] = text.amended
+    may |= {"lab.metrics": lab.metrics, "amended": text.amended}
     may["telemetry.log_file"] = text.telemetry.log_file
     for path, written in (must | may).items():
         # A NUL ends a path for the system, but not for Python, which then says so its own way.

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError, VerificationError
 from fermata.node.alarm import ToldAlarm
+from fermata.node.backup import Backups
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
 from fermata.node.hooks import make_hook
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
 from fermata.node.limits import Limits
 from fermata.node.loop import Wake, run_loop, stop_on_signal
@@ -32,6 +34,7 @@ from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
 from fermata.node.signatures import read_signatures
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
 from fermata.protocol.amendment import joining_party
@@ -50,6 +53,11 @@ class SharedLedger:
         self.lock = threading.RLock()
         self._ledger = ledger
         self.on_growth = on_growth
+
+    @property
+    def replica(self) -> Replica:
+        """The coordinator's own replica, to read from while the lock is held."""
+        return self._ledger.replica
 
     def append(
         self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
@@ -158,7 +166,16 @@ def authorise(ledger: Ledger) -> Callable[[Identity], None]:
     return check
 
 
-def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> None:
+#: Starts something that reads the log beside the node; the stack is where it says how to end it.
+#: Returns the address that it is bound to, or nothing if it is not wanted.
+Beside = Callable[[SharedLedger, TlsFiles, ExitStack], str]
+
+
+def run_coordinator(
+    config: NodeConfig,
+    done: Callable[[Agent], bool] = lambda a: False,
+    beside: Beside = lambda ledger, tls, stack: "",
+) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
     if listen is None:
@@ -172,10 +189,14 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         ledger = Ledger(replica, signing_key, clock_ms)
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
         stack.callback(hook.stop)
+        if address := beside(shared, tls, stack):
+            write_address(config.data, "dashboard", address)
         agent = Agent(
             config.text.party,
             replica,
@@ -189,7 +210,7 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         certificate = OwnCertificate(
             config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
         key_record = KeyRecordFile(config, ledger, telemetry)
 
@@ -203,6 +224,8 @@ def run_coordinator(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                     alarm.look()
                     hook.look()
                 changed = ledger.size() - before
+            known_head.keep()
+            backups.look()
             certificate.look()
             if changed:
                 shared.on_growth(ledger.size())

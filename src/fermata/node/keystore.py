@@ -11,12 +11,13 @@ memory until it ends.
 """
 
 import getpass
+import os
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import pyrage
 
@@ -240,6 +241,61 @@ def load_sealed(
             f" deployment {deployment} is wanted here",
         )
     return secret
+
+
+class _Out:
+    """A file that remembers a failed write: the age library drops what its last flush met."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.failed = False
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self.file.write(rest) :]
+        except OSError:
+            self.failed = True
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def seal_file(source: Path, target: Path, to: Recipient) -> None:
+    """Encrypts a file of any size to a recipient, into a new file that is its owner's only.
+
+    Raises ``ConfigError`` FILE_EXISTS, FILE_UNWRITABLE, RECIPIENT_FORM.
+    """
+    recipients = [pyrage.x25519.Recipient.from_str(recipient(to.text).text)]
+    _convert(source, target, lambda read, write: pyrage.encrypt_io(read, write, recipients))
+
+
+def open_file(source: Path, target: Path, identity: AgeIdentity) -> None:
+    """The inverse of ``seal_file``.
+
+    Raises ``ConfigError`` KEYFILE_UNREADABLE, FILE_EXISTS, FILE_UNWRITABLE.
+    """
+    identities = [identity._identity]
+    _convert(source, target, lambda read, write: pyrage.decrypt_io(read, write, identities))
+
+
+def _convert(source: Path, target: Path, through: Callable[[BinaryIO, _Out], object]) -> None:
+    write_secret(target, b"")
+    with source.open("rb") as read, target.open("wb", buffering=0) as file:
+        out = _Out(file)
+        try:
+            through(read, out)
+            os.fsync(file.fileno())
+        except (pyrage.EncryptError, pyrage.DecryptError, OSError):
+            if not out.failed:
+                raise _unreadable(source) from None
+    if out.failed:
+        raise ConfigError(
+            "FILE_UNWRITABLE", f"{target} cannot be written; check that its disk has free space"
+        )
 
 
 def _header(purpose: str, deployment: str) -> bytes:

@@ -1,5 +1,8 @@
 """A step of the loop with what is told of it: gauges, and the life of each round in the log."""
 
+from collections.abc import Callable
+
+from fermata.node.gauges import Gauges
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.agent import Agent
 from fermata.protocol.ports import ClockMs
@@ -27,10 +30,17 @@ _PAST = {
 class Life:
     """Tells what an agent's replica went through; each thing once, and no figure of any kind."""
 
-    def __init__(self, agent: Agent, telemetry: Telemetry, clock_ms: ClockMs) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        telemetry: Telemetry,
+        clock_ms: ClockMs,
+        free_bytes: Callable[[], int] | None = None,
+    ) -> None:
         self._agent = agent
         self._telemetry = telemetry
         self._clock_ms = clock_ms
+        self._gauges = Gauges(agent, telemetry, clock_ms, free_bytes)
         self._phases = {r.number: self._phase(r) for r in agent.replica.state.rounds}
         self._waiting_since_ms: dict[tuple[int, str], int] = {}
         self._waiting_told: set[tuple[int, str]] = set()
@@ -38,7 +48,9 @@ class Life:
     def step(self) -> int:
         """One step of the agent, then the news. Raises what ``Agent.step`` raises."""
         try:
-            return self._agent.step()
+            changed = self._agent.step()
+            self._gauges.stepped()
+            return changed
         finally:
             self._tell_rounds()
             self._tell_waiting()
@@ -46,6 +58,7 @@ class Life:
             self._telemetry.set_progress(
                 entries=state.size, rounds=len(state.rounds), backlog=self._backlog()
             )
+            self._gauges.look()
 
     def _backlog(self) -> int:
         return len(self._agent.store.drafts_pending())

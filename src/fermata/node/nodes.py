@@ -12,22 +12,27 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node import keystore
 from fermata.node.alarm import ToldAlarm
+from fermata.node.backup import Backups
 from fermata.node.client import GrpcLog
 from fermata.node.config import NodeConfig
 from fermata.node.evidence import WitnessedLog
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
 from fermata.node.hooks import make_hook
 from fermata.node.kept_reports import KeptReports
+from fermata.node.known_head import KnownHead
 from fermata.node.life import Life
+from fermata.node.local_service import LocalServer, PushDesk
 from fermata.node.loop import Wake, follow, run_loop, stop_on_signal
 from fermata.node.own_certificate import OwnCertificate, alarm_of, open_tls
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.sources import MetricsFile
+from fermata.node.sources import Measure, Sources
+from fermata.node.sources.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.store import SqliteStore
+from fermata.node.store_file import disk_free_bytes
 from fermata.node.telemetry import Telemetry, join_address, split_address
 from fermata.protocol.agent import Agent
-from fermata.protocol.charter import MODULUS_BITS_MIN
+from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
 from fermata.protocol.codec import decode, sha256
 from fermata.protocol.envelope import unseal
 from fermata.protocol.kept_report import KeptReport
@@ -181,13 +186,24 @@ def heartbeats(
     return beat
 
 
-def make_measure(config: NodeConfig, replica: Replica) -> MetricsFile:
-    """Reads the lab's figures of a period from its file, for the charter in force."""
+def lab_sources(config: NodeConfig) -> Sources:
+    """Where the lab's figures come from, as its configuration says."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
-    path = config.path(lab.metrics)
-    return MetricsFile(path, lambda: replica.charter, config.text.party, lab.absent == "abstain")
+    return Sources(
+        config.file.parent,
+        config.path(lab.metrics) if lab.metrics else None,
+        lab.source,
+        config.data / PUSHED_FOLDER,
+        config.charter.cadence,
+    )
+
+
+def make_measure(config: NodeConfig, charter: Callable[[], Charter]) -> Measure:
+    """Gives the lab's figures of a period, from wherever they come, for the charter in force."""
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    return Measure(lab_sources(config), charter, config.text.party, abstains, clock_ms)
 
 
 def kept_reports(config: NodeConfig) -> KeptReports:
@@ -256,6 +272,20 @@ def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
             telemetry.event("stopped")
 
 
+def start_local(
+    config: NodeConfig, agent: Agent, wake: Wake, stack: ExitStack
+) -> Callable[[], int]:
+    """What the loop answers pushes with; the node listens only if it has a metric for them."""
+    texts = config.text.lab.source if config.text.lab is not None else ()
+    if config.role != "lab" or all(text.kind != "push" for text in texts):
+        return lambda: 0
+    desk = PushDesk(agent, texts, lab_sources(config), config.data, wake.now)
+    server = LocalServer(desk)
+    stack.callback(server.stop)
+    server.start(config.data)
+    return desk.serve
+
+
 def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> Agent:
     """Runs an auditor or a lab until it is stopped, or ``done`` of its agent.
 
@@ -270,7 +300,9 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
-        measure = make_measure(config, replica) if config.role == "lab" else None
+        measure = make_measure(config, lambda: replica.charter) if config.role == "lab" else None
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = stack.enter_context(connect(config, tls))
@@ -295,11 +327,13 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms)
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
+        serve_pushes = start_local(config, agent, wake, stack)
         share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
+            serve_pushes()
             try:
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
@@ -312,16 +346,20 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
                 # What a step has brought is news, and what is late is late, if it fails or not.
                 alarm.look()
                 hook.look()
+            known_head.keep()
+            backups.look()
             certificate.look()
             return changed
 
-        def watch() -> None:
-            # From the entry before: one comes at once, and says that the log is there again.
-            for _ in remote.watch(max(0, replica.state.size - 1)):
-                wake.now()
-
         telemetry.event("started", entries=replica.state.size)
         hook.start()
-        follow(watch, wake)
+        follow(lambda: _wake_by_entries(remote, replica, wake), wake)
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
         return agent
+
+
+def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
+    """Wakes the loop at every new entry."""
+    # From the entry before: one comes at once, and says that the log is there again.
+    for _ in remote.watch(max(0, replica.state.size - 1)):
+        wake.now()

@@ -188,7 +188,8 @@ def _check_ours(
     if version > len(_scripts()):
         raise StorageError(
             "STORE_NEWER",
-            f"{path}: was written by a newer version of fermata (schema {version}); use that one",
+            f"{path}: was written by a newer version of fermata (schema {version}, this one knows"
+            f" {len(_scripts())}); start that version, or restore a backup made before the upgrade",
         )
     bound = Rows(connection).get(BINDING, 0)
     if bound is None:

@@ -136,6 +136,10 @@ class Telemetry:
             registry,
         )
 
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """One more gauge. Raises ValueError for a name in use or a label that is not allowed."""
+        return _metric(Gauge, name, text, self.registry, *labels)
+
     def event(self, event: str, /, **fields: Value) -> None:
         """Writes one line. Raises ValueError for a name, field or value that is not allowed.
 

@@ -102,12 +102,13 @@ def _check_thresholds(state: State, new: Charter) -> None:
             )
 
 
-def _cryptography(charter: Charter) -> tuple[int, int, int, int]:
+def _cryptography(charter: Charter) -> tuple[object, ...]:
     return (
         charter.modulus_bits,
         charter.threshold,
         charter.headroom_bits,
         charter.range_base,
+        charter.key_origin,
     )
 
 

@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.claims import Claims, compile_claims
@@ -80,6 +81,7 @@ class CryptographyText(Strict, frozen=True):
     threshold: int
     headroom_bits: int = 10
     range_base: int = 0
+    key_origin: Literal["any", "distributed"] = "any"
 
 
 class RoundsText(Strict, frozen=True):
@@ -155,6 +157,7 @@ class Charter:
     modulus_bits: int
     threshold: int
     headroom_bits: int
+    key_origin: str
     range_base: int
     cadence: str
     first_period: str
@@ -374,6 +377,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         modulus_bits=text.cryptography.modulus_bits,
         threshold=text.cryptography.threshold,
         headroom_bits=text.cryptography.headroom_bits,
+        key_origin=text.cryptography.key_origin,
         range_base=text.cryptography.range_base,
         cadence=text.rounds.cadence,
         first_period=text.rounds.first,

@@ -15,7 +15,7 @@ from fermata.crypto.integers import (
     minimal_from_bytes,
     minimal_to_bytes,
 )
-from fermata.crypto.key_record import KeyRecord
+from fermata.crypto.key_record import DEALER, KeyRecord
 from fermata.crypto.modulus_proof import ModulusProof
 from fermata.errors import InvalidEncoding
 from fermata.wire.v1 import envelope_pb2, statement_pb2
@@ -117,6 +117,6 @@ def key_record_from_wire(
         kappa=minimal_from_bytes(wire.kappa, "kappa"),
         theta=minimal_from_bytes(wire.theta, "theta"),
         verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
-        origin="dealer",
+        origin=DEALER,
     )
     return record, proof

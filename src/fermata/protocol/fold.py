@@ -7,7 +7,7 @@ a clock, a disk or another party: only at the state and the entry.
 import hashlib
 from dataclasses import dataclass, replace
 
-from fermata.crypto.key_record import check_key, epoch_id, key_id
+from fermata.crypto.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
@@ -191,6 +191,10 @@ def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> S
     if charter is None or state.key is not None:
         raise Refusal("KEY_EXISTS", "key record: this deployment has its key already")
     record, proof = key_record_from_wire(wire, charter.modulus_bits)
+    if charter.key_origin == DISTRIBUTED and record.origin == DEALER:
+        raise Refusal(
+            "KEY_ORIGIN", "key record: a dealer made it, and the charter takes no such key"
+        )
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", "key record: the first key has epoch 1")
     if record.threshold != charter.threshold or len(record.verification) != len(charter.auditors):

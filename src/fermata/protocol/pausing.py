@@ -3,7 +3,7 @@
 Normative text: docs/spec/pause.md and rules.md; duties and compliance: docs/spec/dues.md, S2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fermata.errors import Refusal
@@ -57,7 +57,8 @@ def settle_rounds(state: State, entry: int) -> State:
             continue
         judged = evaluate(charter.rules, facts_of(state.rounds[: found.number], quorum))
         is_newest = found.number > max(state.judgements, default=0)
-        judgement = Judgement(entry, state.time_ms, judged)
+        late = fired_late(charter, state.rounds, found.number, tuple(state.judgements))
+        judgement = Judgement(entry, state.time_ms, judged, late)
         state = replace(state, judgements={**state.judgements, found.number: judgement})
         if charter.pause is not None:
             settled = settle_by(state.pause, charter.pause, judgement, found.number, is_newest)
@@ -69,17 +70,41 @@ def settle_by(
     pause: Pause, terms: PauseTerms, judgement: Judgement, number: int, is_newest: bool
 ) -> Pause:
     """The pause after a round that was judged so."""
-    holds = {verdict.rule: verdict.holds for verdict in judgement.verdicts}
     return machine.settle(
         pause,
         terms,
         judgement.entry,
         judgement.time_ms,
         number,
-        tuple(rule for rule in terms.triggers if holds[rule] is True),
-        holds[terms.lift],
+        judgement.fired(terms.triggers),
+        judgement.holds(terms.lift),
         is_newest,
     )
+
+
+def fired_late(
+    charter: Charter, rounds: Sequence[Round], number: int, judged: Sequence[int]
+) -> tuple[str, ...]:
+    """Triggers that hold as of a later round now that round ``number`` is known, and only now.
+
+    Rules look back: without this, whoever delays a round would hide what later ones show against
+    it. ``judged``: the rounds that came to their end before this one; the others of ``rounds``
+    have no result yet. An amendment makes what is open void, so all are under one charter.
+    """
+    if charter.pause is None:
+        return ()
+    quorum = charter.endorsement_quorum
+    unknown = [replace(r, opening=None) if r.number == number else r for r in rounds]
+    fired: set[str] = set()
+    for later in sorted(n for n in judged if n > number):
+        before = evaluate(charter.rules, facts_of(unknown[:later], quorum))
+        now = evaluate(charter.rules, facts_of(rounds[:later], quorum))
+        fired |= {
+            new.rule
+            for old, new in zip(before, now, strict=True)
+            if new.holds is True and old.holds is not True
+        }
+    return tuple(rule for rule in charter.pause.triggers if rule in fired)
 
 
 def acknowledgement(

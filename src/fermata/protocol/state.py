@@ -3,7 +3,7 @@
 State is immutable: a rejected entry leaves nothing behind but the log's length and time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -226,11 +226,25 @@ class RuleVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules say as of a round, and the entry with which the round came to its end."""
+    """What the rules say as of a round, and the entry with which the round came to its end.
+
+    ``late``: of a round that ended after later ones, the triggers that hold as of one of those now
+    that this round is known, and did not before.
+    """
 
     entry: int
     time_ms: int
     verdicts: tuple[RuleVerdict, ...]
+    late: tuple[str, ...] = ()
+
+    def fired(self, triggers: Sequence[str]) -> tuple[str, ...]:
+        """The triggers that this round pulls (pause.md, PA3)."""
+        holding = {v.rule for v in self.verdicts if v.holds is True}
+        return tuple(rule for rule in triggers if rule in holding or rule in self.late)
+
+    def holds(self, rule: str) -> bool | None:
+        """What it says of one rule; None is unknown."""
+        return next(v.holds for v in self.verdicts if v.rule == rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from fermata.errors import VerificationError
 from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
 from fermata.protocol.pause import NO_PAUSE, Pause
-from fermata.protocol.pausing import settle_by
+from fermata.protocol.pausing import fired_late, settle_by
 from fermata.protocol.policy import evaluate, facts_of
 from fermata.protocol.state import (
     OPENED,
     REFUSED,
+    Judgement,
     Round,
-    RuleVerdict,
     State,
     labs_of_round,
 )
@@ -31,20 +31,22 @@ def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
         if (ended and bool(charter.rules)) != (found.number in state.judgements):
             yield f"round {found.number}: its end was not judged as it must be"
     for number, judgement in state.judgements.items():
-        if _judged(state, number) != judgement.verdicts:
+        if _judged(state, number) != judgement:
             yield f"entry {judgement.entry} (round {number}): the rules say something else"
     if _replayed(state, times_ms) != state.pause:
         yield "the pause does not follow from the log"
 
 
-def _judged(state: State, number: int) -> tuple[RuleVerdict, ...]:
+def _judged(state: State, number: int) -> Judgement:
     """The rules as of a round, knowing what was known when it came to its end."""
     charter, now = state.charter_at(number), state.judgements[number]
     known = [
         found if _had_ended(state, found, now.entry) else replace(found, opening=None, fault="")
-        for found in state.rounds[:number]
+        for found in state.rounds
     ]
-    return evaluate(charter.rules, facts_of(known, charter.endorsement_quorum))
+    verdicts = evaluate(charter.rules, facts_of(known[:number], charter.endorsement_quorum))
+    before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
+    return replace(now, verdicts=verdicts, late=fired_late(charter, known, number, before))
 
 
 def _had_ended(state: State, found: Round, entry: int) -> bool:

@@ -1,0 +1,59 @@
+"""``fermata dashboard``: a bundle as pages, on this machine or in a folder."""
+
+from pathlib import Path
+
+import click
+
+from fermata.cli.log import PATH
+from fermata.cli.output import emit, json_option, progress_bar
+from fermata.dashboard.checks import Checks, checks_view
+from fermata.dashboard.export import site_files
+from fermata.dashboard.server import is_loopback, serving
+from fermata.dashboard.source import BundleSource
+from fermata.node.bundles import check_new, pinned_hash, read_bundle, write_bundle
+from fermata.node.loop import Wake, stop_on_signal
+from fermata.node.nodes import clock_ms, entropy
+from fermata.protocol.charter import MODULUS_BITS_MIN
+
+LISTEN = "127.0.0.1:0"
+WAIT_S = 3600.0
+
+
+@click.command()
+@click.argument("bundle", type=PATH)
+@click.option("--export", "out", type=PATH, help="Write all pages into this new folder instead.")
+@click.option(
+    "--address", default=LISTEN, show_default=True,
+    help="Where to serve, on this machine only; port 0 takes a free one.",
+)  # fmt: skip
+@click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")
+@json_option
+def dashboard(
+    bundle: Path, out: Path | None, address: str, charter_hash: str | None, as_json: bool
+) -> None:
+    """Show a BUNDLE in a browser: the pause, rounds, log and all checks. Needs no network."""
+    if out is not None:
+        check_new(out)
+    if not is_loopback(address):
+        raise click.UsageError("--address: must be of this machine, such as 127.0.0.1:8443")
+    pinned, files = pinned_hash(charter_hash), read_bundle(bundle)
+    started_ms = clock_ms()
+    with progress_bar("verifying the bundle", 1):
+        source = BundleSource(files, pinned, entropy, MODULUS_BITS_MIN)
+    found = checks_view(source.verification, started_ms)
+    verdict = "it verifies" if found.is_valid else "IT DOES NOT VERIFY"
+    if out is not None:
+        pages = site_files(source.snapshot(), found)
+        write_bundle(out, pages)
+        index = out / "index.html"
+        data: dict[str, object] = {
+            "export": str(index), "files": len(pages), "valid": found.is_valid,
+        }  # fmt: skip
+        emit(as_json, data, f"{index}: {len(pages)} files; {verdict}")
+        return
+    wake = Wake()
+    with stop_on_signal(wake), serving(source, Checks(source, clock_ms, found), address) as bound:
+        data = {"url": f"http://{bound}/", "valid": found.is_valid}
+        emit(as_json, data, f"http://{bound}/  ({verdict}; Ctrl-C ends it)")
+        while not wake.stopping.is_set():
+            wake.wait(WAIT_S)

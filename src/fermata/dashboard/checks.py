@@ -1,0 +1,110 @@
+"""Runs the verifier over a source for people: one run at a time, and not all the time."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fermata.dashboard.source import Source
+from fermata.errors import FermataError
+from fermata.protocol.periods import utc_text
+from fermata.protocol.ports import ClockMs
+from fermata.protocol.verifier import Check, Verification
+
+#: After a run that took so long, the next begins this many times as long later: whoever presses
+#: the button all day gets about a tenth of a processor.
+REST_FACTOR = 10
+REST_MS_MIN = 10_000
+IDLE, RUNNING, DONE, FAILED = "idle", "running", "done", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksView:
+    """What the page of the verifier shows. ``status`` is idle, running, done or failed.
+
+    ``next_s``: how many seconds until the next run may begin, 0 for now.
+    """
+
+    status: str = IDLE
+    started: str = ""
+    size: int = 0
+    is_valid: bool = False
+    is_public: bool = False
+    checks: tuple[Check, ...] = ()
+    error: str = ""
+    next_s: int = 0
+
+
+def checks_view(found: Verification, started_ms: int) -> ChecksView:
+    """A finished verification."""
+    return ChecksView(
+        status=DONE,
+        started=utc_text(started_ms),
+        size=found.state.size,
+        is_valid=found.is_valid,
+        is_public=found.is_public,
+        checks=found.checks,
+    )
+
+
+class Checks:
+    """The last verification of a source, and the one that runs. Thread-safe."""
+
+    def __init__(
+        self,
+        source: Source,
+        clock_ms: ClockMs,
+        found: ChecksView | None = None,
+        spawn: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._source = source
+        self._clock_ms = clock_ms
+        self._spawn = spawn or _in_background
+        self._lock = threading.Lock()
+        self._last = found or ChecksView()
+        self._running = ""
+        self._rest_until_ms = 0
+
+    def view(self) -> ChecksView:
+        """The run that goes on, or the last one."""
+        with self._lock:
+            if self._running:
+                return ChecksView(status=RUNNING, started=self._running)
+            rest_ms = max(0, self._rest_until_ms - self._clock_ms())
+            last = self._last
+        return ChecksView(
+            last.status,
+            last.started,
+            last.size,
+            last.is_valid,
+            last.is_public,
+            last.checks,
+            last.error,
+            -(-rest_ms // 1000),
+        )
+
+    def start(self) -> bool:
+        """Begins a run; False if one goes on or the last was too short a time ago."""
+        with self._lock:
+            now_ms = self._clock_ms()
+            if self._running or now_ms < self._rest_until_ms:
+                return False
+            self._running = utc_text(now_ms)
+        self._spawn(lambda: self._run(now_ms))
+        return True
+
+    def _run(self, started_ms: int) -> None:
+        try:
+            last = checks_view(self._source.verify(), started_ms)
+        except FermataError as error:
+            last = ChecksView(FAILED, utc_text(started_ms), error=f"{error} [{error.reason}]")
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not look like a running check
+            what = f"the verifier itself failed: {type(fault).__name__}; please report it"
+            last = ChecksView(FAILED, utc_text(started_ms), error=what)
+        with self._lock:
+            now_ms = self._clock_ms()
+            self._rest_until_ms = now_ms + max(REST_MS_MIN, REST_FACTOR * (now_ms - started_ms))
+            self._last, self._running = last, ""
+
+
+def _in_background(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="dashboard-verify", daemon=True).start()

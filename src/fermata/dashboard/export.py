@@ -1,0 +1,11 @@
+"""The dashboard as a folder of pages: no server, no script, no network."""
+
+from fermata.dashboard.checks import ChecksView
+from fermata.dashboard.pages import names, render
+from fermata.dashboard.source import Snapshot
+
+
+def site_files(now: Snapshot, checks: ChecksView) -> dict[str, bytes]:
+    """Every page of this moment by file name; links between them are relative."""
+    pages = {name: render(now, checks, name, is_file=True) for name in names(now)}
+    return {name: page.body for name, page in pages.items() if page is not None}

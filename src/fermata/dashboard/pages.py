@@ -1,0 +1,276 @@
+"""The dashboard's pages by name: the same ones from a server and in a folder."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fermata.dashboard.charts import CSS_CHARTS
+from fermata.dashboard.checks import ChecksView
+from fermata.dashboard.report import bins_chart, series_chart
+from fermata.dashboard.source import Snapshot
+from fermata.dashboard.tables import csv_text
+from fermata.dashboard.views import OverviewView, overview
+from fermata.dashboard.views_governance import governance_view
+from fermata.dashboard.views_log import entry_page, log_page, page_count
+from fermata.dashboard.views_nodes import dues_view, key_view, node_rows
+from fermata.dashboard.views_pause import (
+    limits_of,
+    newest_judgement,
+    pause_view,
+    rule_views,
+    spans_of,
+)
+from fermata.dashboard.views_round import round_page
+from fermata.node.bundles import cosigners_of
+from fermata.protocol.periods import utc_text
+from fermata.protocol.results import ROW_COLUMNS, result_rows
+
+HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
+SVG, BYTES, TEXT = "image/svg+xml", "application/octet-stream", "text/plain; charset=utf-8"
+#: Nothing runs; only the style sheet and the icon are loaded, and from here.
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+#: More points than these would be a smear; the table of all results has every one.
+CHART_ROUNDS_MAX = 60
+NAVIGATION = (
+    ("index.html", "Overview"),
+    ("aggregates.html", "Aggregates"),
+    ("rounds.html", "Rounds"),
+    ("participants.html", "Participants"),
+    ("key.html", "Key"),
+    ("dues.html", "Dues"),
+    ("governance.html", "Governance"),
+    ("log.html", "Log"),
+    ("verify.html", "Verify"),
+)
+_NUMBERED = re.compile(r"(round|log|entry)-(0|[1-9][0-9]{0,11})\.(html|bin)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file: its media type and bytes, and the status that a server gives it."""
+
+    media_type: str
+    body: bytes
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands on every page. ``here`` is the entry of the navigation that the page is of."""
+
+    title: str
+    deployment: str
+    charter_hash: str
+    size: int
+    as_of: str
+    is_live: bool
+    is_file: bool
+    cosigned: str
+    doubt: str
+    navigation: tuple[tuple[str, str], ...]
+    here: str
+    policy: str
+
+
+def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) -> Page | None:
+    """The page of this name; None if there is none. ``is_file``: it will stand in a folder."""
+    if name in _STATIC:
+        return _STATIC[name]()
+    numbered = _NUMBERED.match(name)
+    kind = numbered[1] if numbered else name
+    number = int(numbered[2]) if numbered else 0
+    if numbered and numbered[3] == "bin":
+        return _leaf(now, number) if kind == "entry" else None
+    if name == "results.csv":
+        return Page(CSV, csv_text(ROW_COLUMNS, result_rows(now.state)).encode())
+    found = _PAGES.get(kind)
+    if found is None or (numbered is None and kind in ("round", "entry", "log")):
+        return None
+    template, here, make = found
+    shown = make(now, checks, number)
+    if shown is None:
+        return None
+    return Page(HTML, _html(template, _frame(now, checks, here, is_file), shown))
+
+
+def missing_page(now: Snapshot, checks: ChecksView) -> Page:
+    """What a server answers to a name that is none."""
+    return Page(HTML, _html("missing.html", _frame(now, checks, "", False), {}), 404)
+
+
+def names(now: Snapshot) -> list[str]:
+    """The name of every page and file of this moment."""
+    found = [name for name, _ in NAVIGATION] + [*_STATIC, "results.csv"]
+    found += [f"round-{r.number}.html" for r in now.state.rounds]
+    found += [f"log-{n}.html" for n in range(1, page_count(now.state.size) + 1)]
+    for entry in range(now.state.size):
+        found += [f"entry-{entry}.html", f"entry-{entry}.bin"]
+    return found
+
+
+def _visible(value: object) -> object:
+    """Text without what moves a cursor, hides or turns other text around; Markup is ours."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    kept = (c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
+    return "".join(kept)
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("fermata.dashboard", "templates/site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
+    )
+
+
+_TEMPLATES = _environment()
+
+
+def _html(template: str, frame: Frame, shown: Mapping[str, Any]) -> bytes:
+    return _TEMPLATES.get_template(template).render(frame=frame, **shown).encode()
+
+
+def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame:
+    charter = now.charter
+    policy = POLICY.partition(" frame-ancestors")[0]  # A page cannot say that of itself.
+    cosigners = cosigners_of(charter, now.note)
+    return Frame(
+        title=charter.title,
+        deployment=charter.deployment,
+        charter_hash=now.state.charters[0].charter.sha256.hex(),
+        size=now.state.size,
+        as_of=utc_text(now.state.time_ms),
+        is_live=now.is_live,
+        is_file=is_file,
+        cosigned=f"{cosigners} of {len(charter.auditors)} auditors",
+        doubt="This does not verify." if checks.checks and not checks.is_valid else "",
+        navigation=NAVIGATION,
+        here=here,
+        policy=policy,
+    )
+
+
+def _run(now: Snapshot) -> OverviewView:
+    state, charter = now.state, now.charter
+    newest = replace(state, rounds=state.rounds[-CHART_ROUNDS_MAX:])
+    return overview(newest, charter, limits_of(charter), spans_of(state))
+
+
+def _svg(chart: str) -> Markup:
+    """Charts escape all text that goes into them."""
+    return Markup(chart)  # noqa: S704
+
+
+def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    state, charter = now.state, now.charter
+    judged = newest_judgement(state)
+    found = state.round(judged[0]) if judged else None
+    newest = state.current
+    return {
+        "pause": pause_view(state, charter, now.now_ms),
+        "rules": rule_views(charter, judged[1] if judged else None),
+        "judged": found,
+        "newest": round_page(state, newest) if newest else None,
+        "charter": charter,
+        "checks": checks,
+    }
+
+
+def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    run = _run(now)
+    charts = [(series, _svg(series_chart(series))) for series in run.series]
+    return {"charts": charts, "cut": len(now.state.rounds) - len(run.rounds)}
+
+
+def _rounds(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    spans = spans_of(now.state)
+    paused = {n for first, last in spans for n in range(first, last + 1)}
+    rounds = [round_page(now.state, r) for r in reversed(now.state.rounds)]
+    return {"rounds": rounds, "paused": paused}
+
+
+def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+    found = now.state.round(number)
+    if found is None:
+        return None
+    page = round_page(now.state, found)
+    charts = [(metric, _svg(bins_chart(page.round, metric))) for metric in page.round.metrics]
+    return {"page": page, "charts": charts}
+
+
+def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"nodes": node_rows(now.state, now.charter, now.now_ms)}
+
+
+def _key(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"key": key_view(now.state)}
+
+
+def _dues(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"dues": dues_view(now.state, now.charter)}
+
+
+def _governance(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"governance": governance_view(now.state, now.charter, now.now_ms)}
+
+
+def _log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+    page = log_page(now, number)
+    return None if page is None else {"page": page}
+
+
+def _newest_log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+    return _log(now, checks, page_count(now.state.size))
+
+
+def _entry(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+    page = entry_page(now, number)
+    return None if page is None else {"page": page}
+
+
+def _verify(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+    return {"checks": checks}
+
+
+def _leaf(now: Snapshot, entry: int) -> Page | None:
+    if entry >= now.state.size:
+        return None
+    return Page(BYTES, now.leaves(entry, entry + 1)[0])
+
+
+def _static(name: str) -> bytes:
+    return (files("fermata.dashboard") / "static" / name).read_bytes()
+
+
+_STATIC: Mapping[str, Callable[[], Page]] = {
+    "style.css": lambda: Page(CSS, _static("style.css") + CSS_CHARTS.encode()),
+    "icon.svg": lambda: Page(SVG, _static("icon.svg")),
+}
+_Make = Callable[[Snapshot, ChecksView, int], Mapping[str, Any] | None]
+#: By name, or kind of numbered page: template, entry of the navigation, what it shows.
+_PAGES: Mapping[str, tuple[str, str, _Make]] = {
+    "index.html": ("index.html", "index.html", _index),
+    "aggregates.html": ("aggregates.html", "aggregates.html", _aggregates),
+    "rounds.html": ("rounds.html", "rounds.html", _rounds),
+    "round": ("round.html", "rounds.html", _round),
+    "participants.html": ("participants.html", "participants.html", _participants),
+    "key.html": ("key.html", "key.html", _key),
+    "dues.html": ("dues.html", "dues.html", _dues),
+    "governance.html": ("governance.html", "governance.html", _governance),
+    "log.html": ("log.html", "log.html", _newest_log),
+    "log": ("log.html", "log.html", _log),
+    "entry": ("entry.html", "log.html", _entry),
+    "verify.html": ("verify.html", "verify.html", _verify),
+}

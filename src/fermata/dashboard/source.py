@@ -1,0 +1,181 @@
+"""Where pages come from: a log as it is now, or a bundle. Both only read."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fermata.errors import Refusal
+from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.log.tiles import read_entries
+from fermata.node.bundles import cosigners_of
+from fermata.node.coordinator_node import SharedLedger
+from fermata.protocol.bundle import build_bundle, sealed_wanted
+from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
+from fermata.protocol.memory_store import MemoryStore
+from fermata.protocol.ports import ClockMs, Entropy
+from fermata.protocol.state import State, Verdict
+from fermata.protocol.verifier import FAILED, Verification, verify_bundle
+
+#: How long a check waits for a head that a quorum of auditors has cosigned.
+COSIGNED_WAIT_S = 10.0
+_POLL_S = 0.25
+
+
+def head_of(note: bytes) -> Checkpoint:
+    """The checkpoint in a note whose signatures are checked elsewhere."""
+    return parse_checkpoint(parse_note(note).text)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of a log: all that its pages are made of. ``charter`` is the one in force.
+
+    ``note`` is the head of exactly the state's entries. ``now_ms`` is the clock by which things
+    are late: the reader's for a log that goes on, the log's own for a bundle. ``leaves`` gives
+    entries start..stop-1, ``inclusion`` the RFC 6962 path of an entry to the head.
+    """
+
+    state: State
+    charter: Charter
+    rejected: Sequence[Verdict]
+    note: bytes
+    now_ms: int
+    is_live: bool
+    leaves: Callable[[int, int], Sequence[bytes]]
+    inclusion: Callable[[int], Sequence[bytes]]
+
+    @property
+    def root(self) -> bytes:
+        """The root of the head, 32 bytes."""
+        return head_of(self.note).root
+
+
+class Source(Protocol):
+    """Where snapshots come from, and what checks the whole of it."""
+
+    def snapshot(self) -> Snapshot:
+        """The newest moment. Raises Refusal NO_CHARTER."""
+        ...
+
+    def verify(self) -> Verification:
+        """V1 to V12 over the newest moment. Raises FermataError if it cannot be had."""
+        ...
+
+
+class BundleSource:
+    """A bundle's files, held in memory, and what the verifier says of them.
+
+    A bundle that does not verify is shown as far as it can be read, and its pages say so. Raises
+    Refusal BUNDLE_INVALID if its log cannot be read.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        charter_sha256: bytes | None,
+        entropy: Entropy | None,
+        modulus_bits_min: int = MODULUS_BITS_MIN,
+    ) -> None:
+        self._files = files
+        self._pinned = charter_sha256
+        self._entropy = entropy
+        self._modulus_bits_min = modulus_bits_min
+        self.verification = self.verify()
+        state = self.verification.state
+        if state.charter is None:
+            checks = self.verification.checks
+            failed = ", ".join(f"V{c.number}" for c in checks if c.status == FAILED)
+            raise Refusal(
+                "BUNDLE_INVALID", f"bundle: cannot be read as a log ({failed}); see: fermata verify"
+            )
+        # What was folded has been read from the same tiles before.
+        tiles = {p: d for p, d in files.items() if p.startswith("tile/")}
+        self._leaves = read_entries(tiles, head_of(files["checkpoint"]).size)
+        self._charter = state.charter
+        self._tree = Tree()
+        for leaf in self._leaves:
+            self._tree.append(leaf_hash(leaf))
+
+    def snapshot(self) -> Snapshot:
+        """See Source; always the same."""
+        found, size = self.verification, self.verification.state.size
+        return Snapshot(
+            state=found.state,
+            charter=self._charter,
+            rejected=found.rejected,
+            note=self._files["checkpoint"],
+            now_ms=found.state.time_ms,
+            is_live=False,
+            leaves=lambda start, stop: self._leaves[start:stop],
+            inclusion=lambda entry: self._tree.inclusion_proof(entry, size),
+        )
+
+    def verify(self) -> Verification:
+        """See Source."""
+        return verify_bundle(self._files, self._pinned, self._modulus_bits_min, self._entropy)
+
+
+class LedgerSource:
+    """The coordinator's log as it is now: its own state, its own store, nothing copied."""
+
+    def __init__(
+        self,
+        ledger: SharedLedger,
+        clock_ms: ClockMs,
+        entropy: Entropy,
+        modulus_bits_min: int = MODULUS_BITS_MIN,
+    ) -> None:
+        self._ledger = ledger
+        self._clock_ms = clock_ms
+        self._entropy = entropy
+        self._modulus_bits_min = modulus_bits_min
+
+    def snapshot(self) -> Snapshot:
+        """See Source."""
+        replica = self._ledger.replica
+        with self._ledger.lock:
+            state, rejected = replica.state, tuple(replica.rejected)
+            note = self._ledger.checkpoint()
+        if state.charter is None:
+            raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+        return Snapshot(
+            state=state,
+            charter=state.charter,
+            rejected=rejected,
+            note=note,
+            now_ms=self._clock_ms(),
+            is_live=True,
+            leaves=self._read,
+            inclusion=lambda entry: self._ledger.prove_inclusion(entry, state.size),
+        )
+
+    def verify(self) -> Verification:
+        """See Source. Waits a little for a head that a quorum of auditors has cosigned."""
+        pause = threading.Event()
+        now = self.snapshot()
+        for _ in range(int(COSIGNED_WAIT_S / _POLL_S)):
+            if cosigners_of(now.charter, now.note) >= now.charter.endorsement_quorum:
+                break
+            pause.wait(_POLL_S)
+            now = self.snapshot()
+        files = self._bundle(now)
+        pinned = now.state.charter_sha256
+        return verify_bundle(files, pinned, self._modulus_bits_min, self._entropy)
+
+    def _bundle(self, now: Snapshot) -> dict[str, bytes]:
+        kept = MemoryStore()
+        for path in sealed_wanted(now.state):
+            kept.put_sealed(self._ledger.fetch_sealed(bytes.fromhex(path[len("sealed/") : -4])))
+        return build_bundle(now.state, self._read(0, now.state.size), now.note, kept)
+
+    def _read(self, start: int, stop: int) -> list[bytes]:
+        """One read of the log gives no more than fits a message of it."""
+        found: list[bytes] = []
+        while start + len(found) < stop:
+            got = self._ledger.read(start + len(found), stop - start - len(found))
+            if not got:
+                break
+            found += got
+        return found

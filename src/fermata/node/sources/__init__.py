@@ -1,0 +1,27 @@
+"""Where a lab's figures come from: its metrics file, the files of its tools, what is pushed.
+
+Every reader is light: it reads a tool's files without the tool, turns what stands there into
+``Reading``s, and guesses nothing. ``gather`` chooses among them as the node's configuration says.
+"""
+
+from fermata.node.sources.gather import Gathered, Sources
+from fermata.node.sources.mapping import SourceText, check_sources
+from fermata.node.sources.measure import (
+    Measure,
+    MetricsFile,
+    check_reportable,
+    read_measurement,
+    to_measurement,
+)
+
+__all__ = [
+    "Gathered",
+    "Measure",
+    "MetricsFile",
+    "SourceText",
+    "Sources",
+    "check_reportable",
+    "check_sources",
+    "read_measurement",
+    "to_measurement",
+]

@@ -1,0 +1,215 @@
+"""Which of the figures of a source is the metric's: as its table says, and never by a guess."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_05UP, Decimal, localcontext
+from typing import NoReturn
+
+from fermata.errors import ConfigError
+from fermata.node.sources.mapping import SourceText, is_score, is_task, unit_of
+from fermata.node.sources.paths import SourceFile
+from fermata.node.sources.reading import Reading, choices, shown
+
+#: Places of a value after the point, and digits before it: those that encoding takes.
+DIGITS_MAX = 40
+_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?\Z")
+_EXACT_DIGITS = 300
+_GRID = Decimal(1).scaleb(-DIGITS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A reading, and the file that it stands in."""
+
+    file: SourceFile
+    reading: Reading
+
+    @property
+    def place(self) -> str:
+        """File and field, for messages."""
+        return f"{shown_path(self.file.name)}: {shown(self.reading.field)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric's figure: where it stands, what stands there, and the decimal that it is."""
+
+    metric: str
+    file: str
+    field: str
+    read: str = dataclasses.field(repr=False)
+    value: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A figure, or why there is none yet; with the files that had a part in it."""
+
+    figure: Figure | None
+    absent: str = ""
+    files: tuple[SourceFile, ...] = ()
+
+
+def choose(
+    text: SourceText, found: Sequence[Found], period: str, bounds: tuple[int, int] | None
+) -> Choice:
+    """The metric's figure among those of its source. ``bounds``: the period's times, in ms.
+
+    Raises ConfigError with a reason of SOURCE_..., naming file, field and what to choose from.
+    """
+    mine = [f for f in found if is_task(text, f.reading)]
+    if not mine:
+        tasks = choices(f.reading.task for f in found)
+        had = f"; there are figures of {tasks}" if tasks else ""
+        wanted = f" of {shown(text.task)}" if text.task else ""
+        return Choice(None, f"{text.place}: has no figure{wanted}{had}")
+    now = [f for f in mine if _is_of(text, f.reading, period, bounds)]
+    if not now:
+        return Choice(None, f"{text.place}: has no figure of {period}")
+    whole = _finished(text, _of_score(text, now))
+    if not whole:
+        return Choice(None, f"{text.place}: has no finished run of {period}")
+    _check_dated(text, whole)
+    _check_one_thing(text, whole)
+    files = tuple(dict.fromkeys(f.file for f in now if f in whole or f.reading.fault))
+    return Choice(_aggregate(text, whole), files=files)
+
+
+def _is_of(text: SourceText, found: Reading, period: str, bounds: tuple[int, int] | None) -> bool:
+    if text.kind in ("csv", "push"):
+        return found.period == period
+    if text.period_rule != "run-date" or bounds is None or found.completed_ms is None:
+        return True
+    return bounds[0] <= found.completed_ms < bounds[1]
+
+
+def _of_score(text: SourceText, found: list[Found]) -> list[Found]:
+    """The figures of the score; runs that failed before they had any stay, to be told of."""
+    wanted = [f for f in found if is_score(text, f.reading) or not f.reading.scores]
+    if not wanted:
+        have = choices(f.reading.scores[0] for f in found if f.reading.scores)
+        _refuse("SOURCE_FIELD", text, f"{found[0].file.name}: has no such score; it has {have}")
+    return wanted
+
+
+def _finished(text: SourceText, found: list[Found]) -> list[Found]:
+    for f in found:
+        if f.reading.fault and text.incomplete == "refuse":
+            _refuse(
+                "SOURCE_INCOMPLETE",
+                text,
+                f"{f.file.name}: {f.reading.fault}; move the file away, wait for its end, or say"
+                ' incomplete = "skip"',
+            )
+    return [f for f in found if not f.reading.fault]
+
+
+def _check_dated(text: SourceText, found: list[Found]) -> None:
+    """Refuses a figure without a time where its time is to say its period."""
+    if text.kind in ("csv", "push") or text.period_rule != "run-date":
+        return
+    for f in found:
+        if f.reading.completed_ms is None:
+            _refuse(
+                "SOURCE_DATE",
+                text,
+                f"{f.place} does not say when it was measured; put {{period}} into the path, or"
+                ' say period = "current"',
+            )
+
+
+def _check_one_thing(text: SourceText, found: list[Found]) -> None:
+    """Refuses figures of several tasks or scores: no aggregation means them all."""
+    first = found[0].reading
+    if any(f.reading.task != first.task for f in found):
+        tasks = choices(f.reading.task for f in found)
+        _refuse("SOURCE_AMBIGUOUS", text, f"{text.place}: which task? It has {tasks}")
+    if any(f.reading.scores != first.scores for f in found):
+        scores = choices(f.reading.scores[0] for f in found)
+        _refuse("SOURCE_AMBIGUOUS", text, f"{found[0].file.name}: which score? It has {scores}")
+    for f in found:
+        if f.reading.unit and unit_of(f.reading.unit) != unit_of(text.unit):
+            said = f"{f.place} is in {shown(f.reading.unit)}, the configuration says {text.unit}"
+            _refuse("SOURCE_UNIT", text, said)
+
+
+def _aggregate(text: SourceText, found: list[Found]) -> Figure:
+    values = [_decimal(text, f.reading.text, f.place) for f in found]
+    if text.aggregation == "mean" and len(found) > 1:
+        with localcontext(prec=_EXACT_DIGITS):
+            total = sum(values, Decimal(0))
+        value = format(_mean(total, len(values)), "f")
+        return Figure(text.metric, f"{len(found)} files or runs", "mean", "mean", value)
+    if text.aggregation == "only" or len(found) == 1:
+        if len(found) > 1:
+            places = choices(f.place for f in found)
+            _refuse(
+                "SOURCE_AMBIGUOUS",
+                text,
+                f"{len(found)} figures: {places}; say aggregation = latest, max, min or mean, or"
+                " narrow the path",
+            )
+        index = 0
+    elif text.aggregation == "latest":
+        index = _latest(text, found)
+    else:
+        pick = max if text.aggregation == "max" else min
+        index = values.index(pick(values))
+    chosen = found[index]
+    value = format(values[index], "f")
+    reading = chosen.reading
+    return Figure(text.metric, chosen.file.name, reading.field, reading.text, value)
+
+
+def _latest(text: SourceText, found: list[Found]) -> int:
+    times = [f.reading.completed_ms or 0 for f in found]
+    newest = [index for index, time in enumerate(times) if time == max(times)]
+    if len(newest) > 1 or not max(times):
+        places = choices(found[index].place for index in newest)
+        _refuse("SOURCE_AMBIGUOUS", text, f"none of these is the latest: {places}")
+    return newest[0]
+
+
+def plain_value(text: SourceText, written: str, place: str) -> str:
+    """A number of a source as the decimal that is reported, in the charter's unit.
+
+    Raises ConfigError SOURCE_VALUE naming the place, never the number.
+    """
+    return format(_decimal(text, written, place), "f")
+
+
+def _decimal(text: SourceText, written: str, place: str) -> Decimal:
+    """The number in the charter's unit, exactly, with no more digits than a report can take."""
+    if not _NUMBER.match(written):
+        _refuse("SOURCE_VALUE", text, f"{place}: is no finite number, or one too long")
+    number = Decimal(written)
+    if number.is_zero() and number.is_signed():
+        _refuse("SOURCE_VALUE", text, f"{place}: is a negative zero")
+    with localcontext(prec=_EXACT_DIGITS):
+        value = number * text.factor
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -DIGITS_MAX or value.adjusted() >= DIGITS_MAX:
+        _refuse("SOURCE_VALUE", text, f"{place}: has more digits than a report can take")
+    return value
+
+
+def _mean(total: Decimal, count: int) -> Decimal:
+    """A mean that rounds onto any grid as the exact one does.
+
+    A last digit that stands for what was cut off is never 0 or 5 (ROUND_05UP), so that no value
+    which is not half-way between two steps looks as if it were.
+    """
+    with localcontext(prec=_EXACT_DIGITS, rounding=ROUND_05UP):
+        return (total / count).quantize(_GRID)
+
+
+def _refuse(reason: str, text: SourceText, what: str) -> NoReturn:
+    line = "".join(c if c.isprintable() else "?" for c in f"{text.metric}: {what}")
+    raise ConfigError(reason, line)
+
+
+def shown_path(name: str) -> str:
+    """A path's end, where it differs from others."""
+    return name if len(name) <= 100 else f"...{name[-100:]}"

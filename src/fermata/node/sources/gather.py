@@ -1,0 +1,200 @@
+"""All of a lab's figures of a period: from its table, its tools' files, and what was pushed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermata.errors import ConfigError
+from fermata.node.files import read_file
+from fermata.node.sources.choose import Choice, Figure, Found, choose
+from fermata.node.sources.dates import bounds_ms
+from fermata.node.sources.documents import (
+    list_of,
+    number_of,
+    path_steps,
+    read_json,
+    read_toml,
+    table_of,
+)
+from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText
+from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
+from fermata.node.sources.prometheus import read_prometheus
+from fermata.node.sources.pushed import pushed_path, read_pushed
+from fermata.node.sources.reading import Reading
+from fermata.node.sources.scrape import scrape
+from fermata.node.sources.table import CSV_BYTES_MAX, read_table
+from fermata.protocol.kept_report import EvidenceFile, evidence_sha256
+from fermata.protocol.lab import Measurement
+from fermata.protocol.ports import ClockMs
+
+#: Of all files together that a report's figures come from: they are kept with the report.
+EVIDENCE_BYTES_MAX = 40 * 1024 * 1024
+#: A page is asked for again after so long, while the figure that it gave was refused.
+SCRAPE_MS = 60_000
+
+Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Figures of a period, why others are not there, and the files that they came from."""
+
+    figures: tuple[Figure, ...] = ()
+    absent: tuple[str, ...] = ()
+    files: tuple[SourceFile, ...] = ()
+
+    def measurement(self) -> Measurement:
+        """What is reported. Raises ConfigError METRICS_TWICE, SOURCE_SIZE."""
+        values: dict[str, str] = {}
+        for figure in self.figures:
+            if figure.metric in values:
+                raise ConfigError(
+                    "METRICS_TWICE", f"{figure.metric}: stands in the metrics file and has a source"
+                )
+            values[figure.metric] = figure.value
+        if sum(len(file.data) for file in self.files) > EVIDENCE_BYTES_MAX:
+            raise ConfigError(
+                "SOURCE_SIZE",
+                f"the files of these figures are longer than {EVIDENCE_BYTES_MAX} bytes together;"
+                " write logs without samples, or narrow the paths",
+            )
+        evidence = tuple(_evidence(self.files))
+        return Measurement(values, evidence_sha256(evidence), evidence)
+
+
+def _evidence(files: Sequence[SourceFile]) -> list[EvidenceFile]:
+    """Files under their own names; where two have one, under the last parts of their paths."""
+    names = [Path(file.name).name for file in files]
+    found, taken = [], set(names)
+    for file, name in zip(files, names, strict=True):
+        if names.count(name) > 1:
+            parent = Path(file.name).parent.name or "file"
+            name, number = f"{parent}-{name}", 1
+            while name in taken:
+                number += 1
+                name = f"{parent}-{number}-{Path(file.name).name}"
+            taken.add(name)
+        found.append(EvidenceFile(name, file.data))
+    return found
+
+
+class Sources:
+    """A lab's sources; ``folder`` is the one of its configuration, ``pushed`` that of pushes.
+
+    ``metrics`` is the lab's own table, or None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        metrics: Path | None,
+        texts: Sequence[SourceText],
+        pushed: Path,
+        cadence: str,
+        *,
+        fetch: Fetch = scrape,
+    ) -> None:
+        self._folder = folder.absolute()
+        self._metrics = metrics
+        self._texts = tuple(texts)
+        self._pushed = pushed
+        self._cadence = cadence
+        self._fetch = fetch
+
+    def gather(self, period: str) -> Gathered:
+        """What is there for a period now. Raises ConfigError."""
+        figures: list[Figure] = []
+        absent: list[str] = []
+        files: list[SourceFile] = []
+        if self._metrics is not None:
+            table, readings = self._table(self._metrics)
+            mine = [r for r in readings if r.period == period]
+            files += [table] if mine else []
+            absent += [] if mine else [f"{self._metrics}: has no line for {period}"]
+            name = str(self._metrics)
+            figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in mine]
+        bounds = bounds_ms(self._cadence, period)
+        kept: dict[tuple[str, str], SourceFile] = {}
+        for text in self._texts:
+            choice: Choice = choose(text, self._readings(text, period, kept), period, bounds)
+            files += [file for file in choice.files if file not in files]
+            figures += [choice.figure] if choice.figure is not None else []
+            absent += [] if choice.figure is not None else [f"{text.metric}: {choice.absent}"]
+        return Gathered(tuple(figures), tuple(absent), tuple(files))
+
+    def stamp(self, period: str, clock_ms: ClockMs) -> tuple[object, ...]:
+        """What changes when the answer of ``gather`` may have."""
+        paths = [self._metrics] if self._metrics is not None else []
+        found: list[object] = []
+        for text in self._texts:
+            if text.kind == "push":
+                paths.append(pushed_path(self._pushed, period))
+            elif text.kind == "scrape":
+                found.append(clock_ms() // SCRAPE_MS)
+            else:
+                try:
+                    paths += find_files(self._folder, text.path, period)
+                except ConfigError as error:
+                    found.append(str(error))
+        return (*found, *stamp_files(paths))
+
+    def _table(self, path: Path) -> tuple[SourceFile, list[Reading]]:
+        try:
+            data = read_file(path, CSV_BYTES_MAX)
+        except ConfigError as error:
+            raise ConfigError("METRICS_FILE", str(error)) from None
+        return SourceFile(str(path), data), read_table(str(path), data, self._cadence)
+
+    def _readings(
+        self, text: SourceText, period: str, kept: dict[tuple[str, str], SourceFile]
+    ) -> list[Found]:
+        """All figures of a source, of every file of it. A file is read once, for all sources."""
+        if text.kind == "scrape":
+            key = ("scrape", text.url)
+            if key not in kept:
+                name = f"scrape-{text.metric}.txt"
+                kept[key] = SourceFile(name, self._fetch(text.url))
+            page = kept[key]
+            return [Found(page, reading) for reading in read_prometheus(page.name, page.data)]
+        if text.kind == "push":
+            paths = [p for p in [pushed_path(self._pushed, period)] if p.exists()]
+        else:
+            paths = find_files(self._folder, text.path, period)
+        found = []
+        for path in paths:
+            key = ("file", str(path))
+            if key not in kept:
+                kept[key] = read_source(path, self._folder)
+            file = kept[key]
+            found += [Found(file, reading) for reading in self._read(text, file)]
+        return found
+
+    def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
+        if text.kind == "push":
+            pushed = read_pushed(file.name, file.data)
+            return [r for r in pushed if text.metric in r.scores]
+        if text.kind == "csv":
+            wanted = text.score or text.metric
+            table = read_table(file.name, file.data, self._cadence)
+            return [r for r in table if wanted in r.scores]
+        if text.kind in DOCUMENTS:
+            return [_at_path(text, file)]
+        return READERS[text.kind](file.name, file.data)
+
+
+def _at_path(text: SourceText, file: SourceFile) -> Reading:
+    """The number at a path of a document. Raises ConfigError SOURCE_FIELD naming the way."""
+    read = read_json if text.kind == "json" else read_toml
+    value = read(file.name, file.data)
+    steps = path_steps(text.score) or []
+    for step in steps:
+        below = list_of(value)
+        if step in table_of(value):
+            value = table_of(value)[step]
+        elif step.isdigit() and int(step[:9]) < len(below):
+            value = below[int(step[:9])]
+        else:
+            raise ConfigError(
+                "SOURCE_FIELD", f"{text.metric}: {file.name}: has nothing at {text.score}"
+            )
+    return Reading(text.score, "", (text.score,), number_of(value))

@@ -1,0 +1,186 @@
+"""``[[lab.source]]`` in a lab's configuration: which figure of which file is which metric."""
+
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from fermata.node.sources import every_eval, helm, inspect_log, lm_eval, mlflow, prometheus
+from fermata.node.sources.documents import path_steps
+from fermata.node.sources.paths import PERIOD, path_fault
+from fermata.node.sources.reading import Reading
+from fermata.node.sources.scrape import url_fault
+from fermata.protocol.charter import Charter
+from fermata.protocol.metrics import Metric
+from fermata.protocol.toml_source import Strict, TomlSource
+
+Reader = Callable[[str, bytes], list[Reading]]
+#: Readers whose files hold many figures, each with a name to ask for it by.
+READERS: dict[str, Reader] = {
+    "inspect": inspect_log.read_inspect,
+    "lm-eval": lm_eval.read_lm_eval,
+    "helm": helm.read_helm,
+    "every-eval-ever": every_eval.read_every_eval,
+    "mlflow": mlflow.read_mlflow,
+    "prometheus": prometheus.read_prometheus,
+}
+#: Their files have no names for figures: ``score`` is the way to one.
+DOCUMENTS = ("json", "toml")
+KINDS = (*READERS, *DOCUMENTS, "csv", "scrape", "push")
+AGGREGATIONS = ("only", "latest", "max", "min", "mean")
+INCOMPLETE = ("refuse", "skip")
+#: How a figure's period is known: from its own time, from the path, or it is always the current.
+PERIODS = ("run-date", "path", "current")
+#: Kinds whose files never say when a figure was measured.
+UNDATED = ("helm", "json", "toml")
+#: Units with a known ratio: what a number is multiplied by to get from one to the other.
+_RATIOS = {("percent", "fraction"): Decimal("0.01"), ("fraction", "percent"): Decimal(100)}
+_SCALE = re.compile(r"(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?\Z")
+_NAME_CHARACTERS_MAX = 300
+
+
+class SourceText(Strict, frozen=True):
+    """One table: the metric, where its figure is, and how to choose when there are several."""
+
+    metric: str
+    kind: str
+    unit: str
+    path: str = ""
+    url: str = ""
+    task: str = ""
+    score: str = ""
+    aggregation: str = "only"
+    period: str = ""
+    scale: str = ""
+    incomplete: str = "refuse"
+
+    @property
+    def place(self) -> str:
+        """The path or URL, for messages."""
+        return self.path or self.url or "pushed"
+
+    @property
+    def period_rule(self) -> str:
+        """``period``, or what goes without saying for the kind."""
+        if self.period:
+            return self.period
+        return "path" if PERIOD in self.path else "run-date"
+
+    @property
+    def factor(self) -> Decimal:
+        """What the number in the file is multiplied by."""
+        return Decimal(self.scale) if self.scale else Decimal(1)
+
+
+def check_sources(
+    source: TomlSource, texts: Sequence[SourceText], charter: Charter, lab: str
+) -> None:
+    """Checks the tables against each other and the charter.
+
+    Raises ConfigError CONFIG with the line of what is wrong.
+    """
+    metrics = {m.id: m for p in charter.panels if lab in p.labs for m in p.metrics}
+    seen: set[str] = set()
+    for index, text in enumerate(texts):
+        path = f"lab.source[{index}]"
+        if text.metric not in metrics:
+            source.fail(f"{path}.metric", f"the charter gives {lab} no metric of this name")
+        if text.metric in seen:
+            source.fail(f"{path}.metric", f"{text.metric} has a source already")
+        seen.add(text.metric)
+        for key, known in (("kind", KINDS), ("aggregation", AGGREGATIONS),
+                           ("incomplete", INCOMPLETE)):  # fmt: skip
+            if getattr(text, key) not in known:
+                source.fail(f"{path}.{key}", f"must be one of {', '.join(known)}")
+        for key in ("task", "score", "unit"):
+            value = getattr(text, key)
+            if not value.isprintable() or len(value) > _NAME_CHARACTERS_MAX:
+                source.fail(f"{path}.{key}", "must be short, of printable characters")
+        _check_place(source, path, text)
+        _check_names(source, path, text)
+        _check_period(source, path, text, charter.cadence)
+        _check_unit(source, path, text, metrics[text.metric])
+
+
+def _check_place(source: TomlSource, path: str, text: SourceText) -> None:
+    needs_url, needs_path = text.kind == "scrape", text.kind not in ("scrape", "push")
+    for key, is_needed in (("path", needs_path), ("url", needs_url)):
+        if bool(getattr(text, key)) != is_needed:
+            wants = "needs" if is_needed else "has no"
+            source.fail(f"{path}.{key}", f"kind {text.kind} {wants} {key}")
+    fault = path_fault(text.path) if needs_path else url_fault(text.url) if needs_url else ""
+    if fault:
+        source.fail(f"{path}.{'path' if needs_path else 'url'}", fault)
+
+
+def _check_names(source: TomlSource, path: str, text: SourceText) -> None:
+    is_sample = text.kind in ("prometheus", "scrape")
+    if text.kind in DOCUMENTS and path_steps(text.score) is None:
+        source.fail(f"{path}.score", 'must be the way to a number, such as results."a.b".value')
+    if is_sample and prometheus.read_selector(text.score) is None:
+        source.fail(f"{path}.score", 'must be a series, such as eval_score{task="a"}')
+    if text.task and (is_sample or text.kind in (*DOCUMENTS, "csv", "push")):
+        source.fail(f"{path}.task", f"kind {text.kind} has no task")
+    if text.kind == "push" and (text.score or text.aggregation != "only"):
+        source.fail(f"{path}.kind", "kind push has neither score nor aggregation")
+
+
+def _check_period(source: TomlSource, path: str, text: SourceText, cadence: str) -> None:
+    if text.kind in ("csv", "push"):
+        if text.period or PERIOD in text.path:
+            source.fail(f"{path}.period", f"kind {text.kind} names the period with each figure")
+        return
+    rule = text.period_rule
+    if rule not in PERIODS:
+        source.fail(f"{path}.period", f"must be one of {', '.join(PERIODS)}")
+    if (rule == "path") != (PERIOD in text.path):
+        source.fail(f"{path}.path", "{period} stands in the path if, and only if, period is path")
+    if rule != "run-date":
+        return
+    if cadence == "number" or text.kind in UNDATED or text.kind == "scrape":
+        why = "the charter's periods have no dates"
+        if cadence != "number":
+            why = f"kind {text.kind} does not say when a figure was measured"
+        choice = 'period = "current"' + ("" if text.url else " or {period} in the path")
+        source.fail(f"{path}.period", f"{why}: it needs {choice}")
+
+
+def _check_unit(source: TomlSource, path: str, text: SourceText, metric: Metric) -> None:
+    if text.scale and (not _SCALE.match(text.scale) or not Decimal(text.scale)):
+        source.fail(f"{path}.scale", 'must be a decimal above 0 in quotes, such as "0.01"')
+    mine, theirs = text.unit, unit_of(metric.unit)
+    # A word alone is any fraction; several words are that unit and no other.
+    if " " not in mine:
+        mine = unit_of(mine)
+    is_same = text.unit == metric.unit or mine == theirs
+    if is_same and text.factor != 1:
+        source.fail(f"{path}.scale", f"the units agree ({metric.unit}), so there is none")
+    ratio = _RATIOS.get((mine, theirs))
+    if not is_same and ratio is None and not text.scale:
+        source.fail(
+            f"{path}.unit",
+            f"is not the charter's ({metric.unit}); say by scale what one is of the other",
+        )
+    if ratio is not None and text.factor != ratio:
+        source.fail(f"{path}.scale", f'from {text.unit} to {metric.unit} it is "{ratio}"')
+
+
+def unit_of(unit: str) -> str:
+    """A unit in a word, where several are in use for one."""
+    first = unit.partition(" ")[0].lower()
+    if first in ("fraction", "proportion"):
+        return "fraction"
+    return "percent" if first in ("percent", "percentage", "%") else unit
+
+
+def is_task(text: SourceText, reading: Reading) -> bool:
+    """Whether a figure is of the task that is asked for; every one is of none."""
+    if text.kind == "helm":
+        return not text.task or helm.is_run(reading.task, text.task)
+    return not text.task or text.task == reading.task
+
+
+def is_score(text: SourceText, reading: Reading) -> bool:
+    """Whether a figure is the score that is asked for."""
+    if text.kind in ("prometheus", "scrape"):
+        return any(prometheus.is_selected(series, text.score) for series in reading.scores)
+    return reading.is_score(text.score)

@@ -1,0 +1,96 @@
+"""What a lab's node is asked, again and again: its figures of a period."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fermata.errors import ConfigError
+from fermata.node.sources.gather import Gathered, Sources
+from fermata.protocol.charter import Charter
+from fermata.protocol.lab import Measurement
+from fermata.protocol.ports import ClockMs
+from fermata.protocol.reports import check_metrics_known, panel_witness, panels_with_values
+
+
+def read_measurement(path: Path, period: str, cadence: str) -> Measurement | None:
+    """The figures of a period in a lab's own table, or None if the file has no line for it.
+
+    The evidence is the file. Raises ConfigError METRICS_FILE naming the line.
+    """
+    found = Sources(path.parent, path, (), path.parent, cadence).gather(period)
+    return found.measurement() if found.figures else None
+
+
+def check_reportable(charter: Charter, lab: str, measurement: Measurement) -> None:
+    """Checks that these figures can be reported, before anything is encrypted.
+
+    Raises ConfigError METRIC_UNKNOWN, METRIC_MISSING, METRIC_VALUE, METRIC_RANGE or STATEMENT,
+    naming the metric and never the value.
+    """
+    check_metrics_known(charter, lab, measurement.values)
+    for panel in panels_with_values(charter, lab, measurement.values):
+        panel_witness(charter.panel(panel), measurement.values)
+
+
+def to_measurement(found: Gathered, abstains: bool) -> Measurement | None:
+    """What a node reports of what is there: None while it is to wait for more.
+
+    A lab that waits does so for every source; one that abstains reports what it has, and nothing
+    at all if it has nothing.
+    """
+    if found.absent and not abstains:
+        return None
+    return found.measurement() if found.figures else Measurement({})
+
+
+class Measure:
+    """A lab's sources as its node asks them for the figures of a period.
+
+    They are read anew only when they or the charter in force have changed: what was refused once
+    is refused again from memory, so a mistake costs nothing while it waits to be mended.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        charter: Callable[[], Charter],
+        lab: str,
+        abstains: bool,
+        clock_ms: ClockMs,
+    ) -> None:
+        self._sources = sources
+        self._charter = charter
+        self._lab = lab
+        self._abstains = abstains
+        self._clock_ms = clock_ms
+        self._seen: tuple[str, bytes, tuple[object, ...]] | None = None
+        self._answer: Measurement | ConfigError | None = None
+
+    def __call__(self, period: str) -> Measurement | None:
+        """See fermata.protocol.lab.Measure. Raises ConfigError."""
+        seen = (period, self._charter().sha256, self._sources.stamp(period, self._clock_ms))
+        if seen != self._seen:
+            self._answer = self._read(period)
+            self._seen = seen
+        if isinstance(self._answer, ConfigError):
+            # A new one each time: one that is raised again keeps every place that it passed.
+            raise ConfigError(self._answer.reason, str(self._answer))
+        return self._answer
+
+    def _read(self, period: str) -> Measurement | ConfigError | None:
+        try:
+            found = to_measurement(self._sources.gather(period), self._abstains)
+            if found is not None:
+                check_reportable(self._charter(), self._lab, found)
+        except ConfigError as error:
+            return error
+        return found
+
+
+class MetricsFile(Measure):
+    """A lab's own table alone."""
+
+    def __init__(
+        self, path: Path, charter: Callable[[], Charter], lab: str, abstains: bool
+    ) -> None:
+        sources = Sources(path.parent, path, (), path.parent, charter().cadence)
+        super().__init__(sources, charter, lab, abstains, lambda: 0)

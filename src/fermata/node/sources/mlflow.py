@@ -1,0 +1,89 @@
+"""Runs of MLflow: its tracking database, an SQLite file, read from a copy in memory.
+
+The copy is the bytes that were read and hashed, so nothing that MLflow writes meanwhile can
+change what is parsed, and nothing is ever written to its file.
+"""
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from fermata.node.sources.dates import milliseconds
+from fermata.node.sources.reading import Reading, refuse_format, refuse_version, shown
+
+MAGIC = b"SQLite format 3\x00"
+#: Instructions of SQLite's machine after which a crafted file is given up; a query takes few.
+_STEPS_MAX = 20_000_000
+_STEPS_EACH = 100_000
+ROWS_MAX = 100_000
+_QUERY = """
+SELECT e.name, r.run_uuid, r.status, r.end_time, m.key, m.value, m.is_nan
+FROM latest_metrics m
+JOIN runs r ON r.run_uuid = m.run_uuid
+JOIN experiments e ON e.experiment_id = r.experiment_id
+WHERE r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active'
+ORDER BY r.run_uuid, m.key
+"""
+_NEEDED = {
+    "experiments": {"experiment_id", "name", "lifecycle_stage"},
+    "runs": {"run_uuid", "experiment_id", "status", "end_time", "lifecycle_stage"},
+    "latest_metrics": {"key", "value", "is_nan", "run_uuid"},
+}
+
+
+def read_mlflow(file: str, data: bytes) -> list[Reading]:
+    """The newest value of every metric of every run that is not deleted. Raises ConfigError.
+
+    The task is the experiment, the score the metric's key. MLflow keeps binary floating point:
+    the number is the shortest decimal that stands for the same float (Python's repr).
+    """
+    if not data.startswith(MAGIC) or len(data) < 100:
+        refuse_format(file, "is not an SQLite database")
+    with _opened(file, data) as database:
+        for table, needed in _NEEDED.items():
+            columns = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+            if not needed <= columns:
+                lacking = ", ".join(sorted(needed - columns))
+                refuse_version(file, f"table {table}", "", f"tables that have {lacking}")
+        rows = database.execute(_QUERY).fetchmany(ROWS_MAX + 1)
+    if len(rows) > ROWS_MAX:
+        refuse_format(file, f"has more than {ROWS_MAX} metrics; export those that are needed")
+    found = []
+    for experiment, run, status, end, key, value, is_nan in rows:
+        fault = "" if status == "FINISHED" else f"status is {shown(status)}, not FINISHED"
+        field = f"runs.{run}.metrics.{key}"
+        ended = milliseconds(str(end))
+        text = _number(value, is_nan)
+        found.append(Reading(field, str(experiment), (str(key),), text, ended, fault=fault))
+    return found
+
+
+def _number(value: object, is_nan: object) -> str:
+    if isinstance(value, float) and math.isfinite(value) and not is_nan:
+        return repr(value)
+    return "NaN" if is_nan or isinstance(value, float) else ""
+
+
+@contextmanager
+def _opened(file: str, data: bytes) -> Iterator[sqlite3.Connection]:
+    """A database in memory with these bytes. Raises ConfigError for what SQLite cannot read."""
+    # An image in memory has no WAL, and SQLite opens none that says it is in that mode
+    # (sqlite.org, sqlite3_deserialize). Whether the WAL was empty is for who read the file.
+    image = data[:18] + b"\x01\x01" + data[20:] if data[18:20] == b"\x02\x02" else data
+    steps = 0
+
+    def tick() -> int:
+        nonlocal steps
+        steps += _STEPS_EACH
+        return int(steps > _STEPS_MAX)
+
+    with closing(sqlite3.connect(":memory:")) as database:
+        try:
+            database.deserialize(image)
+            database.execute("PRAGMA query_only = ON")
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.set_progress_handler(tick, _STEPS_EACH)
+            yield database
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError, MemoryError):
+            refuse_format(file, "cannot be read as an SQLite database; it may be damaged")
