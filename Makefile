@@ -4,8 +4,8 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check pictures \
-	browser-test screenshots bench bitflips attack sim model deploy-check clean
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
+	pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -47,6 +47,10 @@ proto-breaking: setup
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
 
+# The pictures of docs, from the imports and from scripts/picture_texts.py.
+pictures: setup
+	@$(RUN) python scripts/draw_pictures.py
+
 # ARGS=--strict fails where a tool is missing; Debian has the others in prometheus,
 # prometheus-alertmanager and systemd.
 deploy-check: setup
@@ -59,10 +63,6 @@ browser-test: setup
 # docs/screenshots/*.png and docs/axe.md, from the same pages.
 screenshots: setup
 	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
-
-# The pictures of docs, from the imports and from scripts/picture_texts.py.
-pictures: setup
-	@$(RUN) python scripts/draw_pictures.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup
