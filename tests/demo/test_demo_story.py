@@ -126,9 +126,9 @@ def test_the_story_tells_why_it_was_triggered_and_what_became_of_it(states) -> N
         "  risen: gpqa-diamond mean changed over 2 rounds by 0.226825, limit above 0.150",
         "PAUSED: acknowledged by 9 of 13 labs, 9 needed",
         "  still PAUSED: rule calm is unknown, and lifts nothing",
-        "LIFTING, 1 of 2 calm rounds: by rule calm",
+        "LIFTING, 1 of 2 calm rounds: by rule calm (invented)",
         "  silent until the deadline: xai",
-        "RUNNING again after 2 calm rounds: by rule calm; the labs go on",
+        "RUNNING again after 2 calm rounds: by rule calm; the labs go on (invented)",
     ):
         assert wanted in lines
     duties = [line.split(": ", 1)[1] for line in lines if "duty of the pause" in line]

@@ -28,7 +28,11 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
     for number, judged in state.judgements.items():
         found = state.rounds[number - 1]
         events.append((judged.entry, 0, round_text(state, found, found.period in invented)))
-    events += [(c.entry, 1 + i, change_text(state, c)) for i, c in enumerate(state.pause.changes)]
+    for place, change in enumerate(state.pause.changes, 1):
+        head, *more = change_text(state, change).split("\n")
+        if state.rounds[change.round - 1].period in invented:
+            head += " (invented)"
+        events.append((change.entry, place, "\n".join([head, *more])))
     for entry, _, text in sorted(events):
         if entry > since:
             yield entry, text
