@@ -41,7 +41,7 @@ MEANINGS = {
 FACTS = (
     ("its values, each", "yes", "no", "no", "on site", "can open", "no"),
     ("its evidence files", "yes", "no", "no", "on site", "on site", "no"),
-    ("the digest of its evidence files", "yes", "yes", "yes", "yes", "yes", "yes"),
+    ("a salted commitment to its evidence", "yes", "yes", "yes", "yes", "yes", "yes"),
     ("that one figure was opened on site", "yes", "no", "no", "on site", "on site", "no"),
     ("its ciphertexts", "yes", "no", "sealed", "sealed", "can open", "no"),
     ("that its values keep the charter's statements", *["yes"] * 6),

@@ -93,7 +93,7 @@ def test_each_metric_of_a_report_can_be_opened_and_checks(metric: str) -> None:
     (known,) = (m for p in make_deployment().charter.panels for m in p.metrics if m.id == metric)
     assert found.encoded == encode_value(known, figures(make_deployment(), LAB)[metric])
     assert Decimal(found.value) == known.decode(found.encoded)
-    check_evidence(seen, kept.evidence)
+    check_evidence(seen, kept.evidence, found.evidence_salt)
 
 
 def test_a_value_under_another_charter_is_refused() -> None:
@@ -183,7 +183,19 @@ def test_a_proof_made_for_another_auditor_is_refused() -> None:
 def test_other_evidence_is_refused() -> None:
     seen = check_value(world()[0], opened())
     for files in ((), (EvidenceFile("metrics.csv", b"other"),), (*EVIDENCE, *EVIDENCE)):
-        assert refused(lambda files=files: check_evidence(seen, files)) == "EVIDENCE_DIGEST"  # type: ignore[misc]
+        salt = world()[2].evidence_salt
+        assert refused(lambda f=files, s=salt: check_evidence(seen, f, s)) == "EVIDENCE_DIGEST"  # type: ignore[misc]
+    assert refused(lambda: check_evidence(seen, EVIDENCE, bytes(32))) == "EVIDENCE_DIGEST"
+
+
+def test_a_report_does_not_let_its_evidence_be_guessed() -> None:
+    """Regression: the plain digest of a file of few figures was found by trying them all."""
+    state, first, second = world()
+    seen = check_value(state, opened())
+    assert seen.evidence_sha256 != evidence_sha256(EVIDENCE)
+    assert first.evidence == second.evidence
+    assert first.evidence_salt != second.evidence_salt
+    assert len(second.evidence_salt) == 32
 
 
 def test_the_evidence_of_one_file_is_its_sha256_and_of_several_depends_on_names() -> None:

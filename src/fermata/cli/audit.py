@@ -1,5 +1,6 @@
 """An audit on site, from both sides: ``fermata lab open-value``, ``fermata audit check-value``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -65,7 +66,10 @@ def lab_open_value(
     opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
     evidence = () if no_evidence else kept.evidence
     if evidence:
-        check_evidence(seen, evidence)
+        check_evidence(seen, evidence, kept.evidence_salt)
+    else:
+        # With the salt alone, every file that the lab may have had can be tried.
+        opened = replace(opened, evidence_salt=b"")
     files = {VALUE_FILE: (opened.to_bytes(), SECRET_MODE)}
     files |= {f"{EVIDENCE_PREFIX}{e.name}": (e.data, SECRET_MODE) for e in evidence}
     write_directory(out, files)
@@ -105,7 +109,7 @@ def audit_check_value(
     state = state_of(bundle, charter_hash, config_file)
     seen = check_value(state, opened)
     if evidence:
-        check_evidence(seen, evidence)
+        check_evidence(seen, evidence, opened.evidence_salt)
     data = value_document(state, opened, seen, evidence)
     lines = value_lines(data)
     if bundle is not None and charter_hash is None:

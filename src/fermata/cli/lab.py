@@ -194,7 +194,7 @@ def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
         rows.append((f"panel {part.panel}: SHA-256 of each ciphertext", digests))
         rows.append((f"panel {part.panel}: zero-knowledge proof", len(part.proof)))
     rows += [("SHA-256 of the sealed part", len(report.sealed_sha256))]
-    rows += [("SHA-256 of the metrics file", len(report.evidence_sha256))]
+    rows += [("commitment to the evidence files", len(report.evidence_sha256))]
     return rows
 
 

@@ -16,6 +16,8 @@ from fermata.protocol.codec import sha256
 
 FORMAT = "fermata-kept-report/1"
 DOMAIN_EVIDENCE = "fermata/v1/evidence"
+DOMAIN_COMMITMENT = "fermata/v1/evidence-commitment"
+SALT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class EvidenceFile:
 
 
 def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
-    """The digest of evidence in a report, 32 bytes; none for no file.
+    """The digest of evidence, 32 bytes; none for no file.
 
     Of one file its SHA-256, as ``sha256sum`` prints it; of several, a digest of names and digests
     in the order of the names.
@@ -36,6 +38,16 @@ def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
     if len(found) < 2:
         return b"".join(digest for _, digest in found)
     return digest_parts(DOMAIN_EVIDENCE, *(p for n, digest in found for p in (n.encode(), digest)))
+
+
+def evidence_commitment(digest: bytes, salt: bytes) -> bytes:
+    """What a report says of its evidence; nothing for no evidence.
+
+    The salt hides the digest: of a file with a few short figures, whoever tries all of them would
+    find the right one. ``salt`` has SALT_BYTES. It hides if SHA-256 is like a random function,
+    and binds as no collision is found.
+    """
+    return digest_parts(DOMAIN_COMMITMENT, salt, digest) if digest else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,7 @@ class KeptReport:
     sealed_sha256: bytes
     panels: tuple[KeptPanel, ...]
     evidence: tuple[EvidenceFile, ...] = ()
+    evidence_salt: bytes = field(default=b"", repr=False)
 
     def to_bytes(self) -> bytes:
         """JSON; integers as decimal strings, bytes in base64."""
@@ -69,6 +82,7 @@ class KeptReport:
             "evidence": [
                 {"name": e.name, "data": base64.b64encode(e.data).decode()} for e in self.evidence
             ],
+            "evidence_salt": self.evidence_salt.hex(),
         }
         return json.dumps(document).encode()
 
@@ -103,6 +117,7 @@ def _from_document(document: Any) -> KeptReport:
             EvidenceFile(_text(e["name"]), base64.b64decode(e["data"], validate=True))
             for e in document["evidence"]
         ),
+        bytes.fromhex(document["evidence_salt"]),
     )
 
 

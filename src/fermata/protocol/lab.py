@@ -5,7 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from fermata.crypto.paillier import EncryptionTable
 from fermata.protocol.charter import Charter
-from fermata.protocol.kept_report import EvidenceFile, KeptReport
+from fermata.protocol.kept_report import (
+    SALT_BYTES,
+    EvidenceFile,
+    KeptReport,
+    evidence_commitment,
+)
 from fermata.protocol.ports import Entropy
 from fermata.protocol.reports import make_report, panels_with_values
 from fermata.protocol.state import Round, State, ThresholdKey
@@ -16,7 +21,7 @@ from fermata.wire.v1 import statement_pb2
 class Measurement:
     """A lab's figures for one period. ``values`` maps metric ids to decimals as text.
 
-    ``evidence_sha256`` goes into the report, ``evidence`` are the files that it is the digest of.
+    ``evidence_sha256`` is what the report commits to, ``evidence`` are the files of that digest.
     """
 
     values: Mapping[str, str] = field(repr=False)
@@ -61,6 +66,7 @@ def answer(
             abstention=statement_pb2.Abstention(round=found.number),
         )
         return statement, b""
+    salt = entropy(SALT_BYTES) if measurement.evidence_sha256 else b""
     return make_report(
         charter,
         key,
@@ -68,8 +74,8 @@ def answer(
         me,
         found.number,
         measurement.values,
-        measurement.evidence_sha256,
+        evidence_commitment(measurement.evidence_sha256, salt),
         entropy,
         found.asked,
-        lambda kept: keep(replace(kept, evidence=measurement.evidence)),
+        lambda kept: keep(replace(kept, evidence=measurement.evidence, evidence_salt=salt)),
     )

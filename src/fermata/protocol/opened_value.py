@@ -16,7 +16,12 @@ from fermata.crypto.value_opening import ValueClaim, prove_value, verify_value
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
 from fermata.protocol.charter import Charter, Panel
 from fermata.protocol.encoding import decimal_text
-from fermata.protocol.kept_report import EvidenceFile, KeptReport, evidence_sha256
+from fermata.protocol.kept_report import (
+    EvidenceFile,
+    KeptReport,
+    evidence_commitment,
+    evidence_sha256,
+)
 from fermata.protocol.metrics import Metric
 from fermata.protocol.ports import Entropy
 from fermata.protocol.proofs import context_of
@@ -45,6 +50,7 @@ class OpenedValue:
     encoded: int = field(repr=False)
     auditor: str
     proof: bytes = field(repr=False)
+    evidence_salt: bytes = field(default=b"", repr=False)
 
     def to_bytes(self) -> bytes:
         """JSON with one field a line; integers that may be large as decimal strings."""
@@ -60,6 +66,7 @@ class OpenedValue:
             "encoded": str(self.encoded),
             "auditor": self.auditor,
             "proof": base64.b64encode(self.proof).decode(),
+            "evidence_salt": self.evidence_salt.hex(),
         }
         return (json.dumps(document, indent=2) + "\n").encode()
 
@@ -91,6 +98,9 @@ def _from_document(document: dict[str, Any]) -> OpenedValue:
         raise ValueError
     if _INTEGER.fullmatch(document["encoded"]) is None:
         raise ValueError
+    salt = document["evidence_salt"]
+    if salt and _HASH.fullmatch(salt) is None:
+        raise ValueError
     charter_sha256, sealed_sha256 = map(bytes.fromhex, hashes)
     return OpenedValue(
         charter_sha256,
@@ -103,6 +113,7 @@ def _from_document(document: dict[str, Any]) -> OpenedValue:
         int(document["encoded"]),
         document["auditor"],
         base64.b64decode(document["proof"], validate=True),
+        bytes.fromhex(salt),
     )
 
 
@@ -180,6 +191,7 @@ def open_value(
         encoded,
         auditor,
         proof,
+        kept.evidence_salt,
     )
 
 
@@ -225,9 +237,9 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
     return seen
 
 
-def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile]) -> None:
-    """A6: the files are those whose digest the report has. Raises InvalidProof EVIDENCE_DIGEST."""
-    if evidence_sha256(files) != seen.evidence_sha256:
+def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile], salt: bytes) -> None:
+    """A6: the files are those that the report commits to. Raises InvalidProof EVIDENCE_DIGEST."""
+    if evidence_commitment(evidence_sha256(files), salt) != seen.evidence_sha256:
         raise InvalidProof(
             "EVIDENCE_DIGEST",
             f"A6: the evidence is not what entry {seen.entry} committed to"

@@ -305,7 +305,7 @@ class Report(_message.Message):
     sealed_sha256: _builtins.bytes
     """SHA-256 of the SealedPart's bytes."""
     evidence_sha256: _builtins.bytes
-    """SHA-256 of the evidence files' digests, or empty."""
+    """Commitment to the evidence files (docs/spec/audit.md), or empty."""
     complies: _builtins.bool
     """In a pause: the proofs show that the lab does what the charter asks of it then."""
     within_shares: _builtins.bool
