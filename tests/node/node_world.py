@@ -113,7 +113,9 @@ class StaticTls:
             identity = None
         self.generation = 1
         anchors = root_anchors(pem(root), deployment_of(root))
-        self.found = TlsMaterial(key_pem, pem(certificate), pem(root), certificate, anchors, identity)
+        self.found = TlsMaterial(
+            key_pem, pem(certificate), pem(root), certificate, anchors, identity
+        )
 
     def turn_into(self, other):
         """As if the files were replaced by those of the other."""

@@ -29,6 +29,8 @@ CERTIFICATES_KEPT = 256
 _WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _DEPLOYMENT = re.compile(rf"{_WORD}\Z")
 _URI = re.compile(rf"fermata://({_WORD})/({'|'.join(ROLES)})/({_WORD})\Z")
+#: A party as ``role/id``.
+PARTY = re.compile(rf"(?:{'|'.join(ROLES)})/{_WORD}\Z")
 _BASIC = ExtensionOID.BASIC_CONSTRAINTS
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -91,9 +91,7 @@ def parse_tls(
         raise _broken("the certificate or the root is damaged or of no deployment") from None
     except (UnsupportedAlgorithm, ValueError, TypeError):
         raise _broken("the certificate or the root is damaged or of no deployment") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or (
-        key.public_key() != public_key
-    ):
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or (key.public_key() != public_key):
         raise _broken("the key is not the certificate's")
     return TlsMaterial(key_pem, chain_pem, root_pem, chain[0], anchors, identity)
 
