@@ -1,4 +1,4 @@
-"""``fermata auditor check``: everything that an auditor's node needs, tried without saying a word."""
+"""``fermata auditor check``: what an auditor's node needs, tried without saying a word."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

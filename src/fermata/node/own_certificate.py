@@ -69,7 +69,9 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
     Raises ConfigError TLS_FILES, and those of ``read_file``.
     """
     me = (f"{config.role}/{config.text.party}",)
-    pinned = [(config.text.tls.issuer, me)] if config.text.tls.issuer else []
+    pinned: list[tuple[str, tuple[str, ...]]] = []
+    if config.text.tls.issuer:
+        pinned.append((config.text.tls.issuer, me))
     if config.text.listen is not None:
         pinned += [(each.file, each.parties) for each in config.text.listen.authorities]
     found: list[Anchor] = []
