@@ -208,26 +208,23 @@ def test_a_good_hook_is_read_for_every_role(site, table):
         assert load_config(path).text.hook is not None
 
 
+DENY_LIST = 'deny_list = "denied.txt"\n'
 AUTHORITIES = '[[listen.authorities]]\nfile = "lab-1-ca.pem"\nparties = ["{}"]\n'
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
+    ("listen", "said"),
     [
         (AUTHORITIES.format("lab/lab-1"), "needs deny_list"),
-        ('deny_list = "denied.txt"\n' + AUTHORITIES.format("lab-1"), "a role and an id"),
-        ('deny_list = "denied.txt"\n' + AUTHORITIES.format("lab"), "a role and an id"),
-        ('authority = "authority"\ndeny_list = "denied.txt"\n', "has its own"),
+        (DENY_LIST + AUTHORITIES.format("lab-1"), "a role and an id"),
+        (DENY_LIST + AUTHORITIES.format("lab"), "a role and an id"),
+        ('authority = "authority"\n' + DENY_LIST, "has its own"),
     ],
 )
-def test_authorities_are_for_named_parties_that_can_be_refused(site, extra, said):
+def test_authorities_are_for_named_parties_that_can_be_refused(site, listen, said):
     path = site.config("oversight")
-    text = path.read_text().replace("[listen]\n", "[listen]\n" + extra.partition("[[")[0])
-    lines = [line for line in text.splitlines() if not line.startswith("authority =")]
-    if "authority =" in extra:
-        lines = text.splitlines()
-    tables = extra.partition("[[")
-    path.write_text("\n".join(lines) + "\n" + tables[1] + tables[2])
+    before = path.read_text().partition("[listen]")[0]
+    path.write_text(f"{before}\n[listen]\n{listen}")
     error = refused(path)
     assert error.reason == "CONFIG"
     assert said in str(error)

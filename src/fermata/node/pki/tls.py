@@ -73,7 +73,8 @@ def parse_tls(
     """Checks that key, chain and root belong together.
 
     ``others``: authorities that are pinned beside those of the root file. Whether the certificate
-    is valid now is the other side's question. Raises ``ConfigError`` TLS_FILES; the key never shows.
+    is valid now is the other side's question. Raises ``ConfigError`` TLS_FILES; the key never
+    shows.
     """
     try:
         key = serialization.load_pem_private_key(key_pem, None)
