@@ -10,10 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from node_world import DEPLOYMENT, HOUR, Authority, StaticTls, call, name_of, now, pem, world
 
-from fermata.errors import ConfigError, IdentityError
-from fermata.node.pki.certificates import ROOT_NAME
+from fermata.errors import ConfigError, IdentityError, Refusal
+from fermata.node.config import load_config
+from fermata.node.nodes import connect, tls_files
+from fermata.node.pki.certificates import ROOT_NAME, key_to_pem, make_csr
 from fermata.node.pki.tls import TlsFiles, parse_tls
 from fermata.node.pki.trust import check_chain, party_anchors, root_anchors
+from support_nodes import COORDINATOR, NAME, lay_out
 
 ADA = f"fermata://{DEPLOYMENT}/lab/ada"
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
@@ -193,3 +196,21 @@ def test_files_of_a_company_fit_only_where_it_is_named(company):
     with pytest.raises(ConfigError) as caught:
         parse_tls(*files)
     assert caught.value.reason == "TLS_FILES"
+
+
+def test_configured_lab_with_its_own_authority_is_answered_by_the_coordinator(tmp_path, company):
+    site = lay_out(tmp_path / "site")
+    key, made = company.leaf(uri=f"fermata://{NAME}/lab/lab-1")
+    hub, tls = site.node(COORDINATOR), site.node("lab-1") / "tls"
+    (tls / "key.pem").write_bytes(key_to_pem(key))
+    (tls / "cert.pem").write_bytes(pem(made) + pem(company.issuing))
+    for folder in (hub, tls):
+        (folder / "ca.pem").write_bytes(pem(company.root))
+    pinned = '\n[[listen.authorities]]\nfile = "ca.pem"\nparties = ["lab/lab-1"]\n'
+    with site.coordinator(extra=pinned) as address:
+        site.write_config("lab-1", address, extra='\n[tls]\nissuer = "tls/ca.pem"\n')
+        config = load_config(site.config("lab-1"), "lab")
+        with connect(config, tls_files(config)) as log:
+            assert log.read(0, 1)
+            with pytest.raises(Refusal, match="another authority"):
+                log.renew(make_csr(key))
