@@ -20,8 +20,10 @@ OUT ?= demo-out
 demo: setup
 	@$(RUN) fermata demo --out $(OUT)
 
+# Whole deployments of processes run alone; everything else on all cores, file by file.
 test: setup
-	@$(RUN) pytest
+	@$(RUN) pytest -n auto --dist loadfile --ignore=tests/e2e
+	@$(RUN) pytest tests/e2e
 
 # Tells tests/scenarios/*.txt anew; the tests only compare.
 scenarios: setup

@@ -30,8 +30,8 @@ def test_every_command_is_there():
     wanted = (
         "charter new,charter check,charter sign,charter show,keys identity,keys new,keys deal,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,enroll,coordinator run,"
-        "auditor run,lab run,lab check,lab report,lab open-value,audit check-value,log show,"
-        "lab place,lab push,motion list,motion send,motion vote,motion file dispute,"
+        "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
+        "log show,lab place,lab push,motion list,motion send,motion vote,motion file dispute,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,"
         "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"

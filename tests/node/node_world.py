@@ -14,8 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fermata.errors import IdentityError, Refusal
 from fermata.node.client import GrpcLog
 from fermata.node.limits import Limits
-from fermata.node.pki.identity import identity_of
+from fermata.node.pki.identity import deployment_of, identity_of
 from fermata.node.pki.tls import TlsMaterial
+from fermata.node.pki.trust import root_anchors
 from fermata.node.service import LogServer
 from fermata.node.telemetry import Telemetry
 from fermata.protocol.ports import Receipt
@@ -111,7 +112,10 @@ class StaticTls:
         except IdentityError:
             identity = None
         self.generation = 1
-        self.found = TlsMaterial(key_pem, pem(certificate), pem(root), certificate, root, identity)
+        anchors = root_anchors(pem(root), deployment_of(root))
+        self.found = TlsMaterial(
+            key_pem, pem(certificate), pem(root), certificate, anchors, identity
+        )
 
     def turn_into(self, other):
         """As if the files were replaced by those of the other."""

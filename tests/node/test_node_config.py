@@ -206,3 +206,25 @@ def test_a_good_hook_is_read_for_every_role(site, table):
         path = site.config(party)
         path.write_text(path.read_text() + f"\n[hook]\n{table}\n")
         assert load_config(path).text.hook is not None
+
+
+DENY_LIST = 'deny_list = "denied.txt"\n'
+AUTHORITIES = '[[listen.authorities]]\nfile = "lab-1-ca.pem"\nparties = ["{}"]\n'
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        (AUTHORITIES.format("lab/lab-1"), "needs deny_list"),
+        (DENY_LIST + AUTHORITIES.format("lab-1"), "a role and an id"),
+        (DENY_LIST + AUTHORITIES.format("lab"), "a role and an id"),
+        ('authority = "authority"\n' + DENY_LIST, "has its own"),
+    ],
+)
+def test_authorities_are_for_named_parties_that_can_be_refused(site, listen, said):
+    path = site.config("oversight")
+    before = path.read_text().partition("[listen]")[0]
+    path.write_text(f"{before}\n[listen]\n{listen}")
+    error = refused(path)
+    assert error.reason == "CONFIG"
+    assert said in str(error)

@@ -19,6 +19,7 @@ from fermata.node.own_certificate import (
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.identity import not_after_ms
+from fermata.node.pki.tls import TlsMaterial
 from fermata.node.telemetry import Telemetry
 from support_nodes import COORDINATOR, NAME, Site, lay_out
 
@@ -154,6 +155,15 @@ def test_a_renewal_that_fails_is_told_and_tried_again_after_an_hour(site):
     kept.ahead_ms += LOOK_MS + 1000
     kept.keeper.look()
     assert kept.requests == 2
+
+
+def test_another_authority_is_not_asked_to_renew(site, monkeypatch):
+    kept = Keeper(site, "lab-1")
+    monkeypatch.setattr(TlsMaterial, "is_foreign", True)
+    kept.ahead_ms = 21 * DAY_MS
+    kept.keeper.look()
+    assert kept.requests == 0
+    assert [e["reason"] for e in kept.told] == ["FOREIGN_AUTHORITY"]
 
 
 def test_nobody_to_renew_it_is_told(site):

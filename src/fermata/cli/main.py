@@ -7,6 +7,7 @@ import click
 
 from fermata import __version__
 from fermata.cli.audit import audit
+from fermata.cli.auditor_check import auditor_check
 from fermata.cli.charter import charter
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
@@ -40,6 +41,7 @@ for _command in (
     watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
+auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
+from fermata.node.pki.identity import PARTY
 from fermata.node.sources import SourceText, check_sources
 from fermata.node.telemetry import split_address
 from fermata.protocol.charter import CHARTER_BYTES_MAX, Charter, parse_charter
@@ -18,9 +19,12 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class TlsText(Strict, frozen=True):
+    """``issuer``: authorities of this node's own certificate, where ``root`` has none of them."""
+
     key: str = "tls/key.pem"
     certificate: str = "tls/cert.pem"
     root: str = "tls/root.pem"
+    issuer: str = ""
 
 
 class KeysText(Strict, frozen=True):
@@ -36,12 +40,23 @@ class LogText(Strict, frozen=True):
     address: str
 
 
+class AuthorityText(Strict, frozen=True):
+    """Authorities in a PEM file, and the parties, as role/id, that they may issue for."""
+
+    file: str
+    parties: tuple[str, ...]
+
+
 class ListenText(Strict, frozen=True):
+    """``deny_list`` is for a coordinator without ``authority``, whose folder has one."""
+
     address: str = "127.0.0.1:7440"
     enrolment: str = ""
     authority: str = ""
     key_record: str = "key-record.bin"
     reflection: bool = False
+    authorities: tuple[AuthorityText, ...] = ()
+    deny_list: str = ""
 
 
 class TelemetryText(Strict, frozen=True):
@@ -199,16 +214,31 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         except ConfigError:
             source.fail(path, "must be host:port, such as 127.0.0.1:7440")
     must = {"charter": text.charter, "data": text.data}
-    must |= {f"tls.{name}": getattr(text.tls, name) for name in TlsText.__struct_fields__}
+    tls = text.tls
+    must |= {"tls.key": tls.key, "tls.certificate": tls.certificate, "tls.root": tls.root}
     must |= {"keys.signing": text.keys.signing, "listen.key_record": listen.key_record}
     may = {"keys.share": text.keys.share, "keys.identity": text.keys.identity}
     may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
     may |= {"lab.metrics": lab.metrics, "amended": text.amended}
+    may |= {"tls.issuer": tls.issuer, "listen.deny_list": listen.deny_list}
     may["telemetry.log_file"] = text.telemetry.log_file
+    _check_authorities(source, listen)
     for path, written in (must | may).items():
         # A NUL ends a path for the system, but not for Python, which then says so its own way.
         if (path in must and not written) or not written.isprintable():
             source.fail(path, "must be the path of a file, of printable characters")
+
+
+def _check_authorities(source: TomlSource, listen: ListenText) -> None:
+    if listen.authority and listen.deny_list:
+        source.fail("listen.deny_list", "the authority's folder has its own, denied.txt")
+    if listen.authorities and not listen.authority and not listen.deny_list:
+        source.fail("listen.authorities", "needs deny_list, or nobody could be refused")
+    for each in listen.authorities:
+        if not each.file or not each.file.isprintable():
+            source.fail("listen.authorities", "file must be the path of a PEM file")
+        if not each.parties or not all(PARTY.match(party) for party in each.parties):
+            source.fail("listen.authorities", "parties must be as lab/lab-1: a role and an id")
 
 
 def _check_hook(source: TomlSource, hook: HookText) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from fermata.errors import ConfigError, IdentityError, VerificationError
+from fermata.errors import ConfigError, IdentityError, Refusal, VerificationError
 from fermata.node.alarm import ToldAlarm
 from fermata.node.backup import Backups
 from fermata.node.config import ListenText, NodeConfig
@@ -29,7 +29,8 @@ from fermata.node.nodes import (
 )
 from fermata.node.own_certificate import OwnCertificate, alarm_of
 from fermata.node.pki.authority import Authority
-from fermata.node.pki.identity import Identity
+from fermata.node.pki.deny_list import DenyList
+from fermata.node.pki.identity import Identity, IsDenied
 from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.service import LogServer
@@ -264,8 +265,8 @@ def _serve(
         limits=Limits(),
         clock_ms=clock_ms,
         telemetry=telemetry,
-        is_denied=authority.is_denied if authority else None,
-        renew=authority.renew if authority else None,
+        is_denied=_is_denied(config, listen, authority, telemetry),
+        renew=_renew(listen, authority),
         reflection=listen.reflection,
     )
     servers.append(server)
@@ -274,6 +275,12 @@ def _serve(
         addresses["log"] = server.start(listen.address)
         stack.callback(server.stop)
         if authority is not None and listen.enrolment:
+            if tls.material().is_foreign:
+                raise ConfigError(
+                    "AUTHORITY_FOREIGN",
+                    f"{config.file}: listen.enrolment needs a certificate of the deployment's own"
+                    " authority for the coordinator; leave enrolment out, or issue one",
+                )
             enrolment = EnrolmentServer(authority, tls, clock_ms, alarm_of(telemetry))
             addresses["enrolment"] = enrolment.start(listen.enrolment)
             stack.callback(enrolment.stop)
@@ -299,6 +306,37 @@ def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authori
             f"{path}: is the authority of {found.deployment}, not of {config.charter.deployment}",
         )
     return found
+
+
+def _is_denied(
+    config: NodeConfig, listen: ListenText, authority: Authority | None, telemetry: Telemetry
+) -> IsDenied | None:
+    """The deny-list: the authority's, or one in a file of its own."""
+    if authority is not None:
+        return authority.is_denied
+    if not listen.deny_list:
+        return None
+    return DenyList(config.path(listen.deny_list), alarm_of(telemetry)).is_denied
+
+
+def _renew(
+    listen: ListenText, authority: Authority | None
+) -> Callable[[Identity, bytes], bytes] | None:
+    """Renewals by the deployment's authority; never of what another authority may have issued.
+
+    Else a certificate of that authority would live on after its authority was taken out.
+    """
+    if authority is None:
+        return None
+    issuer = authority
+    foreign = {party for each in listen.authorities for party in each.parties}
+
+    def renew(identity: Identity, csr: bytes) -> bytes:
+        if f"{identity.role}/{identity.id}" in foreign:
+            raise Refusal("NO_AUTHORITY", "another authority issues this party's certificates")
+        return issuer.renew(identity, csr)
+
+    return renew
 
 
 def _self_issue(

@@ -16,8 +16,9 @@ from google.protobuf.message import Message
 from fermata.errors import FermataError, IdentityError
 from fermata.node.calls import parse
 from fermata.node.limits import Admission, Limits
-from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, check_certificate, identity_of
+from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, identity_of
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.pki.trust import Chain, check_chain
 from fermata.node.status_codes import incident_status, status_code, to_status
 from fermata.node.telemetry import Telemetry
 from fermata.protocol.codec import encode
@@ -32,9 +33,11 @@ _Hold = Callable[[str], AbstractContextManager[None]]
 
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
-def _certificate_of(pem: bytes) -> x509.Certificate:
-    """A peer certificate, parsed once for all calls of its connections. Raises ValueError."""
-    return x509.load_pem_x509_certificate(pem)
+def _chain_of(leaf_pem: bytes, above_pem: bytes) -> Chain:
+    """What a peer has shown, parsed once for all calls of its connections. Raises ValueError."""
+    leaf = x509.load_pem_x509_certificate(leaf_pem)
+    above = x509.load_pem_x509_certificates(above_pem) if above_pem else []
+    return (leaf, *(each for each in above if each != leaf))
 
 
 class Door:
@@ -68,12 +71,13 @@ class Door:
             raise IdentityError("TLS_VERSION", "the connection is not TLS 1.3; update the client")
         try:
             (pem,) = facts["x509_pem_cert"]
-            certificate = _certificate_of(pem)
+            chain = _chain_of(pem, b"".join(facts.get("x509_pem_cert_chain", ())))
         except (KeyError, ValueError):
             raise IdentityError("NO_CERT", "the connection has no client certificate") from None
-        root = self._tls.material().root
-        check_certificate(certificate, root, self._clock_ms(), self._is_denied)
-        identity = identity_of(certificate)
+        own = self._tls.material()
+        deployment = own.identity.deployment
+        check_chain(chain, own.anchors, deployment, self._clock_ms(), self._is_denied)
+        identity = identity_of(chain[0])
         self._authorise(identity)
         return identity
 

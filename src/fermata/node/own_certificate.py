@@ -4,13 +4,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from fermata.errors import ConfigError, FermataError, IdentityError
 from fermata.node.config import NodeConfig
+from fermata.node.files import read_file
 from fermata.node.pki import enrolment
 from fermata.node.pki.alarm import Alarm, log_alarm
-from fermata.node.pki.identity import Identity, check_certificate, not_after_ms, server_name
+from fermata.node.pki.identity import (
+    CHAIN_BYTES_MAX,
+    SERVER_ROLE,
+    Identity,
+    not_after_ms,
+    server_name,
+)
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
+from fermata.node.pki.trust import Anchor, check_chain, party_anchors
 from fermata.node.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.ports import ClockMs, Entropy
 
@@ -33,14 +42,14 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
     """
     key, certificate, root = tls_paths(config)
     try:
-        files = TlsFiles(key, certificate, root, alarm)
+        files = TlsFiles(key, certificate, root, alarm, _other_anchors(config))
     except ConfigError as error:
         if error.reason == "FILE_MISSING":
             raise ConfigError(error.reason, f"{error}, or enrol first: fermata enroll") from None
         raise
     found = files.material()
     try:
-        check_certificate(found.certificate, found.root, clock_ms())
+        check_chain(found.chain, found.anchors, found.identity.deployment, clock_ms())
     except IdentityError as error:
         raise IdentityError(error.reason, f"{certificate}: {error}") from None
     wanted = Identity(config.charter.deployment, config.role, config.text.party)
@@ -49,7 +58,44 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
             "WRONG_CERTIFICATE",
             f"{certificate}: is of {found.identity.uri}; this node is {wanted.uri}",
         )
+    if config.role == SERVER_ROLE:
+        _check_server(found.certificate, certificate, wanted.deployment)
     return files
+
+
+def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
+    """The authorities that the configuration pins beside the root file's, each for its parties.
+
+    Raises ConfigError TLS_FILES, and those of ``read_file``.
+    """
+    me = (f"{config.role}/{config.text.party}",)
+    pinned: list[tuple[str, tuple[str, ...]]] = []
+    if config.text.tls.issuer:
+        pinned.append((config.text.tls.issuer, me))
+    if config.text.listen is not None:
+        pinned += [(each.file, each.parties) for each in config.text.listen.authorities]
+    found: list[Anchor] = []
+    for written, parties in pinned:
+        path = config.path(written)
+        try:
+            found += party_anchors(read_file(path, CHAIN_BYTES_MAX), parties)
+        except IdentityError as error:
+            raise ConfigError("TLS_FILES", f"{path}: {error}") from None
+    return tuple(found)
+
+
+def _check_server(certificate: x509.Certificate, path: Path, deployment: str) -> None:
+    """Raises IdentityError WRONG_CERTIFICATE where clients would not take it for the log's."""
+    extensions = certificate.extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    name = server_name(deployment)
+    is_named = name in names.get_values_for_type(x509.DNSName)
+    if not is_named or ExtendedKeyUsageOID.SERVER_AUTH not in usages:
+        raise IdentityError(
+            "WRONG_CERTIFICATE",
+            f"{path}: a coordinator's needs the DNS name {name} and the use serverAuth",
+        )
 
 
 def host_names_in(certificate: x509.Certificate, deployment: str) -> list[str]:
@@ -109,6 +155,8 @@ class OwnCertificate:
     def _renew(self, found: TlsMaterial) -> None:
         expires_ms = not_after_ms(found.certificate)
         try:
+            if found.is_foreign:
+                raise ConfigError("FOREIGN_AUTHORITY", "its own authority renews it; put it here")
             folder = self._folder()
             send = self._send
             if send is None:

@@ -30,6 +30,8 @@ BACKDATE_MS = 60 * 60 * 1000
 ROOT_LIFE_MS = 3653 * DAY_MS
 CSR_BYTES_MAX = 4096
 HOST_NAMES_MAX = 16
+#: Common name of the root of a deployment's own authority.
+ROOT_NAME = "fermata root"
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -98,7 +100,7 @@ def make_root(
     Raises ``IdentityError`` IDENTITY_FORM for a name that no deployment can have.
     """
     check_deployment(deployment)
-    name = _name(deployment, "fermata root")
+    name = _name(deployment, ROOT_NAME)
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
     public = key.public_key()
     builder = (

@@ -26,10 +26,12 @@ from fermata.node.pki.identity import (
     check_root,
     deployment_of,
     fingerprint_of,
+    identity_of,
     load_chain,
     server_name,
 )
 from fermata.node.pki.tls import check_tls_directory, write_tls
+from fermata.node.pki.trust import check_chain, root_anchors
 from fermata.node.status_codes import error_of_call
 from fermata.node.telemetry import split_address
 from fermata.protocol.ports import ClockMs, Entropy
@@ -142,10 +144,11 @@ def renew(
     ``write_tls``.
     """
     root_pem = read_file(directory / "root.pem", CHAIN_BYTES_MAX)
-    root = load_chain(root_pem)[0]
+    held = identity_of(load_chain(read_file(directory / "cert.pem", CHAIN_BYTES_MAX))[0])
+    anchors = root_anchors(root_pem, held.deployment)
     key = new_key(entropy)
-    chain = load_chain(send(make_csr(key)))
-    check_certificate(chain[0], root, clock())
+    chain = tuple(load_chain(send(make_csr(key))))
+    check_chain(chain, anchors, held.deployment, clock())
     return write_tls(directory, key, certificate_to_pem(*chain), root_pem).identity
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from fermata.errors import IdentityError
 
@@ -29,6 +29,9 @@ CERTIFICATES_KEPT = 256
 _WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _DEPLOYMENT = re.compile(rf"{_WORD}\Z")
 _URI = re.compile(rf"fermata://({_WORD})/({'|'.join(ROLES)})/({_WORD})\Z")
+#: A party as ``role/id``.
+PARTY = re.compile(rf"(?:{'|'.join(ROLES)})/{_WORD}\Z")
+_BASIC = ExtensionOID.BASIC_CONSTRAINTS
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -123,6 +126,16 @@ def check_certificate(
             "CERT_FOREIGN",
             "the certificate was not issued by this deployment's authority; enrol with it",
         )
+    check_holder(certificate, deployment_of(root), now_ms, is_denied)
+
+
+def check_holder(
+    certificate: x509.Certificate, deployment: str, now_ms: int, is_denied: IsDenied | None
+) -> None:
+    """Checks what a leaf says of its holder, whoever issued it: dates, deployment, deny-list.
+
+    Raises as ``check_certificate`` does.
+    """
     if now_ms < not_before_ms(certificate):
         raise IdentityError(
             "CERT_NOT_YET_VALID", "the certificate is not valid yet; check this machine's clock"
@@ -132,12 +145,24 @@ def check_certificate(
             "CERT_EXPIRED", "the certificate has expired; check the clock, else enrol again"
         )
     identity = identity_of(certificate)
-    if identity.deployment != deployment_of(root):
+    if identity.deployment != deployment:
         raise IdentityError("CERT_FOREIGN", "the certificate is for another deployment")
     if is_denied is not None and is_denied(identity, certificate.serial_number):
         raise IdentityError(
             "CERT_DENIED", "the certificate was taken back; ask the deployment's operator"
         )
+
+
+@functools.lru_cache(maxsize=CERTIFICATES_KEPT)
+def is_client_leaf(certificate: x509.Certificate) -> bool:
+    """Whether it is no authority's certificate, and one that a client may show in TLS."""
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        constraints = [e.value for e in certificate.extensions if e.oid == _BASIC]
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+    is_authority = any(isinstance(c, x509.BasicConstraints) and c.ca for c in constraints)
+    return ExtendedKeyUsageOID.CLIENT_AUTH in usages and not is_authority
 
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)

@@ -2,7 +2,7 @@
 
     <directory>/key.pem    0600, ECDSA P-256
     <directory>/cert.pem   the chain, leaf first
-    <directory>/root.pem   the deployment's root
+    <directory>/root.pem   the authorities that this node pins, the deployment's own as a rule
 
 ``write_tls`` makes ``<directory>`` a symbolic link to a fresh directory beside it, so that a crash
 leaves the old three files or the new three. Rotation needs no restart: a server asks for the files
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import grpc
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -33,12 +33,12 @@ from fermata.node.pki.certificates import certificate_to_pem, key_to_pem
 from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
     Identity,
-    deployment_of,
     identity_of,
     load_chain,
     not_after_ms,
     not_before_ms,
 )
+from fermata.node.pki.trust import Anchor, Chain, issuer_of, root_anchors
 
 _KEY_BYTES_MAX = 16 * 1024
 #: Readings of the files before a pair that does not fit counts as broken, not as being replaced.
@@ -53,37 +53,48 @@ class TlsMaterial:
     chain_pem: bytes = field(repr=False)
     root_pem: bytes = field(repr=False)
     certificate: x509.Certificate
-    root: x509.Certificate
+    anchors: tuple[Anchor, ...]
     identity: Identity
 
+    @property
+    def chain(self) -> Chain:
+        """The certificates of ``chain_pem``."""
+        return tuple(load_chain(self.chain_pem))
 
-def parse_tls(key_pem: bytes, chain_pem: bytes, root_pem: bytes) -> TlsMaterial:
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another authority than the deployment's own issued the certificate."""
+        return not issuer_of(self.chain, self.anchors).is_own
+
+
+def parse_tls(
+    key_pem: bytes, chain_pem: bytes, root_pem: bytes, others: tuple[Anchor, ...] = ()
+) -> TlsMaterial:
     """Checks that key, chain and root belong together.
 
-    Whether the certificate is valid now is the other side's question. Raises ``ConfigError``
-    TLS_FILES; the key never shows.
+    ``others``: authorities that are pinned beside those of the root file. Whether the certificate
+    is valid now is the other side's question. Raises ``ConfigError`` TLS_FILES; the key never
+    shows.
     """
     try:
         key = serialization.load_pem_private_key(key_pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _broken("the key is not an unencrypted PEM key") from None
     try:
-        certificate = load_chain(chain_pem)[0]
-        (root,) = load_chain(root_pem)
-        identity = identity_of(certificate)
-        deployment = deployment_of(root)
-        certificate.verify_directly_issued_by(root)
-    except InvalidSignature:
-        raise _broken("the certificate was not issued by the root") from None
-    except (IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
+        chain = tuple(load_chain(chain_pem))
+        identity = identity_of(chain[0])
+        anchors = (*root_anchors(root_pem, identity.deployment), *others)
+        issuer_of(chain, anchors)
+        public_key = chain[0].public_key()
+    except IdentityError as error:
+        if error.reason == "CERT_FOREIGN":
+            raise _broken("the certificate was not issued by the root, for this party") from None
         raise _broken("the certificate or the root is damaged or of no deployment") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or (
-        key.public_key() != certificate.public_key()
-    ):
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        raise _broken("the certificate or the root is damaged or of no deployment") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or (key.public_key() != public_key):
         raise _broken("the key is not the certificate's")
-    if identity.deployment != deployment:
-        raise _broken("the certificate is of another deployment than the root")
-    return TlsMaterial(key_pem, chain_pem, root_pem, certificate, root, identity)
+    return TlsMaterial(key_pem, chain_pem, root_pem, chain[0], anchors, identity)
 
 
 class TlsFiles:
@@ -95,14 +106,22 @@ class TlsFiles:
     made.
     """
 
-    def __init__(self, key: Path, certificate: Path, root: Path, alarm: Alarm = log_alarm) -> None:
+    def __init__(
+        self,
+        key: Path,
+        certificate: Path,
+        root: Path,
+        alarm: Alarm = log_alarm,
+        others: tuple[Anchor, ...] = (),
+    ) -> None:
         self._paths = (key, certificate, root)
+        self._others = others
         self._alarm = alarm
         self._lock = threading.Lock()
         self._generation = 1
         self._told = ""
         self._stamp = self._stamps()
-        self._material = _with_place(certificate, *self._read())
+        self._material = _with_place(certificate, *self._read(), others)
 
     @property
     def generation(self) -> int:
@@ -175,7 +194,7 @@ class TlsFiles:
                 if found == (now.key_pem, now.chain_pem, now.root_pem):
                     self._told = ""
                 else:
-                    self._take(_with_place(self._paths[1], *found))
+                    self._take(_with_place(self._paths[1], *found, self._others))
                 self._stamp = stamp
                 return
             except ConfigError as error:
@@ -186,7 +205,7 @@ class TlsFiles:
 
     def _take(self, found: TlsMaterial) -> None:
         for what, is_same in (
-            ("root", found.root == self._material.root),
+            ("root", found.anchors == self._material.anchors),
             ("identity", found.identity == self._material.identity),
         ):
             if not is_same:
@@ -222,7 +241,7 @@ def write_tls(
     files = {
         "key.pem": (key_pem, SECRET_MODE),
         "cert.pem": (chain_pem, 0o644),
-        "root.pem": (certificate_to_pem(material.root), 0o644),
+        "root.pem": (certificate_to_pem(*load_chain(root_pem)), 0o644),
     }
     write_directory(fresh, files)
     try:
@@ -261,13 +280,20 @@ def _identity_in(directory: Path) -> Identity | None:
 
 def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration(
-        [(material.key_pem, material.chain_pem)], material.root_pem
+        [(material.key_pem, material.chain_pem)],
+        certificate_to_pem(*dict.fromkeys(each.certificate for each in material.anchors)),
     )
 
 
-def _with_place(place: Path, key_pem: bytes, chain_pem: bytes, root_pem: bytes) -> TlsMaterial:
+def _with_place(
+    place: Path,
+    key_pem: bytes,
+    chain_pem: bytes,
+    root_pem: bytes,
+    others: tuple[Anchor, ...] = (),
+) -> TlsMaterial:
     try:
-        return parse_tls(key_pem, chain_pem, root_pem)
+        return parse_tls(key_pem, chain_pem, root_pem, others)
     except ConfigError as error:
         raise ConfigError(error.reason, f"{place}: {error}") from None
 

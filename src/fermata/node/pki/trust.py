@@ -1,0 +1,188 @@
+"""Which authorities are pinned, and for whom each may issue: the rule for a chain of certificates.
+
+An authority counts for everybody only if it is the deployment's own. Any other counts for the
+parties that it is listed for: else one organisation's authority could speak for another's.
+Paths are built here (RFC 5280, 6.1: signatures, authority and path length, dates) although TLS
+has checked one, since TLS does not say at which of the pinned authorities its path ended.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
+
+from fermata.errors import IdentityError
+from fermata.node.pki.certificates import ROOT_NAME
+from fermata.node.pki.identity import (
+    CERTIFICATES_KEPT,
+    ROLES,
+    SERVER_ROLE,
+    Identity,
+    IsDenied,
+    check_holder,
+    deployment_of,
+    identity_of,
+    is_client_leaf,
+    load_chain,
+    not_after_ms,
+    not_before_ms,
+)
+
+#: A leaf and what may stand between it and its authority; a longer chain is refused.
+CHAIN_MAX = 6
+
+Chain = tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A pinned authority. ``scope``: roles, and parties as ``role/id``, that it may issue for."""
+
+    certificate: x509.Certificate
+    scope: frozenset[str]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the deployment's own authority, which issues for everybody."""
+        return self.scope == _EVERYBODY
+
+    def is_for(self, identity: Identity) -> bool:
+        """Whether its certificates count for this identity."""
+        return identity.role in self.scope or f"{identity.role}/{identity.id}" in self.scope
+
+
+_EVERYBODY = frozenset(ROLES)
+
+
+def root_anchors(root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
+    """The authorities of a root file: the deployment's own, and those of its coordinator.
+
+    A certificate whose organisation is the deployment's name is the deployment's authority.
+    Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM.
+    """
+    found = []
+    for certificate in load_authorities(root_pem):
+        try:
+            named = deployment_of(certificate)
+        except IdentityError:
+            named = ""
+        if named and named != deployment and _common_name(certificate) == ROOT_NAME:
+            raise IdentityError("ROOT_FORM", f"the root is of {named}, not of {deployment}")
+        scope = _EVERYBODY if named == deployment else frozenset((SERVER_ROLE,))
+        found.append(Anchor(certificate, scope))
+    return tuple(found)
+
+
+def party_anchors(pem: bytes, parties: Iterable[str]) -> tuple[Anchor, ...]:
+    """The authorities of a file, for these parties (``role/id``) and nobody else.
+
+    Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM.
+    """
+    scope = frozenset(parties)
+    return tuple(Anchor(each, scope) for each in load_authorities(pem))
+
+
+def load_authorities(pem: bytes) -> list[x509.Certificate]:
+    """The certificates of a file of authorities. Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM."""
+    found = load_chain(pem)
+    if not all(_may_sign(each, 0) for each in found):
+        raise IdentityError("ROOT_FORM", "a certificate in it is not an authority's")
+    return found
+
+
+def issuer_of(chain: Chain, anchors: Sequence[Anchor]) -> Anchor:
+    """The pinned authority that issued a leaf (first in ``chain``) and may issue for it.
+
+    Raises ``IdentityError`` IDENTITY_FORM, CERT_FOREIGN.
+    """
+    return _issuers(chain, anchors)[0][0]
+
+
+def check_chain(
+    chain: Chain,
+    anchors: Sequence[Anchor],
+    deployment: str,
+    now_ms: int,
+    is_denied: IsDenied | None = None,
+) -> None:
+    """Checks that a chain (leaf first) entitles the leaf's holder to a call at ``now_ms`` (UTC).
+
+    Only what cannot change is remembered: signatures. Dates and deny-list are asked each call.
+    Raises ``IdentityError`` as ``check_certificate`` does.
+    """
+    found = _issuers(chain, anchors)
+    check_holder(chain[0], deployment, now_ms, is_denied)
+    if not any(all(_is_valid(each, now_ms) for each in path) for _, path in found):
+        raise IdentityError(
+            "CERT_EXPIRED", "an authority above the certificate is not valid now; renew its chain"
+        )
+
+
+def _issuers(chain: Chain, anchors: Sequence[Anchor]) -> list[tuple[Anchor, Chain]]:
+    """The anchors that may have issued the leaf, each with the authorities up to it."""
+    paths = [(each, _path(chain, each.certificate)) for each in anchors]
+    signed = [(anchor, path) for anchor, path in paths if path]
+    if not signed or not is_client_leaf(chain[0]):
+        raise IdentityError(
+            "CERT_FOREIGN",
+            "the certificate was not issued by this deployment's authority, nor by another that"
+            " is pinned, for a client; enrol with it",
+        )
+    identity = identity_of(chain[0])
+    found = [(anchor, path) for anchor, path in signed if anchor.is_for(identity)]
+    if not found:
+        raise IdentityError(
+            "CERT_FOREIGN", f"the authority that issued the certificate is none of {identity.uri}"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=4 * CERTIFICATES_KEPT)
+def _path(chain: Chain, anchor: x509.Certificate) -> Chain:
+    """The authorities from the leaf's issuer to the anchor; none if no path leads there."""
+    if len(chain) > CHAIN_MAX:
+        return ()
+    path: Chain = ()
+    current = chain[0]
+    while not _issued(current, anchor, len(path)):
+        rest = [each for each in chain[1:] if each not in path]
+        above = next((each for each in rest if _issued(current, each, len(path))), None)
+        if above is None:
+            return ()
+        path, current = (*path, above), above
+    return (*path, anchor)
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate, below: int) -> bool:
+    """Whether the issuer signed the certificate, and may, with so many authorities below it."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return _may_sign(issuer, below)
+
+
+def _may_sign(certificate: x509.Certificate, below: int) -> bool:
+    try:
+        extensions = certificate.extensions
+        basic = extensions.get_extension_for_class(x509.BasicConstraints).value
+        if not basic.ca or (basic.path_length is not None and below > basic.path_length):
+            return False
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as absent:
+        # A key usage may be left out and then forbids nothing (RFC 5280, 6.1.4 n).
+        return absent.oid == x509.KeyUsage.oid
+    except (ValueError, x509.DuplicateExtension):
+        return False
+
+
+def _is_valid(certificate: x509.Certificate, now_ms: int) -> bool:
+    return not_before_ms(certificate) <= now_ms <= not_after_ms(certificate)
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
