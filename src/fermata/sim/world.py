@@ -179,7 +179,9 @@ class World:
                 self._folded[looked_at] = agent.replica.state.size
                 self.watch.check_replica(looked_at, agent.replica.state)
         for found in self.watch.state.rounds:
-            if found.close is not None and found.number not in self._counted:
+            # Terms are about closed rounds; without them a close may list what is never opened.
+            is_due = found.opening is not None or (found.close and self.deployment.shape.terms)
+            if found.close is not None and is_due and found.number not in self._counted:
                 figures = {lab: self.counted(lab, found) for lab in found.close.listed}
                 self._counted[found.number] = figures
             if found.opening is not None and found.number not in self._summed:
