@@ -153,3 +153,10 @@ def test_no_round_is_due_before_its_figures_are_old_enough() -> None:
     """The coordinator that waits for them, as the charter has it, is not late."""
     chain = chain_at("keyed", disclosure="age_days = 93\n")
     becomes(chain, "unopened", START_MS + DAY_MS + OPEN_MS)
+
+
+def test_a_worn_key_is_named_as_the_reason_why_no_round_is_opened() -> None:
+    chain = chain_at("opened", disclosure="openings_per_key_max = 1")
+    found = overdue(chain.state, settled(chain), TERMS, (), chain.time_ms + OPEN_MS)
+    assert [late.what for late in found] == ["unopened"]
+    assert "the key" in found[0].detail

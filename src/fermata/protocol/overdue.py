@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fermata.protocol.charter import Charter
-from fermata.protocol.disclosure import fresh_until_ms
+from fermata.protocol.disclosure import fresh_until_ms, is_worn
 from fermata.protocol.pause import Pause, missing
 from fermata.protocol.pause_terms import PauseTerms
 from fermata.protocol.round_rules import rounds_left
@@ -62,7 +62,11 @@ def _opening(state: State, charter: Charter, pause: Pause, terms: PauseTerms) ->
         return
     number = len(state.rounds) + 1
     free_ms = max(free_ms, fresh_until_ms(charter, number))
-    yield Overdue(UNOPENED, free_ms + terms.open_within_ms, f"round {number} is not opened")
+    detail = f"round {number} is not opened"
+    # Not the coordinator's fault, but nobody watches over anything until there is another key.
+    if state.key is not None and is_worn(charter, state.rounds, state.key.key_id):
+        detail += ": the key has opened as many rounds as the charter allows"
+    yield Overdue(UNOPENED, free_ms + terms.open_within_ms, detail)
 
 
 def _free_ms(state: State, charter: Charter, pause: Pause) -> int | None:
