@@ -9,6 +9,7 @@ import yaml
 
 from fermata.cli.main import cli
 from fermata.demo import layout
+from fermata.demo.charter import demo_figures
 from fermata.demo.figures import labs
 from fermata.node.config import ConfigText
 from fermata.protocol.toml_source import TomlSource
@@ -40,7 +41,7 @@ def check_verb(words):
 
 
 def test_compose_has_a_service_for_every_party_of_the_demo():
-    assert set(NODES) == {layout.COORDINATOR, *layout.AUDITORS, *labs()}
+    assert set(NODES) == {layout.COORDINATOR, *layout.AUDITORS, *labs(demo_figures())}
 
 
 @pytest.mark.parametrize("party", sorted(NODES))
