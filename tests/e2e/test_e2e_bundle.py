@@ -142,7 +142,7 @@ def test_a_charter_hash_that_is_none_is_a_usage_error(finished):
     for wrong in ("", "x" * 64):
         done = run_cli("verify", finished.bundle, "--charter-hash", wrong)
         assert done.returncode == 2
-        assert done.stderr.startswith("fermata: --charter-hash")
+        assert done.stderr.startswith("fermata: charter hash")
         assert done.stdout == ""
 
 
