@@ -54,7 +54,7 @@ LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
 STOPPED, STOPPED_AFTER = "xai", "2026Q1"
 #: The window where the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
-WINDOW_S_MIN, WINDOW_S_MAX = 12, 240
+WINDOW_S_MIN, WINDOW_S_MAX = 7, 240
 PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 
 Say = Callable[[str], None]
