@@ -24,6 +24,7 @@ from fermata.protocol.pausing import (
     acknowledgements_due,
     compliance_of,
 )
+from fermata.protocol.shown import Shown
 from fermata.protocol.state import State
 from fermata.protocol.verifier import FAILED, PASSED, verify_bundle
 from fermata.protocol.verifier_pause import findings_v10, findings_v12
@@ -459,3 +460,25 @@ def test_an_excluded_lab_is_asked_for_nothing_and_the_verifier_follows() -> None
     assert acknowledgements_due(chain.state, "lab-6") == ()
     assert acknowledge(chain, "lab-5") == [""]
     assert replayed(chain) == []
+
+
+def test_v12_finds_a_flag_that_no_proof_shows() -> None:
+    state = lived().state
+    found = state.rounds[0]
+    report = found.reports["lab-1"]
+    assert not report.flags.complies
+    lied = replace(report, parts=(replace(report.parts[0], shown=(Shown("hours", 0, 1),)),))
+    rounds = (replace(found, reports={**found.reports, "lab-1": lied}), *state.rounds[1:])
+    assert any("shows" in f for f in findings_v12(replace(state, rounds=rounds)))
+
+
+def test_v12_finds_a_decision_that_the_votes_do_not_give() -> None:
+    chain = _governed().fork()
+    kind = statement_pb2.MOTION_KIND_LIFT
+    entry = decide(chain, "member-1", "member-1", "member-2", "member-3", kind=kind)
+    assert list(findings_v12(chain.state)) == []
+    motion = chain.state.governance.motions[entry]
+    fewer = replace(motion, votes={"member-1": "for"})
+    governance = replace(chain.state.governance, motions={entry: fewer})
+    forged = replace(chain.state, governance=governance)
+    assert any("votes" in f for f in findings_v12(forged))

@@ -10,9 +10,11 @@ from dataclasses import replace
 from fermata.errors import VerificationError
 from fermata.protocol import pause as machine
 from fermata.protocol.charter import Charter
+from fermata.protocol.governance import APPEAL, CARRIED, DISPUTE, LOST
 from fermata.protocol.pause import NO_PAUSE, Pause
 from fermata.protocol.pausing import fired_late, settle_by
 from fermata.protocol.policy import evaluate, facts_of
+from fermata.protocol.shown import shown_ranges
 from fermata.protocol.state import (
     OPENED,
     REFUSED,
@@ -21,6 +23,7 @@ from fermata.protocol.state import (
     State,
     labs_of_round,
 )
+from fermata.protocol.tally import tally
 
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
@@ -92,10 +95,29 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
 
 
 def findings_v12(state: State) -> Iterator[str]:
-    """What does not hold about who acknowledged what."""
+    """What does not hold about acknowledgements, about what reports show, and about decisions."""
     asked = {change.entry for change in machine.asking(state.pause)}
     for change, by_lab in state.pause.acknowledged.items():
         for lab, seen in by_lab.items():
             _, labs = _in_force(state, seen.entry)
             if change not in asked or seen.entry <= change or lab not in labs:
                 yield f"entry {seen.entry} ({lab}): acknowledges no change that asked for it"
+    for found in state.rounds:
+        charter = state.charter_at(found.number)
+        for lab in found.close.listed if found.close else ():
+            report = found.reports[lab]
+            for part in report.parts:
+                panel = charter.panel(part.panel)
+                if part.shown != shown_ranges(charter, found.asked, panel, report.flags):
+                    yield f"entry {report.entry} ({lab}): says that it shows what it does not"
+    for motion in state.governance.motions.values():
+        decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)
+        if decided and tally(_as_of(state, motion.decided_entry), motion).status != motion.status:
+            yield f"entry {motion.entry}: its votes do not decide it so"
+
+
+def _as_of(state: State, entry: int) -> State:
+    """The state with the charter and the rounds of an entry, by which votes are counted."""
+    versions = tuple(v for v in state.charters if v.entry <= entry)
+    rounds = tuple(r for r in state.rounds if r.entry <= entry)
+    return replace(state, charter=versions[-1].charter, charters=versions, rounds=rounds)

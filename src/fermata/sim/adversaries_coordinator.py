@@ -1,5 +1,6 @@
 """A coordinator that breaks the rules, one class per way."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from fermata.crypto.paillier import ciphertext_to_bytes, product
@@ -62,9 +63,9 @@ class _WrongProduct(Misbehaviour):
         force_close(world, lambda close: self.change(world, close))
         world.settle()
 
+    @abstractmethod
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """Puts other aggregates into the close."""
-        raise NotImplementedError
 
 
 class OpensOneLab(_WrongProduct):
