@@ -85,13 +85,13 @@ sim: setup
 LABS ?= 4
 LIFT_ROUNDS ?= 3
 model: setup
-	@$(RUN) python -m fermata.sim.model --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
+	@$(RUN) python -m fermata.sim.model.search --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
 
 # What an outsider learns of single labs from a run: docs/attack.md. ARGS: --assume, --own, --limit.
 BUNDLE ?= $(OUT)/bundle
 ARGS ?=
 attack: setup
-	@$(RUN) --group attack python -m fermata.attack $(BUNDLE) $(ARGS)
+	@$(RUN) --group attack python -m fermata.assessment.attack $(BUNDLE) $(ARGS)
 
 clean:
 	rm -rf .venv .tools dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

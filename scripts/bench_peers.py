@@ -22,9 +22,7 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 import phe
 
 from bench_report import merge
-from fermata.crypto.dealer import deal
 from fermata.crypto.integers import random_prime
-from fermata.crypto.opening import combine, partial_opening
 from fermata.crypto.paillier import (
     EncryptionTable,
     PublicKey,
@@ -34,8 +32,10 @@ from fermata.crypto.paillier import (
     product,
     random_exponent,
 )
-from fermata.crypto.proof_codec import exponent_response_bits, open_bytes
-from fermata.crypto.statements import StatementSet, Value
+from fermata.crypto.report.codec import exponent_response_bits, open_bytes
+from fermata.crypto.report.statements import StatementSet, Value
+from fermata.crypto.threshold.dealer import deal
+from fermata.crypto.threshold.opening import combine, partial_opening
 
 METRICS, VALUE_BITS, MODULUS_BITS = 64, 32, 3072
 THRESHOLD, AUDITORS = 3, 5

@@ -1,7 +1,7 @@
 """Checks that every fermata command in README and docs/ is one that exists, with its options, and
 so are targets of make and programs and modules of Python.
 
-The guides' main path is run for real by tests/e2e/test_e2e_guides.py; this finds typing errors and
+The guides' main path is run for real by tests/e2e/test_guides.py; this finds typing errors and
 commands that were renamed.
 """
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from fermata.protocol.calibration import FalseAlarms, false_alarm_rate
-from fermata.protocol.rules import ACCELERATION, GROWTH, NullHypothesis, Rule
+from fermata.assessment.calibration import FalseAlarms, false_alarm_rate
+from fermata.protocol.charter.trigger_rules import ACCELERATION, GROWTH, NullHypothesis, Rule
 
 TARGET = Path(__file__).parent.parent / "docs" / "false-alarms.md"
 SEED = 1

@@ -20,13 +20,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from proof_world import CONTEXT, public_key, sample, sample_report, table
-
-from fermata.crypto.proof_codec import open_from_bytes, open_to_bytes, sealed_from_bytes, sha256
-from fermata.crypto.report_proof import verify
+from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sealed_from_bytes, sha256
+from fermata.crypto.report.verifier import verify
 from fermata.errors import FermataError
-from support import chain_at
-from support_forged import door_of
+from harness.chains import chain_at
+from harness.crypto.proof_world import CONTEXT, public_key, sample, sample_report, table
+from harness.forged import door_of
 
 PROGRESS_S = 10.0
 

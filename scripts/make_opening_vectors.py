@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fermata.crypto.dealer import DealtKey, deal
 from fermata.crypto.integers import jacobi, random_prime, random_unit
-from fermata.crypto.key_record import DELTA, epoch_id, key_id
-from fermata.crypto.opening import check_opening, partial_opening
+from fermata.crypto.threshold.dealer import DealtKey, deal
+from fermata.crypto.threshold.key_record import DELTA, epoch_id, key_id
+from fermata.crypto.threshold.opening import check_opening, partial_opening
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SEED = "fermata opening vectors 1"

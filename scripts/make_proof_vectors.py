@@ -16,17 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fermata.crypto.argument import Witness, make_witness
-from fermata.crypto.challenges import Context
-from fermata.crypto.covers import cover
-from fermata.crypto.dealer import deal
 from fermata.crypto.group import Q, generators, hash_generator, point_to_bytes
 from fermata.crypto.integers import random_prime
 from fermata.crypto.paillier import PublicKey
-from fermata.crypto.proof_codec import open_from_bytes, open_to_bytes, sha256
-from fermata.crypto.report_proof import Report, parse_open, prove, prover_table, verify
-from fermata.crypto.report_prover import prove_witness
-from fermata.crypto.statements import (
+from fermata.crypto.report.argument import Witness, make_witness
+from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sha256
+from fermata.crypto.report.decomposition import cover
+from fermata.crypto.report.prover import prove_witness
+from fermata.crypto.report.statements import (
     LinearForm,
     StatementSet,
     Value,
@@ -35,6 +33,8 @@ from fermata.crypto.statements import (
     multiplication,
     one_hot,
 )
+from fermata.crypto.report.verifier import Report, parse_open, prove, prover_table, verify
+from fermata.crypto.threshold.dealer import deal
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SEED = "fermata report proof vectors 1"

@@ -17,30 +17,30 @@ from pathlib import Path
 import phe
 
 from bench_report import merge
-from fermata.crypto.dealer import deal
-from fermata.crypto.opening import combine, partial_opening
-from fermata.crypto.report_prover import prover_table
+from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
-from fermata.node import keystore
-from fermata.node.client import GrpcLog
-from fermata.node.coordinator_node import SharedLedger
-from fermata.node.limits import Limits
-from fermata.node.nodes import clock_ms, entropy
+from fermata.crypto.threshold.dealer import deal
+from fermata.crypto.threshold.opening import combine, partial_opening
+from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.service import LogServer
-from fermata.node.store import SqliteStore
-from fermata.node.telemetry import Telemetry
-from fermata.protocol.cells import cells_of
-from fermata.protocol.charter import MODULUS_BITS_MIN, Charter, parse_charter
-from fermata.protocol.codec import key_record_to_wire
-from fermata.protocol.envelope import charter_message, seal_charter, seal_statement
-from fermata.protocol.ledger import Ledger, LocalLog
-from fermata.protocol.ports import Receipt
-from fermata.protocol.proofs import failures_of
-from fermata.protocol.replica import Replica
-from fermata.protocol.reports import aggregate, check_sealed, make_report
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.service import LogServer
+from fermata.node.run.coordinator import SharedLedger
+from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.storage import keystore
+from fermata.node.storage.store import SqliteStore
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
+from fermata.protocol.fold.proofs import failures_of
+from fermata.protocol.fold.reports import aggregate, check_sealed, make_report
+from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.cells import cells_of
+from fermata.protocol.wire.codec import key_record_to_wire
+from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
+from fermata.protocol.wire.ports import Receipt
 from fermata.wire.v1 import statement_pb2
 
 LABS, METRICS, AUDITORS, THRESHOLD = 8, 8, 5, 3

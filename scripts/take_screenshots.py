@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from support_browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
+from harness.browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COLOURS = 32

@@ -7,7 +7,7 @@ the path that this needs.
 import argparse
 from pathlib import Path
 
-from scenario_script import run
+from harness.scenarios.script import run
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "scenarios"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import Chain, Deployment, chain_at, make_deployment
+from harness.chains import Chain, Deployment, chain_at, make_deployment
 
 
 @pytest.fixture

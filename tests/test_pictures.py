@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from fermata.node.service import ALLOWED
+from fermata.node.rpc.service import ALLOWED
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [["top"], ["left", "right"], ["base"]]

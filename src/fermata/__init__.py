@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         verify,
     )
     from fermata.errors import FermataError
-    from fermata.protocol.verifier import Check, Verification
+    from fermata.protocol.verify.verifier import Check, Verification
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 _HOME = dict.fromkeys(__all__, "fermata.api") | {
-    "Check": "fermata.protocol.verifier",
+    "Check": "fermata.protocol.verify.verifier",
     "FermataError": "fermata.errors",
-    "Verification": "fermata.protocol.verifier",
+    "Verification": "fermata.protocol.verify.verifier",
 }
 
 

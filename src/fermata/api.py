@@ -19,13 +19,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fermata.node.bundles import pinned_hash, read_bundle, read_verified
-from fermata.protocol.account import Account, account_of, lines_of
-from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
-from fermata.protocol.pause import Change, is_holding, missing
-from fermata.protocol.pausing import compliance_of
-from fermata.protocol.state import OPENED, REFUSED, Round, State, labs_in_force, labs_of_round
-from fermata.protocol.verifier import Verification, verify_bundle
+from fermata.node.storage.bundles import pinned_hash, read_bundle, read_verified
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.fold.pause import compliance_of
+from fermata.protocol.state.pause import Change, is_holding, missing
+from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_in_force, labs_of_round
+from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.summary.dues_account import Account, account_of, lines_of
 
 if TYPE_CHECKING:
     import numpy as np

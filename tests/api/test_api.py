@@ -11,11 +11,18 @@ import pytest
 
 import fermata
 from fermata import api
-from fermata.node.bundles import write_bundle
-from fermata.protocol.bundle import build_bundle
-from fermata.protocol.lab import Measurement
-from support import COORDINATOR, MODULUS_BITS_MIN, PAUSE_TABLES, Run, figures, make_deployment
-from support_bundle import files, finished_run
+from fermata.node.storage.bundles import write_bundle
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.verify.bundle import build_bundle
+from harness.bundles import files, finished_run
+from harness.chains import (
+    COORDINATOR,
+    MODULUS_BITS_MIN,
+    PAUSE_TABLES,
+    Run,
+    figures,
+    make_deployment,
+)
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 TABLES = (

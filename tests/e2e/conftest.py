@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from deployment import FULL, Deployment, Shape, lay_out
-from finished_run import Finished, run_to_end
-from fleet import Fleet, fleet_of
+
+from harness.e2e.deployment import FULL, Deployment, Shape, lay_out
+from harness.e2e.finished_run import Finished, run_to_end
+from harness.e2e.fleet import Fleet, fleet_of
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """Every scenario beside this file tells what the fold makes of its steps, word for word."""
 
 import pytest
-from scenario_script import Scenario, parse, pause_findings, run, told
-from scenario_world import HERE
+
+from harness.scenarios.script import Scenario, parse, pause_findings, run, told
+from harness.scenarios.world import HERE
 
 TEXTS = sorted(path.name for path in HERE.glob("*.txt"))
 

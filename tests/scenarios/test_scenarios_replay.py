@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenario_script import Scenario, pause_findings
-from scenario_world import COMMITTEE, LABS, deployment
 
-from fermata.protocol.fold import apply
-from fermata.protocol.lab import Measurement
-from fermata.protocol.state import State
-from support import MODULUS_BITS_MIN, Run
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.state.state import State
+from harness.chains import MODULUS_BITS_MIN, Run
+from harness.scenarios.script import Scenario, pause_findings
+from harness.scenarios.world import COMMITTEE, LABS, deployment
 
 HOURS = st.sampled_from(["1", "8", "12", "20", "40"])
 #: What happens between two rounds, in any number and order.

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from fermata.cli.log import PATH
 from fermata.cli.output import emit, json_option, progress_bar
+from fermata.cli.read.log import PATH
 from fermata.dashboard.checks import Checks, checks_view
 from fermata.dashboard.export import site_files
 from fermata.dashboard.server import is_loopback, serving
 from fermata.dashboard.source import BundleSource
-from fermata.node.bundles import check_new, pinned_hash, read_bundle, write_bundle
-from fermata.node.loop import Wake, stop_on_signal
-from fermata.node.nodes import clock_ms, entropy
-from fermata.protocol.charter import MODULUS_BITS_MIN
+from fermata.node.run.loop import Wake, stop_on_signal
+from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle, write_bundle
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 
 LISTEN = "127.0.0.1:0"
 WAIT_S = 3600.0

@@ -6,25 +6,25 @@ import sys
 import click
 
 from fermata import __version__
-from fermata.cli.audit import audit
-from fermata.cli.auditor_check import auditor_check
-from fermata.cli.charter import charter
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
-from fermata.cli.keys import keys
-from fermata.cli.lab import lab
-from fermata.cli.log import bundle, log, verify
-from fermata.cli.motion import motion
-from fermata.cli.node import node
-from fermata.cli.nodes import auditor, coordinator, enroll
+from fermata.cli.govern.motion import motion
 from fermata.cli.output import place_of
-from fermata.cli.pki import pki
-from fermata.cli.push import lab_push
-from fermata.cli.results import lab_place, report, results
-from fermata.cli.status import status
-from fermata.cli.watch import watch
+from fermata.cli.read.audit import audit
+from fermata.cli.read.log import bundle, log, verify
+from fermata.cli.read.results import lab_place, report, results
+from fermata.cli.read.status import status
+from fermata.cli.read.watch import watch
+from fermata.cli.run.auditor_check import auditor_check
+from fermata.cli.run.lab import lab
+from fermata.cli.run.node import node
+from fermata.cli.run.nodes import auditor, coordinator, enroll
+from fermata.cli.run.push import lab_push
+from fermata.cli.setup.charter import charter
+from fermata.cli.setup.keys import keys
+from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
-from fermata.node.telemetry import plain_text
+from fermata.node.observe.telemetry import plain_text
 
 ERROR_CHARS_MAX = 2000
 INTERRUPTED = 130

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node import keystore
 from fermata.node.pki.identity import check_deployment
+from fermata.node.storage import keystore
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)

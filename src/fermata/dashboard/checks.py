@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fermata.dashboard.source import Source
 from fermata.errors import FermataError
-from fermata.protocol.periods import utc_text
-from fermata.protocol.ports import ClockMs
-from fermata.protocol.verifier import Check, Verification
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.verify.verifier import Check, Verification
+from fermata.protocol.wire.ports import ClockMs
 
 #: After a run that took so long, the next begins this many times as long later: whoever presses
 #: the button all day gets about a tenth of a processor.

@@ -14,21 +14,21 @@ from fermata.dashboard.checks import ChecksView
 from fermata.dashboard.report import bins_chart, series_chart
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
-from fermata.dashboard.views import OverviewView, overview
-from fermata.dashboard.views_governance import governance_view
-from fermata.dashboard.views_log import entry_page, log_page, page_count
-from fermata.dashboard.views_nodes import dues_view, key_view, node_rows
-from fermata.dashboard.views_pause import (
+from fermata.dashboard.views.governance import governance_view
+from fermata.dashboard.views.log import entry_page, log_page, page_count
+from fermata.dashboard.views.nodes import dues_view, key_view, node_rows
+from fermata.dashboard.views.overview import OverviewView, overview
+from fermata.dashboard.views.pause import (
     limits_of,
     newest_judgement,
     pause_view,
     rule_views,
     spans_of,
 )
-from fermata.dashboard.views_round import round_page
-from fermata.node.bundles import cosigners_of
-from fermata.protocol.periods import utc_text
-from fermata.protocol.results import ROW_COLUMNS, result_rows
+from fermata.dashboard.views.round import round_page
+from fermata.node.storage.bundles import cosigners_of
+from fermata.protocol.charter.periods import utc_text
+from fermata.summary.results import ROW_COLUMNS, result_rows
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES, TEXT = "image/svg+xml", "application/octet-stream", "text/plain; charset=utf-8"

@@ -12,7 +12,7 @@ from html import escape
 from markupsafe import Markup
 
 from fermata.dashboard.charts import CSS_CHARTS, bar_chart, line_chart, standalone
-from fermata.dashboard.views import MetricView, OverviewView, RoundView, SeriesView
+from fermata.dashboard.views.overview import MetricView, OverviewView, RoundView, SeriesView
 
 CSS = (
     """

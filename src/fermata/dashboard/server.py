@@ -14,7 +14,7 @@ from fermata.dashboard.app import make_app
 from fermata.dashboard.checks import Checks
 from fermata.dashboard.source import Source
 from fermata.errors import ConfigError
-from fermata.node.telemetry import join_address, split_address
+from fermata.node.observe.telemetry import join_address, split_address
 
 REQUESTS_MAX = 64
 KEEP_ALIVE_S = 5

@@ -9,14 +9,14 @@ from fermata.errors import Refusal
 from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
-from fermata.node.bundles import cosigners_of
-from fermata.node.coordinator_node import SharedLedger
-from fermata.protocol.bundle import build_bundle, sealed_wanted
-from fermata.protocol.charter import MODULUS_BITS_MIN, Charter
-from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.ports import ClockMs, Entropy
-from fermata.protocol.state import State, Verdict
-from fermata.protocol.verifier import FAILED, Verification, verify_bundle
+from fermata.memory_store import MemoryStore
+from fermata.node.run.coordinator import SharedLedger
+from fermata.node.storage.bundles import cosigners_of
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
+from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
+from fermata.protocol.wire.ports import ClockMs, Entropy
 
 #: How long a check waits for a head that a quorum of auditors has cosigned.
 COSIGNED_WAIT_S = 10.0

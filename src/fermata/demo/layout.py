@@ -7,26 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fermata.crypto.dealer import deal
 from fermata.crypto.signing import SigningKey
-from fermata.demo.charter import (
-    AUDITORS,
-    COORDINATOR,
-    DEPLOYMENT,
-    charter_text,
-    invented_quarters,
-)
+from fermata.crypto.threshold.dealer import deal
+from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, charter_text, invented_quarters
 from fermata.demo.figures import Figure, labs
 from fermata.errors import ConfigError
-from fermata.node import keystore
 from fermata.node.files import write_atomic
-from fermata.node.nodes import clock_ms, entropy
+from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
-from fermata.node.signatures import sign_file
-from fermata.node.telemetry import split_address
-from fermata.protocol.charter import Charter, parse_charter
-from fermata.protocol.codec import encode, key_record_to_wire
+from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.storage import keystore
+from fermata.node.storage.signatures import sign_file
+from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
 MARKER = ".fermata-demo"

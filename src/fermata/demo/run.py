@@ -10,16 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from fermata.dashboard.marks import pause_spans, rule_limits
+from fermata.dashboard.annotations import pause_spans, rule_limits
 from fermata.dashboard.report import report_files
-from fermata.dashboard.views import overview
-from fermata.demo.charter import (
-    AUDITORS,
-    COORDINATOR,
-    DEPLOYMENT,
-    demo_figures,
-    invented_quarters,
-)
+from fermata.dashboard.views.overview import overview
+from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, demo_figures, invented_quarters
 from fermata.demo.layout import (
     HOOKED,
     NOTICES,
@@ -32,18 +26,18 @@ from fermata.demo.layout import (
 )
 from fermata.demo.story import acknowledgements_text, dues_text, told
 from fermata.errors import FermataError, TransportError
-from fermata.node.bundles import export_bundle, pull_cosigned_head, write_bundle
-from fermata.node.client import GrpcLog
+from fermata.memory_store import MemoryStore
 from fermata.node.files import write_atomic
-from fermata.node.nodes import clock_ms
+from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.telemetry import split_address
-from fermata.protocol.charter import MODULUS_BITS_MIN
-from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.pause import missing
-from fermata.protocol.replica import Replica
-from fermata.protocol.results import results_document
-from fermata.protocol.state import State
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.participant import clock_ms
+from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.pause import missing
+from fermata.protocol.state.state import State
+from fermata.summary.results import results_document
 
 START_S = 120.0
 STOP_S = 15.0

@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fermata.demo.charter import DUTY
-from fermata.protocol import pause as machine
-from fermata.protocol.account import account_of, lines_of
-from fermata.protocol.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, Change
-from fermata.protocol.pausing import COMPLIED, NOT_SHOWN, SILENT, compliance_of
-from fermata.protocol.rules import CHANGE, Rule
-from fermata.protocol.state import (
+from fermata.protocol.charter.trigger_rules import CHANGE, Rule
+from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
+from fermata.protocol.state import pause as machine
+from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, Change
+from fermata.protocol.state.state import (
     Result,
     Round,
     RuleVerdict,
@@ -17,6 +16,7 @@ from fermata.protocol.state import (
     labs_in_force,
     labs_of_round,
 )
+from fermata.summary.dues_account import account_of, lines_of
 
 
 def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
+from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.identity import PARTY
 from fermata.node.sources import SourceText, check_sources
-from fermata.node.telemetry import split_address
-from fermata.protocol.charter import CHARTER_BYTES_MAX, Charter, parse_charter
-from fermata.protocol.toml_source import Strict, TomlSource
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
+from fermata.protocol.charter.toml_source import Strict, TomlSource
 
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
-from fermata.protocol.ports import Entropy
+from fermata.protocol.wire.ports import Entropy
 
 T = TypeVar("T")
 

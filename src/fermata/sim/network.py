@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fermata.errors import IdentityError, TransportError, VerificationError
-from fermata.protocol.ledger import Ledger
-from fermata.protocol.ports import Receipt
-from fermata.protocol.state import State
+from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.ports import Receipt
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
 

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from fermata.protocol.agent import Agent, Tell
-from fermata.protocol.envelope import seal_statement
-from fermata.protocol.lab import Measurement
-from fermata.protocol.ledger import Ledger, LocalLog
-from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.ports import ClockMs, Draft, Entropy, LogPort, Store
-from fermata.protocol.replica import Replica
-from fermata.sim.deployment import MODULUS_BITS_MIN, Deployment
+from fermata.memory_store import MemoryStore
+from fermata.protocol.roles.driver import Agent, Tell
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.envelope import seal_statement
+from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, LogPort, Store
 from fermata.sim.faults import Fragile, Fuse
-from fermata.sim.inputs import Inputs
 from fermata.sim.politics import Politics
+from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
+from fermata.sim.setup.inputs import Inputs
 from fermata.wire.v1 import statement_pb2
 
 HEARTBEAT_MS = 3_000_000

@@ -5,13 +5,13 @@ Each says a thing at most once: what is due follows from the state, and its slot
 
 from collections.abc import Iterator
 
-from fermata.protocol import governance as g
-from fermata.protocol.amendment import exclusion_pending
-from fermata.protocol.charter import Charter
-from fermata.protocol.governance import Motion
-from fermata.protocol.pause import RUNNING
-from fermata.protocol.state import State
-from fermata.protocol.tally import chair_of, entitled, round_in_office
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.amendment import exclusion_pending
+from fermata.protocol.fold.tally import chair_of, entitled, round_in_office
+from fermata.protocol.state import governance as g
+from fermata.protocol.state.governance import Motion
+from fermata.protocol.state.pause import RUNNING
+from fermata.protocol.state.state import State
 from fermata.sim.dice import Dice, stream
 from fermata.wire.v1 import statement_pb2 as wire
 

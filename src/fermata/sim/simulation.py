@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from fermata.errors import FermataError
-from fermata.protocol.bundle import build_bundle
-from fermata.protocol.verifier import FAILED, verify_bundle
-from fermata.sim.deployment import COORDINATOR, MODULUS_BITS_MIN, shape_of
+from fermata.protocol.verify.bundle import build_bundle
+from fermata.protocol.verify.verifier import FAILED, verify_bundle
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.network import CALM, Odds
-from fermata.sim.watch import Violation
+from fermata.sim.reference.watch import Violation
+from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, shape_of
 from fermata.sim.world import World
 
 #: Turns of the fault phase, per node and round of the charter.

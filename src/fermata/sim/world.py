@@ -3,24 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
-from fermata.protocol.agent import Tell
-from fermata.protocol.codec import decode
-from fermata.protocol.ledger import Ledger
-from fermata.protocol.memory_store import MemoryStore
-from fermata.protocol.ports import Entropy
-from fermata.protocol.round_rules import rounds_left
-from fermata.protocol.state import COLLECTING, OPENED, REFUSED, Round, Verdict
-from fermata.sim.canaries import Canaries
-from fermata.sim.deployment import COORDINATOR, Shape, deployment_of
+from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.round_rules import rounds_left
+from fermata.protocol.roles.driver import Tell
+from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, Verdict
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.ports import Entropy
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Crash, Fuse, Tally
-from fermata.sim.inputs import ABSENT, Inputs
 from fermata.sim.network import Network, SimLog
 from fermata.sim.node import SimNode, Surroundings
 from fermata.sim.politics import Politics
-from fermata.sim.sums import check_sums
-from fermata.sim.terms_watch import TermsWatch
-from fermata.sim.watch import Watch
+from fermata.sim.reference.sums import check_sums
+from fermata.sim.reference.terms_watch import TermsWatch
+from fermata.sim.reference.watch import Watch
+from fermata.sim.setup.canaries import Canaries
+from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
+from fermata.sim.setup.inputs import ABSENT, Inputs
 from fermata.wire.v1 import envelope_pb2
 
 START_MS = 1_767_225_600_000

@@ -1,7 +1,7 @@
 """The authority of a deployment: a directory with a root certificate and its sealed key.
 
     root.pem       the root certificate, which every node holds
-    root-key.age   its key, sealed (fermata.node.keystore)
+    root-key.age   its key, sealed (fermata.node.storage.keystore)
     tokens.json    enrolment tokens that are still good, as hashes
     denied.txt     certificates and identities that were taken back
     issued/        every certificate that was issued, as <serial>.pem
@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node import keystore
 from fermata.node.files import (
     SECRET_MODE,
     ensure_directory,
@@ -40,7 +39,8 @@ from fermata.node.pki.identity import (
     load_chain,
 )
 from fermata.node.pki.tokens import TokenBook, empty_token_book
-from fermata.protocol.ports import ClockMs, Entropy
+from fermata.node.storage import keystore
+from fermata.protocol.wire.ports import ClockMs, Entropy
 
 LEAF_DAYS = 30
 LEAF_DAYS_MAX = 90

@@ -15,14 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node.pki.identity import (
-    SERVER_ROLE,
-    Identity,
-    check_deployment,
-    server_name,
-    utc_of,
-)
-from fermata.protocol.ports import Entropy
+from fermata.node.pki.identity import SERVER_ROLE, Identity, check_deployment, server_name, utc_of
+from fermata.protocol.wire.ports import Entropy
 
 DAY_MS = 24 * 60 * 60 * 1000
 #: The clocks of two machines may differ by this much without a fresh certificate being refused.

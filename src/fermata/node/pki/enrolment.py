@@ -17,6 +17,7 @@ from cryptography import x509
 
 from fermata.errors import ConfigError, IdentityError, TransportError
 from fermata.node.files import read_file
+from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import certificate_to_pem, make_csr, new_key
 from fermata.node.pki.identity import (
@@ -32,9 +33,8 @@ from fermata.node.pki.identity import (
 )
 from fermata.node.pki.tls import check_tls_directory, write_tls
 from fermata.node.pki.trust import check_chain, root_anchors
-from fermata.node.status_codes import error_of_call
-from fermata.node.telemetry import split_address
-from fermata.protocol.ports import ClockMs, Entropy
+from fermata.node.rpc.status_codes import error_of_call
+from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.wire.v1 import log_service_pb2, log_service_pb2_grpc
 
 TIMEOUT_S = 10.0

@@ -13,24 +13,18 @@ from typing import Any
 
 import grpc
 
-from fermata.errors import (
-    ConfigError,
-    FermataError,
-    IdentityError,
-    InvalidEncoding,
-    TransportError,
-)
-from fermata.node.calls import parse
-from fermata.node.limits import Admission, Limits
+from fermata.errors import ConfigError, FermataError, IdentityError, InvalidEncoding, TransportError
+from fermata.node.observe.telemetry import join_address, split_address
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import CSR_BYTES_MAX
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.tokens import token_refused
-from fermata.node.status_codes import incident_status, to_status
-from fermata.node.telemetry import join_address, split_address
-from fermata.protocol.codec import encode
-from fermata.protocol.ports import ClockMs
+from fermata.node.rpc.limits import Admission, Limits
+from fermata.node.rpc.rpc_contract import parse
+from fermata.node.rpc.status_codes import incident_status, to_status
+from fermata.protocol.wire.codec import encode
+from fermata.protocol.wire.ports import ClockMs
 from fermata.wire.v1 import log_service_pb2
 
 SERVICE = "fermata.wire.v1.EnrolmentService"
@@ -65,7 +59,7 @@ class EnrolmentServicer:
         server.add_generic_rpc_handlers((handler,))
 
     def enroll(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.status_codes)."""
+        """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.rpc.status_codes)."""
         try:
             with self._admission.call(host_of_peer(context.peer())):
                 response = self._answer(request)

@@ -21,13 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fermata.errors import ConfigError, FermataError, IdentityError
-from fermata.node.files import (
-    SECRET_MODE,
-    read_file,
-    read_secret,
-    write_directory,
-    write_link,
-)
+from fermata.node.files import SECRET_MODE, read_file, read_secret, write_directory, write_link
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.certificates import certificate_to_pem, key_to_pem
 from fermata.node.pki.identity import (

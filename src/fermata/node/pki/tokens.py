@@ -15,7 +15,7 @@ import msgspec
 from fermata.errors import ConfigError, IdentityError
 from fermata.node.files import SECRET_MODE, exclusive_lock, read_secret, write_atomic
 from fermata.node.pki.identity import Identity
-from fermata.protocol.ports import ClockMs, Entropy
+from fermata.protocol.wire.ports import ClockMs, Entropy
 
 TOKEN_BYTES = 32
 TOKEN_TTL_S_MAX = 30 * 24 * 60 * 60

@@ -4,7 +4,7 @@ import datetime
 import re
 from decimal import Decimal
 
-from fermata.protocol.periods import TIME_MS_MAX, check_period
+from fermata.protocol.charter.periods import TIME_MS_MAX, check_period
 
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,20})?\Z")
 #: Times before the year 2000 are no evaluation's: what stands there is something else.

@@ -8,7 +8,9 @@ from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.node.sources.choose import Choice, Figure, Found, choose
 from fermata.node.sources.dates import bounds_ms
-from fermata.node.sources.documents import (
+from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText
+from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
+from fermata.node.sources.readers.documents import (
     list_of,
     number_of,
     path_steps,
@@ -16,16 +18,14 @@ from fermata.node.sources.documents import (
     read_toml,
     table_of,
 )
-from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText
-from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
-from fermata.node.sources.prometheus import read_prometheus
-from fermata.node.sources.pushed import pushed_path, read_pushed
+from fermata.node.sources.readers.prometheus import read_prometheus
+from fermata.node.sources.readers.pushed import pushed_path, read_pushed
+from fermata.node.sources.readers.scrape import scrape
+from fermata.node.sources.readers.table import CSV_BYTES_MAX, read_table
 from fermata.node.sources.reading import Reading
-from fermata.node.sources.scrape import scrape
-from fermata.node.sources.table import CSV_BYTES_MAX, read_table
-from fermata.protocol.kept_report import EvidenceFile, evidence_sha256
-from fermata.protocol.lab import Measurement
-from fermata.protocol.ports import ClockMs
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.wire.ports import ClockMs
+from fermata.protocol.wire.report_secrets import EvidenceFile, evidence_sha256
 
 #: Of all files together that a report's figures come from: they are kept with the report.
 EVIDENCE_BYTES_MAX = 40 * 1024 * 1024

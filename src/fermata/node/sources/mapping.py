@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from fermata.node.sources import every_eval, helm, inspect_log, lm_eval, mlflow, prometheus
-from fermata.node.sources.documents import path_steps
 from fermata.node.sources.paths import PERIOD, path_fault
+from fermata.node.sources.readers import every_eval, helm, inspect_log, lm_eval, mlflow, prometheus
+from fermata.node.sources.readers.documents import path_steps
+from fermata.node.sources.readers.scrape import url_fault
 from fermata.node.sources.reading import Reading
-from fermata.node.sources.scrape import url_fault
-from fermata.protocol.charter import Charter
-from fermata.protocol.metrics import Metric
-from fermata.protocol.toml_source import Strict, TomlSource
+from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.toml_source import Strict, TomlSource
 
 Reader = Callable[[str, bytes], list[Reading]]
 #: Readers whose files hold many figures, each with a name to ask for it by.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from fermata.errors import ConfigError
 from fermata.node.sources.gather import Gathered, Sources
-from fermata.protocol.charter import Charter
-from fermata.protocol.lab import Measurement
-from fermata.protocol.ports import ClockMs
-from fermata.protocol.reports import check_metrics_known, panel_witness, panels_with_values
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.reports import check_metrics_known, panel_witness, panels_with_values
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.wire.ports import ClockMs
 
 
 def read_measurement(path: Path, period: str, cadence: str) -> Measurement | None:
@@ -66,7 +66,7 @@ class Measure:
         self._answer: Measurement | ConfigError | None = None
 
     def __call__(self, period: str) -> Measurement | None:
-        """See fermata.protocol.lab.Measure. Raises ConfigError."""
+        """See fermata.protocol.roles.lab.Measure. Raises ConfigError."""
         seen = (period, self._charter().sha256, self._sources.stamp(period, self._clock_ms))
         if seen != self._seen:
             self._answer = self._read(period)

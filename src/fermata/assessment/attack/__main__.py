@@ -1,0 +1,175 @@
+"""``python -m fermata.assessment.attack BUNDLE``: how far single labs' values can be told from outside."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fermata.assessment.attack.assumptions import parse_assumption
+from fermata.assessment.attack.bounds import Attack, Known, attack
+from fermata.assessment.attack.releases import histories_of
+from fermata.errors import ConfigError, FermataError, Refusal
+from fermata.node.files import write_atomic
+from fermata.node.run.participant import entropy
+from fermata.node.sources import read_measurement
+from fermata.node.storage.bundles import read_verified
+from fermata.protocol.charter.encoding import encode_value
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.state.state import State
+
+NARROW = 1
+
+
+def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> int:
+    """Returns 1 if a value was bounded more narrowly than --limit, else 0, or an error's code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if not 0 <= options.limit <= 100:
+            raise ConfigError("LIMIT", f"--limit {options.limit:g}: must be from 0 to 100 percent")
+        assumptions = [parse_assumption(text) for text in options.assume or ["none"]]
+        _say("reading and verifying the bundle")
+        state, charter = read_verified(options.bundle, None, modulus_bits_min, entropy)
+        known = _known(state, charter, options.own)
+        histories = histories_of(state)
+        if not any(history.releases for history in histories):
+            raise Refusal("NO_RESULTS", f"{options.bundle}: no round of it was opened")
+        attacks = [
+            attack(histories, assumption, known, options.whole, _Progress(str(assumption)))
+            for assumption in assumptions
+        ]
+        _say("")
+        if options.out is not None:
+            document = [_document(found) for found in attacks]
+            write_atomic(options.out, (json.dumps(document, indent=2) + "\n").encode())
+    except FermataError as error:
+        _say("")
+        sys.stderr.write(f"attack: {error} [{error.reason}]\n")
+        return error.exit_code
+    for found in attacks:
+        _show(found)
+    return _judge(attacks, options.limit / 100)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fermata.assessment.attack",
+        description="Tries to bound single labs' values from everything that a run released.",
+    )
+    parser.add_argument("bundle", type=Path, help="a bundle's folder")
+    parser.add_argument(
+        "--assume",
+        action="append",
+        metavar="WHAT",
+        help="how values move between rounds: none (default), constant, monotone or change=RATE;"
+        " may be repeated",
+    )
+    parser.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="LAB=FILE",
+        help="a lab that pools its values, and its metrics file; may be repeated",
+    )
+    parser.add_argument("--whole", action="store_true", help="bins in whole labs: sharper, slower")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="fail below this width, in percent of what the charter allows (default 5)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all widths as JSON")
+    return parser
+
+
+def _say(text: str) -> None:
+    """One line of progress, in place of the last."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.flush()
+
+
+class _Progress:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, done: int, total: int) -> None:
+        _say(f"assuming {self._name}: {done} of {total} metrics")
+
+
+def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:
+    """Encoded values of the labs that pool them, for the rounds that count them."""
+    known: dict[str, dict[tuple[int, str], int]] = {}
+    for text in own:
+        lab, _, file = text.partition("=")
+        if lab not in charter.labs or not file:
+            raise ConfigError("OWN", "--own: must be LAB=FILE, with a lab of the charter")
+        for found in state.rounds:
+            if found.close is None or found.opening is None:
+                continue
+            panels = [p for p in charter.panels if lab in found.close.panel_labs(p.id)]
+            read = read_measurement(Path(file), found.period, charter.cadence) if panels else None
+            for metric in (m for panel in panels for m in panel.metrics):
+                if read is None or metric.id not in read.values:
+                    raise ConfigError("OWN", f"{file}: has no {metric.id} for {found.period}")
+                value = encode_value(metric, read.values[metric.id])
+                known.setdefault(metric.id, {})[found.number, lab] = value
+    return known
+
+
+def _document(found: Attack) -> dict[str, object]:
+    """Widths only: the bounds themselves would be the attack's loot."""
+    return {
+        "assumption": str(found.assumption),
+        "contradicted": list(found.contradicted),
+        "not_applicable": list(found.silent),
+        "widths": [
+            {"metric": b.metric, "round": b.period, "lab": lab, "cohort": b.cohort,
+             "width": round(b.width, 6)}
+            for b in found.bounds
+            for lab in b.labs
+        ],
+    }  # fmt: skip
+
+
+def _show(found: Attack) -> None:
+    table = Table(
+        title=f"Assuming {found.assumption}: widths in percent of what the charter allows",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for column in ("metric", "round", "cohort", "narrowest", "lab", "widest"):
+        table.add_column(column, overflow="fold")
+    places = dict.fromkeys((b.metric, b.period) for b in found.bounds)
+    for metric, period in places:
+        mine = [b for b in found.bounds if (b.metric, b.period) == (metric, period)]
+        best, worst = min(mine, key=lambda b: b.width), max(mine, key=lambda b: b.width)
+        names = best.labs[0] if len(best.labs) == 1 else f"{len(best.labs)} labs alike"
+        row = [metric, period, str(best.cohort), f"{100 * best.width:.1f}", names]
+        table.add_row(*row, f"{100 * worst.width:.1f}")
+    Console(width=120).print(table)
+    for metric in found.contradicted:
+        sys.stdout.write(f"{metric}: no values fit, so what was assumed is not so; no bounds\n")
+    for metric in found.silent:
+        sys.stdout.write(f"{metric}: has values below 0, attacked without the assumption\n")
+
+
+def _judge(attacks: Sequence[Attack], limit: float) -> int:
+    narrow = [(a, b) for a in attacks for b in a.narrower_than(limit)]
+    for found, bound in narrow:
+        sys.stdout.write(
+            f"NARROW: {bound.metric} in {bound.period}, {len(bound.labs)} of {bound.cohort} labs,"
+            f" assuming {found.assumption}: below {100 * limit:g} % of what the charter allows\n"
+        )
+    if not narrow:
+        sys.stdout.write(f"no value is bounded to less than {100 * limit:g} % of its range\n")
+    return NARROW if narrow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

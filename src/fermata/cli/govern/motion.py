@@ -1,0 +1,266 @@
+"""``fermata motion``: file motions, vote on them, see how they stand (docs/spec/governance.md)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.read.log import replicate
+from fermata.cli.run.nodes import CONFIG, PATH
+from fermata.errors import ConfigError
+from fermata.node.config import NodeConfig, load_config, read_charter_file
+from fermata.node.files import read_file, write_atomic
+from fermata.node.run.participant import clock_ms, connect, load_signing_key, tls_files
+from fermata.node.storage.bundles import check_new
+from fermata.node.storage.signatures import read_signatures
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.fold.amendment import new_parties
+from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.tally import committee_of, overdue_motions, round_in_office, tally
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.governance import FOR, OPEN, RECUSED, Motion
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of
+from fermata.protocol.wire.envelope import seal_statement
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+CHOICES = {
+    "for": statement_pb2.CHOICE_FOR,
+    "against": statement_pb2.CHOICE_AGAINST,
+    "recused": statement_pb2.CHOICE_RECUSED,
+}
+ABOUT = click.option("--about", type=click.IntRange(min=0), required=True, help="An entry.")
+LAB = click.option("--lab", required=True, help="The lab's id.")
+FROM_ROUND = click.option(
+    "--from-round", type=click.IntRange(min=1), required=True, help="The first round it holds for."
+)
+
+
+def _signing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that signs."""
+    out = click.option("--out", type=PATH, help="Write the signed envelope here, do not send it.")
+    return CONFIG(out(json_option(command)))
+
+
+def _filing(command: Callable[..., None]) -> Callable[..., None]:
+    reason = click.option("--reason", default="", help="For people; at most 500 characters.")
+    return reason(_signing(command))
+
+
+@click.group()
+def motion() -> None:
+    """The committee's motions and votes."""
+
+
+@motion.group("file")
+def file_motion() -> None:
+    """File a motion; the chair tables all but disputes and appeals."""
+
+
+@file_motion.command("dispute")
+@ABOUT
+@click.option("--lab", default="", help="The lab that it concerns, if any.")
+@_filing
+def dispute(about: int, lab: str, **options: Any) -> None:
+    """Dispute an entry of the log."""
+    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_DISPUTE, about_entry=about, lab=lab)
+    _file(body, **options)
+
+
+@file_motion.command("ruling")
+@ABOUT
+@click.option("--upheld/--dismissed", required=True, default=None, help="What is proposed.")
+@_filing
+def ruling(about: int, upheld: bool, **options: Any) -> None:
+    """Propose a ruling on the dispute that was filed as an entry."""
+    body = statement_pb2.Motion(
+        kind=statement_pb2.MOTION_KIND_RULING, about_entry=about, is_upheld=upheld
+    )
+    _file(body, **options)
+
+
+@file_motion.command("appeal")
+@ABOUT
+@_filing
+def appeal(about: int, **options: Any) -> None:
+    """Appeal against the ruling on a dispute."""
+    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_APPEAL, about_entry=about)
+    _file(body, **options)
+
+
+@file_motion.command("lift")
+@_filing
+def lift(**options: Any) -> None:
+    """Propose to lift the pause by hand."""
+    _file(statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_LIFT), **options)
+
+
+@file_motion.command("exclusion")
+@LAB
+@FROM_ROUND
+@_filing
+def exclusion(lab: str, from_round: int, **options: Any) -> None:
+    """Propose to exclude a lab."""
+    body = statement_pb2.Motion(
+        kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=lab, from_round=from_round
+    )
+    _file(body, **options)
+
+
+@file_motion.command("amendment")
+@click.option("--charter", "charter_file", type=PATH, required=True, help="The new charter.")
+@FROM_ROUND
+@_filing
+def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
+    """Propose a new charter; parties that join have signed it (FILE.sig/<party>)."""
+    data, new = read_charter_file(charter_file)
+
+    def complete(body: statement_pb2.Motion, replica: Replica) -> None:
+        signatures = read_signatures(charter_file, new, new_parties(replica.charter, new))
+        body.signatures.extend(
+            envelope_pb2.Signature(party=party, signature=signatures[party])
+            for party in sorted(signatures)
+        )
+
+    body = statement_pb2.Motion(
+        kind=statement_pb2.MOTION_KIND_AMENDMENT, from_round=from_round, charter=data
+    )
+    _file(body, complete=complete, **options)
+
+
+@motion.command("vote")
+@click.argument("entry", type=click.IntRange(min=0))
+@click.argument("choice", type=click.Choice(sorted(CHOICES)))
+@_signing
+def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
+    """Vote on the motion that is ENTRY of the log."""
+    config = load_config(config_file)
+    replica, _ = replicate(config)
+    body = statement_pb2.Vote(motion_entry=entry, choice=CHOICES[choice])
+    _say(config, replica, out, as_json, vote=body)
+
+
+@motion.command("send")
+@click.argument("file", type=PATH)
+@CONFIG
+@json_option
+def send(file: Path, config_file: Path, as_json: bool) -> None:
+    """Send an envelope that --out has written."""
+    config = load_config(config_file)
+    replica, _ = replicate(config)
+    envelope = read_file(file, ENVELOPE_BYTES_MAX)
+    _send(config, replica, envelope, as_json)
+
+
+def _file(
+    body: statement_pb2.Motion,
+    config_file: Path,
+    out: Path | None,
+    as_json: bool,
+    reason: str,
+    complete: Callable[[statement_pb2.Motion, Replica], None] = lambda body, replica: None,
+) -> None:
+    config = load_config(config_file)
+    replica, _ = replicate(config)
+    complete(body, replica)
+    body.reason = reason
+    _say(config, replica, out, as_json, motion=body)
+
+
+def _say(
+    config: NodeConfig, replica: Replica, out: Path | None, as_json: bool, **body: Any
+) -> None:
+    """Signs a statement under the charter in force; sends it, or writes it to a file.
+
+    Raises the refusal that the log would give, before anything leaves.
+    """
+    if out is not None:
+        check_new(out)
+    statement = statement_pb2.Statement(
+        charter_sha256=replica.charter.sha256, author=config.text.party, **body
+    )
+    envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
+    _, _, error = judge(replica.state, _leaf(replica, envelope))
+    if error is not None:
+        raise error
+    if out is None:
+        _send(config, replica, envelope, as_json)
+        return
+    write_atomic(out, envelope)
+    text = f"wrote {out}; send it with: fermata motion send {out} --config {config.file}"
+    emit(as_json, {"file": str(out)}, text)
+
+
+def _leaf(replica: Replica, envelope: bytes) -> bytes:
+    return leaf_of(max(clock_ms(), replica.state.time_ms), envelope)
+
+
+def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) -> None:
+    with connect(config, tls_files(config)) as log:
+        receipt = log.append(envelope)
+    replica.check_receipt(envelope, receipt)
+    emit(as_json, {"entry": receipt.entry}, f"logged as entry {receipt.entry}")
+
+
+@motion.command("list")
+@CONFIG
+@json_option
+def list_motions(config_file: Path, as_json: bool) -> None:
+    """Every motion, how it stands, who has the chair, what is overdue."""
+    config = load_config(config_file)
+    replica, _ = replicate(config)
+    if replica.charter.committee is None:
+        raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: has no [committee]")
+    document = motions_document(replica.state, clock_ms())
+    emit(as_json, document, motions_text(document))
+
+
+def motions_document(state: State, now_ms: int) -> dict[str, Any]:
+    """``chair``, ``motions``, ``disputes``, ``excluded`` and ``overdue``, for programs."""
+    governance = state.governance
+    number = round_in_office(state)
+    return {
+        "round": number,
+        "chair": committee_of(state).chair(number),
+        "motions": [_row(state, found) for found in governance.motions.values()],
+        "disputes": [
+            {"entry": d.entry, "author": d.author, "lab": d.lab, "status": d.status}
+            for d in governance.disputes.values()
+        ],
+        "excluded": dict(governance.exclusions),
+        "overdue": [
+            {"what": what, "since": utc_text(since_ms), "detail": detail}
+            for what, since_ms, detail in overdue_motions(state, now_ms)
+        ],
+    }
+
+
+def _row(state: State, found: Motion) -> dict[str, Any]:
+    choices = list(found.votes.values())
+    return {
+        "entry": found.entry,
+        "kind": found.kind,
+        "author": found.author,
+        "subject": found.lab or (f"entry {found.about_entry}" if found.about_entry else ""),
+        "status": found.status,
+        "for": choices.count(FOR),
+        "against": len(choices) - choices.count(FOR) - choices.count(RECUSED),
+        "needed": tally(state, found).needed if found.status == OPEN else None,
+        "expires": utc_text(found.expires_ms) if found.status == OPEN else None,
+        "reason": found.reason,
+    }
+
+
+def motions_text(document: dict[str, Any]) -> str:
+    """The document for people."""
+    columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
+    rows = [["" if row[c] is None else str(row[c]) for c in columns] for row in document["motions"]]
+    lines = [f"round {document['round']}, in the chair: {document['chair'] or 'nobody'}"]
+    lines += [table_text(columns, rows) if rows else "no motions"]
+    lines += [f"{lab}: excluded from round {r} on" for lab, r in document["excluded"].items()]
+    lines += [
+        f"overdue: {o['what']} since {o['since']}, {o['detail']}" for o in document["overdue"]
+    ]
+    return "\n".join(lines)

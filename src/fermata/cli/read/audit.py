@@ -1,0 +1,194 @@
+"""An audit on site, from both sides: ``fermata lab open-value``, ``fermata audit check-value``."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option, say
+from fermata.cli.read.log import replicate
+from fermata.cli.run.lab import lab
+from fermata.cli.run.nodes import CONFIG, PATH
+from fermata.errors import ConfigError, InvalidProof
+from fermata.node.config import load_config
+from fermata.node.files import SECRET_MODE, read_file, write_directory
+from fermata.node.run.participant import entropy, kept_reports
+from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
+from fermata.protocol.state.state import ReportSeen, State
+from fermata.protocol.verify.value_audit import (
+    OpenedValue,
+    check_evidence,
+    check_value,
+    counted_part,
+    find_metric,
+    open_value,
+)
+from fermata.protocol.verify.verifier import verify_bundle
+from fermata.protocol.wire.report_secrets import EvidenceFile
+
+VALUE_FILE = "value.json"
+EVIDENCE_PREFIX = "evidence-"
+VALUE_BYTES_MAX = 256 * 1024
+EVIDENCE_BYTES_MAX = 256 * 1024 * 1024
+
+
+@lab.command("open-value")
+@CONFIG
+@click.option("--round", "number", type=click.IntRange(min=1), required=True, help="Its number.")
+@click.option("--metric", "metric_id", required=True, help="The one figure to open.")
+@click.option("--auditor", required=True, help="The auditor that it is opened to.")
+@click.option("--out", type=PATH, required=True, help="Folder to make for the auditor.")
+@click.option("--no-evidence", is_flag=True, help="Leave out the files the figures came from.")
+@json_option
+def lab_open_value(
+    config_file: Path,
+    number: int,
+    metric_id: str,
+    auditor: str,
+    out: Path,
+    no_evidence: bool,
+    as_json: bool,
+) -> None:
+    """Open one figure of a report that counts to one auditor; the others stay hidden."""
+    config = load_config(config_file, "lab")
+    party = config.text.party
+    check_new(out, may_be_empty=True)
+    place = find_metric(config.charter, party, metric_id)
+    if place is None:
+        raise ConfigError(
+            "METRIC_UNKNOWN", f"--metric: the charter gives {party} no metric called {metric_id}"
+        )
+    if auditor not in config.charter.auditors:
+        raise ConfigError("PARTY", f"--auditor: the charter has no auditor called {auditor}")
+    replica, _ = replicate(config)
+    seen, _ = counted_part(replica.state, number, party, place[0].id)
+    kept = kept_reports(config).find(number, seen.sealed_sha256)
+    opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
+    evidence = () if no_evidence else kept.evidence
+    if evidence:
+        check_evidence(seen, evidence, kept.evidence_salt)
+    else:
+        # With the salt alone, every file that the lab may have had can be tried.
+        opened = replace(opened, evidence_salt=b"")
+    files = {VALUE_FILE: (opened.to_bytes(), SECRET_MODE)}
+    files |= {f"{EVIDENCE_PREFIX}{e.name}": (e.data, SECRET_MODE) for e in evidence}
+    write_directory(out, files)
+    if evidence:
+        say("the evidence is whole files: whoever reads them sees every figure that stands there")
+    data = {
+        "folder": str(out),
+        "round": number,
+        "metric": metric_id,
+        "auditor": auditor,
+        "files": sorted(files),
+    }
+    text = f"{out}: {metric_id} of round {number}, opened to {auditor}: {', '.join(sorted(files))}"
+    emit(as_json, data, text)
+
+
+@click.group()
+def audit() -> None:
+    """An audit on site: check what a lab opened."""
+
+
+@audit.command("check-value")
+@click.argument("folder", type=PATH)
+@click.option("--bundle", type=PATH, help="A bundle with the round, full or public.")
+@click.option("--charter-hash", help="With --bundle: SHA-256 of the charter you trust, in hex.")
+@click.option("--config", "config_file", type=PATH, help="A node's TOML file: read the log itself.")
+@json_option
+def audit_check_value(
+    folder: Path,
+    bundle: Path | None,
+    charter_hash: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Check a figure that a lab opened against its report in the log."""
+    opened, evidence = read_opened(folder)
+    state = state_of(bundle, charter_hash, config_file)
+    seen = check_value(state, opened)
+    if evidence:
+        check_evidence(seen, evidence, opened.evidence_salt)
+    data = value_document(state, opened, seen, evidence)
+    lines = value_lines(data)
+    if bundle is not None and charter_hash is None:
+        lines.append(f"charter {data['charter_hash']}: compare it, or give it as --charter-hash")
+    emit(as_json, data, "\n".join([*lines, "VALID"]))
+
+
+def read_opened(folder: Path) -> tuple[OpenedValue, tuple[EvidenceFile, ...]]:
+    """What a lab handed over: the opened value, and the evidence if it is there.
+
+    Raises ConfigError OPENED_FOLDER and those of ``read_file``; InvalidEncoding OPENED_VALUE.
+    """
+    if not (folder / VALUE_FILE).is_file():
+        raise ConfigError("OPENED_FOLDER", f"{folder}: is no folder with a {VALUE_FILE} of a lab")
+    evidence = []
+    for path in sorted(folder.iterdir()):
+        name = path.name.removeprefix(EVIDENCE_PREFIX)
+        if name != path.name:
+            evidence.append(EvidenceFile(name, read_file(path, EVIDENCE_BYTES_MAX)))
+        elif name != VALUE_FILE:
+            raise ConfigError(
+                "OPENED_FOLDER", f"{path}: does not belong to an opened value; move it away"
+            )
+    opened = OpenedValue.from_bytes(read_file(folder / VALUE_FILE, VALUE_BYTES_MAX))
+    return opened, tuple(evidence)
+
+
+def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | None) -> State:
+    """What follows from a bundle that is valid, or from the log as a node sees it now.
+
+    Raises InvalidProof BUNDLE_INVALID, ConfigError BUNDLE, and what ``replicate`` does.
+    """
+    if bundle is not None and config_file is None:
+        verification = verify_bundle(
+            read_bundle(bundle), pinned_hash(charter_hash), entropy=entropy
+        )
+        if not verification.is_valid:
+            raise InvalidProof(
+                "BUNDLE_INVALID", f"{bundle}: is not valid; fermata verify says what is wrong"
+            )
+        return verification.state
+    if config_file is not None and bundle is None and charter_hash is None:
+        return replicate(load_config(config_file))[0].state
+    raise click.UsageError("give --bundle, perhaps with --charter-hash, or --config")
+
+
+def value_document(
+    state: State, opened: OpenedValue, seen: ReportSeen, evidence: tuple[EvidenceFile, ...]
+) -> dict[str, object]:
+    """What ``check-value`` found, for programs."""
+    charter, found = state.charter, state.round(opened.round)
+    place = find_metric(charter, opened.lab, opened.metric) if charter else None
+    return {
+        "valid": True,
+        "charter_hash": opened.charter_sha256.hex(),
+        "lab": opened.lab,
+        "round": opened.round,
+        "period": found.period if found else "",
+        "entry": seen.entry,
+        "metric": opened.metric,
+        "value": opened.value,
+        "unit": place[1].unit if place else "",
+        "auditor": opened.auditor,
+        "evidence": [file.name for file in evidence],
+        "evidence_sha256": seen.evidence_sha256.hex(),
+    }
+
+
+def value_lines(data: dict[str, object]) -> list[str]:
+    """The same for people."""
+    where = f"{data['lab']}, round {data['round']} ({data['period']})"
+    lines = [
+        f"{where}: {data['metric']} = {data['value']} {data['unit']}",
+        f"opened to {data['auditor']}, from the report in entry {data['entry']}, which counts",
+    ]
+    if data["evidence"]:
+        lines.append("the evidence is what the report committed to")
+    elif data["evidence_sha256"]:
+        lines.append(f"no evidence here; the report committed to {data['evidence_sha256']}")
+    else:
+        lines.append("the report committed to no evidence")
+    return lines

@@ -1,0 +1,161 @@
+"""``fermata log|bundle|verify``: what anyone can see and check."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option, place_of, progress_bar, say, table_text
+from fermata.cli.run.nodes import CONFIG
+from fermata.memory_store import MemoryStore
+from fermata.node.config import NodeConfig, load_config
+from fermata.node.run.participant import check_log_charter, clock_ms, connect, entropy, tls_files
+from fermata.node.storage.bundles import (
+    check_new,
+    export_bundle,
+    pinned_hash,
+    pull_cosigned_head,
+    read_bundle,
+    write_bundle,
+)
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import Verdict
+from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
+from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
+from fermata.summary.results import results_document
+
+PATH = click.Path(path_type=Path)
+OWN_FAULT = 3
+
+
+def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
+    """The log as the coordinator shows it now, checked and folded in memory."""
+    verdicts: list[Verdict] = []
+    with connect(config, tls_files(config)) as log_port:
+        check_log_charter(log_port, config)
+        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+        total = replica.open_checkpoint(log_port.checkpoint()).size
+        with progress_bar("reading the log", total) as advance:
+
+            def seen(verdict: Verdict) -> None:
+                verdicts.append(verdict)
+                advance(len(verdicts))
+
+            replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN, seen)
+            replica.pull(log_port)
+    return replica, verdicts
+
+
+@click.group()
+def log() -> None:
+    """The transparency log."""
+
+
+@log.command("show")
+@CONFIG
+@json_option
+def show(config_file: Path, as_json: bool) -> None:
+    """Every entry of the log with its verdict."""
+    _, verdicts = replicate(load_config(config_file))
+    rows = [
+        [str(v.entry), v.kind, v.author or "-", "accepted" if v.accepted else v.reason]
+        for v in verdicts
+    ]
+    columns = ["entry", "statement", "author", "verdict"]
+    data = [dict(zip(columns, row, strict=True)) for row in rows]
+    emit(as_json, data, table_text(columns, rows))
+
+
+@click.command()
+@CONFIG
+@click.argument("out", type=PATH)
+@click.option(
+    "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
+    help="How long to wait for a head that a quorum of auditors has cosigned.",
+)  # fmt: skip
+@click.option(
+    "--public", "is_public", is_flag=True,
+    help="Leave the sealed parts out: no ciphertext of a single lab. Any party can export it.",
+)  # fmt: skip
+@json_option
+def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: bool) -> None:
+    """Export a bundle that anyone can verify offline (full: auditors and the coordinator)."""
+    config = load_config(config_file)
+    check_new(out)
+    with connect(config, tls_files(config)) as log_port:
+        check_log_charter(log_port, config)
+        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+        note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
+        with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
+            files = export_bundle(replica, log_port, note, advance, is_public)
+    write_bundle(out, files)
+    data = {"bundle": str(out), "files": len(files), "charter_hash": config.charter.sha256.hex()}
+    emit(as_json, data, f"{out}: {summary_paths(files)}")
+
+
+@click.command()
+@click.argument("folder", type=PATH)
+@click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")
+@json_option
+@click.pass_context
+def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
+    """Verify a bundle offline. Exit 0 valid, 1 invalid, 2 malformed or usage, 3 own fault."""
+    pinned = pinned_hash(charter_hash)
+    files = read_bundle(folder)
+    try:
+        verification = verify_bundle(files, pinned, entropy=entropy)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
+        say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
+        context.exit(OWN_FAULT)
+    emit(as_json, _document(verification), "\n".join(_lines(verification, pinned is not None)))
+    sys.stdout.flush()
+    context.exit(0 if verification.is_valid else 1)
+
+
+def _document(verification: Verification) -> dict[str, object]:
+    return {
+        "valid": verification.is_valid,
+        "public": verification.is_public,
+        "checks": [
+            {"check": f"V{c.number}", "title": c.title, "status": c.status,
+             "findings": list(c.findings)}
+            for c in verification.checks
+        ],
+        "evidence": [
+            {"entry": v.entry, "statement": v.kind, "author": v.author, "reason": v.reason}
+            for v in verification.rejected
+        ],
+        "culprits": [
+            {"round": r.period, "auditors": sorted(r.culprits)}
+            for r in verification.state.rounds
+            if r.culprits
+        ],
+        "results": results_document(verification.state),
+    }  # fmt: skip
+
+
+def _lines(verification: Verification, pinned: bool) -> list[str]:
+    kind = "public bundle: no ciphertext of a single lab" if verification.is_public else ""
+    lines = [*([kind] if kind else []), *map(_check_line, verification.checks)]
+    for verdict in verification.rejected:
+        lines.append(
+            f"evidence: entry {verdict.entry}, {verdict.kind} of {verdict.author or 'nobody'}:"
+            f" {verdict.reason}"
+        )
+    for found in verification.state.rounds:
+        if found.culprits:
+            names = ", ".join(sorted(found.culprits))
+            lines.append(f"evidence: round {found.period}: wrong openings by {names}")
+    charter_sha256 = verification.state.charter_sha256
+    if charter_sha256 is not None and not pinned:
+        lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
+    lines.append("VALID" if verification.is_valid else "INVALID")
+    return lines
+
+
+def _check_line(check: Check) -> str:
+    mark = {FAILED: "FAILED", NOT_CHECKED: "  --  "}.get(check.status, "  ok  ")
+    line = f"V{check.number:<2} {mark} {check.title}"
+    return "\n".join([line, *(f"           {finding}" for finding in check.findings)])

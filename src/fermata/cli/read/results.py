@@ -1,0 +1,129 @@
+"""``fermata results|report`` and ``fermata lab place``: what comes back to people."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fermata.cli.output import emit, json_option, say
+from fermata.cli.read.log import PATH, replicate
+from fermata.cli.run.lab import read_figures, round_of
+from fermata.cli.run.nodes import CONFIG
+from fermata.dashboard.annotations import pause_spans, rule_limits
+from fermata.dashboard.report import report_files
+from fermata.dashboard.standing import Place, places_of
+from fermata.dashboard.tables import csv_text
+from fermata.dashboard.views.overview import overview
+from fermata.errors import ConfigError, Refusal
+from fermata.node.config import load_config
+from fermata.node.files import write_atomic
+from fermata.node.run.participant import entropy
+from fermata.node.sources import check_reportable
+from fermata.node.storage.bundles import check_new, pinned_hash, read_verified, write_bundle
+from fermata.protocol.charter.encoding import encode_value
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.state.state import OPENED, State
+from fermata.summary.results import ROW_COLUMNS, result_rows
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def charter_hash_option(command: F) -> F:
+    """Adds --charter-hash to a command."""
+    return click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")(
+        command
+    )
+
+
+def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Charter]:
+    """A bundle's state and charter, after all checks. Raises as ``read_verified``."""
+    pinned = pinned_hash(charter_hash)
+    say("verifying the bundle")
+    return read_verified(folder, pinned, MODULUS_BITS_MIN, entropy)
+
+
+@click.command()
+@click.argument("bundle", type=PATH, required=False)
+@click.option("--config", "config_file", type=PATH, help="Node's TOML file, to read the log.")
+@click.option(
+    "--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True
+)
+@click.option("--out", type=PATH, help="Write into this file instead of printing.")
+@charter_hash_option
+def results(
+    bundle: Path | None, config_file: Path | None, form: str, out: Path | None,
+    charter_hash: str | None,
+) -> None:  # fmt: skip
+    """All rounds' results, one row each, of a BUNDLE that verifies or of the log (--config)."""
+    if (bundle is None) == (config_file is None):
+        raise click.UsageError("needs a BUNDLE or --config, not both")
+    if config_file is not None:
+        state = replicate(load_config(config_file))[0].state
+    elif bundle is not None:
+        state, _ = state_of_bundle(bundle, charter_hash)
+    rows = result_rows(state)
+    text = csv_text(ROW_COLUMNS, rows) if form == "csv" else json.dumps(rows, indent=2) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_atomic(out, text.encode())
+
+
+@click.command()
+@click.argument("bundle", type=PATH)
+@click.option("--out", type=PATH, required=True, help="A new folder for the pages.")
+@charter_hash_option
+@json_option
+def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> None:
+    """The public report of a bundle that verifies: a page a round, an index, charts; offline."""
+    check_new(out)
+    state, charter = state_of_bundle(bundle, charter_hash)
+    run = overview(state, charter, rule_limits(charter.rules), pause_spans(state))
+    files = report_files(run)
+    write_bundle(out, files)
+    data = {"report": str(out / "index.html"), "files": len(files), "rounds": len(state.rounds)}
+    emit(as_json, data, f"{out / 'index.html'}: {len(state.rounds)} rounds, {len(files)} files")
+
+
+@click.command("place")
+@CONFIG
+@click.option("--period", required=True, help="The period to look at, such as 2024Q3.")
+@click.option("--bundle", type=PATH, help="Read the results from a bundle and not from the log.")
+@charter_hash_option
+@json_option
+def lab_place(
+    config_file: Path, period: str, bundle: Path | None, charter_hash: str | None, as_json: bool
+) -> None:
+    """Your own place in a round's results, in words. Nothing is sent, nothing is written."""
+    config = load_config(config_file, "lab")
+    charter, me, number = config.charter, config.text.party, round_of(config, period)
+    figures = read_figures(config, period)
+    check_reportable(charter, me, figures)
+    if bundle is None:
+        state = replicate(config)[0].state
+    else:
+        state, theirs = state_of_bundle(bundle, charter_hash)
+        if theirs.sha256 != charter.sha256:
+            raise ConfigError("CHARTER_HASH", f"{bundle}: is of another charter than yours")
+    found = state.round(number)
+    if found is None or found.phase(charter.endorsement_quorum) != OPENED:
+        why = f" ({found.refusal})" if found is not None and found.refusal else ""
+        raise Refusal("NO_RESULTS", f"{period}: has no results{why}")
+    metrics = [m for panel in charter.panels for m in panel.metrics if m.id in figures.values]
+    encoded = {m.id: encode_value(m, figures.values[m.id]) for m in metrics}
+    places = places_of(charter, found, me, encoded)
+    if not places:
+        raise Refusal("NOT_COUNTED", f"{period}: no report of yours is in its results")
+    data = [{"metric": p.metric, "value": p.value, "place": list(p.sentences)} for p in places]
+    emit(as_json, data, _places_text(period, places))
+
+
+def _places_text(period: str, places: tuple[Place, ...]) -> str:
+    lines = [f"{period}, from your metrics file as it is now (stays here)"]
+    for place in places:
+        lines.append(f"{place.metric}  {place.value}")
+        lines += [f"  {sentence}" for sentence in place.sentences or ("no statistic to compare",)]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""``fermata auditor check``: what an auditor's node needs, tried without saying a word."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option
+from fermata.cli.read.status import CLOCK_OFFSET_S_MAX
+from fermata.cli.run.nodes import CONFIG
+from fermata.errors import ConfigError, FermataError
+from fermata.memory_store import MemoryStore
+from fermata.node.config import NodeConfig, load_config
+from fermata.node.pki.identity import not_after_ms
+from fermata.node.run.participant import (
+    ShareCheck,
+    check_log_charter,
+    clock_ms,
+    connect,
+    load_key_share,
+    load_signing_key,
+    tls_files,
+)
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.roles.replica import Replica
+
+
+@dataclass
+class Checks:
+    """The results so far, and the first error."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    error: FermataError | None = None
+
+    def run(self, name: str, check: Callable[[], str]) -> None:
+        """Runs one check; it returns what was found, or raises what is wrong."""
+        try:
+            row = {"check": name, "result": "ok", "detail": check()}
+        except FermataError as error:
+            row = {"check": name, "result": "failed", "detail": str(error), "reason": error.reason}
+            self.error = self.error or error
+        self.rows.append(row)
+
+
+@click.command("check")
+@CONFIG
+@json_option
+def auditor_check(config_file: Path, as_json: bool) -> None:
+    """A dry run: keys, certificate, log, charter, key share, clock; sends and writes nothing."""
+    config = load_config(config_file, "auditor")
+    replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+    checks = Checks()
+    checks.run("signing key", lambda: _signing_key(config))
+    checks.run("certificate", lambda: _certificate(config))
+    checks.run("log and charter", lambda: _log(config, replica))
+    checks.run("key share", lambda: _share(config, replica))
+    checks.run("clock", lambda: clock_text(_newest_ms(replica), clock_ms()))
+    lines = [f"{row['result']:6}  {row['check']}: {row['detail']}" for row in checks.rows]
+    emit(as_json, {"ok": checks.error is None, "checks": checks.rows}, "\n".join(lines))
+    if checks.error is not None:
+        raise checks.error
+
+
+def _signing_key(config: NodeConfig) -> str:
+    load_signing_key(config)
+    return "is the one in the charter"
+
+
+def _certificate(config: NodeConfig) -> str:
+    found = tls_files(config).material()
+    issuer = "another authority" if found.is_foreign else "the deployment's authority"
+    return f"{found.identity.uri}, of {issuer}, until {utc_text(not_after_ms(found.certificate))}"
+
+
+def _log(config: NodeConfig, replica: Replica) -> str:
+    with connect(config, tls_files(config)) as log:
+        check_log_charter(log, config)
+        replica.pull(log)
+    return f"{replica.state.size} entries, begins with this charter"
+
+
+def _share(config: NodeConfig, replica: Replica) -> str:
+    share = load_key_share(config)
+    if replica.state.key is None:
+        raise ConfigError("NO_KEY", "no key record was read from the log")
+    ShareCheck(config.path(config.text.keys.share), share).look(replica)
+    return "is the one that the key record commits to"
+
+
+def _newest_ms(replica: Replica) -> int:
+    """The time of the newest heartbeat by the log's clock; 0 without one."""
+    return max((beat.logged_ms for beat in replica.state.heartbeats.values()), default=0)
+
+
+def clock_text(newest_ms: int, now_ms: int) -> str:
+    """This clock against the newest heartbeat in the log (milliseconds, UTC).
+
+    A log says when something was, not what time it is: only a clock that is behind is certain.
+    Raises ConfigError CLOCK.
+    """
+    if not newest_ms:
+        return "not compared: no heartbeat was read from the log"
+    ahead_s = (newest_ms - now_ms) / 1000
+    if ahead_s > CLOCK_OFFSET_S_MAX:
+        raise ConfigError("CLOCK", f"this clock is at least {ahead_s:.0f} s behind; set it")
+    return f"the log's newest heartbeat is {max(0.0, -ahead_s):.0f} s old by this clock"

@@ -1,0 +1,338 @@
+"""``fermata lab``: run a lab's node, try out what it would send, report by hand."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.run.nodes import CONFIG
+from fermata.crypto.report.codec import exponent_response_bits, open_bytes
+from fermata.crypto.report.prover import prover_table
+from fermata.crypto.signing import SIGNATURE_BYTES
+from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
+from fermata.memory_store import MemoryStore
+from fermata.node.config import NodeConfig, load_config
+from fermata.node.hook.hooks import make_hook
+from fermata.node.run.participant import (
+    check_log_charter,
+    clock_ms,
+    connect,
+    entropy,
+    lab_sources,
+    load_signing_key,
+    make_keep,
+    make_telemetry,
+    open_store,
+    run_participant,
+    tls_files,
+)
+from fermata.node.sources import Gathered, check_reportable, to_measurement
+from fermata.node.storage.evidence import WitnessedLog
+from fermata.protocol.charter.encoding import encode_value
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.charter.periods import check_period, period_count
+from fermata.protocol.fold.reports import panels_with_values
+from fermata.protocol.roles.driver import LOGGED, Agent
+from fermata.protocol.roles.lab import Measurement, answer
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import Round, ThresholdKey
+from fermata.protocol.wire.codec import (
+    ENVELOPE_BYTES_MAX,
+    SEALED_BYTES_MAX,
+    STATEMENT_TYPE,
+    decode,
+    encode,
+)
+from fermata.protocol.wire.envelope import assemble
+from fermata.wire.v1 import statement_pb2
+
+#: What an envelope adds to a statement, for estimates: its type, the party, the framing.
+_ENVELOPE_BYTES = 140
+
+
+@click.group()
+def lab() -> None:
+    """A lab's node: read, encrypt, report."""
+
+
+@lab.command("run")
+@CONFIG
+def lab_run(config_file: Path) -> None:
+    """Answer every round with the configured metrics, until stopped."""
+    run_participant(load_config(config_file, "lab"))
+
+
+@lab.command("check")
+@CONFIG
+@click.option("--period", required=True, help="The period to try, such as 2024Q3.")
+@click.option("--offline", is_flag=True, help="Do not read the key from the log; sizes are rough.")
+@json_option
+def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> None:
+    """A dry run: how each value is read and encoded, and what would leave the building."""
+    config = load_config(config_file, "lab")
+    number = round_of(config, period)
+    found = gather_figures(config, period)
+    measurement = found.measurement()
+    check_reportable(config.charter, config.text.party, measurement)
+    key = None if offline else find_key(config)
+    if key is None:
+        leaving = estimate(config, measurement)
+    else:
+        leaving = rehearse(config, measurement, key, number, period)
+    emit(as_json, *check_document(config, found, leaving, exact=key is not None))
+
+
+def round_of(config: NodeConfig, period: str) -> int:
+    """The number of the round that reports on a period. Raises ConfigError PERIOD."""
+    charter = config.charter
+
+    def fail(what: str) -> NoReturn:
+        raise ConfigError("PERIOD", f"--period {period}: {what}")
+
+    check_period(charter.cadence, period, fail)
+    number = period_count(charter.cadence, charter.first_period, period)
+    last = charter.last_period or period
+    if number < 1 or period_count(charter.cadence, period, last) < 1:
+        fail(f"the charter has rounds from {charter.first_period} to {charter.last_period or '-'}")
+    return number
+
+
+def gather_figures(config: NodeConfig, period: str) -> Gathered:
+    """The lab's figures of a period, and where they stand; none if it is to abstain.
+
+    Raises ConfigError FIGURES_ABSENT naming what is not there, and those of the sources.
+    """
+    found = lab_sources(config).gather(period)
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    if found.absent and not abstains:
+        raise ConfigError("FIGURES_ABSENT", "; ".join(found.absent))
+    return found
+
+
+def read_figures(config: NodeConfig, period: str) -> Measurement:
+    """What the lab would report for a period. Raises as ``gather_figures`` does."""
+    found = to_measurement(gather_figures(config, period), abstains=True)
+    return found if found is not None else Measurement({})
+
+
+def find_key(config: NodeConfig) -> ThresholdKey | None:
+    """The key that a report would be made with, from the log; None where it cannot be read."""
+    try:
+        with connect(config, tls_files(config)) as log:
+            check_log_charter(log, config)
+            replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+            replica.pull(log)
+    except (TransportError, ConfigError, IdentityError, Refusal) as error:
+        if error.reason == "CHARTER_HASH":
+            raise
+        say(f"the log cannot be read, so the sizes are rough: {error}")
+        return None
+    if replica.state.key is None:
+        say("the log has no key yet, so the sizes are rough")
+    return replica.state.key
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One thing that would leave the building: what, who gets to see it, how many bytes."""
+
+    field: str
+    seen_by: str
+    size_bytes: int
+
+
+def rehearse(
+    config: NodeConfig, measurement: Measurement, key: ThresholdKey, number: int, period: str
+) -> list[Leaving]:
+    """What would leave, measured on a report made by the node's own code, and thrown away.
+
+    Raises ConfigError REPORT_SIZE for one that the log would not take.
+    """
+    party = config.text.party
+    found = Round(number=number, period=period, entry=0, opened_ms=0, deadline_ms=0)
+    table = prover_table(key.public_key, config.charter.panels[0].claims.statements)
+    statement, sealed = answer(config.charter, key, table, party, found, measurement, entropy)
+    # Of a signature only its length matters here, so the key stays closed.
+    envelope = assemble(STATEMENT_TYPE, encode(statement), {party: bytes(SIGNATURE_BYTES)})
+    if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
+        raise ConfigError("REPORT_SIZE", "the report is larger than the log takes; split the panel")
+    rows = _open_fields(statement)
+    rows += [("signature", SIGNATURE_BYTES)]
+    rows += [("names and lengths of these", len(envelope) - sum(size for _, size in rows))]
+    leaving = [Leaving(field, "everybody", size) for field, size in rows]
+    if sealed:
+        panels = decode(statement_pb2.SealedPart, sealed, SEALED_BYTES_MAX).panels
+        hidden = [
+            row
+            for p in panels
+            for row in (
+                (f"panel {p.panel}: ciphertexts", sum(map(len, p.ciphertexts))),
+                (f"panel {p.panel}: announcements", sum(map(len, p.announcements))),
+                (f"panel {p.panel}: sealed responses", sum(map(len, p.responses))),
+            )
+        ]
+        hidden += [("names and lengths of these", len(sealed) - sum(size for _, size in hidden))]
+        leaving += [Leaving(field, "coordinator, auditors", size) for field, size in hidden]
+    return leaving
+
+
+def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
+    """The open part, field by field, with the bytes of each."""
+    rows = [("charter hash", len(statement.charter_sha256)), ("party", len(statement.author))]
+    if statement.HasField("abstention"):
+        return [*rows, ("abstention of the round", statement.abstention.ByteSize())]
+    report = statement.report
+    rows += [("round", statement_pb2.Report(round=report.round).ByteSize() - 1)]
+    rows += [("key id", len(report.key_id))]
+    for part in report.parts:
+        rows.append((f"panel {part.panel}: its name", len(part.panel)))
+        digests = sum(map(len, part.ciphertext_sha256))
+        rows.append((f"panel {part.panel}: SHA-256 of each ciphertext", digests))
+        rows.append((f"panel {part.panel}: zero-knowledge proof", len(part.proof)))
+    rows += [("SHA-256 of the sealed part", len(report.sealed_sha256))]
+    rows += [("commitment to the evidence files", len(report.evidence_sha256))]
+    return rows
+
+
+def estimate(config: NodeConfig, measurement: Measurement) -> list[Leaving]:
+    """About what would leave, from the charter alone."""
+    charter = config.charter
+    leaving = []
+    for panel_id in panels_with_values(charter, config.text.party, measurement.values):
+        statements = charter.panel(panel_id).claims.statements
+        count = statements.packing.ciphertexts
+        name = f"panel {panel_id}"
+        leaving.append(Leaving(f"{name}: SHA-256 of each ciphertext", "everybody", 32 * count))
+        leaving.append(
+            Leaving(f"{name}: zero-knowledge proof", "everybody", open_bytes(statements))
+        )
+        size = count * (charter.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1)
+        sealed = f"{name}: ciphertexts, announcements, sealed responses"
+        leaving.append(Leaving(sealed, "coordinator, auditors", size))
+    if leaving:
+        digests = "SHA-256 of the sealed part and of the metrics file"
+        leaving.append(Leaving(digests, "everybody", 64))
+    rest = "charter hash, party, round, key id, signature, names and lengths"
+    return [*leaving, Leaving(rest, "everybody", _ENVELOPE_BYTES + 80)]
+
+
+def check_document(
+    config: NodeConfig, found: Gathered, leaving: list[Leaving], exact: bool
+) -> tuple[dict[str, object], str]:
+    """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
+    charter, me = config.charter, config.text.party
+    figures = {figure.metric: figure for figure in found.figures}
+    rows, places = [], []
+    for panel_id in panels_with_values(charter, me, {m: f.value for m, f in figures.items()}):
+        for metric in charter.panel(panel_id).metrics:
+            figure = figures[metric.id]
+            encoded = str(encode_value(metric, figure.value))
+            value = [figure.read, figure.value, metric.unit, encoded]
+            rows.append([panel_id, metric.id, *value, str(metric.bound)])
+            places.append([metric.id, figure.file, figure.field])
+    columns = ["panel", "metric", "as read", "value", "unit", "encoded", "bound"]
+    total = sum(each.size_bytes for each in leaving)
+    size = "bytes" if exact else "bytes (about)"
+    sizes = [[each.field, each.seen_by, str(each.size_bytes)] for each in leaving]
+    sizes.append(["in all", "", str(total)])
+    head = "Nothing to report: abstains"
+    if rows:
+        head = table_text(columns, rows, "Read (stays here)")
+        head += "\n\n" + table_text(["metric", "file", "field"], places, "From (stays here)")
+    foot = table_text(["field", "seen by", size], sizes, "Would leave the building")
+    data = {
+        "values": [
+            {**dict(zip(columns, row, strict=True)), "file": file, "field": field}
+            for row, (_, file, field) in zip(rows, places, strict=True)
+        ],
+        "leaves": [
+            {"field": each.field, "seen by": each.seen_by, "bytes": each.size_bytes}
+            for each in leaving
+        ],
+        "bytes": total,
+        "exact": exact,
+    }
+    return data, f"{head}\n\n{foot}"
+
+
+@lab.command("report")
+@CONFIG
+@click.option("--replace", is_flag=True, help="Correct a report of the open round.")
+@click.option(
+    "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
+    help="How long to wait for a round.",
+)  # fmt: skip
+@json_option
+def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> None:
+    """Report to the round that is open now, once, and wait for the receipt."""
+    config = load_config(config_file, "lab")
+    with ExitStack() as stack:
+        telemetry = make_telemetry(config)
+        stack.callback(telemetry.close)
+        signing_key = load_signing_key(config)
+        remote = stack.enter_context(connect(config, tls_files(config, telemetry)))
+        store = open_store(config)
+        stack.callback(store.close)
+        log = WitnessedLog(remote, store)
+        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        # Not started: it only says what the running node's hook had taken.
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, lambda: None)
+        agent = Agent(
+            config.text.party,
+            replica,
+            log,
+            signing_key,
+            clock_ms,
+            entropy,
+            has_taken=hook.has_taken,
+            tell=lambda event, fields: telemetry.event(event, **fields),
+            keep=make_keep(config),
+        )
+        check_log_charter(remote, config)
+        try:
+            slot = _report_once(config, agent, replace, wait_s)
+        except InvalidProof as error:
+            raise log.with_evidence(error, config.data) from None
+    emit(as_json, {"slot": slot, "outcome": LOGGED}, f"{slot}: logged, receipt kept")
+
+
+def _report_once(config: NodeConfig, agent: Agent, replace: bool, wait_s: int) -> str:
+    current = _open_round(agent, wait_s)
+    if config.text.party in current.reports and not replace:
+        raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
+    measurement = read_figures(config, current.period)
+    check_reportable(agent.replica.charter, config.text.party, measurement)
+    if not measurement.values and current.reports.get(config.text.party):
+        raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
+    slot = agent.correct(current, measurement)
+    try:
+        agent.step()
+    except TransportError as error:
+        raise TransportError(
+            error.reason, f"{error}; the report is kept, and sent at the next start"
+        ) from None
+    outcome = agent.store.draft_outcome(slot)
+    if outcome != LOGGED:
+        raise Refusal(outcome or "PENDING", f"{slot}: the log did not take the report")
+    return slot
+
+
+def _open_round(agent: Agent, wait_s: int) -> Round:
+    """The round that takes reports now. Raises Refusal NO_ROUND after the wait."""
+    limit_ms = clock_ms() + wait_s * 1000
+    told = False
+    while True:
+        agent.step()
+        current = agent.replica.state.current
+        if current is not None and current.close is None:
+            return current
+        if clock_ms() >= limit_ms:
+            raise Refusal("NO_ROUND", "no round is open; try again when the coordinator opens one")
+        if not told:
+            say("waiting for a round to open")
+            told = True
+        time.sleep(1)

@@ -1,0 +1,58 @@
+"""``fermata node backup|restore``: a node's data, encrypted, out of the building and back."""
+
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option
+from fermata.cli.run.nodes import CONFIG
+from fermata.node.config import load_config
+from fermata.node.run.participant import entropy
+from fermata.node.storage.backup import back_up
+from fermata.node.storage.keystore import load_identity, recipient
+from fermata.node.storage.restore import restore
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def node() -> None:
+    """The data of a node of any role."""
+
+
+@node.command("backup")
+@CONFIG
+@click.option("--to", required=True, help="age1... recipient whose identity opens the backup.")
+@click.option("--out", type=PATH, required=True, help="New file for the backup.")
+@click.option(
+    "--wait-s", type=click.IntRange(min=1), default=60, show_default=True,
+    help="How long a running node may take to make it.",
+)  # fmt: skip
+@json_option
+def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) -> None:
+    """Back up a node's data, running or stopped; its keys are not in it."""
+    config = load_config(config_file)
+    entries = back_up(config, recipient(to), out, entropy, wait_s)
+    text = f"{out}: backup of {config.text.party}, {entries} log entries"
+    emit(as_json, {"backup": str(out), "entries": entries}, text)
+
+
+@node.command("restore")
+@CONFIG
+@click.option("--in", "file", type=PATH, required=True, help="Backup file.")
+@click.option(
+    "--identity", type=PATH, required=True, help="age identity file (0600) that opens it."
+)
+@click.option(
+    "--head", "heads", type=PATH, multiple=True,
+    help="head.note of another node's data folder: what the backup must hold. For a coordinator.",
+)  # fmt: skip
+@json_option
+def restore_node(
+    config_file: Path, file: Path, identity: Path, heads: tuple[Path, ...], as_json: bool
+) -> None:
+    """Put a backup into a data folder that has no store; the node must not run."""
+    config = load_config(config_file)
+    entries = restore(config, file, load_identity(identity), heads)
+    text = f"{config.data}: restored {config.text.party}, {entries} log entries"
+    emit(as_json, {"data": str(config.data), "entries": entries}, text)

@@ -1,0 +1,62 @@
+"""``fermata coordinator|auditor|enroll``: the verbs of the roles; a lab's are in ``lab``."""
+
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option
+from fermata.dashboard.embedded import dashboard_of
+from fermata.errors import ConfigError
+from fermata.node.config import load_config
+from fermata.node.files import read_file
+from fermata.node.pki.enrolment import enroll as enroll_node
+from fermata.node.run.coordinator import run_coordinator
+from fermata.node.run.participant import clock_ms, entropy, run_participant
+
+PATH = click.Path(path_type=Path)
+CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
+TOKEN_BYTES_MAX = 1024
+
+
+@click.group()
+def coordinator() -> None:
+    """The oversight body's node: the log."""
+
+
+@coordinator.command("run")
+@CONFIG
+def coordinator_run(config_file: Path) -> None:
+    """Serve the log, open and close rounds, until stopped."""
+    config = load_config(config_file, "coordinator")
+    run_coordinator(config, beside=dashboard_of(config))
+
+
+@click.group()
+def auditor() -> None:
+    """An auditor's node: check, endorse, open."""
+
+
+@auditor.command("run")
+@CONFIG
+def auditor_run(config_file: Path) -> None:
+    """Check rounds, endorse and open them, until stopped."""
+    run_participant(load_config(config_file, "auditor"))
+
+
+@click.command()
+@click.argument("folder", type=PATH)
+@click.option("--address", required=True, help="host:port of the enrolment service.")
+@click.option("--root-fingerprint", required=True, help="SHA256:... of the deployment's root.")
+@click.option("--token-file", type=PATH, required=True, help="File with the one-time token.")
+@json_option
+def enroll(
+    folder: Path, address: str, root_fingerprint: str, token_file: Path, as_json: bool
+) -> None:
+    """Get a first certificate with a one-time token; FOLDER is made by it."""
+    try:
+        token = read_file(token_file, TOKEN_BYTES_MAX).decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise ConfigError("TOKEN", f"{token_file}: is no token; it has 43 characters") from None
+    found = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
+    text = f"wrote the certificate of {found.uri}, its key and the root to {folder}"
+    emit(as_json, {"identity": found.uri, "folder": str(folder)}, text)

@@ -1,0 +1,58 @@
+"""``fermata lab push``: a pipeline hands figures to its lab's own node."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option
+from fermata.cli.run.nodes import CONFIG
+from fermata.errors import ConfigError
+from fermata.node.config import load_config
+from fermata.node.rpc.local_service import REQUEST_BYTES_MAX, push, socket_path
+from fermata.wire.v1 import local_service_pb2
+
+
+@click.command("push")
+@CONFIG
+@click.argument("figures", nargs=-1, metavar="[METRIC=VALUE]...")
+@click.option("--period", default="", help="Of which period; else that of the open round.")
+@click.option("--correct", is_flag=True, help="Allow to correct a report that was made.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read METRIC=VALUE, one a line.")
+@json_option
+def lab_push(
+    config_file: Path,
+    figures: tuple[str, ...],
+    period: str,
+    correct: bool,
+    from_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Hand figures to the running node, which keeps them until the round's report.
+
+    Other users of the machine can see a command's words: with --stdin they see no figure.
+    """
+    config = load_config(config_file, "lab")
+    values = [_pushed(word) for word in figures]
+    if from_stdin:
+        lines = sys.stdin.read(REQUEST_BYTES_MAX).splitlines()
+        values += [_pushed(line.strip()) for line in lines if line.strip()]
+    if not values:
+        raise click.UsageError("needs METRIC=VALUE, or --stdin")
+    request = local_service_pb2.PushRequest(period=period, values=values, correct=correct)
+    answer = push(socket_path(config.data), request)
+    data = {"period": answer.period, "replaced": list(answer.replaced), "slot": answer.slot}
+    text = f"{answer.period}: {len(values)} kept"
+    if answer.replaced:
+        text += f", in place of earlier ones: {', '.join(answer.replaced)}"
+    if answer.slot:
+        text += f"; the corrected report is {answer.slot}"
+    emit(as_json, data, text)
+
+
+def _pushed(word: str) -> local_service_pb2.PushedValue:
+    """A word such as ``score=0.5``. Raises ConfigError PUSH_WORD, which shows no figure."""
+    metric, equals, value = word.partition("=")
+    if not equals or not metric or not value:
+        raise ConfigError("PUSH_WORD", "a figure to push is METRIC=VALUE, such as score=0.5")
+    return local_service_pb2.PushedValue(metric=metric, value=value)

@@ -1,0 +1,265 @@
+"""``fermata charter``: write, check, sign and show the agreement."""
+
+import base64
+import time
+from pathlib import Path
+
+import click
+
+from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
+from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.setup.disclosure_text import (
+    disclosure_warnings,
+    groups_text,
+    learned_text,
+    rules_text,
+    terms_of,
+)
+from fermata.cli.setup.rules import alarms_text, false_alarms, rule_text
+from fermata.cli.unlock import Opener, signing_options
+from fermata.crypto.report.codec import exponent_response_bits, open_bytes
+from fermata.errors import ConfigError
+from fermata.node.config import read_charter, read_charter_file
+from fermata.node.files import write_atomic
+from fermata.node.run.participant import open_signing_key
+from fermata.node.storage.bundles import check_new
+from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
+from fermata.protocol.charter.encoding import decimal_text
+from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.parse import Charter, Panel
+
+TEMPLATE = Path(__file__).with_name("charter_template.toml")
+FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group()
+def charter() -> None:
+    """The charter: who takes part, what is reported, what may come out."""
+
+
+@charter.command("new")
+@FILE
+@json_option
+def new(file: Path, as_json: bool) -> None:
+    """Write a commented charter to fill in."""
+    _check_name(file)
+    check_new(file)
+    write_atomic(file, TEMPLATE.read_bytes())
+    text = f"wrote {file}; fill it in, then: fermata charter check {file}"
+    emit(as_json, {"file": str(file)}, text)
+
+
+@charter.command("check")
+@FILE
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    """Refuse an unsafe charter; else say what each party will be able to learn."""
+    found = read_charter(file)
+    costs = costs_of(found, time.process_time_ns)
+    alarms = false_alarms(file, found)
+    data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
+    data["cost"] = [
+        {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
+        for panel, cost in costs.items()
+    ]
+    lines = [*explain(found), *cost_lines(costs), *(["", alarms_text(alarms)] if alarms else [])]
+    emit(as_json, data, "\n".join(lines))
+
+
+@charter.command("sign")
+@FILE
+@signing_options
+@click.option("--charter-hash", help="Sign only if the file has this SHA-256 (hex).")
+@json_option
+def sign(
+    file: Path, party: str, key: Path, opener: Opener, charter_hash: str | None, as_json: bool
+) -> None:
+    """Sign the charter's bytes as one party."""
+    _check_name(file)
+    payload, found = read_charter_file(file)
+    if charter_hash is not None and charter_hash.lower() != found.sha256.hex():
+        raise ConfigError(
+            "CHARTER_HASH", f"{file}: its hash is {found.sha256.hex()}, not the one you gave"
+        )
+    if party not in found.parties:
+        raise ConfigError("PARTY", f"{file}: has no party called {party}")
+    check_unchanged(file, payload, found)
+    signing_key = open_signing_key(
+        key, found.deployment, opener.unlock(), found.parties[party].signing_key, party
+    )
+    out = sign_file(file, party, signing_key, payload)
+    data = {"charter_hash": found.sha256.hex(), "party": party, "signature": str(out)}
+    emit(as_json, data, f"signed {file} ({found.sha256.hex()}) as {party}: {out}")
+
+
+def _check_name(file: Path) -> None:
+    """The name says how the file is signed (fermata.node.storage.signatures)."""
+    if file.suffix != ".toml":
+        raise ConfigError("CHARTER_NAME", f"{file}: a charter's file is called <name>.toml")
+
+
+@charter.command("show")
+@FILE
+@json_option
+def show(file: Path, as_json: bool) -> None:
+    """The charter's hash, roster and who has signed it."""
+    payload, found = read_charter_file(file)
+    states = signature_states(file, payload, found)
+    rows = [
+        [p.id, p.role, p.organisation, base64.b64encode(p.signing_key).decode(), states[p.id]]
+        for p in found.parties.values()
+    ]
+    columns = ["party", "role", "organisation", "signing key", "signature"]
+    complete = all(state == SIGNED for state in states.values())
+    data = {
+        **describe(found),
+        "parties": [dict(zip(columns, row, strict=True)) for row in rows],
+        "complete": complete,
+    }
+    head = f"{found.title}\ncharter hash {found.sha256.hex()}\n"
+    missing = [party for party, state in states.items() if state != SIGNED]
+    foot = "signed by all" if complete else f"not signed by {', '.join(missing)}"
+    emit(as_json, data, f"{head}{table_text(columns, rows)}\n{foot}")
+
+
+def describe(found: Charter) -> dict[str, object]:
+    """The charter's main facts for programs."""
+    return {
+        "charter_hash": found.sha256.hex(),
+        "deployment": found.deployment,
+        "title": found.title,
+        "modulus_bits": found.modulus_bits,
+        "auditors": len(found.auditors),
+        "threshold": found.threshold,
+        "endorsement_quorum": found.endorsement_quorum,
+        "labs": len(found.labs),
+        "cohort_min": found.cohort_min,
+        "disclosure": terms_of(found),
+        "panels": [
+            {
+                "id": p.id,
+                "labs": sorted(p.labs),
+                "groups": {g.id: sorted(g.labs) for g in p.groups},
+                "ciphertexts": p.claims.statements.packing.ciphertexts,
+                "proves": claims(p),
+                "metrics": [
+                    {
+                        "id": m.id,
+                        "unit": m.unit,
+                        "min": decimal_text(m.minimum),
+                        "max": decimal_text(m.maximum),
+                        "resolution": decimal_text(m.resolution),
+                        "statistics": outcomes(m),
+                    }
+                    for m in p.metrics
+                ],
+            }
+            for p in found.panels
+        ],
+        "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in found.rules],
+    }
+
+
+def warnings(found: Charter) -> list[str]:
+    """What is allowed, and yet may not be what the parties want."""
+    lines = []
+    for panel in found.panels:
+        organisations = len({found.parties[lab].organisation for lab in panel.labs})
+        if organisations <= found.cohort_min + 1:
+            lines.append(
+                f"panel {panel.id} has {organisations} organisations; if"
+                f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
+            )
+    return lines + disclosure_warnings(found)
+
+
+def costs_of(found: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
+    """What a report of each panel costs on this machine, by a short measurement."""
+    speed = measure_speed(found.modulus_bits, clock_ns)
+    return {p.id: cost_of(p.claims.statements, speed) for p in found.panels}
+
+
+def cost_lines(costs: dict[str, Cost]) -> list[str]:
+    """Expected times, in words."""
+    lines = ["", "Expected CPU time of a report, measured roughly on this machine just now:"]
+    for panel, cost in costs.items():
+        make, check = _ms(cost.make_ms), _ms(cost.check_ms)
+        lines.append(f"  panel {panel}: about {make} to make, about {check} to check by itself")
+    return lines
+
+
+def _ms(value: float) -> str:
+    """Two digits of a time: it is an estimate."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded / 1000:g} s" if rounded >= 1000 else f"{rounded:g} ms"
+
+
+def explain(found: Charter) -> list[str]:
+    """What each party will be able to learn, in words."""
+    n, t = len(found.auditors), found.threshold
+    lines = [
+        f"{found.title}: {len(found.labs)} labs, {n} auditors, charter hash {found.sha256.hex()}",
+        "",
+        "What comes out of a round, for everybody:",
+    ]
+    for panel in found.panels:
+        for metric in panel.metrics:
+            what = ", ".join(outcomes(metric)) or "the sum (it is in the opening)"
+            span = f"{decimal_text(metric.minimum)}..{decimal_text(metric.maximum)} {metric.unit}"
+            lines.append(
+                f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
+                f" over the labs of panel {panel.id} that report"
+            )
+        lines += groups_text(panel)
+    lines += [f"  Warning: {warning}" for warning in warnings(found)]
+    lines += [
+        *rules_text(found),
+        "",
+        *learned_text(found),
+        "",
+        f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
+        " give the result.",
+        "",
+        "What each report proves in zero knowledge, with no trusted set-up:",
+    ]
+    for panel in found.panels:
+        lines += [f"  {claim}" for claim in claims(panel)]
+    if found.rules:
+        lines += ["", "Rules over the results:", *(f"  {rule_text(r)}" for r in found.rules)]
+    return lines
+
+
+def outcomes(metric: Metric) -> list[str]:
+    """Names of all that comes out of a metric."""
+    names = [*metric.statistics, *(f"{s} with {other}" for s, other in metric.paired)]
+    names += ["histogram, median and quartiles to the bin"] if metric.edges else []
+    names += [f"count above {decimal_text(metric.decode(t))}" for t in metric.thresholds]
+    return names
+
+
+def claims(panel: Panel) -> list[str]:
+    """What a report of the panel proves, in words, and what it weighs."""
+    statements = panel.claims.statements
+    lines = []
+    for metric in panel.metrics:
+        low, high = decimal_text(metric.minimum), decimal_text(metric.maximum)
+        lines.append(f"{metric.id}: lies in {low}..{high}, on the grid")
+        kinds = [kind for kind, owner, _ in panel.claims.slots if owner == metric.id]
+        if "square" in kinds or "product" in kinds:
+            lines.append(f"{metric.id}: the squares and products sent with it are its own")
+        if "bin" in kinds:
+            lines.append(f"{metric.id}: exactly one of {kinds.count('bin')} bins, the right one")
+        if "above" in kinds:
+            lines.append(f"{metric.id}: the bits for counts above are right")
+        lines += [f"{metric.id} <= {decimal_text(metric.decode(t))}" for t in metric.limits]
+        lines += [f"{metric.id} = {other}" for other in metric.equal_to]
+    count = statements.packing.ciphertexts
+    size = open_bytes(statements) + count * (
+        statements.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1
+    )
+    layout = statements.layout
+    lines.append(
+        f"panel {panel.id}: {len(statements.values)} numbers in {count} ciphertext(s), base"
+        f" {layout.base}, {layout.size} slots of proof, about {size} bytes a report"
+    )
+    return lines

@@ -1,0 +1,146 @@
+"""``fermata pki``: the deployment's certificate authority and its one-time tokens."""
+
+import re
+from pathlib import Path
+
+import click
+
+from fermata.cli.output import emit, json_option
+from fermata.cli.unlock import Opener, deployment_option, unlock_options
+from fermata.errors import IdentityError
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.pki.identity import ROLES, Identity
+from fermata.node.pki.tls import check_tls_directory
+from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.storage.bundles import check_new
+
+PATH = click.Path(path_type=Path)
+FOLDER = click.argument("folder", type=PATH)
+ROLE = click.option("--role", type=click.Choice(sorted(ROLES)), required=True)
+ID = click.option("--id", "party", required=True, help="The party's id in the charter.")
+HOST_NAMES = click.option(
+    "--host-name", "host_names", multiple=True,
+    help="Host name or address in a coordinator's certificate; may be given again.",
+)  # fmt: skip
+
+
+def _open(folder: Path, opener: Opener | None = None) -> Authority:
+    """Opened without its key the authority gives tokens and takes certificates back."""
+    unlock = opener.unlock() if opener is not None else None
+    return Authority.open(folder, unlock, clock_ms, entropy)
+
+
+def _check_id(authority: Authority, role: str, party: str) -> None:
+    """A name that nobody can have is a slip on the command line, not a question of identity."""
+    try:
+        Identity(authority.deployment, role, party)
+    except IdentityError as error:
+        raise click.BadParameter(f"--id: {error}") from None
+
+
+@click.group()
+def pki() -> None:
+    """Certificates for a deployment on one machine or many."""
+
+
+@pki.command("init")
+@FOLDER
+@deployment_option
+@unlock_options
+@json_option
+def init(folder: Path, deployment: str, opener: Opener, as_json: bool) -> None:
+    """Make a root; prints its fingerprint, which every node pins when it enrols."""
+    check_new(folder, may_be_empty=True)
+    lock = opener.unlock(confirm=True)
+    authority = Authority.create(folder, deployment, lock, clock_ms, entropy)
+    data = {"root_fingerprint": authority.fingerprint, "folder": str(folder)}
+    emit(as_json, data, authority.fingerprint)
+
+
+@pki.command("token")
+@FOLDER
+@ROLE
+@ID
+@click.option("--ttl-s", default=86400, show_default=True, help="How long the token is good.")
+@HOST_NAMES
+@json_option
+def token(
+    folder: Path, role: str, party: str, ttl_s: int, host_names: tuple[str, ...], as_json: bool
+) -> None:
+    """Make a one-time token; hand it to the node's operator over a channel you trust."""
+    authority = _open(folder)
+    _check_id(authority, role, party)
+    found = authority.issue_token(role, party, ttl_s, host_names)
+    emit(as_json, {"token": found, "root_fingerprint": authority.fingerprint}, found)
+
+
+@pki.command("issue")
+@FOLDER
+@ROLE
+@ID
+@click.option("--out", type=PATH, required=True, help="The node's TLS folder.")
+@HOST_NAMES
+@unlock_options
+@json_option
+def issue(
+    folder: Path,
+    role: str,
+    party: str,
+    out: Path,
+    host_names: tuple[str, ...],
+    opener: Opener,
+    as_json: bool,
+) -> None:
+    """Make a key and a certificate here, without a token: for the coordinator itself."""
+    check_tls_directory(out)
+    authority = _open(folder, opener)
+    _check_id(authority, role, party)
+    identity = enroll_locally(authority, role, party, out, host_names)
+    data = {"identity": identity.uri, "folder": str(out)}
+    emit(as_json, data, f"wrote the certificate of {identity.uri}, its key and the root to {out}")
+
+
+@pki.command("deny")
+@FOLDER
+@click.option("--role", type=click.Choice(sorted(ROLES)))
+@click.option("--id", "party", help="The party whose certificates are refused.")
+@click.option("--issued", is_flag=True, help="Only those issued so far: the party may enrol again.")
+@click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
+@json_option
+def deny(
+    folder: Path,
+    role: str | None,
+    party: str | None,
+    issued: bool,
+    serial: str | None,
+    as_json: bool,
+) -> None:
+    """Refuse certificates from now on: of a party (--role and --id), or one (--serial)."""
+    by_party = role is not None and party is not None
+    if (serial is not None) == by_party or (serial is not None and (role or party or issued)):
+        raise click.UsageError("give either --serial, or --role and --id")
+    authority = _open(folder)
+    data: dict[str, object]
+    if serial is not None:
+        authority.deny_serial(_serial(serial))
+        data, text = {"serial": serial.lower()}, f"the certificate {serial.lower()} is denied"
+    else:
+        role, party = role or "", party or ""
+        _check_id(authority, role, party)
+        data = {"role": role, "id": party, "issued": issued}
+        if issued:
+            count = authority.deny_issued(role, party)
+            data["certificates"] = count
+            text = f"{count} certificates of {role} {party} are denied; it may enrol again"
+        else:
+            authority.deny(role, party)
+            text = f"{role} {party} is denied, with every certificate it has or gets"
+    emit(as_json, data, text)
+
+
+def _serial(text: str) -> int:
+    digits = text.replace(":", "")
+    if not re.fullmatch("[0-9A-Fa-f]{1,40}", digits) or int(digits, 16) == 0:
+        raise click.BadParameter("--serial: must be up to 40 hexadecimal digits, not 0")
+    return int(digits, 16)

@@ -1,0 +1,95 @@
+"""What a charter's rules say, in words, and how often they would fire for nothing."""
+
+from pathlib import Path
+
+from fermata.cli.output import table_text
+from fermata.errors import ConfigError
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.trigger_rules import (
+    ACCELERATION,
+    CHANGE,
+    DOUBLING,
+    GROWTH,
+    LEVEL,
+    Rule,
+)
+
+#: Runs of a calibration: an interval of about a percent, in a fraction of a second a rule.
+RUNS = 2000
+COLUMNS = ["rule", "steady growth a round", "noise", "in one round", "in ten rounds", "allowed"]
+
+_WORDS = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
+
+
+def false_alarms(file: Path, found: Charter) -> list[dict[str, object]]:
+    """One object for each rule that fits a trend: how often it fires though growth is steady.
+
+    Raises ConfigError FALSE_ALARMS if a rule does so more often than it says.
+    """
+    fits = [rule for rule in found.rules if rule.kind in (GROWTH, DOUBLING, ACCELERATION)]
+    if not fits:
+        return []
+    # Only here: no other command, and no verifier, should load arrays of floats.
+    from fermata.assessment.calibration import false_alarm_rate, seed_of
+
+    told: list[dict[str, object]] = []
+    for rule in fits:
+        measured = false_alarm_rate(rule, RUNS, seed_of(found.sha256, rule.id))
+        one, ten, null = measured.one_round, measured.ten_rounds, rule.null
+        if null is not None and ten.rate > null.false_alarm_max:
+            raise ConfigError(
+                "FALSE_ALARMS",
+                f"{file}: rule {rule.id} fires in {ten.rate:.2%} of ten rounds of steady growth"
+                f" (95% interval {ten.low:.2%} to {ten.high:.2%}), above its false_alarm_max of"
+                f" {float(null.false_alarm_max):.2%}; widen its window or its limit",
+            )
+        told.append(
+            {
+                "rule": rule.id,
+                "growth": f"{float(null.growth):g}" if null else "at the limit",
+                "noise": f"{float(null.noise):g}" if null else "any",
+                "runs": RUNS,
+                "one_round": [one.rate, one.low, one.high],
+                "ten_rounds": [ten.rate, ten.low, ten.high],
+                "false_alarm_max": float(null.false_alarm_max) if null else None,
+            }
+        )
+    return told
+
+
+def alarms_text(told: list[dict[str, object]]) -> str:
+    """The table for people."""
+    rows = []
+    for alarm in told:
+        rates = [alarm["one_round"], alarm["ten_rounds"]]
+        allowed = alarm["false_alarm_max"]
+        rows.append(
+            [str(alarm["rule"]), str(alarm["growth"]), str(alarm["noise"])]
+            + [f"{r[0]:.2%} ({r[1]:.2%} to {r[2]:.2%})" for r in rates if isinstance(r, list)]
+            + [f"{allowed:.2%}" if isinstance(allowed, float) else "-"]
+        )
+    title = f"How often a rule would fire for nothing ({RUNS} runs, 95% intervals):"
+    return table_text(COLUMNS, rows, title)
+
+
+def rule_text(rule: Rule) -> str:
+    """A rule in words."""
+    run = f", for {rule.for_rounds} rounds in a row" if rule.for_rounds > 1 else ""
+    run += {"resets": "", "skips": "; unknown rounds are passed over"}.get(
+        rule.unknown, "; a round in which it is unknown counts as one in which it holds"
+    )
+    if rule.parts:
+        word = "all" if rule.kind == "all_of" else "any"
+        return f"{rule.id}: {word} of {', '.join(rule.parts)}{run}"
+    what = f"{rule.id}: the {rule.statistic} of {rule.metric}"
+    limit = f"{_WORDS[rule.comparison]} {rule.limit_text}"
+    window = f"over {rule.over_rounds} rounds"
+    sure = f"with {rule.confidence} confidence"
+    said = {
+        LEVEL: f"is {limit}",
+        CHANGE: f"changes by {limit} {window}",
+        GROWTH: f"grows a round by a fraction of {limit}, {window}, {sure}",
+        DOUBLING: f"doubles in {limit} rounds, {window}, {sure}",
+        ACCELERATION: f"grows {limit} times as fast after a bend, {window}",
+    }
+    return f"{what} {said[rule.kind]}{run}"

@@ -1,0 +1,107 @@
+"""A report's zero-knowledge proof: its ciphertexts hold values that satisfy all statements.
+
+Normative text: docs/spec/proof.md. The public inputs (statements, key, context) come from the
+charter and the log, never from the proof. ``prove`` is in report_prover.py, checks of many
+proofs at once in proof_batch.py.
+"""
+
+from dataclasses import dataclass, field
+
+from fermata.crypto.group import is_identity
+from fermata.crypto.paillier import EncryptionTable, PublicKey
+from fermata.crypto.report.argument import Weights, ec1_terms, ec2_terms, weigh
+from fermata.crypto.report.challenges import Challenges, Context, replay
+from fermata.crypto.report.codec import OpenProof, SealedProof, open_from_bytes
+from fermata.crypto.report.equations import total
+from fermata.crypto.report.link import ec3_terms, paillier_equations, paillier_holds
+from fermata.crypto.report.proof_cache import Proven, proof_digests
+from fermata.crypto.report.prover import Report, prove, prover_table
+from fermata.crypto.report.statements import StatementSet
+from fermata.errors import InvalidProof
+
+__all__ = [
+    "Context",
+    "ParsedProof",
+    "Report",
+    "SealedProof",
+    "check_open",
+    "parse_open",
+    "prove",
+    "prover_table",
+    "verify",
+    "verify_open",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedProof:
+    """An open part with its challenges and weighted constraints: what equations are made of."""
+
+    proof: OpenProof
+    challenges: Challenges
+    weights: Weights = field(repr=False)
+
+
+def parse_open(
+    statements: StatementSet, public_key: PublicKey, context: Context, open_part: bytes
+) -> ParsedProof:
+    """Parses an open part and derives its challenges; proves nothing yet.
+
+    Raises InvalidEncoding (the reasons of ``open_from_bytes``) or InvalidProof: KEY_LENGTH,
+    CHALLENGE.
+    """
+    if public_key.bits != statements.modulus_bits:
+        raise InvalidProof(
+            "KEY_LENGTH", f"proof: the statements are for {statements.modulus_bits} bits"
+        )
+    proof = open_from_bytes(statements, open_part)
+    challenges = replay(statements, public_key, context, proof)
+    weights = weigh(statements, challenges.beta, challenges.y, challenges.z)
+    return ParsedProof(proof, challenges, weights)
+
+
+def check_open(parsed: ParsedProof) -> None:
+    """Each equation of the open part by itself. Raises InvalidProof: EC1, EC3, EC2."""
+    proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
+    if not is_identity(total([ec1_terms(proof, challenges, 1)])):
+        raise InvalidProof("EC1", "proof: the evaluation is not the committed polynomial's")
+    if not is_identity(total([ec3_terms(proof, challenges, weights, 1)])):
+        raise InvalidProof("EC3", "proof: a statement does not hold, or is of other values")
+    if not is_identity(total([ec2_terms(proof, challenges, weights, 1)])):
+        raise InvalidProof("EC2", "proof: the inner product argument does not hold")
+
+
+def verify_open(
+    statements: StatementSet, public_key: PublicKey, context: Context, open_part: bytes
+) -> None:
+    """Checks all that can be checked without the ciphertexts (EC1 to EC3).
+
+    Raises what ``parse_open`` and ``check_open`` do.
+    """
+    check_open(parse_open(statements, public_key, context, open_part))
+
+
+def verify(
+    statements: StatementSet,
+    public_key: PublicKey,
+    context: Context,
+    open_part: bytes,
+    sealed: SealedProof,
+    table: EncryptionTable | None = None,
+    proven: Proven | None = None,
+) -> None:
+    """Checks a whole report. ``table`` of ``prover_table`` saves one long power.
+
+    ``proven`` is told of a report that holds; it is never asked here.
+
+    Raises what ``verify_open`` and ``paillier_equations`` do, and InvalidProof PA.
+    """
+    parsed = parse_open(statements, public_key, context, open_part)
+    e = parsed.challenges.e
+    equations = paillier_equations(statements, public_key, parsed.proof, sealed, e)
+    check_open(parsed)
+    for equation in equations:
+        if not paillier_holds(public_key, [equation], [1], table):
+            raise InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+    if proven is not None:
+        proven.add(proof_digests(statements, public_key, context, open_part, sealed))

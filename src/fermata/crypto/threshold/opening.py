@@ -1,0 +1,232 @@
+"""Opening a ciphertext by its n-th root, shared among auditors (docs/spec/keys.md, 2).
+
+An opening is the plaintext M and the randomness r of a ciphertext C. ``(M, r) -> (1+n)^M r^n`` is
+a bijection, so whoever re-encrypts and gets C knows that M is right, whatever the auditors did.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, combinations
+from typing import NoReturn
+
+import phe
+
+from fermata.crypto.integers import (
+    Entropy,
+    gcd,
+    invert,
+    multi_powmod,
+    powmod,
+    powmod_secret,
+    random_bits,
+)
+from fermata.crypto.threshold.key_record import (
+    DELTA,
+    KeyRecord,
+    key_id,
+    lagrange,
+    verification_base,
+)
+from fermata.errors import InvalidEncoding, InvalidProof
+
+#: A share's exponent is shorter than |n| + this much per epoch (the dealer's by 60 bits).
+EXPONENT_SLACK_BITS = 256
+#: Length of the exponent that blinds the base of a secret power.
+BLINDING_BITS = 256
+SHARE_BYTES_MAX = 8192
+_SHARE = re.compile(
+    rb"fermata/v1/key-share\nindex: ([1-7])\nkey: ([0-9a-f]{64})\nvalue: (-?[1-9a-f][0-9a-f]*)\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShare:
+    """One auditor's share; its value does not print, copy or pickle.
+
+    ``index`` from 1; ``value``: s_i; ``key_id``: 32 bytes, of the key that it is a share of.
+    """
+
+    index: int
+    value: int = field(repr=False)
+    key_id: bytes
+
+    def to_bytes(self) -> bytes:
+        """Four lines of text, all of it secret; the one encoding that ``from_bytes`` takes."""
+        sign = "-" if self.value < 0 else ""
+        return (
+            f"fermata/v1/key-share\nindex: {self.index}\nkey: {self.key_id.hex()}\n"
+            f"value: {sign}{abs(self.value):x}\n"
+        ).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "KeyShare":
+        """Parses a share. Raises InvalidEncoding SHARE_ENCODING, without quoting what it read."""
+        found = _SHARE.fullmatch(data) if len(data) <= SHARE_BYTES_MAX else None
+        if found is None:
+            raise InvalidEncoding(
+                "SHARE_ENCODING", "key share: damaged, cut short or not a key share at all"
+            )
+        index, key, value = found.groups()
+        return cls(int(index), int(value, 16), bytes.fromhex(key.decode()))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key share is not copied or pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """``plaintext`` M, ``root`` r, and ``culprits``: indices of auditors whose parts are wrong."""
+
+    plaintext: int
+    root: int
+    culprits: tuple[int, ...]
+
+
+def check_share(record: KeyRecord, share: KeyShare) -> None:
+    """Checks that a share is the one that the record commits its index to.
+
+    Raises InvalidProof: SHARE_KEY (of another key), SHARE_INDEX (nobody's), SHARE (does not fit).
+    """
+    if share.key_id != key_id(record):
+        raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
+    if not 1 <= share.index <= record.auditors:
+        raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+    v_i = record.verification[share.index - 1]
+    power = powmod_secret(verification_base(record.n), DELTA * share.value, record.n)
+    if power not in (v_i, record.n - v_i):
+        raise InvalidProof(
+            "SHARE", "key share: not what the key record commits to; wrong epoch or damaged"
+        )
+
+
+def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy: Entropy) -> int:
+    """This auditor's part: ``c^(Delta*s_i) mod n`` with ``c = ciphertext mod n``.
+
+    Open only products that you computed yourself. Raises InvalidProof SHARE_KEY, SHARE_INDEX or
+    SHARE_RANGE for a share that cannot be of this key, ValueError if c is not a unit.
+    """
+    n = record.n
+    if share.key_id != key_id(record):
+        raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
+    if not 1 <= share.index <= record.auditors:
+        raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+    exponent, bits = DELTA * share.value, n.bit_length() + EXPONENT_SLACK_BITS * record.epoch
+    if exponent.bit_length() > bits:
+        raise InvalidProof("SHARE_RANGE", "key share: longer than any share of this key")
+    c = ciphertext % n
+    if gcd(c, n) != 1:
+        raise ValueError("the ciphertext is not a unit")
+    # The base is blinded by v^k, whose power to the share's exponent is the public v_i^k.
+    k = random_bits(entropy, BLINDING_BITS)
+    blinded = c * powmod(verification_base(n), k, n) % n
+    # Exponents in (2^(bits+1), 2^(bits+2)): neither length nor sign of the share shows in time.
+    offset = 3 << bits
+    power = powmod_secret(blinded, exponent + offset, n)
+    unblind = multi_powmod([blinded, record.verification[share.index - 1]], [-offset, -k], n)
+    return power * unblind % n
+
+
+def check_part(n: int, part: int) -> None:
+    """Checks what can be told of one part alone: a unit mod n other than 1 and -1.
+
+    Raises InvalidEncoding PART_RANGE or PART_NOT_UNIT.
+    """
+    if not 1 < part < n - 1:
+        raise InvalidEncoding("PART_RANGE", "part of an opening: not in 2..n-2")
+    if gcd(part, n) != 1:
+        raise InvalidEncoding("PART_NOT_UNIT", "part of an opening: has a factor in common with n")
+
+
+def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Opening | None:
+    """Opens a ciphertext from parts by index, or None while no t of them agree.
+
+    Tries all parts, then every t of them in order of index. ``-c_i`` counts as ``c_i``: every
+    Lagrange coefficient is even, so that the opening is the same, byte for byte. Raises
+    InvalidEncoding PART_INDEX, PART_RANGE, PART_NOT_UNIT; ValueError if the ciphertext is not a
+    unit.
+    """
+    n, t = record.n, record.threshold
+    for index, part in parts.items():
+        if not 1 <= index <= record.auditors:
+            raise InvalidEncoding("PART_INDEX", f"part of an opening: no auditor has index {index}")
+        check_part(n, part)
+    if len(parts) < t:
+        return None
+    given = tuple(sorted(parts))
+    subsets = dict.fromkeys(chain((given,), combinations(given, t)))
+    found = _find_root(record, ciphertext % n, parts, subsets)
+    if found is None:
+        return None
+    root, power = found
+    plaintext = _plaintext(n, ciphertext, power)
+    return Opening(plaintext, root, culprits_of(record, root, parts))
+
+
+def _plaintext(n: int, ciphertext: int, power: int) -> int:
+    """M with ``(1 + n*M) * power = C mod n^2``; ``power`` is r^n mod n^2 from python-paillier.
+
+    So this is also the check that ``check_opening`` makes: phe's ``raw_encrypt(M, r)`` is this
+    power times 1 + n*M.
+    """
+    n_squared = n * n
+    plaintext, remainder = divmod(ciphertext * invert(power, n_squared) % n_squared - 1, n)
+    if remainder or (1 + n * plaintext) * power % n_squared != ciphertext:
+        raise InvalidProof("OPENING", "opening: the plaintext and root do not give the ciphertext")
+    return plaintext
+
+
+def check_opening(n: int, ciphertext: int, plaintext: int, root: int) -> None:
+    """Checks ``(1 + n*M) * r^n = C mod n^2`` with python-paillier, an implementation not ours.
+
+    Raises InvalidProof OPENING.
+    """
+    fits = 0 <= plaintext < n and 0 < root < n and gcd(root, n) == 1
+    # phe draws a random r where it is given 0, so the range comes first.
+    if not fits or phe.PaillierPublicKey(n).raw_encrypt(plaintext, r_value=root) != ciphertext:
+        raise InvalidProof("OPENING", "opening: the plaintext and root do not give the ciphertext")
+
+
+def _weighted(n: int, parts: Mapping[int, int], subset: tuple[int, ...]) -> int:
+    """``w = prod c_i^lam_i mod n``."""
+    return multi_powmod([parts[i] for i in subset], [lagrange(i, subset) for i in subset], n)
+
+
+def _find_root(
+    record: KeyRecord, c: int, parts: Mapping[int, int], subsets: Iterable[tuple[int, ...]]
+) -> tuple[int, int] | None:
+    """The r with ``r^n = c mod n`` from the first subset that yields it, and r^n mod n^2.
+
+    The power mod n^2 is needed for the plaintext anyway, so it serves for the check mod n too.
+    """
+    n, theirs = record.n, phe.PaillierPublicKey(record.n)
+    # u*scale + x*n = 1, so r = w^u * c^x has r^n = c^(u*scale + x*n) = c.
+    u = invert(record.scale, n)
+    c_to_x = powmod(c, (1 - u * record.scale) // n, n)
+    for subset in subsets:
+        root = powmod(_weighted(n, parts, subset), u, n) * c_to_x % n
+        power = theirs.raw_encrypt(0, r_value=root)
+        if power % n == c:
+            return root, power
+    return None
+
+
+def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple[int, ...]:
+    """Indices whose part is wrong under every explanation that fewer than t auditors did wrong.
+
+    An explanation is a set without which any t of the parts give the root. It takes them all:
+    two wrong parts can be made to give the root together with one right part, and then the other
+    right parts fail when swapped in; whoever named the first that fails would name the honest.
+    Where no explanation is that small, the smallest ones count.
+    """
+    t, given = record.threshold, frozenset(parts)
+    expected = powmod(root, record.scale, record.n)
+    good = {s for s in combinations(sorted(given), t) if _weighted(record.n, parts, s) == expected}
+    wrong, explained = given, False
+    for count in range(len(given) + 1):
+        for blamed in map(frozenset, combinations(sorted(given), count)):
+            if good.issuperset(combinations(sorted(given - blamed), t)):
+                wrong, explained = wrong & blamed, True
+        if explained and count >= t - 1:
+            break
+    return tuple(sorted(wrong))

@@ -1,0 +1,37 @@
+"""The dashboard of a running coordinator: in its process, in a thread of its own."""
+
+from contextlib import ExitStack
+
+from fermata.dashboard.checks import Checks
+from fermata.dashboard.server import is_loopback, serving
+from fermata.dashboard.source import LedgerSource
+from fermata.errors import ConfigError
+from fermata.node.config import NodeConfig
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.run.coordinator import Beside, SharedLedger
+from fermata.node.run.participant import clock_ms, entropy
+
+
+def dashboard_of(config: NodeConfig) -> Beside:
+    """What ``run_coordinator`` starts beside the node; nothing unless the configuration asks.
+
+    Raises ConfigError CONFIG if others could reach it without TLS. What it returns raises
+    ConfigError PORT_IN_USE.
+    """
+    text = config.text.dashboard
+    if text is not None and not text.tls and not is_loopback(text.address):
+        raise ConfigError(
+            "CONFIG",
+            f"{config.file}: dashboard.address: can be reached from other machines; set"
+            " dashboard.tls = true, or listen on 127.0.0.1",
+        )
+
+    def start(ledger: SharedLedger, tls: TlsFiles, stack: ExitStack) -> str:
+        wanted = config.text.dashboard
+        if wanted is None:
+            return ""
+        source, text = LedgerSource(ledger, clock_ms, entropy), config.text.tls
+        files = (config.path(text.certificate), config.path(text.key)) if wanted.tls else None
+        return stack.enter_context(serving(source, Checks(source, clock_ms), wanted.address, files))
+
+    return start

@@ -1,0 +1,121 @@
+"""Where a lab stands among the others of a round, in words, from its own values and the results.
+
+Everything here stays with the lab: its values come in as integers and go out as sentences.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from fermata.protocol.charter.claims import bins_of
+from fermata.protocol.charter.encoding import decimal_text, fraction_text
+from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.state.state import Close, Opening, Result, Round
+
+_QUARTILES = ("quartile-1-bin", "median-bin", "quartile-3-bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A lab's place in one metric. Both texts are as private as its value."""
+
+    metric: str
+    value: str = field(repr=False)
+    sentences: tuple[str, ...] = field(repr=False)
+
+
+def places_of(
+    charter: Charter, found: Round, lab: str, encoded: Mapping[str, int]
+) -> tuple[Place, ...]:
+    """The lab's places in a round that was opened, by metric, from its values as 0..B.
+
+    Metrics of panels that do not count the lab's report, or without a value, are left out.
+    """
+    close, opening = found.close, found.opening
+    if close is None or opening is None:
+        return ()
+    places = []
+    for panel in charter.panels:
+        if lab in close.panel_labs(panel.id):
+            mine = [m for m in panel.metrics if m.id in encoded]
+            places += [_place(panel, m, encoded[m.id], close, opening) for m in mine]
+    return tuple(places)
+
+
+def _place(panel: Panel, metric: Metric, encoded: int, close: Close, opening: Opening) -> Place:
+    said = {r.statistic: r for r in opening.results if r.metric == metric.id and not r.group}
+    value, count = Fraction(metric.decode(encoded)), len(close.panel_labs(panel.id))
+    sentences = [
+        *_share(metric, value, said),
+        *_beside_mean(value, said),
+        *_bin(metric, encoded, said),
+        *_above(metric, encoded, said, count),
+    ]
+    return Place(metric.id, decimal_text(metric.decode(encoded)), tuple(sentences))
+
+
+def _share(metric: Metric, value: Fraction, said: Mapping[str, Result]) -> list[str]:
+    """A share means something only where no value can be below 0."""
+    total = said.get("sum")
+    if total is None or not total.value or metric.minimum < 0:
+        return []
+    percent = fraction_text(100 * value / total.value, 1)
+    return [f"{percent} % of the sum, {total.text} {metric.unit}".rstrip()]
+
+
+def _beside_mean(value: Fraction, said: Mapping[str, Result]) -> list[str]:
+    mean = said.get("mean")
+    if mean is None:
+        return []
+    if value == mean.value:
+        return [f"at the mean, {mean.text}"]
+    side = "above" if value > mean.value else "below"
+    deviation = said.get("stddev")
+    if deviation is None or not deviation.value:
+        return [f"{side} the mean, {mean.text}"]
+    times = fraction_text(abs(value - mean.value) / deviation.value, 1)
+    return [f"{side} the mean, {mean.text}, by {times} standard deviations"]
+
+
+def _bin(metric: Metric, encoded: int, said: Mapping[str, Result]) -> list[str]:
+    spans = [
+        f"{decimal_text(metric.decode(low))}..{decimal_text(metric.decode(high))}"
+        for low, high in bins_of(metric)
+    ]
+    if not metric.edges or any(f"bin:{span}" not in said for span in spans):
+        return []
+    index = next(i for i, (low, high) in enumerate(bins_of(metric)) if low <= encoded <= high)
+    counts = [int(said[f"bin:{span}"].value) for span in spans]
+    sentences = [
+        f"in the bin {spans[index]}, as {_labs(counts[index])} of the round;"
+        f" {_labs(sum(counts[:index]))} in lower bins, {_labs(sum(counts[index + 1 :]))} in higher"
+    ]
+    if all(name in said for name in _QUARTILES):
+        sentences.append(_quarter(index, [spans.index(said[name].text) for name in _QUARTILES]))
+    return sentences
+
+
+def _labs(count: int) -> str:
+    return "1 lab" if count == 1 else f"{count} labs"
+
+
+def _quarter(index: int, quartiles: list[int]) -> str:
+    """Bins tell the quarter exactly unless a quartile lies in the lab's own bin."""
+    if index in quartiles:
+        names = ("first quartile", "median", "third quartile")
+        inside = [n for n, at in zip(names, quartiles, strict=True) if at == index]
+        return f"the {' and the '.join(inside)} in the same bin: the bins do not tell which side"
+    quarter = sum(at < index for at in quartiles)
+    return f"in the {('lowest', 'second', 'third', 'highest')[quarter]} quarter"
+
+
+def _above(metric: Metric, encoded: int, said: Mapping[str, Result], count: int) -> list[str]:
+    sentences = []
+    for threshold in metric.thresholds:
+        limit = decimal_text(metric.decode(threshold))
+        result = said.get(f"above:{limit}")
+        if result is not None:
+            side = "at or above" if encoded >= threshold else "below"
+            sentences.append(f"{side} {limit}; {result.text} of {count} labs are at or above it")
+    return sentences

@@ -1,0 +1,173 @@
+"""The log as pages show it: entries by page, and one entry with the proof that it is there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fermata.dashboard.source import Snapshot
+from fermata.errors import VerificationError
+from fermata.log.merkle import leaf_hash, node_hash, verify_inclusion
+from fermata.protocol.charter.parse import CHARTER_TYPE
+from fermata.protocol.charter.periods import TIME_MS_MAX, utc_text
+from fermata.protocol.state.state import Verdict
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.wire.v1 import envelope_pb2
+
+ENTRIES_PER_PAGE = 100
+#: Statements of one round, which their pages link to.
+_OF_ROUND = frozenset(
+    {"open_round", "close_round", "report", "abstention", "endorsement", "partial_opening"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One entry. ``author`` is empty unless its signature holds; ``reason`` if it is accepted."""
+
+    entry: int
+    time: str
+    kind: str
+    author: str
+    accepted: bool
+    reason: str
+    detail: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Entries oldest first; pages count from 1, and ``pages`` is the newest."""
+
+    number: int
+    pages: int
+    size: int
+    rejected: int
+    rows: tuple[EntryRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofStep:
+    """One step of an audit path: hash the node and its sibling, in their order."""
+
+    sibling: str
+    side: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """An entry and the proof that the head covers it. ``leads``: the steps end at the root."""
+
+    row: EntryRow
+    signers: tuple[str, ...]
+    leaf_bytes: int
+    leaf_hash: str
+    size: int
+    root: str
+    steps: tuple[ProofStep, ...]
+    leads: bool
+    note: str
+    page: int
+    earlier: int
+    later: int
+
+
+def page_count(size: int) -> int:
+    """Pages that a log of this size has; at least one."""
+    return max(1, -(-size // ENTRIES_PER_PAGE))
+
+
+def log_page(now: Snapshot, number: int) -> LogPage | None:
+    """A page of the log; None if there is no such page."""
+    size = now.state.size
+    if not 1 <= number <= page_count(size):
+        return None
+    start = (number - 1) * ENTRIES_PER_PAGE
+    leaves = now.leaves(start, min(size, start + ENTRIES_PER_PAGE))
+    rejected = {v.entry: v for v in now.rejected}
+    rows = tuple(entry_row(start + i, leaf, rejected) for i, leaf in enumerate(leaves))
+    return LogPage(number, page_count(size), size, len(now.rejected), rows)
+
+
+def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict]) -> EntryRow:
+    """An entry as its leaf and the fold's verdict tell it; whatever the leaf is."""
+    time, kind, author, number = "", "Unknown", "", 0
+    try:
+        wire = decode(envelope_pb2.LogEntry, leaf)
+        time = utc_text(wire.time_ms) if wire.time_ms <= TIME_MS_MAX else ""
+        envelope = unseal(wire.envelope)
+        if envelope.payload_type == CHARTER_TYPE:
+            kind = "Charter"
+        else:
+            statement = statement_of(envelope)
+            body = statement.WhichOneof("body") or ""
+            kind, author = type(getattr(statement, body)).__name__, statement.author
+            number = getattr(statement, body).round if body in _OF_ROUND else 0
+    except VerificationError:
+        number = 0
+    verdict = rejected.get(entry)
+    if verdict is None:
+        return EntryRow(entry, time, kind, author, True, "", "", number)
+    # Who signed a rejected entry, and what it was, is what the fold could make sure of.
+    return EntryRow(
+        entry, time, verdict.kind, verdict.author, False, verdict.reason, verdict.detail, 0
+    )
+
+
+def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
+    """An entry with its inclusion proof, checked; None if there is no such entry."""
+    size = now.state.size
+    if not 0 <= entry < size:
+        return None
+    (leaf,) = now.leaves(entry, entry + 1)
+    rejected = {v.entry: v for v in now.rejected if v.entry == entry}
+    proof, root = now.inclusion(entry), now.root
+    return EntryPage(
+        row=entry_row(entry, leaf, rejected),
+        signers=_signers(leaf),
+        leaf_bytes=len(leaf),
+        leaf_hash=leaf_hash(leaf).hex(),
+        size=size,
+        root=root.hex(),
+        steps=proof_steps(leaf_hash(leaf), entry, size, proof),
+        leads=_leads(leaf_hash(leaf), entry, size, proof, root),
+        note=now.note.decode("utf-8", "backslashreplace"),
+        page=entry // ENTRIES_PER_PAGE + 1,
+        earlier=entry - 1,
+        later=entry + 1 if entry + 1 < size else -1,
+    )
+
+
+def _signers(leaf: bytes) -> tuple[str, ...]:
+    try:
+        envelope = unseal(decode(envelope_pb2.LogEntry, leaf).envelope)
+    except VerificationError:
+        return ()
+    return tuple(s.party for s in envelope.signatures)
+
+
+def _leads(node: bytes, entry: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    try:
+        verify_inclusion(node, entry, size, proof, root)
+    except VerificationError:
+        return False
+    return True
+
+
+def proof_steps(
+    node: bytes, entry: int, size: int, proof: Sequence[bytes]
+) -> tuple[ProofStep, ...]:
+    """The path of a leaf's hash to the root, step by step (RFC 9162, 2.1.3.2)."""
+    steps = []
+    position, last = entry, size - 1
+    for sibling in proof:
+        is_right = position % 2 == 1 or position == last
+        if is_right:
+            node = node_hash(sibling, node)
+            while position % 2 == 0 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            node = node_hash(node, sibling)
+        position, last = position >> 1, last >> 1
+        steps.append(ProofStep(sibling.hex(), "left" if is_right else "right", node.hex()))
+    return tuple(steps)

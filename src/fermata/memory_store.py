@@ -1,0 +1,142 @@
+"""A store in memory, with the behaviour of the node's: for the simulator, tests and readers.
+
+A crash is simulated by keeping the store and dropping all else.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+
+from google.protobuf.message import DecodeError
+
+from fermata.errors import StorageError
+from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.ports import Draft, Store
+from fermata.wire.v1 import envelope_pb2
+
+
+def envelope_sha256_of(leaf: bytes) -> bytes | None:
+    """SHA-256 of the envelope in a leaf; None for bytes that are no LogEntry, which a log may have.
+
+    Whether the leaf is canonical is the fold's to judge.
+    """
+    try:
+        return sha256(envelope_pb2.LogEntry.FromString(leaf).envelope)
+    except DecodeError:
+        return None
+
+
+def stale_head(kept: int, start: int) -> StorageError:
+    """The error of a lost compare-and-swap."""
+    return StorageError(
+        "STALE_HEAD", f"store: has {kept} entries, not {start}; read them and try again"
+    )
+
+
+def check_range(start: int, stop: int, count: int) -> None:
+    """Raises ValueError unless start..stop-1 are entries that a store of ``count`` has."""
+    if not 0 <= start <= stop <= count:
+        raise ValueError(f"entries {start}..{stop} of a store that has {count}")
+
+
+class MemoryStore(Store):
+    """See Store. Nothing survives the process."""
+
+    def __init__(self) -> None:
+        self._leaves: list[bytes] = []
+        self._envelopes: dict[bytes, int] = {}
+        self._checkpoint: bytes | None = None
+        self._sealed: dict[bytes, bytes] = {}
+        self._drafts: dict[str, Draft] = {}
+        self._outcomes: dict[str, str] = {}
+        self._cosignatures: dict[tuple[int, str], bytes] = {}
+        self._notes: dict[str, bytes] = {}
+
+    def copy(self) -> "MemoryStore":
+        """A store with the same content that changes on its own."""
+        twin = MemoryStore()
+        # Every value is immutable, so one level is deep enough.
+        for name, value in vars(self).items():
+            setattr(twin, name, copy(value))
+        return twin
+
+    def entry_count(self) -> int:
+        """See Store."""
+        return len(self._leaves)
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """See Store. Raises ValueError for entries that are not kept."""
+        check_range(start, stop, len(self._leaves))
+        return self._leaves[start:stop]
+
+    def extend(
+        self,
+        start: int,
+        leaves: Sequence[bytes],
+        checkpoint: bytes,
+        sealed_parts: Sequence[bytes] = (),
+    ) -> None:
+        """See Store."""
+        if start != len(self._leaves):
+            raise stale_head(len(self._leaves), start)
+        for position, leaf in enumerate(leaves, start):
+            digest = envelope_sha256_of(leaf)
+            if digest is not None:
+                self._envelopes.setdefault(digest, position)
+        self._leaves.extend(leaves)
+        self._checkpoint = checkpoint
+        for sealed_part in sealed_parts:
+            self.put_sealed(sealed_part)
+
+    def checkpoint(self) -> bytes | None:
+        """See Store."""
+        return self._checkpoint
+
+    def find_envelope(self, envelope_sha256: bytes) -> int | None:
+        """See Store; of an envelope that the log repeats, the first."""
+        return self._envelopes.get(envelope_sha256)
+
+    def put_sealed(self, sealed_part: bytes) -> None:
+        """See Store."""
+        self._sealed[sha256(sealed_part)] = sealed_part
+
+    def sealed(self, sealed_sha256: bytes) -> bytes | None:
+        """See Store."""
+        return self._sealed.get(sealed_sha256)
+
+    def put_draft(self, draft: Draft) -> Draft:
+        """See Store."""
+        return self._drafts.setdefault(draft.slot, draft)
+
+    def draft(self, slot: str) -> Draft | None:
+        """See Store."""
+        return self._drafts.get(slot)
+
+    def drafts_pending(self) -> list[Draft]:
+        """See Store."""
+        return [d for slot, d in self._drafts.items() if slot not in self._outcomes]
+
+    def settle_draft(self, slot: str, outcome: str) -> None:
+        """See Store. The first outcome stays. Raises ValueError for a slot that is empty."""
+        if slot not in self._drafts:
+            raise ValueError(f"there is no draft in {slot}")
+        self._outcomes.setdefault(slot, outcome)
+
+    def draft_outcome(self, slot: str) -> str | None:
+        """See Store."""
+        return self._outcomes.get(slot)
+
+    def put_cosignature(self, size: int, party: str, line: bytes) -> None:
+        """See Store. The last line of a party stays."""
+        self._cosignatures[(size, party)] = line
+
+    def cosignatures(self, size: int) -> dict[str, bytes]:
+        """See Store."""
+        return {p: line for (s, p), line in sorted(self._cosignatures.items()) if s == size}
+
+    def put_note(self, name: str, value: bytes) -> None:
+        """See Store."""
+        self._notes[name] = value
+
+    def note(self, name: str) -> bytes | None:
+        """See Store."""
+        return self._notes.get(name)

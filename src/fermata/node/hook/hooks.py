@@ -1,0 +1,184 @@
+"""The hook: tells the node's own systems of every change of the pause, in order, at least once.
+
+Normative text: docs/spec/notice.md. How many changes were taken is kept in the store, after the
+hook has taken one and before the next is sent, so a crash repeats at most the one in between.
+"""
+
+import threading
+from collections.abc import Callable
+
+from fermata.crypto.signing import SigningKey
+from fermata.errors import FermataError, StorageError
+from fermata.node.config import NodeConfig
+from fermata.node.hook.calls import CommandCall, WebCall
+from fermata.node.hook.notice import idempotency_key, notice_of, seal_notice
+from fermata.node.observe.telemetry import Telemetry
+from fermata.node.run.loop import BACKOFF_S
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.ports import Entropy
+
+#: The note in the store: how many changes were taken, in decimal.
+TAKEN = "hook/taken"
+#: How long the node's end waits for a hook; what is not taken by then is sent again later.
+STOP_S = 2.0
+
+#: Hands over a notice and its idempotency key; raises TransportError if it was not taken.
+Deliver = Callable[[bytes, str], None]
+
+
+class Hook:
+    """Delivers the changes of a replica's pause from a thread of its own, until ``stop``.
+
+    ``taken`` is called after each that was taken. A hook that fails is tried again for ever,
+    with growing pauses; the node goes on meanwhile. Without ``deliver`` there is no hook: all
+    counts as taken, and nothing is kept.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        replica: Replica,
+        signing_key: SigningKey,
+        deliver: Deliver | None,
+        telemetry: Telemetry,
+        entropy: Entropy,
+        *,
+        taken: Callable[[], None] = lambda: None,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        self._me = me
+        self._replica = replica
+        self._signing_key = signing_key
+        self._deliver = deliver
+        self._telemetry = telemetry
+        self._entropy = entropy
+        self._tell_taken = taken
+        self._stopping = stopping or threading.Event()
+        self._news = threading.Event()
+        self._seen: tuple[State, bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._count = int(replica.store.note(TAKEN) or b"0")
+
+    def start(self) -> None:
+        """Begins with what was left over from the last run."""
+        if self._deliver is None:
+            return
+        self.look()
+        self._thread = threading.Thread(target=self._run, name="hook", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread, and a command that is running; may be called twice."""
+        self._stopping.set()
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+
+    def look(self) -> None:
+        """After each step of the loop, from its thread: hands new changes to the hook's."""
+        state = self._replica.state
+        if self._deliver is None or len(state.pause.changes) <= self._count:
+            return
+        if self._seen and len(self._seen[0].pause.changes) == len(state.pause.changes):
+            return
+        # Between two steps the store's head is the state's, whatever this thread does later.
+        note = self._replica.store.checkpoint()
+        if note is not None:
+            self._seen = (state, note)
+            self._news.set()
+
+    def has_taken(self, change_entry: int) -> bool:
+        """Whether the hook has taken every change that came with this entry of the log."""
+        if self._deliver is None:
+            return True
+        changes = self._replica.state.pause.changes
+        return all(c.entry != change_entry for c in changes[self._count :])
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._news.wait()
+            self._news.clear()
+            try:
+                self._catch_up()
+            except StorageError as error:
+                if self._stopping.is_set():
+                    return
+                self._telemetry.event("hook_failed", reason=error.reason)
+                if error.reason != "STORAGE_FULL":
+                    # The loop meets the same trouble, and ends the node.
+                    return
+                self._stopping.wait(BACKOFF_S[-1])
+                self._news.set()
+
+    def _catch_up(self) -> None:
+        """Delivers all changes seen so far, one after the other."""
+        while self._seen is not None and not self._stopping.is_set():
+            state, note = self._seen
+            if self._count >= len(state.pause.changes):
+                return
+            self._deliver_one(state, note, self._count)
+
+    def _deliver_one(self, state: State, note: bytes, index: int) -> None:
+        """Delivers one change; returns when it was taken, and that is durable, or at the end."""
+        data = self._notice(state, note, index)
+        key = idempotency_key(state.charter_sha256 or b"", index)
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if self._deliver is not None:
+                    self._deliver(data, key)
+            except FermataError as error:
+                if self._stopping.is_set():
+                    return
+                failures += 1
+                self._telemetry.count_notice("failed")
+                if failures.bit_count() == 1:
+                    self._telemetry.event("hook_failed", reason=error.reason, failures=failures)
+                longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+                self._stopping.wait(longest_s * (0.5 + self._entropy(1)[0] / 510))
+                continue
+            self._replica.store.put_note(TAKEN, str(index + 1).encode())
+            self._count = index + 1
+            self._telemetry.count_notice("taken")
+            change = state.pause.changes[index]
+            self._telemetry.event("hook_taken", entry=change.entry, status=change.after)
+            self._tell_taken()
+            return
+
+    def _notice(self, state: State, note: bytes, index: int) -> bytes:
+        """The bytes for a change, made once: what is sent again is the same."""
+        name = f"hook/notice/{index}"
+        kept = self._replica.store.note(name)
+        if kept is None:
+            kept = seal_notice(notice_of(state, index, note, self._me), self._signing_key)
+            self._replica.store.put_note(name, kept)
+        return kept
+
+
+def make_hook(
+    config: NodeConfig,
+    replica: Replica,
+    signing_key: SigningKey,
+    telemetry: Telemetry,
+    entropy: Entropy,
+    taken: Callable[[], None],
+) -> Hook:
+    """The hook of a node's configuration, not started yet. Raises ConfigError CA_FILE."""
+    text, stopping = config.text.hook, threading.Event()
+    deliver: Deliver | None = None
+    if text is not None and text.command:
+        deliver = CommandCall(text.command, text.timeout_s, stopping)
+    elif text is not None:
+        ca_file = config.path(text.ca_file) if text.ca_file else None
+        deliver = WebCall(text.url, ca_file, text.timeout_s)
+    return Hook(
+        config.text.party,
+        replica,
+        signing_key,
+        deliver,
+        telemetry,
+        entropy,
+        taken=taken,
+        stopping=stopping,
+    )

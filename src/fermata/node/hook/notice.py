@@ -1,0 +1,294 @@
+"""Notices: what a node tells a lab's own systems of a change of the pause, signed by the node.
+
+Normative text: docs/spec/notice.md. JSON in its one canonical form (RFC 8785), in a DSSE v1
+envelope (its JSON form), so that a scheduler can read it with any JSON reader, and whoever wants
+to can check it.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+import msgspec
+
+from fermata.crypto.signing import SigningKey, pae, verify_signature
+from fermata.errors import InvalidEncoding, InvalidSignature
+from fermata.log.checkpoint import open_checkpoint
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.state.pause import ASKING, Change, asking, is_holding, missing
+from fermata.protocol.state.state import State, labs_in_force
+from fermata.protocol.wire.codec import sha256
+
+NOTICE_TYPE = "application/vnd.fermata.pause.v1+json"
+NOTICE_BYTES_MAX = 1024 * 1024
+FORMAT = 1
+_KEY_DOMAIN = b"fermata/v1/notice"
+#: RFC 8785 numbers are IEEE doubles, which are exact up to here.
+INT_MAX = 2**53 - 1
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of a notice's parts: each key must be there, no other may."""
+
+
+class RuleNotice(_Part, frozen=True):
+    """See RuleVerdict; ``holds`` is null if it is unknown."""
+
+    rule: str
+    holds: bool | None
+    value: str
+    limit: str
+    streak: int
+    for_rounds: int
+    why: str
+
+
+class ChangeNotice(_Part, frozen=True):
+    """See Change. ``index`` counts the deployment's changes from 0.
+
+    ``acknowledge_by_ms`` is null for a change that asks for no acknowledgement. ``period`` is
+    empty, and ``rules`` too, if the change rests on no round. ``fired`` are ids of rules.
+    """
+
+    index: int
+    entry: int
+    time_ms: int
+    before: str
+    after: str
+    why: str
+    round: int
+    period: str
+    fired: list[str]
+    calm_rounds: int
+    acknowledge_by_ms: int | None
+    rules: list[RuleNotice]
+
+
+class PauseNotice(_Part, frozen=True):
+    """The pause as of the whole log that the notice was made from, however old the change is.
+
+    ``lift_rounds`` is K, of which ``calm_rounds`` are there; 0 if the charter in force has no
+    pause. ``missing``: labs that have not acknowledged the last change that asks for it.
+    """
+
+    phase: str
+    is_holding: bool
+    calm_rounds: int
+    lift_rounds: int
+    missing: list[str]
+
+
+class LogNotice(_Part, frozen=True):
+    """What it was derived from: ``checkpoint`` is the log's signed note over ``size`` entries."""
+
+    size: int
+    time_ms: int
+    checkpoint: str
+
+
+class Notice(_Part, frozen=True):
+    """One change of the pause, told by ``node``, a party of the charter. Times in ms since 1970.
+
+    ``charter_sha256`` is that of entry 0, in hex, which names the log.
+    """
+
+    format: int
+    deployment: str
+    charter_sha256: str
+    node: str
+    idempotency_key: str
+    change: ChangeNotice
+    pause: PauseNotice
+    log: LogNotice
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    payload: bytes
+    key_id: str
+    signature: bytes
+
+
+def idempotency_key(charter_sha256: bytes, index: int) -> str:
+    """The same for the same change of the same log: 64 hex digits.
+
+    ``charter_sha256`` is entry 0's, which no amendment changes; ``index`` counts from 0.
+    """
+    return sha256(_KEY_DOMAIN + charter_sha256 + index.to_bytes(8, "big")).hex()
+
+
+def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> Notice:
+    """The notice of the pause's change number ``index``, counted from 0.
+
+    ``checkpoint_note`` is the log's signed note over the entries of ``state``. Raises ValueError
+    for an index that the state does not have.
+    """
+    charter, pinned = state.charter, state.charter_sha256
+    if charter is None or pinned is None or not 0 <= index < len(state.pause.changes):
+        raise ValueError(f"the state has no change {index} of a pause")
+    pause, change = state.pause, state.pause.changes[index]
+    judgement = state.judgements.get(change.round)
+    found = state.round(change.round)
+    return Notice(
+        format=FORMAT,
+        deployment=charter.deployment,
+        charter_sha256=pinned.hex(),
+        node=node,
+        idempotency_key=idempotency_key(pinned, index),
+        change=ChangeNotice(
+            index=index,
+            entry=change.entry,
+            time_ms=change.time_ms,
+            before=change.before,
+            after=change.after,
+            why=change.why,
+            round=change.round,
+            period=found.period if found else "",
+            fired=list(change.rules),
+            calm_rounds=change.calm_rounds,
+            acknowledge_by_ms=_acknowledge_by_ms(state, change),
+            rules=[
+                RuleNotice(v.rule, v.holds, v.value, v.limit, v.streak, v.for_rounds, v.why)
+                for v in (judgement.verdicts if judgement else ())
+            ],
+        ),
+        pause=PauseNotice(
+            phase=pause.phase,
+            is_holding=is_holding(pause),
+            calm_rounds=pause.calm_rounds,
+            lift_rounds=charter.pause.lift_rounds if charter.pause else 0,
+            missing=list(missing(pause, labs_in_force(state))),
+        ),
+        log=LogNotice(state.size, state.time_ms, checkpoint_note.decode()),
+    )
+
+
+def _acknowledge_by_ms(state: State, change: Change) -> int | None:
+    """By the charter of the change's own round, whatever an amendment made of it since."""
+    if change.why not in ASKING:
+        return None
+    if change == asking(state.pause)[-1]:
+        return state.pause.deadline_ms
+    terms = state.charter_at(change.round).pause
+    return change.time_ms + terms.acknowledge_ms if terms else None
+
+
+def canonical_json(document: object) -> bytes:
+    """RFC 8785 bytes of objects with ASCII keys, lists, text, whole numbers, true, false, null.
+
+    Raises ValueError for anything else, as for a number that a double does not hold exactly.
+    """
+    _check_plain(document)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def _check_plain(document: object) -> None:
+    if isinstance(document, dict):
+        # In ASCII the order of code points is that of UTF-16, which the RFC asks for.
+        if not all(isinstance(key, str) and key.isascii() for key in document):
+            raise ValueError("a key is not ASCII")
+        for value in document.values():
+            _check_plain(value)
+    elif isinstance(document, list):
+        for value in document:
+            _check_plain(value)
+    elif isinstance(document, int):
+        if not -INT_MAX <= document <= INT_MAX:
+            raise ValueError("a number that a double does not hold is written as text")
+    elif not (document is None or isinstance(document, str)):
+        raise ValueError(f"{type(document).__name__} has no form here")
+
+
+def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
+    """The notice in its envelope, signed by the key of the notice's node."""
+    payload = canonical_json(msgspec.to_builtins(notice))
+    signature = signing_key.sign(pae(NOTICE_TYPE, payload))
+    return _envelope(_Signed(payload, notice.node, signature))
+
+
+def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> Notice:
+    """The notice in an envelope, after all that can be checked with the charter alone.
+
+    ``charter`` is the one in force; ``pinned`` the hash of entry 0's, if an amendment has replaced
+    it. The signature is that of a party on the roster, the checkpoint the coordinator's, and the
+    idempotency key the right one. That the pause follows from the log is what a replica or
+    ``fermata verify`` shows. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
+    InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
+    """
+    signed = _parse_envelope(data)
+    party = charter.parties.get(signed.key_id)
+    if party is None:
+        raise InvalidSignature("NOT_ON_ROSTER", "notice: is signed by nobody on the roster")
+    verify_signature(party.signing_key, signed.signature, pae(NOTICE_TYPE, signed.payload))
+    notice = _parse_notice(signed.payload)
+    pinned = pinned or charter.sha256
+    if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
+        raise InvalidSignature("CHARTER_HASH", "notice: is of another charter")
+    if notice.node != party.id:
+        raise InvalidSignature("SIGNATURE", "notice: is signed by another party than it names")
+    if notice.change.index < 0 or notice.idempotency_key != idempotency_key(
+        pinned, notice.change.index
+    ):
+        raise InvalidEncoding("NOTICE", "notice: its idempotency key is not that of its change")
+    coordinator = charter.parties[charter.coordinator]
+    origin = charter.log_origin
+    head = open_checkpoint(notice.log.checkpoint.encode(), origin, origin, coordinator.signing_key)
+    if head.size != notice.log.size:
+        raise InvalidEncoding("CHECKPOINT", "notice: its checkpoint is of another size")
+    return notice
+
+
+def _parse_notice(payload: bytes) -> Notice:
+    """Strict: whatever would not be written again as the same bytes is refused."""
+    try:
+        notice = msgspec.json.decode(payload, type=Notice)
+        same = canonical_json(msgspec.to_builtins(notice)) == payload
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise InvalidEncoding("NOTICE", "notice: its payload cannot be read") from None
+    if not same or notice.format != FORMAT:
+        raise InvalidEncoding("NOTICE", "notice: its payload is not in the one form of this format")
+    return notice
+
+
+def _envelope(signed: _Signed) -> bytes:
+    document = {
+        "payload": base64.b64encode(signed.payload).decode(),
+        "payloadType": NOTICE_TYPE,
+        "signatures": [
+            {"keyid": signed.key_id, "sig": base64.b64encode(signed.signature).decode()}
+        ],
+    }
+    return canonical_json(document)
+
+
+def _parse_envelope(data: bytes) -> _Signed:
+    """Raises InvalidEncoding SIZE or NOTICE."""
+    if len(data) > NOTICE_BYTES_MAX:
+        raise InvalidEncoding("SIZE", f"notice: more than {NOTICE_BYTES_MAX} bytes")
+    try:
+        found = msgspec.json.decode(data, type=_EnvelopeText)
+        (signature,) = found.signatures
+        signed = _Signed(
+            base64.b64decode(found.payload, validate=True),
+            signature.keyid,
+            base64.b64decode(signature.sig, validate=True),
+        )
+        same = _envelope(signed) == data
+    except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
+        raise InvalidEncoding("NOTICE", "notice: is no envelope of one signature") from None
+    if not same:
+        raise InvalidEncoding("NOTICE", "notice: its envelope is not in its one form")
+    return signed
+
+
+class _SignatureText(_Part, frozen=True):
+    keyid: str
+    sig: str
+
+
+class _EnvelopeText(_Part, frozen=True):
+    payload: str
+    payloadType: str
+    signatures: list[_SignatureText]

@@ -1,0 +1,95 @@
+"""What the alert rules need to know of a node: its log, its rounds, its clock and its disk.
+
+Everything is of the node itself or of the deployment as a whole; nothing is of a single lab.
+"""
+
+from collections.abc import Callable
+
+from fermata.node.observe.telemetry import Telemetry
+from fermata.protocol.roles.driver import Agent
+from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, State
+from fermata.protocol.wire.ports import ClockMs
+
+#: A node that the log has not heard of for so long is silent; `fermata status` says stale.
+SILENT_MS = 300_000
+ROLES = ("coordinator", "auditor", "lab")
+_PHASES = (COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED)
+
+
+class Gauges:
+    """Sets gauges from an agent's replica; ``free_bytes`` tells the room on the node's disk."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        telemetry: Telemetry,
+        clock_ms: ClockMs,
+        free_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        self._agent = agent
+        self._clock_ms = clock_ms
+        self._free_bytes = free_bytes
+        gauge = telemetry.gauge
+        self._step = gauge("fermata_step_timestamp_seconds", "When a step last went well.")
+        self._head = gauge("fermata_log_head_timestamp_seconds", "The log's time of its end.")
+        self._offset = gauge(
+            "fermata_clock_offset_seconds",
+            "This node's clock less the log's, at its last heartbeat; the way there counts.",
+        )
+        self._number = gauge("fermata_round_number", "Number of the newest round; 0 for none.")
+        self._phase = gauge("fermata_round_phase", "1 for the newest round's phase.", "status")
+        self._deadline = gauge(
+            "fermata_round_deadline_timestamp_seconds", "When the newest round is due; 0 for none."
+        )
+        self._unresolved = gauge(
+            "fermata_rounds_unresolved", "Rounds past their deadline, neither opened nor refused."
+        )
+        self._missing = gauge(
+            "fermata_cosignatures_missing",
+            "Auditors that have not cosigned the newest head; told by the coordinator, else 0.",
+        )
+        self._silent = gauge(
+            "fermata_nodes_silent", "Nodes without a heartbeat in the log for 5 minutes.", "role"
+        )
+        self._free = gauge("fermata_disk_free_bytes", "Room for this node's data.")
+
+    def stepped(self) -> None:
+        """A step of the node went well."""
+        self._step.set(self._clock_ms() / 1000)
+
+    def look(self) -> None:
+        """Sets all gauges from what is known now. Raises StorageError of the store."""
+        state, now_ms = self._agent.replica.state, self._clock_ms()
+        self._head.set(state.time_ms / 1000)
+        beat = state.heartbeats.get(self._agent.me)
+        if beat is not None:
+            self._offset.set((beat.time_ms - beat.logged_ms) / 1000)
+        self._look_at_rounds(state, now_ms)
+        self._look_at_nodes(state, now_ms)
+        if self._free_bytes is not None:
+            self._free.set(self._free_bytes())
+
+    def _look_at_rounds(self, state: State, now_ms: int) -> None:
+        quorum = self._agent.replica.charter.endorsement_quorum
+        newest = state.rounds[-1] if state.rounds else None
+        self._number.set(newest.number if newest else 0)
+        self._deadline.set(newest.deadline_ms / 1000 if newest else 0)
+        for phase in _PHASES:
+            self._phase.labels(phase).set(int(newest is not None and newest.phase(quorum) == phase))
+        self._unresolved.set(
+            sum(
+                now_ms > found.deadline_ms and found.phase(quorum) not in (OPENED, REFUSED)
+                for found in state.rounds
+            )
+        )
+
+    def _look_at_nodes(self, state: State, now_ms: int) -> None:
+        charter = self._agent.replica.charter
+        if self._agent.role == "coordinator" and state.size:
+            cosigned = self._agent.store.cosignatures(state.size)
+            self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
+        for role in ROLES:
+            parties = [party.id for party in charter.parties.values() if party.role == role]
+            beats = [state.heartbeats.get(party) for party in parties]
+            silent = sum(b is None or now_ms > b.logged_ms + SILENT_MS for b in beats)
+            self._silent.labels(role).set(silent)

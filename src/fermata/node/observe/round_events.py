@@ -1,0 +1,100 @@
+"""A step of the loop with what is told of it: gauges, and the life of each round in the log."""
+
+from collections.abc import Callable
+
+from fermata.node.observe.gauges import Gauges
+from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
+from fermata.protocol.roles.driver import Agent
+from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, Round
+from fermata.protocol.wire.ports import ClockMs
+
+#: An auditor names those it waits for when it has waited so long.
+PATIENCE_MS = 10_000
+_EVENTS = {
+    COLLECTING: "round_opened",
+    CLOSED: "round_closed",
+    ENDORSED: "round_endorsed",
+    OPENED: "results_opened",
+    REFUSED: "round_refused",
+}
+#: What a round has been through when it is in a phase.
+_PAST = {
+    COLLECTING: (COLLECTING,),
+    CLOSED: (COLLECTING, CLOSED),
+    ENDORSED: (COLLECTING, CLOSED, ENDORSED),
+    OPENED: (COLLECTING, CLOSED, ENDORSED, OPENED),
+    REFUSED: (COLLECTING, CLOSED, REFUSED),
+}
+
+
+class Life:
+    """Tells what an agent's replica went through; each thing once, and no figure of any kind."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        telemetry: Telemetry,
+        clock_ms: ClockMs,
+        free_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        self._agent = agent
+        self._telemetry = telemetry
+        self._clock_ms = clock_ms
+        self._gauges = Gauges(agent, telemetry, clock_ms, free_bytes)
+        self._phases = {r.number: self._phase(r) for r in agent.replica.state.rounds}
+        self._waiting_since_ms: dict[tuple[int, str], int] = {}
+        self._waiting_told: set[tuple[int, str]] = set()
+
+    def step(self) -> int:
+        """One step of the agent, then the news. Raises what ``Agent.step`` raises."""
+        try:
+            changed = self._agent.step()
+            self._gauges.stepped()
+            return changed
+        finally:
+            self._tell_rounds()
+            self._tell_waiting()
+            state = self._agent.replica.state
+            self._telemetry.set_progress(
+                entries=state.size, rounds=len(state.rounds), backlog=self._backlog()
+            )
+            self._gauges.look()
+
+    def _backlog(self) -> int:
+        return len(self._agent.store.drafts_pending())
+
+    def _phase(self, found: Round) -> str:
+        return found.phase(self._agent.replica.charter.endorsement_quorum)
+
+    def _tell_rounds(self) -> None:
+        for found in self._agent.replica.state.rounds:
+            before, now = self._phases.get(found.number), self._phase(found)
+            if before == now:
+                continue
+            told = _PAST[before] if before else ()
+            for phase in _PAST[now]:
+                if phase not in told:
+                    self._telemetry.event(_EVENTS[phase], round=found.number)
+            self._phases[found.number] = now
+
+    def _tell_waiting(self) -> None:
+        """Names those that a round waits for, if this auditor has done its own part."""
+        if self._agent.role != "auditor":
+            return
+        me, now_ms = self._agent.me, self._clock_ms()
+        for found in self._agent.replica.state.rounds:
+            phase = self._phase(found)
+            done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase, {})
+            key = (found.number, phase)
+            if me not in done or key in self._waiting_told:
+                continue
+            since_ms = self._waiting_since_ms.setdefault(key, now_ms)
+            if now_ms >= since_ms + PATIENCE_MS:
+                self._waiting_told.add(key)
+                others = ", ".join(a for a in self._agent.replica.charter.auditors if a not in done)
+                self._telemetry.event(
+                    "waiting_for",
+                    round=found.number,
+                    status=phase,
+                    party=others[:VALUE_CHARS_MAX],
+                )

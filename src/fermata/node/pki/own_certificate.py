@@ -1,0 +1,182 @@
+"""A node's own certificate while it runs: watched, and renewed without a restart."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from fermata.errors import ConfigError, FermataError, IdentityError
+from fermata.node.config import NodeConfig
+from fermata.node.files import read_file
+from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
+from fermata.node.pki import enrolment
+from fermata.node.pki.alarm import Alarm, log_alarm
+from fermata.node.pki.identity import (
+    CHAIN_BYTES_MAX,
+    SERVER_ROLE,
+    Identity,
+    not_after_ms,
+    server_name,
+)
+from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
+from fermata.node.pki.trust import Anchor, check_chain, party_anchors
+from fermata.protocol.wire.ports import ClockMs, Entropy
+
+#: A renewal is tried at start and then at most so often.
+LOOK_MS = 60 * 60 * 1000
+_NAMES = ("key.pem", "cert.pem", "root.pem")
+
+
+def tls_paths(config: NodeConfig) -> tuple[Path, Path, Path]:
+    """Key, certificate and root, as the configuration names them."""
+    tls = config.text.tls
+    return config.path(tls.key), config.path(tls.certificate), config.path(tls.root)
+
+
+def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) -> TlsFiles:
+    """The node's TLS files, checked to be of this party and valid now.
+
+    Raises ConfigError TLS_FILES and those of ``read_secret``; IdentityError CERT_EXPIRED,
+    CERT_NOT_YET_VALID, CERT_FOREIGN, WRONG_CERTIFICATE.
+    """
+    key, certificate, root = tls_paths(config)
+    try:
+        files = TlsFiles(key, certificate, root, alarm, _other_anchors(config))
+    except ConfigError as error:
+        if error.reason == "FILE_MISSING":
+            raise ConfigError(error.reason, f"{error}, or enrol first: fermata enroll") from None
+        raise
+    found = files.material()
+    try:
+        check_chain(found.chain, found.anchors, found.identity.deployment, clock_ms())
+    except IdentityError as error:
+        raise IdentityError(error.reason, f"{certificate}: {error}") from None
+    wanted = Identity(config.charter.deployment, config.role, config.text.party)
+    if found.identity != wanted:
+        raise IdentityError(
+            "WRONG_CERTIFICATE",
+            f"{certificate}: is of {found.identity.uri}; this node is {wanted.uri}",
+        )
+    if config.role == SERVER_ROLE:
+        _check_server(found.certificate, certificate, wanted.deployment)
+    return files
+
+
+def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
+    """The authorities that the configuration pins beside the root file's, each for its parties.
+
+    Raises ConfigError TLS_FILES, and those of ``read_file``.
+    """
+    me = (f"{config.role}/{config.text.party}",)
+    pinned: list[tuple[str, tuple[str, ...]]] = []
+    if config.text.tls.issuer:
+        pinned.append((config.text.tls.issuer, me))
+    if config.text.listen is not None:
+        pinned += [(each.file, each.parties) for each in config.text.listen.authorities]
+    found: list[Anchor] = []
+    for written, parties in pinned:
+        path = config.path(written)
+        try:
+            found += party_anchors(read_file(path, CHAIN_BYTES_MAX), parties)
+        except IdentityError as error:
+            raise ConfigError("TLS_FILES", f"{path}: {error}") from None
+    return tuple(found)
+
+
+def _check_server(certificate: x509.Certificate, path: Path, deployment: str) -> None:
+    """Raises IdentityError WRONG_CERTIFICATE where clients would not take it for the log's."""
+    extensions = certificate.extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    name = server_name(deployment)
+    is_named = name in names.get_values_for_type(x509.DNSName)
+    if not is_named or ExtendedKeyUsageOID.SERVER_AUTH not in usages:
+        raise IdentityError(
+            "WRONG_CERTIFICATE",
+            f"{path}: a coordinator's needs the DNS name {name} and the use serverAuth",
+        )
+
+
+def host_names_in(certificate: x509.Certificate, deployment: str) -> list[str]:
+    """The host names that a coordinator was given beside the deployment's own."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    found = [n for n in names.get_values_for_type(x509.DNSName) if n != server_name(deployment)]
+    return found + [str(a) for a in names.get_values_for_type(x509.IPAddress)]
+
+
+def alarm_of(telemetry: Telemetry) -> Alarm:
+    """Tells of a file that broke while it is in use, in the node's own log."""
+
+    def alarm(problem: FermataError) -> None:
+        telemetry.event("alarm", reason=problem.reason, where=str(problem)[:VALUE_CHARS_MAX])
+
+    return alarm
+
+
+class OwnCertificate:
+    """Publishes when the certificate ends, and renews it after two thirds of its life.
+
+    ``send``: hands a request (PKCS#10, DER) and the host names to keep to whoever issues, and
+    returns the chain (PEM); None where nobody does.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        files: TlsFiles,
+        send: Callable[[bytes, Sequence[str]], bytes] | None,
+        telemetry: Telemetry,
+        clock_ms: ClockMs,
+        entropy: Entropy,
+    ) -> None:
+        self._paths = tls_paths(config)
+        self._files = files
+        self._send = send
+        self._telemetry = telemetry
+        self._clock_ms = clock_ms
+        self._entropy = entropy
+        self._looked_ms: int | None = None
+        self._generation = 0
+
+    def look(self) -> None:
+        """Acts at the first call, and then once an hour. Never raises a FermataError."""
+        generation, found = self._files.current()
+        if generation != self._generation:
+            self._generation = generation
+            self._telemetry.set_certificate_expiry(not_after_ms(found.certificate))
+        now_ms = self._clock_ms()
+        if self._looked_ms is not None and now_ms < self._looked_ms + LOOK_MS:
+            return
+        self._looked_ms = now_ms
+        if needs_renewal(found.certificate, now_ms):
+            self._renew(found)
+
+    def _renew(self, found: TlsMaterial) -> None:
+        expires_ms = not_after_ms(found.certificate)
+        try:
+            if found.is_foreign:
+                raise ConfigError("FOREIGN_AUTHORITY", "its own authority renews it; put it here")
+            folder = self._folder()
+            send = self._send
+            if send is None:
+                raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
+            names = host_names_in(found.certificate, found.identity.deployment)
+            enrolment.renew(folder, lambda csr: send(csr, names), self._clock_ms, self._entropy)
+        except FermataError as error:
+            self._telemetry.event(
+                "certificate_not_renewed", reason=error.reason, expires_ms=expires_ms
+            )
+            return
+        self._generation, renewed = self._files.current()
+        expires_ms = not_after_ms(renewed.certificate)
+        self._telemetry.set_certificate_expiry(expires_ms)
+        self._telemetry.event("certificate_renewed", expires_ms=expires_ms)
+
+    def _folder(self) -> Path:
+        """The folder that enrolling made; files of another origin are their owner's to renew."""
+        folder = self._paths[0].parent
+        if self._paths != tuple(folder / name for name in _NAMES):
+            raise ConfigError("TLS_FOLDER", f"{folder}: is not as enrolling makes it; enrol again")
+        check_tls_directory(folder)
+        return folder

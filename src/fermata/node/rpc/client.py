@@ -1,0 +1,267 @@
+"""The way to the coordinator's log over gRPC, for every other node."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from fermata.errors import FermataError, InvalidEncoding, TransportError
+from fermata.node.pki.identity import server_name
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.rpc_contract import (
+    HEALTH,
+    KEEPALIVE_MS,
+    MESSAGE_BYTES_MAX,
+    SERVICE,
+    parse,
+    path_of,
+)
+from fermata.node.rpc.status_codes import error_of_call, is_retryable
+from fermata.protocol.wire.codec import encode
+from fermata.protocol.wire.ports import Entropy, Receipt
+from fermata.wire.v1 import log_service_pb2 as wire
+
+ATTEMPTS_MAX = 4
+BACKOFF_FIRST_S = 0.2
+BACKOFF_MAX_S = 5.0
+#: gRPC proposal A6: what retries may cost before they are left to the caller, and what a
+#: success pays back. So a log in trouble is not buried under everybody's repetitions.
+BUDGET_MAX = 10.0
+BUDGET_PER_SUCCESS = 0.1
+CALL_S = 10.0
+#: An append waits for the log's disk, and for the checks of those before it.
+APPEND_S = 30.0
+#: Below the age at which the server closes connections, so that the stream ends in good order.
+WATCH_S = 240.0
+
+M = TypeVar("M", bound=Message)
+
+
+class GrpcLog:
+    """A LogPort. Every call has a deadline; the same bytes are sent again where that can help.
+
+    The server must show a certificate of the deployment's root for ``server_name``, which only
+    the coordinator's carry; the address is only where it is looked for. New TLS files are used
+    from the next call on. Thread-safe. All methods raise TransportError (try again later),
+    IdentityError (this node may not), or the VerificationError that the log answered with.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        deployment: str,
+        tls: TlsFiles,
+        *,
+        entropy: Entropy = secrets.token_bytes,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._address = address
+        self._server_name = server_name(deployment)
+        self._tls = tls
+        self._entropy = entropy
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._budget = BUDGET_MAX
+        self._generation = 0
+        self._channel: grpc.Channel | None = None
+        self._retired: grpc.Channel | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> "GrpcLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all calls; later ones raise TransportError CLOSED. May be called twice."""
+        with self._lock:
+            self._is_closed = True
+            channels = (self._channel, self._retired)
+            self._channel = self._retired = None
+        for channel in channels:
+            if channel is not None:
+                channel.close()
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See LogPort."""
+        request = wire.AppendRequest(envelope=envelope, sealed_part=sealed_part)
+        found = self._call("Append", request, wire.AppendResponse, APPEND_S)
+        return Receipt(found.entry, found.leaf, found.checkpoint, tuple(found.inclusion_proof))
+
+    def checkpoint(self) -> bytes:
+        """See LogPort."""
+        request = wire.GetCheckpointRequest()
+        return self._call("GetCheckpoint", request, wire.GetCheckpointResponse).checkpoint
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See LogPort."""
+        request = wire.ReadRequest(start=start, count_max=count_max)
+        return list(self._call("Read", request, wire.ReadResponse).leaves)
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """RFC 6962 audit path of an entry in the tree of that size."""
+        request = wire.ProveInclusionRequest(entry=entry, size=size)
+        return list(self._call("ProveInclusion", request, wire.ProveInclusionResponse).proof)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See LogPort."""
+        request = wire.ProveConsistencyRequest(old_size=old_size, new_size=new_size)
+        return list(self._call("ProveConsistency", request, wire.ProveConsistencyResponse).proof)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See LogPort."""
+        request = wire.FetchSealedRequest(sealed_sha256=sealed_sha256)
+        return self._call("FetchSealed", request, wire.FetchSealedResponse).sealed_part
+
+    def add_cosignature(self, note: bytes) -> None:
+        """See LogPort."""
+        request = wire.AddCosignatureRequest(checkpoint=note)
+        self._call("AddCosignature", request, wire.AddCosignatureResponse)
+
+    def renew(self, csr: bytes) -> bytes:
+        """A new certificate chain (PEM, leaf first) for a request (PKCS#10, DER)."""
+        request = wire.RenewCertificateRequest(csr=csr)
+        found = self._call("RenewCertificate", request, wire.RenewCertificateResponse)
+        return found.certificate_chain
+
+    def health(self) -> bool:
+        """Whether the log says that it is serving."""
+        request = health_pb2.HealthCheckRequest(service=SERVICE.full_name)
+        kind = health_pb2.HealthCheckResponse
+        found = self._call("Check", request, kind, service=HEALTH)
+        return bool(found.status == kind.SERVING)
+
+    def watch(self, start: int) -> Iterator[tuple[int, bytes]]:
+        """Entries with their leaves from ``start`` on, as they come, until the server stops.
+
+        The leaves are news, not evidence: a reader checks them against the checkpoint.
+        """
+        entry, failures = start, 0
+        while True:
+            call: grpc.UnaryStreamMultiCallable[bytes, bytes]
+            call = self._current_channel().unary_stream(path_of("Watch"))
+            try:
+                stream = call(encode(wire.WatchRequest(start=entry)), timeout=WATCH_S)
+            except ValueError:
+                raise _closed() from None
+            try:
+                for data in stream:
+                    found = _read_answer(wire.WatchResponse, data)
+                    if found.entry != entry:
+                        raise TransportError("SERVER_FAULT", "watch: an entry out of its order")
+                    yield entry, found.leaf
+                    entry, failures = entry + 1, 0
+                return
+            except grpc.RpcError as failure:
+                if failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    failures += 1
+                    self._wait_or_raise(failure, failures)
+            finally:
+                stream.cancel()
+
+    def _call(
+        self,
+        method: str,
+        request: Message,
+        kind: type[M],
+        deadline_s: float = CALL_S,
+        service: str = SERVICE.full_name,
+    ) -> M:
+        data = encode(request)
+        if len(data) > MESSAGE_BYTES_MAX:
+            raise InvalidEncoding("SIZE", f"{method}: more than {MESSAGE_BYTES_MAX} bytes")
+        failures = 0
+        while True:
+            call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
+            call = self._current_channel().unary_unary(path_of(method, service))
+            try:
+                answer = call(data, timeout=deadline_s)
+                break
+            except grpc.RpcError as failure:
+                failures += 1
+                self._wait_or_raise(failure, failures)
+            except ValueError:
+                raise _closed() from None
+        with self._lock:
+            self._budget = min(BUDGET_MAX, self._budget + BUDGET_PER_SUCCESS)
+        return _read_answer(kind, answer)
+
+    def _wait_or_raise(self, failure: grpc.RpcError, failures: int) -> None:
+        """Returns when the call should be made again; else raises what the failure means."""
+        if self._is_closed:
+            raise _closed() from None
+        error = error_of_call(failure, self._address)
+        if failures >= ATTEMPTS_MAX or not is_retryable(failure):
+            raise error from None
+        with self._lock:
+            if self._budget < 1:
+                raise error from None
+            self._budget -= 1
+        longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 1))
+        # Anything between half and all of it, so that nodes that failed together part ways.
+        share = int.from_bytes(self._entropy(4), "big") / 2**32
+        self._sleep(longest_s * (0.5 + 0.5 * share))
+
+    def _current_channel(self) -> grpc.Channel:
+        """The channel for the TLS files in force.
+
+        The one before is kept for the calls that it still carries, and closed at the next
+        change.
+        """
+        generation, material = self._tls.current()
+        with self._lock:
+            if self._is_closed:
+                raise _closed()
+            if self._channel is None or generation != self._generation:
+                old, self._retired = self._retired, self._channel
+                credentials = grpc.ssl_channel_credentials(
+                    material.root_pem, material.key_pem, material.chain_pem
+                )
+                self._channel = grpc.secure_channel(
+                    self._address, credentials, _options(self._server_name)
+                )
+                self._generation = generation
+                if old is not None:
+                    old.close()
+            return self._channel
+
+
+def _read_answer(kind: type[M], data: bytes) -> M:
+    """An answer that cannot be read says nothing about the request, so it is asked again."""
+    try:
+        return parse(kind, data)
+    except InvalidEncoding:
+        raise TransportError("SERVER_FAULT", "log: its answer cannot be read") from None
+
+
+def _closed() -> FermataError:
+    return TransportError("CLOSED", "log: this node has closed its connection")
+
+
+def _options(name: str) -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.ssl_target_name_override", name),
+        # A proxy in the environment would be told whom this node speaks to.
+        ("grpc.enable_http_proxy", 0),
+        # Retries are counted against the budget here, not made below.
+        ("grpc.enable_retries", 0),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 3),
+    ]

@@ -1,0 +1,256 @@
+"""A lab node's service for the lab's own pipelines: figures pushed over a socket of the machine.
+
+The socket is in a folder that only the node's user can enter (mode 0700), so whoever can call is
+that user already. Calls wait for the node's loop, the one thread that touches replica and store.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as WaitTimeout
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NoReturn
+
+import grpc
+
+from fermata.errors import ConfigError, FermataError, Refusal, TransportError
+from fermata.node.files import ensure_directory
+from fermata.node.rpc.rpc_contract import parse
+from fermata.node.rpc.status_codes import error_of_call, incident_status, to_status
+from fermata.node.sources import Sources, SourceText, check_reportable
+from fermata.node.sources.choose import plain_value
+from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
+from fermata.protocol.charter.encoding import encode_value
+from fermata.protocol.charter.periods import check_period, period_count, period_of
+from fermata.protocol.roles.driver import Agent
+from fermata.protocol.state.state import Round
+from fermata.protocol.wire.codec import encode
+from fermata.wire.v1 import local_service_pb2 as wire
+
+SERVICE = wire.DESCRIPTOR.services_by_name["LocalService"]
+SOCKET_FOLDER = "local"
+SOCKET = "node.sock"
+#: sockaddr_un has 108 bytes, one for the end (unix(7)).
+SOCKET_PATH_BYTES_MAX = 107
+REQUEST_BYTES_MAX = 64 * 1024
+VALUES_MAX = 1000
+#: A step of the loop may be making a report: that takes seconds.
+ANSWER_S = 60.0
+_THREADS = 4
+
+
+def socket_path(data: Path) -> Path:
+    """Where the node with this folder listens. Raises ConfigError SOCKET_PATH."""
+    path = data / SOCKET_FOLDER / SOCKET
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise ConfigError(
+            "SOCKET_PATH",
+            f"{path}: is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket's path may"
+            " have; give the node a folder (data) with a shorter path",
+        )
+    return path
+
+
+class PushDesk:
+    """Takes pushes on any thread, and answers them on the loop's."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        texts: tuple[SourceText, ...],
+        sources: Sources,
+        data: Path,
+        wake: Callable[[], None],
+    ) -> None:
+        self._agent = agent
+        self._texts = {text.metric: text for text in texts if text.kind == "push"}
+        self._sources = sources
+        self._folder = data / FOLDER
+        self._wake = wake
+        self._waiting: SimpleQueue[tuple[wire.PushRequest, Future[wire.PushResponse]]] = (
+            SimpleQueue()
+        )
+
+    def ask(self, request: wire.PushRequest) -> wire.PushResponse:
+        """Waits for the loop's answer. Raises the FermataError of it, TransportError DEADLINE."""
+        answer: Future[wire.PushResponse] = Future()
+        self._waiting.put((request, answer))
+        self._wake()
+        try:
+            return answer.result(ANSWER_S)
+        except WaitTimeout:
+            # What the caller was told is lost must not be done later.
+            if answer.cancel():
+                raise TransportError("DEADLINE", "the node is busy; push again") from None
+            return answer.result(ANSWER_S)
+
+    def serve(self) -> int:
+        """Answers what waits; returns how many. For the loop's thread alone."""
+        served = 0
+        while True:
+            try:
+                request, answer = self._waiting.get_nowait()
+            except Empty:
+                return served
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(self._take(request))
+                except FermataError as error:
+                    answer.set_exception(error)
+                served += 1
+
+    def _take(self, request: wire.PushRequest) -> wire.PushResponse:
+        period, number = self._period(request.period)
+        values = self._values(request)
+        agent = self._agent
+        found = agent.replica.state.round(number)
+        if found is not None and found.close is not None:
+            raise Refusal("ROUND_CLOSED", f"the round of {period} is closed")
+        is_answered = agent.store.draft(f"answer/{number}/0") is not None
+        if is_answered and not request.correct:
+            raise Refusal(
+                "REPORTED",
+                f"the round of {period} has this lab's answer; a push after it is a correction, and"
+                " must say so (--correct)",
+            )
+        if is_answered and found is None:
+            raise Refusal("NO_ROUND", f"the round of {period} is not known yet; push again soon")
+        old = load_pushed(self._folder, period)
+        keep_pushed(self._folder, period, {**old, **values})
+        slot = ""
+        if is_answered and found is not None:
+            slot = self._correct(found, old)
+        replaced = sorted(m for m, value in values.items() if old.get(m, value) != value)
+        return wire.PushResponse(period=period, replaced=replaced, slot=slot)
+
+    def _correct(self, found: Round, old: Mapping[str, str]) -> str:
+        """Drafts the corrected report; the figures from before stay if it cannot be made."""
+        try:
+            measurement = self._sources.gather(found.period).measurement()
+            check_reportable(self._agent.replica.charter, self._agent.me, measurement)
+            return self._agent.correct(found, measurement)
+        except FermataError:
+            keep_pushed(self._folder, found.period, old)
+            raise
+
+    def _period(self, written: str) -> tuple[str, int]:
+        """The period that is meant, and its round."""
+        charter = self._agent.replica.charter
+        if not written:
+            current = self._agent.replica.state.current
+            if current is None or current.close is not None:
+                raise Refusal("NO_ROUND", "no round is open; say which --period the figures are of")
+            return period_of(charter.cadence, charter.first_period, current.number), current.number
+
+        def fail(what: str) -> NoReturn:
+            raise Refusal("PERIOD", f"period {what}")
+
+        check_period(charter.cadence, written, fail)
+        number = period_count(charter.cadence, charter.first_period, written)
+        last = charter.last_period or written
+        if number < 1 or period_count(charter.cadence, written, last) < 1:
+            fail(f"must be one of the charter's, from {charter.first_period} on")
+        return written, number
+
+    def _values(self, request: wire.PushRequest) -> dict[str, str]:
+        """The figures, each of a metric that is to be pushed, and in its range."""
+        charter = self._agent.replica.charter
+        metrics = {m.id: m for p in charter.panels if self._agent.me in p.labs for m in p.metrics}
+        values: dict[str, str] = {}
+        for pushed in request.values:
+            text = self._texts.get(pushed.metric)
+            if text is None:
+                raise Refusal(
+                    "METRIC_UNKNOWN",
+                    "a metric that is pushed needs a [[lab.source]] of kind push; those that have"
+                    f" one: {', '.join(sorted(self._texts)) or 'none'}",
+                )
+            if pushed.metric in values:
+                raise Refusal("METRIC_TWICE", f"{pushed.metric}: is pushed twice at once")
+            encode_value(metrics[text.metric], plain_value(text, pushed.value, "the push"))
+            values[pushed.metric] = pushed.value
+        if not 0 < len(values) <= VALUES_MAX:
+            raise Refusal("PUSH_EMPTY", f"a push has 1 to {VALUES_MAX} figures")
+        return values
+
+
+class LocalServer:
+    """Listens on the node's socket."""
+
+    def __init__(self, desk: PushDesk) -> None:
+        self._desk = desk
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="local")
+        self._server: grpc.Server | None = None
+
+    def start(self, data: Path) -> Path:
+        """Listens; returns the socket's path. Raises ConfigError SOCKET_PATH, SOCKET_FOLDER."""
+        path = socket_path(data)
+        ensure_directory(path.parent)
+        if path.parent.is_symlink() or path.parent.stat().st_uid != os.geteuid():
+            raise ConfigError(
+                "SOCKET_FOLDER", f"{path.parent}: is a link, or another user's; remove it"
+            )
+        path.parent.chmod(0o700)
+        handlers: dict[str, Any] = {"Push": grpc.unary_unary_rpc_method_handler(self._push)}
+        options = [("grpc.max_receive_message_length", REQUEST_BYTES_MAX), ("grpc.so_reuseport", 0)]
+        self._server = grpc.server(
+            self._threads,
+            handlers=[grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)],
+            options=options,
+            maximum_concurrent_rpcs=2 * _THREADS,
+        )
+        try:
+            self._server.add_insecure_port(f"unix:{path}")
+        except RuntimeError:
+            raise ConfigError("SOCKET_PATH", f"{path}: cannot listen there") from None
+        self._server.start()
+        return path
+
+    def stop(self) -> None:
+        """Ends all calls."""
+        if self._server is not None:
+            self._server.stop(0).wait()
+        self._threads.shutdown(wait=False)
+
+    def _push(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            return encode(self._desk.ask(parse(wire.PushRequest, data)))
+        except ConfigError as error:
+            # On this way to_status would say that it is about another machine than the caller's.
+            status = to_status(Refusal(error.reason, str(error)))
+        except FermataError as error:
+            status = to_status(error)
+        except Exception:  # noqa: BLE001 - the one place that turns faults into INTERNAL
+            status = incident_status("local")
+        context.abort_with_status(status)
+        raise RuntimeError("unreachable: abort raises")
+
+
+def push(path: Path, request: wire.PushRequest, timeout_s: float = ANSWER_S) -> wire.PushResponse:
+    """Hands figures to the node that listens at ``path``.
+
+    Raises TransportError NODE_AWAY, and what the node answers with.
+    """
+    if not path.is_socket():
+        raise _away(path)
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        call: Any = channel.unary_unary(f"/{SERVICE.full_name}/Push")
+        try:
+            answer = call(encode(request), timeout=timeout_s)
+        except grpc.RpcError as failure:
+            raise _error(path, failure) from None
+    return parse(wire.PushResponse, answer)
+
+
+def _error(path: Path, failure: grpc.RpcError) -> FermataError:
+    error = error_of_call(failure, str(path))
+    return _away(path) if error.reason == "UNREACHABLE" else error
+
+
+def _away(path: Path) -> TransportError:
+    return TransportError(
+        "NODE_AWAY",
+        f"{path}: no node listens there; start it with fermata lab run, as this user, and with a"
+        " [[lab.source]] of kind push",
+    )

@@ -1,0 +1,387 @@
+"""The coordinator's server: the log over gRPC, for those whom the roster knows."""
+
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import Protocol
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from fermata.errors import ConfigError, InvalidEncoding, Refusal
+from fermata.node.observe.telemetry import Telemetry, join_address, split_address
+from fermata.node.pki.identity import ROLES, Identity
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.guard import Answer, Door
+from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.rpc_contract import HEALTH, KEEPALIVE_MS, MESSAGE_BYTES_MAX, SERVICE
+from fermata.protocol.wire.ports import ClockMs, Entropy, Receipt
+from fermata.wire.v1 import log_service_pb2 as wire
+
+READ_COUNT_MAX = 256
+#: A watcher is looked at again after so long even if the log is silent: its certificate may
+#: have ended, or been taken back.
+WATCH_CHECK_S = 5.0
+
+#: Whose health can be asked for; the empty name is the server as a whole.
+SERVICES = ("", SERVICE.full_name, HEALTH)
+
+EVERY_ROLE = frozenset(ROLES)
+_WRITERS = frozenset({"lab", "auditor", "member", "coordinator"})
+#: Who may call what. A method that is not here is not served.
+ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "Append": _WRITERS,
+        "Read": EVERY_ROLE,
+        "Watch": EVERY_ROLE,
+        "GetCheckpoint": EVERY_ROLE,
+        "ProveInclusion": EVERY_ROLE,
+        "ProveConsistency": EVERY_ROLE,
+        "FetchSealed": frozenset({"auditor", "coordinator"}),
+        "AddCosignature": frozenset({"auditor"}),
+        "RenewCertificate": EVERY_ROLE,
+    }
+)
+
+
+class LedgerPort(Protocol):
+    """The log behind the server; it does its own locking. Raises the errors of fermata."""
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    ) -> Receipt:
+        """Adds an envelope; the same envelope again gets a receipt for the same entry."""
+        ...
+
+    def checkpoint(self) -> bytes:
+        """The newest signed checkpoint note."""
+        ...
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """Leaves from start on, as many as fit a message."""
+        ...
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """RFC 6962 audit path."""
+        ...
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """RFC 6962 consistency proof."""
+        ...
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """The sealed part with this SHA-256."""
+        ...
+
+    def add_cosignature(self, caller_id: str, note: bytes) -> None:
+        """Keeps an auditor's cosignature."""
+        ...
+
+    def size(self) -> int:
+        """Number of entries."""
+        ...
+
+
+class LogServer:
+    """The log service of one deployment, over mutual TLS 1.3.
+
+    ``authorise`` raises IdentityError for an identity that is not on the roster; ``is_denied``
+    asks the deny-list; ``renew`` makes a certificate chain (PEM) of a request (PKCS#10, DER) for
+    the caller's own identity, or is None where the authority is elsewhere.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerPort,
+        *,
+        tls: TlsFiles,
+        authorise: Callable[[Identity], None],
+        limits: Limits,
+        clock_ms: ClockMs,
+        telemetry: Telemetry,
+        is_denied: Callable[[Identity, int], bool] | None = None,
+        renew: Callable[[Identity, bytes], bytes] | None = None,
+        reflection: bool = False,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
+        self._tls = tls
+        self._limits = limits
+        self._growth = _Growth()
+        door = Door(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
+        self._handlers = [
+            _LogHandlers(ledger, renew, self._growth, door).handler(),
+            _Health(self._growth).handler(door),
+        ]
+        if reflection:
+            self._handlers.append(_reflection_handler(door))
+        self._server: grpc.Server | None = None
+        self._threads: ThreadPoolExecutor | None = None
+
+    def start(self, address: str) -> str:
+        """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
+
+        Raises ConfigError ADDRESS, PORT_IN_USE; ValueError if started before.
+        """
+        if self._server is not None:
+            raise ValueError("server: was started before")
+        host, _ = split_address(address)
+        self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="log")
+        self._server = grpc.server(
+            self._threads,
+            handlers=self._handlers,
+            options=_options(self._limits),
+            maximum_concurrent_rpcs=self._limits.threads + self._limits.queue_max,
+        )
+        try:
+            port = self._server.add_secure_port(
+                address, self._tls.server_credentials(require_client=True)
+            )
+        except RuntimeError:
+            raise ConfigError(
+                "PORT_IN_USE",
+                f"log: cannot listen on {address}; it is in use, or not of this machine",
+            ) from None
+        self._server.start()
+        return join_address(host, port)
+
+    def notify(self, size: int) -> None:
+        """Tells the watchers that the log has now ``size`` entries."""
+        self._growth.notify(size)
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Turns health to NOT_SERVING, ends the streams, gives calls so long to finish.
+
+        May be called twice.
+        """
+        self._growth.stop()
+        if self._server is not None:
+            self._server.stop(grace_s).wait()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+
+
+class _Growth:
+    """Where watchers wait for the log to grow, and learn that the server stops."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._size = 0
+        self._is_stopping = False
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    def notify(self, size: int) -> None:
+        with self._changed:
+            self._size = max(self._size, size)
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def wait_beyond(self, size: int, context: grpc.ServicerContext, seconds: float) -> None:
+        """Returns when the log is larger than ``size``, the caller gone, or time is up."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._size > size or self._is_stopping or not context.is_active(), seconds
+            )
+
+
+class _LogHandlers:
+    """The methods of the service: what remains to do behind the door."""
+
+    def __init__(
+        self,
+        ledger: LedgerPort,
+        renew: Callable[[Identity, bytes], bytes] | None,
+        growth: _Growth,
+        door: Door,
+    ) -> None:
+        self._ledger = ledger
+        self._renew = renew
+        self._growth = growth
+        self._door = door
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """All methods of the contract; one without an entry here or in ALLOWED is an error."""
+        answers: dict[str, Answer] = {
+            "Append": self._append,
+            "Read": self._read,
+            "GetCheckpoint": self._get_checkpoint,
+            "ProveInclusion": self._prove_inclusion,
+            "ProveConsistency": self._prove_consistency,
+            "FetchSealed": self._fetch_sealed,
+            "AddCosignature": self._add_cosignature,
+            "RenewCertificate": self._renew_certificate,
+        }
+        methods = {}
+        for method in SERVICE.methods:
+            name, kind = method.name, getattr(wire, method.input_type.name)
+            if name == "Watch":
+                methods[name] = self._door.stream(name, ALLOWED[name], self._watch, kind)
+            else:
+                methods[name] = self._door.call(name, ALLOWED[name], answers[name], kind)
+        return grpc.method_handlers_generic_handler(SERVICE.full_name, methods)
+
+    def _append(self, caller: Identity, request: wire.AppendRequest) -> Message:
+        if not request.envelope:
+            raise _missing("Append", "envelope")
+        receipt = self._ledger.append(caller.role, caller.id, request.envelope, request.sealed_part)
+        return wire.AppendResponse(
+            entry=receipt.entry,
+            leaf=receipt.leaf,
+            checkpoint=receipt.checkpoint,
+            inclusion_proof=receipt.inclusion_proof,
+        )
+
+    def _read(self, caller: Identity, request: wire.ReadRequest) -> Message:
+        if not request.count_max:
+            raise _missing("Read", "count_max")
+        count = min(request.count_max, READ_COUNT_MAX)
+        return wire.ReadResponse(leaves=self._ledger.read(request.start, count))
+
+    def _watch(
+        self, caller: Identity, request: wire.WatchRequest, context: grpc.ServicerContext
+    ) -> Iterator[Message]:
+        entry = request.start
+        # A caller that leaves must not hold its thread until the next look.
+        context.add_callback(self._growth.wake)
+        while context.is_active() and not self._growth.is_stopping:
+            leaves = self._ledger.read(entry, READ_COUNT_MAX)
+            for leaf in leaves:
+                yield wire.WatchResponse(entry=entry, leaf=leaf)
+                entry += 1
+            if not leaves:
+                self._growth.wait_beyond(entry, context, WATCH_CHECK_S)
+            if context.is_active():
+                self._door.identify(context)
+
+    def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
+        return wire.GetCheckpointResponse(checkpoint=self._ledger.checkpoint())
+
+    def _prove_inclusion(self, caller: Identity, request: wire.ProveInclusionRequest) -> Message:
+        proof = self._ledger.prove_inclusion(request.entry, request.size)
+        return wire.ProveInclusionResponse(proof=proof)
+
+    def _prove_consistency(
+        self, caller: Identity, request: wire.ProveConsistencyRequest
+    ) -> Message:
+        proof = self._ledger.prove_consistency(request.old_size, request.new_size)
+        return wire.ProveConsistencyResponse(proof=proof)
+
+    def _fetch_sealed(self, caller: Identity, request: wire.FetchSealedRequest) -> Message:
+        if len(request.sealed_sha256) != 32:
+            raise InvalidEncoding("LENGTH", "FetchSealed: sealed_sha256 must have 32 bytes")
+        return wire.FetchSealedResponse(
+            sealed_part=self._ledger.fetch_sealed(request.sealed_sha256)
+        )
+
+    def _add_cosignature(self, caller: Identity, request: wire.AddCosignatureRequest) -> Message:
+        if not request.checkpoint:
+            raise _missing("AddCosignature", "checkpoint")
+        self._ledger.add_cosignature(caller.id, request.checkpoint)
+        return wire.AddCosignatureResponse()
+
+    def _renew_certificate(
+        self, caller: Identity, request: wire.RenewCertificateRequest
+    ) -> Message:
+        if self._renew is None:
+            raise Refusal("NO_AUTHORITY", "this server issues no certificates; ask the operator")
+        if not request.csr:
+            raise _missing("RenewCertificate", "csr")
+        return wire.RenewCertificateResponse(certificate_chain=self._renew(caller, request.csr))
+
+
+def _missing(method: str, name: str) -> InvalidEncoding:
+    return InvalidEncoding("MISSING", f"{method}: the field {name} is missing")
+
+
+class _Health:
+    """grpc.health.v1: the server as a whole (the empty name) and each of its services."""
+
+    def __init__(self, growth: _Growth) -> None:
+        self._growth = growth
+
+    def handler(self, door: Door) -> grpc.GenericRpcHandler:
+        kind = health_pb2.HealthCheckRequest
+        methods = {
+            "Check": door.call("Health.Check", EVERY_ROLE, self._check, kind),
+            "Watch": door.stream("Health.Watch", EVERY_ROLE, self._watch, kind),
+        }
+        return grpc.method_handlers_generic_handler(HEALTH, methods)
+
+    def _status(self, service: str) -> Message:
+        kind = health_pb2.HealthCheckResponse
+        status = kind.NOT_SERVING if self._growth.is_stopping else kind.SERVING
+        if service not in SERVICES:
+            status = kind.SERVICE_UNKNOWN
+        found: Message = kind(status=status)
+        return found
+
+    def _check(self, caller: Identity, request: health_pb2.HealthCheckRequest) -> Message:
+        if request.service not in SERVICES:
+            raise Refusal("NO_SERVICE", "health: this server has no service of that name")
+        return self._status(request.service)
+
+    def _watch(
+        self,
+        caller: Identity,
+        request: health_pb2.HealthCheckRequest,
+        context: grpc.ServicerContext,
+    ) -> Iterator[Message]:
+        context.add_callback(self._growth.wake)
+        yield self._status(request.service)
+        while context.is_active() and not self._growth.is_stopping:
+            self._growth.wait_beyond(sys.maxsize, context, WATCH_CHECK_S)
+        yield self._status(request.service)
+
+
+def _reflection_handler(door: Door) -> grpc.GenericRpcHandler:
+    """grpc.reflection.v1alpha: the shape of the services, for those who explore."""
+    # Loaded only where it is asked for: it takes a tenth of the time in which a node starts.
+    from grpc_reflection.v1alpha import reflection as grpc_reflection
+    from grpc_reflection.v1alpha import reflection_pb2
+
+    name = grpc_reflection.SERVICE_NAME
+    servicer = grpc_reflection.ReflectionServicer((SERVICE.full_name, HEALTH, name))
+
+    def answer(
+        caller: Identity, requests: Iterator[Message], context: grpc.ServicerContext
+    ) -> Iterator[Message]:
+        answers: Iterator[Message] = servicer.ServerReflectionInfo(requests, context)
+        return answers
+
+    method = "ServerReflectionInfo"
+    handler = door.dialogue(method, EVERY_ROLE, answer, reflection_pb2.ServerReflectionRequest)
+    return grpc.method_handlers_generic_handler(name, {method: handler})
+
+
+def _options(limits: Limits) -> list[tuple[str, int]]:
+    return [
+        # Without this two servers bind one port, and each gets some of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
+        ("grpc.max_allowed_incoming_connections", limits.connections_max),
+        ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_metadata_size", limits.metadata_bytes_max),
+        ("grpc.absolute_max_metadata_size", 2 * limits.metadata_bytes_max),
+        ("grpc.max_connection_age_ms", limits.connection_age_ms),
+        ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 3),
+        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        ("grpc.http2.max_ping_strikes", 2),
+    ]

@@ -1,0 +1,181 @@
+"""Errors to gRPC statuses and back (docs/spec/errors.md).
+
+A failed call carries a ``google.rpc.ErrorInfo``: the error's stable reason, the domain
+``fermata``, and as ``kind`` the class to raise at the caller. The text of a foreign exception
+never crosses the wire, in either direction.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from fermata.errors import (
+    ConfigError,
+    FermataError,
+    IdentityError,
+    InvalidEncoding,
+    InvalidProof,
+    InvalidSignature,
+    Refusal,
+    StorageError,
+    TransportError,
+    VerificationError,
+)
+from fermata.node.observe.telemetry import plain_text
+
+DOMAIN = "fermata"
+INCIDENT = "INCIDENT"
+MESSAGE_CHARS_MAX = 500
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,47}\Z")
+_Code = grpc.StatusCode
+
+#: The first class that fits an error decides, unless its reason is in BY_REASON.
+BY_CLASS: tuple[tuple[type[FermataError], grpc.StatusCode], ...] = (
+    (Refusal, _Code.FAILED_PRECONDITION),
+    (VerificationError, _Code.INVALID_ARGUMENT),
+    (IdentityError, _Code.UNAUTHENTICATED),
+    (TransportError, _Code.UNAVAILABLE),
+    (StorageError, _Code.DATA_LOSS),
+    (ConfigError, _Code.FAILED_PRECONDITION),
+    (FermataError, _Code.FAILED_PRECONDITION),
+)
+
+
+def _by_reason() -> Mapping[str, grpc.StatusCode]:
+    reasons = {
+        _Code.INVALID_ARGUMENT: (
+            "AMENDMENT_KEEPS AMENDMENT_SAME CHARTER CHARTER_HASH CLOSE_EXCLUDED CLOSE_LIST"
+            " CLOSE_PANELS EPOCH_ID KEY_ID KEY_SHAPE NOT_OUR_HEAD PANELS PERIOD"
+            " SEALED_DIGEST WRONG_CLOSE CSR_REFUSED"
+        ),
+        _Code.NOT_FOUND: "NO_DISPUTE NO_LAB NO_MOTION NO_ROUND NO_SEALED NO_SERVICE RANGE",
+        _Code.ALREADY_EXISTS: (
+            "ALREADY_ENDORSED ALREADY_OPENED CT_DUPLICATE DUPLICATE KEY_EXISTS REPORTED"
+        ),
+        _Code.UNAUTHENTICATED: "NOT_ON_ROSTER",
+        _Code.PERMISSION_DENIED: (
+            "WRONG_ROLE NOT_AUTHOR NOT_CHAIR NOT_CONCERNED NOT_IN_TERM NOT_MEMBER CERT_DENIED"
+        ),
+        _Code.RESOURCE_EXHAUSTED: "SIZE RATE BUSY REVISIONS TOO_OFTEN STORAGE_FULL",
+        _Code.ABORTED: "STALE_HEAD",
+        _Code.DEADLINE_EXCEEDED: "DEADLINE",
+    }
+    return MappingProxyType({r: code for code, text in reasons.items() for r in text.split()})
+
+
+BY_REASON = _by_reason()
+
+#: The classes that a caller may be asked to raise. A server's trouble with its own disk is never
+#: the caller's StorageError, at which a node must stop.
+KINDS: Mapping[str, type[FermataError]] = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            InvalidEncoding,
+            InvalidSignature,
+            InvalidProof,
+            Refusal,
+            VerificationError,
+            IdentityError,
+            TransportError,
+        )
+    }
+)
+
+#: Statuses after which the same bytes may be sent again at once, and what they mean bare.
+RETRYABLE = frozenset({_Code.UNAVAILABLE, _Code.ABORTED, _Code.DEADLINE_EXCEEDED})
+_BARE: Mapping[grpc.StatusCode, str] = MappingProxyType(
+    {
+        _Code.UNAVAILABLE: "UNREACHABLE",
+        _Code.DEADLINE_EXCEEDED: "DEADLINE",
+        _Code.RESOURCE_EXHAUSTED: "OVERLOADED",
+        _Code.CANCELLED: "CANCELLED",
+    }
+)
+_HINT = "check the address, the certificate and the clock"
+
+
+def status_code(error: FermataError) -> grpc.StatusCode:
+    """The status of an error, by its reason, else by its class."""
+    by_reason = BY_REASON.get(error.reason)
+    if by_reason is not None:
+        return by_reason
+    return next(code for kind, code in BY_CLASS if isinstance(error, kind))
+
+
+def to_status(error: FermataError) -> grpc.Status:
+    """What the caller gets to know of an error: all, unless it is about our own machine."""
+    kind, message = type(error).__name__, str(error)
+    if kind not in KINDS:
+        kind = TransportError.__name__
+        message = "the log's own machine is in trouble; its operator must look"
+    return _rich_status(status_code(error), error.reason, message, {"kind": kind})
+
+
+def incident_status(incident: str) -> grpc.Status:
+    """What the caller gets to know of a fault of ours: the number under which it was logged."""
+    message = f"internal error, incident {incident}; the log's operator can look it up"
+    details = {"kind": TransportError.__name__, "incident": incident}
+    return _rich_status(_Code.INTERNAL, INCIDENT, message, details)
+
+
+def error_of_call(failure: grpc.RpcError, where: str) -> FermataError:
+    """The error that a failed call stands for; ``where`` is the address that was called.
+
+    Only what the server itself said, under the domain ``fermata``, can be a VerificationError or
+    an IdentityError; all else is a TransportError, so that no statement is given up because of
+    something on the way.
+    """
+    code = failure.code()
+    info = _error_info(failure)
+    if info is not None:
+        kind = KINDS.get(info.metadata["kind"], TransportError)
+        return kind(info.reason, plain_text(failure.details() or "", MESSAGE_CHARS_MAX))
+    reason = _BARE.get(code, "SERVER_FAULT")
+    return TransportError(reason, f"log at {where}: no answer ({code.name}); {_HINT}")
+
+
+def is_retryable(failure: grpc.RpcError) -> bool:
+    """Whether the same bytes may be sent again soon."""
+    if failure.code() in RETRYABLE:
+        return True
+    if failure.code() is not _Code.RESOURCE_EXHAUSTED:
+        return False
+    info = _error_info(failure)
+    return info is None or info.reason in ("RATE", "BUSY")
+
+
+def _rich_status(
+    code: grpc.StatusCode, reason: str, message: str, details: Mapping[str, str]
+) -> grpc.Status:
+    detail = any_pb2.Any()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=details))
+    number = code.value[0]
+    found: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(
+            code=number, message=plain_text(message, MESSAGE_CHARS_MAX), details=[detail]
+        )
+    )
+    return found
+
+
+def _error_info(failure: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
+    """The ErrorInfo of this domain that came with a failure, if it is in good order."""
+    try:
+        status = rpc_status.from_call(failure)
+    except Exception:  # noqa: BLE001 - foreign bytes: whatever is wrong, there is no ErrorInfo
+        return None
+    for detail in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        try:
+            is_info = detail.Unpack(info)
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        if is_info and info.domain == DOMAIN and _REASON.match(info.reason):
+            return info
+    return None

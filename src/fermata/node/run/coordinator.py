@@ -1,0 +1,353 @@
+"""The coordinator's process: the ledger behind a lock, the server before it, the loop beside."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from fermata.errors import ConfigError, IdentityError, Refusal, VerificationError
+from fermata.node.config import ListenText, NodeConfig
+from fermata.node.files import read_file
+from fermata.node.hook.hooks import make_hook
+from fermata.node.observe.alarm import ToldAlarm
+from fermata.node.observe.round_events import Life
+from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.deny_list import DenyList
+from fermata.node.pki.identity import Identity, IsDenied
+from fermata.node.pki.own_certificate import OwnCertificate, alarm_of
+from fermata.node.pki.server import EnrolmentServer
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.service import LogServer
+from fermata.node.run.loop import Wake, run_loop, stop_on_signal
+from fermata.node.run.participant import (
+    clock_ms,
+    entropy,
+    heartbeats,
+    load_signing_key,
+    open_store,
+    passphrase_or_identity,
+    remove_addresses,
+    running,
+    tls_files,
+    write_address,
+)
+from fermata.node.storage.backup import Backups
+from fermata.node.storage.file import disk_free_bytes
+from fermata.node.storage.high_water import KnownHead
+from fermata.node.storage.signatures import read_signatures
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
+from fermata.protocol.fold.amendment import joining_party
+from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
+from fermata.protocol.wire.envelope import assemble, charter_parties, seal_charter
+from fermata.protocol.wire.ports import Receipt
+
+
+class SharedLedger:
+    """A ledger for several callers at a time: one lock, and word of every new entry."""
+
+    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
+        self.lock = threading.RLock()
+        self._ledger = ledger
+        self.on_growth = on_growth
+
+    @property
+    def replica(self) -> Replica:
+        """The coordinator's own replica, to read from while the lock is held."""
+        return self._ledger.replica
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    ) -> Receipt:
+        """See Ledger.append."""
+        with self.lock:
+            before = self._ledger.size()
+            try:
+                return self._ledger.append(caller_role, caller_id, envelope, sealed_part)
+            finally:
+                if self._ledger.size() != before:
+                    self.on_growth(self._ledger.size())
+
+    def checkpoint(self) -> bytes:
+        """See Ledger.checkpoint."""
+        with self.lock:
+            return self._ledger.checkpoint()
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See Ledger.read."""
+        with self.lock:
+            return self._ledger.read(start, count_max)
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """See Ledger.prove_inclusion."""
+        with self.lock:
+            return self._ledger.prove_inclusion(entry, size)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See Ledger.prove_consistency."""
+        with self.lock:
+            return self._ledger.prove_consistency(old_size, new_size)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See Ledger.fetch_sealed."""
+        with self.lock:
+            return self._ledger.fetch_sealed(sealed_sha256)
+
+    def add_cosignature(self, caller_id: str, note: bytes) -> None:
+        """See Ledger.add_cosignature."""
+        with self.lock:
+            self._ledger.add_cosignature(caller_id, note)
+
+    def size(self) -> int:
+        """See Ledger.size."""
+        with self.lock:
+            return self._ledger.size()
+
+
+def log_charter(config: NodeConfig, ledger: Ledger) -> None:
+    """Makes the charter entry 0 of a log that has none.
+
+    Raises ConfigError SIGNATURES while a party has not signed it.
+    """
+    if ledger.size() == 0:
+        data = read_file(config.charter_file, CHARTER_BYTES_MAX)
+        parties = charter_parties(config.charter)
+        signatures = read_signatures(config.charter_file, config.charter, parties)
+        LocalLog(ledger).append(seal_charter(data, signatures))
+
+
+class KeyRecordFile:
+    """Where the coordinator waits for the key record and for all its signatures."""
+
+    def __init__(self, config: NodeConfig, ledger: Ledger, telemetry: Telemetry) -> None:
+        self._path = config.path(config.text.listen.key_record) if config.text.listen else None
+        self._charter = config.charter
+        self._ledger = ledger
+        self._telemetry = telemetry
+        self._told = ""
+
+    def look(self) -> None:
+        """Logs the record once it is there and signed; tells once what is still wrong with it."""
+        if self._ledger.state.key is not None or self._path is None or not self._path.exists():
+            return
+        try:
+            signatures = read_signatures(self._path, self._charter, self._charter.auditors)
+            payload = read_file(self._path, ENVELOPE_BYTES_MAX)
+            LocalLog(self._ledger).append(assemble(STATEMENT_TYPE, payload, signatures))
+        except (ConfigError, VerificationError) as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self._telemetry.event(
+                    "key_record_waits", reason=error.reason, where=str(error)[:VALUE_CHARS_MAX]
+                )
+            return
+        self._telemetry.event("key_record_logged")
+
+
+def authorise(ledger: Ledger) -> Callable[[Identity], None]:
+    """Who may call: parties on the roster in their role, and certified operators, observers.
+
+    The roster is that of the charter in force; parties of a pending amendment may read already.
+    """
+
+    def check(identity: Identity) -> None:
+        state, charter = ledger.state, ledger.replica.charter
+        if identity.deployment != charter.deployment:
+            raise IdentityError("NOT_ON_ROSTER", "certificate: of another deployment")
+        if identity.role in ("operator", "observer"):
+            return
+        party = charter.parties.get(identity.id) or joining_party(state, identity.id)
+        if party is None or party.role != identity.role:
+            raise IdentityError("NOT_ON_ROSTER", "certificate: not of a party on the roster")
+
+    return check
+
+
+#: Starts something that reads the log beside the node; the stack is where it says how to end it.
+#: Returns the address that it is bound to, or nothing if it is not wanted.
+Beside = Callable[[SharedLedger, TlsFiles, ExitStack], str]
+
+
+def run_coordinator(
+    config: NodeConfig,
+    done: Callable[[Agent], bool] = lambda a: False,
+    beside: Beside = lambda ledger, tls, stack: "",
+) -> None:
+    """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
+    listen = config.text.listen
+    if listen is None:
+        raise ConfigError("CONFIG", f"{config.file}: the coordinator needs a [listen] table")
+    wake = Wake()
+    with stop_on_signal(wake), running(config) as (telemetry, stack):
+        stack.callback(wake.stop)
+        signing_key = load_signing_key(config)
+        tls = tls_files(config, telemetry)
+        authority = _authority(config, listen.authority, telemetry)
+        store = open_store(config)
+        stack.callback(store.close)
+        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
+        known_head.check()
+        ledger = Ledger(replica, signing_key, clock_ms)
+        shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
+        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
+        stack.callback(hook.stop)
+        if address := beside(shared, tls, stack):
+            write_address(config.data, "dashboard", address)
+        agent = Agent(
+            config.text.party,
+            replica,
+            LocalLog(ledger),
+            signing_key,
+            clock_ms,
+            entropy,
+            heartbeat=heartbeats(config, tls.certificate),
+            tell=lambda event, fields: telemetry.event(event, **fields),
+        )
+        certificate = OwnCertificate(
+            config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
+        )
+        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
+        alarm = ToldAlarm(replica, telemetry, clock_ms)
+        key_record = KeyRecordFile(config, ledger, telemetry)
+
+        def step() -> int:
+            with shared.lock:
+                before = ledger.size()
+                try:
+                    key_record.look()
+                    life.step()
+                finally:
+                    alarm.look()
+                    hook.look()
+                changed = ledger.size() - before
+            known_head.keep()
+            backups.look()
+            certificate.look()
+            if changed:
+                shared.on_growth(ledger.size())
+            return changed
+
+        telemetry.event("started", entries=ledger.size())
+        with shared.lock:
+            hook.start()
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
+
+
+def _serve(
+    config: NodeConfig,
+    listen: ListenText,
+    ledger: Ledger,
+    tls: TlsFiles,
+    authority: Authority | None,
+    telemetry: Telemetry,
+    wake: Wake,
+    stack: ExitStack,
+) -> SharedLedger:
+    """Opens the doors, all of them or none, then logs the charter; callers wait for that."""
+    remove_addresses(config.data)
+    servers: list[LogServer] = []
+
+    def grown(size: int) -> None:
+        wake.now()
+        for server in servers:
+            server.notify(size)
+
+    shared = SharedLedger(ledger, grown)
+    server = LogServer(
+        shared,
+        tls=tls,
+        authorise=authorise(ledger),
+        limits=Limits(),
+        clock_ms=clock_ms,
+        telemetry=telemetry,
+        is_denied=_is_denied(config, listen, authority, telemetry),
+        renew=_renew(listen, authority),
+        reflection=listen.reflection,
+    )
+    servers.append(server)
+    addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
+    with shared.lock:
+        addresses["log"] = server.start(listen.address)
+        stack.callback(server.stop)
+        if authority is not None and listen.enrolment:
+            if tls.material().is_foreign:
+                raise ConfigError(
+                    "AUTHORITY_FOREIGN",
+                    f"{config.file}: listen.enrolment needs a certificate of the deployment's own"
+                    " authority for the coordinator; leave enrolment out, or issue one",
+                )
+            enrolment = EnrolmentServer(authority, tls, clock_ms, alarm_of(telemetry))
+            addresses["enrolment"] = enrolment.start(listen.enrolment)
+            stack.callback(enrolment.stop)
+        log_charter(config, ledger)
+    for name, address in addresses.items():
+        write_address(config.data, name, address)
+    return shared
+
+
+def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authority | None:
+    """The deployment's certificate authority, where this coordinator runs it.
+
+    Raises ConfigError AUTHORITY_FOREIGN if it is another deployment's.
+    """
+    if not folder:
+        return None
+    path: Path = config.path(folder)
+    unlock = passphrase_or_identity(config)
+    found = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
+    if found.deployment != config.charter.deployment:
+        raise ConfigError(
+            "AUTHORITY_FOREIGN",
+            f"{path}: is the authority of {found.deployment}, not of {config.charter.deployment}",
+        )
+    return found
+
+
+def _is_denied(
+    config: NodeConfig, listen: ListenText, authority: Authority | None, telemetry: Telemetry
+) -> IsDenied | None:
+    """The deny-list: the authority's, or one in a file of its own."""
+    if authority is not None:
+        return authority.is_denied
+    if not listen.deny_list:
+        return None
+    return DenyList(config.path(listen.deny_list), alarm_of(telemetry)).is_denied
+
+
+def _renew(
+    listen: ListenText, authority: Authority | None
+) -> Callable[[Identity, bytes], bytes] | None:
+    """Renewals by the deployment's authority; never of what another authority may have issued.
+
+    Else a certificate of that authority would live on after its authority was taken out.
+    """
+    if authority is None:
+        return None
+    issuer = authority
+    foreign = {party for each in listen.authorities for party in each.parties}
+
+    def renew(identity: Identity, csr: bytes) -> bytes:
+        if f"{identity.role}/{identity.id}" in foreign:
+            raise Refusal("NO_AUTHORITY", "another authority issues this party's certificates")
+        return issuer.renew(identity, csr)
+
+    return renew
+
+
+def _self_issue(
+    authority: Authority | None, tls: TlsFiles
+) -> Callable[[bytes, Sequence[str]], bytes] | None:
+    """How the coordinator gets its own next certificate: from its authority, if it has one."""
+    if authority is None:
+        return None
+    issuer = authority
+
+    def issue(csr: bytes, host_names: Sequence[str]) -> bytes:
+        return issuer.issue(tls.material().identity, csr, host_names)
+
+    return issue

@@ -1,0 +1,157 @@
+"""The shell around ``Agent.step``: wakes it, backs off, reports health, stops gracefully."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from fermata.errors import (
+    ConfigError,
+    FermataError,
+    IdentityError,
+    InvalidProof,
+    StorageError,
+    TransportError,
+)
+from fermata.node.observe.telemetry import Telemetry
+from fermata.protocol.wire.ports import Entropy
+
+IDLE_S = 2.0
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: A watch that ends is begun again, but not at once: the log may just be on its way down.
+WATCH_PAUSE_S = 0.5
+#: How long a step may go on after a signal before what it waits for is cut off.
+STOP_GRACE_S = 2.0
+
+
+@dataclass
+class Wake:
+    """Wakes the loop before its time: a new entry, a signal, a changed file.
+
+    ``hurry`` is called when the loop has been told to stop and its step does not end.
+    """
+
+    event: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    hurry: Callable[[], None] = lambda: None
+
+    def now(self) -> None:
+        """There may be something to do."""
+        self.event.set()
+
+    def stop(self) -> None:
+        """End the loop after the current step."""
+        self.stopping.set()
+        self.event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Returns when woken, or after that long."""
+        self.event.wait(seconds)
+        if not self.stopping.is_set():
+            self.event.clear()
+
+
+def is_final(error: FermataError, has_worked: bool) -> bool:
+    """Whether a node must stop at this error, because waiting does not mend it.
+
+    What an operator must mend (a full disk, a certificate that is not accepted) ends a node that
+    has just been started, so that it is seen; one that has worked waits until it is mended.
+    """
+    if isinstance(error, StorageError):
+        return error.reason != "STORAGE_FULL" or not has_worked
+    if isinstance(error, IdentityError):
+        return not has_worked
+    return isinstance(error, InvalidProof | ConfigError)
+
+
+def run_loop(
+    step: Callable[[], int],
+    wake: Wake,
+    telemetry: Telemetry,
+    entropy: Entropy,
+    *,
+    done: Callable[[], bool] = lambda: False,
+    idle_s: float = IDLE_S,
+) -> None:
+    """Steps until stopped or ``done``. Trouble on the way to the log is retried for ever.
+
+    Raises what ``is_final`` says a node must not go on after: StorageError (its own disk),
+    InvalidProof (the log broke its promises), ConfigError, IdentityError.
+    """
+    failures, reason, has_worked = 0, "", False
+    while not wake.stopping.is_set() and not done():
+        try:
+            changed = step()
+        except FermataError as error:
+            telemetry.set_ready(False)
+            if wake.stopping.is_set() and isinstance(error, TransportError):
+                return
+            if is_final(error, has_worked):
+                raise
+            failures = failures + 1 if error.reason == reason else 1
+            reason = error.reason
+            # The first, the second, the fourth, ...: a trouble that lasts must not fill the log.
+            if failures.bit_count() == 1:
+                unreachable = isinstance(error, TransportError)
+                name = "log_unreachable" if unreachable else "step_failed"
+                telemetry.event(name, reason=reason, failures=failures)
+            longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+            # Nodes that failed together must not come back together.
+            wake.wait(longest_s * (0.5 + entropy(1)[0] / 510))
+            continue
+        if failures:
+            telemetry.event("recovered", reason=reason, failures=failures)
+        failures, reason, has_worked = 0, "", True
+        telemetry.set_ready(True)
+        if not changed:
+            wake.wait(idle_s)
+
+
+def follow(watch: Callable[[], None], wake: Wake) -> threading.Thread:
+    """Runs a blocking watch in the background, again after it ends, waking the loop."""
+
+    def run() -> None:
+        while not wake.stopping.is_set():
+            # The loop meets the same trouble itself and tells of it.
+            with suppress(FermataError):
+                watch()
+            wake.stopping.wait(WATCH_PAUSE_S)
+
+    thread = threading.Thread(target=run, name="watch", daemon=True)
+    thread.start()
+    return thread
+
+
+@contextmanager
+def stop_on_signal(wake: Wake, grace_s: float = STOP_GRACE_S) -> Iterator[None]:
+    """SIGTERM and SIGINT end the loop after its current step, or cut the step short.
+
+    Only in the main thread; elsewhere there are no signals, and nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # A handler may run while this thread holds any lock; putting into this queue takes none.
+    orders: SimpleQueue[bool] = SimpleQueue()
+    ended = threading.Event()
+
+    def listen() -> None:
+        if orders.get():
+            wake.stop()
+            if not ended.wait(grace_s):
+                wake.hurry()
+
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    listener.start()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    old = {number: signal.signal(number, lambda *_: orders.put(True)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        ended.set()
+        orders.put(False)
+        listener.join()

@@ -1,0 +1,115 @@
+"""JSON and TOML read strictly: numbers stay the text that they are, no key stands twice.
+
+Of JSON (RFC 8259, section 4) the readers take less than it allows: names within an object must
+be unique. NaN and infinities, which some tools write, are kept as words and refused by name.
+"""
+
+import json
+import re
+import tomllib
+from typing import Any
+
+from fermata.node.sources.reading import Literal, refuse_format, shown
+from fermata.protocol.charter.toml_source import LINE_DOTS_MAX
+
+JSON_BYTES_MAX = 16 * 1024 * 1024
+TOML_BYTES_MAX = 256 * 1024
+#: Steps from the top to a value; json's own limit depends on the stack.
+DEPTH_MAX = 100
+
+
+class _Twice(ValueError):
+    """A key that stands twice; holds no more than the key."""
+
+
+def read_json(file: str, data: bytes) -> Any:
+    """A JSON document: dict, list, str, bool, None, and Literal for every number.
+
+    Raises ConfigError SOURCE_FORMAT.
+    """
+    if len(data) > JSON_BYTES_MAX:
+        refuse_format(file, f"is longer than {JSON_BYTES_MAX} bytes of JSON")
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            parse_float=Literal,
+            parse_int=Literal,
+            parse_constant=Literal,
+            object_pairs_hook=_unique,
+        )
+    except _Twice as error:
+        refuse_format(file, f"has the key {shown(error)} twice in one object")
+    except (ValueError, RecursionError):
+        refuse_format(file, "is not JSON; is it still being written?")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Twice(key)
+            seen.add(key)
+    return found
+
+
+def read_toml(file: str, data: bytes) -> Any:
+    """A TOML document, numbers as in ``read_json`` (integers as Python reads them).
+
+    Raises ConfigError SOURCE_FORMAT.
+    """
+    if len(data) > TOML_BYTES_MAX:
+        refuse_format(file, f"is longer than {TOML_BYTES_MAX} bytes of TOML")
+    try:
+        text = data.decode("utf-8")
+        if any(line.count(".") > LINE_DOTS_MAX for line in text.split("\n")):
+            refuse_format(file, "has a line with too many dots")
+        return tomllib.loads(text, parse_float=Literal)
+    except (ValueError, RecursionError):
+        refuse_format(file, "is not TOML; is it still being written?")
+
+
+_STEP = re.compile(r"([^.\[\]\"]+)|\"([^\"]+)\"")
+
+
+def path_steps(path: str) -> list[str] | None:
+    """The keys of a path such as ``results.gpqa."acc,none"``; None if it is no path."""
+    steps: list[str] = []
+    at = 0
+    while at <= len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            return None
+        steps.append(match[1] or match[2])
+        at = match.end()
+        if at == len(path):
+            return steps if len(steps) <= DEPTH_MAX else None
+        if path[at] != ".":
+            return None
+        at += 1
+    return None
+
+
+def number_of(value: Any) -> str:
+    """A number of a document as text; empty for what is none, also for true and false."""
+    if isinstance(value, Literal):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 1000:
+        return str(value)
+    return ""
+
+
+def text_of(value: Any) -> str:
+    """A string of a document; empty for everything else."""
+    return value if isinstance(value, str) and not isinstance(value, Literal) else ""
+
+
+def table_of(value: Any) -> dict[str, Any]:
+    """An object of a document; empty for everything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    """An array of a document; empty for everything else."""
+    return value if isinstance(value, list) else []

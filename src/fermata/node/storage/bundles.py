@@ -1,0 +1,187 @@
+"""Bundles on disk and from a running log."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from fermata.errors import ConfigError, Refusal, TransportError
+from fermata.log.checkpoint import verify_cosigners
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State
+from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
+from fermata.protocol.verify.verifier import FAILED, verify_bundle
+from fermata.protocol.wire.ports import ClockMs, Entropy, LogPort
+
+BUNDLE_BYTES_MAX = 4 * 1024 * 1024 * 1024
+BUNDLE_FILES_MAX = 1_000_000
+POLL_S = 0.2
+
+
+def cosigners_of(charter: Charter, note: bytes) -> int:
+    """How many auditors have cosigned this head of the coordinator's. Raises VerificationError."""
+    coordinator = charter.parties[charter.coordinator].signing_key
+    cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
+    return len(verify_cosigners(note, charter.log_origin, coordinator, cosigners))
+
+
+def pull_cosigned_head(
+    replica: Replica, log: LogPort, wait_s: float, clock_ms: ClockMs, sleep: Callable[[float], None]
+) -> bytes:
+    """The note of a head that a quorum of auditors has cosigned; the replica is then at it.
+
+    The log grows all the time and each head is cosigned anew, so this waits for one. Raises
+    TransportError NOT_COSIGNED after ``wait_s`` seconds, and as ``Replica.pull`` does.
+    """
+    quorum = replica.charter.endorsement_quorum
+    limit_ms = clock_ms() + int(wait_s * 1000)
+    seen = 0
+    while True:
+        note = log.checkpoint()
+        seen = cosigners_of(replica.charter, note)
+        replica.pull(log)
+        if seen >= quorum and replica.open_checkpoint(note).size == replica.state.size:
+            return note
+        if clock_ms() > limit_ms:
+            raise TransportError(
+                "NOT_COSIGNED",
+                f"log: its head has {seen} cosignatures of {quorum} needed; see whether the"
+                " auditors' nodes run, and try again",
+            )
+        sleep(POLL_S)
+
+
+def export_bundle(
+    replica: Replica,
+    log: LogPort,
+    note: bytes,
+    progress: Callable[[int], None],
+    is_public: bool = False,
+) -> dict[str, bytes]:
+    """The files of a bundle of the log up to the head of ``note``.
+
+    The replica has pulled at least that far, into a store that may keep sealed parts; a public
+    bundle needs and has none. Raises Refusal LOG_GREW if the replica is at another size than
+    the head.
+    """
+    if replica.open_checkpoint(note).size != replica.state.size:
+        raise Refusal("LOG_GREW", "log: grew during the export; try again")
+    wanted = {} if is_public else sealed_wanted(replica.state)
+    for done, path in enumerate(wanted, 1):
+        replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
+        progress(done)
+    leaves = replica.store.leaves(0, replica.state.size)
+    return build_bundle(replica.state, leaves, note, None if is_public else replica.store)
+
+
+def write_bundle(out: Path, files: dict[str, bytes]) -> None:
+    """Writes a bundle's folder whole or not at all.
+
+    Raises ConfigError FILE_EXISTS, FILE_UNWRITABLE.
+    """
+    check_new(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            temporary.chmod(0o755)
+            for path, data in files.items():
+                target = temporary / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+            temporary.rename(out)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise ConfigError(
+            "FILE_UNWRITABLE",
+            f"{out}: cannot be written ({error.strerror}); nothing was left there; check its"
+            " folder and the free space",
+        ) from None
+
+
+def check_new(out: Path, may_be_empty: bool = False) -> None:
+    """Raises ConfigError FILE_EXISTS if something stands there, be it a broken link.
+
+    ``may_be_empty``: an empty folder is as good as none.
+    """
+    if may_be_empty and out.is_dir() and not any(out.iterdir()):
+        return
+    if os.path.lexists(out):
+        raise ConfigError("FILE_EXISTS", f"{out}: is there already; choose another name")
+
+
+def pinned_hash(text: str | None) -> bytes | None:
+    """The hash of the charter that a user trusts, from its hex form, if it was given.
+
+    Raises ConfigError CHARTER_HASH.
+    """
+    if text is None:
+        return None
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise ConfigError("CHARTER_HASH", "charter hash: must be 64 hex digits")
+    return found
+
+
+def read_bundle(folder: Path) -> dict[str, bytes]:
+    """All files of a bundle's folder by their path in it. Raises ConfigError BUNDLE."""
+    if not folder.is_dir():
+        raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
+    try:
+        files = _read_files(folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise ConfigError("BUNDLE", f"{where}: cannot be read ({error.strerror})") from None
+    if "checkpoint" not in files and "bundle.json" not in files:
+        raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
+    return files
+
+
+def read_verified(
+    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
+) -> tuple[State, Charter]:
+    """State and charter of a bundle that passes all checks.
+
+    Raises ConfigError BUNDLE, and Refusal BUNDLE_INVALID naming the checks that failed.
+    """
+    found = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
+    if not found.is_valid or found.state.charter is None:
+        failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
+        raise Refusal(
+            "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
+        )
+    return found.state, found.state.charter
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = 0
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=fail):
+        folders.sort()
+        for name in folders:
+            _check(not (Path(root) / name).is_symlink(), Path(root) / name, "is a link")
+        for name in sorted(names):
+            path = Path(root) / name
+            regular = not path.is_symlink() and path.is_file()
+            _check(regular, path, "is not a regular file")
+            total += path.stat().st_size
+            _check(total <= BUNDLE_BYTES_MAX, folder, f"has more than {BUNDLE_BYTES_MAX} bytes")
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            _check(len(files) <= BUNDLE_FILES_MAX, folder, f"more than {BUNDLE_FILES_MAX} files")
+    return files
+
+
+def _check(holds: bool, path: Path, what: str) -> None:
+    if not holds:
+        raise ConfigError("BUNDLE", f"{path}: {what}")

@@ -1,0 +1,88 @@
+"""What a lab keeps of its reports for an audit on site: one age file for each, never replaced.
+
+The files are sealed as the node's keys are, to its identity or under its passphrase, so that a
+node that runs unattended can write them. Without such a file no value of its report can be opened
+to anybody; with it and the key to it, all of them can.
+"""
+
+from pathlib import Path
+
+from fermata.errors import ConfigError, StorageError
+from fermata.node.files import ensure_directory, remove_leftovers
+from fermata.node.storage import keystore
+from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes
+from fermata.protocol.wire.report_secrets import KeptReport
+
+PURPOSE = "kept-report"
+#: Evidence of 4 MiB in base64, and values, fit many times.
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+#: Left free beside a file: the store keeps its reserve, and the report that follows has room.
+SPARE_BYTES = 2 * RESERVE_BYTES
+
+
+class KeptReports:
+    """The folder of these files, ``<round>-<SHA-256 of the sealed part>.age``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        deployment: str,
+        unlock: keystore.Unlock,
+        free_bytes: FreeBytes = disk_free_bytes,
+    ) -> None:
+        self._folder = folder
+        self._free_bytes = free_bytes
+        self._deployment = deployment
+        self._unlock = unlock
+
+    def prepare(self) -> None:
+        """Makes the folder, and removes what a killed write left there; by its one writer.
+
+        Raises ConfigError FILE_UNWRITABLE.
+        """
+        ensure_directory(self._folder)
+        remove_leftovers(self._folder)
+
+    def keep(self, kept: KeptReport) -> None:
+        """Writes a report's file (mode 0600) durably, before anyone gets to see the report.
+
+        Raises StorageError, at which nothing is sent: STORAGE_FULL with nothing written (a report
+        that the store has no room for must not leave a file at each try), STORE_UNWRITABLE.
+        """
+        path = self._path(kept.round, kept.sealed_sha256)
+        data = kept.to_bytes()
+        try:
+            if self._free_bytes(self._folder) < len(data) + SPARE_BYTES:
+                raise StorageError(
+                    "STORAGE_FULL", f"{self._folder}: the disk is almost full; make room"
+                )
+            keystore.save_sealed(path, data, PURPOSE, self._deployment, self._unlock)
+        except OSError as error:
+            raise StorageError(
+                "STORE_UNWRITABLE", f"{self._folder}: {error.strerror}; report not sent"
+            ) from None
+        except ConfigError as error:
+            raise StorageError("STORE_UNWRITABLE", f"report not sent: {error}") from None
+
+    def find(self, number: int, sealed_sha256: bytes) -> KeptReport:
+        """What was kept of a round's report.
+
+        Raises ConfigError KEPT_REPORT if there is nothing, and those of ``load_sealed``.
+        """
+        path = self._path(number, sealed_sha256)
+        if not path.exists():
+            raise ConfigError(
+                "KEPT_REPORT",
+                f"{path}: is missing, so no value of round {number}'s report can be opened; it was"
+                " made on another machine or removed, restore it from a backup",
+            )
+        data = keystore.load_sealed(
+            path, PURPOSE, self._deployment, self._unlock, size_max=KEPT_BYTES_MAX
+        )
+        try:
+            return KeptReport.from_bytes(data)
+        except ConfigError as error:
+            raise ConfigError(error.reason, f"{path}: {error}") from None
+
+    def _path(self, number: int, sealed_sha256: bytes) -> Path:
+        return self._folder / f"{number}-{sealed_sha256.hex()}.age"

@@ -1,0 +1,184 @@
+"""The committee: who decides on motions, by which majority, and who is in the chair.
+
+Normative text: docs/spec/governance.md, G1 to G4. Rounds count from 1.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+
+MEMBERS_MAX = 64
+ROTATION_MAX = 64
+YEAR_S = 366 * 86400
+_FRACTION = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})\Z")
+
+
+class MemberText(Strict, frozen=True):
+    """One ``[[member]]``; it serves in the rounds from ``first_round`` to ``last_round``."""
+
+    id: str
+    organisation: str
+    signing_key: str
+    first_round: int = 1
+    last_round: int = 0
+
+
+class CommitteeText(Strict, frozen=True):
+    quorum: str
+    rotation: tuple[str, ...]
+    notice_s: int
+    vote_s: int
+    ruling_s: int
+    appeal_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member and its term in rounds, both ends included; ``last_round`` 0 has no end."""
+
+    id: str
+    organisation: str
+    first_round: int
+    last_round: int
+
+    def serves(self, round_number: int) -> bool:
+        """Whether its term covers the round."""
+        return self.first_round <= round_number and (
+            self.last_round == 0 or round_number <= self.last_round
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Committee:
+    """``quorum``: the share of the entitled members that must vote for a motion.
+
+    ``notice_s`` passes before an exclusion or an amendment has effect, ``vote_s`` until a motion
+    expires, ``ruling_s`` until a ruling is overdue, ``appeal_s`` until a ruling is final.
+    """
+
+    quorum: Fraction
+    rotation: tuple[str, ...]
+    notice_s: int
+    vote_s: int
+    ruling_s: int
+    appeal_s: int
+    members: tuple[Member, ...]
+
+    def member(self, member_id: str) -> Member | None:
+        """The member with this id."""
+        return next((m for m in self.members if m.id == member_id), None)
+
+    def serving(self, round_number: int) -> tuple[Member, ...]:
+        """The members whose term covers the round, in the charter's order."""
+        return tuple(m for m in self.members if m.serves(round_number))
+
+    def chair(self, round_number: int, barred: Collection[str] = ()) -> str | None:
+        """Who is in the chair: of the rotation's members that serve, the round's in turn.
+
+        ``barred`` are passed over for the next. None if nobody is left.
+        """
+        serving = {m.id for m in self.serving(round_number)}
+        turn = [m for m in self.rotation if m in serving]
+        start = (round_number - 1) % max(1, len(turn))
+        left = (m for m in turn[start:] + turn[:start] if m not in barred)
+        return next(left, None)
+
+    def votes_needed(self, entitled: int) -> int:
+        """How many votes carry a motion: the quorum's share of the entitled, rounded up."""
+        return -(-self.quorum.numerator * entitled // self.quorum.denominator)
+
+
+def fold_organisation(name: str) -> str:
+    """An organisation's name for comparison: spellings that look alike are one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def read_committee(
+    source: TomlSource,
+    text: CommitteeText | None,
+    members: Sequence[MemberText],
+    rounds_max: int | None,
+) -> Committee | None:
+    """The charter's committee; None if it has none.
+
+    ``rounds_max``: how many rounds the charter has, None without an end. Ids, keys and
+    organisations were checked with the roster. Raises ConfigError with the line.
+    """
+    if text is None:
+        if members:
+            source.fail("member[0]", "needs a [committee] table")
+        return None
+    if not 1 <= len(members) <= MEMBERS_MAX:
+        source.fail("committee", f"needs 1 to {MEMBERS_MAX} [[member]]s")
+    _check_times(source, text)
+    found = Committee(
+        quorum=_quorum(source, text.quorum),
+        rotation=text.rotation,
+        notice_s=text.notice_s,
+        vote_s=text.vote_s,
+        ruling_s=text.ruling_s,
+        appeal_s=text.appeal_s,
+        members=tuple(_member(source, f"member[{i}]", m) for i, m in enumerate(members)),
+    )
+    _check_rotation(source, found, rounds_max)
+    return found
+
+
+def _member(source: TomlSource, path: str, text: MemberText) -> Member:
+    if text.first_round < 1:
+        source.fail(f"{path}.first_round", "rounds count from 1")
+    if text.last_round != 0 and text.last_round < text.first_round:
+        source.fail(f"{path}.last_round", "is before the term's first round; 0 has no end")
+    return Member(text.id, text.organisation, text.first_round, text.last_round)
+
+
+def _quorum(source: TomlSource, text: str) -> Fraction:
+    parts = _FRACTION.match(text)
+    if parts is None:
+        source.fail("committee.quorum", 'must be a fraction in quotes, such as "2/3"')
+    quorum = Fraction(int(parts[1]), int(parts[2]))
+    if not Fraction(1, 2) < quorum <= 1:
+        source.fail("committee.quorum", "must be more than half, and at most all")
+    return quorum
+
+
+def _check_times(source: TomlSource, text: CommitteeText) -> None:
+    for key in ("notice_s", "vote_s", "ruling_s", "appeal_s"):
+        if not 1 <= getattr(text, key) <= YEAR_S:
+            source.fail(f"committee.{key}", "must be from one second to a year")
+
+
+def _check_rotation(source: TomlSource, found: Committee, rounds_max: int | None) -> None:
+    """From the first term on every round has a chair, of another organisation than the last.
+
+    Between two changes of who serves, the chairs repeat after one turn of the rotation; so
+    looking at one turn after each change looks at all rounds.
+    """
+    path, rotation = "committee.rotation", found.rotation
+    terms = {m.id: m for m in found.members}
+    for member in rotation:
+        if member not in terms:
+            source.fail(path, f"no member is called {member}")
+    if len(rotation) > ROTATION_MAX:
+        source.fail(path, f"has more than {ROTATION_MAX} places")
+    organisations = {m.id: fold_organisation(m.organisation) for m in found.members}
+    if len({organisations[m] for m in rotation}) < 2:
+        source.fail(path, "needs members of at least two organisations")
+    begin = min(terms[m].first_round for m in rotation)
+    ends = {terms[m].last_round + 1 for m in rotation if terms[m].last_round}
+    for change in sorted({terms[m].first_round for m in rotation} | ends):
+        for number in range(change, change + len(rotation) + 1):
+            if rounds_max is not None and number > rounds_max:
+                break
+            chair = found.chair(number)
+            if chair is None:
+                source.fail(path, f"nobody in it serves in round {number}")
+            last = found.chair(number - 1) if number > begin else None
+            if last is not None and organisations[last] == organisations[chair]:
+                source.fail(
+                    path, f"one organisation has the chair in rounds {number - 1}, {number}"
+                )

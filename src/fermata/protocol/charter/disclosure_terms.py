@@ -1,0 +1,305 @@
+"""What the charter says on disclosure: ``[disclosure]`` and ``[[group]]``.
+
+Normative text: docs/spec/disclosure.md, D1 to D9. Only the text is read and checked here; the
+rules that act on a round are in ``disclosure``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+
+from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+
+COHORT_MIN_MIN = 3
+#: Without ``thresholds_max`` and ``openings_per_key_max`` in the charter.
+THRESHOLDS_MAX = 64
+OPENINGS_PER_KEY_MAX = 10_000
+#: Beyond these, a number in the charter is a mistake.
+ROUNDS_LIMIT = 1_000_000
+AGE_DAYS_LIMIT = 3660
+#: The one profile: the former safety zone of the US antitrust agencies for data exchanges.
+SAFETY_ZONE = "antitrust-safety-zone"
+SAFETY_ZONE_COHORT = 5
+SAFETY_ZONE_SHARE = Fraction(1, 4)
+SAFETY_ZONE_AGE_DAYS = 90
+
+
+class DisclosureText(Strict, frozen=True):
+    """The table ``[disclosure]``; shares and start values are decimals in quotes."""
+
+    cohort_min: int
+    change_min: int | None = None
+    window_rounds: int = 0
+    thresholds_max: int = THRESHOLDS_MAX
+    openings_per_key_max: int = OPENINGS_PER_KEY_MAX
+    age_days: int = 0
+    profile: str = ""
+    dominance: str = ""
+    dominance_start: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class GroupText(Strict, frozen=True):
+    """One group of labs of a panel."""
+
+    panel: str
+    id: str
+    labs: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Labs of a panel whose sum is opened by itself where enough of them report."""
+
+    id: str
+    labs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureTerms:
+    """The checked terms. Zero turns ``change_min`` and ``age_days`` off; ``window_rounds`` 0 is
+    every earlier round. ``dominance`` is a lab's largest share of the sum before, None if off.
+    """
+
+    change_min: int
+    window_rounds: int = 0
+    thresholds_max: int = THRESHOLDS_MAX
+    openings_per_key_max: int = OPENINGS_PER_KEY_MAX
+    age_days: int = 0
+    profile: str = ""
+    dominance: Fraction | None = None
+    dominance_start: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelLabs:
+    """A panel as its groups are checked against: its labs, and every lab's organisation."""
+
+    id: str
+    labs: Sequence[str]
+    organisations: Mapping[str, str]
+
+
+def thresholds_of(metric: Metric) -> frozenset[int]:
+    """Every encoded limit that tells which side a value is on: counts, bins, statements."""
+    return frozenset((*metric.thresholds, *metric.edges, *metric.limits, *metric.duties))
+
+
+def read_terms(
+    source: TomlSource, text: DisclosureText, metrics: Sequence[Metric], cadence: str
+) -> DisclosureTerms:
+    """The terms of ``[disclosure]``. ``metrics`` are in the file's order.
+
+    Raises ConfigError with the line for terms that protect nothing or contradict each other.
+    """
+    _check_numbers(source, text, cadence)
+    _check_thresholds(source, text, metrics)
+    share = _share(source, text)
+    start = _start_values(source, text, metrics, share)
+    _check_profile(source, text, share)
+    half = -(-text.cohort_min // 2)
+    return DisclosureTerms(
+        change_min=half if text.change_min is None else text.change_min,
+        window_rounds=text.window_rounds,
+        thresholds_max=text.thresholds_max,
+        openings_per_key_max=text.openings_per_key_max,
+        age_days=text.age_days,
+        profile=text.profile,
+        dominance=share,
+        dominance_start=start,
+    )
+
+
+def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> None:
+    if text.cohort_min < COHORT_MIN_MIN:
+        source.fail(
+            "disclosure.cohort_min",
+            f"below {COHORT_MIN_MIN} organisations a sum tells single values",
+        )
+    change = text.change_min
+    if change is not None and change != 0 and not 2 <= change <= text.cohort_min:
+        source.fail(
+            "disclosure.change_min",
+            f"must be from 2 to cohort_min, which is {text.cohort_min}; 0 turns the rule off",
+        )
+    limits = (
+        ("window_rounds", text.window_rounds, 0, ROUNDS_LIMIT),
+        ("thresholds_max", text.thresholds_max, 0, 4096),
+        ("openings_per_key_max", text.openings_per_key_max, 1, ROUNDS_LIMIT),
+        ("age_days", text.age_days, 0, AGE_DAYS_LIMIT),
+    )
+    for key, value, low, high in limits:
+        if not low <= value <= high:
+            source.fail(f"disclosure.{key}", f"must be from {low} to {high}")
+    if text.age_days and cadence == "number":
+        source.fail(
+            "disclosure.age_days",
+            "must be 0 when rounds are numbered: a number has no end; else let the cadence be"
+            " quarter or month",
+        )
+
+
+def _check_thresholds(source: TomlSource, text: DisclosureText, metrics: Sequence[Metric]) -> None:
+    for index, metric in enumerate(metrics):
+        count = len(thresholds_of(metric))
+        if count > text.thresholds_max:
+            source.fail(
+                f"metric[{index}]",
+                f"{metric.id} has {count} edges and limits, more than the {text.thresholds_max}"
+                " of disclosure.thresholds_max: leave some out",
+            )
+
+
+def _share(source: TomlSource, text: DisclosureText) -> Fraction | None:
+    if not text.dominance:
+        if text.dominance_start:
+            source.fail("disclosure.dominance_start", "goes with disclosure.dominance")
+        return None
+    share = Fraction(read_decimal(source, "disclosure.dominance", text.dominance))
+    if not 0 < share <= 1:
+        source.fail("disclosure.dominance", 'must be a share above 0 and at most 1, as "0.25"')
+    return share
+
+
+def _start_values(
+    source: TomlSource, text: DisclosureText, metrics: Sequence[Metric], share: Fraction | None
+) -> dict[str, Decimal]:
+    """The sums that shares refer to before any was opened, by metric."""
+    by_id = {m.id: m for m in metrics}
+    found: dict[str, Decimal] = {}
+    for name, value in text.dominance_start.items():
+        path = f"disclosure.dominance_start.{name}"
+        metric = by_id.get(name)
+        if metric is None:
+            source.fail(path, f"no metric is called {name}")
+        if metric.minimum != 0:
+            source.fail(path, f"{name} has another min than 0, so shares of its sum mean nothing")
+        start = read_decimal(source, path, value)
+        if share is None or share * Fraction(start) < Fraction(metric.resolution):
+            source.fail(path, "is so small that every lab would have to report 0")
+        found[name] = start
+    if share is not None:
+        missing = [m.id for m in metrics if m.minimum == 0 and m.id not in found]
+        if missing:
+            source.fail(
+                "disclosure.dominance",
+                f"needs a value in [disclosure.dominance_start] for {', '.join(missing)}",
+            )
+    return found
+
+
+def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | None) -> None:
+    """D9: what the profile promises must follow from the other terms."""
+    if not text.profile:
+        return
+    if text.profile != SAFETY_ZONE:
+        source.fail("disclosure.profile", f'no profile has this name; there is "{SAFETY_ZONE}"')
+    if text.cohort_min < SAFETY_ZONE_COHORT:
+        source.fail(
+            "disclosure.cohort_min",
+            f"the profile {SAFETY_ZONE} needs at least {SAFETY_ZONE_COHORT}: raise it, or leave"
+            " out the profile",
+        )
+    if share is None or share > SAFETY_ZONE_SHARE:
+        source.fail(
+            "disclosure.dominance" if text.dominance else "disclosure.profile",
+            f'{SAFETY_ZONE} needs dominance = "0.25" or less: set it, or leave out the profile',
+        )
+    if text.age_days < SAFETY_ZONE_AGE_DAYS:
+        source.fail(
+            "disclosure.age_days" if text.age_days else "disclosure.profile",
+            f"{SAFETY_ZONE} needs age_days = {SAFETY_ZONE_AGE_DAYS} or more: raise it, or leave"
+            " out the profile",
+        )
+
+
+def read_groups(
+    source: TomlSource, groups: Sequence[GroupText], panels: Sequence[PanelLabs], cohort_min: int
+) -> dict[str, tuple[Group, ...]]:
+    """The groups by panel, in the file's order; none for a panel without.
+
+    Raises ConfigError with the line unless a panel's groups are a partition of its labs that
+    cuts no organisation in two, each with at least ``cohort_min`` organisations.
+    """
+    by_id = {p.id: p for p in panels}
+    found: dict[str, tuple[Group, ...]] = {p.id: () for p in panels}
+    for index, text in enumerate(groups):
+        path = f"group[{index}]"
+        panel = by_id.get(text.panel)
+        if panel is None:
+            source.fail(f"{path}.panel", f"no panel is called {text.panel}")
+        _check_group(source, path, text, panel, found[panel.id])
+        if len({panel.organisations[lab] for lab in text.labs}) < cohort_min:
+            source.fail(
+                f"{path}.labs",
+                f"has fewer than {cohort_min} organisations (disclosure.cohort_min)",
+            )
+        found[panel.id] += (Group(text.id, frozenset(text.labs)),)
+    for index, panel in enumerate(panels):
+        mine = found[panel.id]
+        missing = sorted(set(panel.labs).difference(*(g.labs for g in mine)))
+        if mine and missing:
+            source.fail(f"panel[{index}]", f"no group of it has {', '.join(missing)}")
+        if len(mine) == 1:
+            source.fail(f"panel[{index}]", "has one group, which says nothing: add another")
+    return found
+
+
+def _check_group(
+    source: TomlSource, path: str, text: GroupText, panel: PanelLabs, before: Sequence[Group]
+) -> None:
+    check_id(source, f"{path}.id", text.id)
+    if any(g.id == text.id for g in before):
+        source.fail(f"{path}.id", f"panel {panel.id} has a group called {text.id} already")
+    if len(set(text.labs)) != len(text.labs):
+        source.fail(f"{path}.labs", "names a lab twice")
+    for lab in text.labs:
+        if lab not in panel.labs:
+            source.fail(f"{path}.labs", f"panel {panel.id} has no lab called {lab}")
+        for group in before:
+            if lab in group.labs:
+                source.fail(f"{path}.labs", f"{lab} is in the group {group.id} already")
+            if panel.organisations[lab] in {panel.organisations[other] for other in group.labs}:
+                source.fail(
+                    f"{path}.labs",
+                    f"{lab} is of an organisation that group {group.id} has labs of: an"
+                    " organisation's labs belong in one group",
+                )
+
+
+def check_shares(
+    source: TomlSource,
+    terms: DisclosureTerms,
+    panels: Sequence[PanelLabs],
+    groups: Mapping[str, Sequence[Group]],
+) -> None:
+    """D8, D9: shares of the labs can add up to a sum. The limit on shares is a lab's and of the
+    total, so the profile allows neither groups nor an organisation with two labs.
+
+    Raises ConfigError with the line.
+    """
+    for panel in panels:
+        if terms.dominance is not None and terms.dominance * len(panel.labs) < 1:
+            source.fail(
+                "disclosure.dominance",
+                f"the {len(panel.labs)} labs of panel {panel.id}, with at most this share each,"
+                " cannot reach the sum before: raise it",
+            )
+    if terms.profile != SAFETY_ZONE:
+        return
+    for index, panel in enumerate(panels):
+        if groups[panel.id]:
+            source.fail(
+                f"panel[{index}]",
+                f"{SAFETY_ZONE} limits shares of totals, not of groups: leave out its groups",
+            )
+        organisations = [panel.organisations[lab] for lab in panel.labs]
+        if len(set(organisations)) != len(organisations):
+            source.fail(
+                f"panel[{index}]",
+                f"{SAFETY_ZONE} limits a lab's share, and an organisation has two labs here:"
+                " leave one out",
+            )

@@ -1,0 +1,167 @@
+"""The charter's tiers and dues: what a lab of a tier must report, and what labs owe.
+
+Dues go by tier, or by the band of a metric that the lab's report proves it to be in, so that
+nobody learns more of the figure than its band (docs/spec/dues.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fermata.protocol.charter.metrics import (
+    Metric,
+    check_id,
+    check_text,
+    encode_limit,
+    read_decimal,
+)
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+
+BANDS_MAX = 32
+
+
+class TierText(Strict, frozen=True):
+    """``panels``: those that a lab of the tier must report, if it reports at all."""
+
+    id: str
+    panels: list[str]
+    dues: str = ""
+
+
+class BandText(Strict, frozen=True):
+    amount: str
+    at_most: str = ""
+
+
+class DuesText(Strict, frozen=True):
+    unit: str
+    metric: str = ""
+    band: tuple[BandText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A verification tier: the panels it must report, and its dues for a round, if by tier."""
+
+    id: str
+    panels: tuple[str, ...]
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Encoded values ``low`` to ``high`` of the metric that dues go by, and what they owe."""
+
+    low: int
+    high: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Dues:
+    """How dues are reckoned. ``metric``, ``panel`` and ``bands`` are empty for dues by tier."""
+
+    unit: str
+    metric: str = ""
+    panel: str = ""
+    bands: tuple[Band, ...] = ()
+
+    def band_of(self, encoded: int) -> int:
+        """The band of an encoded value, counted from 1."""
+        return 1 + sum(encoded > band.high for band in self.bands)
+
+
+def read_tiers(
+    source: TomlSource, texts: Sequence[TierText], panels: Mapping[str, frozenset[str]]
+) -> tuple[Tier, ...]:
+    """The charter's tiers; ``panels``: the labs of each. Raises ConfigError with the line."""
+    found: list[Tier] = []
+    for index, text in enumerate(texts):
+        path = f"tier[{index}]"
+        check_id(source, f"{path}.id", text.id)
+        if any(t.id == text.id for t in found):
+            source.fail(f"{path}.id", f"{text.id} is there twice")
+        if not text.panels or len(set(text.panels)) != len(text.panels):
+            source.fail(f"{path}.panels", "must name at least one panel, each once")
+        for panel in text.panels:
+            if panel not in panels:
+                source.fail(f"{path}.panels", f"no panel is called {panel}")
+        amount = _amount(source, f"{path}.dues", text.dues) if text.dues else None
+        found.append(Tier(text.id, tuple(text.panels), amount))
+    return tuple(found)
+
+
+def check_tier_of(
+    source: TomlSource,
+    path: str,
+    lab: str,
+    wanted: str,
+    tiers: Sequence[Tier],
+    panels: Mapping[str, frozenset[str]],
+) -> None:
+    """Checks that a lab has a tier if there are any, and may report all that it asks for."""
+    if not tiers and not wanted:
+        return
+    tier = next((t for t in tiers if t.id == wanted), None)
+    if tier is None:
+        source.fail(path, f"no tier is called {wanted}" if wanted else "names no tier")
+    for panel in tier.panels:
+        if lab not in panels[panel]:
+            source.fail(path, f"tier {tier.id} must report panel {panel}, which leaves {lab} out")
+
+
+def read_dues(
+    source: TomlSource, text: DuesText | None, tiers: Sequence[Tier], metrics: Sequence[Metric]
+) -> Dues | None:
+    """How dues are reckoned. Raises ConfigError with the line."""
+    priced = [t for t in tiers if t.amount is not None]
+    if text is None:
+        if priced:
+            source.fail("tier[0].dues", "needs a [dues] table with their unit")
+        return None
+    check_text(source, "dues.unit", text.unit)
+    if not text.unit:
+        source.fail("dues.unit", "must not be empty")
+    if not text.metric:
+        if text.band:
+            source.fail("dues.metric", "is needed for bands")
+        if not tiers or len(priced) != len(tiers):
+            source.fail("dues", "needs a metric with bands, or [[tier]]s that all name their dues")
+        return Dues(text.unit)
+    if priced:
+        source.fail("dues.metric", "dues go by bands or by tiers, not by both")
+    metric = next((m for m in metrics if m.id == text.metric), None)
+    if metric is None:
+        source.fail("dues.metric", f"no metric is called {text.metric}")
+    return Dues(text.unit, metric.id, metric.panel, _bands(source, text.band, metric))
+
+
+def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tuple[Band, ...]:
+    if not 1 < len(texts) <= BANDS_MAX:
+        source.fail("dues", f"needs 2 to {BANDS_MAX} [[dues.band]]s")
+    bands: list[Band] = []
+    low = 0
+    for index, text in enumerate(texts):
+        path = f"dues.band[{index}]"
+        is_last = index == len(texts) - 1
+        if bool(text.at_most) == is_last:
+            source.fail(f"{path}.at_most", "is for every band but the last, which has no end")
+        high = metric.bound
+        if text.at_most:
+            high = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+        if high < low:
+            source.fail(f"{path}.at_most", "must be above that of the band before")
+        amount = _amount(source, f"{path}.amount", text.amount)
+        if bands and amount < bands[-1].amount:
+            source.fail(f"{path}.amount", "is below that of the band before")
+        bands.append(Band(low, high, amount))
+        low = high + 1
+    return tuple(bands)
+
+
+def _amount(source: TomlSource, path: str, text: str) -> Decimal:
+    amount = read_decimal(source, path, text)
+    exponent = amount.as_tuple().exponent
+    if amount < 0 or not isinstance(exponent, int) or exponent < -2:
+        source.fail(path, "must not be negative, and have at most two decimals")
+    return amount

@@ -1,0 +1,69 @@
+"""Values to bounded integers and back, exactly (docs/spec/charter.md, encoding)."""
+
+import re
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from fermata.errors import ConfigError
+from fermata.protocol.charter.metrics import Metric
+
+if TYPE_CHECKING:
+    # The charter's rules print decimals, so this must not need the charter to be imported.
+    from fermata.protocol.charter.parse import Panel
+
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
+#: Comes only out of binary floating point, so something went wrong before it got here.
+_NEGATIVE_ZERO = re.compile(r"-0+(\.0+)?\Z")
+
+
+def encode_value(metric: Metric, text: str) -> int:
+    """The integer 0..B of a decimal, rounded half to even onto the metric's grid.
+
+    Raises ConfigError METRIC_VALUE or METRIC_RANGE; the message names the metric, never the
+    value.
+    """
+    if not _DECIMAL.match(text) or _NEGATIVE_ZERO.match(text):
+        raise ConfigError("METRIC_VALUE", f"{metric.id}: not a plain decimal number")
+    with localcontext() as context:
+        context.prec = 100
+        steps = (Decimal(text) - metric.minimum) / metric.resolution
+        encoded = int(steps.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+        outside = not metric.minimum <= Decimal(text) <= metric.maximum
+    if outside or not 0 <= encoded <= metric.bound:
+        raise ConfigError(
+            "METRIC_RANGE",
+            f"{metric.id}: outside the charter's range {metric.minimum} to {metric.maximum}"
+            f" {metric.unit}".rstrip(),
+        )
+    return encoded
+
+
+def encode_panel(panel: "Panel", values: Mapping[str, str]) -> dict[str, int]:
+    """Integers of a panel's metrics by id. Raises ConfigError."""
+    missing = [m.id for m in panel.metrics if m.id not in values]
+    if missing:
+        raise ConfigError("METRIC_MISSING", f"panel {panel.id}: no value for {', '.join(missing)}")
+    return {m.id: encode_value(m, values[m.id]) for m in panel.metrics}
+
+
+def decode_sum(metric: Metric, total: int, count: int) -> Decimal:
+    """The exact sum of ``count`` values whose encodings add up to ``total``."""
+    with localcontext() as context:
+        context.prec = 100
+        return count * metric.minimum + total * metric.resolution
+
+
+def decimal_text(value: Decimal) -> str:
+    """Plain notation, no exponent, no negative zero."""
+    text = format(value, "f")
+    return text.lstrip("-") if Decimal(text) == 0 else text
+
+
+def fraction_text(value: Fraction, digits: int) -> str:
+    """A fraction as a decimal with ``digits`` places, rounded half to even."""
+    scaled = round(value * 10**digits)
+    sign = "-" if scaled < 0 else ""
+    whole, part = divmod(abs(scaled), 10**digits)
+    return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"

@@ -1,0 +1,269 @@
+"""Metrics, what comes out of them, and what reports must prove: the charter's middle part."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+
+#: The report proof needs every encrypted value below 2^107 (docs/spec/proof.md).
+VALUE_BITS_MAX = 107
+TEXT_CHARACTERS_MAX = 200
+BINS_MAX = 64
+#: Statistics of one metric alone, and of a metric with another of its panel (``with``).
+ALONE = ("sum", "mean", "count", "variance", "stddev", "concentration", "geometric-mean")
+PAIRED = ("covariance", "weighted-mean", "ratio")
+SQUARED = frozenset({"variance", "stddev", "concentration"})
+#: Decimals of exponents that a geometric mean may have: 10^x stays a printable number.
+LOG_LIMIT = 30
+
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?\Z")
+
+
+class MetricText(Strict, frozen=True):
+    id: str
+    panel: str
+    unit: str
+    min: str
+    max: str
+    resolution: str
+    method: str = ""
+
+
+class AggregateText(Strict, frozen=True, rename={"with_": "with"}):
+    """``with_``: the other metric of paired statistics (the key is ``with``)."""
+
+    metric: str
+    statistics: tuple[str, ...] = ()
+    with_: str = ""
+    histogram: tuple[str, ...] = ()
+    count_above: tuple[str, ...] = ()
+
+
+class DutyText(Strict, frozen=True):
+    """``metric <= at_most``, which reports of a pause prove if the lab keeps it."""
+
+    metric: str
+    at_most: str
+
+
+class StatementText(Strict, frozen=True):
+    """``metric <= at_most``, or ``metric = equals``, proven by every report of the panel."""
+
+    metric: str
+    at_most: str = ""
+    equals: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure: a decimal in [minimum, maximum] on a grid of ``resolution``.
+
+    ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B. Encoded,
+    too: ``edges`` (each the lowest value of the next bin), ``thresholds`` of counts above, and
+    ``limits`` that every report must keep, ``duties`` that labs are to keep in a pause.
+    ``paired``: (statistic, other metric); ``equal_to``: metrics that must be equal.
+    """
+
+    id: str
+    panel: str
+    unit: str
+    minimum: Decimal
+    maximum: Decimal
+    resolution: Decimal
+    bound: int
+    statistics: tuple[str, ...] = ()
+    paired: tuple[tuple[str, str], ...] = ()
+    edges: tuple[int, ...] = ()
+    thresholds: tuple[int, ...] = ()
+    limits: tuple[int, ...] = ()
+    equal_to: tuple[str, ...] = ()
+    duties: tuple[int, ...] = ()
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        """The other metrics that a product with this one is needed for, each once."""
+        needs = [other for statistic, other in self.paired if statistic != "ratio"]
+        return tuple(dict.fromkeys(needs))
+
+    def decode(self, encoded: int) -> Decimal:
+        """The value that an encoded integer stands for."""
+        with localcontext(prec=100):
+            return self.minimum + encoded * self.resolution
+
+
+def check_id(source: TomlSource, path: str, value: str) -> None:
+    """Ids are safe in file names, certificates and lines of a log."""
+    if not _ID.match(value):
+        source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
+
+
+def is_plain_text(value: str, characters_max: int) -> bool:
+    """Whether what looks alike is equal, and nothing in it moves a terminal's cursor."""
+    plain = unicodedata.normalize("NFC", value).strip() == value and value.isprintable()
+    return plain and len(value) <= characters_max
+
+
+def check_text(source: TomlSource, path: str, value: str) -> None:
+    """Text for people, of a charter. Raises ConfigError with the line."""
+    if not is_plain_text(value, TEXT_CHARACTERS_MAX):
+        source.fail(
+            path,
+            f"must be at most {TEXT_CHARACTERS_MAX} printable characters in Unicode's form NFC,"
+            " without spaces at the ends",
+        )
+
+
+def read_decimal(source: TomlSource, path: str, value: str) -> Decimal:
+    """A decimal in plain notation. Raises ConfigError with the line."""
+    if not _DECIMAL.match(value):
+        source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
+    return Decimal(value)
+
+
+def read_metrics(
+    source: TomlSource,
+    metrics: list[MetricText],
+    aggregates: list[AggregateText],
+    statements: Sequence[StatementText],
+    duties: Sequence[DutyText] = (),
+) -> list[Metric]:
+    """The charter's metrics with all that is asked of them. Raises ConfigError with the line."""
+    panels = {m.id: m.panel for m in metrics}
+    asked: dict[str, tuple[str, AggregateText]] = {}
+    for index, aggregate in enumerate(aggregates):
+        path = f"aggregate[{index}]"
+        if aggregate.metric not in panels:
+            source.fail(f"{path}.metric", f"no metric is called {aggregate.metric}")
+        if aggregate.metric in asked:
+            source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
+        _check_statistics(source, path, aggregate, panels)
+        asked[aggregate.metric] = (path, aggregate)
+    found = []
+    for index, text in enumerate(metrics):
+        metric = _metric(source, index, text)
+        path, wanted = asked.get(text.id, ("", AggregateText(text.id)))
+        found.append(_with_aggregate(source, path, metric, wanted))
+    return _with_duties(source, _with_statements(source, found, statements), duties)
+
+
+def _check_statistics(
+    source: TomlSource, path: str, text: AggregateText, panels: dict[str, str]
+) -> None:
+    known = (*ALONE, *PAIRED)
+    if any(s not in known for s in text.statistics):
+        source.fail(f"{path}.statistics", f"must be some of {', '.join(known)}")
+    if len(set(text.statistics)) != len(text.statistics):
+        source.fail(f"{path}.statistics", "names one twice")
+    if not (text.statistics or text.histogram or text.count_above):
+        source.fail(f"{path}.statistics", "asks for nothing")
+    pairs = [s for s in text.statistics if s in PAIRED]
+    if bool(pairs) != bool(text.with_):
+        source.fail(f"{path}.with", f"goes with {', '.join(PAIRED)}, which need it")
+    if pairs and (text.with_ == text.metric or panels.get(text.with_) != panels[text.metric]):
+        source.fail(f"{path}.with", "must be another metric of the same panel")
+
+
+def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
+    path = f"metric[{index}]"
+    check_id(source, f"{path}.id", text.id)
+    check_text(source, f"{path}.unit", text.unit)
+    check_text(source, f"{path}.method", text.method)
+    low = read_decimal(source, f"{path}.min", text.min)
+    high = read_decimal(source, f"{path}.max", text.max)
+    step = read_decimal(source, f"{path}.resolution", text.resolution)
+    if step <= 0:
+        source.fail(f"{path}.resolution", "must be above 0")
+    if high <= low:
+        source.fail(f"{path}.max", "must be above min")
+    # The default context rounds to 28 digits, and raises where a quotient has more.
+    with localcontext(prec=100):
+        if (high - low) % step != 0 or low % step != 0:
+            source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
+        bound = int((high - low) / step)
+    if bound.bit_length() > VALUE_BITS_MAX:
+        source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
+    return Metric(text.id, text.panel, text.unit, low, high, step, bound)
+
+
+def encode_limit(source: TomlSource, path: str, metric: Metric, value: str) -> int:
+    """An edge or a limit as an integer: on the metric's grid, above min, at most max."""
+    number = read_decimal(source, path, value)
+    with localcontext(prec=100):
+        steps = (number - metric.minimum) / metric.resolution
+        if steps != int(steps) or not 0 < steps <= metric.bound:
+            source.fail(path, f"{value} is not above min, at most max, and on {metric.id}'s grid")
+        return int(steps)
+
+
+def _with_aggregate(source: TomlSource, path: str, metric: Metric, text: AggregateText) -> Metric:
+    edges = tuple(encode_limit(source, f"{path}.histogram", metric, e) for e in text.histogram)
+    above = tuple(encode_limit(source, f"{path}.count_above", metric, t) for t in text.count_above)
+    for key, numbers in (("histogram", edges), ("count_above", above)):
+        if list(numbers) != sorted(set(numbers)) or len(numbers) >= BINS_MAX:
+            source.fail(f"{path}.{key}", f"must rise, and have fewer than {BINS_MAX}")
+    squares = SQUARED.intersection(text.statistics)
+    if squares and 2 * metric.bound.bit_length() > VALUE_BITS_MAX:
+        source.fail(f"{path}.statistics", f"the squares need more than {VALUE_BITS_MAX} bits")
+    too_long = max(abs(metric.minimum), abs(metric.maximum)) > LOG_LIMIT
+    if "geometric-mean" in text.statistics and too_long:
+        source.fail(f"{path}.statistics", f"a geometric mean needs log10 values to {LOG_LIMIT}")
+    return replace(
+        metric,
+        statistics=tuple(s for s in text.statistics if s in ALONE),
+        paired=tuple((s, text.with_) for s in text.statistics if s in PAIRED),
+        edges=edges,
+        thresholds=above,
+    )
+
+
+def _with_statements(
+    source: TomlSource, metrics: list[Metric], statements: Sequence[StatementText]
+) -> list[Metric]:
+    by_id = {m.id: m for m in metrics}
+    limits: dict[str, list[int]] = {}
+    equal: dict[str, list[str]] = {}
+    for index, text in enumerate(statements):
+        path = f"statement[{index}]"
+        metric = by_id.get(text.metric)
+        if metric is None:
+            source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+        if bool(text.at_most) == bool(text.equals):
+            source.fail(path, "needs one of at_most and equals")
+        if text.at_most:
+            limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+            limits.setdefault(metric.id, []).append(limit)
+            continue
+        other = by_id.get(text.equals)
+        if other is None or other.id == metric.id or not _same_grid(metric, other):
+            source.fail(f"{path}.equals", "must be another metric of the panel, of the same grid")
+        equal.setdefault(metric.id, []).append(other.id)
+    return [
+        replace(m, limits=tuple(limits.get(m.id, ())), equal_to=tuple(equal.get(m.id, ())))
+        for m in metrics
+    ]
+
+
+def _with_duties(
+    source: TomlSource, metrics: list[Metric], duties: Sequence[DutyText]
+) -> list[Metric]:
+    by_id = {m.id: m for m in metrics}
+    for index, text in enumerate(duties):
+        path = f"duty[{index}]"
+        metric = by_id.get(text.metric)
+        if metric is None:
+            source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+        if metric.duties:
+            source.fail(f"{path}.metric", f"{metric.id} has a [[duty]] already")
+        limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+        if limit == metric.bound or any(known <= limit for known in metric.limits):
+            source.fail(f"{path}.at_most", "asks for no more than every report proves")
+        by_id[metric.id] = replace(metric, duties=(limit,))
+    return [by_id[m.id] for m in metrics]
+
+
+def _same_grid(a: Metric, b: Metric) -> bool:
+    return (a.panel, a.minimum, a.resolution) == (b.panel, b.minimum, b.resolution)

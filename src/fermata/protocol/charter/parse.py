@@ -1,0 +1,405 @@
+"""The charter: the TOML file that all parties sign and everything else is bound to.
+
+Normative text: docs/spec/charter.md. The signed bytes are the file's bytes, so a charter is
+parsed but never printed back.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fermata.errors import InvalidEncoding
+from fermata.protocol.charter.claims import Claims, compile_claims
+from fermata.protocol.charter.committee import (
+    Committee,
+    CommitteeText,
+    MemberText,
+    fold_organisation,
+    read_committee,
+)
+from fermata.protocol.charter.disclosure_terms import (
+    DisclosureTerms,
+    DisclosureText,
+    Group,
+    GroupText,
+    PanelLabs,
+    check_shares,
+    read_groups,
+    read_terms,
+)
+from fermata.protocol.charter.dues import (
+    Dues,
+    DuesText,
+    Tier,
+    TierText,
+    check_tier_of,
+    read_dues,
+    read_tiers,
+)
+from fermata.protocol.charter.metrics import (
+    AggregateText,
+    DutyText,
+    Metric,
+    MetricText,
+    StatementText,
+    check_id,
+    check_text,
+    read_metrics,
+)
+from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
+from fermata.protocol.charter.periods import CADENCES, check_period, period_count, period_of
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.charter.trigger_rules import (
+    Rule,
+    RuleText,
+    check_lift,
+    check_opposed,
+    read_rules,
+)
+
+#: Payload type of the envelope that carries the charter file as entry 0.
+CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
+#: Moduli below this are for tests and simulation; no configuration can lower it.
+MODULUS_BITS_MIN = 2048
+MODULUS_BITS_MAX = 4096
+AUDITORS_MAX = 7
+CHARTER_BYTES_MAX = 256 * 1024
+
+
+class PartyText(Strict, frozen=True):
+    """One party as the file writes it; ``signing_key`` is an Ed25519 key in base64."""
+
+    id: str
+    organisation: str
+    signing_key: str
+
+
+class LabText(PartyText, frozen=True):
+    """A lab; ``tier`` if the charter has tiers."""
+
+    tier: str = ""
+
+
+class CryptographyText(Strict, frozen=True):
+    modulus_bits: int
+    threshold: int
+    headroom_bits: int = 10
+    range_base: int = 0
+    key_origin: Literal["any", "distributed"] = "any"
+
+
+class RoundsText(Strict, frozen=True):
+    cadence: str
+    first: str
+    window_s: int
+    last: str = ""
+    interval_s: int = 0
+
+
+class PanelText(Strict, frozen=True):
+    id: str
+    labs: list[str] | None = None
+
+
+class CharterText(Strict, frozen=True):
+    """The file's shape; unknown keys are errors."""
+
+    format: int
+    deployment: str
+    title: str
+    cryptography: CryptographyText
+    rounds: RoundsText
+    disclosure: DisclosureText
+    coordinator: PartyText
+    auditor: list[PartyText]
+    lab: list[LabText]
+    panel: list[PanelText]
+    metric: list[MetricText]
+    aggregate: list[AggregateText]
+    statement: tuple[StatementText, ...] = ()
+    duty: tuple[DutyText, ...] = ()
+    tier: tuple[TierText, ...] = ()
+    dues: DuesText | None = None
+    rule: tuple[RuleText, ...] = ()
+    pause: PauseText | None = None
+    committee: CommitteeText | None = None
+    member: tuple[MemberText, ...] = ()
+    group: tuple[GroupText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One of the roster. ``role``: coordinator, auditor, lab or member; the key has 32 bytes."""
+
+    id: str
+    role: str
+    organisation: str
+    signing_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Metrics that are reported, proven and opened together, and the labs that may report.
+
+    ``groups`` are a partition of the labs, or none: the panel is opened whole.
+    """
+
+    id: str
+    labs: frozenset[str]
+    metrics: tuple[Metric, ...]
+    claims: Claims
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """A checked charter. ``sha256`` is the hash of the file's bytes."""
+
+    sha256: bytes
+    deployment: str
+    title: str
+    modulus_bits: int
+    threshold: int
+    headroom_bits: int
+    key_origin: str
+    range_base: int
+    cadence: str
+    first_period: str
+    last_period: str
+    window_s: int
+    interval_s: int
+    cohort_min: int
+    disclosure: DisclosureTerms
+    parties: dict[str, Party]
+    coordinator: str
+    auditors: tuple[str, ...]
+    labs: tuple[str, ...]
+    panels: tuple[Panel, ...]
+    tiers_by_lab: Mapping[str, Tier]
+    dues: Dues | None
+    rules: tuple[Rule, ...]
+    pause: PauseTerms | None
+    committee: Committee | None = None
+
+    @property
+    def endorsement_quorum(self) -> int:
+        """q = floor((n + f) / 2) + 1 with f = t - 1: two quorums share an honest auditor."""
+        return (len(self.auditors) + self.threshold - 1) // 2 + 1
+
+    @property
+    def log_origin(self) -> str:
+        """The C2SP origin line, which is also the name of the coordinator's log key."""
+        return f"{self.deployment}.fermata/log"
+
+    def witness_name(self, auditor: str) -> str:
+        """The C2SP key name under which an auditor cosigns checkpoints."""
+        return f"{self.deployment}.fermata/auditor/{auditor}"
+
+    def period(self, round_number: int) -> str:
+        """The period that a round reports on; rounds count from 1."""
+        return period_of(self.cadence, self.first_period, round_number)
+
+    def panel(self, panel_id: str) -> Panel:
+        """Raises KeyError for a panel the charter does not have."""
+        for panel in self.panels:
+            if panel.id == panel_id:
+                return panel
+        raise KeyError(panel_id)
+
+
+def _party(source: TomlSource, path: str, role: str, text: PartyText | MemberText) -> Party:
+    check_id(source, f"{path}.id", text.id)
+    if not text.organisation:
+        source.fail(f"{path}.organisation", "must not be empty")
+    check_text(source, f"{path}.organisation", text.organisation)
+    try:
+        public_key = base64.b64decode(text.signing_key, validate=True)
+    except ValueError:
+        public_key = b""
+    if len(public_key) != 32 or base64.b64encode(public_key).decode() != text.signing_key:
+        source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")
+    return Party(text.id, role, text.organisation, public_key)
+
+
+def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
+    listed: list[tuple[str, str, PartyText | MemberText]] = [
+        ("coordinator", "coordinator", text.coordinator)
+    ]
+    listed += [(f"auditor[{i}]", "auditor", p) for i, p in enumerate(text.auditor)]
+    listed += [(f"lab[{i}]", "lab", p) for i, p in enumerate(text.lab)]
+    listed += [(f"member[{i}]", "member", p) for i, p in enumerate(text.member)]
+    parties: dict[str, Party] = {}
+    for path, role, party_text in listed:
+        party = _party(source, path, role, party_text)
+        if party.id in parties:
+            source.fail(f"{path}.id", f"{party.id} is on the roster twice")
+        if any(p.signing_key == party.signing_key for p in parties.values()):
+            source.fail(f"{path}.signing_key", "belongs to another party too")
+        parties[party.id] = party
+    _check_organisations(source, text)
+    return parties
+
+
+def _check_organisations(source: TomlSource, text: CharterText) -> None:
+    """Cohorts count organisations by their spelling, so one must not have two."""
+    spelled: dict[str, str] = {}
+    for index, lab in enumerate(text.lab):
+        folded = fold_organisation(lab.organisation)
+        if spelled.setdefault(folded, lab.organisation) != lab.organisation:
+            source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
+
+
+def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
+    for lab in members:
+        if lab not in labs:
+            source.fail(path, f"no lab is called {lab}")
+    if len(set(members)) != len(members):
+        source.fail(path, "names a lab twice")
+
+
+def _panels(
+    source: TomlSource, text: CharterText, metrics: list[Metric], terms: DisclosureTerms
+) -> tuple[Panel, ...]:
+    labs = {lab.id: lab.organisation for lab in text.lab}
+    names = [p.id for p in text.panel]
+    for index, metric in enumerate(metrics):
+        if metric.panel not in names:
+            source.fail(f"metric[{index}].panel", f"no panel is called {metric.panel}")
+        if any(m.id == metric.id for m in metrics[:index]):
+            source.fail(f"metric[{index}].id", f"{metric.id} is there twice")
+    panels = []
+    for index, panel in enumerate(text.panel):
+        path = f"panel[{index}]"
+        check_id(source, f"{path}.id", panel.id)
+        if names.index(panel.id) != index:
+            source.fail(f"{path}.id", f"{panel.id} is there twice")
+        members = list(labs) if panel.labs is None else panel.labs
+        _check_members(source, f"{path}.labs", members, labs)
+        if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:
+            source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
+        mine = tuple(m for m in metrics if m.panel == panel.id)
+        if not mine:
+            source.fail(path, "has no metric")
+        panels.append(Panel(panel.id, frozenset(members), mine, _claims(source, path, text, mine)))
+    if not panels:
+        source.fail("", "has no [[panel]]")
+    with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
+    groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
+    check_shares(source, terms, with_labs, groups)
+    return tuple(replace(p, groups=groups[p.id]) for p in panels)
+
+
+def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
+    if text.pause is None:
+        if text.duty:
+            source.fail("duty[0]", "is for a pause, and the charter has no [pause]")
+        return None
+    terms = read_pause(source, text.pause, [rule.id for rule in rules])
+    check_lift(source, rules, terms.lift)
+    check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
+    return terms
+
+
+def _tiers(
+    source: TomlSource, text: CharterText, panels: tuple[Panel, ...]
+) -> tuple[dict[str, Tier], Dues | None]:
+    labs = {p.id: p.labs for p in panels}
+    tiers = read_tiers(source, text.tier, labs)
+    for index, lab in enumerate(text.lab):
+        check_tier_of(source, f"lab[{index}].tier", lab.id, lab.tier, tiers, labs)
+    dues = read_dues(source, text.dues, tiers, [m for p in panels for m in p.metrics])
+    by_id = {t.id: t for t in tiers}
+    return {lab.id: by_id[lab.tier] for lab in text.lab if lab.tier}, dues
+
+
+def _rules(source: TomlSource, text: CharterText, panels: tuple[Panel, ...]) -> tuple[Rule, ...]:
+    metrics = [metric for panel in panels for metric in panel.metrics]
+    return read_rules(source, text.rule, metrics, {p.id: len(p.labs) for p in panels})
+
+
+def _claims(
+    source: TomlSource, path: str, text: CharterText, metrics: tuple[Metric, ...]
+) -> Claims:
+    crypto = text.cryptography
+    try:
+        return compile_claims(metrics, crypto.range_base, crypto.headroom_bits, crypto.modulus_bits)
+    except InvalidEncoding as error:
+        source.fail(path, f"cannot be proven: {error}")
+
+
+def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
+    crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
+    if text.format != 1:
+        source.fail("format", "this version reads format 1")
+    check_id(source, "deployment", text.deployment)
+    check_text(source, "title", text.title)
+    if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
+        source.fail(
+            "cryptography.modulus_bits",
+            f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, a multiple of 64",
+        )
+    if not 1 <= auditors <= AUDITORS_MAX:
+        source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
+    if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:
+        source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
+    if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
+        source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
+    if not 1 <= rounds.window_s <= 366 * 86400:
+        source.fail("rounds.window_s", "must be from one second to a year")
+    if not 0 <= rounds.interval_s <= 366 * 86400:
+        source.fail("rounds.interval_s", "must be from 0 to a year of seconds")
+    if rounds.cadence not in CADENCES:
+        source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
+    check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
+    if rounds.last:
+        check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
+        if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
+            source.fail("rounds.last", "is before the first period")
+
+
+def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:
+    """Parses and checks a charter file.
+
+    ``modulus_bits_min`` is lowered by tests and the simulator only. Raises ConfigError with
+    reason CHARTER, naming the line and the key.
+    """
+    source = TomlSource(data, "charter", "CHARTER", CHARTER_BYTES_MAX)
+    text = source.decode(CharterText)
+    _check_numbers(source, text, modulus_bits_min)
+    parties = _roster(source, text)
+    metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
+    terms = read_terms(source, text.disclosure, metrics, text.rounds.cadence)
+    panels = _panels(source, text, metrics, terms)
+    tiers_by_lab, dues = _tiers(source, text, panels)
+    rules = _rules(source, text, panels)
+    rounds = text.rounds
+    rounds_max = period_count(rounds.cadence, rounds.first, rounds.last) if rounds.last else None
+    return Charter(
+        sha256=hashlib.sha256(data).digest(),
+        deployment=text.deployment,
+        title=text.title,
+        modulus_bits=text.cryptography.modulus_bits,
+        threshold=text.cryptography.threshold,
+        headroom_bits=text.cryptography.headroom_bits,
+        key_origin=text.cryptography.key_origin,
+        range_base=text.cryptography.range_base,
+        cadence=text.rounds.cadence,
+        first_period=text.rounds.first,
+        last_period=text.rounds.last,
+        window_s=text.rounds.window_s,
+        interval_s=text.rounds.interval_s,
+        cohort_min=text.disclosure.cohort_min,
+        disclosure=terms,
+        parties=parties,
+        coordinator=text.coordinator.id,
+        auditors=tuple(a.id for a in text.auditor),
+        labs=tuple(lab.id for lab in text.lab),
+        panels=panels,
+        tiers_by_lab=tiers_by_lab,
+        dues=dues,
+        rules=rules,
+        pause=_pause(source, text, rules),
+        committee=read_committee(source, text.committee, text.member, rounds_max),
+    )

@@ -1,0 +1,88 @@
+"""The charter's ``[pause]`` table: which rules pull the pause, what lifts it, and its times.
+
+Normative text: docs/spec/pause.md, PA1.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+
+LIFT_ROUNDS_MAX = 1000
+SECONDS_MAX = 366 * 86400
+_FRACTION = re.compile(r"[1-9][0-9]{0,8}/[1-9][0-9]{0,8}\Z")
+_DECIMAL = re.compile(r"(0|1)(\.[0-9]{1,9})?\Z")
+
+
+class PauseText(Strict, frozen=True):
+    """The table as the file writes it; ``acknowledge_share`` is a fraction or a decimal."""
+
+    triggers: list[str]
+    lift: str
+    lift_rounds: int
+    acknowledge_s: int
+    acknowledge_share: str
+    open_within_s: int
+    settle_within_s: int
+    silence_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTerms:
+    """The checked table. ``triggers`` and ``lift`` are rule ids, ``acknowledge_share`` in (0, 1].
+
+    ``lift_rounds`` is K of docs/spec/pause.md.
+    """
+
+    triggers: tuple[str, ...]
+    lift: str
+    lift_rounds: int
+    acknowledge_ms: int
+    acknowledge_share: Fraction
+    open_within_ms: int
+    settle_within_ms: int
+    silence_ms: int
+
+
+def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> PauseTerms:
+    """The table, checked against the ids of the charter's rules. Raises ConfigError."""
+    if not text.triggers:
+        source.fail("pause.triggers", "must name at least one rule")
+    for rule in text.triggers:
+        if rule not in rule_ids:
+            source.fail("pause.triggers", f"no rule is called {rule}")
+    if len(set(text.triggers)) != len(text.triggers):
+        source.fail("pause.triggers", "names a rule twice")
+    if text.lift not in rule_ids:
+        source.fail("pause.lift", f"no rule is called {text.lift}")
+    if text.lift in text.triggers:
+        source.fail("pause.lift", f"{text.lift} is a trigger: what pulls the pause cannot lift it")
+    if not 1 <= text.lift_rounds <= LIFT_ROUNDS_MAX:
+        source.fail("pause.lift_rounds", f"must be 1..{LIFT_ROUNDS_MAX}")
+    return PauseTerms(
+        triggers=tuple(text.triggers),
+        lift=text.lift,
+        lift_rounds=text.lift_rounds,
+        acknowledge_ms=_ms(source, "acknowledge_s", text.acknowledge_s),
+        acknowledge_share=_share(source, text.acknowledge_share),
+        open_within_ms=_ms(source, "open_within_s", text.open_within_s),
+        settle_within_ms=_ms(source, "settle_within_s", text.settle_within_s),
+        silence_ms=_ms(source, "silence_s", text.silence_s),
+    )
+
+
+def _ms(source: TomlSource, key: str, seconds: int) -> int:
+    if not 1 <= seconds <= SECONDS_MAX:
+        source.fail(f"pause.{key}", "must be from one second to a year")
+    return seconds * 1000
+
+
+def _share(source: TomlSource, text: str) -> Fraction:
+    if not (_FRACTION.match(text) or _DECIMAL.match(text)):
+        source.fail("pause.acknowledge_share", 'must be a fraction such as "2/3", or "0.75"')
+    share = Fraction(text)
+    if not 0 < share <= 1:
+        source.fail("pause.acknowledge_share", "must be above 0 and at most 1")
+    return share

@@ -1,0 +1,395 @@
+"""Rules over results and their history, as the charter writes them (docs/spec/rules.md).
+
+A rule is a leaf, which compares something of one result with a limit, or joins earlier rules.
+What a rule says of given results is found by fermata.protocol.statistics.policy.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
+from fermata.protocol.charter.result_names import Reach, reach_of, result_names
+from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.statistics.student_t import CONFIDENCES, FREEDOM_MAX
+from fermata.protocol.statistics.trend import POINTS_MIN, logarithm
+
+RULES_MAX = 64
+#: The table of Student's t ends there: a line through n points has n - 2 degrees of freedom.
+ROUNDS_MAX = FREEDOM_MAX + 2
+#: Points on each side of a bend; through fewer, a line passes whatever they are.
+SIDE_POINTS_MIN = 3
+
+LEVEL, CHANGE, GROWTH, DOUBLING, ACCELERATION = (
+    "level",
+    "change",
+    "growth-rate",
+    "doubling-time",
+    "acceleration",
+)
+JOINED = ("all_of", "any_of")
+_PASSES: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "above": operator.gt,
+    "at_least": operator.ge,
+    "below": operator.lt,
+    "at_most": operator.le,
+}
+COMPARISONS = tuple(_PASSES)
+UNKNOWN = ("resets", "skips", "holds")
+SCALES = ("linear", "log10")
+
+_EVERY = {"id", "for_rounds", "unknown"}
+_LEAF = {"kind", "metric", "statistic"}
+_NULL = {"noise", "growth", "false_alarm_max"}
+#: Keys that a kind needs, and keys that it may have, beyond _EVERY, _LEAF and a comparison.
+_KEYS: dict[str, tuple[set[str], set[str]]] = {
+    LEVEL: (set(), set()),
+    CHANGE: ({"over_rounds"}, set()),
+    GROWTH: ({"over_rounds", "confidence"}, {"scale", *_NULL}),
+    DOUBLING: ({"over_rounds", "confidence"}, {"scale", *_NULL}),
+    ACCELERATION: ({"over_rounds", "points_min", "r2_min", *_NULL}, {"scale"}),
+}
+#: Least ``over_rounds`` of each kind that has it.
+_ROUNDS_MIN = {CHANGE: 1, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
+
+
+class RuleText(Strict, frozen=True):
+    """A [[rule]] as the file writes it; numbers that are not counts are decimals in quotes."""
+
+    id: str
+    kind: str | None = None
+    metric: str | None = None
+    statistic: str | None = None
+    above: str | None = None
+    at_least: str | None = None
+    below: str | None = None
+    at_most: str | None = None
+    over_rounds: int | None = None
+    for_rounds: int | None = None
+    scale: str | None = None
+    confidence: str | None = None
+    points_min: int | None = None
+    r2_min: str | None = None
+    noise: str | None = None
+    growth: str | None = None
+    false_alarm_max: str | None = None
+    unknown: str | None = None
+    all_of: tuple[str, ...] | None = None
+    any_of: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NullHypothesis:
+    """Steady growth that must seldom fire a rule.
+
+    ``growth`` is per round, ``noise`` the standard deviation of the natural logarithm's residuals,
+    ``false_alarm_max`` a probability.
+    """
+
+    noise: Fraction
+    growth: Fraction
+    false_alarm_max: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A checked rule: a leaf, or ``kind`` all_of or any_of with ``parts``.
+
+    ``comparison`` is one of COMPARISONS, ``limit_text`` the limit as the charter writes it. Fields
+    that a kind does not use keep their defaults.
+    """
+
+    id: str
+    kind: str
+    metric: str = ""
+    statistic: str = ""
+    comparison: str = ""
+    limit: Fraction = Fraction(0)
+    limit_text: str = ""
+    over_rounds: int = 1
+    for_rounds: int = 1
+    unknown: str = "resets"
+    scale: str = "linear"
+    confidence: str = ""
+    points_min: int = 0
+    r2_min: Fraction = Fraction(0)
+    null: NullHypothesis | None = None
+    parts: tuple[str, ...] = ()
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the limit itself does not hold."""
+        return self.comparison in ("above", "below")
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether more (of the slope, for fits) makes it hold rather than less."""
+        more = self.comparison in ("above", "at_least")
+        # A short doubling time is fast growth.
+        return not more if self.kind == DOUBLING else more
+
+    def passes(self, value: Fraction) -> bool:
+        """Whether a value is on the side of the limit on which the rule holds."""
+        return _PASSES[self.comparison](value, self.limit)
+
+    @property
+    def slope_limit(self) -> Fraction:
+        """The limit of a growth rate or doubling time as a slope of the natural logarithm."""
+        if self.kind == GROWTH:
+            return logarithm(1 + self.limit)
+        return logarithm(Fraction(2)) / self.limit
+
+
+def read_rules(
+    source: TomlSource,
+    texts: Sequence[RuleText],
+    metrics: Sequence[Metric],
+    labs: Mapping[str, int],
+) -> tuple[Rule, ...]:
+    """The charter's rules, in its order; ``labs`` counts the labs that may report, by panel.
+
+    Raises ConfigError with the line for a rule that contradicts itself or the charter.
+    """
+    if len(texts) > RULES_MAX:
+        source.fail(f"rule[{RULES_MAX}]", f"a charter has at most {RULES_MAX} rules")
+    rules: list[Rule] = []
+    for index, text in enumerate(texts):
+        path = f"rule[{index}]"
+        check_id(source, f"{path}.id", text.id)
+        earlier = [r.id for r in rules]
+        if text.id in earlier:
+            source.fail(f"{path}.id", f"{text.id} is there twice")
+        if text.all_of is None and text.any_of is None:
+            rules.append(_Leaf(source, path, text).read({m.id: m for m in metrics}, labs))
+        else:
+            rules.append(_joined(source, path, text, earlier))
+    return tuple(rules)
+
+
+def _choice(source: TomlSource, path: str, text: RuleText, key: str, choices: Sequence[str]) -> str:
+    """One of some words, the first of them if the key is not there."""
+    given = getattr(text, key)
+    chosen = choices[0] if given is None else str(given)
+    if (not chosen and given is not None) or chosen not in choices:
+        source.fail(f"{path}.{key}", f"must be one of {', '.join(filter(None, choices))}")
+    return chosen
+
+
+def _run(source: TomlSource, path: str, text: RuleText) -> tuple[int, str]:
+    """For how many rounds it must hold, and what a round does in which it is unknown."""
+    for_rounds = 1 if text.for_rounds is None else text.for_rounds
+    if not 1 <= for_rounds <= ROUNDS_MAX:
+        source.fail(f"{path}.for_rounds", f"must be 1 to {ROUNDS_MAX}")
+    return for_rounds, _choice(source, path, text, "unknown", UNKNOWN)
+
+
+def _check_unused(source: TomlSource, path: str, text: RuleText, used: set[str], by: str) -> None:
+    for key in RuleText.__struct_fields__:
+        if key not in used and getattr(text, key) is not None:
+            source.fail(f"{path}.{key}", f"is not used by {by}")
+
+
+def _joined(source: TomlSource, path: str, text: RuleText, earlier: Sequence[str]) -> Rule:
+    if text.all_of is not None and text.any_of is not None:
+        source.fail(f"{path}.any_of", "does not stand beside all_of")
+    kind = JOINED[text.all_of is None]
+    _check_unused(source, path, text, {*_EVERY, kind}, f"a rule with {kind}")
+    parts = text.any_of if text.all_of is None else text.all_of
+    if not parts:
+        source.fail(f"{path}.{kind}", "must name a rule")
+    for part in parts:
+        if part not in earlier:
+            source.fail(f"{path}.{kind}", f"no rule before this one is called {part}")
+    if len(set(parts)) != len(parts):
+        source.fail(f"{path}.{kind}", "names a rule twice")
+    for_rounds, unknown = _run(source, path, text)
+    return Rule(text.id, kind, for_rounds=for_rounds, unknown=unknown, parts=parts)
+
+
+class _Leaf:
+    """Reads one leaf, with the path of its table for messages."""
+
+    def __init__(self, source: TomlSource, path: str, text: RuleText) -> None:
+        self.source, self.path, self.text = source, path, text
+
+    def fail_unless(self, good: bool, key: str, what: str) -> None:
+        if not good:
+            self.source.fail(f"{self.path}.{key}", what)
+
+    def decimal(self, key: str) -> Fraction:
+        return Fraction(read_decimal(self.source, f"{self.path}.{key}", getattr(self.text, key)))
+
+    def read(self, metrics: Mapping[str, Metric], labs: Mapping[str, int]) -> Rule:
+        text = self.text
+        kind = text.kind or ""
+        self.fail_unless(kind in _KEYS, "kind", f"must be one of {', '.join(_KEYS)}")
+        self.check_keys(kind)
+        metric = metrics.get(text.metric or "")
+        if metric is None:
+            self.source.fail(f"{self.path}.metric", f"no metric is called {text.metric}")
+        names = result_names(metric)
+        self.fail_unless(
+            text.statistic in names,
+            "statistic",
+            f"does not come out of {metric.id}; what does: {', '.join(names) or 'nothing'}",
+        )
+        comparison = self.comparison()
+        for_rounds, unknown = _run(self.source, self.path, text)
+        rule = Rule(
+            id=text.id,
+            kind=kind,
+            metric=metric.id,
+            statistic=text.statistic or "",
+            comparison=comparison,
+            limit=self.decimal(comparison),
+            limit_text=getattr(text, comparison),
+            over_rounds=self.over_rounds(kind),
+            for_rounds=for_rounds,
+            unknown=unknown,
+            scale=_choice(self.source, self.path, text, "scale", SCALES),
+            confidence=_choice(self.source, self.path, text, "confidence", ("", *CONFIDENCES)),
+            points_min=text.points_min or 0,
+            r2_min=self.decimal("r2_min") if text.r2_min is not None else Fraction(0),
+            null=self.null(),
+        )
+        panel = {m.id: m for m in metrics.values() if m.panel == metric.panel}
+        self.check_limit(rule, reach_of(rule.statistic, metric, panel, labs[metric.panel]))
+        return rule
+
+    def check_keys(self, kind: str) -> None:
+        needed, optional = _KEYS[kind]
+        used = {*_EVERY, *_LEAF, *COMPARISONS, *needed, *optional}
+        _check_unused(self.source, self.path, self.text, used, f"the kind {kind}")
+        given = {key for key in RuleText.__struct_fields__ if getattr(self.text, key) is not None}
+        if given & _NULL:
+            needed = needed | _NULL
+        for key in RuleText.__struct_fields__:
+            if key in {*_LEAF, *needed} - given:
+                self.source.fail(self.path, f"needs {key}")
+
+    def comparison(self) -> str:
+        given = [key for key in COMPARISONS if getattr(self.text, key) is not None]
+        if len(given) != 1:
+            self.source.fail(self.path, f"needs one of {', '.join(COMPARISONS)}")
+        return given[0]
+
+    def over_rounds(self, kind: str) -> int:
+        if kind not in _ROUNDS_MIN:
+            return 1
+        rounds, least = self.text.over_rounds or 0, _ROUNDS_MIN[kind]
+        self.fail_unless(
+            least <= rounds <= ROUNDS_MAX, "over_rounds", f"must be {least} to {ROUNDS_MAX}"
+        )
+        if kind == ACCELERATION:
+            points = self.text.points_min or 0
+            self.fail_unless(
+                points >= SIDE_POINTS_MIN, "points_min", f"must be {SIDE_POINTS_MIN} or more"
+            )
+            self.fail_unless(
+                2 * points <= rounds, "points_min", f"twice {points} points are above over_rounds"
+            )
+        return rounds
+
+    def null(self) -> NullHypothesis | None:
+        if self.text.noise is None:
+            return None
+        null = NullHypothesis(*map(self.decimal, ("noise", "growth", "false_alarm_max")))
+        self.fail_unless(0 < null.noise <= 10, "noise", "must be above 0, at most 10")
+        self.fail_unless(-1 < null.growth <= 1000, "growth", "must be above -1, at most 1000")
+        self.fail_unless(0 < null.false_alarm_max < 1, "false_alarm_max", "must be between 0 and 1")
+        return null
+
+    def check_limit(self, rule: Rule, reach: Reach) -> None:
+        key = rule.comparison
+        if rule.kind == GROWTH:
+            self.fail_unless(rule.limit > -1, key, "a rate of growth is above -1")
+        elif rule.kind == DOUBLING:
+            self.fail_unless(rule.limit > 0, key, "a doubling time is above 0")
+        elif rule.kind == ACCELERATION:
+            self.fail_unless(rule.is_rising, key, "an acceleration has above or at_least")
+            self.fail_unless(rule.limit > 1, key, "must be above 1, which is steady growth")
+            self.fail_unless(0 <= rule.r2_min < 1, "r2_min", "must be 0 or more, below 1")
+        else:
+            self.check_reach(rule, reach)
+
+    def check_reach(self, rule: Rule, reach: Reach) -> None:
+        """A limit that every value passes, or none, is a mistake."""
+        low, high = reach
+        if rule.kind == CHANGE:
+            span = None if low is None or high is None else high - low
+            low, high = None if span is None else -span, span
+        worst, best = (low, high) if rule.is_rising else (high, low)
+        always = worst is not None and rule.passes(worst)
+        never = best is not None and not rule.passes(best)
+        self.fail_unless(
+            not (always or never),
+            rule.comparison,
+            f"would {'always' if always else 'never'} hold, given min and max of the metric"
+            " and the number of labs",
+        )
+
+
+def _with_parts(rules: Sequence[Rule], ids: Sequence[str]) -> Iterator[tuple[int, Rule]]:
+    """The rules with these ids and all that they join, each with its place in the charter."""
+    wanted = set(ids)
+    # Parts stand before the rules that join them.
+    for index in range(len(rules) - 1, -1, -1):
+        rule = rules[index]
+        if rule.id in wanted:
+            wanted.update(rule.parts)
+            yield index, rule
+
+
+def check_lift(
+    source: TomlSource, rules: Sequence[Rule], lift_id: str, path: str = "pause.lift"
+) -> None:
+    """What is unknown never lifts a pause: in the lift and its parts it resets the run.
+
+    ``path`` is where the charter names the lift. Raises ConfigError with the line.
+    """
+    if all(rule.id != lift_id for rule in rules):
+        source.fail(path, f"no rule is called {lift_id}")
+    for index, rule in _with_parts(rules, [lift_id]):
+        if rule.unknown != UNKNOWN[0]:
+            source.fail(
+                f"rule[{index}].unknown", f'must be "resets", since {rule.id} serves the lift'
+            )
+
+
+def check_opposed(
+    source: TomlSource,
+    path: str,
+    rules: Sequence[Rule],
+    trigger_ids: Sequence[str],
+    lift_id: str,
+) -> None:
+    """No leaf of the lift holds at a value at which a leaf of a trigger holds.
+
+    Compared are leaves on the same quantity: the same statistic of the same metric by the same
+    kind (a growth rate and a doubling time are one). ``path`` is the key that names the lift.
+    Raises ConfigError with its line.
+    """
+    lifts = [rule for _, rule in _with_parts(rules, [lift_id]) if not rule.parts]
+    for _, trigger in _with_parts(rules, trigger_ids):
+        for lift in lifts:
+            if _can_both_hold(trigger, lift):
+                what = f"{lift.id} can hold while the trigger {trigger.id} holds"
+                source.fail(path, f"{what}: their limits are inverted")
+
+
+def _quantity(rule: Rule) -> tuple[str, str, str]:
+    return rule.metric, rule.statistic, GROWTH if rule.kind == DOUBLING else rule.kind
+
+
+def _can_both_hold(a: Rule, b: Rule) -> bool:
+    """Whether one value of one quantity passes both limits."""
+    if a.parts or b.parts or _quantity(a) != _quantity(b):
+        return False
+    # With the same direction, one always does.
+    if a.is_rising == b.is_rising:
+        return True
+    more, less = (a, b) if a.is_rising else (b, a)
+    slopes = a.kind in (GROWTH, DOUBLING)
+    low, high = (r.slope_limit if slopes else r.limit for r in (more, less))
+    return low < high or (low == high and not (more.is_strict or less.is_strict))

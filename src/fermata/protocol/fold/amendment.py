@@ -1,0 +1,234 @@
+"""Amendments of the charter: what may change, and when the new one comes into force.
+
+Normative text: docs/spec/governance.md, G12 to G15. Nothing changes inside a round: what the
+committee decided takes effect with an OpenRound.
+"""
+
+from dataclasses import replace
+
+from fermata.errors import ConfigError, Refusal
+from fermata.protocol.charter.disclosure_terms import thresholds_of
+from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.parse import (
+    CHARTER_BYTES_MAX,
+    CHARTER_TYPE,
+    Charter,
+    Party,
+    parse_charter,
+)
+from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
+from fermata.protocol.state.state import OPENED, REFUSED, CharterVersion, Round, State
+from fermata.protocol.wire.envelope import check_signatures
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+#: Why nothing comes out of a round that an amendment has overtaken.
+AMENDED = "the charter was amended"
+
+
+def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
+    """The new charter of an amendment, once all that it must keep is kept.
+
+    Raises Refusal CHARTER, AMENDMENT_SAME, AMENDMENT_KEEPS; InvalidSignature SIGNERS, SIGNATURE.
+    """
+    charter = parse_amendment(wire.charter, state.modulus_bits_min)
+    check_kept(state, charter)
+    old = state.charter_at(len(state.rounds) + 1)
+    envelope = envelope_pb2.Envelope(
+        payload_type=CHARTER_TYPE, payload=wire.charter, signatures=wire.signatures
+    )
+    check_signatures(envelope, charter, new_parties(old, charter))
+    return charter
+
+
+def parse_amendment(data: bytes, modulus_bits_min: int) -> Charter:
+    """The charter in an amendment. Raises Refusal CHARTER with the line."""
+    if len(data) > CHARTER_BYTES_MAX:
+        raise Refusal("CHARTER", f"amendment: its charter has more than {CHARTER_BYTES_MAX} bytes")
+    try:
+        return parse_charter(data, modulus_bits_min)
+    except ConfigError as error:
+        raise Refusal("CHARTER", f"amendment: {error}") from error
+
+
+def new_parties(old: Charter, new: Charter) -> tuple[str, ...]:
+    """Who must sign the new charter: parties that the old one lacks, or has with another key."""
+    return tuple(sorted(p.id for p in new.parties.values() if old.parties.get(p.id) != p))
+
+
+def check_kept(state: State, new: Charter) -> None:
+    """What the key, the log and earlier rounds rest on stays as it is.
+
+    Raises Refusal AMENDMENT_SAME, AMENDMENT_KEEPS.
+    """
+    old = state.charter_at(len(state.rounds) + 1)
+    if any(v.charter.sha256 == new.sha256 for v in state.charters):
+        raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
+    kept = {
+        "deployment": (old.deployment, new.deployment),
+        "[cryptography]": (_cryptography(old), _cryptography(new)),
+        "the coordinator": (_parties(old, (old.coordinator,)), _parties(new, (new.coordinator,))),
+        "the auditors": (_parties(old, old.auditors), _parties(new, new.auditors)),
+        "rounds.cadence": (old.cadence, new.cadence),
+        "rounds.first": (old.first_period, new.first_period),
+    }
+    for what, (before, after) in kept.items():
+        if before != after:
+            raise Refusal("AMENDMENT_KEEPS", f"amendment: must keep {what}")
+    if new.committee is None:
+        raise Refusal("AMENDMENT_KEEPS", "amendment: must keep a committee")
+    if old.pause is not None and new.pause is None:
+        raise Refusal("AMENDMENT_KEEPS", "amendment: must keep a pause")
+    roles = {p.id: p.role for p in new.parties.values()}
+    for party in old.parties.values():
+        if roles.get(party.id, party.role) != party.role:
+            raise Refusal("AMENDMENT_KEEPS", f"amendment: must keep the role of {party.id}")
+    _check_thresholds(state, new)
+    known = {m.id: m for v in state.charters for m in _metrics(v.charter)}
+    for metric in _metrics(new):
+        if metric.id in known and _scale(metric) != _scale(known[metric.id]):
+            raise Refusal(
+                "AMENDMENT_KEEPS",
+                f"amendment: metric {metric.id} must keep panel, unit, min, max and resolution;"
+                " give the new one another id",
+            )
+
+
+def _check_thresholds(state: State, new: Charter) -> None:
+    """P8 over all versions: moving a limit from version to version searches for a value."""
+    asked: dict[str, set[int]] = {}
+    for charter in (*(v.charter for v in state.charters), new):
+        for metric in _metrics(charter):
+            asked.setdefault(metric.id, set()).update(thresholds_of(metric))
+    for metric_id, thresholds in asked.items():
+        if len(thresholds) > new.disclosure.thresholds_max:
+            raise Refusal(
+                "AMENDMENT_KEEPS",
+                f"amendment: metric {metric_id} would have had more limits, over all versions, than"
+                " disclosure.thresholds_max",
+            )
+
+
+def _cryptography(charter: Charter) -> tuple[object, ...]:
+    return (
+        charter.modulus_bits,
+        charter.threshold,
+        charter.headroom_bits,
+        charter.range_base,
+        charter.key_origin,
+    )
+
+
+def _parties(charter: Charter, ids: tuple[str, ...]) -> list[object]:
+    return [charter.parties[party] for party in ids]
+
+
+def _metrics(charter: Charter) -> tuple[Metric, ...]:
+    return tuple(m for panel in charter.panels for m in panel.metrics)
+
+
+def _scale(metric: Metric) -> tuple[object, ...]:
+    return (metric.panel, metric.unit, metric.minimum, metric.maximum, metric.resolution)
+
+
+def due_amendment(state: State, time_ms: int) -> Motion | None:
+    """The amendment that comes into force if the next round is opened at this time."""
+    pending = state.governance.amendment
+    motion = state.governance.motions[pending] if pending is not None else None
+    return motion if motion is not None and _is_due(state, motion, time_ms) else None
+
+
+def joining_party(state: State, party: str) -> Party | None:
+    """A party of the charter that has carried and is not in force yet."""
+    pending = state.governance.amendment
+    motion = state.governance.motions[pending] if pending is not None else None
+    if motion is None or motion.charter is None or motion.status != CARRIED:
+        return None
+    return motion.charter.parties.get(party)
+
+
+def _is_due(state: State, motion: Motion, time_ms: int) -> bool:
+    number = len(state.rounds) + 1
+    over = time_ms >= motion.effective_ms
+    return motion.status == CARRIED and over and number >= motion.from_round
+
+
+def charter_for_next_round(state: State, time_ms: int) -> Charter:
+    """The charter that a round opened at this time is held under. Raises Refusal NO_CHARTER."""
+    motion = due_amendment(state, time_ms)
+    if motion is not None and motion.charter is not None:
+        return motion.charter
+    return state.charter_at(len(state.rounds) + 1)
+
+
+def charter_bound(state: State, statement: statement_pb2.Statement) -> Charter:
+    """The charter that a statement logged now must be bound to. Raises Refusal NO_CHARTER.
+
+    An opening may name a pending amendment's: then the rule of opening says that it is too
+    early, and the coordinator tries again, which another hash would not allow.
+    """
+    if not statement.HasField("open_round"):
+        return state.charter_at(len(state.rounds) + 1)
+    pending = state.governance.amendment
+    motion = state.governance.motions[pending] if pending is not None else None
+    is_carried = motion is not None and motion.status == CARRIED
+    new = motion.charter if motion is not None and is_carried else None
+    if new is not None and statement.charter_sha256 == new.sha256:
+        return new
+    return charter_for_next_round(state, state.time_ms)
+
+
+def take_effect(state: State, entry: int, time_ms: int) -> State:
+    """The state with the decisions that are due when the next round is opened at this time."""
+    motion = due_amendment(state, time_ms)
+    if motion is not None and motion.charter is not None:
+        state = _amend(state, entry, motion.charter)
+    due = [
+        state.governance.motions[notice]
+        for notice in state.governance.notices
+        if _is_due(state, state.governance.motions[notice], time_ms)
+    ]
+    if not due:
+        return state
+    done = {m.entry for m in due}
+    number = len(state.rounds) + 1
+    governance = replace(
+        state.governance,
+        exclusions={**state.governance.exclusions, **{m.lab: number for m in due}},
+        notices=tuple(n for n in state.governance.notices if n not in done),
+    )
+    return replace(state, governance=governance)
+
+
+def _amend(state: State, entry: int, charter: Charter) -> State:
+    version = CharterVersion(charter, len(state.rounds) + 1, entry)
+    return replace(
+        state,
+        charter=charter,
+        charters=(*state.charters, version),
+        rounds=tuple(_void(r, charter.endorsement_quorum) for r in state.rounds),
+        governance=_without_leavers(replace(state.governance, amendment=None), charter),
+    )
+
+
+def _void(found: Round, quorum: int) -> Round:
+    """A round that has no end yet gets one: nothing of it may be opened under another charter."""
+    return found if found.phase(quorum) in (OPENED, REFUSED) else replace(found, fault=AMENDED)
+
+
+def _without_leavers(governance: Governance, charter: Charter) -> Governance:
+    """A lab that leaves the roster takes its exclusion along: a later amendment may admit it."""
+    motions = governance.motions
+    gone = {n for n in governance.notices if motions[n].lab not in charter.labs}
+    return replace(
+        governance,
+        exclusions={lab: r for lab, r in governance.exclusions.items() if lab in charter.labs},
+        notices=tuple(n for n in governance.notices if n not in gone),
+    )
+
+
+def exclusion_pending(state: State, lab: str) -> bool:
+    """Whether a lab is excluded, or an exclusion of it is open or waits for its notice."""
+    governance = state.governance
+    waiting = [governance.motions[n] for n in governance.notices]
+    pending = [m for m in governance.open_motions if m.kind == EXCLUSION] + waiting
+    return lab in governance.exclusions or any(m.lab == lab for m in pending)

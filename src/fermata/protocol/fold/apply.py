@@ -1,0 +1,227 @@
+"""The fold: ``apply(state, leaf) -> (state, verdict)``. One rule book for every role.
+
+Normative text: docs/spec/fold.md; the rules are numbered the same there. Nothing here looks at
+a clock, a disk or another party: only at the state and the entry.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from fermata.crypto.paillier import PublicKey, check_modulus
+from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
+from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
+from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
+from fermata.log.merkle import leaf_hash
+from fermata.protocol.charter.parse import CHARTER_TYPE, Charter, parse_charter
+from fermata.protocol.charter.periods import TIME_MS_MAX
+from fermata.protocol.fold import motions, round_rules
+from fermata.protocol.fold import pause as pausing
+from fermata.protocol.fold.amendment import charter_bound
+from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, decode, key_record_from_wire
+from fermata.protocol.wire.envelope import charter_parties, check_signatures, statement_of, unseal
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+HEARTBEAT_INTERVAL_MS_MIN = 1000
+_LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
+_ROLE_OF = {
+    "open_round": "coordinator",
+    "close_round": "coordinator",
+    "report": "lab",
+    "abstention": "lab",
+    "endorsement": "auditor",
+    "partial_opening": "auditor",
+    "acknowledgement": "lab",
+}
+#: Said by whoever the rule itself allows.
+_OF_ANY_ROLE = frozenset({"heartbeat", "motion", "vote"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry on its way through the rules; fields are filled as they become known."""
+
+    index: int
+    time_ms: int
+    leaf: bytes
+    envelope: bytes
+
+
+def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
+    """The state after one more entry, and the verdict on it.
+
+    ``leaf`` is a LogEntry's bytes. Never raises for what the leaf contains: whatever is wrong
+    with it becomes a rejecting verdict, and then only size and time change.
+    """
+    after, verdict, _ = judge(state, leaf)
+    return after, verdict
+
+
+def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError | None]:
+    """``apply``, and for a rejected entry the error itself, for the door of the log."""
+    after = replace(state, size=state.size + 1)
+    kind, author = "Unknown", ""
+    try:
+        wire = decode(envelope_pb2.LogEntry, leaf, _LEAF_BYTES_MAX)
+        if wire.time_ms > TIME_MS_MAX:
+            raise Refusal("TIME", "log entry: its time is beyond the year 9000")
+        if wire.time_ms < state.time_ms:
+            raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
+        after = motions.settle(replace(after, time_ms=wire.time_ms))
+        after = pausing.pass_time(after, state.size)
+        entry = _Entry(state.size, wire.time_ms, leaf, wire.envelope)
+        if state.size == 0:
+            kind = "Charter"
+            return _charter(after, entry), Verdict(entry.index, kind, "", True), None
+        if state.charter is None:
+            raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+        envelope = unseal(entry.envelope)
+        statement = statement_of(envelope)
+        body = statement.WhichOneof("body") or ""
+        kind = type(getattr(statement, body)).__name__
+        author = _authenticate(charter_bound(after, statement), envelope, statement, body)
+        done = _effect(after, entry, statement, body, author)
+        done = pausing.lift_by_hand(done, entry.index, len(after.governance.lifts))
+        done = pausing.settle_rounds(done, entry.index)
+        if author:
+            done = replace(done, last_entry={**state.last_entry, author: entry.index})
+        return done, Verdict(entry.index, kind, author, True), None
+    except VerificationError as error:
+        verdict = Verdict(state.size, kind, author, False, error.reason, str(error))
+        if kind == "Report" and author:
+            after = round_rules.exclude(after, statement.report.round, state.size, error.reason)
+        return after, verdict, error
+
+
+def _charter(state: State, entry: _Entry) -> State:
+    """F1: entry 0 is the charter, pinned if its hash is known, signed by every party."""
+    envelope = unseal(entry.envelope)
+    if envelope.payload_type != CHARTER_TYPE:
+        raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: not a charter")
+    found = hashlib.sha256(envelope.payload).digest()
+    if state.charter_sha256 is not None and found != state.charter_sha256:
+        raise Refusal("CHARTER_HASH", "entry 0: another charter than the one asked for")
+    try:
+        charter = parse_charter(envelope.payload, state.modulus_bits_min)
+    except ConfigError as error:
+        raise Refusal("CHARTER", str(error)) from error
+    check_signatures(envelope, charter, charter_parties(charter))
+    signatures = {s.party: s.signature for s in envelope.signatures}
+    return replace(
+        state,
+        charter=charter,
+        charters=(CharterVersion(charter, 1, entry.index),),
+        charter_sha256=found,
+        charter_signatures=signatures,
+    )
+
+
+def _authenticate(
+    charter: Charter,
+    envelope: envelope_pb2.Envelope,
+    statement: statement_pb2.Statement,
+    body: str,
+) -> str:
+    """F2: bound to this charter, signed by its author, whose role may say this."""
+    if statement.charter_sha256 != charter.sha256:
+        raise Refusal("CHARTER_HASH", "statement: bound to another charter")
+    if body == "key_record":
+        if statement.author:
+            raise InvalidEncoding("AUTHOR", "key record: all auditors sign it, it has no author")
+        check_signatures(envelope, charter, charter.auditors)
+        return ""
+    party = charter.parties.get(statement.author)
+    if party is None:
+        raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
+    check_signatures(envelope, charter, (party.id,))
+    if body not in _OF_ANY_ROLE and _ROLE_OF[body] != party.role:
+        raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {_ROLE_OF[body]}")
+    return party.id
+
+
+def _effect(
+    state: State, entry: _Entry, statement: statement_pb2.Statement, body: str, author: str
+) -> State:
+    if body == "key_record":
+        return _key_record(state, entry, statement.key_record)
+    if body == "heartbeat":
+        return _heartbeat(state, entry, statement.heartbeat, author)
+    if body == "open_round":
+        opened = round_rules.open_round(
+            state, entry.index, entry.time_ms, statement.open_round, statement.charter_sha256
+        )
+        # With the round, terms of members begin and end.
+        return motions.recount(opened, entry.index)
+    if body == "report":
+        envelope_sha256 = hashlib.sha256(entry.envelope).digest()
+        return round_rules.report(
+            state, entry.index, entry.time_ms, statement.report, author, envelope_sha256
+        )
+    if body == "abstention":
+        return round_rules.abstention(state, entry.time_ms, statement.abstention, author)
+    if body == "close_round":
+        return round_rules.close_round(
+            state, entry.index, entry.time_ms, statement.close_round, leaf_hash(entry.leaf)
+        )
+    if body == "endorsement":
+        return round_rules.endorsement(state, entry.index, statement.endorsement, author)
+    if body == "partial_opening":
+        return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
+    if body == "acknowledgement":
+        return pausing.acknowledgement(state, entry.index, statement.acknowledgement, author)
+    if body == "motion":
+        envelope_sha256 = hashlib.sha256(entry.envelope).digest()
+        return motions.motion(state, entry.index, statement.motion, author, envelope_sha256)
+    return motions.vote(state, entry.index, statement.vote, author)
+
+
+def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> State:
+    """F3: one key, as the charter asks, whose shares interpolate and whose modulus is proven."""
+    charter = state.charter
+    if charter is None or state.key is not None:
+        raise Refusal("KEY_EXISTS", "key record: this deployment has its key already")
+    record, proof = key_record_from_wire(wire, charter.modulus_bits)
+    if charter.key_origin == DISTRIBUTED and record.origin == DEALER:
+        raise Refusal(
+            "KEY_ORIGIN", "key record: a dealer made it, and the charter takes no such key"
+        )
+    if record.epoch != 1:
+        raise Refusal("KEY_EPOCH", "key record: the first key has epoch 1")
+    if record.threshold != charter.threshold or len(record.verification) != len(charter.auditors):
+        raise Refusal(
+            "KEY_SHAPE", "key record: threshold or number of auditors is not the charter's"
+        )
+    check_modulus(record.n, charter.modulus_bits)
+    check_key(record)
+    verify_modulus_proof(record.n, proof, charter.sha256)
+    key = ThresholdKey(
+        record,
+        PublicKey(record.n),
+        key_id(record),
+        epoch_id(record, charter.auditors),
+        entry.index,
+        entry.time_ms,
+    )
+    return replace(state, key=key)
+
+
+def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
+    """F10: a node's health; newer than its last, and not more than one a second."""
+    if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
+        raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
+    last = state.heartbeats.get(author)
+    if last is not None and wire.time_ms <= last.time_ms:
+        raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
+    if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
+        raise Refusal("TOO_OFTEN", f"heartbeat: {author} sends more than one a second")
+    if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
+        raise InvalidEncoding("VERSION", "heartbeat: not a version")
+    seen = HeartbeatSeen(
+        entry.index,
+        entry.time_ms,
+        wire.time_ms,
+        wire.version,
+        wire.certificate_expires_ms,
+        wire.backlog,
+    )
+    return replace(state, heartbeats={**state.heartbeats, author: seen})

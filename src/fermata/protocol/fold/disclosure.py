@@ -1,0 +1,175 @@
+"""What may come out of a round, and what refuses it: P3, P4, P6 and P8.
+
+Normative text: docs/spec/disclosure.md. Pure functions, run by the fold for everyone and again
+by each auditor before it endorses. Their texts count organisations and never name one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fermata.errors import Refusal
+from fermata.protocol.charter.disclosure_terms import thresholds_of
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.periods import DAY_MS, period_end_ms
+from fermata.protocol.fold.dominance import share_refusal
+from fermata.protocol.state.cells import cells_of, members_of, organisations_of, panel_of
+from fermata.protocol.state.state import Cell, Round, State
+
+#: An organisation with those of its labs that are in a sum. With other labs it is another
+#: contribution, so a changed set of labs counts as one that left and one that joined.
+Contribution = tuple[str, frozenset[str]]
+#: Contributions by cell.
+_Contributions = Mapping[str, frozenset[Contribution]]
+
+
+def contributions_of(
+    organisations: Mapping[str, str], labs: Sequence[str]
+) -> frozenset[Contribution]:
+    """What is added up over some labs. ``organisations``: of each lab, when its round closed."""
+    by_organisation: dict[str, set[str]] = {}
+    for lab in labs:
+        by_organisation.setdefault(organisations[lab], set()).add(lab)
+    return frozenset((name, frozenset(mine)) for name, mine in by_organisation.items())
+
+
+def cohorts_of(charter: Charter, cells: Sequence[Cell]) -> dict[str, int]:
+    """Number of distinct organisations per cell."""
+    return {cell.id: len(organisations_of(charter, cell.labs)) for cell in cells}
+
+
+def cohort_refusal(charter: Charter, cells: Sequence[Cell]) -> str:
+    """P3: why a round with these cells is not opened; empty if it may be (ADR 0006)."""
+    below = [
+        f"panel {panel_of(cell)}: {count} of at least {charter.cohort_min} organisations"
+        for cell, count in cohorts_of(charter, cells).items()
+        if count < charter.cohort_min
+    ]
+    return f"cohort below the charter's minimum ({'; '.join(below)})" if below else ""
+
+
+def group_refusal(charter: Charter, found: Round, cells: Sequence[Cell]) -> str:
+    """P4: why these cells are no partition of the counted reports, panel by panel; else empty."""
+    for panel in charter.panels:
+        mine = [cell for cell in cells if cell.panel == panel.id]
+        labs = sorted(lab for cell in mine for lab in cell.labs)
+        groups = [group for cell in mine for group in cell.groups]
+        if labs != list(members_of(found, panel.id)) or groups != [g.id for g in panel.groups]:
+            return f"panel {panel.id}: its cells are not a partition of its reports"
+    return ""
+
+
+def compared_rounds(charter: Charter, rounds: Sequence[Round], number: int) -> tuple[Round, ...]:
+    """Earlier rounds in the charter's window whose sums are or may become known.
+
+    A round that was refused only after its parts were given counts too: the parts are public.
+    """
+    window = charter.disclosure.window_rounds
+    first = max(1, number - window) if window else 1
+    return tuple(
+        r
+        for r in rounds
+        if first <= r.number < number and r.close is not None and not r.close.refusal
+    )
+
+
+def change_refusal(
+    charter: Charter, rounds: Sequence[Round], number: int, cells: Sequence[Cell]
+) -> str:
+    """P6: the first earlier round that this one would say too much against; else empty.
+
+    No two sums, one formed of this round's cells and one of an earlier round's, may differ by
+    some contributions but fewer than ``change_min``, on either side.
+    """
+    least = charter.disclosure.change_min
+    if not least:
+        return ""
+    for earlier in compared_rounds(charter, rounds, number):
+        if earlier.close is None:
+            continue
+        for panel in charter.panels:
+            now_cells = _contributions(organisations_by_lab(charter), cells, panel.id)
+            old_cells = _contributions(earlier.close.organisations, earlier.close.cells, panel.id)
+            for what in _differences(least, now_cells, old_cells):
+                return (
+                    f"too few changes against an earlier round (panel {panel.id}: {what} round"
+                    f" {earlier.number}; must be none or at least {least})"
+                )
+    return ""
+
+
+def organisations_by_lab(charter: Charter) -> dict[str, str]:
+    """The organisation of every lab; an amendment may change the roster later."""
+    return {lab: charter.parties[lab].organisation for lab in charter.labs}
+
+
+def _contributions(
+    organisations: Mapping[str, str], cells: Sequence[Cell], panel: str
+) -> _Contributions:
+    return {c.id: contributions_of(organisations, c.labs) for c in cells if c.panel == panel}
+
+
+def _differences(least: int, now: _Contributions, old: _Contributions) -> Iterator[str]:
+    """Yields what differs by too few. D5 says why looking at these sets is enough."""
+    for here, there, changed in ((now, old, "joined"), (old, now, "left")):
+        everyone = frozenset[Contribution]().union(*there.values())
+        for cell_id, cell in here.items():
+            alone = len(cell - everyone)
+            if 0 < alone < least:
+                yield f"{_organisations(alone)} {changed} since"
+            for other_id, other in there.items():
+                shared = len(cell & other)
+                if alone == 0 and 0 < shared < least:
+                    yield f"{_organisations(shared)} common to {cell_id} and {other_id} of"
+
+
+def _organisations(count: int) -> str:
+    return f"{count} organisation" if count == 1 else f"{count} organisations"
+
+
+def refusal_of(charter: Charter, rounds: Sequence[Round], found: Round) -> str:
+    """Why nothing of a round may be opened, by its counted reports; empty if it may be."""
+    cells = cells_of(charter, found)
+    return (
+        cohort_refusal(charter, cells)
+        or share_refusal(charter, found)
+        or change_refusal(charter, rounds, found.number, cells)
+    )
+
+
+def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
+    """P8: whether as many rounds as the charter allows were opened under a key."""
+    used = sum(r.key_id == key_id for r in rounds)
+    return used >= charter.disclosure.openings_per_key_max
+
+
+def fresh_until_ms(charter: Charter, number: int) -> int:
+    """From when on a round's figures are old enough to be reported; 0 without such a rule."""
+    days = charter.disclosure.age_days
+    if not days:
+        return 0
+    return period_end_ms(charter.cadence, charter.period(number)) + days * DAY_MS
+
+
+def check_openable(state: State, found: Round) -> None:
+    """P3, P4, P6 and P8 for a closed round, as an auditor applies them itself.
+
+    Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE, P8_SHARES or P8_CAPS.
+    """
+    charter = state.charter_at(found.number)
+    if found.close is None:
+        raise Refusal("NOT_CLOSED", f"round {found.number}: is not closed")
+    where, cells = f"in round {found.number}", cells_of(charter, found)
+    if what := group_refusal(charter, found, cells):
+        raise Refusal("P4_GROUPS", f"P4: {where}: {what}")
+    if what := cohort_refusal(charter, cells):
+        raise Refusal("P3_COHORT", f"P3: {where}: {what}")
+    if what := share_refusal(charter, found):
+        raise Refusal("P8_SHARES", f"P8: {where}: {what}")
+    if what := change_refusal(charter, state.rounds, found.number, cells):
+        raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
+    terms = charter.disclosure
+    for metric in (m for p in charter.panels for m in p.metrics):
+        if len(thresholds_of(metric)) > terms.thresholds_max:
+            raise Refusal("P8_CAPS", f"P8: {metric.id} has more edges and limits than may be")
+    used = sum(r.key_id == found.key_id for r in state.rounds[: found.number])
+    if used > terms.openings_per_key_max:
+        raise Refusal("P8_CAPS", f"P8: round {found.number} is one too many for its key")

@@ -1,0 +1,325 @@
+"""The rules of motions and votes, F12 and F13 of docs/spec/fold.md.
+
+Normative text: docs/spec/governance.md. A decision follows from the votes in the log; nobody
+announces one.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from fermata.errors import InvalidEncoding, Refusal
+from fermata.protocol.charter.metrics import is_plain_text
+from fermata.protocol.fold.amendment import check_amendment, exclusion_pending
+from fermata.protocol.fold.tally import chair_of, committee_of, entitled, round_in_office, tally
+from fermata.protocol.state import governance as g
+from fermata.protocol.state.governance import Dispute, Motion
+from fermata.protocol.state.pause import RUNNING
+from fermata.protocol.state.state import State
+from fermata.wire.v1 import statement_pb2
+
+REASON_CHARACTERS_MAX = 500
+#: Disputes of one party that wait for a ruling; more would only bury the first.
+DISPUTES_MAX = 16
+
+_KINDS = {
+    statement_pb2.MOTION_KIND_DISPUTE: g.DISPUTE,
+    statement_pb2.MOTION_KIND_RULING: g.RULING,
+    statement_pb2.MOTION_KIND_APPEAL: g.APPEAL,
+    statement_pb2.MOTION_KIND_LIFT: g.LIFT,
+    statement_pb2.MOTION_KIND_EXCLUSION: g.EXCLUSION,
+    statement_pb2.MOTION_KIND_AMENDMENT: g.AMENDMENT,
+}
+_CHOICES = {
+    statement_pb2.CHOICE_FOR: g.FOR,
+    statement_pb2.CHOICE_AGAINST: g.AGAINST,
+    statement_pb2.CHOICE_RECUSED: g.RECUSED,
+}
+#: What a motion of each kind may say beside its kind and its reason.
+_FIELDS = {
+    g.DISPUTE: {"lab", "about_entry"},
+    g.RULING: {"about_entry", "is_upheld"},
+    g.APPEAL: {"about_entry"},
+    g.LIFT: set[str](),
+    g.EXCLUSION: {"lab", "from_round"},
+    g.AMENDMENT: {"from_round", "charter", "signatures"},
+}
+
+
+def settle(state: State) -> State:
+    """What the log's time alone changes: motions expire, rulings become final."""
+    governance = state.governance
+    if governance.change_ms is None or state.time_ms < governance.change_ms:
+        return state
+    for motion in governance.open_motions:
+        if state.time_ms >= motion.expires_ms:
+            governance = governance.with_motion(replace(motion, status=g.EXPIRED))
+            if motion.entry == governance.amendment:
+                governance = replace(governance, amendment=None)
+    for dispute in governance.disputes.values():
+        if dispute.status in g.RULED and state.time_ms >= dispute.appeal_until_ms:
+            governance = governance.with_dispute(replace(dispute, status=g.FINAL))
+    return replace(state, governance=governance)
+
+
+def motion(
+    state: State,
+    entry: int,
+    wire: statement_pb2.Motion,
+    author: str,
+    envelope_sha256: bytes,
+) -> State:
+    """F12: a motion that its author may table now. Raises VerificationError."""
+    committee = committee_of(state)
+    kind = _check_form(wire)
+    if envelope_sha256 in state.governance.envelopes:
+        raise Refusal("DUPLICATE", f"{kind}: this very motion is in the log; say it anew")
+    tabled = Motion(
+        entry=entry,
+        kind=kind,
+        author=author,
+        tabled_ms=state.time_ms,
+        expires_ms=state.time_ms + committee.vote_s * 1000,
+        reason=wire.reason,
+        lab=wire.lab,
+        about_entry=wire.about_entry,
+        is_upheld=wire.is_upheld,
+        from_round=wire.from_round,
+    )
+    rules: dict[str, Callable[[State, Motion, statement_pb2.Motion], State]] = {
+        g.DISPUTE: _dispute,
+        g.APPEAL: _appeal,
+        g.RULING: _ruling,
+        g.LIFT: _lift,
+        g.EXCLUSION: _exclusion,
+        g.AMENDMENT: _amendment,
+    }
+    state = rules[kind](state, tabled, wire)
+    envelopes = state.governance.envelopes | {envelope_sha256}
+    return replace(state, governance=replace(state.governance, envelopes=envelopes))
+
+
+def _check_form(wire: statement_pb2.Motion) -> str:
+    kind = _KINDS.get(wire.kind)
+    if kind is None:
+        raise InvalidEncoding("MOTION_KIND", "motion: of a kind that this version does not know")
+    said = {descriptor.name for descriptor, _ in wire.ListFields()} - {"kind", "reason"}
+    extra = sorted(said - _FIELDS[kind])
+    if extra:
+        raise InvalidEncoding("MOTION_FIELDS", f"{kind}: has no field {', '.join(extra)}")
+    if not is_plain_text(wire.reason, REASON_CHARACTERS_MAX):
+        raise InvalidEncoding(
+            "MOTION_REASON",
+            f"{kind}: its reason must be at most {REASON_CHARACTERS_MAX} printable characters in"
+            " Unicode's form NFC, without spaces at the ends",
+        )
+    return kind
+
+
+def _dispute(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """Any party of the roster, about an entry that is in the log."""
+    if wire.about_entry >= tabled.entry:
+        raise Refusal("ABOUT_ENTRY", "dispute: is not about an entry that the log has")
+    _check_lab(state, tabled, may_be_empty=True)
+    waiting = [
+        d
+        for d in state.governance.disputes.values()
+        if d.author == tabled.author and d.status in (g.FILED, g.APPEALED)
+    ]
+    if any((d.about_entry, d.lab) == (wire.about_entry, wire.lab) for d in waiting):
+        raise Refusal("DUPLICATE", f"dispute: {tabled.author} has filed it, and it is not ruled on")
+    if len(waiting) >= DISPUTES_MAX:
+        raise Refusal("DISPUTES", f"dispute: {tabled.author} has {DISPUTES_MAX} that wait already")
+    filed = Dispute(
+        entry=tabled.entry,
+        author=tabled.author,
+        lab=wire.lab,
+        about_entry=wire.about_entry,
+        reason=wire.reason,
+        filed_ms=tabled.tabled_ms,
+        due_ms=tabled.tabled_ms + committee_of(state).ruling_s * 1000,
+    )
+    governance = state.governance.with_dispute(filed).with_motion(_without_vote(tabled))
+    return replace(state, governance=governance)
+
+
+def _without_vote(tabled: Motion) -> Motion:
+    return replace(
+        tabled,
+        status=g.CARRIED,
+        decided_entry=tabled.entry,
+        decided_ms=tabled.tabled_ms,
+    )
+
+
+def _dispute_of(state: State, entry: int) -> Dispute:
+    found = state.governance.disputes.get(entry)
+    if found is None:
+        raise Refusal("NO_DISPUTE", "motion: that entry is not a dispute")
+    return found
+
+
+def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """A party to the dispute, once, in time after the ruling."""
+    dispute = _dispute_of(state, wire.about_entry)
+    if tabled.author not in (dispute.author, dispute.lab):
+        raise Refusal("NOT_CONCERNED", f"appeal: {tabled.author} is not a party to the dispute")
+    if dispute.appeal_entry:
+        raise Refusal("APPEALED", "appeal: there was one, and there is only one")
+    if dispute.status == g.FILED:
+        raise Refusal("NOT_RULED", "appeal: there is no ruling to appeal against yet")
+    if dispute.status == g.FINAL:
+        raise Refusal("LATE", "appeal: the time for it has passed, the ruling is final")
+    appealed = replace(
+        dispute,
+        status=g.APPEALED,
+        appeal_entry=tabled.entry,
+        due_ms=tabled.tabled_ms + committee_of(state).ruling_s * 1000,
+    )
+    governance = state.governance.with_dispute(appealed).with_motion(_without_vote(tabled))
+    return replace(state, governance=governance)
+
+
+def _ruling(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """The chair; late as well, or a chair could end a dispute by waiting."""
+    dispute = _dispute_of(state, wire.about_entry)
+    if dispute.status not in (g.FILED, g.APPEALED):
+        raise Refusal("RULED", f"ruling: dispute {dispute.entry} has its ruling")
+    if tabled.author == dispute.chair:
+        raise Refusal("SAME_CHAIR", "ruling: who ruled first does not rule on the appeal")
+    _check_chair(state, tabled)
+    if any(m.about_entry == dispute.entry for m in _open_of(state, g.RULING)):
+        raise Refusal("MOTION_OPEN", f"ruling: one on dispute {dispute.entry} is being voted on")
+    return _table(state, tabled)
+
+
+def _lift(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """The chair, while there is a pause to lift."""
+    _check_chair(state, tabled)
+    if state.pause.phase == RUNNING:
+        raise Refusal("NOT_PAUSED", "lift: there is no pause")
+    if _open_of(state, g.LIFT):
+        raise Refusal("MOTION_OPEN", "lift: one is being voted on")
+    return _table(state, tabled)
+
+
+def _exclusion(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """The chair, of a lab that is neither excluded nor about to be."""
+    _check_lab(state, tabled)
+    _check_chair(state, tabled)
+    _check_from_round(state, tabled)
+    if exclusion_pending(state, tabled.lab):
+        raise Refusal("MOTION_OPEN", f"exclusion: {tabled.lab} is excluded, or one is pending")
+    return _table(state, tabled)
+
+
+def _amendment(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+    """The chair, one at a time, with a charter that keeps what must be kept."""
+    _check_chair(state, tabled)
+    _check_from_round(state, tabled)
+    if state.governance.amendment is not None:
+        raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
+    charter = check_amendment(state, wire)
+    governance = replace(state.governance, amendment=tabled.entry)
+    return _table(replace(state, governance=governance), replace(tabled, charter=charter))
+
+
+def _open_of(state: State, kind: str) -> list[Motion]:
+    return [m for m in state.governance.open_motions if m.kind == kind]
+
+
+def _check_lab(state: State, tabled: Motion, may_be_empty: bool = False) -> None:
+    charter = state.charter
+    if tabled.lab == "" and may_be_empty:
+        return
+    if charter is None or tabled.lab not in charter.labs:
+        raise Refusal("NO_LAB", f"{tabled.kind}: names no lab of the charter")
+
+
+def _check_chair(state: State, tabled: Motion) -> None:
+    chair = chair_of(state, tabled.kind, tabled.lab, tabled.about_entry)
+    if tabled.author != chair:
+        raise Refusal("NOT_CHAIR", f"{tabled.kind}: the chair in this matter is {chair or 'empty'}")
+
+
+def _check_from_round(state: State, tabled: Motion) -> None:
+    if tabled.from_round <= len(state.rounds):
+        raise Refusal("FROM_ROUND", f"{tabled.kind}: must begin with a round that is not open yet")
+
+
+def _table(state: State, tabled: Motion) -> State:
+    """Opens the vote; where too few may vote, it is lost at once."""
+    return _decide(state, tabled, tabled.entry)
+
+
+def vote(state: State, entry: int, wire: statement_pb2.Vote, author: str) -> State:
+    """F13: a member's one vote on a motion that is open. Raises VerificationError."""
+    committee = committee_of(state)
+    choice = _CHOICES.get(wire.choice)
+    if choice is None:
+        raise InvalidEncoding("CHOICE", "vote: neither for, nor against, nor recused")
+    found = state.governance.motions.get(wire.motion_entry)
+    if found is None:
+        raise Refusal("NO_MOTION", "vote: that entry is not a motion")
+    if found.status != g.OPEN:
+        raise Refusal("DECIDED", f"vote: motion {found.entry} is {found.status}")
+    member = committee.member(author)
+    if member is None:
+        raise Refusal("NOT_MEMBER", f"vote: {author} is not a member of the committee")
+    if not member.serves(round_in_office(state)):
+        raise Refusal("NOT_IN_TERM", f"vote: the term of {author} does not cover the round")
+    if author in found.votes:
+        raise Refusal("VOTED", f"vote: {author} has voted on motion {found.entry}")
+    if author not in {m.id for m in entitled(state, found)}:
+        raise Refusal("RECUSED", f"vote: {author} is recused, its organisation is concerned")
+    return _decide(state, replace(found, votes={**found.votes, author: choice}), entry)
+
+
+def recount(state: State, entry: int) -> State:
+    """Counts open motions again after a round was opened: terms begin and end with rounds."""
+    for found in state.governance.open_motions:
+        state = _decide(state, found, entry)
+    return state
+
+
+def _decide(state: State, found: Motion, entry: int) -> State:
+    """Keeps a motion, decided if the votes decide it, with what follows."""
+    status = tally(state, found).status
+    if status == g.OPEN:
+        return replace(state, governance=state.governance.with_motion(found))
+    notice_ms = committee_of(state).notice_s * 1000
+    now_ms = state.time_ms
+    decided = replace(found, status=status, decided_entry=entry, decided_ms=now_ms)
+    if status == g.CARRIED and found.kind in (g.EXCLUSION, g.AMENDMENT):
+        decided = replace(decided, effective_ms=now_ms + notice_ms)
+    state = replace(state, governance=state.governance.with_motion(decided))
+    return _carry(state, decided) if status == g.CARRIED else _lose(state, decided)
+
+
+def _lose(state: State, decided: Motion) -> State:
+    if decided.entry != state.governance.amendment:
+        return state
+    return replace(state, governance=replace(state.governance, amendment=None))
+
+
+def _carry(state: State, decided: Motion) -> State:
+    """What follows from a carried motion at once; the rest waits for its round."""
+    governance = state.governance
+    if decided.kind == g.LIFT:
+        lifts = (*governance.lifts, (decided.entry, decided.decided_entry))
+        governance = replace(governance, lifts=lifts)
+    elif decided.kind == g.EXCLUSION:
+        governance = replace(governance, notices=(*governance.notices, decided.entry))
+    elif decided.kind == g.RULING:
+        dispute = governance.disputes[decided.about_entry]
+        ruled = replace(
+            dispute,
+            status=g.UPHELD if decided.is_upheld else g.DISMISSED,
+            is_upheld=decided.is_upheld,
+            ruling_entry=decided.entry,
+            chair=dispute.chair or decided.author,
+            appeal_until_ms=decided.decided_ms + committee_of(state).appeal_s * 1000,
+        )
+        if dispute.status == g.APPEALED:
+            ruled = replace(ruled, status=g.FINAL)
+        governance = governance.with_dispute(ruled)
+    return replace(state, governance=governance)

@@ -1,0 +1,89 @@
+"""The proofs of reports, checked one by one at the door and in batches everywhere else."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report.batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
+from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.codec import SealedProof
+from fermata.crypto.report.proof_cache import Proven
+from fermata.crypto.report.verifier import verify
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.state.report_flags import statements_of
+from fermata.protocol.state.state import ReportPart, ReportSeen, Round, ThresholdKey
+from fermata.protocol.wire.ports import Entropy
+
+#: Reason by which a close excludes a report whose proof does not hold.
+PROOF = "PROOF"
+#: One node meets a proof at the door, before it closes, in the fold and with its sealed part.
+_PROVEN = Proven()
+
+
+def context_of(charter: Charter, round_number: int, panel_id: str, lab: str) -> Context:
+    """What a proof is bound to beside the key and the statements."""
+    round_id = round_number.to_bytes(8, "big") + panel_id.encode()
+    return Context(charter.sha256, round_id, lab.encode())
+
+
+def verify_report(
+    charter: Charter,
+    key: ThresholdKey,
+    round_number: int,
+    lab: str,
+    parts: tuple[ReportPart, ...],
+    sealed: Mapping[str, SealedProof],
+    table: EncryptionTable | None,
+) -> None:
+    """Checks every panel of one report wholly. Raises VerificationError."""
+    for part in parts:
+        statements = statements_of(charter.panel(part.panel), part.shown)
+        context = context_of(charter, round_number, part.panel, lab)
+        mine = sealed[part.panel]
+        verify(statements, key.public_key, context, part.proof, mine, table, _PROVEN)
+
+
+def failures_of(
+    charter: Charter,
+    key: ThresholdKey,
+    round_number: int,
+    reports: Mapping[str, ReportSeen],
+    sealed: Mapping[str, Mapping[str, SealedProof]],
+    entropy: Entropy | None = None,
+) -> dict[str, str]:
+    """Labs whose proofs do not hold, with the reason; all panels of all labs in one batch.
+
+    ``sealed``: by lab and panel; what of it is missing is checked as far as the open part goes.
+    Without ``entropy`` the weights are hashed from the batch, so that everybody finds the same.
+    """
+    items: list[BatchItem] = []
+    owners: list[str] = []
+    for lab, seen in sorted(reports.items()):
+        for part in seen.parts:
+            context = context_of(charter, round_number, part.panel, lab)
+            statements = statements_of(charter.panel(part.panel), part.shown)
+            mine = sealed.get(lab, {}).get(part.panel)
+            items.append(BatchItem(statements, context, part.proof, mine))
+            owners.append(lab)
+    try:
+        weights = entropy or hashed_entropy(key.public_key, items)
+        verify_batch(key.public_key, items, weights, _PROVEN)
+    except InvalidBatch as batch:
+        return {owners[index]: error.reason for index, error in sorted(batch.failures.items())}
+    return {}
+
+
+def proven_round(charter: Charter, key: ThresholdKey, found: Round) -> Round:
+    """The round with reports whose open proofs do not hold moved to the excluded ones.
+
+    The same for everybody: it needs the log alone.
+    """
+    failures = failures_of(charter, key, found.number, found.reports, {})
+    if not failures:
+        return found
+    excluded = [(found.reports[lab].entry, PROOF) for lab in failures]
+    return replace(
+        found,
+        reports={lab: seen for lab, seen in found.reports.items() if lab not in failures},
+        excluded=(*found.excluded, *excluded),
+    )

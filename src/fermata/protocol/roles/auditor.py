@@ -1,0 +1,140 @@
+"""The auditor's duties and its rules P1 to P9 (docs/spec/auditors.md).
+
+An auditor never exponentiates a number it was handed: it opens only products that it computed
+itself from reports that it checked itself, in a round that a quorum has endorsed.
+"""
+
+from collections.abc import Callable
+
+from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.threshold.opening import KeyShare, partial_opening
+from fermata.errors import Refusal
+from fermata.protocol.fold.disclosure import check_openable
+from fermata.protocol.fold.proofs import failures_of
+from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
+from fermata.protocol.fold.round_rules import aggregate_digest, charter_of, key_of
+from fermata.protocol.state.cells import cells_of
+from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, Round, State
+from fermata.protocol.wire.ports import Entropy
+from fermata.wire.v1 import statement_pb2
+
+#: How far in the future of its own clock an auditor lets the log's time be.
+CLOCK_TOLERANCE_MS = 300_000
+
+FetchSealed = Callable[[bytes], bytes]
+
+
+def rounds_to_endorse(state: State, me: str) -> list[Round]:
+    """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
+
+    Late endorsers can still give their part, which tells wrong parts from right ones.
+    """
+    quorum = charter_of(state).endorsement_quorum if state.charter else 0
+    return [
+        r
+        for r in state.rounds
+        if me not in r.endorsements
+        and (r.phase(quorum) in (CLOSED, ENDORSED) or (r.opening and r is state.current))
+    ]
+
+
+def rounds_to_open(state: State, me: str) -> list[Round]:
+    """Rounds that this auditor vouched for and has not given its part of.
+
+    Also after the result: a part too many costs little, and tells wrong parts from right ones.
+    """
+    quorum = charter_of(state).endorsement_quorum if state.charter else 0
+    return [
+        r
+        for r in state.rounds
+        if r.phase(quorum) in (ENDORSED, OPENED) and me in r.endorsements and me not in r.parts
+    ]
+
+
+def is_ahead(close: Close, now_ms: int) -> bool:
+    """P1: whether the close claims a time in the future of this node's clock.
+
+    Asked once, when the close is first seen, and remembered: a coordinator that closes early
+    under a later time shuts labs out, and waiting does not mend that.
+    """
+    return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
+
+
+def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
+    """Applies P1 to P8 to a closed round; returns its close when all hold.
+
+    The fold has applied what needs the log alone (P1 signatures, P7 against the list of the
+    close); here come the rules that need the sealed parts, and those on disclosure again (P3,
+    P4, P6, P8), so that nothing opens by a mistake in one place. Raises VerificationError with the
+    number of the rule in its message.
+    """
+    charter, key = state.charter_at(found.number), key_of(state)
+    close = found.close
+    if close is None or found.refusal:
+        raise Refusal("ROUND_REFUSED", f"round {found.number}: nothing of it may be opened")
+    reports = {}
+    for lab in close.listed:
+        seen = found.reports[lab]
+        data = fetch(seen.sealed_sha256)
+        reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
+    proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
+    listed = {lab: found.reports[lab] for lab in close.listed}
+    failures = failures_of(charter, key, found.number, listed, proofs, entropy)
+    if failures:
+        raise Refusal(
+            "P2_PROOF",
+            f"P2: in round {found.number} the proofs of {', '.join(failures)} do not hold",
+        )
+    check_openable(state, found)
+    mine = aggregate(key, cells_of(charter, found), reports)
+    if mine != dict(close.aggregates):
+        raise Refusal(
+            "P2_PRODUCT", f"P2: the aggregate of round {found.number} is not its reports' product"
+        )
+    return close
+
+
+def endorse(state: State, found: Round, close: Close, me: str) -> statement_pb2.Statement:
+    """The endorsement of a close that ``check_close`` has passed."""
+    charter, key = charter_of(state), key_of(state)
+    digest = aggregate_digest(aggregates_to_wire(key, close.aggregates))
+    return statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        author=me,
+        endorsement=statement_pb2.Endorsement(
+            round=found.number,
+            close_entry=close.entry,
+            close_leaf_hash=close.leaf_hash,
+            aggregate_sha256=digest,
+        ),
+    )
+
+
+def open_part(
+    state: State, found: Round, close: Close, me: str, share: KeyShare, entropy: Entropy
+) -> statement_pb2.Statement:
+    """This auditor's part of the opening of a round; ``close`` was checked by ``check_close``."""
+    charter, key = charter_of(state), key_of(state)
+    if found.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
+        raise Refusal("NO_QUORUM", f"round {found.number}: too few endorsements to open")
+    width = key.public_key.modulus_width
+    panels = [
+        statement_pb2.OpenedPanel(
+            panel=panel,
+            parts=[
+                int_to_bytes(partial_opening(key.record, share, c, entropy), width)
+                for c in ciphertexts
+            ],
+        )
+        for panel, ciphertexts in close.aggregates.items()
+    ]
+    return statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        author=me,
+        partial_opening=statement_pb2.PartialOpening(
+            round=found.number,
+            close_entry=close.entry,
+            epoch_id=key.epoch_id,
+            panels=panels,
+        ),
+    )

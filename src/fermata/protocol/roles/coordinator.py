@@ -1,0 +1,101 @@
+"""The coordinator's duties: open the next round, close the one that is due."""
+
+from collections.abc import Sequence
+
+from fermata.errors import StorageError
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.amendment import charter_for_next_round, due_amendment
+from fermata.protocol.fold.disclosure import fresh_until_ms, is_worn, refusal_of
+from fermata.protocol.fold.proofs import proven_round
+from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
+from fermata.protocol.fold.round_rules import rounds_left, waiting_for
+from fermata.protocol.state.cells import cells_of
+from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, State, ThresholdKey
+from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.ports import Store
+from fermata.wire.v1 import statement_pb2
+
+
+def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement_pb2.Statement]]:
+    """What the coordinator owes the log now, as (slot, statement)."""
+    charter, key = state.charter, state.key
+    if charter is None or key is None:
+        return []
+    current = state.current
+    if current is not None and current.close is None:
+        due = now_ms >= current.deadline_ms or not waiting_for(charter, current)
+        if not due:
+            return []
+        # What counts may still change, so the slot names the newest entry that it rests on.
+        slot = f"close/{current.number}/{_basis(current)}"
+        if store.draft(slot) is not None:
+            return []
+        proven = proven_round(charter, key, current)
+        return [(slot, _close(charter, key, state.rounds, proven, store))]
+    charter = charter_for_next_round(state, now_ms)
+    if not _may_open(charter, key, state, now_ms):
+        return []
+    number = len(state.rounds) + 1
+    amendment = due_amendment(state, now_ms)
+    # An opening planned before an amendment was due is refused after; the slot must be another.
+    slot = f"open/{number}" if amendment is None else f"open/{number}/{amendment.entry}"
+    statement = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        author=charter.coordinator,
+        open_round=statement_pb2.OpenRound(
+            round=number, period=charter.period(number), key_id=key.key_id
+        ),
+    )
+    return [(slot, statement)]
+
+
+def _may_open(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> bool:
+    current, opened = state.current, len(state.rounds)
+    if rounds_left(charter, opened) == 0 or is_worn(charter, state.rounds, key.key_id):
+        return False
+    if now_ms < fresh_until_ms(charter, opened + 1):
+        return False
+    if current is None:
+        return True
+    if now_ms < current.opened_ms + charter.interval_s * 1000:
+        return False
+    phase = current.phase(charter.endorsement_quorum)
+    # Auditors that stay away must not keep later rounds of a calendar from happening.
+    return phase in (OPENED, REFUSED) or (phase != COLLECTING and charter.interval_s > 0)
+
+
+def _basis(current: Round) -> int:
+    entries = [r.entry for r in current.reports.values()] + [e for e, _ in current.excluded]
+    return max(entries, default=current.entry)
+
+
+def _close(
+    charter: Charter, key: ThresholdKey, rounds: Sequence[Round], current: Round, store: Store
+) -> statement_pb2.Statement:
+    listed = [current.reports[lab] for lab in sorted(current.reports)]
+    aggregates: dict[str, tuple[bytes, ...]] = {}
+    if not refusal_of(charter, rounds, current):
+        reports = {}
+        for seen in listed:
+            sealed = store.sealed(seen.sealed_sha256)
+            if sealed is None or sha256(sealed) != seen.sealed_sha256:
+                raise StorageError("DATA_LOSS", f"store: lacks the sealed part of {seen.lab}")
+            reports[seen.lab] = check_sealed(key, seen.parts, seen.sealed_sha256, sealed)
+        cells = cells_of(charter, current)
+        aggregates = aggregates_to_wire(key, aggregate(key, cells, reports))
+    return statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        author=charter.coordinator,
+        close_round=statement_pb2.CloseRound(
+            round=current.number,
+            listed=[statement_pb2.ListedReport(lab=r.lab, entry=r.entry) for r in listed],
+            excluded=[
+                statement_pb2.ExcludedReport(entry=entry, reason=reason)
+                for entry, reason in sorted(current.excluded)
+            ],
+            aggregates=[
+                statement_pb2.SealedPanel(panel=cell, ciphertexts=cs)
+                for cell, cs in aggregates.items()
+            ],
+        ),
+    )

@@ -1,0 +1,246 @@
+"""The coordinator's log: what it admits, receipts, heads and cosignatures.
+
+Single-threaded; a node that serves several callers holds one lock around it.
+"""
+
+from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report.prover import prover_table
+from fermata.crypto.signing import SigningKey
+from fermata.errors import IdentityError, InvalidEncoding, Refusal, VerificationError
+from fermata.log.checkpoint import (
+    Checkpoint,
+    add_signatures,
+    parse_note,
+    sign_checkpoint,
+    verify_cosignature,
+    witness_line,
+)
+from fermata.log.merkle import leaf_hash
+from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.proofs import verify_report
+from fermata.protocol.fold.reports import check_sealed
+from fermata.protocol.fold.round_rules import key_of, parts_of, round_of
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State, ThresholdKey, Verdict
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.wire.v1 import statement_pb2
+
+#: Refusals that prove misbehaviour of a roster party: logged, so that others can see them.
+EVIDENCE_REASONS = frozenset({"WRONG_CLOSE", "ALREADY_ENDORSED", "CT_DUPLICATE"})
+READ_BYTES_MAX = 1024 * 1024
+
+
+class Ledger:
+    """The one writer of the log."""
+
+    def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
+        self.replica = replica
+        self._signing_key = signing_key
+        self._clock_ms = clock_ms
+        self._table: tuple[bytes, EncryptionTable] | None = None
+
+    @property
+    def state(self) -> State:
+        """The state of the coordinator's own replica."""
+        return self.replica.state
+
+    def size(self) -> int:
+        """Number of entries."""
+        return self.replica.tree.size
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes = b""
+    ) -> Receipt:
+        """Logs an envelope if the fold accepts it; the same envelope again: the same entry.
+
+        Raises VerificationError with the fold's reason, IdentityError if the caller is not the
+        author, StorageError. A refused envelope leaves the log as it was, except that an
+        authentic one that proves misbehaviour is kept as evidence.
+        """
+        known = self.replica.store.find_envelope(sha256(envelope))
+        if known is not None:
+            return self._known_receipt(known)
+        if len(envelope) > ENVELOPE_BYTES_MAX:
+            raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
+        now_ms = max(self._clock_ms(), self.state.time_ms)
+        leaf = leaf_of(now_ms, envelope)
+        after, verdict, error = judge(self.state, leaf)
+        self._check_caller(caller_role, caller_id, envelope)
+        if error is not None:
+            self._keep_evidence(leaf, after, verdict)
+            raise error
+        sealed = self._check_sealed(envelope, sealed_part)
+        self._commit(leaf, sealed, after, verdict)
+        return self._receipt(self.size() - 1)
+
+    def _known_receipt(self, entry: int) -> Receipt:
+        """A retry's receipt; what was refused and kept as evidence is refused again."""
+        for verdict in self.replica.rejected:
+            if verdict.entry == entry:
+                raise Refusal(verdict.reason, verdict.detail)
+        return self._receipt(entry)
+
+    def _check_caller(self, role: str, caller: str, envelope: bytes) -> None:
+        if role == "coordinator":
+            return
+        try:
+            author = statement_of(unseal(envelope)).author
+        except VerificationError:
+            return
+        if author != caller:
+            raise IdentityError("NOT_AUTHOR", f"append: {caller} may only send its own statements")
+
+    def _check_sealed(self, envelope: bytes, sealed_part: bytes) -> list[bytes]:
+        """P2 at the door: nothing is logged whose sealed part is not here and in order."""
+        if self.size() == 0:
+            return []
+        statement = statement_of(unseal(envelope))
+        if not statement.HasField("report"):
+            if sealed_part:
+                raise InvalidEncoding("SEALED", "append: only a report has a sealed part")
+            return []
+        report: statement_pb2.Report = statement.report
+        found = round_of(self.state, report.round)
+        parts = parts_of(self.replica.charter, found, statement.author, report)
+        key = key_of(self.state)
+        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
+        proofs = {panel: part.proof for panel, part in sealed.items()}
+        charter = self.replica.charter
+        table = self._verification_table(key)
+        verify_report(charter, key, report.round, statement.author, parts, proofs, table)
+        return [sealed_part]
+
+    def _verification_table(self, key: ThresholdKey) -> EncryptionTable:
+        """Powers that every single check needs; made once a charter, at the first report."""
+        charter = self.replica.charter
+        if self._table is None or self._table[0] != charter.sha256:
+            table = prover_table(key.public_key, charter.panels[0].claims.statements)
+            self._table = (charter.sha256, table)
+        return self._table[1]
+
+    def _keep_evidence(self, leaf: bytes, after: State, verdict: Verdict) -> None:
+        """Once per party and reason and round, so that misbehaviour cannot fill the log."""
+        if not verdict.author or verdict.reason not in EVIDENCE_REASONS:
+            return
+        current = self.state.current
+        since = current.entry if current else 0
+        for old in self.replica.rejected:
+            same = (old.author, old.reason) == (verdict.author, verdict.reason)
+            if same and old.entry >= since:
+                return
+        self._commit(leaf, [], after, verdict)
+
+    def _commit(self, leaf: bytes, sealed: list[bytes], after: State, verdict: Verdict) -> None:
+        """Durable first, then in memory: a crash between the two loses nothing."""
+        grown = self.replica.tree.copy()
+        grown.append(leaf_hash(leaf))
+        note = self._signed_head(grown.size, grown.root())
+        self.replica.store.extend(self.size(), [leaf], note, sealed)
+        self.replica.adopt(grown, after, verdict)
+
+    def _signed_head(self, size: int, root: bytes) -> bytes:
+        """The same bytes each time for the same head: Ed25519 is deterministic."""
+        name = self.replica.charter.log_origin
+        key = self._signing_key
+        return sign_checkpoint(Checkpoint(name, size, root), name, key.sign, key.public_key)
+
+    def _receipt(self, entry: int) -> Receipt:
+        """At the head that the entry itself made, so that a retry gets the same bytes."""
+        size = entry + 1
+        return Receipt(
+            entry,
+            self.replica.store.leaves(entry, size)[0],
+            self._signed_head(size, self.replica.tree.root(size)),
+            tuple(self.replica.tree.inclusion_proof(entry, size)),
+        )
+
+    def _head(self) -> bytes:
+        note = self.replica.store.checkpoint()
+        if note is None:
+            raise Refusal("EMPTY_LOG", "log: has no entry yet")
+        return note
+
+    def checkpoint(self) -> bytes:
+        """The newest head with the cosignatures that it has."""
+        lines = self.replica.store.cosignatures(self.size())
+        return add_signatures(self._head(), [lines[p] for p in sorted(lines)])
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """Leaves from start on, as many as fit a message, at least one if there are any."""
+        stop = min(self.size(), start + max(1, count_max))
+        if start >= stop:
+            return []
+        found: list[bytes] = []
+        total = 0
+        for leaf in self.replica.store.leaves(start, stop):
+            total += len(leaf)
+            if found and total > READ_BYTES_MAX:
+                break
+            found.append(leaf)
+        return found
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """RFC 6962 audit path. Raises Refusal RANGE."""
+        if not 0 <= entry < size <= self.size():
+            raise Refusal("RANGE", f"log: has {self.size()} entries")
+        return self.replica.tree.inclusion_proof(entry, size)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """RFC 6962 consistency proof. Raises Refusal RANGE."""
+        if not 0 <= old_size <= new_size <= self.size():
+            raise Refusal("RANGE", f"log: has {self.size()} entries")
+        return self.replica.tree.consistency_proof(old_size, new_size)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """The sealed part with this digest. Raises Refusal NO_SEALED."""
+        found = self.replica.store.sealed(sealed_sha256)
+        if found is None:
+            raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
+        return found
+
+    def add_cosignature(self, caller_id: str, note: bytes) -> None:
+        """Keeps an auditor's cosignature of a head of this log. Raises VerificationError."""
+        charter = self.replica.charter
+        if caller_id not in charter.auditors:
+            raise IdentityError("WRONG_ROLE", "log: only auditors cosign checkpoints")
+        head = self.replica.open_checkpoint(note)
+        if not 0 < head.size <= self.size() or self.replica.tree.root(head.size) != head.root:
+            raise Refusal("NOT_OUR_HEAD", "log: the cosigned head is not one of this log")
+        name = charter.witness_name(caller_id)
+        line = witness_line(parse_note(note), name)
+        verify_cosignature(note, line, name, charter.parties[caller_id].signing_key)
+        self.replica.store.put_cosignature(head.size, caller_id, line)
+
+
+class LocalLog:
+    """The coordinator's own LogPort: its duties go the same way as everybody's statements."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See LogPort."""
+        charter = self._ledger.replica.charter
+        return self._ledger.append("coordinator", charter.coordinator, envelope, sealed_part)
+
+    def checkpoint(self) -> bytes:
+        """See LogPort."""
+        return self._ledger.checkpoint()
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See LogPort."""
+        return self._ledger.read(start, count_max)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See LogPort."""
+        return self._ledger.prove_consistency(old_size, new_size)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See LogPort."""
+        return self._ledger.fetch_sealed(sealed_sha256)
+
+    def add_cosignature(self, note: bytes) -> None:
+        """See LogPort."""
+        raise Refusal("WRONG_ROLE", "log: the coordinator does not cosign its own log")

@@ -1,0 +1,127 @@
+"""A node's copy of the log: every leaf kept, every head checked, the state folded from it."""
+
+from collections.abc import Callable
+
+from fermata.errors import InvalidProof, StorageError, VerificationError
+from fermata.log.checkpoint import Checkpoint, open_checkpoint
+from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.ports import LogPort, Receipt, Store
+from fermata.wire.v1 import envelope_pb2
+
+READ_COUNT = 256
+
+
+class Replica:
+    """State, tree and head of one node. Rebuilt from its store at every start.
+
+    ``charter`` is the charter that this node was configured with: its coordinator's key signs
+    the log's heads, and entry 0 must be it. ``on_verdict`` is told of each entry folded.
+    """
+
+    def __init__(
+        self,
+        charter: Charter,
+        store: Store,
+        modulus_bits_min: int,
+        on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+    ) -> None:
+        self._pinned = charter
+        self.store = store
+        self.state = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
+        self.tree = Tree()
+        self.rejected: list[Verdict] = []
+        self._on_verdict = on_verdict
+        self._reload()
+
+    @property
+    def charter(self) -> Charter:
+        """The charter in force: the one configured until an amendment replaces it."""
+        return self.state.charter or self._pinned
+
+    def open_checkpoint(self, note: bytes) -> Checkpoint:
+        """The checkpoint of a note signed by the charter's coordinator."""
+        coordinator = self.charter.parties[self.charter.coordinator]
+        origin = self.charter.log_origin
+        return open_checkpoint(note, origin, origin, coordinator.signing_key)
+
+    def _reload(self) -> None:
+        """Folds what the store has and checks it against the head it was kept with."""
+        note = self.store.checkpoint()
+        count = self.store.entry_count()
+        for start in range(0, count, READ_COUNT):
+            self._fold(self.store.leaves(start, min(start + READ_COUNT, count)))
+        if note is None:
+            if count:
+                raise StorageError("DATA_LOSS", "store: has entries but no checkpoint")
+            return
+        try:
+            head = self.open_checkpoint(note)
+        except VerificationError as error:
+            raise StorageError("DATA_LOSS", "store: its checkpoint is damaged") from error
+        if head.size != count or head.root != self.tree.root():
+            raise StorageError(
+                "DATA_LOSS", "store: its entries are not those of its checkpoint; restore a backup"
+            )
+
+    def _fold(self, leaves: list[bytes]) -> None:
+        for leaf in leaves:
+            self.state, verdict = apply(self.state, leaf)
+            self.tree.append(leaf_hash(leaf))
+            self._note(verdict)
+
+    def _note(self, verdict: Verdict) -> None:
+        if not verdict.accepted:
+            self.rejected.append(verdict)
+        self._on_verdict(verdict)
+
+    def adopt(self, tree: Tree, state: State, verdict: Verdict) -> None:
+        """Takes over what the ledger has folded and made durable itself."""
+        self.tree, self.state = tree, state
+        self._note(verdict)
+
+    def pull(self, log: LogPort) -> int:
+        """Reads and checks what is new; returns how many entries. P9 of docs/spec/auditors.md.
+
+        All leaves are kept, so that a head is checked by computing its root, which is stronger
+        than a consistency proof. Raises InvalidProof ROLLBACK or SPLIT_VIEW with nothing
+        changed, TransportError, or StorageError.
+        """
+        note = log.checkpoint()
+        head = self.open_checkpoint(note)
+        known = self.tree.size
+        if head.size < known:
+            raise InvalidProof(
+                "ROLLBACK", f"log: shows {head.size} entries after it had shown {known}"
+            )
+        leaves: list[bytes] = []
+        while known + len(leaves) < head.size:
+            start = known + len(leaves)
+            got = log.read(start, min(READ_COUNT, head.size - start))
+            if not got:
+                raise InvalidProof("WITHHELD", f"log: its head covers entry {start}, not shown")
+            leaves += got[: head.size - start]
+        grown = self.tree.copy()
+        for leaf in leaves:
+            grown.append(leaf_hash(leaf))
+        if grown.root() != head.root:
+            raise InvalidProof(
+                "SPLIT_VIEW", f"log: its head of {head.size} entries is not of what it showed"
+            )
+        if leaves:
+            self.store.extend(known, leaves, note)
+            self._fold(leaves)
+        return len(leaves)
+
+    def check_receipt(self, envelope: bytes, receipt: Receipt) -> None:
+        """The receipt proves that the log has this envelope. Raises VerificationError."""
+        head = self.open_checkpoint(receipt.checkpoint)
+        entry = decode(envelope_pb2.LogEntry, receipt.leaf)
+        if entry.envelope != envelope:
+            raise InvalidProof("RECEIPT", "receipt: for another envelope than the one sent")
+        verify_inclusion(
+            leaf_hash(receipt.leaf), receipt.entry, head.size, receipt.inclusion_proof, head.root
+        )

@@ -1,0 +1,255 @@
+"""The pause: a function of the log, by the log's own time.
+
+Normative text: docs/spec/pause.md; the rules are numbered the same there. What the charter's rules
+say of a round is decided elsewhere and handed in. Every function returns a new Pause, and may be
+called again with the same arguments: nothing more happens.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fermata.errors import Refusal
+from fermata.protocol.charter.pause_terms import PauseTerms
+
+RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
+PHASES = (RUNNING, TRIGGERED, PAUSED, LIFTING)
+
+#: Why a change came about; ``Change.why`` is one of these.
+RULE = "rule"
+ACKNOWLEDGED = "acknowledged"
+DEADLINE = "deadline"
+CALM = "calm"
+RELAPSE = "relapse"
+CALM_BROKEN = "calm-broken"
+LIFTED = "lifted"
+MOTION = "motion"
+#: Changes that every lab must acknowledge: the labs hold from the first on, and may go on from
+#: the others on.
+ASKING = frozenset({RULE, LIFTED, MOTION})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that happened to the pause; ``before`` and ``after`` are phases, maybe the same.
+
+    ``round`` is the round that it rests on; for acknowledged, deadline and motion the one that
+    triggered. ``rules`` are the ids that held. ``calm_rounds`` is k after the change.
+    ``motion_entry`` is set for motion only.
+    """
+
+    entry: int
+    time_ms: int
+    before: str
+    after: str
+    round: int
+    rules: tuple[str, ...]
+    why: str
+    calm_rounds: int = 0
+    motion_entry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Where in the log a lab said that it has seen a change, and the log's time then."""
+
+    entry: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The state of the pause. ``calm_rounds`` is k, above 0 only while lifting.
+
+    ``deadline_ms``: by when the last change of ``ASKING`` is to be acknowledged, 0 before any.
+    ``acknowledged``: by the entry of such a change, by lab. ``settled``: by the number of each
+    round that came to its end, the log's time then.
+    """
+
+    phase: str = RUNNING
+    calm_rounds: int = 0
+    changes: tuple[Change, ...] = ()
+    deadline_ms: int = 0
+    acknowledged: Mapping[int, Mapping[str, Acknowledged]] = field(default_factory=dict)
+    settled: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def newest_round(self) -> int:
+        """The highest number of a round that came to its end; 0 before any."""
+        return max(self.settled, default=0)
+
+
+#: Before anything has triggered.
+NO_PAUSE = Pause()
+
+
+def settle(
+    pause: Pause,
+    terms: PauseTerms,
+    entry: int,
+    time_ms: int,
+    round_number: int,
+    fired: tuple[str, ...],
+    is_calm: bool | None,
+    is_newest: bool,
+) -> Pause:
+    """PA3 to PA7: a round came to its end: opened, refused or void.
+
+    ``fired``: the trigger rules that hold for it. ``is_calm``: whether the lift rule holds; None
+    is unknown, and not good news. ``is_newest``: no later round has come to its end before it.
+    """
+    now = _pass_deadline(pause, entry, time_ms)
+    if round_number in now.settled:
+        return now
+    is_newest = is_newest and round_number > now.newest_round
+    is_next = round_number == now.newest_round + 1
+    if fired:
+        now = _fire(now, terms, Change(entry, time_ms, "", "", round_number, fired, ""))
+    elif is_newest and now.phase in (PAUSED, LIFTING):
+        blank = Change(entry, time_ms, "", "", round_number, (terms.lift,), "")
+        now = _calm(now, terms, blank, is_next) if is_calm is True else _unsettle(now, blank)
+    return replace(now, settled={**now.settled, round_number: time_ms})
+
+
+def acknowledge(
+    pause: Pause,
+    terms: PauseTerms,
+    entry: int,
+    time_ms: int,
+    change_entry: int,
+    lab: str,
+    labs: Sequence[str],
+) -> Pause:
+    """PA8: a lab says that it has seen what came with ``change_entry``; in time or late.
+
+    ``labs`` are those in force. Raises Refusal NOT_ON_ROSTER, NO_CHANGE or DUPLICATE.
+    """
+    if lab not in labs:
+        raise Refusal("NOT_ON_ROSTER", f"acknowledgement: {lab} is not a lab in force")
+    if not any(c.entry == change_entry for c in asking(pause)):
+        raise Refusal(
+            "NO_CHANGE",
+            f"acknowledgement of {lab}: entry {change_entry} brought no change to acknowledge",
+        )
+    seen = pause.acknowledged.get(change_entry, {})
+    if lab in seen:
+        raise Refusal("DUPLICATE", f"acknowledgement: {lab} has given it before")
+    now = _pass_deadline(pause, entry, time_ms)
+    grown = {**seen, lab: Acknowledged(entry, time_ms)}
+    now = replace(now, acknowledged={**now.acknowledged, change_entry: grown})
+    return _count_labs(now, terms, entry, time_ms, labs)
+
+
+def advance(
+    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, labs: Sequence[str]
+) -> Pause:
+    """PA2: the log's time is ``time_ms`` now; before the effect of every entry, rejected or not.
+
+    The labs in force may be fewer than before, so those who have acknowledged are counted too.
+    """
+    return _count_labs(_pass_deadline(pause, entry, time_ms), terms, entry, time_ms, labs)
+
+
+def lift_by_motion(
+    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, motion_entry: int
+) -> Pause:
+    """PA9: the committee has decided to lift. Without a pause, nothing happens."""
+    now = _pass_deadline(pause, entry, time_ms)
+    if now.phase == RUNNING:
+        return now
+    blank = Change(
+        entry, time_ms, "", "", trigger_round(now), (), MOTION, motion_entry=motion_entry
+    )
+    return _ask(_turn(now, RUNNING, blank), terms)
+
+
+def is_holding(pause: Pause) -> bool:
+    """PA10: whether labs must hold: from the trigger until the lift, acknowledged or not."""
+    return pause.phase != RUNNING
+
+
+def asking(pause: Pause) -> tuple[Change, ...]:
+    """The changes that the labs must acknowledge, oldest first."""
+    return tuple(c for c in pause.changes if c.why in ASKING)
+
+
+def trigger_round(pause: Pause) -> int:
+    """The round that started the last pause; 0 if there was none."""
+    return next((c.round for c in reversed(pause.changes) if c.why == RULE), 0)
+
+
+def missing(pause: Pause, labs: Sequence[str]) -> tuple[str, ...]:
+    """The labs in force that have not acknowledged the last change that asks for it."""
+    asked = asking(pause)
+    if not asked:
+        return ()
+    seen = pause.acknowledged.get(asked[-1].entry, {})
+    return tuple(lab for lab in labs if lab not in seen)
+
+
+def late(pause: Pause, terms: PauseTerms, change: Change) -> tuple[str, ...]:
+    """The labs that acknowledged this change at or after its deadline, in order of their ids."""
+    seen = pause.acknowledged.get(change.entry, {})
+    due_ms = change.time_ms + terms.acknowledge_ms
+    return tuple(sorted(lab for lab, said in seen.items() if said.time_ms >= due_ms))
+
+
+def labs_needed(terms: PauseTerms, labs: Sequence[str]) -> int:
+    """How many of the labs in force are the charter's share; at least one."""
+    return max(1, math.ceil(terms.acknowledge_share * len(labs)))
+
+
+def _turn(pause: Pause, after: str, blank: Change, calm_rounds: int = 0) -> Pause:
+    """The pause in another phase, with the change that says so."""
+    change = replace(blank, before=pause.phase, after=after, calm_rounds=calm_rounds)
+    kept = calm_rounds if after == LIFTING else 0
+    return replace(pause, phase=after, calm_rounds=kept, changes=(*pause.changes, change))
+
+
+def _ask(pause: Pause, terms: PauseTerms) -> Pause:
+    """The last change asks for acknowledgement; its time to do so begins."""
+    return replace(pause, deadline_ms=pause.changes[-1].time_ms + terms.acknowledge_ms)
+
+
+def _fire(pause: Pause, terms: PauseTerms, blank: Change) -> Pause:
+    """A trigger holds. In a pause that is a relapse: it is recorded, and calm counts anew."""
+    if pause.phase == RUNNING:
+        return _ask(_turn(pause, TRIGGERED, replace(blank, why=RULE)), terms)
+    after = TRIGGERED if pause.phase == TRIGGERED else PAUSED
+    return _turn(pause, after, replace(blank, why=RELAPSE))
+
+
+def _calm(pause: Pause, terms: PauseTerms, blank: Change, is_next: bool) -> Pause:
+    """One more calm round; the first of a new run if a round was skipped, since it is missing."""
+    calm_rounds = pause.calm_rounds + 1 if is_next else 1
+    if calm_rounds >= terms.lift_rounds:
+        return _ask(_turn(pause, RUNNING, replace(blank, why=LIFTED), calm_rounds), terms)
+    is_broken = pause.phase == LIFTING and not is_next
+    why = CALM_BROKEN if is_broken else CALM
+    return _turn(pause, LIFTING, replace(blank, why=why), calm_rounds)
+
+
+def _unsettle(pause: Pause, blank: Change) -> Pause:
+    """A round that is not calm, or of which nothing is known, ends the run."""
+    if pause.phase != LIFTING:
+        return pause
+    return _turn(pause, PAUSED, replace(blank, rules=(), why=CALM_BROKEN))
+
+
+def _pass_deadline(pause: Pause, entry: int, time_ms: int) -> Pause:
+    if pause.phase != TRIGGERED or time_ms < pause.deadline_ms:
+        return pause
+    return _turn(pause, PAUSED, _of_trigger(pause, entry, time_ms, DEADLINE))
+
+
+def _count_labs(
+    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, labs: Sequence[str]
+) -> Pause:
+    if pause.phase != TRIGGERED or len(labs) - len(missing(pause, labs)) < labs_needed(terms, labs):
+        return pause
+    return _turn(pause, PAUSED, _of_trigger(pause, entry, time_ms, ACKNOWLEDGED))
+
+
+def _of_trigger(pause: Pause, entry: int, time_ms: int, why: str) -> Change:
+    asked = asking(pause)[-1]
+    return Change(entry, time_ms, "", "", asked.round, asked.rules, why)

@@ -1,0 +1,125 @@
+"""What a report shows beside the charter's statements: duties, shares, a band of the dues.
+
+A report says which of them it shows; its proof is of the panel's claims with these ranges added.
+What the values are is the same with them and without, so all reports still add up.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fermata.crypto.report.statements import Range, StatementSet, linear_form
+from fermata.errors import Refusal
+from fermata.protocol.charter.parse import Charter, Panel
+from fermata.wire.v1 import statement_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a round asks for. ``duties``: it was opened in a pause. ``share_limits``: the largest
+    encoded value of each metric that is within the charter's dominance limit."""
+
+    duties: bool = False
+    share_limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What a report says that it shows. ``dues_band`` counts from 1; 0 for none."""
+
+    complies: bool = False
+    within_shares: bool = False
+    dues_band: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """``low <= metric <= high``, encoded."""
+
+    metric: str
+    low: int
+    high: int
+
+
+NOTHING_ASKED = Asked()
+NO_FLAGS = Flags()
+
+
+def flags_of(wire: statement_pb2.Report) -> Flags:
+    """The flags of a report on the wire."""
+    return Flags(wire.complies, wire.within_shares, wire.dues_band)
+
+
+def check_flags(
+    charter: Charter, asked: Asked, lab: str, panels: tuple[str, ...], flags: Flags
+) -> None:
+    """Checks that a report with these panels may show this. Raises Refusal SHOWN."""
+    if flags.complies and not asked.duties:
+        raise Refusal("SHOWN", f"report of {lab}: the round asks for no duties")
+    if flags.complies and set(duty_panels(charter, lab)) - set(panels):
+        raise Refusal("SHOWN", f"report of {lab}: lacks a panel with a duty")
+    if flags.within_shares and not asked.share_limits:
+        raise Refusal("SHOWN", f"report of {lab}: the charter has no dominance limit")
+    bands = charter.dues.bands if charter.dues else ()
+    if flags.dues_band > len(bands):
+        raise Refusal("SHOWN", f"report of {lab}: the charter has {len(bands)} bands of dues")
+    if flags.dues_band and charter.dues and charter.dues.panel not in panels:
+        raise Refusal("SHOWN", f"report of {lab}: lacks the panel that the dues go by")
+
+
+def duty_panels(charter: Charter, lab: str) -> tuple[str, ...]:
+    """Panels of a lab that have a duty."""
+    return tuple(p.id for p in charter.panels if lab in p.labs and any(m.duties for m in p.metrics))
+
+
+def shown_ranges(charter: Charter, asked: Asked, panel: Panel, flags: Flags) -> tuple[Shown, ...]:
+    """What a report with these flags shows about the metrics of a panel."""
+    found = []
+    for metric in panel.metrics:
+        if flags.complies:
+            found += [Shown(metric.id, 0, limit) for limit in metric.duties]
+        limit = asked.share_limits.get(metric.id)
+        if flags.within_shares and limit is not None:
+            found.append(Shown(metric.id, 0, limit))
+    if flags.dues_band and charter.dues and charter.dues.panel == panel.id:
+        band = charter.dues.bands[flags.dues_band - 1]
+        found.append(Shown(charter.dues.metric, band.low, band.high))
+    return tuple(found)
+
+
+def flags_for(charter: Charter, asked: Asked, lab: str, encoded: Mapping[str, int]) -> Flags:
+    """The most that a lab can show with these values, by metric; it may have left panels out."""
+    panels = tuple(p.id for p in charter.panels if any(m.id in encoded for m in p.metrics))
+    metrics = [m for p in charter.panels for m in p.metrics if m.id in encoded]
+    complete = not set(duty_panels(charter, lab)) - set(panels)
+    kept = all(encoded[m.id] <= limit for m in metrics for limit in m.duties)
+    within = all(encoded[m.id] <= asked.share_limits.get(m.id, m.bound) for m in metrics)
+    flags = Flags(
+        complies=asked.duties and bool(duty_panels(charter, lab)) and complete and kept,
+        within_shares=bool(asked.share_limits) and within,
+    )
+    if charter.dues is None or charter.dues.metric not in encoded:
+        return flags
+    return replace(flags, dues_band=charter.dues.band_of(encoded[charter.dues.metric]))
+
+
+def statements_of(panel: Panel, shown: tuple[Shown, ...]) -> StatementSet:
+    """What the proof of a panel is of. Raises InvalidEncoding STATEMENT_*."""
+    return (
+        _with_ranges(panel.claims.statements, _ranges(panel, shown))
+        if shown
+        else (panel.claims.statements)
+    )
+
+
+def _ranges(panel: Panel, shown: tuple[Shown, ...]) -> tuple[Range, ...]:
+    ranges = []
+    for each in shown:
+        form = linear_form({panel.claims.index("value", each.metric): 1}, -each.low)
+        ranges.append(Range(form, each.high - each.low))
+    return tuple(ranges)
+
+
+@functools.lru_cache(maxsize=256)
+def _with_ranges(statements: StatementSet, ranges: tuple[Range, ...]) -> StatementSet:
+    return replace(statements, ranges=statements.ranges + ranges)

@@ -1,0 +1,328 @@
+"""What everyone derives from the log, and the verdict on each entry (docs/spec/fold.md).
+
+State is immutable: a rejected entry leaves nothing behind but the log's length and time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from fermata.crypto.paillier import PublicKey
+from fermata.crypto.threshold.key_record import KeyRecord
+from fermata.errors import Refusal
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.state.governance import Governance
+from fermata.protocol.state.pause import NO_PAUSE, Pause
+from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
+
+COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
+    "collecting",
+    "closed",
+    "endorsed",
+    "opened",
+    "refused",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What ``apply`` found about one entry; derived by everyone, never signed.
+
+    ``reason`` is empty when accepted. ``author`` is who signed it, empty unless the signature
+    verified. A rejected entry whose reason is not in ``ledger.EVIDENCE_REASONS`` is the
+    coordinator's doing, who should have refused it at the door, and says nothing of its author.
+    """
+
+    entry: int
+    kind: str
+    author: str
+    accepted: bool
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdKey:
+    """The key in force: its public record and the ids that reports and openings bind.
+
+    ``entry`` and ``time_ms``: where and when its record was logged.
+    """
+
+    record: KeyRecord
+    public_key: PublicKey
+    key_id: bytes
+    epoch_id: bytes
+    entry: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPart:
+    """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof.
+
+    ``shown``: what the proof shows beside the charter's statements.
+    """
+
+    panel: str
+    ciphertext_sha256: tuple[bytes, ...]
+    proof: bytes
+    shown: tuple[Shown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSeen:
+    """A lab's report that counts so far in its round."""
+
+    lab: str
+    entry: int
+    parts: tuple[ReportPart, ...]
+    sealed_sha256: bytes
+    evidence_sha256: bytes
+    flags: Flags = NO_FLAGS
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A panel, or some groups of it, and the labs whose counted reports add up in it."""
+
+    panel: str
+    groups: tuple[str, ...]
+    labs: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Names its product on the wire: ``panel``, ``panel/group`` or ``panel/a+b``."""
+        return f"{self.panel}/{'+'.join(self.groups)}" if self.groups else self.panel
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The close of a round: whose reports count, and the products that may be opened.
+
+    ``cohorts`` counts organisations per cell; ``aggregates`` are by cell, too. ``refusal`` says
+    why nothing may be opened. ``organisations``: of every lab of the charter, as it was then.
+    """
+
+    entry: int
+    leaf_hash: bytes
+    time_ms: int
+    listed: tuple[str, ...]
+    cohorts: Mapping[str, int]
+    cells: tuple[Cell, ...]
+    aggregates: Mapping[str, tuple[int, ...]]
+    aggregate_sha256: bytes
+    refusal: str = ""
+    organisations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Labs whose reports count, per cell."""
+        return {cell.id: cell.labs for cell in self.cells}
+
+    def panel_labs(self, panel: str) -> tuple[str, ...]:
+        """Labs whose counted report has a panel, ordered by id."""
+        return tuple(sorted(lab for c in self.cells if c.panel == panel for lab in c.labs))
+
+    def panel_cohort(self, panel: str, groups: str = "") -> int:
+        """Organisations in a panel, or in the cell of some of its groups."""
+        if groups:
+            return self.cohorts[f"{panel}/{groups}"]
+        return len({self.organisations[lab] for lab in self.panel_labs(panel)})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One number that came out. ``value`` is exact, ``text`` its decimal form.
+
+    ``group``: the groups that it is about, joined by +; empty for the whole panel.
+    """
+
+    metric: str
+    statistic: str
+    value: Fraction
+    text: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
+
+    entry: int
+    sums: Mapping[str, Decimal]
+    results: tuple[Result, ...]
+    plaintexts: Mapping[str, tuple[int, ...]]
+    roots: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One reporting period, from OpenRound on.
+
+    ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: the
+    digests in all of them, also of those that were replaced. ``barred``: labs that were excluded
+    when it was opened; nobody waits for them.
+    """
+
+    number: int
+    period: str
+    entry: int
+    opened_ms: int
+    deadline_ms: int
+    asked: Asked = NOTHING_ASKED
+    barred: frozenset[str] = frozenset()
+    key_id: bytes = b""
+    reports: Mapping[str, ReportSeen] = field(default_factory=dict)
+    revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    ciphertexts_seen: frozenset[bytes] = frozenset()
+    excluded: tuple[tuple[int, str], ...] = ()
+    abstained: frozenset[str] = frozenset()
+    close: Close | None = None
+    endorsements: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    culprits: frozenset[str] = frozenset()
+    opening: Opening | None = None
+    fault: str = ""
+
+    def phase(self, endorsement_quorum: int) -> str:
+        """collecting, closed, endorsed, opened or refused."""
+        if self.close is None:
+            return COLLECTING
+        if self.refusal:
+            return REFUSED
+        if self.opening is not None:
+            return OPENED
+        return ENDORSED if len(self.endorsements) >= endorsement_quorum else CLOSED
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing comes out of the round; empty while something may."""
+        return self.fault or (self.close.refusal if self.close else "")
+
+    @property
+    def cohort(self) -> int:
+        """Organisations in the smallest cell of the close; 0 before it."""
+        return min(self.close.cohorts.values()) if self.close else 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """What a rule says as of a round.
+
+    ``holds`` is None if it is unknown, and ``why`` says why. ``value`` is what was compared with
+    ``limit``, as text for people; ``streak`` counts the rounds in a row, of which the rule needs
+    ``for_rounds``.
+    """
+
+    rule: str
+    holds: bool | None
+    value: str
+    limit: str
+    streak: int
+    for_rounds: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules say as of a round, and the entry with which the round came to its end.
+
+    ``late``: of a round that ended after later ones, the triggers that hold as of one of those now
+    that this round is known, and did not before.
+    """
+
+    entry: int
+    time_ms: int
+    verdicts: tuple[RuleVerdict, ...]
+    late: tuple[str, ...] = ()
+
+    def fired(self, triggers: Sequence[str]) -> tuple[str, ...]:
+        """The triggers that this round pulls (pause.md, PA3)."""
+        holding = {v.rule for v in self.verdicts if v.holds is True}
+        return tuple(rule for rule in triggers if rule in holding or rule in self.late)
+
+    def holds(self, rule: str) -> bool | None:
+        """What it says of one rule; None is unknown."""
+        return next(v.holds for v in self.verdicts if v.rule == rule)
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSeen:
+    """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own."""
+
+    entry: int
+    logged_ms: int
+    time_ms: int
+    version: str
+    certificate_expires_ms: int
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class CharterVersion:
+    """A charter that came into force with round ``from_round``; ``entry`` brought it."""
+
+    charter: Charter
+    from_round: int
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that follows from the entries 0..size-1.
+
+    ``charter_sha256`` is entry 0's, the one that users pin; ``charter`` the one in force, the
+    last of ``charters``. ``judgements``: what the rules say as of each round that has come to its
+    end, by number.
+    """
+
+    charter_sha256: bytes | None = None
+    modulus_bits_min: int = MODULUS_BITS_MIN
+    size: int = 0
+    time_ms: int = 0
+    charter: Charter | None = None
+    charters: tuple[CharterVersion, ...] = ()
+    charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
+    key: ThresholdKey | None = None
+    rounds: tuple[Round, ...] = ()
+    heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
+    last_entry: Mapping[str, int] = field(default_factory=dict)
+    judgements: Mapping[int, Judgement] = field(default_factory=dict)
+    pause: Pause = NO_PAUSE
+    governance: Governance = field(default_factory=Governance)
+
+    @property
+    def current(self) -> Round | None:
+        """The newest round."""
+        return self.rounds[-1] if self.rounds else None
+
+    def round(self, number: int) -> Round | None:
+        """The round with this number, if it was opened."""
+        return self.rounds[number - 1] if 1 <= number <= len(self.rounds) else None
+
+    def charter_at(self, round_number: int) -> Charter:
+        """The charter that a round is held under. Raises Refusal NO_CHARTER."""
+        for version in reversed(self.charters):
+            if version.from_round <= round_number:
+                return version.charter
+        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+
+    def with_round(self, changed: Round) -> "State":
+        """The same state with one round replaced."""
+        rounds = list(self.rounds)
+        rounds[changed.number - 1] = changed
+        return replace(self, rounds=tuple(rounds))
+
+
+def labs_of_round(state: State, found: Round) -> tuple[str, ...]:
+    """Labs that the charter of a round binds and that were not excluded when it was opened."""
+    labs = state.charter_at(found.number).labs
+    return tuple(lab for lab in labs if lab not in found.barred)
+
+
+def labs_in_force(state: State) -> tuple[str, ...]:
+    """Labs of the charter in force that are not excluded, in the roster's order."""
+    if state.charter is None:
+        return ()
+    return tuple(lab for lab in state.charter.labs if lab not in state.governance.exclusions)

@@ -1,0 +1,84 @@
+"""A bundle: one folder from which anyone can verify a whole run offline (docs/spec/bundle.md).
+
+bundle.json               which format, and whether sealed parts are inside
+charter.toml              the charter file, for people; equal to entry 0
+checkpoint                the cosigned head (C2SP)
+tile/...                  the log (C2SP tlog-tiles)
+sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fermata.errors import Refusal
+from fermata.log.checkpoint import parse_checkpoint, parse_note
+from fermata.log.tiles import export_tiles
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.ports import Store
+from fermata.wire.v1 import envelope_pb2
+
+FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
+PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
+MARKER = "bundle.json"
+
+
+def sealed_path(sealed_sha256: bytes) -> str:
+    """Where a sealed part stands in a bundle."""
+    return f"sealed/{sealed_sha256.hex()}.bin"
+
+
+def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
+    """Path of each sealed part that a bundle has, with the entry and the lab of its report.
+
+    These are the reports that count in closed rounds.
+    """
+    return {
+        sealed_path(found.reports[lab].sealed_sha256): (found.reports[lab].entry, lab)
+        for found in state.rounds
+        if found.close is not None
+        for lab in found.close.listed
+    }
+
+
+def build_bundle(
+    state: State, leaves: Sequence[bytes], checkpoint: bytes, store: Store | None
+) -> dict[str, bytes]:
+    """All files of a bundle, by path. ``state`` and ``checkpoint`` are of these leaves.
+
+    Without a store it is a public bundle: no sealed part, and so no ciphertext of a single lab.
+
+    Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
+    """
+    head = parse_checkpoint(parse_note(checkpoint).text)
+    if head.size != len(leaves) or state.size != len(leaves):
+        raise ValueError("the checkpoint is of another size than the leaves")
+    entry = decode(envelope_pb2.LogEntry, leaves[0])
+    files = {
+        MARKER: PUBLIC if store is None else FULL,
+        "charter.toml": unseal(entry.envelope).payload,
+        "checkpoint": checkpoint,
+        **export_tiles(leaves),
+    }
+    if store is None:
+        return files
+    for path, (number, lab) in sealed_wanted(state).items():
+        data = store.sealed(bytes.fromhex(path[7:-4]))
+        if data is None:
+            raise Refusal(
+                "NO_SEALED", f"bundle: this node lacks the sealed part of {lab}'s entry {number}"
+            )
+        files[path] = data
+    return files
+
+
+def cosigned_head(charter: Charter, store: Store, note: bytes) -> bool:
+    """Whether a head has the cosignatures of an endorsement quorum."""
+    size = parse_checkpoint(parse_note(note).text).size
+    return len(store.cosignatures(size)) >= charter.endorsement_quorum
+
+
+def summary_paths(files: Mapping[str, bytes]) -> str:
+    """How many files and bytes a bundle has, for people."""
+    return f"{len(files)} files, {sum(map(len, files.values())):,} bytes"

@@ -1,0 +1,116 @@
+"""V10 and V12: the pause replayed from what V1 to V9 have checked (docs/spec/verifier.md).
+
+The fold has derived it once; here it is driven again, from each round's results, acknowledgement
+and decision, by the times of the entries alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from fermata.errors import VerificationError
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.pause import fired_late, settle_by
+from fermata.protocol.fold.tally import tally
+from fermata.protocol.state import pause as machine
+from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
+from fermata.protocol.state.pause import NO_PAUSE, Pause
+from fermata.protocol.state.report_flags import shown_ranges
+from fermata.protocol.state.state import OPENED, REFUSED, Judgement, Round, State, labs_of_round
+from fermata.protocol.statistics.policy import evaluate, facts_of
+
+
+def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
+    """What does not follow about rules and pause. ``times_ms``: of every entry, in order."""
+    for found in state.rounds:
+        charter = state.charter_at(found.number)
+        ended = found.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
+        if (ended and bool(charter.rules)) != (found.number in state.judgements):
+            yield f"round {found.number}: its end was not judged as it must be"
+    for number, judgement in state.judgements.items():
+        if _judged(state, number) != judgement:
+            yield f"entry {judgement.entry} (round {number}): the rules say something else"
+    if _replayed(state, times_ms) != state.pause:
+        yield "the pause does not follow from the log"
+
+
+def _judged(state: State, number: int) -> Judgement:
+    """The rules as of a round, knowing what was known when it came to its end."""
+    charter, now = state.charter_at(number), state.judgements[number]
+    known = [
+        found if _had_ended(state, found, now.entry) else replace(found, opening=None, fault="")
+        for found in state.rounds
+    ]
+    verdicts = evaluate(charter.rules, facts_of(known[:number], charter.endorsement_quorum))
+    before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
+    return replace(now, verdicts=verdicts, late=fired_late(charter, known, number, before))
+
+
+def _had_ended(state: State, found: Round, entry: int) -> bool:
+    judgement = state.judgements.get(found.number)
+    return judgement is not None and judgement.entry <= entry
+
+
+def _in_force(state: State, entry: int) -> tuple[Charter, tuple[str, ...]]:
+    """The charter and the labs in force just before an entry."""
+    version = [v for v in state.charters if v.entry < entry or v.entry == 0][-1]
+    before = [found for found in state.rounds if found.entry < entry]
+    labs = labs_of_round(state, before[-1]) if before else version.charter.labs
+    return version.charter, labs
+
+
+def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
+    said = {
+        seen.entry: (change, lab)
+        for change, by_lab in state.pause.acknowledged.items()
+        for lab, seen in by_lab.items()
+    }
+    pause = NO_PAUSE
+    for entry, time_ms in enumerate(times_ms):
+        charter, labs = _in_force(state, entry)
+        if charter.pause is None:
+            continue
+        pause = machine.advance(pause, charter.pause, entry, time_ms, labs)
+        if entry in said:
+            change, lab = said[entry]
+            try:
+                pause = machine.acknowledge(pause, charter.pause, entry, time_ms, change, lab, labs)
+            except VerificationError:
+                return NO_PAUSE
+        for motion, decided in state.governance.lifts:
+            if decided == entry:
+                pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, motion)
+        for number, judgement in state.judgements.items():
+            terms = state.charter_at(number).pause
+            if judgement.entry == entry and terms is not None:
+                is_newest = number > pause.newest_round
+                pause = settle_by(pause, terms, judgement, number, is_newest)
+    return pause
+
+
+def findings_v12(state: State) -> Iterator[str]:
+    """What does not hold about acknowledgements, about what reports show, and about decisions."""
+    asked = {change.entry for change in machine.asking(state.pause)}
+    for change, by_lab in state.pause.acknowledged.items():
+        for lab, seen in by_lab.items():
+            _, labs = _in_force(state, seen.entry)
+            if change not in asked or seen.entry <= change or lab not in labs:
+                yield f"entry {seen.entry} ({lab}): acknowledges no change that asked for it"
+    for found in state.rounds:
+        charter = state.charter_at(found.number)
+        for lab in found.close.listed if found.close else ():
+            report = found.reports[lab]
+            for part in report.parts:
+                panel = charter.panel(part.panel)
+                if part.shown != shown_ranges(charter, found.asked, panel, report.flags):
+                    yield f"entry {report.entry} ({lab}): says that it shows what it does not"
+    for motion in state.governance.motions.values():
+        decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)
+        if decided and tally(_as_of(state, motion.decided_entry), motion).status != motion.status:
+            yield f"entry {motion.entry}: its votes do not decide it so"
+
+
+def _as_of(state: State, entry: int) -> State:
+    """The state with the charter and the rounds of an entry, by which votes are counted."""
+    versions = tuple(v for v in state.charters if v.entry <= entry)
+    rounds = tuple(r for r in state.rounds if r.entry <= entry)
+    return replace(state, charter=versions[-1].charter, charters=versions, rounds=rounds)

@@ -1,0 +1,347 @@
+"""The offline verifier: checks V1 to V12, numbered as in docs/spec/verifier.md.
+
+It starts from a bundle's bytes and, if given, the hash of the charter that the user trusts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import phe
+
+from fermata.crypto.threshold.key_record import check_key
+from fermata.errors import VerificationError
+from fermata.log.checkpoint import (
+    Checkpoint,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_note,
+    verify_cosigners,
+)
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entries
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.disclosure import check_openable
+from fermata.protocol.fold.proofs import failures_of
+from fermata.protocol.fold.reports import SealedPanel, aggregate, check_sealed
+from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
+from fermata.protocol.statistics.results import results_of
+from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, sealed_path, sealed_wanted
+from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
+from fermata.protocol.wire.codec import decode, sha256
+from fermata.protocol.wire.ports import Entropy
+from fermata.wire.v1 import envelope_pb2
+
+PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
+TITLES = {
+    1: "charter and its signatures",
+    2: "key record",
+    3: "log: every file, every entry, cosigned checkpoint",
+    4: "each statement's signature, role, round and replay",
+    5: "each report's proof",
+    6: "closes: every report counted once or excluded with its reason; disclosure rules",
+    7: "aggregates are the products of the listed reports",
+    8: "endorsement quorums",
+    9: "openings, bounds and statistics",
+    10: "triggers and pause, over the whole history",
+    12: "acknowledgements, compliance and motions",
+}
+#: What a public bundle cannot show, since it has no ciphertext of a single lab.
+NEEDS_SEALED = {
+    7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
+    " checked it (V8)"
+}
+OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its number, how it ended, and what was found, each finding with its entry."""
+
+    number: int
+    status: str
+    findings: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the check is about."""
+        return TITLES[self.number]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All checks in order, the state they led to, and the rejected entries (evidence)."""
+
+    checks: tuple[Check, ...]
+    state: State
+    rejected: tuple[Verdict, ...]
+    is_public: bool = False
+
+    @property
+    def is_valid(self) -> bool:
+        """True if every check passed that the bundle's kind allows; one not reached is no pass."""
+        needless = NEEDS_SEALED if self.is_public else {}
+        return all(c.status == PASSED or c.number in needless for c in self.checks)
+
+
+class _Run:
+    """Collects findings; a check that found something has failed."""
+
+    def __init__(self, files: Mapping[str, bytes], state: State) -> None:
+        self.files = files
+        self.state = state
+        self.rejected: list[Verdict] = []
+        self.verdicts: list[Verdict] = []
+        self.leaves: list[bytes] = []
+        self._found: dict[int, list[str]] = {}
+        self._reached: set[int] = set()
+
+    def reach(self, number: int) -> None:
+        self._reached.add(number)
+
+    def fail(self, number: int, what: str) -> None:
+        self._reached.add(number)
+        self._found.setdefault(number, []).append(what)
+
+    def result(self) -> Verification:
+        checks = []
+        for number in TITLES:
+            if number in self._found:
+                checks.append(Check(number, FAILED, tuple(self._found[number])))
+            elif number not in self._reached:
+                checks.append(Check(number, NOT_CHECKED))
+            elif self.is_public and number in NEEDS_SEALED:
+                checks.append(Check(number, NOT_CHECKED, (NEEDS_SEALED[number],)))
+            else:
+                said = (OPEN_ONLY,) if self.is_public and number == 5 else ()
+                checks.append(Check(number, PASSED, said))
+        return Verification(tuple(checks), self.state, tuple(self.rejected), self.is_public)
+
+    @property
+    def is_public(self) -> bool:
+        return self.files.get(MARKER) == PUBLIC
+
+
+def verify_bundle(
+    files: Mapping[str, bytes],
+    charter_sha256: bytes | None = None,
+    modulus_bits_min: int = MODULUS_BITS_MIN,
+    entropy: Entropy | None = None,
+) -> Verification:
+    """Runs all checks over a bundle's files (path to bytes). Never raises for their content.
+
+    ``entropy`` gives the weights of the batch of proofs; without it they are hashed.
+    """
+    run = _Run(files, State(charter_sha256=charter_sha256, modulus_bits_min=modulus_bits_min))
+    if not _read_log(run):
+        return run.result()
+    _fold(run)
+    charter = run.state.charter
+    if charter is None:
+        return run.result()
+    _check_head(run, charter)
+    key = run.state.key
+    if key is None:
+        run.fail(2, "the log has no valid key record")
+        return run.result()
+    _check_key_record(run, key)
+    for number in (5, 6, 7, 8, 9):
+        run.reach(number)
+    for found in run.state.rounds:
+        _check_round(run, run.state.charter_at(found.number), key, found, entropy)
+    _check_pause(run)
+    return run.result()
+
+
+def _check_pause(run: _Run) -> None:
+    """V10 and V12."""
+    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in run.leaves]
+    for number, findings in (
+        (10, findings_v10(run.state, times_ms)),
+        (12, findings_v12(run.state)),
+    ):
+        run.reach(number)
+        for finding in findings:
+            run.fail(number, finding)
+
+
+def _head(run: _Run) -> Checkpoint | None:
+    try:
+        return parse_checkpoint(parse_note(run.files["checkpoint"]).text)
+    except KeyError:
+        run.fail(3, "checkpoint: the file is missing")
+    except VerificationError as error:
+        run.fail(3, f"checkpoint: {error}")
+    return None
+
+
+def _read_log(run: _Run) -> bool:
+    """V3 as far as it needs no key: files, tiles, root. False if there is nothing to fold."""
+    run.reach(3)
+    if run.files.get(MARKER) not in (FULL, PUBLIC):
+        run.fail(3, f"{MARKER}: missing, or not of a bundle that this version knows")
+    head = _head(run)
+    if head is None:
+        return False
+    if not 0 < head.size <= TILE_WIDTH * len(run.files):
+        run.fail(3, f"checkpoint: covers {head.size} entries, which no tiles here can hold")
+        return False
+    missing = [p for p in expected_paths(head.size) if p not in run.files]
+    for path in missing:
+        run.fail(3, f"{path}: the file is missing")
+    tiles = {p: d for p, d in run.files.items() if p.startswith("tile/")}
+    try:
+        run.leaves = read_entries(tiles, head.size)
+    except VerificationError as error:
+        run.fail(3, str(error))
+        return False
+    tree = Tree()
+    for leaf in run.leaves:
+        tree.append(leaf_hash(leaf))
+    if tree.root() != head.root:
+        run.fail(3, f"{_first_difference(run, tiles)}: its hash is not in the checkpoint's root")
+        return False
+    try:
+        check_tiles(tiles, run.leaves)
+    except VerificationError as error:
+        run.fail(3, str(error))
+    return True
+
+
+def _first_difference(run: _Run, tiles: Mapping[str, bytes]) -> str:
+    """Names the first entry whose hash is not the one in the hash tiles."""
+    paths = [p for p in expected_paths(len(run.leaves)) if p.startswith("tile/0/")]
+    hashes = b"".join(tiles.get(p, b"") for p in paths)
+    for index, leaf in enumerate(run.leaves):
+        if hashes[32 * index : 32 * index + 32] != leaf_hash(leaf):
+            return f"entry {index}"
+    return "checkpoint"
+
+
+def _fold(run: _Run) -> None:
+    """V1, V2 and V4 by the fold itself: whatever it rejects has no effect, and is shown."""
+    run.reach(1)
+    for leaf in run.leaves:
+        run.state, verdict = apply(run.state, leaf)
+        run.verdicts.append(verdict)
+        if verdict.accepted:
+            continue
+        run.rejected.append(verdict)
+        if verdict.entry == 0:
+            run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}")
+            return
+        if verdict.kind == "KeyRecord":
+            run.fail(2, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
+        elif not verdict.author:
+            run.fail(4, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
+    run.reach(4)
+
+
+def _check_head(run: _Run, charter: Charter) -> None:
+    """V3 with keys: the coordinator's signature, a quorum of cosignatures; no file too many."""
+    note = run.files["checkpoint"]
+    coordinator = charter.parties[charter.coordinator].signing_key
+    origin = charter.log_origin
+    cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
+    try:
+        open_checkpoint(note, origin, origin, coordinator)
+        seen = verify_cosigners(note, origin, coordinator, cosigners)
+        if len(seen) < charter.endorsement_quorum:
+            run.fail(
+                3, f"checkpoint: cosigned by {len(seen)} of {charter.endorsement_quorum} needed"
+            )
+    except VerificationError as error:
+        run.fail(3, f"checkpoint: {error}")
+    if run.files.get("charter.toml") is None:
+        run.fail(1, "charter.toml: the file is missing")
+    elif sha256(run.files["charter.toml"]) != run.state.charter_sha256:
+        run.fail(1, "charter.toml: is not the charter of entry 0")
+    known = {MARKER, "charter.toml", "checkpoint", *expected_paths(len(run.leaves))}
+    if not run.is_public:
+        known |= sealed_wanted(run.state).keys()
+    for path in sorted(run.files.keys() - known):
+        run.fail(3, f"{_printable(path)}: a file that does not belong to the bundle")
+
+
+def _printable(path: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in path)[:120]
+
+
+def _check_key_record(run: _Run, key: ThresholdKey) -> None:
+    run.reach(2)
+    try:
+        check_key(key.record)
+    except VerificationError as error:
+        run.fail(2, f"entry {key.entry}: {error}")
+
+
+def _check_round(
+    run: _Run, charter: Charter, key: ThresholdKey, found: Round, entropy: Entropy | None
+) -> None:
+    close = found.close
+    if close is None:
+        return
+    reports = {} if run.is_public else _read_sealed(run, key, found, close)
+    proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
+    listed = {lab: found.reports[lab] for lab in close.listed}
+    for lab, reason in failures_of(charter, key, found.number, listed, proofs, entropy).items():
+        run.fail(5, f"entry {found.reports[lab].entry} ({lab}): {reason}")
+    if found.refusal and not close.aggregates:
+        return
+    where = f"entry {close.entry} (round {found.number})"
+    try:
+        check_openable(run.state, found)
+    except VerificationError as error:
+        run.fail(6, f"{where}: {error}")
+    if not run.is_public and len(reports) != len(close.listed):
+        run.fail(7, f"{where}: cannot be recomputed without all of its reports")
+    elif not run.is_public:
+        product = aggregate(key, close.cells, reports)
+        if product != dict(close.aggregates):
+            run.fail(7, f"{where}: is not the product of its reports")
+    if found.phase(charter.endorsement_quorum) == OPENED:
+        _check_opening(run, charter, key, found)
+
+
+def _read_sealed(
+    run: _Run, key: ThresholdKey, found: Round, close: Close
+) -> dict[str, dict[str, SealedPanel]]:
+    """V6: every listed report's sealed part is there and is the one that the report names."""
+    reports = {}
+    for lab in close.listed:
+        seen = found.reports[lab]
+        path = sealed_path(seen.sealed_sha256)
+        data = run.files.get(path)
+        if data is None:
+            run.fail(6, f"entry {seen.entry} ({lab}): {path} is missing")
+            continue
+        try:
+            reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
+        except VerificationError as error:
+            run.fail(6, f"entry {seen.entry} ({lab}): {error}")
+    return reports
+
+
+def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, found: Round) -> None:
+    """V8 and V9, recomputed without the fold: phe encrypts the result again."""
+    close, opening = found.close, found.opening
+    if close is None or opening is None:
+        return
+    if len(found.endorsements) < charter.endorsement_quorum:
+        run.fail(8, f"entry {opening.entry} (round {found.number}): opened without a quorum")
+    theirs = phe.PaillierPublicKey(key.record.n)
+    for panel, ciphertexts in close.aggregates.items():
+        for ciphertext, plaintext, root in zip(
+            ciphertexts, opening.plaintexts[panel], opening.roots[panel], strict=True
+        ):
+            if theirs.raw_encrypt(plaintext, r_value=root) != ciphertext:
+                run.fail(
+                    9, f"entry {opening.entry} (round {found.number}): {panel} does not open so"
+                )
+    try:
+        _, results = results_of(charter, close.members, opening.plaintexts)
+    except VerificationError as error:
+        run.fail(9, f"entry {opening.entry} (round {found.number}): {error}")
+        return
+    if results != opening.results:
+        run.fail(9, f"entry {opening.entry} (round {found.number}): statistics differ")

@@ -1,0 +1,122 @@
+"""Bytes to messages under the canonical-bytes rule (docs/spec/log.md).
+
+Protobuf has many encodings of one message. Only the one that this module prints is accepted, so
+a hash or a signature over received bytes is a hash or a signature over the meaning.
+"""
+
+import hashlib
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from fermata.crypto.integers import (
+    int_from_bytes,
+    int_to_bytes,
+    minimal_from_bytes,
+    minimal_to_bytes,
+)
+from fermata.crypto.threshold.key_record import DEALER, KeyRecord
+from fermata.crypto.threshold.modulus_proof import ModulusProof
+from fermata.errors import InvalidEncoding
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+#: Bounds on foreign bytes, checked before they are parsed.
+ENVELOPE_BYTES_MAX = 512 * 1024
+SEALED_BYTES_MAX = 1024 * 1024
+STATEMENT_TYPE = "application/vnd.fermata.statement.v1+protobuf"
+
+M = TypeVar("M", bound=Message)
+
+
+def encode(message: Message) -> bytes:
+    """The canonical bytes of a message."""
+    return message.SerializeToString(deterministic=True)
+
+
+def decode(kind: type[M], data: bytes, bytes_max: int = ENVELOPE_BYTES_MAX) -> M:
+    """Parses canonical bytes. Raises InvalidEncoding ENCODING or SIZE."""
+    name = kind.DESCRIPTOR.name
+    if len(data) > bytes_max:
+        raise InvalidEncoding("SIZE", f"{name}: {len(data)} bytes, more than {bytes_max}")
+    try:
+        message = kind.FromString(data)
+        plain = kind.FromString(data)
+    except (DecodeError, ValueError) as error:
+        raise InvalidEncoding("ENCODING", f"{name}: not a protobuf message of this kind") from error
+    plain.DiscardUnknownFields()
+    if encode(plain) != data:
+        raise InvalidEncoding("ENCODING", f"{name}: not the canonical encoding of its fields")
+    return message
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def leaf_of(time_ms: int, envelope: bytes) -> bytes:
+    """The leaf that logs an envelope at a time."""
+    return encode(envelope_pb2.LogEntry(time_ms=time_ms, envelope=envelope))
+
+
+def envelope_of(leaf: bytes) -> bytes | None:
+    """The envelope in a leaf, or None for a leaf that is not one (a log may hold garbage)."""
+    try:
+        return envelope_pb2.LogEntry.FromString(leaf).envelope
+    except DecodeError:
+        return None
+
+
+def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.KeyRecord:
+    """The wire form of a dealer's key record."""
+    width = (record.n.bit_length() + 7) // 8
+    wide = [int_to_bytes(v, width) for v in record.verification]
+    return statement_pb2.KeyRecord(
+        epoch=record.epoch,
+        origin=statement_pb2.KEY_ORIGIN_DEALER,
+        threshold=record.threshold,
+        modulus=int_to_bytes(record.n, width),
+        kappa=minimal_to_bytes(record.kappa),
+        theta=minimal_to_bytes(record.theta),
+        verification=wide,
+        modulus_proof=statement_pb2.ModulusProof(
+            w=int_to_bytes(proof.w, width),
+            rounds=[
+                statement_pb2.ModulusRound(
+                    x=int_to_bytes(x, width), z=int_to_bytes(z, width), a=a, b=b
+                )
+                for x, z, a, b in proof.rounds
+            ],
+        ),
+    )
+
+
+def key_record_from_wire(
+    wire: statement_pb2.KeyRecord, modulus_bits: int
+) -> tuple[KeyRecord, ModulusProof]:
+    """The numbers of a key record. Raises InvalidEncoding; proves nothing."""
+    if wire.origin != statement_pb2.KEY_ORIGIN_DEALER:
+        raise InvalidEncoding("KEY_ORIGIN", "key record: this version knows dealer keys only")
+    width = (modulus_bits + 7) // 8
+    proof = ModulusProof(
+        int_from_bytes(wire.modulus_proof.w, width, "modulus proof w"),
+        tuple(
+            (
+                int_from_bytes(r.x, width, "modulus proof x"),
+                int_from_bytes(r.z, width, "modulus proof z"),
+                r.a,
+                r.b,
+            )
+            for r in wire.modulus_proof.rounds
+        ),
+    )
+    record = KeyRecord(
+        n=int_from_bytes(wire.modulus, width, "modulus"),
+        threshold=wire.threshold,
+        epoch=wire.epoch,
+        kappa=minimal_from_bytes(wire.kappa, "kappa"),
+        theta=minimal_from_bytes(wire.theta, "theta"),
+        verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
+        origin=DEALER,
+    )
+    return record, proof

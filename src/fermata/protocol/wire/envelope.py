@@ -1,0 +1,92 @@
+"""Envelopes: who says which bytes (DSSE v1 with Ed25519; docs/spec/log.md)."""
+
+from collections.abc import Iterable, Mapping
+
+from fermata.crypto.signing import SigningKey, pae, verify_signature
+from fermata.errors import InvalidEncoding, InvalidSignature
+from fermata.protocol.charter.parse import CHARTER_TYPE, Charter
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, decode, encode
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+
+def seal(payload_type: str, payload: bytes, signers: Mapping[str, SigningKey]) -> bytes:
+    """The envelope of a payload, signed by each party; canonical bytes."""
+    message = pae(payload_type, payload)
+    return assemble(payload_type, payload, {p: key.sign(message) for p, key in signers.items()})
+
+
+def assemble(payload_type: str, payload: bytes, signatures: Mapping[str, bytes]) -> bytes:
+    """The envelope of a payload and signatures (64 bytes each) that were made elsewhere."""
+    return encode(
+        envelope_pb2.Envelope(
+            payload_type=payload_type,
+            payload=payload,
+            signatures=[
+                envelope_pb2.Signature(party=party, signature=signatures[party])
+                for party in sorted(signatures)
+            ],
+        )
+    )
+
+
+def seal_statement(statement: statement_pb2.Statement, signers: Mapping[str, SigningKey]) -> bytes:
+    """The envelope of a statement."""
+    return seal(STATEMENT_TYPE, encode(statement), signers)
+
+
+def unseal(data: bytes) -> envelope_pb2.Envelope:
+    """Parses an envelope; its signatures are not checked. Raises InvalidEncoding."""
+    envelope = decode(envelope_pb2.Envelope, data, ENVELOPE_BYTES_MAX)
+    parties = [s.party for s in envelope.signatures]
+    if not parties or parties != sorted(set(parties)):
+        raise InvalidEncoding(
+            "ENVELOPE", "envelope: signatures must be ordered by party, each party once"
+        )
+    return envelope
+
+
+def statement_of(envelope: envelope_pb2.Envelope) -> statement_pb2.Statement:
+    """The statement in an envelope. Raises InvalidEncoding."""
+    if envelope.payload_type != STATEMENT_TYPE:
+        raise InvalidEncoding("PAYLOAD_TYPE", "envelope: not a statement")
+    statement = decode(statement_pb2.Statement, envelope.payload)
+    if statement.WhichOneof("body") is None:
+        raise InvalidEncoding("BODY", "statement: has no body")
+    return statement
+
+
+def check_signatures(
+    envelope: envelope_pb2.Envelope, charter: Charter, parties: Iterable[str]
+) -> None:
+    """Checks that exactly these parties signed. Raises InvalidSignature naming the party."""
+    wanted = sorted(parties)
+    signed = [s.party for s in envelope.signatures]
+    if signed != wanted:
+        missing = sorted(set(wanted) - set(signed))
+        what = f"lacks {', '.join(missing)}" if missing else "is signed by others than it may be"
+        raise InvalidSignature("SIGNERS", f"envelope: {what}")
+    message = pae(envelope.payload_type, envelope.payload)
+    for signature in envelope.signatures:
+        try:
+            verify_signature(
+                charter.parties[signature.party].signing_key, signature.signature, message
+            )
+        except InvalidSignature as error:
+            raise InvalidSignature(
+                "SIGNATURE", f"envelope: the signature of {signature.party} does not verify"
+            ) from error
+
+
+def charter_parties(charter: Charter) -> tuple[str, ...]:
+    """Everyone who must sign the charter."""
+    return tuple(sorted(charter.parties))
+
+
+def seal_charter(data: bytes, signatures: Mapping[str, bytes]) -> bytes:
+    """The envelope that becomes entry 0."""
+    return assemble(CHARTER_TYPE, data, signatures)
+
+
+def charter_message(data: bytes) -> bytes:
+    """What a party signs when it signs a charter file."""
+    return pae(CHARTER_TYPE, data)

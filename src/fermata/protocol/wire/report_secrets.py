@@ -1,0 +1,127 @@
+"""What a lab keeps of each report that it makes, to open one value of it in an audit on site.
+
+It is as secret as the figures themselves: the node keeps it encrypted (node/storage/report_secrets.py).
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fermata.crypto.transcript import digest_parts
+from fermata.errors import ConfigError
+from fermata.protocol.wire.codec import sha256
+
+FORMAT = "fermata-kept-report/1"
+DOMAIN_EVIDENCE = "fermata/v1/evidence"
+DOMAIN_COMMITMENT = "fermata/v1/evidence-commitment"
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """A file that figures were read from: its name without a folder, and all of its bytes."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
+    """The digest of evidence, 32 bytes; none for no file.
+
+    Of one file its SHA-256, as ``sha256sum`` prints it; of several, a digest of names and digests
+    in the order of the names.
+    """
+    found = sorted((file.name, sha256(file.data)) for file in files)
+    if len(found) < 2:
+        return b"".join(digest for _, digest in found)
+    return digest_parts(DOMAIN_EVIDENCE, *(p for n, digest in found for p in (n.encode(), digest)))
+
+
+def evidence_commitment(digest: bytes, salt: bytes) -> bytes:
+    """What a report says of its evidence; nothing for no evidence.
+
+    The salt hides the digest: of a file with a few short figures, whoever tries all of them would
+    find the right one. ``salt`` has SALT_BYTES. It hides if SHA-256 is like a random function,
+    and binds as no collision is found.
+    """
+    return digest_parts(DOMAIN_COMMITMENT, salt, digest) if digest else b""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPanel:
+    """The secrets of one panel: every value of its claims, in order, and the blinding of W."""
+
+    panel: str
+    values: tuple[int, ...] = field(repr=False)
+    gamma: int = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """The secrets of one report; ``sealed_sha256`` names the report, as no two share it."""
+
+    round: int
+    sealed_sha256: bytes
+    panels: tuple[KeptPanel, ...]
+    evidence: tuple[EvidenceFile, ...] = ()
+    evidence_salt: bytes = field(default=b"", repr=False)
+
+    def to_bytes(self) -> bytes:
+        """JSON; integers as decimal strings, bytes in base64."""
+        document = {
+            "format": FORMAT,
+            "round": self.round,
+            "sealed_sha256": self.sealed_sha256.hex(),
+            "panels": [
+                {"panel": p.panel, "values": [str(v) for v in p.values], "gamma": str(p.gamma)}
+                for p in self.panels
+            ],
+            "evidence": [
+                {"name": e.name, "data": base64.b64encode(e.data).decode()} for e in self.evidence
+            ],
+            "evidence_salt": self.evidence_salt.hex(),
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "KeptReport":
+        """Reads what ``to_bytes`` wrote. Raises ConfigError KEPT_REPORT for anything else."""
+        try:
+            return _from_document(json.loads(data))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
+            raise ConfigError(
+                "KEPT_REPORT",
+                "kept report: is not of a form that this version knows; restore the file from a"
+                " backup",
+            ) from None
+
+    def panel(self, panel_id: str) -> KeptPanel | None:
+        """The secrets of a panel; None if the report does not have it."""
+        return next((p for p in self.panels if p.panel == panel_id), None)
+
+
+def _from_document(document: Any) -> KeptReport:
+    if document["format"] != FORMAT or type(document["round"]) is not int:
+        raise ValueError
+    return KeptReport(
+        document["round"],
+        bytes.fromhex(document["sealed_sha256"]),
+        tuple(
+            KeptPanel(_text(p["panel"]), tuple(int(_text(v)) for v in p["values"]), int(p["gamma"]))
+            for p in document["panels"]
+        ),
+        tuple(
+            EvidenceFile(_text(e["name"]), base64.b64decode(e["data"], validate=True))
+            for e in document["evidence"]
+        ),
+        bytes.fromhex(document["evidence_salt"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,23 @@
+"""All misbehaviours that the simulator plays: what a party does, one class per way."""
+
+from fermata.sim.adversaries.auditor import ALL_AUDITORS
+from fermata.sim.adversaries.committee import ALL_COMMITTEE
+from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
+from fermata.sim.adversaries.lab import ALL_LABS
+from fermata.sim.adversaries.misbehaviour import Exposure, Misbehaviour
+from fermata.sim.adversaries.pause import ALL_PAUSE
+from fermata.sim.adversaries.proofs import ALL_PROOFS
+
+ALL: tuple[type[Misbehaviour], ...] = (
+    *ALL_COORDINATORS,
+    *ALL_AUDITORS,
+    *ALL_LABS,
+    *ALL_PROOFS,
+    *ALL_PAUSE,
+    *ALL_COMMITTEE,
+)
+
+
+def play(name: str, seed: int) -> Exposure:
+    """Plays the misbehaviour whose class has this name. Raises KeyError."""
+    return {kind.__name__: kind for kind in ALL}[name]().play(seed)

@@ -1,0 +1,142 @@
+"""Auditors that break the rules, or stay away, one class per way."""
+
+from fermata.crypto.integers import int_to_bytes
+from fermata.protocol.fold.round_rules import key_of
+from fermata.protocol.roles.auditor import endorse as endorse_statement
+from fermata.protocol.roles.auditor import open_part
+from fermata.protocol.state.state import Close
+from fermata.sim.adversaries.misbehaviour import (
+    Misbehaviour,
+    current,
+    missing_endorsements,
+    open_round,
+    report,
+)
+from fermata.sim.dice import stream
+from fermata.sim.setup.deployment import COORDINATOR, Shape
+from fermata.sim.world import World
+
+
+def _close_round(world: World) -> Close:
+    open_round(world)
+    report(world)
+    world.settle([COORDINATOR], lambda: current(world).close is not None)
+    close = current(world).close
+    if close is None:
+        raise ValueError("the round was not closed")
+    return close
+
+
+class SendsWrongPart(Misbehaviour):
+    """Gives a part that is not the product's; two others open the round."""
+
+    shape = Shape(auditors=3, threshold=2, organisations="abcd", rounds=1)
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        close, rogue = _close_round(world), world.charter.auditors[0]
+        for auditor in world.charter.auditors[: world.charter.endorsement_quorum]:
+            world.step(auditor)
+        state = world.watch.state
+        share, entropy = world.deployment.shares[rogue], stream(world.seed, "rogue")
+        statement = open_part(state, current(world), close, rogue, share, entropy)
+        n, width = key_of(state).record.n, key_of(state).public_key.modulus_width
+        for panel in statement.partial_opening.panels:
+            wrong = 2 * int.from_bytes(panel.parts[0], "big") % n
+            panel.parts[0] = int_to_bytes(wrong, width)
+        self.send(world, rogue, statement)
+        world.settle([name for name in world.nodes if name != rogue])
+
+
+class SendsWrongPartAmongFive(SendsWrongPart):
+    """The same where two of five could be wrong, so that four parts leave room for doubt."""
+
+    shape = Misbehaviour.shape
+
+
+class _EndorsesWrongly(Misbehaviour):
+    """Vouches for products that are not the close's."""
+
+    is_second = False
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        close, rogue = _close_round(world), world.charter.auditors[0]
+        if self.is_second:
+            world.step(rogue)
+        statement = endorse_statement(world.watch.state, current(world), close, rogue)
+        statement.endorsement.aggregate_sha256 = bytes(32)
+        self.send(world, rogue, statement)
+        world.settle([name for name in world.nodes if name != rogue])
+
+
+class EndorsesOtherProducts(_EndorsesWrongly):
+    """Endorses a digest that is not the close's, before any other endorsement of its own."""
+
+
+class EndorsesTwice(_EndorsesWrongly):
+    """Endorses the close, and then another digest."""
+
+    is_second = True
+
+
+class OneStaysAway(Misbehaviour):
+    """One auditor of five is never there; four are a quorum."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        away = world.charter.auditors[0]
+        world.settle([name for name in world.nodes if name != away])
+        self.waits_for = missing_endorsements(world)
+
+
+class TwoStayAway(Misbehaviour):
+    """Two auditors of five are away before they endorse, and come back later."""
+
+    #: Rounds that were opened while they were away.
+    opened_meanwhile = -1
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        away = world.charter.auditors[:2]
+        world.settle([name for name in world.nodes if name not in away])
+        self.waits_for = missing_endorsements(world)
+        self.opened_meanwhile = sum(r.opening is not None for r in world.watch.state.rounds)
+        world.settle()
+
+
+class TwoLeaveAfterEndorsing(Misbehaviour):
+    """Four of five have endorsed, then two of these leave before they give their part."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        _close_round(world)
+        for auditor in world.charter.auditors[:4]:
+            world.step(auditor)
+        away = world.charter.auditors[:2]
+        world.settle([name for name in world.nodes if name not in away])
+
+
+class ReplaysOwnPart(Misbehaviour):
+    """Sends its part once more after the round is open."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        world.settle()
+        rogue = next(iter(current(world).parts))
+        draft = world.nodes[rogue].disk.draft("opening/1")
+        if draft is not None:
+            world.port(rogue).append(draft.envelope)
+        world.check(rogue)
+
+
+ALL_AUDITORS: tuple[type[Misbehaviour], ...] = (
+    SendsWrongPart,
+    SendsWrongPartAmongFive,
+    EndorsesOtherProducts,
+    EndorsesTwice,
+    OneStaysAway,
+    TwoStayAway,
+    TwoLeaveAfterEndorsing,
+    ReplaysOwnPart,
+)

@@ -1,0 +1,272 @@
+"""A coordinator that breaks the rules, one class per way."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from fermata.crypto.paillier import ciphertext_to_bytes, product
+from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.round_rules import key_of
+from fermata.protocol.roles.driver import LOGGED
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import ThresholdKey
+from fermata.sim.adversaries.misbehaviour import (
+    Misbehaviour,
+    RogueLedger,
+    correct,
+    current,
+    force_close,
+    open_round,
+    pass_deadline,
+    report,
+    rogue_ledger,
+)
+from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Shape
+from fermata.sim.world import World
+from fermata.wire.v1 import statement_pb2
+
+
+def _sealed(world: World, lab: str) -> list[statement_pb2.SealedPanel]:
+    data = world.nodes[COORDINATOR].disk.sealed(current(world).reports[lab].sealed_sha256) or b""
+    return list(statement_pb2.SealedPart.FromString(data).panels)
+
+
+def set_products(
+    world: World, close: statement_pb2.CloseRound, labs: Sequence[str], factor: int = 1
+) -> None:
+    """Makes the close's aggregates the products over these labs, panel by panel.
+
+    ``factor`` goes into each product.
+    """
+    key: ThresholdKey = key_of(world.watch.state)
+    parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab)} for lab in set(labs)}
+    close.ClearField("aggregates")
+    for panel in world.charter.panels:
+        columns = zip(*(parts[lab][panel.id] for lab in labs), strict=True)
+        numbers = [[int.from_bytes(c, "big") for c in column] for column in columns]
+        close.aggregates.append(
+            statement_pb2.SealedPanel(
+                panel=panel.id,
+                ciphertexts=[
+                    ciphertext_to_bytes(key.public_key, product(key.public_key, [*row, factor]))
+                    for row in numbers
+                ],
+            )
+        )
+
+
+class _WrongProduct(Misbehaviour):
+    """The close lists the right reports, and asks to open something else."""
+
+    def misbehave(self, world: World) -> None:
+        open_round(world)
+        report(world)
+        force_close(world, lambda close: self.change(world, close))
+        world.settle()
+
+    @abstractmethod
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """Puts other aggregates into the close."""
+
+
+class OpensOneLab(_WrongProduct):
+    """Asks the auditors to open a single lab's ciphertexts."""
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """See _WrongProduct."""
+        set_products(world, close, [world.charter.labs[0]])
+
+
+class OpensOneLabInDisguise(_WrongProduct):
+    """Asks for a single lab's ciphertexts, multiplied by an encryption of zero."""
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """See _WrongProduct."""
+        key = key_of(world.watch.state).public_key
+        zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
+        set_products(world, close, [world.charter.labs[0]], zero)
+
+
+class RepeatsReportInProduct(_WrongProduct):
+    """Multiplies one lab's ciphertexts into the product once more."""
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """See _WrongProduct."""
+        set_products(world, close, [*world.charter.labs, world.charter.labs[0]])
+
+
+class BlindsProductAgain(_WrongProduct):
+    """Multiplies the product by an encryption of zero: the same sum, but nobody's product."""
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """See _WrongProduct."""
+        key = key_of(world.watch.state).public_key
+        zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
+        set_products(world, close, world.charter.labs, zero)
+
+
+class DropsReport(Misbehaviour):
+    """Leaves a report out of the close, of which the lab holds a receipt."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+
+        def change(close: statement_pb2.CloseRound) -> None:
+            del close.listed[0]
+            set_products(world, close, [r.lab for r in close.listed])
+
+        open_round(world)
+        report(world)
+        force_close(world, change)
+        world.settle(_all_but_coordinator(world), lambda: False)
+
+
+class CountsLabTwice(Misbehaviour):
+    """Lists one lab's report twice."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+
+        def change(close: statement_pb2.CloseRound) -> None:
+            close.listed.insert(0, close.listed[0])
+            set_products(world, close, [r.lab for r in close.listed])
+
+        open_round(world)
+        report(world)
+        force_close(world, change)
+        world.settle(_all_but_coordinator(world), lambda: False)
+
+
+class OpensBelowCohort(Misbehaviour):
+    """Asks to open the sum of two organisations, where the charter wants three."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        labs = world.charter.labs[:2]
+        open_round(world)
+        report(world, *labs)
+        pass_deadline(world)
+        force_close(world, lambda close: set_products(world, close, labs))
+        world.settle(world.charter.auditors, lambda: False)
+
+
+class ClosesAhead(Misbehaviour):
+    """Shuts two labs out: logs the close under a time that has not come yet."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        found = open_round(world)
+        report(world, *world.charter.labs[:3])
+        world.skew_ms[COORDINATOR] = found.deadline_ms - world.now_ms
+        world.step(COORDINATOR)
+        world.settle(until=lambda: False)
+
+
+class ReplaysSupersededReport(Misbehaviour):
+    """Logs a lab's first report again after the lab has corrected it."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        found = open_round(world)
+        first = world.charter.labs[0]
+        report(world, *world.charter.labs[:-1])
+        old = world.nodes[first].disk.draft(f"answer/{found.number}/0")
+        correct(world, first)
+        report(world, first)
+        if old is not None:
+            rogue_ledger(world).force(old.envelope)
+        world.check(COORDINATOR)
+        world.settle()
+
+
+class Forks(Misbehaviour):
+    """After the reports, shows some auditors a log without the last lab's report."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        other = self.fork(world)
+        # Endorsements of one log are tried in the other.
+        for auditor in world.charter.auditors[:2]:
+            draft = world.nodes[auditor].disk.draft("endorsement/1")
+            if draft is not None:
+                self.refused.append(other.force(draft.envelope).reason)
+        # The auditors compare: all are shown what the first two have seen.
+        world.network.ledger_for = lambda caller: rogue_ledger(world)
+        world.settle(world.charter.auditors, lambda: False)
+
+    def fork(self, world: World) -> RogueLedger:
+        """Closes the round in two logs; auditors 1 and 2 see one, the others the other."""
+        open_round(world)
+        report(world, *world.charter.labs[:-1])
+        replica = Replica(world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN)
+        key = world.deployment.signing_keys[COORDINATOR]
+        other = RogueLedger(replica, key, lambda: world.now_ms)
+        self.others.append(other)
+        report(world, world.charter.labs[-1])
+        pass_deadline(world)
+        force_close(world)
+        force_close(world, ledger=other)
+        deceived = set(world.charter.auditors[2:])
+        world.network.ledger_for = lambda caller: (
+            other if caller in deceived else rogue_ledger(world)
+        )
+        world.settle(world.charter.auditors, lambda: False)
+        return other
+
+
+class ForksPastLostCopies(Forks):
+    """Shows the other log to auditors that have lost their copy of the log, not their outbox."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        other = self.fork(world)
+        for auditor in world.charter.auditors[:2]:
+            node = world.nodes[auditor]
+            draft = node.disk.draft("endorsement/1")
+            node.disk = MemoryStore()
+            if draft is not None:
+                node.disk.put_draft(draft)
+                node.disk.settle_draft(draft.slot, LOGGED)
+            world.forget(auditor)
+        world.network.ledger_for = lambda caller: other
+        world.settle([*world.charter.auditors, *world.charter.labs], lambda: False)
+
+
+class RollsBack(Misbehaviour):
+    """Goes on from yesterday's copy of the log, as if later reports had never been."""
+
+    shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=2)
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        node = world.nodes[COORDINATOR]
+        open_round(world)
+        report(world, *world.charter.labs[:2])
+        copy = node.disk.copy()
+        report(world, *world.charter.labs[2:])
+        for auditor in world.charter.auditors[1:]:
+            world.step(auditor)
+        node.stop()
+        node.disk = copy
+        world.step(COORDINATOR)
+        self.others.append(rogue_ledger(world))
+        world.settle(until=lambda: False)
+
+
+def _all_but_coordinator(world: World) -> list[str]:
+    return [name for name in world.nodes if name != COORDINATOR]
+
+
+ALL_COORDINATORS: tuple[type[Misbehaviour], ...] = (
+    OpensOneLab,
+    OpensOneLabInDisguise,
+    RepeatsReportInProduct,
+    BlindsProductAgain,
+    DropsReport,
+    CountsLabTwice,
+    OpensBelowCohort,
+    ClosesAhead,
+    ReplaysSupersededReport,
+    Forks,
+    ForksPastLostCopies,
+    RollsBack,
+)

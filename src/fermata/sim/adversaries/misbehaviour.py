@@ -1,0 +1,222 @@
+"""What a misbehaviour is, how one is played against honest nodes, and what came of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from fermata.crypto.signing import SigningKey
+from fermata.errors import FermataError, TransportError
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.proofs import PROOF
+from fermata.protocol.roles.coordinator import duties
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, Ledger
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
+from fermata.protocol.wire.codec import leaf_of
+from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
+from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.sim.reference.watch import Violation
+from fermata.sim.setup.deployment import COORDINATOR, Shape
+from fermata.sim.world import BUSY_MS, World
+from fermata.wire.v1 import statement_pb2
+
+#: In so many turns of everybody a round comes from its last report to its result.
+WORK_PASSES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What came of a misbehaviour.
+
+    ``opened``: rounds whose results came out. ``named``: parties that evidence speaks against.
+    ``reasons``: why something was refused, by whomever. ``halted``: nodes that stopped because
+    the log broke its promises, with the reason. ``waits_for``: auditors whose endorsement the
+    last closed round lacked when it stood still.
+    """
+
+    opened: tuple[int, ...]
+    named: tuple[str, ...]
+    reasons: frozenset[str]
+    halted: tuple[tuple[str, str], ...]
+    waits_for: tuple[str, ...]
+    violations: tuple[Violation, ...]
+    lines: tuple[str, ...]
+
+
+class Misbehaviour(ABC):
+    """One way to break the rules, played by hand among nodes that keep them."""
+
+    shape: ClassVar[Shape] = Shape(auditors=5, threshold=3, organisations="abcde", rounds=1)
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+        self.waits_for: tuple[str, ...] = ()
+        #: Ledgers beside the one that the world's watch follows.
+        self.others: list[Ledger] = []
+
+    def play(self, seed: int) -> Exposure:
+        """Plays it in a deployment of its own."""
+        world = World(seed, self.shape, is_calm=True)
+        world.nodes[COORDINATOR].make_ledger = RogueLedger
+        world.tell("run", f"{type(self).__name__}, seed {seed}")
+        self.misbehave(world)
+        return self._expose(world)
+
+    @abstractmethod
+    def misbehave(self, world: World) -> None:
+        """Runs the deployment to its end, with the misbehaviour in it."""
+
+    def send(
+        self, world: World, name: str, statement: statement_pb2.Statement, sealed: bytes = b""
+    ) -> None:
+        """A party sends what its own code would not; remembers the refusal."""
+        envelope = seal_statement(statement, {name: world.deployment.signing_keys[name]})
+        try:
+            world.port(name).append(envelope, sealed)
+        except FermataError as error:
+            self.refused.append(error.reason)
+            world.tell(name, f"is refused: {error.reason}")
+        world.check(name)
+
+    def _expose(self, world: World) -> Exposure:
+        quorum = world.charter.endorsement_quorum
+        states = [world.watch.state, *(other.state for other in self.others)]
+        opened = {r.number for s in states for r in s.rounds if r.phase(quorum) == OPENED}
+        told = {r for _, event, r in world.events if r and event != "statement_logged"}
+        rejected = [v for v in world.watch.verdicts if not v.accepted]
+        return Exposure(
+            opened=tuple(sorted(opened)),
+            named=tuple(sorted(_named(world, rejected))),
+            reasons=frozenset((*self.refused, *told, *(v.reason for v in rejected))),
+            halted=tuple(sorted(world.halts.items())),
+            waits_for=self.waits_for,
+            violations=tuple(world.watch.violations),
+            lines=tuple(world.lines),
+        )
+
+
+def _named(world: World, rejected: list[Verdict]) -> set[str]:
+    """Whom the log's entries, the openings and the nodes' own findings speak against."""
+    named = {culprit for found in world.watch.state.rounds for culprit in found.culprits}
+    for verdict in rejected:
+        # No honest ledger logs what the fold rejects, but for evidence against its author.
+        named.add(verdict.author if verdict.reason in EVIDENCE_REASONS else COORDINATOR)
+    for found in world.watch.state.rounds:
+        for entry, reason in found.excluded:
+            # The lab has signed it, and no honest ledger logs it.
+            if reason == PROOF:
+                named |= {world.watch.verdicts[entry].author, COORDINATOR}
+    if any(event == "close_not_endorsed" for _, event, _ in world.events) or world.halts:
+        named.add(COORDINATOR)
+    return named
+
+
+class RogueLedger(Ledger):
+    """A ledger whose owner can log anything, and answer with anything.
+
+    ``instead``: sealed parts that are given out in place of those with these digests. ``drops``
+    says of a statement's kind and author whether it never gets an answer.
+    """
+
+    def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
+        super().__init__(replica, signing_key, clock_ms)
+        self.instead: dict[bytes, bytes] = {}
+        self.drops: Callable[[str, str], bool] = lambda body, author: False
+
+    def append(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes = b""
+    ) -> Receipt:
+        """See Ledger."""
+        if self.state.key is not None:
+            statement = statement_of(unseal(envelope))
+            if self.drops(statement.WhichOneof("body") or "", statement.author):
+                raise TransportError("UNREACHABLE", "log: no answer")
+        return super().append(caller_role, caller_id, envelope, sealed_part)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See Ledger."""
+        return self.instead.get(sealed_sha256) or super().fetch_sealed(sealed_sha256)
+
+    def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
+        """Logs an envelope whatever the fold says of it."""
+        leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
+        after, verdict = apply(self.state, leaf)
+        self._commit(leaf, list(sealed), after, verdict)
+        return verdict
+
+
+def rogue_ledger(world: World) -> RogueLedger:
+    """The ledger of a world in which a misbehaviour is played."""
+    return cast(RogueLedger, world.nodes[COORDINATOR].ledger)
+
+
+def force_close(
+    world: World,
+    change: Callable[[statement_pb2.CloseRound], None] = lambda close: None,
+    ledger: RogueLedger | None = None,
+) -> None:
+    """The coordinator signs and logs the close that is due, with a change in it."""
+    chosen = ledger or rogue_ledger(world)
+    (_, statement), *_ = duties(chosen.state, chosen.replica.store, world.now_ms)
+    change(statement.close_round)
+    key = world.deployment.signing_keys[COORDINATOR]
+    chosen.force(seal_statement(statement, {COORDINATOR: key}))
+    world.check(COORDINATOR)
+
+
+def current(world: World) -> Round:
+    """The newest round. Raises ValueError if there is none."""
+    found = world.watch.state.current
+    if found is None:
+        raise ValueError("no round was opened")
+    return found
+
+
+def open_round(world: World) -> Round:
+    """Lets the coordinator open the next round."""
+    known = len(world.watch.state.rounds)
+    world.settle([COORDINATOR], lambda: len(world.watch.state.rounds) > known)
+    return current(world)
+
+
+def report(world: World, *labs: str) -> None:
+    """Lets labs report in the open round; all of them if none is named."""
+    for lab in labs or world.charter.labs:
+        world.step(lab)
+        world.step(lab)
+
+
+def open_up(world: World) -> None:
+    """Lets coordinator and auditors work on the newest round, and not open the next."""
+    ledger = rogue_ledger(world)
+    kept, quorum = ledger.drops, world.charter.endorsement_quorum
+    ledger.drops = lambda body, author: body == "open_round" or kept(body, author)
+    for _ in range(WORK_PASSES):
+        if current(world).phase(quorum) in (OPENED, REFUSED):
+            break
+        for name in (COORDINATOR, *world.charter.auditors):
+            world.step(name)
+        world.now_ms += BUSY_MS
+    ledger.drops = kept
+
+
+def pass_deadline(world: World) -> None:
+    """Moves the clock to the open round's deadline."""
+    world.now_ms = max(world.now_ms, current(world).deadline_ms)
+
+
+def correct(world: World, lab: str) -> None:
+    """A lab corrects its report of the open round; its next turn sends it."""
+    found, agent = current(world), world.nodes[lab].agent
+    if agent is None:
+        raise ValueError(f"{lab} is not running")
+    revision = len(found.revisions.get(lab, ()))
+    agent.correct(found, Measurement(world.inputs.figures(lab, found.period, revision)))
+
+
+def missing_endorsements(world: World) -> tuple[str, ...]:
+    """Auditors that have not endorsed the newest round."""
+    found = current(world)
+    return tuple(a for a in world.charter.auditors if a not in found.endorsements)

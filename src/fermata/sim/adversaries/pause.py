@@ -1,0 +1,365 @@
+"""Parties that break the terms of a charter with a pause, one class per way."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.fold.round_rules import key_of
+from fermata.protocol.roles.auditor import endorse as endorse_statement
+from fermata.protocol.roles.overdue import overdue
+from fermata.protocol.state.report_flags import Flags
+from fermata.protocol.state.state import labs_in_force
+from fermata.protocol.wire.envelope import seal_statement
+from fermata.sim.adversaries.coordinator import set_products
+from fermata.sim.adversaries.forgery import forge, with_value
+from fermata.sim.adversaries.misbehaviour import (
+    Misbehaviour,
+    current,
+    force_close,
+    open_round,
+    open_up,
+    pass_deadline,
+    report,
+    rogue_ledger,
+)
+from fermata.sim.setup.deployment import COORDINATOR, Shape
+from fermata.sim.setup.terms import HEAT_MAX, Terms
+from fermata.sim.world import World
+from fermata.wire.v1 import statement_pb2
+
+#: All labs must acknowledge, one calm round lifts.
+TERMS = Terms(lift_rounds=1, acknowledge_share="1", rules=256)
+#: In a charter with a dominance limit of 0.4, no lab may be above 8 after a round at this heat.
+MODEST = 5
+
+
+def heat_of(world: World, round_number: int, heat: int) -> None:
+    """What every lab measures in a round."""
+    for lab in world.charter.labs:
+        world.inputs.heat[lab, world.charter.period(round_number)] = heat
+
+
+def whole_round(world: World, number: int, heat: int) -> None:
+    """One honest round, up to its end and what the labs say to it; the next is not opened."""
+    heat_of(world, number, heat)
+    open_round(world)
+    report(world)
+    open_up(world)
+    report(world)
+
+
+class _IsOverdue(Misbehaviour):
+    """The coordinator does nothing where it should; everybody's own clock tells."""
+
+    shape: ClassVar[Shape] = Shape(3, 2, "abcd", rounds=2, terms=TERMS)
+    #: What is overdue on each honest node a millisecond before the charter's time, and at it.
+    early: dict[str, frozenset[str]]
+    late: dict[str, frozenset[str]]
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        terms = world.charter.pause
+        if terms is None:
+            raise ValueError("the charter has no pause")
+        honest = [name for name in world.nodes if name != COORDINATOR]
+        due_ms = self.wait(world, terms)
+        for _ in range(3):
+            for name in honest:
+                world.step(name)
+        world.now_ms = due_ms - 1
+        self.early = {name: _overdue_on(world, name, terms) for name in honest}
+        world.now_ms = due_ms
+        self.late = {name: _overdue_on(world, name, terms) for name in honest}
+
+    @abstractmethod
+    def wait(self, world: World, terms: PauseTerms) -> int:
+        """Plays up to where the coordinator falls silent; until when it has time."""
+
+
+def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
+    agent = world.nodes[name].agent
+    if agent is None:
+        raise ValueError(f"{name} is not running")
+    state = agent.replica.state
+    labs = labs_in_force(state)
+    return frozenset(o.what for o in overdue(state, state.pause, terms, labs, world.now_ms))
+
+
+class WithholdsTrigger(_IsOverdue):
+    """Drops the auditors' parts of a round that would trigger."""
+
+    def wait(self, world: World, terms: PauseTerms) -> int:
+        """See _IsOverdue."""
+        heat_of(world, 1, HEAT_MAX)
+        open_round(world)
+        report(world)
+        rogue_ledger(world).drops = lambda body, author: body == "partial_opening"
+        open_up(world)
+        close = current(world).close
+        return close.time_ms + terms.settle_within_ms if close is not None else 0
+
+
+class SendsNoOpenRound(_IsOverdue):
+    """Opens no second round."""
+
+    def wait(self, world: World, terms: PauseTerms) -> int:
+        """See _IsOverdue."""
+        whole_round(world, 1, MODEST)
+        return world.watch.state.pause.settled[1] + terms.open_within_ms
+
+
+class ClosesNever(_IsOverdue):
+    """Does not close a round whose deadline has passed."""
+
+    def wait(self, world: World, terms: PauseTerms) -> int:
+        """See _IsOverdue."""
+        found = open_round(world)
+        report(world, *world.charter.labs[1:])
+        return found.deadline_ms + terms.settle_within_ms
+
+
+class DropsAcknowledgement(_IsOverdue):
+    """Never answers one lab that acknowledges the pause."""
+
+    def wait(self, world: World, terms: PauseTerms) -> int:
+        """See _IsOverdue."""
+        open_round(world)
+        first = world.charter.labs[0]
+        rogue_ledger(world).drops = lambda body, author: (
+            body == "acknowledgement" and author == first
+        )
+        heat_of(world, 1, HEAT_MAX)
+        report(world)
+        open_up(world)
+        report(world)
+        return world.watch.state.pause.deadline_ms
+
+
+class ClosesOtherCells(Misbehaviour):
+    """Asks to open the panel's total, where its two groups have their cohorts."""
+
+    shape = Shape(3, 2, "abcdef", rounds=1, terms=Terms(has_groups=True, rules=256))
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        open_round(world)
+        report(world)
+        force_close(world, lambda close: self.change(world, close))
+        world.settle(until=lambda: False)
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """Puts other cells into the close."""
+        set_products(world, close, world.charter.labs)
+
+
+class SwapsCells(ClosesOtherCells):
+    """Names each group's product after the other group."""
+
+    def change(self, world: World, close: statement_pb2.CloseRound) -> None:
+        """See ClosesOtherCells."""
+        first, second = close.aggregates
+        first.panel, second.panel = second.panel, first.panel
+        swapped = [second, first]
+        copies = [statement_pb2.SealedPanel.FromString(a.SerializeToString()) for a in swapped]
+        close.ClearField("aggregates")
+        close.aggregates.extend(copies)
+
+
+class _OpensWithheld(Misbehaviour):
+    """The second round must be withheld; the coordinator asks to open it all the same."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        whole_round(world, 1, MODEST)
+        heat_of(world, 2, MODEST)
+        open_round(world)
+        labs = self.reporting(world)
+        report(world, *labs)
+        pass_deadline(world)
+        self.break_rule(world, labs)
+        world.settle([COORDINATOR, *world.charter.auditors])
+
+    def break_rule(self, world: World, labs: tuple[str, ...]) -> None:
+        """What is done about the round, in which these labs have reported."""
+        force_close(world, lambda close: set_products(world, close, labs))
+
+    def reporting(self, world: World) -> tuple[str, ...]:
+        """Who reports in the second round."""
+        return world.charter.labs[:-1]
+
+
+class IgnoresChangeRule(_OpensWithheld):
+    """One organisation has left since, where the charter wants none or two."""
+
+    shape = Shape(3, 2, "abcde", rounds=2, change_min=2, terms=TERMS)
+
+
+class EndorsesWithheld(_OpensWithheld):
+    """An auditor endorses the close of a round in which one organisation has left."""
+
+    shape = IgnoresChangeRule.shape
+
+    def break_rule(self, world: World, labs: tuple[str, ...]) -> None:
+        """See _OpensWithheld."""
+        world.settle([COORDINATOR], lambda: current(world).close is not None)
+        close = current(world).close
+        if close is not None:
+            rogue = world.charter.auditors[0]
+            state = world.watch.state
+            self.send(world, rogue, endorse_statement(state, current(world), close, rogue))
+
+
+class IgnoresDominance(_OpensWithheld):
+    """One lab's report does not show that it is within the limit."""
+
+    shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(dominance="0.4", rules=256))
+
+    def reporting(self, world: World) -> tuple[str, ...]:
+        """See _OpensWithheld."""
+        world.inputs.heat[world.charter.labs[0], world.charter.period(2)] = HEAT_MAX
+        return world.charter.labs
+
+
+class IgnoresAge(Misbehaviour):
+    """Opens a round whose period has only just ended."""
+
+    shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(age_days=91, rules=256))
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        whole_round(world, 1, MODEST)
+        force_open(world, world.charter.sha256)
+
+
+def force_open(world: World, charter_sha256: bytes) -> None:
+    """The coordinator logs the opening of the next round, bound to this charter."""
+    number = len(world.watch.state.rounds) + 1
+    statement = statement_pb2.Statement(
+        charter_sha256=charter_sha256,
+        author=COORDINATOR,
+        open_round=statement_pb2.OpenRound(
+            round=number,
+            period=world.charter.period(number),
+            key_id=key_of(world.watch.state).key_id,
+        ),
+    )
+    key = world.deployment.signing_keys[COORDINATOR]
+    rogue_ledger(world).force(seal_statement(statement, {COORDINATOR: key}))
+    world.check(COORDINATOR)
+
+
+class _Claims(Misbehaviour):
+    """The last lab claims to show what is not so; the coordinator, which is with it, logs it."""
+
+    #: What it claims, and the figure that it encrypts.
+    flags: Flags
+    heat = HEAT_MAX
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        rogue = world.charter.labs[-1]
+        self.come_to_round(world)
+        number = current(world).number
+        heat_of(world, number, MODEST)
+        # The claim would hold of this figure, which the proof begins with.
+        world.inputs.heat[rogue, world.charter.period(number)] = 0
+        report(world, *world.charter.labs[:-1])
+        forged = forge(
+            world,
+            rogue,
+            witness=lambda statements, honest: with_value(statements, honest, 0, self.heat),
+            flags=self.flags,
+        )
+        sealed = forged.finish()
+        self.send(world, rogue, forged.statement, sealed)
+        key = world.deployment.signing_keys[rogue]
+        rogue_ledger(world).force(seal_statement(forged.statement, {rogue: key}), sealed)
+        world.check(rogue)
+        pass_deadline(world)
+        open_up(world)
+
+    def come_to_round(self, world: World) -> None:
+        """Opens the round in which it claims so."""
+        open_round(world)
+
+
+class ClaimsLowerBand(_Claims):
+    """Claims the lowest band of the dues, with a figure of the highest."""
+
+    shape = Shape(3, 2, "abcd", rounds=1, terms=Terms(dues="band", rules=256))
+    flags = Flags(dues_band=1)
+
+
+class ClaimsWithinShares(_Claims):
+    """Claims to be within the dominance limit, far above it."""
+
+    shape = IgnoresDominance.shape
+    flags = Flags(within_shares=True)
+
+    def come_to_round(self, world: World) -> None:
+        """See _Claims."""
+        whole_round(world, 1, MODEST)
+        open_round(world)
+
+
+class ClaimsCompliance(_Claims):
+    """Claims to keep its duty in a pause, far above the limit."""
+
+    shape = Shape(3, 2, "abcd", rounds=2, terms=TERMS)
+    flags = Flags(complies=True)
+
+    def come_to_round(self, world: World) -> None:
+        """See _Claims."""
+        whole_round(world, 1, HEAT_MAX)
+        open_round(world)
+
+
+class ClaimsDutyOutsidePause(Misbehaviour):
+    """Sets the flag of a duty in a round that asks for none; the proof would hold."""
+
+    shape = Shape(3, 2, "abcd", rounds=1, terms=TERMS)
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        rogue = world.charter.labs[-1]
+        heat_of(world, 1, MODEST)
+        open_round(world)
+        forged = forge(world, rogue, flags=Flags(complies=True))
+        self.send(world, rogue, forged.statement, forged.finish())
+        world.settle()
+
+
+class AcknowledgesNothing(Misbehaviour):
+    """A lab acknowledges an entry that changed nothing."""
+
+    shape = Shape(3, 2, "abcd", rounds=1, terms=TERMS)
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        whole_round(world, 1, HEAT_MAX)
+        rogue, change = world.charter.labs[0], world.watch.state.pause.changes[0]
+        said = statement_pb2.Acknowledgement(change_entry=change.entry - 1)
+        statement = statement_pb2.Statement(
+            charter_sha256=world.charter.sha256, author=rogue, acknowledgement=said
+        )
+        self.send(world, rogue, statement)
+        world.settle()
+
+
+ALL_PAUSE: tuple[type[Misbehaviour], ...] = (
+    WithholdsTrigger,
+    SendsNoOpenRound,
+    ClosesNever,
+    DropsAcknowledgement,
+    ClosesOtherCells,
+    SwapsCells,
+    IgnoresChangeRule,
+    EndorsesWithheld,
+    IgnoresDominance,
+    IgnoresAge,
+    ClaimsLowerBand,
+    ClaimsWithinShares,
+    ClaimsCompliance,
+    ClaimsDutyOutsidePause,
+    AcknowledgesNothing,
+)

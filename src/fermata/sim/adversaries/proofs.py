@@ -1,0 +1,365 @@
+"""Labs whose reports prove what is not so, and coordinators that log them or change reports.
+
+Each lab first tries the door of the log. Then the coordinator, which is with it, logs the
+report in spite of its duties.
+"""
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+from fermata.crypto.paillier import PublicKey
+from fermata.crypto.report.argument import Witness
+from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.statements import StatementSet
+from fermata.protocol.fold.round_rules import key_of
+from fermata.protocol.state.state import Round
+from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
+from fermata.sim.adversaries.forgery import Forged, forge, set_digest, with_value
+from fermata.sim.adversaries.misbehaviour import (
+    Misbehaviour,
+    current,
+    open_round,
+    report,
+    rogue_ledger,
+)
+from fermata.sim.setup.deployment import Shape, deployment_of
+from fermata.sim.world import World
+from fermata.wire.v1 import statement_pb2
+
+
+class _Forges(Misbehaviour):
+    """The last lab sends a forged report; the others are honest."""
+
+    #: Entry of the forged report, if the coordinator could make it an accepted one.
+    entry = -1
+    is_forced: ClassVar[bool] = True
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        rogue = world.charter.labs[-1]
+        open_round(world)
+        report(world, *world.charter.labs[:-1])
+        for forged in self.forgeries(world, rogue):
+            sealed = forged.finish()
+            before = world.watch.state
+            self.send(world, rogue, forged.statement, sealed)
+            if world.watch.state is not before:
+                world.watch.violate("I7", "a forged report came through the door")
+            if self.is_forced:
+                self._force(world, rogue, forged.statement, sealed)
+        world.settle([name for name in world.nodes if name != rogue])
+
+    def _force(
+        self, world: World, rogue: str, statement: statement_pb2.Statement, sealed: bytes
+    ) -> None:
+        envelope = seal_statement(statement, {rogue: world.deployment.signing_keys[rogue]})
+        verdict = rogue_ledger(world).force(envelope, sealed)
+        self.entry = verdict.entry
+        world.check(rogue)
+
+    def forgeries(self, world: World, rogue: str) -> list[Forged]:
+        """What is sent."""
+        return [self.forgery(world, rogue)]
+
+    @abstractmethod
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """The report that is sent."""
+
+
+class _FalseWitness(_Forges):
+    """Proves as well as can be what is not so."""
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        return forge(world, rogue, witness=self.falsify)
+
+    @abstractmethod
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """Another witness than the honest one."""
+
+
+class ReportsOneTooMany(_FalseWitness):
+    """A value is one above its bound."""
+
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """See _FalseWitness."""
+        return with_value(statements, honest, 0, statements.values[0].bound + 1)
+
+
+class ReportsOneTooFew(_FalseWitness):
+    """A value is minus one, which borrows from the slot above its own."""
+
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """See _FalseWitness."""
+        return with_value(statements, honest, 0, -1)
+
+
+class ForgesLookup(_FalseWitness):
+    """A digit is not in the table; all that is linear in the digits holds."""
+
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """See _FalseWitness."""
+        claim, weight = statements.layout.digits[0]
+        index = statements.all_ranges[claim].form.coefficients[0][0]
+        base = statements.layout.base
+        raised = with_value(statements, honest, index, honest.values[index] + base * weight)
+        return replace(raised, left=(honest.left[0] + base, *honest.left[1:]))
+
+
+class EncryptsOtherNumbers(_FalseWitness):
+    """The proof is of honest values, and the ciphertext of others."""
+
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """See _FalseWitness."""
+        return replace(honest, plaintexts=tuple(m + 1 for m in honest.plaintexts))
+
+
+class PutsFractionInSlot(_FalseWitness):
+    """The ciphertext holds a third, which is a huge number mod n."""
+
+    def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
+        """See _FalseWitness."""
+        n = key_of(self.world.watch.state).record.n
+        return replace(honest, plaintexts=(pow(3, -1, n), *honest.plaintexts[1:]))
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        self.world = world
+        super().misbehave(world)
+
+
+class _ChangesCopy(_Forges):
+    """Sends another lab's ciphertexts, changed, with that lab's proof."""
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        seen = current(world).reports[world.charter.labs[0]]
+        key = key_of(world.watch.state)
+        data = rogue_ledger(world).fetch_sealed(seen.sealed_sha256)
+        forged = Forged(
+            statement_pb2.Statement(
+                charter_sha256=world.charter.sha256,
+                author=rogue,
+                report=statement_pb2.Report(round=current(world).number, key_id=key.key_id),
+            ),
+            statement_pb2.SealedPart.FromString(data),
+        )
+        for part, panel in zip(seen.parts, forged.sealed.panels, strict=True):
+            copy = statement_pb2.ReportPart(
+                panel=part.panel, ciphertext_sha256=part.ciphertext_sha256, proof=part.proof
+            )
+            for position, ciphertext in enumerate(panel.ciphertexts):
+                number = self.change(world, int.from_bytes(ciphertext, "big"), key.public_key)
+                panel.ciphertexts[position] = number.to_bytes(len(ciphertext), "big")
+                set_digest(copy, position, sha256(panel.ciphertexts[position]))
+            forged.statement.report.parts.append(copy)
+        return forged
+
+    @abstractmethod
+    def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
+        """What is made of the other's ciphertext."""
+
+
+class RandomisesCopy(_ChangesCopy):
+    """The same figures in a ciphertext that nobody has seen."""
+
+    def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
+        """See _ChangesCopy."""
+        blinding = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
+        return ciphertext * blinding % key.n_squared
+
+
+class SquaresCopy(_ChangesCopy):
+    """Twice the other's figures."""
+
+    def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
+        """See _ChangesCopy."""
+        return ciphertext * ciphertext % key.n_squared
+
+
+class InvertsCopy(_ChangesCopy):
+    """Takes the other's figures out of the sum."""
+
+    def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
+        """See _ChangesCopy."""
+        return pow(ciphertext, -1, key.n_squared)
+
+
+class _OtherContext(_Forges):
+    """An honest proof, of something else."""
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        return forge(world, rogue, context=self.context)
+
+    @abstractmethod
+    def context(self, right: Context) -> Context:
+        """What the proof is bound to."""
+
+
+class ProvesForOtherLab(_OtherContext):
+    """The proof is another lab's."""
+
+    def context(self, right: Context) -> Context:
+        """See _OtherContext."""
+        return replace(right, lab_id=b"lab-1")
+
+
+class ProvesForOtherRound(_OtherContext):
+    """The proof is of the next round."""
+
+    def context(self, right: Context) -> Context:
+        """See _OtherContext."""
+        return replace(right, round_id=(2).to_bytes(8, "big") + right.round_id[8:])
+
+
+class ProvesForOtherCharter(_OtherContext):
+    """The proof is under another charter."""
+
+    def context(self, right: Context) -> Context:
+        """See _OtherContext."""
+        return replace(right, charter_hash=sha256(right.charter_hash))
+
+
+class ProvesUnderOtherKey(_Forges):
+    """The proof is under another deployment's key."""
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        record = statement_of(unseal(deployment_of(_OTHER).key_envelope)).key_record
+        return forge(world, rogue, public_key=PublicKey(int.from_bytes(record.modulus, "big")))
+
+
+class MixesReports(_Forges):
+    """One panel is its own, the other another lab's."""
+
+    shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=1, panels=2)
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        mine = forge(world, rogue)
+        theirs = forge(world, world.charter.labs[1])
+        mine.parts[1].CopyFrom(theirs.parts[1])
+        mine.panels[1].CopyFrom(theirs.panels[1])
+        return mine
+
+
+class ProvesNothing(_Forges):
+    """Reports without panels, without ciphertexts, without proofs."""
+
+    is_forced = False
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        empty = forge(world, rogue)
+        del empty.statement.report.parts[:]
+        del empty.sealed.panels[:]
+        return empty
+
+    def forgeries(self, world: World, rogue: str) -> list[Forged]:
+        """See _Forges."""
+        hollow, bare, digests = (forge(world, rogue) for _ in range(3))
+        for part, panel in zip(hollow.parts, hollow.panels, strict=True):
+            part.proof = b""
+            del part.ciphertext_sha256[:]
+            del panel.ciphertexts[:], panel.announcements[:], panel.responses[:]
+        bare.parts[0].proof = b""
+        digests.parts[0].proof = b"".join(digests.parts[0].ciphertext_sha256)
+        return [self.forgery(world, rogue), hollow, bare, digests]
+
+
+class TampersWithEveryField(_Forges):
+    """Its report with one bit flipped, again and again: in each part of the proof."""
+
+    is_forced = False
+    #: Bytes of the open part between two flips; points and scalars are longer.
+    STEP = 24
+
+    def forgery(self, world: World, rogue: str) -> Forged:
+        """See _Forges."""
+        return forge(world, rogue)
+
+    def forgeries(self, world: World, rogue: str) -> list[Forged]:
+        """See _Forges."""
+        honest, found = self.forgery(world, rogue), []
+        for at in range(0, len(honest.parts[0].proof), self.STEP):
+            forged = _copy(honest)
+            forged.parts[0].proof = _flip(world, honest.parts[0].proof, at)
+            found.append(forged)
+        for name in ("ciphertexts", "announcements", "responses"):
+            forged = _copy(honest)
+            field = getattr(forged.panels[0], name)
+            field[0] = _flip(world, field[0], world.dice.below(len(field[0])))
+            found.append(forged)
+        return found
+
+
+def _copy(forged: Forged) -> Forged:
+    statement, sealed = statement_pb2.Statement(), statement_pb2.SealedPart()
+    statement.CopyFrom(forged.statement)
+    sealed.CopyFrom(forged.sealed)
+    return Forged(statement, sealed)
+
+
+def _flip(world: World, data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1 << world.dice.below(8)]) + data[at + 1 :]
+
+
+class AltersReport(Misbehaviour):
+    """The coordinator logs a lab's report with one bit of its proof flipped."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        found: Round = open_round(world)
+        victim = world.charter.labs[0]
+        report(world, *world.charter.labs[1:])
+        forged = forge(world, victim)
+        forged.finish()
+        statement = forged.statement
+        key = world.deployment.signing_keys[victim]
+        envelope = bytearray(seal_statement(statement, {victim: key}))
+        proof = bytes(statement.report.parts[0].proof)
+        envelope[bytes(envelope).index(proof) + len(proof) // 2] ^= 1
+        rogue_ledger(world).force(bytes(envelope))
+        world.check(victim)
+        report(world, victim)
+        world.settle(until=lambda: world.phases()[found.number - 1] == "opened")
+
+
+class AltersSealedPart(Misbehaviour):
+    """The coordinator gives auditors another sealed part than the one that a report names."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        open_round(world)
+        report(world)
+        ledger = rogue_ledger(world)
+        first, second = (current(world).reports[lab] for lab in world.charter.labs[:2])
+        ledger.instead[first.sealed_sha256] = ledger.fetch_sealed(second.sealed_sha256)
+        world.settle()
+
+
+#: Whose key ``ProvesUnderOtherKey`` uses.
+_OTHER = Shape(auditors=3, threshold=2, organisations="abcd")
+
+ALL_PROOFS: tuple[type[Misbehaviour], ...] = (
+    ReportsOneTooMany,
+    ReportsOneTooFew,
+    ForgesLookup,
+    EncryptsOtherNumbers,
+    PutsFractionInSlot,
+    RandomisesCopy,
+    SquaresCopy,
+    InvertsCopy,
+    ProvesForOtherLab,
+    ProvesForOtherRound,
+    ProvesForOtherCharter,
+    ProvesUnderOtherKey,
+    MixesReports,
+    ProvesNothing,
+    TampersWithEveryField,
+    AltersReport,
+    AltersSealedPart,
+)

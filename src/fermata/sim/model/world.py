@@ -1,0 +1,169 @@
+"""The world of the pause's model: a log, a clock, and one event at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from fermata.errors import Refusal
+from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.state import pause as pause_rules
+from fermata.protocol.state.pause import Pause, asking
+
+#: What can happen. All but WAIT bring an entry.
+SETTLE, ACKNOWLEDGE, BEAT, MOTION, LEAVE, RETURN, WAIT = (
+    "settle",
+    "acknowledge",
+    "beat",
+    "motion",
+    "leave",
+    "return",
+    "wait",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The functions under exploration."""
+
+    settle: Callable[..., Pause] = pause_rules.settle
+    acknowledge: Callable[..., Pause] = pause_rules.acknowledge
+    advance: Callable[..., Pause] = pause_rules.advance
+    lift_by_motion: Callable[..., Pause] = pause_rules.lift_by_motion
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happens.
+
+    A round settles next in turn, or ``skips`` one that is still to come, or is that one
+    (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the last change that
+    asks for it, or the one before (``back`` 1), or none (2). WAIT moves the clock and logs nothing.
+    """
+
+    kind: str
+    fired: bool = False
+    is_calm: bool | None = None
+    skips: bool = False
+    is_late: bool = False
+    is_repeat: bool = False
+    lab: str = ""
+    back: int = 0
+    wait_ms: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == SETTLE:
+            found = {True: "calm", False: "not calm", None: "unknown"}[self.is_calm]
+            when = "late " * self.is_late + "skipping " * self.skips + "repeated " * self.is_repeat
+            return f"{when}settle {'fired ' * self.fired}{found}"
+        if self.kind == ACKNOWLEDGE:
+            what = ("the last change", "the one before", "none")[self.back]
+            return f"{self.lab} acknowledges {what}"
+        return f"{self.kind} {self.lab}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event as an entry of the log: with the facts that the fold would hand in."""
+
+    event: Event
+    entry: int
+    time_ms: int
+    labs: tuple[str, ...]
+    round: int = 0
+    is_newest: bool = False
+    change_entry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A situation. ``pending`` is a round older than the newest that is yet to come to its end.
+
+    ``calm_run`` is counted apart from the machine, from what was logged: calm rounds, each the
+    newest and next in turn, without a trigger among them, up to the newest.
+    """
+
+    pause: Pause = field(default_factory=Pause)
+    labs: tuple[str, ...] = ()
+    now_ms: int = 1
+    newest: int = 0
+    pending: int | None = None
+    calm_run: int = 0
+    log: tuple[Logged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event and its world before and after; ``refusal`` is the reason if it was refused.
+
+    ``logged`` is None for an event that brings no entry.
+    """
+
+    before: World
+    event: Event
+    logged: Logged | None
+    after: World
+    refusal: str = ""
+
+
+def step(machine: Machine, terms: PauseTerms, world: World, event: Event) -> Step:
+    """The world after one event. A refused entry is in the log too, and moves time only."""
+    if event.kind == WAIT:
+        after = replace(world, now_ms=world.now_ms + event.wait_ms)
+        return Step(world, event, None, after)
+    logged = _logged(world, event)
+    pause, refusal = take(machine, terms, world.pause, logged)
+    after = replace(world, pause=pause, log=(*world.log, logged))
+    if event.kind == SETTLE and not event.is_repeat:
+        after = _settled(after, logged)
+    elif event.kind == LEAVE:
+        after = replace(after, labs=tuple(lab for lab in world.labs if lab != event.lab))
+    elif event.kind == RETURN:
+        after = replace(after, labs=(*world.labs, event.lab))
+    return Step(world, event, logged, after, refusal)
+
+
+def take(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> tuple[Pause, str]:
+    """What the fold does with one entry: time first, then the effect, unless it is refused."""
+    event, entry, time_ms = logged.event, logged.entry, logged.time_ms
+    now = machine.advance(pause, terms, entry, time_ms, logged.labs)
+    if event.kind == SETTLE:
+        fired = terms.triggers if event.fired else ()
+        facts = logged.round, fired, event.is_calm, logged.is_newest
+        return machine.settle(now, terms, entry, time_ms, *facts), ""
+    if event.kind == MOTION:
+        return machine.lift_by_motion(now, terms, entry, time_ms, entry - 1), ""
+    if event.kind == ACKNOWLEDGE:
+        try:
+            who = logged.change_entry, event.lab, logged.labs
+            return machine.acknowledge(now, terms, entry, time_ms, *who), ""
+        except Refusal as refusal:
+            return now, refusal.reason
+    return now, ""
+
+
+def _logged(world: World, event: Event) -> Logged:
+    entry = len(world.log) + 1
+    logged = Logged(event, entry, world.now_ms, world.labs)
+    if event.kind == ACKNOWLEDGE:
+        asked = [c.entry for c in asking(world.pause)]
+        found = asked[-1 - event.back] if event.back < min(2, len(asked)) else 0
+        return replace(logged, change_entry=found)
+    if event.kind != SETTLE:
+        return logged
+    if event.is_repeat:
+        return replace(logged, round=world.newest, is_newest=True)
+    if event.is_late:
+        return replace(logged, round=world.pending or 0)
+    return replace(logged, round=world.newest + 1 + event.skips, is_newest=True)
+
+
+def _settled(world: World, logged: Logged) -> World:
+    event = logged.event
+    run = world.calm_run
+    if event.fired:
+        run = 0
+    elif not event.is_late:
+        run = 0 if event.is_calm is not True else 1 if event.skips else run + 1
+    if event.is_late:
+        return replace(world, pending=None, calm_run=run)
+    pending = world.newest + 1 if event.skips else world.pending
+    return replace(world, newest=logged.round, pending=pending, calm_run=run)

@@ -1,0 +1,86 @@
+"""What may come out of a simulated round, from who reported what: sets and fractions alone.
+
+Written apart from fermata.protocol.fold.disclosure, by docs/spec/disclosure.md, D2 to D4 and D8: every
+sum of the one round is compared with every sum of the other, where the fold looks at cells.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import combinations
+from math import floor
+
+from fermata.sim.setup.deployment import Shape, lab_names
+from fermata.sim.setup.terms import DOMINANCE_START, HEAT, HEAT_MAX
+
+#: The labs that add up in each cell of a panel.
+Cells = Sequence[frozenset[str]]
+#: The labs whose reports count, with their figures.
+Counted = Mapping[str, Mapping[str, str]]
+
+
+def organisation_of(shape: Shape) -> dict[str, str]:
+    """The organisation of each lab, by its letter."""
+    return dict(zip(lab_names(shape), shape.organisations, strict=True))
+
+
+def cells_of(shape: Shape, counted: Counted) -> dict[int, Cells]:
+    """The cells by panel, from 1: two groups where both have their cohort, else all labs."""
+    labs, owner = lab_names(shape), organisation_of(shape)
+    found: dict[int, Cells] = {}
+    for panel in range(1, shape.panels + 1):
+        mine = frozenset(lab for lab in labs[panel - 1 :] if lab in counted)
+        found[panel] = [mine]
+        if shape.terms is not None and shape.terms.has_groups and panel == 1:
+            half = len(labs) // 2
+            parts = [mine & frozenset(labs[:half]), mine & frozenset(labs[half:])]
+            if all(len({owner[lab] for lab in part}) >= shape.cohort_min for part in parts):
+                found[panel] = parts
+    return found
+
+
+def is_withheld(
+    shape: Shape, counted: Counted, limit: int | None, earlier: Sequence[Mapping[int, Cells]]
+) -> bool:
+    """Whether nothing may come out of a round. ``earlier``: cells of the rounds compared with."""
+    owner, cells = organisation_of(shape), cells_of(shape, counted)
+    small = any(
+        len({owner[lab] for lab in cell}) < shape.cohort_min
+        for mine in cells.values()
+        for cell in mine
+    )
+    shares = limit is not None and any(int(f[HEAT]) > limit for f in counted.values())
+    return small or shares or any(differs_by_few(shape, cells, other) for other in earlier)
+
+
+def differs_by_few(shape: Shape, now: Mapping[int, Cells], old: Mapping[int, Cells]) -> bool:
+    """D4: whether some sum of one round and some of another differ by too few."""
+    if not shape.change_min:
+        return False
+    owner = organisation_of(shape)
+    for panel, mine in now.items():
+        for a in _sums(owner, mine):
+            for b in _sums(owner, old[panel]):
+                if any(0 < len(alone) < shape.change_min for alone in (a - b, b - a)):
+                    return True
+    return False
+
+
+def _sums(
+    owner: Mapping[str, str], cells: Cells
+) -> Iterator[frozenset[tuple[str, frozenset[str]]]]:
+    """The contributions to every sum of one or more cells."""
+    for count in range(1, len(cells) + 1):
+        for some in combinations(cells, count):
+            labs = frozenset[str]().union(*some)
+            by_owner: dict[str, set[str]] = {}
+            for lab in labs:
+                by_owner.setdefault(owner[lab], set()).add(lab)
+            yield frozenset((name, frozenset(inside)) for name, inside in by_owner.items())
+
+
+def share_limit(shape: Shape, last_sum: Fraction | None) -> int | None:
+    """D8: the most that a lab may have after the last sum that was opened; None without a limit."""
+    if shape.terms is None or not shape.terms.dominance:
+        return None
+    before = Fraction(DOMINANCE_START) if last_sum is None else last_sum
+    return min(HEAT_MAX, max(1, floor(Fraction(shape.terms.dominance) * before)))

@@ -1,0 +1,263 @@
+"""Checks what a charter's terms come to, entry by entry, from the labs' own figures.
+
+A second, small pause machine walks along the log (docs/spec/pause.md); duties, shares, dues and
+withheld rounds are worked out from the figures. The fold must say the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
+from fermata.protocol.roles.overdue import SILENT as SILENT_LOG
+from fermata.protocol.roles.overdue import overdue
+from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.sim.reference.disclosed import Cells, Counted, cells_of, is_withheld, share_limit
+from fermata.sim.reference.verdicts import holds_at_end
+from fermata.sim.reference.watch import Watch
+from fermata.sim.setup.deployment import Deployment
+from fermata.sim.setup.terms import BAND_TOP, BANDS, DUTY_MAX, HEAT, TIER_DUES, tier_of
+from fermata.summary.dues_account import lines_of
+from fermata.wire.v1 import envelope_pb2
+
+RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
+
+
+class TermsWatch:
+    """Follows the log that a Watch has folded; does nothing for a charter without terms."""
+
+    def __init__(self, deployment: Deployment, watch: Watch) -> None:
+        self._shape = deployment.shape
+        self._watch = watch
+        self._next = 0
+        #: The second pause machine: as of entry ``_next``.
+        self._phase, self._calm_rounds, self._asked_ms = RUNNING, 0, 0
+        self._asked: list[int] = []
+        self._said: dict[int, set[str]] = {}
+        self._settled: list[int] = []
+        #: By round: whether it asks for duties, the share limit, and the cells that were closed.
+        self._duties: dict[int, bool] = {}
+        self._limits: dict[int, int | None] = {}
+        self._cells: dict[int, Mapping[int, Cells]] = {}
+        #: Kinds of what has happened, so that tests can see that it does happen.
+        self.seen: set[str] = set()
+
+    def follow(self, counted: Mapping[int, Counted]) -> None:
+        """Checks the entries that are new. ``counted``: the figures behind each closed round."""
+        while self._next < len(self._watch.leaves):
+            entry, self._next = self._next, self._next + 1
+            # Where a lab never made what counts (I2), there are no figures to go by.
+            is_known = all(figures for each in counted.values() for figures in each.values())
+            if self._shape.terms is not None and is_known:
+                self._follow(entry, counted)
+
+    def _follow(self, entry: int, counted: Mapping[int, Counted]) -> None:
+        before, after = self._watch.states[entry], self._watch.states[entry + 1]
+        if before.charter is None or before.charter.pause is None:
+            return
+        # A round that opens with this entry goes by the phase after the log's time has passed.
+        labs = [lab for lab in before.charter.labs if lab not in before.governance.exclusions]
+        self._pass_time(before.charter.pause, after.time_ms, labs)
+        if len(after.rounds) > len(before.rounds):
+            self._open(after, counted)
+        if self._watch.verdicts[entry].accepted:
+            self._acknowledge(before.charter.pause, entry, labs)
+        if len(after.governance.lifts) > len(before.governance.lifts) and self._phase != RUNNING:
+            self.seen.add("motion")
+            self._turn(RUNNING)
+            self._ask(entry, after.time_ms)
+        for old, new in zip(before.rounds, after.rounds, strict=False):
+            if old.close is None and new.close is not None:
+                self._close(after, new, counted)
+        for found in after.rounds:
+            quorum = after.charter_at(found.number).endorsement_quorum
+            if found.number not in self._settled and found.phase(quorum) in (OPENED, REFUSED):
+                self._settle(entry, after, found, counted)
+        pause = after.pause
+        if (pause.phase, pause.calm_rounds) != (self._phase, self._calm_rounds):
+            self._watch.violate(
+                "I8",
+                f"entry {entry}: the pause is {pause.phase} with {pause.calm_rounds} calm rounds,"
+                f" the figures say {self._phase} with {self._calm_rounds}",
+            )
+        if tuple(c.entry for c in pause.changes if c.why in ("rule", "lifted", "motion")) != tuple(
+            self._asked
+        ):
+            self._watch.violate("I8", f"entry {entry}: other changes ask the labs than should")
+
+    # The pause.
+
+    def _turn(self, phase: str, calm_rounds: int = 0) -> None:
+        if self._phase != phase:
+            self.seen.add(f"{self._phase} to {phase}")
+        self._phase, self._calm_rounds = phase, calm_rounds
+
+    def _ask(self, entry: int, time_ms: int) -> None:
+        self._asked.append(entry)
+        self._asked_ms = time_ms
+
+    def _pass_time(self, terms: PauseTerms, time_ms: int, labs: list[str]) -> None:
+        if self._phase == TRIGGERED and time_ms >= self._asked_ms + terms.acknowledge_ms:
+            self._turn(PAUSED)
+        self._count(terms, labs)
+
+    def _count(self, terms: PauseTerms, labs: list[str]) -> None:
+        if self._phase == TRIGGERED:
+            said = self._said.get(self._asked[-1], set()) & set(labs)
+            if said and len(said) >= ceil(terms.acknowledge_share * len(labs)):
+                self._turn(PAUSED)
+
+    def _acknowledge(self, terms: PauseTerms, entry: int, labs: list[str]) -> None:
+        envelope = decode(envelope_pb2.LogEntry, self._watch.leaves[entry]).envelope
+        statement = statement_of(unseal(envelope)) if entry else None
+        if statement is None or not statement.HasField("acknowledgement"):
+            return
+        named = statement.acknowledgement.change_entry
+        said = self._said.setdefault(named, set())
+        if named not in self._asked or statement.author in said or statement.author not in labs:
+            self._watch.violate("I8", f"entry {entry} acknowledges what it may not")
+        said.add(statement.author)
+        self._count(terms, labs)
+
+    def _settle(
+        self, entry: int, after: State, found: Round, counted: Mapping[int, Counted]
+    ) -> None:
+        charter, number = after.charter_at(found.number), found.number
+        newest = max(self._settled, default=0)
+        self._settled.append(number)
+        if charter.pause is None:
+            return
+        quorum = charter.endorsement_quorum
+        values = [
+            [Fraction(f[HEAT]) for f in counted[r.number].values()]
+            if r.phase(quorum) == OPENED
+            else None
+            for r in after.rounds[:number]
+        ]
+        holds = holds_at_end(charter.rules, values)
+        for verdict in after.judgements[number].verdicts:
+            if verdict.holds is not holds[verdict.rule]:
+                self._watch.violate("I8", f"rule {verdict.rule} says {verdict.holds} of {number}")
+        fired = any(holds[rule] is True for rule in charter.pause.triggers)
+        if fired and self._phase == RUNNING:
+            self._turn(TRIGGERED)
+            self._ask(entry, after.time_ms)
+        elif fired:
+            self.seen.add("relapse")
+            self._turn(TRIGGERED if self._phase == TRIGGERED else PAUSED)
+        elif number > newest and self._phase in (PAUSED, LIFTING):
+            self._cool(charter.pause, entry, after, holds[charter.pause.lift] is True, newest)
+
+    def _cool(
+        self, terms: PauseTerms, entry: int, after: State, is_calm: bool, newest: int
+    ) -> None:
+        number = self._settled[-1]
+        if not is_calm:
+            self._turn(PAUSED)
+            return
+        calm_rounds = self._calm_rounds + 1 if number == newest + 1 else 1
+        if calm_rounds < terms.lift_rounds:
+            self._turn(LIFTING, calm_rounds)
+            return
+        self._turn(RUNNING)
+        self._ask(entry, after.time_ms)
+
+    # Rounds.
+
+    def _open(self, after: State, counted: Mapping[int, Counted]) -> None:
+        found = after.rounds[-1]
+        sums = [
+            sum((Fraction(f[HEAT]) for f in counted[r.number].values()), Fraction(0))
+            for r in after.rounds
+            if r.opening is not None
+        ]
+        self._limits[found.number] = share_limit(self._shape, sums[-1] if sums else None)
+        self._duties[found.number] = self._phase in (PAUSED, LIFTING)
+        if found.asked.duties != self._duties[found.number]:
+            self._watch.violate("I8", f"round {found.number} is wrong about the duties it asks for")
+        if found.asked.share_limits.get(HEAT) != self._limits[found.number]:
+            self._watch.violate("I5", f"round {found.number} has another share limit")
+
+    def _close(self, after: State, found: Round, counted: Mapping[int, Counted]) -> None:
+        shape, mine, number = self._shape, counted[found.number], found.number
+        charter = after.charter_at(number)
+        for what in (
+            *self._wrong_duties(charter, after, found, mine),
+            *self._wrong_dues(charter, found, mine),
+        ):
+            self._watch.violate("I12", f"round {number}: {what}")
+        window = shape.terms.window_rounds if shape.terms is not None else 0
+        first = number - window if window else 1
+        compared = [cells for other, cells in self._cells.items() if other >= first]
+        withheld = is_withheld(shape, mine, self._limits[number], compared)
+        if withheld != bool(found.close and found.close.refusal):
+            self._watch.violate(
+                "I6", f"round {number} is wrongly {'opened' if withheld else 'kept'}"
+            )
+        if withheld:
+            self.seen.add("withheld")
+            return
+        cells = self._cells[number] = cells_of(shape, mine)
+        named = [frozenset(c.labs) for c in found.close.cells] if found.close else []
+        if named != [cell for panel in cells.values() for cell in panel]:
+            self._watch.violate("I6", f"round {number} has other cells than its reports give")
+        if len(named) > shape.panels:
+            self.seen.add("cells")
+
+    def _wrong_duties(
+        self, charter: Charter, after: State, found: Round, mine: Counted
+    ) -> Iterator[str]:
+        asked = self._duties[found.number]
+        told = compliance_of(charter, found, labs_of_round(after, found))
+        if not asked:
+            if told:
+                yield "tells of duties outside of a pause"
+            return
+        has_duty = self._shape.terms is not None and self._shape.terms.has_duty
+        for lab, answer in told.items():
+            right = SILENT if lab not in mine else NOT_SHOWN
+            if lab in mine and int(mine[lab][HEAT]) <= DUTY_MAX:
+                right = COMPLIED
+            if has_duty:
+                self.seen.add(right)
+            if answer != (right if has_duty else "no duty"):
+                yield f"{lab} is listed as {answer}"
+
+    def _wrong_dues(self, charter: Charter, found: Round, mine: Counted) -> Iterator[str]:
+        terms = self._shape.terms
+        if terms is None or not terms.dues:
+            return
+        for place, lab in enumerate(charter.labs):
+            if terms.dues == "tier":
+                right = TIER_DUES[tier_of(terms, place, self._shape.panels)]
+            else:
+                top = [
+                    amount for most, amount in BANDS if lab in mine and int(mine[lab][HEAT]) <= most
+                ]
+                right = (*top, BAND_TOP)[0]
+            if [line.amount for line in lines_of(charter, found, (lab,))] != [Decimal(right)]:
+                yield f"{lab} owes another amount than by its {terms.dues}"
+
+    # The end.
+
+    def check_end(self, state: State, now_ms: int) -> None:
+        """Every lab in force has acknowledged every change that asked; so nothing is late."""
+        if state.charter is None or state.charter.pause is None:
+            return
+        labs = [lab for lab in state.charter.labs if lab not in state.governance.exclusions]
+        for asked in self._asked:
+            for lab in labs:
+                if lab not in self._said.get(asked, set()):
+                    self._watch.violate("liveness", f"{lab} never acknowledges entry {asked}")
+        terms = state.charter.pause
+        for late in overdue(state, state.pause, terms, labs, now_ms):
+            if late.what != SILENT_LOG:
+                self._watch.violate("I13", f"{late.what} at the end: {late.detail}")
+        motions = state.governance.motions.values()
+        self.seen |= {f"{motion.kind} {motion.status}" for motion in motions}
+        self.seen |= {"amendment in force"} if len(state.charters) > 1 else set()

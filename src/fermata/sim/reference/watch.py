@@ -1,0 +1,303 @@
+"""Looks at a whole run from outside and checks the invariants I1 to I8 after every step."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fermata.crypto.report.verifier import verify_open
+from fermata.crypto.threshold.opening import partial_opening
+from fermata.errors import VerificationError
+from fermata.log.checkpoint import parse_checkpoint, parse_note
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.protocol.fold import motions
+from fermata.protocol.fold import pause as pausing
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.proofs import PROOF, context_of
+from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
+from fermata.protocol.state.state import Round, State, Verdict
+from fermata.protocol.wire.codec import decode, sha256
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import Draft, Receipt, Store
+from fermata.sim.dice import stream
+from fermata.sim.setup.canaries import Canaries
+from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that did not hold, and what was seen."""
+
+    invariant: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.detail}"
+
+
+class Watch:
+    """Follows the coordinator's disk and all that is signed, sent and handed out.
+
+    It keeps a fold of its own, from the disk alone; what nodes hold in memory must agree.
+    """
+
+    def __init__(self, deployment: Deployment, disk: Store, canaries: Canaries) -> None:
+        self._deployment = deployment
+        self._charter = deployment.charter
+        self._disk = disk
+        self._canaries = canaries
+        self._tree = Tree()
+        self._roots = [self._tree.root()]
+        self._envelopes: dict[bytes, int] = {}
+        self._receipts: list[Receipt] = []
+        self._heads: dict[bytes, None] = {}
+        self._checked: set[bytes] = set()
+        self._openings: list[statement_pb2.Statement] = []
+        self._vouched: dict[tuple[str, str, int], bytes] = {}
+        self._last_report: dict[tuple[str, int], int] = {}
+        self.leaves: list[bytes] = []
+        self.states = [
+            State(charter_sha256=self._charter.sha256, modulus_bits_min=MODULUS_BITS_MIN)
+        ]
+        self.verdicts: list[Verdict] = []
+        self.violations: list[Violation] = []
+
+    @property
+    def state(self) -> State:
+        """What follows from the coordinator's disk."""
+        return self.states[-1]
+
+    def violate(self, invariant: str, detail: str) -> None:
+        """Remembers that an invariant does not hold."""
+        self.violations.append(Violation(invariant, detail))
+
+    # What the nodes and the network tell.
+
+    def saw_call(self, node: str, name: str, args: tuple[Any, ...]) -> None:
+        """A node's call to its store or to the log."""
+        self._canaries.saw(f"{node}'s {name}", _bytes_in(args))
+        if name == "put_draft" and isinstance(args[0], Draft):
+            self._saw_statement(node, args[0].envelope)
+
+    def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
+        """See Witness."""
+        self._canaries.saw(f"a request of {caller}", (envelope, sealed_part))
+        self._saw_statement(caller, envelope)
+
+    def saw_receipt(self, receipt: Receipt) -> None:
+        """See Witness."""
+        self._receipts.append(receipt)
+        self.saw_head(receipt.checkpoint)
+
+    def saw_head(self, note: bytes) -> None:
+        """See Witness."""
+        if note not in self._checked:
+            self._heads[note] = None
+
+    def saw_refusal(self, error: VerificationError) -> None:
+        """See Witness."""
+        self._canaries.saw("a refusal", (str(error).encode(),))
+
+    def _saw_statement(self, node: str, envelope: bytes) -> None:
+        """I6 and P5: an auditor vouches for one close and gives one part, whatever happens."""
+        statement = statement_of(unseal(envelope))
+        body = statement.WhichOneof("body") or ""
+        if body == "endorsement":
+            number = statement.endorsement.round
+            said = statement.endorsement.close_leaf_hash + statement.endorsement.aggregate_sha256
+        elif body == "partial_opening":
+            number, said = statement.partial_opening.round, sha256(envelope)
+        else:
+            return
+        first = self._vouched.setdefault((node, body, number), said)
+        if first != said:
+            self.violate("I6", f"{node} made two different {body} statements of round {number}")
+        elif body == "partial_opening":
+            self._openings.append(statement)
+
+    # What is checked after every step.
+
+    def check(self) -> list[Verdict]:
+        """Catches up with the coordinator's disk; returns the verdicts on what is new."""
+        known = len(self.verdicts)
+        count = self._disk.entry_count()
+        if count < len(self.leaves):
+            self.violate("I1", f"the log shrank from {len(self.leaves)} to {count} entries")
+            return []
+        for leaf in self._disk.leaves(len(self.leaves), count):
+            self._grow(leaf)
+        self._check_receipts()
+        self._check_heads()
+        for statement in self._openings:
+            self._check_part(statement)
+        self._openings.clear()
+        return self.verdicts[known:]
+
+    def check_disk(self) -> None:
+        """I1, I3: after a restart of the coordinator every entry is what it was."""
+        if self._disk.leaves(0, len(self.leaves)) != self.leaves:
+            self.violate("I3", "an entry of the log changed")
+
+    def check_replica(self, node: str, state: State) -> None:
+        """I8: a node that has folded so many entries holds what everybody derives from them."""
+        if state.size >= len(self.states):
+            self.violate("I1", f"{node} has {state.size} entries, the log {len(self.states) - 1}")
+        elif state != self.states[state.size]:
+            self.violate("I8", f"{node} derives another state from {state.size} entries")
+
+    def refold(self) -> State:
+        """I8: what the log gives when it is folded from its start; equal at every length."""
+        state = self.states[0]
+        for entry, leaf in enumerate(self.leaves):
+            state, _ = apply(state, leaf)
+            if state.pause != self.states[entry + 1].pause:
+                self.violate("I8", f"entry {entry} gives another pause than it gave before")
+        return state
+
+    def check_refusal(self, before: State, after: State) -> None:
+        """I7: a refusal leaves the ledger as it was, but for evidence, which changes nothing."""
+        if after.size > before.size + 1 or not _is_untouched(before, after):
+            self.violate("I7", "a refused statement changed the ledger's state")
+
+    def _grow(self, leaf: bytes) -> None:
+        entry, before = len(self.leaves), self.state
+        after, verdict = apply(before, leaf)
+        envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+        first = self._envelopes.setdefault(sha256(envelope), entry)
+        if first != entry and verdict.accepted:
+            self.violate("I2", f"entry {entry} repeats entry {first}")
+        if not verdict.accepted and not _is_untouched(before, after):
+            self.violate("I7", f"entry {entry} was rejected and changed the state")
+        self.leaves.append(leaf)
+        self.states.append(after)
+        self.verdicts.append(verdict)
+        self._tree.append(leaf_hash(leaf))
+        self._roots.append(self._tree.root())
+        if verdict.accepted and verdict.kind == "Report":
+            number = statement_of(unseal(envelope)).report.round
+            self._last_report[(verdict.author, number)] = entry
+        if verdict.accepted and verdict.kind == "CloseRound":
+            self._check_close(statement_of(unseal(envelope)).close_round)
+
+    def _check_close(self, close: statement_pb2.CloseRound) -> None:
+        """I2: each lab at most once, with the last report that was accepted and is proven."""
+        listed = [(r.lab, r.entry) for r in close.listed]
+        unproven = {e.entry for e in close.excluded if e.reason == PROOF}
+        last = sorted(
+            (lab, entry) for (lab, number), entry in self._last_report.items()
+            if number == close.round and entry not in unproven
+        )  # fmt: skip
+        for entry in unproven:
+            if self._is_proven(entry):
+                self.violate("I2", f"round {close.round} does not count entry {entry}")
+        for _, entry in listed:
+            if not self._is_proven(entry):
+                self.violate("I2", f"round {close.round} counts entry {entry} without its proof")
+        if listed != last:
+            self.violate("I2", f"round {close.round} counts other reports than the last of each")
+
+    def _is_proven(self, entry: int) -> bool:
+        """Whether the open proofs of a report hold, each checked by itself."""
+        statement = statement_of(unseal(decode(envelope_pb2.LogEntry, self.leaves[entry]).envelope))
+        key = self.state.key
+        if key is None:
+            return False
+        found = self.state.round(statement.report.round)
+        charter = self.state.charter_at(statement.report.round)
+        flags = flags_of(statement.report)
+        for part in statement.report.parts:
+            panel = charter.panel(part.panel)
+            asked = found.asked if found is not None else NOTHING_ASKED
+            statements = statements_of(panel, shown_ranges(charter, asked, panel, flags))
+            where = context_of(charter, statement.report.round, part.panel, statement.author)
+            try:
+                verify_open(statements, key.public_key, where, part.proof)
+            except VerificationError:
+                return False
+        return True
+
+    def _check_receipts(self) -> None:
+        """I1: what was acknowledged is on the disk."""
+        for receipt in self._receipts:
+            here = receipt.entry < len(self.leaves)
+            if not here or self.leaves[receipt.entry] != receipt.leaf:
+                self.violate("I1", f"the receipt for entry {receipt.entry} is not kept")
+        self._receipts.clear()
+
+    def _check_heads(self) -> None:
+        """I3: every signed head that was shown is a prefix of the one log."""
+        for note in self._heads:
+            head = parse_checkpoint(parse_note(note).text)
+            if head.size >= len(self._roots) or self._roots[head.size] != head.root:
+                self.violate("I3", f"a signed head of {head.size} entries is not of the log")
+        self._checked.update(self._heads)
+        self._heads.clear()
+
+    def _check_part(self, statement: statement_pb2.Statement) -> None:
+        """I5: a part is of the product of the reports that count, and of nothing else."""
+        opening, state = statement.partial_opening, self.state
+        found = state.round(opening.round)
+        if found is None or found.close is None or state.key is None:
+            self.violate("I5", f"{statement.author} opens round {opening.round} before its close")
+            return
+        share = self._deployment.shares[statement.author]
+        entropy = stream(0, "watch")
+        for panel in opening.panels:
+            labs = self._labs(found, panel.panel)
+            if len({self._charter.parties[lab].organisation for lab in labs}) < (
+                self._charter.cohort_min
+            ):
+                self.violate("I5", f"{statement.author} opens {panel.panel} below the cohort")
+            for position, part in enumerate(panel.parts):
+                name = panel.panel.partition("/")[0]
+                product = self._product(found, labs, name, position, state.key.record.n)
+                right = partial_opening(state.key.record, share, product, entropy)
+                if int.from_bytes(part, "big") != right:
+                    self.violate("I5", f"{statement.author} opens what is not the product")
+
+    def _labs(self, found: Round, cell: str) -> list[str]:
+        """Labs that report in a cell, ``panel`` or ``panel/group+group``."""
+        name, _, groups = cell.partition("/")
+        kept = self._charter.panel(name).groups
+        mine = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
+        labs = [r.lab for r in found.reports.values() if _has_panel(r.parts, name)]
+        return [lab for lab in labs if lab in mine] if groups else labs
+
+    def _product(self, found: Round, labs: list[str], panel: str, position: int, n: int) -> int:
+        product = 1
+        for lab in labs:
+            sealed = self._disk.sealed(found.reports[lab].sealed_sha256) or b""
+            for part in statement_pb2.SealedPart.FromString(sealed).panels:
+                if part.panel == panel:
+                    product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)
+        return product
+
+
+def _has_panel(parts: Iterable[Any], panel: str) -> bool:
+    return any(part.panel == panel for part in parts)
+
+
+def _is_untouched(before: State, after: State) -> bool:
+    """Equal but for the log's length and time, what time alone changes (the pause's deadline, votes
+    that expire), and the rejected reports that a close must name."""
+
+    def bare(state: State) -> State:
+        rounds = tuple(replace(r, excluded=()) for r in state.rounds)
+        return replace(state, size=0, time_ms=0, rounds=rounds)
+
+    if before is after:
+        return True
+    later = motions.settle(replace(before, time_ms=after.time_ms))
+    return bare(pausing.pass_time(later, before.size)) == bare(after)
+
+
+def _bytes_in(args: Iterable[Any]) -> Iterable[bytes]:
+    for arg in args:
+        if isinstance(arg, bytes):
+            yield arg
+        elif isinstance(arg, Draft):
+            yield from (arg.envelope, arg.sealed_part, arg.slot.encode())
+        elif isinstance(arg, str):
+            yield arg.encode()
+        elif isinstance(arg, list | tuple):
+            yield from _bytes_in(arg)

@@ -1,0 +1,270 @@
+"""Deployments to simulate: a shape gives a charter, and the keys of everyone in it.
+
+The keys depend on the shape alone, so that they are dealt once per process; everything else of
+a run depends on its seed.
+"""
+
+import base64
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.dealer import deal
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.wire.codec import key_record_to_wire
+from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
+from fermata.sim.dice import Dice, stream
+from fermata.sim.setup.terms import (
+    Terms,
+    committee_text,
+    disclosure_text,
+    draw_terms,
+    member_names,
+    panels_text,
+    pause_text,
+    tier_of,
+)
+from fermata.wire.v1 import statement_pb2
+
+#: Test keys start here; a charter outside of tests and simulation needs 2048 bits and more.
+MODULUS_BITS_MIN = 256
+COORDINATOR = "oversight"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a deployment is. ``organisations`` has one letter per lab: equal, shared.
+
+    Without ``terms`` its charter has every statistic and no pause.
+    """
+
+    auditors: int
+    threshold: int
+    organisations: str
+    rounds: int = 2
+    panels: int = 1
+    cohort_min: int = 3
+    # Off: most shapes are so small that any absence is a change by one.
+    change_min: int = 0
+    modulus_bits: int = 256
+    window_s: int = 1800
+    interval_s: int = 0
+    terms: Terms | None = None
+
+    @property
+    def labs(self) -> int:
+        """How many labs report."""
+        return len(self.organisations)
+
+
+#: What seeds choose from: half of them among these,
+SHAPES = (
+    Shape(auditors=3, threshold=2, organisations="abcd"),
+    Shape(auditors=3, threshold=2, organisations="aabcd", panels=2),
+    Shape(auditors=3, threshold=3, organisations="abcde"),
+    Shape(auditors=4, threshold=2, organisations="abccd", rounds=3),
+    Shape(auditors=4, threshold=3, organisations="aabbc", interval_s=3600),
+    Shape(auditors=5, threshold=3, organisations="abcdd", cohort_min=4),
+    Shape(auditors=5, threshold=3, organisations="aabcdeef", panels=2),
+    Shape(auditors=3, threshold=2, organisations="abcd", modulus_bits=512),
+)
+#: the other half among these, with terms that each draws.
+PAUSE_SHAPES = (
+    Shape(auditors=3, threshold=2, organisations="abcd", rounds=6),
+    Shape(auditors=3, threshold=2, organisations="abcde", rounds=4, interval_s=3600),
+    Shape(auditors=3, threshold=2, organisations="abccde", rounds=4, change_min=2),
+    Shape(auditors=3, threshold=2, organisations="abcdeff", rounds=4, change_min=2),
+    Shape(auditors=4, threshold=3, organisations="abbcd", rounds=4, panels=2),
+)
+
+
+def shape_of(seed: int) -> Shape:
+    """The deployment that a seed is about."""
+    dice = Dice(stream(seed, "shape"))
+    if dice.chance(500):
+        return dice.pick(SHAPES)
+    shape = dice.pick(PAUSE_SHAPES)
+    terms = draw_terms(dice, len(set(shape.organisations)), bool(shape.change_min))
+    return replace(shape, terms=terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A charter and every key of it, as no single party ever holds them."""
+
+    shape: Shape
+    charter: Charter
+    charter_data: bytes
+    signing_keys: Mapping[str, SigningKey] = field(repr=False)
+    shares: Mapping[str, KeyShare] = field(repr=False)
+    charter_envelope: bytes
+    key_envelope: bytes
+
+
+def _charter_text(shape: Shape, keys: Mapping[str, SigningKey], dice: Dice) -> str:
+    terms = shape.terms
+
+    def party(name: str, organisation: str, tier: str = "") -> str:
+        public_key = base64.b64encode(keys[name].public_key).decode()
+        lines = [f'id = "{name}"', f'organisation = "{organisation}"']
+        lines += [f'tier = "{tier}"'] if tier else []
+        return "\n".join((*lines, f'signing_key = "{public_key}"', ""))
+
+    tables = [
+        f"""format = 1
+deployment = "sim"
+title = "Simulated deployment"
+
+[cryptography]
+modulus_bits = {shape.modulus_bits}
+threshold = {shape.threshold}
+headroom_bits = 4
+
+[rounds]
+cadence = "quarter"
+first = "2025Q3"
+last = "{_last_period(shape.rounds)}"
+window_s = {shape.window_s}
+interval_s = {shape.interval_s}
+
+[disclosure]
+cohort_min = {shape.cohort_min}
+change_min = {shape.change_min}
+{disclosure_text(terms) if terms else ""}
+[coordinator]
+{party(COORDINATOR, "Oversight")}"""
+    ]
+    tables += [f"[[auditor]]\n{party(a, f'Audit {a}')}" for a in auditor_names(shape)]
+    for index, (name, letter) in enumerate(zip(lab_names(shape), shape.organisations, strict=True)):
+        tier = tier_of(terms, index, shape.panels) if terms else ""
+        tables.append(f"[[lab]]\n{party(name, f'Organisation {letter}', tier)}")
+    if terms is not None:
+        tables.append(panels_text(terms, lab_names(shape), shape.panels))
+        tables.append(pause_text(terms, shape.labs, shape.panels))
+        tables += [committee_text(keys)] if terms.has_committee else []
+        return "\n".join(tables)
+    for panel in range(1, shape.panels + 1):
+        tables.append(_panel_text(shape, panel))
+    tables.append(_rich_text(dice))
+    return "\n".join(tables)
+
+
+def _last_period(rounds: int) -> str:
+    quarter = 2 + rounds - 1
+    return f"{2025 + quarter // 4}Q{quarter % 4 + 1}"
+
+
+def _panel_text(shape: Shape, panel: int) -> str:
+    # The first lab has nothing to report in the second panel.
+    labs = ", ".join(f'"{lab}"' for lab in lab_names(shape)[panel - 1 :])
+    return f"""[[panel]]
+id = "panel-{panel}"
+labs = [{labs}]
+
+[[metric]]
+id = "hours-{panel}"
+panel = "panel-{panel}"
+unit = "h"
+min = "0"
+max = "999999999999.999"
+resolution = "0.001"
+
+[[metric]]
+id = "share-{panel}"
+panel = "panel-{panel}"
+unit = "%"
+min = "-100"
+max = "100"
+resolution = "0.5"
+
+[[aggregate]]
+metric = "hours-{panel}"
+statistics = ["sum", "mean", "count"]
+
+[[aggregate]]
+metric = "share-{panel}"
+statistics = ["mean"]
+"""
+
+
+def _rich_text(dice: Dice) -> str:
+    """Every other statistic and statement, over a few small metrics more of the first panel."""
+    most = dice.between(8, 20)
+    edge = dice.between(1, most - 1)
+    edges = f'"{edge}", "{dice.between(edge + 1, most)}"'
+
+    def metric(name: str, low: str, high: str, step: str) -> str:
+        return f"""[[metric]]
+id = "{name}"
+panel = "panel-1"
+unit = ""
+min = "{low}"
+max = "{high}"
+resolution = "{step}"
+"""
+
+    return f"""{metric("part", "0", str(most), "1")}
+{metric("twin", "0", str(most), "1")}
+{metric("gain", "-5", "5", "0.5")}
+{metric("size", "0", str(dice.between(3, 6)), "0.1")}
+[[aggregate]]
+metric = "part"
+statistics = ["count", "concentration"]
+histogram = [{edges}]
+
+[[aggregate]]
+metric = "gain"
+statistics = ["mean", "variance", "stddev", "covariance"]
+with = "part"
+count_above = ["{dice.between(-4, 3)}", "{dice.between(4, 5)}"]
+
+[[aggregate]]
+metric = "size"
+statistics = ["geometric-mean", "weighted-mean", "ratio"]
+with = "part"
+
+[[statement]]
+metric = "gain"
+at_most = "{dice.between(1, 5)}"
+
+[[statement]]
+metric = "twin"
+equals = "part"
+"""
+
+
+def auditor_names(shape: Shape) -> list[str]:
+    """Ids of the auditors, in the roster's order."""
+    return [f"auditor-{i}" for i in range(1, shape.auditors + 1)]
+
+
+def lab_names(shape: Shape) -> list[str]:
+    """Ids of the labs, in the roster's order."""
+    return [f"lab-{i}" for i in range(1, shape.labs + 1)]
+
+
+@functools.cache
+def deployment_of(shape: Shape) -> Deployment:
+    """Makes a shape's charter and deals its key."""
+    entropy = stream(0, repr(shape))
+    names = [COORDINATOR, *auditor_names(shape), *lab_names(shape), *member_names(shape.terms)]
+    keys = {name: SigningKey.from_seed(entropy(32)) for name in names}
+    data = _charter_text(shape, keys, Dice(stream(0, f"metrics/{shape}"))).encode()
+    charter = parse_charter(data, MODULUS_BITS_MIN)
+    dealt = deal(shape.modulus_bits, shape.threshold, shape.auditors, entropy, charter.sha256)
+    signatures = {name: key.sign(charter_message(data)) for name, key in keys.items()}
+    statement = statement_pb2.Statement(
+        charter_sha256=charter.sha256,
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+    )
+    return Deployment(
+        shape,
+        charter,
+        data,
+        keys,
+        dict(zip(charter.auditors, dealt.shares, strict=True)),
+        seal_charter(data, signatures),
+        seal_statement(statement, {a: keys[a] for a in charter.auditors}),
+    )

@@ -1,0 +1,60 @@
+"""The public account of dues, derived from the closes of the log (docs/spec/dues.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.state.state import Round
+
+#: Why a lab that shows no band pays what the highest band pays.
+NOT_SHOWN = "no band shown"
+
+
+@dataclass(frozen=True, slots=True)
+class DuesLine:
+    """What one lab owes for one round, and why: its tier, or its band."""
+
+    round: int
+    lab: str
+    basis: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All lines, their sums by lab and by round, and the sum of all: the three agree."""
+
+    unit: str
+    lines: tuple[DuesLine, ...]
+    by_lab: Mapping[str, Decimal]
+    by_round: Mapping[int, Decimal]
+    total: Decimal
+
+
+def lines_of(charter: Charter, found: Round, labs: Sequence[str]) -> tuple[DuesLine, ...]:
+    """What each of these labs owes for a closed round; nothing before the close."""
+    if charter.dues is None or found.close is None:
+        return ()
+    lines = []
+    for lab in labs:
+        seen = found.reports.get(lab)
+        if not charter.dues.bands:
+            tier = charter.tiers_by_lab[lab]
+            lines.append(DuesLine(found.number, lab, f"tier {tier.id}", tier.amount or Decimal(0)))
+            continue
+        band = seen.flags.dues_band if seen else 0
+        basis = f"band {band}" if band else NOT_SHOWN
+        lines.append(DuesLine(found.number, lab, basis, charter.dues.bands[band - 1].amount))
+    return tuple(lines)
+
+
+def account_of(unit: str, lines: Sequence[DuesLine]) -> Account:
+    """The account over these lines."""
+    by_lab: dict[str, Decimal] = {}
+    by_round: dict[int, Decimal] = {}
+    for line in lines:
+        by_lab[line.lab] = by_lab.get(line.lab, Decimal(0)) + line.amount
+        by_round[line.round] = by_round.get(line.round, Decimal(0)) + line.amount
+    total = sum((line.amount for line in lines), Decimal(0))
+    return Account(unit, tuple(lines), by_lab, by_round, total)

@@ -1,0 +1,99 @@
+"""``fermata motion``: motions and votes through the log, and what is refused before it leaves."""
+
+import json
+import shutil
+
+import pytest
+
+from fermata.protocol.charter.parse import parse_charter
+from harness.nodes import COORDINATOR, MEMBERS, PARTIES, Site, fermata, lay_out, until
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    site = lay_out(tmp_path_factory.mktemp("motion") / "site", (*PARTIES, *MEMBERS))
+    site.deal()
+    return site
+
+
+@pytest.fixture
+def site(template, tmp_path):
+    """A log with its first round, in which member-1 has the chair."""
+    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
+    found = Site(tmp_path / "site")
+    with found.coordinator() as address:
+        for party in (*PARTIES[1:], *MEMBERS):
+            found.write_config(party, address)
+        until(lambda: found.events(COORDINATOR, "round_opened"))
+        yield found
+
+
+def motion(site, party, *words):
+    return fermata("motion", *words, "--config", site.config(party))
+
+
+def listed(site):
+    return json.loads(motion(site, "lab-1", "list", "--json").out)
+
+
+def filed(site, party, *words):
+    answer = motion(site, party, "file", *words, "--json")
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)["entry"]
+
+
+def test_a_dispute_is_filed_ruled_on_and_shown(site):
+    dispute = filed(site, "lab-2", "dispute", "--about", 2, "--lab", "lab-3", "--reason", "why")
+    ruling = filed(site, "member-1", "ruling", "--about", dispute, "--upheld")
+    assert [m["status"] for m in listed(site)["motions"]] == ["carried", "open"]
+    for member in MEMBERS[:2]:
+        assert motion(site, member, "vote", ruling, "for").code == 0
+    found = listed(site)
+    assert (found["round"], found["chair"], found["overdue"]) == (1, "member-1", [])
+    assert [m["status"] for m in found["motions"]] == ["carried", "carried"]
+    assert found["disputes"][0]["status"] == "upheld"
+    assert filed(site, "lab-3", "appeal", "--about", dispute) > ruling
+    text = motion(site, "member-2", "list").out
+    assert "in the chair: member-1" in text
+    assert "ruling" in text
+
+
+def test_what_the_log_would_refuse_does_not_leave(site):
+    answer = motion(site, "member-2", "file", "lift")
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.error.endswith("[NOT_CHAIR]")
+    answer = motion(site, "lab-1", "vote", 1, "for")
+    assert answer.error.endswith("[NO_MOTION]")
+    assert listed(site)["motions"] == []
+
+
+def test_an_envelope_is_written_and_sent_later(site, tmp_path):
+    out = tmp_path / "motion.bin"
+    words = ("exclusion", "--lab", "lab-3", "--from-round", 5)
+    assert motion(site, "member-1", "file", *words, "--out", out).code == 0
+    assert listed(site)["motions"] == []
+    assert motion(site, "member-1", "file", *words, "--out", out).error.endswith("[FILE_EXISTS]")
+    assert motion(site, "lab-1", "send", out).error.endswith("[NOT_AUTHOR]")
+    assert motion(site, "member-1", "send", out).code == 0
+    assert [m["subject"] for m in listed(site)["motions"]] == ["lab-3"]
+
+
+def test_an_amendment_is_filed_with_the_new_charters_bytes(site):
+    new = site.node("member-1") / "new.toml"
+    new.write_text(site.charter_file.read_text().replace("A charter for", "Amended for"))
+    filed(site, "member-1", "amendment", "--charter", new, "--from-round", 2)
+    assert listed(site)["motions"][0]["kind"] == "amendment"
+    assert parse_charter(new.read_bytes()).title == "Amended for tests"
+    other = site.node("member-1") / "other.toml"
+    other.write_text(new.read_text().replace('first = "2026Q1"', 'first = "2026Q2"'))
+    words = ("amendment", "--charter", other, "--from-round", 2)
+    assert motion(site, "member-1", "file", *words).error.endswith("[MOTION_OPEN]")
+
+
+def test_without_a_committee_there_is_nothing_to_list(tmp_path):
+    site = lay_out(tmp_path / "site")
+    with site.coordinator() as address:
+        site.write_config("lab-1", address)
+        answer = motion(site, "lab-1", "list")
+        assert answer.error.endswith("[NO_COMMITTEE]")
+        assert motion(site, "lab-1", "file", "lift").error.endswith("[NO_COMMITTEE]")

@@ -1,0 +1,237 @@
+"""``fermata watch``, and the pause in ``fermata status``: from the log, line by line."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from fermata.cli.read import watch as watch_module
+from fermata.cli.read.status import health, health_text
+from fermata.cli.read.watch import Watcher
+from fermata.errors import InvalidProof, TransportError
+from fermata.node.config import load_config
+from fermata.node.hook.notice import idempotency_key, open_notice
+from fermata.node.run.loop import Wake
+from fermata.node.run.participant import run_participant
+from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, Site, fermata, lay_out, until
+from harness.pauses import copy_of, pause_run
+
+#: Round 1 of the tests' labs adds up to 1.875, round 2 to 1.5.
+PAUSE = """
+[[rule]]
+id = "high"
+kind = "level"
+metric = "score"
+statistic = "sum"
+at_least = "1.8"
+
+[[rule]]
+id = "low"
+kind = "level"
+metric = "score"
+statistic = "sum"
+below = "1.6"
+
+[pause]
+triggers = ["high"]
+lift = "low"
+lift_rounds = 3
+acknowledge_s = 3600
+acknowledge_share = "2/3"
+open_within_s = 3600
+settle_within_s = 3600
+silence_s = 3600
+"""
+#: Fails at its first call, then keeps what it gets, in the order in which it comes.
+PROGRAM = """#!{python}
+import os, sys
+folder = {folder!r}
+calls = len(os.listdir(folder))
+with open(f"{{folder}}/{{calls:03}}-" + os.environ["FERMATA_IDEMPOTENCY_KEY"], "w") as file:
+    file.write(sys.stdin.read())
+sys.exit(0 if calls else 1)
+"""
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time by which the command says what is late."""
+    now = [0]
+    monkeypatch.setattr(watch_module, "clock_ms", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def run():
+    return pause_run()
+
+
+def lines(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_pause_is_shown_as_it_is_now(run, clock, capsys):
+    watcher = Watcher(copy_of(run), run.log_of("lab-1"), False)
+    watcher.tell_state()
+    first, *rules = lines(capsys)
+    assert first.startswith("pause: paused since 2026-01-01T")
+    assert first.endswith("labs hold")
+    assert rules == [
+        "  rule hot, round 1: holds, 120 against 100",
+        "  rule calm, round 1: does not hold, 120 against 60",
+    ]
+
+
+def test_every_change_is_shown_as_it_comes_and_once(run, clock, capsys):
+    replica = copy_of(run, size=run.state.pause.changes[0].entry)
+    watcher = Watcher(replica, run.log_of("lab-1"), False)
+    watcher.tell_state()
+    assert lines(capsys) == ["pause: running, labs may go on"]
+    watcher.look(Wake())
+    shown = [line.partition(" ")[2] for line in lines(capsys)]
+    first, second = run.state.pause.changes
+    assert shown == [
+        f"running -> triggered: rule, round 1 (2025Q3), by hot, entry {first.entry}",
+        f"triggered -> paused: acknowledged, round 1 (2025Q3), by hot, entry {second.entry}",
+    ]
+    watcher.look(Wake())
+    assert lines(capsys) == []
+
+
+def test_json_is_one_object_a_line(run, clock, capsys):
+    replica = copy_of(run, size=run.state.pause.changes[0].entry)
+    watcher = Watcher(replica, run.log_of("lab-1"), True)
+    watcher.tell_state()
+    watcher.look(Wake())
+    state, first, second = map(json.loads, lines(capsys))
+    assert (state["event"], state["phase"], state["holding"]) == ("state", "running", False)
+    assert (first["event"], first["index"], first["after"]) == ("change", 0, "triggered")
+    assert (second["event"], second["index"], second["why"]) == ("change", 1, "acknowledged")
+
+
+def test_what_is_late_is_shown_when_it_becomes_so_and_when_it_is_over(run, clock, capsys):
+    replica = copy_of(run, size=run.state.pause.changes[0].entry + 1)
+    clock[0] = replica.state.time_ms + 600_000
+    away = run.log_of("lab-1")
+    away.checkpoint = unreachable
+    watcher = Watcher(replica, away, False)
+    for _ in range(2):
+        watcher.look(Wake())
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 1
+    assert told.out.startswith("! overdue: unacknowledged since 2026-01-01T")
+    assert told.err.count("the log cannot be reached") == 1
+    del away.checkpoint
+    watcher.look(Wake())
+    assert lines(capsys)[-1] == "no longer overdue: unacknowledged"
+
+
+def unreachable():
+    raise TransportError("UNREACHABLE", "log: no answer")
+
+
+def test_a_log_that_breaks_its_promises_ends_the_watch(run, clock):
+    log = run.log_of("lab-1")
+    leaves = run.leaves()
+    log.read = lambda start, count_max: [leaves[0]] * count_max
+    with pytest.raises(InvalidProof, match="not of what it showed"):
+        Watcher(copy_of(run, size=2), log, False).look(Wake())
+
+
+def test_status_shows_the_pause_its_rules_and_who_has_not_acknowledged(run):
+    state = copy_of(run, size=run.state.pause.changes[0].entry + 2).state
+    document = health(state, state.time_ms, 10**12)
+    pause = document["pause"]
+    assert (pause["phase"], pause["holding"], pause["overdue"]) == ("triggered", True, [])
+    assert pause["missing"] == [lab for lab in state.charter.labs if lab in pause["missing"]]
+    assert len(pause["missing"]) == 3
+    assert [(r["rule"], r["holds"]) for r in pause["rules"]] == [("hot", True), ("calm", False)]
+    text = health_text(document)
+    assert "pause: triggered since" in text
+    assert "  not acknowledged by lab-" in text
+    assert "overdue" not in text
+
+
+def test_status_counts_what_is_overdue_as_a_problem(run):
+    state = copy_of(run, size=run.state.pause.changes[0].entry + 1).state
+    document = health(state, state.time_ms + 600_000, 10**12)
+    assert [o["what"] for o in document["pause"]["overdue"]] == ["unacknowledged"]
+    (problem,) = (p for p in document["problems"] if p["who"] == "overdue")
+    assert "not acknowledged by lab-1, lab-2, lab-3, lab-4" in problem["what"]
+    assert f"! overdue: {problem['what']}" in health_text(document)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    site = lay_out(tmp_path_factory.mktemp("watch") / "site", extra=PAUSE)
+    site.deal()
+    return site
+
+
+@pytest.fixture
+def site(template, tmp_path):
+    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
+    return Site(tmp_path / "site")
+
+
+def test_a_charter_without_a_pause_is_not_watched(tmp_path):
+    site = lay_out(tmp_path / "site")
+    with site.coordinator() as address:
+        answer = fermata("watch", "--config", site.write_config("lab-1", address))
+    assert (answer.code, answer.error.endswith("[NO_PAUSE]")) == (2, True)
+
+
+def test_a_pause_comes_to_the_hook_the_watch_and_the_status_of_a_running_deployment(site, tmp_path):
+    calls, program = tmp_path / "calls", tmp_path / "hook"
+    calls.mkdir()
+    program.write_text(PROGRAM.format(python=sys.executable, folder=str(calls)))
+    program.chmod(0o700)
+    ending = threading.Event()
+    threads = []
+    with site.coordinator() as address:
+        for party in (*AUDITORS, *LABS):
+            command = {"lab-1": program, "lab-2": "/bin/false"}.get(party)
+            hook = f'\n[hook]\ncommand = ["{command}"]\n' if command else ""
+            config = load_config(site.write_config(party, address, hook))
+            threads.append(
+                threading.Thread(target=run_participant, args=(config, lambda _: ending.is_set()))
+            )
+        words = ["watch", "--config", str(site.config("lab-3")), "--json"]
+        watch = subprocess.Popen(
+            [sys.executable, "-m", "fermata.cli.main", *words], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert json.loads(watch.stdout.readline())["phase"] == "running"
+            for thread in threads:
+                thread.start()
+            seen = [json.loads(watch.stdout.readline()) for _ in range(2)]
+            until(lambda: len(site.events("lab-1", "hook_taken")) >= 2)
+            watch.send_signal(signal.SIGTERM)
+            assert watch.wait(WAIT_S) == 0
+        finally:
+            ending.set()
+            watch.kill()
+            watch.communicate()
+            for thread in threads:
+                thread.join()
+        # Neither its node nor this command speaks for a lab whose hook has taken nothing.
+        fermata("lab", "report", "--config", site.config("lab-2"), "--wait-s", "0")
+        status = fermata("status", "--config", site.config("lab-3"), "--json")
+    assert [(c["event"], c["why"], c["rules"]) for c in seen] == [
+        ("change", "rule", ["high"]),
+        ("change", "acknowledged", ["high"]),
+    ]
+    pause = json.loads(status.out)["pause"]
+    assert (pause["holding"], pause["missing"]) == (True, ["lab-2"])
+    # The lab's first word came only after its hook had taken the change, at the second try.
+    told = sorted(calls.iterdir())[:3]
+    keys = [idempotency_key(site.charter.sha256, index) for index in (0, 0, 1)]
+    assert [file.name[4:] for file in told] == keys
+    notices = [open_notice(file.read_bytes(), site.charter) for file in told]
+    assert [n.change.after for n in notices] == ["triggered", "triggered", "paused"]
+    assert [n.node for n in notices] == ["lab-1"] * 3
+    assert site.events(COORDINATOR, "stopped")

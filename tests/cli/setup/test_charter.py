@@ -1,0 +1,158 @@
+"""``fermata charter``: what it writes, refuses and says."""
+
+import itertools
+import json
+import re
+import shutil
+
+import pytest
+
+from fermata.assessment.report_cost import Cost
+from fermata.cli.setup.charter import cost_lines
+from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("charter") / "site")
+
+
+@pytest.fixture
+def site(template, tmp_path):
+    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
+    return Site(tmp_path / "site")
+
+
+def sign(site, party, *more):
+    node = site.node(party)
+    words = ("charter", "sign", site.charter_file, "--party", party)
+    key = ("--key", node / "keys" / "signing.age", "--identity", site.identity(party))
+    return fermata(*words, *key, *more)
+
+
+def unsign(site):
+    shutil.rmtree(site.charter_file.with_name("charter.toml.sig"))
+
+
+def test_a_new_charter_is_a_template_that_is_not_yet_valid(tmp_path):
+    file = tmp_path / "charter.toml"
+    answer = fermata("charter", "new", file, "--json")
+    assert (answer.code, json.loads(answer.out)) == (0, {"file": str(file)})
+    refused = fermata("charter", "check", file)
+    assert refused.code == 2
+    assert f"{file}: charter line 12: cryptography.threshold" in refused.error
+
+
+def test_a_new_charter_replaces_nothing(tmp_path):
+    file = tmp_path / "charter.toml"
+    file.write_text("mine")
+    (tmp_path / "link.toml").symlink_to(tmp_path / "nowhere")
+    for path in (file, tmp_path / "link.toml"):
+        answer = fermata("charter", "new", path)
+        assert (answer.code, answer.error.endswith("[FILE_EXISTS]")) == (2, True)
+    assert file.read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert fermata("charter", "new", tmp_path / "none" / "charter.toml").code == 2
+    assert "[CHARTER_NAME]" in fermata("charter", "new", tmp_path / "charter.txt").error
+
+
+def test_a_good_charter_is_explained(site):
+    answer = fermata("charter", "check", site.charter_file)
+    assert answer.code == 0
+    assert "What each party learns beyond that" in answer.out
+    assert "Warning: panel scores has 3 organisations; if 1 of them stay away" in answer.out
+    told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
+    assert told["charter_hash"] == site.charter.sha256.hex()
+    assert len(told["warnings"]) == 3
+
+
+def test_the_time_of_a_report_is_told_for_each_panel(site, monkeypatch):
+    ticks = itertools.count(0, 3_072_000)
+    monkeypatch.setattr("fermata.cli.setup.charter.time.process_time_ns", lambda: next(ticks))
+    told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
+    panels = [p.id for p in site.charter.panels]
+    assert [c["panel"] for c in told["cost"]] == panels
+    assert all(min(c["make_ms"], c["check_ms"]) > 0 for c in told["cost"])
+    out = fermata("charter", "check", site.charter_file).out
+    for panel in panels:
+        assert re.search(rf"panel {panel}: about [0-9.]+ m?s to make, about [0-9.]+ m?s to", out)
+
+
+def test_times_are_told_to_two_digits():
+    costs = {"a": Cost(12.345, 0.0), "b": Cost(1234.5, 999.6)}
+    lines = cost_lines(costs)
+    assert "panel a: about 12 ms to make, about 0 ms to check" in lines[-2]
+    assert "panel b: about 1.2 s to make, about 1 s to check" in lines[-1]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"format = 1", b"= 1", bytes(400_000)])
+def test_junk_for_a_charter_is_one_line(tmp_path, data):
+    file = tmp_path / "junk.toml"
+    file.write_bytes(data)
+    for command in ("check", "show"):
+        answer = fermata("charter", command, file)
+        assert answer.code == 2
+        assert str(file) in answer.error
+        assert answer.out == ""
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_file_that_is_none_is_one_line(tmp_path, command):
+    assert fermata("charter", command, tmp_path).code == 2
+    assert "[FILE_MISSING]" in fermata("charter", command, tmp_path / "none.toml").error
+
+
+def test_show_says_who_has_signed(site):
+    answer = fermata("charter", "show", site.charter_file)
+    assert answer.code == 0
+    assert answer.out.endswith("signed by all\n")
+    folder = site.charter_file.with_name("charter.toml.sig")
+    (folder / "lab-1").unlink()
+    (folder / "lab-2").write_bytes(b"\xff")
+    told = json.loads(fermata("charter", "show", site.charter_file, "--json").out)
+    states = {p["party"]: p["signature"] for p in told["parties"]}
+    assert (states["lab-1"], states["lab-2"], states["lab-3"]) == ("not signed", "WRONG", "signed")
+    assert told["complete"] is False
+    assert "not signed by lab-1, lab-2" in fermata("charter", "show", site.charter_file).out
+
+
+def test_all_parties_sign(site):
+    unsign(site)
+    for party in PARTIES:
+        answer = sign(site, party, "--charter-hash", site.charter.sha256.hex(), "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out)["party"] == party
+    assert json.loads(fermata("charter", "show", site.charter_file, "--json").out)["complete"]
+    assert sign(site, "lab-1").code == 0
+
+
+def test_a_charter_that_changed_after_a_signature_is_not_signed(site):
+    unsign(site)
+    assert sign(site, "lab-1").code == 0
+    site.charter_file.write_text(site.charter_file.read_text() + "# later\n")
+    for party in ("lab-1", "lab-2"):
+        answer = sign(site, party)
+        assert (answer.code, answer.error.endswith("[SIGNATURES]")) == (2, True)
+        assert "the signature of lab-1 is of other bytes" in answer.error
+    assert not site.charter_file.with_name("charter.toml.sig").joinpath("lab-2").exists()
+
+
+def test_a_charter_is_not_signed_by_mistake(site):
+    unsign(site)
+    answer = sign(site, "lab-1", "--charter-hash", "00" * 32)
+    assert (answer.code, answer.error.endswith("[CHARTER_HASH]")) == (2, True)
+    answer = sign(site, "lab-1", "--party", "lab-2")
+    assert answer.error.endswith("[SIGNING_KEY]")
+    answer = sign(site, "lab-1", "--party", "nobody")
+    assert answer.error.endswith("[PARTY]")
+    answer = sign(site, "lab-1", "--identity", site.identity("lab-2"))
+    assert answer.error.endswith("[KEYFILE_UNREADABLE]")
+    answer = sign(site, "lab-1", "--passphrase-file", "x")
+    assert answer.error.endswith("[UNLOCK]")
+    answer = sign(site, "lab-1", "--key", site.folder)
+    assert answer.code == 2
+    other = site.charter_file.with_name("charter.txt")
+    shutil.copy(site.charter_file, other)
+    assert "[CHARTER_NAME]" in fermata("charter", "sign", other, "--party", "a", "--key", "b").error
+    assert not site.charter_file.with_name("charter.toml.sig").exists()
+    assert site.charter.parties[COORDINATOR].role == "coordinator"

@@ -1,0 +1,115 @@
+"""``fermata charter check`` on rules: in words, and how often they would fire for nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from harness.nodes import fermata, lay_out
+
+RULES = """
+[[rule]]
+id = "high"
+kind = "level"
+metric = "score"
+statistic = "sum"
+above = "2"
+for_rounds = 2
+unknown = "skips"
+
+[[rule]]
+id = "fast"
+kind = "doubling-time"
+metric = "score"
+statistic = "sum"
+at_most = "4"
+over_rounds = 8
+confidence = "0.95"
+
+[[rule]]
+id = "bend"
+kind = "acceleration"
+metric = "score"
+statistic = "sum"
+at_least = "2"
+over_rounds = 12
+points_min = 4
+r2_min = "0.9"
+noise = "0.02"
+growth = "0.1"
+false_alarm_max = "0.05"
+
+[[rule]]
+id = "both"
+any_of = ["high", "bend"]
+unknown = "holds"
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("rules") / "site")
+
+
+@pytest.fixture
+def check(site, tmp_path):
+    def run(rules, *more):
+        file = tmp_path / "charter.toml"
+        file.write_text(site.charter_file.read_text() + rules)
+        return fermata("charter", "check", file, *more)
+
+    return run
+
+
+def test_rules_are_explained_in_words(check):
+    answer = check(RULES)
+    assert answer.code == 0, answer.err
+    for line in (
+        "high: the sum of score is above 2, for 2 rounds in a row; unknown rounds are passed over",
+        "fast: the sum of score doubles in at most 4 rounds, over 8 rounds, with 0.95 confidence",
+        "bend: the sum of score grows at least 2 times as fast after a bend, over 12 rounds",
+        "both: any of high, bend; a round in which it is unknown counts as one in which it holds",
+    ):
+        assert f"  {line}\n" in answer.out
+
+
+def test_false_alarms_are_told_for_fits_alone(check):
+    answer = check(RULES)
+    assert "How often a rule would fire for nothing (2000 runs, 95% intervals)" in answer.out
+    told = json.loads(check(RULES, "--json").out)["false_alarms"]
+    assert [t["rule"] for t in told] == ["fast", "bend"]
+    assert (told[0]["growth"], told[0]["false_alarm_max"]) == ("at the limit", None)
+    assert told[0]["one_round"][1] <= 0.025 <= told[0]["one_round"][2]
+    assert told[1]["ten_rounds"][0] <= told[1]["false_alarm_max"] == 0.05
+    assert told == json.loads(check(RULES, "--json").out)["false_alarms"]
+
+
+def test_a_rule_that_fires_for_nothing_more_often_than_it_says_is_refused(check):
+    answer = check(RULES.replace('noise = "0.02"', 'noise = "0.08"'))
+    assert (answer.code, answer.out) == (2, "")
+    assert "rule bend fires in" in answer.error
+    assert "above its false_alarm_max of 5.00%" in answer.error
+    assert answer.error.endswith("[FALSE_ALARMS]")
+
+
+def test_without_rules_there_is_no_table(check):
+    answer = check("")
+    assert answer.code == 0
+    assert "Rules over the results" not in answer.out
+    assert "fire for nothing" not in answer.out
+    assert json.loads(check("", "--json").out)["false_alarms"] == []
+
+
+def test_a_rule_that_contradicts_itself_names_its_line(check):
+    answer = check(RULES.replace('statistic = "sum"\nabove', 'statistic = "mean"\nabove'))
+    assert answer.code == 2
+    assert "rule[0].statistic: does not come out of score; what does: sum" in answer.error
+
+
+def test_no_other_command_loads_what_calibrates():
+    program = "import sys, fermata.cli.main; print('fermata.assessment.calibration' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "False"

@@ -1,0 +1,144 @@
+"""Known answers for report proofs, good ones and some with one defect each."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fermata import errors
+from fermata.crypto.group import hash_generator, point_to_bytes
+from fermata.crypto.integers import lcm
+from fermata.crypto.paillier import PublicKey
+from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
+from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.decomposition import cover
+from fermata.crypto.report.link import packed
+from fermata.crypto.report.statements import (
+    Equality,
+    LinearForm,
+    Product,
+    Range,
+    StatementSet,
+    Value,
+)
+from fermata.crypto.report.verifier import SealedProof, parse_open, verify, verify_open
+from harness.crypto.keys import VECTORS
+from harness.crypto.proof_world import CONTEXT
+
+ROOT = Path(__file__).parents[3]
+GOOD = json.loads((VECTORS / "report_proof.json").read_text())
+BAD = sorted(path.name for path in VECTORS.glob("report_proof_bad_*.json"))
+NAMES = [case["what"] for case in GOOD["cases"]]
+
+
+def form(fields: dict[str, Any]) -> LinearForm:
+    pairs = tuple((index, int(coef)) for index, coef in fields["coefficients"])
+    return LinearForm(pairs, int(fields["constant"]))
+
+
+def statements_of(fields: dict[str, Any]) -> StatementSet:
+    return StatementSet(
+        tuple(Value(int(v["bound"]), v["enc"]) for v in fields["values"]),
+        tuple(Range(form(r), int(r["bound"])) for r in fields["ranges"]),
+        tuple(Equality(form(e)) for e in fields["equalities"]),
+        tuple(Product(form(p["a"]), form(p["b"]), form(p["c"])) for p in fields["products"]),
+        base=fields["base"],
+        headroom_bits=fields["headroom_bits"],
+        modulus_bits=fields["modulus_bits"],
+    )
+
+
+def inputs(case: dict[str, Any]) -> tuple[StatementSet, PublicKey, Context, bytes, SealedProof]:
+    sealed = {
+        name: tuple(bytes.fromhex(data) for data in found) for name, found in case["sealed"].items()
+    }
+    return (
+        statements_of(case["statements"]),
+        PublicKey(int(case["n"], 16)),
+        Context(*(bytes.fromhex(case[k]) for k in ("charter_hash", "round_id", "lab_id"))),
+        bytes.fromhex(case["open_part"]),
+        SealedProof(**sealed),
+    )
+
+
+@pytest.mark.parametrize("case", GOOD["cases"], ids=NAMES)
+def test_a_good_report_proof_is_accepted(case: dict[str, Any]) -> None:
+    statements, key, context, open_part, sealed = inputs(case)
+    verify(statements, key, context, open_part, sealed)
+    verify_open(statements, key, context, open_part)
+    parsed = parse_open(statements, key, context, open_part)
+    for name, value in case["challenges"].items():
+        found = getattr(parsed.challenges, name)
+        assert found == (tuple(int(u, 16) for u in value) if name == "u" else int(value, 16))
+    assert statements.statement_hash.hex() == case["statement_hash"]
+    assert parsed.weights.delta == int(case["delta"], 16)
+    assert parsed.weights.c == [int(value, 16) for value in case["c"]]
+    layout = statements.layout
+    assert [layout.base, len(layout.digits), len(layout.bits), layout.size] == list(
+        case["layout"].values()
+    )
+
+
+@pytest.mark.parametrize("case", GOOD["cases"], ids=NAMES)
+def test_the_ciphertexts_of_a_good_report_proof_hold_its_values(case: dict[str, Any]) -> None:
+    statements, key, _, _, sealed = inputs(case)
+    p, q = (int(prime, 16) for prime in GOOD["primes"])
+    exponent = lcm(p - 1, q - 1)
+    plaintexts = [
+        (pow(int.from_bytes(data, "big"), exponent, key.n_squared) - 1)
+        // key.n
+        * pow(exponent, -1, key.n)
+        % key.n
+        for data in sealed.ciphertexts
+    ]
+    assert plaintexts == packed(statements, [int(value) for value in case["values"]])
+
+
+def test_the_good_report_proofs_are_accepted_as_one_batch() -> None:
+    cases = [inputs(case) for case in GOOD["cases"]]
+    items = [BatchItem(s, c, open_part, sealed) for s, _, c, open_part, sealed in cases]
+    verify_batch(cases[0][1], items, lambda size: b"\x5a" * size)
+    moved = [BatchItem(item.statements, CONTEXT, item.open_part, item.sealed) for item in items[:1]]
+    with pytest.raises(InvalidBatch):
+        verify_batch(cases[0][1], items + moved, lambda size: b"\x5a" * size)
+
+
+def test_generators_and_covers_are_those_of_the_vectors() -> None:
+    for name, encoded in GOOD["generators"].items():
+        kind, index = name.split("/")
+        assert point_to_bytes(hash_generator(kind, int(index))).hex() == encoded
+    for fields in GOOD["covers"]:
+        found = cover(fields["bound"], fields["base"])
+        assert (list(found.weights), list(found.tops)) == (fields["weights"], fields["tops"])
+
+
+def test_there_is_a_vector_for_every_kind_of_defect_of_a_report_proof() -> None:
+    assert len(BAD) == 49
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_report_proof_gets_the_answer_it_names(name: str) -> None:
+    bad = json.loads((VECTORS / name).read_text())
+    assert bad["of"] == "report_proof.json"
+    case = copy.deepcopy(GOOD["cases"][bad["case"]])
+    for change in bad["changes"]:
+        *path, last = change["replace"]
+        place = case
+        for step in path:
+            place = place[step]
+        assert place[last] != change["by"]
+        place[last] = change["by"]
+    with pytest.raises(errors.VerificationError) as error:
+        verify(*inputs(case))
+    assert type(error.value) is getattr(errors, bad["refused"]["error"])
+    assert error.value.reason == bad["refused"]["reason"]
+
+
+def test_the_report_proof_vectors_are_what_the_script_makes() -> None:
+    script = ROOT / "scripts" / "make_proof_vectors.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,162 @@
+"""The pages in a real Chromium: accessible, in both schemes, on a phone, with nothing from outside.
+
+Run by ``make browser-test``, which needs Chromium; see docs/dashboard.md.
+"""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from fermata.dashboard.checks import RUNNING, Checks
+from fermata.dashboard.export import site_files
+from fermata.dashboard.server import serving
+from harness.browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
+from harness.dashboard import paused_checks, paused_source
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def site():
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def axe():
+    return axe_source()
+
+
+def opened(chrome, size, scheme="light", **options):
+    width, height = SIZES[size]
+    return chrome.new_page(
+        viewport={"width": width, "height": height}, color_scheme=scheme, **options
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_on_any_page(chrome, site, axe, size, scheme):
+    page = opened(chrome, size, scheme)
+    for name in (*PAGES, "no-such-page.html"):
+        page.goto(site + name)
+        for details in page.locator("details").all():
+            details.evaluate("each => { each.open = true }")
+        assert violations(page, axe) == [], name
+    page.close()
+
+
+def test_no_page_is_wider_than_a_small_phone(chrome, site):
+    page = opened(chrome, "phone")
+    for name in PAGES:
+        page.goto(site + name)
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(over) <= 0, name
+    page.close()
+
+
+def test_nothing_is_asked_of_another_place_and_nothing_is_blocked(chrome, site):
+    page, asked, said = opened(chrome, "desk"), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    for name in PAGES:
+        page.goto(site + name)
+    assert asked
+    assert [url for url in asked if not url.startswith(site)] == []
+    assert said == []
+    page.close()
+
+
+def test_the_keyboard_alone_skips_to_the_content_and_sees_where_it_is(chrome, site):
+    page = opened(chrome, "desk")
+    page.goto(site)
+    page.keyboard.press("Tab")
+    focused = page.evaluate("document.activeElement.textContent")
+    assert focused == "Skip to the content"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.close()
+
+
+def test_everything_works_without_scripts(chrome, site):
+    page = opened(chrome, "desk", java_script_enabled=False)
+    page.goto(site)
+    page.click("text=Rounds")
+    page.click("text=2026Q2")
+    assert page.inner_text("h1") == "Round 4: 2026Q2"
+    page.close()
+
+
+def test_pages_in_a_folder_look_the_same_and_their_links_work(chrome, tmp_path):
+    for name, data in site_files(paused_source().snapshot(), paused_checks().view()).items():
+        (tmp_path / name).write_bytes(data)
+    page, said = opened(chrome, "desk"), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((tmp_path / "index.html").as_uri())
+    assert page.evaluate("getComputedStyle(document.body).marginTop") == "0px"
+    page.click("text=Log")
+    page.click("th >> text=7")
+    assert page.inner_text("h1") == "Entry 7"
+    assert said == []
+    page.close()
+
+
+class Growing:
+    """The log in a pause as a coordinator shows it; its verifier waits until it is let go."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def snapshot(self):
+        return replace(paused_source().snapshot(), is_live=True)
+
+    def verify(self):
+        self.go_on.wait(60)
+        return paused_source().verification
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_button_of_the_verifier_works_and_all_its_states_are_accessible(chrome, axe, scheme):
+    source = Growing()
+    checks = Checks(source, lambda: 0)
+    with serving(source, checks, "127.0.0.1:0") as address:
+        page = opened(chrome, "phone", scheme)
+        page.goto(f"http://{address}/verify.html")
+        assert violations(page, axe) == []
+        page.click("text=Verify the log now")
+        assert "It runs since" in page.inner_text("main")
+        assert violations(page, axe) == []
+        source.go_on.set()
+        for _ in range(600):
+            if checks.view().status != RUNNING:
+                break
+            page.wait_for_timeout(50)
+        page.click("text=Look again")
+        assert "passed" in page.inner_text("main")
+        assert violations(page, axe) == []
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_warnings_can_be_read_too(chrome, axe, scheme):
+    found = paused_checks().view()
+    failed = replace(found.checks[0], status="failed", findings=("entry 0: SIGNATURE: no",))
+    doubtful = replace(found, is_valid=False, checks=(failed, *found.checks[1:]))
+    checks = Checks(paused_source(), lambda: 0, doubtful)
+    with serving(paused_source(), checks, "127.0.0.1:0") as address:
+        page = opened(chrome, "phone", scheme)
+        for name in ("index.html", "verify.html"):
+            page.goto(f"http://{address}/{name}")
+            assert "Nothing here is to be trusted" in page.inner_text("main")
+            assert violations(page, axe) == []
+        page.close()

@@ -1,0 +1,119 @@
+"""A coordinator that breaks the rules opens nothing, and the auditors say why."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from fermata.errors import InvalidProof, Refusal
+from fermata.protocol.fold.reports import Sealed, aggregate
+from fermata.protocol.state.state import CLOSED, Cell, ThresholdKey
+from fermata.protocol.wire.codec import envelope_of
+from harness.e2e.deployment import FULL, SMALL
+from harness.e2e.fleet import check_sums, opened, statements_of, wait_for
+from harness.e2e.rogue_coordinator import Numbers, RogueCoordinator
+
+
+def one_lab(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
+    """Asks to open what a single lab has sent."""
+    return {panel: part.ciphertexts for panel, part in reports[0].items()}
+
+
+def product(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
+    """The product of some reports, panel by panel."""
+    labs = {str(i): report for i, report in enumerate(reports)}
+    panels = {panel: tuple(i for i, r in labs.items() if panel in r) for panel in reports[0]}
+    return aggregate(key, [Cell(panel, (), members) for panel, members in panels.items()], labs)
+
+
+def blind(key: ThresholdKey, numbers: Numbers) -> Numbers:
+    """Multiplies by an encryption of zero: the same plaintext in other bytes."""
+    n = key.record.n
+    zero = pow(3, n, n * n)
+    return {panel: tuple(c * zero % (n * n) for c in cs) for panel, cs in numbers.items()}
+
+
+def check_wrong_products(rogue, fleet, products, number):
+    assert rogue.open_round() == number
+    fleet.report(number)
+    rogue.close_round(products=products)
+    for auditor in fleet.deployment.auditors:
+        fleet.wait_told(auditor, "close_not_endorsed", round=number, reason="P2_PRODUCT")
+
+
+def test_products_that_are_not_the_reports_are_endorsed_by_nobody(new_fleet):
+    fleet = new_fleet(SMALL)
+    charter = fleet.deployment.charter
+    wrong = {
+        "one lab": one_lab,
+        "one lab in disguise": lambda key, reports: blind(key, one_lab(key, reports)),
+        "the product in disguise": lambda key, rs: blind(key, product(key, rs)),
+        "one report twice": lambda key, rs: product(key, [*rs, rs[0]]),
+    }
+    with RogueCoordinator(fleet) as rogue:
+        fleet.start(*fleet.deployment.auditors)
+        rogue.open_round()
+        fleet.report(1)
+        rogue.close_round()
+        check_sums(fleet.deployment, fleet.wait_opened(1))
+        for number, products in enumerate(wrong.values(), 2):
+            check_wrong_products(rogue, fleet, products, number)
+        # An honest product, but closed in the future, which would shut labs out.
+        rogue.skew_ms = 400_000
+        number = rogue.open_round()
+        fleet.report(number)
+        rogue.close_round()
+        for auditor in fleet.deployment.auditors:
+            fleet.wait_told(auditor, "close_not_endorsed", round=number, reason="P1_TIME")
+        fleet.check_all_run()
+        assert set(fleet.stop().values()) == {0}
+        assert len(rogue.state.rounds) == number
+        for found in rogue.state.rounds[1:]:
+            assert found.phase(charter.endorsement_quorum) == CLOSED
+            assert not found.endorsements
+            assert not found.parts
+
+
+def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
+    fleet = new_fleet(FULL)
+    made = fleet.deployment
+    with RogueCoordinator(fleet) as rogue:
+        rogue.open_round()
+        fleet.report(1, *made.labs[:-1])
+        other = rogue.fork(ahead_ms=made.shape.window_s * 1000)
+        other_address = rogue.serve(other)
+        fleet.report(1, made.labs[-1])
+        # One close with the last lab, one without it, after the deadline of a clock that lies.
+        rogue.close_round()
+        rogue.close_round(other)
+        fleet.start(*made.auditors[:2])
+        fleet.address = other_address
+        fleet.start(*made.auditors[2:])
+        views = (rogue.view, made.auditors[:2]), (other, made.auditors[2:])
+        for view, auditors in views:
+            wait_for(
+                f"{auditors} endorse",
+                lambda view=view, auditors=auditors: (
+                    set(view.ledger.state.rounds[0].endorsements) == set(auditors)
+                ),
+            )
+        assert [len(v.ledger.state.rounds[0].close.listed) for v, _ in views] == [5, 4]
+        # Endorsements of one close are nothing in the other log.
+        leaves = rogue.view.ledger.replica.store.leaves(0, rogue.view.size())
+        for entry, statement in statements_of(leaves):
+            if statement.HasField("endorsement"):
+                with pytest.raises(Refusal) as refusal:
+                    other.append("coordinator", "oversight", envelope_of(leaves[entry]), b"")
+                assert refusal.value.reason == "WRONG_CLOSE"
+        # Once the auditors are shown one log, those of the other stop for good.
+        with other.lock:
+            other.ledger = rogue.view.ledger
+        for auditor in made.auditors[2:]:
+            assert fleet.exit_code(auditor) == InvalidProof.exit_code
+            told = fleet.stderr(auditor)
+            # WITHHELD: the head of one branch, and then the entries of the other.
+            found = ("[SPLIT_VIEW]\n", "[ROLLBACK]\n", "[WITHHELD]\n")
+            assert told.endswith(found), told
+        fleet.check_all_run()
+        for view, _ in views:
+            assert not opened(view.ledger.state, 1)
+            assert not view.ledger.state.rounds[0].parts

@@ -1,0 +1,346 @@
+"""A deployment's log written by hand, and its nodes in one process."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from fermata.errors import IdentityError
+from fermata.log.checkpoint import add_signatures, cosign
+from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.reports import make_report
+from fermata.protocol.roles import auditor as auditor_role
+from fermata.protocol.roles import coordinator as coordinator_role
+from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.report_flags import NOTHING_ASKED
+from fermata.protocol.state.state import Round, State, Verdict
+from fermata.protocol.wire.codec import leaf_of, sha256
+from fermata.protocol.wire.ports import LogPort, Receipt
+from fermata.wire.v1 import statement_pb2
+from harness.deployments import (
+    COORDINATOR,
+    MODULUS_BITS_MIN,
+    PAUSE_TABLES,
+    START_MS,
+    WINDOW_S,
+    Deployment,
+    auditor_names,
+    charter_text,
+    entropy_of,
+    figures,
+    lab_names,
+    make_deployment,
+    party_keys,
+    seal_charter_file,
+)
+
+__all__ = [
+    "COORDINATOR",
+    "MODULUS_BITS_MIN",
+    "PAUSE_TABLES",
+    "START_MS",
+    "WINDOW_S",
+    "Chain",
+    "Deployment",
+    "DirectLog",
+    "Run",
+    "auditor_names",
+    "chain_at",
+    "charter_text",
+    "cosigned",
+    "entropy_of",
+    "figures",
+    "lab_names",
+    "make_deployment",
+    "party_keys",
+    "seal_charter_file",
+]
+
+
+class Chain:
+    """A log written entry by entry through the fold, without a ledger."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.state = State(
+            charter_sha256=deployment.charter.sha256, modulus_bits_min=MODULUS_BITS_MIN
+        )
+        self.leaves: list[bytes] = []
+        self.verdicts: list[Verdict] = []
+        self.time_ms = START_MS
+        self.sealed_parts: dict[bytes, bytes] = {}
+        self.entropy = entropy_of(deployment.seed, "chain")
+
+    def fork(self) -> "Chain":
+        """Another chain with the same past."""
+        twin = Chain(self.deployment)
+        twin.state, twin.time_ms = self.state, self.time_ms
+        twin.leaves, twin.verdicts = list(self.leaves), list(self.verdicts)
+        twin.sealed_parts = dict(self.sealed_parts)
+        twin.entropy = self.entropy
+        return twin
+
+    def sealed(self, sealed_sha256: bytes) -> bytes | None:
+        return self.sealed_parts.get(sealed_sha256)
+
+    def fetch(self, sealed_sha256: bytes) -> bytes:
+        return self.sealed_parts[sealed_sha256]
+
+    def draft(self, slot: str) -> None:
+        """Nothing was planned before."""
+
+    @property
+    def round(self) -> Round:
+        found = self.state.current
+        if found is None:
+            raise ValueError("no round yet")
+        return found
+
+    def put_leaf(self, leaf: bytes) -> Verdict:
+        self.state, verdict = apply(self.state, leaf)
+        self.leaves.append(leaf)
+        self.verdicts.append(verdict)
+        return verdict
+
+    def put(self, envelope: bytes, time_ms: int | None = None) -> Verdict:
+        """Logs an envelope, one second after the last unless a time is given."""
+        self.time_ms = self.time_ms + 1000 if time_ms is None else time_ms
+        return self.put_leaf(leaf_of(self.time_ms, envelope))
+
+    def put_ok(self, envelope: bytes, time_ms: int | None = None) -> Verdict:
+        verdict = self.put(envelope, time_ms)
+        assert verdict.accepted, verdict
+        return verdict
+
+    def say(self, author: str, time_ms: int | None = None, **body: Any) -> Verdict:
+        return self.put(self.deployment.seal(self.deployment.statement(author, **body)), time_ms)
+
+    def start(self) -> None:
+        self.put_ok(self.deployment.charter_envelope)
+        self.put_ok(self.deployment.key_envelope)
+
+    def open_round_statement(self, **changes: Any) -> statement_pb2.Statement:
+        key = self.state.key
+        number = len(self.state.rounds) + 1
+        body = {
+            "round": number,
+            "period": self.deployment.charter.period(number),
+            "key_id": key.key_id if key else b"",
+        }
+        return self.deployment.statement(
+            COORDINATOR, open_round=statement_pb2.OpenRound(**(body | changes))
+        )
+
+    def open_round(self, time_ms: int | None = None) -> None:
+        self.put_ok(self.deployment.seal(self.open_round_statement()), time_ms)
+
+    def report_statement(
+        self, lab: str, values: Mapping[str, str] | None = None, number: int | None = None
+    ) -> statement_pb2.Statement:
+        """A lab's report; its sealed part is kept."""
+        assert self.state.key is not None
+        number = self.round.number if number is None else number
+        statement, sealed = make_report(
+            self.deployment.charter,
+            self.state.key,
+            self.deployment.table,
+            lab,
+            number,
+            figures(self.deployment, lab, number) if values is None else values,
+            b"",
+            self.entropy,
+            self.state.current.asked if self.state.current else NOTHING_ASKED,
+        )
+        self.sealed_parts[sha256(sealed)] = sealed
+        return statement
+
+    def report(self, lab: str, values: Mapping[str, str] | None = None) -> Verdict:
+        return self.put_ok(self.deployment.seal(self.report_statement(lab, values)))
+
+    def abstain(self, lab: str) -> Verdict:
+        return self.say(lab, abstention=statement_pb2.Abstention(round=self.round.number))
+
+    def report_all(self, labs: Iterable[str] = ()) -> None:
+        for lab in labs or self.deployment.charter.labs:
+            self.report(lab)
+
+    def close_statement(self) -> statement_pb2.Statement:
+        """The close that an honest coordinator would log now."""
+        found = coordinator_role.duties(self.state, self, self.round.deadline_ms)  # type: ignore[arg-type]
+        assert len(found) == 1
+        assert found[0][1].HasField("close_round")
+        return found[0][1]
+
+    def close(self, time_ms: int | None = None) -> Verdict:
+        return self.put_ok(self.deployment.seal(self.close_statement()), time_ms)
+
+    def endorsement_statement(self, auditor: str) -> statement_pb2.Statement:
+        close = auditor_role.check_close(self.state, self.round, self.fetch, self.entropy)
+        return auditor_role.endorse(self.state, self.round, close, auditor)
+
+    def endorse(self, *auditors: str) -> None:
+        for auditor in auditors or self.deployment.charter.auditors:
+            self.put_ok(self.deployment.seal(self.endorsement_statement(auditor)))
+
+    def opening_statement(self, auditor: str) -> statement_pb2.Statement:
+        assert self.round.close is not None
+        return auditor_role.open_part(
+            self.state,
+            self.round,
+            self.round.close,
+            auditor,
+            self.deployment.shares[auditor],
+            self.entropy,
+        )
+
+    def open_part(self, *auditors: str) -> None:
+        for auditor in auditors or self.deployment.charter.auditors:
+            self.put_ok(self.deployment.seal(self.opening_statement(auditor)))
+
+
+STAGES = ("empty", "keyed", "collecting", "reported", "closed", "endorsed", "opened")
+
+
+@functools.cache
+def _chain_at(stage: str, deployment_key: tuple[tuple[str, Any], ...]) -> Chain:
+    index = STAGES.index(stage)
+    if index == 0:
+        return Chain(make_deployment(**dict(deployment_key)))
+    chain = _chain_at(STAGES[index - 1], deployment_key).fork()
+    if stage == "keyed":
+        chain.start()
+    elif stage == "collecting":
+        chain.open_round()
+    elif stage == "reported":
+        chain.report_all()
+    elif stage == "closed":
+        chain.close()
+    elif stage == "endorsed":
+        chain.endorse()
+    else:
+        chain.open_part()
+    return chain
+
+
+def chain_at(stage: str, **parameters: Any) -> Chain:
+    """A fresh fork of a chain that has come so far; all labs report, all auditors take part."""
+    return _chain_at(stage, tuple(sorted(parameters.items()))).fork()
+
+
+class DirectLog:
+    """A party's way to a ledger in the same process, as the log service would treat it."""
+
+    def __init__(self, ledger: Ledger, role: str, party: str) -> None:
+        self.ledger, self.role, self.party = ledger, role, party
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        return self.ledger.append(self.role, self.party, envelope, sealed_part)
+
+    def checkpoint(self) -> bytes:
+        return self.ledger.checkpoint()
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        return self.ledger.read(start, count_max)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        return self.ledger.prove_consistency(old_size, new_size)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        if self.role != "auditor":
+            raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
+        return self.ledger.fetch_sealed(sealed_sha256)
+
+    def add_cosignature(self, note: bytes) -> None:
+        self.ledger.add_cosignature(self.party, note)
+
+
+class Run:
+    """All nodes of a deployment in one process, over memory stores."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        measure: Callable[[str, str], Measurement | None] | None = None,
+    ) -> None:
+        self.deployment = deployment
+        self.charter = deployment.charter
+        self.now_ms = START_MS
+        self.told: list[tuple[str, str, str]] = []
+        self._measure = measure or self._measure_figures
+        self.stores = {name: MemoryStore() for name in deployment.keys}
+        self.ledger = Ledger(
+            self._replica(COORDINATOR), deployment.keys[COORDINATOR], lambda: self.now_ms
+        )
+        for envelope in (deployment.charter_envelope, deployment.key_envelope):
+            self.ledger.append("coordinator", COORDINATOR, envelope)
+        self.agents = {COORDINATOR: self.make_agent(COORDINATOR, LocalLog(self.ledger))}
+        for name in (*self.charter.auditors, *self.charter.labs):
+            self.agents[name] = self.make_agent(name, self.log_of(name))
+
+    def _replica(self, name: str) -> Replica:
+        return Replica(self.charter, self.stores[name], MODULUS_BITS_MIN)
+
+    def _measure_figures(self, lab: str, period: str) -> Measurement | None:
+        number = next(k for k in range(1, 100) if self.charter.period(k) == period)
+        return Measurement(figures(self.deployment, lab, number))
+
+    def log_of(self, name: str, ledger: Ledger | None = None) -> DirectLog:
+        return DirectLog(ledger or self.ledger, self.charter.parties[name].role, name)
+
+    def make_agent(self, name: str, log: LogPort) -> Agent:
+        """A node of this party; a later one finds the store of the one before."""
+        replica = self.ledger.replica if name == COORDINATOR else self._replica(name)
+        is_lab = self.charter.parties[name].role == "lab"
+        return Agent(
+            name,
+            replica,
+            log,
+            self.deployment.keys[name],
+            lambda: self.now_ms,
+            entropy_of(self.deployment.seed, f"{name}/{len(self.told)}"),
+            key_share=self.deployment.shares.get(name),
+            measure=(lambda period: self._measure(name, period)) if is_lab else None,
+            tell=lambda event, fields: self.told.append(
+                (name, event, str(fields.get("reason", "")))
+            ),
+        )
+
+    @property
+    def state(self) -> State:
+        return self.ledger.state
+
+    def step(self, *names: str) -> int:
+        self.now_ms += 1000
+        return sum(self.agents[name].step() for name in names or self.agents)
+
+    def until_quiet(self, *names: str, passes_max: int = 50) -> None:
+        """Steps the named agents (all) until a pass changes nothing."""
+        for _ in range(passes_max):
+            if self.step(*names) == 0:
+                return
+        raise AssertionError("the nodes do not come to rest")
+
+    def leaves(self) -> list[bytes]:
+        return self.stores[COORDINATOR].leaves(0, self.ledger.size())
+
+    def reasons(self, event: str) -> dict[str, str]:
+        """The last reason that each node told with an event."""
+        return {name: reason for name, what, reason in self.told if what == event}
+
+
+def cosigned(deployment: Deployment, note: bytes, *auditors: str) -> bytes:
+    """A checkpoint note with cosignatures of these auditors."""
+    lines = [
+        cosign(
+            note,
+            deployment.charter.witness_name(name),
+            deployment.keys[name].sign,
+            deployment.keys[name].public_key,
+            START_MS // 1000,
+        )
+        for name in auditors
+    ]
+    return add_signatures(note, lines)

@@ -1,0 +1,234 @@
+"""Lays out a deployment in a folder: keys, charter, certificates, inputs, configurations.
+
+As ``fermata demo`` does it, with a smaller key and figures whose every digit is a canary. A
+laid-out folder can be copied, so that keys are dealt once a session.
+"""
+
+import base64
+import random
+import shutil
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+
+from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.dealer import deal
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.storage import keystore
+from fermata.node.storage.signatures import sign_file
+from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.wire.codec import encode, key_record_to_wire
+from fermata.wire.v1 import statement_pb2
+
+COORDINATOR = "oversight"
+OBSERVER = "observer-1"
+MODULUS_BITS = 2048
+#: Metric id to (min, max); the grid is so fine that an encoded value has nine bytes.
+METRICS = {"alpha": ("0", "1"), "beta": ("-5", "5")}
+RESOLUTION = Decimal("1e-20")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a deployment looks like. ``figures`` counts rounds for which the labs have values."""
+
+    name: str
+    auditors: int
+    threshold: int
+    labs: int
+    rounds: int
+    figures: int = 0
+    window_s: int = 240
+
+
+#: As the demo: four of five endorse, three of five open.
+FULL = Shape("full", auditors=5, threshold=3, labs=5, rounds=2)
+#: All of three endorse, two of three open; the rounds go on until the labs have no figures.
+SMALL = Shape("small", auditors=3, threshold=2, labs=3, rounds=0, figures=400)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment that is ready to start; each party's files are under ``nodes/<party>``."""
+
+    folder: Path
+    shape: Shape
+
+    def copy_to(self, folder: Path) -> "Deployment":
+        """The same deployment, with all its keys, elsewhere."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Deployment(folder, self.shape)
+
+    @cached_property
+    def charter(self) -> Charter:
+        return parse_charter((self.folder / "charter.toml").read_bytes())
+
+    @property
+    def auditors(self) -> tuple[str, ...]:
+        return tuple(f"auditor-{i}" for i in range(1, self.shape.auditors + 1))
+
+    @property
+    def labs(self) -> tuple[str, ...]:
+        return tuple(f"lab-{i}" for i in range(1, self.shape.labs + 1))
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        return (COORDINATOR, *self.auditors, *self.labs)
+
+    def node(self, party: str) -> Path:
+        """A party's own folder."""
+        return self.folder / "nodes" / party
+
+    def config(self, party: str) -> Path:
+        return self.node(party) / "fermata.toml"
+
+    def inputs(self, lab: str) -> Path:
+        return self.folder / "inputs" / f"{lab}.csv"
+
+    def role(self, party: str) -> str:
+        return self.charter.parties[party].role
+
+    def tls(self, party: str) -> TlsFiles:
+        folder = self.node(party) / "tls"
+        return TlsFiles(folder / "key.pem", folder / "cert.pem", folder / "root.pem")
+
+    def secret(self, party: str, name: str, purpose: str) -> bytes:
+        """What a party's age file holds."""
+        keys = self.node(party) / "keys"
+        identity = keystore.load_identity(keys / "identity.txt")
+        return keystore.load_sealed(keys / name, purpose, self.charter.deployment, identity)
+
+    def signing_key(self, party: str) -> SigningKey:
+        return SigningKey.from_seed(self.secret(party, "signing.age", keystore.SIGNING))
+
+    def key_share(self, auditor: str) -> KeyShare:
+        return KeyShare.from_bytes(self.secret(auditor, "share.age", keystore.KEY_SHARE))
+
+    def authority(self, clock=clock_ms) -> Authority:
+        """The deployment's authority; with another clock, its certificates are of another time."""
+        node = self.node(COORDINATOR)
+        identity = keystore.load_identity(node / "keys" / "identity.txt")
+        return Authority.open(node / "authority", identity, clock, entropy)
+
+    def values(self, lab: str, period: str) -> dict[str, str]:
+        """A lab's figures; no two are alike, and none is zero."""
+        dice = random.Random(f"{lab}/{period}")
+        found = {}
+        for metric, (low, high) in METRICS.items():
+            steps = (Decimal(high) - Decimal(low)) / RESOLUTION
+            encoded = dice.randrange(int(steps) // 8, int(steps) * 3 // 8) | 1
+            found[metric] = format(Decimal(low) + encoded * RESOLUTION, "f")
+        return found
+
+    def sums(self, period: str, labs: tuple[str, ...] = ()) -> dict[str, Decimal]:
+        """The exact sums over these labs (all)."""
+        rows = [self.values(lab, period) for lab in labs or self.labs]
+        return {metric: sum(Decimal(row[metric]) for row in rows) for metric in METRICS}
+
+    def write_config(self, party: str, log_address: str) -> Path:
+        """A node's configuration. ``log_address`` is where the log is, or will be."""
+        role = self.role(party)
+        lines = ['charter = "charter.toml"', f'party = "{party}"', "heartbeat_s = 3600", ""]
+        lines += ["[keys]", 'identity = "keys/identity.txt"']
+        if role == "auditor":
+            lines.append('share = "keys/share.age"')
+        lines += ["", "[telemetry]", f'log_file = "../../logs/{party}.log"', ""]
+        if role == "coordinator":
+            lines += ["[listen]", f'address = "{log_address}"', 'authority = "authority"']
+        else:
+            lines += ["[log]", f'address = "{log_address}"']
+        if role == "lab":
+            lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"']
+        self.config(party).write_text("\n".join([*lines, ""]))
+        return self.config(party)
+
+
+def lay_out(folder: Path, shape: Shape) -> Deployment:
+    """Makes everything that the nodes need, in the order of a real ceremony."""
+    made = Deployment(folder, shape)
+    name = f"e2e-{shape.name}"
+    keys = {party: _node_keys(made.node(party), name) for party in made.parties}
+    (folder / "logs").mkdir()
+    charter_file = folder / "charter.toml"
+    charter_file.write_text(charter_text(shape, keys))
+    for party in made.parties:
+        sign_file(charter_file, party, keys[party])
+        shutil.copy(charter_file, made.node(party) / "charter.toml")
+    shutil.copytree(folder / "charter.toml.sig", made.node(COORDINATOR) / "charter.toml.sig")
+    _deal(made, keys)
+    identity = keystore.load_identity(made.node(COORDINATOR) / "keys" / "identity.txt")
+    authority = Authority.create(
+        made.node(COORDINATOR) / "authority", name, identity, clock_ms, entropy
+    )
+    for party in made.parties:
+        enroll_locally(authority, made.role(party), party, made.node(party) / "tls")
+    made.node(OBSERVER).mkdir()
+    enroll_locally(authority, "observer", OBSERVER, made.node(OBSERVER) / "tls")
+    _inputs(made)
+    return made
+
+
+def _node_keys(node: Path, name: str) -> SigningKey:
+    (node / "keys").mkdir(parents=True)
+    (node / "data").mkdir(mode=0o700)
+    identity = keystore.new_identity(node / "keys" / "identity.txt")
+    seed = entropy(32)
+    keystore.save_sealed(node / "keys" / "signing.age", seed, keystore.SIGNING, name, identity)
+    return SigningKey.from_seed(seed)
+
+
+def _deal(made: Deployment, keys: dict[str, SigningKey]) -> None:
+    charter = made.charter
+    dealt = deal(MODULUS_BITS, charter.threshold, len(made.auditors), entropy, charter.sha256)
+    for auditor, share in zip(made.auditors, dealt.shares, strict=True):
+        folder = made.node(auditor) / "keys"
+        identity = keystore.load_identity(folder / "identity.txt")
+        keystore.save_sealed(
+            folder / "share.age",
+            share.to_bytes(),
+            keystore.KEY_SHARE,
+            charter.deployment,
+            identity,
+        )
+    wire = key_record_to_wire(dealt.record, dealt.modulus_proof)
+    record = made.node(COORDINATOR) / "key-record.bin"
+    record.write_bytes(
+        encode(statement_pb2.Statement(charter_sha256=charter.sha256, key_record=wire))
+    )
+    for auditor in made.auditors:
+        sign_file(record, auditor, keys[auditor])
+
+
+def _inputs(made: Deployment) -> None:
+    (made.folder / "inputs").mkdir()
+    count = made.shape.figures or made.shape.rounds
+    for lab in made.labs:
+        lines = ["round,metric,value"]
+        for period in map(str, range(1, count + 1)):
+            lines += [f"{period},{m},{v}" for m, v in made.values(lab, period).items()]
+        made.inputs(lab).write_text("\n".join([*lines, ""]))
+
+
+def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end-to-end test"):
+    lines = ["format = 1", f'deployment = "e2e-{shape.name}"', f'title = "{title}"', ""]
+    lines += ["[cryptography]", f"modulus_bits = {MODULUS_BITS}", f"threshold = {shape.threshold}"]
+    lines += ["", "[rounds]", 'cadence = "number"', 'first = "1"', f"window_s = {shape.window_s}"]
+    if shape.rounds:
+        lines.append(f'last = "{shape.rounds}"')
+    lines += ["", "[disclosure]", "cohort_min = 3", "change_min = 0", ""]
+    for party, key in keys.items():
+        table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
+        public_key = base64.b64encode(key.public_key).decode()
+        lines += [table, f'id = "{party}"', f'organisation = "{party}"']
+        lines += [f'signing_key = "{public_key}"', ""]
+    lines += ["[[panel]]", 'id = "all"', ""]
+    for metric, (low, high) in METRICS.items():
+        lines += ["[[metric]]", f'id = "{metric}"', 'panel = "all"', 'unit = "points"']
+        lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{RESOLUTION:f}"', ""]
+        lines += ["[[aggregate]]", f'metric = "{metric}"', 'statistics = ["sum", "mean"]', ""]
+    return "\n".join(lines)

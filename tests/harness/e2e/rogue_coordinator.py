@@ -1,0 +1,158 @@
+"""A coordinator that says what it likes, in this process, over real gRPC and mutual TLS."""
+
+import base64
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fermata.memory_store import MemoryStore
+from fermata.node.observe.telemetry import Telemetry
+from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.service import LogServer
+from fermata.node.run.participant import clock_ms
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed
+from fermata.protocol.fold.round_rules import key_of
+from fermata.protocol.roles.coordinator import duties
+from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State, ThresholdKey
+from fermata.protocol.wire.codec import STATEMENT_TYPE, leaf_of
+from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statement
+from fermata.wire.v1 import statement_pb2
+from harness.e2e.deployment import COORDINATOR
+from harness.e2e.fleet import Fleet
+
+#: Ciphertexts by panel, of one report or of a close.
+Numbers = Mapping[str, tuple[int, ...]]
+#: Gives the products to put into a close, from the key and the listed reports.
+Products = Callable[[ThresholdKey, Sequence[Sealed]], Numbers]
+
+
+class RogueLedger(Ledger):
+    """A ledger whose owner can log anything."""
+
+    def force(self, envelope: bytes) -> None:
+        leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
+        after, verdict = apply(self.state, leaf)
+        self._commit(leaf, [], after, verdict)
+
+
+class View:
+    """What one server shows; the ledger behind it can be exchanged while it serves."""
+
+    def __init__(self, ledger: RogueLedger) -> None:
+        self.ledger = ledger
+        self.lock = threading.RLock()
+        self.notify: Callable[[int], None] = lambda size: None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            with self.lock:
+                before = self.ledger.size()
+                try:
+                    return getattr(self.ledger, name)(*arguments)
+                finally:
+                    if self.ledger.size() != before:
+                        self.notify(self.ledger.size())
+
+        return call
+
+
+class RogueCoordinator:
+    """One or more logs of one deployment, each with a server of its own."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.deployment = fleet.deployment
+        self.charter = self.deployment.charter
+        self.skew_ms = 0
+        self._key = self.deployment.signing_key(COORDINATOR)
+        self._stack = ExitStack()
+        self._telemetry = Telemetry(
+            COORDINATOR, "coordinator", clock_ms, self.deployment.folder / "logs" / "rogue.log"
+        )
+        self._stack.callback(self._telemetry.close)
+        self.view = View(self._ledger(MemoryStore()))
+        charter_file = self.deployment.node(COORDINATOR) / "charter.toml"
+        self.view.force(seal_charter(charter_file.read_bytes(), _signatures(charter_file)))
+        record = self.deployment.node(COORDINATOR) / "key-record.bin"
+        self.view.force(assemble(STATEMENT_TYPE, record.read_bytes(), _signatures(record)))
+        fleet.address = self.serve(self.view)
+
+    def __enter__(self) -> "RogueCoordinator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def state(self) -> State:
+        return self.view.ledger.state
+
+    def _ledger(self, store: MemoryStore, ahead_ms: int = 0) -> RogueLedger:
+        replica = Replica(self.charter, store, MODULUS_BITS_MIN)
+        return RogueLedger(replica, self._key, lambda: clock_ms() + self.skew_ms + ahead_ms)
+
+    def serve(self, view: View) -> str:
+        """Shows a log to whoever comes to the address."""
+        server = LogServer(
+            view,
+            tls=self.deployment.tls(COORDINATOR),
+            authorise=lambda identity: None,
+            limits=Limits(),
+            clock_ms=clock_ms,
+            telemetry=self._telemetry,
+        )
+        address = server.start("127.0.0.1:0")
+        self._stack.callback(server.stop, 0.5)
+        view.notify = server.notify
+        return address
+
+    def fork(self, ahead_ms: int) -> View:
+        """Another log with the same past, whose clock is ahead."""
+        with self.view.lock:
+            return View(self._ledger(self.view.ledger.replica.store.copy(), ahead_ms))
+
+    def say(self, view: View, **body: Any) -> None:
+        """Signs and logs a statement."""
+        statement = statement_pb2.Statement(
+            charter_sha256=self.charter.sha256, author=COORDINATOR, **body
+        )
+        view.force(seal_statement(statement, {COORDINATOR: self._key}))
+
+    def open_round(self) -> int:
+        """Opens the next round, whatever became of the last; gives its number."""
+        number = len(self.state.rounds) + 1
+        opened = statement_pb2.OpenRound(
+            round=number, period=self.charter.period(number), key_id=key_of(self.state).key_id
+        )
+        self.say(self.view, open_round=opened)
+        return number
+
+    def close_round(self, view: View | None = None, products: Products | None = None) -> None:
+        """Closes the newest round as an honest one would, but for the products."""
+        view = view or self.view
+        state, store = view.ledger.state, view.ledger.replica.store
+        found = state.current
+        assert found is not None
+        ((_, statement),) = duties(state, store, found.deadline_ms)
+        close = statement.close_round
+        if products is not None:
+            key = key_of(state)
+            reports = []
+            for lab in sorted(found.reports):
+                seen = found.reports[lab]
+                data = store.sealed(seen.sealed_sha256) or b""
+                reports.append(check_sealed(key, seen.parts, seen.sealed_sha256, data))
+            del close.aggregates[:]
+            for panel, numbers in aggregates_to_wire(key, products(key, reports)).items():
+                close.aggregates.append(statement_pb2.SealedPanel(panel=panel, ciphertexts=numbers))
+        self.say(view, close_round=close)
+
+
+def _signatures(file: Path) -> dict[str, bytes]:
+    folder = file.with_name(file.name + ".sig")
+    return {path.name: base64.b64decode(path.read_bytes()) for path in folder.iterdir()}

@@ -1,0 +1,45 @@
+"""Runs that have come into a pause, and nodes' replicas of them over stores of their own."""
+
+import functools
+
+from fermata.memory_store import MemoryStore
+from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.replica import Replica
+from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Run, make_deployment
+
+#: The hours of each lab by period: four labs reach the limit of 100, then stay below 60 twice.
+HOURS = {"2025Q3": "30", "2025Q4": "10", "2026Q1": "10"}
+
+
+def measure_hours(lab, hours):
+    """A lab's figures of a round, of which only the hours matter."""
+    values = {"hours": hours, "share": "1"}
+    if lab != "lab-1":
+        values |= {f"wide-{k}": "1" for k in range(1, 6)}
+    return Measurement(values)
+
+
+def measure(lab, period):
+    return measure_hours(lab, HOURS[period])
+
+
+@functools.cache
+def pause_run(last="2025Q3"):
+    """A run to its end; with the first period alone it ends paused, with all three lifted."""
+    run = Run(make_deployment(labs=4, auditors=2, extra=PAUSE_TABLES, last=last), measure)
+    run.until_quiet()
+    return run
+
+
+def copy_of(run, store=None, size=None):
+    """A replica of the run's log, whole or up to a size, over a store of its own."""
+    store = MemoryStore() if store is None else store
+    if store.entry_count() == 0:
+        leaves = run.leaves()[:size]
+        store.extend(0, leaves, head_of(run, len(leaves)))
+    return Replica(run.charter, store, MODULUS_BITS_MIN)
+
+
+def head_of(run, size):
+    """The log's signed note over its first entries."""
+    return run.ledger._signed_head(size, run.ledger.replica.tree.root(size))

@@ -1,0 +1,130 @@
+"""The gauges that alert rules go by: each says what the log says, and nothing of a single lab."""
+
+import io
+
+import pytest
+
+from fermata.errors import TransportError
+from fermata.node.observe.gauges import SILENT_MS
+from fermata.node.observe.round_events import Life
+from fermata.node.observe.telemetry import Telemetry
+from fermata.wire.v1 import statement_pb2
+from harness.chains import Run, make_deployment
+
+
+class Gauged:
+    """A deployment in one process in which one node's gauges are read."""
+
+    def __init__(self, party="oversight", role="coordinator"):
+        self.run = Run(make_deployment(cohort_min=3, interval_s=3600))
+        self.telemetry = Telemetry(party, role, self.clock_ms, stream=io.StringIO())
+        agent = self.run.agents[party]
+        self.life = Life(agent, self.telemetry, self.clock_ms, lambda: 4096)
+        self.party = party
+
+    def clock_ms(self):
+        return self.run.now_ms
+
+    def step(self):
+        self.life.step()
+        return self
+
+    def until_quiet(self, *others):
+        self.run.until_quiet(*others)
+        return self.step()
+
+    def value(self, name, **labels):
+        return self.telemetry.registry.get_sample_value(name, labels)
+
+
+def test_a_finished_round_is_told_by_number_phase_and_deadline():
+    here = Gauged().until_quiet()
+    assert here.value("fermata_round_number") == 1
+    assert here.value("fermata_round_phase", status="opened") == 1
+    assert here.value("fermata_round_phase", status="collecting") == 0
+    deadline_ms = here.run.agents["oversight"].replica.state.rounds[0].deadline_ms
+    assert here.value("fermata_round_deadline_timestamp_seconds") == deadline_ms / 1000
+    assert here.value("fermata_rounds_unresolved") == 0
+
+
+def test_a_round_past_its_deadline_without_an_end_is_unresolved():
+    here = Gauged()
+    auditors = here.run.agents["oversight"].replica.charter.auditors
+    others = [name for name in here.run.agents if name not in auditors]
+    here.until_quiet(*others)
+    assert here.value("fermata_rounds_unresolved") == 0
+    here.run.now_ms += 10**9
+    here.until_quiet(*others)
+    assert here.value("fermata_rounds_unresolved") == 1
+
+
+def test_no_round_is_told_as_none():
+    here = Gauged("lab-1", "lab")
+    here.life._gauges.look()
+    assert here.value("fermata_round_number") == 0
+    assert here.value("fermata_round_deadline_timestamp_seconds") == 0
+
+
+def test_heads_that_auditors_have_not_cosigned_are_counted_at_the_coordinator():
+    here = Gauged()
+    auditors = here.run.agents["oversight"].replica.charter.auditors
+    here.until_quiet("oversight")
+    assert here.value("fermata_cosignatures_missing") == len(auditors)
+    here.until_quiet()
+    assert here.value("fermata_cosignatures_missing") == 0
+
+
+def test_time_of_the_last_good_step_stands_still_while_steps_fail(monkeypatch):
+    here = Gauged("lab-1", "lab").step()
+    before = here.value("fermata_step_timestamp_seconds")
+    assert before == here.run.now_ms / 1000
+
+    def fail():
+        raise TransportError("AWAY", "away")
+
+    monkeypatch.setattr(here.run.agents["lab-1"], "step", fail)
+    here.run.now_ms += 60_000
+    with pytest.raises(TransportError):
+        here.step()
+    assert here.value("fermata_step_timestamp_seconds") == before
+
+
+def test_a_clock_that_is_ahead_of_the_logs_is_told():
+    here = Gauged("lab-1", "lab")
+    state_time_ms = here.run.now_ms
+    beats = [statement_pb2.Heartbeat(version="1", time_ms=state_time_ms + 90_000)]
+    here.run.agents["lab-1"]._heartbeat = lambda backlog: beats.pop() if beats else None
+    here.until_quiet()
+    logged_ms = here.run.agents["lab-1"].replica.state.heartbeats["lab-1"].logged_ms
+    offset_s = (state_time_ms + 90_000 - logged_ms) / 1000
+    assert here.value("fermata_clock_offset_seconds") == offset_s
+
+
+def test_nodes_that_the_log_does_not_hear_of_are_counted_by_role():
+    here = Gauged()
+    labs = len(here.run.agents["oversight"].replica.charter.labs)
+    now_ms = here.run.now_ms
+    beat = statement_pb2.Heartbeat(version="1", time_ms=now_ms)
+    here.run.agents["lab-1"]._heartbeat = lambda backlog: beat
+    here.until_quiet("oversight")
+    assert here.value("fermata_nodes_silent", role="lab") == labs
+    here.run.step("oversight", "lab-1")
+    assert here.step().value("fermata_nodes_silent", role="lab") == labs - 1
+    here.run.now_ms += SILENT_MS + 60_000
+    assert here.step().value("fermata_nodes_silent", role="lab") == labs
+
+
+def test_room_on_the_disk_is_told():
+    assert Gauged().step().value("fermata_disk_free_bytes") == 4096
+
+
+def test_no_gauge_has_a_label_that_could_name_a_lab():
+    here = Gauged().until_quiet()
+    labels = {
+        (sample.name, name)
+        for family in here.telemetry.registry.collect()
+        for sample in family.samples
+        for name in sample.labels
+    }
+    assert {name for _, name in labels} == {"node", "role", "status"}
+    assert {metric for metric, name in labels if name == "node"} == {"fermata_node"}

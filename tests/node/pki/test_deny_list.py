@@ -1,0 +1,108 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fermata.errors import ConfigError
+from fermata.node.pki.deny_list import DenyList, deny, empty_deny_list, parse_deny_list
+from harness.node.pki_world import LAB, OTHER_LAB
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "denied.txt"
+    path.write_bytes(empty_deny_list())
+    return path
+
+
+def test_change_of_the_file_holds_at_the_next_question(path):
+    problems = []
+    denials = DenyList(path, problems.append)
+    assert not denials.is_denied(LAB, 17)
+    path.write_text(f"# theft\n\nidentity {LAB.uri}  # since May\n")
+    assert denials.is_denied(LAB, 17)
+    assert not denials.is_denied(OTHER_LAB, 17)
+    path.write_text("serial 11\n")
+    assert not denials.is_denied(LAB, 16)
+    assert denials.is_denied(LAB, 17)
+    assert problems == []
+
+
+def test_broken_file_leaves_the_last_entries_in_force_and_is_told_once(path):
+    problems = []
+    deny(path, LAB)
+    denials = DenyList(path, problems.append)
+    breaks = [
+        lambda: path.write_text("identity nobody\n"),
+        lambda: path.write_bytes(b""),
+        path.unlink,
+    ]
+    for number, spoil in enumerate(breaks, start=1):
+        spoil()
+        assert [denials.is_denied(LAB, 1) for _ in range(3)] == [True] * 3
+        assert len(problems) == number
+    assert [each.reason for each in problems] == [
+        "DENY_LIST_SYNTAX",
+        "DENY_LIST_SYNTAX",
+        "FILE_MISSING",
+    ]
+    path.write_bytes(empty_deny_list())
+    assert not denials.is_denied(LAB, 1)
+    assert len(problems) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "identity",
+        "identity fermata://spring/lab/*",
+        f"identity {LAB.uri} {OTHER_LAB.uri}",
+        "serial",
+        "serial 0x11",
+        "serial -11",
+        "serial 1_1",
+        "serial FF",
+        "serial " + "f" * 41,
+        "all",
+        "serial \xb2",
+        LAB.uri,
+    ],
+)
+def test_line_of_another_form_is_refused_by_its_number(path, line):
+    with pytest.raises(ConfigError, match="line 2:") as error:
+        parse_deny_list(b"# first\n" + line.encode() + b"\nserial 1\n", path)
+    assert error.value.reason == "DENY_LIST_SYNTAX"
+
+
+def test_missing_file_is_refused_at_start(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        DenyList(tmp_path / "nowhere", lambda problem: None)
+    assert error.value.reason == "FILE_MISSING"
+
+
+def test_denying_keeps_what_people_wrote_and_adds_each_entry_once(path):
+    path.write_bytes(b"# ours\nserial 1")
+    deny(path, LAB, 1, 255, LAB)
+    deny(path, LAB, 255)
+    assert path.read_text() == f"# ours\nserial 1\nidentity {LAB.uri}\nserial ff\n"
+
+
+@settings(max_examples=50, deadline=None)
+@given(serials=st.sets(st.integers(1, 2**159)))
+def test_what_was_denied_reads_back(tmp_path_factory, serials):
+    path = tmp_path_factory.mktemp("d") / "denied.txt"
+    path.write_bytes(empty_deny_list())
+    deny(path, *serials)
+    assert parse_deny_list(path.read_bytes(), path).serials == serials
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "denied.txt"
+    try:
+        parse_deny_list(data, path)
+    except ConfigError as error:
+        reason = error.reason
+    else:
+        reason = "DENY_LIST_SYNTAX"
+    assert reason == "DENY_LIST_SYNTAX"

@@ -1,0 +1,52 @@
+"""The bounds on what one caller may ask."""
+
+import pytest
+
+from fermata.errors import TransportError
+from fermata.node.rpc.limits import Admission, Limits, TokenBucket
+
+
+def test_bucket_gives_its_burst_and_then_its_rate():
+    time_ms = [0]
+    bucket = TokenBucket(2.0, 3, lambda: time_ms[0])
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    time_ms[0] = 499
+    assert not bucket.take()
+    time_ms[0] = 500
+    assert bucket.take()
+    time_ms[0] = 10**9
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_clock_that_steps_back_gives_nothing_and_takes_nothing():
+    time_ms = [10_000]
+    bucket = TokenBucket(1.0, 1, lambda: time_ms[0])
+    assert bucket.take()
+    time_ms[0] = 0
+    assert not bucket.take()
+    time_ms[0] = 1_000
+    assert bucket.take()
+
+
+def test_idle_callers_are_forgotten_when_there_are_very_many():
+    time_ms = [0]
+    admission = Admission(Limits(), lambda: time_ms[0])
+    for number in range(3_000):
+        time_ms[0] += 1_000
+        with admission.call(f"caller {number}"):
+            pass
+    assert len(admission._buckets) <= 1024
+
+
+def test_limits_that_leave_no_thread_for_calls_are_refused():
+    with pytest.raises(ValueError, match="threads"):
+        Limits(streams_max=8, threads=8)
+
+
+def test_call_that_fails_is_not_held_against_the_caller():
+    admission = Admission(Limits(calls_at_once_of_one=1), lambda: 0)
+    for _ in range(3):
+        with pytest.raises(KeyError), admission.call("a"):
+            raise KeyError
+    with admission.call("a"), pytest.raises(TransportError), admission.call("a"):
+        pass

@@ -1,0 +1,157 @@
+"""Bundles as folders: whole or not at all, and nothing but regular files."""
+
+import os
+
+import pytest
+
+from fermata.errors import ConfigError, Refusal, TransportError
+from fermata.memory_store import MemoryStore
+from fermata.node.storage.bundles import (
+    check_new,
+    export_bundle,
+    pull_cosigned_head,
+    read_bundle,
+    write_bundle,
+)
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.verify.verifier import verify_bundle
+from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
+
+FILES = {"bundle.json": b"{}", "checkpoint": b"note", "tile/0/000": b"x", "sealed/ab.bin": b"y"}
+
+
+@pytest.fixture(scope="module")
+def finished():
+    """A deployment in one process whose first round was opened and whose head is cosigned."""
+    run = Run(make_deployment(last="2025Q3"))
+    run.until_quiet()
+    return run
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self):
+        self.now_ms = 1000
+
+    def __call__(self):
+        return self.now_ms
+
+    def sleep(self, seconds):
+        self.now_ms += int(seconds * 1000)
+
+
+def reader_of(run):
+    return Replica(run.charter, MemoryStore(), MODULUS_BITS_MIN)
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    out = tmp_path / "new" / "bundle"
+    write_bundle(out, FILES)
+    assert read_bundle(out) == FILES
+    assert os.listdir(out.parent) == ["bundle"]
+
+
+def test_nothing_is_overwritten_not_even_a_broken_link(tmp_path):
+    out = tmp_path / "bundle"
+    write_bundle(out, FILES)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    for path in (out, link):
+        with pytest.raises(ConfigError) as caught:
+            write_bundle(path, {"checkpoint": b"other"})
+        assert caught.value.reason == "FILE_EXISTS"
+    assert read_bundle(out) == FILES
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_bundle_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        write_bundle(tmp_path / "bundle", {"checkpoint": b"x", "checkpoint/below": b"y"})
+    assert caught.value.reason == "FILE_UNWRITABLE"
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError):
+        write_bundle(tmp_path / "file" / "bundle", FILES)
+
+
+def test_an_empty_folder_is_as_good_as_none_where_that_is_asked_for(tmp_path):
+    check_new(tmp_path, may_be_empty=True)
+    with pytest.raises(ConfigError):
+        check_new(tmp_path)
+    (tmp_path / "x").write_text("")
+    with pytest.raises(ConfigError):
+        check_new(tmp_path, may_be_empty=True)
+
+
+def add_link(folder):
+    (folder / "sealed" / "link").symlink_to("/etc/hostname")
+
+
+def add_folder_link(folder):
+    (folder / "more").symlink_to("/etc")
+
+
+def add_pipe(folder):
+    os.mkfifo(folder / "pipe")
+
+
+@pytest.mark.parametrize("spoil", [add_link, add_folder_link, add_pipe])
+def test_a_bundle_holds_regular_files_only(tmp_path, spoil):
+    write_bundle(tmp_path / "bundle", FILES)
+    spoil(tmp_path / "bundle")
+    with pytest.raises(ConfigError) as caught:
+        read_bundle(tmp_path / "bundle")
+    assert caught.value.reason == "BUNDLE"
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "readme").write_text("")
+    for path in ("none", "file", "folder"):
+        with pytest.raises(ConfigError) as caught:
+            read_bundle(tmp_path / path)
+        assert caught.value.reason == "BUNDLE"
+
+
+def test_a_bundle_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    write_bundle(tmp_path / "bundle", FILES)
+    monkeypatch.setattr("fermata.node.storage.bundles.BUNDLE_BYTES_MAX", 7)
+    with pytest.raises(ConfigError, match="more than 7 bytes"):
+        read_bundle(tmp_path / "bundle")
+    monkeypatch.undo()
+    monkeypatch.setattr("fermata.node.storage.bundles.BUNDLE_FILES_MAX", 3)
+    with pytest.raises(ConfigError, match="more than 3 files"):
+        read_bundle(tmp_path / "bundle")
+
+
+def test_a_bundle_of_a_running_log_is_valid(finished, tmp_path):
+    log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
+    note = pull_cosigned_head(replica, log, 0, clock, clock.sleep)
+    steps = []
+    write_bundle(tmp_path / "bundle", export_bundle(replica, log, note, steps.append))
+    files = read_bundle(tmp_path / "bundle")
+    verification = verify_bundle(files, finished.charter.sha256, MODULUS_BITS_MIN)
+    assert verification.is_valid, verification.checks
+    assert steps == list(range(1, len(finished.charter.labs) + 1))
+
+
+def test_a_head_without_a_quorum_is_waited_for_and_then_given_up(finished, monkeypatch):
+    log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
+    full = log.checkpoint
+    bare = finished.ledger.replica.store.checkpoint()
+    monkeypatch.setattr(log, "checkpoint", lambda: bare if clock.now_ms < 5000 else full())
+    pull_cosigned_head(replica, log, 10, clock, clock.sleep)
+    assert clock.now_ms >= 5000
+    monkeypatch.setattr(log, "checkpoint", lambda: bare)
+    with pytest.raises(TransportError, match="0 cosignatures of") as caught:
+        pull_cosigned_head(reader_of(finished), log, 10, clock, clock.sleep)
+    assert caught.value.reason == "NOT_COSIGNED"
+
+
+def test_a_log_that_grew_is_not_exported_under_an_older_head(finished):
+    log, replica = finished.log_of("auditor-1"), reader_of(finished)
+    with pytest.raises(Refusal) as caught:
+        export_bundle(replica, log, log.checkpoint(), lambda done: None)
+    assert caught.value.reason == "LOG_GREW"

@@ -1,0 +1,101 @@
+"""What a lab keeps of its reports is on the disk, sealed, and only its owner's to read."""
+
+import stat
+
+import pytest
+
+from fermata.errors import ConfigError, StorageError
+from fermata.node.storage import keystore
+from fermata.node.storage.report_secrets import SPARE_BYTES, KeptReports
+from fermata.protocol.wire.report_secrets import EvidenceFile, KeptPanel, KeptReport
+
+KEPT = KeptReport(
+    3, b"\x0a" * 32, (KeptPanel("all", (123456789123, 5), 987654321987),),
+    (EvidenceFile("metrics.csv", b"canary-of-the-evidence" * 100_000),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def identity(tmp_path):
+    return keystore.new_identity(tmp_path / "identity.txt")
+
+
+@pytest.fixture
+def reports(tmp_path, identity):
+    found = KeptReports(tmp_path / "reports", "spring", identity)
+    found.prepare()
+    return found
+
+
+def path_of(tmp_path):
+    return tmp_path / "reports" / f"3-{'0a' * 32}.age"
+
+
+def reason(call, error=ConfigError):
+    with pytest.raises(error) as caught:
+        call()
+    return caught.value.reason
+
+
+def test_a_kept_report_comes_back_with_evidence_of_megabytes(reports):
+    reports.keep(KEPT)
+    assert reports.find(3, b"\x0a" * 32) == KEPT
+
+
+def test_the_file_is_its_owners_alone_and_shows_nothing(tmp_path, reports):
+    reports.keep(KEPT)
+    path = path_of(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    data = path.read_bytes()
+    assert data.startswith(b"age-encryption.org/v1\n")
+    for secret in (b"123456789123", b"987654321987", b"canary"):
+        assert secret not in data
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_is_never_replaced_and_the_node_ends(tmp_path, reports):
+    reports.keep(KEPT)
+    before = path_of(tmp_path).read_bytes()
+    assert reason(lambda: reports.keep(KEPT), StorageError) == "STORE_UNWRITABLE"
+    assert path_of(tmp_path).read_bytes() == before
+
+
+def test_a_folder_that_is_gone_keeps_nothing_and_the_node_ends(tmp_path, identity):
+    reports = KeptReports(tmp_path / "nowhere", "spring", identity)
+    assert reason(lambda: reports.keep(KEPT), StorageError) == "STORE_UNWRITABLE"
+
+
+def test_a_disk_that_is_almost_full_is_not_filled_further(tmp_path, identity):
+    room = len(KEPT.to_bytes()) + SPARE_BYTES
+    reports = KeptReports(tmp_path / "reports", "spring", identity, lambda folder: room - 1)
+    reports.prepare()
+    assert reason(lambda: reports.keep(KEPT), StorageError) == "STORAGE_FULL"
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
+def test_what_a_killed_write_left_is_removed(tmp_path, reports):
+    (tmp_path / "reports" / ".fermata-x.tmp").write_bytes(b"half")
+    reports.prepare()
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
+def test_a_report_that_was_not_kept_is_named(reports):
+    assert reason(lambda: reports.find(3, bytes(32))) == "KEPT_REPORT"
+
+
+def test_another_identity_deployment_or_damage_is_refused(tmp_path, reports, identity):
+    reports.keep(KEPT)
+    find = lambda found: lambda: found.find(3, b"\x0a" * 32)  # noqa: E731
+    folder = tmp_path / "reports"
+    other = keystore.new_identity(tmp_path / "other.txt")
+    assert reason(find(KeptReports(folder, "spring", other))) == "KEYFILE_UNREADABLE"
+    assert reason(find(KeptReports(folder, "autumn", identity))) == "KEYFILE_FOREIGN"
+    path_of(tmp_path).write_bytes(path_of(tmp_path).read_bytes()[:-1])
+    assert reason(find(reports)) == "KEYFILE_UNREADABLE"
+
+
+def test_a_file_of_another_form_is_refused_with_its_path(tmp_path, reports, identity):
+    keystore.save_sealed(path_of(tmp_path), b"{}", "kept-report", "spring", identity)
+    with pytest.raises(ConfigError, match=r"3-0a.*\.age: kept report"):
+        reports.find(3, b"\x0a" * 32)

@@ -1,0 +1,244 @@
+"""What every Store does, run over the node's and the one in memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from fermata.errors import StorageError
+from fermata.memory_store import MemoryStore
+from fermata.node.storage.store import SqliteStore
+from fermata.protocol.wire.codec import leaf_of, sha256
+from fermata.protocol.wire.ports import Draft, Store
+
+DEPLOYMENT = bytes(range(32))
+
+
+def open_sqlite(path: Path) -> SqliteStore:
+    return SqliteStore.open(path, DEPLOYMENT, reserve_bytes=4096)
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with open_sqlite(tmp_path / "store.db") as found:
+        yield found
+
+
+def leaf(number: int) -> bytes:
+    return leaf_of(number, b"envelope %d" % number)
+
+
+def test_a_new_store_is_empty(store: Store) -> None:
+    assert store.entry_count() == 0
+    assert store.leaves(0, 0) == []
+    assert store.checkpoint() is None
+    assert store.find_envelope(sha256(b"envelope 0")) is None
+    assert store.sealed(sha256(b"sealed")) is None
+    assert store.draft("answer/0/0") is None
+    assert store.draft_outcome("answer/0/0") is None
+    assert store.drafts_pending() == []
+    assert store.cosignatures(1) == {}
+    assert store.note("name") is None
+
+
+def test_leaves_come_back_in_order_with_their_checkpoint_and_sealed_parts(store: Store) -> None:
+    store.extend(0, [leaf(0), leaf(1)], b"head 2", [b"sealed"])
+    store.extend(2, [leaf(2)], b"head 3")
+    assert store.entry_count() == 3
+    assert store.leaves(0, 3) == [leaf(0), leaf(1), leaf(2)]
+    assert store.leaves(1, 2) == [leaf(1)]
+    assert store.checkpoint() == b"head 3"
+    assert store.sealed(sha256(b"sealed")) == b"sealed"
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_leaves_at_another_place_than_the_end_are_refused_with_nothing_changed(
+    store: Store, start: int
+) -> None:
+    store.extend(0, [leaf(0), leaf(1)], b"head 2")
+    with pytest.raises(StorageError, match="has 2 entries") as caught:
+        store.extend(start, [leaf(7)], b"other head", [b"sealed"])
+    assert caught.value.reason == "STALE_HEAD"
+    assert store.leaves(0, 2) == [leaf(0), leaf(1)]
+    assert store.entry_count() == 2
+    assert store.checkpoint() == b"head 2"
+    assert store.sealed(sha256(b"sealed")) is None
+
+
+def test_no_leaves_replace_the_checkpoint_alone(store: Store) -> None:
+    store.extend(0, [leaf(0)], b"head")
+    store.extend(1, [], b"head, cosigned")
+    assert (store.entry_count(), store.checkpoint()) == (1, b"head, cosigned")
+
+
+def test_entries_that_are_not_kept_are_a_misuse(store: Store) -> None:
+    store.extend(0, [leaf(0)], b"head")
+    for start, stop in [(0, 2), (1, 0), (-1, 1)]:
+        with pytest.raises(ValueError, match="entries"):
+            store.leaves(start, stop)
+
+
+def test_an_envelope_is_found_by_its_hash_at_the_first_place_that_it_has(store: Store) -> None:
+    again = leaf_of(9, b"envelope 1")
+    store.extend(0, [leaf(0), leaf(1), again], b"head")
+    assert store.find_envelope(sha256(b"envelope 1")) == 1
+    assert store.leaves(2, 3) == [again]
+
+
+def test_a_leaf_that_is_no_log_entry_is_kept_as_it_is(store: Store) -> None:
+    store.extend(0, [b"\xff\xff"], b"head")
+    assert store.leaves(0, 1) == [b"\xff\xff"]
+
+
+def test_a_sealed_part_is_kept_once(store: Store) -> None:
+    store.put_sealed(b"sealed")
+    store.put_sealed(b"sealed")
+    assert store.sealed(sha256(b"sealed")) == b"sealed"
+
+
+def test_a_slot_is_filled_once_and_for_all(store: Store) -> None:
+    first, second = Draft("endorsement/3", b"first", b"sealed"), Draft("endorsement/3", b"second")
+    assert store.put_draft(first) == first
+    assert store.put_draft(second) == first
+    assert store.draft("endorsement/3") == first
+    store.settle_draft("endorsement/3", "logged")
+    assert store.put_draft(second) == first
+    assert store.draft("endorsement/3") == first
+
+
+def test_pending_drafts_come_oldest_first(store: Store) -> None:
+    drafts = [Draft(slot, slot.encode()) for slot in ("z", "a", "m")]
+    for draft in drafts:
+        store.put_draft(draft)
+    store.settle_draft("a", "LATE")
+    assert store.drafts_pending() == [drafts[0], drafts[2]]
+    assert [store.draft_outcome(d.slot) for d in drafts] == [None, "LATE", None]
+
+
+def test_the_first_outcome_of_a_draft_stays(store: Store) -> None:
+    store.put_draft(Draft("a", b"envelope"))
+    store.settle_draft("a", "logged")
+    store.settle_draft("a", "LATE")
+    assert store.draft_outcome("a") == "logged"
+
+
+def test_an_empty_slot_is_not_settled(store: Store) -> None:
+    with pytest.raises(ValueError, match="no draft in a"):
+        store.settle_draft("a", "logged")
+
+
+def test_cosignatures_are_by_size_and_party_and_the_last_stays(store: Store) -> None:
+    store.put_cosignature(2, "b", b"line b\n")
+    store.put_cosignature(2, "a", b"line a\n")
+    store.put_cosignature(3, "a", b"other\n")
+    store.put_cosignature(2, "b", b"later\n")
+    assert list(store.cosignatures(2).items()) == [("a", b"line a\n"), ("b", b"later\n")]
+
+
+def test_a_note_is_replaced(store: Store) -> None:
+    store.put_note("name", b"")
+    assert store.note("name") == b""
+    store.put_note("name", b"value")
+    assert store.note("name") == b"value"
+
+
+def test_a_copy_of_a_store_in_memory_changes_on_its_own() -> None:
+    store = MemoryStore()
+    store.extend(0, [leaf(0)], b"head")
+    store.put_draft(Draft("a", b"envelope"))
+    twin = store.copy()
+    store.extend(1, [leaf(1)], b"head 2", [b"sealed"])
+    store.settle_draft("a", "logged")
+    store.put_note("name", b"value")
+    store.put_cosignature(1, "a", b"line\n")
+    assert (twin.entry_count(), twin.checkpoint()) == (1, b"head")
+    assert twin.find_envelope(sha256(b"envelope 1")) is None
+    assert twin.sealed(sha256(b"sealed")) is None
+    assert twin.drafts_pending() == [Draft("a", b"envelope")]
+    assert twin.note("name") is None
+    assert twin.cosignatures(1) == {}
+
+
+SLOTS = st.sampled_from(["a", "b", "c"])
+DATA = st.binary(max_size=40)
+
+
+class TwoStores(RuleBasedStateMachine):
+    """The node's store, reopened now and then, says what the one in memory says."""
+
+    folder: Path
+    number = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        TwoStores.number += 1
+        self.path = self.folder / f"{TwoStores.number}.db"
+        self.sqlite = open_sqlite(self.path)
+        self.memory = MemoryStore()
+
+    def teardown(self) -> None:
+        self.sqlite.close()
+
+    @rule(numbers=st.lists(st.integers(0, 5), max_size=3), head=DATA, sealed=st.lists(DATA))
+    def extend(self, numbers: list[int], head: bytes, sealed: list[bytes]) -> None:
+        leaves = [leaf(n) for n in numbers]
+        start = self.memory.entry_count()
+        self.sqlite.extend(start, leaves, head, sealed)
+        self.memory.extend(start, leaves, head, sealed)
+
+    @rule(slot=SLOTS, data=DATA)
+    def put_draft(self, slot: str, data: bytes) -> None:
+        draft = Draft(slot, data)
+        assert self.sqlite.put_draft(draft) == self.memory.put_draft(draft)
+
+    @rule(slot=SLOTS, outcome=SLOTS)
+    def settle(self, slot: str, outcome: str) -> None:
+        if self.memory.draft(slot) is not None:
+            self.sqlite.settle_draft(slot, outcome)
+            self.memory.settle_draft(slot, outcome)
+
+    @rule(name=SLOTS, value=DATA)
+    def put_note(self, name: str, value: bytes) -> None:
+        self.sqlite.put_note(name, value)
+        self.memory.put_note(name, value)
+
+    @rule(size=st.integers(1, 2), party=SLOTS, line=DATA)
+    def put_cosignature(self, size: int, party: str, line: bytes) -> None:
+        self.sqlite.put_cosignature(size, party, line)
+        self.memory.put_cosignature(size, party, line)
+
+    @rule()
+    def reopen(self) -> None:
+        self.sqlite.close()
+        self.sqlite = open_sqlite(self.path)
+
+    @invariant()
+    def say_the_same(self) -> None:
+        one, other = self.sqlite, self.memory
+        count = other.entry_count()
+        assert one.entry_count() == count
+        assert one.leaves(0, count) == other.leaves(0, count)
+        assert one.checkpoint() == other.checkpoint()
+        assert one.drafts_pending() == other.drafts_pending()
+        for name in ("a", "b", "c"):
+            assert one.draft(name) == other.draft(name)
+            assert one.draft_outcome(name) == other.draft_outcome(name)
+            assert one.note(name) == other.note(name)
+        for number in range(6):
+            digest = sha256(b"envelope %d" % number)
+            assert one.find_envelope(digest) == other.find_envelope(digest)
+        for size in (1, 2):
+            assert one.cosignatures(size) == other.cosignatures(size)
+
+
+def test_both_stores_say_the_same_whatever_is_done(tmp_path: Path) -> None:
+    TwoStores.folder = tmp_path
+    run_state_machine_as_test(
+        TwoStores, settings=settings(max_examples=8, deadline=None, stateful_step_count=12)
+    )

@@ -1,0 +1,418 @@
+"""Amendments: what must be kept, who signs, and the round with which one comes into force."""
+
+import base64
+import functools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fermata.errors import Refusal
+from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.fold.amendment import AMENDED, charter_for_next_round
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.roles import coordinator
+from fermata.protocol.roles.lab import rounds_to_answer
+from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.wire.envelope import charter_message
+from fermata.wire.v1 import envelope_pb2
+from fermata.wire.v1 import statement_pb2 as wire
+from harness.bundles import bundle_of, verify
+from harness.chains import MODULUS_BITS_MIN, Chain, chain_at, party_keys
+
+MEMBERS = "axyz"
+NOTICE_MS, VOTE_MS = 86_400_000, 7_200_000
+COMMENT = ('title = "For tests"', 'title = "Amended"')
+NEW_KEY = party_keys(7, 7, 3)["lab-7"]
+
+
+@functools.cache
+def _chain(stage: str) -> Chain:
+    return chain_at(stage, members=MEMBERS)
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """Round 1 is open, member-1 has the chair."""
+    return _chain("collecting").fork()
+
+
+def amended(chain: Chain, *edits: tuple[str, str]) -> bytes:
+    """The charter of the deployment with these edits."""
+    text = chain.deployment.charter_data.decode()
+    for old, new in edits or (COMMENT,):
+        assert old in text
+        text = text.replace(old, new)
+    return text.encode()
+
+
+def joining(chain: Chain) -> bytes:
+    """The charter with one more lab, whose key is NEW_KEY."""
+    key = base64.b64encode(NEW_KEY.public_key).decode()
+    table = f'[[lab]]\nid = "lab-7"\norganisation = "Organisation g"\nsigning_key = "{key}"\n\n'
+    return amended(chain, ("[committee]", table + "[committee]"))
+
+
+def signed(data: bytes, **keys: Any) -> list[envelope_pb2.Signature]:
+    message = charter_message(data)
+    return [
+        envelope_pb2.Signature(party=party.replace("_", "-"), signature=key.sign(message))
+        for party, key in sorted(keys.items())
+    ]
+
+
+def tabled(chain: Chain, data: bytes, author: str = "member-1", **body: Any) -> Verdict:
+    fields = {"from_round": len(chain.state.rounds) + 1, "charter": data} | body
+    motion = wire.Motion(kind=wire.MOTION_KIND_AMENDMENT, **fields)
+    return chain.say(author, motion=motion)
+
+
+def refused(chain: Chain, code: str, data: bytes, **body: Any) -> str:
+    before = chain.state.governance
+    verdict = tabled(chain, data, **body)
+    assert (verdict.accepted, verdict.reason) == (False, code), verdict
+    assert chain.state.governance == before
+    return verdict.detail
+
+
+def carried(chain: Chain, data: bytes, **body: Any) -> int:
+    """Tables an amendment and carries it; returns when its notice is over."""
+    verdict = tabled(chain, data, **body)
+    assert verdict.accepted, verdict
+    for member in ("member-1", "member-2", "member-3"):
+        vote = wire.Vote(motion_entry=verdict.entry, choice=wire.CHOICE_FOR)
+        assert chain.say(member, vote=vote).accepted
+    return chain.state.governance.motions[verdict.entry].effective_ms
+
+
+def close_round(chain: Chain) -> None:
+    """Everybody abstains, and the round is refused for its cohort."""
+    for lab in chain.deployment.charter.labs:
+        chain.abstain(lab)
+    chain.close()
+
+
+def under(chain: Chain, data: bytes, **keys: Any) -> Chain:
+    """The chain, whose parties now speak under another charter."""
+    deployment = chain.deployment
+    chain.deployment = replace(
+        deployment,
+        charter_data=data,
+        charter=parse_charter(data, MODULUS_BITS_MIN),
+        keys={**deployment.keys, **{p.replace("_", "-"): k for p, k in keys.items()}},
+    )
+    return chain
+
+
+# What an amendment must keep.
+
+KEEPS = {
+    "the deployment": (('deployment = "tests"', 'deployment = "other"'), "deployment"),
+    "the modulus": (("modulus_bits = 512", "modulus_bits = 576"), "[cryptography]"),
+    "the threshold": (("threshold = 2", "threshold = 3"), "[cryptography]"),
+    "the headroom": (("threshold = 2", "threshold = 2\nheadroom_bits = 11"), "[cryptography]"),
+    "the range base": (("threshold = 2", "threshold = 2\nrange_base = 2"), "[cryptography]"),
+    "the key's origin": (
+        ("threshold = 2", 'threshold = 2\nkey_origin = "distributed"'),
+        "[cryptography]",
+    ),
+    "the coordinator": (('"Oversight"', '"Others"'), "the coordinator"),
+    "an auditor": (('"Audit auditor-2"', '"Others"'), "the auditors"),
+    "the auditors' order": (("auditor-1", "auditor-4"), "the auditors"),
+    "the cadence": (
+        ('cadence = "quarter"\nfirst = "2025Q3"', 'cadence = "month"\nfirst = "2025-07"'),
+        "rounds.cadence",
+    ),
+    "the first period": (('first = "2025Q3"', 'first = "2025Q2"'), "rounds.first"),
+    "a metric's unit": (('unit = "h"', 'unit = "s"'), "metric hours"),
+    "a metric's minimum": (('min = "-100"', 'min = "-50"'), "metric share"),
+    "a metric's maximum": (('max = "100"', 'max = "50"'), "metric share"),
+    "a metric's resolution": (('resolution = "0.5"', 'resolution = "1"'), "metric share"),
+    "a metric's panel": (
+        ('id = "share"\npanel = "alpha"', 'id = "share"\npanel = "beta"'),
+        "metric share",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", KEEPS)
+def test_an_amendment_must_keep(chain: Chain, what: str) -> None:
+    edit, fragment = KEEPS[what]
+    assert fragment in refused(chain, "AMENDMENT_KEEPS", amended(chain, edit))
+
+
+def test_an_amendment_must_keep_a_committee(chain: Chain) -> None:
+    text = chain.deployment.charter_data.decode()
+    data = text[: text.index("[committee]")] + text[text.index("[[panel]]") :]
+    assert "a committee" in refused(chain, "AMENDMENT_KEEPS", data.encode())
+
+
+def test_a_party_keeps_its_role(chain: Chain) -> None:
+    data = amended(chain, ("lab-6", "swapped"), ("member-4", "lab-6"))
+    assert "role of lab-6" in refused(chain, "AMENDMENT_KEEPS", data)
+
+
+def test_an_amendment_that_is_no_charter_is_refused_with_its_line(chain: Chain) -> None:
+    data = amended(chain, ("cohort_min = 3", "cohort_min = 2"))
+    assert "cohort_min" in refused(chain, "CHARTER", data)
+    refused(chain, "CHARTER", b"\xff")
+    refused(chain, "CHARTER", b"#" * (256 * 1024 + 1))
+
+
+def test_the_charter_in_force_is_no_amendment(chain: Chain) -> None:
+    refused(chain, "AMENDMENT_SAME", chain.deployment.charter_data)
+
+
+def test_an_amendment_from_a_round_that_is_open_is_refused(chain: Chain) -> None:
+    refused(chain, "FROM_ROUND", amended(chain), from_round=1)
+
+
+def test_an_amendment_by_another_than_the_chair_is_refused(chain: Chain) -> None:
+    refused(chain, "NOT_CHAIR", amended(chain), author="member-2")
+
+
+def test_one_amendment_at_a_time(chain: Chain) -> None:
+    assert tabled(chain, amended(chain)).accepted
+    refused(chain, "MOTION_OPEN", amended(chain, ("cohort_min = 3", "cohort_min = 4")))
+
+
+def test_an_amendment_that_expired_makes_room(chain: Chain) -> None:
+    assert tabled(chain, amended(chain)).accepted
+    chain.time_ms += VOTE_MS
+    assert tabled(chain, amended(chain), reason="again").accepted
+
+
+def test_a_lost_amendment_makes_room(chain: Chain) -> None:
+    entry = tabled(chain, amended(chain)).entry
+    for member in ("member-1", "member-2"):
+        chain.say(member, vote=wire.Vote(motion_entry=entry, choice=wire.CHOICE_AGAINST))
+    assert chain.state.governance.amendment is None
+    assert tabled(chain, amended(chain), reason="again").accepted
+
+
+# Who signs.
+
+
+def test_a_new_party_must_have_signed(chain: Chain) -> None:
+    data = joining(chain)
+    refused(chain, "SIGNERS", data)
+    assert tabled(chain, data, signatures=signed(data, lab_7=NEW_KEY)).accepted
+
+
+def test_nobody_else_signs(chain: Chain) -> None:
+    data = joining(chain)
+    both = signed(data, lab_1=chain.deployment.keys["lab-1"], lab_7=NEW_KEY)
+    refused(chain, "SIGNERS", data, signatures=both)
+
+
+def test_a_signature_over_other_bytes_is_refused(chain: Chain) -> None:
+    data = joining(chain)
+    refused(chain, "SIGNATURE", data, signatures=signed(data + b"#", lab_7=NEW_KEY))
+
+
+def test_a_party_with_a_new_key_signs_with_it(chain: Chain) -> None:
+    old = base64.b64encode(chain.deployment.keys["lab-6"].public_key).decode()
+    data = amended(chain, (old, base64.b64encode(NEW_KEY.public_key).decode()))
+    refused(chain, "SIGNATURE", data, signatures=signed(data, lab_6=chain.deployment.keys["lab-6"]))
+    assert tabled(chain, data, signatures=signed(data, lab_6=NEW_KEY)).accepted
+
+
+# Coming into force.
+
+
+def test_it_comes_into_force_with_the_next_opening_after_its_notice(chain: Chain) -> None:
+    data, old = joining(chain), chain.state.charter
+    due_ms = carried(chain, data, signatures=signed(data, lab_7=NEW_KEY))
+    close_round(chain)
+    assert chain.state.charter == old
+    under(chain, data, lab_7=NEW_KEY)
+    chain.open_round(due_ms)
+    new = chain.deployment.charter
+    assert chain.state.charter == new
+    assert chain.state.charter_sha256 != new.sha256
+    assert (chain.state.charter_at(1), chain.state.charter_at(2)) == (old, new)
+    assert [(v.from_round, v.entry) for v in chain.state.charters] == [
+        (1, 0),
+        (2, chain.round.entry),
+    ]
+    assert chain.state.governance.amendment is None
+    assert chain.abstain("lab-7").accepted
+
+
+def test_before_its_notice_is_over_rounds_are_opened_under_the_old_charter(chain: Chain) -> None:
+    data = amended(chain)
+    due_ms = carried(chain, data)
+    close_round(chain)
+    twin = under(chain.fork(), data)
+    envelope = twin.deployment.seal(twin.open_round_statement())
+    verdict = chain.put(envelope, due_ms - 2)
+    assert (verdict.accepted, verdict.reason) == (False, "TOO_EARLY")
+    chain.open_round(due_ms - 1)
+    assert len(chain.state.charters) == 1
+
+
+def test_an_opening_under_the_old_charter_is_refused_when_the_new_one_is_due(chain: Chain) -> None:
+    due_ms = carried(chain, amended(chain))
+    close_round(chain)
+    verdict = chain.put(chain.deployment.seal(chain.open_round_statement()), due_ms)
+    assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
+
+
+def test_an_opening_under_a_charter_that_nobody_carried_is_refused(chain: Chain) -> None:
+    data = amended(chain)
+    assert tabled(chain, data).accepted
+    close_round(chain)
+    under(chain, data)
+    verdict = chain.put(chain.deployment.seal(chain.open_round_statement()))
+    assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
+
+
+def test_it_waits_for_its_round(chain: Chain) -> None:
+    data = amended(chain)
+    due_ms = carried(chain, data, from_round=3)
+    close_round(chain)
+    chain.open_round(due_ms)
+    close_round(chain)
+    assert charter_for_next_round(chain.state, due_ms).sha256 != chain.deployment.charter.sha256
+    under(chain, data)
+    chain.open_round()
+    assert chain.state.charter_at(3) == chain.deployment.charter
+
+
+def test_statements_bound_to_the_old_charter_are_refused_afterwards(chain: Chain) -> None:
+    data, before = amended(chain), chain.deployment
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    statement = before.statement("lab-1", abstention=wire.Abstention(round=2))
+    verdict = chain.put(before.seal(statement))
+    assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
+
+
+@pytest.mark.parametrize("stage", ["closed", "endorsed"])
+def test_a_round_that_is_not_settled_is_voided(stage: str) -> None:
+    chain = _chain(stage).fork()
+    data = amended(chain)
+    due_ms = carried(chain, data)
+    opening = chain.opening_statement("auditor-1") if stage == "endorsed" else None
+    under(chain, data).open_round(due_ms)
+    voided = chain.state.rounds[0]
+    assert (voided.phase(3), voided.refusal) == ("refused", AMENDED)
+    if opening is not None:
+        opening.charter_sha256 = chain.deployment.charter.sha256
+        verdict = chain.put(chain.deployment.seal(opening))
+        assert (verdict.accepted, verdict.reason) == (False, "ROUND_REFUSED")
+
+
+def test_an_opened_round_keeps_its_result_and_is_verified_under_its_own_charter() -> None:
+    chain = _chain("opened").fork()
+    # The metric's statistic and a panel's labs change: round 1 could not be checked so.
+    data = amended(
+        chain,
+        ('statistics = ["sum", "mean", "count"]', 'statistics = ["sum"]'),
+        ('labs = ["lab-2", ', "labs = ["),
+    )
+    due_ms = carried(chain, data)
+    before = chain.state.rounds[0]
+    under(chain, data).open_round(due_ms)
+    assert chain.state.rounds[0] == before
+    verification = verify(bundle_of(chain))
+    assert verification.is_valid, verification.checks
+
+
+def test_a_round_under_the_new_charter_is_reported_opened_and_verified(chain: Chain) -> None:
+    data = amended(chain, COMMENT, ('labs = ["lab-2", ', "labs = ["))
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    for lab in chain.deployment.charter.labs:
+        able = any(p.id == "beta" and lab in p.labs for p in chain.deployment.charter.panels)
+        values = {"hours": "1", "share": "1"} | (
+            {f"wide-{i}": "2" for i in range(1, 6)} if able else {}
+        )
+        chain.report(lab, values)
+    chain.close()
+    chain.endorse()
+    chain.open_part()
+    assert chain.round.opening is not None
+    verification = verify(bundle_of(chain))
+    assert verification.is_valid, verification.checks
+
+
+def test_a_charter_that_was_in_force_does_not_come_back(chain: Chain) -> None:
+    first, data = chain.deployment.charter_data, amended(chain)
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    refused(chain, "AMENDMENT_SAME", first, author="member-2")
+
+
+def test_a_metric_that_was_dropped_comes_back_only_as_it_was(chain: Chain) -> None:
+    text = chain.deployment.charter_data.decode()
+    block = text[text.index('[[metric]]\nid = "share"') : text.index('[[metric]]\nid = "wide-1"')]
+    data = amended(
+        chain, (block, ""), ('[[aggregate]]\nmetric = "share"\nstatistics = ["mean"]\n', "")
+    )
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    other = block.replace('unit = "%"', 'unit = "1"')
+    back = amended(chain, ('[[metric]]\nid = "wide-1"', other + '[[metric]]\nid = "wide-1"'))
+    assert "metric share" in refused(chain, "AMENDMENT_KEEPS", back, author="member-2")
+
+
+def test_a_lab_that_leaves_the_roster_takes_its_exclusion_along(chain: Chain) -> None:
+    exclusion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=2)
+    entry = chain.say("member-1", motion=exclusion).entry
+    for member in ("member-1", "member-2", "member-3"):
+        chain.say(member, vote=wire.Vote(motion_entry=entry, choice=wire.CHOICE_FOR))
+    text = chain.deployment.charter_data.decode()
+    table = text[text.index('[[lab]]\nid = "lab-6"') : text.index("[committee]")]
+    data = amended(chain, (table, ""), (', "lab-6"', ""))
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    assert chain.state.governance.exclusions == {}
+    assert chain.state.governance.notices == ()
+
+
+# Duties.
+
+
+def test_the_coordinator_opens_under_the_charter_that_is_due(chain: Chain) -> None:
+    data, old = amended(chain), chain.deployment.charter.sha256
+    due_ms = carried(chain, data)
+    close_round(chain)
+    ((slot, early),) = coordinator.duties(chain.state, chain, due_ms - 1)  # type: ignore[arg-type]
+    ((later, due),) = coordinator.duties(chain.state, chain, due_ms)  # type: ignore[arg-type]
+    assert (early.charter_sha256, due.charter_sha256) == (
+        old,
+        parse_charter(data, MODULUS_BITS_MIN).sha256,
+    )
+    assert slot == "open/2"
+    assert later.startswith("open/2/")
+    assert chain.put(chain.deployment.seal(due), due_ms).accepted
+
+
+def test_an_excluded_lab_has_no_round_to_answer(chain: Chain) -> None:
+    excluded = replace(chain.round, barred=frozenset({"lab-2"}))
+    state = chain.state.with_round(excluded)
+    assert rounds_to_answer(state, "lab-2") == []
+    assert rounds_to_answer(state, "lab-3") == [excluded]
+
+
+def test_a_state_without_a_charter_has_none_for_any_round() -> None:
+    with pytest.raises(Refusal, match="not a valid charter"):
+        State().charter_at(1)
+
+
+def test_the_same_log_gives_the_same_state_after_an_amendment(chain: Chain) -> None:
+    first = chain.fork().deployment
+    data = amended(chain)
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    state = State(charter_sha256=first.charter.sha256, modulus_bits_min=MODULUS_BITS_MIN)
+    for leaf in chain.leaves:
+        state, _ = apply(state, leaf)
+    assert state == chain.state

@@ -1,0 +1,210 @@
+"""The fold's rules F3, the key record, and F10, heartbeats."""
+
+from dataclasses import replace
+
+import pytest
+
+from fermata.crypto.integers import int_to_bytes
+from fermata.protocol.charter.periods import TIME_MS_MAX
+from fermata.protocol.state.state import Verdict
+from fermata.wire.v1 import statement_pb2
+from harness.chains import START_MS, Chain, Deployment, make_deployment
+
+
+def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = None) -> Verdict:
+    """The entry is rejected for this reason, and changes nothing but size and time."""
+    before = chain.state
+    verdict = chain.put(envelope, time_ms)
+    assert (verdict.accepted, verdict.reason) == (False, reason)
+    assert verdict.entry == before.size
+    assert verdict.detail
+    same = replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
+    assert chain.state == same
+    return verdict
+
+
+# F3: the key record.
+
+
+def key_envelope(deployment: Deployment, wire: statement_pb2.KeyRecord, author: str = "") -> bytes:
+    statement = deployment.statement(author, key_record=wire)
+    return deployment.seal(statement, *deployment.charter.auditors)
+
+
+def key_rejected(reason: str, deployment: Deployment | None = None, **changes: object) -> None:
+    deployment = deployment or make_deployment()
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    wire = statement_pb2.KeyRecord()
+    wire.CopyFrom(deployment.key_record)
+    for name, value in changes.items():
+        if name == "verification":
+            del wire.verification[:]
+            wire.verification.extend(value)  # type: ignore[arg-type]
+        elif name == "modulus_proof":
+            wire.modulus_proof.CopyFrom(value)  # type: ignore[arg-type]
+        else:
+            setattr(wire, name, value)
+    verdict = rejected(chain, key_envelope(deployment, wire), reason)
+    assert verdict.kind == "KeyRecord"
+    assert chain.state.key is None
+
+
+def test_a_second_key_record_is_rejected(keyed: Chain) -> None:
+    rejected(keyed, keyed.deployment.key_envelope, "KEY_EXISTS")
+
+
+def test_a_key_record_that_an_auditor_has_not_signed_is_rejected(deployment: Deployment) -> None:
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    statement = deployment.statement("", key_record=deployment.key_record)
+    for signers in [("auditor-1", "auditor-2"), ("auditor-1", "auditor-2", "lab-1")]:
+        rejected(chain, deployment.seal(statement, *signers), "SIGNERS")
+    rejected(
+        chain, deployment.seal(statement, *deployment.charter.auditors, "oversight"), "SIGNERS"
+    )
+
+
+def test_a_key_record_with_an_author_is_rejected(deployment: Deployment) -> None:
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    rejected(chain, key_envelope(deployment, deployment.key_record, "auditor-1"), "AUTHOR")
+
+
+def test_a_key_record_of_unknown_origin_is_rejected() -> None:
+    key_rejected("KEY_ORIGIN", origin=0)
+
+
+def test_a_charter_that_takes_distributed_keys_only_refuses_a_dealers() -> None:
+    key_rejected("KEY_ORIGIN", make_deployment(key_origin="distributed"))
+
+
+def test_a_charter_that_takes_any_key_takes_a_dealers() -> None:
+    chain = Chain(make_deployment(key_origin="any"))
+    chain.start()
+    assert chain.state.key is not None
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_first_key_of_another_epoch_is_rejected(epoch: int) -> None:
+    key_rejected("KEY_EPOCH", epoch=epoch)
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 3, 4])
+def test_a_key_record_with_another_threshold_is_rejected(threshold: int) -> None:
+    key_rejected("KEY_SHAPE", threshold=threshold)
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_a_key_record_for_another_number_of_auditors_is_rejected(
+    deployment: Deployment, count: int
+) -> None:
+    values = [*deployment.key_record.verification, deployment.key_record.verification[0]]
+    key_rejected("KEY_SHAPE", verification=values[:count])
+
+
+def test_another_modulus_with_the_old_proof_and_shares_is_rejected(deployment: Deployment) -> None:
+    other = make_deployment(seed=1).record.n
+    values = [int_to_bytes(v % other, 64) for v in deployment.record.verification]
+    key_rejected("KEY_SHARES", modulus=int_to_bytes(other, 64), verification=values)
+
+
+@pytest.mark.parametrize(
+    ("n", "reason"),
+    [
+        (2**511 - 1, "MODULUS_LENGTH"),
+        (2**512 - 2, "MODULUS_EVEN"),
+        (2**512 - 1, "MODULUS_SMALL_FACTOR"),
+        (2**512 - 569, "MODULUS_PRIME"),
+        ((2**128 - 159) ** 4, "MODULUS_POWER"),
+    ],
+)
+def test_a_modulus_that_is_no_modulus_is_rejected(n: int, reason: str) -> None:
+    key_rejected(reason, modulus=int_to_bytes(n, 64))
+
+
+def test_verification_values_that_fit_no_key_are_rejected(deployment: Deployment) -> None:
+    values = list(deployment.key_record.verification)
+    key_rejected("KEY_SHARES", verification=[values[1], values[0], values[2]])
+    key_rejected("KEY_RANGE", verification=[b"\x00" * 63 + b"\x01", *values[1:]])
+    key_rejected("KEY_RANGE", verification=[b"\xff" * 64, *values[1:]])
+
+
+def test_scales_out_of_range_are_rejected() -> None:
+    key_rejected("KEY_RANGE", theta=b"\xff" * 64)
+    key_rejected("KEY_RANGE", kappa=b"\xff" * 512)
+    key_rejected("KEY_SHARES", kappa=b"\x02")
+
+
+def test_the_proof_of_the_modulus_is_checked(deployment: Deployment) -> None:
+    proof = statement_pb2.ModulusProof()
+    proof.CopyFrom(deployment.key_record.modulus_proof)
+    proof.rounds[7].a = not proof.rounds[7].a
+    key_rejected("MODULUS_PROOF", modulus_proof=proof)
+    del proof.rounds[100:]
+    key_rejected("MODULUS_PROOF", modulus_proof=proof)
+    del proof.rounds[:]
+    key_rejected("MODULUS_PROOF", modulus_proof=proof)
+
+
+def test_a_key_that_was_dealt_for_another_charter_is_rejected() -> None:
+    # Equal keys of the parties, another charter: the proof is bound to the first one's hash.
+    wire = make_deployment().key_record
+    key_rejected(
+        "MODULUS_PROOF",
+        make_deployment(interval_s=60),
+        modulus=wire.modulus,
+        verification=list(wire.verification),
+        modulus_proof=wire.modulus_proof,
+    )
+
+
+# F10: heartbeats.
+
+
+def heartbeat(time_ms: int = START_MS, **more: object) -> statement_pb2.Heartbeat:
+    return statement_pb2.Heartbeat(version="1.0", time_ms=time_ms, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("author", ["oversight", "auditor-3", "lab-2"])
+def test_every_party_may_send_heartbeats(keyed: Chain, author: str) -> None:
+    beat = heartbeat(certificate_expires_ms=START_MS + 1, backlog=4)
+    assert keyed.say(author, heartbeat=beat).accepted
+    seen = keyed.state.heartbeats[author]
+    assert (seen.version, seen.time_ms, seen.backlog) == ("1.0", START_MS, 4)
+    assert seen.logged_ms == keyed.state.time_ms
+
+
+def test_a_heartbeat_that_is_not_newer_is_rejected(keyed: Chain) -> None:
+    seal_beat = keyed.deployment.seal
+    statement = keyed.deployment.statement
+    keyed.put_ok(seal_beat(statement("lab-1", heartbeat=heartbeat(START_MS))))
+    for time_ms in (START_MS, START_MS - 1):
+        envelope = seal_beat(statement("lab-1", heartbeat=heartbeat(time_ms)))
+        rejected(keyed, envelope, "STALE")
+    keyed.put_ok(seal_beat(statement("lab-2", heartbeat=heartbeat(START_MS))))
+
+
+def test_two_heartbeats_in_a_second_are_one_too_many(keyed: Chain) -> None:
+    def beat(time_ms: int) -> bytes:
+        statement = keyed.deployment.statement("lab-1", heartbeat=heartbeat(time_ms))
+        return keyed.deployment.seal(statement)
+
+    logged_ms = keyed.time_ms + 5000
+    keyed.put_ok(beat(START_MS), logged_ms)
+    rejected(keyed, beat(START_MS + 1), "TOO_OFTEN", logged_ms + 999)
+    keyed.put_ok(beat(START_MS + 1), logged_ms + 1000)
+
+
+@pytest.mark.parametrize("version", ["1" * 41, "1.0\x1b[2J", "1.0\n", "é"])
+def test_a_version_that_is_none_is_rejected(keyed: Chain, version: str) -> None:
+    beat = statement_pb2.Heartbeat(version=version, time_ms=START_MS)
+    envelope = keyed.deployment.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
+    rejected(keyed, envelope, "VERSION")
+
+
+@pytest.mark.parametrize("field", ["time_ms", "certificate_expires_ms"])
+def test_a_heartbeat_with_an_absurd_time_is_rejected(keyed: Chain, field: str) -> None:
+    beat = statement_pb2.Heartbeat(version="1", **{field: TIME_MS_MAX + 1})  # type: ignore[arg-type]
+    envelope = keyed.deployment.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
+    rejected(keyed, envelope, "TIME")

@@ -1,0 +1,162 @@
+"""What is late, by the charter's times and the reader's clock."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.charter.periods import DAY_MS
+from fermata.protocol.roles.overdue import Overdue, overdue
+from fermata.protocol.state.pause import Pause, acknowledge, settle
+from fermata.protocol.state.state import State
+from harness.chains import START_MS, WINDOW_S, Chain, chain_at
+
+OPEN_MS, SETTLE_MS, ACKNOWLEDGE_MS, SILENCE_MS = 10_000, 20_000, 40_000, 10**10
+TERMS = PauseTerms(
+    ("hot",), "cool", 2, ACKNOWLEDGE_MS, Fraction(2, 3), OPEN_MS, SETTLE_MS, SILENCE_MS
+)
+INTERVAL_S = 2 * WINDOW_S
+
+
+def late_at(chain: Chain, now_ms: int, pause: Pause | None = None) -> list[str]:
+    pause = Pause() if pause is None else pause
+    found = overdue(chain.state, pause, TERMS, chain.deployment.charter.labs, now_ms)
+    assert all(late.since_ms <= now_ms for late in found)
+    return [late.what for late in found]
+
+
+def becomes(chain: Chain, what: str, since_ms: int, pause: Pause | None = None) -> None:
+    """It is not late one millisecond before, and late from then on."""
+    assert what not in late_at(chain, since_ms - 1, pause)
+    assert what in late_at(chain, since_ms, pause)
+    assert what in late_at(chain, since_ms + 10**6, pause)
+
+
+def settled(chain: Chain, *fired: str) -> Pause:
+    """The pause after the newest round has come to its end just now."""
+    entry = chain.state.size - 1
+    number = chain.round.number
+    return settle(Pause(), TERMS, entry, chain.time_ms, number, fired, None, True)
+
+
+def test_nothing_is_late_before_there_is_a_charter() -> None:
+    assert overdue(State(), Pause(), TERMS, (), 10**15) == ()
+
+
+def test_a_log_without_entries_for_too_long_is_silent() -> None:
+    chain = chain_at("collecting")
+    becomes(chain, "silent", chain.time_ms + SILENCE_MS)
+
+
+def test_a_rejected_entry_ends_the_silence() -> None:
+    chain = chain_at("collecting")
+    since_ms = chain.time_ms + SILENCE_MS
+    assert not chain.put(b"not an envelope", since_ms).accepted
+    assert "silent" not in late_at(chain, since_ms)
+
+
+def test_the_first_round_is_due_from_the_key_record_on() -> None:
+    chain = chain_at("keyed")
+    becomes(chain, "unopened", chain.time_ms + OPEN_MS)
+
+
+def test_no_round_is_due_without_a_key_record() -> None:
+    chain = chain_at("empty")
+    chain.put_ok(chain.deployment.charter_envelope)
+    assert late_at(chain, START_MS + 10**9) == []
+
+
+def test_no_round_is_due_while_one_collects() -> None:
+    chain = chain_at("collecting")
+    assert "unopened" not in late_at(chain, chain.round.deadline_ms + 10**9)
+
+
+def test_a_round_is_to_be_closed_after_its_deadline() -> None:
+    chain = chain_at("reported")
+    becomes(chain, "unclosed", chain.round.deadline_ms + SETTLE_MS)
+
+
+@pytest.mark.parametrize("stage", ["closed", "endorsed"])
+def test_a_closed_round_is_to_settle(stage: str) -> None:
+    chain = chain_at(stage)
+    assert chain.round.close is not None
+    becomes(chain, "unsettled", chain.round.close.time_ms + SETTLE_MS)
+    assert late_at(chain, chain.time_ms + 10**9) == ["unsettled"]
+
+
+def test_without_an_interval_the_next_round_is_due_from_the_end_of_the_last() -> None:
+    chain = chain_at("opened")
+    becomes(chain, "unopened", chain.time_ms + OPEN_MS, settled(chain))
+    assert late_at(chain, chain.time_ms + 10**9, settled(chain)) == ["unopened"]
+
+
+def test_with_an_interval_the_next_round_is_due_when_it_has_passed() -> None:
+    chain = chain_at("closed", interval_s=INTERVAL_S)
+    becomes(chain, "unopened", chain.round.opened_ms + INTERVAL_S * 1000 + OPEN_MS)
+
+
+def test_a_close_after_the_interval_makes_the_next_round_due() -> None:
+    chain = chain_at("reported", interval_s=INTERVAL_S)
+    close_ms = chain.round.opened_ms + INTERVAL_S * 1000 + 5
+    chain.close(close_ms)
+    becomes(chain, "unopened", close_ms + OPEN_MS)
+
+
+def test_no_round_is_due_after_the_charters_last() -> None:
+    chain = chain_at("opened", last="2025Q3")
+    assert late_at(chain, chain.time_ms + 10**9, settled(chain)) == []
+
+
+def test_a_refused_round_is_settled() -> None:
+    chain = chain_at("collecting")
+    chain.close(chain.round.deadline_ms)
+    assert chain.round.refusal
+    assert late_at(chain, chain.time_ms + 10**9) == []
+
+
+def test_an_older_round_that_never_settled_is_named() -> None:
+    chain = chain_at("closed", interval_s=INTERVAL_S)
+    chain.open_round(chain.round.opened_ms + INTERVAL_S * 1000)
+    found = overdue(chain.state, Pause(), TERMS, (), chain.round.deadline_ms)
+    assert [(late.what, late.detail) for late in found] == [
+        ("unsettled", "round 1 is closed and has no result")
+    ]
+
+
+def test_labs_that_have_not_acknowledged_are_named_from_the_deadline_on() -> None:
+    chain = chain_at("opened")
+    pause = settled(chain, "hot")
+    labs = chain.deployment.charter.labs
+    for lab in labs[2:]:
+        entry, at = chain.state.size, chain.time_ms + 1
+        pause = acknowledge(pause, TERMS, entry, at, chain.state.size - 1, lab, labs)
+    due_ms = chain.time_ms + ACKNOWLEDGE_MS
+    becomes(chain, "unacknowledged", due_ms, pause)
+    found = overdue(chain.state, pause, TERMS, labs, due_ms)
+    assert found[-1] == Overdue("unacknowledged", due_ms, "not acknowledged by lab-1, lab-2")
+
+
+def test_nothing_is_to_be_acknowledged_without_a_pause() -> None:
+    chain = chain_at("opened")
+    assert "unacknowledged" not in late_at(chain, chain.time_ms + 10**9, settled(chain))
+
+
+def test_all_that_is_late_is_told_at_once() -> None:
+    chain = chain_at("closed", interval_s=INTERVAL_S)
+    terms = replace(TERMS, silence_ms=1)
+    found = overdue(chain.state, Pause(), terms, (), chain.time_ms + 10**9)
+    assert [late.what for late in found] == ["silent", "unopened", "unsettled"]
+
+
+def test_no_round_is_due_before_its_figures_are_old_enough() -> None:
+    """The coordinator that waits for them, as the charter has it, is not late."""
+    chain = chain_at("keyed", disclosure="age_days = 93\n")
+    becomes(chain, "unopened", START_MS + DAY_MS + OPEN_MS)
+
+
+def test_a_worn_key_is_named_as_the_reason_why_no_round_is_opened() -> None:
+    chain = chain_at("opened", disclosure="openings_per_key_max = 1")
+    found = overdue(chain.state, settled(chain), TERMS, (), chain.time_ms + OPEN_MS)
+    assert [late.what for late in found] == ["unopened"]
+    assert "the key" in found[0].detail

@@ -1,0 +1,68 @@
+"""Bundles: what is in them, and when none is made."""
+
+import functools
+
+import pytest
+
+from fermata.errors import Refusal
+from fermata.memory_store import MemoryStore
+from fermata.protocol.verify.bundle import FULL, MARKER, build_bundle, cosigned_head, summary_paths
+from harness.chains import COORDINATOR, Run, make_deployment
+
+
+@functools.cache
+def finished() -> Run:
+    run = Run(make_deployment(last="2025Q3"))
+    run.until_quiet()
+    return run
+
+
+def test_a_bundle_has_the_log_the_charter_and_the_sealed_parts_that_count() -> None:
+    run = finished()
+    files = build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), run.stores[COORDINATOR])
+    size = run.ledger.size()
+    sealed = [p for p in files if p.startswith("sealed/")]
+    assert len(sealed) == 6
+    assert set(files) - set(sealed) == {
+        MARKER,
+        "charter.toml",
+        "checkpoint",
+        f"tile/entries/000.p/{size}",
+        f"tile/0/000.p/{size}",
+    }
+    assert files[MARKER] == FULL
+    assert files["charter.toml"] == run.deployment.charter_data
+    assert summary_paths(files).startswith(f"{len(files)} files, ")
+
+
+def test_an_auditor_that_checked_a_round_can_make_the_same_bundle() -> None:
+    run = finished()
+    files = [
+        build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), run.stores[name])
+        for name in (COORDINATOR, "auditor-1")
+    ]
+    assert files[0] == files[1]
+
+
+def test_a_node_without_the_sealed_parts_makes_no_bundle() -> None:
+    run = finished()
+    with pytest.raises(Refusal) as caught:
+        build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), run.stores["lab-1"])
+    assert caught.value.reason == "NO_SEALED"
+
+
+def test_leaves_and_checkpoint_are_of_one_size() -> None:
+    run = finished()
+    with pytest.raises(ValueError, match="another size"):
+        build_bundle(run.state, run.leaves()[:-1], run.ledger.checkpoint(), MemoryStore())
+
+
+def test_a_head_counts_as_cosigned_from_a_quorum_on() -> None:
+    run = finished()
+    note = run.ledger.checkpoint()
+    store = run.stores[COORDINATOR]
+    assert cosigned_head(run.charter, store, note)
+    few = MemoryStore()
+    for auditor in ("auditor-1", "auditor-2"):
+        few.put_cosignature(run.ledger.size(), auditor, b"line")
+    assert not cosigned_head(run.charter, few, note)

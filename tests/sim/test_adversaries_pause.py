@@ -1,0 +1,91 @@
+"""Each misbehaviour about pause, disclosure, dues and committee is refused or seen by everyone."""
+
+import pytest
+
+from fermata.sim.adversaries import pause as adversaries_pause
+from fermata.sim.adversaries import play
+from fermata.sim.setup.deployment import COORDINATOR
+from fermata.wire.v1 import statement_pb2
+
+SEED = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "opened"),
+    [
+        ("WithholdsTrigger", "unsettled", ()),
+        ("SendsNoOpenRound", "unopened", (1,)),
+        ("ClosesNever", "unclosed", ()),
+        ("DropsAcknowledgement", "unacknowledged", (1,)),
+    ],
+)
+def test_what_the_coordinator_withholds_is_late_on_every_node_at_the_charter_s_time(
+    name: str, what: str, opened: tuple[int, ...]
+) -> None:
+    kind = getattr(adversaries_pause, name)()
+    exposure = kind.play(SEED)
+    assert exposure.opened == opened
+    assert len(kind.late) == 7
+    assert set(kind.early.values()) == {frozenset()}
+    assert set(kind.late.values()) == {frozenset({what})}
+    assert exposure.violations == ()
+
+
+def test_a_coordinator_cannot_say_that_a_round_asks_for_no_duties() -> None:
+    """Everyone derives it from the pause, so there is no such lie to play."""
+    fields = statement_pb2.OpenRound.DESCRIPTOR.fields_by_name
+    assert set(fields) == {"round", "period", "key_id"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons", "opened"),
+    [
+        ("ClosesOtherCells", {"CLOSE_PANELS"}, (1,)),
+        ("SwapsCells", {"P2_PRODUCT"}, ()),
+        ("IgnoresChangeRule", {"CLOSE_PANELS"}, (1,)),
+        ("IgnoresDominance", {"CLOSE_PANELS"}, (1,)),
+        ("IgnoresAge", {"TOO_FRESH"}, (1,)),
+        ("OpensUnderOtherCharter", {"CHARTER_HASH", "TOO_EARLY"}, (1, 2)),
+    ],
+)
+def test_coordinator_that_breaks_a_term_is_named_and_opens_nothing_by_it(
+    name: str, reasons: set[str], opened: tuple[int, ...]
+) -> None:
+    exposure = play(name, SEED)
+    assert exposure.opened == opened
+    assert exposure.reasons == reasons
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "opened"),
+    [("ClaimsLowerBand", (1,)), ("ClaimsWithinShares", (1, 2)), ("ClaimsCompliance", (1, 2))],
+)
+def test_claim_that_is_not_so_has_no_proof(name: str, opened: tuple[int, ...]) -> None:
+    exposure = play(name, SEED)
+    assert exposure.reasons
+    assert exposure.reasons <= {"EC1", "EC2", "EC3"}
+    assert exposure.opened == opened
+    assert exposure.named == ("lab-4", COORDINATOR)
+    assert exposure.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("EndorsesWithheld", "ROUND_REFUSED"),
+        ("ClaimsDutyOutsidePause", "SHOWN"),
+        ("AcknowledgesNothing", "NO_CHANGE"),
+        ("VotesTwice", "VOTED"),
+        ("VotesOutOfTerm", "NOT_IN_TERM"),
+        ("VotesInOwnMatter", "RECUSED"),
+        ("TablesOutOfTurn", "NOT_CHAIR"),
+    ],
+)
+def test_statement_out_of_order_is_refused_and_leaves_no_trace(name: str, reason: str) -> None:
+    exposure = play(name, SEED)
+    assert exposure.opened == (1,)
+    assert exposure.reasons == {reason}
+    assert exposure.named == ()
+    assert exposure.violations == ()
