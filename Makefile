@@ -27,7 +27,7 @@ test: setup
 
 # Tells tests/scenarios/*.txt anew; the tests only compare.
 scenarios: setup
-	@PYTHONPATH=tests:tests/scenarios $(RUN) python scripts/tell_scenarios.py
+	@PYTHONPATH=tests $(RUN) python scripts/tell_scenarios.py
 
 lint: setup
 	@$(RUN) ruff check src tests scripts docs
@@ -64,7 +64,7 @@ browser-test: setup
 
 # docs/screenshots/*.png and docs/axe.md, from the same pages.
 screenshots: setup
-	@PYTHONPATH=tests:tests/protocol $(RUN) --group browser python scripts/take_screenshots.py
+	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup
@@ -75,7 +75,7 @@ bench: setup
 
 # Every bit of a small report turned over by itself: about ten minutes. PART and BIT replay one.
 bitflips: setup
-	@PYTHONPATH=tests:tests/crypto $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
+	@PYTHONPATH=tests $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
 
 SEEDS ?= 50
 sim: setup
@@ -85,7 +85,7 @@ sim: setup
 LABS ?= 4
 LIFT_ROUNDS ?= 3
 model: setup
-	@$(RUN) python -m fermata.sim.model.search --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
+	@$(RUN) python -m fermata.sim.model --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
 
 # What an outsider learns of single labs from a run: docs/attack.md. ARGS: --assume, --own, --limit.
 BUNDLE ?= $(OUT)/bundle

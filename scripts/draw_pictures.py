@@ -38,7 +38,8 @@ class WrongImport(Exception):
 def layers_of(pyproject: str) -> list[list[str]]:
     """The layers from the top, each with its packages, as import-linter is told."""
     contracts = tomllib.loads(pyproject)["tool"]["importlinter"]["contracts"]
-    (layers,) = (c["layers"] for c in contracts if c["type"] == "layers")
+    # The first contract of layers is that of the whole; others divide one package.
+    layers = next(c["layers"] for c in contracts if c["type"] == "layers")
     return [[name.strip().removeprefix("fermata.") for name in row.split("|")] for row in layers]
 
 

@@ -88,7 +88,7 @@ def test_c23_checks_hold_without_assertions() -> None:
         [sys.executable, "-O", "-c", SCRIPT],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[1],
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "27"

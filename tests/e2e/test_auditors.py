@@ -9,7 +9,7 @@ from harness.e2e.fleet import Fleet, check_sums, run_cli
 
 #: Whose configuration the command reads; the node need not run.
 OBSERVING = "auditor-1"
-ROGUE = Path(__file__).with_name("rogue_auditor.py")
+ROGUE = Path(__file__).parents[1] / "harness" / "e2e" / "rogue_auditor.py"
 
 
 def status_of(fleet: Fleet, number: int, party: str) -> tuple[str, int, int, list[str], list[str]]:

@@ -10,7 +10,8 @@ from fractions import Fraction
 from fermata.protocol.charter.claims import bins_of
 from fermata.protocol.charter.encoding import decimal_text, fraction_text
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Close, Opening, Result, Round
 
 _QUARTILES = ("quartile-1-bin", "median-bin", "quartile-3-bin")

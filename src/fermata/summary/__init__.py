@@ -1,0 +1,1 @@
+"""The folded state as records for people and programs: results, dues."""

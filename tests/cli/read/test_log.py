@@ -201,7 +201,7 @@ def test_exit_code_3_is_for_a_fault_of_the_verifier(small_bundle, monkeypatch):
     monkeypatch.setattr("fermata.cli.read.log.verify_bundle", fail)
     answer = fermata("verify", small_bundle)
     assert answer.code == 3
-    assert "KeyError at test_cli_log.py" in answer.err
+    assert "KeyError at test_log.py" in answer.err
     assert "a secret text" not in answer.err
     assert answer.out == ""
 

@@ -17,7 +17,7 @@ from fermata.node.run.participant import open_store, run_participant
 from fermata.wire.v1 import local_service_pb2
 from harness.nodes import Site, fermata, lay_out
 
-FIXTURES = Path(__file__).parent.parent / "node" / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "node" / "fixtures"
 SECRET = "0.7777777777777778"
 INSPECT = """
 [[lab.source]]

@@ -1,6 +1,7 @@
 """Charters of one panel, from few words."""
 
-from fermata.protocol.charter.parse import Charter, Panel, parse_charter
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter, parse_charter
 from harness.chains import MODULUS_BITS_MIN, charter_text, party_keys
 
 KEYS = party_keys(0, 6, 3)

@@ -12,7 +12,7 @@ from fermata.protocol.wire.envelope import seal_statement
 from fermata.wire.v1 import statement_pb2
 from harness.chains import MODULUS_BITS_MIN, Deployment, entropy_of, seal_charter_file
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2] / "scenarios"
 SEED = 0
 AUDITORS = ("auditor-1", "auditor-2", "auditor-3")
 LABS = ("lab-1", "lab-2", "lab-3", "lab-4", "lab-5", "lab-6")

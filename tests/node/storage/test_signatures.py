@@ -16,7 +16,7 @@ from fermata.node.storage.signatures import (
     sign_file,
     signature_states,
 )
-from fermata.protocol.wire.envelope import charter_parties, check_signatures, seal_charter, unseal
+from fermata.protocol.wire.envelope import check_signatures, seal_charter, unseal
 from harness.nodes import COORDINATOR, PARTIES, Site, lay_out
 
 
@@ -41,10 +41,10 @@ def states(site):
 
 def test_signatures_of_all_parties_make_the_first_entry(site):
     charter = site.charter
-    found = read_signatures(site.charter_file, charter, charter_parties(charter))
+    found = read_signatures(site.charter_file, charter, charter.signers)
     assert set(found) == set(PARTIES)
     envelope = unseal(seal_charter(site.charter_file.read_bytes(), found))
-    check_signatures(envelope, charter, charter_parties(charter))
+    check_signatures(envelope, charter.signing_keys, charter.signers)
     assert set(states(site).values()) == {SIGNED}
 
 
@@ -53,7 +53,7 @@ def test_who_has_not_signed_is_named(site):
     signature_of(site, "auditor-1").unlink()
     charter = site.charter
     with pytest.raises(ConfigError, match="not signed by auditor-1, lab-2") as caught:
-        read_signatures(site.charter_file, charter, charter_parties(charter))
+        read_signatures(site.charter_file, charter, charter.signers)
     assert caught.value.reason == "SIGNATURES"
     assert {p for p, s in states(site).items() if s == MISSING} == {"auditor-1", "lab-2"}
 

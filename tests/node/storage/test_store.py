@@ -14,47 +14,17 @@ from fermata.errors import StorageError
 from fermata.node.storage import file as store_file
 from fermata.node.storage import rows as store_rows
 from fermata.node.storage.store import SqliteStore
-from fermata.protocol.wire.codec import leaf_of, sha256
+from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Draft
+from harness.node.stores import DEPLOYMENT, content, fill, leaf, open_store
 
-DEPLOYMENT = bytes(range(32))
 OTHER = bytes(32)
-
-
-def open_store(path: Path, deployment: bytes = DEPLOYMENT) -> SqliteStore:
-    return SqliteStore.open(path, deployment, reserve_bytes=4096)
 
 
 def reason_of(path: Path, deployment: bytes = DEPLOYMENT) -> str:
     with pytest.raises(StorageError) as caught:
         open_store(path, deployment).close()
     return caught.value.reason
-
-
-def leaf(number: int) -> bytes:
-    return leaf_of(number, b"envelope %d" % number)
-
-
-def fill(store: SqliteStore, count: int = 3) -> None:
-    store.extend(0, [leaf(n) for n in range(count)], b"head", [b"sealed part"])
-    store.put_draft(Draft("endorsement/1", b"an envelope", b"a part"))
-    store.put_draft(Draft("endorsement/2", b"an envelope"))
-    store.settle_draft("endorsement/1", "logged")
-    store.put_cosignature(count, "auditor-1", b"line\n")
-    store.put_note("promises", b"1")
-
-
-def content(store: SqliteStore) -> tuple[object, ...]:
-    return (
-        store.leaves(0, store.entry_count()),
-        store.checkpoint(),
-        [store.find_envelope(sha256(b"envelope %d" % n)) for n in range(3)],
-        store.sealed(sha256(b"sealed part")),
-        [(store.draft(s), store.draft_outcome(s)) for s in ("endorsement/1", "endorsement/2")],
-        store.drafts_pending(),
-        store.cosignatures(3),
-        store.note("promises"),
-    )
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ DEPLOYMENT = bytes(range(32))
 WRITER = """
 import sys
 from pathlib import Path
-from test_node_store_crash import open_store, write_next
+from test_store_crash import open_store, write_next
 with open_store(Path(sys.argv[1])) as store:
     while True:
         number = store.entry_count()
@@ -91,7 +91,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path
 def run_alone(statement: str, path: Path) -> str:
     """Output of a statement over this module, in a process that has no threads and may fork."""
     program = (
-        "import sys; from pathlib import Path; from test_node_store_crash import *\n"
+        "import sys; from pathlib import Path; from test_store_crash import *\n"
         f"path = Path(sys.argv[1]); {statement}"
     )
     found = subprocess.run(

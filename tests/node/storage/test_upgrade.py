@@ -5,15 +5,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_node_store import content, fill, open_store
 
 from fermata.errors import StorageError
 from fermata.node.storage import file as store_file
 from fermata.node.storage.rows import Rows
 from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
+from harness.node.stores import content, fill, open_store
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 def released(path):

@@ -119,7 +119,7 @@ def test_the_public_sees_an_open_proof_that_fails(
     statement = forged(collecting, "lab-1", witness=false_values("alpha", 1, 401))
     entry = collecting.put_ok(collecting.deployment.seal(statement)).entry
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
-    for module in ("coordinator", "round_rules"):
+    for module in ("roles.coordinator", "fold.round_rules"):
         monkeypatch.setattr(
             f"fermata.protocol.{module}.proven_round", lambda charter, key, found: found
         )

@@ -4,12 +4,11 @@ import pytest
 
 from fermata.crypto.signing import pae
 from fermata.errors import InvalidEncoding, InvalidSignature
-from fermata.protocol.charter.parse import CHARTER_TYPE, parse_charter
-from fermata.protocol.wire.codec import STATEMENT_TYPE, encode
+from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.wire.codec import CHARTER_TYPE, STATEMENT_TYPE, encode
 from fermata.protocol.wire.envelope import (
     assemble,
     charter_message,
-    charter_parties,
     check_signatures,
     seal,
     seal_statement,
@@ -43,14 +42,14 @@ def refused(data: bytes, reason: str) -> None:
 def unsigned(deployment: Deployment, data: bytes, *parties: str) -> str:
     """The message of the refusal of these bytes as signed by these parties."""
     with pytest.raises(InvalidSignature) as caught:
-        check_signatures(unseal(data), deployment.charter, parties)
+        check_signatures(unseal(data), deployment.charter.signing_keys, parties)
     return f"{caught.value.reason}: {caught.value}"
 
 
 def test_a_sealed_statement_is_unsealed_and_verified(deployment: Deployment) -> None:
     statement = deployment.statement("lab-1", abstention=statement_pb2.Abstention(round=1))
     opened = unseal(deployment.seal(statement))
-    check_signatures(opened, deployment.charter, ["lab-1"])
+    check_signatures(opened, deployment.charter.signing_keys, ["lab-1"])
     assert statement_of(opened) == statement
 
 
@@ -107,7 +106,7 @@ def test_a_payload_that_is_not_canonical_is_refused_though_it_is_signed(
 ) -> None:
     payload = b"\x32\x02\x08\x01\x12\x05lab-1"
     data = seal(STATEMENT_TYPE, payload, {"lab-1": deployment.keys["lab-1"]})
-    check_signatures(unseal(data), deployment.charter, ["lab-1"])
+    check_signatures(unseal(data), deployment.charter.signing_keys, ["lab-1"])
     with pytest.raises(InvalidEncoding) as caught:
         statement_of(unseal(data))
     assert caught.value.reason == "ENCODING"
@@ -163,9 +162,9 @@ def test_a_signer_who_is_on_no_roster_is_refused(deployment: Deployment) -> None
 
 
 def test_everyone_signs_the_charter(deployment: Deployment) -> None:
-    parties = charter_parties(deployment.charter)
+    parties = deployment.charter.signers
     assert parties == tuple(sorted(deployment.keys))
-    check_signatures(unseal(deployment.charter_envelope), deployment.charter, parties)
+    check_signatures(unseal(deployment.charter_envelope), deployment.charter.signing_keys, parties)
 
 
 @pytest.mark.parametrize("y", ["00" * 32, "01" + "00" * 31, "ec" + "ff" * 30 + "7f"])
@@ -179,7 +178,7 @@ def test_a_key_of_small_order_under_which_anyone_signs_is_refused(
     charter = parse_charter(data, MODULUS_BITS_MIN)
     sealed = assemble(CHARTER_TYPE, data, {"lab-1": bytes.fromhex(y) + b"\x00" * 32})
     with pytest.raises(InvalidSignature) as caught:
-        check_signatures(unseal(sealed), charter, ["lab-1"])
+        check_signatures(unseal(sealed), charter.signing_keys, ["lab-1"])
     assert caught.value.reason == "SIGNATURE"
     assert charter_message(data).startswith(b"DSSEv1 ")
 
@@ -188,5 +187,7 @@ def test_seal_statement_signs_for_several_parties(deployment: Deployment) -> Non
     statement = statement_pb2.Statement(key_record=deployment.key_record)
     keys = {name: deployment.keys[name] for name in deployment.charter.auditors}
     check_signatures(
-        unseal(seal_statement(statement, keys)), deployment.charter, deployment.charter.auditors
+        unseal(seal_statement(statement, keys)),
+        deployment.charter.signing_keys,
+        deployment.charter.auditors,
     )

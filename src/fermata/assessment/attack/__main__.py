@@ -1,4 +1,4 @@
-"""``python -m fermata.assessment.attack BUNDLE``: how far single labs' values can be told from outside."""
+"""``python -m fermata.assessment.attack BUNDLE``: what an outsider can tell of single values."""
 
 import argparse
 import json

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.claims import bins_of, totals_of
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Cell, Opening, Round, State
 
 

@@ -1,0 +1,1 @@
+"""Commands of the committee and of those who are bound by the pause."""

@@ -26,7 +26,8 @@ from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
 FILE = click.argument("file", type=click.Path(path_type=Path))

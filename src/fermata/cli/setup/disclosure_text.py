@@ -3,7 +3,8 @@
 from fractions import Fraction
 
 from fermata.protocol.charter.encoding import decimal_text
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.disclosure import fresh_until_ms
 

@@ -1,0 +1,4 @@
+"""What a report proves about its ciphertexts.
+
+Statements, prover, verifiers, one value opened to an auditor.
+"""

@@ -1,0 +1,1 @@
+"""What each page of the dashboard shows, as plain records of the state."""

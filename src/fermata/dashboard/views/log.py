@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from fermata.dashboard.source import Snapshot
 from fermata.errors import VerificationError
 from fermata.log.merkle import leaf_hash, node_hash, verify_inclusion
-from fermata.protocol.charter.parse import CHARTER_TYPE
 from fermata.protocol.charter.periods import TIME_MS_MAX, utc_text
 from fermata.protocol.state.state import Verdict
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import CHARTER_TYPE, decode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.wire.v1 import envelope_pb2
 

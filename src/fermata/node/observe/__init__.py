@@ -1,0 +1,1 @@
+"""What operators see: events, gauges, health, the dead man's alarm."""

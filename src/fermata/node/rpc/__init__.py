@@ -1,0 +1,4 @@
+"""The log service and its clients over gRPC and mutual TLS.
+
+Contract, guard, limits, status codes.
+"""

@@ -43,7 +43,7 @@ from fermata.protocol.roles.driver import Agent
 from fermata.protocol.roles.log_writer import Ledger, LocalLog
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
-from fermata.protocol.wire.envelope import assemble, charter_parties, seal_charter
+from fermata.protocol.wire.envelope import assemble, seal_charter
 from fermata.protocol.wire.ports import Receipt
 
 
@@ -115,7 +115,7 @@ def log_charter(config: NodeConfig, ledger: Ledger) -> None:
     """
     if ledger.size() == 0:
         data = read_file(config.charter_file, CHARTER_BYTES_MAX)
-        parties = charter_parties(config.charter)
+        parties = config.charter.signers
         signatures = read_signatures(config.charter_file, config.charter, parties)
         LocalLog(ledger).append(seal_charter(data, signatures))
 

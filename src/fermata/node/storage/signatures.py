@@ -6,8 +6,8 @@ from pathlib import Path
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import ConfigError, InvalidSignature
 from fermata.node.files import read_file, write_atomic
-from fermata.protocol.charter.parse import CHARTER_TYPE, Charter
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.wire.codec import CHARTER_TYPE, ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 
 _LINE_BYTES_MAX = 1024
 MISSING, SIGNED, WRONG = "not signed", "signed", "WRONG"

@@ -4,14 +4,10 @@ import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.metrics import Metric
-
-if TYPE_CHECKING:
-    # The charter's rules print decimals, so this must not need the charter to be imported.
-    from fermata.protocol.charter.parse import Panel
+from fermata.protocol.charter.panel import Panel
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?\Z")
 #: Comes only out of binary floating point, so something went wrong before it got here.
@@ -40,7 +36,7 @@ def encode_value(metric: Metric, text: str) -> int:
     return encoded
 
 
-def encode_panel(panel: "Panel", values: Mapping[str, str]) -> dict[str, int]:
+def encode_panel(panel: Panel, values: Mapping[str, str]) -> dict[str, int]:
     """Integers of a panel's metrics by id. Raises ConfigError."""
     missing = [m.id for m in panel.metrics if m.id not in values]
     if missing:

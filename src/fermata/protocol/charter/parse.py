@@ -22,7 +22,6 @@ from fermata.protocol.charter.committee import (
 from fermata.protocol.charter.disclosure_terms import (
     DisclosureTerms,
     DisclosureText,
-    Group,
     GroupText,
     PanelLabs,
     check_shares,
@@ -48,6 +47,7 @@ from fermata.protocol.charter.metrics import (
     check_text,
     read_metrics,
 )
+from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
 from fermata.protocol.charter.periods import CADENCES, check_period, period_count, period_of
 from fermata.protocol.charter.toml_source import Strict, TomlSource
@@ -59,8 +59,6 @@ from fermata.protocol.charter.trigger_rules import (
     read_rules,
 )
 
-#: Payload type of the envelope that carries the charter file as entry 0.
-CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 #: Moduli below this are for tests and simulation; no configuration can lower it.
 MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
@@ -140,20 +138,6 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """Metrics that are reported, proven and opened together, and the labs that may report.
-
-    ``groups`` are a partition of the labs, or none: the panel is opened whole.
-    """
-
-    id: str
-    labs: frozenset[str]
-    metrics: tuple[Metric, ...]
-    claims: Claims
-    groups: tuple[Group, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Charter:
     """A checked charter. ``sha256`` is the hash of the file's bytes."""
 
@@ -187,6 +171,16 @@ class Charter:
     def endorsement_quorum(self) -> int:
         """q = floor((n + f) / 2) + 1 with f = t - 1: two quorums share an honest auditor."""
         return (len(self.auditors) + self.threshold - 1) // 2 + 1
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Everyone who must sign this charter, ordered by id."""
+        return tuple(sorted(self.parties))
+
+    @property
+    def signing_keys(self) -> dict[str, bytes]:
+        """Each party's Ed25519 public key (32 bytes), by id."""
+        return {party.id: party.signing_key for party in self.parties.values()}
 
     @property
     def log_origin(self) -> str:

@@ -9,15 +9,10 @@ from dataclasses import replace
 from fermata.errors import ConfigError, Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import (
-    CHARTER_BYTES_MAX,
-    CHARTER_TYPE,
-    Charter,
-    Party,
-    parse_charter,
-)
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
 from fermata.protocol.state.state import OPENED, REFUSED, CharterVersion, Round, State
+from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
@@ -36,7 +31,7 @@ def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
     envelope = envelope_pb2.Envelope(
         payload_type=CHARTER_TYPE, payload=wire.charter, signatures=wire.signatures
     )
-    check_signatures(envelope, charter, new_parties(old, charter))
+    check_signatures(envelope, charter.signing_keys, new_parties(old, charter))
     return charter
 
 

@@ -12,14 +12,19 @@ from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, 
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
-from fermata.protocol.charter.parse import CHARTER_TYPE, Charter, parse_charter
+from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold import motions, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
 from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, decode, key_record_from_wire
-from fermata.protocol.wire.envelope import charter_parties, check_signatures, statement_of, unseal
+from fermata.protocol.wire.codec import (
+    CHARTER_TYPE,
+    ENVELOPE_BYTES_MAX,
+    decode,
+    key_record_from_wire,
+)
+from fermata.protocol.wire.envelope import check_signatures, statement_of, unseal
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 HEARTBEAT_INTERVAL_MS_MIN = 1000
@@ -105,7 +110,7 @@ def _charter(state: State, entry: _Entry) -> State:
         charter = parse_charter(envelope.payload, state.modulus_bits_min)
     except ConfigError as error:
         raise Refusal("CHARTER", str(error)) from error
-    check_signatures(envelope, charter, charter_parties(charter))
+    check_signatures(envelope, charter.signing_keys, charter.signers)
     signatures = {s.party: s.signature for s in envelope.signatures}
     return replace(
         state,
@@ -128,12 +133,12 @@ def _authenticate(
     if body == "key_record":
         if statement.author:
             raise InvalidEncoding("AUTHOR", "key record: all auditors sign it, it has no author")
-        check_signatures(envelope, charter, charter.auditors)
+        check_signatures(envelope, charter.signing_keys, charter.auditors)
         return ""
     party = charter.parties.get(statement.author)
     if party is None:
         raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
-    check_signatures(envelope, charter, (party.id,))
+    check_signatures(envelope, charter.signing_keys, (party.id,))
     if body not in _OF_ANY_ROLE and _ROLE_OF[body] != party.role:
         raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {_ROLE_OF[body]}")
     return party.id

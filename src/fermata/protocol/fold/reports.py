@@ -14,7 +14,8 @@ from fermata.crypto.report.prover import Report, prove
 from fermata.errors import ConfigError, InvalidEncoding, Refusal
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.state.report_flags import (
     NOTHING_ASKED,

@@ -1,0 +1,1 @@
+"""What each party still owes the log (coordinator, auditor, lab), and the driver that pays it."""

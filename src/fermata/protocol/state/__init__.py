@@ -1,0 +1,3 @@
+"""What everyone derives from the log, as immutable values, and the machines that change
+parts of it.
+"""

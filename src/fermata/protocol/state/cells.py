@@ -5,7 +5,8 @@ Normative text: docs/spec/disclosure.md, D3. Cells follow from who reported; nob
 
 from collections.abc import Iterable
 
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Cell, Round
 
 

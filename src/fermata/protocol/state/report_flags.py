@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from fermata.crypto.report.statements import Range, StatementSet, linear_form
 from fermata.errors import Refusal
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.wire.v1 import statement_pb2
 
 

@@ -10,7 +10,8 @@ from fermata.errors import InvalidEncoding
 from fermata.protocol.charter.claims import Slot, bins_of, totals_of
 from fermata.protocol.charter.encoding import decode_sum, fraction_text
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.result_names import (
     QUARTILES,
     above_name,

@@ -16,7 +16,8 @@ from fermata.crypto.report.verifier import verify_open
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter, Panel
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.state.report_flags import statements_of
 from fermata.protocol.state.state import ReportPart, ReportSeen, State, ThresholdKey

@@ -1,0 +1,3 @@
+"""Canonical bytes, envelopes, and what the rule book asks of the outside world (store,
+log, clock, entropy).
+"""

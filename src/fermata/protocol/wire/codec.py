@@ -23,6 +23,8 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 #: Bounds on foreign bytes, checked before they are parsed.
 ENVELOPE_BYTES_MAX = 512 * 1024
 SEALED_BYTES_MAX = 1024 * 1024
+#: Payload type of the envelope that carries the charter file as entry 0.
+CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 STATEMENT_TYPE = "application/vnd.fermata.statement.v1+protobuf"
 
 M = TypeVar("M", bound=Message)

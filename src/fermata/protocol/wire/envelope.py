@@ -4,8 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import InvalidEncoding, InvalidSignature
-from fermata.protocol.charter.parse import CHARTER_TYPE, Charter
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, decode, encode
+from fermata.protocol.wire.codec import (
+    CHARTER_TYPE,
+    ENVELOPE_BYTES_MAX,
+    STATEMENT_TYPE,
+    decode,
+    encode,
+)
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 
@@ -56,9 +61,13 @@ def statement_of(envelope: envelope_pb2.Envelope) -> statement_pb2.Statement:
 
 
 def check_signatures(
-    envelope: envelope_pb2.Envelope, charter: Charter, parties: Iterable[str]
+    envelope: envelope_pb2.Envelope, signing_keys: Mapping[str, bytes], parties: Iterable[str]
 ) -> None:
-    """Checks that exactly these parties signed. Raises InvalidSignature naming the party."""
+    """Checks that exactly these parties signed.
+
+    ``signing_keys``: each party's Ed25519 public key (32 bytes), at least those of ``parties``.
+    Raises InvalidSignature SIGNERS or SIGNATURE, naming the party.
+    """
     wanted = sorted(parties)
     signed = [s.party for s in envelope.signatures]
     if signed != wanted:
@@ -68,18 +77,11 @@ def check_signatures(
     message = pae(envelope.payload_type, envelope.payload)
     for signature in envelope.signatures:
         try:
-            verify_signature(
-                charter.parties[signature.party].signing_key, signature.signature, message
-            )
+            verify_signature(signing_keys[signature.party], signature.signature, message)
         except InvalidSignature as error:
             raise InvalidSignature(
                 "SIGNATURE", f"envelope: the signature of {signature.party} does not verify"
             ) from error
-
-
-def charter_parties(charter: Charter) -> tuple[str, ...]:
-    """Everyone who must sign the charter."""
-    return tuple(sorted(charter.parties))
 
 
 def seal_charter(data: bytes, signatures: Mapping[str, bytes]) -> bytes:

@@ -1,6 +1,7 @@
 """What a lab keeps of each report that it makes, to open one value of it in an audit on site.
 
-It is as secret as the figures themselves: the node keeps it encrypted (node/storage/report_secrets.py).
+It is as secret as the figures themselves: the node keeps it encrypted
+(node/storage/report_secrets.py).
 """
 
 import base64

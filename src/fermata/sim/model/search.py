@@ -1,9 +1,9 @@
-"""``python -m fermata.sim.model.search``: explores every state that the pause can reach.
+"""``python -m fermata.sim.model``: explores every state that the pause can reach.
 
-Breadth first over the functions of fermata.protocol.state.pause themselves, not over a copy. Entries,
-times and round numbers grow for ever, so two situations count as one if nothing that can follow
-tells them apart (``_key``): then there are finitely many, and all are visited. docs/spec/pause.md,
-PA12, says what is checked (``model_checks``) and what is abstracted.
+Breadth first over the functions of fermata.protocol.state.pause themselves, not over a copy.
+Entries, times and round numbers grow for ever, so two situations count as one if nothing that can
+follow tells them apart (``_key``): then there are finitely many, and all are visited.
+docs/spec/pause.md, PA12, says what is checked (``model_checks``) and what is abstracted.
 """
 
 import argparse
@@ -65,8 +65,8 @@ def terms_of(share: Fraction, lift_rounds: int) -> PauseTerms:
 def explore(terms: PauseTerms, labs: tuple[str, ...], machine: Machine | None = None) -> Explored:
     """Visits every reachable state once, and checks it and every step out of it.
 
-    ``machine`` has the functions to explore, those of fermata.protocol.state.pause unless given: tests
-    plant bugs. Stops early once ``VIOLATIONS_MAX`` were found.
+    ``machine`` has the functions to explore, those of fermata.protocol.state.pause unless given:
+    tests plant bugs. Stops early once ``VIOLATIONS_MAX`` were found.
     """
     machine = Machine() if machine is None else machine
     start = World(labs=labs)
@@ -155,7 +155,7 @@ def _told(world: World, what: str) -> str:
 def main(arguments: list[str]) -> int:
     """Returns 0 if every invariant holds in every state, else 1."""
     parser = argparse.ArgumentParser(
-        prog="python -m fermata.sim.model.search",
+        prog="python -m fermata.sim.model",
         description="Explores every state of the pause and checks its invariants.",
     )
     parser.add_argument("--labs", type=int, default=3, choices=range(2, 9), metavar="N")
@@ -182,7 +182,3 @@ def main(arguments: list[str]) -> int:
     for violation in violations:
         sys.stdout.write(f"violation: {violation}\n")
     return 1 if violations else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """What may come out of a simulated round, from who reported what: sets and fractions alone.
 
-Written apart from fermata.protocol.fold.disclosure, by docs/spec/disclosure.md, D2 to D4 and D8: every
-sum of the one round is compared with every sum of the other, where the fold looks at cells.
+Written apart from fermata.protocol.fold.disclosure, by docs/spec/disclosure.md, D2 to D4 and D8:
+every sum of the one round is compared with every sum of the other, where the fold looks at cells.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

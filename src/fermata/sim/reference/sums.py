@@ -1,6 +1,7 @@
 """What a round must come to, from the labs' own figures: fractions alone, no cryptography.
 
-Written apart from fermata.protocol.statistics.results, by the definitions of docs/spec/charter.md, C9.
+Written apart from fermata.protocol.statistics.results, by the definitions of
+docs/spec/charter.md, C9.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

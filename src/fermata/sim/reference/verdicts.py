@@ -1,7 +1,7 @@
 """What the rules of a simulated charter say, from the labs' own figures: fractions alone.
 
-Written apart from fermata.protocol.statistics.policy, by docs/spec/rules.md, R2, R4 and R5: levels and changes
-of a sum, mean or count, and rules that join them.
+Written apart from fermata.protocol.statistics.policy, by docs/spec/rules.md, R2, R4 and R5:
+levels and changes of a sum, mean or count, and rules that join them.
 """
 
 from collections.abc import Mapping, Sequence
