@@ -37,6 +37,12 @@ def test_every_command_in_the_documents_exists() -> None:
     assert found.returncode == 0, found.stderr
 
 
+def test_the_page_of_the_charters_keys_is_that_of_the_code() -> None:
+    script = str(ROOT / "scripts" / "charter_schema.py")
+    found = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     documents = [
         ROOT / "README.md",

@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "threshold 0 (L17)": (
         "threshold = 2",
         "threshold = 0",
-        "cryptography.threshold: must be from half",
+        "cryptography.threshold: must be a whole number from 1 to 7",
         "threshold = 0",
     ),
     "threshold below the majority": ("threshold = 2", "threshold = 1", "threshold", "threshold ="),
@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "headroom 0": (
         "threshold = 2",
         "threshold = 2\nheadroom_bits = 0",
-        "headroom_bits: must leave room",
+        "headroom_bits: must be a whole number from 1 to 32",
         "headroom_bits",
     ),
     "headroom too small for six labs (B09)": (
@@ -61,7 +61,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "key_origin: invalid enum value 'dealer'",
         "key_origin",
     ),
-    "cohort of two": ("cohort_min = 3", "cohort_min = 2", "below 3 organisations", "cohort_min"),
+    "cohort of two": (
+        "cohort_min = 3",
+        "cohort_min = 2",
+        "must be a whole number from 3",
+        "cohort_min",
+    ),
     "cohort above the labs (L17)": (
         "cohort_min = 3",
         "cohort_min = 7",

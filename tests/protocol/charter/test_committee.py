@@ -89,10 +89,22 @@ BAD = {
     "more than all": ([('"2/3"', '"4/3"')], "at most all", "quorum ="),
     "not a fraction": ([('"2/3"', '"0.7"')], "a fraction in quotes", "quorum ="),
     "a zero below": ([('"2/3"', '"1/0"')], "a fraction in quotes", "quorum ="),
-    "no notice": ([("notice_s = 86400", "notice_s = 0")], "to a year", "notice_s"),
-    "no vote": ([("vote_s = 7200", "vote_s = -1")], "to a year", "vote_s"),
-    "no ruling": ([("ruling_s = 3600", "ruling_s = 99999999")], "to a year", "ruling_s"),
-    "no appeal": ([("appeal_s = 1800", "appeal_s = 0")], "to a year", "appeal_s"),
+    "no notice": (
+        [("notice_s = 86400", "notice_s = 0")],
+        "a whole number from 1 to 31622400",
+        "notice_s",
+    ),
+    "no vote": ([("vote_s = 7200", "vote_s = -1")], "a whole number from 1 to 31622400", "vote_s"),
+    "no ruling": (
+        [("ruling_s = 3600", "ruling_s = 99999999")],
+        "a whole number from 1 to 31622400",
+        "ruling_s",
+    ),
+    "no appeal": (
+        [("appeal_s = 1800", "appeal_s = 0")],
+        "a whole number from 1 to 31622400",
+        "appeal_s",
+    ),
     "a stranger in the rotation": (
         [(ROTATION, 'rotation = ["member-1", "lab-1"]')],
         "no member is called lab-1",
@@ -124,7 +136,11 @@ BAD = {
         "nobody in it serves in round 5",
         "rotation =",
     ),
-    "a term before the first round": ([term(2, 0, 0)], "count from 1", "first_round = 0"),
+    "a term before the first round": (
+        [term(2, 0, 0)],
+        "must be a whole number from 1",
+        "first_round = 0",
+    ),
     "a term that ends before it begins": ([term(2, 5, 4)], "before the term's", "last_round = 4"),
     "too many places": (
         [(ROTATION, "rotation = [" + '"member-1", "member-2", ' * 33 + "]")],

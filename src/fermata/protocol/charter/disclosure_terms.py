@@ -8,18 +8,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
-from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.charter.toml_source import (
+    Rounds,
+    RoundsOrNone,
+    Strict,
+    TomlSource,
+)
 
+#: Below this many organisations a sum tells single values.
 COHORT_MIN_MIN = 3
+#: Beyond this, a number of organisations in the charter is a mistake.
+ORGANISATIONS_LIMIT = 10_000
 #: Without ``thresholds_max`` and ``openings_per_key_max`` in the charter.
 THRESHOLDS_MAX = 64
 OPENINGS_PER_KEY_MAX = 10_000
-#: Beyond these, a number in the charter is a mistake.
-ROUNDS_LIMIT = 1_000_000
+#: Most edges and limits that ``thresholds_max`` may allow a metric.
+THRESHOLDS_LIMIT = 4096
 AGE_DAYS_LIMIT = 3660
 #: The one profile: the former safety zone of the US antitrust agencies for data exchanges.
 SAFETY_ZONE = "antitrust-safety-zone"
@@ -31,12 +41,18 @@ SAFETY_ZONE_AGE_DAYS = 90
 class DisclosureText(Strict, frozen=True):
     """The table ``[disclosure]``; shares and start values are decimals in quotes."""
 
-    cohort_min: int
-    change_min: int | None = None
-    window_rounds: int = 0
-    thresholds_max: int = THRESHOLDS_MAX
-    openings_per_key_max: int = OPENINGS_PER_KEY_MAX
-    age_days: int = 0
+    cohort_min: Annotated[
+        int, Meta(ge=COHORT_MIN_MIN, le=ORGANISATIONS_LIMIT, description="organisations")
+    ]
+    change_min: (
+        Annotated[int, Meta(ge=0, le=ORGANISATIONS_LIMIT, description="organisations")] | None
+    ) = None
+    window_rounds: RoundsOrNone = 0
+    thresholds_max: Annotated[
+        int, Meta(ge=0, le=THRESHOLDS_LIMIT, description="edges and limits of one metric")
+    ] = THRESHOLDS_MAX
+    openings_per_key_max: Rounds = OPENINGS_PER_KEY_MAX
+    age_days: Annotated[int, Meta(ge=0, le=AGE_DAYS_LIMIT, description="days")] = 0
     profile: str = ""
     dominance: str = ""
     dominance_start: dict[str, str] = msgspec.field(default_factory=dict)
@@ -114,26 +130,12 @@ def read_terms(
 
 
 def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> None:
-    if text.cohort_min < COHORT_MIN_MIN:
-        source.fail(
-            "disclosure.cohort_min",
-            f"below {COHORT_MIN_MIN} organisations a sum tells single values",
-        )
     change = text.change_min
     if change is not None and change != 0 and not 2 <= change <= text.cohort_min:
         source.fail(
             "disclosure.change_min",
             f"must be from 2 to cohort_min, which is {text.cohort_min}; 0 turns the rule off",
         )
-    limits = (
-        ("window_rounds", text.window_rounds, 0, ROUNDS_LIMIT),
-        ("thresholds_max", text.thresholds_max, 0, 4096),
-        ("openings_per_key_max", text.openings_per_key_max, 1, ROUNDS_LIMIT),
-        ("age_days", text.age_days, 0, AGE_DAYS_LIMIT),
-    )
-    for key, value, low, high in limits:
-        if not low <= value <= high:
-            source.fail(f"disclosure.{key}", f"must be from {low} to {high}")
     if text.age_days and cadence == "number":
         source.fail(
             "disclosure.age_days",

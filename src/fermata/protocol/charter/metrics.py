@@ -20,7 +20,8 @@ SQUARED = frozenset({"variance", "stddev", "concentration"})
 LOG_LIMIT = 30
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?\Z")
+#: One spelling for each number up to trailing zeros; a negative zero comes out of an error only.
+_DECIMAL = re.compile(r"(?!-0(\.0+)?\Z)-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?\Z")
 
 
 class MetricText(Strict, frozen=True):

@@ -8,7 +8,9 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from fermata.errors import InvalidEncoding
 from fermata.protocol.charter.claims import Claims, compile_claims
@@ -50,7 +52,7 @@ from fermata.protocol.charter.metrics import (
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
 from fermata.protocol.charter.periods import CADENCES, check_period, period_count, period_of
-from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.charter.toml_source import YEAR_S, Seconds, Strict, TomlSource
 from fermata.protocol.charter.trigger_rules import (
     Rule,
     RuleText,
@@ -63,6 +65,9 @@ from fermata.protocol.charter.trigger_rules import (
 MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
+HEADROOM_BITS_MAX = 32
+#: Formats that a charter can name; this version reads format 1.
+FORMAT_MAX = 1_000_000
 CHARTER_BYTES_MAX = 256 * 1024
 
 
@@ -81,19 +86,20 @@ class LabText(PartyText, frozen=True):
 
 
 class CryptographyText(Strict, frozen=True):
-    modulus_bits: int
-    threshold: int
-    headroom_bits: int = 10
-    range_base: int = 0
+    modulus_bits: Annotated[int, Meta(ge=64, le=MODULUS_BITS_MAX, description="bits")]
+    threshold: Annotated[int, Meta(ge=1, le=AUDITORS_MAX, description="auditors")]
+    headroom_bits: Annotated[int, Meta(ge=1, le=HEADROOM_BITS_MAX, description="bits")] = 10
+    # With base 1 or -1 the digits of a range never end (docs/spec/proof.md, R2.5).
+    range_base: Literal[0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] = 0
     key_origin: Literal["any", "distributed"] = "any"
 
 
 class RoundsText(Strict, frozen=True):
     cadence: str
     first: str
-    window_s: int
+    window_s: Seconds
     last: str = ""
-    interval_s: int = 0
+    interval_s: Annotated[int, Meta(ge=0, le=YEAR_S, description="seconds, at most a year")] = 0
 
 
 class PanelText(Strict, frozen=True):
@@ -104,7 +110,7 @@ class PanelText(Strict, frozen=True):
 class CharterText(Strict, frozen=True):
     """The file's shape; unknown keys are errors."""
 
-    format: int
+    format: Annotated[int, Meta(ge=1, le=FORMAT_MAX)]
     deployment: str
     title: str
     cryptography: CryptographyText
@@ -338,12 +344,8 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
     if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
-    if not 1 <= crypto.headroom_bits <= 32 or len(text.lab) > 1 << crypto.headroom_bits:
-        source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs (1..32)")
-    if not 1 <= rounds.window_s <= 366 * 86400:
-        source.fail("rounds.window_s", "must be from one second to a year")
-    if not 0 <= rounds.interval_s <= 366 * 86400:
-        source.fail("rounds.interval_s", "must be from 0 to a year of seconds")
+    if len(text.lab) > 1 << crypto.headroom_bits:
+        source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
     if rounds.cadence not in CADENCES:
         source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
     check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))

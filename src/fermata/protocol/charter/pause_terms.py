@@ -7,11 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
 
-from fermata.protocol.charter.toml_source import Strict, TomlSource
+from msgspec import Meta
+
+from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
 
 LIFT_ROUNDS_MAX = 1000
-SECONDS_MAX = 366 * 86400
 _FRACTION = re.compile(r"[1-9][0-9]{0,8}/[1-9][0-9]{0,8}\Z")
 _DECIMAL = re.compile(r"(0|1)(\.[0-9]{1,9})?\Z")
 
@@ -21,12 +23,12 @@ class PauseText(Strict, frozen=True):
 
     triggers: list[str]
     lift: str
-    lift_rounds: int
-    acknowledge_s: int
+    lift_rounds: Annotated[int, Meta(ge=1, le=LIFT_ROUNDS_MAX, description="rounds")]
+    acknowledge_s: Seconds
     acknowledge_share: str
-    open_within_s: int
-    settle_within_s: int
-    silence_s: int
+    open_within_s: Seconds
+    settle_within_s: Seconds
+    silence_s: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +61,16 @@ def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> 
         source.fail("pause.lift", f"no rule is called {text.lift}")
     if text.lift in text.triggers:
         source.fail("pause.lift", f"{text.lift} is a trigger: what pulls the pause cannot lift it")
-    if not 1 <= text.lift_rounds <= LIFT_ROUNDS_MAX:
-        source.fail("pause.lift_rounds", f"must be 1..{LIFT_ROUNDS_MAX}")
     return PauseTerms(
         triggers=tuple(text.triggers),
         lift=text.lift,
         lift_rounds=text.lift_rounds,
-        acknowledge_ms=_ms(source, "acknowledge_s", text.acknowledge_s),
+        acknowledge_ms=text.acknowledge_s * 1000,
         acknowledge_share=_share(source, text.acknowledge_share),
-        open_within_ms=_ms(source, "open_within_s", text.open_within_s),
-        settle_within_ms=_ms(source, "settle_within_s", text.settle_within_s),
-        silence_ms=_ms(source, "silence_s", text.silence_s),
+        open_within_ms=text.open_within_s * 1000,
+        settle_within_ms=text.settle_within_s * 1000,
+        silence_ms=text.silence_s * 1000,
     )
-
-
-def _ms(source: TomlSource, key: str, seconds: int) -> int:
-    if not 1 <= seconds <= SECONDS_MAX:
-        source.fail(f"pause.{key}", "must be from one second to a year")
-    return seconds * 1000
 
 
 def _share(source: TomlSource, text: str) -> Fraction:

@@ -1,15 +1,31 @@
-"""TOML files read strictly: unknown keys are errors, and every error names its line."""
+"""TOML files read strictly: unknown keys are errors, and every error names its line.
+
+A number of a file is foreign until its domain is checked. So every integer of a ``Strict`` shape
+has bounds in its type, ``Annotated[int, Meta(ge=..., le=...)]`` or a ``Literal``, and ``decode``
+refuses a number outside of them before any code computes with it.
+"""
 
 import re
-from typing import NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
+from msgspec import Meta, inspect
 
 from fermata.errors import ConfigError
 
 T = TypeVar("T")
 #: The parser's time grows with the square of a dotted key's depth: minutes for a large file.
 LINE_DOTS_MAX = 64
+
+
+YEAR_S = 366 * 86400
+#: Beyond these, a number in a charter is a mistake.
+ROUNDS_LIMIT = 1_000_000
+#: A duration of a charter.
+Seconds = Annotated[int, Meta(ge=1, le=YEAR_S, description="seconds, at most a year")]
+#: A round's number, or a number of rounds.
+Rounds = Annotated[int, Meta(ge=1, le=ROUNDS_LIMIT, description="rounds")]
+RoundsOrNone = Annotated[int, Meta(ge=0, le=ROUNDS_LIMIT, description="rounds; 0 for no limit")]
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +67,9 @@ class TomlSource:
             if unknown:
                 path = f"{path}.{unknown[1]}" if path else unknown[1]
                 what = "is not a key that may stand here"
+            domain = _domain_text(kind, path)
+            if domain and ", got `" not in what:
+                what = f"must be {domain}"
             self.fail(path, what[:1].lower() + what[1:])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self.fail("", f"is not TOML: {error}")
@@ -82,3 +101,33 @@ class TomlSource:
             # An inline table: the key that it stands under.
             return self._line(table)
         return heading
+
+
+def domain_of(kind: type, path: str) -> inspect.Type | None:
+    """The type that a key of a shape has, such as ``rule[2].for_rounds``; None if it has none."""
+    found: inspect.Type | None = inspect.type_info(kind)
+    for word in re.split(r"[.\[]", path):
+        parts = found.types if isinstance(found, inspect.UnionType) else (found,)
+        found = next((inner for part in parts if (inner := _step(part, word))), None)
+    return found
+
+
+def _step(found: inspect.Type | None, word: str) -> inspect.Type | None:
+    if isinstance(found, inspect.StructType):
+        return next((f.type for f in found.fields if f.encode_name == word), None)
+    if isinstance(found, inspect.ListType | inspect.VarTupleType) and word.endswith("]"):
+        return found.item_type
+    return found.value_type if isinstance(found, inspect.DictType) else None
+
+
+def _domain_text(kind: type, path: str) -> str:
+    """What a whole number at this path must be, in words; empty for a key of another type."""
+    found = domain_of(kind, path)
+    parts = found.types if isinstance(found, inspect.UnionType) else (found,)
+    for part in parts:
+        plain = part.type if isinstance(part, inspect.Metadata) else part
+        if isinstance(plain, inspect.IntType):
+            return f"a whole number from {plain.ge} to {plain.le}"
+        if isinstance(plain, inspect.LiteralType) and isinstance(plain.values[0], int):
+            return f"one of {', '.join(map(str, plain.values))}"
+    return ""

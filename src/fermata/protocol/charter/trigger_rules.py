@@ -8,6 +8,9 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
+
+from msgspec import Meta
 
 from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
 from fermata.protocol.charter.result_names import Reach, reach_of, result_names
@@ -50,6 +53,9 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     DOUBLING: ({"over_rounds", "confidence"}, {"scale", *_NULL}),
     ACCELERATION: ({"over_rounds", "points_min", "r2_min", *_NULL}, {"scale"}),
 }
+#: Rounds that a rule looks back over, or for which it must hold.
+_Span = Annotated[int, Meta(ge=1, le=ROUNDS_MAX, description="rounds")]
+_Points = Annotated[int, Meta(ge=SIDE_POINTS_MIN, le=ROUNDS_MAX, description="points")]
 #: Least ``over_rounds`` of each kind that has it.
 _ROUNDS_MIN = {CHANGE: 1, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
 
@@ -65,11 +71,11 @@ class RuleText(Strict, frozen=True):
     at_least: str | None = None
     below: str | None = None
     at_most: str | None = None
-    over_rounds: int | None = None
-    for_rounds: int | None = None
+    over_rounds: _Span | None = None
+    for_rounds: _Span | None = None
     scale: str | None = None
     confidence: str | None = None
-    points_min: int | None = None
+    points_min: _Points | None = None
     r2_min: str | None = None
     noise: str | None = None
     growth: str | None = None
@@ -179,8 +185,6 @@ def _choice(source: TomlSource, path: str, text: RuleText, key: str, choices: Se
 def _run(source: TomlSource, path: str, text: RuleText) -> tuple[int, str]:
     """For how many rounds it must hold, and what a round does in which it is unknown."""
     for_rounds = 1 if text.for_rounds is None else text.for_rounds
-    if not 1 <= for_rounds <= ROUNDS_MAX:
-        source.fail(f"{path}.for_rounds", f"must be 1 to {ROUNDS_MAX}")
     return for_rounds, _choice(source, path, text, "unknown", UNKNOWN)
 
 
