@@ -78,6 +78,7 @@ def test_the_dry_run_shows_the_file_and_the_field_of_each_figure(site):
         "panel": "scores", "metric": "score", "as read": SECRET, "value": SECRET, "unit": "u",
         "encoded": "778", "bound": "1000", "file": "logs/inspect.eval",
         "field": "results.scores[0].metrics.accuracy.value",
+        "model": "offline/example/model-a", "samples": "9 of 9",
     }  # fmt: skip
     text = check(site).out
     for shown in ("From (stays here)", "logs/inspect.eval", "results.scores[0]", SECRET, "778"):

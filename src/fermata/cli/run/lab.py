@@ -220,6 +220,10 @@ def estimate(config: NodeConfig, measurement: Measurement) -> list[Leaving]:
     return [*leaving, Leaving(rest, "everybody", _ENVELOPE_BYTES + 80)]
 
 
+#: Where each figure stands, and what its file says of it.
+_PLACES = ["metric", "file", "field", "model", "samples"]
+
+
 def check_document(
     config: NodeConfig, found: Gathered, leaving: list[Leaving], exact: bool
 ) -> tuple[dict[str, object], str]:
@@ -233,7 +237,8 @@ def check_document(
             encoded = str(encode_value(metric, figure.value))
             value = [figure.read, figure.value, metric.unit, encoded]
             rows.append([panel_id, metric.id, *value, str(metric.bound)])
-            places.append([metric.id, figure.file, figure.field])
+            stated = [figure.model or "not said", figure.samples or "not said"]
+            places.append([metric.id, figure.file, figure.field, *stated])
     columns = ["panel", "metric", "as read", "value", "unit", "encoded", "bound"]
     total = sum(each.size_bytes for each in leaving)
     size = "bytes" if exact else "bytes (about)"
@@ -242,12 +247,12 @@ def check_document(
     head = "Nothing to report: abstains"
     if rows:
         head = table_text(columns, rows, "Read (stays here)")
-        head += "\n\n" + table_text(["metric", "file", "field"], places, "From (stays here)")
+        head += "\n\n" + table_text(_PLACES, places, "From (stays here)")
     foot = table_text(["field", "seen by", size], sizes, "Would leave the building")
     data = {
         "values": [
-            {**dict(zip(columns, row, strict=True)), "file": file, "field": field}
-            for row, (_, file, field) in zip(rows, places, strict=True)
+            dict(zip(columns, row, strict=True)) | dict(zip(_PLACES[1:], place[1:], strict=True))
+            for row, place in zip(rows, places, strict=True)
         ],
         "leaves": [
             {"field": each.field, "seen by": each.seen_by, "bytes": each.size_bytes}

@@ -8,7 +8,7 @@ from decimal import ROUND_05UP, Decimal, localcontext
 from typing import NoReturn
 
 from fermata.errors import ConfigError
-from fermata.node.sources.mapping import SourceText, is_score, is_task, unit_of
+from fermata.node.sources.mapping import OWN, SourceText, is_score, is_task, unit_of
 from fermata.node.sources.paths import SourceFile
 from fermata.node.sources.reading import Reading, choices, shown
 
@@ -34,13 +34,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A metric's figure: where it stands, what stands there, and the decimal that it is."""
+    """A metric's figure: where it stands, what stands there, and the decimal that it is.
+
+    ``model`` and ``samples`` ("9 of 9") are as the file states them, empty if it does not.
+    """
 
     metric: str
     file: str
     field: str
     read: str = dataclasses.field(repr=False)
     value: str = dataclasses.field(repr=False)
+    model: str = ""
+    samples: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,18 @@ def choose(
     now = [f for f in mine if _is_of(text, f.reading, period, bounds)]
     if not now:
         return Choice(None, f"{text.place}: has no figure of {period}")
-    whole = _finished(text, _of_score(text, now))
+    whole = _finished(text, _of_model(text, _of_score(text, now)))
     if not whole:
         return Choice(None, f"{text.place}: has no finished run of {period}")
     _check_dated(text, whole)
     _check_one_thing(text, whole)
-    files = tuple(dict.fromkeys(f.file for f in now if f in whole or f.reading.fault))
+    _check_counted(text, whole)
+    files = tuple(dict.fromkeys(f.file for f in now if f in whole or f.reading.unfinished))
     return Choice(_aggregate(text, whole), files=files)
 
 
 def _is_of(text: SourceText, found: Reading, period: str, bounds: tuple[int, int] | None) -> bool:
-    if text.kind in ("csv", "push"):
+    if text.kind in OWN:
         return found.period == period
     if text.period_rule != "run-date" or bounds is None or found.completed_ms is None:
         return True
@@ -94,21 +100,64 @@ def _of_score(text: SourceText, found: list[Found]) -> list[Found]:
     return wanted
 
 
+def _of_model(text: SourceText, found: list[Found]) -> list[Found]:
+    """The figures of one model: the one that is asked for, or the only one that there is.
+
+    No aggregation joins two models: the newest or the best of several figures would be that of
+    whichever model was measured last, or is strongest.
+    """
+    if text.kind in OWN:
+        return found
+    unnamed = [f for f in found if not f.reading.model]
+    if unnamed and not text.accept_unnamed:
+        _refuse(
+            "SOURCE_MODEL",
+            text,
+            f"{unnamed[0].place}: does not say which model was evaluated; if you know that it is"
+            " the one to report, say accept_unnamed = true",
+        )
+    models = {f.reading.model for f in found if f.reading.model}
+    if text.model:
+        wanted = [f for f in found if f.reading.model in ("", text.model)]
+        if not wanted:
+            had = choices(models)
+            _refuse("SOURCE_MODEL", text, f"{text.place}: has no figure of {text.model}; of {had}")
+        return wanted
+    if len(models) > 1 or (models and unnamed):
+        named = choices(models) + (" and one that is not named" if unnamed else "")
+        _refuse("SOURCE_AMBIGUOUS", text, f"{text.place}: which model? It has {named}")
+    return found
+
+
+def _check_counted(text: SourceText, found: list[Found]) -> None:
+    """Refuses a figure whose file does not say that all samples of the data set were scored."""
+    if text.kind in OWN or text.accept_uncounted:
+        return
+    for f in found:
+        if not f.reading.is_counted:
+            _refuse(
+                "SOURCE_UNCOUNTED",
+                text,
+                f"{f.place}: does not say how many samples of how many were scored; if you know"
+                " that all were, or that the metric has no samples, say accept_uncounted = true",
+            )
+
+
 def _finished(text: SourceText, found: list[Found]) -> list[Found]:
     for f in found:
-        if f.reading.fault and text.incomplete == "refuse":
+        if f.reading.unfinished and text.incomplete == "refuse":
             _refuse(
                 "SOURCE_INCOMPLETE",
                 text,
-                f"{f.file.name}: {f.reading.fault}; move the file away, wait for its end, or say"
-                ' incomplete = "skip"',
+                f"{f.file.name}: {f.reading.unfinished}; move the file away, wait for its end, or"
+                ' say incomplete = "skip"',
             )
-    return [f for f in found if not f.reading.fault]
+    return [f for f in found if not f.reading.unfinished]
 
 
 def _check_dated(text: SourceText, found: list[Found]) -> None:
     """Refuses a figure without a time where its time is to say its period."""
-    if text.kind in ("csv", "push") or text.period_rule != "run-date":
+    if text.kind in OWN or text.period_rule != "run-date":
         return
     for f in found:
         if f.reading.completed_ms is None:
@@ -141,7 +190,8 @@ def _aggregate(text: SourceText, found: list[Found]) -> Figure:
         with localcontext(prec=_EXACT_DIGITS):
             total = sum(values, Decimal(0))
         value = format(_mean(total, len(values)), "f")
-        return Figure(text.metric, f"{len(found)} files or runs", "mean", "mean", value)
+        place = f"{len(found)} files or runs"
+        return Figure(text.metric, place, "mean", "mean", value, *_stated(found))
     if text.aggregation == "only" or len(found) == 1:
         if len(found) > 1:
             places = choices(f.place for f in found)
@@ -160,7 +210,20 @@ def _aggregate(text: SourceText, found: list[Found]) -> Figure:
     chosen = found[index]
     value = format(values[index], "f")
     reading = chosen.reading
-    return Figure(text.metric, chosen.file.name, reading.field, reading.text, value)
+    stated = _stated([chosen])
+    return Figure(text.metric, chosen.file.name, reading.field, reading.text, value, *stated)
+
+
+def _stated(found: Sequence[Found]) -> tuple[str, str]:
+    """Model and samples as the files state them, over all figures that one value is made of."""
+    scored = [f.reading.scored for f in found]
+    samples = [f.reading.samples for f in found]
+    counted = "" if None in (*scored, *samples) else f"{_sum(scored)} of {_sum(samples)}"
+    return found[0].reading.model, counted
+
+
+def _sum(counts: Sequence[int | None]) -> int:
+    return sum(count for count in counts if count is not None)
 
 
 def _latest(text: SourceText, found: list[Found]) -> int:

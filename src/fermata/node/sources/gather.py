@@ -1,7 +1,7 @@
 """All of a lab's figures of a period: from its table, its tools' files, and what was pushed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fermata.errors import ConfigError
@@ -18,6 +18,7 @@ from fermata.node.sources.readers.documents import (
     read_toml,
     table_of,
 )
+from fermata.node.sources.readers.helm import RUN_SPEC, read_helm
 from fermata.node.sources.readers.prometheus import read_prometheus
 from fermata.node.sources.readers.pushed import pushed_path, read_pushed
 from fermata.node.sources.readers.scrape import scrape
@@ -117,7 +118,8 @@ class Sources:
         kept: dict[tuple[str, str], SourceFile] = {}
         for text in self._texts:
             choice: Choice = choose(text, self._readings(text, period, kept), period, bounds)
-            files += [file for file in choice.files if file not in files]
+            with_beside = [f for file in choice.files for f in (file, *file.beside)]
+            files += [file for file in with_beside if file not in files]
             figures += [choice.figure] if choice.figure is not None else []
             absent += [] if choice.figure is not None else [f"{text.metric}: {choice.absent}"]
         return Gathered(tuple(figures), tuple(absent), tuple(files))
@@ -164,10 +166,17 @@ class Sources:
         for path in paths:
             key = ("file", str(path))
             if key not in kept:
-                kept[key] = read_source(path, self._folder)
+                kept[key] = self._read_file(text, path)
             file = kept[key]
             found += [Found(file, reading) for reading in self._read(text, file)]
         return found
+
+    def _read_file(self, text: SourceText, path: Path) -> SourceFile:
+        file = read_source(path, self._folder)
+        spec = path.with_name(RUN_SPEC)
+        if text.kind == "helm" and spec.exists():
+            return replace(file, beside=(read_source(spec, self._folder),))
+        return file
 
     def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
         if text.kind == "push":
@@ -179,6 +188,8 @@ class Sources:
             return [r for r in table if wanted in r.scores]
         if text.kind in DOCUMENTS:
             return [_at_path(text, file)]
+        if text.kind == "helm":
+            return read_helm(file.name, file.data, file.beside[0].data if file.beside else None)
         return READERS[text.kind](file.name, file.data)
 
 

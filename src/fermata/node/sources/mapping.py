@@ -26,6 +26,8 @@ READERS: dict[str, Reader] = {
 #: Their files have no names for figures: ``score`` is the way to one.
 DOCUMENTS = ("json", "toml")
 KINDS = (*READERS, *DOCUMENTS, "csv", "scrape", "push")
+#: Kinds in which the lab itself states its figures; no tool's file stands between.
+OWN = ("csv", "push")
 AGGREGATIONS = ("only", "latest", "max", "min", "mean")
 INCOMPLETE = ("refuse", "skip")
 #: How a figure's period is known: from its own time, from the path, or it is always the current.
@@ -39,7 +41,11 @@ _NAME_CHARACTERS_MAX = 300
 
 
 class SourceText(Strict, frozen=True):
-    """One table: the metric, where its figure is, and how to choose when there are several."""
+    """One table: the metric, where its figure is, and how to choose when there are several.
+
+    ``accept_unnamed`` and ``accept_uncounted``: the lab answers for what the file does not say,
+    which model was evaluated, and that all samples of the data set were scored.
+    """
 
     metric: str
     kind: str
@@ -48,10 +54,13 @@ class SourceText(Strict, frozen=True):
     url: str = ""
     task: str = ""
     score: str = ""
+    model: str = ""
     aggregation: str = "only"
     period: str = ""
     scale: str = ""
     incomplete: str = "refuse"
+    accept_unnamed: bool = False
+    accept_uncounted: bool = False
 
     @property
     def place(self) -> str:
@@ -91,7 +100,7 @@ def check_sources(
                            ("incomplete", INCOMPLETE)):  # fmt: skip
             if getattr(text, key) not in known:
                 source.fail(f"{path}.{key}", f"must be one of {', '.join(known)}")
-        for key in ("task", "score", "unit"):
+        for key in ("task", "score", "unit", "model"):
             value = getattr(text, key)
             if not value.isprintable() or len(value) > _NAME_CHARACTERS_MAX:
                 source.fail(f"{path}.{key}", "must be short, of printable characters")
@@ -120,6 +129,12 @@ def _check_names(source: TomlSource, path: str, text: SourceText) -> None:
         source.fail(f"{path}.score", 'must be a series, such as eval_score{task="a"}')
     if text.task and (is_sample or text.kind in (*DOCUMENTS, "csv", "push")):
         source.fail(f"{path}.task", f"kind {text.kind} has no task")
+    if text.kind in OWN and (text.model or text.accept_unnamed or text.accept_uncounted):
+        source.fail(
+            f"{path}.kind",
+            f"kind {text.kind} holds the lab's own figures: it has no model, accept_unnamed or"
+            " accept_uncounted",
+        )
     if text.kind == "push" and (text.score or text.aggregation != "only"):
         source.fail(f"{path}.kind", "kind push has neither score nor aggregation")
 

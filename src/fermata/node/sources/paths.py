@@ -18,10 +18,14 @@ _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that was read: its name for people, and the bytes, which alone are looked at."""
+    """A file that was read: its name for people, and the bytes, which alone are looked at.
+
+    ``beside``: files of its folder that say what it is about.
+    """
 
     name: str
     data: bytes = field(repr=False)
+    beside: tuple["SourceFile", ...] = ()
 
 
 def path_fault(path: str) -> str:

@@ -26,7 +26,9 @@ class Reading:
     the names by which the figure can be asked for, the full one first. ``text`` is the number as
     written, or empty if there is none. ``completed_ms`` is when it was measured, milliseconds
     since the epoch, None if the file does not say; ``period`` is there where the file names one.
-    ``unit`` is the file's own word for it. ``fault`` says why it is no finished measurement.
+    ``unit`` is the file's own word for it. ``model`` names what was evaluated, empty if the file
+    does not. The figure is of ``scored`` samples, of ``samples`` that the data set has, each None
+    if the file does not count them. ``fault`` says why it is not a finished measurement.
     """
 
     field: str
@@ -36,7 +38,22 @@ class Reading:
     completed_ms: int | None = None
     period: str = ""
     unit: str = ""
+    model: str = ""
+    scored: int | None = None
+    samples: int | None = None
     fault: str = ""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the file itself says of how many samples of how many the figure is."""
+        return self.scored is not None and self.samples is not None
+
+    @property
+    def unfinished(self) -> str:
+        """Why the figure is not of the whole data set; empty if nothing in the file says so."""
+        if self.fault or not self.is_counted or self.scored == self.samples:
+            return self.fault
+        return f"{shown(self.field)}: {self.scored} of {self.samples} samples were scored"
 
     def is_score(self, wanted: str) -> bool:
         """Whether this figure goes by that name; every figure does by none."""

@@ -100,6 +100,12 @@ def number_of(value: Any) -> str:
     return ""
 
 
+def count_of(value: Any) -> int | None:
+    """A number of a document as a count, such as of samples; None for what is none."""
+    text = number_of(value)
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
+
+
 def text_of(value: Any) -> str:
     """A string of a document; empty for everything else."""
     return value if isinstance(value, str) and not isinstance(value, Literal) else ""

@@ -3,7 +3,14 @@
 from typing import Any
 
 from fermata.node.sources.dates import epoch_ms, iso_ms
-from fermata.node.sources.readers.documents import list_of, number_of, read_json, table_of, text_of
+from fermata.node.sources.readers.documents import (
+    count_of,
+    list_of,
+    number_of,
+    read_json,
+    table_of,
+    text_of,
+)
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version
 
 VERSIONS = "0.3."
@@ -23,10 +30,12 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
     if not isinstance(results, list):
         refuse_format(file, "has no list evaluation_results")
     run_ms = _time_ms(document.get("evaluation_timestamp"))
+    about = table_of(document.get("model_info"))
+    model = text_of(about.get("id")) or text_of(about.get("name"))
     found = []
     for index, result in enumerate(map(table_of, list_of(results))):
         metric = table_of(result.get("metric_config"))
-        score = number_of(table_of(result.get("score_details")).get("score"))
+        details = table_of(result.get("score_details"))
         names = (
             result.get("evaluation_result_id"), metric.get("metric_id"),
             metric.get("metric_name"), metric.get("metric_kind"),
@@ -36,9 +45,12 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
                 f"evaluation_results[{index}].score_details.score",
                 text_of(result.get("evaluation_name")),
                 tuple(dict.fromkeys(text_of(name) for name in names if text_of(name))),
-                score,
+                number_of(details.get("score")),
                 _time_ms(result.get("evaluation_timestamp")) or run_ms,
                 unit=text_of(metric.get("metric_unit")),
+                model=model,
+                scored=count_of(table_of(details.get("uncertainty")).get("num_samples")),
+                samples=count_of(table_of(result.get("source_data")).get("samples_number")),
             )
         )
     return found

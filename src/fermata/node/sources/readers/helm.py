@@ -1,26 +1,40 @@
 """Statistics of HELM (crfm-helm): the ``stats.json`` of a run's folder.
 
 The file says neither when nor by which version it was written, nor of which run it is: the run
-is its folder's name, and the period must be in the path.
+is its folder's name, and the period must be in the path. Which model answered, and how many
+instances were allowed at most, stands in the ``run_spec.json`` beside it.
 """
 
 from pathlib import PurePath
 from typing import Any
 
-from fermata.node.sources.readers.documents import number_of, read_json, table_of, text_of
-from fermata.node.sources.reading import Reading, refuse_format
+from fermata.node.sources.readers.documents import (
+    count_of,
+    number_of,
+    read_json,
+    table_of,
+    text_of,
+)
+from fermata.node.sources.reading import Literal, Reading, refuse_format
+
+#: The file beside a run's statistics that says what was asked of the run.
+RUN_SPEC = "run_spec.json"
 
 
-def read_helm(file: str, data: bytes) -> list[Reading]:
+def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Reading]:
     """The means of a run, by ``name/split`` and, for perturbed instances, ``/perturbation``.
 
     The task is the run, ``mmlu:subject=anatomy,...``, or what stands before its first colon.
-    Raises ConfigError.
+    ``run_spec`` is the file RUN_SPEC of the same folder. Raises ConfigError.
     """
     document = read_json(file, data)
     if not isinstance(document, list) or not all("name" in table_of(s) for s in document):
         refuse_format(file, "is not a list of statistics, each with its name, as HELM writes it")
     run = PurePath(file).parent.name
+    spec = {} if run_spec is None else table_of(read_json(f"{file}, {RUN_SPEC}", run_spec))
+    adapter = table_of(spec.get("adapter_spec"))
+    model = text_of(adapter.get("model"))
+    scored, fault = _instances(document, adapter)
     found = []
     for index, entry in enumerate(map(table_of, document)):
         scores = _names(table_of(entry["name"]))
@@ -28,8 +42,29 @@ def read_helm(file: str, data: bytes) -> list[Reading]:
             refuse_format(file, f"[{index}].name: has no name")
         empty = number_of(entry.get("count")) in ("", "0")
         text = "" if empty else number_of(entry.get("mean"))
-        found.append(Reading(f"[{index}].mean", run, scores, text))
+        field = f"[{index}].mean"
+        found.append(Reading(field, run, scores, text, None, "", "", model, scored, scored, fault))
     return found
+
+
+def _instances(document: list[Any], adapter: dict[str, Any]) -> tuple[int | None, str]:
+    """How many instances ran if these were all, else None; and why some may be missing.
+
+    HELM counts what ran, and not what there was: a run that reached its ``max_eval_instances``
+    may have left others out.
+    """
+    total = 0
+    for entry in map(table_of, document):
+        name = table_of(entry["name"])
+        if text_of(name.get("name")) == "num_instances" and not name.get("perturbation"):
+            # A mean over trials, each of which has the same instances: "5.0".
+            total += count_of(Literal(number_of(entry.get("mean")).removesuffix(".0"))) or 0
+    if not total or "max_eval_instances" not in adapter:
+        return None, ""
+    most = adapter["max_eval_instances"]
+    if most is None or total < (count_of(most) or 0):
+        return total, ""
+    return None, f"max_eval_instances is {number_of(most)}, and so many ran: some may be left out"
 
 
 def _names(name: dict[str, Any]) -> tuple[str, ...]:

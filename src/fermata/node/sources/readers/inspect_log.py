@@ -13,7 +13,14 @@ import zlib
 from typing import Any
 
 from fermata.node.sources.dates import iso_ms
-from fermata.node.sources.readers.documents import list_of, number_of, read_json, table_of, text_of
+from fermata.node.sources.readers.documents import (
+    count_of,
+    list_of,
+    number_of,
+    read_json,
+    table_of,
+    text_of,
+)
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version, shown
 
 if sys.version_info >= (3, 14):
@@ -55,21 +62,41 @@ def _of_log(file: str, document: Any, is_whole: bool) -> list[Reading]:
     stats, results = table_of(log.get("stats")), table_of(log.get("results"))
     fault = "it has no header yet: the run goes on, or was killed"
     if is_whole:
-        fault = _fault(log, table_of(spec.get("config")), results)
+        fault = _fault(log, spec, results)
     completed = iso_ms(text_of(stats.get("completed_at"))) or iso_ms(text_of(spec.get("created")))
+    model = text_of(spec.get("model"))
+    scores = list_of(results.get("scores"))
+    samples = count_of(table_of(spec.get("dataset")).get("samples"))
     readings = [
-        Reading(field, task, scores, text, completed, fault=fault)
-        for field, scores, text in _scores(list_of(results.get("scores")))
+        Reading(field, task, names, text, completed, "", "", model, scored, samples, fault)
+        for index, field, names, text in _scores(scores)
+        for scored in [_scored(table_of(scores[index]), spec, samples)]
     ]
     if not readings:
         # So that a run which failed is seen, and not taken for one that never was.
         fault = fault or "it has no scores"
-        readings = [Reading("results.scores", task, (), "", completed, fault=fault)]
+        readings = [Reading("results.scores", task, (), "", completed, model=model, fault=fault)]
     return readings
 
 
-def _scores(scores: list[Any]) -> list[tuple[str, tuple[str, ...], str]]:
-    """Place, names and number of every metric; reducers tell scores of one name apart."""
+def _scored(score: dict[str, Any], spec: dict[str, Any], samples: int | None) -> int | None:
+    """Of how many samples a score is, by its own count; None if it has none.
+
+    With epochs that no reducer has joined, each epoch of a sample counts as one.
+    """
+    found = count_of(score.get("scored_samples"))
+    epochs = _epochs(spec)
+    if found is None or samples is None or epochs == 1 or text_of(score.get("reducer")):
+        return found
+    return samples if found == samples * epochs else min(found // epochs, samples - 1)
+
+
+def _epochs(spec: dict[str, Any]) -> int:
+    return count_of(table_of(spec.get("config")).get("epochs")) or 1
+
+
+def _scores(scores: list[Any]) -> list[tuple[int, str, tuple[str, ...], str]]:
+    """Index, place, names and number of every metric; reducers tell scores of one name apart."""
     found = []
     names = [text_of(table_of(s).get("name")) for s in scores]
     for index, score in enumerate(map(table_of, scores)):
@@ -78,7 +105,7 @@ def _scores(scores: list[Any]) -> list[tuple[str, tuple[str, ...], str]]:
         for metric, entry in table_of(score.get("metrics")).items():
             field = f"results.scores[{index}].metrics.{metric}.value"
             asked = (f"{label}/{metric}", f"{name}/{metric}", metric, label, name)
-            found.append((field, tuple(dict.fromkeys(asked)), _number(entry)))
+            found.append((index, field, tuple(dict.fromkeys(asked)), _number(entry)))
     return found
 
 
@@ -86,19 +113,22 @@ def _number(entry: Any) -> str:
     return number_of(table_of(entry).get("value"))
 
 
-def _fault(log: dict[str, Any], config: dict[str, Any], results: dict[str, Any]) -> str:
-    """Why a log is no finished evaluation of the whole task; empty if it is one."""
+def _fault(log: dict[str, Any], spec: dict[str, Any], results: dict[str, Any]) -> str:
+    """Why a log is not a finished evaluation of the whole task; empty if nothing says so.
+
+    ``config.limit`` decides nothing: it may be above the size. What ran is counted.
+    """
     status = text_of(log.get("status"))
     if status != "success":
         return f"status is {shown(status) or 'missing'}, not success"
     if log.get("invalidated") is True:
         return "invalidated is true"
-    for key in ("limit", "sample_id"):
-        if config.get(key) is not None:
-            return f"eval.config.{key} is set: only some samples were run"
-    total = number_of(results.get("total_samples"))
-    if total != number_of(results.get("completed_samples")):
+    total = count_of(results.get("total_samples"))
+    if total != count_of(results.get("completed_samples")):
         return "results.completed_samples is not results.total_samples"
+    samples = count_of(table_of(spec.get("dataset")).get("samples"))
+    if samples is not None and total is not None and total != samples * _epochs(spec):
+        return f"only some samples were run: results.total_samples is {total} of {samples}"
     unscored = [table_of(s).get("unscored_samples") for s in list_of(results.get("scores"))]
     if any(number_of(count) not in ("", "0") for count in unscored):
         return "results.scores has unscored_samples"

@@ -3,8 +3,15 @@
 from typing import Any
 
 from fermata.node.sources.dates import epoch_ms
-from fermata.node.sources.readers.documents import number_of, read_json, table_of, text_of
-from fermata.node.sources.reading import Reading, refuse_format, refuse_version, shown
+from fermata.node.sources.readers.documents import (
+    count_of,
+    list_of,
+    number_of,
+    read_json,
+    table_of,
+    text_of,
+)
+from fermata.node.sources.reading import Reading, refuse_format, refuse_version
 
 VERSIONS = "0.4."
 
@@ -22,24 +29,43 @@ def read_lm_eval(file: str, data: bytes) -> list[Reading]:
     if not version.startswith(VERSIONS):
         refuse_version(file, "lm_eval_version", version, f"{VERSIONS}x")
     started = epoch_ms(number_of(document.get("date")))
+    model = text_of(document.get("model_name"))
     found = []
     for task, metrics in results.items():
-        fault = _fault(document, task)
+        scored, samples = _counts(document, task)
         for key, value in table_of(metrics).items():
             # `acc,none`: the metric, and the filter that answers went through.
             metric, comma, _ = key.partition(",")
             if comma:
                 field, text = f'results."{task}"."{key}"', number_of(value)
-                found.append(Reading(field, task, (key, metric), text, started, fault=fault))
+                names = (key, metric)
+                found.append(
+                    Reading(field, task, names, text, started, "", "", model, scored, samples)
+                )
     return found
 
 
-def _fault(document: dict[str, Any], task: str) -> str:
-    """Why a task's figures are not of the whole task; empty if they are."""
-    limit = table_of(document.get("config")).get("limit")
-    if limit is not None:
-        return "config.limit is set: only some samples were run"
-    counts = table_of(table_of(document.get("n-samples")).get(task))
-    if number_of(counts.get("original")) != number_of(counts.get("effective")):
-        return f"n-samples.{shown(task)}: effective is not original"
-    return ""
+def _counts(document: dict[str, Any], task: str) -> tuple[int | None, int | None]:
+    """Of how many samples a task's figures are, and how many its data set has; None if not said.
+
+    A group's figures are of what its subtasks ran, however deep the groups stand in each other:
+    the file counts the samples of tasks only.
+    """
+    scored = total = 0
+    waiting, seen = [task], set()
+    subtasks, counts = table_of(document.get("group_subtasks")), table_of(document.get("n-samples"))
+    while waiting:
+        name = waiting.pop()
+        below = [text_of(t) for t in list_of(subtasks.get(name))]
+        if name in seen:
+            continue
+        seen.add(name)
+        if below:
+            waiting += below
+            continue
+        found = table_of(counts.get(name))
+        effective, original = count_of(found.get("effective")), count_of(found.get("original"))
+        if effective is None or original is None:
+            return None, None
+        scored, total = scored + effective, total + original
+    return (scored, total) if total else (None, None)

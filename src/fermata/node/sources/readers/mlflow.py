@@ -8,6 +8,7 @@ import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 from fermata.node.sources.dates import milliseconds
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version, shown
@@ -25,6 +26,14 @@ JOIN experiments e ON e.experiment_id = r.experiment_id
 WHERE r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active'
 ORDER BY r.run_uuid, m.key
 """
+#: Tables of MLflow 3, which says of each value which model it is of; older databases have none.
+_MODELS = {"logged_model_metrics", "logged_models"}
+_MODEL_QUERY = """
+SELECT m.run_id, m.metric_name, coalesce(l.name, m.model_id), m.metric_value
+FROM logged_model_metrics m
+LEFT JOIN logged_models l ON l.model_id = m.model_id
+ORDER BY m.metric_timestamp_ms, m.metric_step
+"""
 _NEEDED = {
     "experiments": {"experiment_id", "name", "lifecycle_stage"},
     "runs": {"run_uuid", "experiment_id", "status", "end_time", "lifecycle_stage"},
@@ -35,8 +44,9 @@ _NEEDED = {
 def read_mlflow(file: str, data: bytes) -> list[Reading]:
     """The newest value of every metric of every run that is not deleted. Raises ConfigError.
 
-    The task is the experiment, the score the metric's key. MLflow keeps binary floating point:
-    the number is the shortest decimal that stands for the same float (Python's repr).
+    The task is the experiment, the score the metric's key. Where a metric was logged for models
+    (MLflow 3), there is a figure for each. MLflow does not count samples. It keeps binary floating
+    point: the number is the shortest decimal that stands for the same float (Python's repr).
     """
     if not data.startswith(MAGIC) or len(data) < 100:
         refuse_format(file, "is not an SQLite database")
@@ -47,15 +57,35 @@ def read_mlflow(file: str, data: bytes) -> list[Reading]:
                 lacking = ", ".join(sorted(needed - columns))
                 refuse_version(file, f"table {table}", "", f"tables that have {lacking}")
         rows = database.execute(_QUERY).fetchmany(ROWS_MAX + 1)
-    if len(rows) > ROWS_MAX:
+        tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
+        logged = []
+        if tables >= _MODELS:
+            logged = database.execute(_MODEL_QUERY).fetchmany(ROWS_MAX + 1)
+    if max(len(rows), len(logged)) > ROWS_MAX:
         refuse_format(file, f"has more than {ROWS_MAX} metrics; export those that are needed")
+    models = _by_model(logged)
     found = []
     for experiment, run, status, end, key, value, is_nan in rows:
         fault = "" if status == "FINISHED" else f"status is {shown(status)}, not FINISHED"
         field = f"runs.{run}.metrics.{key}"
         ended = milliseconds(str(end))
-        text = _number(value, is_nan)
-        found.append(Reading(field, str(experiment), (str(key),), text, ended, fault=fault))
+        # One run may hold values of several models; its newest value is that of one of them.
+        values, newest = models.get((run, key), {}), _number(value, is_nan)
+        if newest not in values.values():
+            values = {**values, "": newest}
+        for model, text in values.items():
+            names = (str(key),)
+            found.append(
+                Reading(field, str(experiment), names, text, ended, model=model, fault=fault)
+            )
+    return found
+
+
+def _by_model(rows: list[Any]) -> dict[tuple[str, str], dict[str, str]]:
+    """The newest value of each model, by run and metric; ``rows`` rise in time."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for run, key, model, value in rows:
+        found.setdefault((run, key), {})[str(model)] = _number(value, value is None)
     return found
 
 

@@ -22,7 +22,8 @@ Labels = tuple[tuple[str, str], ...]
 def read_prometheus(file: str, data: bytes) -> list[Reading]:
     """The samples of a text; the field is the line. Raises ConfigError.
 
-    A sample goes by its series, labels in order: ``eval_score{task="gpqa"}``.
+    A sample goes by its series, labels in order: ``eval_score{task="gpqa"}``. A label ``model``
+    names the model.
     """
     if len(data) > BYTES_MAX:
         refuse_format(file, f"is longer than {BYTES_MAX} bytes")
@@ -40,17 +41,19 @@ def read_prometheus(file: str, data: bytes) -> list[Reading]:
             refuse_format(file, f"line {number}: this is OpenMetrics, not text format 0.0.4")
         if not text or text.startswith("#"):
             continue
-        series, value, time = _sample(file, number, text)
+        name, labels, value, time = _sample(file, number, text)
+        series = series_text(name, labels)
         if series in seen:
             refuse_format(file, f"line {number}: a series stands twice")
         seen.add(series)
         when = milliseconds(time) if time else None
-        found.append(Reading(f"line {number}", "", (series,), value, when))
+        model = dict(labels).get("model", "")
+        found.append(Reading(f"line {number}", "", (series,), value, when, model=model))
     return found
 
 
-def _sample(file: str, number: int, text: str) -> tuple[str, str, str]:
-    """Series, value and time of a line, the time empty if there is none."""
+def _sample(file: str, number: int, text: str) -> tuple[str, Labels, str, str]:
+    """Name, labels, value and time of a line, the time empty if there is none."""
     name = _NAME.match(text)
     end = name.end() if name else 0
     labels: Labels | None = ()
@@ -59,7 +62,7 @@ def _sample(file: str, number: int, text: str) -> tuple[str, str, str]:
     rest = _REST.match(text, end)
     if name is None or labels is None or rest is None:
         refuse_format(file, f"line {number}: is not a sample of text format 0.0.4")
-    return series_text(name[0], labels), rest[1], rest[2] or ""
+    return name[0], labels, rest[1], rest[2] or ""
 
 
 def _labels(text: str, at: int) -> tuple[Labels | None, int]:
