@@ -3,7 +3,7 @@
     python scripts/false_alarms.py [--runs 4000]
 
 The same measurement as ``fermata charter check`` makes for a charter's own rules, for a grid of
-settings (docs/spec/rules.md, R10). Seeded, so that it gives the same table again.
+settings (docs/spec/rules.md, RU10). Seeded, so that it gives the same table again.
 """
 
 import argparse
@@ -21,7 +21,7 @@ TEXT = """# False alarms of trend rules
 How often a rule fires although growth is steady, in any of ten rounds in a row with full windows
 (and, in brackets, in one round), measured over {runs} seeded runs by `scripts/false_alarms.py`.
 It is the measurement that `fermata charter check` makes for a charter's own rules
-(docs/spec/rules.md, R10); the 95 % interval of each figure is at most {width} points either way.
+(docs/spec/rules.md, RU10); the 95 % interval of each figure is at most {width} points either way.
 
 **Growth rate** `above` the true growth, by window and confidence. Growth is exactly at the limit,
 the worst case; the noise does not matter.

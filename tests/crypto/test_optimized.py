@@ -1,4 +1,4 @@
-"""C23: with ``python -O`` every check still refuses."""
+"""With ``python -O`` every check still refuses."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ print(refused)
 """
 
 
-def test_c23_checks_hold_without_assertions() -> None:
+def test_checks_hold_without_assertions() -> None:
     done = subprocess.run(
         [sys.executable, "-O", "-c", SCRIPT],
         capture_output=True,

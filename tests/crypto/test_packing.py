@@ -43,7 +43,7 @@ def test_sums_of_as_many_labs_as_the_headroom_allows_do_not_carry(
     assert all(total < 1 << (modulus_bits - 1) for total in totals)
 
 
-def test_b09_one_lab_more_than_the_headroom_allows_carries_into_the_next_slot() -> None:
+def test_one_lab_more_than_the_headroom_allows_carries_into_the_next_slot() -> None:
     packing = Packing((8, 8), 2, 256)
     (largest,) = packing.pack((255, 0))
     assert packing.unpack((4 * largest,)) == (4 * 255, 0)

@@ -49,13 +49,13 @@ def test_another_message_signature_or_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("signature", [b"", SIGNATURE[:63], SIGNATURE + b"\0"])
-def test_d13_a_signature_of_another_length_is_refused(signature: bytes) -> None:
+def test_a_signature_of_another_length_is_refused(signature: bytes) -> None:
     with pytest.raises(InvalidSignature, match="64 bytes") as error:
         verify_signature(KEY.public_key, signature, b"message")
     assert error.value.reason == "SIGNATURE"
 
 
-def test_d13_a_signature_of_zeros_is_refused() -> None:
+def test_a_signature_of_zeros_is_refused() -> None:
     assert refused(KEY.public_key, bytes(64)) == "SIGNATURE"
 
 
@@ -70,7 +70,7 @@ def test_a_key_of_another_length_is_refused(size: int) -> None:
     assert refused(KEY.public_key[:size] + bytes(max(0, size - 32))) == "PUBLIC_KEY"
 
 
-def test_d13_the_all_zero_key_is_refused() -> None:
+def test_the_all_zero_key_is_refused() -> None:
     assert refused(bytes(32)) == "PUBLIC_KEY"
 
 
@@ -133,7 +133,7 @@ def test_a_seed_of_another_length_is_misuse(size: int) -> None:
         SigningKey.from_seed(bytes(size))
 
 
-def test_m15_a_signing_key_does_not_print_copy_or_pickle() -> None:
+def test_a_signing_key_does_not_print_copy_or_pickle() -> None:
     seed = KEY.to_seed()
     for text in (repr(KEY), str(KEY), f"{KEY}"):
         assert seed.hex() not in text

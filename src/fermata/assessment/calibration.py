@@ -1,4 +1,4 @@
-"""How often a fit rule fires although growth is steady (docs/spec/rules.md, R10).
+"""How often a fit rule fires although growth is steady (docs/spec/rules.md, RU10).
 
 For ``fermata charter check`` alone: it is floating point and decides nothing in the protocol. The
 tests compare it with the exact code on the same data.

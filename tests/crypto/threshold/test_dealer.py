@@ -73,6 +73,6 @@ def test_progress_is_told_step_by_step() -> None:
         (512, 5, 20),
     ],
 )
-def test_f17_l17_impossible_parameters_are_misuse(bits: int, threshold: int, auditors: int) -> None:
+def test_l17_impossible_parameters_are_misuse(bits: int, threshold: int, auditors: int) -> None:
     with pytest.raises(ValueError):
         deal(bits, threshold, auditors, SeededEntropy("no"), CONTEXT)

@@ -35,7 +35,7 @@ def refused(record: KeyRecord) -> tuple[type[FermataError], str]:
     return type(error.value), error.value.reason
 
 
-def test_f17_delta_is_8_factorial() -> None:
+def test_delta_is_8_factorial() -> None:
     assert DELTA == 40320
 
 
@@ -50,14 +50,14 @@ def test_f17_delta_is_8_factorial() -> None:
         ((1, 2, 3, 4, 5, 6, 7), (282240, -846720, 1411200, -1411200, 846720, -282240, 40320)),
     ],
 )
-def test_f17_lagrange_coefficients_are_the_known_ones(
+def test_lagrange_coefficients_are_the_known_ones(
     subset: tuple[int, ...], coefficients: tuple[int, ...]
 ) -> None:
     assert tuple(lagrange(i, subset) for i in subset) == coefficients
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_f17_every_subset_interpolates_exactly_and_with_even_coefficients(
+def test_every_subset_interpolates_exactly_and_with_even_coefficients(
     subset: tuple[int, ...],
 ) -> None:
     def polynomial(x: int) -> int:
@@ -80,7 +80,7 @@ def test_f17_every_subset_interpolates_exactly_and_with_even_coefficients(
     ("index", "subset"),
     [(1, (1, 1)), (0, (0, 1)), (-1, (-1, 2)), (8, (1, 8)), (3, (1, 2)), (20, tuple(range(1, 21)))],
 )
-def test_f05_impossible_subsets_are_misuse(index: int, subset: tuple[int, ...]) -> None:
+def test_impossible_subsets_are_misuse(index: int, subset: tuple[int, ...]) -> None:
     with pytest.raises(ValueError):
         lagrange(index, subset)
 
@@ -95,7 +95,7 @@ def test_a_dealt_record_of_full_size_passes() -> None:
 
 
 @pytest.mark.parametrize("index", [1, 2, 3, 4, 5])
-def test_e27_each_tampered_verification_value_is_refused(index: int) -> None:
+def test_each_tampered_verification_value_is_refused(index: int) -> None:
     v_i = RECORD.verification[index - 1]
     for other in (v_i * 4 % RECORD.n, v_i + 1, RECORD.verification[index % 5]):
         assert refused(with_verification(index, other)) == (InvalidProof, "KEY_SHARES")

@@ -50,7 +50,7 @@ def test_a_proof_is_bound_to_its_modulus() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 127])
-def test_c13_fewer_rounds_are_refused(count: int) -> None:
+def test_fewer_rounds_are_refused(count: int) -> None:
     refused(replace(PROOF, rounds=PROOF.rounds[:count]))
 
 
@@ -72,7 +72,7 @@ def test_each_field_of_a_round_counts(position: int) -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, N, N + 3, P])
-def test_c03_roots_out_of_range_or_no_units_are_refused(value: int) -> None:
+def test_roots_out_of_range_or_no_units_are_refused(value: int) -> None:
     x, z, a, b = PROOF.rounds[3]
     refused(with_round(3, value, z, a, b))
     refused(with_round(3, x, value, a, b))

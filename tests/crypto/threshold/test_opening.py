@@ -82,7 +82,7 @@ def test_an_opening_is_the_plaintext_and_the_randomness() -> None:
     assert ours == CIPHERTEXT
 
 
-def test_f09_every_subset_of_t_or_more_gives_the_same_opening() -> None:
+def test_every_subset_of_t_or_more_gives_the_same_opening() -> None:
     expected = combine(RECORD, CIPHERTEXT, PARTS)
     for size in (3, 4, 5):
         for subset in combinations(PARTS, size):
@@ -96,7 +96,7 @@ def test_fewer_than_t_parts_open_nothing() -> None:
 
 
 @pytest.mark.parametrize(("threshold", "auditors"), [(1, 1), (1, 3), (2, 3), (4, 7), (7, 7)])
-def test_f17_other_thresholds_open_as_well(threshold: int, auditors: int) -> None:
+def test_other_thresholds_open_as_well(threshold: int, auditors: int) -> None:
     key = dealt(256, threshold, auditors)
     ciphertext = encrypt_with_root(key.record.n, 99, 12345)
     parts = all_parts(key, ciphertext)
@@ -158,18 +158,18 @@ def test_parts_made_with_another_delta_open_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, N - 1, N, N + 5, N * N, -4])
-def test_f01_a_part_out_of_range_is_refused(value: int) -> None:
+def test_a_part_out_of_range_is_refused(value: int) -> None:
     assert refused({**PARTS, 2: value}) == "PART_RANGE"
     with pytest.raises(InvalidEncoding):
         check_part(N, value)
 
 
-def test_f01_a_part_that_is_no_unit_is_refused() -> None:
+def test_a_part_that_is_no_unit_is_refused() -> None:
     assert refused({**PARTS, 2: 3 * primes()[1]}) == "PART_NOT_UNIT"
 
 
 @pytest.mark.parametrize("index", [0, -1, 6, 8, 1 + 2**255])
-def test_f05_an_index_that_no_auditor_has_is_refused(index: int) -> None:
+def test_an_index_that_no_auditor_has_is_refused(index: int) -> None:
     assert refused({**PARTS, index: PARTS[1]}) == "PART_INDEX"
 
 
@@ -239,7 +239,7 @@ def test_more_wrong_parts_than_the_threshold_foresees_are_named_if_one_account_i
     assert opening.culprits == (1, 4)
 
 
-def test_f03_f23_a_part_of_another_ciphertext_is_named() -> None:
+def test_f23_a_part_of_another_ciphertext_is_named() -> None:
     other = all_parts(KEY, encrypt_with_root(N, 1, root_of_jacobi(N, 1, "other")))
     opening = combine(RECORD, CIPHERTEXT, {**PARTS, 4: other[4]})
     assert opening is not None
@@ -247,7 +247,7 @@ def test_f03_f23_a_part_of_another_ciphertext_is_named() -> None:
     assert combine(RECORD, CIPHERTEXT, other) is None
 
 
-def test_f07_a_negated_part_changes_nothing_and_is_not_held_against_its_author() -> None:
+def test_a_negated_part_changes_nothing_and_is_not_held_against_its_author() -> None:
     expected = combine(RECORD, CIPHERTEXT, PARTS)
     for index in PARTS:
         assert combine(RECORD, CIPHERTEXT, {**PARTS, index: N - PARTS[index]}) == expected
@@ -375,14 +375,14 @@ DATA = KEY.shares[1].to_bytes()
         b"\xff" * 300,
     ],
 )
-def test_f19_a_damaged_share_file_is_refused_and_not_quoted(data: bytes) -> None:
+def test_a_damaged_share_file_is_refused_and_not_quoted(data: bytes) -> None:
     with pytest.raises(VerificationError) as error:
         KeyShare.from_bytes(data)
     assert error.value.reason == "SHARE_ENCODING"
     assert f"{KEY.shares[1].value:x}"[:12] not in str(error.value)
 
 
-def test_m15_a_share_does_not_print_copy_or_pickle() -> None:
+def test_a_share_does_not_print_copy_or_pickle() -> None:
     share = KEY.shares[0]
     for text in (repr(share), str(share), f"{share}", repr(KEY)):
         assert str(share.value) not in text

@@ -24,14 +24,14 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "modulus too small": ("modulus_bits = 512", "modulus_bits = 192", "256..4096", "modulus_bits"),
     "modulus too large": ("modulus_bits = 512", "modulus_bits = 4160", "4096", "modulus_bits"),
     "modulus not of 64": ("modulus_bits = 512", "modulus_bits = 528", "of 64", "modulus_bits"),
-    "threshold 0 (L17)": (
+    "threshold 0": (
         "threshold = 2",
         "threshold = 0",
         "cryptography.threshold: must be a whole number from 1 to 7",
         "threshold = 0",
     ),
     "threshold below the majority": ("threshold = 2", "threshold = 1", "threshold", "threshold ="),
-    "threshold above the auditors (L17)": (
+    "threshold above the auditors": (
         "threshold = 2",
         "threshold = 4",
         "cryptography.threshold",
@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "headroom_bits: must be a whole number from 1 to 32",
         "headroom_bits",
     ),
-    "headroom too small for six labs (B09)": (
+    "headroom too small for six labs": (
         "threshold = 2",
         "threshold = 2\nheadroom_bits = 2",
         "headroom_bits: must leave room",
@@ -67,7 +67,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "must be a whole number from 3",
         "cohort_min",
     ),
-    "cohort above the labs (L17)": (
+    "cohort above the labs": (
         "cohort_min = 3",
         "cohort_min = 7",
         "has fewer organisations than disclosure.cohort_min",
@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "fifth quarter": ('"2025Q3"', '"2025Q5"', "rounds.first", "first ="),
     "a period in other digits": ('"2025Q3"', '"２０２５Q3"', "rounds.first", "first ="),
     "last period of another cadence": ('last = ""', 'last = "9"', "rounds.last", "last ="),
-    "last before first: no rounds (L17)": (
+    "last before first: no rounds": (
         'last = ""',
         'last = "2025Q2"',
         "rounds.last: is before the first period",
@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "lab[1].id: auditor-2 is on the roster twice",
         'id = "auditor-2"#2',
     ),
-    "duplicate lab (L17)": (
+    "duplicate lab": (
         'id = "lab-2"',
         'id = "lab-1"',
         "lab[1].id: lab-1 is on the roster twice",
@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "lab[1].organisation",
         "b" * 201,
     ),
-    "one organisation in two spellings (D27)": (
+    "one organisation in two spellings": (
         '"Organisation b"',
         '"ORGANISATION A"',
         "lab[1].organisation: is spelled in another way",

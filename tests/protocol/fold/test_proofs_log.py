@@ -181,7 +181,7 @@ def test_a_replayed_report_is_not_counted_again(collecting: Chain) -> None:
     collecting.open_round()
     assert collecting.put(collecting.deployment.seal(statement)).reason == "ROUND_CLOSED"
     statement.report.round = 2
-    assert collecting.put(collecting.deployment.seal(statement)).reason == "CT_DUPLICATE"
+    assert collecting.put(collecting.deployment.seal(statement)).reason == "CT_REUSED"
 
 
 # Many at once.

@@ -269,7 +269,39 @@ def test_a_ciphertext_of_an_earlier_round_is_not_there_for_others(collecting: Ch
 def test_one_ciphertext_twice_in_a_report_is_rejected(collecting: Chain) -> None:
     statement = collecting.report_statement("lab-2")
     copy_one(statement, statement)
-    rejected(collecting, statement, "CT_DUPLICATE")
+    rejected(collecting, statement, "CT_REUSED")
+
+
+def test_a_lab_may_send_its_own_ciphertexts_again_to_correct_its_evidence(
+    collecting: Chain,
+) -> None:
+    statement = collecting.report_statement("lab-2")
+    first = collecting.put_ok(collecting.deployment.seal(statement))
+    statement.report.evidence_sha256 = b"\x05" * 32
+    second = collecting.put_ok(collecting.deployment.seal(statement))
+    assert collecting.round.reports["lab-2"].entry == second.entry
+    assert collecting.round.excluded == ((first.entry, "SUPERSEDED"),)
+
+
+def test_a_lab_may_not_use_a_ciphertext_of_its_own_in_another_round(collecting: Chain) -> None:
+    old = collecting.report_statement("lab-2")
+    collecting.put_ok(collecting.deployment.seal(old))
+    for lab in ("lab-1", "lab-3", "lab-4", "lab-5", "lab-6"):
+        collecting.report(lab)
+    collecting.close()
+    collecting.open_round()
+    new = collecting.report_statement("lab-2")
+    copy_one(old, new)
+    rejected(collecting, new, "CT_REUSED")
+
+
+def test_a_ciphertext_that_is_anothers_and_ones_own_is_anothers(collecting: Chain) -> None:
+    theirs, mine = (collecting.report_statement(lab) for lab in ("lab-2", "lab-3"))
+    collecting.put_ok(collecting.deployment.seal(theirs))
+    copy_one(mine, mine)
+    copy_one(theirs, mine)
+    set_digest(mine.report.parts[1], 1, theirs.report.parts[1].ciphertext_sha256[1])
+    rejected(collecting, mine, "CT_DUPLICATE")
 
 
 def test_a_corrected_report_replaces_the_last_and_counts_once(collecting: Chain) -> None:

@@ -44,7 +44,7 @@ def test_an_honest_close_is_endorsed_opened_and_cosigned(reported: Chain) -> Non
     assert log.cosigned
 
 
-# E01, E03, E05: other products than that of the reports that count.
+# Other products than that of the reports that count.
 
 
 def one_lab(chain: Chain, panel: str, position: int, product: int) -> int:

@@ -1,4 +1,4 @@
-"""Canonical bytes: of the many protobuf encodings of a message, one is accepted (D11)."""
+"""Canonical bytes: of the many protobuf encodings of a message, one is accepted."""
 
 import pytest
 from google.protobuf.message import Message

@@ -30,8 +30,8 @@ from fermata.wire.v1 import log_service_pb2 as wire
 ATTEMPTS_MAX = 4
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0
-#: gRPC proposal A6: what retries may cost before they are left to the caller, and what a
-#: success pays back. So a log in trouble is not buried under everybody's repetitions.
+#: As gRPC's proposal on retries: what they may cost before they are left to the caller, and what
+#: a success pays back. So a log in trouble is not buried under everybody's repetitions.
 BUDGET_MAX = 10.0
 BUDGET_PER_SUCCESS = 0.1
 CALL_S = 10.0

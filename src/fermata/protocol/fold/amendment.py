@@ -25,12 +25,14 @@ def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
 
     Raises Refusal CHARTER, AMENDMENT_SAME, AMENDMENT_KEEPS; InvalidSignature SIGNERS, SIGNATURE.
     """
+    # F12.22: terms that cannot be kept must not be voted on.
     charter = parse_amendment(wire.charter, state.modulus_bits_min)
-    check_kept(state, charter)
+    check_kept(state, charter)  # F12.23, F12.24.
     old = state.charter_at(len(state.rounds) + 1)
     envelope = envelope_pb2.Envelope(
         payload_type=CHARTER_TYPE, payload=wire.charter, signatures=wire.signatures
     )
+    # F12.25: no party is bound to what it did not sign.
     check_signatures(envelope, charter.signing_keys, new_parties(old, charter))
     return charter
 
@@ -56,8 +58,10 @@ def check_kept(state: State, new: Charter) -> None:
     Raises Refusal AMENDMENT_SAME, AMENDMENT_KEEPS.
     """
     old = state.charter_at(len(state.rounds) + 1)
+    # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
+    # F12.24: the key and the rounds so far rest on these.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),

@@ -14,7 +14,7 @@ from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationEr
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
-from fermata.protocol.fold import motions, round_rules
+from fermata.protocol.fold import motions, opening, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
 from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
@@ -67,9 +67,12 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
     after = replace(state, size=state.size + 1)
     kind, author = "Unknown", ""
     try:
+        # F2.1: one meaning must not have two leaf hashes.
         wire = decode(envelope_pb2.LogEntry, leaf, _LEAF_BYTES_MAX)
+        # F2.2: dates beyond it overflow, and no honest clock could follow.
         if wire.time_ms > TIME_MS_MAX:
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")
+        # F2.3: turning time back would move deadlines.
         if wire.time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
         after = motions.settle(replace(after, time_ms=wire.time_ms))
@@ -78,10 +81,11 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         if state.size == 0:
             kind = "Charter"
             return _charter(after, entry), Verdict(entry.index, kind, "", True), None
+        # F2.4: without a charter there is no roster to check by.
         if state.charter is None:
             raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
-        envelope = unseal(entry.envelope)
-        statement = statement_of(envelope)
+        envelope = unseal(entry.envelope)  # F2.5: one statement, one envelope.
+        statement = statement_of(envelope)  # F2.6 to F2.8: its type, its bytes, its body.
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         author = _authenticate(charter_bound(after, statement), envelope, statement, body)
@@ -100,16 +104,20 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
 
 def _charter(state: State, entry: _Entry) -> State:
     """F1: entry 0 is the charter, pinned if its hash is known, signed by every party."""
-    envelope = unseal(entry.envelope)
+    envelope = unseal(entry.envelope)  # F1.1: one charter must not have two encodings.
+    # F1.2: a statement must not be taken for a charter.
     if envelope.payload_type != CHARTER_TYPE:
         raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: not a charter")
+    # F1.3: the log of another deployment is not the one asked for.
     found = hashlib.sha256(envelope.payload).digest()
     if state.charter_sha256 is not None and found != state.charter_sha256:
         raise Refusal("CHARTER_HASH", "entry 0: another charter than the one asked for")
+    # F1.4: terms that cannot be kept must not come into force.
     try:
         charter = parse_charter(envelope.payload, state.modulus_bits_min)
     except ConfigError as error:
         raise Refusal("CHARTER", str(error)) from error
+    # F1.5, F1.6: everybody on the roster has agreed, and nobody else.
     check_signatures(envelope, charter.signing_keys, charter.signers)
     signatures = {s.party: s.signature for s in envelope.signatures}
     return replace(
@@ -128,17 +136,22 @@ def _authenticate(
     body: str,
 ) -> str:
     """F2: bound to this charter, signed by its author, whose role may say this."""
+    # F2.9: statements of other deployments, or from before an amendment, are not replayed.
     if statement.charter_sha256 != charter.sha256:
         raise Refusal("CHARTER_HASH", "statement: bound to another charter")
     if body == "key_record":
+        # F2.10: one record, one form.
         if statement.author:
             raise InvalidEncoding("AUTHOR", "key record: all auditors sign it, it has no author")
         check_signatures(envelope, charter.signing_keys, charter.auditors)
         return ""
+    # F2.11: strangers have no say.
     party = charter.parties.get(statement.author)
     if party is None:
         raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
+    # F2.12, F2.13: nobody puts words into another's mouth.
     check_signatures(envelope, charter.signing_keys, (party.id,))
+    # F2.14: no party acts as one of another kind.
     if body not in _OF_ANY_ROLE and _ROLE_OF[body] != party.role:
         raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {_ROLE_OF[body]}")
     return party.id
@@ -169,9 +182,9 @@ def _effect(
             state, entry.index, entry.time_ms, statement.close_round, leaf_hash(entry.leaf)
         )
     if body == "endorsement":
-        return round_rules.endorsement(state, entry.index, statement.endorsement, author)
+        return opening.endorsement(state, entry.index, statement.endorsement, author)
     if body == "partial_opening":
-        return round_rules.partial_opening(state, entry.index, statement.partial_opening, author)
+        return opening.partial_opening(state, entry.index, statement.partial_opening, author)
     if body == "acknowledgement":
         return pausing.acknowledgement(state, entry.index, statement.acknowledgement, author)
     if body == "motion":
@@ -183,22 +196,27 @@ def _effect(
 def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> State:
     """F3: one key, as the charter asks, whose shares interpolate and whose modulus is proven."""
     charter = state.charter
+    # F3.1: the key must not be exchanged under the labs' feet.
     if charter is None or state.key is not None:
         raise Refusal("KEY_EXISTS", "key record: this deployment has its key already")
+    # F3.2, F3.3: an origin that can be checked, and one form for each number.
     record, proof = key_record_from_wire(wire, charter.modulus_bits)
+    # F3.4: where no one may have known the key, a dealer's is refused.
     if charter.key_origin == DISTRIBUTED and record.origin == DEALER:
         raise Refusal(
             "KEY_ORIGIN", "key record: a dealer made it, and the charter takes no such key"
         )
+    # F3.5: the first key has no history.
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", "key record: the first key has epoch 1")
+    # F3.6: fewer auditors than agreed must not be able to open.
     if record.threshold != charter.threshold or len(record.verification) != len(charter.auditors):
         raise Refusal(
             "KEY_SHAPE", "key record: threshold or number of auditors is not the charter's"
         )
-    check_modulus(record.n, charter.modulus_bits)
-    check_key(record)
-    verify_modulus_proof(record.n, proof, charter.sha256)
+    check_modulus(record.n, charter.modulus_bits)  # F3.7: not easily factored (K2).
+    check_key(record)  # F3.8: the shares can open (K3).
+    verify_modulus_proof(record.n, proof, charter.sha256)  # F3.9: ciphertexts open one way (K4).
     key = ThresholdKey(
         record,
         PublicKey(record.n),
@@ -212,13 +230,17 @@ def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> S
 
 def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
     """F10: a node's health; newer than its last, and not more than one a second."""
+    # F10.1: dates beyond it overflow.
     if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
         raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
     last = state.heartbeats.get(author)
+    # F10.2: a replayed heartbeat makes a dead node look alive.
     if last is not None and wire.time_ms <= last.time_ms:
         raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
+    # F10.3: one node must not fill the log.
     if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
         raise Refusal("TOO_OFTEN", f"heartbeat: {author} sends more than one a second")
+    # F10.4: other text could harm a screen.
     if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
         raise InvalidEncoding("VERSION", "heartbeat: not a version")
     seen = HeartbeatSeen(

@@ -69,8 +69,9 @@ def motion(
     envelope_sha256: bytes,
 ) -> State:
     """F12: a motion that its author may table now. Raises VerificationError."""
-    committee = committee_of(state)
-    kind = _check_form(wire)
+    committee = committee_of(state)  # F12.1: without a committee nobody decides.
+    kind = _check_form(wire)  # F12.2 to F12.4.
+    # F12.5: whoever kept a motion must not table it again.
     if envelope_sha256 in state.governance.envelopes:
         raise Refusal("DUPLICATE", f"{kind}: this very motion is in the log; say it anew")
     tabled = Motion(
@@ -99,13 +100,16 @@ def motion(
 
 
 def _check_form(wire: statement_pb2.Motion) -> str:
+    # F12.2: a vote on what nobody can apply would bind nobody.
     kind = _KINDS.get(wire.kind)
     if kind is None:
         raise InvalidEncoding("MOTION_KIND", "motion: of a kind that this version does not know")
+    # F12.3: words without an effect must not be signed.
     said = {descriptor.name for descriptor, _ in wire.ListFields()} - {"kind", "reason"}
     extra = sorted(said - _FIELDS[kind])
     if extra:
         raise InvalidEncoding("MOTION_FIELDS", f"{kind}: has no field {', '.join(extra)}")
+    # F12.4: other text could harm a screen, or fill the log.
     if not is_plain_text(wire.reason, REASON_CHARACTERS_MAX):
         raise InvalidEncoding(
             "MOTION_REASON",
@@ -117,9 +121,11 @@ def _check_form(wire: statement_pb2.Motion) -> str:
 
 def _dispute(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """Any party of the roster, about an entry that is in the log."""
+    # F12.6: a dispute is about what happened.
     if wire.about_entry >= tabled.entry:
         raise Refusal("ABOUT_ENTRY", "dispute: is not about an entry that the log has")
-    _check_lab(state, tabled, may_be_empty=True)
+    _check_lab(state, tabled, may_be_empty=True)  # F12.7.
+    # F12.8: one matter is ruled on once.
     waiting = [
         d
         for d in state.governance.disputes.values()
@@ -127,6 +133,7 @@ def _dispute(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     ]
     if any((d.about_entry, d.lab) == (wire.about_entry, wire.lab) for d in waiting):
         raise Refusal("DUPLICATE", f"dispute: {tabled.author} has filed it, and it is not ruled on")
+    # F12.9: the committee must not be buried.
     if len(waiting) >= DISPUTES_MAX:
         raise Refusal("DISPUTES", f"dispute: {tabled.author} has {DISPUTES_MAX} that wait already")
     filed = Dispute(
@@ -152,6 +159,7 @@ def _without_vote(tabled: Motion) -> Motion:
 
 
 def _dispute_of(state: State, entry: int) -> Dispute:
+    # F12.10: no ruling on nothing.
     found = state.governance.disputes.get(entry)
     if found is None:
         raise Refusal("NO_DISPUTE", "motion: that entry is not a dispute")
@@ -161,12 +169,16 @@ def _dispute_of(state: State, entry: int) -> Dispute:
 def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """A party to the dispute, once, in time after the ruling."""
     dispute = _dispute_of(state, wire.about_entry)
+    # F12.11: an outsider must not reopen a matter.
     if tabled.author not in (dispute.author, dispute.lab):
         raise Refusal("NOT_CONCERNED", f"appeal: {tabled.author} is not a party to the dispute")
+    # F12.12: every matter ends.
     if dispute.appeal_entry:
         raise Refusal("APPEALED", "appeal: there was one, and there is only one")
+    # F12.13: no appeal in advance.
     if dispute.status == g.FILED:
         raise Refusal("NOT_RULED", "appeal: there is no ruling to appeal against yet")
+    # F12.14: what is final stays.
     if dispute.status == g.FINAL:
         raise Refusal("LATE", "appeal: the time for it has passed, the ruling is final")
     appealed = replace(
@@ -182,11 +194,14 @@ def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
 def _ruling(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """The chair; late as well, or a chair could end a dispute by waiting."""
     dispute = _dispute_of(state, wire.about_entry)
+    # F12.15: one instance rules once.
     if dispute.status not in (g.FILED, g.APPEALED):
         raise Refusal("RULED", f"ruling: dispute {dispute.entry} has its ruling")
+    # F12.16: nobody judges their own ruling.
     if tabled.author == dispute.chair:
         raise Refusal("SAME_CHAIR", "ruling: who ruled first does not rule on the appeal")
-    _check_chair(state, tabled)
+    _check_chair(state, tabled)  # F12.18.
+    # F12.21: one decision of one matter at a time, here and for the other kinds.
     if any(m.about_entry == dispute.entry for m in _open_of(state, g.RULING)):
         raise Refusal("MOTION_OPEN", f"ruling: one on dispute {dispute.entry} is being voted on")
     return _table(state, tabled)
@@ -194,31 +209,32 @@ def _ruling(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
 
 def _lift(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """The chair, while there is a pause to lift."""
-    _check_chair(state, tabled)
+    _check_chair(state, tabled)  # F12.18.
+    # F12.20: a lift must not be kept for a pause to come.
     if state.pause.phase == RUNNING:
         raise Refusal("NOT_PAUSED", "lift: there is no pause")
-    if _open_of(state, g.LIFT):
+    if _open_of(state, g.LIFT):  # F12.21.
         raise Refusal("MOTION_OPEN", "lift: one is being voted on")
     return _table(state, tabled)
 
 
 def _exclusion(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """The chair, of a lab that is neither excluded nor about to be."""
-    _check_lab(state, tabled)
-    _check_chair(state, tabled)
-    _check_from_round(state, tabled)
-    if exclusion_pending(state, tabled.lab):
+    _check_lab(state, tabled)  # F12.17.
+    _check_chair(state, tabled)  # F12.18.
+    _check_from_round(state, tabled)  # F12.19.
+    if exclusion_pending(state, tabled.lab):  # F12.21.
         raise Refusal("MOTION_OPEN", f"exclusion: {tabled.lab} is excluded, or one is pending")
     return _table(state, tabled)
 
 
 def _amendment(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     """The chair, one at a time, with a charter that keeps what must be kept."""
-    _check_chair(state, tabled)
-    _check_from_round(state, tabled)
-    if state.governance.amendment is not None:
+    _check_chair(state, tabled)  # F12.18.
+    _check_from_round(state, tabled)  # F12.19.
+    if state.governance.amendment is not None:  # F12.21.
         raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
-    charter = check_amendment(state, wire)
+    charter = check_amendment(state, wire)  # F12.22 to F12.25.
     governance = replace(state.governance, amendment=tabled.entry)
     return _table(replace(state, governance=governance), replace(tabled, charter=charter))
 
@@ -228,6 +244,7 @@ def _open_of(state: State, kind: str) -> list[Motion]:
 
 
 def _check_lab(state: State, tabled: Motion, may_be_empty: bool = False) -> None:
+    # F12.7, F12.17: nobody is excluded, or in dispute, who is not there.
     charter = state.charter
     if tabled.lab == "" and may_be_empty:
         return
@@ -236,12 +253,14 @@ def _check_lab(state: State, tabled: Motion, may_be_empty: bool = False) -> None
 
 
 def _check_chair(state: State, tabled: Motion) -> None:
+    # F12.18: motions out of turn would let one member press its own.
     chair = chair_of(state, tabled.kind, tabled.lab, tabled.about_entry)
     if tabled.author != chair:
         raise Refusal("NOT_CHAIR", f"{tabled.kind}: the chair in this matter is {chair or 'empty'}")
 
 
 def _check_from_round(state: State, tabled: Motion) -> None:
+    # F12.19: terms do not change inside a round.
     if tabled.from_round <= len(state.rounds):
         raise Refusal("FROM_ROUND", f"{tabled.kind}: must begin with a round that is not open yet")
 
@@ -253,22 +272,29 @@ def _table(state: State, tabled: Motion) -> State:
 
 def vote(state: State, entry: int, wire: statement_pb2.Vote, author: str) -> State:
     """F13: a member's one vote on a motion that is open. Raises VerificationError."""
-    committee = committee_of(state)
+    committee = committee_of(state)  # F13.1: without a committee nobody decides.
+    # F13.2: a vote must not be counted in two ways.
     choice = _CHOICES.get(wire.choice)
     if choice is None:
         raise InvalidEncoding("CHOICE", "vote: neither for, nor against, nor recused")
+    # F13.3: no vote in advance.
     found = state.governance.motions.get(wire.motion_entry)
     if found is None:
         raise Refusal("NO_MOTION", "vote: that entry is not a motion")
+    # F13.4: a decision does not change.
     if found.status != g.OPEN:
         raise Refusal("DECIDED", f"vote: motion {found.entry} is {found.status}")
+    # F13.5: only members have a vote.
     member = committee.member(author)
     if member is None:
         raise Refusal("NOT_MEMBER", f"vote: {author} is not a member of the committee")
+    # F13.6: no vote before or after a term.
     if not member.serves(round_in_office(state)):
         raise Refusal("NOT_IN_TERM", f"vote: the term of {author} does not cover the round")
+    # F13.7: no member counts twice.
     if author in found.votes:
         raise Refusal("VOTED", f"vote: {author} has voted on motion {found.entry}")
+    # F13.8: nobody votes on their own matter.
     if author not in {m.id for m in entitled(state, found)}:
         raise Refusal("RECUSED", f"vote: {author} is recused, its organisation is concerned")
     return _decide(state, replace(found, votes={**found.votes, author: choice}), entry)

@@ -112,9 +112,10 @@ def acknowledgement(
 ) -> State:
     """F11: a lab says that it has seen a change of the pause. Raises Refusal."""
     charter = state.charter
+    # F11.1: without a pause there is nothing to acknowledge.
     if charter is None or charter.pause is None:
         raise Refusal("NO_PAUSE", "acknowledgement: the charter has no pause")
-    changed = machine.acknowledge(
+    changed = machine.acknowledge(  # F11.2 to F11.4.
         state.pause,
         charter.pause,
         entry,

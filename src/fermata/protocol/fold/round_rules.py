@@ -1,12 +1,13 @@
-"""The rules of a round, F4 to F9 of docs/spec/fold.md: open, report, close, endorse, open up."""
+"""The rules of a round until its close, F4 to F7 of docs/spec/fold.md: open, report, close.
 
-from collections.abc import Mapping
+Each check carries its number. They are made in the order of their numbers: the reason of a rejected
+report is that of the first check that fails, and the close must name it (F7.6).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fermata.crypto.integers import int_from_bytes
 from fermata.crypto.paillier import ciphertext_from_bytes
-from fermata.crypto.threshold.opening import check_part, culprits_of
-from fermata.crypto.threshold.opening import combine as combine_parts
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
@@ -27,14 +28,12 @@ from fermata.protocol.state.report_flags import Asked, check_flags, flags_of, sh
 from fermata.protocol.state.state import (
     COLLECTING,
     Close,
-    Opening,
     ReportPart,
     ReportSeen,
     Round,
     State,
     ThresholdKey,
 )
-from fermata.protocol.statistics.results import results_of
 from fermata.wire.v1 import statement_pb2
 
 #: Reports of one lab in one round, the first and its corrections.
@@ -88,24 +87,33 @@ def open_round(
     one charter and one roster.
     """
     state = take_effect(state, entry, time_ms)
-    charter, key = charter_of(state), key_of(state)
+    charter, key = charter_of(state), key_of(state)  # F4.1: without a key nobody can report.
+    # F4.2: an amendment must not begin before its notice is over.
     if charter_sha256 != charter.sha256:
         raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
     last = state.current
+    # F4.3: no round is left out or held twice.
     if wire.round != len(state.rounds) + 1:
         raise Refusal("ROUND_NUMBER", f"open: the next round is {len(state.rounds) + 1}")
+    # F4.4: of two open rounds, a coordinator could choose the one that it likes.
     if last is not None and last.phase(charter.endorsement_quorum) == COLLECTING:
         raise Refusal("ROUND_OPEN", f"open: round {last.number} is not closed")
+    # F4.5: between rounds close to each other, little changes but one lab's figure.
     if last is not None and time_ms < last.opened_ms + charter.interval_s * 1000:
         raise Refusal("TOO_EARLY", "open: the charter's interval has not passed")
+    # F4.6: those who signed agreed to no further round.
     if rounds_left(charter, len(state.rounds)) == 0:
         raise Refusal("NO_MORE_ROUNDS", "open: the charter's last period is over")
+    # F4.7: two rounds on the same figures would show who changed.
     if wire.period != charter.period(wire.round):
         raise Refusal("PERIOD", f"open: round {wire.round} is {charter.period(wire.round)}")
+    # F4.8: reports are made for the key that the round names.
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", "open: names another key than the one in force")
+    # F4.9: what one stolen key could open stays limited.
     if is_worn(charter, state.rounds, key.key_id):
         raise Refusal("KEY_WORN", "open: as many rounds as the charter allows used this key")
+    # F4.10: figures younger than the charter lets out are worth more to a rival.
     if time_ms < fresh_until_ms(charter, wire.round):
         raise Refusal("TOO_FRESH", f"open: the figures of {wire.period} are not old enough")
     opened = Round(
@@ -138,6 +146,7 @@ def parts_of(
     charter: Charter, found: Round, lab: str, wire: statement_pb2.Report
 ) -> tuple[ReportPart, ...]:
     """The panels of a report, checked against charter and round. Raises VerificationError."""
+    # F5.7: a panel named twice would count twice, one of other labs would join their sum.
     panels = [p.panel for p in wire.parts]
     known = [p.id for p in charter.panels if lab in p.labs]
     if not panels or panels != [p for p in known if p in panels]:
@@ -145,18 +154,22 @@ def parts_of(
             "PANELS",
             f"report of {lab}: its panels must be some that the charter gives it, in order",
         )
+    # F5.8: a lab must not pay for less than its tier reports.
     tier = charter.tiers_by_lab.get(lab)
     if tier is not None and set(tier.panels) - set(panels):
         raise Refusal("TIER", f"report of {lab}: lacks a panel that tier {tier.id} must report")
+    # F5.9: a flag that the round did not ask for has no proof behind it.
     flags = flags_of(wire)
     check_flags(charter, found.asked, lab, tuple(panels), flags)
     for part in wire.parts:
         count = charter.panel(part.panel).claims.statements.packing.ciphertexts
         digests = part.ciphertext_sha256
+        # F5.10: with fewer or more ciphertexts the cells would not add up.
         if len(digests) != count or any(len(d) != DIGEST_BYTES for d in digests):
             raise InvalidEncoding(
                 "LENGTH", f"report of {lab}: panel {part.panel} has {count} ciphertext digests"
             )
+        # F5.11: the proof must be of the ciphertexts that count, not of others.
         if not part.proof.startswith(b"".join(digests)):
             raise Refusal(
                 "PROOF_DIGEST", f"report of {lab}: panel {part.panel} has another's proof"
@@ -181,29 +194,32 @@ def report(
     envelope_sha256: bytes,
 ) -> State:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
-    charter, key = charter_of(state), key_of(state)
+    charter, key = charter_of(state), key_of(state)  # F5.1: a report is made for a key.
+    # F5.2, F5.3: a sum must not change once its round is closed.
     found = _collecting(state, wire.round)
-    _check_not_barred(found, lab)
+    _check_not_barred(found, lab)  # F5.4: the committee took this lab out of the sum.
+    # F5.5: who reports after the deadline may have waited for the others.
     if time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
+    # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", f"report of {lab}: made for another key")
-    parts = parts_of(charter, found, lab, wire)
+    parts = parts_of(charter, found, lab, wire)  # F5.7 to F5.11.
+    # F5.12: one report has one form, and its sealed part can be asked for.
     if len(wire.sealed_sha256) != DIGEST_BYTES or len(wire.evidence_sha256) not in (
         0,
         DIGEST_BYTES,
     ):
         raise InvalidEncoding("LENGTH", f"report of {lab}: a digest has not 32 bytes")
     revisions = found.revisions.get(lab, ())
+    # F5.13: whoever kept a replaced report could undo its correction.
     if envelope_sha256 in revisions:
         raise Refusal("DUPLICATE", f"report of {lab}: this very report is in the log already")
+    # F5.14: one lab must not fill the log.
     if len(revisions) >= REVISIONS_MAX:
         raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
     mine = [d for p in parts for d in p.ciphertext_sha256]
-    # Replaced reports and earlier rounds count too: a copy of one would add an old figure again.
-    seen_before = any(not r.ciphertexts_seen.isdisjoint(mine) for r in state.rounds)
-    if len(set(mine)) != len(mine) or seen_before:
-        raise Refusal("CT_DUPLICATE", f"report of {lab}: a ciphertext is in the log already")
+    _check_fresh(state, found, lab, mine)
     seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire))
     old = found.reports.get(lab)
     excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
@@ -212,21 +228,53 @@ def report(
             found,
             reports={**found.reports, lab: seen},
             revisions={**found.revisions, lab: (*revisions, envelope_sha256)},
-            ciphertexts_seen=found.ciphertexts_seen.union(mine),
+            ciphertexts_seen={
+                **found.ciphertexts_seen,
+                lab: found.ciphertexts_seen.get(lab, frozenset()).union(mine),
+            },
             excluded=excluded,
             abstained=found.abstained - {lab},
         )
     )
 
 
+def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes]) -> None:
+    """F5.15 and F5.16: ciphertexts are nobody else's, and the lab's own of this round alone.
+
+    In the same round a lab may send its own again, to correct its evidence: only its last report
+    counts, so no figure is added twice.
+    """
+    # F5.15: a copy of another lab's figure shows that figure when sums are compared. Replaced
+    # reports and earlier rounds can be copied as well.
+    for earlier in state.rounds:
+        for other, seen in earlier.ciphertexts_seen.items():
+            if other != lab and not seen.isdisjoint(digests):
+                raise Refusal(
+                    "CT_DUPLICATE",
+                    f"report of {lab}: a ciphertext is that of {other} in round {earlier.number}",
+                )
+    # F5.16: randomness used twice tells everyone that a figure did not change.
+    used = [r.ciphertexts_seen.get(lab, frozenset()) for r in state.rounds if r is not found]
+    if len(set(digests)) != len(digests) or any(not s.isdisjoint(digests) for s in used):
+        raise Refusal(
+            "CT_REUSED",
+            f"report of {lab}: a ciphertext stands in it twice, or in the lab's report of another"
+            " round; encrypt again",
+        )
+
+
 def abstention(state: State, time_ms: int, wire: statement_pb2.Abstention, lab: str) -> State:
     """F6: a lab that has not reported says that it has nothing to report."""
+    # F6.1, F6.2: an answer must not change a closed round.
     found = _collecting(state, wire.round)
-    _check_not_barred(found, lab)
+    _check_not_barred(found, lab)  # F6.3: nobody waits for its answer.
+    # F6.4: the round may be closed from its deadline on.
     if time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
+    # F6.5: a lab must not take its report back when it sees who else reported.
     if lab in found.reports:
         raise Refusal("REPORTED", f"abstention of {lab}: it has reported, which cannot be undone")
+    # F6.6: one lab must not fill the log.
     if lab in found.abstained:
         raise Refusal("DUPLICATE", f"abstention of {lab}: it has abstained already")
     return state.with_round(replace(found, abstained=found.abstained | {lab}))
@@ -251,18 +299,23 @@ def close_round(
     state: State, entry: int, time_ms: int, wire: statement_pb2.CloseRound, leaf_hash: bytes
 ) -> State:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
-    charter, key = charter_of(state), key_of(state)
+    charter, key = charter_of(state), key_of(state)  # F7.1: products are under a key.
+    # F7.2, F7.3: of two closes, the difference could be one lab's figure.
     found = _collecting(state, wire.round)
+    # F7.4: a coordinator must not shut a lab out by closing early.
     if time_ms < found.deadline_ms and waiting_for(charter, found):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
     found = proven_round(charter, key, found)
+    # F7.5: nobody chooses which reports count.
     listed = [(r.lab, r.entry) for r in wire.listed]
     if listed != [(lab, found.reports[lab].entry) for lab in sorted(found.reports)]:
         raise Refusal("CLOSE_LIST", "close: does not list exactly the reports that count")
+    # F7.6: no report is dropped in silence.
     if [(e.entry, e.reason) for e in wire.excluded] != sorted(found.excluded):
         raise Refusal(
             "CLOSE_EXCLUDED", "close: does not name exactly the reports that do not count"
         )
+    # F7.7: no product of other reports, and none of too few (D2, D4, D8).
     cells = cells_of(charter, found)
     refusal = refusal_of(charter, state.rounds, found)
     wanted = [] if refusal else [cell.id for cell in cells]
@@ -273,8 +326,10 @@ def close_round(
         panel = charter.panel(panel_of(aggregate.panel))
         count = panel.claims.statements.packing.ciphertexts
         extra = aggregate.announcements or aggregate.responses
+        # F7.8: the endorsed digest must not bind bytes that mean nothing.
         if len(aggregate.ciphertexts) != count or extra:
             raise InvalidEncoding("LENGTH", f"close: panel {aggregate.panel} has {count} products")
+        # F7.9: a product that is no unit would reveal the key, one without blinding needs none.
         aggregates[aggregate.panel] = tuple(
             ciphertext_from_bytes(key.public_key, c) for c in aggregate.ciphertexts
         )
@@ -291,101 +346,3 @@ def close_round(
         organisations=organisations_by_lab(charter),
     )
     return state.with_round(replace(found, close=close))
-
-
-def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close]:
-    found = round_of(state, number)
-    if found.close is None:
-        raise Refusal("NOT_CLOSED", f"round {number}: is not closed")
-    if found.refusal:
-        raise Refusal("ROUND_REFUSED", f"round {number}: nothing of it may be opened")
-    if found.close.entry != close_entry:
-        raise Refusal("WRONG_CLOSE", f"round {number}: names another close than the log's")
-    return found, found.close
-
-
-def endorsement(state: State, entry: int, wire: statement_pb2.Endorsement, auditor: str) -> State:
-    """F8: an auditor vouches, once a round, for the close in this log and its products."""
-    found = round_of(state, wire.round)
-    if auditor in found.endorsements:
-        raise Refusal("ALREADY_ENDORSED", f"round {wire.round}: {auditor} has endorsed already")
-    found, close = _openable(state, wire.round, wire.close_entry)
-    if wire.close_leaf_hash != close.leaf_hash or wire.aggregate_sha256 != close.aggregate_sha256:
-        raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} endorses another close")
-    return state.with_round(replace(found, endorsements={**found.endorsements, auditor: entry}))
-
-
-def partial_opening(
-    state: State, entry: int, wire: statement_pb2.PartialOpening, auditor: str
-) -> State:
-    """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
-    found, close = _openable(state, wire.round, wire.close_entry)
-    charter, key = state.charter_at(found.number), key_of(state)
-    if len(found.endorsements) < charter.endorsement_quorum:
-        raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
-    if auditor in found.parts:
-        raise Refusal("ALREADY_OPENED", f"round {wire.round}: {auditor} has given its part")
-    if wire.epoch_id != key.epoch_id:
-        raise Refusal("EPOCH_ID", f"round {wire.round}: part of another key epoch")
-    if [p.panel for p in wire.panels] != list(close.aggregates):
-        raise Refusal("PANELS", f"round {wire.round}: parts must be of the aggregates, in order")
-    parts: dict[str, tuple[int, ...]] = {}
-    width = key.public_key.modulus_width
-    for panel in wire.panels:
-        if len(panel.parts) != len(close.aggregates[panel.panel]):
-            raise InvalidEncoding("LENGTH", f"round {wire.round}: wrong number of parts")
-        numbers = tuple(int_from_bytes(p, width, "part") for p in panel.parts)
-        for number in numbers:
-            check_part(key.record.n, number)
-        parts[panel.panel] = numbers
-    return state.with_round(
-        _combine(charter, key, replace(found, parts={**found.parts, auditor: parts}), entry)
-    )
-
-
-def _given(charter: Charter, found: Round, panel: str, position: int) -> dict[int, int]:
-    """The parts of one ciphertext, by the auditors' indices."""
-    return {
-        charter.auditors.index(auditor) + 1: parts[panel][position]
-        for auditor, parts in found.parts.items()
-    }
-
-
-def _combine(charter: Charter, key: ThresholdKey, found: Round, entry: int) -> Round:
-    """Opens the round if enough good parts are there."""
-    close = found.close
-    if close is None or len(found.parts) < key.record.threshold:
-        return found
-    if found.opening is not None:
-        return _name_culprits(charter, key, found, found.opening.roots)
-    plaintexts: dict[str, tuple[int, ...]] = {}
-    roots: dict[str, tuple[int, ...]] = {}
-    for panel, ciphertexts in close.aggregates.items():
-        openings = []
-        for position, ciphertext in enumerate(ciphertexts):
-            given = _given(charter, found, panel, position)
-            opening = combine_parts(key.record, ciphertext, given)
-            if opening is None:
-                return found
-            openings.append(opening)
-        plaintexts[panel] = tuple(o.plaintext for o in openings)
-        roots[panel] = tuple(o.root for o in openings)
-    found = _name_culprits(charter, key, found, roots)
-    try:
-        sums, results = results_of(charter, close.members, plaintexts)
-    except InvalidEncoding as error:
-        return replace(found, fault=str(error))
-    return replace(found, opening=Opening(entry, sums, results, plaintexts, roots))
-
-
-def _name_culprits(
-    charter: Charter, key: ThresholdKey, found: Round, roots: Mapping[str, tuple[int, ...]]
-) -> Round:
-    """Tells wrong parts by the known roots; cheap, so that late parts are checked as well."""
-    culprits = {
-        charter.auditors[index - 1]
-        for panel, panel_roots in roots.items()
-        for position, root in enumerate(panel_roots)
-        for index in culprits_of(key.record, root, _given(charter, found, panel, position))
-    }
-    return replace(found, culprits=frozenset(culprits))

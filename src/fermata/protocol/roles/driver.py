@@ -289,7 +289,7 @@ class Agent:
         return True
 
     def _check_receipts(self) -> None:
-        """D29: what a receipt promised must stand in the log as it grows."""
+        """L22: what a receipt promised must stand in the log as it grows."""
         kept = self.store.note(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():

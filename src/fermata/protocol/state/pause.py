@@ -124,14 +124,17 @@ def acknowledge(
 
     ``labs`` are those in force. Raises Refusal NOT_ON_ROSTER, NO_CHANGE or DUPLICATE.
     """
+    # F11.2: labs that are out do not count towards the share.
     if lab not in labs:
         raise Refusal("NOT_ON_ROSTER", f"acknowledgement: {lab} is not a lab in force")
+    # F11.3: nothing is acknowledged in advance.
     if not any(c.entry == change_entry for c in asking(pause)):
         raise Refusal(
             "NO_CHANGE",
             f"acknowledgement of {lab}: entry {change_entry} brought no change to acknowledge",
         )
     seen = pause.acknowledged.get(change_entry, {})
+    # F11.4: no lab counts twice.
     if lab in seen:
         raise Refusal("DUPLICATE", f"acknowledgement: {lab} has given it before")
     now = _pass_deadline(pause, entry, time_ms)

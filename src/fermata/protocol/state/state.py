@@ -160,9 +160,9 @@ class Opening:
 class Round:
     """One reporting period, from OpenRound on.
 
-    ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: the
-    digests in all of them, also of those that were replaced. ``barred``: labs that were excluded
-    when it was opened; nobody waits for them.
+    ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: by
+    lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
+    excluded when it was opened; nobody waits for them.
     """
 
     number: int
@@ -175,7 +175,7 @@ class Round:
     key_id: bytes = b""
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
     revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
-    ciphertexts_seen: frozenset[bytes] = frozenset()
+    ciphertexts_seen: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     excluded: tuple[tuple[int, str], ...] = ()
     abstained: frozenset[str] = frozenset()
     close: Close | None = None

@@ -1,4 +1,4 @@
-"""Fits over results, exactly, so that every machine decides alike (docs/spec/rules.md, R6 to R9).
+"""Fits over results, exactly, so that every machine decides alike (docs/spec/rules.md, RU6 to RU9).
 
 Logarithms are the only rounded step. Decimal.ln, exp and division are correctly rounded (IBM's
 General Decimal Arithmetic): their result is the one decimal of PRECISION digits nearest the true

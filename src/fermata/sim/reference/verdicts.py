@@ -1,6 +1,6 @@
 """What the rules of a simulated charter say, from the labs' own figures: fractions alone.
 
-Written apart from fermata.protocol.statistics.policy, by docs/spec/rules.md, R2, R4 and R5:
+Written apart from fermata.protocol.statistics.policy, by docs/spec/rules.md, RU2, RU4 and RU5:
 levels and changes of a sum, mean or count, and rules that join them.
 """
 
@@ -20,7 +20,7 @@ def holds_at_end(rules: Sequence[Rule], values: Values) -> dict[str, bool | None
 
 
 def _said(by_id: Mapping[str, Rule], rule: Rule, values: Values) -> bool | None:
-    """R5: goes back from the last round until the run is broken."""
+    """RU5: goes back from the last round until the run is broken."""
     last = _unknown_as(rule, _now(by_id, rule, values))
     if last is not True:
         return last
