@@ -25,7 +25,7 @@ from fermata.protocol.fold.pause import compliance_of
 from fermata.protocol.state.pause import Change, is_holding, missing
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_in_force, labs_of_round
 from fermata.protocol.verify.verifier import Verification, verify_bundle
-from fermata.summary.dues_account import Account, account_of, lines_of
+from fermata.summary.dues_account import Account, account_of, dues_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -261,9 +261,4 @@ def _pause(state: State) -> PauseRecord:
 def _account(state: State) -> Account | None:
     if state.charter is None or state.charter.dues is None:
         return None
-    lines = [
-        line
-        for found in state.rounds
-        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
-    ]
-    return account_of(state.charter.dues.unit, lines)
+    return account_of(state.charter.dues.unit, dues_lines(state))

@@ -39,7 +39,7 @@ def expressions():
 @pytest.fixture(scope="module")
 def scraped():
     """Names of all samples of a node that has worked, as they come over HTTP."""
-    run = Run(make_deployment(cohort_min=3, interval_s=3600, extra=PAUSE_TABLES))
+    run = Run(make_deployment(cohort_min=3, last="2025Q3", extra=PAUSE_TABLES))
     telemetry = Telemetry("oversight", "coordinator", lambda: run.now_ms, stream=io.StringIO())
     life = Life(run.agents["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     run.until_quiet()

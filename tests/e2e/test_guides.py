@@ -117,9 +117,8 @@ def fill_in(template: str, public: dict[str, str]) -> str:
     text = template.replace('"example"', f'"{DEPLOYMENT}"')
     text = text.replace("modulus_bits = 3072", "modulus_bits = 2048")
     text = text.replace("threshold = 3", "threshold = 2")
-    text = text.replace('first = "2026Q1"', 'first = "2026Q1"\nlast = "2026Q1"')
+    text = text.replace('first = "2026Q1"', 'first = "2025Q4"\nlast = "2025Q4"')
     text = re.sub("window_s = .*", "window_s = 120", text)
-    text = re.sub("interval_s = .*", "interval_s = 0", text)
     text = text.replace("cohort_min = 5", "cohort_min = 3")
     head, _, rest = text.partition("# One table an auditor")
     head = head.replace('signing_key = ""', f'signing_key = "{public[COORDINATOR]}"')
@@ -258,7 +257,7 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
         write_config(guide, lab, log + '\n[lab]\nmetrics = "metrics.csv"\n')
         metrics = f"round,metric,value\n2026Q1,score,{SCORES[lab]}\n"
         (guide.node(lab) / "metrics.csv").write_text(metrics)
-    checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2026Q1")
+    checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2025Q4")
     assert checked["exact"]
     assert checked["values"][0]["encoded"] == "625"
     for lab in LABS:
@@ -278,7 +277,7 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     audit_on_site(guide, charter_hash)
     assert "VALID" in follow_to_the_letter(guide, "verifier", charter_hash)
     printed = follow_to_the_letter(guide, "researcher", charter_hash)
-    assert "2026Q1 score sum 1.875 fraction correct" in printed
-    assert "2026Q1  1.875 fraction correct, 3 organisations" in printed
+    assert "2025Q4 score sum 1.875 fraction correct" in printed
+    assert "2025Q4  1.875 fraction correct, 3 organisations" in printed
     # Each node ends with 0 when it is asked to.
     guide.stack.close()

@@ -21,8 +21,8 @@ from fermata.wire.v1 import statement_pb2
 
 MODULUS_BITS_MIN = 256
 COORDINATOR = "oversight"
-#: 2026-01-01T00:00:00Z.
-START_MS = 1_767_225_600_000
+#: 2036-01-01T00:00:00Z: many quarters after the charter's first, so that they are over.
+START_MS = 2_082_758_400_000
 WINDOW_S = 3600
 
 #: Tables of a charter that pauses when the hours add up to 100 or more, and lifts after two
@@ -99,7 +99,7 @@ def charter_text(
     threshold: int = 2,
     organisations: str = "abcdef",
     cohort_min: int = 3,
-    interval_s: int = 0,
+    interval_s: int | None = None,
     last: str = "",
     extra: str = "",
     tiers: str = "",
@@ -131,7 +131,7 @@ threshold = {threshold}
 cadence = "{cadence}"
 first = "{first}"
 window_s = {window_s}
-interval_s = {interval_s}
+{f"interval_s = {interval_s}" if interval_s is not None else ""}
 last = "{last}"
 
 [disclosure]

@@ -12,8 +12,8 @@ from fermata.protocol.statistics.results import results_of
 #: Values of one round: by lab, then by metric. A lab that is not there did not report.
 Reports = Mapping[str, Mapping[str, str]]
 ROUND_MS = 86_400_000
-#: 2026-01-01T00:00:00Z.
-START_MS = 1_767_225_600_000
+#: 2036-01-01T00:00:00Z.
+START_MS = 2_082_758_400_000
 
 
 def close_of(charter: Charter, number: int, reports: Reports, refusal: str = "") -> Close:

@@ -67,14 +67,6 @@ def test_seeds_meet_what_a_pause_can_come_to() -> None:
     }
 
 
-def test_an_amendment_overtakes_an_acknowledgement() -> None:
-    """Seed 21 found that a lab whose acknowledgement was refused so never gave it again."""
-    outcome = outcome_of(21)
-    refused = [line for line in outcome.lines if line.endswith("reason=CHARTER_HASH")]
-    assert any("slot=acknowledgement/" in line for line in refused)
-    assert not outcome.violations
-
-
 def test_command_summarises_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "2", "--start", "7"]) == 0
     shown = capsys.readouterr()

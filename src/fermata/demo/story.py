@@ -16,7 +16,7 @@ from fermata.protocol.state.state import (
     labs_in_force,
     labs_of_round,
 )
-from fermata.summary.dues_account import account_of, lines_of
+from fermata.summary.dues_account import account_of, dues_lines
 
 
 def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -165,11 +165,7 @@ def dues_text(state: State) -> str:
     """What all labs owe by the public account."""
     if state.charter is None or state.charter.dues is None:
         return "no dues"
-    lines = [
-        line
-        for found in state.rounds
-        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
-    ]
+    lines = dues_lines(state)
     account = account_of(state.charter.dues.unit, lines)
     by_basis = Counter((line.basis, line.amount) for line in lines)
     parts = [f"{count} times {basis}, {amount} each" for (basis, amount), count in by_basis.items()]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.protocol.fold.round_rules import rounds_left
 from fermata.protocol.roles.driver import Tell
 from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.ports import Entropy
@@ -23,7 +23,8 @@ from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
 from fermata.sim.setup.inputs import ABSENT, Inputs
 from fermata.wire.v1 import envelope_pb2
 
-START_MS = 1_767_225_600_000
+#: 2036-01-01T00:00:00Z: the periods of most shapes are over by then.
+START_MS = 2_082_758_400_000
 #: How far the clock moves after a pass in which something, or nothing, has happened.
 BUSY_MS, QUIET_MS = 5_000, 600_000
 QUIET_PASSES_MAX, PASSES_MAX = 10, 2_000
@@ -226,8 +227,8 @@ class World:
 
     def is_over(self) -> bool:
         """Every round of the charter has been opened or refused."""
-        left = rounds_left(self.charter, len(self.watch.state.rounds))
-        return left == 0 and all(phase in (OPENED, REFUSED) for phase in self.phases())
+        is_last = is_over(self.charter, self.watch.state.rounds, self.now_ms)
+        return is_last and all(phase in (OPENED, REFUSED) for phase in self.phases())
 
     def settle(
         self, names: Sequence[str] | None = None, until: Callable[[], bool] | None = None

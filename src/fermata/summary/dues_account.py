@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.state.state import Round
+from fermata.protocol.state.calls import last_calls
+from fermata.protocol.state.state import Round, State, labs_of_round
 
 #: Why a lab that shows no band pays what the highest band pays.
 NOT_SHOWN = "no band shown"
@@ -47,6 +48,18 @@ def lines_of(charter: Charter, found: Round, labs: Sequence[str]) -> tuple[DuesL
         basis = f"band {band}" if band else NOT_SHOWN
         lines.append(DuesLine(found.number, lab, basis, charter.dues.bands[band - 1].amount))
     return tuple(lines)
+
+
+def dues_lines(state: State) -> list[DuesLine]:
+    """All lines of the log, each by the charter that its round was held under.
+
+    A period that was asked twice is owed for once, by its second call.
+    """
+    return [
+        line
+        for found in last_calls(state.rounds)
+        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
+    ]
 
 
 def account_of(unit: str, lines: Sequence[DuesLine]) -> Account:

@@ -78,7 +78,7 @@ def test_the_pause_is_shown_as_it_is_now(run, clock, capsys):
     watcher = Watcher(copy_of(run), run.log_of("lab-1"), False)
     watcher.tell_state()
     first, *rules = lines(capsys)
-    assert first.startswith("pause: paused since 2026-01-01T")
+    assert first.startswith("pause: paused since 2036-01-01T")
     assert first.endswith("labs hold")
     assert rules == [
         "  rule hot, round 1: holds, 120 against 100",
@@ -123,7 +123,7 @@ def test_what_is_late_is_shown_when_it_becomes_so_and_when_it_is_over(run, clock
         watcher.look(Wake())
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 1
-    assert told.out.startswith("! overdue: unacknowledged since 2026-01-01T")
+    assert told.out.startswith("! overdue: unacknowledged since 2036-01-01T")
     assert told.err.count("the log cannot be reached") == 1
     del away.checkpoint
     watcher.look(Wake())

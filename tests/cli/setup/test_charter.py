@@ -9,6 +9,7 @@ import pytest
 
 from fermata.assessment.report_cost import Cost
 from fermata.cli.setup.charter import cost_lines
+from harness.deployments import charter_text, party_keys
 from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
 
 
@@ -64,6 +65,41 @@ def test_a_good_charter_is_explained(site):
     told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
     assert told["charter_hash"] == site.charter.sha256.hex()
     assert len(told["warnings"]) == 3
+
+
+def test_the_dates_of_the_next_eight_rounds_are_told(tmp_path, monkeypatch):
+    """2026-04-01, the day of a key record: no round opens before its quarter is over."""
+    monkeypatch.setattr("fermata.cli.setup.charter.clock_ms", lambda: 1_775_001_600_000)
+    text = charter_text(party_keys(0, 6, 3), 2048, first="2026Q1", window_s=1_209_600)
+    file = tmp_path / "charter.toml"
+    file.write_text(text)
+    rounds = json.loads(fermata("charter", "check", file, "--json").out)["rounds"]
+    assert len(rounds) == 8
+    assert rounds[0] == {
+        "period": "2026Q1",
+        "opens": "2026-04-01T00:00:00Z",
+        "closes": "2026-04-15T00:00:00Z",
+    }
+    assert rounds[7]["period"] == "2027Q4"
+    assert rounds[7]["opens"] == "2028-01-01T00:00:00Z"
+    told = fermata("charter", "check", file).out
+    assert "2026Q2: opens 2026-07-01T00:00:00Z, closes 2026-07-15T00:00:00Z at the latest" in told
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (("window_s = 3600", "window_s = 3600\ninterval_s = 6480000"), "rounds.interval_s: is for"),
+        (("window_s = 3600", "window_s = 7776001"), "later than the one before"),
+    ],
+)
+def test_rounds_that_would_drift_from_their_periods_are_refused(tmp_path, edit, said):
+    text = charter_text(party_keys(0, 6, 3), 2048)
+    file = tmp_path / "charter.toml"
+    file.write_text(text.replace(*edit))
+    answer = fermata("charter", "check", file)
+    assert answer.code == 2
+    assert said in answer.error
 
 
 def test_the_time_of_a_report_is_told_for_each_panel(site, monkeypatch):

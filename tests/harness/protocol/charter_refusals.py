@@ -1,5 +1,13 @@
 """Charters with one defect each: the edit, the refusal, and the line that it names."""
 
+_QUARTERS = 'cadence = "quarter"\nfirst = "2025Q3"'
+
+
+def _numbered(interval: str) -> tuple[str, str]:
+    """The edit that numbers the rounds, with this interval."""
+    return _QUARTERS, f'cadence = "number"\nfirst = "1"\n{interval}'
+
+
 REFUSED: dict[str, tuple[str, str, str, str]] = {
     # what: (old, new, fragment of the message, fragment of the line that it names)
     "format 2": ("format = 1", "format = 2", "format: this version reads format 1", "format = 2"),
@@ -75,12 +83,35 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     ),
     "window 0": ("window_s = 3600", "window_s = 0", "rounds.window_s", "window_s"),
     "window above a year": ("window_s = 3600", "window_s = 31622401", "rounds.window_s", "window"),
-    "negative interval": ("interval_s = 0", "interval_s = -1", "rounds.interval_s", "interval_s"),
+    "interval of a calendar": (
+        "window_s = 3600",
+        "window_s = 3600\ninterval_s = 6480000",
+        'rounds.interval_s: is for cadence = "number" only',
+        "interval_s",
+    ),
+    "no interval of numbered rounds": (
+        'cadence = "quarter"\nfirst = "2025Q3"',
+        'cadence = "number"\nfirst = "1"',
+        'rounds: needs interval_s with cadence = "number"',
+        "[rounds]",
+    ),
+    "interval of nothing": (*_numbered("interval_s = 0"), "rounds.interval_s", "interval_s"),
+    "negative interval": (*_numbered("interval_s = -1"), "rounds.interval_s", "interval_s"),
     "interval above a year": (
-        "interval_s = 0",
-        "interval_s = 31622401",
+        *_numbered("interval_s = 31622401"),
         "rounds.interval_s",
         "interval_s",
+    ),
+    "window above the interval": (
+        *_numbered("interval_s = 3599"),
+        "rounds.window_s: must be at most interval_s",
+        "window_s",
+    ),
+    "window above the shortest quarter": (
+        "window_s = 3600",
+        "window_s = 7776001",
+        "rounds.window_s: must be at most 7776000, the shortest quarter",
+        "window_s",
     ),
     "unknown cadence": ('"quarter"', '"week"', "rounds.cadence: must be one of", "cadence"),
     "first period of another cadence": (

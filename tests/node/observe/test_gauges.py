@@ -16,7 +16,7 @@ class Gauged:
     """A deployment in one process in which one node's gauges are read."""
 
     def __init__(self, party="oversight", role="coordinator"):
-        self.run = Run(make_deployment(cohort_min=3, interval_s=3600))
+        self.run = Run(make_deployment(cohort_min=3, last="2025Q3"))
         self.telemetry = Telemetry(party, role, self.clock_ms, stream=io.StringIO())
         agent = self.run.agents[party]
         self.life = Life(agent, self.telemetry, self.clock_ms, lambda: 4096)

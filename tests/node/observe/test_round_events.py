@@ -15,7 +15,7 @@ class Teller:
     """A deployment in one process in which one node's life is told."""
 
     def __init__(self, party, run=None):
-        self.run = run or Run(make_deployment(cohort_min=3, interval_s=3600))
+        self.run = run or Run(make_deployment(cohort_min=3, last="2025Q3"))
         self.out = io.StringIO()
         telemetry = Telemetry(party, "auditor", lambda: 0, stream=self.out)
         self.party = party
@@ -51,7 +51,7 @@ def test_the_life_of_a_round_is_told_in_order_and_once(party):
 
 
 def test_a_node_that_comes_late_tells_the_same(tmp_path):
-    run = Run(make_deployment(interval_s=3600))
+    run = Run(make_deployment(last="2025Q3"))
     others = [name for name in run.agents if name != "lab-6"]
     run.until_quiet(*others)
     run.now_ms += 3_600_000
@@ -70,7 +70,7 @@ def test_what_was_told_before_a_restart_is_not_told_again():
 
 
 def test_a_round_that_is_not_opened_is_told_without_its_figures():
-    run = Run(make_deployment(interval_s=3600), lambda lab, period: None)
+    run = Run(make_deployment(last="2025Q3"), lambda lab, period: None)
     teller = Teller("auditor-1", run)
     teller.until_quiet()
     run.now_ms += 3_700_000

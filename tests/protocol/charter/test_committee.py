@@ -180,8 +180,12 @@ def test_a_members_id_stands_once_on_the_roster() -> None:
 
 
 def test_terms_need_a_chair_only_as_long_as_the_charter_has_rounds() -> None:
-    text = edited(*(term(i, 1, 4) for i in range(1, 5)), ('last = ""', 'last = "2026Q2"'))
-    assert chairs(text, 5) == "1234-"
+    """Four quarters, of which each may be asked twice."""
+    text = edited(*(term(i, 1, 8) for i in range(1, 5)), ('last = ""', 'last = "2026Q2"'))
+    assert chairs(text, 9) == "12341234-"
+    text = edited(*(term(i, 1, 7) for i in range(1, 5)), ('last = ""', 'last = "2026Q2"'))
+    with pytest.raises(ConfigError, match="nobody in it serves in round 8"):
+        parse(text)
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 8)), min_size=4, max_size=4))

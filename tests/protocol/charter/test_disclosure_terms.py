@@ -83,7 +83,10 @@ def test_a_start_value_that_says_nothing_is_refused(old: str, new: str, message:
 
 
 def test_numbered_rounds_have_no_age() -> None:
-    edit = ('cadence = "quarter"\nfirst = "2025Q3"', 'cadence = "number"\nfirst = "1"')
+    edit = (
+        'cadence = "quarter"\nfirst = "2025Q3"',
+        'cadence = "number"\ninterval_s = 3600\nfirst = "1"',
+    )
     refused("must be 0 when rounds are numbered", "age_days", "age_days = 1\n", edit=edit)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.charter.periods import period_of
 from fermata.protocol.fold.disclosure import (
     Contribution,
     change_refusal,
@@ -55,14 +56,14 @@ def alpha(charter: Charter, found: Round) -> tuple[Cell, ...]:
 def refusal(charter: Charter, rounds: tuple[Round, ...], found: Round) -> str:
     """As the fold finds it, for panel alpha alone."""
     cells = alpha(charter, found)
-    return cohort_refusal(charter, cells) or change_refusal(charter, rounds, found.number, cells)
+    return cohort_refusal(charter, cells) or change_refusal(charter, rounds, found, cells)
 
 
 def reported(number: int, labs: Iterable[str]) -> Round:
     """A round in which these labs have reported panel alpha."""
     part = (ReportPart("alpha", (), b""),)
     reports = {lab: ReportSeen(lab, number, part, b"", b"") for lab in labs}
-    return Round(number, "", number, 0, 0, reports=reports)
+    return Round(number, period_of("quarter", "2025Q3", number), number, 0, 0, reports=reports)
 
 
 def history(charter: Charter, sets: Iterable[Iterable[str]]) -> tuple[Round, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fermata.errors import Refusal
-from fermata.protocol.charter.periods import DAY_MS
+from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.roles import coordinator
 from fermata.protocol.roles.auditor import check_close, endorse
 from fermata.summary.results import results_document
@@ -216,7 +216,7 @@ def test_a_worn_key_opens_no_more_rounds() -> None:
 
 def test_fresh_figures_are_not_asked_for() -> None:
     # 92 days before the chain's start the first quarter ended; with its start the second did.
-    chain = chain_with(disclosure="age_days = 93\n")
+    chain = chain_with(first="2035Q3", disclosure="age_days = 93\n")
     due_ms = START_MS + DAY_MS
     assert rejected(chain, chain.open_round_statement()) == "TOO_FRESH"
     assert not opens(chain, due_ms - 1)
@@ -235,7 +235,12 @@ def test_fresh_figures_are_not_asked_for() -> None:
     assert opens(chain, START_MS + 93 * DAY_MS)
 
 
-def test_without_an_age_a_running_period_may_be_asked_for() -> None:
-    chain = whole_round(chain_at("opened"))
-    chain.open_round()
-    assert chain.round.period == "2026Q1"
+def test_without_an_age_a_running_period_is_not_asked_for_before_it_is_over() -> None:
+    chain = whole_round(chain_with(first="2035Q4"))
+    due_ms = period_end_ms("quarter", "2036Q1")
+    statement = chain.open_round_statement()
+    verdict = chain.fork().put(chain.deployment.seal(statement), due_ms - 1)
+    assert verdict.reason == "TOO_FRESH"
+    assert not opens(chain, due_ms - 1)
+    chain.open_round(due_ms)
+    assert chain.round.period == "2036Q1"

@@ -152,7 +152,7 @@ def test_a_key_that_was_dealt_for_another_charter_is_rejected() -> None:
     wire = make_deployment().key_record
     key_rejected(
         "MODULUS_PROOF",
-        make_deployment(interval_s=60),
+        make_deployment(first="2025Q2"),
         modulus=wire.modulus,
         verification=list(wire.verification),
         modulus_proof=wire.modulus_proof,

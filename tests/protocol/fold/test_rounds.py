@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from fermata.protocol.fold.round_rules import REVISIONS_MAX, rounds_left, waiting_for
+from fermata.protocol.fold.round_rules import REVISIONS_MAX, waiting_for
+from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.wire.v1 import statement_pb2
@@ -73,21 +74,22 @@ def test_a_round_for_another_key_is_rejected(keyed: Chain) -> None:
 
 
 def test_two_openings_are_an_interval_apart_to_the_millisecond() -> None:
-    chain = chain_at("closed", interval_s=7200)
+    chain = chain_at("closed", cadence="number", first="1", interval_s=7200)
     due_ms = chain.round.opened_ms + 7200 * 1000
     rejected(chain, chain.open_round_statement(), "TOO_EARLY", due_ms - 1)
     chain.open_round(due_ms)
-    assert chain.round.period == "2025Q4"
+    assert chain.round.period == "2"
 
 
 def test_after_the_last_period_no_round_is_opened() -> None:
     chain = chain_at("closed", last="2025Q3")
-    assert rounds_left(chain.deployment.charter, 1) == 0
+    assert is_over(chain.deployment.charter, chain.state.rounds, chain.time_ms)
     rejected(chain, chain.open_round_statement(), "NO_MORE_ROUNDS")
 
 
-def test_without_a_last_period_there_is_no_end(keyed: Chain) -> None:
-    assert rounds_left(keyed.deployment.charter, 10**6) is None
+def test_without_a_last_period_there_is_no_end() -> None:
+    chain = chain_at("closed")
+    assert not is_over(chain.deployment.charter, chain.state.rounds, chain.time_ms)
 
 
 # F5: reports.

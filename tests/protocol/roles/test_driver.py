@@ -238,7 +238,7 @@ def test_an_opening_that_met_a_clock_set_back_is_sent_again_once_the_figures_are
     None
 ):
     """The bytes stay the same, and a slot is filled once: a final refusal would end all rounds."""
-    run = Run(make_deployment(last="2025Q3", disclosure="age_days = 93\n"))
+    run = Run(make_deployment(first="2035Q3", last="2035Q3", disclosure="age_days = 93\n"))
     due_ms = START_MS + DAY_MS
     coordinator = run.agents[COORDINATOR]
     run.now_ms = due_ms

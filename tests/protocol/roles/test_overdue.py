@@ -16,7 +16,8 @@ OPEN_MS, SETTLE_MS, ACKNOWLEDGE_MS, SILENCE_MS = 10_000, 20_000, 40_000, 10**10
 TERMS = PauseTerms(
     ("hot",), "cool", 2, ACKNOWLEDGE_MS, Fraction(2, 3), OPEN_MS, SETTLE_MS, SILENCE_MS
 )
-INTERVAL_S = 2 * WINDOW_S
+INTERVAL_S = 3 * WINDOW_S
+NUMBERED = {"cadence": "number", "first": "1", "interval_s": INTERVAL_S}
 
 
 def late_at(chain: Chain, now_ms: int, pause: Pause | None = None) -> list[str]:
@@ -82,7 +83,9 @@ def test_a_closed_round_is_to_settle(stage: str) -> None:
     chain = chain_at(stage)
     assert chain.round.close is not None
     becomes(chain, "unsettled", chain.round.close.time_ms + SETTLE_MS)
-    assert late_at(chain, chain.time_ms + 10**9) == ["unsettled"]
+    # The next round waits for it only as long as a window.
+    becomes(chain, "unopened", chain.round.close.time_ms + WINDOW_S * 1000 + OPEN_MS)
+    assert late_at(chain, chain.time_ms + 10**9) == ["unopened", "unsettled"]
 
 
 def test_without_an_interval_the_next_round_is_due_from_the_end_of_the_last() -> None:
@@ -92,15 +95,15 @@ def test_without_an_interval_the_next_round_is_due_from_the_end_of_the_last() ->
 
 
 def test_with_an_interval_the_next_round_is_due_when_it_has_passed() -> None:
-    chain = chain_at("closed", interval_s=INTERVAL_S)
+    chain = chain_at("closed", **NUMBERED)
     becomes(chain, "unopened", chain.round.opened_ms + INTERVAL_S * 1000 + OPEN_MS)
 
 
 def test_a_close_after_the_interval_makes_the_next_round_due() -> None:
-    chain = chain_at("reported", interval_s=INTERVAL_S)
+    chain = chain_at("reported", **NUMBERED)
     close_ms = chain.round.opened_ms + INTERVAL_S * 1000 + 5
     chain.close(close_ms)
-    becomes(chain, "unopened", close_ms + OPEN_MS)
+    becomes(chain, "unopened", close_ms + WINDOW_S * 1000 + OPEN_MS)
 
 
 def test_no_round_is_due_after_the_charters_last() -> None:
@@ -109,14 +112,14 @@ def test_no_round_is_due_after_the_charters_last() -> None:
 
 
 def test_a_refused_round_is_settled() -> None:
-    chain = chain_at("collecting")
+    chain = chain_at("collecting", last="2025Q3")
     chain.close(chain.round.deadline_ms)
     assert chain.round.refusal
     assert late_at(chain, chain.time_ms + 10**9) == []
 
 
 def test_an_older_round_that_never_settled_is_named() -> None:
-    chain = chain_at("closed", interval_s=INTERVAL_S)
+    chain = chain_at("closed", **NUMBERED)
     chain.open_round(chain.round.opened_ms + INTERVAL_S * 1000)
     found = overdue(chain.state, Pause(), TERMS, (), chain.round.deadline_ms)
     assert [(late.what, late.detail) for late in found] == [
@@ -143,7 +146,7 @@ def test_nothing_is_to_be_acknowledged_without_a_pause() -> None:
 
 
 def test_all_that_is_late_is_told_at_once() -> None:
-    chain = chain_at("closed", interval_s=INTERVAL_S)
+    chain = chain_at("closed", **NUMBERED)
     terms = replace(TERMS, silence_ms=1)
     found = overdue(chain.state, Pause(), terms, (), chain.time_ms + 10**9)
     assert [late.what for late in found] == ["silent", "unopened", "unsettled"]
@@ -151,7 +154,7 @@ def test_all_that_is_late_is_told_at_once() -> None:
 
 def test_no_round_is_due_before_its_figures_are_old_enough() -> None:
     """The coordinator that waits for them, as the charter has it, is not late."""
-    chain = chain_at("keyed", disclosure="age_days = 93\n")
+    chain = chain_at("keyed", first="2035Q3", disclosure="age_days = 93\n")
     becomes(chain, "unopened", START_MS + DAY_MS + OPEN_MS)
 
 

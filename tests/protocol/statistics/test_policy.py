@@ -109,7 +109,7 @@ def test_a_run_of_unknown_rounds_holds_only_if_the_rule_says_so() -> None:
 
 def test_a_result_that_is_not_there_is_unknown() -> None:
     found = evaluate(rules_of(leaf(above="5")), together({("x", "mean"): "7"}))
-    assert (found[0].holds, found[0].why) == (None, "round 1 has no sum of x")
+    assert (found[0].holds, found[0].why) == (None, "the round of 1 has no sum of x")
 
 
 # Joined rules.
@@ -147,7 +147,7 @@ def test_joined_rules_are_right_however_the_unknown_turns_out(truths: list[bool 
 def test_a_joined_rule_says_which_part_is_unknown() -> None:
     rules = rules_of(*parts(), rule("all", all_of=["a", "b"]), rule("top", any_of=["all"]))
     top = evaluate(rules, [fact([True, None, True])])[-1]
-    assert (top.holds, top.why) == (None, "all: b: round 1 has no mean of x")
+    assert (top.holds, top.why) == (None, "all: b: the round of 1 has no mean of x")
 
 
 def test_a_joined_rule_counts_its_own_run_after_those_of_its_parts() -> None:

@@ -25,6 +25,7 @@ from fermata.node.sources import check_reportable
 from fermata.node.storage.bundles import check_new, pinned_hash, read_verified, write_bundle
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
 from fermata.summary.results import ROW_COLUMNS, result_rows
 
@@ -99,7 +100,8 @@ def lab_place(
 ) -> None:
     """Your own place in a round's results, in words. Nothing is sent, nothing is written."""
     config = load_config(config_file, "lab")
-    charter, me, number = config.charter, config.text.party, round_of(config, period)
+    charter, me = config.charter, config.text.party
+    round_of(config, period)
     figures = read_figures(config, period)
     check_reportable(charter, me, figures)
     if bundle is None:
@@ -108,7 +110,7 @@ def lab_place(
         state, theirs = state_of_bundle(bundle, charter_hash)
         if theirs.sha256 != charter.sha256:
             raise ConfigError("CHARTER_HASH", f"{bundle}: is of another charter than yours")
-    found = state.round(number)
+    found = round_of_period(state.rounds, period)
     if found is None or found.phase(charter.endorsement_quorum) != OPENED:
         why = f" ({found.refusal})" if found is not None and found.refusal else ""
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")

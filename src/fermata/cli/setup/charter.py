@@ -8,6 +8,7 @@ import click
 
 from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
 from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.setup.dates_text import dates_of, dates_text
 from fermata.cli.setup.disclosure_text import (
     disclosure_warnings,
     groups_text,
@@ -21,7 +22,7 @@ from fermata.crypto.report.codec import exponent_response_bits, open_bytes
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
-from fermata.node.run.participant import open_signing_key
+from fermata.node.run.participant import clock_ms, open_signing_key
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.encoding import decimal_text
@@ -58,12 +59,15 @@ def check(file: Path, as_json: bool) -> None:
     found = read_charter(file)
     costs = costs_of(found, time.process_time_ns)
     alarms = false_alarms(file, found)
+    now_ms = clock_ms()
     data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
+    data["rounds"] = dates_of(found, now_ms)
     data["cost"] = [
         {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
         for panel, cost in costs.items()
     ]
-    lines = [*explain(found), *cost_lines(costs), *(["", alarms_text(alarms)] if alarms else [])]
+    lines = [*explain(found), *dates_text(found, now_ms), *cost_lines(costs)]
+    lines += ["", alarms_text(alarms)] if alarms else []
     emit(as_json, data, "\n".join(lines))
 
 

@@ -6,7 +6,7 @@ from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.fold.disclosure import fresh_until_ms
+from fermata.protocol.state.calls import due_ms
 
 
 def terms_of(found: Charter) -> dict[str, object]:
@@ -50,7 +50,7 @@ def rules_text(found: Charter) -> list[str]:
     if terms.age_days:
         lines.append(
             f"A round opens {terms.age_days} days after its period's end at the earliest; the"
-            f" first on {utc_text(fresh_until_ms(found, 1))[:10]}."
+            f" first on {utc_text(due_ms(found, found.first_period))[:10]}."
         )
     lines.append(
         f"A key serves at most {terms.openings_per_key_max} rounds; a metric has at most"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter, Party
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.state.state import HeartbeatSeen, State, labs_of_round
-from fermata.summary.dues_account import Account, account_of, lines_of
+from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.summary.dues_account import Account, account_of, dues_lines
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_MS = 300_000
@@ -144,12 +144,7 @@ def dues_view(state: State, charter: Charter) -> DuesView | None:
     """The public account, each round by the charter it was held under; None without dues."""
     if charter.dues is None:
         return None
-    lines = [
-        line
-        for found in state.rounds
-        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
-    ]
-    account: Account = account_of(charter.dues.unit, lines)
+    account: Account = account_of(charter.dues.unit, dues_lines(state))
     periods = {found.number: found.period for found in state.rounds}
     return DuesView(
         unit=account.unit,

@@ -73,7 +73,7 @@ class Life:
                 continue
             told = _PAST[before] if before else ()
             for phase in _PAST[now]:
-                if phase not in told:
+                if phase not in told and (phase != CLOSED or found.close is not None):
                     self._telemetry.event(_EVENTS[phase], round=found.number)
             self._phases[found.number] = now
 

@@ -22,8 +22,9 @@ from fermata.node.sources import Sources, SourceText, check_reportable
 from fermata.node.sources.choose import plain_value
 from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
 from fermata.protocol.charter.encoding import encode_value
-from fermata.protocol.charter.periods import check_period, period_count, period_of
+from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.roles.driver import Agent
+from fermata.protocol.state.calls import round_of_period, second_call_ms
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.codec import encode
 from fermata.wire.v1 import local_service_pb2 as wire
@@ -104,9 +105,14 @@ class PushDesk:
         period, number = self._period(request.period)
         values = self._values(request)
         agent = self._agent
-        found = agent.replica.state.round(number)
-        if found is not None and found.close is not None:
+        state = agent.replica.state
+        found = round_of_period(state.rounds, period)
+        number = found.number if found is not None else number
+        if found is not None and found.close is not None and not self._comes_again(found):
             raise Refusal("ROUND_CLOSED", f"the round of {period} is closed")
+        if found is not None and found.close is not None:
+            # The figures are for the second call, which no answer of this lab can be in yet.
+            found, number = None, len(state.rounds) + 1
         is_answered = agent.store.draft(f"answer/{number}/0") is not None
         if is_answered and not request.correct:
             raise Refusal(
@@ -123,6 +129,12 @@ class PushDesk:
             slot = self._correct(found, old)
         replaced = sorted(m for m, value in values.items() if old.get(m, value) != value)
         return wire.PushResponse(period=period, replaced=replaced, slot=slot)
+
+    def _comes_again(self, found: Round) -> bool:
+        """Whether a closed round's period may be asked a second time, by the log's time."""
+        state, charter = self._agent.replica.state, self._agent.replica.charter
+        is_newest = found is state.current
+        return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
 
     def _correct(self, found: Round, old: Mapping[str, str]) -> str:
         """Drafts the corrected report; the figures from before stay if it cannot be made."""
@@ -141,7 +153,7 @@ class PushDesk:
             current = self._agent.replica.state.current
             if current is None or current.close is not None:
                 raise Refusal("NO_ROUND", "no round is open; say which --period the figures are of")
-            return period_of(charter.cadence, charter.first_period, current.number), current.number
+            return current.period, current.number
 
         def fail(what: str) -> NoReturn:
             raise Refusal("PERIOD", f"period {what}")

@@ -51,8 +51,9 @@ from fermata.protocol.charter.metrics import (
 )
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
-from fermata.protocol.charter.periods import CADENCES, check_period, period_count, period_of
-from fermata.protocol.charter.toml_source import YEAR_S, Seconds, Strict, TomlSource
+from fermata.protocol.charter.periods import NUMBERED, period_count, period_of
+from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
+from fermata.protocol.charter.toml_source import Strict, TomlSource
 from fermata.protocol.charter.trigger_rules import (
     Rule,
     RuleText,
@@ -92,14 +93,6 @@ class CryptographyText(Strict, frozen=True):
     # With base 1 or -1 the digits of a range never end (docs/spec/proof.md, R2.5).
     range_base: Literal[0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] = 0
     key_origin: Literal["any", "distributed"] = "any"
-
-
-class RoundsText(Strict, frozen=True):
-    cadence: str
-    first: str
-    window_s: Seconds
-    last: str = ""
-    interval_s: Annotated[int, Meta(ge=0, le=YEAR_S, description="seconds, at most a year")] = 0
 
 
 class PanelText(Strict, frozen=True):
@@ -197,9 +190,13 @@ class Charter:
         """The C2SP key name under which an auditor cosigns checkpoints."""
         return f"{self.deployment}.fermata/auditor/{auditor}"
 
-    def period(self, round_number: int) -> str:
-        """The period that a round reports on; rounds count from 1."""
-        return period_of(self.cadence, self.first_period, round_number)
+    def period(self, place: int) -> str:
+        """The charter's period at this place, counted from 1."""
+        return period_of(self.cadence, self.first_period, place)
+
+    def place(self, period: str) -> int:
+        """Where a period of the charter's cadence stands, counted from 1 at the first."""
+        return period_count(self.cadence, self.first_period, period)
 
     def panel(self, panel_id: str) -> Panel:
         """Raises KeyError for a panel the charter does not have."""
@@ -346,13 +343,7 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if len(text.lab) > 1 << crypto.headroom_bits:
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
-    if rounds.cadence not in CADENCES:
-        source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
-    check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
-    if rounds.last:
-        check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
-        if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
-            source.fail("rounds.last", "is before the first period")
+    check_rounds(source, rounds)
 
 
 def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:
@@ -372,6 +363,9 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     rules = _rules(source, text, panels)
     rounds = text.rounds
     rounds_max = period_count(rounds.cadence, rounds.first, rounds.last) if rounds.last else None
+    if rounds_max is not None and rounds.cadence != NUMBERED:
+        # Each period of a calendar may be asked twice.
+        rounds_max *= 2
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -385,7 +379,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         first_period=text.rounds.first,
         last_period=text.rounds.last,
         window_s=text.rounds.window_s,
-        interval_s=text.rounds.interval_s,
+        interval_s=text.rounds.interval_s or 0,
         cohort_min=text.disclosure.cohort_min,
         disclosure=terms,
         parties=parties,

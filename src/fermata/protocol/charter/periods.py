@@ -5,7 +5,11 @@ import re
 from collections.abc import Callable
 from typing import NoReturn
 
-CADENCES = ("quarter", "month", "number")
+#: The cadence whose periods have no dates.
+NUMBERED = "number"
+CADENCES = ("quarter", "month", NUMBERED)
+#: Days of the shortest period of each calendar cadence.
+SHORTEST_DAYS = {"quarter": 90, "month": 28}
 #: The year 9000. Later times are mistakes, and date libraries end soon after.
 TIME_MS_MAX = 221_845_392_000_000
 DAY_MS = 86_400_000

@@ -14,7 +14,7 @@ from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationEr
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
-from fermata.protocol.fold import motions, opening, round_rules
+from fermata.protocol.fold import motions, open_round, opening, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
 from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
@@ -165,7 +165,7 @@ def _effect(
     if body == "heartbeat":
         return _heartbeat(state, entry, statement.heartbeat, author)
     if body == "open_round":
-        opened = round_rules.open_round(
+        opened = open_round.open_round(
             state, entry.index, entry.time_ms, statement.open_round, statement.charter_sha256
         )
         # With the round, terms of members begin and end.

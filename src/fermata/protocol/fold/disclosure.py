@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fermata.errors import Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.fold.dominance import share_refusal
 from fermata.protocol.state.cells import cells_of, members_of, organisations_of, panel_of
 from fermata.protocol.state.state import Cell, Round, State
@@ -57,22 +56,26 @@ def group_refusal(charter: Charter, found: Round, cells: Sequence[Cell]) -> str:
     return ""
 
 
-def compared_rounds(charter: Charter, rounds: Sequence[Round], number: int) -> tuple[Round, ...]:
+def compared_rounds(charter: Charter, rounds: Sequence[Round], found: Round) -> tuple[Round, ...]:
     """Earlier rounds in the charter's window whose sums are or may become known.
 
     A round that was refused only after its parts were given counts too: the parts are public.
+    The window counts periods, so that a period that was asked twice does not shorten it.
     """
     window = charter.disclosure.window_rounds
-    first = max(1, number - window) if window else 1
+    first = charter.place(found.period) - window if window else 1
     return tuple(
         r
         for r in rounds
-        if first <= r.number < number and r.close is not None and not r.close.refusal
+        if r.number < found.number
+        and charter.place(r.period) >= first
+        and r.close is not None
+        and not r.close.refusal
     )
 
 
 def change_refusal(
-    charter: Charter, rounds: Sequence[Round], number: int, cells: Sequence[Cell]
+    charter: Charter, rounds: Sequence[Round], found: Round, cells: Sequence[Cell]
 ) -> str:
     """P6: the first earlier round that this one would say too much against; else empty.
 
@@ -82,7 +85,7 @@ def change_refusal(
     least = charter.disclosure.change_min
     if not least:
         return ""
-    for earlier in compared_rounds(charter, rounds, number):
+    for earlier in compared_rounds(charter, rounds, found):
         if earlier.close is None:
             continue
         for panel in charter.panels:
@@ -131,7 +134,7 @@ def refusal_of(charter: Charter, rounds: Sequence[Round], found: Round) -> str:
     return (
         cohort_refusal(charter, cells)
         or share_refusal(charter, found)
-        or change_refusal(charter, rounds, found.number, cells)
+        or change_refusal(charter, rounds, found, cells)
     )
 
 
@@ -139,14 +142,6 @@ def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
     """P8: whether as many rounds as the charter allows were opened under a key."""
     used = sum(r.key_id == key_id for r in rounds)
     return used >= charter.disclosure.openings_per_key_max
-
-
-def fresh_until_ms(charter: Charter, number: int) -> int:
-    """From when on a round's figures are old enough to be reported; 0 without such a rule."""
-    days = charter.disclosure.age_days
-    if not days:
-        return 0
-    return period_end_ms(charter.cadence, charter.period(number)) + days * DAY_MS
 
 
 def check_openable(state: State, found: Round) -> None:
@@ -164,7 +159,7 @@ def check_openable(state: State, found: Round) -> None:
         raise Refusal("P3_COHORT", f"P3: {where}: {what}")
     if what := share_refusal(charter, found):
         raise Refusal("P8_SHARES", f"P8: {where}: {what}")
-    if what := change_refusal(charter, state.rounds, found.number, cells):
+    if what := change_refusal(charter, state.rounds, found, cells):
         raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):

@@ -1,4 +1,4 @@
-"""The rules of a round until its close, F4 to F7 of docs/spec/fold.md: open, report, close.
+"""The rules of a round until its close, F5 to F7 of docs/spec/fold.md: report, close.
 
 Each check carries its number. They are made in the order of their numbers: the reason of a rejected
 report is that of the first check that fails, and the close must name it (F7.6).
@@ -11,22 +11,15 @@ from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.periods import period_count
-from fermata.protocol.fold.amendment import take_effect
 from fermata.protocol.fold.disclosure import (
     cohorts_of,
-    fresh_until_ms,
-    is_worn,
     organisations_by_lab,
     refusal_of,
 )
-from fermata.protocol.fold.dominance import share_limits
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.state.cells import cells_of, panel_of
-from fermata.protocol.state.pause import LIFTING, PAUSED
-from fermata.protocol.state.report_flags import Asked, check_flags, flags_of, shown_ranges
+from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
 from fermata.protocol.state.state import (
-    COLLECTING,
     Close,
     ReportPart,
     ReportSeen,
@@ -65,7 +58,7 @@ def round_of(state: State, number: int) -> Round:
 
 def _collecting(state: State, number: int) -> Round:
     found = round_of(state, number)
-    if found.close is not None:
+    if found.close is not None or found.refusal:
         raise Refusal("ROUND_CLOSED", f"round {number}: is closed")
     return found
 
@@ -73,68 +66,9 @@ def _collecting(state: State, number: int) -> Round:
 def exclude(state: State, number: int, entry: int, reason: str) -> State:
     """Remembers a rejected report of an open round: the close must name it with its reason."""
     found = state.round(number)
-    if found is None or found.close is not None:
+    if found is None or found.close is not None or found.refusal:
         return state
     return state.with_round(replace(found, excluded=(*found.excluded, (entry, reason))))
-
-
-def open_round(
-    state: State, entry: int, time_ms: int, wire: statement_pb2.OpenRound, charter_sha256: bytes
-) -> State:
-    """F4: the next round, its period as the charter counts, under the key in force.
-
-    What the committee decided takes effect here and nowhere else, so that a round is held under
-    one charter and one roster.
-    """
-    state = take_effect(state, entry, time_ms)
-    charter, key = charter_of(state), key_of(state)  # F4.1: without a key nobody can report.
-    # F4.2: an amendment must not begin before its notice is over.
-    if charter_sha256 != charter.sha256:
-        raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
-    last = state.current
-    # F4.3: no round is left out or held twice.
-    if wire.round != len(state.rounds) + 1:
-        raise Refusal("ROUND_NUMBER", f"open: the next round is {len(state.rounds) + 1}")
-    # F4.4: of two open rounds, a coordinator could choose the one that it likes.
-    if last is not None and last.phase(charter.endorsement_quorum) == COLLECTING:
-        raise Refusal("ROUND_OPEN", f"open: round {last.number} is not closed")
-    # F4.5: between rounds close to each other, little changes but one lab's figure.
-    if last is not None and time_ms < last.opened_ms + charter.interval_s * 1000:
-        raise Refusal("TOO_EARLY", "open: the charter's interval has not passed")
-    # F4.6: those who signed agreed to no further round.
-    if rounds_left(charter, len(state.rounds)) == 0:
-        raise Refusal("NO_MORE_ROUNDS", "open: the charter's last period is over")
-    # F4.7: two rounds on the same figures would show who changed.
-    if wire.period != charter.period(wire.round):
-        raise Refusal("PERIOD", f"open: round {wire.round} is {charter.period(wire.round)}")
-    # F4.8: reports are made for the key that the round names.
-    if wire.key_id != key.key_id:
-        raise Refusal("KEY_ID", "open: names another key than the one in force")
-    # F4.9: what one stolen key could open stays limited.
-    if is_worn(charter, state.rounds, key.key_id):
-        raise Refusal("KEY_WORN", "open: as many rounds as the charter allows used this key")
-    # F4.10: figures younger than the charter lets out are worth more to a rival.
-    if time_ms < fresh_until_ms(charter, wire.round):
-        raise Refusal("TOO_FRESH", f"open: the figures of {wire.period} are not old enough")
-    opened = Round(
-        wire.round,
-        wire.period,
-        entry,
-        time_ms,
-        time_ms + charter.window_s * 1000,
-        key_id=key.key_id,
-        asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
-        barred=frozenset(state.governance.exclusions),
-    )
-    return replace(state, rounds=(*state.rounds, opened))
-
-
-def rounds_left(charter: Charter, opened: int) -> int | None:
-    """Rounds that the charter still allows; None without a last period."""
-    if not charter.last_period:
-        return None
-    total = period_count(charter.cadence, charter.first_period, charter.last_period)
-    return max(0, total - opened)
 
 
 def _check_not_barred(found: Round, lab: str) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.amendment import charter_for_next_round, due_amendment
-from fermata.protocol.fold.disclosure import fresh_until_ms, is_worn, refusal_of
+from fermata.protocol.fold.disclosure import is_worn, refusal_of
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
-from fermata.protocol.fold.round_rules import rounds_left, waiting_for
+from fermata.protocol.fold.round_rules import waiting_for
+from fermata.protocol.state.calls import Call, given_up_ms, next_call
 from fermata.protocol.state.cells import cells_of
-from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, State, ThresholdKey
+from fermata.protocol.state.state import COLLECTING, Round, State, ThresholdKey
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Store
 from fermata.wire.v1 import statement_pb2
@@ -22,46 +23,41 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
     if charter is None or key is None:
         return []
     current = state.current
-    if current is not None and current.close is None:
+    if current is not None and current.phase(charter.endorsement_quorum) == COLLECTING:
         due = now_ms >= current.deadline_ms or not waiting_for(charter, current)
         if not due:
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
-        if store.draft(slot) is not None:
-            return []
-        proven = proven_round(charter, key, current)
-        return [(slot, _close(charter, key, state.rounds, proven, store))]
+        if store.draft(slot) is None:
+            proven = proven_round(charter, key, current)
+            return [(slot, _close(charter, key, state.rounds, proven, store))]
     charter = charter_for_next_round(state, now_ms)
-    if not _may_open(charter, key, state, now_ms):
+    call = _due_call(charter, key, state, now_ms)
+    if call is None:
         return []
     number = len(state.rounds) + 1
     amendment = due_amendment(state, now_ms)
     # An opening planned before an amendment was due is refused after; the slot must be another.
+    # So is one for a second call that is logged when its time is over.
     slot = f"open/{number}" if amendment is None else f"open/{number}/{amendment.entry}"
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=charter.coordinator,
-        open_round=statement_pb2.OpenRound(
-            round=number, period=charter.period(number), key_id=key.key_id
-        ),
+        open_round=statement_pb2.OpenRound(round=number, period=call.period, key_id=key.key_id),
     )
-    return [(slot, statement)]
+    return [(f"{slot}/again" if call.is_second else slot, statement)]
 
 
-def _may_open(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> bool:
-    current, opened = state.current, len(state.rounds)
-    if rounds_left(charter, opened) == 0 or is_worn(charter, state.rounds, key.key_id):
-        return False
-    if now_ms < fresh_until_ms(charter, opened + 1):
-        return False
-    if current is None:
-        return True
-    if now_ms < current.opened_ms + charter.interval_s * 1000:
-        return False
-    phase = current.phase(charter.endorsement_quorum)
-    # Auditors that stay away must not keep later rounds of a calendar from happening.
-    return phase in (OPENED, REFUSED) or (phase != COLLECTING and charter.interval_s > 0)
+def _due_call(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> Call | None:
+    """What the next round asks, if it is to be opened now."""
+    call = next_call(charter, state.rounds, now_ms)
+    if call is None or is_worn(charter, state.rounds, key.key_id) or now_ms < call.from_ms:
+        return None
+    current = state.current
+    # Auditors that stay away must not keep later rounds from happening; yet the next round's
+    # duties and limits rest on the last one's result, so it waits for that as long as is bearable.
+    return call if current is None or now_ms >= given_up_ms(charter, current) else None
 
 
 def _basis(current: Round) -> int:

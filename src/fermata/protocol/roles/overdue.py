@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.fold.disclosure import fresh_until_ms, is_worn
-from fermata.protocol.fold.round_rules import rounds_left
+from fermata.protocol.fold.disclosure import is_worn
+from fermata.protocol.state.calls import given_up_ms, next_call
 from fermata.protocol.state.pause import Pause, missing
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State
 
@@ -43,7 +43,7 @@ def overdue(
         return ()
     found = [
         *_silence(state, terms),
-        *_opening(state, state.charter, pause, terms),
+        *_opening(state, state.charter, pause, terms, now_ms),
         *(late for r in state.rounds for late in _settling(r, state.charter, terms)),
         *_acknowledging(pause, labs),
     ]
@@ -56,32 +56,30 @@ def _silence(state: State, terms: PauseTerms) -> Iterator[Overdue]:
     yield Overdue(SILENT, state.time_ms + terms.silence_ms, detail)
 
 
-def _opening(state: State, charter: Charter, pause: Pause, terms: PauseTerms) -> Iterator[Overdue]:
+def _opening(
+    state: State, charter: Charter, pause: Pause, terms: PauseTerms, now_ms: int
+) -> Iterator[Overdue]:
     free_ms = _free_ms(state, charter, pause)
-    if free_ms is None or rounds_left(charter, len(state.rounds)) == 0:
+    if free_ms is None:
         return
-    number = len(state.rounds) + 1
-    free_ms = max(free_ms, fresh_until_ms(charter, number))
-    detail = f"round {number} is not opened"
+    call = next_call(charter, state.rounds, max(now_ms, free_ms))
+    if call is None:
+        return
+    detail = f"round {len(state.rounds) + 1} ({call.period}) is not opened"
     # Not the coordinator's fault, but nobody watches over anything until there is another key.
     if state.key is not None and is_worn(charter, state.rounds, state.key.key_id):
         detail += ": the key has opened as many rounds as the charter allows"
-    yield Overdue(UNOPENED, free_ms + terms.open_within_ms, detail)
+    yield Overdue(UNOPENED, max(free_ms, call.from_ms) + terms.open_within_ms, detail)
 
 
 def _free_ms(state: State, charter: Charter, pause: Pause) -> int | None:
-    """Since when the next round could have been opened; None if it cannot be yet.
-
-    Without an interval between rounds the next one waits for the end of the last.
-    """
+    """Since when the next round waits for nothing but its period; None if it cannot open yet."""
     current = state.current
     if current is None:
         return None if state.key is None else state.key.time_ms
     if current.close is None:
         return None
-    if charter.interval_s > 0:
-        return max(current.close.time_ms, current.opened_ms + charter.interval_s * 1000)
-    return pause.settled.get(current.number)
+    return pause.settled.get(current.number, given_up_ms(charter, current))
 
 
 def _settling(found: Round, charter: Charter, terms: PauseTerms) -> Iterator[Overdue]:

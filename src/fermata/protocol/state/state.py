@@ -158,7 +158,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reporting period, from OpenRound on.
+    """One call of a reporting period, from OpenRound on.
 
     ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: by
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
@@ -187,10 +187,10 @@ class Round:
 
     def phase(self, endorsement_quorum: int) -> str:
         """collecting, closed, endorsed, opened or refused."""
-        if self.close is None:
-            return COLLECTING
         if self.refusal:
             return REFUSED
+        if self.close is None:
+            return COLLECTING
         if self.opening is not None:
             return OPENED
         return ENDORSED if len(self.endorsements) >= endorsement_quorum else CLOSED

@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fermata.protocol.charter.trigger_rules import ACCELERATION, CHANGE, GROWTH, LEVEL, Rule
+from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, Round, RuleVerdict
 from fermata.protocol.statistics.student_t import quantile
 from fermata.protocol.statistics.trend import (
@@ -34,7 +35,10 @@ SLOPE_TOLD = 100
 
 @dataclass(frozen=True, slots=True)
 class RoundFacts:
-    """A round's results by (metric, statistic); None, and ``why``, if nothing came out of it."""
+    """A round's results by (metric, statistic); None, and ``why``, if nothing came out of it.
+
+    ``number`` counts periods from 1: a period that was asked twice counts once.
+    """
 
     number: int
     period: str
@@ -52,23 +56,23 @@ class _Finding:
 
 
 def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ...]:
-    """One fact a round. ``quorum`` is the charter's endorsement quorum.
+    """One fact a period: its newest round's. ``quorum`` is the charter's endorsement quorum.
 
     A round that has not been opened counts as unknown, so a caller leaves out one that may
     still be.
     """
     facts = []
-    for found in state_rounds:
+    for place, found in enumerate(last_calls(state_rounds), start=1):
         phase = found.phase(quorum)
         if phase == OPENED and found.opening is not None:
             results = found.opening.results
             values = {(r.metric, r.statistic): r.value for r in results if not r.group}
-            facts.append(RoundFacts(found.number, found.period, values))
+            facts.append(RoundFacts(place, found.period, values))
         else:
             # The same words for every stage before the opening: a verifier cannot tell them apart.
             what = f"refused: {found.refusal}" if found.refusal else "not opened"
             why = f"round {found.number} ({found.period}) is {what}"
-            facts.append(RoundFacts(found.number, found.period, None, why))
+            facts.append(RoundFacts(place, found.period, None, why))
     return tuple(facts)
 
 
@@ -147,7 +151,7 @@ def _leaf(rule: Rule, window: Sequence[RoundFacts]) -> _Finding:
         if fact.results is None:
             missing = fact.why
         elif (rule.metric, rule.statistic) not in fact.results:
-            missing = f"round {fact.number} has no {rule.statistic} of {rule.metric}"
+            missing = f"the round of {fact.period} has no {rule.statistic} of {rule.metric}"
         else:
             values.append((fact.number, fact.results[rule.metric, rule.statistic]))
     if missing:

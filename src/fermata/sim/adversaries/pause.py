@@ -223,7 +223,7 @@ class IgnoresDominance(_OpensWithheld):
 class IgnoresAge(Misbehaviour):
     """Opens a round whose period has only just ended."""
 
-    shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(age_days=91, rules=256))
+    shape = Shape(3, 2, "abcd", rounds=2, first="2035Q3", terms=Terms(age_days=91, rules=256))
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""

@@ -13,6 +13,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import deal
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.charter.periods import NUMBERED, period_of
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.sim.dice import Dice, stream
@@ -50,7 +51,9 @@ class Shape:
     change_min: int = 0
     modulus_bits: int = 256
     window_s: int = 1800
-    interval_s: int = 0
+    #: For numbered rounds; else the periods are quarters from ``first`` on.
+    interval_s: int | None = None
+    first: str = "2025Q3"
     terms: Terms | None = None
 
     @property
@@ -123,11 +126,8 @@ threshold = {shape.threshold}
 headroom_bits = 4
 
 [rounds]
-cadence = "quarter"
-first = "2025Q3"
-last = "{_last_period(shape.rounds)}"
+{_periods_text(shape)}
 window_s = {shape.window_s}
-interval_s = {shape.interval_s}
 
 [disclosure]
 cohort_min = {shape.cohort_min}
@@ -151,9 +151,11 @@ change_min = {shape.change_min}
     return "\n".join(tables)
 
 
-def _last_period(rounds: int) -> str:
-    quarter = 2 + rounds - 1
-    return f"{2025 + quarter // 4}Q{quarter % 4 + 1}"
+def _periods_text(shape: Shape) -> str:
+    cadence, first = ("quarter", shape.first) if shape.interval_s is None else (NUMBERED, "1")
+    last = period_of(cadence, first, shape.rounds)
+    text = f'cadence = "{cadence}"\nfirst = "{first}"\nlast = "{last}"'
+    return text if shape.interval_s is None else f"{text}\ninterval_s = {shape.interval_s}"
 
 
 def _panel_text(shape: Shape, panel: int) -> str:

@@ -1,0 +1,57 @@
+"""The charter's ``[rounds]``: cadence, first and last period, and how long a round collects."""
+
+from fermata.protocol.charter.periods import (
+    CADENCES,
+    NUMBERED,
+    SHORTEST_DAYS,
+    check_period,
+    period_count,
+)
+from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
+
+
+class RoundsText(Strict, frozen=True):
+    """The table as the file writes it. ``window_s``, ``interval_s``: seconds."""
+
+    cadence: str
+    first: str
+    window_s: Seconds
+    last: str = ""
+    interval_s: Seconds | None = None
+
+
+def check_rounds(source: TomlSource, rounds: RoundsText) -> None:
+    """Checks the table by itself (charter.md C4). Raises ConfigError with the line."""
+    if rounds.cadence not in CADENCES:
+        source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
+    check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
+    if rounds.last:
+        check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
+        if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
+            source.fail("rounds.last", "is before the first period")
+    _check_pace(source, rounds)
+
+
+def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
+    """Rounds must keep up with their periods: one that outlasts its period makes all later drift.
+
+    A calendar says itself when a round may open; only numbered rounds need an interval.
+    """
+    if rounds.cadence == NUMBERED:
+        if rounds.interval_s is None:
+            source.fail("rounds", f'needs interval_s with cadence = "{NUMBERED}"')
+        longest_s, what = rounds.interval_s, "interval_s"
+    else:
+        if rounds.interval_s is not None:
+            source.fail(
+                "rounds.interval_s",
+                f'is for cadence = "{NUMBERED}" only: a {rounds.cadence} is asked when it is over;'
+                " leave it out",
+            )
+        longest_s = SHORTEST_DAYS[rounds.cadence] * 86400
+        what = f"{longest_s}, the shortest {rounds.cadence}"
+    if rounds.window_s > longest_s:
+        source.fail(
+            "rounds.window_s",
+            f"must be at most {what}: a longer window makes each round later than the one before",
+        )

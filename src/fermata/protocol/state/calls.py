@@ -1,0 +1,138 @@
+"""Which period the next round asks, and from when on: F4 of docs/spec/fold.md, charter.md C4.
+
+Pure: everyone derives the same period from the rounds so far and the log's time, so that nobody
+chooses it. A period of a calendar is asked once, and once more if nothing can come out of the
+first call and the second one is over before the next period is due.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.periods import DAY_MS, NUMBERED, period_end_ms
+from fermata.protocol.state.state import OPENED, REFUSED, Round
+
+#: Why nothing comes out of a round whose period was asked again, or that was never closed.
+ASKED_AGAIN = "not endorsed in time; its period was asked again"
+NEVER_CLOSED = "not closed in time; the next round was opened without its close"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The next call of a period: ``from_ms`` is when it may be opened at the earliest, in
+    milliseconds since 1970, UTC; ``is_second`` if a round has asked for the period before."""
+
+    period: str
+    from_ms: int
+    is_second: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One round of a schedule, if each takes its whole window. Times in milliseconds."""
+
+    period: str
+    opens_ms: int
+    closes_ms: int
+
+
+def due_ms(charter: Charter, period: str) -> int:
+    """From when on a period may be asked: its end plus ``age_days``; 0 for a number.
+
+    A lab has a figure of a quarter or a month only when it is over, and a sum of unfinished
+    figures would pass for one of the whole period.
+    """
+    if charter.cadence == NUMBERED:
+        return 0
+    return period_end_ms(charter.cadence, period) + charter.disclosure.age_days * DAY_MS
+
+
+def given_up_ms(charter: Charter, last: Round) -> int:
+    """From when on the next round waits no longer for what became of a round.
+
+    It must have been closed ``window_s`` after its deadline, and been opened or refused
+    ``window_s`` after its close. No phase holds the log up for longer than that.
+    """
+    if last.phase(charter.endorsement_quorum) in (OPENED, REFUSED):
+        return last.close.time_ms if last.close is not None else last.opened_ms
+    since_ms = last.deadline_ms if last.close is None else last.close.time_ms
+    return since_ms + charter.window_s * 1000
+
+
+def next_call(charter: Charter, rounds: Sequence[Round], time_ms: int) -> Call | None:
+    """What the next round asks if it is opened at ``time_ms``; None after the last period.
+
+    ``charter`` is the one that the round would be held under.
+    """
+    if not rounds:
+        return Call(charter.first_period, due_ms(charter, charter.first_period))
+    last = rounds[-1]
+    place = charter.place(last.period)
+    following = charter.period(place + 1)
+    again_ms = second_call_ms(charter, rounds, time_ms)
+    if again_ms is not None and time_ms >= again_ms:
+        return Call(last.period, again_ms, is_second=True)
+    if charter.last_period and place >= charter.place(charter.last_period):
+        return None
+    from_ms = due_ms(charter, following)
+    if charter.cadence == NUMBERED:
+        from_ms = last.opened_ms + charter.interval_s * 1000
+    return Call(following, from_ms)
+
+
+def second_call_ms(charter: Charter, rounds: Sequence[Round], time_ms: int) -> int | None:
+    """From when on the last round's period may be asked a second time, seen from ``time_ms``.
+
+    None if it may not be, or no longer. Only a first call of which no auditor has ground to give
+    its part (fewer endorsements than the quorum) is repeated: two sums of one period, which would
+    differ by corrections alone, must never come out.
+    """
+    if charter.cadence == NUMBERED or not rounds:
+        return None
+    last = rounds[-1]
+    if len(rounds) > 1 and rounds[-2].period == last.period:
+        return None
+    if len(last.endorsements) >= charter.endorsement_quorum:
+        return None
+    again_ms = given_up_ms(charter, last)
+    following = charter.period(charter.place(last.period) + 1)
+    over_ms = max(time_ms, again_ms) + charter.window_s * 1000
+    return again_ms if over_ms <= due_ms(charter, following) else None
+
+
+def is_over(charter: Charter, rounds: Sequence[Round], time_ms: int) -> bool:
+    """Whether no further round can ever be opened: the last period has had its last call."""
+    return (
+        next_call(charter, rounds, time_ms) is None
+        and second_call_ms(charter, rounds, time_ms) is None
+    )
+
+
+def last_calls(rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """The rounds without those whose period the next one asked again: one round a period."""
+    return tuple(
+        r for i, r in enumerate(rounds) if i + 1 == len(rounds) or rounds[i + 1].period != r.period
+    )
+
+
+def round_of_period(rounds: Sequence[Round], period: str) -> Round | None:
+    """The newest round that asks for a period; None if there is none yet."""
+    return next((r for r in reversed(rounds) if r.period == period), None)
+
+
+def schedule(charter: Charter, from_ms: int, count: int) -> tuple[Planned, ...]:
+    """The charter's first rounds, if it comes into force at ``from_ms`` and none is asked twice.
+
+    Periods that are over by then are asked one after another.
+    """
+    planned: list[Planned] = []
+    free_ms = from_ms
+    last = charter.place(charter.last_period) if charter.last_period else count
+    for place in range(1, min(count, last) + 1):
+        period = charter.period(place)
+        opens_ms = max(free_ms, due_ms(charter, period))
+        closes_ms = opens_ms + charter.window_s * 1000
+        planned.append(Planned(period, opens_ms, closes_ms))
+        # The shortest distance between two openings of numbered rounds, and never before a close.
+        free_ms = max(closes_ms, opens_ms + charter.interval_s * 1000)
+    return tuple(planned)
