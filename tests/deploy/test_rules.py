@@ -12,6 +12,7 @@ import yaml
 from fermata.node.observe.alarm import ToldAlarm
 from fermata.node.observe.round_events import Life
 from fermata.node.observe.telemetry import Telemetry
+from fermata.node.run.writer_clock import WriterClock
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,7 @@ def scraped():
     life = Life(run.agents["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     run.until_quiet()
     life.step()
+    WriterClock(lambda: run.now_ms, lambda: run.now_ms, lambda: 3, telemetry)
     ToldAlarm(run.ledger.replica, telemetry, lambda: run.now_ms).look()
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")

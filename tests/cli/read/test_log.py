@@ -272,10 +272,22 @@ def test_a_node_that_needs_a_look_is_named(changes, what):
 def test_a_clock_that_is_off_the_logs_is_named_and_shown():
     state = state_at("opened")
     now_ms = state.time_ms
-    document = health(beats(state, now_ms, time_ms=now_ms + 90_000), now_ms, HOUR_MS)
-    assert all("its clock is +90 s off the log's" in p["what"] for p in document["problems"])
-    assert document["nodes"][0]["clock_offset_s"] == 90.0
+    right, wrong = beats(state, now_ms), beats(state, now_ms, time_ms=now_ms + 90_000)
+    mixed = {**right.heartbeats, "lab-2": wrong.heartbeats["lab-2"]}
+    document = health(replace(state, heartbeats=mixed), now_ms, HOUR_MS)
+    told = [(p["who"], p["what"]) for p in document["problems"]]
+    assert told == [("lab-2", "its clock is +90 s off the log's")]
+    offsets = {n["node"]: n["clock_offset_s"] for n in document["nodes"]}
+    assert offsets["lab-2"] == 90.0
     assert "+90.0 s" in health_text(document)
+
+
+def test_when_all_others_differ_from_the_coordinator_its_clock_alone_is_named():
+    state = state_at("opened")
+    now_ms = state.time_ms
+    document = health(beats(state, now_ms, time_ms=now_ms - 330_000), now_ms, HOUR_MS)
+    told = [(p["who"], p["what"]) for p in document["problems"]]
+    assert told == [(COORDINATOR, "its clock is +330 s off most nodes'")]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ import pytest
 
 from fermata.cli.run.auditor_check import clock_text
 from fermata.errors import ConfigError
+from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.summary.clocks import clock_ahead_s, coordinator_ahead_s
+from harness.chains import make_deployment
 from harness.nodes import COORDINATOR, Site, fermata, lay_out, until
 
 
@@ -50,8 +53,41 @@ def test_every_trouble_is_listed_and_the_first_is_the_exit_code(site):
     assert answer.error.endswith("[WRONG_CERTIFICATE]")
 
 
-def test_a_clock_that_is_behind_the_log_is_told():
-    assert "40 s old" in clock_text(60_000, 100_000)
-    assert "not compared" in clock_text(0, 100_000)
-    with pytest.raises(ConfigError, match="at least 40 s behind"):
-        clock_text(100_000, 60_000)
+LOGGED_MS = 10_000_000
+
+
+def with_beats(*ahead_s: int) -> State:
+    """A log in which nodes' clocks were so far ahead of the coordinator's at their heartbeats."""
+    charter = make_deployment().charter
+    beats = {
+        party: HeartbeatSeen(i, LOGGED_MS, LOGGED_MS + 1000 * ahead_s[i], "1", 0, 0)
+        for i, party in enumerate(charter.labs[: len(ahead_s)])
+    }
+    return State(charter=charter, time_ms=LOGGED_MS, heartbeats=beats)
+
+
+def test_the_clock_that_is_wrong_is_named():
+    right = with_beats(0, 0, -1)
+    assert "40 s old" in clock_text(right, LOGGED_MS + 40_000)
+    assert "not compared" in clock_text(State(), 100_000)
+    with pytest.raises(ConfigError, match="this clock is at least 40 s behind"):
+        clock_text(right, LOGGED_MS - 40_000)
+    with pytest.raises(ConfigError, match="this clock is up to 3605 s ahead"):
+        clock_text(right, LOGGED_MS + 3_605_000)
+
+
+def test_a_right_clock_is_not_blamed_for_the_coordinators():
+    """The coordinator is 330 s ahead, so every entry's time is in everybody's future."""
+    state = with_beats(-330, -331, -330)
+    told = clock_text(state, LOGGED_MS - 330_000)
+    assert "0 s old" in told
+    assert "the coordinator's clock is 330 s ahead of most nodes'" in told
+    for lab in state.heartbeats:
+        assert abs(clock_ahead_s(state, lab)) <= 1
+    assert coordinator_ahead_s(state) == 330
+
+
+def test_one_wrong_node_is_blamed_alone():
+    state = with_beats(0, 400, 1, 0)
+    assert coordinator_ahead_s(state) == 0
+    assert [clock_ahead_s(state, lab) for lab in state.heartbeats] == [0, 400, 1, 0]

@@ -185,6 +185,41 @@ def test_a_heartbeat_that_is_not_newer_is_rejected(keyed: Chain) -> None:
     keyed.put_ok(seal_beat(statement("lab-2", heartbeat=heartbeat(START_MS))))
 
 
+def beat_at(chain: Chain, time_ms: int, author: str = "lab-1") -> bytes:
+    statement = chain.deployment.statement(author, heartbeat=heartbeat(time_ms))
+    return chain.deployment.seal(statement)
+
+
+def test_a_heartbeat_far_ahead_of_the_log_is_refused_and_leaves_later_ones_alone(
+    keyed: Chain,
+) -> None:
+    """Of a clock that was 21 days ahead for seconds, so that its node was unseen for 21 days."""
+    logged_ms = keyed.time_ms + 10_000
+    for ahead_ms in (300_001, 21 * 86_400_000):
+        rejected(keyed, beat_at(keyed, logged_ms + ahead_ms), "CLOCK_AHEAD", logged_ms)
+    keyed.put_ok(beat_at(keyed, logged_ms + 60_000), logged_ms + 60_000)
+    assert keyed.state.heartbeats["lab-1"].time_ms == logged_ms + 60_000
+
+
+def test_a_heartbeat_that_was_ahead_does_not_make_the_next_right_one_stale(keyed: Chain) -> None:
+    logged_ms = keyed.time_ms + 10_000
+    keyed.put_ok(beat_at(keyed, logged_ms + 300_000), logged_ms)
+    keyed.put_ok(beat_at(keyed, logged_ms + 60_000), logged_ms + 60_000)
+    seen = keyed.state.heartbeats["lab-1"]
+    assert (seen.logged_ms, seen.time_ms) == (logged_ms + 60_000, logged_ms + 60_000)
+    # From there on its own times order again.
+    later_ms = logged_ms + 62_000
+    rejected(keyed, beat_at(keyed, logged_ms + 59_000), "STALE", later_ms)
+
+
+def test_an_old_heartbeat_is_not_replayed_after_one_that_was_ahead(keyed: Chain) -> None:
+    old_ms = keyed.time_ms
+    logged_ms = old_ms + 600_000
+    keyed.put_ok(beat_at(keyed, logged_ms + 300_000), logged_ms)
+    rejected(keyed, beat_at(keyed, logged_ms + 300_000), "STALE", logged_ms + 1000)
+    rejected(keyed, beat_at(keyed, old_ms), "STALE", logged_ms + 2000)
+
+
 def test_two_heartbeats_in_a_second_are_one_too_many(keyed: Chain) -> None:
     def beat(time_ms: int) -> bytes:
         statement = keyed.deployment.statement("lab-1", heartbeat=heartbeat(time_ms))

@@ -251,6 +251,20 @@ def test_an_opening_that_met_a_clock_set_back_is_sent_again_once_the_figures_are
     assert len(run.state.rounds) == 1
 
 
+def test_a_round_is_not_closed_while_the_logs_time_is_ahead_of_the_clock() -> None:
+    """One entry of a clock 330 s ahead: a close would carry its time, and be refused for good."""
+    run = Run(make_deployment(last="2025Q3"))
+    run.step(COORDINATOR)
+    run.now_ms += 330_000
+    run.step(*run.charter.labs)
+    run.now_ms -= 330_000
+    run.step()
+    assert run.state.rounds[0].close is None
+    run.now_ms += 330_000
+    run.until_quiet()
+    assert run.state.rounds[0].phase(run.charter.endorsement_quorum) == "opened"
+
+
 def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
     """The one planned before is bound to the old charter, and refused for good."""
     chain = chain_at("opened", extra=PAUSE_TABLES)

@@ -25,6 +25,7 @@ from fermata.protocol.state.state import (
     State,
     labs_in_force,
 )
+from fermata.summary.clocks import OFFSET_S_MAX, clock_ahead_s, coordinator_ahead_s
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_S = 300
@@ -32,7 +33,6 @@ CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
 #: Certificates and the times of closes are judged by clocks; the way to the log counts as well.
-CLOCK_OFFSET_S_MAX = 30.0
 UNHEALTHY = 1
 
 
@@ -74,7 +74,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
         beat = state.heartbeats.get(party.id)
         progress = _progress(charter, state, party.id)
         nodes.append(_node(party.id, party.role, beat, now_ms) | {"newest_round": progress})
-        for what in _troubles(beat, now_ms, stale_ms):
+        for what in _troubles(state, party.id, now_ms, stale_ms):
             note(party.id, what)
     rounds = [_round(charter, found) for found in state.rounds]
     for found in state.rounds:
@@ -127,15 +127,17 @@ def _progress(charter: Charter, state: State, party: str) -> str | None:
     return next((what for what, is_done in steps if is_done), "not yet")
 
 
-def _troubles(beat: HeartbeatSeen | None, now_ms: int, stale_ms: int) -> list[str]:
+def _troubles(state: State, party: str, now_ms: int, stale_ms: int) -> list[str]:
+    beat = state.heartbeats.get(party)
     if beat is None:
         return ["was never seen"]
     found = []
     if now_ms > beat.logged_ms + stale_ms:
         found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
     # Of a node that is silent it is old news.
-    elif abs(_clock_offset_s(beat)) > CLOCK_OFFSET_S_MAX:
-        found.append(f"its clock is {_clock_offset_s(beat):+.0f} s off the log's")
+    elif abs(ahead_s := clock_ahead_s(state, party)) > OFFSET_S_MAX:
+        whose = "most nodes'" if coordinator_ahead_s(state) else "the log's"
+        found.append(f"its clock is {ahead_s:+.0f} s off {whose}")
     if now_ms > beat.certificate_expires_ms:
         found.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option
-from fermata.cli.read.status import CLOCK_OFFSET_S_MAX
 from fermata.cli.run.nodes import CONFIG
 from fermata.errors import ConfigError, FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
+from fermata.node.observe.gauges import SILENT_MS
 from fermata.node.pki.identity import not_after_ms
 from fermata.node.run.participant import (
     ShareCheck,
@@ -25,6 +25,8 @@ from fermata.node.run.participant import (
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import State
+from fermata.summary.clocks import OFFSET_S_MAX, coordinator_ahead_s
 
 
 @dataclass
@@ -56,7 +58,7 @@ def auditor_check(config_file: Path, as_json: bool) -> None:
     checks.run("certificate", lambda: _certificate(config))
     checks.run("log and charter", lambda: _log(config, replica))
     checks.run("key share", lambda: _share(config, replica))
-    checks.run("clock", lambda: clock_text(_newest_ms(replica), clock_ms()))
+    checks.run("clock", lambda: clock_text(replica.state, clock_ms()))
     lines = [f"{row['result']:6}  {row['check']}: {row['detail']}" for row in checks.rows]
     emit(as_json, {"ok": checks.error is None, "checks": checks.rows}, "\n".join(lines))
     if checks.error is not None:
@@ -89,20 +91,27 @@ def _share(config: NodeConfig, replica: Replica) -> str:
     return "is the one that the key record commits to"
 
 
-def _newest_ms(replica: Replica) -> int:
-    """The time of the newest heartbeat by the log's clock; 0 without one."""
-    return max((beat.logged_ms for beat in replica.state.heartbeats.values()), default=0)
+def clock_text(state: State, now_ms: int) -> str:
+    """This clock (milliseconds, UTC) against the newest heartbeat in the log.
 
-
-def clock_text(newest_ms: int, now_ms: int) -> str:
-    """This clock against the newest heartbeat in the log (milliseconds, UTC).
-
-    A log says when something was, not what time it is: only a clock that is behind is certain.
-    Raises ConfigError CLOCK.
+    Nodes beat once a minute, the coordinator too, so a newest heartbeat that is older than minutes
+    by this clock says that this clock is ahead. Raises ConfigError CLOCK naming the clock.
     """
+    newest_ms = max((beat.logged_ms for beat in state.heartbeats.values()), default=0)
     if not newest_ms:
         return "not compared: no heartbeat was read from the log"
-    ahead_s = (newest_ms - now_ms) / 1000
-    if ahead_s > CLOCK_OFFSET_S_MAX:
-        raise ConfigError("CLOCK", f"this clock is at least {ahead_s:.0f} s behind; set it")
-    return f"the log's newest heartbeat is {max(0.0, -ahead_s):.0f} s old by this clock"
+    wrong_s = coordinator_ahead_s(state)
+    ahead_s = (now_ms - newest_ms) / 1000 + wrong_s
+    if -ahead_s > OFFSET_S_MAX:
+        raise ConfigError("CLOCK", f"this clock is at least {-ahead_s:.0f} s behind; set it")
+    if ahead_s > SILENT_MS / 1000:
+        raise ConfigError(
+            "CLOCK",
+            f"this clock is up to {ahead_s:.0f} s ahead: the newest heartbeat in the log is so old"
+            " by it, and nodes send one a minute; set it, unless the coordinator logs nothing",
+        )
+    text = f"the log's newest heartbeat is {max(0.0, ahead_s):.0f} s old by this clock"
+    if wrong_s:
+        side = "ahead of" if wrong_s > 0 else "behind"
+        text += f"; the coordinator's clock is {abs(wrong_s):.0f} s {side} most nodes'"
+    return text

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fermata.protocol.charter.parse import Charter, Party
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.summary.clocks import OFFSET_S_MAX, clock_ahead_s
 from fermata.summary.dues_account import Account, account_of, dues_lines
 
 #: Nodes beat once a minute unless they are told otherwise.
 STALE_MS = 300_000
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
-CLOCK_WARN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,17 @@ class DuesView:
 def node_rows(state: State, charter: Charter, now_ms: int) -> tuple[NodeRow, ...]:
     """Every participant's health, by its last heartbeat in the log."""
     return tuple(
-        _node_row(party, state.heartbeats.get(party.id), now_ms)
+        _node_row(party, state.heartbeats.get(party.id), now_ms, clock_ahead_s(state, party.id))
         for party in charter.parties.values()
     )
 
 
-def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int) -> NodeRow:
+def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int, ahead_s: float) -> NodeRow:
     known = (party.id, party.role, party.organisation)
     if beat is None:
         # Members of the committee speak from the command line; nobody waits for their node.
         troubles = () if party.role == "member" else ("never seen",)
         return NodeRow(*known, "", "", "", -1, "", "", "", troubles)
-    offset_ms = beat.time_ms - beat.logged_ms
     return NodeRow(
         *known,
         version=beat.version,
@@ -90,13 +89,13 @@ def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int) -> NodeRow:
         ago=f"{duration_text(max(0, now_ms - beat.logged_ms))} ago",
         entry=beat.entry,
         certificate_until=utc_text(beat.certificate_expires_ms),
-        clock=f"{offset_ms / 1000:+.1f} s",
+        clock=f"{ahead_s:+.1f} s",
         backlog=str(beat.backlog),
-        troubles=tuple(_troubles(beat, now_ms, offset_ms)),
+        troubles=tuple(_troubles(beat, now_ms, ahead_s)),
     )
 
 
-def _troubles(beat: HeartbeatSeen, now_ms: int, offset_ms: int) -> list[str]:
+def _troubles(beat: HeartbeatSeen, now_ms: int, ahead_s: float) -> list[str]:
     found = []
     if now_ms > beat.logged_ms + STALE_MS:
         found.append("not seen lately")
@@ -104,7 +103,7 @@ def _troubles(beat: HeartbeatSeen, now_ms: int, offset_ms: int) -> list[str]:
         found.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
         found.append("its certificate ends within three days")
-    if abs(offset_ms) > CLOCK_WARN_MS:
+    if abs(ahead_s) > OFFSET_S_MAX:
         found.append("its clock is off")
     if beat.backlog:
         found.append("has statements that it could not send yet")

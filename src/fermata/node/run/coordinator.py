@@ -33,6 +33,7 @@ from fermata.node.run.participant import (
     tls_files,
     write_address,
 )
+from fermata.node.run.writer_clock import WriterClock, monotonic_ms
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.file import disk_free_bytes
 from fermata.node.storage.high_water import KnownHead
@@ -192,7 +193,10 @@ def run_coordinator(
         replica = Replica(config.charter, store, MODULUS_BITS_MIN)
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()
-        ledger = Ledger(replica, signing_key, clock_ms)
+        writer_clock = WriterClock(
+            clock_ms, monotonic_ms, lambda: len(replica.charter.auditors), telemetry
+        )
+        ledger = Ledger(replica, signing_key, writer_clock, writer_clock.heard)
         shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
         hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
         stack.callback(hook.stop)
@@ -203,7 +207,7 @@ def run_coordinator(
             replica,
             LocalLog(ledger),
             signing_key,
-            clock_ms,
+            writer_clock,
             entropy,
             heartbeat=heartbeats(config, tls.certificate),
             tell=lambda event, fields: telemetry.event(event, **fields),

@@ -28,6 +28,8 @@ from fermata.protocol.wire.envelope import check_signatures, statement_of, unsea
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 HEARTBEAT_INTERVAL_MS_MIN = 1000
+#: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
+HEARTBEAT_AHEAD_MS_MAX = 300_000
 _LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
 _ROLE_OF = {
     "open_round": "coordinator",
@@ -233,14 +235,26 @@ def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, autho
     # F10.1: dates beyond it overflow.
     if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
         raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
+    # F10.2: later ones of a clock set right would be older than this one, until its time has come.
+    if wire.time_ms > entry.time_ms + HEARTBEAT_AHEAD_MS_MAX:
+        ahead_s = (wire.time_ms - entry.time_ms) // 1000
+        raise Refusal(
+            "CLOCK_AHEAD",
+            f"heartbeat: the clock of {author} is {ahead_s} s ahead of the log's; one of the two is"
+            " wrong",
+        )
     last = state.heartbeats.get(author)
-    # F10.2: a replayed heartbeat makes a dead node look alive.
-    if last is not None and wire.time_ms <= last.time_ms:
-        raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
-    # F10.3: one node must not fill the log.
+    # F10.3: a replayed heartbeat makes a dead node look alive. A last one from the future is of a
+    # wrong clock and orders nothing; what comes after it must be about as old as its entry.
+    if last is not None:
+        was_ahead = last.time_ms > entry.time_ms
+        oldest_ms = entry.time_ms - HEARTBEAT_AHEAD_MS_MAX if was_ahead else last.time_ms + 1
+        if wire.time_ms < oldest_ms or wire.time_ms == last.time_ms:
+            raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
+    # F10.4: one node must not fill the log.
     if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
         raise Refusal("TOO_OFTEN", f"heartbeat: {author} sends more than one a second")
-    # F10.4: other text could harm a screen.
+    # F10.5: other text could harm a screen.
     if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
         raise InvalidEncoding("VERSION", "heartbeat: not a version")
     seen = HeartbeatSeen(

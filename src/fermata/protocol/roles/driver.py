@@ -35,6 +35,8 @@ Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
 #: Refusals that the same bytes may not meet again: this node's clock went back after planning.
 LATER = frozenset({"TOO_EARLY", "TOO_FRESH"})
+#: How far the log's time may be ahead of the coordinator's clock when it opens or closes a round.
+LOG_AHEAD_MS_MAX = 60_000
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
 PROMISES = "promises"
 
@@ -102,6 +104,11 @@ class Agent:
     def _plan(self) -> None:
         """Makes everything durable that is due now."""
         if self.role == "coordinator":
+            # What is logged now gets the log's time. While that is ahead (this clock was wrong for
+            # a while), auditors would refuse a close for good, and a window would be too short.
+            if self.replica.state.time_ms > self._clock_ms() + LOG_AHEAD_MS_MAX:
+                self._tell_once("log_time_ahead", 0, "WRITER_CLOCK")
+                return
             for slot, statement in coordinator.duties(
                 self.replica.state, self.store, self._clock_ms()
             ):
@@ -144,7 +151,9 @@ class Agent:
             self.store.put_note(name, judged)
         if judged == b"ahead":
             raise Refusal(
-                "P1_TIME", f"P1: round {found.number} was closed in the future of this node's clock"
+                "P1_TIME",
+                f"P1: the close of round {found.number} was more than five minutes ahead of this"
+                " node's clock when first seen: the coordinator's was ahead, or this one is behind",
             )
 
     def _fetch_sealed(self, sealed_sha256: bytes) -> bytes:

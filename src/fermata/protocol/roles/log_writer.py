@@ -3,6 +3,8 @@
 Single-threaded; a node that serves several callers holds one lock around it.
 """
 
+from collections.abc import Callable
+
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
@@ -35,8 +37,17 @@ READ_BYTES_MAX = 1024 * 1024
 class Ledger:
     """The one writer of the log."""
 
-    def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        signing_key: SigningKey,
+        clock_ms: ClockMs,
+        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
+    ) -> None:
+        """``clock_ms`` may raise TransportError while it cannot be right; ``heard`` is given the
+        time in each auditor's heartbeat, before that clock is asked."""
         self.replica = replica
+        self._heard = heard
         self._signing_key = signing_key
         self._clock_ms = clock_ms
         self._table: tuple[bytes, EncryptionTable] | None = None
@@ -56,7 +67,8 @@ class Ledger:
         """Logs an envelope if the fold accepts it; the same envelope again: the same entry.
 
         Raises VerificationError with the fold's reason, IdentityError if the caller is not the
-        author, StorageError. A refused envelope leaves the log as it was, except that an
+        author, StorageError, TransportError while the clock cannot be right. A refused
+        envelope leaves the log as it was, except that an
         authentic one that proves misbehaviour is kept as evidence.
         """
         known = self.replica.store.find_envelope(sha256(envelope))
@@ -64,6 +76,7 @@ class Ledger:
             return self._known_receipt(known)
         if len(envelope) > ENVELOPE_BYTES_MAX:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
+        self._hear(caller_role, caller_id, envelope)
         now_ms = max(self._clock_ms(), self.state.time_ms)
         leaf = leaf_of(now_ms, envelope)
         after, verdict, error = judge(self.state, leaf)
@@ -74,6 +87,17 @@ class Ledger:
         sealed = self._check_sealed(envelope, sealed_part)
         self._commit(leaf, sealed, after, verdict)
         return self._receipt(self.size() - 1)
+
+    def _hear(self, role: str, caller: str, envelope: bytes) -> None:
+        """Tells what an auditor's clock says. The caller is authenticated by its certificate."""
+        if role != "auditor":
+            return
+        try:
+            statement = statement_of(unseal(envelope))
+        except VerificationError:
+            return
+        if statement.author == caller and statement.HasField("heartbeat"):
+            self._heard(caller, statement.heartbeat.time_ms)
 
     def _known_receipt(self, entry: int) -> Receipt:
         """A retry's receipt; what was refused and kept as evidence is refused again."""

@@ -120,8 +120,14 @@ class RogueLedger(Ledger):
     says of a statement's kind and author whether it never gets an answer.
     """
 
-    def __init__(self, replica: Replica, signing_key: SigningKey, clock_ms: ClockMs) -> None:
-        super().__init__(replica, signing_key, clock_ms)
+    def __init__(
+        self,
+        replica: Replica,
+        signing_key: SigningKey,
+        clock_ms: ClockMs,
+        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
+    ) -> None:
+        super().__init__(replica, signing_key, clock_ms, heard)
         self.instead: dict[bytes, bytes] = {}
         self.drops: Callable[[str, str], bool] = lambda body, author: False
 
