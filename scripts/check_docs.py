@@ -1,5 +1,6 @@
 """Checks that every fermata command in README and docs/ is one that exists, with its options, and
-so are targets of make and programs and modules of Python.
+so are targets of make and programs and modules of Python; and that every number of the
+specification is defined once, and every number that is cited is defined (spec_index.py).
 
 The guides' main path is run for real by tests/e2e/test_guides.py; this finds typing errors and
 commands that were renamed.
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+import spec_index
 from fermata.cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +54,7 @@ def problem_of_other(words: list[str]) -> str | None:
 
 
 def main() -> int:
-    """Returns 1 if a command is wrong, 0 otherwise."""
+    """Returns 1 if a command or a number is wrong, 0 otherwise."""
     seen, wrong = 0, 0
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for match in OTHER.finditer(path.read_text()):
@@ -72,6 +74,12 @@ def main() -> int:
                 wrong += 1
                 print(f"{path.relative_to(ROOT)}: {match[1]}: {problem}", file=sys.stderr)
     print(f"{seen} commands in the documents, {wrong} wrong")
+    index = spec_index.make_index(ROOT)
+    numbers = spec_index.problems(index)
+    for problem in numbers:
+        print(problem, file=sys.stderr)
+    print(f"{len(index.defined)} numbers in the specification, {len(numbers)} problems")
+    wrong += len(numbers)
     return 1 if wrong or not seen else 0
 
 

@@ -239,7 +239,7 @@ def test_more_wrong_parts_than_the_threshold_foresees_are_named_if_one_account_i
     assert opening.culprits == (1, 4)
 
 
-def test_f23_a_part_of_another_ciphertext_is_named() -> None:
+def test_a_part_of_another_ciphertext_is_named() -> None:
     other = all_parts(KEY, encrypt_with_root(N, 1, root_of_jacobi(N, 1, "other")))
     opening = combine(RECORD, CIPHERTEXT, {**PARTS, 4: other[4]})
     assert opening is not None
