@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -231,8 +231,16 @@ cohort_min = 3
     return text + extra
 
 
-def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES, extra: str = "") -> Site:
-    """Keys, charter with all signatures, certificates; the key is dealt when it is asked for."""
+def lay_out(
+    folder: Path,
+    parties: tuple[str, ...] = PARTIES,
+    extra: str = "",
+    edit: Callable[[str], str] = lambda text: text,
+) -> Site:
+    """Keys, charter with all signatures, certificates; the key is dealt when it is asked for.
+
+    ``edit`` changes the charter's text before it is signed.
+    """
     site = Site(folder)
     keys = {}
     for party in parties:
@@ -243,7 +251,7 @@ def lay_out(folder: Path, parties: tuple[str, ...] = PARTIES, extra: str = "") -
         file = site.node(party) / "keys" / "signing.age"
         keystore.save_sealed(file, seed, keystore.SIGNING, NAME, identity)
     public = {p: base64.b64encode(k.public_key).decode() for p, k in keys.items()}
-    site.charter_file.write_text(charter_text(public, extra))
+    site.charter_file.write_text(edit(charter_text(public, extra)))
     for party, key in keys.items():
         sign_file(site.charter_file, party, key)
     folder = site.node(COORDINATOR) / "authority"

@@ -33,7 +33,7 @@ def test_a_good_file_is_read_and_its_paths_are_its_folders(site):
     config = load_config(site.config("lab-1"), "lab")
     assert config.role == "lab"
     assert config.data == site.node("lab-1") / "data"
-    assert config.charter == site.charter
+    assert config.genesis == site.charter
 
 
 @pytest.mark.parametrize(

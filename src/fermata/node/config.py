@@ -113,13 +113,15 @@ class ConfigText(Strict, frozen=True):
 class NodeConfig:
     """A checked configuration. ``text`` is as written; paths are made absolute by ``path``.
 
-    ``charter`` is the log's entry 0; ``roster`` the one that has this party, the same as a rule.
+    ``genesis`` is the log's entry 0: it pins the log and names the deployment, and says nothing of
+    what is in force, which the replica's state does. ``roster`` is the one that has this party, as
+    a rule the same.
     """
 
     file: Path
     text: ConfigText
     charter_file: Path
-    charter: Charter
+    genesis: Charter
     role: str
     roster: Charter
 
@@ -174,7 +176,7 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
         )
     _check_role(source, text, party.role)
     if party.role == "lab" and text.lab is not None:
-        check_sources(source, text.lab.source, charter, party.id)
+        check_sources(source, text.lab.source, roster, party.id)
     return NodeConfig(file, text, charter_file, charter, party.role, roster)
 
 

@@ -125,7 +125,7 @@ def test_changed_evidence_is_refused(run, folder):
         ({"auditor": "auditor-2"}, "VALUE_OPENING"),
         ({"auditor": "auditor-9"}, "OPENED_NAMES"),
         ({"lab": "lab-2"}, "NOT_COUNTED"),
-        ({"round": 2}, "NOT_COUNTED"),
+        ({"round": 9}, "NOT_COUNTED"),
         ({"charter_sha256": "0" * 64}, "OPENED_CHARTER"),
         ({"format": "x"}, "OPENED_VALUE"),
     ],

@@ -89,7 +89,7 @@ def test_the_dry_run_says_when_it_cannot_measure(site):
     site.write_config("lab-1", "127.0.0.1:1")
     answer = check(site)
     assert answer.code == 0
-    assert "the log cannot be read, so the sizes are rough" in answer.err
+    assert "the log cannot be read, so the charter is the file's and sizes are rough" in answer.err
     assert "bytes (about)" in answer.out
 
 

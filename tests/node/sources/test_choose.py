@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,11 +19,13 @@ from fermata.node.sources.dates import bounds_ms, epoch_ms, iso_ms
 from fermata.node.sources.paths import FILES_MAX, SourceFile, path_fault
 from fermata.node.sources.readers.pushed import keep_pushed
 from fermata.node.sources.reading import Reading
+from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.wire.codec import sha256
 from harness.chains import make_deployment
 from harness.node.source_files import FIXTURES, changed, fixture
 
 Q4 = "2026Q4"
+METRIC = Metric("any", "p", "u", Decimal(0), Decimal(10**6), Decimal(1), 10**6)
 SECRET = "0.7777777777777778"
 
 
@@ -37,7 +40,9 @@ def source(**keys):
 
 
 def gather(folder, *texts, period=Q4, metrics=None, **options):
-    return Sources(folder, metrics, texts, folder / "pushed", "quarter", **options).gather(period)
+    sources = Sources(folder, metrics, texts, folder / "pushed", "quarter", **options)
+    unit = {t.metric: "another" if t.scale else t.unit for t in texts}
+    return sources.gather(period, {t.metric: replace(METRIC, unit=unit[t.metric]) for t in texts})
 
 
 def refused(folder, reason, *texts, **options):
@@ -320,8 +325,10 @@ def test_a_node_waits_for_all_sources_or_abstains_from_what_is_not_there(logs):
     world = make_deployment()
     charter = world.charter
     first = charter.panels[0].metrics[0].id
-    texts = [source(**{**INSPECT, "metric": first})]
-    texts.append(source(metric="x", path="{period}.json", score="a"))
+    second = charter.panels[0].metrics[1].id
+    unit = {m.id: m.unit for m in charter.panels[0].metrics}
+    texts = [source(**{**INSPECT, "metric": first, "unit": unit[first]})]
+    texts.append(source(metric=second, unit=unit[second], path="{period}.json", score="a"))
     lab = sorted(charter.panels[0].labs)[0]
     sources = Sources(logs, None, texts, logs / "pushed", "quarter")
     waits = Measure(sources, lambda: charter, lab, False, lambda: 0)
@@ -338,7 +345,9 @@ def test_a_refusal_is_kept_until_a_file_changes(logs):
         reads.append(url)
         return b"x 1\n"
 
-    text = source(kind="scrape", url="http://127.0.0.1/", score="y", period="current")
+    metric = charter.panels[0].metrics[0]
+    keys = {"metric": metric.id, "unit": metric.unit, "period": "current", "score": "y"}
+    text = source(kind="scrape", url="http://127.0.0.1/", **keys)
     now = [0]
     sources = Sources(logs, None, [text], logs, "quarter", fetch=fetch)
     measure = Measure(sources, lambda: charter, "lab-1", False, lambda: now[0])

@@ -64,7 +64,7 @@ def test_a_lab_may_have_sources_and_no_table(site):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"metric": "scores"}, "17: lab.source[0].metric: the charter gives lab-1 no metric"),
+        ({"metric": "Scores"}, "17: lab.source[0].metric: must be 1 to 40 of a-z, 0-9"),
         ({"kind": "excel"}, "18: lab.source[0].kind: must be one of inspect, lm-eval, helm"),
         ({"aggregation": "median"}, "aggregation: must be one of only, latest, max, min, mean"),
         ({"incomplete": "take"}, "incomplete: must be one of refuse, skip"),

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import shutil
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -13,13 +14,17 @@ from fermata.errors import ConfigError
 from fermata.node.sources import Sources, SourceText
 from fermata.node.sources.mapping import READERS
 from fermata.node.sources.readers.helm import read_helm
+from fermata.protocol.charter.metrics import Metric
 from harness.node.source_files import FIXTURES, changed, fixture
+
+METRIC = Metric("x", "p", "fraction", Decimal(0), Decimal(1), Decimal("0.001"), 1000)
 
 
 def gather(folder, kind, path, **keys):
     keys = {"period": "current", "unit": "fraction", **keys}
     text = SourceText(metric="x", kind=kind, path=path, **keys)
-    return Sources(folder, None, (text,), folder / "pushed", "quarter").gather("2026Q4")
+    sources = Sources(folder, None, (text,), folder / "pushed", "quarter")
+    return sources.gather("2026Q4", {"x": METRIC})
 
 
 def refused(folder, kind, path, **keys):

@@ -70,6 +70,7 @@ def kept_chain() -> tuple[Chain, list[KeptReport]]:
 def world() -> tuple[State, KeptReport, KeptReport]:
     chain, kept = kept_chain()
     chain.close()
+    chain.endorse(*chain.deployment.charter.auditors)
     return chain.state, kept[0], kept[1]
 
 
@@ -152,6 +153,7 @@ def test_a_lab_that_did_not_report_has_nothing_to_open() -> None:
     chain = chain_at("collecting")
     chain.report_all(("lab-1", "lab-2", "lab-3", "lab-4"))
     chain.close(chain.round.deadline_ms)
+    chain.endorse(*chain.deployment.charter.auditors)
     found = lambda: counted_part(chain.state, 1, "lab-5", "alpha")  # noqa: E731
     assert refused(found, Refusal) == "NOT_COUNTED"
 
@@ -238,6 +240,19 @@ def test_a_kept_report_that_does_not_fit_is_refused(change: str) -> None:
     wrong = dataclasses.replace(kept, panels=panels)
     call = lambda: open_value(state, wrong, LAB, "hours", "auditor-1", entropy_of(0, "x"))  # noqa: E731
     assert refused(call, ConfigError) == "KEPT_REPORT"
+
+
+def test_a_round_that_no_quorum_has_endorsed_has_nothing_to_open() -> None:
+    chain, kept = kept_chain()
+    chain.close()
+    one_less = chain.deployment.charter.endorsement_quorum - 1
+    chain.endorse(*chain.deployment.charter.auditors[:one_less])
+    found = opened()
+    open_it = lambda: open_value(  # noqa: E731
+        chain.state, kept[1], LAB, "hours", "auditor-1", entropy_of(0, "opening")
+    )
+    assert refused(open_it, Refusal) == "NOT_ENDORSED"
+    assert refused(lambda: check_value(chain.state, found)) == "NOT_ENDORSED"
 
 
 def test_an_empty_log_opens_nothing() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option, say
-from fermata.cli.read.log import replicate
+from fermata.cli.read.log import replicate, replicate_witnessed
 from fermata.cli.run.lab import lab
 from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError, InvalidProof
@@ -53,14 +53,16 @@ def lab_open_value(
     config = load_config(config_file, "lab")
     party = config.text.party
     check_new(out, may_be_empty=True)
-    place = find_metric(config.charter, party, metric_id)
+    replica, _ = replicate(config)
+    charter = replica.state.charter_at(number)
+    place = find_metric(charter, party, metric_id)
     if place is None:
         raise ConfigError(
-            "METRIC_UNKNOWN", f"--metric: the charter gives {party} no metric called {metric_id}"
+            "METRIC_UNKNOWN",
+            f"--metric: the charter of round {number} gives {party} no metric called {metric_id}",
         )
-    if auditor not in config.charter.auditors:
+    if auditor not in charter.auditors:
         raise ConfigError("PARTY", f"--auditor: the charter has no auditor called {auditor}")
-    replica, _ = replicate(config)
     seen, _ = counted_part(replica.state, number, party, place[0].id)
     kept = kept_reports(config).find(number, seen.sealed_sha256)
     opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
@@ -152,7 +154,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
             )
         return verification.state
     if config_file is not None and bundle is None and charter_hash is None:
-        return replicate(load_config(config_file))[0].state
+        return replicate_witnessed(load_config(config_file)).state
     raise click.UsageError("give --bundle, perhaps with --charter-hash, or --config")
 
 
@@ -160,8 +162,8 @@ def value_document(
     state: State, opened: OpenedValue, seen: ReportSeen, evidence: tuple[EvidenceFile, ...]
 ) -> dict[str, object]:
     """What ``check-value`` found, for programs."""
-    charter, found = state.charter, state.round(opened.round)
-    place = find_metric(charter, opened.lab, opened.metric) if charter else None
+    found = state.round(opened.round)
+    place = find_metric(state.charter_at(opened.round), opened.lab, opened.metric)
     return {
         "valid": True,
         "charter_hash": opened.charter_sha256.hex(),

@@ -35,7 +35,7 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     verdicts: list[Verdict] = []
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
-        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
         total = replica.open_checkpoint(log_port.checkpoint()).size
         with progress_bar("reading the log", total) as advance:
 
@@ -43,9 +43,21 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
                 verdicts.append(verdict)
                 advance(len(verdicts))
 
-            replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN, seen)
+            replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN, seen)
             replica.pull(log_port)
     return replica, verdicts
+
+
+def replicate_witnessed(config: NodeConfig, wait_s: int = 60) -> Replica:
+    """The log up to a head that a quorum of auditors has cosigned, folded in memory.
+
+    Raises TransportError where there is none after ``wait_s`` seconds, and as ``replicate`` does.
+    """
+    with connect(config, tls_files(config)) as log_port:
+        check_log_charter(log_port, config)
+        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+        pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
+    return replica
 
 
 @click.group()
@@ -86,12 +98,12 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
     check_new(out)
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
-        replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
         note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
         with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
             files = export_bundle(replica, log_port, note, advance, is_public)
     write_bundle(out, files)
-    data = {"bundle": str(out), "files": len(files), "charter_hash": config.charter.sha256.hex()}
+    data = {"bundle": str(out), "files": len(files), "charter_hash": config.genesis.sha256.hex()}
     emit(as_json, data, f"{out}: {summary_paths(files)}")
 
 

@@ -100,17 +100,19 @@ def lab_place(
 ) -> None:
     """Your own place in a round's results, in words. Nothing is sent, nothing is written."""
     config = load_config(config_file, "lab")
-    charter, me = config.charter, config.text.party
-    round_of(config, period)
-    figures = read_figures(config, period)
-    check_reportable(charter, me, figures)
+    me = config.text.party
     if bundle is None:
         state = replicate(config)[0].state
     else:
-        state, theirs = state_of_bundle(bundle, charter_hash)
-        if theirs.sha256 != charter.sha256:
-            raise ConfigError("CHARTER_HASH", f"{bundle}: is of another charter than yours")
+        state, _ = state_of_bundle(bundle, charter_hash)
+        if state.charter_sha256 != config.genesis.sha256:
+            raise ConfigError("CHARTER_HASH", f"{bundle}: is of another deployment than yours")
+    round_of(state.charter_at(1), period)
     found = round_of_period(state.rounds, period)
+    # The round's own charter: metrics and panels may have changed since, or before.
+    charter = state.charter_at(found.number if found is not None else len(state.rounds) + 1)
+    figures = read_figures(config, charter, period)
+    check_reportable(charter, me, figures)
     if found is None or found.phase(charter.endorsement_quorum) != OPENED:
         why = f" ({found.refusal})" if found is not None and found.refusal else ""
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")

@@ -52,7 +52,7 @@ class Checks:
 def auditor_check(config_file: Path, as_json: bool) -> None:
     """A dry run: keys, certificate, log, charter, key share, clock; sends and writes nothing."""
     config = load_config(config_file, "auditor")
-    replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+    replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
     checks = Checks()
     checks.run("signing key", lambda: _signing_key(config))
     checks.run("certificate", lambda: _certificate(config))

@@ -33,13 +33,15 @@ from fermata.node.run.participant import (
 from fermata.node.sources import Gathered, check_reportable, to_measurement
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.charter.encoding import encode_value
-from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.periods import check_period, period_count
+from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import panels_with_values
 from fermata.protocol.roles.driver import LOGGED, Agent
 from fermata.protocol.roles.lab import Measurement, answer
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import Round, ThresholdKey
+from fermata.protocol.state.calls import round_of_period
+from fermata.protocol.state.state import Round, State, ThresholdKey
 from fermata.protocol.wire.codec import (
     ENVELOPE_BYTES_MAX,
     SEALED_BYTES_MAX,
@@ -74,21 +76,35 @@ def lab_run(config_file: Path) -> None:
 def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> None:
     """A dry run: how each value is read and encoded, and what would leave the building."""
     config = load_config(config_file, "lab")
-    number = round_of(config, period)
-    found = gather_figures(config, period)
+    state = None if offline else find_state(config)
+    number = round_of(charter_for(config, state, 0), period)
+    asked = round_of_period(state.rounds, period) if state is not None else None
+    charter = charter_for(config, state, asked.number if asked is not None else 0)
+    found = gather_figures(config, charter, period)
     measurement = found.measurement()
-    check_reportable(config.charter, config.text.party, measurement)
-    key = None if offline else find_key(config)
+    check_reportable(charter, config.text.party, measurement)
+    key = state.key if state is not None else None
     if key is None:
-        leaving = estimate(config, measurement)
+        leaving = estimate(charter, config.text.party, measurement)
     else:
-        leaving = rehearse(config, measurement, key, number, period)
-    emit(as_json, *check_document(config, found, leaving, exact=key is not None))
+        leaving = rehearse(charter, config.text.party, measurement, key, number, period)
+    emit(as_json, *check_document(config, charter, found, leaving, exact=key is not None))
 
 
-def round_of(config: NodeConfig, period: str) -> int:
+def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter:
+    """The charter that a round is held under, or would be if it were opened now.
+
+    Without the log it is the newest that the node's folder has. ``number`` 0 is the next round.
+    """
+    if state is None or state.charter is None:
+        return config.roster
+    if 0 < number <= len(state.rounds):
+        return state.charter_at(number)
+    return charter_for_next_round(state, clock_ms())
+
+
+def round_of(charter: Charter, period: str) -> int:
     """The number of the round that reports on a period. Raises ConfigError PERIOD."""
-    charter = config.charter
 
     def fail(what: str) -> NoReturn:
         raise ConfigError("PERIOD", f"--period {period}: {what}")
@@ -101,39 +117,41 @@ def round_of(config: NodeConfig, period: str) -> int:
     return number
 
 
-def gather_figures(config: NodeConfig, period: str) -> Gathered:
+def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathered:
     """The lab's figures of a period, and where they stand; none if it is to abstain.
 
     Raises ConfigError FIGURES_ABSENT naming what is not there, and those of the sources.
     """
-    found = lab_sources(config).gather(period)
+    found = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
+    for metric in found.unused:
+        say(f"{metric}: has a [[lab.source]], and the charter of this round gives no such metric")
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
     if found.absent and not abstains:
         raise ConfigError("FIGURES_ABSENT", "; ".join(found.absent))
     return found
 
 
-def read_figures(config: NodeConfig, period: str) -> Measurement:
+def read_figures(config: NodeConfig, charter: Charter, period: str) -> Measurement:
     """What the lab would report for a period. Raises as ``gather_figures`` does."""
-    found = to_measurement(gather_figures(config, period), abstains=True)
+    found = to_measurement(gather_figures(config, charter, period), abstains=True)
     return found if found is not None else Measurement({})
 
 
-def find_key(config: NodeConfig) -> ThresholdKey | None:
-    """The key that a report would be made with, from the log; None where it cannot be read."""
+def find_state(config: NodeConfig) -> State | None:
+    """What follows from the log as it is now; None where it cannot be read."""
     try:
         with connect(config, tls_files(config)) as log:
             check_log_charter(log, config)
-            replica = Replica(config.charter, MemoryStore(), MODULUS_BITS_MIN)
+            replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
             replica.pull(log)
     except (TransportError, ConfigError, IdentityError, Refusal) as error:
         if error.reason == "CHARTER_HASH":
             raise
-        say(f"the log cannot be read, so the sizes are rough: {error}")
+        say(f"the log cannot be read, so the charter is the file's and sizes are rough: {error}")
         return None
     if replica.state.key is None:
         say("the log has no key yet, so the sizes are rough")
-    return replica.state.key
+    return replica.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +164,20 @@ class Leaving:
 
 
 def rehearse(
-    config: NodeConfig, measurement: Measurement, key: ThresholdKey, number: int, period: str
+    charter: Charter,
+    party: str,
+    measurement: Measurement,
+    key: ThresholdKey,
+    number: int,
+    period: str,
 ) -> list[Leaving]:
     """What would leave, measured on a report made by the node's own code, and thrown away.
 
     Raises ConfigError REPORT_SIZE for one that the log would not take.
     """
-    party = config.text.party
     found = Round(number=number, period=period, entry=0, opened_ms=0, deadline_ms=0)
-    table = prover_table(key.public_key, config.charter.panels[0].claims.statements)
-    statement, sealed = answer(config.charter, key, table, party, found, measurement, entropy)
+    table = prover_table(key.public_key, charter.panels[0].claims.statements)
+    statement, sealed = answer(charter, key, table, party, found, measurement, entropy)
     # Of a signature only its length matters here, so the key stays closed.
     envelope = assemble(STATEMENT_TYPE, encode(statement), {party: bytes(SIGNATURE_BYTES)})
     if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
@@ -198,11 +220,10 @@ def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
     return rows
 
 
-def estimate(config: NodeConfig, measurement: Measurement) -> list[Leaving]:
+def estimate(charter: Charter, party: str, measurement: Measurement) -> list[Leaving]:
     """About what would leave, from the charter alone."""
-    charter = config.charter
     leaving = []
-    for panel_id in panels_with_values(charter, config.text.party, measurement.values):
+    for panel_id in panels_with_values(charter, party, measurement.values):
         statements = charter.panel(panel_id).claims.statements
         count = statements.packing.ciphertexts
         name = f"panel {panel_id}"
@@ -225,10 +246,10 @@ _PLACES = ["metric", "file", "field", "model", "samples"]
 
 
 def check_document(
-    config: NodeConfig, found: Gathered, leaving: list[Leaving], exact: bool
+    config: NodeConfig, charter: Charter, found: Gathered, leaving: list[Leaving], exact: bool
 ) -> tuple[dict[str, object], str]:
     """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
-    charter, me = config.charter, config.text.party
+    me = config.text.party
     figures = {figure.metric: figure for figure in found.figures}
     rows, places = [], []
     for panel_id in panels_with_values(charter, me, {m: f.value for m, f in figures.items()}):
@@ -283,7 +304,7 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
         store = open_store(config)
         stack.callback(store.close)
         log = WitnessedLog(remote, store)
-        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
         # Not started: it only says what the running node's hook had taken.
         hook = make_hook(config, replica, signing_key, telemetry, entropy, lambda: None)
         agent = Agent(
@@ -309,8 +330,9 @@ def _report_once(config: NodeConfig, agent: Agent, replace: bool, wait_s: int) -
     current = _open_round(agent, wait_s)
     if config.text.party in current.reports and not replace:
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
-    measurement = read_figures(config, current.period)
-    check_reportable(agent.replica.charter, config.text.party, measurement)
+    charter = agent.replica.charter
+    measurement = read_figures(config, charter, current.period)
+    check_reportable(charter, config.text.party, measurement)
     if not measurement.values and current.reports.get(config.text.party):
         raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
     slot = agent.correct(current, measurement)

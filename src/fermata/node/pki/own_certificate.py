@@ -52,7 +52,7 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
         check_chain(found.chain, found.anchors, found.identity.deployment, clock_ms())
     except IdentityError as error:
         raise IdentityError(error.reason, f"{certificate}: {error}") from None
-    wanted = Identity(config.charter.deployment, config.role, config.text.party)
+    wanted = Identity(config.genesis.deployment, config.role, config.text.party)
     if found.identity != wanted:
         raise IdentityError(
             "WRONG_CERTIFICATE",

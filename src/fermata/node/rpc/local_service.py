@@ -139,8 +139,9 @@ class PushDesk:
     def _correct(self, found: Round, old: Mapping[str, str]) -> str:
         """Drafts the corrected report; the figures from before stay if it cannot be made."""
         try:
-            measurement = self._sources.gather(found.period).measurement()
-            check_reportable(self._agent.replica.charter, self._agent.me, measurement)
+            charter, me = self._agent.replica.charter, self._agent.me
+            measurement = self._sources.gather(found.period, charter.metrics_of(me)).measurement()
+            check_reportable(charter, me, measurement)
             return self._agent.correct(found, measurement)
         except FermataError:
             keep_pushed(self._folder, found.period, old)
@@ -168,7 +169,7 @@ class PushDesk:
     def _values(self, request: wire.PushRequest) -> dict[str, str]:
         """The figures, each of a metric that is to be pushed, and in its range."""
         charter = self._agent.replica.charter
-        metrics = {m.id: m for p in charter.panels if self._agent.me in p.labs for m in p.metrics}
+        metrics = charter.metrics_of(self._agent.me)
         values: dict[str, str] = {}
         for pushed in request.values:
             text = self._texts.get(pushed.metric)
@@ -177,6 +178,11 @@ class PushDesk:
                     "METRIC_UNKNOWN",
                     "a metric that is pushed needs a [[lab.source]] of kind push; those that have"
                     f" one: {', '.join(sorted(self._texts)) or 'none'}",
+                )
+            if text.metric not in metrics:
+                raise Refusal(
+                    "METRIC_UNKNOWN",
+                    f"{text.metric}: the charter in force gives this lab no metric of this name",
                 )
             if pushed.metric in values:
                 raise Refusal("METRIC_TWICE", f"{pushed.metric}: is pushed twice at once")

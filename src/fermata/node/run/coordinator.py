@@ -116,8 +116,8 @@ def log_charter(config: NodeConfig, ledger: Ledger) -> None:
     """
     if ledger.size() == 0:
         data = read_file(config.charter_file, CHARTER_BYTES_MAX)
-        parties = config.charter.signers
-        signatures = read_signatures(config.charter_file, config.charter, parties)
+        parties = config.genesis.signers
+        signatures = read_signatures(config.charter_file, config.genesis, parties)
         LocalLog(ledger).append(seal_charter(data, signatures))
 
 
@@ -126,7 +126,7 @@ class KeyRecordFile:
 
     def __init__(self, config: NodeConfig, ledger: Ledger, telemetry: Telemetry) -> None:
         self._path = config.path(config.text.listen.key_record) if config.text.listen else None
-        self._charter = config.charter
+        self._config = config
         self._ledger = ledger
         self._telemetry = telemetry
         self._told = ""
@@ -136,7 +136,8 @@ class KeyRecordFile:
         if self._ledger.state.key is not None or self._path is None or not self._path.exists():
             return
         try:
-            signatures = read_signatures(self._path, self._charter, self._charter.auditors)
+            auditors = self._config.genesis.auditors
+            signatures = read_signatures(self._path, self._config.genesis, auditors)
             payload = read_file(self._path, ENVELOPE_BYTES_MAX)
             LocalLog(self._ledger).append(assemble(STATEMENT_TYPE, payload, signatures))
         except (ConfigError, VerificationError) as error:
@@ -190,7 +191,7 @@ def run_coordinator(
         authority = _authority(config, listen.authority, telemetry)
         store = open_store(config)
         stack.callback(store.close)
-        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()
         writer_clock = WriterClock(
@@ -304,10 +305,10 @@ def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authori
     path: Path = config.path(folder)
     unlock = passphrase_or_identity(config)
     found = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
-    if found.deployment != config.charter.deployment:
+    if found.deployment != config.genesis.deployment:
         raise ConfigError(
             "AUTHORITY_FOREIGN",
-            f"{path}: is the authority of {found.deployment}, not of {config.charter.deployment}",
+            f"{path}: is the authority of {found.deployment}, not of {config.genesis.deployment}",
         )
     return found
 

@@ -66,7 +66,7 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
     path = config.path(config.text.keys.signing)
     return open_signing_key(
         path,
-        config.charter.deployment,
+        config.genesis.deployment,
         passphrase_or_identity(config),
         config.roster.parties[config.text.party].signing_key,
         config.text.party,
@@ -94,13 +94,13 @@ def load_key_share(config: NodeConfig) -> KeyShare:
     """An auditor's key share; its index must be the auditor's place in the charter."""
     path = config.path(config.text.keys.share)
     data = keystore.load_sealed(
-        path, keystore.KEY_SHARE, config.charter.deployment, passphrase_or_identity(config)
+        path, keystore.KEY_SHARE, config.genesis.deployment, passphrase_or_identity(config)
     )
     try:
         share = KeyShare.from_bytes(data)
     except VerificationError as error:
         raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
-    if share.index != config.charter.auditors.index(config.text.party) + 1:
+    if share.index != config.genesis.auditors.index(config.text.party) + 1:
         raise ConfigError("KEY_SHARE", f"{path}: is another auditor's share")
     return share
 
@@ -135,11 +135,11 @@ def check_log_charter(log: LogPort, config: NodeConfig) -> None:
             found = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
         except VerificationError:
             found = b""
-        if found != config.charter.sha256:
+        if found != config.genesis.sha256:
             raise ConfigError(
                 "CHARTER_HASH",
                 f"{config.charter_file}: is not the charter of the log at {log_address(config)}"
-                f" (this one: {config.charter.sha256.hex()}, the log's: {found.hex() or 'none'})",
+                f" (this one: {config.genesis.sha256.hex()}, the log's: {found.hex() or 'none'})",
             )
 
 
@@ -149,7 +149,7 @@ def open_store(config: NodeConfig) -> SqliteStore:
     Raises StorageError, ConfigError FILE_UNWRITABLE.
     """
     ensure_directory(config.data)
-    store = SqliteStore.open(config.data / "store.db", config.charter.sha256)
+    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256)
     # Only now: the store's lock says that no other process of this node is writing there.
     remove_leftovers(config.data)
     return store
@@ -196,7 +196,7 @@ def lab_sources(config: NodeConfig) -> Sources:
         config.path(lab.metrics) if lab.metrics else None,
         lab.source,
         config.data / PUSHED_FOLDER,
-        config.charter.cadence,
+        config.genesis.cadence,
     )
 
 
@@ -209,7 +209,7 @@ def make_measure(config: NodeConfig, charter: Callable[[], Charter]) -> Measure:
 def kept_reports(config: NodeConfig) -> KeptReports:
     """Where a lab keeps what it needs to open a value of a report later."""
     return KeptReports(
-        config.data / "reports", config.charter.deployment, passphrase_or_identity(config)
+        config.data / "reports", config.genesis.deployment, passphrase_or_identity(config)
     )
 
 
@@ -243,7 +243,7 @@ def log_address(config: NodeConfig) -> str:
 
 def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
     """The way to the coordinator's log."""
-    return GrpcLog(log_address(config), config.charter.deployment, tls)
+    return GrpcLog(log_address(config), config.genesis.deployment, tls)
 
 
 def write_address(folder: Path, name: str, address: str) -> None:
@@ -299,7 +299,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         tls = tls_files(config, telemetry)
         store = open_store(config)
         stack.callback(store.close)
-        replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
         measure = make_measure(config, lambda: replica.charter) if config.role == "lab" else None
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()

@@ -1,6 +1,6 @@
 """All of a lab's figures of a period: from its table, its tools' files, and what was pushed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.node.sources.choose import Choice, Figure, Found, choose
 from fermata.node.sources.dates import bounds_ms
-from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText
+from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText, usable
 from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
 from fermata.node.sources.readers.documents import (
     list_of,
@@ -24,6 +24,7 @@ from fermata.node.sources.readers.pushed import pushed_path, read_pushed
 from fermata.node.sources.readers.scrape import scrape
 from fermata.node.sources.readers.table import CSV_BYTES_MAX, read_table
 from fermata.node.sources.reading import Reading
+from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.wire.ports import ClockMs
 from fermata.protocol.wire.report_secrets import EvidenceFile, evidence_sha256
@@ -38,11 +39,15 @@ Fetch = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Figures of a period, why others are not there, and the files that they came from."""
+    """Figures of a period, why others are not there, and the files that they came from.
+
+    ``unused``: metrics that have a source and that the round does not ask for.
+    """
 
     figures: tuple[Figure, ...] = ()
     absent: tuple[str, ...] = ()
     files: tuple[SourceFile, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def measurement(self) -> Measurement:
         """What is reported. Raises ConfigError METRICS_TWICE, SOURCE_SIZE."""
@@ -102,8 +107,19 @@ class Sources:
         self._cadence = cadence
         self._fetch = fetch
 
-    def gather(self, period: str) -> Gathered:
-        """What is there for a period now. Raises ConfigError."""
+    def gather(self, period: str, metrics: Mapping[str, Metric]) -> Gathered:
+        """What is there now for a period. Raises ConfigError.
+
+        ``metrics``, by id, are those that the charter of the period's round gives the lab.
+        """
+        texts = usable(self._texts, metrics)
+        if self._texts and not texts and self._metrics is None:
+            # A slip in a name must not look like a lab that has nothing to report.
+            raise ConfigError(
+                "SOURCE_METRIC",
+                f"{self._texts[0].metric}: the charter of this round gives the lab no metric of"
+                " this name, nor of that of any other source",
+            )
         figures: list[Figure] = []
         absent: list[str] = []
         files: list[SourceFile] = []
@@ -116,13 +132,14 @@ class Sources:
             figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in mine]
         bounds = bounds_ms(self._cadence, period)
         kept: dict[tuple[str, str], SourceFile] = {}
-        for text in self._texts:
+        for text in texts:
             choice: Choice = choose(text, self._readings(text, period, kept), period, bounds)
             with_beside = [f for file in choice.files for f in (file, *file.beside)]
             files += [file for file in with_beside if file not in files]
             figures += [choice.figure] if choice.figure is not None else []
             absent += [] if choice.figure is not None else [f"{text.metric}: {choice.absent}"]
-        return Gathered(tuple(figures), tuple(absent), tuple(files))
+        unused = tuple(text.metric for text in self._texts if text not in texts)
+        return Gathered(tuple(figures), tuple(absent), tuple(files), unused)
 
     def stamp(self, period: str, clock_ms: ClockMs) -> tuple[object, ...]:
         """What changes when the answer of ``gather`` may have."""

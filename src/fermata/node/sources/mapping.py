@@ -1,15 +1,16 @@
 """``[[lab.source]]`` in a lab's configuration: which figure of which file is which metric."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+from fermata.errors import ConfigError
 from fermata.node.sources.paths import PERIOD, path_fault
 from fermata.node.sources.readers import every_eval, helm, inspect_log, lm_eval, mlflow, prometheus
 from fermata.node.sources.readers.documents import path_steps
 from fermata.node.sources.readers.scrape import url_fault
 from fermata.node.sources.reading import Reading
-from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.metrics import Metric, check_id
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.toml_source import Strict, TomlSource
 
@@ -83,16 +84,17 @@ class SourceText(Strict, frozen=True):
 def check_sources(
     source: TomlSource, texts: Sequence[SourceText], charter: Charter, lab: str
 ) -> None:
-    """Checks the tables against each other and the charter.
+    """Checks the tables against each other, and those of known metrics against the charter.
 
-    Raises ConfigError CONFIG with the line of what is wrong.
+    A metric may have come by an amendment that only the log knows, so one that the charter does not
+    have is no error here: ``usable`` decides for each round. Raises ConfigError CONFIG with the
+    line of what is wrong.
     """
-    metrics = {m.id: m for p in charter.panels if lab in p.labs for m in p.metrics}
+    metrics = charter.metrics_of(lab)
     seen: set[str] = set()
     for index, text in enumerate(texts):
         path = f"lab.source[{index}]"
-        if text.metric not in metrics:
-            source.fail(f"{path}.metric", f"the charter gives {lab} no metric of this name")
+        check_id(source, f"{path}.metric", text.metric)
         if text.metric in seen:
             source.fail(f"{path}.metric", f"{text.metric} has a source already")
         seen.add(text.metric)
@@ -107,7 +109,22 @@ def check_sources(
         _check_place(source, path, text)
         _check_names(source, path, text)
         _check_period(source, path, text, charter.cadence)
-        _check_unit(source, path, text, metrics[text.metric])
+        fault = _unit_fault(text, metrics.get(text.metric))
+        if fault is not None:
+            source.fail(f"{path}.{fault[0]}", fault[1])
+
+
+def usable(texts: Sequence[SourceText], metrics: Mapping[str, Metric]) -> list[SourceText]:
+    """The sources of metrics that a round asks for, by id, in the configuration's order.
+
+    Raises ConfigError SOURCE_UNIT for one in another unit than the charter's.
+    """
+    found = [text for text in texts if text.metric in metrics]
+    for text in found:
+        fault = _unit_fault(text, metrics[text.metric])
+        if fault is not None:
+            raise ConfigError("SOURCE_UNIT", f"{text.metric}: {fault[0]}: {fault[1]}")
+    return found
 
 
 def _check_place(source: TomlSource, path: str, text: SourceText) -> None:
@@ -159,24 +176,28 @@ def _check_period(source: TomlSource, path: str, text: SourceText, cadence: str)
         source.fail(f"{path}.period", f"{why}: it needs {choice}")
 
 
-def _check_unit(source: TomlSource, path: str, text: SourceText, metric: Metric) -> None:
+def _unit_fault(text: SourceText, metric: Metric | None) -> tuple[str, str] | None:
+    """The key, and what is wrong with it, of a source whose unit is not the charter's."""
     if text.scale and (not _SCALE.match(text.scale) or not Decimal(text.scale)):
-        source.fail(f"{path}.scale", 'must be a decimal above 0 in quotes, such as "0.01"')
+        return "scale", 'must be a decimal above 0 in quotes, such as "0.01"'
+    if metric is None:
+        return None
     mine, theirs = text.unit, unit_of(metric.unit)
     # A word alone is any fraction; several words are that unit and no other.
     if " " not in mine:
         mine = unit_of(mine)
     is_same = text.unit == metric.unit or mine == theirs
     if is_same and text.factor != 1:
-        source.fail(f"{path}.scale", f"the units agree ({metric.unit}), so there is none")
+        return "scale", f"the units agree ({metric.unit}), so there is none"
     ratio = _RATIOS.get((mine, theirs))
     if not is_same and ratio is None and not text.scale:
-        source.fail(
-            f"{path}.unit",
+        return (
+            "unit",
             f"is not the charter's ({metric.unit}); say by scale what one is of the other",
         )
     if ratio is not None and text.factor != ratio:
-        source.fail(f"{path}.scale", f'from {text.unit} to {metric.unit} it is "{ratio}"')
+        return "scale", f'from {text.unit} to {metric.unit} it is "{ratio}"'
+    return None
 
 
 def unit_of(unit: str) -> str:

@@ -16,7 +16,7 @@ def read_measurement(path: Path, period: str, cadence: str) -> Measurement | Non
 
     The evidence is the file. Raises ConfigError METRICS_FILE naming the line.
     """
-    found = Sources(path.parent, path, (), path.parent, cadence).gather(period)
+    found = Sources(path.parent, path, (), path.parent, cadence).gather(period, {})
     return found.measurement() if found.figures else None
 
 
@@ -78,9 +78,11 @@ class Measure:
 
     def _read(self, period: str) -> Measurement | ConfigError | None:
         try:
-            found = to_measurement(self._sources.gather(period), self._abstains)
+            charter = self._charter()
+            gathered = self._sources.gather(period, charter.metrics_of(self._lab))
+            found = to_measurement(gathered, self._abstains)
             if found is not None:
-                check_reportable(self._charter(), self._lab, found)
+                check_reportable(charter, self._lab, found)
         except ConfigError as error:
             return error
         return found

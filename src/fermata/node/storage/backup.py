@@ -60,7 +60,7 @@ def write_backup(config: NodeConfig, store: SqliteStore, to: Recipient, out: Pat
             raise StorageError("BACKUP_EXISTS", f"{out}: exists; choose another name")
         entries = store.entry_count()
         store.backup(work / STORE)
-        manifest = {"party": config.text.party, "charter": config.charter.sha256.hex()}
+        manifest = {"party": config.text.party, "charter": config.genesis.sha256.hex()}
         (work / MANIFEST).write_text(json.dumps({**manifest, "entries": entries}) + "\n")
         with tarfile.open(work / "tar", "w") as tar:
             for name in (MANIFEST, STORE):
@@ -146,7 +146,7 @@ def back_up(
     if not (config.data / STORE).exists():
         raise StorageError("STORE_MISSING", f"{config.data / STORE}: is not there; nothing to copy")
     try:
-        store = SqliteStore.open(config.data / STORE, config.charter.sha256)
+        store = SqliteStore.open(config.data / STORE, config.genesis.sha256)
     except StorageError as error:
         if error.reason != "STORE_IN_USE":
             raise

@@ -49,8 +49,8 @@ def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[
     with work_folder(config.data) as work:
         _unpack(file, identity, work)
         _check_manifest(config, file, work / MANIFEST)
-        with SqliteStore.open(work / STORE, config.charter.sha256, reserve_bytes=0) as store:
-            replica = Replica(config.charter, store, MODULUS_BITS_MIN)
+        with SqliteStore.open(work / STORE, config.genesis.sha256, reserve_bytes=0) as store:
+            replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
             for path, note in notes:
                 check_head(replica, path, note)
             KnownHead(config.data, replica).check()
@@ -99,7 +99,7 @@ def _check_manifest(config: NodeConfig, file: Path, path: Path) -> None:
         party, charter = str(found["party"]), str(found["charter"])
     except (OSError, ValueError, KeyError, TypeError):
         party = charter = ""
-    if (party, charter) != (config.text.party, config.charter.sha256.hex()):
+    if (party, charter) != (config.text.party, config.genesis.sha256.hex()):
         raise ConfigError(
             "BACKUP_FOREIGN",
             f"{file}: is a backup of another party or charter; this node is {config.text.party}",

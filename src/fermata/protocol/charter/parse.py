@@ -198,6 +198,10 @@ class Charter:
         """Where a period of the charter's cadence stands, counted from 1 at the first."""
         return period_count(self.cadence, self.first_period, period)
 
+    def metrics_of(self, lab: str) -> dict[str, Metric]:
+        """The metrics that a lab may report, by id; empty for a party that is not a lab."""
+        return {m.id: m for p in self.panels if lab in p.labs for m in p.metrics}
+
     def panel(self, panel_id: str) -> Panel:
         """Raises KeyError for a panel the charter does not have."""
         for panel in self.panels:

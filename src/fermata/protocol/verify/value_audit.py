@@ -130,13 +130,16 @@ def find_metric(charter: Charter, lab: str, metric_id: str) -> tuple[Panel, Metr
 def counted_part(state: State, number: int, lab: str, panel: str) -> tuple[ReportSeen, ReportPart]:
     """A lab's report that counts in a closed round, and its part for the panel.
 
-    Raises Refusal NO_ROUND, NOT_CLOSED or NOT_COUNTED.
+    Raises Refusal NO_ROUND, NOT_CLOSED, NOT_ENDORSED or NOT_COUNTED.
     """
     found = state.round(number)
     if found is None:
         raise Refusal("NO_ROUND", f"log: has no round {number}")
     if found.close is None:
         raise Refusal("NOT_CLOSED", f"log: round {number} is open, so nothing counts yet")
+    # Before a quorum of auditors has checked the close, it is the coordinator's word alone.
+    if len(found.endorsements) < state.charter_at(number).endorsement_quorum:
+        raise Refusal("NOT_ENDORSED", f"log: no quorum of auditors has endorsed round {number}")
     seen = found.reports.get(lab) if lab in found.close.listed else None
     part = next((p for p in seen.parts if p.panel == panel), None) if seen is not None else None
     if seen is None or part is None:
@@ -154,7 +157,7 @@ def open_value(
     ``kept`` is what the lab kept of that report. Raises ConfigError METRIC_UNKNOWN, PARTY or
     KEPT_REPORT, and as ``counted_part`` does.
     """
-    charter, _ = _basis(state)
+    charter, _ = _basis(state, kept.round)
     place = find_metric(charter, lab, metric_id)
     if place is None:
         raise ConfigError("METRIC_UNKNOWN", f"the charter gives {lab} no metric called {metric_id}")
@@ -199,12 +202,13 @@ def open_value(
 def check_value(state: State, opened: OpenedValue) -> ReportSeen:
     """Checks A1 to A5 of an opened value against the log; returns the report that it is of.
 
-    Raises InvalidProof OPENED_CHARTER (A1), NOT_COUNTED (A3), those of ``verify_open`` (A4) and
-    ``verify_value`` (A5); InvalidEncoding OPENED_NAMES or OPENED_DECIMAL (A2).
+    Raises InvalidProof OPENED_CHARTER (A1), NOT_COUNTED or NOT_ENDORSED (A3), those of
+    ``verify_open`` (A4) and ``verify_value`` (A5); InvalidEncoding OPENED_NAMES or OPENED_DECIMAL
+    (A2).
     """
-    charter, key = _basis(state)
+    charter, key = _basis(state, opened.round)
     if opened.charter_sha256 != charter.sha256:
-        raise InvalidProof("OPENED_CHARTER", "A1: the value is of a report under another charter")
+        raise InvalidProof("OPENED_CHARTER", "A1: the round was not held under the value's charter")
     place = find_metric(charter, opened.lab, opened.metric)
     known = place is not None and place[0].id == opened.panel
     if place is None or not known or opened.auditor not in charter.auditors:
@@ -219,7 +223,8 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
     try:
         seen, part = counted_part(state, opened.round, opened.lab, panel.id)
     except Refusal as error:
-        raise InvalidProof("NOT_COUNTED", f"A3: {error}") from None
+        reason = "NOT_ENDORSED" if error.reason == "NOT_ENDORSED" else "NOT_COUNTED"
+        raise InvalidProof(reason, f"A3: {error}") from None
     if seen.sealed_sha256 != opened.sealed_sha256:
         raise InvalidProof(
             "NOT_COUNTED", f"A3: the value is of another report than entry {seen.entry}"
@@ -248,7 +253,8 @@ def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile], salt: bytes)
         )
 
 
-def _basis(state: State) -> tuple[Charter, ThresholdKey]:
+def _basis(state: State, number: int) -> tuple[Charter, ThresholdKey]:
+    """The charter that a round is held under, which its reports are bound to, and the key."""
     if state.charter is None or state.key is None:
         raise Refusal("NO_KEY", "log: has no charter or no key, so no report counts")
-    return state.charter, state.key
+    return state.charter_at(number), state.key
