@@ -80,7 +80,10 @@ def test_false_alarms_are_told_for_fits_alone(check):
     told = json.loads(check(RULES, "--json").out)["false_alarms"]
     assert [t["rule"] for t in told] == ["fast", "bend"]
     assert (told[0]["growth"], told[0]["false_alarm_max"]) == ("at the limit", None)
-    assert told[0]["one_round"][1] <= 0.025 <= told[0]["one_round"][2]
+    # The runs are seeded by the charter's bytes, and the interval misses one seed in twenty: so the
+    # bound here is twice as wide on each side.
+    rate, low, high = told[0]["one_round"]
+    assert rate - 2 * (rate - low) <= 0.025 <= rate + 2 * (high - rate)
     assert told[1]["ten_rounds"][0] <= told[1]["false_alarm_max"] == 0.05
     assert told == json.loads(check(RULES, "--json").out)["false_alarms"]
 
