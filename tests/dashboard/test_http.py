@@ -138,6 +138,17 @@ def test_after_a_run_the_verifier_rests():
     assert checks.start()
 
 
+def test_a_clock_that_was_ahead_at_the_end_of_a_run_makes_nobody_wait():
+    waiting, clock = [], Clock()
+    checks = checks_of(Broken(), waiting, clock)
+    assert checks.start()
+    clock.now_ms += 21 * 86_400_000
+    waiting.pop()()
+    clock.now_ms -= 21 * 86_400_000 - 1000
+    assert checks.view().next_s == 0
+    assert checks.start()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [(TransportError("NOT_COSIGNED", "log: wait"), "NOT_COSIGNED"), (KeyError("secret"), "itself")],

@@ -255,7 +255,7 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
     for lab in LABS:
         enroll(guide, lab, "lab", fingerprint)
         write_config(guide, lab, log + '\n[lab]\nmetrics = "metrics.csv"\n')
-        metrics = f"round,metric,value\n2026Q1,score,{SCORES[lab]}\n"
+        metrics = f"round,metric,value\n2025Q4,score,{SCORES[lab]}\n"
         (guide.node(lab) / "metrics.csv").write_text(metrics)
     checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2025Q4")
     assert checked["exact"]

@@ -62,14 +62,14 @@ class Checks:
         self._lock = threading.Lock()
         self._last = found or ChecksView()
         self._running = ""
-        self._rest_until_ms = 0
+        self._ended_ms, self._rest_ms = 0, 0
 
     def view(self) -> ChecksView:
         """The run that goes on, or the last one."""
         with self._lock:
             if self._running:
                 return ChecksView(status=RUNNING, started=self._running)
-            rest_ms = max(0, self._rest_until_ms - self._clock_ms())
+            rest_ms = self._rest_left_ms(self._clock_ms())
             last = self._last
         return ChecksView(
             last.status,
@@ -82,11 +82,16 @@ class Checks:
             -(-rest_ms // 1000),
         )
 
+    def _rest_left_ms(self, now_ms: int) -> int:
+        """A clock that was ahead when a run ended, and is right again, makes nobody wait for it."""
+        passed_ms = now_ms - self._ended_ms
+        return max(0, self._rest_ms - passed_ms) if passed_ms >= 0 else 0
+
     def start(self) -> bool:
         """Begins a run; False if one goes on or the last was too short a time ago."""
         with self._lock:
             now_ms = self._clock_ms()
-            if self._running or now_ms < self._rest_until_ms:
+            if self._running or self._rest_left_ms(now_ms):
                 return False
             self._running = utc_text(now_ms)
         self._spawn(lambda: self._run(now_ms))
@@ -102,7 +107,8 @@ class Checks:
             last = ChecksView(FAILED, utc_text(started_ms), error=what)
         with self._lock:
             now_ms = self._clock_ms()
-            self._rest_until_ms = now_ms + max(REST_MS_MIN, REST_FACTOR * (now_ms - started_ms))
+            self._ended_ms = now_ms
+            self._rest_ms = max(REST_MS_MIN, REST_FACTOR * (now_ms - started_ms))
             self._last, self._running = last, ""
 
 

@@ -157,6 +157,22 @@ def test_a_renewal_that_fails_is_told_and_tried_again_after_an_hour(site):
     assert kept.requests == 2
 
 
+def test_a_clock_that_was_ahead_for_a_while_does_not_put_renewals_off(site):
+    """For as long as it was ahead, the node would have let its certificate end."""
+
+    def send(csr, host_names):
+        kept.requests += 1
+        raise TransportError("UNREACHABLE", "log: no answer")
+
+    kept = Keeper(site, "lab-1", send)
+    kept.ahead_ms = 50 * DAY_MS
+    kept.keeper.look()
+    assert kept.requests == 1
+    kept.ahead_ms = 21 * DAY_MS
+    kept.keeper.look()
+    assert kept.requests == 2
+
+
 def test_another_authority_is_not_asked_to_renew(site, monkeypatch):
     kept = Keeper(site, "lab-1")
     monkeypatch.setattr(TlsMaterial, "is_foreign", True)

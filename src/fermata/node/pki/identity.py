@@ -138,11 +138,14 @@ def check_holder(
     """
     if now_ms < not_before_ms(certificate):
         raise IdentityError(
-            "CERT_NOT_YET_VALID", "the certificate is not valid yet; check this machine's clock"
+            "CERT_NOT_YET_VALID",
+            "the certificate is not valid yet by the clock of the node that checked it",
         )
     if now_ms > not_after_ms(certificate):
         raise IdentityError(
-            "CERT_EXPIRED", "the certificate has expired; check the clock, else enrol again"
+            "CERT_EXPIRED",
+            "the certificate has expired by the clock of the node that checked it; if that clock is"
+            " right, enrol again",
         )
     identity = identity_of(certificate)
     if identity.deployment != deployment:

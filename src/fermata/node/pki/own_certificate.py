@@ -146,7 +146,8 @@ class OwnCertificate:
             self._generation = generation
             self._telemetry.set_certificate_expiry(not_after_ms(found.certificate))
         now_ms = self._clock_ms()
-        if self._looked_ms is not None and now_ms < self._looked_ms + LOOK_MS:
+        # A clock that was set back must not put this off until the old time comes again.
+        if self._looked_ms is not None and 0 <= now_ms - self._looked_ms < LOOK_MS:
             return
         self._looked_ms = now_ms
         if needs_renewal(found.certificate, now_ms):
