@@ -12,7 +12,7 @@ from fermata.dashboard.pages import render
 from fermata.dashboard.source import LedgerSource
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
-from fermata.node.run.coordinator import SharedLedger
+from fermata.node.run.shared_ledger import SharedLedger
 from harness.bundles import finished_run
 from harness.chains import MODULUS_BITS_MIN, entropy_of
 from harness.nodes import COORDINATOR, lay_out

@@ -8,8 +8,9 @@ from fermata.dashboard.source import LedgerSource
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.run.coordinator import Beside, SharedLedger
+from fermata.node.run.coordinator import Beside
 from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.shared_ledger import SharedLedger
 
 
 def dashboard_of(config: NodeConfig) -> Beside:

@@ -10,7 +10,7 @@ from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.memory_store import MemoryStore
-from fermata.node.run.coordinator import SharedLedger
+from fermata.node.run.shared_ledger import SharedLedger
 from fermata.node.storage.bundles import cosigners_of
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State, Verdict

@@ -1,6 +1,5 @@
 """The coordinator's process: the ledger behind a lock, the server before it, the loop beside."""
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +32,7 @@ from fermata.node.run.participant import (
     tls_files,
     write_address,
 )
+from fermata.node.run.shared_ledger import SharedLedger
 from fermata.node.run.writer_clock import WriterClock, monotonic_ms
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.file import disk_free_bytes
@@ -45,68 +45,6 @@ from fermata.protocol.roles.log_writer import Ledger, LocalLog
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter
-from fermata.protocol.wire.ports import Receipt
-
-
-class SharedLedger:
-    """A ledger for several callers at a time: one lock, and word of every new entry."""
-
-    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
-        self.lock = threading.RLock()
-        self._ledger = ledger
-        self.on_growth = on_growth
-
-    @property
-    def replica(self) -> Replica:
-        """The coordinator's own replica, to read from while the lock is held."""
-        return self._ledger.replica
-
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
-    ) -> Receipt:
-        """See Ledger.append."""
-        with self.lock:
-            before = self._ledger.size()
-            try:
-                return self._ledger.append(caller_role, caller_id, envelope, sealed_part)
-            finally:
-                if self._ledger.size() != before:
-                    self.on_growth(self._ledger.size())
-
-    def checkpoint(self) -> bytes:
-        """See Ledger.checkpoint."""
-        with self.lock:
-            return self._ledger.checkpoint()
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """See Ledger.read."""
-        with self.lock:
-            return self._ledger.read(start, count_max)
-
-    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
-        """See Ledger.prove_inclusion."""
-        with self.lock:
-            return self._ledger.prove_inclusion(entry, size)
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See Ledger.prove_consistency."""
-        with self.lock:
-            return self._ledger.prove_consistency(old_size, new_size)
-
-    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See Ledger.fetch_sealed."""
-        with self.lock:
-            return self._ledger.fetch_sealed(sealed_sha256)
-
-    def add_cosignature(self, caller_id: str, note: bytes) -> None:
-        """See Ledger.add_cosignature."""
-        with self.lock:
-            self._ledger.add_cosignature(caller_id, note)
-
-    def size(self) -> int:
-        """See Ledger.size."""
-        with self.lock:
-            return self._ledger.size()
 
 
 def log_charter(config: NodeConfig, ledger: Ledger) -> None:

@@ -1,9 +1,11 @@
 """The coordinator's log: what it admits, receipts, heads and cosignatures.
 
-Single-threaded; a node that serves several callers holds one lock around it.
+Writes are single-threaded; a node that serves several callers holds one lock around them. Reads
+need no lock: the tree and the state are replaced whole at each append and never changed.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.prover import prover_table
@@ -18,6 +20,7 @@ from fermata.log.checkpoint import (
     witness_line,
 )
 from fermata.log.merkle import leaf_hash
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.proofs import verify_report
 from fermata.protocol.fold.reports import check_sealed
@@ -32,6 +35,18 @@ from fermata.wire.v1 import statement_pb2
 #: Refusals that prove misbehaviour of a roster party: logged, so that others can see them.
 EVIDENCE_REASONS = frozenset({"WRONG_CLOSE", "ALREADY_ENDORSED", "CT_DUPLICATE"})
 READ_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCheck:
+    """The proof check that a report still needs; ``run`` may be called without the writer's lock.
+
+    ``run`` raises VerificationError if a proof does not hold.
+    """
+
+    lab: str
+    round_number: int
+    run: Callable[[], None]
 
 
 class Ledger:
@@ -99,6 +114,29 @@ class Ledger:
         if statement.author == caller and statement.HasField("heartbeat"):
             self._heard(caller, statement.heartbeat.time_ms)
 
+    def report_check(
+        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    ) -> ReportCheck | None:
+        """The expensive part of an append, against the state as it is now.
+
+        None where there is nothing expensive to do: another statement, or one that ``append``
+        refuses or knows without looking at a proof. What ``run`` has found to hold ``append``
+        does not compute again (``fermata.crypto.report.proof_cache``). Raises StorageError.
+        """
+        if len(envelope) > ENVELOPE_BYTES_MAX or self.size() == 0:
+            return None
+        if self.replica.store.find_envelope(sha256(envelope)) is not None:
+            return None
+        now_ms = max(self._clock_ms(), self.state.time_ms)
+        _, verdict, error = judge(self.state, leaf_of(now_ms, envelope))
+        if error is not None or verdict.kind != "Report":
+            return None
+        try:
+            self._check_caller(caller_role, caller_id, envelope)
+            return self._prepare_check(statement_of(unseal(envelope)), sealed_part)
+        except (IdentityError, VerificationError):
+            return None
+
     def _known_receipt(self, entry: int) -> Receipt:
         """A retry's receipt; what was refused and kept as evidence is refused again."""
         for verdict in self.replica.rejected:
@@ -125,24 +163,30 @@ class Ledger:
             if sealed_part:
                 raise InvalidEncoding("SEALED", "append: only a report has a sealed part")
             return []
-        report: statement_pb2.Report = statement.report
-        found = round_of(self.state, report.round)
-        parts = parts_of(self.replica.charter, found, statement.author, report)
-        key = key_of(self.state)
-        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
-        proofs = {panel: part.proof for panel, part in sealed.items()}
-        charter = self.replica.charter
-        table = self._verification_table(key)
-        verify_report(charter, key, report.round, statement.author, parts, proofs, table)
+        self._prepare_check(statement, sealed_part).run()
         return [sealed_part]
 
-    def _verification_table(self, key: ThresholdKey) -> EncryptionTable:
+    def _prepare_check(self, statement: statement_pb2.Statement, sealed_part: bytes) -> ReportCheck:
+        """Checks the sealed part's form and digest; its proofs are left to the check returned."""
+        report, lab = statement.report, statement.author
+        charter, key = self.replica.charter, key_of(self.state)
+        parts = parts_of(charter, round_of(self.state, report.round), lab, report)
+        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
+        proofs = {panel: part.proof for panel, part in sealed.items()}
+
+        def run() -> None:
+            table = self._verification_table(charter, key)
+            verify_report(charter, key, report.round, lab, parts, proofs, table)
+
+        return ReportCheck(lab, report.round, run)
+
+    def _verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
         """Powers that every single check needs; made once a charter, at the first report."""
-        charter = self.replica.charter
-        if self._table is None or self._table[0] != charter.sha256:
+        kept = self._table
+        if kept is None or kept[0] != charter.sha256:
             table = prover_table(key.public_key, charter.panels[0].claims.statements)
-            self._table = (charter.sha256, table)
-        return self._table[1]
+            self._table = kept = (charter.sha256, table)
+        return kept[1]
 
     def _keep_evidence(self, leaf: bytes, after: State, verdict: Verdict) -> None:
         """Once per party and reason and round, so that misbehaviour cannot fill the log."""
@@ -180,16 +224,18 @@ class Ledger:
             tuple(self.replica.tree.inclusion_proof(entry, size)),
         )
 
-    def _head(self) -> bytes:
-        note = self.replica.store.checkpoint()
-        if note is None:
-            raise Refusal("EMPTY_LOG", "log: has no entry yet")
-        return note
-
     def checkpoint(self) -> bytes:
-        """The newest head with the cosignatures that it has."""
-        lines = self.replica.store.cosignatures(self.size())
-        return add_signatures(self._head(), [lines[p] for p in sorted(lines)])
+        """The newest head that can be read whole, with the cosignatures that it has.
+
+        Raises Refusal EMPTY_LOG. Made from the tree: while an entry is written, the store has
+        its head already, and a reader that got it would find the entry missing.
+        """
+        tree = self.replica.tree
+        if tree.size == 0:
+            raise Refusal("EMPTY_LOG", "log: has no entry yet")
+        lines = self.replica.store.cosignatures(tree.size)
+        head = self._signed_head(tree.size, tree.root())
+        return add_signatures(head, [lines[p] for p in sorted(lines)])
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """Leaves from start on, as many as fit a message, at least one if there are any."""

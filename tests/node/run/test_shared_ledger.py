@@ -1,0 +1,115 @@
+"""The coordinator's ledger for many callers: who waits for whose proofs, and who pays for them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fermata.errors import InvalidProof, Refusal, TransportError
+from fermata.memory_store import MemoryStore
+from fermata.node.run.shared_ledger import SharedLedger
+from fermata.protocol.fold.round_rules import REVISIONS_MAX
+from fermata.protocol.roles import log_writer
+from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.wire.v1 import envelope_pb2, statement_pb2
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, START_MS, chain_at
+
+
+class Door:
+    """A ledger that has an open round, and the report that lab-2 would send."""
+
+    def __init__(self):
+        self.chain = chain_at("collecting")
+        deployment = self.chain.deployment
+        now_ms = [START_MS]
+        replica = Replica(deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
+        ledger = Ledger(replica, deployment.keys[COORDINATOR], lambda: now_ms[0])
+        for leaf in self.chain.leaves:
+            entry = decode(envelope_pb2.LogEntry, leaf)
+            now_ms[0] = entry.time_ms
+            ledger.append("coordinator", COORDINATOR, entry.envelope)
+        self.shared = SharedLedger(ledger, lambda size: None)
+        self.report = deployment.seal(self.chain.report_statement("lab-2"))
+        named = statement_of(unseal(self.report)).report.sealed_sha256
+        self.sealed = self.chain.fetch(named)
+
+    def send(self):
+        return self.shared.append("lab", "lab-2", self.report, self.sealed)
+
+    def abstain(self, lab):
+        statement = self.chain.deployment.statement(
+            lab, abstention=statement_pb2.Abstention(round=1)
+        )
+        return self.shared.append("lab", lab, self.chain.deployment.seal(statement), b"")
+
+
+def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
+    door, begun, go_on = Door(), threading.Event(), threading.Event()
+    real = log_writer.verify_report
+
+    def slow(*args):
+        begun.set()
+        assert go_on.wait(60)
+        real(*args)
+
+    monkeypatch.setattr(log_writer, "verify_report", slow)
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            sent = pool.submit(door.send)
+            assert begun.wait(60)
+            size = door.shared.size()
+            shared = door.shared
+            for call in (
+                shared.checkpoint,
+                lambda: shared.read(0, 10),
+                lambda: shared.prove_inclusion(0, size),
+                lambda: shared.prove_consistency(1, size),
+                lambda: door.abstain("lab-3"),
+            ):
+                assert pool.submit(call).result(20)
+            with pytest.raises(TransportError) as caught:
+                pool.submit(door.send).result(20)
+            assert caught.value.reason == "BUSY"
+            assert not sent.done()
+        finally:
+            go_on.set()
+        assert sent.result(60).entry == size + 1
+
+
+def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch):
+    door, real = Door(), log_writer.verify_report
+    closed = []
+
+    def slow(*args):
+        real(*args)
+        if not closed:
+            closed.append(True)
+            door.shared._ledger._clock_ms = lambda: door.shared.replica.state.current.deadline_ms
+
+    monkeypatch.setattr(log_writer, "verify_report", slow)
+    size = door.shared.size()
+    with pytest.raises(Refusal) as caught:
+        door.send()
+    assert caught.value.reason == "LATE"
+    assert door.shared.size() == size
+
+
+def test_failed_proofs_are_charged_to_their_lab_and_the_next_is_not_checked(monkeypatch):
+    door, checks = Door(), []
+
+    def fails(*args):
+        checks.append(args)
+        raise InvalidProof("EC1", "report: its proof does not hold")
+
+    monkeypatch.setattr(log_writer, "verify_report", fails)
+    for _ in range(REVISIONS_MAX):
+        with pytest.raises(InvalidProof):
+            door.send()
+    with pytest.raises(Refusal) as caught:
+        door.send()
+    assert caught.value.reason == "REVISIONS"
+    assert len(checks) == REVISIONS_MAX
+    assert door.abstain("lab-3")
