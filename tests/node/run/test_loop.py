@@ -18,7 +18,15 @@ from fermata.errors import (
     TransportError,
 )
 from fermata.node.observe.telemetry import Telemetry
-from fermata.node.run.loop import BACKOFF_S, Wake, follow, is_final, run_loop, stop_on_signal
+from fermata.node.run.loop import (
+    BACKOFF_S,
+    Wake,
+    follow,
+    is_final,
+    run_loop,
+    stop_on_signal,
+    watch_pause_s,
+)
 
 UNREACHABLE = TransportError("UNREACHABLE", "log: no answer")
 FULL = StorageError("STORAGE_FULL", "store: full")
@@ -163,6 +171,40 @@ def test_a_watch_that_ends_is_begun_again_and_never_without_a_pause(monkeypatch)
     follow(watch, wake).join(10)
     assert count == 5
     assert len(pauses) == 5
+
+
+def test_a_watch_that_fails_is_begun_ever_more_slowly_and_a_refused_one_far_more_so():
+    def longest(error, failures):
+        return watch_pause_s(error, failures, lambda count: bytes([255]) * count)
+
+    assert [longest(UNREACHABLE, k) for k in (1, 2, 3, 100)] == [0.5, 1.0, 2.0, 60.0]
+    for refusal in (DENIED, IdentityError("WRONG_ROLE", "no"), Refusal("NOT_ON_ROSTER", "no")):
+        assert [longest(refusal, k) for k in (1, 2, 100)] == [30.0, 60.0, 600.0]
+    assert watch_pause_s(DENIED, 1, lambda count: bytes(count)) == 15.0
+
+
+def test_a_denied_lab_tries_its_watch_less_than_ten_times_in_a_quarter_of_an_hour(monkeypatch):
+    wake, passed, tries = Wake(), [0.0], []
+
+    def wait(seconds):
+        passed[0] += seconds
+        if passed[0] > 900:
+            wake.stop()
+
+    monkeypatch.setattr(wake.stopping, "wait", wait)
+
+    def watch():
+        tries.append(passed[0])
+        raise DENIED
+
+    follow(watch, wake, lambda count: bytes(count)).join(10)
+    assert 3 <= len(tries) < 10
+
+
+def test_a_node_that_was_denied_steps_ever_more_slowly():
+    waits = Loop(0, *[DENIED] * 15, 0).run(byte=255).wake.waits
+    assert max(waits) == 300.0
+    assert waits[1 : 1 + len(BACKOFF_S)] == list(BACKOFF_S)
 
 
 def test_a_wake_that_came_before_the_wait_is_not_lost():

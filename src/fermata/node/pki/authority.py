@@ -216,14 +216,18 @@ class Authority:
         Not proof against a renewal in the same moment; a second call shows if there was one.
         """
         identity = Identity(self.deployment, role, party)
-        found = [
-            each.serial_number
+        found = [each.serial_number for each in self.issued_to(identity)]
+        self._deny(*found)
+        return len(found)
+
+    def issued_to(self, identity: Identity) -> list[x509.Certificate]:
+        """Every certificate that was issued to an identity and is kept in ``issued/``."""
+        return [
+            each
             for path in sorted((self._directory / "issued").glob("*.pem"))
             for each in load_chain(read_file(path, CHAIN_BYTES_MAX))
             if identity_of(each) == identity
         ]
-        self._deny(*found)
-        return len(found)
 
     def _deny(self, *entries: Identity | int) -> None:
         deny(self._directory / "denied.txt", *entries)

@@ -15,6 +15,7 @@ from fermata.node.pki.authority import Authority
 from fermata.node.pki.deny_list import DenyList
 from fermata.node.pki.identity import Identity, IsDenied
 from fermata.node.pki.own_certificate import OwnCertificate, alarm_of
+from fermata.node.pki.renewals import Renewals
 from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.limits import Limits
@@ -271,13 +272,13 @@ def _renew(
     """
     if authority is None:
         return None
-    issuer = authority
+    renewals = Renewals(authority)
     foreign = {party for each in listen.authorities for party in each.parties}
 
     def renew(identity: Identity, csr: bytes) -> bytes:
         if f"{identity.role}/{identity.id}" in foreign:
             raise Refusal("NO_AUTHORITY", "another authority issues this party's certificates")
-        return issuer.renew(identity, csr)
+        return renewals.renew(identity, csr)
 
     return renew
 

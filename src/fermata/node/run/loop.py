@@ -1,9 +1,10 @@
 """The shell around ``Agent.step``: wakes it, backs off, reports health, stops gracefully."""
 
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -22,6 +23,12 @@ IDLE_S = 2.0
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 #: A watch that ends is begun again, but not at once: the log may just be on its way down.
 WATCH_PAUSE_S = 0.5
+WATCH_PAUSE_MAX_S = 60.0
+#: A refusal of the caller itself does not pass by waiting: only a person ends it.
+REFUSED_PAUSE_S = 30.0
+REFUSED_PAUSE_MAX_S = 600.0
+#: The same for the steps of a node that has worked before, after the pauses of BACKOFF_S.
+REFUSED_STEP_MAX_S = 300.0
 #: How long a step may go on after a signal before what it waits for is cut off.
 STOP_GRACE_S = 2.0
 
@@ -98,6 +105,9 @@ def run_loop(
                 name = "log_unreachable" if unreachable else "step_failed"
                 telemetry.event(name, reason=reason, failures=failures)
             longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+            beyond = failures - len(BACKOFF_S)
+            if isinstance(error, IdentityError) and beyond > 0:
+                longest_s = min(REFUSED_STEP_MAX_S, longest_s * 2.0 ** min(beyond, 16))
             # Nodes that failed together must not come back together.
             wake.wait(longest_s * (0.5 + entropy(1)[0] / 510))
             continue
@@ -109,15 +119,38 @@ def run_loop(
             wake.wait(idle_s)
 
 
-def follow(watch: Callable[[], None], wake: Wake) -> threading.Thread:
+def watch_pause_s(error: FermataError | None, failures: int, entropy: Entropy) -> float:
+    """Seconds before a watch is begun again; ``failures`` in a row, this one included.
+
+    Doubles up to a cap, with jitter between half and all of it. A watch that was refused for a
+    reason that waiting does not mend (denied, wrong role, not on the roster) waits far longer:
+    each try is a handshake and a log line at the log.
+    """
+    if error is None:
+        return WATCH_PAUSE_S
+    first_s, cap_s = WATCH_PAUSE_S, WATCH_PAUSE_MAX_S
+    if not isinstance(error, TransportError):
+        first_s, cap_s = REFUSED_PAUSE_S, REFUSED_PAUSE_MAX_S
+    longest_s = min(cap_s, first_s * 2.0 ** min(failures - 1, 16))
+    return longest_s * (0.5 + entropy(1)[0] / 510)
+
+
+def follow(
+    watch: Callable[[], None], wake: Wake, entropy: Entropy = secrets.token_bytes
+) -> threading.Thread:
     """Runs a blocking watch in the background, again after it ends, waking the loop."""
 
     def run() -> None:
+        failures = 0
         while not wake.stopping.is_set():
+            trouble: FermataError | None = None
             # The loop meets the same trouble itself and tells of it.
-            with suppress(FermataError):
+            try:
                 watch()
-            wake.stopping.wait(WATCH_PAUSE_S)
+                failures = 0
+            except FermataError as error:
+                trouble, failures = error, failures + 1
+            wake.stopping.wait(watch_pause_s(trouble, failures, entropy))
 
     thread = threading.Thread(target=run, name="watch", daemon=True)
     thread.start()

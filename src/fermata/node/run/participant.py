@@ -353,7 +353,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
 
         telemetry.event("started", entries=replica.state.size)
         hook.start()
-        follow(lambda: _wake_by_entries(remote, replica, wake), wake)
+        follow(lambda: _wake_by_entries(remote, replica, wake), wake, entropy)
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
         return agent
 
