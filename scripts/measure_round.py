@@ -52,7 +52,7 @@ def charter_bytes(keys: dict[str, SigningKey], modulus_bits: int) -> bytes:
     lines = [
         f'format = 1\ndeployment = "{DEPLOYMENT}"\ntitle = "measurement"',
         f"[cryptography]\nmodulus_bits = {modulus_bits}\nthreshold = {THRESHOLD}",
-        '[rounds]\ncadence = "number"\nfirst = "1"\nwindow_s = 3600',
+        '[rounds]\ncadence = "number"\nfirst = "1"\ninterval_s = 3600\nwindow_s = 3600',
         "[disclosure]\ncohort_min = 5",
     ]
     for party, key in keys.items():

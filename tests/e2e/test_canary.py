@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from fermata.node.storage import keystore
-from harness.e2e.deployment import COORDINATOR, METRICS, RESOLUTION
+from fermata.protocol.charter.periods import period_of
+from harness.e2e.deployment import COORDINATOR, FIRST, METRICS, RESOLUTION
 from harness.e2e.finished_run import Finished
 
 #: A piece of a longer secret gives it away as well; chance finds no 16 bytes.
@@ -51,7 +52,7 @@ def secrets_of(run: Finished) -> dict[str, tuple[list[bytes], set[str]]]:
     found: dict[str, tuple[list[bytes], set[str]]] = {}
     for lab in made.labs:
         for number in range(1, made.shape.rounds + 1):
-            for metric, text in made.values(lab, str(number)).items():
+            for metric, text in made.values(lab, period_of("month", FIRST, number)).items():
                 name = f"{lab}'s {metric} of round {number}"
                 found[name] = list(value_needles(metric, text)), {f"inputs/{lab}.csv"}
     for party in made.parties:
@@ -105,7 +106,7 @@ def test_the_search_would_find_a_secret_in_any_of_its_forms(finished, secrets):
     forms += [base64.b64encode(b"x" * shift + raw) for shift in range(3)]
     for form in forms:
         assert any(needle in form for needle in needles)
-    text = made.values("lab-1", "1")["alpha"]
+    text = made.values("lab-1", FIRST)["alpha"]
     needles = secrets["lab-1's alpha of round 1"][0]
     for form in (text, repr(float(text)), f'{{"alpha": "{text}"}}'):
         assert any(needle in form.encode() for needle in needles)

@@ -22,6 +22,7 @@ from fermata.node.run.participant import clock_ms, entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.charter.periods import period_of
 from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
@@ -29,6 +30,8 @@ COORDINATOR = "oversight"
 OBSERVER = "observer-1"
 MODULUS_BITS = 2048
 #: Metric id to (min, max); the grid is so fine that an encoded value has nine bytes.
+#: Its months are over by any clock, so that rounds follow each other at once.
+FIRST = "1970-01"
 METRICS = {"alpha": ("0", "1"), "beta": ("-5", "5")}
 RESOLUTION = Decimal("1e-20")
 
@@ -209,7 +212,7 @@ def _inputs(made: Deployment) -> None:
     count = made.shape.figures or made.shape.rounds
     for lab in made.labs:
         lines = ["round,metric,value"]
-        for period in map(str, range(1, count + 1)):
+        for period in (period_of("month", FIRST, place) for place in range(1, count + 1)):
             lines += [f"{period},{m},{v}" for m, v in made.values(lab, period).items()]
         made.inputs(lab).write_text("\n".join([*lines, ""]))
 
@@ -217,9 +220,10 @@ def _inputs(made: Deployment) -> None:
 def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end-to-end test"):
     lines = ["format = 1", f'deployment = "e2e-{shape.name}"', f'title = "{title}"', ""]
     lines += ["[cryptography]", f"modulus_bits = {MODULUS_BITS}", f"threshold = {shape.threshold}"]
-    lines += ["", "[rounds]", 'cadence = "number"', 'first = "1"', f"window_s = {shape.window_s}"]
+    lines += ["", "[rounds]", 'cadence = "month"', f'first = "{FIRST}"']
+    lines.append(f"window_s = {shape.window_s}")
     if shape.rounds:
-        lines.append(f'last = "{shape.rounds}"')
+        lines.append(f'last = "{period_of("month", FIRST, shape.rounds)}"')
     lines += ["", "[disclosure]", "cohort_min = 3", "change_min = 0", ""]
     for party, key in keys.items():
         table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
