@@ -3,11 +3,12 @@
 import socket
 import ssl
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from starlette.testclient import TestClient
 
+from fermata.dashboard import connections
 from fermata.dashboard.app import HEADERS, make_app
 from fermata.dashboard.checks import DONE, FAILED, IDLE, RUNNING, Checks, checks_view
 from fermata.dashboard.pages import NAVIGATION
@@ -207,6 +208,82 @@ def test_it_serves_until_it_is_left():
         host, port = address.split(":")
     with pytest.raises(OSError):
         socket.create_connection((host, int(port)), timeout=2)
+
+
+def opened(address, source="127.0.0.1", said=b""):
+    host, port = address.split(":")
+    found = socket.create_connection((host, int(port)), timeout=10, source_address=(source, 0))
+    found.sendall(said)
+    return found
+
+
+def page_of(address, source="127.0.0.1"):
+    request = b"GET / HTTP/1.1\r\nHost: " + address.encode() + b"\r\nConnection: close\r\n\r\n"
+    with opened(address, source, request) as connection:
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+#: What a peer may send and then fall silent; after the last it does not read its answer either.
+STALLED = {
+    "nothing": b"",
+    "half a line": b"GET / HT",
+    "half a head": b"GET / HTTP/1.1\r\nHost: a\r\nX: ",
+    "a head without its body": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n",
+    "a request": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("said", STALLED.values(), ids=STALLED)
+def test_slow_connections_do_not_keep_others_out(said):
+    with served() as address, ExitStack() as stack:
+        for number in range(200):
+            slow = f"127.0.0.{2 + number % 8}"
+            stack.enter_context(opened(address, slow, said))
+        # One that only falls silent does not keep out even its own neighbours.
+        sources = ["127.0.0.1"] if said.endswith(b"\r\n\r\n") else ["127.0.0.1", "127.0.0.2"]
+        for source in sources:
+            answer = page_of(address, source)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"</html>" in answer
+
+
+@pytest.mark.parametrize("said", STALLED.values(), ids=STALLED)
+def test_a_connection_that_stalls_is_closed(said, monkeypatch):
+    monkeypatch.setattr(connections, "REQUEST_S", 0.2)
+    with served() as address, opened(address, said=said) as slow, suppress(ConnectionResetError):
+        while slow.recv(65536):
+            pass
+
+
+def test_a_byte_now_and_then_does_not_move_the_deadline(monkeypatch):
+    monkeypatch.setattr(connections, "REQUEST_S", 0.3)
+    with served() as address, opened(address) as slow:
+        slow.settimeout(0.05)
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 200:
+                slow.sendall(b"G")
+                sent += 1
+                with suppress(TimeoutError):
+                    if slow.recv(100) == b"":
+                        break
+        assert sent < 200
+
+
+def test_one_source_has_at_most_its_share_of_the_connections():
+    with served() as address, ExitStack() as stack:
+        slow = [stack.enter_context(opened(address, "127.0.0.2")) for _ in range(60)]
+        page_of(address)
+        still = 0
+        for connection in slow:
+            connection.settimeout(0.01)
+            try:
+                connection.recv(1)
+            except TimeoutError:
+                still += 1
+            except ConnectionError:
+                pass
+        assert still <= connections.PER_SOURCE_MAX
 
 
 def test_a_port_that_is_taken_is_told():

@@ -25,6 +25,7 @@ from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
 from fermata.node.observe.telemetry import plain_text
+from fermata.node.process import keep_memory_private
 
 ERROR_CHARS_MAX = 2000
 INTERRUPTED = 130
@@ -83,7 +84,8 @@ def _fail(code: int, what: str, reason: str) -> int:
 
 
 def main() -> None:
-    """The program's entry."""
+    """The program's entry. Every command may come to hold a secret, so all are protected."""
+    keep_memory_private()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a character must not end a command with a traceback.

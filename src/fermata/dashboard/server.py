@@ -12,11 +12,11 @@ import uvicorn
 
 from fermata.dashboard.app import make_app
 from fermata.dashboard.checks import Checks
+from fermata.dashboard.connections import Connections, bounded
 from fermata.dashboard.source import Source
 from fermata.errors import ConfigError
 from fermata.node.observe.telemetry import join_address, split_address
 
-REQUESTS_MAX = 64
 KEEP_ALIVE_S = 5
 STOP_S = 2
 _STARTED_POLL_S = 0.02
@@ -55,8 +55,7 @@ def serving(
         ws="none",
         interface="asgi3",
         loop="asyncio",
-        http="h11",
-        limit_concurrency=REQUESTS_MAX,
+        http=bounded(Connections()),
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
         proxy_headers=False,

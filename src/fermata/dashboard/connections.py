@@ -1,0 +1,120 @@
+"""Connections of the dashboard: bounded by source address and by time, whatever a peer sends.
+
+A connection costs its peer nothing, so neither their number nor their silence may shut others
+out. Every connection has a deadline for its next whole request and one for taking the answer.
+When there are too many, the one that has waited longest for a request makes room: a browser's
+request is there within milliseconds, so the connections of a slow or silent peer go first
+(the attack is known as slowloris).
+"""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: A browser opens six for one page; a proxy of a few readers has room.
+PER_SOURCE_MAX = 24
+CONNECTIONS_MAX = 96
+#: From the connection, or the last answer, to the end of the next request's head.
+REQUEST_S = 5.0
+#: From a request to the moment at which its answer is handed to the network.
+ANSWER_S = 30.0
+
+
+class Connections:
+    """The open connections, oldest first. Used by the one thread of the server's loop."""
+
+    def __init__(
+        self, per_source_max: int = PER_SOURCE_MAX, connections_max: int = CONNECTIONS_MAX
+    ) -> None:
+        self._per_source_max = per_source_max
+        self._connections_max = connections_max
+        self._open: dict[BoundedProtocol, str] = {}
+
+    def admit(self, connection: "BoundedProtocol", source: str) -> bool:
+        """Whether a new connection may stay; one that waits for a request is closed for it."""
+        held = Counter(self._open.values())
+        fullest = source
+        if held[source] < self._per_source_max and len(self._open) >= self._connections_max:
+            fullest = held.most_common(1)[0][0]
+        if held[source] >= self._per_source_max or len(self._open) >= self._connections_max:
+            crowd = [each for each, theirs in self._open.items() if theirs == fullest]
+            waiting = [each for each in crowd if each.is_waiting]
+            # A source that holds more than its like loses even a request, or many sources that
+            # ask without end would keep out one that asks once.
+            if not waiting and held[fullest] <= held[source] + 1:
+                return False
+            oldest = (waiting or crowd)[0]
+            self.leave(oldest)
+            oldest.transport.abort()
+        self._open[connection] = source
+        return True
+
+    def leave(self, connection: "BoundedProtocol") -> None:
+        """Forgets a connection that is closed; a second time nothing."""
+        self._open.pop(connection, None)
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, with a place among ``connections`` and a deadline at every moment."""
+
+    #: Set by ``bounded``.
+    places: Connections
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._was_waiting: bool | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes a place, or is closed at once."""
+        super().connection_made(transport)
+        if self.places.admit(self, self.client[0] if self.client else ""):
+            self._set_deadline()
+        else:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """A byte does not move the deadline, only a whole request does."""
+        super().data_received(data)
+        self._set_deadline()
+
+    def on_response_complete(self) -> None:
+        """The next request has its own deadline."""
+        self._was_waiting = None
+        super().on_response_complete()
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gives its place up."""
+        self.places.leave(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._was_waiting = self.is_waiting
+        super().connection_lost(exc)
+
+    def _set_deadline(self) -> None:
+        if self.is_waiting == self._was_waiting or self.transport.is_closing():
+            return
+        self._was_waiting = self.is_waiting
+        if self._deadline is not None:
+            self._deadline.cancel()
+        seconds = REQUEST_S if self.is_waiting else ANSWER_S
+        self._deadline = self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            # Not close(): that waits for a peer who does not read what is still to be sent.
+            self.transport.abort()
+
+
+def bounded(connections: Connections) -> type[BoundedProtocol]:
+    """The protocol of one server, whose connections share these places."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"places": connections})
