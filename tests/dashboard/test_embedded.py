@@ -20,7 +20,7 @@ from harness.nodes import COORDINATOR, lay_out
 
 @functools.cache
 def ledger():
-    return SharedLedger(finished_run().ledger, lambda size: None)
+    return SharedLedger(finished_run().ledger, lambda size: None, lambda: 0)
 
 
 def source():

@@ -31,7 +31,7 @@ class Door:
             entry = decode(envelope_pb2.LogEntry, leaf)
             now_ms[0] = entry.time_ms
             ledger.append("coordinator", COORDINATOR, entry.envelope)
-        self.shared = SharedLedger(ledger, lambda size: None)
+        self.shared = SharedLedger(ledger, lambda size: None, lambda: 0)
         self.report = deployment.seal(self.chain.report_statement("lab-2"))
         named = statement_of(unseal(self.report)).report.sealed_sha256
         self.sealed = self.chain.fetch(named)

@@ -201,7 +201,7 @@ def _serve(
         for server in servers:
             server.notify(size)
 
-    shared = SharedLedger(ledger, grown)
+    shared = SharedLedger(ledger, grown, clock_ms)
     server = LogServer(
         shared,
         tls=tls,

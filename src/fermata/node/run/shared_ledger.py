@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fermata.errors import Refusal, TransportError, VerificationError
+from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles.log_writer import Ledger, ReportCheck
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
+from fermata.protocol.wire.ports import ClockMs, Receipt
 
 #: Proof checks that run at once, of all labs; one lab has at most one.
 CHECKS_MAX = 2
@@ -68,10 +70,11 @@ class ProofDesk:
 class SharedLedger:
     """A ledger for several callers at a time: one lock for writes, and word of every new entry."""
 
-    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
+    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None], clock_ms: ClockMs) -> None:
         self.lock = threading.RLock()
         self._ledger = ledger
         self._proofs = ProofDesk()
+        self._budgets = WriteBudgets(clock_ms)
         self.on_growth = on_growth
 
     @property
@@ -82,11 +85,13 @@ class SharedLedger:
     def append(
         self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
     ) -> Receipt:
-        """See Ledger.append. Also raises TransportError BUSY, Refusal REVISIONS for proofs.
+        """See Ledger.append. Also raises TransportError BUSY, RATE, Refusal REVISIONS for proofs.
 
         All that a proof is bound to is looked at again under the lock, where only the proof
         itself is not computed a second time.
         """
+        if len(envelope) <= ENVELOPE_BYTES_MAX:
+            self._budgets.charge(caller_id, kind_of(envelope))
         check = self._ledger.report_check(caller_role, caller_id, envelope, sealed_part)
         if check is not None:
             self._proofs.run(check)
@@ -120,6 +125,7 @@ class SharedLedger:
 
     def add_cosignature(self, caller_id: str, note: bytes) -> None:
         """See Ledger.add_cosignature."""
+        self._budgets.charge(caller_id, COSIGNATURE)
         with self.lock:
             self._ledger.add_cosignature(caller_id, note)
 

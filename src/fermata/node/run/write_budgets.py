@@ -1,0 +1,65 @@
+"""How many writes of each kind one party may ask for: the one table of the door's budgets."""
+
+import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fermata.errors import TransportError, VerificationError
+from fermata.node.rpc.limits import TokenBucket
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import ClockMs
+
+#: A cosignature is no statement; what is not a statement is charged, too.
+COSIGNATURE, UNREADABLE = "cosignature", "unreadable"
+#: By kind of write: how many at once, and how many a second in the long run, of one party.
+#: Many times what an honest node sends, and far less than what calls a second allow.
+BUDGETS: Mapping[str, tuple[int, float]] = MappingProxyType(
+    {
+        "heartbeat": (60, 2.0),
+        "open_round": (32, 0.5),
+        "close_round": (32, 0.5),
+        "report": (64, 1.0),
+        "abstention": (64, 1.0),
+        "endorsement": (64, 1.0),
+        "partial_opening": (64, 1.0),
+        "acknowledgement": (64, 1.0),
+        "motion": (32, 0.2),
+        "vote": (64, 0.5),
+        "key_record": (8, 0.1),
+        COSIGNATURE: (100, 10.0),
+        UNREADABLE: (8, 0.1),
+    }
+)
+
+
+def kind_of(envelope: bytes) -> str:
+    """The kind of write that an envelope is, a key of ``BUDGETS``."""
+    try:
+        return statement_of(unseal(envelope)).WhichOneof("body") or UNREADABLE
+    except VerificationError:
+        return UNREADABLE
+
+
+class WriteBudgets:
+    """Charges each write to its caller, refused ones included. Thread-safe.
+
+    Kept in memory, one small object for each party and kind that was used; a restart fills all
+    budgets again.
+    """
+
+    def __init__(self, clock_ms: ClockMs) -> None:
+        self._clock_ms = clock_ms
+        self._lock = threading.Lock()
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}
+
+    def charge(self, party: str, kind: str) -> None:
+        """Raises TransportError RATE if the party has used up what it may write of this kind."""
+        burst, per_s = BUDGETS[kind]
+        with self._lock:
+            bucket = self._buckets.get((party, kind))
+            if bucket is None:
+                bucket = self._buckets[party, kind] = TokenBucket(per_s, burst, self._clock_ms)
+            if not bucket.take():
+                raise TransportError(
+                    "RATE", f"more than {per_s:g} of the kind {kind} a second; wait a moment"
+                )
