@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
+	vectors exchange pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -45,6 +45,14 @@ proto-check: setup
 # Compares the wire contract with the one of the last release (proto/baseline.binpb).
 proto-breaking: setup
 	@cd proto && $(RUN) buf breaking --against baseline.binpb
+
+# The fold's vectors, from the code as it is; tests compare.
+vectors: setup
+	@PYTHONPATH=tests $(RUN) python scripts/make_fold_vectors.py
+
+# Exchanges neighbouring checks of F5 to F9 in a copy of the source; the vectors must notice.
+exchange: setup
+	@$(RUN) python scripts/exchange_checks.py
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py

@@ -132,8 +132,10 @@ def check_part(n: int, part: int) -> None:
 
     Raises InvalidEncoding PART_RANGE or PART_NOT_UNIT.
     """
+    # F9.12: 1 and -1 say nothing of a share.
     if not 1 < part < n - 1:
         raise InvalidEncoding("PART_RANGE", "part of an opening: not in 2..n-2")
+    # F9.13: dividing by a non-unit fails.
     if gcd(part, n) != 1:
         raise InvalidEncoding("PART_NOT_UNIT", "part of an opening: has a factor in common with n")
 

@@ -64,14 +64,15 @@ def partial_opening(
         raise Refusal("PANELS", f"round {wire.round}: parts must be of the aggregates, in order")
     parts: dict[str, tuple[int, ...]] = {}
     width = key.public_key.modulus_width
+    # F9.10 to F9.13: for each panel in turn.
     for panel in wire.panels:
         # F9.10: one part for each ciphertext.
         if len(panel.parts) != len(close.aggregates[panel.panel]):
             raise InvalidEncoding("LENGTH", f"round {wire.round}: wrong number of parts")
         # F9.11: one part has one form.
         numbers = tuple(int_from_bytes(p, width, "part") for p in panel.parts)
+        # F9.12, F9.13: 1 and -1 say nothing of a share; a non-unit cannot be combined.
         for number in numbers:
-            # F9.12, F9.13: 1 and -1 say nothing of a share; a non-unit cannot be combined.
             check_part(key.record.n, number)
         parts[panel.panel] = numbers
     return state.with_round(

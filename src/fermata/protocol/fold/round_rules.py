@@ -56,11 +56,9 @@ def round_of(state: State, number: int) -> Round:
     return found
 
 
-def _collecting(state: State, number: int) -> Round:
-    found = round_of(state, number)
+def _check_collecting(found: Round) -> None:
     if found.close is not None or found.refusal:
-        raise Refusal("ROUND_CLOSED", f"round {number}: is closed")
-    return found
+        raise Refusal("ROUND_CLOSED", f"round {found.number}: is closed")
 
 
 def exclude(state: State, number: int, entry: int, reason: str) -> State:
@@ -80,9 +78,10 @@ def parts_of(
     charter: Charter, found: Round, lab: str, wire: statement_pb2.Report
 ) -> tuple[ReportPart, ...]:
     """The panels of a report, checked against charter and round. Raises VerificationError."""
-    # F5.7: a panel named twice would count twice, one of other labs would join their sum.
     panels = [p.panel for p in wire.parts]
     known = [p.id for p in charter.panels if lab in p.labs]
+    flags = flags_of(wire)
+    # F5.7: a panel named twice would count twice, one of other labs would join their sum.
     if not panels or panels != [p for p in known if p in panels]:
         raise Refusal(
             "PANELS",
@@ -93,8 +92,8 @@ def parts_of(
     if tier is not None and set(tier.panels) - set(panels):
         raise Refusal("TIER", f"report of {lab}: lacks a panel that tier {tier.id} must report")
     # F5.9: a flag that the round did not ask for has no proof behind it.
-    flags = flags_of(wire)
     check_flags(charter, found.asked, lab, tuple(panels), flags)
+    # F5.10, F5.11: for each part in turn.
     for part in wire.parts:
         count = charter.panel(part.panel).claims.statements.packing.ciphertexts
         digests = part.ciphertext_sha256
@@ -129,8 +128,8 @@ def report(
 ) -> State:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
     charter, key = charter_of(state), key_of(state)  # F5.1: a report is made for a key.
-    # F5.2, F5.3: a sum must not change once its round is closed.
-    found = _collecting(state, wire.round)
+    found = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
+    _check_collecting(found)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(found, lab)  # F5.4: the committee took this lab out of the sum.
     # F5.5: who reports after the deadline may have waited for the others.
     if time_ms >= found.deadline_ms:
@@ -138,6 +137,7 @@ def report(
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", f"report of {lab}: made for another key")
+    revisions = found.revisions.get(lab, ())
     parts = parts_of(charter, found, lab, wire)  # F5.7 to F5.11.
     # F5.12: one report has one form, and its sealed part can be asked for.
     if len(wire.sealed_sha256) != DIGEST_BYTES or len(wire.evidence_sha256) not in (
@@ -145,7 +145,6 @@ def report(
         DIGEST_BYTES,
     ):
         raise InvalidEncoding("LENGTH", f"report of {lab}: a digest has not 32 bytes")
-    revisions = found.revisions.get(lab, ())
     # F5.13: whoever kept a replaced report could undo its correction.
     if envelope_sha256 in revisions:
         raise Refusal("DUPLICATE", f"report of {lab}: this very report is in the log already")
@@ -153,7 +152,7 @@ def report(
     if len(revisions) >= REVISIONS_MAX:
         raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
     mine = [d for p in parts for d in p.ciphertext_sha256]
-    _check_fresh(state, found, lab, mine)
+    _check_fresh(state, found, lab, mine)  # F5.15, F5.16.
     seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire))
     old = found.reports.get(lab)
     excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
@@ -199,8 +198,8 @@ def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes])
 
 def abstention(state: State, time_ms: int, wire: statement_pb2.Abstention, lab: str) -> State:
     """F6: a lab that has not reported says that it has nothing to report."""
-    # F6.1, F6.2: an answer must not change a closed round.
-    found = _collecting(state, wire.round)
+    found = round_of(state, wire.round)  # F6.1: no answer to nothing.
+    _check_collecting(found)  # F6.2: an answer must not change a closed round.
     _check_not_barred(found, lab)  # F6.3: nobody waits for its answer.
     # F6.4: the round may be closed from its deadline on.
     if time_ms >= found.deadline_ms:
@@ -234,8 +233,8 @@ def close_round(
 ) -> State:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
     charter, key = charter_of(state), key_of(state)  # F7.1: products are under a key.
-    # F7.2, F7.3: of two closes, the difference could be one lab's figure.
-    found = _collecting(state, wire.round)
+    found = round_of(state, wire.round)  # F7.2: no close of nothing.
+    _check_collecting(found)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.
     if time_ms < found.deadline_ms and waiting_for(charter, found):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
@@ -256,6 +255,7 @@ def close_round(
     if [a.panel for a in wire.aggregates] != wanted:
         raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the round's cells")
     aggregates: dict[str, tuple[int, ...]] = {}
+    # F7.8, F7.9: for each aggregate in turn.
     for aggregate in wire.aggregates:
         panel = charter.panel(panel_of(aggregate.panel))
         count = panel.claims.statements.packing.ciphertexts

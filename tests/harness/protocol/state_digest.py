@@ -1,0 +1,39 @@
+"""The canonical digest of a state (docs/spec/vectors.md)."""
+
+import hashlib
+import json
+from typing import Any
+
+from fermata.protocol.state.state import Round, State
+
+
+def _round(state: State, found: Round) -> dict[str, Any]:
+    close = found.close
+    quorum = state.charter_at(found.number).endorsement_quorum
+    return {
+        "abstained": sorted(found.abstained),
+        "barred": sorted(found.barred),
+        "close": close and [close.entry, close.leaf_hash.hex(), close.aggregate_sha256.hex()],
+        "culprits": sorted(found.culprits),
+        "endorsements": dict(found.endorsements),
+        "excluded": sorted([entry, reason] for entry, reason in found.excluded),
+        "number": found.number,
+        "parts": sorted(found.parts),
+        "phase": found.phase(quorum),
+        "reports": {lab: seen.entry for lab, seen in found.reports.items()},
+    }
+
+
+def state_digest(state: State) -> str:
+    """SHA-256, in hex, of the state's summary as JSON: keys sorted, no spaces, ASCII."""
+    summary = {
+        "charter": state.charter.sha256.hex() if state.charter else None,
+        "key": state.key.key_id.hex() if state.key else None,
+        "motions": {str(m.entry): m.status for m in state.governance.motions.values()},
+        "pause": state.pause.phase,
+        "rounds": [_round(state, found) for found in state.rounds],
+        "size": state.size,
+        "time_ms": state.time_ms,
+    }
+    text = json.dumps(summary, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
