@@ -76,14 +76,17 @@ def check_modulus(n: int, bits: int) -> None:
     Raises InvalidProof: MODULUS_LENGTH, MODULUS_EVEN, MODULUS_SMALL_FACTOR, MODULUS_PRIME,
     MODULUS_POWER.
     """
+    # K2.1: a shorter modulus is weaker than agreed, a longer one does not fit.
     if n <= 0 or n.bit_length() != bits:
         raise InvalidProof("MODULUS_LENGTH", f"modulus: must have exactly {bits} bits")
+    # K2.2, K2.3: whoever finds a factor decrypts everything.
     if n % 2 == 0:
         raise InvalidProof("MODULUS_EVEN", "modulus: is even")
     if has_factor_up_to(n, SMALL_FACTOR_BOUND):
         raise InvalidProof(
             "MODULUS_SMALL_FACTOR", "modulus: has a prime factor below 2^20; do not use this key"
         )
+    # K2.4, K2.5: phi(n) of a prime or a power is known to everyone.
     if is_probable_prime(n):
         raise InvalidProof("MODULUS_PRIME", "modulus: is prime; anyone could decrypt")
     if is_power(n):

@@ -97,21 +97,26 @@ def check_key(record: KeyRecord) -> None:
     InvalidEncoding: KEY_MODULUS, KEY_SHAPE, KEY_RANGE; InvalidProof: KEY_NOT_UNIT, KEY_SHARES.
     """
     n, t = record.n, record.threshold
+    # K3.1: the arithmetic below needs an odd modulus.
     if n < 3 or n % 2 == 0:
         raise InvalidEncoding("KEY_MODULUS", "key record: the modulus is even or too small")
+    # K3.2: bounds the number of subsets below.
     if not 1 <= t <= record.auditors <= AUDITORS_MAX or record.epoch < 1:
         raise InvalidEncoding(
             "KEY_SHAPE",
             f"key record: needs 1 <= threshold <= auditors <= {AUDITORS_MAX} and an epoch from 1",
         )
+    # K3.3: one key has one record; 1 and -1 commit to no share.
     if not (1 <= record.theta < n and 1 <= record.kappa < 1 << KAPPA_BITS_MAX):
         raise InvalidEncoding("KEY_RANGE", "key record: kappa or theta is out of range")
     if not all(1 < v_i < n - 1 for v_i in record.verification):
         raise InvalidEncoding("KEY_RANGE", "key record: a verification value is not in 2..n-2")
     base = verification_base(n)
+    # K3.4: an opening divides by these.
     if gcd(record.scale, n) != 1 or any(gcd(v_i, n) != 1 for v_i in (base, *record.verification)):
         raise InvalidProof("KEY_NOT_UNIT", "key record: a number has a factor in common with n")
     expected = powmod(base, record.scale, n)
+    # K3.5: any t auditors must be able to open, not only those whom the dealer chose.
     for subset in combinations(range(1, record.auditors + 1), t):
         weights = [lagrange(i, subset) for i in subset]
         root = multi_powmod([record.verification[i - 1] for i in subset], weights, n)

@@ -86,19 +86,24 @@ def verify(n: int, proof: ModulusProof, context: bytes) -> None:
     which n must have no factor below 2^WEIGHT_BITS (docs/spec/keys.md, K4).
     Raises InvalidProof MODULUS_PROOF.
     """
+    # K4.1: the products of K4.5 prove nothing of a modulus with a small factor.
     if n < 3 or is_probable_prime(n) or has_factor_up_to(n, 1 << WEIGHT_BITS):
         raise InvalidProof("MODULUS_PROOF", "modulus proof: the modulus has a small factor")
+    # K4.2: with fewer rounds a bad modulus passes by luck.
     if len(proof.rounds) != ROUNDS:
         raise InvalidProof("MODULUS_PROOF", f"modulus proof: must have {ROUNDS} rounds")
+    # K4.3: w decides which challenges have a fourth root.
     if not 0 < proof.w < n or jacobi(proof.w, n) != -1:
         raise InvalidProof("MODULUS_PROOF", "modulus proof: w has not Jacobi symbol -1")
     challenges = _challenges(n, proof.w, context)
+    # K4.4: fourth roots show that n has two prime factors, both 3 modulo 4.
     for y, (x, z, a, b) in zip(challenges, proof.rounds, strict=True):
         if not (0 < x < n and 0 < z < n) or gcd(x * z * y, n) != 1:
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a root is not a unit mod n")
         square = y * proof.w % n if b else y
         if pow(x, 4, n) != (n - square if a else square):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
+    # K4.5: n-th roots show that gcd(n, phi(n)) = 1, so a ciphertext opens in one way.
     roots = [z for _, z, _, _ in proof.rounds]
     for weights in _weights(n, proof, context):
         if powmod(bucket_product(roots, weights, n), n, n) != bucket_product(
