@@ -323,3 +323,31 @@ def test_no_error_of_an_enrolment_shows_the_token(world, service, home):
 )
 def test_callers_are_counted_by_host(peer, host):
     assert host_of_peer(peer) == host
+
+
+def test_silent_calls_of_one_host_end_at_their_limit_and_the_port_still_answers(service, world):
+    options = [
+        ("grpc.ssl_target_name_override", server_name(world.authority.deployment)),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    gate = threading.Event()
+
+    def nothing():
+        gate.wait(60)
+        yield from ()
+
+    credentials = grpc.ssl_channel_credentials(world.authority.root_pem)
+    with grpc.secure_channel(service.address, credentials, options) as channel:
+        start = channel.stream_unary(METHOD).future
+        calls = [start(nothing(), timeout=20) for _ in range(60)]
+        # Two may wait for their message; each of the others is refused at its headers.
+        ended = threading.Semaphore(0)
+        for each in calls:
+            each.add_done_callback(lambda _: ended.release())
+        for _ in range(58):
+            assert ended.acquire(timeout=4)
+        world.clock.now_ms += 3_600_000
+        # So the refusal is that of a place, not of the rate: the port answers.
+        code, error = service.refusal(service.ask("token", b"csr"))
+        gate.set()
+    assert (code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUSY")

@@ -7,6 +7,7 @@ denied party gets one and the same refusal, and trouble of our own gets a number
 import ipaddress
 import traceback
 import urllib.parse
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import CSR_BYTES_MAX
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.tokens import token_refused
+from fermata.node.rpc.first_message import first_message
 from fermata.node.rpc.limits import Admission, Limits
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import incident_status, to_status
@@ -35,7 +37,7 @@ ENROLMENT_LIMITS = Limits(
     calls_burst_of_one=30,
     calls_at_once_of_one=2,
     streams_max=0,
-    threads=4,
+    threads=16,
     http2_streams_of_connection=4,
     connection_age_ms=30_000,
 )
@@ -54,15 +56,20 @@ class EnrolmentServicer:
 
     def add_to(self, server: grpc.Server) -> None:
         """Registers the service."""
-        method: Any = grpc.unary_unary_rpc_method_handler(self.enroll)
+        method: Any = grpc.stream_unary_rpc_method_handler(self.enroll)
         handler = grpc.method_handlers_generic_handler(SERVICE, {"Enroll": method})
         server.add_generic_rpc_handlers((handler,))
 
-    def enroll(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+    def enroll(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.rpc.status_codes)."""
         try:
             with self._admission.call(host_of_peer(context.peer())):
-                response = self._answer(request)
+                # Counted per host before the message: silent calls must not hold all threads.
+                limit_s = ENROLMENT_LIMITS.first_message_s
+                response = self._answer(first_message("Enroll", requests, context, limit_s))
+        except grpc.RpcError:
+            # The library's own way to say that the caller has gone.
+            raise
         except (IdentityError, InvalidEncoding, TransportError) as error:
             context.abort_with_status(to_status(error))
         except Exception as fault:  # noqa: BLE001 - the edge: no exception's text goes to a peer
@@ -114,6 +121,7 @@ class EnrolmentServer:
                 ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
                 ("grpc.max_metadata_size", limits.metadata_bytes_max),
                 ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
+                ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
                 ("grpc.max_connection_age_ms", limits.connection_age_ms),
                 ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
             ),

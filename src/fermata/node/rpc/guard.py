@@ -2,6 +2,10 @@
 
 Every method goes through it, health and reflection too. Requests arrive here as bytes and are
 parsed behind the checks: gRPC's own parsing answers INTERNAL, with a text of its own.
+
+gRPC calls a unary handler only when the message is there, and holds a thread until then. So every
+method is registered as one that takes a stream, which is the same on the wire: identity and limits
+are checked when the headers arrive, and the wait for the message is counted and has an end.
 """
 
 import functools
@@ -18,6 +22,7 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, identity_of
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.trust import Chain, check_chain
+from fermata.node.rpc.first_message import first_message
 from fermata.node.rpc.limits import Admission, Limits
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import incident_status, status_code, to_status
@@ -57,6 +62,7 @@ class Door:
         self._authorise = authorise
         self._is_denied = is_denied
         self._admission = Admission(limits, clock_ms)
+        self._first_message_s = limits.first_message_s
         self._clock_ms = clock_ms
         self._telemetry = telemetry
         self._entropy = entropy
@@ -84,24 +90,26 @@ class Door:
     def call(self, method: str, roles: frozenset[str], answer: Answer, kind: type[Message]) -> Any:
         """A handler that answers one request with one message."""
 
-        def handle(data: bytes, context: grpc.ServicerContext) -> bytes:
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             with self._guard(method, roles, context, self._admission.call) as caller:
+                data = first_message(method, requests, context, self._first_message_s)
                 response = encode(answer(caller, parse(kind, data)))
             return response
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
 
     def stream(
         self, method: str, roles: frozenset[str], answer: Stream, kind: type[Message]
     ) -> Any:
         """A handler that answers one request with a stream."""
 
-        def handle(data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             with self._guard(method, roles, context, self._admission.stream) as caller:
+                data = first_message(method, requests, context, self._first_message_s)
                 for message in answer(caller, parse(kind, data), context):
                     yield encode(message)
 
-        return grpc.unary_stream_rpc_method_handler(handle)
+        return grpc.stream_stream_rpc_method_handler(handle)
 
     def dialogue(
         self, method: str, roles: frozenset[str], answer: Stream, kind: type[Message]
@@ -147,7 +155,7 @@ class Door:
         self, method: str, caller: Identity | None, error: FermataError, code: grpc.StatusCode
     ) -> None:
         # What the limits turn away is counted only: else the log is the next thing to flood.
-        if error.reason not in ("RATE", "BUSY"):
+        if error.reason not in ("RATE", "BUSY", "DEADLINE"):
             self._telemetry.event(
                 "call_refused",
                 method=method,

@@ -35,6 +35,8 @@ class Limits:
     http2_streams_of_connection: int = 32
     metadata_bytes_max: int = 8192
     handshake_ms: int = 3_000
+    first_message_s: float = 5.0
+    connection_idle_ms: int = 60_000
     connection_age_ms: int = 300_000
     connection_grace_ms: int = 10_000
 

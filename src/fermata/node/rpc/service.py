@@ -378,6 +378,8 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
         ("grpc.max_metadata_size", limits.metadata_bytes_max),
         ("grpc.absolute_max_metadata_size", 2 * limits.metadata_bytes_max),
+        # A finished connection that carries no call costs its owner nothing, and takes a place.
+        ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
         ("grpc.max_connection_age_ms", limits.connection_age_ms),
         ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
