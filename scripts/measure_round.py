@@ -132,7 +132,9 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
     charter = parse_charter(data)
     dealt = deal(modulus_bits, THRESHOLD, AUDITORS, entropy, charter.sha256)
     replica = Replica(
-        charter, SqliteStore.open(folder / "store.db", charter.sha256), MODULUS_BITS_MIN
+        charter,
+        SqliteStore.open(folder / "store.db", charter.sha256, "coordinator/measured"),
+        MODULUS_BITS_MIN,
     )
     ledger = Ledger(replica, keys["oversight"], clock_ms)
     local = LocalLog(ledger)

@@ -232,3 +232,72 @@ def test_a_folder_in_a_files_place_leaves_no_descriptor_open(tmp_path):
         with pytest.raises(ConfigError):
             read()
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+#: Modes of a folder in which every user can rename another file into a secret's place.
+OPEN_MODES = [0o777, 0o707, 0o757, 0o703, 0o2777]
+
+
+@pytest.mark.parametrize("mode", OPEN_MODES)
+def test_a_secret_in_a_folder_that_anybody_may_write_is_refused(tmp_path, mode):
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    files.write_secret(folder / "identity.txt", b"secret")
+    folder.chmod(mode)
+    with pytest.raises(ConfigError, match="chmod o-w") as caught:
+        files.read_secret(folder / "identity.txt")
+    assert caught.value.reason == "FOLDER_MODE"
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o775, 0o2770, 0o1777])
+def test_a_secret_in_a_folder_of_its_owner_or_group_or_a_sticky_one_is_read(tmp_path, mode):
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    files.write_secret(folder / "identity.txt", b"secret")
+    folder.chmod(mode)
+    assert files.read_secret(folder / "identity.txt") == b"secret"
+
+
+@pytest.mark.parametrize("mode", OPEN_MODES)
+@pytest.mark.parametrize("place", [".", "reports", "reports/deep"])
+def test_every_folder_of_state_is_checked(tmp_path, place, mode):
+    data = tmp_path / "data"
+    (data / "reports" / "deep").mkdir(parents=True)
+    files.check_tree(data)
+    (data / place).chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        files.check_tree(data)
+    assert caught.value.reason == "FOLDER_MODE"
+    assert str((data / place).resolve()) in str(caught.value)
+    (data / place).chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["store.db", "store.db-wal", "head.note", "reports/1.age"])
+def test_every_file_of_state_is_checked(tmp_path, name):
+    data = tmp_path / "data"
+    (data / "reports").mkdir(parents=True)
+    (data / name).write_bytes(b"")
+    files.check_tree(data)
+    (data / name).chmod(0o666)
+    with pytest.raises(ConfigError, match="chmod o-w") as caught:
+        files.check_tree(data)
+    assert caught.value.reason == "FILE_MODE"
+    assert name in str(caught.value)
+
+
+def test_a_file_of_state_of_another_user_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "store.db").write_bytes(b"")
+    monkeypatch.setattr(files, "check_directory", lambda path: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(ConfigError, match="chown") as caught:
+        files.check_tree(tmp_path)
+    assert caught.value.reason == "SECRET_OWNER"
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    found = list(tmp_path.stat())
+    found[stat.ST_UID] = os.geteuid() + 1
+    monkeypatch.setattr(Path, "stat", lambda path: os.stat_result(found))
+    with pytest.raises(ConfigError, match="chown") as caught:
+        files.check_directory(tmp_path)
+    assert caught.value.reason == "FOLDER_OWNER"

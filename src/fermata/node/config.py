@@ -130,6 +130,11 @@ class NodeConfig:
         return (self.file.parent / written).absolute()
 
     @property
+    def owner(self) -> str:
+        """What this node's store is bound to: ``role/party``."""
+        return f"{self.role}/{self.text.party}"
+
+    @property
     def data(self) -> Path:
         """The folder for the node's own state."""
         return self.path(self.text.data)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fermata.errors import ConfigError
+from fermata.node.causes import told
 
 #: Mode of a secret: its owner reads and writes, nobody else does anything.
 SECRET_MODE = 0o600
@@ -87,9 +88,57 @@ def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
 
 
 def ensure_directory(path: Path) -> None:
-    """Makes a directory (mode 0700) unless it is there. Raises ``ConfigError`` FILE_UNWRITABLE."""
+    """Makes a directory (mode 0700) unless it is there, in which case ``check_directory``.
+
+    Raises ``ConfigError`` FILE_UNWRITABLE, FOLDER_OWNER, FOLDER_MODE.
+    """
     with _mend_write(path):
         path.mkdir(mode=0o700, exist_ok=True)
+    check_directory(path)
+
+
+def check_directory(path: Path) -> None:
+    """Checks that nobody but this user and root can exchange the files in a directory.
+
+    The mode of a file does not help where its folder lets others rename another into its place.
+    A sticky folder, such as /tmp, does not. Raises ``ConfigError`` FILE_MISSING, FILE_UNREADABLE,
+    FOLDER_OWNER, FOLDER_MODE.
+    """
+    with _mend_read(path):
+        found = path.stat()
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(
+            "FOLDER_OWNER",
+            f"{path} belongs to user {found.st_uid}, who can exchange what is in it, not to user"
+            f" {os.geteuid()} who runs this; see what is in it, then: chown {os.geteuid()} {path}",
+        )
+    if found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX:
+        raise ConfigError(
+            "FOLDER_MODE",
+            f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so every user can exchange what"
+            f" is in it; see what is in it, then: chmod o-w {path}",
+        )
+
+
+def check_tree(folder: Path) -> None:
+    """``check_directory`` of a node's folder and all below, and that no file is anybody's to write.
+
+    Raises ``ConfigError`` as that does, SECRET_OWNER and FILE_MODE.
+    """
+    check_directory(folder)
+    for path in sorted(folder.rglob("*")):
+        with _mend_read(path):
+            found = path.lstat()
+        if stat.S_ISDIR(found.st_mode):
+            check_directory(path)
+        elif stat.S_ISREG(found.st_mode):
+            _check_owner(path, found)
+            if found.st_mode & 0o002:
+                raise ConfigError(
+                    "FILE_MODE",
+                    f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so any user may have"
+                    f" changed it; restore it if one could, then: chmod o-w {path}",
+                )
 
 
 def write_link(path: Path, target: str) -> None:
@@ -134,7 +183,8 @@ def _as_file(descriptor: int) -> BinaryIO:
 def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
     """The bytes of a secret that nobody but this process's user can have read or placed.
 
-    Raises ``ConfigError`` SECRET_SYMLINK, SECRET_OWNER, SECRET_MODE, and those of ``read_file``.
+    Raises ``ConfigError`` SECRET_SYMLINK, SECRET_OWNER, SECRET_MODE, FOLDER_OWNER, FOLDER_MODE,
+    and those of ``read_file``.
     """
     with _mend_read(path):
         try:
@@ -151,19 +201,24 @@ def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
             # Asked of the open file, so that it cannot be exchanged between check and use.
             found = os.fstat(descriptor)
             _check_regular(path, found)
-            if found.st_uid != os.geteuid():
-                raise ConfigError(
-                    "SECRET_OWNER",
-                    f"{path} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs"
-                    " this; change its owner with chown",
-                )
+            _check_owner(path, found)
             if found.st_mode & 0o077:
                 raise ConfigError(
                     "SECRET_MODE",
                     f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so others may have read"
                     f" it; replace the secret if they could, then: chmod 600 {path}",
                 )
+            check_directory(path.parent)
             return _read_limited(path, file.read(size_max + 1), size_max)
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        raise ConfigError(
+            "SECRET_OWNER",
+            f"{path} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs"
+            " this; change its owner with chown",
+        )
 
 
 @contextlib.contextmanager
@@ -246,7 +301,7 @@ def _mend_read(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             "FILE_UNREADABLE",
-            f"{path} cannot be read ({_cause(error)}); check its owner and the directory's mode",
+            f"{path} cannot be read: {told(error)}",
         ) from None
 
 
@@ -255,12 +310,5 @@ def _mend_write(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(
-            "FILE_UNWRITABLE",
-            f"{path} cannot be written ({_cause(error)}); check that its directory exists, is"
-            " writable by this user, and has free space",
-        ) from None
-
-
-def _cause(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else "unknown cause"
+        # The number goes with it: a node waits for room, and for nothing else.
+        raise ConfigError("FILE_UNWRITABLE", f"{path} cannot be written: {told(error)}") from error

@@ -273,7 +273,8 @@ class Fleet:
         """The store of a node that has ended."""
         assert party not in self.processes
         path = self.deployment.node(party) / "data" / "store.db"
-        return SqliteStore.open(path, self.deployment.charter.sha256)
+        owner = f"{self.deployment.charter.parties[party].role}/{party}"
+        return SqliteStore.open(path, self.deployment.charter.sha256, owner)
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft
 
 DEPLOYMENT = bytes(range(32))
+OWNER = "auditor/auditor-1"
 
 
-def open_store(path: Path, deployment: bytes = DEPLOYMENT) -> SqliteStore:
-    return SqliteStore.open(path, deployment, reserve_bytes=4096)
+def open_store(path: Path, deployment: bytes = DEPLOYMENT, owner: str = OWNER) -> SqliteStore:
+    return SqliteStore.open(path, deployment, owner, reserve_bytes=4096)
 
 
 def leaf(number: int) -> bytes:

@@ -200,11 +200,11 @@ def test_changes_that_come_later_are_delivered_as_they_come(run):
 
 def test_a_restart_delivers_only_what_was_not_taken(run, tmp_path):
     path = tmp_path / "store.db"
-    with SqliteStore.open(path, run.charter.sha256) as store:
+    with SqliteStore.open(path, run.charter.sha256, "lab/lab-1") as store:
         taker = Taker()
         with Node(run, taker, store) as node:
             until(node.has_all)
-    with SqliteStore.open(path, run.charter.sha256) as store:
+    with SqliteStore.open(path, run.charter.sha256, "lab/lab-1") as store:
         again = Taker()
         with Node(run, again, store) as node:
             assert node.has_all()
@@ -233,7 +233,7 @@ class Crashing(SqliteStore):
         super().put_note(name, value)
 
 charter = parse_charter(pathlib.Path(charter_file).read_bytes(), 256)
-store = Crashing.open(pathlib.Path(store_file), charter.sha256)
+store = Crashing.open(pathlib.Path(store_file), charter.sha256, "lab/lab-1")
 Hook(
     "lab-1",
     Replica(charter, store, 256),
@@ -251,14 +251,14 @@ def test_a_crash_between_the_delivery_and_its_note_delivers_it_again(run, tmp_pa
     program = Program(tmp_path)
     path, charter = tmp_path / "store.db", tmp_path / "charter.toml"
     charter.write_bytes(run.deployment.charter_data)
-    with SqliteStore.open(path, run.charter.sha256) as store:
+    with SqliteStore.open(path, run.charter.sha256, "lab/lab-1") as store:
         Node(run, None, store)
     seed = run.deployment.keys["lab-1"].to_seed().hex()
     words = [charter, path, seed, program.path, at]
     ended = subprocess.run([sys.executable, "-c", CRASH, *map(str, words)], timeout=60, check=False)
     assert ended.returncode == 9
     with (
-        SqliteStore.open(path, run.charter.sha256) as store,
+        SqliteStore.open(path, run.charter.sha256, "lab/lab-1") as store,
         Node(run, command(program), store) as node,
     ):
         until(node.has_all)

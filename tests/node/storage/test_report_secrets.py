@@ -1,5 +1,7 @@
 """What a lab keeps of its reports is on the disk, sealed, and only its owner's to read."""
 
+import errno
+import os
 import stat
 
 import pytest
@@ -72,6 +74,19 @@ def test_a_disk_that_is_almost_full_is_not_filled_further(tmp_path, identity):
     reports.prepare()
     assert reason(lambda: reports.keep(KEPT), StorageError) == "STORAGE_FULL"
     assert list((tmp_path / "reports").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"),
+    [(errno.ENOSPC, "STORAGE_FULL"), (errno.EDQUOT, "STORAGE_FULL"), (errno.EIO, "STORE_IO"),
+     (errno.EROFS, "STORE_UNWRITABLE"), (errno.EACCES, "STORE_UNWRITABLE")],
+)  # fmt: skip
+def test_a_report_that_cannot_be_kept_tells_its_cause(reports, monkeypatch, number, wanted):
+    def fails(descriptor):
+        raise OSError(number, "text of the system")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    assert reason(lambda: reports.keep(KEPT), StorageError) == wanted
 
 
 def test_what_a_killed_write_left_is_removed(tmp_path, reports):

@@ -16,7 +16,7 @@ from fermata.node.storage import rows as store_rows
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Draft
-from harness.node.stores import DEPLOYMENT, content, fill, leaf, open_store
+from harness.node.stores import DEPLOYMENT, OWNER, content, fill, leaf, open_store
 
 OTHER = bytes(32)
 
@@ -111,6 +111,15 @@ def test_the_store_of_another_deployment_is_refused_and_not_written(filled: Path
     assert filled.read_bytes() == before
 
 
+@pytest.mark.parametrize("theirs", ["coordinator/auditor-1", "auditor/auditor-2", "lab/auditor-1"])
+def test_the_store_of_another_node_is_refused_by_party_and_role(filled: Path, theirs: str) -> None:
+    before = filled.read_bytes()
+    with pytest.raises(StorageError, match=f"the store of {OWNER}, and this node is {theirs}") as e:
+        open_store(filled, owner=theirs)
+    assert e.value.reason == "STORE_FOREIGN"
+    assert filled.read_bytes() == before
+
+
 def test_another_programs_database_is_refused_and_not_written(path: Path) -> None:
     change(path, "CREATE TABLE theirs (a)")
     before = path.read_bytes()
@@ -124,7 +133,7 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused_and_not_written(filled: Path) -> None:
-    change(filled, "PRAGMA user_version = 2")
+    change(filled, "PRAGMA user_version = 3")
     before = filled.read_bytes()
     assert reason_of(filled) == "STORE_NEWER"
     assert filled.read_bytes() == before
@@ -139,7 +148,7 @@ def test_a_later_migration_is_run_once_and_keeps_the_content(
     for _ in range(2):
         with open_store(filled) as store:
             assert store.entry_count() == 3
-            assert store._connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert store._connection.execute("PRAGMA user_version").fetchone() == (len(first) + 1,)
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
@@ -204,7 +213,8 @@ def test_a_second_process_is_refused_and_the_first_goes_on(path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from fermata.node.storage.store import SqliteStore\n"
         "from fermata.errors import StorageError\n"
-        "try: SqliteStore.open(Path(sys.argv[1]), bytes(range(32)), reserve_bytes=4096)\n"
+        "try: SqliteStore.open(Path(sys.argv[1]), bytes(range(32)), 'auditor/auditor-1',"
+        " reserve_bytes=4096)\n"
         "except StorageError as error: print(error.reason, error)\n"
     )
     with open_store(path) as store:
@@ -384,7 +394,7 @@ class Disk:
 
 def test_a_write_for_which_there_is_no_room_changes_nothing_and_reads_go_on(path: Path) -> None:
     disk = Disk()
-    with SqliteStore.open(path, DEPLOYMENT, reserve_bytes=4096, free_bytes=disk) as store:
+    with SqliteStore.open(path, DEPLOYMENT, OWNER, reserve_bytes=4096, free_bytes=disk) as store:
         fill(store)
         before = content(store)
         disk.free = 5000
@@ -395,7 +405,9 @@ def test_a_write_for_which_there_is_no_room_changes_nothing_and_reads_go_on(path
             lambda: store.put_note("promises", bytes(1000)),
             lambda: store.put_cosignature(3, "auditor-1", bytes(1000)),
         ):
-            with pytest.raises(StorageError, match="almost full") as caught:
+            with pytest.raises(
+                StorageError, match=r"almost full: 5000 bytes free, \d+ bytes needed"
+            ) as caught:
                 write()
             assert caught.value.reason == "STORAGE_FULL"
         assert content(store) == before
@@ -425,7 +437,7 @@ def test_the_reserve_is_given_up_on_a_full_disk_and_taken_again(filled: Path) ->
     assert reserve.stat().st_size == 4096
     disk = Disk()
     disk.free = 0
-    with SqliteStore.open(filled, DEPLOYMENT, reserve_bytes=4096, free_bytes=disk) as store:
+    with SqliteStore.open(filled, DEPLOYMENT, OWNER, reserve_bytes=4096, free_bytes=disk) as store:
         assert store.entry_count() == 3
         assert reserve.stat().st_size == 0
     open_store(filled).close()
@@ -450,7 +462,7 @@ def test_a_sync_that_fails_stops_the_store_until_it_is_opened_anew(filled: Path)
     ("code", "reason"),
     [
         (sqlite3.SQLITE_FULL, "STORAGE_FULL"),
-        (sqlite3.SQLITE_IOERR_WRITE, "STORAGE_FULL"),
+        (sqlite3.SQLITE_IOERR_WRITE, "STORE_IO"),
         (sqlite3.SQLITE_IOERR_FSYNC, "STORE_SYNC"),
         (sqlite3.SQLITE_IOERR_READ, "DATA_LOSS"),
         (sqlite3.SQLITE_CORRUPT, "DATA_LOSS"),

@@ -18,7 +18,7 @@ DEPLOYMENT = bytes(range(32))
 
 
 def open_sqlite(path: Path) -> SqliteStore:
-    return SqliteStore.open(path, DEPLOYMENT, reserve_bytes=4096)
+    return SqliteStore.open(path, DEPLOYMENT, "auditor/auditor-1", reserve_bytes=4096)
 
 
 @pytest.fixture(params=["sqlite", "memory"])

@@ -31,7 +31,7 @@ with open_store(Path(sys.argv[1])) as store:
 
 
 def open_store(path: Path) -> SqliteStore:
-    return SqliteStore.open(path, DEPLOYMENT, reserve_bytes=4096)
+    return SqliteStore.open(path, DEPLOYMENT, "auditor/auditor-1", reserve_bytes=4096)
 
 
 def leaf(number: int) -> bytes:
@@ -175,7 +175,8 @@ def test_a_kill_while_the_store_is_made_is_made_good(tmp_path: Path) -> None:
         "    found.set_trace_callback(trace)\n"
         "    return found\n"
         "store.connect = connect\n"
-        "store.SqliteStore.open(Path(sys.argv[1]), bytes(range(32)), reserve_bytes=4096).close()\n"
+        "store.SqliteStore.open(Path(sys.argv[1]), bytes(range(32)), 'auditor/auditor-1',"
+        " reserve_bytes=4096).close()\n"
     )
     statuses = []
     for number in (1, 5, 12, 16, 20, 30):

@@ -40,6 +40,14 @@ def test_a_store_of_the_first_release_is_brought_to_the_schema_of_this_one(tmp_p
     assert version == len(store_file._scripts())
 
 
+def test_a_store_of_the_first_release_becomes_its_first_openers(tmp_path):
+    path = released(tmp_path / "store.db")
+    open_store(path).close()
+    with pytest.raises(StorageError) as caught:
+        open_store(path, owner="coordinator/coordinator")
+    assert caught.value.reason == "STORE_FOREIGN"
+
+
 def test_after_a_rollback_the_message_says_what_to_do(tmp_path, monkeypatch):
     path = released(tmp_path / "store.db")
     scripts = store_file._scripts()

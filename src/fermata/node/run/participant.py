@@ -11,7 +11,13 @@ from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare, check_share
 from fermata.errors import ConfigError, FermataError, InvalidProof, VerificationError
 from fermata.node.config import NodeConfig
-from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.node.files import (
+    check_tree,
+    ensure_directory,
+    read_file,
+    remove_leftovers,
+    write_atomic,
+)
 from fermata.node.hook.hooks import make_hook
 from fermata.node.observe.alarm import ToldAlarm
 from fermata.node.observe.round_events import Life
@@ -149,7 +155,8 @@ def open_store(config: NodeConfig) -> SqliteStore:
     Raises StorageError, ConfigError FILE_UNWRITABLE.
     """
     ensure_directory(config.data)
-    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256)
+    check_tree(config.data)
+    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256, config.owner)
     # Only now: the store's lock says that no other process of this node is writing there.
     remove_leftovers(config.data)
     return store

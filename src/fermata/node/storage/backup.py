@@ -146,7 +146,7 @@ def back_up(
     if not (config.data / STORE).exists():
         raise StorageError("STORE_MISSING", f"{config.data / STORE}: is not there; nothing to copy")
     try:
-        store = SqliteStore.open(config.data / STORE, config.genesis.sha256)
+        store = SqliteStore.open(config.data / STORE, config.genesis.sha256, config.owner)
     except StorageError as error:
         if error.reason != "STORE_IN_USE":
             raise

@@ -8,13 +8,15 @@ locks do not hold.
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
 from fermata.errors import StorageError
-from fermata.node.storage.rows import BINDING, Rows, data_loss
+from fermata.node.causes import DEVICE, FULL, no_room_text, size_text, told
+from fermata.node.storage.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
 APPLICATION_ID = 0x4665726D
@@ -33,6 +35,17 @@ _READ_ERRORS = frozenset(
         sqlite3.SQLITE_IOERR_CORRUPTFS,
     }
 )
+
+_WRITE_ERRORS = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    }
+)
+#: Two pages: a write-ahead log grows by one and its header.
+_PROBE_BYTES = 8192
 
 
 def disk_free_bytes(directory: Path) -> int:
@@ -57,17 +70,60 @@ def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
         )
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or extended in _READ_ERRORS:
         return data_loss(f"{path} ({name})")
-    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+    if primary == sqlite3.SQLITE_FULL:
+        free = size_text(disk_free_bytes(path.parent))
         return StorageError(
-            "STORAGE_FULL", f"{path}: cannot be written ({name}); nothing changed; make room"
+            "STORAGE_FULL",
+            f"{path}: the disk had no room for a write ({name}), {free} are free now; nothing"
+            " changed; make room",
         )
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    if primary == sqlite3.SQLITE_NOMEM or extended == sqlite3.SQLITE_IOERR_NOMEM:
+        return StorageError(
+            "STORE_IO", f"{path}: this machine is short of memory ({name}); nothing changed"
+        )
+    if primary in _WRITE_ERRORS:
+        # SQLite keeps the system's error number to itself, so a write of our own asks for it.
+        cause = _try_to_write(path)
+        if cause is not None:
+            return system_error(cause, path, name)
+        if primary == sqlite3.SQLITE_IOERR:
+            return StorageError(
+                "STORE_IO",
+                f"{path}: the disk failed ({name}); nothing changed; check the disk and the"
+                " kernel's log, then restart the node",
+            )
         return StorageError(
             "STORE_UNWRITABLE",
             f"{path}: cannot be opened for writing ({name}); check that it is a file of this"
             " user's, on a disk that is not mounted read-only",
         )
     return data_loss(f"{path} ({name})")
+
+
+def system_error(error: OSError, path: Path, name: str = "") -> StorageError:
+    """What a failure of the file system means to the operator, by its error number."""
+    reason = "STORE_UNWRITABLE"
+    if error.errno in FULL:
+        reason = "STORAGE_FULL"
+    elif error.errno in DEVICE:
+        reason = "STORE_IO"
+    by = f" ({name})" if name else ""
+    return StorageError(reason, f"{path}: cannot be written{by}: {told(error)}")
+
+
+def _try_to_write(path: Path) -> OSError | None:
+    """The error of a small durable write beside the store; None if it goes well."""
+    try:
+        sizes = [file.stat().st_size for file in path.parent.glob(f"{path.name}*")]
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            # As far on as the store's own writes, so that a limit on a file's size is met too.
+            file.seek(max(sizes, default=0))
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error
+    return None
 
 
 @contextmanager
@@ -84,10 +140,7 @@ def mend_errors(path: Path) -> Iterator[None]:
         # SQLite quotes a damaged schema in its message, and Python fails to read that.
         raise data_loss(f"{path} (text that is not UTF-8)") from None
     except OSError as error:
-        cause = os.strerror(error.errno) if error.errno else "unknown cause"
-        raise StorageError(
-            "STORE_UNWRITABLE", f"{path}: {cause}; check the directory, its owner and its mode"
-        ) from None
+        raise system_error(error, path) from None
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -112,8 +165,10 @@ def prepare_file(path: Path, reserve: "Reserve") -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
 
 
-def lock_and_bind(connection: sqlite3.Connection, path: Path, deployment: bytes) -> None:
-    """Takes the file for this process and this deployment alone, and migrates it.
+def lock_and_bind(
+    connection: sqlite3.Connection, path: Path, deployment: bytes, owner: str
+) -> None:
+    """Takes the file for this process, this deployment and this node alone, and migrates it.
 
     Nothing is written before the file is known to be new, or a store of this deployment. Raises
     StorageError STORE_IN_USE, STORE_FOREIGN, STORE_NEWER, STORE_UNSAFE, DATA_LOSS.
@@ -127,11 +182,11 @@ def lock_and_bind(connection: sqlite3.Connection, path: Path, deployment: bytes)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     is_new = (version, tables, _number(connection, "application_id")) == (0, 0, 0)
     if not is_new:
-        _check_ours(connection, path, version, deployment)
+        _check_ours(connection, path, version, deployment, owner)
     connection.execute("ROLLBACK")
     path.chmod(FILE_MODE)
     _make_safe(connection, path)
-    _migrate(connection, version, deployment)
+    _migrate(connection, version, deployment, owner)
 
 
 def sync(path: Path) -> None:
@@ -156,11 +211,9 @@ class Reserve:
 
     def check_room(self, wanted_bytes: int) -> None:
         """Raises StorageError STORAGE_FULL unless a write leaves the disk some room."""
-        if self._free_bytes(self.path.parent) < wanted_bytes + self._size_bytes:
-            raise StorageError(
-                "STORAGE_FULL",
-                f"{self.path.parent}: the disk is almost full; nothing changed; make room",
-            )
+        free, needed = self._free_bytes(self.path.parent), wanted_bytes + self._size_bytes
+        if free < needed:
+            raise StorageError("STORAGE_FULL", f"{self.path.parent}: {no_room_text(free, needed)}")
 
     def release(self) -> None:
         """Gives the room up if the disk is short of it."""
@@ -181,7 +234,7 @@ class Reserve:
 
 
 def _check_ours(
-    connection: sqlite3.Connection, path: Path, version: int, deployment: bytes
+    connection: sqlite3.Connection, path: Path, version: int, deployment: bytes, owner: str
 ) -> None:
     if _number(connection, "application_id") != APPLICATION_ID:
         raise StorageError("STORE_FOREIGN", f"{path}: is another program's database")
@@ -199,6 +252,13 @@ def _check_ours(
             "STORE_FOREIGN",
             f"{path}: is the store of another charter; check the data path and the charter",
         )
+    theirs = Rows(connection).get(OWNER, 0) if version >= OWNER_SCHEMA else None
+    if theirs is not None and theirs[1] != owner:
+        raise StorageError(
+            "STORE_FOREIGN",
+            f"{path}: is the store of {theirs[1]!s}, and this node is {owner}; check the data path"
+            " in this node's configuration",
+        )
 
 
 def _make_safe(connection: sqlite3.Connection, path: Path) -> None:
@@ -211,7 +271,7 @@ def _make_safe(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes) -> None:
+def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes, owner: str) -> None:
     """Runs the scripts above ``version``, each with its number, all or nothing."""
     scripts = _scripts()[version:]
     if not scripts:
@@ -222,11 +282,14 @@ def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes) ->
             if statement.strip():
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+    rows = Rows(connection)
     if version == 0:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        rows = Rows(connection)
         rows.put(BINDING, 0, deployment)
-        rows.flush()
+    if version < OWNER_SCHEMA:
+        # A store of the first schema does not say whose it is; it becomes its first opener's.
+        rows.put(OWNER, 0, owner)
+    rows.flush()
     connection.execute("COMMIT")
 
 

@@ -8,9 +8,10 @@ to anybody; with it and the key to it, all of them can.
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError
+from fermata.node.causes import no_room_text
 from fermata.node.files import ensure_directory, remove_leftovers
 from fermata.node.storage import keystore
-from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes
+from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes, system_error
 from fermata.protocol.wire.report_secrets import KeptReport
 
 PURPOSE = "kept-report"
@@ -52,16 +53,15 @@ class KeptReports:
         path = self._path(kept.round, kept.sealed_sha256)
         data = kept.to_bytes()
         try:
-            if self._free_bytes(self._folder) < len(data) + SPARE_BYTES:
-                raise StorageError(
-                    "STORAGE_FULL", f"{self._folder}: the disk is almost full; make room"
-                )
+            free, needed = self._free_bytes(self._folder), len(data) + SPARE_BYTES
+            if free < needed:
+                raise StorageError("STORAGE_FULL", f"{self._folder}: {no_room_text(free, needed)}")
             keystore.save_sealed(path, data, PURPOSE, self._deployment, self._unlock)
         except OSError as error:
-            raise StorageError(
-                "STORE_UNWRITABLE", f"{self._folder}: {error.strerror}; report not sent"
-            ) from None
+            raise system_error(error, self._folder) from None
         except ConfigError as error:
+            if isinstance(error.__cause__, OSError):
+                raise system_error(error.__cause__, self._folder) from None
             raise StorageError("STORE_UNWRITABLE", f"report not sent: {error}") from None
 
     def find(self, number: int, sealed_sha256: bytes) -> KeptReport:

@@ -49,7 +49,9 @@ def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[
     with work_folder(config.data) as work:
         _unpack(file, identity, work)
         _check_manifest(config, file, work / MANIFEST)
-        with SqliteStore.open(work / STORE, config.genesis.sha256, reserve_bytes=0) as store:
+        with SqliteStore.open(
+            work / STORE, config.genesis.sha256, config.owner, reserve_bytes=0
+        ) as store:
             replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
             for path, note in notes:
                 check_head(replica, path, note)

@@ -49,6 +49,9 @@ class Table:
 
 
 BINDING = Table("binding", ("id", "deployment"))
+#: Whose store it is, as role/party; in schemas from the second.
+OWNER = Table("owner", ("id", "owner"))
+OWNER_SCHEMA = 2
 ENTRIES = Table("entries", ("position", "envelope_sha256", "leaf"))
 HEADS = Table("heads", ("id", "checkpoint"))
 SEALED = Table("sealed", ("sha256", "data"))
@@ -57,7 +60,7 @@ COSIGNATURES = Table("cosignatures", ("size", "party", "line"), keys=2)
 NOTES = Table("notes", ("name", "value"))
 TOTALS = Table("totals", ("name", "count", "digest_sum"))
 #: All tables that ``TOTALS`` counts.
-COUNTED = (BINDING, ENTRIES, HEADS, SEALED, DRAFTS, COSIGNATURES, NOTES)
+COUNTED = (BINDING, OWNER, ENTRIES, HEADS, SEALED, DRAFTS, COSIGNATURES, NOTES)
 
 
 def row_digest(table: Table, row: Row) -> bytes:

@@ -47,7 +47,7 @@ from fermata.protocol.wire.ports import Draft, Store
 
 DEPLOYMENT_BYTES = 32
 #: Errors after which the store must be opened anew.
-_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC"})
+_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_IO"})
 
 
 class SqliteStore(Store):
@@ -66,16 +66,18 @@ class SqliteStore(Store):
         cls,
         path: Path,
         deployment: bytes,
+        owner: str,
         *,
         reserve_bytes: int = RESERVE_BYTES,
         free_bytes: FreeBytes = disk_free_bytes,
     ) -> "SqliteStore":
-        """Opens the store of a deployment, made if it is not there, and checks every row.
+        """Opens one node's store in a deployment, made if it is not there, and checks every row.
 
-        ``deployment`` is the charter's SHA-256. ``reserve_bytes`` of room are set aside beside
-        the file for a full disk, and writes are refused while less is free. Raises StorageError
-        STORE_NO_DIRECTORY, STORE_UNWRITABLE, STORE_IN_USE, STORE_FOREIGN, STORE_NEWER,
-        STORE_UNSAFE, STORAGE_FULL, DATA_LOSS; ValueError for a deployment not of 32 bytes.
+        ``deployment`` is the charter's SHA-256, ``owner`` the node as ``role/party``.
+        ``reserve_bytes`` of room are set aside beside the file for a full disk, and writes are
+        refused while less is free. Raises StorageError STORE_NO_DIRECTORY, STORE_UNWRITABLE,
+        STORE_IN_USE, STORE_FOREIGN, STORE_NEWER, STORE_UNSAFE, STORE_IO, STORAGE_FULL,
+        DATA_LOSS; ValueError for a deployment not of 32 bytes.
         """
         if len(deployment) != DEPLOYMENT_BYTES:
             raise ValueError(f"a deployment is {DEPLOYMENT_BYTES} bytes")
@@ -85,7 +87,7 @@ class SqliteStore(Store):
             reserve.release()
             connection = connect(path)
             try:
-                lock_and_bind(connection, path, deployment)
+                lock_and_bind(connection, path, deployment, owner)
                 Rows(connection).check_all()
                 sync(path.parent)
                 reserve.take()

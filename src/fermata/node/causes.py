@@ -1,0 +1,64 @@
+"""What the system's error numbers mean to an operator: one table for every read and write.
+
+An operator who is told "make room" about a dying disk loses a day and perhaps the log. So each
+number is told for what it is, with what to do about it, and only those of a full disk are full.
+"""
+
+import errno
+import os
+
+#: There is no room, by the disk, a quota or a limit: the one trouble that a node waits out.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: The device failed: what it holds may be wrong, so that nothing more is written to it.
+DEVICE = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO})
+
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room, or raise this user's disk quota",
+    errno.EIO: "the device failed; check the disk and the kernel's log before anything else",
+    errno.ENXIO: "the device is gone; check the disk and the kernel's log",
+    errno.ENODEV: "the device is gone; check the disk and the kernel's log",
+    errno.ESTALE: "the network file system lost the file; use a local disk",
+    errno.EREMOTEIO: "the network file system failed; use a local disk",
+    errno.EROFS: "the disk is mounted read-only, which Linux also does after a fault; check the"
+    " kernel's log, then mount it for writing",
+    errno.EACCES: "check the owner and mode of the file and of each folder above it",
+    errno.EPERM: "check the owner and attributes of the file and of its folder",
+    errno.EMFILE: "this process has too many files open; raise its limit (LimitNOFILE)",
+    errno.ENFILE: "this machine has too many files open; raise fs.file-max",
+    errno.EFBIG: "the file is as long as this process may write; raise its limit (LimitFSIZE)",
+    errno.ENOMEM: "this machine is short of memory",
+    errno.ENOENT: "check that the folder exists, or correct the path",
+    errno.ENOTDIR: "a part of the path is not a folder; correct the path",
+    errno.EISDIR: "a folder stands where a file is wanted; correct the path",
+    errno.ELOOP: "the path has too many symbolic links; correct it",
+    errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
+    errno.EBUSY: "another program uses it; stop that one first",
+    errno.ETXTBSY: "another program uses it; stop that one first",
+}
+
+
+def told(error: OSError) -> str:
+    """The error's name in the system's words, and what to do; never the error's own text."""
+    if not error.errno:
+        return "for a cause that the system does not name; check the disk"
+    name = errno.errorcode.get(error.errno, f"error {error.errno}")
+    advice = _ADVICE.get(error.errno, "check the path, its folder and the disk")
+    return f"{os.strerror(error.errno)}, {name}; {advice}"
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people: whole bytes, or one decimal of KiB, MiB, GiB."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= 10 * size or (count >= size and unit != "KiB"):
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def no_room_text(free: int, needed: int) -> str:
+    """How much is free, how much is needed, and what is missing."""
+    missing = size_text(max(1, needed - free))
+    return (
+        f"the disk is almost full: {size_text(free)} free, {size_text(needed)} needed; nothing"
+        f" changed; make room for at least {missing} more"
+    )
