@@ -9,7 +9,6 @@ from fermata import __version__
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.motion import motion
-from fermata.cli.output import place_of
 from fermata.cli.read.audit import audit
 from fermata.cli.read.log import bundle, log, verify
 from fermata.cli.read.results import lab_place, report, results
@@ -25,6 +24,7 @@ from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
 from fermata.node.causes import told
+from fermata.node.observe.stray_lines import place_of
 from fermata.node.observe.telemetry import plain_text
 from fermata.node.process import keep_memory_private
 

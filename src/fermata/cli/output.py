@@ -65,12 +65,3 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     ) as progress:
         task = progress.add_task(label, total=total)
         yield lambda completed: progress.update(task, completed=completed)
-
-
-def place_of(fault: BaseException) -> str:
-    """Kind and place of a fault; never its text, which may quote what must not be shown."""
-    place = fault.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    name = place.tb_frame.f_code.co_filename.rpartition("/")[2] if place else "nowhere"
-    return f"{type(fault).__name__} at {name}:{place.tb_lineno if place else 0}"

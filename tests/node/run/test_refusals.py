@@ -209,3 +209,23 @@ def test_a_signal_ends_a_process_in_good_order(site, party, number):
         process.kill()
     assert (process.returncode, out) == (0, b"")
     assert site.events(party, "stopped")
+
+
+def test_a_coordinator_on_an_auditors_store_ends_with_one_line(site):
+    theirs = load_config(site.write_config("auditor-1"))
+    open_store(theirs).close()
+    theirs.data.rename(site.node(COORDINATOR) / "data")
+    site.write_config(COORDINATOR)
+    assert "is the store of auditor/auditor-1" in ended(site, COORDINATOR, 1, "STORE_FOREIGN")
+
+
+@pytest.mark.parametrize("folder", ["keys", "data"])
+def test_a_node_does_not_start_on_a_folder_that_anybody_may_write(site, folder):
+    site.write_config(COORDINATOR)
+    place = site.node(COORDINATOR) / folder
+    place.mkdir(exist_ok=True)
+    place.chmod(0o777)
+    try:
+        assert "chmod o-w" in ended(site, COORDINATOR, 2, "FOLDER_MODE")
+    finally:
+        place.chmod(0o700)

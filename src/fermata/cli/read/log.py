@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from fermata.cli.output import emit, json_option, place_of, progress_bar, say, table_text
+from fermata.cli.output import emit, json_option, progress_bar, say, table_text
 from fermata.cli.run.nodes import CONFIG
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
+from fermata.node.observe.stray_lines import place_of
 from fermata.node.run.participant import check_log_charter, clock_ms, connect, entropy, tls_files
 from fermata.node.storage.bundles import (
     check_new,

@@ -21,6 +21,7 @@ from fermata.node.files import (
 from fermata.node.hook.hooks import make_hook
 from fermata.node.observe.alarm import ToldAlarm
 from fermata.node.observe.round_events import Life
+from fermata.node.observe.stray_lines import only_events
 from fermata.node.observe.telemetry import Telemetry, join_address, split_address
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.own_certificate import OwnCertificate, alarm_of, open_tls
@@ -270,6 +271,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
     with ExitStack() as stack:
         telemetry = make_telemetry(config)
         stack.callback(telemetry.close)
+        stack.enter_context(only_events(telemetry))
         with ExitStack() as inner:
             try:
                 yield telemetry, inner
