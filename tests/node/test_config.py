@@ -138,7 +138,7 @@ def test_a_party_that_joins_names_the_charter_that_has_it(site):
     assert "not on the charter's roster" in str(refused(file))
     file.write_text('amended = "new.toml"\n' + file.read_text())
     found = load_config(file, "lab")
-    assert found.charter.sha256 == site.charter.sha256
+    assert found.genesis.sha256 == site.charter.sha256
     assert found.roster.parties["lab-9"].role == "lab"
 
 

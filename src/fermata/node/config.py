@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from msgspec import Meta
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
@@ -48,9 +51,14 @@ class AuthorityText(Strict, frozen=True):
 
 
 class ListenText(Strict, frozen=True):
-    """``deny_list`` is for a coordinator without ``authority``, whose folder has one."""
+    """``deny_list`` is for a coordinator without ``authority``, whose folder has one.
+
+    ``connections_of_source``: connections that one address may hold to the log's port; parties
+    that share an address (NAT, or one machine) share them.
+    """
 
     address: str = "127.0.0.1:7440"
+    connections_of_source: Annotated[int, Meta(ge=1, le=4096)] = 64
     enrolment: str = ""
     authority: str = ""
     key_record: str = "key-record.bin"

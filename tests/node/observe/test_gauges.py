@@ -126,5 +126,5 @@ def test_no_gauge_has_a_label_that_could_name_a_lab():
         for sample in family.samples
         for name in sample.labels
     }
-    assert {name for _, name in labels} == {"node", "role", "status"}
+    assert {name for _, name in labels} == {"node", "reason", "role", "status"}
     assert {metric for metric, name in labels if name == "node"} == {"fermata_node"}

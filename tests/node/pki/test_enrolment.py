@@ -18,7 +18,7 @@ from fermata.node.pki.identity import (
     load_chain,
     server_name,
 )
-from fermata.node.pki.server import EnrolmentServer, host_of_peer
+from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.status_codes import error_of_call
 from fermata.wire.v1 import log_service_pb2
@@ -307,22 +307,6 @@ def test_no_error_of_an_enrolment_shows_the_token(world, service, home):
             traceback.print_exception(error, file=shown)
     assert shown.getvalue().count("Error: ") == 4
     assert token not in shown.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("peer", "host"),
-    [
-        ("ipv4:192.0.2.7:5501", "192.0.2.7"),
-        ("ipv6:%5B2001:db8:1:2:3::4%5D:5501", "2001:db8:1:2::/64"),
-        ("ipv6:[2001:db8:1:2:ffff::4]:5501", "2001:db8:1:2::/64"),
-        ("unix:/run/socket", "unix"),
-        ("unix:", "unix"),
-        ("ipv4:nonsense", "ipv4"),
-        ("", ""),
-    ],
-)
-def test_callers_are_counted_by_host(peer, host):
-    assert host_of_peer(peer) == host
 
 
 def test_silent_calls_of_one_host_end_at_their_limit_and_the_port_still_answers(service, world):

@@ -35,12 +35,20 @@ def test_idle_callers_are_forgotten_when_there_are_very_many():
         time_ms[0] += 1_000
         with admission.call(f"caller {number}"):
             pass
-    assert len(admission._buckets) <= 1024
+    assert len(admission._rate) <= 1024
 
 
-def test_limits_that_leave_no_thread_for_calls_are_refused():
-    with pytest.raises(ValueError, match="threads"):
-        Limits(streams_max=8, threads=8)
+def test_a_certificate_that_is_refused_again_and_again_is_not_looked_at():
+    time_ms = [0]
+    admission = Admission(Limits(refused_per_s=1.0, refused_burst=2), lambda: time_ms[0])
+    for _ in range(2):
+        admission.check_not_refused("print")
+        admission.charge_refused("print")
+    with pytest.raises(TransportError):
+        admission.check_not_refused("print")
+    admission.check_not_refused("another")
+    time_ms[0] = 1_000
+    admission.check_not_refused("print")
 
 
 def test_call_that_fails_is_not_held_against_the_caller():

@@ -188,6 +188,7 @@ def test_log_line_of_a_refusal_has_no_part_of_the_request(here, auditor):
         "role": "auditor",
         "status": "FAILED_PRECONDITION",
         "reason": "ROUND_CLOSED",
+        "times": 1,
     }
 
 

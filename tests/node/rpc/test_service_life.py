@@ -131,7 +131,7 @@ def test_one_caller_has_only_so_many_watchers():
 
 def test_watcher_that_leaves_makes_room_for_the_next(monkeypatch):
     monkeypatch.setattr(service, "WATCH_CHECK_S", 3600)
-    limits = Limits(streams_of_one=1, streams_max=1, threads=2)
+    limits = Limits(streams_of_one=1, streams_max=1)
     with world(limits=limits) as here:
         for _ in range(3):
             with here.channel(here.party("lab")) as channel:

@@ -5,7 +5,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from fermata.errors import IdentityError
-from fermata.node.rpc.guard import Door
+from fermata.node.rpc.guard import Guard
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import ALLOWED
 from fermata.node.rpc.status_codes import error_of_call
@@ -220,7 +220,7 @@ class Context:
 def test_connection_that_is_less_than_mutual_tls_13_is_refused(here, change, reason):
     tls = here.party("lab")
     facts = {"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert": [tls.found.chain_pem]}
-    door = Door(
+    door = Guard(
         here.tls, lambda identity: None, None, Limits(), here.clock, here.telemetry, lambda n: b""
     )
     assert door.identify(Context(**facts)).id == "ada"

@@ -46,7 +46,10 @@ def test_denied_certificate_is_refused_at_the_headers(method):
         here.denied.add(tls.found.certificate.serial_number)
         with silent_calls(here, tls, method) as calls:
             codes = Counter(each.code() for each in calls)
-            assert codes == {grpc.StatusCode.PERMISSION_DENIED: len(calls)}
+            # Looked at a few times, and then not any more.
+            refusals = {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+            assert set(codes) == refusals
+            assert codes.total() == len(calls)
 
 
 @pytest.mark.parametrize(

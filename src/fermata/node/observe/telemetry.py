@@ -28,11 +28,13 @@ from fermata.protocol.wire.ports import ClockMs
 FIELDS = frozenset({
     "address", "backlog", "duration_ms", "entries", "entry", "expires_ms",
     "failures", "fault", "generation", "incident", "method", "party", "port", "reason", "role",
-    "round", "serial", "size", "slot", "status", "version", "where",
+    "round", "serial", "size", "slot", "status", "times", "version", "where",
 })
 # fmt: on
 #: Names that a label of a metric may have.
 LABELS = frozenset({"method", "node", "phase", "reason", "role", "status", "what"})
+#: Why the front turns a connection away.
+CONNECTION_REASONS = ("CONNECTIONS_OF_SOURCE", "CONNECTIONS_MAX")
 VALUE_CHARS_MAX = 256
 INT_MAX = 2**63 - 1
 #: Reasons may come from another machine; beyond so many they are counted as OTHER.
@@ -107,6 +109,16 @@ class Telemetry:
         self._troubles = _metric(
             Counter, "fermata_troubles", "Events that carried a reason.", registry, "reason"
         )
+        self._connections_refused = _metric(
+            Counter,
+            "fermata_connections_refused",
+            "Connections turned away before anything was read of them.",
+            registry,
+            "reason",
+        )
+        for reason in CONNECTION_REASONS:
+            # Exported from the start, so that an alert sees the first increase.
+            self._connections_refused.labels(reason)
         self._lost = _metric(
             Counter, "fermata_log_lines_lost", "Lines that could not be written.", registry
         )
@@ -173,6 +185,10 @@ class Telemetry:
         """Counts one answered call; all three words are from fixed sets."""
         self._calls.labels(method, role, status).inc()
         self._call_seconds.labels(method).observe(seconds)
+
+    def count_connection_refused(self, reason: str) -> None:
+        """Counts a connection that a limit turned away; the reason is from a fixed set."""
+        self._connections_refused.labels(reason).inc()
 
     def set_progress(self, entries: int, rounds: int, backlog: int) -> None:
         """What the node's replica knows, and the number of statements not sent yet."""

@@ -1,13 +1,14 @@
 """The enrolment service: a port of its own, without client certificates, one call.
 
-Whoever calls is unknown, so a call says little: a token that is unknown, used, expired or for a
-denied party gets one and the same refusal, and trouble of our own gets a number to look up.
+Whoever calls is unknown, so a call is held against the address that it comes from, from its
+headers on, and its message must come soon. A call says little: a token that is unknown, used,
+expired or for a denied party gets one and the same refusal, and trouble of our own gets a number to
+look up.
 """
 
-import ipaddress
+import asyncio
 import traceback
-import urllib.parse
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from typing import Any
 import grpc
 
 from fermata.errors import ConfigError, FermataError, IdentityError, InvalidEncoding, TransportError
-from fermata.node.observe.telemetry import join_address, split_address
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import CSR_BYTES_MAX
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.tokens import token_refused
-from fermata.node.rpc.first_message import first_message
+from fermata.node.rpc.front import Front, FrontLimits
 from fermata.node.rpc.limits import Admission, Limits
+from fermata.node.rpc.loop_thread import LoopThread
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import incident_status, to_status
 from fermata.protocol.wire.codec import encode
@@ -37,44 +38,75 @@ ENROLMENT_LIMITS = Limits(
     calls_burst_of_one=30,
     calls_at_once_of_one=2,
     streams_max=0,
-    threads=16,
+    threads_of_role=4,
+    calls_max=256,
+    first_message_s=5.0,
+    front=FrontLimits(connections_of_source=32, connections_max=512),
     http2_streams_of_connection=4,
     connection_age_ms=30_000,
+    connection_idle_ms=10_000,
 )
 
 
 class EnrolmentServicer:
     """Answers Enroll with raw bytes on both sides, so that a bad request is ours to refuse.
 
-    ``alarm`` is told of our own troubles, under the number that the caller gets.
+    ``source`` names the address behind a peer; ``alarm`` is told of our own troubles, under the
+    number that the caller gets.
     """
 
-    def __init__(self, authority: Authority, clock: ClockMs, alarm: Alarm = log_alarm) -> None:
+    def __init__(
+        self,
+        authority: Authority,
+        clock: ClockMs,
+        source: Callable[[str], str | None],
+        alarm: Alarm = log_alarm,
+    ) -> None:
         self._authority = authority
         self._admission = Admission(ENROLMENT_LIMITS, clock)
+        self._source = source
         self._alarm = alarm
+        self._threads = ThreadPoolExecutor(
+            ENROLMENT_LIMITS.threads_of_role, thread_name_prefix="enrolment"
+        )
 
-    def add_to(self, server: grpc.Server) -> None:
-        """Registers the service."""
-        method: Any = grpc.stream_unary_rpc_method_handler(self.enroll)
-        handler = grpc.method_handlers_generic_handler(SERVICE, {"Enroll": method})
-        server.add_generic_rpc_handlers((handler,))
+    def close(self) -> None:
+        """Ends the threads once they have finished what they do."""
+        self._threads.shutdown(wait=False)
 
-    def enroll(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The service; registered as a stream, which is the same on the wire."""
+        method: Any = grpc.stream_stream_rpc_method_handler(self.enroll)
+        return grpc.method_handlers_generic_handler(SERVICE, {"Enroll": method})
+
+    async def enroll(
+        self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> None:
         """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.rpc.status_codes)."""
         try:
-            with self._admission.call(host_of_peer(context.peer())):
-                # Counted per host before the message: silent calls must not hold all threads.
-                limit_s = ENROLMENT_LIMITS.first_message_s
-                response = self._answer(first_message("Enroll", requests, context, limit_s))
-        except grpc.RpcError:
-            # The library's own way to say that the caller has gone.
-            raise
+            with self._admission.call(self._source(context.peer()) or "unknown"):
+                request = await self._message(context)
+                loop = asyncio.get_running_loop()
+                response = await loop.run_in_executor(self._threads, self._answer, request)
+                await context.write(response)
+            return
         except (IdentityError, InvalidEncoding, TransportError) as error:
-            context.abort_with_status(to_status(error))
+            status = to_status(error)
         except Exception as fault:  # noqa: BLE001 - the edge: no exception's text goes to a peer
-            context.abort_with_status(self._incident(fault))
-        return response
+            status = self._incident(fault)
+        await context.abort_with_status(status)
+
+    async def _message(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        wait_s = ENROLMENT_LIMITS.first_message_s
+        try:
+            found = await asyncio.wait_for(context.read(), wait_s)
+        except TimeoutError:
+            raise TransportError(
+                "DEADLINE", f"no message within {wait_s:g} s of the headers"
+            ) from None
+        if not isinstance(found, bytes):
+            raise InvalidEncoding("MISSING", "the call ended without its message")
+        return found
 
     def _answer(self, request: bytes) -> bytes:
         asked = parse(log_service_pb2.EnrollRequest, request)
@@ -104,65 +136,73 @@ class EnrolmentServicer:
 
 
 class EnrolmentServer:
-    """A gRPC server with the enrolment service and nothing else."""
+    """A gRPC server with the enrolment service and nothing else. For plain threads."""
 
     def __init__(
-        self, authority: Authority, tls: TlsFiles, clock: ClockMs, alarm: Alarm = log_alarm
+        self,
+        authority: Authority,
+        tls: TlsFiles,
+        clock: ClockMs,
+        alarm: Alarm = log_alarm,
+        refused: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        limits = ENROLMENT_LIMITS
         self._tls = tls
-        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="enrolment")
-        self._server = grpc.server(
-            self._threads,
-            options=(
-                # Without this two servers share one port silently.
-                ("grpc.so_reuseport", 0),
-                ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
-                ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-                ("grpc.max_metadata_size", limits.metadata_bytes_max),
-                ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
-                ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
-                ("grpc.max_connection_age_ms", limits.connection_age_ms),
-                ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
-            ),
-            maximum_concurrent_rpcs=limits.threads + limits.queue_max,
-        )
-        EnrolmentServicer(authority, clock, alarm).add_to(self._server)
+        self._refused = refused
+        self._front: Front | None = None
+        self._server: grpc.aio.Server | None = None
+        self._loop: LoopThread | None = None
+        self._servicer = EnrolmentServicer(authority, clock, self._source, alarm)
 
     def start(self, address: str) -> str:
         """Listens on ``host:port``, port 0 for any; returns the address that is bound.
 
         Raises ``ConfigError`` ADDRESS, PORT_IN_USE.
         """
-        host, _ = split_address(address)
+        self._loop = LoopThread("enrolment")
+        self._loop.start()
         try:
-            port = self._server.add_secure_port(
-                address, self._tls.server_credentials(require_client=False)
-            )
-        except RuntimeError:
-            raise ConfigError(
-                "PORT_IN_USE",
-                f"enrolment: cannot listen on {address}; it is in use, or not of this machine",
-            ) from None
-        self._server.start()
-        return join_address(host, port)
+            return self._loop.run(self._start(address))
+        except ConfigError:
+            self.stop()
+            raise
+
+    async def _start(self, address: str) -> str:
+        limits = ENROLMENT_LIMITS
+        self._server = grpc.aio.server(
+            handlers=[self._servicer.handler()],
+            options=[
+                # Without this two servers could share one port silently.
+                ("grpc.so_reuseport", 0),
+                ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
+                ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+                ("grpc.max_metadata_size", limits.metadata_bytes_max),
+                ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
+                ("grpc.max_connection_age_ms", limits.connection_age_ms),
+                ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
+                ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
+            ],
+            maximum_concurrent_rpcs=limits.calls_max,
+        )
+        credentials = self._tls.server_credentials(require_client=False)
+        port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        await self._server.start()
+        self._front = Front(("127.0.0.1", port), limits.front, self._refused)
+        return await self._front.start(address, "enrolment")
+
+    def _source(self, peer: str) -> str | None:
+        return self._front.source_of_peer(peer) if self._front is not None else None
 
     def stop(self, grace_s: float = 1.0) -> None:
         """Ends calls that do not end in time, and returns when the port is free."""
-        self._server.stop(grace_s).wait()
-        self._threads.shutdown(wait=False)
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        loop.run(self._stop(grace_s))
+        loop.stop()
+        self._servicer.close()
 
-
-def host_of_peer(peer: str) -> str:
-    """The caller's host out of gRPC's peer string; of IPv6 the /64, which one host can fill."""
-    kind, _, rest = peer.partition(":")
-    host = urllib.parse.unquote(rest).rpartition(":")[0].strip("[]")
-    if kind not in ("ipv4", "ipv6"):
-        return kind
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return kind
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    async def _stop(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._server.stop(grace_s)
+        if self._front is not None:
+            await self._front.stop()

@@ -1,28 +1,30 @@
 """The one way into the server: who calls, may they, how much do they ask, what do errors show.
 
-Every method goes through it, health and reflection too. Requests arrive here as bytes and are
-parsed behind the checks: gRPC's own parsing answers INTERNAL, with a text of its own.
-
-gRPC calls a unary handler only when the message is there, and holds a thread until then. So every
-method is registered as one that takes a stream, which is the same on the wire: identity and limits
-are checked when the headers arrive, and the wait for the message is counted and has an end.
+Every method goes through it, health and reflection too. All are registered as streams, also those
+that take one message and answer one, which is the same on the wire: so a call is looked at when its
+headers are there, before its message, and whoever sends no message holds nothing for long. Requests
+arrive here as bytes and are parsed behind the checks: gRPC's own parsing answers INTERNAL, with a
+text of its own.
 """
 
+import asyncio
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import grpc
 from cryptography import x509
 from google.protobuf.message import Message
 
-from fermata.errors import FermataError, IdentityError
+from fermata.errors import FermataError, IdentityError, InvalidEncoding, TransportError
+from fermata.node.observe.repetitions import Repetitions
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, identity_of
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.trust import Chain, check_chain
-from fermata.node.rpc.first_message import first_message
 from fermata.node.rpc.limits import Admission, Limits
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import incident_status, status_code, to_status
@@ -31,10 +33,23 @@ from fermata.protocol.wire.ports import ClockMs, Entropy
 
 TLS_VERSION = b"TLSv1.3"
 
-#: Answers one request of a caller; a stream answers with several messages.
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[bytes, bytes]
+#: Answers one request of a caller, in a thread; a stream answers with several messages.
 Answer = Callable[[Identity, Any], Message]
-Stream = Callable[[Identity, Any, grpc.ServicerContext], Iterator[Message]]
+Stream = Callable[[Identity, Any, Context], AsyncIterator[Message]]
+Body = Callable[[Identity], Awaitable[None]]
 _Hold = Callable[[str], AbstractContextManager[None]]
+
+#: Groups of roles, each with threads of its own: no group can take the places of another.
+_GROUPS: Mapping[str, str] = {
+    "lab": "labs",
+    "auditor": "auditors",
+    "coordinator": "readers",
+    "member": "readers",
+    "operator": "readers",
+    "observer": "readers",
+}
 
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
@@ -45,7 +60,7 @@ def _chain_of(leaf_pem: bytes, above_pem: bytes) -> Chain:
     return (leaf, *(each for each in above if each != leaf))
 
 
-class Door:
+class Guard:
     """The one way in: identity, limits, role, and the errors on the way out."""
 
     def __init__(
@@ -61,25 +76,28 @@ class Door:
         self._tls = tls
         self._authorise = authorise
         self._is_denied = is_denied
+        self._limits = limits
         self._admission = Admission(limits, clock_ms)
-        self._first_message_s = limits.first_message_s
         self._clock_ms = clock_ms
         self._telemetry = telemetry
         self._entropy = entropy
+        self._refusals = Repetitions()
+        self._threads = {
+            group: ThreadPoolExecutor(limits.threads_of_role, thread_name_prefix=f"log-{group}")
+            for group in set(_GROUPS.values())
+        }
 
-    def identify(self, context: grpc.ServicerContext) -> Identity:
+    def close(self) -> None:
+        """Ends the threads once they have finished what they do."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=False)
+
+    def identify(self, context: Context) -> Identity:
         """Who is calling, as of now: a connection outlives certificates and denials.
 
         Raises IdentityError.
         """
-        facts: Mapping[str, Any] = context.auth_context()
-        if list(facts.get("ssl_tls_version", ())) != [TLS_VERSION]:
-            raise IdentityError("TLS_VERSION", "the connection is not TLS 1.3; update the client")
-        try:
-            (pem,) = facts["x509_pem_cert"]
-            chain = _chain_of(pem, b"".join(facts.get("x509_pem_cert_chain", ())))
-        except (KeyError, ValueError):
-            raise IdentityError("NO_CERT", "the connection has no client certificate") from None
+        chain = _shown(context)
         own = self._tls.material()
         deployment = own.identity.deployment
         check_chain(chain, own.anchors, deployment, self._clock_ms(), self._is_denied)
@@ -87,82 +105,132 @@ class Door:
         self._authorise(identity)
         return identity
 
+    async def run(self, caller: Identity, work: Callable[[], T]) -> T:
+        """Does blocking work in a thread of the caller's group."""
+        threads = self._threads[_GROUPS[caller.role]]
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
     def call(self, method: str, roles: frozenset[str], answer: Answer, kind: type[Message]) -> Any:
         """A handler that answers one request with one message."""
 
-        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            with self._guard(method, roles, context, self._admission.call) as caller:
-                data = first_message(method, requests, context, self._first_message_s)
-                response = encode(answer(caller, parse(kind, data)))
-            return response
+        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
+            async def body(caller: Identity) -> None:
+                data = await self._first_message(context)
+                response = await self.run(caller, lambda: encode(answer(caller, parse(kind, data))))
+                await context.write(response)
 
-        return grpc.stream_unary_rpc_method_handler(handle)
+            await self._guard(method, roles, context, self._admission.call, body)
+
+        return grpc.stream_stream_rpc_method_handler(handle)
 
     def stream(
         self, method: str, roles: frozenset[str], answer: Stream, kind: type[Message]
     ) -> Any:
         """A handler that answers one request with a stream."""
 
-        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._guard(method, roles, context, self._admission.stream) as caller:
-                data = first_message(method, requests, context, self._first_message_s)
-                for message in answer(caller, parse(kind, data), context):
-                    yield encode(message)
+        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
+            async def body(caller: Identity) -> None:
+                request = parse(kind, await self._first_message(context))
+                async for message in answer(caller, request, context):
+                    await context.write(encode(message))
+
+            await self._guard(method, roles, context, self._admission.stream, body)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
     def dialogue(
-        self, method: str, roles: frozenset[str], answer: Stream, kind: type[Message]
+        self,
+        method: str,
+        roles: frozenset[str],
+        answer: Callable[[Any], Iterator[Message]],
+        kind: type[Message],
     ) -> Any:
-        """A handler that answers a stream of requests with a stream."""
+        """A handler that answers each of a stream of requests, one after the other."""
 
-        def handle(data: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._guard(method, roles, context, self._admission.stream) as caller:
-                requests = (parse(kind, each) for each in data)
-                for message in answer(caller, requests, context):
-                    yield encode(message)
+        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
+            async def body(caller: Identity) -> None:
+                while True:
+                    data = await self._next_message(context)
+                    if data is None:
+                        return
+                    for message in answer(parse(kind, data)):
+                        await context.write(encode(message))
+
+            await self._guard(method, roles, context, self._admission.stream, body)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
-    @contextmanager
-    def _guard(
-        self, method: str, roles: frozenset[str], context: grpc.ServicerContext, hold: _Hold
-    ) -> Iterator[Identity]:
-        started_ms, caller, outcome = self._clock_ms(), None, grpc.StatusCode.CANCELLED
+    async def _next_message(self, context: Context) -> bytes | None:
+        """The next message; None at the end. Raises TransportError SILENT."""
         try:
-            caller = self.identify(context)
+            data = await asyncio.wait_for(context.read(), self._limits.first_message_s)
+        except TimeoutError:
+            wait_s = self._limits.first_message_s
+            raise TransportError(
+                "DEADLINE", f"no message within {wait_s:g} s of the headers"
+            ) from None
+        return data if isinstance(data, bytes) else None
+
+    async def _first_message(self, context: Context) -> bytes:
+        data = await self._next_message(context)
+        if data is None:
+            raise InvalidEncoding("MISSING", "the call ended without its message")
+        return data
+
+    async def _guard(
+        self, method: str, roles: frozenset[str], context: Context, hold: _Hold, body: Body
+    ) -> None:
+        started_ms, caller, outcome = self._clock_ms(), None, grpc.StatusCode.CANCELLED
+        status: grpc.Status | None = None
+        try:
+            caller = self._admit(context)
             with hold(caller.uri):
                 if caller.role not in roles:
                     raise IdentityError("WRONG_ROLE", f"{method}: not for a {caller.role}")
-                yield caller
+                await body(caller)
             outcome = grpc.StatusCode.OK
-            return
-        except grpc.RpcError:
-            # The library's own way to say that the caller has gone.
-            raise
         except FermataError as error:
             outcome, status = status_code(error), to_status(error)
-            self._tell_refused(method, caller, error, outcome)
+            self._tell_refused(method, caller or _named(context, error), error, outcome)
+        except (asyncio.CancelledError, grpc.RpcError, asyncio.InvalidStateError):
+            # The caller has gone, or the server stops.
+            raise
         except Exception as fault:  # noqa: BLE001 - the one place that turns faults into INTERNAL
             outcome, status = grpc.StatusCode.INTERNAL, self._incident(method, caller, fault)
         finally:
             role = caller.role if caller else "unknown"
             passed_s = max(0, self._clock_ms() - started_ms) / 1000
             self._telemetry.count_call(method, role, outcome.name, passed_s)
-        context.abort_with_status(status)
+        if status is not None:
+            await context.abort_with_status(status)
+
+    def _admit(self, context: Context) -> Identity:
+        """Identifies the caller; a certificate that was refused often is not looked at again."""
+        shown = _fingerprint(context)
+        self._admission.check_not_refused(shown)
+        try:
+            return self.identify(context)
+        except IdentityError:
+            self._admission.charge_refused(shown)
+            raise
 
     def _tell_refused(
         self, method: str, caller: Identity | None, error: FermataError, code: grpc.StatusCode
     ) -> None:
         # What the limits turn away is counted only: else the log is the next thing to flood.
-        if error.reason not in ("RATE", "BUSY", "DEADLINE"):
+        if error.reason in ("RATE", "BUSY", "DEADLINE"):
+            return
+        party, role = (caller.id, caller.role) if caller else ("", "")
+        times = self._refusals.count((method, party, role, error.reason))
+        if times:
             self._telemetry.event(
                 "call_refused",
                 method=method,
-                party=caller.id if caller else "",
-                role=caller.role if caller else "",
+                party=party,
+                role=role,
                 status=code.name,
                 reason=error.reason,
+                times=times,
             )
 
     def _incident(self, method: str, caller: Identity | None, fault: Exception) -> grpc.Status:
@@ -181,3 +249,35 @@ class Door:
             where=f"{name}:{place.tb_lineno}" if place else "",
         )
         return incident_status(incident)
+
+
+def _facts(context: Context) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = context.auth_context()
+    return found
+
+
+def _shown(context: Context) -> Chain:
+    """The certificate chain of the connection, unchecked. Raises IdentityError."""
+    facts = _facts(context)
+    if list(facts.get("ssl_tls_version", ())) != [TLS_VERSION]:
+        raise IdentityError("TLS_VERSION", "the connection is not TLS 1.3; update the client")
+    try:
+        (pem,) = facts["x509_pem_cert"]
+        return _chain_of(pem, b"".join(facts.get("x509_pem_cert_chain", ())))
+    except (KeyError, ValueError):
+        raise IdentityError("NO_CERT", "the connection has no client certificate") from None
+
+
+def _fingerprint(context: Context) -> str:
+    """What a refused caller is counted by: its certificate, or that it has none."""
+    return hashlib.sha256(b"".join(_facts(context).get("x509_pem_cert", ()))).hexdigest()
+
+
+def _named(context: Context, error: FermataError) -> Identity | None:
+    """Whom a refused certificate was issued to; None where its issuer is not ours either."""
+    if error.reason in ("CERT_FOREIGN", "TLS_VERSION", "NO_CERT", "RATE"):
+        return None
+    try:
+        return identity_of(_shown(context)[0])
+    except IdentityError:
+        return None

@@ -5,12 +5,13 @@ will do later.
 """
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fermata.errors import TransportError
+from fermata.node.rpc.front import FrontLimits
 from fermata.protocol.wire.ports import ClockMs
 
 #: Above this many known callers, those that are idle are forgotten.
@@ -21,28 +22,28 @@ CALLERS_MAX = 1024
 class Limits:
     """Bounds of a server. Those "of one" are for each identity, the others for all together.
 
-    ``threads`` must leave some above ``streams_max``, since each stream holds one.
+    ``threads_of_role``: each group of roles has so many of its own, so that no group can take
+    those of another. ``first_message_s``: how long a call may hold its place before it says what
+    it wants. ``refused_per_s``: how often a certificate that may not call is looked at.
     """
 
     calls_per_s_of_one: float = 50.0
     calls_burst_of_one: int = 100
     calls_at_once_of_one: int = 8
     streams_of_one: int = 4
-    streams_max: int = 64
-    threads: int = 96
-    queue_max: int = 32
-    connections_max: int = 1024
+    streams_max: int = 4096
+    threads_of_role: int = 8
+    calls_max: int = 8192
+    first_message_s: float = 5.0
+    refused_per_s: float = 1.0
+    refused_burst: int = 10
+    front: FrontLimits = field(default_factory=FrontLimits)
     http2_streams_of_connection: int = 32
     metadata_bytes_max: int = 8192
     handshake_ms: int = 3_000
-    first_message_s: float = 5.0
-    connection_idle_ms: int = 60_000
     connection_age_ms: int = 300_000
+    connection_idle_ms: int = 120_000
     connection_grace_ms: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.streams_max >= self.threads:
-            raise ValueError("limits: streams would take all threads, and no call be served")
 
 
 class TokenBucket:
@@ -63,8 +64,13 @@ class TokenBucket:
         self._level -= 1
         return True
 
+    def is_empty(self) -> bool:
+        """Whether there is no token to take."""
+        self._fill()
+        return self._level < 1
+
     def is_full(self) -> bool:
-        """Whether nothing was taken for so long that the bucket is as good as new."""
+        """Whether nothing was taken for so long that all tokens are back."""
         self._fill()
         return self._level >= self._burst
 
@@ -76,14 +82,41 @@ class TokenBucket:
         self._filled_ms = now_ms
 
 
+class Buckets:
+    """A bucket for each of many callers; idle ones are forgotten when there are very many.
+
+    Not thread-safe.
+    """
+
+    def __init__(self, per_s: float, burst: int, clock_ms: ClockMs) -> None:
+        self._make: Callable[[], TokenBucket] = lambda: TokenBucket(per_s, burst, clock_ms)
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def of(self, caller: str) -> TokenBucket:
+        """The caller's bucket, a full one if it is new."""
+        found = self._buckets.get(caller)
+        if found is None:
+            if len(self._buckets) >= CALLERS_MAX:
+                kept = {c: b for c, b in self._buckets.items() if not b.is_full()}
+                self._buckets = OrderedDict(kept)
+            while len(self._buckets) >= CALLERS_MAX:
+                self._buckets.popitem(last=False)
+            found = self._buckets[caller] = self._make()
+        self._buckets.move_to_end(caller)
+        return found
+
+
 class Admission:
     """Counts what each caller has going on. Thread-safe."""
 
     def __init__(self, limits: Limits, clock_ms: ClockMs) -> None:
         self._limits = limits
-        self._clock_ms = clock_ms
         self._lock = threading.Lock()
-        self._buckets: dict[str, TokenBucket] = {}
+        self._rate = Buckets(limits.calls_per_s_of_one, limits.calls_burst_of_one, clock_ms)
+        self._refused = Buckets(limits.refused_per_s, limits.refused_burst, clock_ms)
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
 
@@ -105,11 +138,22 @@ class Admission:
         finally:
             self._leave(caller, self._streams)
 
+    def check_not_refused(self, caller: str) -> None:
+        """Turns away who was refused again and again. Raises TransportError RATE."""
+        with self._lock:
+            if self._refused.of(caller).is_empty():
+                raise TransportError("RATE", "this certificate was refused too often; wait")
+
+    def charge_refused(self, caller: str) -> None:
+        """Counts one refusal against a certificate."""
+        with self._lock:
+            self._refused.of(caller).take()
+
     def _enter(
         self, caller: str, held: Counter[str], one_max: int, all_max: int | None = None
     ) -> None:
         with self._lock:
-            if not self._bucket(caller).take():
+            if not self._rate.of(caller).take():
                 per_s = self._limits.calls_per_s_of_one
                 raise TransportError("RATE", f"more than {per_s:g} calls a second; wait a moment")
             if held[caller] >= one_max:
@@ -123,15 +167,3 @@ class Admission:
             held[caller] -= 1
             if held[caller] <= 0:
                 del held[caller]
-
-    def _bucket(self, caller: str) -> TokenBucket:
-        found = self._buckets.get(caller)
-        if found is None:
-            if len(self._buckets) >= CALLERS_MAX:
-                self._buckets = {c: b for c, b in self._buckets.items() if not b.is_full()}
-            limits = self._limits
-            found = TokenBucket(
-                limits.calls_per_s_of_one, limits.calls_burst_of_one, self._clock_ms
-            )
-            self._buckets[caller] = found
-        return found

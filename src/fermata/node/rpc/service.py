@@ -1,10 +1,10 @@
 """The coordinator's server: the log over gRPC, for those whom the roster knows."""
 
+import asyncio
+import functools
 import secrets
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -13,11 +13,13 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from fermata.errors import ConfigError, InvalidEncoding, Refusal
-from fermata.node.observe.telemetry import Telemetry, join_address, split_address
+from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import ROLES, Identity
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.rpc.guard import Answer, Door
+from fermata.node.rpc.front import Front
+from fermata.node.rpc.guard import Answer, Context, Guard
 from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.loop_thread import LoopThread
 from fermata.node.rpc.rpc_contract import HEALTH, KEEPALIVE_MS, MESSAGE_BYTES_MAX, SERVICE
 from fermata.protocol.wire.ports import ClockMs, Entropy, Receipt
 from fermata.wire.v1 import log_service_pb2 as wire
@@ -92,6 +94,8 @@ class LogServer:
     ``authorise`` raises IdentityError for an identity that is not on the roster; ``is_denied``
     asks the deny-list; ``renew`` makes a certificate chain (PEM) of a request (PKCS#10, DER) for
     the caller's own identity, or is None where the authority is elsewhere.
+
+    Its methods are for plain threads; the server itself runs in an event loop of its own.
     """
 
     def __init__(
@@ -110,92 +114,109 @@ class LogServer:
     ) -> None:
         self._tls = tls
         self._limits = limits
+        self._telemetry = telemetry
         self._growth = _Growth()
-        door = Door(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
+        self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
         self._handlers = [
-            _LogHandlers(ledger, renew, self._growth, door).handler(),
-            _Health(self._growth).handler(door),
+            _LogHandlers(ledger, renew, self._growth, self._guard).handler(),
+            _Health(self._growth).handler(self._guard),
         ]
         if reflection:
-            self._handlers.append(_reflection_handler(door))
-        self._server: grpc.Server | None = None
-        self._threads: ThreadPoolExecutor | None = None
+            self._handlers.append(_reflection_handler(self._guard))
+        self._loop: LoopThread | None = None
+        self._server: grpc.aio.Server | None = None
+        self._front: Front | None = None
 
     def start(self, address: str) -> str:
         """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
 
         Raises ConfigError ADDRESS, PORT_IN_USE; ValueError if started before.
         """
-        if self._server is not None:
+        if self._loop is not None:
             raise ValueError("server: was started before")
-        host, _ = split_address(address)
-        self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="log")
-        self._server = grpc.server(
-            self._threads,
+        self._loop = LoopThread("log-server")
+        self._loop.start()
+        try:
+            return self._loop.run(self._start(address))
+        except ConfigError:
+            self.stop()
+            raise
+
+    async def _start(self, address: str) -> str:
+        self._server = grpc.aio.server(
             handlers=self._handlers,
             options=_options(self._limits),
-            maximum_concurrent_rpcs=self._limits.threads + self._limits.queue_max,
+            maximum_concurrent_rpcs=self._limits.calls_max,
         )
-        try:
-            port = self._server.add_secure_port(
-                address, self._tls.server_credentials(require_client=True)
-            )
-        except RuntimeError:
-            raise ConfigError(
-                "PORT_IN_USE",
-                f"log: cannot listen on {address}; it is in use, or not of this machine",
-            ) from None
-        self._server.start()
-        return join_address(host, port)
+        credentials = self._tls.server_credentials(require_client=True)
+        port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        await self._server.start()
+        self._front = Front(
+            ("127.0.0.1", port), self._limits.front, self._telemetry.count_connection_refused
+        )
+        return await self._front.start(address, "log")
 
     def notify(self, size: int) -> None:
         """Tells the watchers that the log has now ``size`` entries."""
-        self._growth.notify(size)
+        if self._loop is not None:
+            self._loop.call(self._growth.notify, size)
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Turns health to NOT_SERVING, ends the streams, gives calls so long to finish.
 
         May be called twice.
         """
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        loop.run(self._stop(grace_s))
+        loop.stop()
+        self._guard.close()
+
+    async def _stop(self, grace_s: float) -> None:
         self._growth.stop()
         if self._server is not None:
-            self._server.stop(grace_s).wait()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+            await self._server.stop(grace_s)
+        if self._front is not None:
+            await self._front.stop()
 
 
 class _Growth:
-    """Where watchers wait for the log to grow, and learn that the server stops."""
+    """Where watchers wait for the log to grow, and learn that the server stops.
+
+    For the server's loop alone.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
         self._size = 0
         self._is_stopping = False
+        self._changed = asyncio.Event()
 
     @property
     def is_stopping(self) -> bool:
         return self._is_stopping
 
     def notify(self, size: int) -> None:
-        with self._changed:
-            self._size = max(self._size, size)
-            self._changed.notify_all()
-
-    def wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._size = max(self._size, size)
+        self._wake()
 
     def stop(self) -> None:
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
+        self._is_stopping = True
+        self._wake()
 
-    def wait_beyond(self, size: int, context: grpc.ServicerContext, seconds: float) -> None:
-        """Returns when the log is larger than ``size``, the caller gone, or time is up."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._size > size or self._is_stopping or not context.is_active(), seconds
-            )
+    def _wake(self) -> None:
+        # Who waits has the old event in hand; who comes next waits for the new one.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_beyond(self, size: int, seconds: float) -> None:
+        """Returns when the log is larger than ``size``, the server stops, or time is up."""
+        if self._size > size or self._is_stopping:
+            return
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
 
 
 class _LogHandlers:
@@ -206,12 +227,12 @@ class _LogHandlers:
         ledger: LedgerPort,
         renew: Callable[[Identity, bytes], bytes] | None,
         growth: _Growth,
-        door: Door,
+        guard: Guard,
     ) -> None:
         self._ledger = ledger
         self._renew = renew
         self._growth = growth
-        self._door = door
+        self._guard = guard
 
     def handler(self) -> grpc.GenericRpcHandler:
         """All methods of the contract; one without an entry here or in ALLOWED is an error."""
@@ -229,9 +250,9 @@ class _LogHandlers:
         for method in SERVICE.methods:
             name, kind = method.name, getattr(wire, method.input_type.name)
             if name == "Watch":
-                methods[name] = self._door.stream(name, ALLOWED[name], self._watch, kind)
+                methods[name] = self._guard.stream(name, ALLOWED[name], self._watch, kind)
             else:
-                methods[name] = self._door.call(name, ALLOWED[name], answers[name], kind)
+                methods[name] = self._guard.call(name, ALLOWED[name], answers[name], kind)
         return grpc.method_handlers_generic_handler(SERVICE.full_name, methods)
 
     def _append(self, caller: Identity, request: wire.AppendRequest) -> Message:
@@ -251,21 +272,19 @@ class _LogHandlers:
         count = min(request.count_max, READ_COUNT_MAX)
         return wire.ReadResponse(leaves=self._ledger.read(request.start, count))
 
-    def _watch(
-        self, caller: Identity, request: wire.WatchRequest, context: grpc.ServicerContext
-    ) -> Iterator[Message]:
+    async def _watch(
+        self, caller: Identity, request: wire.WatchRequest, context: Context
+    ) -> AsyncIterator[Message]:
         entry = request.start
-        # A caller that leaves must not hold its thread until the next look.
-        context.add_callback(self._growth.wake)
-        while context.is_active() and not self._growth.is_stopping:
-            leaves = self._ledger.read(entry, READ_COUNT_MAX)
+        while not self._growth.is_stopping:
+            read = functools.partial(self._ledger.read, entry, READ_COUNT_MAX)
+            leaves = await self._guard.run(caller, read)
             for leaf in leaves:
                 yield wire.WatchResponse(entry=entry, leaf=leaf)
                 entry += 1
             if not leaves:
-                self._growth.wait_beyond(entry, context, WATCH_CHECK_S)
-            if context.is_active():
-                self._door.identify(context)
+                await self._growth.wait_beyond(entry, WATCH_CHECK_S)
+            self._guard.identify(context)
 
     def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
         return wire.GetCheckpointResponse(checkpoint=self._ledger.checkpoint())
@@ -313,11 +332,11 @@ class _Health:
     def __init__(self, growth: _Growth) -> None:
         self._growth = growth
 
-    def handler(self, door: Door) -> grpc.GenericRpcHandler:
+    def handler(self, guard: Guard) -> grpc.GenericRpcHandler:
         kind = health_pb2.HealthCheckRequest
         methods = {
-            "Check": door.call("Health.Check", EVERY_ROLE, self._check, kind),
-            "Watch": door.stream("Health.Watch", EVERY_ROLE, self._watch, kind),
+            "Check": guard.call("Health.Check", EVERY_ROLE, self._check, kind),
+            "Watch": guard.stream("Health.Watch", EVERY_ROLE, self._watch, kind),
         }
         return grpc.method_handlers_generic_handler(HEALTH, methods)
 
@@ -334,20 +353,16 @@ class _Health:
             raise Refusal("NO_SERVICE", "health: this server has no service of that name")
         return self._status(request.service)
 
-    def _watch(
-        self,
-        caller: Identity,
-        request: health_pb2.HealthCheckRequest,
-        context: grpc.ServicerContext,
-    ) -> Iterator[Message]:
-        context.add_callback(self._growth.wake)
+    async def _watch(
+        self, caller: Identity, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> AsyncIterator[Message]:
         yield self._status(request.service)
-        while context.is_active() and not self._growth.is_stopping:
-            self._growth.wait_beyond(sys.maxsize, context, WATCH_CHECK_S)
+        while not self._growth.is_stopping:
+            await self._growth.wait_beyond(sys.maxsize, WATCH_CHECK_S)
         yield self._status(request.service)
 
 
-def _reflection_handler(door: Door) -> grpc.GenericRpcHandler:
+def _reflection_handler(guard: Guard) -> grpc.GenericRpcHandler:
     """grpc.reflection.v1alpha: the shape of the services, for those who explore."""
     # Loaded only where it is asked for: it takes a tenth of the time in which a node starts.
     from grpc_reflection.v1alpha import reflection as grpc_reflection
@@ -356,23 +371,23 @@ def _reflection_handler(door: Door) -> grpc.GenericRpcHandler:
     name = grpc_reflection.SERVICE_NAME
     servicer = grpc_reflection.ReflectionServicer((SERVICE.full_name, HEALTH, name))
 
-    def answer(
-        caller: Identity, requests: Iterator[Message], context: grpc.ServicerContext
-    ) -> Iterator[Message]:
-        answers: Iterator[Message] = servicer.ServerReflectionInfo(requests, context)
+    def answer(request: Message) -> Iterator[Message]:
+        answers: Iterator[Message] = servicer.ServerReflectionInfo(iter((request,)), None)
         return answers
 
     method = "ServerReflectionInfo"
-    handler = door.dialogue(method, EVERY_ROLE, answer, reflection_pb2.ServerReflectionRequest)
+    handler = guard.dialogue(method, EVERY_ROLE, answer, reflection_pb2.ServerReflectionRequest)
     return grpc.method_handlers_generic_handler(name, {method: handler})
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
-        # Without this two servers bind one port, and each gets some of the calls.
+        # Without this two servers could bind one port, and each get some of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
-        ("grpc.max_allowed_incoming_connections", limits.connections_max),
+        # The front counts connections; this is more than it lets through.
+        ("grpc.max_allowed_incoming_connections", 2 * limits.front.connections_max),
+        ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
         ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
         ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),

@@ -18,6 +18,7 @@ from fermata.node.pki.own_certificate import OwnCertificate, alarm_of
 from fermata.node.pki.renewals import Renewals
 from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.front import FrontLimits
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
 from fermata.node.run.loop import Wake, run_loop, stop_on_signal
@@ -206,7 +207,7 @@ def _serve(
         shared,
         tls=tls,
         authorise=authorise(ledger),
-        limits=Limits(),
+        limits=Limits(front=FrontLimits(listen.connections_of_source)),
         clock_ms=clock_ms,
         telemetry=telemetry,
         is_denied=_is_denied(config, listen, authority, telemetry),
@@ -225,7 +226,9 @@ def _serve(
                     f"{config.file}: listen.enrolment needs a certificate of the deployment's own"
                     " authority for the coordinator; leave enrolment out, or issue one",
                 )
-            enrolment = EnrolmentServer(authority, tls, clock_ms, alarm_of(telemetry))
+            enrolment = EnrolmentServer(
+                authority, tls, clock_ms, alarm_of(telemetry), telemetry.count_connection_refused
+            )
             addresses["enrolment"] = enrolment.start(listen.enrolment)
             stack.callback(enrolment.stop)
         log_charter(config, ledger)
