@@ -5,10 +5,13 @@ import shutil
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from fermata.cli.read import status
 from fermata.cli.read.status import CERTIFICATE_WARN_MS, LATE_MS, health, health_text
+from fermata.dashboard.views.nodes import node_rows
 from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
@@ -316,6 +319,49 @@ def test_a_node_that_was_never_seen_and_a_key_that_is_missing_are_named():
     assert [p["what"] for p in problems][:10] == ["was never seen"] * 10
     assert problems[-1] == {"who": COORDINATOR, "what": "the log has no key record yet"}
     assert "no round yet" in health_text(health(chain.state, chain.time_ms, HOUR_MS))
+
+
+def with_committee(excluded=()):
+    """A round that is over in a deployment with a committee; only nodes that must run have beaten.
+
+    The members never do, and these labs are excluded and gone.
+    """
+    state = chain_at("opened", members="abc").state
+    governance = replace(state.governance, exclusions=dict.fromkeys(excluded, 2))
+    beating = beats(replace(state, governance=governance), state.time_ms)
+    parties = state.charter.parties.values()
+    runs = {p.id for p in parties if p.role != "member"} - set(excluded)
+    assert len(runs) == len(parties) - 3 - len(excluded)
+    return replace(beating, heartbeats={p: b for p, b in beating.heartbeats.items() if p in runs})
+
+
+@pytest.mark.parametrize("excluded", [(), ("lab-6",), ("lab-1", "lab-6")])
+def test_who_needs_no_node_is_not_missed(excluded):
+    state = with_committee(excluded)
+    document = health(state, state.time_ms, HOUR_MS)
+    assert document["problems"] == []
+    idle = {n["node"]: n["newest_round"] for n in document["nodes"]}
+    assert idle["member-1"] is None
+    rows = node_rows(state, state.charter, state.time_ms)
+    assert [row.party for row in rows if row.troubles] == []
+
+
+@pytest.mark.parametrize("role", ["coordinator", "auditor", "lab"])
+def test_with_a_committee_every_node_that_must_run_is_missed(role):
+    state = with_committee()
+    gone = next(p.id for p in state.charter.parties.values() if p.role == role)
+    left = {p: b for p, b in state.heartbeats.items() if p != gone}
+    document = health(replace(state, heartbeats=left), state.time_ms, HOUR_MS)
+    assert document["problems"] == [{"who": gone, "what": "was never seen"}]
+
+
+def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):
+    state = with_committee()
+    monkeypatch.setattr(status, "replicate", lambda config: (SimpleNamespace(state=state), []))
+    monkeypatch.setattr(status, "clock_ms", lambda: state.time_ms)
+    answer = fermata("status", "--config", site.write_config(COORDINATOR, "127.0.0.1:1"))
+    assert (answer.code, answer.err) == (0, ""), answer.out
+    assert "member-1" in answer.out
 
 
 def test_status_ends_with_1_when_something_needs_a_look(site):

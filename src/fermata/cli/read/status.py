@@ -24,6 +24,7 @@ from fermata.protocol.state.state import (
     Round,
     State,
     labs_in_force,
+    parties_with_nodes,
 )
 from fermata.summary.clocks import OFFSET_S_MAX, clock_ahead_s, coordinator_ahead_s
 
@@ -70,12 +71,14 @@ def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
         problems.append({"who": who, "what": what})
 
     nodes: list[dict[str, object]] = []
+    expected = parties_with_nodes(state)
     for party in charter.parties.values():
         beat = state.heartbeats.get(party.id)
-        progress = _progress(charter, state, party.id)
+        progress = _progress(charter, state, party.id) if party.id in expected else None
         nodes.append(_node(party.id, party.role, beat, now_ms) | {"newest_round": progress})
-        for what in _troubles(state, party.id, now_ms, stale_ms):
-            note(party.id, what)
+        if party.id in expected:
+            for what in _troubles(state, party.id, now_ms, stale_ms):
+                note(party.id, what)
     rounds = [_round(charter, found) for found in state.rounds]
     for found in state.rounds:
         phase = found.phase(charter.endorsement_quorum)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter, Party
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.protocol.state.state import HeartbeatSeen, State, parties_with_nodes
 from fermata.summary.clocks import OFFSET_S_MAX, clock_ahead_s
 from fermata.summary.dues_account import Account, account_of, dues_lines
 
@@ -70,17 +70,24 @@ class DuesView:
 
 def node_rows(state: State, charter: Charter, now_ms: int) -> tuple[NodeRow, ...]:
     """Every participant's health, by its last heartbeat in the log."""
-    return tuple(
-        _node_row(party, state.heartbeats.get(party.id), now_ms, clock_ahead_s(state, party.id))
-        for party in charter.parties.values()
-    )
+    expected = parties_with_nodes(state)
+    rows = []
+    for party in charter.parties.values():
+        beat, ahead_s = state.heartbeats.get(party.id), clock_ahead_s(state, party.id)
+        troubles = _troubles(beat, now_ms, ahead_s) if party.id in expected else ()
+        rows.append(_node_row(party, beat, now_ms, ahead_s, troubles))
+    return tuple(rows)
 
 
-def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int, ahead_s: float) -> NodeRow:
+def _node_row(
+    party: Party,
+    beat: HeartbeatSeen | None,
+    now_ms: int,
+    ahead_s: float,
+    troubles: tuple[str, ...],
+) -> NodeRow:
     known = (party.id, party.role, party.organisation)
     if beat is None:
-        # Members of the committee speak from the command line; nobody waits for their node.
-        troubles = () if party.role == "member" else ("never seen",)
         return NodeRow(*known, "", "", "", -1, "", "", "", troubles)
     return NodeRow(
         *known,
@@ -91,11 +98,13 @@ def _node_row(party: Party, beat: HeartbeatSeen | None, now_ms: int, ahead_s: fl
         certificate_until=utc_text(beat.certificate_expires_ms),
         clock=f"{ahead_s:+.1f} s",
         backlog=str(beat.backlog),
-        troubles=tuple(_troubles(beat, now_ms, ahead_s)),
+        troubles=troubles,
     )
 
 
-def _troubles(beat: HeartbeatSeen, now_ms: int, ahead_s: float) -> list[str]:
+def _troubles(beat: HeartbeatSeen | None, now_ms: int, ahead_s: float) -> tuple[str, ...]:
+    if beat is None:
+        return ("never seen",)
     found = []
     if now_ms > beat.logged_ms + STALE_MS:
         found.append("not seen lately")
@@ -107,7 +116,7 @@ def _troubles(beat: HeartbeatSeen, now_ms: int, ahead_s: float) -> list[str]:
         found.append("its clock is off")
     if beat.backlog:
         found.append("has statements that it could not send yet")
-    return found
+    return tuple(found)
 
 
 def duration_text(milliseconds: int) -> str:

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.driver import Agent
-from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, State
+from fermata.protocol.state.state import (
+    CLOSED,
+    COLLECTING,
+    ENDORSED,
+    OPENED,
+    REFUSED,
+    State,
+    parties_with_nodes,
+)
 from fermata.protocol.wire.ports import ClockMs
 
 #: A node that the log has not heard of for so long is silent; `fermata status` says stale.
@@ -88,8 +96,9 @@ class Gauges:
         if self._agent.role == "coordinator" and state.size:
             cosigned = self._agent.store.cosignatures(state.size)
             self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
+        expected = parties_with_nodes(state)
         for role in ROLES:
-            parties = [party.id for party in charter.parties.values() if party.role == role]
-            beats = [state.heartbeats.get(party) for party in parties]
+            parties = [charter.parties[p] for p in expected if p in charter.parties]
+            beats = [state.heartbeats.get(p.id) for p in parties if p.role == role]
             silent = sum(b is None or now_ms > b.logged_ms + SILENT_MS for b in beats)
             self._silent.labels(role).set(silent)

@@ -326,3 +326,18 @@ def labs_in_force(state: State) -> tuple[str, ...]:
     if state.charter is None:
         return ()
     return tuple(lab for lab in state.charter.labs if lab not in state.governance.exclusions)
+
+
+def parties_with_nodes(state: State) -> tuple[str, ...]:
+    """Parties of the charter in force whose node must be seen, in the roster's order.
+
+    Members of the committee speak from the command line and run none. An excluded lab is asked
+    for nothing, so its node may be off.
+    """
+    if state.charter is None:
+        return ()
+    return tuple(
+        party.id
+        for party in state.charter.parties.values()
+        if party.role != "member" and party.id not in state.governance.exclusions
+    )
