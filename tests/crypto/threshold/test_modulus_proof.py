@@ -104,6 +104,22 @@ def test_an_even_or_prime_modulus_is_refused(n: int) -> None:
     refused(PROOF, n=n)
 
 
+def test_a_proof_for_a_prime_modulus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its rounds hold: every unit has an n-th root and, up to sign, a fourth root."""
+    n = next_prime(1 << 255, 3)
+    w = next(w for w in range(2, 100) if jacobi(w, n) == -1)
+    rounds = []
+    for y in modulus_proof._challenges(n, w, CONTEXT):
+        a = jacobi(y, n) == -1
+        x = pow(n - y if a else y, ((n + 1) // 4) ** 2, n)
+        rounds.append((x, y, a, False))
+    forged = ModulusProof(w, tuple(rounds))
+    refused(forged, n=n)
+    # What refuses it is that n is a prime, and nothing else.
+    monkeypatch.setattr(modulus_proof, "is_probable_prime", lambda value: False)
+    verify(n, forged, CONTEXT)
+
+
 def test_a_prover_refuses_primes_that_it_cannot_prove() -> None:
     one_mod_four = next_prime(P, 1)
     for p, q in ((P, P), (one_mod_four, Q), (P, one_mod_four)):

@@ -224,6 +224,32 @@ def one_product_more(close: statement_pb2.CloseRound) -> None:
     close.aggregates[0].ciphertexts.append(close.aggregates[0].ciphertexts[0])
 
 
+def an_announcement(close: statement_pb2.CloseRound) -> None:
+    close.aggregates[0].announcements.append(close.aggregates[0].ciphertexts[0])
+
+
+def an_empty_announcement(close: statement_pb2.CloseRound) -> None:
+    close.aggregates[1].announcements.append(b"")
+
+
+def a_response(close: statement_pb2.CloseRound) -> None:
+    close.aggregates[0].responses.append(b"\x01")
+
+
+def an_empty_response(close: statement_pb2.CloseRound) -> None:
+    close.aggregates[1].responses.append(b"")
+
+
+@pytest.mark.parametrize(
+    "change", [an_announcement, an_empty_announcement, a_response, an_empty_response]
+)
+def test_a_close_with_fields_of_a_sealed_part_in_an_aggregate_is_rejected(
+    reported: Chain, change: Change
+) -> None:
+    """An endorsement binds the products alone, so other bytes would be in the log unendorsed."""
+    rejected(reported, changed(reported, change), "LENGTH")
+
+
 @pytest.mark.parametrize("change", [one_product_less, one_product_more])
 def test_a_close_with_another_number_of_products_is_rejected(
     reported: Chain, change: Change

@@ -13,8 +13,8 @@ from fermata.errors import (
     Refusal,
     StorageError,
 )
-from fermata.log.checkpoint import parse_note
-from fermata.log.merkle import leaf_hash, verify_consistency, verify_inclusion
+from fermata.log.checkpoint import Checkpoint, parse_note, sign_checkpoint
+from fermata.log.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import READ_BYTES_MAX, Ledger, LocalLog
 from fermata.protocol.roles.replica import Replica
@@ -245,6 +245,20 @@ def test_a_cosignature_of_another_head_is_refused(keyed: Chain, collecting: Chai
     ledger = ledger_of(keyed)
     longer = cosigned(keyed.deployment, ledger_of(collecting).checkpoint(), "auditor-1")
     refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature("auditor-1", longer))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+def test_a_head_that_the_coordinators_key_signed_for_another_log_is_refused(
+    keyed: Chain, size: int
+) -> None:
+    """A stolen key, or a coordinator that shows two logs, signs other heads of any size."""
+    ledger = ledger_of(keyed)
+    charter, key = keyed.deployment.charter, keyed.deployment.keys[COORDINATOR]
+    other = Checkpoint(charter.log_origin, size, sha256(b"another log") if size else EMPTY_ROOT)
+    head = sign_checkpoint(other, charter.log_origin, key.sign, key.public_key)
+    note = cosigned(keyed.deployment, head, "auditor-1")
+    refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature("auditor-1", note))
+    assert not ledger.replica.store.cosignatures(size)
 
 
 def test_a_head_that_the_log_had_before_may_still_be_cosigned(keyed: Chain) -> None:

@@ -1,13 +1,18 @@
 """The offline verifier on what is in the log: forged entries and colluding parties."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.threshold.opening import Opening
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold import opening
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.statistics.results import results_of
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import bundle_of, failed, invalid, verify
 from harness.chains import Chain
@@ -156,3 +161,52 @@ def test_a_round_whose_sealed_parts_are_missing_is_not_taken_as_recomputed(opene
     del bundle[path]
     assert set(failed(verify(bundle))) == {6, 7}
     invalid(bundle, 7, "cannot be recomputed")
+
+
+# A fold that is wrong: V8 and V9 are checked without it.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda n, o: replace(o, root=o.root + n),
+        lambda n, o: replace(o, root=o.root - n),
+        lambda n, o: replace(o, root=0),
+        lambda n, o: replace(o, root=o.root * 2 % n),
+        lambda n, o: replace(o, plaintext=o.plaintext + n),
+        lambda n, o: replace(o, plaintext=o.plaintext - n),
+        lambda n, o: replace(o, plaintext=o.plaintext + 1),
+    ],
+    ids=[
+        "root + n",
+        "root - n",
+        "root 0",
+        "2 root",
+        "plaintext + n",
+        "plaintext - n",
+        "plaintext + 1",
+    ],
+)
+def test_an_opening_that_the_fold_got_wrong_fails_the_ninth_check(
+    endorsed: Chain, monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Opening], Opening]
+) -> None:
+    """Also one that only has another form: an opening is one pair of numbers, and reduced."""
+    true_combine, true_results = opening.combine_parts, results_of
+    key = endorsed.state.key
+    assert key is not None
+    n = key.record.n
+
+    def combine(*arguments: Any) -> Opening | None:
+        found = true_combine(*arguments)
+        return None if found is None else change(n, found)
+
+    def results(charter: Charter, members: Any, plaintexts: Mapping[str, Sequence[int]]) -> Any:
+        reduced = {panel: tuple(p % n for p in ps) for panel, ps in plaintexts.items()}
+        return true_results(charter, members, reduced)
+
+    monkeypatch.setattr(opening, "combine_parts", combine)
+    monkeypatch.setattr(opening, "results_of", results)
+    monkeypatch.setattr("fermata.protocol.verify.verifier.results_of", results)
+    endorsed.open_part()
+    assert endorsed.round.opening is not None
+    invalid(bundle_of(endorsed), 9, "(round 1)", "does not open so")

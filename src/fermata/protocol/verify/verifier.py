@@ -6,9 +6,8 @@ It starts from a bundle's bytes and, if given, the hash of the charter that the 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import phe
-
 from fermata.crypto.threshold.key_record import check_key
+from fermata.crypto.threshold.opening import check_opening
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import (
     Checkpoint,
@@ -329,15 +328,15 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, found: Round)
         return
     if len(found.endorsements) < charter.endorsement_quorum:
         run.fail(8, f"entry {opening.entry} (round {found.number}): opened without a quorum")
-    theirs = phe.PaillierPublicKey(key.record.n)
     for panel, ciphertexts in close.aggregates.items():
         for ciphertext, plaintext, root in zip(
             ciphertexts, opening.plaintexts[panel], opening.roots[panel], strict=True
         ):
-            if theirs.raw_encrypt(plaintext, r_value=root) != ciphertext:
-                run.fail(
-                    9, f"entry {opening.entry} (round {found.number}): {panel} does not open so"
-                )
+            try:
+                check_opening(key.record.n, ciphertext, plaintext, root)
+            except VerificationError as error:
+                where = f"entry {opening.entry} (round {found.number})"
+                run.fail(9, f"{where}: {panel} does not open so: {error}")
     try:
         _, results = results_of(charter, close.members, opening.plaintexts)
     except VerificationError as error:
