@@ -165,8 +165,8 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
     ``charter_hash``: SHA-256 of the charter that you trust, 64 hex digits. Without it anybody's
     charter passes: compare ``state.charter_sha256`` yourself.
 
-    Raises ConfigError BUNDLE if the folder is no bundle or cannot be read, CHARTER_HASH if the
-    hash is no hash.
+    Raises ConfigError BUNDLE if the folder cannot be read as a bundle, BUNDLE_NEWER if its format
+    is newer than this version's, CHARTER_HASH if the hash is not one.
     """
     pinned = pinned_hash(charter_hash)
     return verify_bundle(

@@ -91,8 +91,7 @@ class BundleSource:
                 "BUNDLE_INVALID", f"bundle: cannot be read as a log ({failed}); see: fermata verify"
             )
         # What was folded has been read from the same tiles before.
-        tiles = {p: d for p, d in files.items() if p.startswith("tile/")}
-        self._leaves = read_entries(tiles, head_of(files["checkpoint"]).size)
+        self._leaves = read_entries(files, head_of(files["checkpoint"]).size)
         self._charter = state.charter
         self._tree = Tree()
         for leaf in self._leaves:

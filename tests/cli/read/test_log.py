@@ -210,7 +210,7 @@ def test_exit_code_3_is_for_a_fault_of_the_verifier(small_bundle, monkeypatch):
 
 
 def test_junk_in_a_bundle_is_a_verdict_or_a_usage_error(tmp_path, small_bundle):
-    for k, name in enumerate(("checkpoint", "charter.toml", "bundle.json", "tile/0/000")):
+    for k, name in enumerate(("checkpoint", "charter.toml", "tile/0/000")):
         folder = tmp_path / str(k)
         shutil.copytree(small_bundle, folder)
         target = folder / name

@@ -1,11 +1,15 @@
 """Bundles as folders: whole or not at all, and nothing but regular files."""
 
 import os
+import resource
+import subprocess
+import sys
 
 import pytest
 
 from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.memory_store import MemoryStore
+from fermata.node.storage.bundle_files import due_bytes
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
@@ -14,10 +18,11 @@ from fermata.node.storage.bundles import (
     write_bundle,
 )
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.verify.bundle import FULL
 from fermata.protocol.verify.verifier import verify_bundle
 from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
 
-FILES = {"bundle.json": b"{}", "checkpoint": b"note", "tile/0/000": b"x", "sealed/ab.bin": b"y"}
+FILES = {"bundle.json": FULL, "checkpoint": b"note", "tile/0/000": b"x", "sealed/ab.bin": b"y"}
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +122,97 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
 
 def test_a_bundle_that_is_too_large_is_refused(tmp_path, monkeypatch):
     write_bundle(tmp_path / "bundle", FILES)
-    monkeypatch.setattr("fermata.node.storage.bundles.BUNDLE_BYTES_MAX", 7)
+    monkeypatch.setattr("fermata.node.storage.bundle_files.BUNDLE_BYTES_MAX", 7)
     with pytest.raises(ConfigError, match="more than 7 bytes"):
         read_bundle(tmp_path / "bundle")
     monkeypatch.undo()
-    monkeypatch.setattr("fermata.node.storage.bundles.BUNDLE_FILES_MAX", 3)
+    monkeypatch.setattr("fermata.node.storage.bundle_files.BUNDLE_FILES_MAX", 3)
     with pytest.raises(ConfigError, match="more than 3 files"):
         read_bundle(tmp_path / "bundle")
+
+
+PROGRAM = """
+import resource, sys
+import fermata
+found = fermata.verify(sys.argv[1])
+print(found.is_valid, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(finished):
+    """The files of a bundle of the finished run."""
+    log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
+    note = pull_cosigned_head(replica, log, 0, clock, clock.sleep)
+    return export_bundle(replica, log, note, lambda done: None)
+
+
+def peak_mb_of_verifying(folder):
+    """The verdict and the peak of memory, in MB, of a process that verifies this folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, folder], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    verdict, peak_mb = done.stdout.split()
+    return verdict, int(peak_mb)
+
+
+def places(files):
+    """A name that does not belong, one in each folder, and every file that belongs."""
+    size = next(p for p in files if p.startswith("tile/entries/")).rpartition("/")[2]
+    extra = ["extra.bin", "tile/entries/001", "tile/9/000", f"tile/entries/x001/000.p/{size}"]
+    return [*extra, "sealed/" + "0" * 64 + ".bin", "tile/entries/000", *files]
+
+
+def test_no_file_however_large_costs_the_verifier_its_size(bundle, tmp_path):
+    write_bundle(tmp_path / "bundle", bundle)
+    plain_mb = peak_mb_of_verifying(tmp_path / "bundle")[1]
+    for path in places(bundle):
+        if path == "bundle.json":
+            continue
+        target = tmp_path / "bundle" / path
+        kept = target.read_bytes() if target.exists() else None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "ab") as file:
+            file.truncate(1536 * 1024 * 1024)
+        verdict, peak_mb = peak_mb_of_verifying(tmp_path / "bundle")
+        assert (verdict, peak_mb < plain_mb + 64) == ("False", True), (path, plain_mb, peak_mb)
+        if kept is None:
+            target.unlink()
+        else:
+            target.write_bytes(kept)
+
+
+def test_a_marker_however_large_is_not_read(bundle, tmp_path):
+    write_bundle(tmp_path / "bundle", bundle)
+    os.truncate(tmp_path / "bundle" / "bundle.json", 1536 * 1024 * 1024)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigError) as caught:
+        read_bundle(tmp_path / "bundle")
+    assert caught.value.reason == "BUNDLE"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_every_file_of_a_bundle_may_have_its_size(bundle, tmp_path):
+    write_bundle(tmp_path / "bundle", bundle)
+    assert dict(read_bundle(tmp_path / "bundle")) == bundle
+    assert all(len(data) <= due_bytes(path) for path, data in bundle.items())
+
+
+@pytest.mark.parametrize("path", ["checkpoint", "sealed/ab.bin"])
+@pytest.mark.parametrize("become", ["gone", "link", "pipe"])
+def test_a_file_that_changes_while_it_is_read_is_an_error_and_no_verdict(tmp_path, path, become):
+    write_bundle(tmp_path / "bundle", FILES)
+    files = read_bundle(tmp_path / "bundle")
+    target = tmp_path / "bundle" / path
+    target.unlink()
+    if become == "link":
+        target.symlink_to("/etc/hostname")
+    elif become == "pipe":
+        os.mkfifo(target)
+    with pytest.raises(ConfigError) as caught:
+        _ = files[path]
+    assert caught.value.reason == "BUNDLE"
 
 
 def test_a_bundle_of_a_running_log_is_valid(finished, tmp_path):

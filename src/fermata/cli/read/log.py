@@ -8,6 +8,7 @@ import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say, table_text
 from fermata.cli.run.nodes import CONFIG
+from fermata.errors import FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.stray_lines import place_of
@@ -114,11 +115,18 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 @json_option
 @click.pass_context
 def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
-    """Verify a bundle offline. Exit 0 valid, 1 invalid, 2 malformed or usage, 3 own fault."""
+    """Verify a bundle offline.
+
+    Exit code 0: every check passed. 1: a check failed, and so the bundle is invalid. 2: usage, or
+    a FOLDER that cannot be read as a bundle, or one of a newer format. 3: the verifier's own fault.
+    """
     pinned = pinned_hash(charter_hash)
     files = read_bundle(folder)
     try:
-        verification = verify_bundle(files, pinned, entropy=entropy)
+        verification = verify_bundle(files, pinned, MODULUS_BITS_MIN, entropy)
+    except FermataError:
+        # The folder changed, or its disk failed, while it was read.
+        raise
     except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
         say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
         context.exit(OWN_FAULT)

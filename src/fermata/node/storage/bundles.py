@@ -3,20 +3,19 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.log.checkpoint import verify_cosigners
+from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
-from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
+from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.verifier import FAILED, verify_bundle
 from fermata.protocol.wire.ports import ClockMs, Entropy, LogPort
 
-BUNDLE_BYTES_MAX = 4 * 1024 * 1024 * 1024
-BUNDLE_FILES_MAX = 1_000_000
 POLL_S = 0.2
 
 
@@ -130,17 +129,16 @@ def pinned_hash(text: str | None) -> bytes | None:
     return found
 
 
-def read_bundle(folder: Path) -> dict[str, bytes]:
-    """All files of a bundle's folder by their path in it. Raises ConfigError BUNDLE."""
+def read_bundle(folder: Path) -> Mapping[str, bytes]:
+    """The files of a bundle's folder by their path in it, read as they are asked for.
+
+    Raises ConfigError BUNDLE if it cannot be read as a bundle at all, and BUNDLE_NEWER if its
+    format is newer than this version's.
+    """
     if not folder.is_dir():
         raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
-    try:
-        files = _read_files(folder)
-    except OSError as error:
-        where = error.filename or folder
-        raise ConfigError("BUNDLE", f"{where}: cannot be read ({error.strerror})") from None
-    if "checkpoint" not in files and "bundle.json" not in files:
-        raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
+    files = BundleFiles(folder)
+    check_readable(str(folder), files)
     return files
 
 
@@ -149,7 +147,7 @@ def read_verified(
 ) -> tuple[State, Charter]:
     """State and charter of a bundle that passes all checks.
 
-    Raises ConfigError BUNDLE, and Refusal BUNDLE_INVALID naming the checks that failed.
+    Raises ConfigError as ``read_bundle``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     found = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
     if not found.is_valid or found.state.charter is None:
@@ -158,30 +156,3 @@ def read_verified(
             "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
         )
     return found.state, found.state.charter
-
-
-def _read_files(folder: Path) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    total = 0
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for root, folders, names in os.walk(folder, onerror=fail):
-        folders.sort()
-        for name in folders:
-            _check(not (Path(root) / name).is_symlink(), Path(root) / name, "is a link")
-        for name in sorted(names):
-            path = Path(root) / name
-            regular = not path.is_symlink() and path.is_file()
-            _check(regular, path, "is not a regular file")
-            total += path.stat().st_size
-            _check(total <= BUNDLE_BYTES_MAX, folder, f"has more than {BUNDLE_BYTES_MAX} bytes")
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
-            _check(len(files) <= BUNDLE_FILES_MAX, folder, f"more than {BUNDLE_FILES_MAX} files")
-    return files
-
-
-def _check(holds: bool, path: Path, what: str) -> None:
-    if not holds:
-        raise ConfigError("BUNDLE", f"{path}: {what}")

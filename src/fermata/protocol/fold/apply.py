@@ -30,7 +30,7 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 HEARTBEAT_INTERVAL_MS_MIN = 1000
 #: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
 HEARTBEAT_AHEAD_MS_MAX = 300_000
-_LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
+LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
 _ROLE_OF = {
     "open_round": "coordinator",
     "close_round": "coordinator",
@@ -70,7 +70,7 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
     kind, author = "Unknown", ""
     try:
         # F2.1: one meaning must not have two leaf hashes.
-        wire = decode(envelope_pb2.LogEntry, leaf, _LEAF_BYTES_MAX)
+        wire = decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX)
         # F2.2: dates beyond it overflow, and no honest clock could follow.
         if wire.time_ms > TIME_MS_MAX:
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")

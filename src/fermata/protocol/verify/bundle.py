@@ -7,9 +7,11 @@ tile/...                  the log (C2SP tlog-tiles)
 sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 
-from fermata.errors import Refusal
+from fermata.errors import ConfigError, Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.tiles import export_tiles
 from fermata.protocol.charter.parse import Charter
@@ -21,7 +23,40 @@ from fermata.wire.v1 import envelope_pb2
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
-MARKER = "bundle.json"
+MARKER, CHARTER, CHECKPOINT = "bundle.json", "charter.toml", "checkpoint"
+#: That of a newer format may say more than ours.
+MARKER_BYTES_MAX = 64 * 1024
+FORMAT = 1
+_FORMAT = re.compile("fermata-bundle/([1-9][0-9]{0,8})")
+
+
+def check_readable(where: str, files: Mapping[str, bytes]) -> None:
+    """Checks that files can be read as a bundle at all; whether it is valid is the verifier's.
+
+    ``where`` names the bundle in messages. Raises ConfigError BUNDLE_NEWER if its format is newer
+    than this version's, and BUNDLE if it is no bundle.
+    """
+    marker = files.get(MARKER)
+    if marker is None:
+        raise ConfigError("BUNDLE", f"{where}: is not a bundle's folder, it has no {MARKER}")
+    try:
+        found = json.loads(marker) if len(marker) <= MARKER_BYTES_MAX else None
+    except (ValueError, RecursionError):
+        found = None
+    name = found.get("format") if isinstance(found, dict) else None
+    if not isinstance(name, str):
+        raise ConfigError("BUNDLE", f"{where}: its {MARKER} must be JSON that names a format")
+    known = _FORMAT.fullmatch(name)
+    if known is None:
+        raise ConfigError("BUNDLE", f"{where}: its {MARKER} names a format that is not a bundle's")
+    if int(known[1]) > FORMAT:
+        raise ConfigError(
+            "BUNDLE_NEWER",
+            f"{where}: is of the newer format {name}; this version reads fermata-bundle/{FORMAT},"
+            " so use a newer fermata",
+        )
+    if CHECKPOINT not in files:
+        raise ConfigError("BUNDLE", f"{where}: has no {CHECKPOINT}; copy the bundle again, whole")
 
 
 def sealed_path(sealed_sha256: bytes) -> str:
@@ -57,8 +92,8 @@ def build_bundle(
     entry = decode(envelope_pb2.LogEntry, leaves[0])
     files = {
         MARKER: PUBLIC if store is None else FULL,
-        "charter.toml": unseal(entry.envelope).payload,
-        "checkpoint": checkpoint,
+        CHARTER: unseal(entry.envelope).payload,
+        CHECKPOINT: checkpoint,
         **export_tiles(leaves),
     }
     if store is None:

@@ -17,7 +17,7 @@ from fermata.log.checkpoint import (
     verify_cosigners,
 )
 from fermata.log.merkle import Tree, leaf_hash
-from fermata.log.tiles import TILE_WIDTH, check_tiles, expected_paths, read_entries
+from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_paths, read_entries
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.disclosure import check_openable
@@ -25,7 +25,15 @@ from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import SealedPanel, aggregate, check_sealed
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
-from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, sealed_path, sealed_wanted
+from fermata.protocol.verify.bundle import (
+    CHARTER,
+    CHECKPOINT,
+    FULL,
+    MARKER,
+    PUBLIC,
+    sealed_path,
+    sealed_wanted,
+)
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.ports import Entropy
@@ -166,7 +174,7 @@ def _check_pause(run: _Run) -> None:
 
 def _head(run: _Run) -> Checkpoint | None:
     try:
-        return parse_checkpoint(parse_note(run.files["checkpoint"]).text)
+        return parse_checkpoint(parse_note(run.files[CHECKPOINT]).text)
     except KeyError:
         run.fail(3, "checkpoint: the file is missing")
     except VerificationError as error:
@@ -182,13 +190,15 @@ def _read_log(run: _Run) -> bool:
     head = _head(run)
     if head is None:
         return False
-    if not 0 < head.size <= TILE_WIDTH * len(run.files):
+    if not 0 < head.size <= min(ENTRIES_MAX, TILE_WIDTH * len(run.files)):
         run.fail(3, f"checkpoint: covers {head.size} entries, which no tiles here can hold")
         return False
-    missing = [p for p in expected_paths(head.size) if p not in run.files]
-    for path in missing:
-        run.fail(3, f"{path}: the file is missing")
-    tiles = {p: d for p, d in run.files.items() if p.startswith("tile/")}
+    # Other files are not so much as read: of what size they are is up to whoever put them there.
+    expected = expected_paths(head.size)
+    tiles = {p: run.files[p] for p in expected if p in run.files}
+    for path in expected:
+        if path not in tiles:
+            run.fail(3, f"{path}: the file is missing")
     try:
         run.leaves = read_entries(tiles, head.size)
     except VerificationError as error:
@@ -214,7 +224,7 @@ def _first_difference(run: _Run, tiles: Mapping[str, bytes]) -> str:
     for index, leaf in enumerate(run.leaves):
         if hashes[32 * index : 32 * index + 32] != leaf_hash(leaf):
             return f"entry {index}"
-    return "checkpoint"
+    return CHECKPOINT
 
 
 def _fold(run: _Run) -> None:
@@ -238,7 +248,7 @@ def _fold(run: _Run) -> None:
 
 def _check_head(run: _Run, charter: Charter) -> None:
     """V3 with keys: the coordinator's signature, a quorum of cosignatures; no file too many."""
-    note = run.files["checkpoint"]
+    note = run.files[CHECKPOINT]
     coordinator = charter.parties[charter.coordinator].signing_key
     origin = charter.log_origin
     cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
@@ -251,11 +261,11 @@ def _check_head(run: _Run, charter: Charter) -> None:
             )
     except VerificationError as error:
         run.fail(3, f"checkpoint: {error}")
-    if run.files.get("charter.toml") is None:
+    if run.files.get(CHARTER) is None:
         run.fail(1, "charter.toml: the file is missing")
-    elif sha256(run.files["charter.toml"]) != run.state.charter_sha256:
+    elif sha256(run.files[CHARTER]) != run.state.charter_sha256:
         run.fail(1, "charter.toml: is not the charter of entry 0")
-    known = {MARKER, "charter.toml", "checkpoint", *expected_paths(len(run.leaves))}
+    known = {MARKER, CHARTER, CHECKPOINT, *expected_paths(len(run.leaves))}
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
     for path in sorted(run.files.keys() - known):

@@ -1,0 +1,121 @@
+"""``fermata verify`` over a bundle of which one file was spoiled: what is 1, and what is 2."""
+
+import json
+import shutil
+
+import pytest
+
+from fermata.cli.read import log as command
+from fermata.node.storage.bundles import write_bundle
+from harness.bundles import files
+from harness.chains import MODULUS_BITS_MIN
+from harness.nodes import fermata
+
+MARKER, CHECKPOINT = "bundle.json", "checkpoint"
+NEWER = {
+    MARKER: lambda data: data.replace(b"bundle/1", b"bundle/2"),
+    "charter.toml": lambda data: data.replace(b"fermata-charter/1", b"fermata-charter/2") + b"#2",
+}
+SPOILED = {
+    "missing": lambda path, data: None,
+    "empty": lambda path, data: b"",
+    "truncated": lambda path, data: data[: len(data) // 2],
+    "garbage": lambda path, data: b"\xff\x1b[31mjunk" + data[::-1],
+    "newer": lambda path, data: NEWER.get(path, lambda data: b"\x02" + data)(data),
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify") / "bundle"
+    write_bundle(folder, files())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def toy_keys(monkeypatch):
+    """The bundle has a key that is too short for real use."""
+    monkeypatch.setattr(command, "MODULUS_BITS_MIN", MODULUS_BITS_MIN)
+
+
+def expected(path, how):
+    """The exit code and, for 2, the reason: only what cannot be read as a bundle is 2."""
+    if path == MARKER:
+        return 2, "BUNDLE_NEWER" if how == "newer" else "BUNDLE"
+    if path == CHECKPOINT and how == "missing":
+        return 2, "BUNDLE"
+    return 1, ""
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_every_file_that_is_spoiled_has_the_code_that_the_specification_gives(
+    bundle, tmp_path, how
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    for path, data in files().items():
+        spoiled = SPOILED[how](path, data)
+        assert spoiled != data
+        if spoiled is None:
+            (copy / path).unlink()
+        else:
+            (copy / path).write_bytes(spoiled)
+        answer = fermata("verify", copy, "--json")
+        code, reason = expected(path, how)
+        assert answer.code == code, (path, answer.err)
+        if code == 2:
+            assert answer.error.endswith(f"[{reason}]"), (path, answer.err)
+            assert answer.out == ""
+        else:
+            failed = [c for c in json.loads(answer.out)["checks"] if c["status"] == "failed"]
+            assert failed, path
+        assert "\x1b" not in answer.out + answer.err
+        (copy / path).write_bytes(data)
+    assert fermata("verify", copy).code == 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "reason"),
+    [
+        (b'{"format":"fermata-bundle/2","sealed":true}', "BUNDLE_NEWER"),
+        (b'{"format":"fermata-bundle/999999999"}', "BUNDLE_NEWER"),
+        (b'{"format":"fermata-bundle/0"}', "BUNDLE"),
+        (b'{"format":"fermata-bundle/x"}', "BUNDLE"),
+        (b'{"format":"fermata-bundle/1.5"}', "BUNDLE"),
+        (b'{"format":"another/2"}', "BUNDLE"),
+        (b'{"format":2}', "BUNDLE"),
+        (b'{"form":"fermata-bundle/1"}', "BUNDLE"),
+        (b'["fermata-bundle/1"]', "BUNDLE"),
+        (b"[" * 60_000, "BUNDLE"),
+        (b"9" * 60_000, "BUNDLE"),
+        (b'{"format":"fermata-bundle/1"}' + b" " * 70_000, "BUNDLE"),
+    ],
+)
+def test_a_format_that_is_not_ours_is_exit_code_2_and_a_newer_one_is_called_newer(
+    bundle, tmp_path, marker, reason
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / MARKER).write_bytes(marker)
+    answer = fermata("verify", copy)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.error.endswith(f"[{reason}]")
+    assert ("newer" in answer.error) == (reason == "BUNDLE_NEWER")
+
+
+@pytest.mark.parametrize(
+    "marker", [b'{"format":"fermata-bundle/1"}', b'{"format":"fermata-bundle/1","sealed":1}\n']
+)
+def test_a_marker_of_our_format_in_another_form_fails_v3(bundle, tmp_path, marker):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / MARKER).write_bytes(marker)
+    answer = fermata("verify", copy)
+    assert (answer.code, "V3  FAILED" in answer.out) == (1, True)
+
+
+def test_the_help_says_what_each_exit_code_means():
+    told = " ".join(fermata("verify", "--help").out.split())
+    for code, word in (("0", "passed"), ("1", "invalid"), ("2", "newer"), ("3", "own fault")):
+        assert f"{code}: " in told
+        assert word in told
