@@ -16,6 +16,7 @@ PURPOSES = {
     "log": "tree, checkpoints, tiles",
     "wire": "generated from proto/",
     "errors": "reasons and exit codes",
+    "types": "words and numbers, told apart",
 }
 
 PARTIES = (

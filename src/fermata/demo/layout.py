@@ -21,6 +21,7 @@ from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.wire.codec import encode, key_record_to_wire
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 MARKER = ".fermata-demo"
@@ -161,15 +162,15 @@ def write_configs(demo: Demo, party: str, log_address: str) -> Path:
         "[keys]",
         'identity = "keys/identity.txt"',
     ]
-    if role == "auditor":
+    if role == Role.AUDITOR:
         lines.append('share = "keys/share.age"')
     lines += ["", "[telemetry]", f'log_file = "../../logs/{party}.log"']
-    if role == "coordinator":
+    if role == Role.COORDINATOR:
         lines += ["", "[listen]", 'address = "127.0.0.1:0"', 'authority = "authority"']
         lines.append('enrolment = "127.0.0.1:0"')
     else:
         lines += ["", "[log]", f'address = "{log_address}"']
-    if role == "lab":
+    if role == Role.LAB:
         lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"', 'absent = "abstain"']
     if party == HOOKED:
         # Each notice is one line of JSON; the shell gets the file's name as an argument.
@@ -191,14 +192,14 @@ def write_apart(demo: Demo, log_address: str) -> None:
         role = demo.charter.parties[party].role
         lines = ['charter = "charter.toml"', f'party = "{party}"', "heartbeat_s = 30", ""]
         lines += ["[keys]", 'identity = "keys/identity.txt"']
-        if role == "auditor":
+        if role == Role.AUDITOR:
             lines.append('share = "keys/share.age"')
         lines += ["", "[telemetry]", f'address = "0.0.0.0:{TELEMETRY_PORT}"', ""]
-        if role == "coordinator":
+        if role == Role.COORDINATOR:
             lines += ["[listen]", f'address = "0.0.0.0:{port}"', 'authority = "authority"']
         else:
             lines += ["[log]", f'address = "{log_address}"']
-        if role == "lab":
+        if role == Role.LAB:
             shutil.copy(demo.folder / "inputs" / f"{party}.csv", demo.node(party) / "metrics.csv")
             lines += ["", "[lab]", 'metrics = "metrics.csv"', 'absent = "abstain"']
         # The coordinator's comes last: when it is there, all are.

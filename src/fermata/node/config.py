@@ -14,6 +14,7 @@ from fermata.node.pki.identity import PARTY
 from fermata.node.sources import SourceText, check_sources
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.types import Role
 
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024
@@ -130,7 +131,7 @@ class NodeConfig:
     text: ConfigText
     charter_file: Path
     genesis: Charter
-    role: str
+    role: Role
     roster: Charter
 
     def path(self, written: str) -> Path:
@@ -165,7 +166,7 @@ def read_charter(path: Path) -> Charter:
     return read_charter_file(path)[1]
 
 
-def load_config(file: Path, role: str | None = None) -> NodeConfig:
+def load_config(file: Path, role: Role | None = None) -> NodeConfig:
     """Reads a node's configuration; ``role`` is the one that the command is for.
 
     Raises ConfigError CONFIG with the line of what is wrong, and those of ``read_charter``.
@@ -188,21 +189,21 @@ def load_config(file: Path, role: str | None = None) -> NodeConfig:
             "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
         )
     _check_role(source, text, party.role)
-    if party.role == "lab" and text.lab is not None:
+    if party.role == Role.LAB and text.lab is not None:
         check_sources(source, text.lab.source, roster, party.id)
     return NodeConfig(file, text, charter_file, charter, party.role, roster)
 
 
-def _check_role(source: TomlSource, text: ConfigText, role: str) -> None:
-    if role == "coordinator" and text.listen is None:
+def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
+    if role == Role.COORDINATOR and text.listen is None:
         source.fail("", "the coordinator needs a [listen] table")
-    if role != "coordinator" and text.log is None:
+    if role != Role.COORDINATOR and text.log is None:
         source.fail("", "needs a [log] table with the coordinator's address")
-    if role == "auditor" and not text.keys.share:
+    if role == Role.AUDITOR and not text.keys.share:
         source.fail("keys", "an auditor needs keys.share, the file with its key share")
-    if role != "coordinator" and text.dashboard is not None:
+    if role != Role.COORDINATOR and text.dashboard is not None:
         source.fail("dashboard", "is served by the coordinator only; see: fermata dashboard")
-    if role == "lab" and text.lab is None:
+    if role == Role.LAB and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
 
 

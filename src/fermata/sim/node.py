@@ -15,6 +15,7 @@ from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.setup.inputs import Inputs
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 HEARTBEAT_MS = 3_000_000
@@ -73,7 +74,7 @@ class SimNode:
             around.clock_ms,
             around.entropy,
             key_share=deployment.shares.get(self.name),
-            measure=self._measure if self.role == "lab" else None,
+            measure=self._measure if self.role == Role.LAB else None,
             heartbeat=self._heartbeat,
             tell=around.tell,
         )

@@ -13,6 +13,7 @@ from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import State
 from fermata.sim.dice import Dice, stream
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2 as wire
 
 #: Statements that are due, with the outbox's slot of each.
@@ -53,7 +54,7 @@ class Politics:
             yield f"motion/dispute/{number}", body
         for dispute in state.governance.disputes.values():
             yield from self._of_dispute(state, dispute, me)
-        if charter.parties[me].role != "member" or chair_of(state, g.LIFT) != me:
+        if charter.parties[me].role != Role.MEMBER or chair_of(state, g.LIFT) != me:
             return
         if state.pause.phase != RUNNING and self._chance(f"lift/{where}", 500):
             yield f"motion/lift/{number}", wire.Motion(kind=wire.MOTION_KIND_LIFT)

@@ -21,6 +21,7 @@ from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
 from fermata.sim.setup.inputs import ABSENT, Inputs
+from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2
 
 #: 2036-01-01T00:00:00Z: the periods of most shapes are over by then.
@@ -124,7 +125,11 @@ class World:
         node = self.nodes[crash.node]
         self.forget(node.name)
         article = (
-            "a" if node.role in ("lab", "member") else "the" if node.role == "coordinator" else "an"
+            "a"
+            if node.role in ("lab", "member")
+            else "the"
+            if node.role == Role.COORDINATOR
+            else "an"
         )
         self.tally[f"crash of {article} {node.role}"] += 1
         self.tell(node.name, "crashes")

@@ -25,6 +25,7 @@ from fermata.protocol.verify.value_audit import (
 )
 from fermata.protocol.verify.verifier import verify_bundle
 from fermata.protocol.wire.report_secrets import EvidenceFile
+from fermata.types import Role
 
 VALUE_FILE = "value.json"
 EVIDENCE_PREFIX = "evidence-"
@@ -50,7 +51,7 @@ def lab_open_value(
     as_json: bool,
 ) -> None:
     """Open one figure of a report that counts to one auditor; the others stay hidden."""
-    config = load_config(config_file, "lab")
+    config = load_config(config_file, Role.LAB)
     party = config.text.party
     check_new(out, may_be_empty=True)
     replica, _ = replicate(config)

@@ -28,6 +28,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
 from fermata.summary.results import ROW_COLUMNS, result_rows
+from fermata.types import Role
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,7 +100,7 @@ def lab_place(
     config_file: Path, period: str, bundle: Path | None, charter_hash: str | None, as_json: bool
 ) -> None:
     """Your own place in a round's results, in words. Nothing is sent, nothing is written."""
-    config = load_config(config_file, "lab")
+    config = load_config(config_file, Role.LAB)
     me = config.text.party
     if bundle is None:
         state = replicate(config)[0].state

@@ -27,6 +27,7 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
 from fermata.summary.clocks import OFFSET_S_MAX, coordinator_ahead_s
+from fermata.types import Role
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Checks:
 @json_option
 def auditor_check(config_file: Path, as_json: bool) -> None:
     """A dry run: keys, certificate, log, charter, key share, clock; sends and writes nothing."""
-    config = load_config(config_file, "auditor")
+    config = load_config(config_file, Role.AUDITOR)
     replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
     checks = Checks()
     checks.run("signing key", lambda: _signing_key(config))

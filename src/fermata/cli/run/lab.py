@@ -50,6 +50,7 @@ from fermata.protocol.wire.codec import (
     encode,
 )
 from fermata.protocol.wire.envelope import assemble
+from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
 #: What an envelope adds to a statement, for estimates: its type, the party, the framing.
@@ -65,7 +66,7 @@ def lab() -> None:
 @CONFIG
 def lab_run(config_file: Path) -> None:
     """Answer every round with the configured metrics, until stopped."""
-    run_participant(load_config(config_file, "lab"))
+    run_participant(load_config(config_file, Role.LAB))
 
 
 @lab.command("check")
@@ -75,7 +76,7 @@ def lab_run(config_file: Path) -> None:
 @json_option
 def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> None:
     """A dry run: how each value is read and encoded, and what would leave the building."""
-    config = load_config(config_file, "lab")
+    config = load_config(config_file, Role.LAB)
     state = None if offline else find_state(config)
     number = round_of(charter_for(config, state, 0), period)
     asked = round_of_period(state.rounds, period) if state is not None else None
@@ -175,7 +176,8 @@ def rehearse(
 
     Raises ConfigError REPORT_SIZE for one that the log would not take.
     """
-    found = Round(number=number, period=period, entry=0, opened_ms=0, deadline_ms=0)
+    none_ms = TimeMs(0)
+    found = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
     table = prover_table(key.public_key, charter.panels[0].claims.statements)
     statement, sealed = answer(charter, key, table, party, found, measurement, entropy)
     # Of a signature only its length matters here, so the key stays closed.
@@ -295,7 +297,7 @@ def check_document(
 @json_option
 def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> None:
     """Report to the round that is open now, once, and wait for the receipt."""
-    config = load_config(config_file, "lab")
+    config = load_config(config_file, Role.LAB)
     with ExitStack() as stack:
         telemetry = make_telemetry(config)
         stack.callback(telemetry.close)

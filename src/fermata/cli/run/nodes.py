@@ -12,6 +12,7 @@ from fermata.node.files import read_file
 from fermata.node.pki.enrolment import enroll as enroll_node
 from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import clock_ms, entropy, run_participant
+from fermata.types import Role
 
 PATH = click.Path(path_type=Path)
 CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
@@ -27,7 +28,7 @@ def coordinator() -> None:
 @CONFIG
 def coordinator_run(config_file: Path) -> None:
     """Serve the log, open and close rounds, until stopped."""
-    config = load_config(config_file, "coordinator")
+    config = load_config(config_file, Role.COORDINATOR)
     run_coordinator(config, beside=dashboard_of(config))
 
 
@@ -40,7 +41,7 @@ def auditor() -> None:
 @CONFIG
 def auditor_run(config_file: Path) -> None:
     """Check rounds, endorse and open them, until stopped."""
-    run_participant(load_config(config_file, "auditor"))
+    run_participant(load_config(config_file, Role.AUDITOR))
 
 
 @click.command()

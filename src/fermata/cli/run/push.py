@@ -10,6 +10,7 @@ from fermata.cli.run.nodes import CONFIG
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.rpc.local_service import REQUEST_BYTES_MAX, push, socket_path
+from fermata.types import Role
 from fermata.wire.v1 import local_service_pb2
 
 
@@ -32,7 +33,7 @@ def lab_push(
 
     Other users of the machine can see a command's words: with --stdin they see no figure.
     """
-    config = load_config(config_file, "lab")
+    config = load_config(config_file, Role.LAB)
     values = [_pushed(word) for word in figures]
     if from_stdin:
         lines = sys.stdin.read(REQUEST_BYTES_MAX).splitlines()

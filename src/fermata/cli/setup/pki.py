@@ -17,7 +17,9 @@ from fermata.node.storage.bundles import check_new
 
 PATH = click.Path(path_type=Path)
 FOLDER = click.argument("folder", type=PATH)
-ROLE = click.option("--role", type=click.Choice(sorted(ROLES)), required=True)
+ROLE = click.option(
+    "--role", type=click.Choice(sorted(role.value for role in ROLES)), required=True
+)
 ID = click.option("--id", "party", required=True, help="The party's id in the charter.")
 HOST_NAMES = click.option(
     "--host-name", "host_names", multiple=True,
@@ -34,7 +36,7 @@ def _open(folder: Path, opener: Opener | None = None) -> Authority:
 def _check_id(authority: Authority, role: str, party: str) -> None:
     """A name that nobody can have is a slip on the command line, not a question of identity."""
     try:
-        Identity(authority.deployment, role, party)
+        Identity.of(authority.deployment, role, party)
     except IdentityError as error:
         raise click.BadParameter(f"--id: {error}") from None
 
@@ -103,7 +105,7 @@ def issue(
 
 @pki.command("deny")
 @FOLDER
-@click.option("--role", type=click.Choice(sorted(ROLES)))
+@click.option("--role", type=click.Choice(sorted(role.value for role in ROLES)))
 @click.option("--id", "party", help="The party whose certificates are refused.")
 @click.option("--issued", is_flag=True, help="Only those issued so far: the party may enrol again.")
 @click.option("--serial", help="One certificate, by its serial number in hexadecimal.")

@@ -83,7 +83,7 @@ def log_page(now: Snapshot, number: int) -> LogPage | None:
         return None
     start = (number - 1) * ENTRIES_PER_PAGE
     leaves = now.leaves(start, min(size, start + ENTRIES_PER_PAGE))
-    rejected = {v.entry: v for v in now.rejected}
+    rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected}
     rows = tuple(entry_row(start + i, leaf, rejected) for i, leaf in enumerate(leaves))
     return LogPage(number, page_count(size), size, len(now.rejected), rows)
 
@@ -119,7 +119,7 @@ def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
     if not 0 <= entry < size:
         return None
     (leaf,) = now.leaves(entry, entry + 1)
-    rejected = {v.entry: v for v in now.rejected if v.entry == entry}
+    rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected if v.entry == entry}
     proof, root = now.inclusion(entry), now.root
     return EntryPage(
         row=entry_row(entry, leaf, rejected),

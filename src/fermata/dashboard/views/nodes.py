@@ -153,7 +153,7 @@ def dues_view(state: State, charter: Charter) -> DuesView | None:
     if charter.dues is None:
         return None
     account: Account = account_of(charter.dues.unit, dues_lines(state))
-    periods = {found.number: found.period for found in state.rounds}
+    periods: dict[int, str] = {found.number: found.period for found in state.rounds}
     return DuesView(
         unit=account.unit,
         by=f"the band of {charter.dues.metric}" if charter.dues.bands else "the lab's tier",

@@ -235,7 +235,7 @@ def _series(
 ) -> tuple[SeriesView, ...]:
     """Every statistic of whole panels that came out at least once, but for quartiles' places."""
     closed = [r for r in state.rounds if r.close is not None]
-    places = {r.number: index for index, r in enumerate(closed)}
+    places: dict[int, int] = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
     found: dict[tuple[str, str], list[Point]] = {}
     for index, each in enumerate(closed):

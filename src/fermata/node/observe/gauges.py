@@ -17,6 +17,7 @@ from fermata.protocol.state.state import (
     parties_with_nodes,
 )
 from fermata.protocol.wire.ports import ClockMs
+from fermata.types import Role
 
 #: A node that the log has not heard of for so long is silent; `fermata status` says stale.
 SILENT_MS = 300_000
@@ -93,7 +94,7 @@ class Gauges:
 
     def _look_at_nodes(self, state: State, now_ms: int) -> None:
         charter = self._agent.replica.charter
-        if self._agent.role == "coordinator" and state.size:
+        if self._agent.role == Role.COORDINATOR and state.size:
             cosigned = self._agent.store.cosignatures(state.size)
             self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
         expected = parties_with_nodes(state)

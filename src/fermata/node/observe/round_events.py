@@ -7,6 +7,7 @@ from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.driver import Agent
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, Round
 from fermata.protocol.wire.ports import ClockMs
+from fermata.types import Role, RoundPhase
 
 #: An auditor names those it waits for when it has waited so long.
 PATIENCE_MS = 10_000
@@ -63,7 +64,7 @@ class Life:
     def _backlog(self) -> int:
         return len(self._agent.store.drafts_pending())
 
-    def _phase(self, found: Round) -> str:
+    def _phase(self, found: Round) -> RoundPhase:
         return found.phase(self._agent.replica.charter.endorsement_quorum)
 
     def _tell_rounds(self) -> None:
@@ -79,7 +80,7 @@ class Life:
 
     def _tell_waiting(self) -> None:
         """Names those that a round waits for, if this auditor has done its own part."""
-        if self._agent.role != "auditor":
+        if self._agent.role != Role.AUDITOR:
             return
         me, now_ms = self._agent.me, self._clock_ms()
         for found in self._agent.replica.state.rounds:

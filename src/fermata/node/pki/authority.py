@@ -162,7 +162,7 @@ class Authority:
         ``host_names`` only for a coordinator. Raises ``IdentityError`` IDENTITY_FORM or
         CERT_DENIED, ``ConfigError`` HOST_NAME, TOKEN_TTL, TOKEN_BOOK.
         """
-        identity = Identity(self.deployment, role, party)
+        identity = Identity.of(self.deployment, role, party)
         self._check_not_denied(identity)
         certificates.host_names_of(identity, host_names)
         return self._tokens.issue(identity, ttl_s, host_names)
@@ -203,7 +203,7 @@ class Authority:
 
         Raises ``IdentityError`` IDENTITY_FORM.
         """
-        self._deny(Identity(self.deployment, role, party))
+        self._deny(Identity.of(self.deployment, role, party))
 
     def deny_serial(self, serial: int) -> None:
         """Takes back one certificate by its serial number."""
@@ -215,7 +215,7 @@ class Authority:
         For a stolen key: what a thief renewed is among them, and the party can enrol again.
         Not proof against a renewal in the same moment; a second call shows if there was one.
         """
-        identity = Identity(self.deployment, role, party)
+        identity = Identity.of(self.deployment, role, party)
         found = [each.serial_number for each in self.issued_to(identity)]
         self._deny(*found)
         return len(found)

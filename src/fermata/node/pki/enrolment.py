@@ -127,7 +127,7 @@ def enroll_locally(
     party's key for a moment. Raises as ``Authority.issue`` and ``write_tls`` do.
     """
     check_tls_directory(directory)
-    identity = Identity(authority.deployment, role, party)
+    identity = Identity.of(authority.deployment, role, party)
     key = new_key(authority.entropy)
     chain_pem = authority.issue(identity, make_csr(key), host_names)
     return write_tls(directory, key, chain_pem, authority.root_pem).identity

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from fermata.errors import IdentityError
+from fermata.types import Role
 
 #: Roles that a certificate may name. Operators and observers sign nothing in the log.
-ROLES = ("coordinator", "auditor", "lab", "member", "operator", "observer")
+ROLES = tuple(Role)
 #: The one role that listens, and so the one with server certificates and host names.
-SERVER_ROLE = "coordinator"
+SERVER_ROLE = Role.COORDINATOR
 CHAIN_BYTES_MAX = 64 * 1024
 #: Certificates of which is remembered what can never change.
 CERTIFICATES_KEPT = 256
@@ -43,7 +44,7 @@ class Identity:
     """
 
     deployment: str
-    role: str
+    role: Role
     id: str
 
     def __post_init__(self) -> None:
@@ -67,7 +68,12 @@ class Identity:
             raise IdentityError(
                 "IDENTITY_FORM", "not of the form fermata://<deployment>/<role>/<id>"
             )
-        return cls(found[1], found[2], found[3])
+        return cls(found[1], Role(found[2]), found[3])
+
+    @classmethod
+    def of(cls, deployment: str, role: str, party: str) -> "Identity":
+        """The identity of words from outside. Raises ``IdentityError`` IDENTITY_FORM."""
+        return cls.parse(f"fermata://{deployment}/{role}/{party}")
 
 
 #: Whether an identity, or the certificate with this serial number, was taken back.

@@ -45,6 +45,7 @@ from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import LogPort
 from fermata.protocol.wire.report_secrets import KeptReport
+from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 ADDRESS_BYTES_MAX = 300
@@ -286,7 +287,7 @@ def start_local(
 ) -> Callable[[], int]:
     """What the loop answers pushes with; the node listens only if it has a metric for them."""
     texts = config.text.lab.source if config.text.lab is not None else ()
-    if config.role != "lab" or all(text.kind != "push" for text in texts):
+    if config.role != Role.LAB or all(text.kind != "push" for text in texts):
         return lambda: 0
     desk = PushDesk(agent, texts, lab_sources(config), config.data, wake.now)
     server = LocalServer(desk)
@@ -304,12 +305,12 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
     with stop_on_signal(wake), running(config) as (telemetry, stack):
         stack.callback(wake.stop)
         signing_key = load_signing_key(config)
-        share = load_key_share(config) if config.role == "auditor" else None
+        share = load_key_share(config) if config.role == Role.AUDITOR else None
         tls = tls_files(config, telemetry)
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
-        measure = make_measure(config, lambda: replica.charter) if config.role == "lab" else None
+        measure = make_measure(config, lambda: replica.charter) if config.role == Role.LAB else None
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()
         remove_addresses(config.data)
@@ -331,7 +332,7 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
             heartbeat=heartbeats(config, tls.certificate),
             has_taken=hook.has_taken,
             tell=lambda event, fields: telemetry.event(event, **fields),
-            keep=make_keep(config) if config.role == "lab" else lambda kept: None,
+            keep=make_keep(config) if config.role == Role.LAB else lambda kept: None,
         )
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy

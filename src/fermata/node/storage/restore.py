@@ -22,6 +22,7 @@ from fermata.node.storage.keystore import AgeIdentity, open_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
+from fermata.types import Role
 
 _MEMBER = re.compile(r"(?:store\.db|backup\.json|reports/[0-9]{1,9}-[0-9a-f]{64}\.age)\Z")
 
@@ -38,7 +39,7 @@ def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[
         raise ConfigError(
             "RESTORE_OVER", f"{config.data / STORE}: is there; stop the node and move it away first"
         )
-    if config.role == "coordinator" and not heads:
+    if config.role == Role.COORDINATOR and not heads:
         raise ConfigError(
             "RESTORE_HEAD",
             f"a coordinator is restored against what others have seen: give --head with the {NAME}"

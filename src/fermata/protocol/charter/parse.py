@@ -61,6 +61,7 @@ from fermata.protocol.charter.trigger_rules import (
     check_opposed,
     read_rules,
 )
+from fermata.types import Role
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
 MODULUS_BITS_MIN = 2048
@@ -131,7 +132,7 @@ class Party:
     """One of the roster. ``role``: coordinator, auditor, lab or member; the key has 32 bytes."""
 
     id: str
-    role: str
+    role: Role
     organisation: str
     signing_key: bytes
 
@@ -210,7 +211,7 @@ class Charter:
         raise KeyError(panel_id)
 
 
-def _party(source: TomlSource, path: str, role: str, text: PartyText | MemberText) -> Party:
+def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberText) -> Party:
     check_id(source, f"{path}.id", text.id)
     if not text.organisation:
         source.fail(f"{path}.organisation", "must not be empty")
@@ -225,12 +226,12 @@ def _party(source: TomlSource, path: str, role: str, text: PartyText | MemberTex
 
 
 def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
-    listed: list[tuple[str, str, PartyText | MemberText]] = [
-        ("coordinator", "coordinator", text.coordinator)
+    listed: list[tuple[str, Role, PartyText | MemberText]] = [
+        ("coordinator", Role.COORDINATOR, text.coordinator)
     ]
-    listed += [(f"auditor[{i}]", "auditor", p) for i, p in enumerate(text.auditor)]
-    listed += [(f"lab[{i}]", "lab", p) for i, p in enumerate(text.lab)]
-    listed += [(f"member[{i}]", "member", p) for i, p in enumerate(text.member)]
+    listed += [(f"auditor[{i}]", Role.AUDITOR, p) for i, p in enumerate(text.auditor)]
+    listed += [(f"lab[{i}]", Role.LAB, p) for i, p in enumerate(text.lab)]
+    listed += [(f"member[{i}]", Role.MEMBER, p) for i, p in enumerate(text.member)]
     parties: dict[str, Party] = {}
     for path, role, party_text in listed:
         party = _party(source, path, role, party_text)

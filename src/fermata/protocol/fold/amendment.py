@@ -14,6 +14,7 @@ from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Mo
 from fermata.protocol.state.state import OPENED, REFUSED, CharterVersion, Round, State
 from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
+from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 #: Why nothing comes out of a round that an amendment has overtaken.
@@ -199,7 +200,7 @@ def take_effect(state: State, entry: int, time_ms: int) -> State:
 
 
 def _amend(state: State, entry: int, charter: Charter) -> State:
-    version = CharterVersion(charter, len(state.rounds) + 1, entry)
+    version = CharterVersion(charter, RoundNumber(len(state.rounds) + 1), EntryIndex(entry))
     return replace(
         state,
         charter=charter,

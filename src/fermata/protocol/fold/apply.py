@@ -5,18 +5,20 @@ a clock, a disk or another party: only at the state and the entry.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
-from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold import motions, open_round, opening, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
+from fermata.protocol.fold.entry import Entry, Handler
 from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import (
     CHARTER_TYPE,
@@ -25,33 +27,24 @@ from fermata.protocol.wire.codec import (
     key_record_from_wire,
 )
 from fermata.protocol.wire.envelope import check_signatures, statement_of, unseal
+from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 HEARTBEAT_INTERVAL_MS_MIN = 1000
 #: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
 HEARTBEAT_AHEAD_MS_MAX = 300_000
 LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
-_ROLE_OF = {
-    "open_round": "coordinator",
-    "close_round": "coordinator",
-    "report": "lab",
-    "abstention": "lab",
-    "endorsement": "auditor",
-    "partial_opening": "auditor",
-    "acknowledgement": "lab",
-}
-#: Said by whoever the rule itself allows.
-_OF_ANY_ROLE = frozenset({"heartbeat", "motion", "vote"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """One entry on its way through the rules; fields are filled as they become known."""
+class _Rule:
+    """How the body of a statement is handled, and the role that may say it.
 
-    index: int
-    time_ms: int
-    leaf: bytes
-    envelope: bytes
+    ``role`` None: the handler itself decides who may.
+    """
+
+    handle: Handler
+    role: Role | None = None
 
 
 def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
@@ -67,22 +60,23 @@ def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
 def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError | None]:
     """``apply``, and for a rejected entry the error itself, for the door of the log."""
     after = replace(state, size=state.size + 1)
-    kind, author = "Unknown", ""
+    index, kind, author = EntryIndex(state.size), "Unknown", ""
     try:
         # F2.1: one meaning must not have two leaf hashes.
         wire = decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX)
         # F2.2: dates beyond it overflow, and no honest clock could follow.
-        if wire.time_ms > TIME_MS_MAX:
+        time_ms = TimeMs(wire.time_ms)
+        if time_ms > TIME_MS_MAX:
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")
         # F2.3: turning time back would move deadlines.
-        if wire.time_ms < state.time_ms:
+        if time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
-        after = motions.settle(replace(after, time_ms=wire.time_ms))
-        after = pausing.pass_time(after, state.size)
-        entry = _Entry(state.size, wire.time_ms, leaf, wire.envelope)
+        after = motions.settle(replace(after, time_ms=time_ms))
+        after = pausing.pass_time(after, index)
+        entry = Entry(index, time_ms, leaf, wire.envelope)
         if state.size == 0:
             kind = "Charter"
-            return _charter(after, entry), Verdict(entry.index, kind, "", True), None
+            return _charter(after, entry), Verdict(index, kind, "", True), None
         # F2.4: without a charter there is no roster to check by.
         if state.charter is None:
             raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
@@ -91,20 +85,21 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         author = _authenticate(charter_bound(after, statement), envelope, statement, body)
-        done = _effect(after, entry, statement, body, author)
-        done = pausing.lift_by_hand(done, entry.index, len(after.governance.lifts))
-        done = pausing.settle_rounds(done, entry.index)
+        bound = replace(entry, charter_sha256=statement.charter_sha256)
+        done = RULES[body].handle(after, bound, getattr(statement, body), author)
+        done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
+        done = pausing.settle_rounds(done, index)
         if author:
-            done = replace(done, last_entry={**state.last_entry, author: entry.index})
-        return done, Verdict(entry.index, kind, author, True), None
+            done = replace(done, last_entry={**state.last_entry, author: index})
+        return done, Verdict(index, kind, author, True), None
     except VerificationError as error:
-        verdict = Verdict(state.size, kind, author, False, error.reason, str(error))
+        verdict = Verdict(index, kind, author, False, error.reason, str(error))
         if kind == "Report" and author:
-            after = round_rules.exclude(after, statement.report.round, state.size, error.reason)
+            after = round_rules.exclude(after, statement.report.round, index, error.reason)
         return after, verdict, error
 
 
-def _charter(state: State, entry: _Entry) -> State:
+def _charter(state: State, entry: Entry) -> State:
     """F1: entry 0 is the charter, pinned if its hash is known, signed by every party."""
     envelope = unseal(entry.envelope)  # F1.1: one charter must not have two encodings.
     # F1.2: a statement must not be taken for a charter.
@@ -125,7 +120,7 @@ def _charter(state: State, entry: _Entry) -> State:
     return replace(
         state,
         charter=charter,
-        charters=(CharterVersion(charter, 1, entry.index),),
+        charters=(CharterVersion(charter, RoundNumber(1), entry.index),),
         charter_sha256=found,
         charter_signatures=signatures,
     )
@@ -154,48 +149,13 @@ def _authenticate(
     # F2.12, F2.13: nobody puts words into another's mouth.
     check_signatures(envelope, charter.signing_keys, (party.id,))
     # F2.14: no party acts as one of another kind.
-    if body not in _OF_ANY_ROLE and _ROLE_OF[body] != party.role:
-        raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {_ROLE_OF[body]}")
+    role = RULES[body].role
+    if role is not None and role != party.role:
+        raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {role}")
     return party.id
 
 
-def _effect(
-    state: State, entry: _Entry, statement: statement_pb2.Statement, body: str, author: str
-) -> State:
-    if body == "key_record":
-        return _key_record(state, entry, statement.key_record)
-    if body == "heartbeat":
-        return _heartbeat(state, entry, statement.heartbeat, author)
-    if body == "open_round":
-        opened = open_round.open_round(
-            state, entry.index, entry.time_ms, statement.open_round, statement.charter_sha256
-        )
-        # With the round, terms of members begin and end.
-        return motions.recount(opened, entry.index)
-    if body == "report":
-        envelope_sha256 = hashlib.sha256(entry.envelope).digest()
-        return round_rules.report(
-            state, entry.index, entry.time_ms, statement.report, author, envelope_sha256
-        )
-    if body == "abstention":
-        return round_rules.abstention(state, entry.time_ms, statement.abstention, author)
-    if body == "close_round":
-        return round_rules.close_round(
-            state, entry.index, entry.time_ms, statement.close_round, leaf_hash(entry.leaf)
-        )
-    if body == "endorsement":
-        return opening.endorsement(state, entry.index, statement.endorsement, author)
-    if body == "partial_opening":
-        return opening.partial_opening(state, entry.index, statement.partial_opening, author)
-    if body == "acknowledgement":
-        return pausing.acknowledgement(state, entry.index, statement.acknowledgement, author)
-    if body == "motion":
-        envelope_sha256 = hashlib.sha256(entry.envelope).digest()
-        return motions.motion(state, entry.index, statement.motion, author, envelope_sha256)
-    return motions.vote(state, entry.index, statement.vote, author)
-
-
-def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> State:
+def _key_record(state: State, entry: Entry, wire: statement_pb2.KeyRecord, author: str) -> State:
     """F3: one key, as the charter asks, whose shares interpolate and whose modulus is proven."""
     charter = state.charter
     # F3.1: the key must not be exchanged under the labs' feet.
@@ -230,7 +190,7 @@ def _key_record(state: State, entry: _Entry, wire: statement_pb2.KeyRecord) -> S
     return replace(state, key=key)
 
 
-def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
+def _heartbeat(state: State, entry: Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
     """F10: a node's health; newer than its last, and not more than one a second."""
     # F10.1: dates beyond it overflow.
     if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
@@ -260,9 +220,27 @@ def _heartbeat(state: State, entry: _Entry, wire: statement_pb2.Heartbeat, autho
     seen = HeartbeatSeen(
         entry.index,
         entry.time_ms,
-        wire.time_ms,
+        TimeMs(wire.time_ms),
         wire.version,
         wire.certificate_expires_ms,
         wire.backlog,
     )
     return replace(state, heartbeats={**state.heartbeats, author: seen})
+
+
+#: What may stand in an entry after the first, by the name of the body's field.
+RULES: Mapping[str, _Rule] = MappingProxyType(
+    {
+        "key_record": _Rule(_key_record),
+        "open_round": _Rule(open_round.open_round, Role.COORDINATOR),
+        "report": _Rule(round_rules.report, Role.LAB),
+        "abstention": _Rule(round_rules.abstention, Role.LAB),
+        "close_round": _Rule(round_rules.close_round, Role.COORDINATOR),
+        "endorsement": _Rule(opening.endorsement, Role.AUDITOR),
+        "partial_opening": _Rule(opening.partial_opening, Role.AUDITOR),
+        "heartbeat": _Rule(_heartbeat),
+        "acknowledgement": _Rule(pausing.acknowledgement, Role.LAB),
+        "motion": _Rule(motions.motion),
+        "vote": _Rule(motions.vote),
+    }
+)

@@ -6,15 +6,18 @@ announces one.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import assert_never
 
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.amendment import check_amendment, exclusion_pending
+from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.tally import chair_of, committee_of, entitled, round_in_office, tally
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import State
+from fermata.types import MotionKind
 from fermata.wire.v1 import statement_pb2
 
 REASON_CHARACTERS_MAX = 500
@@ -61,21 +64,16 @@ def settle(state: State) -> State:
     return replace(state, governance=governance)
 
 
-def motion(
-    state: State,
-    entry: int,
-    wire: statement_pb2.Motion,
-    author: str,
-    envelope_sha256: bytes,
-) -> State:
+def motion(state: State, entry: Entry, wire: statement_pb2.Motion, author: str) -> State:
     """F12: a motion that its author may table now. Raises VerificationError."""
     committee = committee_of(state)  # F12.1: without a committee nobody decides.
     kind = _check_form(wire)  # F12.2 to F12.4.
     # F12.5: whoever kept a motion must not table it again.
+    envelope_sha256 = entry.envelope_sha256
     if envelope_sha256 in state.governance.envelopes:
         raise Refusal("DUPLICATE", f"{kind}: this very motion is in the log; say it anew")
     tabled = Motion(
-        entry=entry,
+        entry=entry.index,
         kind=kind,
         author=author,
         tabled_ms=state.time_ms,
@@ -86,20 +84,30 @@ def motion(
         is_upheld=wire.is_upheld,
         from_round=wire.from_round,
     )
-    rules: dict[str, Callable[[State, Motion, statement_pb2.Motion], State]] = {
-        g.DISPUTE: _dispute,
-        g.APPEAL: _appeal,
-        g.RULING: _ruling,
-        g.LIFT: _lift,
-        g.EXCLUSION: _exclusion,
-        g.AMENDMENT: _amendment,
-    }
-    state = rules[kind](state, tabled, wire)
+    state = _rule_of(kind)(state, tabled, wire)
     envelopes = state.governance.envelopes | {envelope_sha256}
     return replace(state, governance=replace(state.governance, envelopes=envelopes))
 
 
-def _check_form(wire: statement_pb2.Motion) -> str:
+def _rule_of(kind: MotionKind) -> Callable[[State, Motion, statement_pb2.Motion], State]:
+    match kind:
+        case MotionKind.DISPUTE:
+            return _dispute
+        case MotionKind.APPEAL:
+            return _appeal
+        case MotionKind.RULING:
+            return _ruling
+        case MotionKind.LIFT:
+            return _lift
+        case MotionKind.EXCLUSION:
+            return _exclusion
+        case MotionKind.AMENDMENT:
+            return _amendment
+        case _:
+            assert_never(kind)
+
+
+def _check_form(wire: statement_pb2.Motion) -> MotionKind:
     # F12.2: a vote on what nobody can apply would bind nobody.
     kind = _KINDS.get(wire.kind)
     if kind is None:
@@ -270,7 +278,7 @@ def _table(state: State, tabled: Motion) -> State:
     return _decide(state, tabled, tabled.entry)
 
 
-def vote(state: State, entry: int, wire: statement_pb2.Vote, author: str) -> State:
+def vote(state: State, entry: Entry, wire: statement_pb2.Vote, author: str) -> State:
     """F13: a member's one vote on a motion that is open. Raises VerificationError."""
     committee = committee_of(state)  # F13.1: without a committee nobody decides.
     # F13.2: a vote must not be counted in two ways.
@@ -297,7 +305,7 @@ def vote(state: State, entry: int, wire: statement_pb2.Vote, author: str) -> Sta
     # F13.8: nobody votes on their own matter.
     if author not in {m.id for m in entitled(state, found)}:
         raise Refusal("RECUSED", f"vote: {author} is recused, its organisation is concerned")
-    return _decide(state, replace(found, votes={**found.votes, author: choice}), entry)
+    return _decide(state, replace(found, votes={**found.votes, author: choice}), entry.index)
 
 
 def recount(state: State, entry: int) -> State:

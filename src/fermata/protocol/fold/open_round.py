@@ -8,6 +8,8 @@ from fermata.protocol.charter.periods import NUMBERED, utc_text
 from fermata.protocol.fold.amendment import take_effect
 from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.fold.dominance import share_limits
+from fermata.protocol.fold.entry import Entry
+from fermata.protocol.fold.motions import recount
 from fermata.protocol.fold.round_rules import charter_of, key_of, round_of
 from fermata.protocol.state.calls import (
     ASKED_AGAIN,
@@ -21,22 +23,22 @@ from fermata.protocol.state.calls import (
 from fermata.protocol.state.pause import LIFTING, PAUSED
 from fermata.protocol.state.report_flags import Asked
 from fermata.protocol.state.state import COLLECTING, Round, State
+from fermata.types import RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
 
-def open_round(
-    state: State, entry: int, time_ms: int, wire: statement_pb2.OpenRound, charter_sha256: bytes
-) -> State:
+def open_round(state: State, entry: Entry, wire: statement_pb2.OpenRound, author: str) -> State:
     """F4: the next round, its period as the charter counts, under the key in force.
 
     What the committee decided takes effect here and nowhere else, so that a round is held under
     one charter and one roster.
     """
     before = state.current
-    state = take_effect(state, entry, time_ms)
+    time_ms = entry.time_ms
+    state = take_effect(state, entry.index, time_ms)
     charter, key = charter_of(state), key_of(state)  # F4.1: without a key nobody can report.
     # F4.2: an amendment must not begin before its notice is over.
-    if charter_sha256 != charter.sha256:
+    if entry.charter_sha256 != charter.sha256:
         raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
     # F4.3: no round is left out or held twice.
     if wire.round != len(state.rounds) + 1:
@@ -64,16 +66,17 @@ def open_round(
         # Nothing may come out of the first call any more: one sum a period, at most.
         state = _end_without_result(state, len(state.rounds), ASKED_AGAIN)
     opened = Round(
-        wire.round,
+        RoundNumber(wire.round),
         wire.period,
-        entry,
+        entry.index,
         time_ms,
-        time_ms + charter.window_s * 1000,
+        TimeMs(time_ms + charter.window_s * 1000),
         key_id=key.key_id,
         asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),
     )
-    return replace(state, rounds=(*state.rounds, opened))
+    # With the round, terms of members begin and end.
+    return recount(replace(state, rounds=(*state.rounds, opened)), entry.index)
 
 
 def _call_of(charter: Charter, state: State, time_ms: int, period: str) -> Call:

@@ -11,9 +11,11 @@ from fermata.crypto.threshold.opening import check_part, culprits_of
 from fermata.crypto.threshold.opening import combine as combine_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.round_rules import key_of, round_of
 from fermata.protocol.state.state import Close, Opening, Round, State, ThresholdKey
 from fermata.protocol.statistics.results import results_of
+from fermata.types import AggregateDigest, EntryIndex, LeafHash
 from fermata.wire.v1 import statement_pb2
 
 
@@ -31,7 +33,7 @@ def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close
     return found, found.close
 
 
-def endorsement(state: State, entry: int, wire: statement_pb2.Endorsement, auditor: str) -> State:
+def endorsement(state: State, entry: Entry, wire: statement_pb2.Endorsement, auditor: str) -> State:
     """F8: an auditor vouches, once a round, for the close in this log and its products."""
     found = round_of(state, wire.round)  # F8.1: nothing is endorsed in advance.
     # F8.2: an auditor that vouches for two closes could let both be opened.
@@ -39,13 +41,16 @@ def endorsement(state: State, entry: int, wire: statement_pb2.Endorsement, audit
         raise Refusal("ALREADY_ENDORSED", f"round {wire.round}: {auditor} has endorsed already")
     found, close = _openable(state, wire.round, wire.close_entry)  # F8.3 to F8.5.
     # F8.6: at the same index of a split view stands another close.
-    if wire.close_leaf_hash != close.leaf_hash or wire.aggregate_sha256 != close.aggregate_sha256:
+    named = LeafHash(wire.close_leaf_hash), AggregateDigest(wire.aggregate_sha256)
+    if named != (close.leaf_hash, close.aggregate_sha256):
         raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} endorses another close")
-    return state.with_round(replace(found, endorsements={**found.endorsements, auditor: entry}))
+    return state.with_round(
+        replace(found, endorsements={**found.endorsements, auditor: entry.index})
+    )
 
 
 def partial_opening(
-    state: State, entry: int, wire: statement_pb2.PartialOpening, auditor: str
+    state: State, entry: Entry, wire: statement_pb2.PartialOpening, auditor: str
 ) -> State:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
     found, close = _openable(state, wire.round, wire.close_entry)  # F9.1 to F9.4.
@@ -76,7 +81,7 @@ def partial_opening(
             check_part(key.record.n, number)
         parts[panel.panel] = numbers
     return state.with_round(
-        _combine(charter, key, replace(found, parts={**found.parts, auditor: parts}), entry)
+        _combine(charter, key, replace(found, parts={**found.parts, auditor: parts}), entry.index)
     )
 
 
@@ -88,7 +93,7 @@ def _given(charter: Charter, found: Round, panel: str, position: int) -> dict[in
     }
 
 
-def _combine(charter: Charter, key: ThresholdKey, found: Round, entry: int) -> Round:
+def _combine(charter: Charter, key: ThresholdKey, found: Round, entry: EntryIndex) -> Round:
     """Opens the round if enough good parts are there."""
     close = found.close
     if close is None or len(found.parts) < key.record.threshold:

@@ -9,18 +9,20 @@ from dataclasses import replace
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.fold.entry import Entry
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
 from fermata.protocol.state.state import OPENED, REFUSED, Judgement, Round, State, labs_in_force
 from fermata.protocol.statistics.policy import evaluate, facts_of
+from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 #: What a lab did about its duties in a round; ``NOT_SHOWN``: it reported without proving them.
 COMPLIED, NOT_SHOWN, SILENT, NO_DUTY = "complied", "not shown", "silent", "no duty"
 
 
-def pass_time(state: State, entry: int) -> State:
+def pass_time(state: State, entry: EntryIndex) -> State:
     """The state when the log's time has come to an entry's, before the entry's own effect."""
     charter = state.charter
     if charter is None or charter.pause is None:
@@ -29,7 +31,7 @@ def pass_time(state: State, entry: int) -> State:
     return replace(state, pause=passed)
 
 
-def lift_by_hand(state: State, entry: int, lifted_before: int) -> State:
+def lift_by_hand(state: State, entry: EntryIndex, lifted_before: int) -> State:
     """The state after the committee's decisions to lift that came with this entry.
 
     ``lifted_before``: how many there were before it.
@@ -38,13 +40,13 @@ def lift_by_hand(state: State, entry: int, lifted_before: int) -> State:
     for motion, _ in state.governance.lifts[lifted_before:]:
         if charter is not None and charter.pause is not None:
             lifted = machine.lift_by_motion(
-                state.pause, charter.pause, entry, state.time_ms, motion
+                state.pause, charter.pause, entry, state.time_ms, EntryIndex(motion)
             )
             state = replace(state, pause=lifted)
     return state
 
 
-def settle_rounds(state: State, entry: int) -> State:
+def settle_rounds(state: State, entry: EntryIndex) -> State:
     """Judges every round that has come to its end with this entry, in order of their numbers.
 
     Each by the charter it was held under.
@@ -67,7 +69,7 @@ def settle_rounds(state: State, entry: int) -> State:
 
 
 def settle_by(
-    pause: Pause, terms: PauseTerms, judgement: Judgement, number: int, is_newest: bool
+    pause: Pause, terms: PauseTerms, judgement: Judgement, number: RoundNumber, is_newest: bool
 ) -> Pause:
     """The pause after a round that was judged so."""
     return machine.settle(
@@ -108,7 +110,7 @@ def fired_late(
 
 
 def acknowledgement(
-    state: State, entry: int, wire: statement_pb2.Acknowledgement, lab: str
+    state: State, entry: Entry, wire: statement_pb2.Acknowledgement, lab: str
 ) -> State:
     """F11: a lab says that it has seen a change of the pause. Raises Refusal."""
     charter = state.charter
@@ -118,9 +120,9 @@ def acknowledgement(
     changed = machine.acknowledge(  # F11.2 to F11.4.
         state.pause,
         charter.pause,
-        entry,
+        entry.index,
         state.time_ms,
-        wire.change_entry,
+        EntryIndex(wire.change_entry),
         lab,
         labs_in_force(state),
     )

@@ -16,6 +16,7 @@ from fermata.protocol.fold.disclosure import (
     organisations_by_lab,
     refusal_of,
 )
+from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.state.cells import cells_of, panel_of
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
@@ -27,6 +28,7 @@ from fermata.protocol.state.state import (
     State,
     ThresholdKey,
 )
+from fermata.types import AggregateDigest
 from fermata.wire.v1 import statement_pb2
 
 #: Reports of one lab in one round, the first and its corrections.
@@ -118,21 +120,14 @@ def parts_of(
     )
 
 
-def report(
-    state: State,
-    entry: int,
-    time_ms: int,
-    wire: statement_pb2.Report,
-    lab: str,
-    envelope_sha256: bytes,
-) -> State:
+def report(state: State, entry: Entry, wire: statement_pb2.Report, lab: str) -> State:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
     charter, key = charter_of(state), key_of(state)  # F5.1: a report is made for a key.
     found = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
     _check_collecting(found)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(found, lab)  # F5.4: the committee took this lab out of the sum.
     # F5.5: who reports after the deadline may have waited for the others.
-    if time_ms >= found.deadline_ms:
+    if entry.time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
@@ -146,21 +141,23 @@ def report(
     ):
         raise InvalidEncoding("LENGTH", f"report of {lab}: a digest has not 32 bytes")
     # F5.13: whoever kept a replaced report could undo its correction.
-    if envelope_sha256 in revisions:
+    if entry.envelope_sha256 in revisions:
         raise Refusal("DUPLICATE", f"report of {lab}: this very report is in the log already")
     # F5.14: one lab must not fill the log.
     if len(revisions) >= REVISIONS_MAX:
         raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
     mine = [d for p in parts for d in p.ciphertext_sha256]
     _check_fresh(state, found, lab, mine)  # F5.15, F5.16.
-    seen = ReportSeen(lab, entry, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire))
+    seen = ReportSeen(
+        lab, entry.index, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire)
+    )
     old = found.reports.get(lab)
     excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
     return state.with_round(
         replace(
             found,
             reports={**found.reports, lab: seen},
-            revisions={**found.revisions, lab: (*revisions, envelope_sha256)},
+            revisions={**found.revisions, lab: (*revisions, entry.envelope_sha256)},
             ciphertexts_seen={
                 **found.ciphertexts_seen,
                 lab: found.ciphertexts_seen.get(lab, frozenset()).union(mine),
@@ -196,13 +193,13 @@ def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes])
         )
 
 
-def abstention(state: State, time_ms: int, wire: statement_pb2.Abstention, lab: str) -> State:
+def abstention(state: State, entry: Entry, wire: statement_pb2.Abstention, lab: str) -> State:
     """F6: a lab that has not reported says that it has nothing to report."""
     found = round_of(state, wire.round)  # F6.1: no answer to nothing.
     _check_collecting(found)  # F6.2: an answer must not change a closed round.
     _check_not_barred(found, lab)  # F6.3: nobody waits for its answer.
     # F6.4: the round may be closed from its deadline on.
-    if time_ms >= found.deadline_ms:
+    if entry.time_ms >= found.deadline_ms:
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
     # F6.5: a lab must not take its report back when it sees who else reported.
     if lab in found.reports:
@@ -220,23 +217,21 @@ def waiting_for(charter: Charter, found: Round) -> tuple[str, ...]:
     return tuple(lab for lab in charter.labs if lab in able and lab not in answered)
 
 
-def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> bytes:
+def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> AggregateDigest:
     """SHA-256 that an endorsement binds: cells and products in the charter's order."""
     parts: list[bytes] = []
     for panel, ciphertexts in aggregates.items():
         parts += [panel.encode(), len(ciphertexts).to_bytes(4, "big"), *ciphertexts]
-    return digest_parts("fermata/v1/aggregate", *parts)
+    return AggregateDigest(digest_parts("fermata/v1/aggregate", *parts))
 
 
-def close_round(
-    state: State, entry: int, time_ms: int, wire: statement_pb2.CloseRound, leaf_hash: bytes
-) -> State:
+def close_round(state: State, entry: Entry, wire: statement_pb2.CloseRound, author: str) -> State:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
     charter, key = charter_of(state), key_of(state)  # F7.1: products are under a key.
     found = round_of(state, wire.round)  # F7.2: no close of nothing.
     _check_collecting(found)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.
-    if time_ms < found.deadline_ms and waiting_for(charter, found):
+    if entry.time_ms < found.deadline_ms and waiting_for(charter, found):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
     found = proven_round(charter, key, found)
     # F7.5: nobody chooses which reports count.
@@ -268,9 +263,9 @@ def close_round(
             ciphertext_from_bytes(key.public_key, c) for c in aggregate.ciphertexts
         )
     close = Close(
-        entry=entry,
-        leaf_hash=leaf_hash,
-        time_ms=time_ms,
+        entry=entry.index,
+        leaf_hash=entry.leaf_hash,
+        time_ms=entry.time_ms,
         listed=tuple(sorted(found.reports)),
         cohorts=cohorts_of(charter, cells),
         cells=cells,

@@ -10,6 +10,7 @@ from fermata.protocol.charter.committee import Committee, Member, fold_organisat
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.state import State
+from fermata.types import MotionStatus
 
 ORGANISATIONS_MIN = 2
 
@@ -25,7 +26,7 @@ class Tally:
     organisations: int
 
     @property
-    def status(self) -> str:
+    def status(self) -> MotionStatus:
         """open, carried or lost, by the votes alone."""
         if self.organisations < ORGANISATIONS_MIN:
             return g.LOST

@@ -16,6 +16,7 @@ from fermata.protocol.fold.round_rules import aggregate_digest, charter_of, key_
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, Round, State
 from fermata.protocol.wire.ports import Entropy
+from fermata.types import AggregateDigest, EntryIndex, LeafHash, RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 #: How far in the future of its own clock an auditor lets the log's time be.
@@ -101,12 +102,17 @@ def endorse(state: State, found: Round, close: Close, me: str) -> statement_pb2.
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=me,
-        endorsement=statement_pb2.Endorsement(
-            round=found.number,
-            close_entry=close.entry,
-            close_leaf_hash=close.leaf_hash,
-            aggregate_sha256=digest,
-        ),
+        endorsement=endorsement_body(found.number, close.entry, close.leaf_hash, digest),
+    )
+
+
+def endorsement_body(
+    number: RoundNumber, close: EntryIndex, close_leaf: LeafHash, aggregates: AggregateDigest
+) -> statement_pb2.Endorsement:
+    """What an endorsement says; on the wire both digests are bytes, which the compiler would let
+    one swap."""
+    return statement_pb2.Endorsement(
+        round=number, close_entry=close, close_leaf_hash=close_leaf, aggregate_sha256=aggregates
     )
 
 

@@ -28,6 +28,7 @@ from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, LogPort
 from fermata.protocol.wire.report_secrets import KeptReport
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 #: Tells of something worth a log line: a static event name, and allow-listed fields.
@@ -96,14 +97,14 @@ class Agent:
         """
         changed = self.replica.pull(self._log)
         self._check_receipts()
-        if self.role == "auditor":
+        if self.role == Role.AUDITOR:
             self._cosign()
         self._plan()
         return changed + self._send()
 
     def _plan(self) -> None:
         """Makes everything durable that is due now."""
-        if self.role == "coordinator":
+        if self.role == Role.COORDINATOR:
             # What is logged now gets the log's time. While that is ahead (this clock was wrong for
             # a while), auditors would refuse a close for good, and a window would be too short.
             if self.replica.state.time_ms > self._clock_ms() + LOG_AHEAD_MS_MAX:
@@ -113,10 +114,10 @@ class Agent:
                 self.replica.state, self.store, self._clock_ms()
             ):
                 self._draft(slot, statement)
-        elif self.role == "auditor":
+        elif self.role == Role.AUDITOR:
             self._plan_endorsements()
             self._plan_openings()
-        elif self.role == "lab":
+        elif self.role == Role.LAB:
             self._plan_answers()
             self._plan_acknowledgements()
 

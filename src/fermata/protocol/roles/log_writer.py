@@ -30,6 +30,7 @@ from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 #: Refusals that prove misbehaviour of a roster party: logged, so that others can see them.
@@ -105,7 +106,7 @@ class Ledger:
 
     def _hear(self, role: str, caller: str, envelope: bytes) -> None:
         """Tells what an auditor's clock says. The caller is authenticated by its certificate."""
-        if role != "auditor":
+        if role != Role.AUDITOR:
             return
         try:
             statement = statement_of(unseal(envelope))
@@ -145,7 +146,7 @@ class Ledger:
         return self._receipt(entry)
 
     def _check_caller(self, role: str, caller: str, envelope: bytes) -> None:
-        if role == "coordinator":
+        if role == Role.COORDINATOR:
             return
         try:
             author = statement_of(unseal(envelope)).author

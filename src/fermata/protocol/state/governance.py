@@ -7,26 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.charter.parse import Charter
+from fermata.types import Choice, DisputeStatus, MotionKind, MotionStatus
 
-DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT = (
-    "dispute",
-    "ruling",
-    "appeal",
-    "lift",
-    "exclusion",
-    "amendment",
-)
+DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT = tuple(MotionKind)
 #: What becomes of a motion.
-OPEN, CARRIED, LOST, EXPIRED = "open", "carried", "lost", "expired"
+OPEN, CARRIED, LOST, EXPIRED = tuple(MotionStatus)
 #: What becomes of a dispute.
-FILED, UPHELD, DISMISSED, APPEALED, FINAL = (
-    "filed",
-    "upheld",
-    "dismissed",
-    "appealed",
-    "final",
-)
-FOR, AGAINST, RECUSED = "for", "against", "recused"
+FILED, UPHELD, DISMISSED, APPEALED, FINAL = tuple(DisputeStatus)
+FOR, AGAINST, RECUSED = tuple(Choice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +26,7 @@ class Motion:
     """
 
     entry: int
-    kind: str
+    kind: MotionKind
     author: str
     tabled_ms: int
     expires_ms: int
@@ -48,8 +36,8 @@ class Motion:
     is_upheld: bool = False
     from_round: int = 0
     charter: Charter | None = None
-    votes: Mapping[str, str] = field(default_factory=dict)
-    status: str = OPEN
+    votes: Mapping[str, Choice] = field(default_factory=dict)
+    status: MotionStatus = OPEN
     decided_entry: int = 0
     decided_ms: int = 0
     effective_ms: int = 0
@@ -70,7 +58,7 @@ class Dispute:
     reason: str
     filed_ms: int
     due_ms: int
-    status: str = FILED
+    status: DisputeStatus = FILED
     is_upheld: bool = False
     chair: str = ""
     ruling_entry: int = 0

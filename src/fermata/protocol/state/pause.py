@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.types import Cause, EntryIndex, PausePhase, RoundNumber, TimeMs
 
-RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
-PHASES = (RUNNING, TRIGGERED, PAUSED, LIFTING)
+RUNNING, TRIGGERED, PAUSED, LIFTING = PHASES = tuple(PausePhase)
 
 #: Why a change came about; ``Change.why`` is one of these.
-RULE = "rule"
-ACKNOWLEDGED = "acknowledged"
-DEADLINE = "deadline"
-CALM = "calm"
-RELAPSE = "relapse"
-CALM_BROKEN = "calm-broken"
-LIFTED = "lifted"
-MOTION = "motion"
+RULE = Cause.RULE
+ACKNOWLEDGED = Cause.ACKNOWLEDGED
+DEADLINE = Cause.DEADLINE
+CALM = Cause.CALM
+RELAPSE = Cause.RELAPSE
+CALM_BROKEN = Cause.CALM_BROKEN
+LIFTED = Cause.LIFTED
+MOTION = Cause.MOTION
 #: Changes that every lab must acknowledge: the labs hold from the first on, and may go on from
 #: the others on.
 ASKING = frozenset({RULE, LIFTED, MOTION})
@@ -38,23 +38,34 @@ class Change:
     ``motion_entry`` is set for motion only.
     """
 
-    entry: int
-    time_ms: int
-    before: str
-    after: str
-    round: int
+    entry: EntryIndex
+    time_ms: TimeMs
+    before: PausePhase
+    after: PausePhase
+    round: RoundNumber
     rules: tuple[str, ...]
-    why: str
+    why: Cause
     calm_rounds: int = 0
-    motion_entry: int | None = None
+    motion_entry: EntryIndex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a change rests on, before it is known which change it is."""
+
+    entry: EntryIndex
+    time_ms: TimeMs
+    round: RoundNumber
+    rules: tuple[str, ...]
+    motion_entry: EntryIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """Where in the log a lab said that it has seen a change, and the log's time then."""
 
-    entry: int
-    time_ms: int
+    entry: EntryIndex
+    time_ms: TimeMs
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Pause:
     round that came to its end, the log's time then.
     """
 
-    phase: str = RUNNING
+    phase: PausePhase = RUNNING
     calm_rounds: int = 0
     changes: tuple[Change, ...] = ()
     deadline_ms: int = 0
@@ -86,9 +97,9 @@ NO_PAUSE = Pause()
 def settle(
     pause: Pause,
     terms: PauseTerms,
-    entry: int,
-    time_ms: int,
-    round_number: int,
+    entry: EntryIndex,
+    time_ms: TimeMs,
+    round_number: RoundNumber,
     fired: tuple[str, ...],
     is_calm: bool | None,
     is_newest: bool,
@@ -104,19 +115,19 @@ def settle(
     is_newest = is_newest and round_number > now.newest_round
     is_next = round_number == now.newest_round + 1
     if fired:
-        now = _fire(now, terms, Change(entry, time_ms, "", "", round_number, fired, ""))
+        now = _fire(now, terms, _Ground(entry, time_ms, round_number, fired))
     elif is_newest and now.phase in (PAUSED, LIFTING):
-        blank = Change(entry, time_ms, "", "", round_number, (terms.lift,), "")
-        now = _calm(now, terms, blank, is_next) if is_calm is True else _unsettle(now, blank)
+        ground = _Ground(entry, time_ms, round_number, (terms.lift,))
+        now = _calm(now, terms, ground, is_next) if is_calm is True else _unsettle(now, ground)
     return replace(now, settled={**now.settled, round_number: time_ms})
 
 
 def acknowledge(
     pause: Pause,
     terms: PauseTerms,
-    entry: int,
-    time_ms: int,
-    change_entry: int,
+    entry: EntryIndex,
+    time_ms: TimeMs,
+    change_entry: EntryIndex,
     lab: str,
     labs: Sequence[str],
 ) -> Pause:
@@ -144,7 +155,7 @@ def acknowledge(
 
 
 def advance(
-    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, labs: Sequence[str]
+    pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, labs: Sequence[str]
 ) -> Pause:
     """PA2: the log's time is ``time_ms`` now; before the effect of every entry, rejected or not.
 
@@ -154,16 +165,14 @@ def advance(
 
 
 def lift_by_motion(
-    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, motion_entry: int
+    pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, motion_entry: EntryIndex
 ) -> Pause:
     """PA9: the committee has decided to lift. Without a pause, nothing happens."""
     now = _pass_deadline(pause, entry, time_ms)
     if now.phase == RUNNING:
         return now
-    blank = Change(
-        entry, time_ms, "", "", trigger_round(now), (), MOTION, motion_entry=motion_entry
-    )
-    return _ask(_turn(now, RUNNING, blank), terms)
+    ground = _Ground(entry, time_ms, trigger_round(now), (), motion_entry)
+    return _ask(_turn(now, RUNNING, MOTION, ground), terms)
 
 
 def is_holding(pause: Pause) -> bool:
@@ -176,9 +185,9 @@ def asking(pause: Pause) -> tuple[Change, ...]:
     return tuple(c for c in pause.changes if c.why in ASKING)
 
 
-def trigger_round(pause: Pause) -> int:
+def trigger_round(pause: Pause) -> RoundNumber:
     """The round that started the last pause; 0 if there was none."""
-    return next((c.round for c in reversed(pause.changes) if c.why == RULE), 0)
+    return next((c.round for c in reversed(pause.changes) if c.why == RULE), RoundNumber(0))
 
 
 def missing(pause: Pause, labs: Sequence[str]) -> tuple[str, ...]:
@@ -202,9 +211,21 @@ def labs_needed(terms: PauseTerms, labs: Sequence[str]) -> int:
     return max(1, math.ceil(terms.acknowledge_share * len(labs)))
 
 
-def _turn(pause: Pause, after: str, blank: Change, calm_rounds: int = 0) -> Pause:
+def _turn(
+    pause: Pause, after: PausePhase, why: Cause, ground: _Ground, calm_rounds: int = 0
+) -> Pause:
     """The pause in another phase, with the change that says so."""
-    change = replace(blank, before=pause.phase, after=after, calm_rounds=calm_rounds)
+    change = Change(
+        ground.entry,
+        ground.time_ms,
+        pause.phase,
+        after,
+        ground.round,
+        ground.rules,
+        why,
+        calm_rounds,
+        ground.motion_entry,
+    )
     kept = calm_rounds if after == LIFTING else 0
     return replace(pause, phase=after, calm_rounds=kept, changes=(*pause.changes, change))
 
@@ -214,45 +235,45 @@ def _ask(pause: Pause, terms: PauseTerms) -> Pause:
     return replace(pause, deadline_ms=pause.changes[-1].time_ms + terms.acknowledge_ms)
 
 
-def _fire(pause: Pause, terms: PauseTerms, blank: Change) -> Pause:
+def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
     """A trigger holds. In a pause that is a relapse: it is recorded, and calm counts anew."""
     if pause.phase == RUNNING:
-        return _ask(_turn(pause, TRIGGERED, replace(blank, why=RULE)), terms)
+        return _ask(_turn(pause, TRIGGERED, RULE, ground), terms)
     after = TRIGGERED if pause.phase == TRIGGERED else PAUSED
-    return _turn(pause, after, replace(blank, why=RELAPSE))
+    return _turn(pause, after, RELAPSE, ground)
 
 
-def _calm(pause: Pause, terms: PauseTerms, blank: Change, is_next: bool) -> Pause:
+def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool) -> Pause:
     """One more calm round; the first of a new run if a round was skipped, since it is missing."""
     calm_rounds = pause.calm_rounds + 1 if is_next else 1
     if calm_rounds >= terms.lift_rounds:
-        return _ask(_turn(pause, RUNNING, replace(blank, why=LIFTED), calm_rounds), terms)
+        return _ask(_turn(pause, RUNNING, LIFTED, ground, calm_rounds), terms)
     is_broken = pause.phase == LIFTING and not is_next
     why = CALM_BROKEN if is_broken else CALM
-    return _turn(pause, LIFTING, replace(blank, why=why), calm_rounds)
+    return _turn(pause, LIFTING, why, ground, calm_rounds)
 
 
-def _unsettle(pause: Pause, blank: Change) -> Pause:
+def _unsettle(pause: Pause, ground: _Ground) -> Pause:
     """A round that is not calm, or of which nothing is known, ends the run."""
     if pause.phase != LIFTING:
         return pause
-    return _turn(pause, PAUSED, replace(blank, rules=(), why=CALM_BROKEN))
+    return _turn(pause, PAUSED, CALM_BROKEN, replace(ground, rules=()))
 
 
-def _pass_deadline(pause: Pause, entry: int, time_ms: int) -> Pause:
+def _pass_deadline(pause: Pause, entry: EntryIndex, time_ms: TimeMs) -> Pause:
     if pause.phase != TRIGGERED or time_ms < pause.deadline_ms:
         return pause
-    return _turn(pause, PAUSED, _of_trigger(pause, entry, time_ms, DEADLINE))
+    return _turn(pause, PAUSED, DEADLINE, _of_trigger(pause, entry, time_ms))
 
 
 def _count_labs(
-    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, labs: Sequence[str]
+    pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, labs: Sequence[str]
 ) -> Pause:
     if pause.phase != TRIGGERED or len(labs) - len(missing(pause, labs)) < labs_needed(terms, labs):
         return pause
-    return _turn(pause, PAUSED, _of_trigger(pause, entry, time_ms, ACKNOWLEDGED))
+    return _turn(pause, PAUSED, ACKNOWLEDGED, _of_trigger(pause, entry, time_ms))
 
 
-def _of_trigger(pause: Pause, entry: int, time_ms: int, why: str) -> Change:
+def _of_trigger(pause: Pause, entry: EntryIndex, time_ms: TimeMs) -> _Ground:
     asked = asking(pause)[-1]
-    return Change(entry, time_ms, "", "", asked.round, asked.rules, why)
+    return _Ground(entry, time_ms, asked.round, asked.rules)

@@ -15,14 +15,20 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
-
-COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = (
-    "collecting",
-    "closed",
-    "endorsed",
-    "opened",
-    "refused",
+from fermata.types import (
+    AggregateDigest,
+    EntryIndex,
+    EnvelopeHash,
+    LeafHash,
+    Role,
+    RoundNumber,
+    RoundPhase,
+    TimeMs,
 )
+
+COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = tuple(RoundPhase)
+#: Before the first entry.
+_NO_TIME = TimeMs(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Verdict:
     coordinator's doing, who should have refused it at the door, and says nothing of its author.
     """
 
-    entry: int
+    entry: EntryIndex
     kind: str
     author: str
     accepted: bool
@@ -53,8 +59,8 @@ class ThresholdKey:
     public_key: PublicKey
     key_id: bytes
     epoch_id: bytes
-    entry: int
-    time_ms: int
+    entry: EntryIndex
+    time_ms: TimeMs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class ReportSeen:
     """A lab's report that counts so far in its round."""
 
     lab: str
-    entry: int
+    entry: EntryIndex
     parts: tuple[ReportPart, ...]
     sealed_sha256: bytes
     evidence_sha256: bytes
@@ -104,14 +110,14 @@ class Close:
     why nothing may be opened. ``organisations``: of every lab of the charter, as it was then.
     """
 
-    entry: int
-    leaf_hash: bytes
-    time_ms: int
+    entry: EntryIndex
+    leaf_hash: LeafHash
+    time_ms: TimeMs
     listed: tuple[str, ...]
     cohorts: Mapping[str, int]
     cells: tuple[Cell, ...]
     aggregates: Mapping[str, tuple[int, ...]]
-    aggregate_sha256: bytes
+    aggregate_sha256: AggregateDigest
     refusal: str = ""
     organisations: Mapping[str, str] = field(default_factory=dict)
 
@@ -149,7 +155,7 @@ class Result:
 class Opening:
     """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
 
-    entry: int
+    entry: EntryIndex
     sums: Mapping[str, Decimal]
     results: tuple[Result, ...]
     plaintexts: Mapping[str, tuple[int, ...]]
@@ -165,16 +171,16 @@ class Round:
     excluded when it was opened; nobody waits for them.
     """
 
-    number: int
+    number: RoundNumber
     period: str
-    entry: int
-    opened_ms: int
-    deadline_ms: int
+    entry: EntryIndex
+    opened_ms: TimeMs
+    deadline_ms: TimeMs
     asked: Asked = NOTHING_ASKED
     barred: frozenset[str] = frozenset()
     key_id: bytes = b""
     reports: Mapping[str, ReportSeen] = field(default_factory=dict)
-    revisions: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    revisions: Mapping[str, tuple[EnvelopeHash, ...]] = field(default_factory=dict)
     ciphertexts_seen: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     excluded: tuple[tuple[int, str], ...] = ()
     abstained: frozenset[str] = frozenset()
@@ -185,7 +191,7 @@ class Round:
     opening: Opening | None = None
     fault: str = ""
 
-    def phase(self, endorsement_quorum: int) -> str:
+    def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""
         if self.refusal:
             return REFUSED
@@ -232,8 +238,8 @@ class Judgement:
     that this round is known, and did not before.
     """
 
-    entry: int
-    time_ms: int
+    entry: EntryIndex
+    time_ms: TimeMs
     verdicts: tuple[RuleVerdict, ...]
     late: tuple[str, ...] = ()
 
@@ -251,9 +257,9 @@ class Judgement:
 class HeartbeatSeen:
     """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own."""
 
-    entry: int
-    logged_ms: int
-    time_ms: int
+    entry: EntryIndex
+    logged_ms: TimeMs
+    time_ms: TimeMs
     version: str
     certificate_expires_ms: int
     backlog: int
@@ -264,8 +270,8 @@ class CharterVersion:
     """A charter that came into force with round ``from_round``; ``entry`` brought it."""
 
     charter: Charter
-    from_round: int
-    entry: int
+    from_round: RoundNumber
+    entry: EntryIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +286,7 @@ class State:
     charter_sha256: bytes | None = None
     modulus_bits_min: int = MODULUS_BITS_MIN
     size: int = 0
-    time_ms: int = 0
+    time_ms: TimeMs = _NO_TIME
     charter: Charter | None = None
     charters: tuple[CharterVersion, ...] = ()
     charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
@@ -339,5 +345,5 @@ def parties_with_nodes(state: State) -> tuple[str, ...]:
     return tuple(
         party.id
         for party in state.charter.parties.values()
-        if party.role != "member" and party.id not in state.governance.exclusions
+        if party.role != Role.MEMBER and party.id not in state.governance.exclusions
     )

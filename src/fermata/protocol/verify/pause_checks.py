@@ -17,6 +17,7 @@ from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import shown_ranges
 from fermata.protocol.state.state import OPENED, REFUSED, Judgement, Round, State, labs_of_round
 from fermata.protocol.statistics.policy import evaluate, facts_of
+from fermata.types import EntryIndex, RoundNumber, TimeMs
 
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
@@ -65,7 +66,8 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
         for lab, seen in by_lab.items()
     }
     pause = NO_PAUSE
-    for entry, time_ms in enumerate(times_ms):
+    for index, time in enumerate(times_ms):
+        entry, time_ms = EntryIndex(index), TimeMs(time)
         charter, labs = _in_force(state, entry)
         if charter.pause is None:
             continue
@@ -73,17 +75,19 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
         if entry in said:
             change, lab = said[entry]
             try:
-                pause = machine.acknowledge(pause, charter.pause, entry, time_ms, change, lab, labs)
+                about = EntryIndex(change)
+                pause = machine.acknowledge(pause, charter.pause, entry, time_ms, about, lab, labs)
             except VerificationError:
                 return NO_PAUSE
         for motion, decided in state.governance.lifts:
             if decided == entry:
-                pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, motion)
+                lifted = EntryIndex(motion)
+                pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, lifted)
         for number, judgement in state.judgements.items():
             terms = state.charter_at(number).pause
             if judgement.entry == entry and terms is not None:
                 is_newest = number > pause.newest_round
-                pause = settle_by(pause, terms, judgement, number, is_newest)
+                pause = settle_by(pause, terms, judgement, RoundNumber(number), is_newest)
     return pause
 
 

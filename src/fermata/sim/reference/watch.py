@@ -21,6 +21,7 @@ from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
+from fermata.types import EntryIndex, TimeMs
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 
@@ -283,12 +284,12 @@ def _is_untouched(before: State, after: State) -> bool:
 
     def bare(state: State) -> State:
         rounds = tuple(replace(r, excluded=()) for r in state.rounds)
-        return replace(state, size=0, time_ms=0, rounds=rounds)
+        return replace(state, size=0, time_ms=TimeMs(0), rounds=rounds)
 
     if before is after:
         return True
     later = motions.settle(replace(before, time_ms=after.time_ms))
-    return bare(pausing.pass_time(later, before.size)) == bare(after)
+    return bare(pausing.pass_time(later, EntryIndex(before.size))) == bare(after)
 
 
 def _bytes_in(args: Iterable[Any]) -> Iterable[bytes]:

@@ -1,0 +1,38 @@
+"""One entry on its way through the rules, and the one signature that all handlers have."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fermata.log.merkle import leaf_hash
+from fermata.protocol.state.state import State
+from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as its handler sees it.
+
+    ``charter_sha256`` is the charter that its statement is bound to, empty for entry 0.
+    """
+
+    index: EntryIndex
+    time_ms: TimeMs
+    leaf: bytes
+    envelope: bytes
+    charter_sha256: bytes = b""
+
+    @property
+    def leaf_hash(self) -> LeafHash:
+        """RFC 6962 hash of the entry's leaf, 32 bytes."""
+        return LeafHash(leaf_hash(self.leaf))
+
+    @property
+    def envelope_sha256(self) -> EnvelopeHash:
+        """SHA-256 of the envelope, 32 bytes."""
+        return EnvelopeHash(hashlib.sha256(self.envelope).digest())
+
+
+#: (state, entry, body of the statement, author) -> the state after it. Raises VerificationError.
+Handler = Callable[[State, Entry, Any, str], State]
