@@ -12,14 +12,15 @@ Only ``Results.to_numpy`` imports numpy, and only when it is called: what decide
 
 import math
 import secrets
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fermata.node.storage.bundles import pinned_hash, read_bundle, read_verified
+from fermata.node.storage.bundles import pinned_hash, read_bundle, read_valid
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.fold.pause import compliance_of
 from fermata.protocol.state.pause import Change, is_holding, missing
@@ -148,6 +149,9 @@ class Bundle:
     """What a bundle that passed every check tells. ``charter_hash`` is entry 0's, in hex.
 
     ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
+    ``size`` counts the log's entries, ``newest_ms`` is the time of the newest (milliseconds since
+    1970, UTC, by the log), ``age_s`` how many seconds before this machine's clock that is, and
+    ``cosigners`` how many auditors cosigned the head.
     """
 
     charter_hash: str
@@ -157,10 +161,17 @@ class Bundle:
     rules: tuple[RuleRecord, ...]
     pause: PauseRecord
     account: Account | None
+    size: int
+    newest_ms: int
+    age_s: int
+    cosigners: int
 
 
 def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Verification:
     """Runs every check of docs/spec/verifier.md over a bundle's folder; an invalid one is no error.
+
+    Of an invalid bundle the checks and the evidence are given, and ``state`` is empty: nothing
+    that such a bundle tells may be taken for a result.
 
     ``charter_hash``: SHA-256 of the charter that you trust, 64 hex digits. Without it anybody's
     charter passes: compare ``state.charter_sha256`` yourself.
@@ -169,9 +180,10 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
     is newer than this version's, CHARTER_HASH if the hash is not one.
     """
     pinned = pinned_hash(charter_hash)
-    return verify_bundle(
+    found = verify_bundle(
         read_bundle(Path(folder)), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
     )
+    return found if found.is_valid else replace(found, state=State(), cosigners=0)
 
 
 def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) -> Bundle:
@@ -180,17 +192,20 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
     Raises as ``verify``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     pinned = pinned_hash(charter_hash)
-    state, charter = read_verified(
-        Path(folder), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
-    )
+    found, charter = read_valid(Path(folder), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes)
+    state = found.state
     return Bundle(
         charter_hash=state.charters[0].charter.sha256.hex(),
         charter=charter,
-        rounds=tuple(_round(state, found) for found in state.rounds),
-        results=Results(r for found in state.rounds for r in _results(state, found)),
+        rounds=tuple(_round(state, each) for each in state.rounds),
+        results=Results(r for each in state.rounds for r in _results(state, each)),
         rules=_rules(state),
         pause=_pause(state),
         account=_account(state),
+        size=found.size,
+        newest_ms=found.newest_ms,
+        age_s=found.age_s(time.time_ns() // 1_000_000),
+        cosigners=found.cosigners,
     )
 
 

@@ -85,6 +85,44 @@ def test_a_bundle_that_is_valid_verifies(folder):
     assert {c.status for c in found.checks} == {"passed"}
 
 
+def without_a_sealed_part(tmp_path):
+    """A bundle whose every result can be derived, and which is invalid all the same."""
+    bundle = files()
+    del bundle[next(p for p in bundle if p.startswith("sealed/"))]
+    write_bundle(tmp_path / "spoiled", bundle)
+    return tmp_path / "spoiled"
+
+
+def test_an_invalid_bundle_gives_no_results(tmp_path):
+    found = fermata.verify(without_a_sealed_part(tmp_path))
+    assert not found.is_valid
+    assert [c.number for c in found.checks if c.status == "failed"] == [6, 7]
+    assert (found.state.rounds, found.state.charter, found.size, found.cosigners) == (
+        (),
+        None,
+        0,
+        0,
+    )
+    with pytest.raises(fermata.FermataError) as caught:
+        fermata.open_bundle(tmp_path / "spoiled")
+    assert caught.value.reason == "BUNDLE_INVALID"
+
+
+def test_a_valid_bundle_says_how_old_it_is_and_who_cosigned_it(folder, monkeypatch):
+    state = finished_run().state
+    monkeypatch.setattr(api.time, "time_ns", lambda: (state.time_ms + 90_500) * 1_000_000)
+    found, bundle = fermata.verify(folder), fermata.open_bundle(folder)
+    for told in (found, bundle):
+        assert (told.size, told.newest_ms, told.cosigners) == (state.size, state.time_ms, 3)
+    assert (bundle.age_s, found.age_s(state.time_ms - 5000)) == (90, -5)
+
+
+@pytest.mark.parametrize("form", ["SHA256:{}", "sha256:{}", "Sha256:{}", " {}\n", "{}"])
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_a_hash_is_taken_as_people_paste_it(folder, form, case):
+    assert fermata.verify(folder, form.format(case(charter_hash()))).is_valid
+
+
 def test_an_invalid_bundle_is_an_answer_of_verify_and_an_error_of_open_bundle(tmp_path):
     bundle = files()
     bundle["charter.toml"] += b"# more\n"
@@ -217,7 +255,7 @@ def test_the_growth_example_runs(folder, monkeypatch, capsys):
     assert out.startswith("2025Q3  6021.021 h, 6 organisations")
     assert "2025Q4  nothing came out: cohort below" in out
     code, _ = run_example(monkeypatch, capsys, "growth.py", folder, "hours", "12")
-    assert code == "charter hash: must be 64 hex digits [CHARTER_HASH]"
+    assert code == "charter hash: must be 64 hex digits, SHA256: before or not [CHARTER_HASH]"
 
 
 def test_the_pause_example_runs(pausing, monkeypatch, capsys):

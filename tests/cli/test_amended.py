@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from fermata import open_bundle
 from fermata.cli.main import cli
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
@@ -144,6 +145,21 @@ def test_whoever_reads_sees_the_amended_metric(site, bundle, tmp_path):
     ok("motion", "list", *config)
     assert fermata("status", *config).code in (0, 1)
     ok("auditor", "check", "--config", site.config("auditor-2"))
+
+
+def test_the_hash_of_an_amended_charter_says_what_to_pin_instead(site, bundle):
+    told = json.loads(fermata("verify", bundle, "--json").out)
+    first = told["results"]["charter_hash"]
+    log = open_bundle(bundle)
+    assert (log.charter_hash, log.charter.sha256.hex() != first) == (first, True)
+    for form in ("{}", "SHA256:{}"):
+        words = ("verify", bundle, "--charter-hash", form.format(log.charter.sha256.hex()))
+        answer = fermata(*words)
+        assert (answer.code, "V1  FAILED" in answer.out) == (1, True)
+        assert "amended charter in force from round 2" in answer.out
+        assert first in answer.out
+    assert "amended" not in fermata("verify", bundle, "--charter-hash", "00" * 32).out
+    assert fermata("verify", bundle, "--charter-hash", f"SHA256:{first.upper()}").code == 0
 
 
 def test_a_push_is_checked_against_the_range_that_the_amendment_brought(site):

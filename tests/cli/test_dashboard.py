@@ -1,6 +1,7 @@
 """``fermata dashboard``: a bundle as a folder of pages, or served on this machine."""
 
 import json
+import shutil
 import urllib.request
 
 import pytest
@@ -72,6 +73,18 @@ def test_what_cannot_be_is_one_line(bundle, words, reason):
 def test_a_bundle_of_too_short_a_key_is_refused(bundle):
     answer = fermata("dashboard", bundle)
     assert answer.error.endswith("(V1); see: fermata verify [BUNDLE_INVALID]")
+
+
+@pytest.mark.usefixtures("toy_keys")
+@pytest.mark.parametrize("words", [(), ("--export",)])
+def test_a_bundle_that_is_invalid_is_not_shown(bundle, tmp_path, words):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / next(p for p in files() if p.startswith("sealed/"))).unlink()
+    out = tmp_path / "site"
+    answer = fermata("dashboard", copy, *words, *([out] if words else []))
+    assert answer.error.endswith("(V6, V7); see: fermata verify [BUNDLE_INVALID]")
+    assert (answer.code, answer.out, out.exists()) == (4, "", False)
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):

@@ -6,12 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fermata.dashboard.checks import ChecksView
+from fermata.dashboard.checks import ChecksView, checks_view
 from fermata.dashboard.export import site_files
 from fermata.dashboard.pages import NAVIGATION, names, render
 from fermata.dashboard.source import BundleSource
 from fermata.errors import Refusal
 from fermata.protocol.state.state import Verdict
+from fermata.protocol.verify.verifier import verify_bundle
 from harness.bundles import bundle_of
 from harness.chains import MODULUS_BITS_MIN
 from harness.dashboard import paused_chain, paused_checks, paused_files, paused_source
@@ -190,17 +191,22 @@ def test_an_entry_can_be_had_as_it_stands_in_the_log():
     assert files()["entry-7.bin"] == now().leaves(7, 8)[0]
 
 
-def test_a_bundle_that_does_not_verify_is_shown_with_a_warning_on_every_page():
+def test_a_log_that_does_not_verify_has_a_warning_on_every_page():
     chain = paused_chain().fork()
     chain.put(b"nothing")
-    source = BundleSource(bundle_of(chain), None, None, MODULUS_BITS_MIN)
-    from fermata.dashboard.checks import checks_view
-
-    found = checks_view(source.verification, 0)
+    found = checks_view(verify_bundle(bundle_of(chain), None, MODULUS_BITS_MIN), 0)
     for name, _ in NAVIGATION:
-        page = render(source.snapshot(), found, name)
+        page = render(now(), found, name)
         assert page is not None
         assert b"Nothing here is to be trusted" in page.body
+
+
+def test_a_bundle_that_does_not_verify_is_refused():
+    chain = paused_chain().fork()
+    chain.put(b"nothing")
+    with pytest.raises(Refusal, match=r"\(V4\)") as refused:
+        BundleSource(bundle_of(chain), None, None, MODULUS_BITS_MIN)
+    assert refused.value.reason == "BUNDLE_INVALID"
 
 
 def test_a_bundle_whose_log_cannot_be_read_is_refused():

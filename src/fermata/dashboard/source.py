@@ -11,11 +11,11 @@ from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.memory_store import MemoryStore
 from fermata.node.run.shared_ledger import SharedLedger
-from fermata.node.storage.bundles import cosigners_of
+from fermata.node.storage.bundles import charter_of_valid, cosigners_of
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
-from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
+from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.protocol.wire.ports import ClockMs, Entropy
 
 #: How long a check waits for a head that a quorum of auditors has cosigned.
@@ -67,8 +67,7 @@ class Source(Protocol):
 class BundleSource:
     """A bundle's files, held in memory, and what the verifier says of them.
 
-    A bundle that does not verify is shown as far as it can be read, and its pages say so. Raises
-    Refusal BUNDLE_INVALID if its log cannot be read.
+    Raises Refusal BUNDLE_INVALID for a bundle that does not verify: nothing of it is shown.
     """
 
     def __init__(
@@ -83,16 +82,9 @@ class BundleSource:
         self._entropy = entropy
         self._modulus_bits_min = modulus_bits_min
         self.verification = self.verify()
-        state = self.verification.state
-        if state.charter is None:
-            checks = self.verification.checks
-            failed = ", ".join(f"V{c.number}" for c in checks if c.status == FAILED)
-            raise Refusal(
-                "BUNDLE_INVALID", f"bundle: cannot be read as a log ({failed}); see: fermata verify"
-            )
+        self._charter = charter_of_valid(self.verification, "bundle")
         # What was folded has been read from the same tiles before.
         self._leaves = read_entries(files, head_of(files["checkpoint"]).size)
-        self._charter = state.charter
         self._tree = Tree()
         for leaf in self._leaves:
             self._tree.append(leaf_hash(leaf))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fermata.cli.read import log as log_commands
 from fermata.cli.read import status
 from fermata.cli.read.status import CERTIFICATE_WARN_MS, LATE_MS, health, health_text
 from fermata.dashboard.views.nodes import node_rows
@@ -115,10 +116,19 @@ def test_a_lab_exports_a_public_bundle_without_any_ciphertext_of_a_lab(run, tmp_
     assert fermata("verify", out).code == 1
 
 
-def test_a_lab_cannot_export_a_bundle(run, tmp_path):
-    answer = fermata("bundle", "--config", run.config("lab-1"), tmp_path / "bundle")
+@pytest.mark.parametrize("party", LABS)
+def test_a_lab_is_told_to_export_a_public_bundle_before_any_call(
+    site, tmp_path, monkeypatch, party
+):
+    def fail(*arguments):
+        raise AssertionError("a call was made")
+
+    monkeypatch.setattr(log_commands, "connect", fail)
+    out = tmp_path / "bundle"
+    answer = fermata("bundle", "--config", site.write_config(party, "127.0.0.1:1"), out)
     assert (answer.code, answer.error.endswith("[WRONG_ROLE]")) == (5, True)
-    assert list(tmp_path.iterdir()) == []
+    assert "use --public" in answer.error
+    assert not out.exists()
 
 
 def test_no_bundle_is_made_without_the_auditors(site, tmp_path):
@@ -133,7 +143,7 @@ def test_no_bundle_is_made_without_the_auditors(site, tmp_path):
 def test_a_log_that_is_away_is_one_line(site, tmp_path, command):
     site.write_config("lab-1", "127.0.0.1:1")
     words = [*command.split(), "--config", site.config("lab-1")]
-    words += [tmp_path / "bundle"] if command == "bundle" else []
+    words += [tmp_path / "bundle", "--public"] if command == "bundle" else []
     answer = fermata(*words)
     assert (answer.code, answer.error.endswith("[UNREACHABLE]")) == (6, True)
     assert answer.err.count("\n") == 1

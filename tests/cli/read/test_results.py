@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,23 @@ def log(site, monkeypatch):
     state = state_of(site.charter, [reports, reports], refused=[2])
     monkeypatch.setattr(commands, "replicate", lambda config: (SimpleNamespace(state=state), []))
     site.write_config("lab-1")
+
+
+@pytest.mark.usefixtures("toy_keys")
+@pytest.mark.parametrize("command", ["results", "results csv", "report", "lab place"])
+def test_no_command_gives_results_of_an_invalid_bundle(bundle, site, tmp_path, command):
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    shutil.copytree(bundle, copy)
+    (copy / next(p for p in files() if p.startswith("sealed/"))).unlink()
+    site.write_config("lab-1")
+    answer = {
+        "results": lambda: fermata("results", copy, "--out", out),
+        "results csv": lambda: fermata("results", copy, "--format", "csv"),
+        "report": lambda: fermata("report", copy, "--out", out),
+        "lab place": lambda: place(site, "--bundle", copy),
+    }[command]()
+    assert answer.error.endswith("(V6, V7); see: fermata verify [BUNDLE_INVALID]")
+    assert (answer.code, answer.out, out.exists()) == (4, "", False)
 
 
 @pytest.mark.usefixtures("toy_keys")

@@ -7,7 +7,8 @@ import pytest
 
 from fermata.cli.read import log as command
 from fermata.node.storage.bundles import write_bundle
-from harness.bundles import files
+from fermata.protocol.charter.periods import utc_text
+from harness.bundles import files, finished_run
 from harness.chains import MODULUS_BITS_MIN
 from harness.nodes import fermata
 
@@ -112,6 +113,45 @@ def test_a_marker_of_our_format_in_another_form_fails_v3(bundle, tmp_path, marke
     (copy / MARKER).write_bytes(marker)
     answer = fermata("verify", copy)
     assert (answer.code, "V3  FAILED" in answer.out) == (1, True)
+
+
+@pytest.mark.parametrize("pin", [None, "00" * 32])
+@pytest.mark.parametrize("spoil", [None, "sealed/", "tile/0/", "charter.toml"])
+def test_results_and_age_are_told_of_a_valid_bundle_only(bundle, tmp_path, spoil, pin):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    if spoil is not None:
+        (copy / next(p for p in files() if p.startswith(spoil))).unlink()
+    words = ["verify", copy, *([] if pin is None else ["--charter-hash", pin])]
+    told = json.loads(fermata(*words, "--json").out)
+    text = fermata(*words).out
+    is_valid = spoil is None and pin is None
+    assert told["valid"] == is_valid
+    assert (told["results"] is not None) == (told["log"] is not None) == is_valid
+    assert ("\nlog: " in text) == is_valid
+    assert "6021.021" not in text
+    assert ("6021.021" in json.dumps(told)) == is_valid
+
+
+@pytest.mark.parametrize(
+    ("later_ms", "age_s", "age"),
+    [
+        (0, 0, "0 s old"),
+        (90_500, 90, "1 min 30 s old"),
+        (3 * 86_400_000, 259_200, "3 d old"),
+        (-5000, -5, "5 s in the future"),
+    ],
+)
+def test_a_verdict_says_how_old_the_bundle_is(bundle, monkeypatch, later_ms, age_s, age):
+    state = finished_run().state
+    monkeypatch.setattr(command, "clock_ms", lambda: state.time_ms + later_ms)
+    told = json.loads(fermata("verify", bundle, "--json").out)["log"]
+    newest = utc_text(state.time_ms)
+    assert told == {
+        "size": state.size, "newest": newest, "age_s": age_s, "cosigners": 3, "auditors": 3,
+    }  # fmt: skip
+    line = f"log: {state.size} entries, the newest of {newest} ({age} by this machine's clock)"
+    assert f"{line}; 3 of 3 auditors cosigned its head\nVALID\n" in fermata("verify", bundle).out
 
 
 def test_the_help_says_what_each_exit_code_means():

@@ -155,7 +155,9 @@ def test_show_says_who_has_signed(site):
 def test_all_parties_sign(site):
     unsign(site)
     for party in PARTIES:
-        answer = sign(site, party, "--charter-hash", site.charter.sha256.hex(), "--json")
+        answer = sign(
+            site, party, "--charter-hash", f"SHA256:{site.charter.sha256.hex().upper()}", "--json"
+        )
         assert answer.code == 0, answer.err
         assert json.loads(answer.out)["party"] == party
     assert json.loads(fermata("charter", "show", site.charter_file, "--json").out)["complete"]

@@ -136,9 +136,16 @@ def test_fingerprint_of_a_leaf_is_no_root(world, service, home, tmp_path):
     assert service.enroll(home / "tls", token) == LAB
 
 
-@pytest.mark.parametrize("text", ["", "SHA256:", "SHA256:" + "0" * 63, "MD5:" + "0" * 64, "0" * 64])
+@pytest.mark.parametrize("text", ["", "SHA256:", "SHA256:" + "0" * 63, "MD5:" + "0" * 64, "0" * 65])
 def test_fingerprint_of_another_form_is_refused(service, text):
     assert _reason(fetch_root, service.address, text) == "FINGERPRINT_FORM"
+
+
+@pytest.mark.parametrize("form", ["SHA256:{}", "sha256:{}", "{}", " {}\n"])
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_a_fingerprint_is_taken_as_people_paste_it(world, service, form, case):
+    digest = world.authority.fingerprint.removeprefix("SHA256:")
+    assert fetch_root(service.address, form.format(case(digest)))
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "localhost:", "https://a:1", "a:99999"])

@@ -14,6 +14,7 @@ from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.run.participant import entropy, kept_reports
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.state.state import ReportSeen, State
 from fermata.protocol.verify.value_audit import (
     OpenedValue,
@@ -147,7 +148,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
     """
     if bundle is not None and config_file is None:
         verification = verify_bundle(
-            read_bundle(bundle), pinned_hash(charter_hash), entropy=entropy
+            read_bundle(bundle), pinned_hash(charter_hash), MODULUS_BITS_MIN, entropy
         )
         if not verification.is_valid:
             raise InvalidProof(

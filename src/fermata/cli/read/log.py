@@ -3,12 +3,14 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say, table_text
 from fermata.cli.run.nodes import CONFIG
-from fermata.errors import FermataError
+from fermata.dashboard.views.nodes import duration_text
+from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.stray_lines import place_of
@@ -22,6 +24,7 @@ from fermata.node.storage.bundles import (
     write_bundle,
 )
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
@@ -30,6 +33,8 @@ from fermata.summary.results import results_document
 
 PATH = click.Path(path_type=Path)
 OWN_FAULT = 3
+#: Roles that may have the sealed parts of all labs.
+HOLD_SEALED = ("coordinator", "auditor")
 
 
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
@@ -98,6 +103,12 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
     """Export a bundle that anyone can verify offline (full: auditors and the coordinator)."""
     config = load_config(config_file)
     check_new(out)
+    if not is_public and config.role not in HOLD_SEALED:
+        raise IdentityError(
+            "WRONG_ROLE",
+            f"bundle: {config.text.party} is a {config.role}, and sealed parts are for auditors and"
+            " the coordinator only; use --public for a bundle without them",
+        )
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
         replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
@@ -139,6 +150,7 @@ def _document(verification: Verification) -> dict[str, object]:
     return {
         "valid": verification.is_valid,
         "public": verification.is_public,
+        "log": _log_document(verification),
         "checks": [
             {"check": f"V{c.number}", "title": c.title, "status": c.status,
              "findings": list(c.findings)}
@@ -153,8 +165,32 @@ def _document(verification: Verification) -> dict[str, object]:
             for r in verification.state.rounds
             if r.culprits
         ],
-        "results": results_document(verification.state),
+        # What an invalid bundle tells may be anybody's invention: programs must not find it.
+        "results": results_document(verification.state) if verification.is_valid else None,
     }  # fmt: skip
+
+
+def _log_document(verification: Verification) -> dict[str, object] | None:
+    """How old a valid bundle is, by its own log and by this machine's clock."""
+    charter = verification.state.charter
+    if not verification.is_valid or charter is None:
+        return None
+    return {
+        "size": verification.size,
+        "newest": utc_text(verification.newest_ms),
+        "age_s": verification.age_s(clock_ms()),
+        "cosigners": verification.cosigners,
+        "auditors": len(charter.auditors),
+    }
+
+
+def _log_line(log: dict[str, Any]) -> str:
+    age_s = log["age_s"]
+    age = f"{duration_text(abs(age_s) * 1000)} {'old' if age_s >= 0 else 'in the future'}"
+    return (
+        f"log: {log['size']} entries, the newest of {log['newest']} ({age} by this machine's"
+        f" clock); {log['cosigners']} of {log['auditors']} auditors cosigned its head"
+    )
 
 
 def _lines(verification: Verification, pinned: bool) -> list[str]:
@@ -172,6 +208,9 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
     charter_sha256 = verification.state.charter_sha256
     if charter_sha256 is not None and not pinned:
         lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
+    log_document = _log_document(verification)
+    if log_document is not None:
+        lines.append(_log_line(log_document))
     lines.append("VALID" if verification.is_valid else "INVALID")
     return lines
 

@@ -47,7 +47,7 @@ def auditor_run(config_file: Path) -> None:
 @click.command()
 @click.argument("folder", type=PATH)
 @click.option("--address", required=True, help="host:port of the enrolment service.")
-@click.option("--root-fingerprint", required=True, help="SHA256:... of the deployment's root.")
+@click.option("--root-fingerprint", required=True, help="SHA-256 of the deployment's root, in hex.")
 @click.option("--token-file", type=PATH, required=True, help="File with the one-time token.")
 @json_option
 def enroll(

@@ -23,7 +23,7 @@ from fermata.errors import ConfigError
 from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
 from fermata.node.run.participant import clock_ms, open_signing_key
-from fermata.node.storage.bundles import check_new
+from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
@@ -82,7 +82,7 @@ def sign(
     """Sign the charter's bytes as one party."""
     _check_name(file)
     payload, found = read_charter_file(file)
-    if charter_hash is not None and charter_hash.lower() != found.sha256.hex():
+    if charter_hash is not None and pinned_hash(charter_hash) != found.sha256:
         raise ConfigError(
             "CHARTER_HASH", f"{file}: its hash is {found.sha256.hex()}, not the one you gave"
         )

@@ -5,7 +5,6 @@ told: ``fetch_root`` looks at the chain without trusting it, compares, and every
 over a connection that is verified against that root.
 """
 
-import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -34,11 +33,11 @@ from fermata.node.pki.identity import (
 from fermata.node.pki.tls import check_tls_directory, write_tls
 from fermata.node.pki.trust import check_chain, root_anchors
 from fermata.node.rpc.status_codes import error_of_call
+from fermata.protocol.wire.codec import sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.wire.v1 import log_service_pb2, log_service_pb2_grpc
 
 TIMEOUT_S = 10.0
-_FINGERPRINT = re.compile(r"SHA256:[0-9a-f]{64}\Z")
 
 
 def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> bytes:
@@ -49,12 +48,11 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
     ROOT_FORM if one has it that is no root.
     """
     host, port = split_address(address)
-    wanted = fingerprint.strip()
-    wanted = wanted[:7] + wanted[7:].lower()
-    if not _FINGERPRINT.match(wanted):
+    digest = sha256_from_text(fingerprint)
+    if digest is None:
         raise ConfigError(
             "FINGERPRINT_FORM",
-            "a root fingerprint is SHA256: and 64 hexadecimal digits; copy it whole",
+            "a root fingerprint must be 64 hex digits, SHA256: before or not; copy it whole",
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Nothing is trusted on this connection: it only yields certificates to compare.
@@ -75,7 +73,7 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
         ) from None
     for der in chain:
         root = _certificate_or_none(der)
-        if root is not None and fingerprint_of(root) == wanted:
+        if root is not None and fingerprint_of(root) == f"SHA256:{digest.hex()}":
             check_root(root)
             return certificate_to_pem(root)
     raise IdentityError(

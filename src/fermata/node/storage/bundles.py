@@ -13,7 +13,8 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
-from fermata.protocol.verify.verifier import FAILED, verify_bundle
+from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
+from fermata.protocol.wire.codec import sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Entropy, LogPort
 
 POLL_S = 0.2
@@ -120,12 +121,11 @@ def pinned_hash(text: str | None) -> bytes | None:
     """
     if text is None:
         return None
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != 32:
-        raise ConfigError("CHARTER_HASH", "charter hash: must be 64 hex digits")
+    found = sha256_from_text(text)
+    if found is None:
+        raise ConfigError(
+            "CHARTER_HASH", "charter hash: must be 64 hex digits, SHA256: before or not"
+        )
     return found
 
 
@@ -142,17 +142,28 @@ def read_bundle(folder: Path) -> Mapping[str, bytes]:
     return files
 
 
-def read_verified(
+def read_valid(
     folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
-) -> tuple[State, Charter]:
-    """State and charter of a bundle that passes all checks.
+) -> tuple[Verification, Charter]:
+    """What the verifier found of a bundle that passes all checks, and the charter in force.
 
     Raises ConfigError as ``read_bundle``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     found = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
+    return found, charter_of_valid(found, str(folder))
+
+
+def charter_of_valid(found: Verification, where: str) -> Charter:
+    """The charter in force of a bundle that passes all checks. Raises Refusal BUNDLE_INVALID."""
     if not found.is_valid or found.state.charter is None:
         failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
-        raise Refusal(
-            "BUNDLE_INVALID", f"{folder}: does not verify ({failed}); see: fermata verify"
-        )
-    return found.state, found.state.charter
+        raise Refusal("BUNDLE_INVALID", f"{where}: does not verify ({failed}); see: fermata verify")
+    return found.state.charter
+
+
+def read_verified(
+    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
+) -> tuple[State, Charter]:
+    """State and charter of a bundle that passes all checks. Raises as ``read_valid``."""
+    found, charter = read_valid(folder, charter_sha256, modulus_bits_min, entropy)
+    return found.state, charter

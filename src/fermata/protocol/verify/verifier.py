@@ -35,6 +35,7 @@ from fermata.protocol.verify.bundle import (
     sealed_wanted,
 )
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
+from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.ports import Entropy
 from fermata.wire.v1 import envelope_pb2
@@ -77,12 +78,30 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All checks in order, the state they led to, and the rejected entries (evidence)."""
+    """All checks in order, the state they led to, and the rejected entries (evidence).
+
+    ``cosigners``: auditors whose cosignature of the head holds.
+    """
 
     checks: tuple[Check, ...]
     state: State
     rejected: tuple[Verdict, ...]
     is_public: bool = False
+    cosigners: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has."""
+        return self.state.size
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest entry, by the log: milliseconds since 1970, UTC."""
+        return self.state.time_ms
+
+    def age_s(self, now_ms: int) -> int:
+        """Seconds from the newest entry to ``now_ms``; below 0 if that is before it."""
+        return (now_ms - self.newest_ms) // 1000
 
     @property
     def is_valid(self) -> bool:
@@ -100,6 +119,7 @@ class _Run:
         self.rejected: list[Verdict] = []
         self.verdicts: list[Verdict] = []
         self.leaves: list[bytes] = []
+        self.cosigners = 0
         self._found: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
@@ -122,7 +142,9 @@ class _Run:
             else:
                 said = (OPEN_ONLY,) if self.is_public and number == 5 else ()
                 checks.append(Check(number, PASSED, said))
-        return Verification(tuple(checks), self.state, tuple(self.rejected), self.is_public)
+        return Verification(
+            tuple(checks), self.state, tuple(self.rejected), self.is_public, self.cosigners
+        )
 
     @property
     def is_public(self) -> bool:
@@ -237,7 +259,12 @@ def _fold(run: _Run) -> None:
             continue
         run.rejected.append(verdict)
         if verdict.entry == 0:
-            run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}")
+            pin = run.state.charter_sha256
+            if pin is None or verdict.reason != "CHARTER_HASH":
+                hint = ""
+            else:
+                hint = hint_for_pin(run.leaves, pin, run.state.modulus_bits_min)
+            run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}{hint}")
             return
         if verdict.kind == "KeyRecord":
             run.fail(2, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
@@ -255,6 +282,7 @@ def _check_head(run: _Run, charter: Charter) -> None:
     try:
         open_checkpoint(note, origin, origin, coordinator)
         seen = verify_cosigners(note, origin, coordinator, cosigners)
+        run.cosigners = len(seen)
         if len(seen) < charter.endorsement_quorum:
             run.fail(
                 3, f"checkpoint: cosigned by {len(seen)} of {charter.endorsement_quorum} needed"

@@ -5,6 +5,7 @@ a hash or a signature over received bytes is a hash or a signature over the mean
 """
 
 import hashlib
+import re
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -26,6 +27,8 @@ SEALED_BYTES_MAX = 1024 * 1024
 #: Payload type of the envelope that carries the charter file as entry 0.
 CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 STATEMENT_TYPE = "application/vnd.fermata.statement.v1+protobuf"
+
+_HASH_TEXT = re.compile("(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
 
 M = TypeVar("M", bound=Message)
 
@@ -49,6 +52,15 @@ def decode(kind: type[M], data: bytes, bytes_max: int = ENVELOPE_BYTES_MAX) -> M
     if encode(plain) != data:
         raise InvalidEncoding("ENCODING", f"{name}: not the canonical encoding of its fields")
     return message
+
+
+def sha256_from_text(text: str) -> bytes | None:
+    """A SHA-256 (32 bytes) as people paste it: 64 hex digits, in any case, perhaps after "SHA256:".
+
+    None if the text is not one.
+    """
+    found = _HASH_TEXT.fullmatch(text.strip())
+    return bytes.fromhex(found[1]) if found else None
 
 
 def sha256(data: bytes) -> bytes:
