@@ -141,6 +141,14 @@ def test_a_multiple_of_a_factor_is_refused_and_points_at_the_key() -> None:
         ciphertext_from_bytes(KEY, (7 * Q).to_bytes(KEY.ciphertext_width, "big"))
 
 
+@pytest.mark.parametrize("factor", [1, 2, 12345])
+def test_a_multiple_of_the_modulus_is_refused_without_a_word_on_the_key(factor: int) -> None:
+    with pytest.raises(InvalidEncoding, match="which anyone can send") as caught:
+        ciphertext_from_bytes(KEY, (factor * KEY.n).to_bytes(KEY.ciphertext_width, "big"))
+    assert caught.value.reason == "CT_NOT_UNIT"
+    assert "compromised" not in str(caught.value)
+
+
 def test_a_sign_byte_is_refused() -> None:
     data = b"\0" + ciphertext_to_bytes(KEY, good_ciphertext())
     with pytest.raises(InvalidEncoding) as error:

@@ -1,6 +1,5 @@
 """``fermata demo``: everything at once, on one machine."""
 
-import json
 import subprocess
 import sys
 import time
@@ -10,6 +9,10 @@ import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.demo.run import DemoFailed, prepare_demo, run_demo
+from fermata.protocol.wire.strict_json import parse_json
+
+#: Of the answer of ``fermata verify --json``.
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 
 @click.command()
@@ -48,7 +51,7 @@ def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     )
     if verified.returncode != 0:
         raise DemoFailed("DEMO", f"the bundle does not verify; see {out}: {verified.stderr}")
-    checks = json.loads(verified.stdout)["checks"]
+    checks = parse_json(verified.stdout.encode(), ANSWER_BYTES_MAX)["checks"]
     talk("  ".join([*(f"{c['check']} {c['status']}" for c in checks), "VALID"]))
     seconds = time.monotonic() - started
     places = {

@@ -176,15 +176,23 @@ def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
 def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
     """Checks that a number is a reduced, blinded unit mod n^2.
 
-    Raises InvalidEncoding: CT_RANGE (not 0 < c < n^2), CT_NOT_UNIT (shares a factor with n, which
-    only someone who can factor n will find), CT_UNBLINDED (c mod n is 1 or -1, so that anyone
-    reads the plaintext).
+    Raises InvalidEncoding: CT_RANGE (not 0 < c < n^2), CT_NOT_UNIT (shares a factor with n:
+    anyone can send a multiple of n, a proper factor tells that the sender can factor n),
+    CT_UNBLINDED (c mod n is 1 or -1, so that anyone reads the plaintext).
     """
     if not 0 < ciphertext < public_key.n_squared:
         raise InvalidEncoding("CT_RANGE", "ciphertext: not in 1..n^2-1")
-    if gcd(ciphertext, public_key.n) != 1:
+    shared = gcd(ciphertext, public_key.n)
+    if shared == public_key.n:
         raise InvalidEncoding(
-            "CT_NOT_UNIT", "ciphertext: not a unit mod n; suspect that the key is compromised"
+            "CT_NOT_UNIT", "ciphertext: is a multiple of n, which anyone can send; encrypt again"
+        )
+    if shared != 1:
+        # Factors are as hard to find as the key, so this is never an accident.
+        raise InvalidEncoding(
+            "CT_NOT_UNIT",
+            "ciphertext: shares a proper factor with n, so its sender can factor n; treat the key"
+            " as compromised",
         )
     if ciphertext % public_key.n in (1, public_key.n - 1):
         raise InvalidEncoding("CT_UNBLINDED", "ciphertext: hides nothing; encrypt again")

@@ -87,6 +87,13 @@ def test_a_comparison_needs_a_threshold_within_the_bound(threshold: int) -> None
         comparison(0, 1, threshold, 7)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("base", [1, 0, -1, -(10**30)])
+def test_a_comparison_by_a_base_below_two_is_misuse_and_ends(base: int) -> None:
+    with pytest.raises(ValueError, match="a base >= 2"):
+        comparison(0, 1, 5, 9, base)
+
+
 def test_macros_say_what_they_mean() -> None:
     assert compliance(1, 5) == Range(LinearForm(((1, 1),)), 5)
     assert one_hot((2, 0)) == Equality(LinearForm(((0, 1), (2, 1)), -1))

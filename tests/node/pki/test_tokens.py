@@ -118,6 +118,9 @@ def test_token_of_a_coordinator_keeps_its_host_names(world):
 
 def test_damaged_book_of_tokens_is_told(world):
     path = world.folder / "tokens.json"
-    for text in ("", "[]", '{"format":2,"tokens":[]}', '{"format":1,"tokens":[],"x":1}'):
-        path.write_text(text)
+    bad = [b"", b"[]", b'{"format":2,"tokens":[]}', b'{"format":1,"tokens":[],"x":1}']
+    bad += [b"[" * 4000, b'{"format":1,"tokens":[]}\xff', b'{"format":1,"tokens":["\xff"]}']
+    bad += [b'{"format":1,"format":1,"tokens":[]}', b'{"format":1e999,"tokens":[]}']
+    for data in bad:
+        path.write_bytes(data)
         assert _reason(world.authority.issue_token, "lab", "alpha", 60) == "TOKEN_BOOK"

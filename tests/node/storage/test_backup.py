@@ -268,12 +268,16 @@ def test_a_node_that_does_not_answer_is_told(site):
 
 @pytest.mark.parametrize(
     "request_text",
-    ["", "[]", "{}", '{"id": "../x", "recipient": "age1a"}', '{"id": 1, "recipient": 2}'],
+    [
+        *("", "[]", "{}", '{"id": "../x", "recipient": "age1a"}', '{"id": 1, "recipient": 2}'),
+        *("[" * 4000, '{"id":' * 600, '{"id": "\udcff"}', '{"id": NaN}', '{"id": 1e999}'),
+        '{"id": "0123456789abcdef", "id": "0123456789abcdef", "recipient": "age1a"}',
+    ],
 )
 def test_a_request_of_another_form_is_refused_and_removed(site, request_text):
     config = load_config(site.config("lab-1"))
     path = config.data / backup.REQUEST
-    path.write_text(request_text)
+    path.write_bytes(request_text.encode("utf-8", "surrogateescape"))
     path.chmod(0o600)
     told = []
 

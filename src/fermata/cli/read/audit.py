@@ -17,6 +17,7 @@ from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.state.state import ReportSeen, State
 from fermata.protocol.verify.value_audit import (
+    VALUE_BYTES_MAX,
     OpenedValue,
     check_evidence,
     check_value,
@@ -30,7 +31,6 @@ from fermata.types import Role
 
 VALUE_FILE = "value.json"
 EVIDENCE_PREFIX = "evidence-"
-VALUE_BYTES_MAX = 256 * 1024
 EVIDENCE_BYTES_MAX = 256 * 1024 * 1024
 
 

@@ -93,10 +93,11 @@ def comparison(x: int, c: int, threshold: int, bound: int, base: int = 2) -> tup
 
     With both in a statement set, the range of x alone follows and is left out. ``base``: of the
     digits, so that the bound base^k - 1 needs no extra bit. Raises ValueError unless
-    0 < threshold <= bound.
+    0 < threshold <= bound and base >= 2.
     """
-    if not 0 < threshold <= bound or x == c:
-        raise ValueError("a comparison needs two values and 0 < threshold <= bound")
+    # Powers of a base below 2 never reach the bound, so the loop below would not end.
+    if not 0 < threshold <= bound or x == c or base < 2:
+        raise ValueError("a comparison needs two values, 0 < threshold <= bound and a base >= 2")
     reach = 1
     while reach - 1 < max(bound - threshold, threshold - 1):
         reach *= base

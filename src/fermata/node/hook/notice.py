@@ -6,7 +6,6 @@ to can check it.
 """
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.pause import ASKING, Change, asking, is_holding, missing
 from fermata.protocol.state.state import State, labs_in_force
 from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.strict_json import decode_json
 
 NOTICE_TYPE = "application/vnd.fermata.pause.v1+json"
 NOTICE_BYTES_MAX = 1024 * 1024
@@ -243,9 +243,9 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
 def _parse_notice(payload: bytes) -> Notice:
     """Strict: whatever would not be written again as the same bytes is refused."""
     try:
-        notice = msgspec.json.decode(payload, type=Notice)
+        notice = decode_json(payload, Notice, NOTICE_BYTES_MAX)
         same = canonical_json(msgspec.to_builtins(notice)) == payload
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except ValueError:
         raise InvalidEncoding("NOTICE", "notice: its payload cannot be read") from None
     if not same or notice.format != FORMAT:
         raise InvalidEncoding("NOTICE", "notice: its payload is not in the one form of this format")
@@ -268,7 +268,7 @@ def _parse_envelope(data: bytes) -> _Signed:
     if len(data) > NOTICE_BYTES_MAX:
         raise InvalidEncoding("SIZE", f"notice: more than {NOTICE_BYTES_MAX} bytes")
     try:
-        found = msgspec.json.decode(data, type=_EnvelopeText)
+        found = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
         (signature,) = found.signatures
         signed = _Signed(
             base64.b64decode(found.payload, validate=True),
@@ -276,7 +276,7 @@ def _parse_envelope(data: bytes) -> _Signed:
             base64.b64decode(signature.sig, validate=True),
         )
         same = _envelope(signed) == data
-    except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
+    except ValueError:
         raise InvalidEncoding("NOTICE", "notice: is no envelope of one signature") from None
     if not same:
         raise InvalidEncoding("NOTICE", "notice: its envelope is not in its one form")

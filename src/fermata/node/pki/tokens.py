@@ -13,9 +13,16 @@ from pathlib import Path
 import msgspec
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node.files import SECRET_MODE, exclusive_lock, read_secret, write_atomic
+from fermata.node.files import (
+    SECRET_BYTES_MAX,
+    SECRET_MODE,
+    exclusive_lock,
+    read_secret,
+    write_atomic,
+)
 from fermata.node.pki.identity import Identity
 from fermata.protocol.wire.ports import ClockMs, Entropy
+from fermata.protocol.wire.strict_json import NotJson, decode_json
 
 TOKEN_BYTES = 32
 TOKEN_TTL_S_MAX = 30 * 24 * 60 * 60
@@ -79,8 +86,8 @@ class TokenBook:
     def _live(self, now_ms: int) -> tuple[_Entry, ...]:
         data = read_secret(self._path)
         try:
-            book = msgspec.json.decode(data, type=_Book)
-        except msgspec.DecodeError:
+            book = decode_json(data, _Book, SECRET_BYTES_MAX)
+        except NotJson:
             book = _Book(0, ())
         if book.format != 1:
             raise ConfigError(

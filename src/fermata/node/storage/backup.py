@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from fermata.errors import ConfigError, FermataError, StorageError
 from fermata.node.config import NodeConfig
@@ -26,6 +29,7 @@ from fermata.node.storage.file import mend_errors, sync
 from fermata.node.storage.keystore import Recipient, recipient, seal_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.ports import Entropy
+from fermata.protocol.wire.strict_json import NotJson, decode_json
 
 STORE = "store.db"
 MANIFEST = "backup.json"
@@ -35,6 +39,21 @@ REQUEST_BYTES_MAX = 4096
 POLL_S = 0.1
 _RECIPIENT = re.compile(r"age1[0-9a-z]{1,200}\Z")
 _ID = re.compile(r"[0-9a-f]{16}\Z")
+
+
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the command leaves in the data folder of a running node."""
+
+    id: str
+    recipient: str
+
+
+class _Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The node's answer: the entries in the backup, or why there is none."""
+
+    entries: Annotated[int, msgspec.Meta(ge=0)] = 0
+    reason: str = ""
+    message: str = ""
 
 
 @contextmanager
@@ -103,12 +122,13 @@ class Backups:
         if not path.exists():
             return
         try:
-            asked = json.loads(read_secret(path, REQUEST_BYTES_MAX))
+            data = read_secret(path, REQUEST_BYTES_MAX)
+            asked = decode_json(data, _Request, REQUEST_BYTES_MAX)
             path.unlink()
-            number, text = asked["id"], asked["recipient"]
+            number, text = asked.id, asked.recipient
             if not _ID.match(number) or not _RECIPIENT.match(text):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, OSError, ConfigError):
+                raise NotJson("must have an id and a recipient of their forms")
+        except (NotJson, OSError, ConfigError):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             self._telemetry.event("backup_refused", reason="BACKUP_REQUEST")
@@ -177,12 +197,19 @@ def _ask_the_node(
                 f"{config.data}: the node that has the store open made no backup within {wait_s} s;"
                 " see its log, or stop it and try again",
             )
-        outcome = json.loads(read_secret(answer, REQUEST_BYTES_MAX))
-        if "reason" in outcome:
-            raise StorageError("BACKUP_FAILED", f"the node says: {outcome['message']}")
+        try:
+            outcome = decode_json(
+                read_secret(answer, REQUEST_BYTES_MAX), _Outcome, REQUEST_BYTES_MAX
+            )
+        except NotJson as error:
+            raise StorageError(
+                "BACKUP_FAILED", f"{answer}: the node's answer {error}; try again"
+            ) from None
+        if outcome.reason:
+            raise StorageError("BACKUP_FAILED", f"the node says: {outcome.message}")
         with mend_errors(out):
             _publish(made, out)
-        return int(outcome["entries"])
+        return outcome.entries
     finally:
         for left in (request, answer, made):
             with suppress(OSError):

@@ -12,11 +12,10 @@ from fermata.node.causes import no_room_text
 from fermata.node.files import ensure_directory, remove_leftovers
 from fermata.node.storage import keystore
 from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes, system_error
-from fermata.protocol.wire.report_secrets import KeptReport
+from fermata.protocol.wire.report_secrets import KEPT_BYTES_MAX, KeptReport
 
 PURPOSE = "kept-report"
 #: Evidence of 4 MiB in base64, and values, fit many times.
-KEPT_BYTES_MAX = 64 * 1024 * 1024
 #: Left free beside a file: the store keeps its reserve, and the report that follows has room.
 SPARE_BYTES = 2 * RESERVE_BYTES
 

@@ -4,13 +4,14 @@ A backup is always of yesterday. A lab or an auditor reads the rest from the log
 anything; a coordinator is the log, so for it the others' heads say whether the backup will do.
 """
 
-import json
 import os
 import re
 import shutil
 import stat
 import tarfile
 from pathlib import Path
+
+import msgspec
 
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
@@ -22,9 +23,19 @@ from fermata.node.storage.keystore import AgeIdentity, open_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.strict_json import NotJson, decode_json
 from fermata.types import Role
 
+MANIFEST_BYTES_MAX = 4096
 _MEMBER = re.compile(r"(?:store\.db|backup\.json|reports/[0-9]{1,9}-[0-9a-f]{64}\.age)\Z")
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``backup.json``: whose backup it is."""
+
+    party: str
+    charter: str
+    entries: int
 
 
 def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[Path, ...]) -> int:
@@ -98,11 +109,10 @@ def _private(path: str, flags: int) -> int:
 
 def _check_manifest(config: NodeConfig, file: Path, path: Path) -> None:
     try:
-        found = json.loads(path.read_bytes())
-        party, charter = str(found["party"]), str(found["charter"])
-    except (OSError, ValueError, KeyError, TypeError):
-        party = charter = ""
-    if (party, charter) != (config.text.party, config.genesis.sha256.hex()):
+        found = decode_json(read_file(path, MANIFEST_BYTES_MAX), _Manifest, MANIFEST_BYTES_MAX)
+    except (ConfigError, NotJson):
+        found = _Manifest("", "", 0)
+    if (found.party, found.charter) != (config.text.party, config.genesis.sha256.hex()):
         raise ConfigError(
             "BACKUP_FOREIGN",
             f"{file}: is a backup of another party or charter; this node is {config.text.party}",

@@ -28,8 +28,10 @@ from fermata.protocol.wire.report_secrets import (
     evidence_commitment,
     evidence_sha256,
 )
+from fermata.protocol.wire.strict_json import parse_json
 
 FORMAT = "fermata-opened-value/1"
+VALUE_BYTES_MAX = 256 * 1024
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,39}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -78,8 +80,8 @@ class OpenedValue:
         Raises InvalidEncoding OPENED_VALUE.
         """
         try:
-            found = _from_document(json.loads(data))
-        except (ValueError, KeyError, TypeError, RecursionError):
+            found = _from_document(parse_json(data, VALUE_BYTES_MAX))
+        except (ValueError, KeyError, TypeError):
             found = None
         if found is None or found.to_bytes() != data:
             raise InvalidEncoding(

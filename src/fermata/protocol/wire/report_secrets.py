@@ -5,7 +5,6 @@ It is as secret as the figures themselves: the node keeps it encrypted
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,8 +13,10 @@ from typing import Any
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import ConfigError
 from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.strict_json import parse_json
 
 FORMAT = "fermata-kept-report/1"
+KEPT_BYTES_MAX = 64 * 1024 * 1024
 DOMAIN_EVIDENCE = "fermata/v1/evidence"
 DOMAIN_COMMITMENT = "fermata/v1/evidence-commitment"
 SALT_BYTES = 32
@@ -91,8 +92,8 @@ class KeptReport:
     def from_bytes(cls, data: bytes) -> "KeptReport":
         """Reads what ``to_bytes`` wrote. Raises ConfigError KEPT_REPORT for anything else."""
         try:
-            return _from_document(json.loads(data))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
+            return _from_document(parse_json(data, KEPT_BYTES_MAX))
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(
                 "KEPT_REPORT",
                 "kept report: is not of a form that this version knows; restore the file from a"

@@ -4,22 +4,16 @@ Of JSON (RFC 8259, section 4) the readers take less than it allows: names within
 be unique. NaN and infinities, which some tools write, are kept as words and refused by name.
 """
 
-import json
 import re
 import tomllib
 from typing import Any
 
 from fermata.node.sources.reading import Literal, refuse_format, shown
 from fermata.protocol.charter.toml_source import LINE_DOTS_MAX
+from fermata.protocol.wire.strict_json import DEPTH_MAX, DuplicateKey, NotJson, parse_json
 
 JSON_BYTES_MAX = 16 * 1024 * 1024
 TOML_BYTES_MAX = 256 * 1024
-#: Steps from the top to a value; json's own limit depends on the stack.
-DEPTH_MAX = 100
-
-
-class _Twice(ValueError):
-    """A key that stands twice; holds no more than the key."""
 
 
 def read_json(file: str, data: bytes) -> Any:
@@ -30,28 +24,11 @@ def read_json(file: str, data: bytes) -> Any:
     if len(data) > JSON_BYTES_MAX:
         refuse_format(file, f"is longer than {JSON_BYTES_MAX} bytes of JSON")
     try:
-        return json.loads(
-            data.decode("utf-8"),
-            parse_float=Literal,
-            parse_int=Literal,
-            parse_constant=Literal,
-            object_pairs_hook=_unique,
-        )
-    except _Twice as error:
-        refuse_format(file, f"has the key {shown(error)} twice in one object")
-    except (ValueError, RecursionError):
+        return parse_json(data, JSON_BYTES_MAX, Literal)
+    except DuplicateKey as error:
+        refuse_format(file, f"has the key {shown(error.key)} twice in one object")
+    except NotJson:
         refuse_format(file, "is not JSON; is it still being written?")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _Twice(key)
-            seen.add(key)
-    return found
 
 
 def read_toml(file: str, data: bytes) -> Any:
