@@ -59,6 +59,12 @@ def damage(template, folder, party, name, change):
     return site
 
 
+def run_some_turns(site):
+    """The lab's node for a few turns of its loop, in each of which it looks for requests."""
+    turns = itertools.count()
+    run_participant(load_config(site.config(LAB)), lambda agent: next(turns) == 2)
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_coordinator_with_a_damaged_file_refuses_by_reason_or_goes_on(template, tmp_path, how):
     names = files_of(template, COORDINATOR)
@@ -90,8 +96,7 @@ def test_a_lab_with_a_damaged_file_refuses_by_reason_or_goes_on(template, tmp_pa
         try:
             with site.coordinator() as address:
                 site.write_config(LAB, address)
-                turns = itertools.count()
-                run_participant(load_config(site.config(LAB)), lambda agent: next(turns) == 2)
+                run_some_turns(site)
                 outcomes[name] = "goes on"
             if name == REQUEST:
                 assert site.events(LAB, "backup_refused")

@@ -41,7 +41,10 @@ _READINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class TlsMaterial:
-    """Three files that fit together. ``chain_pem`` is leaf first; ``key_pem`` is a secret."""
+    """Three files that fit together, as this program writes them, whatever stood around them.
+
+    ``chain_pem`` is leaf first; ``key_pem`` is a secret.
+    """
 
     key_pem: bytes = field(repr=False)
     chain_pem: bytes = field(repr=False)
@@ -49,6 +52,11 @@ class TlsMaterial:
     certificate: x509.Certificate
     anchors: tuple[Anchor, ...]
     identity: Identity
+
+    @property
+    def files(self) -> tuple[bytes, bytes, bytes]:
+        """Key, chain and root."""
+        return self.key_pem, self.chain_pem, self.root_pem
 
     @property
     def chain(self) -> Chain:
@@ -88,7 +96,15 @@ def parse_tls(
         raise _broken("the certificate or the root is damaged or of no deployment") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or (key.public_key() != public_key):
         raise _broken("the key is not the certificate's")
-    return TlsMaterial(key_pem, chain_pem, root_pem, chain[0], anchors, identity)
+    # Written again, since gRPC's reader refuses what ours skips: bytes before a PEM heading.
+    return TlsMaterial(
+        key_to_pem(key),
+        certificate_to_pem(*chain),
+        certificate_to_pem(*load_chain(root_pem)),
+        chain[0],
+        anchors,
+        identity,
+    )
 
 
 class TlsFiles:
@@ -183,12 +199,11 @@ class TlsFiles:
             if stamp and stamp == self._stamp:
                 return
             try:
-                found = self._read()
-                now = self._material
-                if found == (now.key_pem, now.chain_pem, now.root_pem):
+                found = _with_place(self._paths[1], *self._read(), self._others)
+                if found.files == self._material.files:
                     self._told = ""
                 else:
-                    self._take(_with_place(self._paths[1], *found, self._others))
+                    self._take(found)
                 self._stamp = stamp
                 return
             except ConfigError as error:
