@@ -7,7 +7,6 @@ tile/...                  the log (C2SP tlog-tiles)
 sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +18,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Store
+from fermata.protocol.wire.strict_json import NotJson, parse_json
 from fermata.wire.v1 import envelope_pb2
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
@@ -40,8 +40,8 @@ def check_readable(where: str, files: Mapping[str, bytes]) -> None:
     if marker is None:
         raise ConfigError("BUNDLE", f"{where}: is not a bundle's folder, it has no {MARKER}")
     try:
-        found = json.loads(marker) if len(marker) <= MARKER_BYTES_MAX else None
-    except (ValueError, RecursionError):
+        found = parse_json(marker, MARKER_BYTES_MAX)
+    except NotJson:
         found = None
     name = found.get("format") if isinstance(found, dict) else None
     if not isinstance(name, str):
