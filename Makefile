@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	vectors exchange pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
+	vectors exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -53,6 +53,19 @@ vectors: setup
 # Exchanges neighbouring checks of F5 to F9 in a copy of the source; the vectors must notice.
 exchange: setup
 	@$(RUN) python scripts/exchange_checks.py
+
+# Plants the bugs of scripts/mutants.toml in a copy; tests must notice each. ARGS: words of a rule.
+mutants: setup
+	@$(RUN) python scripts/mutants.py $(ARGS)
+
+# Lines and branches that tests reach, without whole deployments; a report, and no limit.
+# ARGS names some tests.
+coverage: setup
+	@$(RUN) --group coverage coverage erase
+	@$(RUN) --group coverage coverage run -m pytest -n auto --maxprocesses 4 --dist loadfile \
+		$(or $(ARGS),--ignore=tests/e2e)
+	@$(RUN) --group coverage coverage combine --quiet
+	@$(RUN) --group coverage coverage report
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
@@ -102,4 +115,4 @@ attack: setup
 	@$(RUN) --group attack python -m fermata.assessment.attack $(BUNDLE) $(ARGS)
 
 clean:
-	rm -rf .venv .tools dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
