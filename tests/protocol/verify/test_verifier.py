@@ -300,3 +300,17 @@ def test_random_files_are_never_valid(bundle: Files) -> None:
 
 def test_a_path_of_a_sealed_part_is_its_digest() -> None:
     assert sealed_path(b"\xab" * 32) == f"sealed/{'ab' * 32}.bin"
+
+
+def test_a_head_of_another_log_under_the_coordinators_name_and_key_is_found(opened: Chain) -> None:
+    """One key may sign heads of several logs: only the origin says which one it is of."""
+    charter, keys = opened.deployment.charter, opened.deployment.keys
+    tree = Tree()
+    for leaf in opened.leaves:
+        tree.append(leaf_hash(leaf))
+    head = Checkpoint("another.example/log", tree.size, tree.root())
+    key = keys[COORDINATOR]
+    note = sign_checkpoint(head, charter.log_origin, key.sign, key.public_key)
+    bundle = bundle_of(opened)
+    bundle["checkpoint"] = cosigned(opened.deployment, note, *charter.auditors)
+    invalid(bundle, 3, "another log than")
