@@ -1,6 +1,5 @@
 """The coordinator's server: the log over gRPC, for those whom the roster knows."""
 
-import asyncio
 import functools
 import secrets
 import sys
@@ -17,6 +16,7 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import ROLES, Identity
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.front import Front
+from fermata.node.rpc.growth import Growth
 from fermata.node.rpc.guard import Answer, Context, Guard
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.loop_thread import LoopThread
@@ -115,7 +115,7 @@ class LogServer:
         self._tls = tls
         self._limits = limits
         self._telemetry = telemetry
-        self._growth = _Growth()
+        self._growth = Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
         self._handlers = [
             _LogHandlers(ledger, renew, self._growth, self._guard).handler(),
@@ -181,44 +181,6 @@ class LogServer:
             await self._front.stop()
 
 
-class _Growth:
-    """Where watchers wait for the log to grow, and learn that the server stops.
-
-    For the server's loop alone.
-    """
-
-    def __init__(self) -> None:
-        self._size = 0
-        self._is_stopping = False
-        self._changed = asyncio.Event()
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._is_stopping
-
-    def notify(self, size: int) -> None:
-        self._size = max(self._size, size)
-        self._wake()
-
-    def stop(self) -> None:
-        self._is_stopping = True
-        self._wake()
-
-    def _wake(self) -> None:
-        # Who waits has the old event in hand; who comes next waits for the new one.
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def wait_beyond(self, size: int, seconds: float) -> None:
-        """Returns when the log is larger than ``size``, the server stops, or time is up."""
-        if self._size > size or self._is_stopping:
-            return
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return
-
-
 class _LogHandlers:
     """The methods of the service: what remains to do behind the door."""
 
@@ -226,7 +188,7 @@ class _LogHandlers:
         self,
         ledger: LedgerPort,
         renew: Callable[[Identity, bytes], bytes] | None,
-        growth: _Growth,
+        growth: Growth,
         guard: Guard,
     ) -> None:
         self._ledger = ledger
@@ -329,7 +291,7 @@ def _missing(method: str, name: str) -> InvalidEncoding:
 class _Health:
     """grpc.health.v1: the server as a whole (the empty name) and each of its services."""
 
-    def __init__(self, growth: _Growth) -> None:
+    def __init__(self, growth: Growth) -> None:
         self._growth = growth
 
     def handler(self, guard: Guard) -> grpc.GenericRpcHandler:
