@@ -416,6 +416,13 @@ def test_an_exclusion_from_a_round_that_is_open_is_refused(chain: Chain) -> None
     refused(chain, "member-1", EXCLUSION, "FROM_ROUND", lab="lab-2", from_round=1)
 
 
+@pytest.mark.parametrize("number", [0, 10, 2**31, 2**63, 2**64 - 1])
+def test_a_motion_that_would_begin_too_far_ahead_or_never_is_refused(
+    chain: Chain, number: int
+) -> None:
+    refused(chain, "member-1", EXCLUSION, "FROM_ROUND", lab="lab-2", from_round=number)
+
+
 @pytest.mark.parametrize("lab", ["", "auditor-1"])
 def test_an_exclusion_of_no_lab_is_refused(chain: Chain, lab: str) -> None:
     refused(chain, "member-1", EXCLUSION, "NO_LAB", lab=lab, from_round=2)

@@ -32,6 +32,8 @@ _KINDS = {
     statement_pb2.MOTION_KIND_EXCLUSION: g.EXCLUSION,
     statement_pb2.MOTION_KIND_AMENDMENT: g.AMENDMENT,
 }
+#: How many rounds ahead an exclusion or an amendment may begin.
+FROM_ROUND_AHEAD_MAX = 8
 _CHOICES = {
     statement_pb2.CHOICE_FOR: g.FOR,
     statement_pb2.CHOICE_AGAINST: g.AGAINST,
@@ -268,9 +270,15 @@ def _check_chair(state: State, tabled: Motion) -> None:
 
 
 def _check_from_round(state: State, tabled: Motion) -> None:
-    # F12.19: terms do not change inside a round.
-    if tabled.from_round <= len(state.rounds):
-        raise Refusal("FROM_ROUND", f"{tabled.kind}: must begin with a round that is not open yet")
+    # F12.19: terms do not change inside a round; and one amendment is pending at a time, so one
+    # that begins in a million rounds would keep every other out for ever.
+    opened = len(state.rounds)
+    if not opened < tabled.from_round <= opened + FROM_ROUND_AHEAD_MAX:
+        raise Refusal(
+            "FROM_ROUND",
+            f"{tabled.kind}: from_round must be {opened + 1} to {opened + FROM_ROUND_AHEAD_MAX},"
+            f" got {tabled.from_round}",
+        )
 
 
 def _table(state: State, tabled: Motion) -> State:
