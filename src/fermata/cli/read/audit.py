@@ -163,12 +163,17 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
 def value_document(
     state: State, opened: OpenedValue, seen: ReportSeen, evidence: tuple[EvidenceFile, ...]
 ) -> dict[str, object]:
-    """What ``check-value`` found, for programs."""
+    """What ``check-value`` found, for programs.
+
+    ``charter_hash`` is entry 0's, the one to pin; ``round_charter_hash`` is the one that the round
+    was held under, which an amendment may have brought.
+    """
     found = state.round(opened.round)
     place = find_metric(state.charter_at(opened.round), opened.lab, opened.metric)
     return {
         "valid": True,
-        "charter_hash": opened.charter_sha256.hex(),
+        "charter_hash": (state.charter_sha256 or b"").hex(),
+        "round_charter_hash": opened.charter_sha256.hex(),
         "lab": opened.lab,
         "round": opened.round,
         "period": found.period if found else "",
