@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fermata.node.rpc.front import Front, FrontLimits, source_of
+from fermata.node.rpc.front import Front, FrontLimits, source_of, within_descriptors
 from fermata.node.rpc.loop_thread import LoopThread
 
 
@@ -26,6 +26,13 @@ from fermata.node.rpc.loop_thread import LoopThread
 )
 def test_sources_are_counted_by_host(host, source):
     assert source_of(host) == source
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "most"), [(16_384, 4096), (4096, 1280), (1024, 256), (256, 1), (0, 1)]
+)
+def test_a_flood_leaves_the_store_its_descriptors(descriptors, most):
+    assert within_descriptors(FrontLimits(), descriptors).connections_max == most
 
 
 class Echo(socketserver.BaseRequestHandler):

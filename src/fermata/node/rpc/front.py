@@ -9,10 +9,11 @@ machine alone.
 
 import asyncio
 import ipaddress
+import resource
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from fermata.errors import ConfigError
@@ -21,6 +22,8 @@ from fermata.node.observe.telemetry import join_address, split_address
 #: Bytes that wait for a slow reader before the other side is told to pause.
 _WAITING_BYTES_MAX = 256 * 1024
 _BACKLOG = 1024
+#: Enough for all connections of FrontLimits, with what is kept.
+DESCRIPTORS_WANTED = 16_384
 
 #: Called with the reason for which a connection was turned away or given up.
 Refused = Callable[[str], None]
@@ -34,6 +37,21 @@ class FrontLimits:
     connections_max: int = 4096
     #: A connection that has not sent a byte for so long is closed.
     first_byte_s: float = 5.0
+
+
+#: Descriptors that a connection takes here: outside, and both ends of the inner one.
+_DESCRIPTORS_EACH = 3
+#: Left for the store, its log and what else a node opens.
+_DESCRIPTORS_KEPT = 256
+
+
+def within_descriptors(limits: FrontLimits, descriptors: int) -> FrontLimits:
+    """The limits, with no more connections than a process with so many descriptors can hold.
+
+    Else a flood would take the descriptors that the store needs.
+    """
+    most = max(1, (descriptors - _DESCRIPTORS_KEPT) // _DESCRIPTORS_EACH)
+    return replace(limits, connections_max=min(limits.connections_max, most))
 
 
 def source_of(host: str) -> str:
@@ -50,12 +68,21 @@ def source_of(host: str) -> str:
     return str(address)
 
 
+def _raised_descriptors() -> int:
+    """How many descriptors this process may have, after asking for as many as it is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, DESCRIPTORS_WANTED) if hard != resource.RLIM_INFINITY else DESCRIPTORS_WANTED
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
+
+
 class Front:
     """Listens for the world and splices each connection to ``target`` (host, port)."""
 
     def __init__(self, target: tuple[str, int], limits: FrontLimits, refused: Refused) -> None:
         self._target = target
-        self._limits = limits
+        self._limits = within_descriptors(limits, _raised_descriptors())
         self._refused = refused
         self._server: asyncio.Server | None = None
         self._open: OrderedDict[_Outer, str] = OrderedDict()
