@@ -152,7 +152,9 @@ class Sources:
                 found.append(clock_ms() // SCRAPE_MS)
             else:
                 try:
-                    paths += find_files(self._folder, text.path, period)
+                    now = find_files(self._folder, text.path, period)
+                    beside = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
+                    paths += [*now, *beside]
                 except ConfigError as error:
                     found.append(str(error))
         return (*found, *stamp_files(paths))
@@ -181,7 +183,8 @@ class Sources:
             paths = find_files(self._folder, text.path, period)
         found = []
         for path in paths:
-            key = ("file", str(path))
+            # A file is read by a kind: only HELM's has another beside it.
+            key = ("helm" if text.kind == "helm" else "file", str(path))
             if key not in kept:
                 kept[key] = self._read_file(text, path)
             file = kept[key]

@@ -25,7 +25,7 @@ class SourceFile:
 
     name: str
     data: bytes = field(repr=False)
-    beside: tuple["SourceFile", ...] = ()
+    beside: tuple["SourceFile", ...] = field(default=(), compare=False)
 
 
 def path_fault(path: str) -> str:

@@ -46,7 +46,8 @@ class Reading:
     @property
     def is_counted(self) -> bool:
         """Whether the file itself says of how many samples of how many the figure is."""
-        return self.scored is not None and self.samples is not None
+        # "0 of 0" counts nothing: no figure is of no samples.
+        return self.scored is not None and self.samples is not None and self.samples > 0
 
     @property
     def unfinished(self) -> str:

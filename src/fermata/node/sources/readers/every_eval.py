@@ -32,6 +32,7 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
     run_ms = _time_ms(document.get("evaluation_timestamp"))
     about = table_of(document.get("model_info"))
     model = text_of(about.get("id")) or text_of(about.get("name"))
+    rows = count_of(table_of(document.get("detailed_evaluation_results")).get("total_rows"))
     found = []
     for index, result in enumerate(map(table_of, list_of(results))):
         metric = table_of(result.get("metric_config"))
@@ -49,11 +50,20 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
                 _time_ms(result.get("evaluation_timestamp")) or run_ms,
                 unit=text_of(metric.get("metric_unit")),
                 model=model,
-                scored=count_of(table_of(details.get("uncertainty")).get("num_samples")),
+                scored=_scored(result, rows),
                 samples=count_of(table_of(result.get("source_data")).get("samples_number")),
             )
         )
     return found
+
+
+def _scored(result: dict[str, Any], rows: int | None) -> int | None:
+    """Of how many samples a score is: the least that the record says, None if it does not."""
+    uncertainty = table_of(table_of(result.get("score_details")).get("uncertainty"))
+    count = count_of(uncertainty.get("num_samples"))
+    ids = table_of(result.get("source_data")).get("sample_ids")
+    said = [count, rows, len(ids) if isinstance(ids, list) else None]
+    return None if count is None else min(each for each in said if each is not None)
 
 
 def _time_ms(value: Any) -> int | None:

@@ -34,7 +34,7 @@ def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Rea
     spec = {} if run_spec is None else table_of(read_json(f"{file}, {RUN_SPEC}", run_spec))
     adapter = table_of(spec.get("adapter_spec"))
     model = text_of(adapter.get("model"))
-    scored, fault = _instances(document, adapter)
+    scored = _instances(document, adapter)
     found = []
     for index, entry in enumerate(map(table_of, document)):
         scores = _names(table_of(entry["name"]))
@@ -43,15 +43,15 @@ def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Rea
         empty = number_of(entry.get("count")) in ("", "0")
         text = "" if empty else number_of(entry.get("mean"))
         field = f"[{index}].mean"
-        found.append(Reading(field, run, scores, text, None, "", "", model, scored, scored, fault))
+        found.append(Reading(field, run, scores, text, None, "", "", model, scored, scored))
     return found
 
 
-def _instances(document: list[Any], adapter: dict[str, Any]) -> tuple[int | None, str]:
-    """How many instances ran if these were all, else None; and why some may be missing.
+def _instances(document: list[Any], adapter: dict[str, Any]) -> int | None:
+    """How many instances ran if these were all, None if some may be missing.
 
     HELM counts what ran, and not what there was: a run that reached its ``max_eval_instances``
-    may have left others out.
+    may have left others out, or may have had just as many.
     """
     total = 0
     for entry in map(table_of, document):
@@ -60,11 +60,9 @@ def _instances(document: list[Any], adapter: dict[str, Any]) -> tuple[int | None
             # A mean over trials, each of which has the same instances: "5.0".
             total += count_of(Literal(number_of(entry.get("mean")).removesuffix(".0"))) or 0
     if not total or "max_eval_instances" not in adapter:
-        return None, ""
+        return None
     most = adapter["max_eval_instances"]
-    if most is None or total < (count_of(most) or 0):
-        return total, ""
-    return None, f"max_eval_instances is {number_of(most)}, and so many ran: some may be left out"
+    return total if most is None or total < (count_of(most) or 0) else None
 
 
 def _names(name: dict[str, Any]) -> tuple[str, ...]:

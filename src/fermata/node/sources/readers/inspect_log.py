@@ -66,11 +66,10 @@ def _of_log(file: str, document: Any, is_whole: bool) -> list[Reading]:
     completed = iso_ms(text_of(stats.get("completed_at"))) or iso_ms(text_of(spec.get("created")))
     model = text_of(spec.get("model"))
     scores = list_of(results.get("scores"))
-    samples = count_of(table_of(spec.get("dataset")).get("samples"))
     readings = [
         Reading(field, task, names, text, completed, "", "", model, scored, samples, fault)
         for index, field, names, text in _scores(scores)
-        for scored in [_scored(table_of(scores[index]), spec, samples)]
+        for scored, samples in [_counts(table_of(scores[index]), spec, results)]
     ]
     if not readings:
         # So that a run which failed is seen, and not taken for one that never was.
@@ -79,16 +78,29 @@ def _of_log(file: str, document: Any, is_whole: bool) -> list[Reading]:
     return readings
 
 
-def _scored(score: dict[str, Any], spec: dict[str, Any], samples: int | None) -> int | None:
-    """Of how many samples a score is, by its own count; None if it has none.
+def _counts(
+    score: dict[str, Any], spec: dict[str, Any], results: dict[str, Any]
+) -> tuple[int | None, int | None]:
+    """Of how many samples a score is, and how many there are; None for what the log does not say.
 
-    With epochs that no reducer has joined, each epoch of a sample counts as one.
+    Unless ``epochs_reducer`` is an empty list, a score counts each sample once however many of its
+    epochs were scored. With several epochs it can thus show that samples lack, not that none does.
     """
-    found = count_of(score.get("scored_samples"))
+    samples, scored = _samples(spec), count_of(score.get("scored_samples"))
+    ran = [count_of(results.get(key)) for key in ("total_samples", "completed_samples")]
+    if samples is None or scored is None or None in ran:
+        return None, samples
     epochs = _epochs(spec)
-    if found is None or samples is None or epochs == 1 or text_of(score.get("reducer")):
-        return found
-    return samples if found == samples * epochs else min(found // epochs, samples - 1)
+    if table_of(spec.get("config")).get("epochs_reducer") == []:
+        samples *= epochs
+    elif epochs > 1 and scored == samples:
+        return None, samples
+    unscored = count_of(score.get("unscored_samples")) or 0
+    return min(scored, samples - unscored), samples
+
+
+def _samples(spec: dict[str, Any]) -> int | None:
+    return count_of(table_of(spec.get("dataset")).get("samples"))
 
 
 def _epochs(spec: dict[str, Any]) -> int:
@@ -126,12 +138,10 @@ def _fault(log: dict[str, Any], spec: dict[str, Any], results: dict[str, Any]) -
     total = count_of(results.get("total_samples"))
     if total != count_of(results.get("completed_samples")):
         return "results.completed_samples is not results.total_samples"
-    samples = count_of(table_of(spec.get("dataset")).get("samples"))
+    samples = _samples(spec)
     if samples is not None and total is not None and total != samples * _epochs(spec):
-        return f"only some samples were run: results.total_samples is {total} of {samples}"
-    unscored = [table_of(s).get("unscored_samples") for s in list_of(results.get("scores"))]
-    if any(number_of(count) not in ("", "0") for count in unscored):
-        return "results.scores has unscored_samples"
+        whole = samples * _epochs(spec)
+        return f"only some samples were run: results.total_samples is {total} of {whole}"
     return ""
 
 

@@ -32,28 +32,29 @@ def read_lm_eval(file: str, data: bytes) -> list[Reading]:
     model = text_of(document.get("model_name"))
     found = []
     for task, metrics in results.items():
-        scored, samples = _counts(document, task)
         for key, value in table_of(metrics).items():
             # `acc,none`: the metric, and the filter that answers went through.
             metric, comma, _ = key.partition(",")
             if comma:
                 field, text = f'results."{task}"."{key}"', number_of(value)
                 names = (key, metric)
+                scored, samples = _counts(document, task, key)
                 found.append(
                     Reading(field, task, names, text, started, "", "", model, scored, samples)
                 )
     return found
 
 
-def _counts(document: dict[str, Any], task: str) -> tuple[int | None, int | None]:
-    """Of how many samples a task's figures are, and how many its data set has; None if not said.
+def _counts(document: dict[str, Any], task: str, key: str) -> tuple[int | None, int | None]:
+    """Of how many samples a figure is, and how many its data set has; None if not said.
 
     A group's figures are of what its subtasks ran, however deep the groups stand in each other:
-    the file counts the samples of tasks only.
+    the file counts the samples of tasks only. An aggregate may still leave samples out, which the
+    group's own results then say.
     """
     scored = total = 0
     waiting, seen = [task], set()
-    subtasks, counts = table_of(document.get("group_subtasks")), table_of(document.get("n-samples"))
+    subtasks = table_of(document.get("group_subtasks"))
     while waiting:
         name = waiting.pop()
         below = [text_of(t) for t in list_of(subtasks.get(name))]
@@ -63,9 +64,31 @@ def _counts(document: dict[str, Any], task: str) -> tuple[int | None, int | None
         if below:
             waiting += below
             continue
-        found = table_of(counts.get(name))
-        effective, original = count_of(found.get("effective")), count_of(found.get("original"))
-        if effective is None or original is None:
+        counts = _task_counts(document, name, key)
+        if counts is None:
             return None, None
-        scored, total = scored + effective, total + original
-    return (scored, total) if total else (None, None)
+        scored, total = scored + counts[0], total + counts[1]
+    return (min([scored, *_said(document, task, key)]), total) if total else (None, None)
+
+
+def _task_counts(document: dict[str, Any], task: str, key: str) -> tuple[int, int] | None:
+    """The same of one task: what ran, and what there was.
+
+    ``effective`` alone is no count of what ran: versions before ``sample_len`` write the whole size
+    there when samples were named by ``--samples``.
+    """
+    counts = table_of(table_of(document.get("n-samples")).get(task))
+    effective, original = count_of(counts.get("effective")), count_of(counts.get("original"))
+    results = table_of(table_of(document.get("results")).get(task))
+    if effective is None or original is None or count_of(results.get("sample_len")) is None:
+        return None
+    # A task without the metric is left out of its group's figure.
+    scored = min([effective, *_said(document, task, key)]) if key in results else 0
+    return scored, original
+
+
+def _said(document: dict[str, Any], task: str, key: str) -> list[int]:
+    """How many samples the results of a task or a group say that they are of."""
+    results = table_of(table_of(document.get("results")).get(task))
+    said = (results.get("sample_len"), table_of(results.get("sample_count")).get(key))
+    return [count for count in map(count_of, said) if count is not None]

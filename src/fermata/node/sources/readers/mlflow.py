@@ -29,10 +29,10 @@ ORDER BY r.run_uuid, m.key
 #: Tables of MLflow 3, which says of each value which model it is of; older databases have none.
 _MODELS = {"logged_model_metrics", "logged_models"}
 _MODEL_QUERY = """
-SELECT m.run_id, m.metric_name, coalesce(l.name, m.model_id), m.metric_value
+SELECT m.run_id, m.metric_name, m.model_id, l.name, m.metric_value
 FROM logged_model_metrics m
 LEFT JOIN logged_models l ON l.model_id = m.model_id
-ORDER BY m.metric_timestamp_ms, m.metric_step
+ORDER BY m.metric_step, m.metric_timestamp_ms, m.metric_value
 """
 _NEEDED = {
     "experiments": {"experiment_id", "name", "lifecycle_stage"},
@@ -82,11 +82,24 @@ def read_mlflow(file: str, data: bytes) -> list[Reading]:
 
 
 def _by_model(rows: list[Any]) -> dict[tuple[str, str], dict[str, str]]:
-    """The newest value of each model, by run and metric; ``rows`` rise in time."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for run, key, model, value in rows:
-        found.setdefault((run, key), {})[str(model)] = _number(value, value is None)
-    return found
+    """The newest value of each model, by run and metric; ``rows`` rise as MLflow orders them.
+
+    Two models may have one name, also in one run. There the name goes with the model's id.
+    """
+    newest: dict[tuple[str, str], dict[str, str]] = {}
+    ids: dict[str, set[str]] = {}
+    for run, key, model_id, name, value in rows:
+        newest.setdefault((run, key), {})[str(model_id)] = _number(value, value is None)
+        ids.setdefault(str(name or model_id), set()).add(str(model_id))
+    names = {
+        each: name if len(same) == 1 else f"{name}/{each}"
+        for name, same in ids.items()
+        for each in same
+    }
+    return {
+        place: {names[model_id]: text for model_id, text in values.items()}
+        for place, values in newest.items()
+    }
 
 
 def _number(value: object, is_nan: object) -> str:
