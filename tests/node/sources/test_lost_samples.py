@@ -5,39 +5,19 @@ import copy
 import json
 import shutil
 import sqlite3
-from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.errors import ConfigError
 from fermata.node.sources import Sources, SourceText
 from fermata.node.sources.mapping import READERS
 from fermata.node.sources.reading import Reading
-from fermata.protocol.charter.metrics import Metric
 from harness.node.source_files import FIXTURES, changed, fixture
+from harness.node.source_reading import METRIC, gather, read, refused
 
-METRIC = Metric("x", "p", "fraction", Decimal(0), Decimal(1), Decimal("0.001"), 1000)
 INSPECT = json.loads(fixture("inspect.json"))
 SIZE = INSPECT["eval"]["dataset"]["samples"]
-
-
-def gather(folder, kind, path, **keys):
-    keys = {"period": "current", "unit": "fraction", **keys}
-    text = SourceText(metric="x", kind=kind, path=path, **keys)
-    sources = Sources(folder, None, (text,), folder / "pushed", "quarter")
-    return sources.gather("2026Q4", {"x": METRIC})
-
-
-def refused(folder, kind, path, **keys):
-    with pytest.raises(ConfigError) as caught:
-        gather(folder, kind, path, **keys)
-    return caught.value.reason, str(caught.value)
-
-
-def read(kind, document):
-    return READERS[kind]("file", json.dumps(document).encode())
 
 
 # Inspect

@@ -4,38 +4,15 @@ import copy
 import json
 import re
 import shutil
-from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.errors import ConfigError
-from fermata.node.sources import Sources, SourceText
 from fermata.node.sources.mapping import READERS
 from fermata.node.sources.readers.helm import read_helm
-from fermata.protocol.charter.metrics import Metric
 from harness.node.source_files import FIXTURES, changed, fixture
-
-METRIC = Metric("x", "p", "fraction", Decimal(0), Decimal(1), Decimal("0.001"), 1000)
-
-
-def gather(folder, kind, path, **keys):
-    keys = {"period": "current", "unit": "fraction", **keys}
-    text = SourceText(metric="x", kind=kind, path=path, **keys)
-    sources = Sources(folder, None, (text,), folder / "pushed", "quarter")
-    return sources.gather("2026Q4", {"x": METRIC})
-
-
-def refused(folder, kind, path, **keys):
-    with pytest.raises(ConfigError) as caught:
-        gather(folder, kind, path, **keys)
-    return caught.value.reason, str(caught.value)
-
-
-def read(kind, document):
-    return READERS[kind]("file", json.dumps(document).encode())
-
+from harness.node.source_reading import gather, read, refused
 
 # The inputs that were read wrong; more ways to lose samples are in test_lost_samples.py.
 
