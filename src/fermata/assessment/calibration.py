@@ -62,8 +62,8 @@ def false_alarm_rate(rule: Rule, runs: int, seed: int) -> FalseAlarms:
     rounds = rule.over_rounds + rule.for_rounds - 1 + ROUNDS - 1
     random = np.random.Generator(np.random.PCG64(seed))
     logs = slope * np.arange(rounds) + noise * random.standard_normal((runs, rounds))
-    found = fires(rule, logs)
-    return FalseAlarms(_rate(found[:, 0]), _rate(np.asarray(found.any(axis=1))))
+    fired = fires(rule, logs)
+    return FalseAlarms(_rate(fired[:, 0]), _rate(np.asarray(fired.any(axis=1))))
 
 
 def fires(rule: Rule, logs: Floats) -> Booleans:
@@ -110,10 +110,10 @@ def _bends(rule: Rule, windows: Floats) -> Booleans:
     return np.asarray(good & (after > 0) & (after > float(rule.limit) * before))
 
 
-def _rate(found: Booleans) -> Rate:
+def _rate(fired: Booleans) -> Rate:
     """E. B. Wilson, Probable inference, J. Am. Stat. Assoc. 22 (1927) 209."""
-    runs = found.size
-    rate, square = float(found.mean()), _NORMAL**2 / runs
+    runs = fired.size
+    rate, square = float(fired.mean()), _NORMAL**2 / runs
     middle, half = rate + square / 2, _NORMAL * sqrt(rate * (1 - rate) / runs + square / 4 / runs)
     low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
     # Where it never fired, or always, rounding must not move the end past the rate.

@@ -50,12 +50,12 @@ def measure_speed(modulus_bits: int, clock_ns: ClockNs) -> Speed:
     encoded = [point_to_bytes(point) for point in points[:16]]
 
     def least(task: Callable[[], object]) -> int:
-        found = []
+        rows = []
         for _ in range(RUNS):
             start_ns = clock_ns()
             task()
-            found.append(clock_ns() - start_ns)
-        return max(0, min(found))
+            rows.append(clock_ns() - start_ns)
+        return max(0, min(rows))
 
     return Speed(
         # A window saves most of the products, so that a bit costs little more than a squaring.

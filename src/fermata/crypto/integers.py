@@ -95,10 +95,10 @@ def bucket_product(bases: Sequence[int], exponents: Sequence[int], modulus: int)
         for _ in range(window):
             total = total * total % modulus
         buckets: list[gmpy2.mpz | None] = [None] * (1 << window)
-        for number, found in zip(numbers, digits, strict=True):
-            if row < len(found) and found[row]:
-                held = buckets[found[row]]
-                buckets[found[row]] = number if held is None else held * number % modulus
+        for number, its_digits in zip(numbers, digits, strict=True):
+            if row < len(its_digits) and its_digits[row]:
+                held = buckets[its_digits[row]]
+                buckets[its_digits[row]] = number if held is None else held * number % modulus
         # prod buckets[d]^d, as the product of the running products from the top.
         running = row_product = None
         for held in reversed(buckets[1:]):

@@ -9,11 +9,11 @@ from fermata.crypto.integers import fast_int, invert
 
 def powers(base: int, count: int) -> list[int]:
     """``(1, base, base^2, ..)`` mod q."""
-    found, power, base = [], fast_int(1), fast_int(base)
+    computed, power, base = [], fast_int(1), fast_int(base)
     for _ in range(count):
-        found.append(power)
+        computed.append(power)
         power = power * base % Q
-    return found
+    return computed
 
 
 def invert_all(values: Sequence[int], scale: int = 1) -> list[int]:
@@ -26,12 +26,12 @@ def invert_all(values: Sequence[int], scale: int = 1) -> list[int]:
         before.append(product)
         product = product * value % Q
     inverse = scale * invert(product, Q) % Q
-    found = []
+    inverses = []
     for value, others in zip(reversed(values), reversed(before), strict=True):
-        found.append(inverse * others % Q)
+        inverses.append(inverse * others % Q)
         inverse = inverse * value % Q
-    found.reverse()
-    return found
+    inverses.reverse()
+    return inverses
 
 
 def inner(left: Sequence[int], right: Sequence[int]) -> int:

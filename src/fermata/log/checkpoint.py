@@ -64,8 +64,8 @@ class Note:
 
 def vkey(name: str, public_key: bytes) -> str:
     """A log's public key (32 bytes) as C2SP prints it: name+hex(key id)+base64(type, key)."""
-    found = base64.b64encode(ED25519 + public_key).decode()
-    return f"{name}+{_key_id(name, ED25519, public_key).hex()}+{found}"
+    key = base64.b64encode(ED25519 + public_key).decode()
+    return f"{name}+{_key_id(name, ED25519, public_key).hex()}+{key}"
 
 
 def parse_note(data: bytes) -> Note:
@@ -105,14 +105,14 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
     """
     try:
         origin, size, root, rest = text.decode().split("\n")
-        found = Checkpoint(origin, _decimal(size), base64.b64decode(root, validate=True))
+        checkpoint = Checkpoint(origin, _decimal(size), base64.b64decode(root, validate=True))
     except ValueError:
         raise InvalidEncoding(
             "CHECKPOINT", "checkpoint: is not an origin, a size and a root, a line each"
         ) from None
-    if rest or not _is_checkpoint(found) or checkpoint_text(found) != text:
+    if rest or not _is_checkpoint(checkpoint) or checkpoint_text(checkpoint) != text:
         raise InvalidEncoding("CHECKPOINT", "checkpoint: is not in its one form")
-    return found
+    return checkpoint
 
 
 def checkpoint_text(checkpoint: Checkpoint) -> bytes:
@@ -177,10 +177,10 @@ def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -
     text = parse_note(note).text
     parse_checkpoint(text)
     _check_characters(line)
-    found = _parse_line(line)
-    if (found.name, found.key_id) != (name, _key_id(name, COSIGNATURE, public_key)):
+    signature = _parse_line(line)
+    if (signature.name, signature.key_id) != (name, _key_id(name, COSIGNATURE, public_key)):
         raise InvalidSignature("UNSIGNED", f"cosignature: is not by the key of {name}")
-    return _verify_cosigned(text, found, public_key)
+    return _verify_cosigned(text, signature, public_key)
 
 
 def witness_line(note: Note, name: str) -> bytes:
@@ -288,10 +288,15 @@ def _parse_line(line: bytes) -> NoteSignature:
         blob = base64.b64decode(data, validate=True)
     except (UnicodeDecodeError, binascii.Error, ValueError):
         raise InvalidEncoding("NOTE", "note: a signature line is not dash, name, base64") from None
-    found = NoteSignature(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
-    if dash != _DASH or not found.signature or not _is_name(name) or _print_line(found) != line:
+    signature = NoteSignature(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
+    if (
+        dash != _DASH
+        or not signature.signature
+        or not _is_name(name)
+        or _print_line(signature) != line
+    ):
         raise InvalidEncoding("NOTE", "note: a signature line is not in its one form")
-    return found
+    return signature
 
 
 def _is_name(name: str) -> bool:

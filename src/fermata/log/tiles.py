@@ -70,10 +70,10 @@ def check_tiles(files: Mapping[str, bytes], leaves: Sequence[bytes]) -> None:
     InvalidProof TILE with the first path that is missing or differs.
     """
     for path, data in export_tiles(leaves).items():
-        found = files.get(path)
-        if found is None:
+        given = files.get(path)
+        if given is None:
             raise InvalidProof("TILE", f"{path}: the file is missing")
-        if found != data:
+        if given != data:
             raise InvalidProof("TILE", f"{path}: is not what the entries give")
 
 

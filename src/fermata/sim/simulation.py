@@ -157,9 +157,9 @@ def _judge(world: World) -> None:
     for verdict in world.watch.verdicts:
         if not verdict.accepted:
             world.watch.violate("I11", f"entry {verdict.entry} blames {verdict.author or 'nobody'}")
-    for found in world.watch.state.rounds:
-        for culprit in sorted(found.culprits):
-            world.watch.violate("I11", f"round {found.number} blames {culprit}")
+    for round_ in world.watch.state.rounds:
+        for culprit in sorted(round_.culprits):
+            world.watch.violate("I11", f"round {round_.number} blames {culprit}")
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
     world.terms_watch.check_end(world.watch.state, world.now_ms)
     for leak in world.canaries.leaks():

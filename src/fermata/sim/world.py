@@ -184,15 +184,15 @@ class World:
             if agent is not None and self._folded.get(looked_at) != agent.replica.state.size:
                 self._folded[looked_at] = agent.replica.state.size
                 self.watch.check_replica(looked_at, agent.replica.state)
-        for found in self.watch.state.rounds:
+        for round_ in self.watch.state.rounds:
             # Terms are about closed rounds; without them a close may list what is never opened.
-            is_due = found.opening is not None or (found.close and self.deployment.shape.terms)
-            if found.close is not None and is_due and found.number not in self._counted:
-                figures = {lab: self.counted(lab, found) for lab in found.close.listed}
-                self._counted[found.number] = figures
-            if found.opening is not None and found.number not in self._summed:
-                self._summed.add(found.number)
-                self._check_sums(found)
+            is_due = round_.opening is not None or (round_.close and self.deployment.shape.terms)
+            if round_.close is not None and is_due and round_.number not in self._counted:
+                figures = {lab: self.counted(lab, round_) for lab in round_.close.listed}
+                self._counted[round_.number] = figures
+            if round_.opening is not None and round_.number not in self._summed:
+                self._summed.add(round_.number)
+                self._check_sums(round_)
         self.terms_watch.follow(self._counted)
 
     def _tell_entry(self, verdict: Verdict) -> None:
@@ -200,25 +200,25 @@ class World:
         end = "" if verdict.accepted else f" rejected: {verdict.reason}"
         self.tell("log", f"entry {verdict.entry}: {verdict.kind}{who}{end}")
 
-    def _check_sums(self, found: Round) -> None:
-        for what in check_sums(self.charter, found, self._counted[found.number]):
+    def _check_sums(self, round_: Round) -> None:
+        for what in check_sums(self.charter, round_, self._counted[round_.number]):
             self.watch.violate("sums", what)
-        for result in found.opening.results if found.opening is not None else ():
+        for result in round_.opening.results if round_.opening is not None else ():
             what = f"{result.statistic} of {result.metric}"
-            self.tell("result", f"round {found.number}: {what} is {result.text}")
+            self.tell("result", f"round {round_.number}: {what} is {result.text}")
 
-    def counted(self, lab: str, found: Round) -> Mapping[str, str]:
+    def counted(self, lab: str, round_: Round) -> Mapping[str, str]:
         """The figures behind the report of a lab that counts in a round."""
-        leaf = self.watch.leaves[found.reports[lab].entry]
+        leaf = self.watch.leaves[round_.reports[lab].entry]
         envelope = decode(envelope_pb2.LogEntry, leaf).envelope
         revision = 0
         while (
-            draft := self.nodes[lab].disk.draft(f"answer/{found.number}/{revision}")
+            draft := self.nodes[lab].disk.draft(f"answer/{round_.number}/{revision}")
         ) is not None:
             if draft.envelope == envelope:
-                return self.inputs.figures(lab, found.period, revision)
+                return self.inputs.figures(lab, round_.period, revision)
             revision += 1
-        self.watch.violate("I2", f"round {found.number} counts a report that {lab} never made")
+        self.watch.violate("I2", f"round {round_.number} counts a report that {lab} never made")
         return {}
 
     def port(self, name: str) -> SimLog:
@@ -228,7 +228,7 @@ class World:
     def phases(self) -> list[str]:
         """Where each round stands, by the coordinator's disk."""
         quorum = self.charter.endorsement_quorum
-        return [found.phase(quorum) for found in self.watch.state.rounds]
+        return [round_.phase(quorum) for round_ in self.watch.state.rounds]
 
     def is_over(self) -> bool:
         """Every round of the charter has been opened or refused."""

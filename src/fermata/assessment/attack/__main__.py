@@ -43,14 +43,14 @@ def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> 
         ]
         _say("")
         if options.out is not None:
-            document = [_document(found) for found in attacks]
+            document = [_document(result) for result in attacks]
             write_atomic(options.out, (json.dumps(document, indent=2) + "\n").encode())
     except FermataError as error:
         _say("")
         sys.stderr.write(f"attack: {error} [{error.reason}]\n")
         return error.exit_code
-    for found in attacks:
-        _show(found)
+    for result in attacks:
+        _show(result)
     return _judge(attacks, options.limit / 100)
 
 
@@ -108,63 +108,63 @@ def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:
         lab, _, file = text.partition("=")
         if lab not in charter.labs or not file:
             raise ConfigError("OWN", "--own: must be LAB=FILE, with a lab of the charter")
-        for found in state.rounds:
-            if found.close is None or found.opening is None:
+        for round_ in state.rounds:
+            if round_.close is None or round_.opening is None:
                 continue
-            panels = [p for p in charter.panels if lab in found.close.panel_labs(p.id)]
-            read = read_measurement(Path(file), found.period, charter.cadence) if panels else None
+            panels = [p for p in charter.panels if lab in round_.close.panel_labs(p.id)]
+            read = read_measurement(Path(file), round_.period, charter.cadence) if panels else None
             for metric in (m for panel in panels for m in panel.metrics):
                 if read is None or metric.id not in read.values:
-                    raise ConfigError("OWN", f"{file}: has no {metric.id} for {found.period}")
+                    raise ConfigError("OWN", f"{file}: has no {metric.id} for {round_.period}")
                 value = encode_value(metric, read.values[metric.id])
-                known.setdefault(metric.id, {})[found.number, lab] = value
+                known.setdefault(metric.id, {})[round_.number, lab] = value
     return known
 
 
-def _document(found: Attack) -> dict[str, object]:
+def _document(result: Attack) -> dict[str, object]:
     """Widths only: the bounds themselves would be the attack's loot."""
     return {
-        "assumption": str(found.assumption),
-        "contradicted": list(found.contradicted),
-        "not_applicable": list(found.silent),
+        "assumption": str(result.assumption),
+        "contradicted": list(result.contradicted),
+        "not_applicable": list(result.silent),
         "widths": [
             {"metric": b.metric, "round": b.period, "lab": lab, "cohort": b.cohort,
              "width": round(b.width, 6)}
-            for b in found.bounds
+            for b in result.bounds
             for lab in b.labs
         ],
     }  # fmt: skip
 
 
-def _show(found: Attack) -> None:
+def _show(result: Attack) -> None:
     table = Table(
-        title=f"Assuming {found.assumption}: widths in percent of what the charter allows",
+        title=f"Assuming {result.assumption}: widths in percent of what the charter allows",
         title_justify="left",
         box=None,
         pad_edge=False,
     )
     for column in ("metric", "round", "cohort", "narrowest", "lab", "widest"):
         table.add_column(column, overflow="fold")
-    places = dict.fromkeys((b.metric, b.period) for b in found.bounds)
+    places = dict.fromkeys((b.metric, b.period) for b in result.bounds)
     for metric, period in places:
-        mine = [b for b in found.bounds if (b.metric, b.period) == (metric, period)]
-        best, worst = min(mine, key=lambda b: b.width), max(mine, key=lambda b: b.width)
+        bounds = [b for b in result.bounds if (b.metric, b.period) == (metric, period)]
+        best, worst = min(bounds, key=lambda b: b.width), max(bounds, key=lambda b: b.width)
         names = best.labs[0] if len(best.labs) == 1 else f"{len(best.labs)} labs alike"
         row = [metric, period, str(best.cohort), f"{100 * best.width:.1f}", names]
         table.add_row(*row, f"{100 * worst.width:.1f}")
     Console(width=120).print(table)
-    for metric in found.contradicted:
+    for metric in result.contradicted:
         sys.stdout.write(f"{metric}: no values fit, so what was assumed is not so; no bounds\n")
-    for metric in found.silent:
+    for metric in result.silent:
         sys.stdout.write(f"{metric}: has values below 0, attacked without the assumption\n")
 
 
 def _judge(attacks: Sequence[Attack], limit: float) -> int:
     narrow = [(a, b) for a in attacks for b in a.narrower_than(limit)]
-    for found, bound in narrow:
+    for result, bound in narrow:
         sys.stdout.write(
             f"NARROW: {bound.metric} in {bound.period}, {len(bound.labs)} of {bound.cohort} labs,"
-            f" assuming {found.assumption}: below {100 * limit:g} % of what the charter allows\n"
+            f" assuming {result.assumption}: below {100 * limit:g} % of what the charter allows\n"
         )
     if not narrow:
         sys.stdout.write(f"no value is bounded to less than {100 * limit:g} % of its range\n")

@@ -49,12 +49,12 @@ def parse_assumption(text: str) -> Assumption:
     if kind in (NONE, CONSTANT, MONOTONE) and not rate and text == kind:
         return Assumption(kind)
     try:
-        found = Fraction(rate) if kind == CHANGE else Fraction(-1)
+        limit = Fraction(rate) if kind == CHANGE else Fraction(-1)
     except (ValueError, ZeroDivisionError):
-        found = Fraction(-1)
-    if not 0 <= found < 1:
+        limit = Fraction(-1)
+    if not 0 <= limit < 1:
         raise ConfigError(
             "ASSUMPTION",
             f"--assume {text}: must be none, constant, monotone or change=RATE, RATE in [0, 1)",
         )
-    return Assumption(kind, found)
+    return Assumption(kind, limit)

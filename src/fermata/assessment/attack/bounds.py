@@ -60,11 +60,11 @@ def attack(
     contradicted, silent = [], []
     for done, history in enumerate(histories):
         progress(done, len(histories))
-        mine = (known or {}).get(history.metric.id, {})
+        given = (known or {}).get(history.metric.id, {})
         if assumption.kind != "none" and not assumption.says_something(history.metric):
             silent.append(history.metric.id)
         try:
-            bounds += _bounds_of(history, assumption, mine, whole)
+            bounds += _bounds_of(history, assumption, given, whole)
         except ContradictionError:
             contradicted.append(history.metric.id)
     progress(len(histories), len(histories))
@@ -79,12 +79,12 @@ def _bounds_of(
     else:
         # Nothing links the rounds: each is a program of its own.
         parts = [(release,) for release in history.releases]
-    found = []
+    bounds = []
     for releases in parts:
         program = Program(history, releases, assumption, known, whole)
         for cell, release, labs in _targets(releases, known):
-            found.append(_bound(history, release, labs, program.range_of(cell)))
-    return found
+            bounds.append(_bound(history, release, labs, program.range_of(cell)))
+    return bounds
 
 
 def _targets(

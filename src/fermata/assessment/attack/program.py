@@ -76,7 +76,7 @@ class Program:
     def _best(self, cell: Cell, direction: float) -> float:
         goal = np.zeros(len(self._bounds))
         goal[self._cells[cell]] = direction
-        found = linprog(
+        solution = linprog(
             goal,
             A_eq=self._equal_arrays[0],
             b_eq=self._equal_arrays[1],
@@ -86,12 +86,12 @@ class Program:
             integrality=self._is_whole if any(self._is_whole) else None,
             method="highs",
         )
-        if found.status == _INFEASIBLE:
+        if solution.status == _INFEASIBLE:
             raise ContradictionError(self._metric.id)
-        if not found.success:
-            raise ArithmeticError(f"the solver gave up: status {found.status}")
+        if not solution.success:
+            raise ArithmeticError(f"the solver gave up: status {solution.status}")
         # The dual bound of a search over whole numbers is safe also where it stopped early.
-        best = found.mip_dual_bound if any(self._is_whole) else found.fun
+        best = solution.mip_dual_bound if any(self._is_whole) else solution.fun
         return float(best)
 
     def _variable(self, low: float, high: float, whole: bool = False) -> int:
@@ -121,14 +121,14 @@ class Program:
         "How deviant can you be?", 1968). What is known is taken out first, exactly.
         """
         low, high = 0.0, self._ceiling / self._scale
-        mine = [
+        variables = [
             self._known[c] for lab in release.labs if (c := (release.number, lab)) in self._known
         ]
-        count = len(release.labs) - len(mine)
+        count = len(release.labs) - len(variables)
         if release.squares is None or not count:
             return low, high
-        mean = Fraction(release.total - sum(mine), count)
-        variance = Fraction(release.squares - sum(v * v for v in mine), count) - mean * mean
+        mean = Fraction(release.total - sum(variables), count)
+        variance = Fraction(release.squares - sum(v * v for v in variables), count) - mean * mean
         if variance < 0 or (count == 1 and variance):
             raise ContradictionError(self._metric.id)
         middle = float(mean / self._scale)

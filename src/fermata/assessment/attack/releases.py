@@ -56,20 +56,20 @@ def histories_of(state: State) -> tuple[History, ...]:
 
 
 def _releases(state: State, charter: Charter, panel: Panel, metric: Metric) -> list[Release]:
-    found = []
-    for each in state.rounds:
-        if each.close is not None and each.opening is not None:
-            cells = [cell for cell in each.close.cells if cell.panel == panel.id]
-            found += [_release(each, cell, each.opening, panel, metric) for cell in cells]
-    return found
+    releases = []
+    for round_ in state.rounds:
+        if round_.close is not None and round_.opening is not None:
+            cells = [cell for cell in round_.close.cells if cell.panel == panel.id]
+            releases += [_release(round_, cell, round_.opening, panel, metric) for cell in cells]
+    return releases
 
 
-def _release(found: Round, cell: Cell, opening: Opening, panel: Panel, metric: Metric) -> Release:
+def _release(round_: Round, cell: Cell, opening: Opening, panel: Panel, metric: Metric) -> Release:
     totals = totals_of(panel.claims, opening.plaintexts[cell.id])
     spans = bins_of(metric) if metric.edges else ()
     return Release(
-        number=found.number,
-        period=found.period,
+        number=round_.number,
+        period=round_.period,
         labs=cell.labs,
         total=totals["value", metric.id, 0],
         squares=totals.get(("square", metric.id, 0)),

@@ -150,11 +150,11 @@ class Vectors:
 
     def coefficients(self) -> list[int]:
         """t_0..t_4 of ``t(X) = <l(X), r(X)>``."""
-        found = [0] * 5
+        coefficients = [0] * 5
         for i, left in enumerate(self.left):
             for k, right in enumerate(self.right):
-                found[i + k] += inner(left, right)
-        return [t % Q for t in found]
+                coefficients[i + k] += inner(left, right)
+        return [t % Q for t in coefficients]
 
     def at(self, x: int) -> tuple[list[int], list[int]]:
         """l(x) and r(x)."""

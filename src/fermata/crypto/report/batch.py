@@ -125,9 +125,9 @@ def verify_batch(
         return is_identity(total(part for i in indices for part in candidates[i].terms))
 
     def sealed_holds(indices: list[int]) -> bool:
-        found = [candidates[i] for i in indices]
-        equations = [equation for candidate in found for equation in candidate.equations]
-        weights = [weight for candidate in found for weight in candidate.weights]
+        chosen = [candidates[i] for i in indices]
+        equations = [equation for candidate in chosen for equation in candidate.equations]
+        weights = [weight for candidate in chosen for weight in candidate.weights]
         return paillier_holds(public_key, equations, weights)
 
     for index in _bad([i for i in candidates if not candidates[i].is_proven], open_holds):

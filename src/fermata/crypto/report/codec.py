@@ -151,9 +151,9 @@ class _Reader:
         self._data, self._at = data, 0
 
     def take(self, count: int) -> bytes:
-        found = self._data[self._at : self._at + count]
+        data = self._data[self._at : self._at + count]
         self._at += count
-        return found
+        return data
 
     def digests(self, count: int) -> tuple[bytes, ...]:
         return tuple(self.take(DIGEST_BYTES) for _ in range(count))
@@ -166,16 +166,16 @@ class _Reader:
         return tuple(scalar_from_bytes(data, f"proof, {what}") for data in taken)
 
     def responses(self, statements: StatementSet) -> tuple[int, ...]:
-        found: list[int] = []
+        responses: list[int] = []
         for index, bits in enumerate(response_bits(statements)):
             if not bits:
-                found.extend(self.scalars(1, f"response {index}"))
+                responses.extend(self.scalars(1, f"response {index}"))
                 continue
             value = int.from_bytes(self.take((bits + 7) // 8), "little")
             if value.bit_length() > bits:
                 raise InvalidEncoding("RESPONSE", f"proof: response {index} exceeds {bits} bits")
-            found.append(value)
-        return tuple(found)
+            responses.append(value)
+        return tuple(responses)
 
 
 def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:

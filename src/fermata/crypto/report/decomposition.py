@@ -91,15 +91,15 @@ def lay_out(bounds: Sequence[int], products: int, base: int) -> Layout:
     """Slots for ranges 0..bounds[k] and products; base 0 picks the smallest of least size."""
     if base:
         return _lay_out(bounds, products, base)
-    return min((_lay_out(bounds, products, b) for b in BASES), key=lambda found: found.size)
+    return min((_lay_out(bounds, products, b) for b in BASES), key=lambda layout: layout.size)
 
 
 def _lay_out(bounds: Sequence[int], products: int, base: int) -> Layout:
     digits: list[tuple[int, int]] = []
     bits: list[tuple[int, int]] = []
     for index, bound in enumerate(bounds):
-        found = cover(bound, base)
-        for weight, top in zip(found.weights, found.tops, strict=True):
+        weighted_digits = cover(bound, base)
+        for weight, top in zip(weighted_digits.weights, weighted_digits.tops, strict=True):
             # A digit in base 2 is a bit.
             (digits if top > 1 else bits).append((index, weight))
     least = max(len(digits) + len(bits) + products, base if digits else 1)
@@ -114,7 +114,7 @@ def fill_slots(bounds: Sequence[int], values: Sequence[int], base: int) -> tuple
     digits: list[int] = []
     bits: list[int] = []
     for bound, value in zip(bounds, values, strict=True):
-        found = cover(bound, base)
-        for digit, top in zip(found.decompose(value), found.tops, strict=True):
+        weighted_digits = cover(bound, base)
+        for digit, top in zip(weighted_digits.decompose(value), weighted_digits.tops, strict=True):
             (digits if top > 1 else bits).append(digit)
     return digits, bits

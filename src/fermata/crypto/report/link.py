@@ -64,10 +64,10 @@ def draw_masks(statements: StatementSet, entropy: Entropy) -> Masks:
 
 def packed(statements: StatementSet, numbers: Sequence[int]) -> list[int]:
     """``sum numbers[j] * 2^offset_j`` for each ciphertext, over the encrypted values."""
-    found = [0] * statements.packing.ciphertexts
+    plaintexts = [0] * statements.packing.ciphertexts
     for index, (k, offset) in zip(statements.enc_indices, statements.packing.offsets, strict=True):
-        found[k] += numbers[index] << offset
-    return found
+        plaintexts[k] += numbers[index] << offset
+    return plaintexts
 
 
 def announce(
@@ -157,9 +157,9 @@ def paillier_equations(
         (sealed.exponents, proof.exponent_digests),
     )
     count = statements.packing.ciphertexts
-    if any(len(found) != count for found, _ in fields):
+    if any(len(encoded) != count for encoded, _ in fields):
         raise InvalidEncoding("SEALED_LENGTH", f"sealed: {count} ciphertexts are due")
-    if any(tuple(map(sha256, found)) != digests for found, digests in fields):
+    if any(tuple(map(sha256, encoded)) != digests for encoded, digests in fields):
         raise InvalidProof("SEALED_DIGEST", "sealed: not the part that the open part names")
     ciphertexts = [ciphertext_from_bytes(public_key, data) for data in sealed.ciphertexts]
     announcements = [_announcement_from_bytes(public_key, data) for data in sealed.announcements]

@@ -276,8 +276,8 @@ def encode_statements(statements: StatementSet) -> bytes:
         _integers(len(statements.all_ranges)),
     ]
     for claim in statements.all_ranges:
-        found = cover(claim.bound, layout.base)
-        shape = (part for pair in zip(found.weights, found.tops, strict=True) for part in pair)
+        digits = cover(claim.bound, layout.base)
+        shape = (part for pair in zip(digits.weights, digits.tops, strict=True) for part in pair)
         parts += [_form(claim.form), _integers(claim.bound, *shape)]
     parts += [_integers(len(statements.equalities))]
     parts += [_form(equality.form) for equality in statements.equalities]

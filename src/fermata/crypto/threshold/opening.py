@@ -62,12 +62,12 @@ class KeyShare:
     @classmethod
     def from_bytes(cls, data: bytes) -> "KeyShare":
         """Parses a share. Raises InvalidEncoding SHARE_ENCODING, without quoting what it read."""
-        found = _SHARE.fullmatch(data) if len(data) <= SHARE_BYTES_MAX else None
-        if found is None:
+        match = _SHARE.fullmatch(data) if len(data) <= SHARE_BYTES_MAX else None
+        if match is None:
             raise InvalidEncoding(
                 "SHARE_ENCODING", "key share: damaged, cut short or not a key share at all"
             )
-        index, key, value = found.groups()
+        index, key, value = match.groups()
         return cls(int(index), int(value, 16), bytes.fromhex(key.decode()))
 
     def __reduce__(self) -> NoReturn:
@@ -157,10 +157,10 @@ def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Ope
         return None
     given = tuple(sorted(parts))
     subsets = dict.fromkeys(chain((given,), combinations(given, t)))
-    found = _find_root(record, ciphertext % n, parts, subsets)
-    if found is None:
+    root_and_power = _find_root(record, ciphertext % n, parts, subsets)
+    if root_and_power is None:
         return None
-    root, power = found
+    root, power = root_and_power
     plaintext = _plaintext(n, ciphertext, power)
     return Opening(plaintext, root, culprits_of(record, root, parts))
 

@@ -154,9 +154,9 @@ class ClosesAhead(Misbehaviour):
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
-        found = open_round(world)
+        round_ = open_round(world)
         report(world, *world.charter.labs[:3])
-        world.skew_ms[COORDINATOR] = found.deadline_ms - world.now_ms
+        world.skew_ms[COORDINATOR] = round_.deadline_ms - world.now_ms
         world.step(COORDINATOR)
         world.settle(until=lambda: False)
 
@@ -166,10 +166,10 @@ class ReplaysSupersededReport(Misbehaviour):
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
-        found = open_round(world)
+        round_ = open_round(world)
         first = world.charter.labs[0]
         report(world, *world.charter.labs[:-1])
-        old = world.nodes[first].disk.draft(f"answer/{found.number}/0")
+        old = world.nodes[first].disk.draft(f"answer/{round_.number}/0")
         correct(world, first)
         report(world, first)
         if old is not None:

@@ -63,11 +63,11 @@ def forge(
 
     ``flags``: what it claims to show.
     """
-    charter, key, found = world.charter, key_of(world.watch.state), current(world)
+    charter, key, round_ = world.charter, key_of(world.watch.state), current(world)
     entropy = stream(world.seed, f"forgery/{lab}")
-    figures = world.inputs.figures(lab, found.period, 0)
+    figures = world.inputs.figures(lab, round_.period, 0)
     report = statement_pb2.Report(
-        round=found.number,
+        round=round_.number,
         key_id=key.key_id,
         complies=flags.complies,
         within_shares=flags.within_shares,
@@ -77,7 +77,7 @@ def forge(
     for panel in charter.panels:
         if lab not in panel.labs:
             continue
-        statements = statements_of(panel, shown_ranges(charter, found.asked, panel, flags))
+        statements = statements_of(panel, shown_ranges(charter, round_.asked, panel, flags))
         table = prover_table(public_key or key.public_key, statements)
         values = witness_of(panel.claims, panel.metrics, encode_panel(panel, figures))
         changed = witness(statements, make_witness(statements, values))
@@ -85,7 +85,7 @@ def forge(
         made = prove_witness(
             statements,
             table,
-            context(context_of(charter, found.number, panel.id, lab)),
+            context(context_of(charter, round_.number, panel.id, lab)),
             replace(changed, plaintexts=tuple(m % n for m in changed.plaintexts)),
             entropy,
         )
@@ -111,6 +111,6 @@ def with_value(statements: StatementSet, honest: Witness, index: int, value: int
     """One value is another, in the commitment and its slot, from which it borrows or carries."""
     values = (*honest.values[:index], value, *honest.values[index + 1 :])
     plaintexts = [0] * statements.packing.ciphertexts
-    for each, (ciphertext, shift) in zip(values, statements.packing.offsets, strict=True):
-        plaintexts[ciphertext] += each << shift
+    for claimed, (ciphertext, shift) in zip(values, statements.packing.offsets, strict=True):
+        plaintexts[ciphertext] += claimed << shift
     return replace(honest, values=values, plaintexts=tuple(plaintexts))

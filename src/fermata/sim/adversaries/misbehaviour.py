@@ -84,12 +84,12 @@ class Misbehaviour(ABC):
         quorum = world.charter.endorsement_quorum
         states = [world.watch.state, *(other.state for other in self.others)]
         opened = {r.number for s in states for r in s.rounds if r.phase(quorum) == OPENED}
-        told = {r for _, event, r in world.events if r and event != "statement_logged"}
+        reasons = {r for _, event, r in world.events if r and event != "statement_logged"}
         rejected = [v for v in world.watch.verdicts if not v.accepted]
         return Exposure(
             opened=tuple(sorted(opened)),
             named=tuple(sorted(_named(world, rejected))),
-            reasons=frozenset((*self.refused, *told, *(v.reason for v in rejected))),
+            reasons=frozenset((*self.refused, *reasons, *(v.reason for v in rejected))),
             halted=tuple(sorted(world.halts.items())),
             waits_for=self.waits_for,
             violations=tuple(world.watch.violations),
@@ -99,12 +99,12 @@ class Misbehaviour(ABC):
 
 def _named(world: World, rejected: list[Verdict]) -> set[str]:
     """Whom the log's entries, the openings and the nodes' own findings speak against."""
-    named = {culprit for found in world.watch.state.rounds for culprit in found.culprits}
+    named = {culprit for round_ in world.watch.state.rounds for culprit in round_.culprits}
     for verdict in rejected:
         # No honest ledger logs what the fold rejects, but for evidence against its author.
         named.add(verdict.author if verdict.reason in EVIDENCE_REASONS else COORDINATOR)
-    for found in world.watch.state.rounds:
-        for entry, reason in found.excluded:
+    for round_ in world.watch.state.rounds:
+        for entry, reason in round_.excluded:
             # The lab has signed it, and no honest ledger logs it.
             if reason == PROOF:
                 named |= {world.watch.verdicts[entry].author, COORDINATOR}
@@ -174,10 +174,10 @@ def force_close(
 
 def current(world: World) -> Round:
     """The newest round. Raises ValueError if there is none."""
-    found = world.watch.state.current
-    if found is None:
+    round_ = world.watch.state.current
+    if round_ is None:
         raise ValueError("no round was opened")
-    return found
+    return round_
 
 
 def open_round(world: World) -> Round:
@@ -215,14 +215,14 @@ def pass_deadline(world: World) -> None:
 
 def correct(world: World, lab: str) -> None:
     """A lab corrects its report of the open round; its next turn sends it."""
-    found, agent = current(world), world.nodes[lab].agent
+    round_, agent = current(world), world.nodes[lab].agent
     if agent is None:
         raise ValueError(f"{lab} is not running")
-    revision = len(found.revisions.get(lab, ()))
-    agent.correct(found, Measurement(world.inputs.figures(lab, found.period, revision)))
+    revision = len(round_.revisions.get(lab, ()))
+    agent.correct(round_, Measurement(world.inputs.figures(lab, round_.period, revision)))
 
 
 def missing_endorsements(world: World) -> tuple[str, ...]:
     """Auditors that have not endorsed the newest round."""
-    found = current(world)
-    return tuple(a for a in world.charter.auditors if a not in found.endorsements)
+    round_ = current(world)
+    return tuple(a for a in world.charter.auditors if a not in round_.endorsements)

@@ -113,9 +113,9 @@ class ClosesNever(_IsOverdue):
 
     def wait(self, world: World, terms: PauseTerms) -> int:
         """See _IsOverdue."""
-        found = open_round(world)
+        round_ = open_round(world)
         report(world, *world.charter.labs[1:])
-        return found.deadline_ms + terms.settle_within_ms
+        return round_.deadline_ms + terms.settle_within_ms
 
 
 class DropsAcknowledgement(_IsOverdue):

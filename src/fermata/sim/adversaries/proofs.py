@@ -239,11 +239,11 @@ class MixesReports(_Forges):
 
     def forgery(self, world: World, rogue: str) -> Forged:
         """See _Forges."""
-        mine = forge(world, rogue)
+        forged = forge(world, rogue)
         theirs = forge(world, world.charter.labs[1])
-        mine.parts[1].CopyFrom(theirs.parts[1])
-        mine.panels[1].CopyFrom(theirs.panels[1])
-        return mine
+        forged.parts[1].CopyFrom(theirs.parts[1])
+        forged.panels[1].CopyFrom(theirs.panels[1])
+        return forged
 
 
 class ProvesNothing(_Forges):
@@ -283,17 +283,17 @@ class TampersWithEveryField(_Forges):
 
     def forgeries(self, world: World, rogue: str) -> list[Forged]:
         """See _Forges."""
-        honest, found = self.forgery(world, rogue), []
+        honest, forgeries = self.forgery(world, rogue), []
         for at in range(0, len(honest.parts[0].proof), self.STEP):
             forged = _copy(honest)
             forged.parts[0].proof = _flip(world, honest.parts[0].proof, at)
-            found.append(forged)
+            forgeries.append(forged)
         for name in ("ciphertexts", "announcements", "responses"):
             forged = _copy(honest)
             field = getattr(forged.panels[0], name)
             field[0] = _flip(world, field[0], world.dice.below(len(field[0])))
-            found.append(forged)
-        return found
+            forgeries.append(forged)
+        return forgeries
 
 
 def _copy(forged: Forged) -> Forged:
@@ -312,7 +312,7 @@ class AltersReport(Misbehaviour):
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
-        found: Round = open_round(world)
+        round_: Round = open_round(world)
         victim = world.charter.labs[0]
         report(world, *world.charter.labs[1:])
         forged = forge(world, victim)
@@ -325,7 +325,7 @@ class AltersReport(Misbehaviour):
         rogue_ledger(world).force(bytes(envelope))
         world.check(victim)
         report(world, victim)
-        world.settle(until=lambda: world.phases()[found.number - 1] == "opened")
+        world.settle(until=lambda: world.phases()[round_.number - 1] == "opened")
 
 
 class AltersSealedPart(Misbehaviour):

@@ -169,13 +169,14 @@ def main(arguments: list[str]) -> int:
     violations: list[str] = []
     for lift_rounds in range(1, options.lift_rounds + 1):
         for share in SHARES:
-            found = explore(terms_of(share, lift_rounds), labs)
-            kinds += found.kinds
-            violations += found.violations
+            explored = explore(terms_of(share, lift_rounds), labs)
+            kinds += explored.kinds
+            violations += explored.violations
             sys.stdout.write(
-                f"{len(labs)} labs, share {share!s:>3}, K = {lift_rounds}: {found.states} states, "
-                f"{found.transitions} transitions, {found.depth} entries deep, "
-                f"{len(found.violations)} violations\n"
+                f"{len(labs)} labs, share {share!s:>3}, K = {lift_rounds}: "
+                f"{explored.states} states, "
+                f"{explored.transitions} transitions, {explored.depth} entries deep, "
+                f"{len(explored.violations)} violations\n"
             )
     for (before, after, why), count in sorted(kinds.items()):
         sys.stdout.write(f"  {count:7}  {before} -> {after}: {why}\n")

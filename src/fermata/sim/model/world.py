@@ -51,9 +51,9 @@ class Event:
 
     def __str__(self) -> str:
         if self.kind == SETTLE:
-            found = {True: "calm", False: "not calm", None: "unknown"}[self.is_calm]
+            calm = {True: "calm", False: "not calm", None: "unknown"}[self.is_calm]
             when = "late " * self.is_late + "skipping " * self.skips + "repeated " * self.is_repeat
-            return f"{when}settle {'fired ' * self.fired}{found}"
+            return f"{when}settle {'fired ' * self.fired}{calm}"
         if self.kind == ACKNOWLEDGE:
             what = ("the last change", "the one before", "none")[self.back]
             return f"{self.lab} acknowledges {what}"
@@ -145,8 +145,8 @@ def _logged(world: World, event: Event) -> Logged:
     logged = Logged(event, entry, world.now_ms, world.labs)
     if event.kind == ACKNOWLEDGE:
         asked = [c.entry for c in asking(world.pause)]
-        found = asked[-1 - event.back] if event.back < min(2, len(asked)) else 0
-        return replace(logged, change_entry=found)
+        change = asked[-1 - event.back] if event.back < min(2, len(asked)) else 0
+        return replace(logged, change_entry=change)
     if event.kind != SETTLE:
         return logged
     if event.is_repeat:

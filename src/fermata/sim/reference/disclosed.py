@@ -26,16 +26,16 @@ def organisation_of(shape: Shape) -> dict[str, str]:
 def cells_of(shape: Shape, counted: Counted) -> dict[int, Cells]:
     """The cells by panel, from 1: two groups where both have their cohort, else all labs."""
     labs, owner = lab_names(shape), organisation_of(shape)
-    found: dict[int, Cells] = {}
+    cells: dict[int, Cells] = {}
     for panel in range(1, shape.panels + 1):
-        mine = frozenset(lab for lab in labs[panel - 1 :] if lab in counted)
-        found[panel] = [mine]
+        all_labs = frozenset(lab for lab in labs[panel - 1 :] if lab in counted)
+        cells[panel] = [all_labs]
         if shape.terms is not None and shape.terms.has_groups and panel == 1:
             half = len(labs) // 2
-            parts = [mine & frozenset(labs[:half]), mine & frozenset(labs[half:])]
+            parts = [all_labs & frozenset(labs[:half]), all_labs & frozenset(labs[half:])]
             if all(len({owner[lab] for lab in part}) >= shape.cohort_min for part in parts):
-                found[panel] = parts
-    return found
+                cells[panel] = parts
+    return cells
 
 
 def is_withheld(
@@ -45,8 +45,8 @@ def is_withheld(
     owner, cells = organisation_of(shape), cells_of(shape, counted)
     small = any(
         len({owner[lab] for lab in cell}) < shape.cohort_min
-        for mine in cells.values()
-        for cell in mine
+        for of_panel in cells.values()
+        for cell in of_panel
     )
     shares = limit is not None and any(int(f[HEAT]) > limit for f in counted.values())
     return small or shares or any(differs_by_few(shape, cells, other) for other in earlier)
@@ -57,8 +57,8 @@ def differs_by_few(shape: Shape, now: Mapping[int, Cells], old: Mapping[int, Cel
     if not shape.change_min:
         return False
     owner = organisation_of(shape)
-    for panel, mine in now.items():
-        for a in _sums(owner, mine):
+    for panel, cells in now.items():
+        for a in _sums(owner, cells):
             for b in _sums(owner, old[panel]):
                 if any(0 < len(alone) < shape.change_min for alone in (a - b, b - a)):
                     return True

@@ -33,24 +33,24 @@ class Root:
         return low**self.power <= self.exact <= (low + self.step) ** self.power
 
 
-def check_sums(charter: Charter, found: Round, figures: Figures) -> Iterator[str]:
+def check_sums(charter: Charter, round_: Round, figures: Figures) -> Iterator[str]:
     """Yields what differs between an opened round and the figures that went into it."""
-    if found.opening is None:
-        yield f"round {found.number} is not opened"
+    if round_.opening is None:
+        yield f"round {round_.number} is not opened"
         return
-    said = {(r.metric, r.statistic): r.value for r in found.opening.results if not r.group}
+    said = {(r.metric, r.statistic): r.value for r in round_.opening.results if not r.group}
     for panel in charter.panels:
         rows = [f for f in figures.values() if panel.metrics[0].id in f]
         columns = {m.id: [Fraction(row[m.id]) for row in rows] for m in panel.metrics}
         for metric in panel.metrics:
-            if found.opening.sums[metric.id] != sum(Decimal(row[metric.id]) for row in rows):
-                yield f"round {found.number}: the sum of {metric.id} is not the labs'"
+            if round_.opening.sums[metric.id] != sum(Decimal(row[metric.id]) for row in rows):
+                yield f"round {round_.number}: the sum of {metric.id} is not the labs'"
             for statistic, right in results_of(metric, columns):
                 value = said.pop((metric.id, statistic), None)
                 if not _fits(value, right):
-                    yield f"round {found.number}: the {statistic} of {metric.id} is wrong"
+                    yield f"round {round_.number}: the {statistic} of {metric.id} is wrong"
     for metric_id, statistic in said:
-        yield f"round {found.number}: nobody asked for the {statistic} of {metric_id}"
+        yield f"round {round_.number}: nobody asked for the {statistic} of {metric_id}"
 
 
 def _fits(value: Fraction | None, right: Fraction | Root | None) -> bool:
@@ -63,16 +63,16 @@ def results_of(
     metric: Metric, columns: Mapping[str, Sequence[Fraction]]
 ) -> Iterator[tuple[str, Fraction | Root | None]]:
     """Name and value of each result of a metric; None for a quotient by zero, which is left out."""
-    mine = columns[metric.id]
+    values = columns[metric.id]
     for statistic in metric.statistics:
-        yield statistic, _alone(metric, statistic, mine)
+        yield statistic, _alone(metric, statistic, values)
     for statistic, other in metric.paired:
-        yield f"{statistic}:{other}", _paired(statistic, mine, columns[other])
+        yield f"{statistic}:{other}", _paired(statistic, values, columns[other])
     for threshold in (metric.minimum + t * metric.resolution for t in metric.thresholds):
-        above = sum(value >= Fraction(threshold) for value in mine)
+        above = sum(value >= Fraction(threshold) for value in values)
         yield f"above:{threshold:f}", Fraction(above)
     if metric.edges:
-        yield from _histogram(metric, mine)
+        yield from _histogram(metric, values)
 
 
 def _mean(values: Sequence[Fraction]) -> Fraction:
@@ -83,9 +83,9 @@ def _quotient(a: Fraction, b: Fraction) -> Fraction | None:
     return a / b if b else None
 
 
-def _alone(metric: Metric, statistic: str, mine: Sequence[Fraction]) -> Fraction | Root | None:
-    total, mean = sum(mine, Fraction(0)), _mean(mine)
-    variance = _mean([(value - mean) ** 2 for value in mine])
+def _alone(metric: Metric, statistic: str, values: Sequence[Fraction]) -> Fraction | Root | None:
+    total, mean = sum(values, Fraction(0)), _mean(values)
+    variance = _mean([(value - mean) ** 2 for value in values])
     if statistic == "stddev":
         return Root(variance, 2, _step(metric) / 1000, is_rounded_down=True)
     if statistic == "geometric-mean":
@@ -96,17 +96,19 @@ def _alone(metric: Metric, statistic: str, mine: Sequence[Fraction]) -> Fraction
     return {
         "sum": total,
         "mean": mean,
-        "count": Fraction(len(mine)),
+        "count": Fraction(len(values)),
         "variance": variance,
-        "concentration": _quotient(sum((v * v for v in mine), Fraction(0)), total * total),
+        "concentration": _quotient(sum((v * v for v in values), Fraction(0)), total * total),
     }[statistic]
 
 
-def _paired(statistic: str, mine: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction | None:
-    pairs = list(zip(mine, other, strict=True))
+def _paired(
+    statistic: str, values: Sequence[Fraction], other: Sequence[Fraction]
+) -> Fraction | None:
+    pairs = list(zip(values, other, strict=True))
     if statistic == "covariance":
-        return _mean([(a - _mean(mine)) * (b - _mean(other)) for a, b in pairs])
-    top = sum((a * b for a, b in pairs) if statistic == "weighted-mean" else mine, Fraction(0))
+        return _mean([(a - _mean(values)) * (b - _mean(other)) for a, b in pairs])
+    top = sum((a * b for a, b in pairs) if statistic == "weighted-mean" else values, Fraction(0))
     return _quotient(top, sum(other, Fraction(0)))
 
 
@@ -116,13 +118,13 @@ def _step(metric: Metric) -> Fraction:
     return Fraction(10) ** min(0, int(exponent))
 
 
-def _histogram(metric: Metric, mine: Sequence[Fraction]) -> Iterator[tuple[str, Fraction]]:
+def _histogram(metric: Metric, values: Sequence[Fraction]) -> Iterator[tuple[str, Fraction]]:
     lows = [metric.minimum + steps * metric.resolution for steps in (0, *metric.edges)]
     highs = [low - metric.resolution for low in lows[1:]] + [metric.maximum]
     for low, high in zip(lows, highs, strict=True):
-        count = sum(Fraction(low) <= value <= Fraction(high) for value in mine)
+        count = sum(Fraction(low) <= value <= Fraction(high) for value in values)
         yield f"bin:{low:f}..{high:f}", Fraction(count)
-    ranked = sorted(mine)
+    ranked = sorted(values)
     for name, quarter in (("quartile-1", 1), ("median", 2), ("quartile-3", 3)):
         # The value of which, with all below it, a quarter (half, ...) of the labs is made up.
         value = next(v for i, v in enumerate(ranked, 1) if 4 * i >= quarter * len(ranked))

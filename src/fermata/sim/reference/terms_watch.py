@@ -52,7 +52,7 @@ class TermsWatch:
         while self._next < len(self._watch.leaves):
             entry, self._next = self._next, self._next + 1
             # Where a lab never made what counts (I2), there are no figures to go by.
-            is_known = all(figures for each in counted.values() for figures in each.values())
+            is_known = all(figures for by_lab in counted.values() for figures in by_lab.values())
             if self._shape.terms is not None and is_known:
                 self._follow(entry, counted)
 
@@ -74,10 +74,10 @@ class TermsWatch:
         for old, new in zip(before.rounds, after.rounds, strict=False):
             if old.close is None and new.close is not None:
                 self._close(after, new, counted)
-        for found in after.rounds:
-            quorum = after.charter_at(found.number).endorsement_quorum
-            if found.number not in self._settled and found.phase(quorum) in (OPENED, REFUSED):
-                self._settle(entry, after, found, counted)
+        for round_ in after.rounds:
+            quorum = after.charter_at(round_.number).endorsement_quorum
+            if round_.number not in self._settled and round_.phase(quorum) in (OPENED, REFUSED):
+                self._settle(entry, after, round_, counted)
         pause = after.pause
         if (pause.phase, pause.calm_rounds) != (self._phase, self._calm_rounds):
             self._watch.violate(
@@ -125,9 +125,9 @@ class TermsWatch:
         self._count(terms, labs)
 
     def _settle(
-        self, entry: int, after: State, found: Round, counted: Mapping[int, Counted]
+        self, entry: int, after: State, round_: Round, counted: Mapping[int, Counted]
     ) -> None:
-        charter, number = after.charter_at(found.number), found.number
+        charter, number = after.charter_at(round_.number), round_.number
         newest = max(self._settled, default=0)
         self._settled.append(number)
         if charter.pause is None:
@@ -170,65 +170,67 @@ class TermsWatch:
     # Rounds.
 
     def _open(self, after: State, counted: Mapping[int, Counted]) -> None:
-        found = after.rounds[-1]
+        round_ = after.rounds[-1]
         sums = [
             sum((Fraction(f[HEAT]) for f in counted[r.number].values()), Fraction(0))
             for r in after.rounds
             if r.opening is not None
         ]
-        self._limits[found.number] = share_limit(self._shape, sums[-1] if sums else None)
-        self._duties[found.number] = self._phase in (PAUSED, LIFTING)
-        if found.asked.duties != self._duties[found.number]:
-            self._watch.violate("I8", f"round {found.number} is wrong about the duties it asks for")
-        if found.asked.share_limits.get(HEAT) != self._limits[found.number]:
-            self._watch.violate("I5", f"round {found.number} has another share limit")
+        self._limits[round_.number] = share_limit(self._shape, sums[-1] if sums else None)
+        self._duties[round_.number] = self._phase in (PAUSED, LIFTING)
+        if round_.asked.duties != self._duties[round_.number]:
+            self._watch.violate(
+                "I8", f"round {round_.number} is wrong about the duties it asks for"
+            )
+        if round_.asked.share_limits.get(HEAT) != self._limits[round_.number]:
+            self._watch.violate("I5", f"round {round_.number} has another share limit")
 
-    def _close(self, after: State, found: Round, counted: Mapping[int, Counted]) -> None:
-        shape, mine, number = self._shape, counted[found.number], found.number
+    def _close(self, after: State, round_: Round, counted: Mapping[int, Counted]) -> None:
+        shape, own, number = self._shape, counted[round_.number], round_.number
         charter = after.charter_at(number)
         for what in (
-            *self._wrong_duties(charter, after, found, mine),
-            *self._wrong_dues(charter, found, mine),
+            *self._wrong_duties(charter, after, round_, own),
+            *self._wrong_dues(charter, round_, own),
         ):
             self._watch.violate("I12", f"round {number}: {what}")
         window = shape.terms.window_rounds if shape.terms is not None else 0
         first = number - window if window else 1
         compared = [cells for other, cells in self._cells.items() if other >= first]
-        withheld = is_withheld(shape, mine, self._limits[number], compared)
-        if withheld != bool(found.close and found.close.refusal):
+        withheld = is_withheld(shape, own, self._limits[number], compared)
+        if withheld != bool(round_.close and round_.close.refusal):
             self._watch.violate(
                 "I6", f"round {number} is wrongly {'opened' if withheld else 'kept'}"
             )
         if withheld:
             self.seen.add("withheld")
             return
-        cells = self._cells[number] = cells_of(shape, mine)
-        named = [frozenset(c.labs) for c in found.close.cells] if found.close else []
+        cells = self._cells[number] = cells_of(shape, own)
+        named = [frozenset(c.labs) for c in round_.close.cells] if round_.close else []
         if named != [cell for panel in cells.values() for cell in panel]:
             self._watch.violate("I6", f"round {number} has other cells than its reports give")
         if len(named) > shape.panels:
             self.seen.add("cells")
 
     def _wrong_duties(
-        self, charter: Charter, after: State, found: Round, mine: Counted
+        self, charter: Charter, after: State, round_: Round, counted: Counted
     ) -> Iterator[str]:
-        asked = self._duties[found.number]
-        told = compliance_of(charter, found, labs_of_round(after, found))
+        asked = self._duties[round_.number]
+        stated = compliance_of(charter, round_, labs_of_round(after, round_))
         if not asked:
-            if told:
+            if stated:
                 yield "tells of duties outside of a pause"
             return
         has_duty = self._shape.terms is not None and self._shape.terms.has_duty
-        for lab, answer in told.items():
-            right = SILENT if lab not in mine else NOT_SHOWN
-            if lab in mine and int(mine[lab][HEAT]) <= DUTY_MAX:
+        for lab, answer in stated.items():
+            right = SILENT if lab not in counted else NOT_SHOWN
+            if lab in counted and int(counted[lab][HEAT]) <= DUTY_MAX:
                 right = COMPLIED
             if has_duty:
                 self.seen.add(right)
             if answer != (right if has_duty else "no duty"):
                 yield f"{lab} is listed as {answer}"
 
-    def _wrong_dues(self, charter: Charter, found: Round, mine: Counted) -> Iterator[str]:
+    def _wrong_dues(self, charter: Charter, round_: Round, counted: Counted) -> Iterator[str]:
         terms = self._shape.terms
         if terms is None or not terms.dues:
             return
@@ -237,10 +239,12 @@ class TermsWatch:
                 right = TIER_DUES[tier_of(terms, place, self._shape.panels)]
             else:
                 top = [
-                    amount for most, amount in BANDS if lab in mine and int(mine[lab][HEAT]) <= most
+                    amount
+                    for most, amount in BANDS
+                    if lab in counted and int(counted[lab][HEAT]) <= most
                 ]
                 right = (*top, BAND_TOP)[0]
-            if [line.amount for line in lines_of(charter, found, (lab,))] != [Decimal(right)]:
+            if [line.amount for line in lines_of(charter, round_, (lab,))] != [Decimal(right)]:
                 yield f"{lab} owes another amount than by its {terms.dues}"
 
     # The end.

@@ -60,8 +60,8 @@ def _now(by_id: Mapping[str, Rule], rule: Rule, values: Values) -> bool | None:
     return value < rule.limit if rule.comparison == "below" else value <= rule.limit
 
 
-def _result(statistic: str, mine: Sequence[Fraction] | None) -> Fraction | None:
-    if mine is None:
+def _result(statistic: str, values: Sequence[Fraction] | None) -> Fraction | None:
+    if values is None:
         return None
-    total = sum(mine, Fraction(0))
-    return {"sum": total, "mean": total / len(mine), "count": Fraction(len(mine))}[statistic]
+    total = sum(values, Fraction(0))
+    return {"sum": total, "mean": total / len(values), "count": Fraction(len(values))}[statistic]

@@ -203,12 +203,12 @@ class Watch:
         key = self.state.key
         if key is None:
             return False
-        found = self.state.round(statement.report.round)
+        round_ = self.state.round(statement.report.round)
         charter = self.state.charter_at(statement.report.round)
         flags = flags_of(statement.report)
         for part in statement.report.parts:
             panel = charter.panel(part.panel)
-            asked = found.asked if found is not None else NOTHING_ASKED
+            asked = round_.asked if round_ is not None else NOTHING_ASKED
             statements = statements_of(panel, shown_ranges(charter, asked, panel, flags))
             where = context_of(charter, statement.report.round, part.panel, statement.author)
             try:
@@ -237,37 +237,37 @@ class Watch:
     def _check_part(self, statement: statement_pb2.Statement) -> None:
         """I5: a part is of the product of the reports that count, and of nothing else."""
         opening, state = statement.partial_opening, self.state
-        found = state.round(opening.round)
-        if found is None or found.close is None or state.key is None:
+        round_ = state.round(opening.round)
+        if round_ is None or round_.close is None or state.key is None:
             self.violate("I5", f"{statement.author} opens round {opening.round} before its close")
             return
         share = self._deployment.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
-            labs = self._labs(found, panel.panel)
+            labs = self._labs(round_, panel.panel)
             if len({self._charter.parties[lab].organisation for lab in labs}) < (
                 self._charter.cohort_min
             ):
                 self.violate("I5", f"{statement.author} opens {panel.panel} below the cohort")
             for position, part in enumerate(panel.parts):
                 name = panel.panel.partition("/")[0]
-                product = self._product(found, labs, name, position, state.key.record.n)
+                product = self._product(round_, labs, name, position, state.key.record.n)
                 right = partial_opening(state.key.record, share, product, entropy)
                 if int.from_bytes(part, "big") != right:
                     self.violate("I5", f"{statement.author} opens what is not the product")
 
-    def _labs(self, found: Round, cell: str) -> list[str]:
+    def _labs(self, round_: Round, cell: str) -> list[str]:
         """Labs that report in a cell, ``panel`` or ``panel/group+group``."""
         name, _, groups = cell.partition("/")
         kept = self._charter.panel(name).groups
-        mine = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
-        labs = [r.lab for r in found.reports.values() if _has_panel(r.parts, name)]
-        return [lab for lab in labs if lab in mine] if groups else labs
+        members = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
+        labs = [r.lab for r in round_.reports.values() if _has_panel(r.parts, name)]
+        return [lab for lab in labs if lab in members] if groups else labs
 
-    def _product(self, found: Round, labs: list[str], panel: str, position: int, n: int) -> int:
+    def _product(self, round_: Round, labs: list[str], panel: str, position: int, n: int) -> int:
         product = 1
         for lab in labs:
-            sealed = self._disk.sealed(found.reports[lab].sealed_sha256) or b""
+            sealed = self._disk.sealed(round_.reports[lab].sealed_sha256) or b""
             for part in statement_pb2.SealedPart.FromString(sealed).panels:
                 if part.panel == panel:
                     product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)

@@ -42,10 +42,10 @@ class Canaries:
     def leaks(self) -> list[str]:
         """What was found outside of its owner, and where; never the secret itself."""
         everything = b"\0".join(self._pieces)
-        found = []
+        places = []
         for needle, what in self._needles.items():
             if needle not in everything:
                 continue
             where = next((w for p, w in self._pieces.items() if needle in p), "two pieces")
-            found.append(f"{what} is in {where}")
-        return found
+            places.append(f"{what} is in {where}")
+        return places

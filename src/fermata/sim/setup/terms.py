@@ -75,8 +75,8 @@ def panels_text(terms: Terms, labs: Sequence[str], panels: int) -> str:
     """Panels and their metrics; the first lab has nothing to report in the second panel."""
     texts = []
     for panel in range(1, panels + 1):
-        mine = ", ".join(f'"{lab}"' for lab in labs[panel - 1 :])
-        texts.append(f'[[panel]]\nid = "panel-{panel}"\nlabs = [{mine}]\n')
+        reporters = ", ".join(f'"{lab}"' for lab in labs[panel - 1 :])
+        texts.append(f'[[panel]]\nid = "panel-{panel}"\nlabs = [{reporters}]\n')
     texts.append(_metric(HEAT, 1, "0", str(HEAT_MAX)))
     texts.append(f'[[aggregate]]\nmetric = "{HEAT}"\nstatistics = ["sum", "mean", "count"]\n')
     if panels > 1:
@@ -133,9 +133,9 @@ silence_s = 43200
         texts.append(f'[[duty]]\nmetric = "{HEAT}"\nat_most = "{DUTY_MAX}"\n')
     if terms.dues == "tier":
         for name, reported in (("small", 1), ("large", panels)):
-            mine = ", ".join(f'"panel-{p}"' for p in range(1, reported + 1))
+            names = ", ".join(f'"panel-{p}"' for p in range(1, reported + 1))
             dues = TIER_DUES[name]
-            texts.append(f'[[tier]]\nid = "{name}"\npanels = [{mine}]\ndues = "{dues}"\n')
+            texts.append(f'[[tier]]\nid = "{name}"\npanels = [{names}]\ndues = "{dues}"\n')
         texts.append('[dues]\nunit = "EUR"\n')
     if terms.dues == "band":
         texts.append(f'[dues]\nunit = "EUR"\nmetric = "{HEAT}"\n')
