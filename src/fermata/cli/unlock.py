@@ -30,7 +30,7 @@ class Opener:
         Raises ConfigError UNLOCK if there is more than one, and those of the keystore.
         """
         given = (self.identity, self.passphrase_file, self.passphrase_fd)
-        if sum(each is not None for each in given) > 1:
+        if sum(source is not None for source in given) > 1:
             raise ConfigError(
                 "UNLOCK", "give one of --identity, --passphrase-file and --passphrase-fd"
             )
@@ -66,10 +66,10 @@ def unlock_options(command: F) -> F:
             help="Open file descriptor to read the passphrase from, as in --passphrase-fd 3 3<FILE",
         ),
     )
-    found: Any = wrapped
+    decorated: Any = wrapped
     for option in reversed(options):
-        found = option(found)
-    result: F = found
+        decorated = option(decorated)
+    result: F = decorated
     return result
 
 

@@ -250,10 +250,10 @@ def _check_authorities(source: TomlSource, listen: ListenText) -> None:
         source.fail("listen.deny_list", "the authority's folder has its own, denied.txt")
     if listen.authorities and not listen.authority and not listen.deny_list:
         source.fail("listen.authorities", "needs deny_list, or nobody could be refused")
-    for each in listen.authorities:
-        if not each.file or not each.file.isprintable():
+    for authority in listen.authorities:
+        if not authority.file or not authority.file.isprintable():
             source.fail("listen.authorities", "file must be the path of a PEM file")
-        if not each.parties or not all(PARTY.match(party) for party in each.parties):
+        if not authority.parties or not all(PARTY.match(party) for party in authority.parties):
             source.fail("listen.authorities", "parties must be as lab/lab-1: a role and an id")
 
 

@@ -105,17 +105,17 @@ def check_directory(path: Path) -> None:
     FOLDER_OWNER, FOLDER_MODE.
     """
     with _mend_read(path):
-        found = path.stat()
-    if found.st_uid not in (os.geteuid(), 0):
+        status = path.stat()
+    if status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(
             "FOLDER_OWNER",
-            f"{path} belongs to user {found.st_uid}, who can exchange what is in it, not to user"
+            f"{path} belongs to user {status.st_uid}, who can exchange what is in it, not to user"
             f" {os.geteuid()} who runs this; see what is in it, then: chown {os.geteuid()} {path}",
         )
-    if found.st_mode & 0o002 and not found.st_mode & stat.S_ISVTX:
+    if status.st_mode & 0o002 and not status.st_mode & stat.S_ISVTX:
         raise ConfigError(
             "FOLDER_MODE",
-            f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so every user can exchange what"
+            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so every user can exchange what"
             f" is in it; see what is in it, then: chmod o-w {path}",
         )
 
@@ -128,15 +128,15 @@ def check_tree(folder: Path) -> None:
     check_directory(folder)
     for path in sorted(folder.rglob("*")):
         with _mend_read(path):
-            found = path.lstat()
-        if stat.S_ISDIR(found.st_mode):
+            status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
             check_directory(path)
-        elif stat.S_ISREG(found.st_mode):
-            _check_owner(path, found)
-            if found.st_mode & 0o002:
+        elif stat.S_ISREG(status.st_mode):
+            _check_owner(path, status)
+            if status.st_mode & 0o002:
                 raise ConfigError(
                     "FILE_MODE",
-                    f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so any user may have"
+                    f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so any user may have"
                     f" changed it; restore it if one could, then: chmod o-w {path}",
                 )
 
@@ -199,24 +199,24 @@ def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
             raise
         with _as_file(descriptor) as file:
             # Asked of the open file, so that it cannot be exchanged between check and use.
-            found = os.fstat(descriptor)
-            _check_regular(path, found)
-            _check_owner(path, found)
-            if found.st_mode & 0o077:
+            status = os.fstat(descriptor)
+            _check_regular(path, status)
+            _check_owner(path, status)
+            if status.st_mode & 0o077:
                 raise ConfigError(
                     "SECRET_MODE",
-                    f"{path} has mode {stat.S_IMODE(found.st_mode):04o}, so others may have read"
+                    f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others may have read"
                     f" it; replace the secret if they could, then: chmod 600 {path}",
                 )
             check_directory(path.parent)
             return _read_limited(path, file.read(size_max + 1), size_max)
 
 
-def _check_owner(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
         raise ConfigError(
             "SECRET_OWNER",
-            f"{path} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs"
+            f"{path} belongs to user {status.st_uid}, not to user {os.geteuid()} who runs"
             " this; change its owner with chown",
         )
 
@@ -277,8 +277,8 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _check_regular(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise ConfigError("FILE_KIND", f"{path} is not a regular file; give the path of a file")
 
 

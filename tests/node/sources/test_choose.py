@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
 from fermata.node.sources import Measure, Sources, SourceText
-from fermata.node.sources.choose import Found, choose, plain_value
+from fermata.node.sources.choose import Candidate, choose, plain_value
 from fermata.node.sources.dates import bounds_ms, epoch_ms, iso_ms
 from fermata.node.sources.paths import FILES_MAX, SourceFile, path_fault
 from fermata.node.sources.readers.pushed import keep_pushed
@@ -186,7 +186,7 @@ def test_a_number_is_scaled_exactly(tmp_path, number, scale, value):
 @given(values=st.lists(st.decimals("0", "1", places=18), min_size=1, max_size=9))
 def test_a_mean_rounds_as_the_exact_mean_does(values):
     found = [
-        Found(SourceFile(f"{i}", b""), Reading("f", "", ("s",), format(value, "f"), period=Q4))
+        Candidate(SourceFile(f"{i}", b""), Reading("f", "", ("s",), format(value, "f"), period=Q4))
         for i, value in enumerate(values)
     ]
     text = source(kind="csv", path="x", aggregation="mean")

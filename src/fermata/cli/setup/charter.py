@@ -56,17 +56,17 @@ def new(file: Path, as_json: bool) -> None:
 @json_option
 def check(file: Path, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
-    found = read_charter(file)
-    costs = costs_of(found, time.process_time_ns)
-    alarms = false_alarms(file, found)
+    parsed = read_charter(file)
+    costs = costs_of(parsed, time.process_time_ns)
+    alarms = false_alarms(file, parsed)
     now_ms = clock_ms()
-    data = {**describe(found), "warnings": warnings(found), "false_alarms": alarms}
-    data["rounds"] = dates_of(found, now_ms)
+    data = {**describe(parsed), "warnings": warnings(parsed), "false_alarms": alarms}
+    data["rounds"] = dates_of(parsed, now_ms)
     data["cost"] = [
         {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
         for panel, cost in costs.items()
     ]
-    lines = [*explain(found), *dates_text(found, now_ms), *cost_lines(costs)]
+    lines = [*explain(parsed), *dates_text(parsed, now_ms), *cost_lines(costs)]
     lines += ["", alarms_text(alarms)] if alarms else []
     emit(as_json, data, "\n".join(lines))
 
@@ -81,20 +81,20 @@ def sign(
 ) -> None:
     """Sign the charter's bytes as one party."""
     _check_name(file)
-    payload, found = read_charter_file(file)
-    if charter_hash is not None and pinned_hash(charter_hash) != found.sha256:
+    payload, parsed = read_charter_file(file)
+    if charter_hash is not None and pinned_hash(charter_hash) != parsed.sha256:
         raise ConfigError(
-            "CHARTER_HASH", f"{file}: its hash is {found.sha256.hex()}, not the one you gave"
+            "CHARTER_HASH", f"{file}: its hash is {parsed.sha256.hex()}, not the one you gave"
         )
-    if party not in found.parties:
+    if party not in parsed.parties:
         raise ConfigError("PARTY", f"{file}: has no party called {party}")
-    check_unchanged(file, payload, found)
+    check_unchanged(file, payload, parsed)
     signing_key = open_signing_key(
-        key, found.deployment, opener.unlock(), found.parties[party].signing_key, party
+        key, parsed.deployment, opener.unlock(), parsed.parties[party].signing_key, party
     )
     out = sign_file(file, party, signing_key, payload)
-    data = {"charter_hash": found.sha256.hex(), "party": party, "signature": str(out)}
-    emit(as_json, data, f"signed {file} ({found.sha256.hex()}) as {party}: {out}")
+    data = {"charter_hash": parsed.sha256.hex(), "party": party, "signature": str(out)}
+    emit(as_json, data, f"signed {file} ({parsed.sha256.hex()}) as {party}: {out}")
 
 
 def _check_name(file: Path) -> None:
@@ -108,38 +108,38 @@ def _check_name(file: Path) -> None:
 @json_option
 def show(file: Path, as_json: bool) -> None:
     """The charter's hash, roster and who has signed it."""
-    payload, found = read_charter_file(file)
-    states = signature_states(file, payload, found)
+    payload, parsed = read_charter_file(file)
+    states = signature_states(file, payload, parsed)
     rows = [
         [p.id, p.role, p.organisation, base64.b64encode(p.signing_key).decode(), states[p.id]]
-        for p in found.parties.values()
+        for p in parsed.parties.values()
     ]
     columns = ["party", "role", "organisation", "signing key", "signature"]
     complete = all(state == SIGNED for state in states.values())
     data = {
-        **describe(found),
+        **describe(parsed),
         "parties": [dict(zip(columns, row, strict=True)) for row in rows],
         "complete": complete,
     }
-    head = f"{found.title}\ncharter hash {found.sha256.hex()}\n"
+    head = f"{parsed.title}\ncharter hash {parsed.sha256.hex()}\n"
     missing = [party for party, state in states.items() if state != SIGNED]
     foot = "signed by all" if complete else f"not signed by {', '.join(missing)}"
     emit(as_json, data, f"{head}{table_text(columns, rows)}\n{foot}")
 
 
-def describe(found: Charter) -> dict[str, object]:
+def describe(charter: Charter) -> dict[str, object]:
     """The charter's main facts for programs."""
     return {
-        "charter_hash": found.sha256.hex(),
-        "deployment": found.deployment,
-        "title": found.title,
-        "modulus_bits": found.modulus_bits,
-        "auditors": len(found.auditors),
-        "threshold": found.threshold,
-        "endorsement_quorum": found.endorsement_quorum,
-        "labs": len(found.labs),
-        "cohort_min": found.cohort_min,
-        "disclosure": terms_of(found),
+        "charter_hash": charter.sha256.hex(),
+        "deployment": charter.deployment,
+        "title": charter.title,
+        "modulus_bits": charter.modulus_bits,
+        "auditors": len(charter.auditors),
+        "threshold": charter.threshold,
+        "endorsement_quorum": charter.endorsement_quorum,
+        "labs": len(charter.labs),
+        "cohort_min": charter.cohort_min,
+        "disclosure": terms_of(charter),
         "panels": [
             {
                 "id": p.id,
@@ -159,29 +159,29 @@ def describe(found: Charter) -> dict[str, object]:
                     for m in p.metrics
                 ],
             }
-            for p in found.panels
+            for p in charter.panels
         ],
-        "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in found.rules],
+        "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in charter.rules],
     }
 
 
-def warnings(found: Charter) -> list[str]:
+def warnings(charter: Charter) -> list[str]:
     """What is allowed, and yet may not be what the parties want."""
     lines = []
-    for panel in found.panels:
-        organisations = len({found.parties[lab].organisation for lab in panel.labs})
-        if organisations <= found.cohort_min + 1:
+    for panel in charter.panels:
+        organisations = len({charter.parties[lab].organisation for lab in panel.labs})
+        if organisations <= charter.cohort_min + 1:
             lines.append(
                 f"panel {panel.id} has {organisations} organisations; if"
-                f" {organisations - found.cohort_min + 1} of them stay away, no panel is opened."
+                f" {organisations - charter.cohort_min + 1} of them stay away, no panel is opened."
             )
-    return lines + disclosure_warnings(found)
+    return lines + disclosure_warnings(charter)
 
 
-def costs_of(found: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
+def costs_of(charter: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
     """What a report of each panel costs on this machine, by a short measurement."""
-    speed = measure_speed(found.modulus_bits, clock_ns)
-    return {p.id: cost_of(p.claims.statements, speed) for p in found.panels}
+    speed = measure_speed(charter.modulus_bits, clock_ns)
+    return {p.id: cost_of(p.claims.statements, speed) for p in charter.panels}
 
 
 def cost_lines(costs: dict[str, Cost]) -> list[str]:
@@ -199,15 +199,16 @@ def _ms(value: float) -> str:
     return f"{rounded / 1000:g} s" if rounded >= 1000 else f"{rounded:g} ms"
 
 
-def explain(found: Charter) -> list[str]:
+def explain(charter: Charter) -> list[str]:
     """What each party will be able to learn, in words."""
-    n, t = len(found.auditors), found.threshold
+    n, t = len(charter.auditors), charter.threshold
     lines = [
-        f"{found.title}: {len(found.labs)} labs, {n} auditors, charter hash {found.sha256.hex()}",
+        f"{charter.title}: {len(charter.labs)} labs, {n} auditors,"
+        f" charter hash {charter.sha256.hex()}",
         "",
         "What comes out of a round, for everybody:",
     ]
-    for panel in found.panels:
+    for panel in charter.panels:
         for metric in panel.metrics:
             what = ", ".join(outcomes(metric)) or "the sum (it is in the opening)"
             span = f"{decimal_text(metric.minimum)}..{decimal_text(metric.maximum)} {metric.unit}"
@@ -216,21 +217,21 @@ def explain(found: Charter) -> list[str]:
                 f" over the labs of panel {panel.id} that report"
             )
         lines += groups_text(panel)
-    lines += [f"  Warning: {warning}" for warning in warnings(found)]
+    lines += [f"  Warning: {warning}" for warning in warnings(charter)]
     lines += [
-        *rules_text(found),
+        *rules_text(charter),
         "",
-        *learned_text(found),
+        *learned_text(charter),
         "",
-        f"A close counts after {found.endorsement_quorum} of {n} auditors endorse it; {t} openings"
-        " give the result.",
+        f"A close counts after {charter.endorsement_quorum} of {n} auditors endorse it;"
+        f" {t} openings give the result.",
         "",
         "What each report proves in zero knowledge, with no trusted set-up:",
     ]
-    for panel in found.panels:
+    for panel in charter.panels:
         lines += [f"  {claim}" for claim in claims(panel)]
-    if found.rules:
-        lines += ["", "Rules over the results:", *(f"  {rule_text(r)}" for r in found.rules)]
+    if charter.rules:
+        lines += ["", "Rules over the results:", *(f"  {rule_text(r)}" for r in charter.rules)]
     return lines
 
 

@@ -8,31 +8,33 @@ from fermata.protocol.state.calls import due_ms, schedule
 ROUNDS = 8
 
 
-def dates_of(found: Charter, now_ms: int) -> list[dict[str, str]]:
+def dates_of(charter: Charter, now_ms: int) -> list[dict[str, str]]:
     """Period, earliest opening and latest close of the charter's first rounds, for programs.
 
     As if the key record were logged at ``now_ms``, milliseconds since 1970.
     """
     return [
         {"period": p.period, "opens": utc_text(p.opens_ms), "closes": utc_text(p.closes_ms)}
-        for p in schedule(found, now_ms, ROUNDS)
+        for p in schedule(charter, now_ms, ROUNDS)
     ]
 
 
-def dates_text(found: Charter, now_ms: int) -> list[str]:
+def dates_text(charter: Charter, now_ms: int) -> list[str]:
     """The same in words."""
     lines = ["", f"The first rounds, if the key is there by {utc_text(now_ms)}:"]
     lines += [
-        f"  {each['period']}: opens {each['opens']}, closes {each['closes']} at the latest"
-        for each in dates_of(found, now_ms)
+        f"  {dates['period']}: opens {dates['opens']}, closes {dates['closes']} at the latest"
+        for dates in dates_of(charter, now_ms)
     ]
-    if found.cadence != NUMBERED:
+    if charter.cadence != NUMBERED:
         lines.append(
             "  A round opens once its period is over; one of which nothing came out is asked once"
             " more"
         )
         lines.append("  if the second call is over before the next period is due.")
-        behind = [p for p in schedule(found, now_ms, ROUNDS) if due_ms(found, p.period) < now_ms]
+        behind = [
+            p for p in schedule(charter, now_ms, ROUNDS) if due_ms(charter, p.period) < now_ms
+        ]
         if behind:
             lines.append(
                 f"  Warning: {len(behind)} of these periods are over already; they are asked one"

@@ -9,11 +9,11 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.calls import due_ms
 
 
-def terms_of(found: Charter) -> dict[str, object]:
+def terms_of(charter: Charter) -> dict[str, object]:
     """The terms for programs."""
-    terms = found.disclosure
+    terms = charter.disclosure
     return {
-        "cohort_min": found.cohort_min,
+        "cohort_min": charter.cohort_min,
         "change_min": terms.change_min,
         "window_rounds": terms.window_rounds,
         "thresholds_max": terms.thresholds_max,
@@ -36,11 +36,12 @@ def groups_text(panel: Panel) -> list[str]:
     ]
 
 
-def rules_text(found: Charter) -> list[str]:
+def rules_text(charter: Charter) -> list[str]:
     """What is refused, and when."""
-    terms = found.disclosure
+    terms = charter.disclosure
     lines = [
-        f"Nothing of a round comes out if a panel has fewer than {found.cohort_min} organisations."
+        f"Nothing of a round comes out if a panel has fewer than {charter.cohort_min}"
+        " organisations."
     ]
     if terms.change_min:
         lines += [
@@ -50,7 +51,7 @@ def rules_text(found: Charter) -> list[str]:
     if terms.age_days:
         lines.append(
             f"A round opens {terms.age_days} days after its period's end at the earliest; the"
-            f" first on {utc_text(due_ms(found, found.first_period))[:10]}."
+            f" first on {utc_text(due_ms(charter, charter.first_period))[:10]}."
         )
     lines.append(
         f"A key serves at most {terms.openings_per_key_max} rounds; a metric has at most"
@@ -67,10 +68,10 @@ def _window(rounds: int) -> str:
     return "the round before" if rounds == 1 else f"one of the {rounds} rounds before"
 
 
-def learned_text(found: Charter) -> list[str]:
+def learned_text(charter: Charter) -> list[str]:
     """What each party learns beyond the results."""
-    t, least = found.threshold, found.disclosure.change_min
-    share = found.disclosure.dominance
+    t, least = charter.threshold, charter.disclosure.change_min
+    share = charter.disclosure.dominance
     lines = [
         "What each party learns beyond that:",
         "  a lab: its own values; who reported which panels, and when",
@@ -78,8 +79,8 @@ def learned_text(found: Charter) -> list[str]:
         f"  fewer than {t} auditors together: the same as the coordinator",
         f"  {t} or more auditors who collude: every single value",
         "  an observer with the log: who reported which panels, and when; no ciphertexts",
-        f"  all but one organisation of a {_sum(found)} who collude: that one's value"
-        f" (so at least {found.cohort_min - 1} must collude)",
+        f"  all but one organisation of a {_sum(charter)} who collude: that one's value"
+        f" (so at least {charter.cohort_min - 1} must collude)",
     ]
     if least:
         lines += [
@@ -100,31 +101,31 @@ def learned_text(found: Charter) -> list[str]:
         lines += [
             "  everybody: one bit of each report, whether every value in it is at most"
             f" {_percent(share)} of the metric's sum before"
-            f" ({', '.join(found.disclosure.dominance_start)})",
+            f" ({', '.join(charter.disclosure.dominance_start)})",
         ]
-    if any(m.duties for p in found.panels for m in p.metrics):
+    if any(m.duties for p in charter.panels for m in p.metrics):
         lines.append("  everybody: of each report in a pause, whether it shows the duties; no more")
-    if found.dues is not None and found.dues.bands:
+    if charter.dues is not None and charter.dues.bands:
         lines.append(
-            f"  everybody: of each report, in which band of the dues {found.dues.metric} is"
+            f"  everybody: of each report, in which band of the dues {charter.dues.metric} is"
         )
     return lines
 
 
-def _sum(found: Charter) -> str:
-    return "group" if any(p.groups for p in found.panels) else "panel's cohort"
+def _sum(charter: Charter) -> str:
+    return "group" if any(p.groups for p in charter.panels) else "panel's cohort"
 
 
 def _percent(share: Fraction) -> str:
     return f"{float(100 * share):g} %"
 
 
-def disclosure_warnings(found: Charter) -> list[str]:
+def disclosure_warnings(charter: Charter) -> list[str]:
     """Terms that are allowed, and yet may not be what the parties want."""
-    terms, lines = found.disclosure, []
+    terms, lines = charter.disclosure, []
     if not terms.change_min:
         lines.append("change_min = 0: a single organisation's joining or leaving can be seen.")
-    elif not terms.window_rounds and found.pause is not None:
+    elif not terms.window_rounds and charter.pause is not None:
         lines.append(
             "window_rounds = 0 and a pause: one lab that falls silent for good has every later"
             " round refused, and a refused round neither triggers nor lifts; set a window of a few"
@@ -141,7 +142,9 @@ def disclosure_warnings(found: Charter) -> list[str]:
             " may differ by a single organisation."
         )
     if terms.dominance is not None:
-        free = [m.id for p in found.panels for m in p.metrics if m.id not in terms.dominance_start]
+        free = [
+            m.id for p in charter.panels for m in p.metrics if m.id not in terms.dominance_start
+        ]
         if free:
             lines.append(f"no limit on shares holds for {', '.join(free)}: min is not 0.")
     return lines

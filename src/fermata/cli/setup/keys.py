@@ -219,9 +219,9 @@ def _check_share(
     """Raises ConfigError KEY_SHARE unless this is the party's share of this key."""
     data = keystore.load_sealed(path, keystore.KEY_SHARE, charter.deployment, unlock)
     try:
-        found = KeyShare.from_bytes(data)
-        check_share(record, found)
+        share = KeyShare.from_bytes(data)
+        check_share(record, share)
     except (InvalidEncoding, InvalidProof) as error:
         raise ConfigError("KEY_SHARE", f"{path}: {error}; do not sign, tell the dealer") from None
-    if charter.auditors[found.index - 1] != party:
+    if charter.auditors[share.index - 1] != party:
         raise ConfigError("KEY_SHARE", f"{path}: is the share of another auditor; do not sign")

@@ -73,8 +73,8 @@ def token(
     """Make a one-time token; hand it to the node's operator over a channel you trust."""
     authority = _open(folder)
     _check_id(authority, role, party)
-    found = authority.issue_token(role, party, ttl_s, host_names)
-    emit(as_json, {"token": found, "root_fingerprint": authority.fingerprint}, found)
+    token = authority.issue_token(role, party, ttl_s, host_names)
+    emit(as_json, {"token": token, "root_fingerprint": authority.fingerprint}, token)
 
 
 @pki.command("issue")

@@ -21,20 +21,20 @@ COLUMNS = ["rule", "steady growth a round", "noise", "in one round", "in ten rou
 _WORDS = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
 
 
-def false_alarms(file: Path, found: Charter) -> list[dict[str, object]]:
+def false_alarms(file: Path, charter: Charter) -> list[dict[str, object]]:
     """One object for each rule that fits a trend: how often it fires though growth is steady.
 
     Raises ConfigError FALSE_ALARMS if a rule does so more often than it says.
     """
-    fits = [rule for rule in found.rules if rule.kind in (GROWTH, DOUBLING, ACCELERATION)]
+    fits = [rule for rule in charter.rules if rule.kind in (GROWTH, DOUBLING, ACCELERATION)]
     if not fits:
         return []
     # Only here: no other command, and no verifier, should load arrays of floats.
     from fermata.assessment.calibration import false_alarm_rate, seed_of
 
-    told: list[dict[str, object]] = []
+    alarms: list[dict[str, object]] = []
     for rule in fits:
-        measured = false_alarm_rate(rule, RUNS, seed_of(found.sha256, rule.id))
+        measured = false_alarm_rate(rule, RUNS, seed_of(charter.sha256, rule.id))
         one, ten, null = measured.one_round, measured.ten_rounds, rule.null
         if null is not None and ten.rate > null.false_alarm_max:
             raise ConfigError(
@@ -43,7 +43,7 @@ def false_alarms(file: Path, found: Charter) -> list[dict[str, object]]:
                 f" (95% interval {ten.low:.2%} to {ten.high:.2%}), above its false_alarm_max of"
                 f" {float(null.false_alarm_max):.2%}; widen its window or its limit",
             )
-        told.append(
+        alarms.append(
             {
                 "rule": rule.id,
                 "growth": f"{float(null.growth):g}" if null else "at the limit",
@@ -54,13 +54,13 @@ def false_alarms(file: Path, found: Charter) -> list[dict[str, object]]:
                 "false_alarm_max": float(null.false_alarm_max) if null else None,
             }
         )
-    return told
+    return alarms
 
 
-def alarms_text(told: list[dict[str, object]]) -> str:
+def alarms_text(alarms: list[dict[str, object]]) -> str:
     """The table for people."""
     rows = []
-    for alarm in told:
+    for alarm in alarms:
         rates = [alarm["one_round"], alarm["ten_rounds"]]
         allowed = alarm["false_alarm_max"]
         rows.append(

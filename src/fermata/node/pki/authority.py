@@ -216,17 +216,17 @@ class Authority:
         Not proof against a renewal in the same moment; a second call shows if there was one.
         """
         identity = Identity.of(self.deployment, role, party)
-        found = [each.serial_number for each in self.issued_to(identity)]
-        self._deny(*found)
-        return len(found)
+        serials = [certificate.serial_number for certificate in self.issued_to(identity)]
+        self._deny(*serials)
+        return len(serials)
 
     def issued_to(self, identity: Identity) -> list[x509.Certificate]:
         """Every certificate that was issued to an identity and is kept in ``issued/``."""
         return [
-            each
+            certificate
             for path in sorted((self._directory / "issued").glob("*.pem"))
-            for each in load_chain(read_file(path, CHAIN_BYTES_MAX))
-            if identity_of(each) == identity
+            for certificate in load_chain(read_file(path, CHAIN_BYTES_MAX))
+            if identity_of(certificate) == identity
         ]
 
     def _deny(self, *entries: Identity | int) -> None:

@@ -49,7 +49,9 @@ def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def certificate_to_pem(*certificates: x509.Certificate) -> bytes:
     """The certificates as PEM, in this order."""
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+    return b"".join(
+        certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates
+    )
 
 
 def make_csr(key: ec.EllipticCurvePrivateKey) -> bytes:

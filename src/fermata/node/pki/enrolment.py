@@ -172,11 +172,11 @@ def _call_enroll(
 
 def _unverified_chain(connection: ssl.SSLSocket) -> list[bytes]:
     """What the peer sent, DER, leaf first. Public from Python 3.13 on."""
-    found: Any = connection
-    if hasattr(found, "get_unverified_chain"):
-        return list(found.get_unverified_chain() or ())
-    chain = found._sslobj.get_unverified_chain() or ()
-    return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in chain]
+    peer: Any = connection
+    if hasattr(peer, "get_unverified_chain"):
+        return list(peer.get_unverified_chain() or ())
+    chain = peer._sslobj.get_unverified_chain() or ()
+    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
 
 
 def _certificate_or_none(der: bytes) -> x509.Certificate | None:

@@ -63,12 +63,12 @@ class Identity:
     @classmethod
     def parse(cls, uri: str) -> "Identity":
         """Reads what ``uri`` prints, and nothing else. Raises ``IdentityError`` IDENTITY_FORM."""
-        found = _URI.match(uri)
-        if found is None:
+        match = _URI.match(uri)
+        if match is None:
             raise IdentityError(
                 "IDENTITY_FORM", "not of the form fermata://<deployment>/<role>/<id>"
             )
-        return cls(found[1], Role(found[2]), found[3])
+        return cls(match[1], Role(match[2]), match[3])
 
     @classmethod
     def of(cls, deployment: str, role: str, party: str) -> "Identity":
@@ -286,9 +286,9 @@ def _to_ms(time: datetime.datetime) -> int:
     return (time - _EPOCH) // datetime.timedelta(milliseconds=1)
 
 
-def _no_identity(found: str) -> IdentityError:
+def _no_identity(problem: str) -> IdentityError:
     return IdentityError(
         "IDENTITY_FORM",
-        f"the certificate names no identity: {found}; it needs exactly one URI"
+        f"the certificate names no identity: {problem}; it needs exactly one URI"
         " fermata://<deployment>/<role>/<id>",
     )

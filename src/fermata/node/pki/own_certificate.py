@@ -47,19 +47,19 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
         if error.reason == "FILE_MISSING":
             raise ConfigError(error.reason, f"{error}, or enrol first: fermata enroll") from None
         raise
-    found = files.material()
+    material = files.material()
     try:
-        check_chain(found.chain, found.anchors, found.identity.deployment, clock_ms())
+        check_chain(material.chain, material.anchors, material.identity.deployment, clock_ms())
     except IdentityError as error:
         raise IdentityError(error.reason, f"{certificate}: {error}") from None
     wanted = Identity(config.genesis.deployment, config.role, config.text.party)
-    if found.identity != wanted:
+    if material.identity != wanted:
         raise IdentityError(
             "WRONG_CERTIFICATE",
-            f"{certificate}: is of {found.identity.uri}; this node is {wanted.uri}",
+            f"{certificate}: is of {material.identity.uri}; this node is {wanted.uri}",
         )
     if config.role == SERVER_ROLE:
-        _check_server(found.certificate, certificate, wanted.deployment)
+        _check_server(material.certificate, certificate, wanted.deployment)
     return files
 
 
@@ -73,15 +73,17 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
     if config.text.tls.issuer:
         pinned.append((config.text.tls.issuer, me))
     if config.text.listen is not None:
-        pinned += [(each.file, each.parties) for each in config.text.listen.authorities]
-    found: list[Anchor] = []
+        pinned += [
+            (authority.file, authority.parties) for authority in config.text.listen.authorities
+        ]
+    anchors: list[Anchor] = []
     for written, parties in pinned:
         path = config.path(written)
         try:
-            found += party_anchors(read_file(path, CHAIN_BYTES_MAX), parties)
+            anchors += party_anchors(read_file(path, CHAIN_BYTES_MAX), parties)
         except IdentityError as error:
             raise ConfigError("TLS_FILES", f"{path}: {error}") from None
-    return tuple(found)
+    return tuple(anchors)
 
 
 def _check_server(certificate: x509.Certificate, path: Path, deployment: str) -> None:
@@ -101,8 +103,10 @@ def _check_server(certificate: x509.Certificate, path: Path, deployment: str) ->
 def host_names_in(certificate: x509.Certificate, deployment: str) -> list[str]:
     """The host names that a coordinator was given beside the deployment's own."""
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    found = [n for n in names.get_values_for_type(x509.DNSName) if n != server_name(deployment)]
-    return found + [str(a) for a in names.get_values_for_type(x509.IPAddress)]
+    host_names = [
+        n for n in names.get_values_for_type(x509.DNSName) if n != server_name(deployment)
+    ]
+    return host_names + [str(a) for a in names.get_values_for_type(x509.IPAddress)]
 
 
 def alarm_of(telemetry: Telemetry) -> Alarm:
@@ -141,28 +145,28 @@ class OwnCertificate:
 
     def look(self) -> None:
         """Acts at the first call, and then once an hour. Never raises a FermataError."""
-        generation, found = self._files.current()
+        generation, material = self._files.current()
         if generation != self._generation:
             self._generation = generation
-            self._telemetry.set_certificate_expiry(not_after_ms(found.certificate))
+            self._telemetry.set_certificate_expiry(not_after_ms(material.certificate))
         now_ms = self._clock_ms()
         # A clock that was set back must not put this off until the old time comes again.
         if self._looked_ms is not None and 0 <= now_ms - self._looked_ms < LOOK_MS:
             return
         self._looked_ms = now_ms
-        if needs_renewal(found.certificate, now_ms):
-            self._renew(found)
+        if needs_renewal(material.certificate, now_ms):
+            self._renew(material)
 
-    def _renew(self, found: TlsMaterial) -> None:
-        expires_ms = not_after_ms(found.certificate)
+    def _renew(self, material: TlsMaterial) -> None:
+        expires_ms = not_after_ms(material.certificate)
         try:
-            if found.is_foreign:
+            if material.is_foreign:
                 raise ConfigError("FOREIGN_AUTHORITY", "its own authority renews it; put it here")
             folder = self._folder()
             send = self._send
             if send is None:
                 raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
-            names = host_names_in(found.certificate, found.identity.deployment)
+            names = host_names_in(material.certificate, material.identity.deployment)
             enrolment.renew(folder, lambda csr: send(csr, names), self._clock_ms, self._entropy)
         except FermataError as error:
             self._telemetry.event(

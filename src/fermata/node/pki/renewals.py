@@ -33,15 +33,15 @@ class Renewals:
         authority, now_ms = self._authority, self._authority.clock()
         with self._lock:
             held = [
-                each
-                for each in authority.issued_to(identity)
-                if not_after_ms(each) > now_ms
-                and not authority.is_denied(identity, each.serial_number)
+                certificate
+                for certificate in authority.issued_to(identity)
+                if not_after_ms(certificate) > now_ms
+                and not authority.is_denied(identity, certificate.serial_number)
             ]
-            young = [each for each in held if not needs_renewal(each, now_ms)]
-            for each in young:
-                if each.public_key() == public:
-                    return certificate_to_pem(each) + authority.root_pem
+            young = [certificate for certificate in held if not needs_renewal(certificate, now_ms)]
+            for certificate in young:
+                if certificate.public_key() == public:
+                    return certificate_to_pem(certificate) + authority.root_pem
             if len(young) >= YOUNG_MAX or (young and len(young) == len(held)):
                 raise Refusal(
                     "TOO_EARLY",

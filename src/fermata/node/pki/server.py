@@ -99,14 +99,14 @@ class EnrolmentServicer:
     async def _message(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         wait_s = ENROLMENT_LIMITS.first_message_s
         try:
-            found = await asyncio.wait_for(context.read(), wait_s)
+            data = await asyncio.wait_for(context.read(), wait_s)
         except TimeoutError:
             raise TransportError(
                 "DEADLINE", f"no message within {wait_s:g} s of the headers"
             ) from None
-        if not isinstance(found, bytes):
+        if not isinstance(data, bytes):
             raise InvalidEncoding("MISSING", "the call ended without its message")
-        return found
+        return data
 
     def _answer(self, request: bytes) -> bytes:
         asked = parse(log_service_pb2.EnrollRequest, request)

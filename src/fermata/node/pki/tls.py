@@ -154,8 +154,8 @@ class TlsFiles:
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Credentials of a client, of the files in force now; they do not follow a rotation."""
-        found = self.material()
-        return grpc.ssl_channel_credentials(found.root_pem, found.key_pem, found.chain_pem)
+        material = self.material()
+        return grpc.ssl_channel_credentials(material.root_pem, material.key_pem, material.chain_pem)
 
     def server_credentials(self, require_client: bool) -> grpc.ServerCredentials:
         """Credentials of a server that follow a rotation at the next handshake."""
@@ -163,11 +163,11 @@ class TlsFiles:
 
         def fetch() -> grpc.ServerCertificateConfiguration | None:
             nonlocal served
-            generation, found = self.current()
+            generation, newest = self.current()
             if generation == served:
                 return None
             served = generation
-            return _configuration(found)
+            return _configuration(newest)
 
         return grpc.dynamic_ssl_server_credentials(
             _configuration(material),
@@ -186,10 +186,12 @@ class TlsFiles:
     def _stamps(self) -> tuple[int, ...]:
         """What changes when a file does; empty if one is not there."""
         try:
-            found = [path.stat() for path in self._paths]
+            statuses = [path.stat() for path in self._paths]
         except OSError:
             return ()
-        return tuple(n for s in found for n in (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino))
+        return tuple(
+            n for s in statuses for n in (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino)
+        )
 
     def _refresh(self) -> None:
         problem: FermataError | None = None
@@ -199,11 +201,11 @@ class TlsFiles:
             if stamp and stamp == self._stamp:
                 return
             try:
-                found = _with_place(self._paths[1], *self._read(), self._others)
-                if found.files == self._material.files:
+                material = _with_place(self._paths[1], *self._read(), self._others)
+                if material.files == self._material.files:
                     self._told = ""
                 else:
-                    self._take(found)
+                    self._take(material)
                 self._stamp = stamp
                 return
             except ConfigError as error:
@@ -212,10 +214,10 @@ class TlsFiles:
             self._told = str(problem)
             self._alarm(problem)
 
-    def _take(self, found: TlsMaterial) -> None:
+    def _take(self, material: TlsMaterial) -> None:
         for what, is_same in (
-            ("root", found.anchors == self._material.anchors),
-            ("identity", found.identity == self._material.identity),
+            ("root", material.anchors == self._material.anchors),
+            ("identity", material.identity == self._material.identity),
         ):
             if not is_same:
                 raise ConfigError(
@@ -223,7 +225,7 @@ class TlsFiles:
                     f"{self._paths[1].parent}: the {what} changed while the node runs; the old"
                     " files stay in force; restart the node if the change was meant",
                 )
-        self._material = found
+        self._material = material
         self._generation += 1
         self._told = ""
 
@@ -290,7 +292,7 @@ def _identity_in(directory: Path) -> Identity | None:
 def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration(
         [(material.key_pem, material.chain_pem)],
-        certificate_to_pem(*dict.fromkeys(each.certificate for each in material.anchors)),
+        certificate_to_pem(*dict.fromkeys(anchor.certificate for anchor in material.anchors)),
     )
 
 

@@ -77,11 +77,11 @@ class TokenBook:
         wanted = _hash(token)
         with exclusive_lock(self._lock):
             live = self._live(self._clock())
-            found = [entry for entry in live if entry.sha256 == wanted]
-            if not found:
+            matches = [entry for entry in live if entry.sha256 == wanted]
+            if not matches:
                 raise token_refused()
             self._write(tuple(entry for entry in live if entry.sha256 != wanted))
-        return Identity.parse(found[0].identity), found[0].host_names
+        return Identity.parse(matches[0].identity), matches[0].host_names
 
     def _live(self, now_ms: int) -> tuple[_Entry, ...]:
         data = read_secret(self._path)

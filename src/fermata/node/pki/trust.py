@@ -63,7 +63,7 @@ def root_anchors(root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
     A certificate whose organisation is the deployment's name is the deployment's authority.
     Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM.
     """
-    found = []
+    anchors = []
     for certificate in load_authorities(root_pem):
         try:
             named = deployment_of(certificate)
@@ -72,8 +72,8 @@ def root_anchors(root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
         if named and named != deployment and _common_name(certificate) == ROOT_NAME:
             raise IdentityError("ROOT_FORM", f"the root is of {named}, not of {deployment}")
         scope = _EVERYBODY if named == deployment else frozenset((SERVER_ROLE,))
-        found.append(Anchor(certificate, scope))
-    return tuple(found)
+        anchors.append(Anchor(certificate, scope))
+    return tuple(anchors)
 
 
 def party_anchors(pem: bytes, parties: Iterable[str]) -> tuple[Anchor, ...]:
@@ -82,15 +82,15 @@ def party_anchors(pem: bytes, parties: Iterable[str]) -> tuple[Anchor, ...]:
     Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM.
     """
     scope = frozenset(parties)
-    return tuple(Anchor(each, scope) for each in load_authorities(pem))
+    return tuple(Anchor(certificate, scope) for certificate in load_authorities(pem))
 
 
 def load_authorities(pem: bytes) -> list[x509.Certificate]:
     """The certificates of a file of authorities. Raises ``IdentityError`` CHAIN_FORM, ROOT_FORM."""
-    found = load_chain(pem)
-    if not all(_may_sign(each, 0) for each in found):
+    authorities = load_chain(pem)
+    if not all(_may_sign(authority, 0) for authority in authorities):
         raise IdentityError("ROOT_FORM", "a certificate in it is not an authority's")
-    return found
+    return authorities
 
 
 def issuer_of(chain: Chain, anchors: Sequence[Anchor]) -> Anchor:
@@ -113,9 +113,9 @@ def check_chain(
     Only what cannot change is remembered: signatures. Dates and deny-list are asked each call.
     Raises ``IdentityError`` as ``check_certificate`` does.
     """
-    found = _issuers(chain, anchors)
+    paths = _issuers(chain, anchors)
     check_holder(chain[0], deployment, now_ms, is_denied)
-    if not any(all(_is_valid(each, now_ms) for each in path) for _, path in found):
+    if not any(all(_is_valid(authority, now_ms) for authority in path) for _, path in paths):
         raise IdentityError(
             "CERT_EXPIRED", "an authority above the certificate is not valid now; renew its chain"
         )
@@ -123,7 +123,7 @@ def check_chain(
 
 def _issuers(chain: Chain, anchors: Sequence[Anchor]) -> list[tuple[Anchor, Chain]]:
     """The anchors that may have issued the leaf, each with the authorities up to it."""
-    paths = [(each, _path(chain, each.certificate)) for each in anchors]
+    paths = [(anchor, _path(chain, anchor.certificate)) for anchor in anchors]
     signed = [(anchor, path) for anchor, path in paths if path]
     if not signed or not is_client_leaf(chain[0]):
         raise IdentityError(
@@ -132,12 +132,12 @@ def _issuers(chain: Chain, anchors: Sequence[Anchor]) -> list[tuple[Anchor, Chai
             " is pinned, for a client; enrol with it",
         )
     identity = identity_of(chain[0])
-    found = [(anchor, path) for anchor, path in signed if anchor.is_for(identity)]
-    if not found:
+    entitled = [(anchor, path) for anchor, path in signed if anchor.is_for(identity)]
+    if not entitled:
         raise IdentityError(
             "CERT_FOREIGN", f"the authority that issued the certificate is none of {identity.uri}"
         )
-    return found
+    return entitled
 
 
 @functools.lru_cache(maxsize=4 * CERTIFICATES_KEPT)
@@ -148,8 +148,10 @@ def _path(chain: Chain, anchor: x509.Certificate) -> Chain:
     path: Chain = ()
     current = chain[0]
     while not _issued(current, anchor, len(path)):
-        rest = [each for each in chain[1:] if each not in path]
-        above = next((each for each in rest if _issued(current, each, len(path))), None)
+        rest = [certificate for certificate in chain[1:] if certificate not in path]
+        above = next(
+            (candidate for candidate in rest if _issued(current, candidate, len(path))), None
+        )
         if above is None:
             return ()
         path, current = (*path, above), above
@@ -184,5 +186,5 @@ def _is_valid(certificate: x509.Certificate, now_ms: int) -> bool:
 
 
 def _common_name(certificate: x509.Certificate) -> str:
-    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value) if found else ""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""

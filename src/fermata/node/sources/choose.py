@@ -20,7 +20,7 @@ _GRID = Decimal(1).scaleb(-DIGITS_MAX)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """A reading, and the file that it stands in."""
 
     file: SourceFile
@@ -58,19 +58,19 @@ class Choice:
 
 
 def choose(
-    text: SourceText, found: Sequence[Found], period: str, bounds: tuple[int, int] | None
+    text: SourceText, candidates: Sequence[Candidate], period: str, bounds: tuple[int, int] | None
 ) -> Choice:
     """The metric's figure among those of its source. ``bounds``: the period's times, in ms.
 
     Raises ConfigError with a reason of SOURCE_..., naming file, field and what to choose from.
     """
-    mine = [f for f in found if is_task(text, f.reading)]
-    if not mine:
-        tasks = choices(f.reading.task for f in found)
+    of_task = [c for c in candidates if is_task(text, c.reading)]
+    if not of_task:
+        tasks = choices(c.reading.task for c in candidates)
         had = f"; there are figures of {tasks}" if tasks else ""
         wanted = f" of {shown(text.task)}" if text.task else ""
         return Choice(None, f"{text.place}: has no figure{wanted}{had}")
-    now = [f for f in mine if _is_of(text, f.reading, period, bounds)]
+    now = [c for c in of_task if _is_of(text, c.reading, period, bounds)]
     if not now:
         return Choice(None, f"{text.place}: has no figure of {period}")
     whole = _finished(text, _of_model(text, _of_score(text, now)))
@@ -79,36 +79,38 @@ def choose(
     _check_dated(text, whole)
     _check_one_thing(text, whole)
     _check_counted(text, whole)
-    files = tuple(dict.fromkeys(f.file for f in now if f in whole or f.reading.unfinished))
+    files = tuple(dict.fromkeys(c.file for c in now if c in whole or c.reading.unfinished))
     return Choice(_aggregate(text, whole), files=files)
 
 
-def _is_of(text: SourceText, found: Reading, period: str, bounds: tuple[int, int] | None) -> bool:
+def _is_of(text: SourceText, reading: Reading, period: str, bounds: tuple[int, int] | None) -> bool:
     if text.kind in OWN:
-        return found.period == period
-    if text.period_rule != "run-date" or bounds is None or found.completed_ms is None:
+        return reading.period == period
+    if text.period_rule != "run-date" or bounds is None or reading.completed_ms is None:
         return True
-    return bounds[0] <= found.completed_ms < bounds[1]
+    return bounds[0] <= reading.completed_ms < bounds[1]
 
 
-def _of_score(text: SourceText, found: list[Found]) -> list[Found]:
+def _of_score(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     """The figures of the score; runs that failed before they had any stay, to be told of."""
-    wanted = [f for f in found if is_score(text, f.reading) or not f.reading.scores]
+    wanted = [c for c in candidates if is_score(text, c.reading) or not c.reading.scores]
     if not wanted:
-        have = choices(f.reading.scores[0] for f in found if f.reading.scores)
-        _refuse("SOURCE_FIELD", text, f"{found[0].file.name}: has no such score; it has {have}")
+        have = choices(c.reading.scores[0] for c in candidates if c.reading.scores)
+        _refuse(
+            "SOURCE_FIELD", text, f"{candidates[0].file.name}: has no such score; it has {have}"
+        )
     return wanted
 
 
-def _of_model(text: SourceText, found: list[Found]) -> list[Found]:
+def _of_model(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     """The figures of one model: the one that is asked for, or the only one that there is.
 
     No aggregation joins two models: the newest or the best of several figures would be that of
     whichever model was measured last, or is strongest.
     """
     if text.kind in OWN:
-        return found
-    unnamed = [f for f in found if not f.reading.model]
+        return candidates
+    unnamed = [c for c in candidates if not c.reading.model]
     if unnamed and not text.accept_unnamed:
         _refuse(
             "SOURCE_MODEL",
@@ -116,9 +118,9 @@ def _of_model(text: SourceText, found: list[Found]) -> list[Found]:
             f"{unnamed[0].place}: does not say which model was evaluated; if you know that it is"
             " the one to report, say accept_unnamed = true",
         )
-    models = {f.reading.model for f in found if f.reading.model}
+    models = {c.reading.model for c in candidates if c.reading.model}
     if text.model:
-        wanted = [f for f in found if f.reading.model in ("", text.model)]
+        wanted = [c for c in candidates if c.reading.model in ("", text.model)]
         if not wanted:
             had = choices(models)
             _refuse("SOURCE_MODEL", text, f"{text.place}: has no figure of {text.model}; of {had}")
@@ -126,111 +128,113 @@ def _of_model(text: SourceText, found: list[Found]) -> list[Found]:
     if len(models) > 1 or (models and unnamed):
         named = choices(models) + (" and one that is not named" if unnamed else "")
         _refuse("SOURCE_AMBIGUOUS", text, f"{text.place}: which model? It has {named}")
-    return found
+    return candidates
 
 
-def _check_counted(text: SourceText, found: list[Found]) -> None:
+def _check_counted(text: SourceText, candidates: list[Candidate]) -> None:
     """Refuses a figure whose file does not say that all samples of the data set were scored."""
     if text.kind in OWN or text.accept_uncounted:
         return
-    for f in found:
-        if not f.reading.is_counted:
+    for c in candidates:
+        if not c.reading.is_counted:
             _refuse(
                 "SOURCE_UNCOUNTED",
                 text,
-                f"{f.place}: does not say how many samples of how many were scored; if you know"
+                f"{c.place}: does not say how many samples of how many were scored; if you know"
                 " that all were, or that the metric has no samples, say accept_uncounted = true",
             )
 
 
-def _finished(text: SourceText, found: list[Found]) -> list[Found]:
-    for f in found:
-        if f.reading.unfinished and text.incomplete == "refuse":
+def _finished(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
+    for c in candidates:
+        if c.reading.unfinished and text.incomplete == "refuse":
             _refuse(
                 "SOURCE_INCOMPLETE",
                 text,
-                f"{f.file.name}: {f.reading.unfinished}; move the file away, wait for its end, or"
+                f"{c.file.name}: {c.reading.unfinished}; move the file away, wait for its end, or"
                 ' say incomplete = "skip"',
             )
-    return [f for f in found if not f.reading.unfinished]
+    return [c for c in candidates if not c.reading.unfinished]
 
 
-def _check_dated(text: SourceText, found: list[Found]) -> None:
+def _check_dated(text: SourceText, candidates: list[Candidate]) -> None:
     """Refuses a figure without a time where its time is to say its period."""
     if text.kind in OWN or text.period_rule != "run-date":
         return
-    for f in found:
-        if f.reading.completed_ms is None:
+    for c in candidates:
+        if c.reading.completed_ms is None:
             _refuse(
                 "SOURCE_DATE",
                 text,
-                f"{f.place} does not say when it was measured; put {{period}} into the path, or"
+                f"{c.place} does not say when it was measured; put {{period}} into the path, or"
                 ' say period = "current"',
             )
 
 
-def _check_one_thing(text: SourceText, found: list[Found]) -> None:
+def _check_one_thing(text: SourceText, candidates: list[Candidate]) -> None:
     """Refuses figures of several tasks or scores: no aggregation means them all."""
-    first = found[0].reading
-    if any(f.reading.task != first.task for f in found):
-        tasks = choices(f.reading.task for f in found)
+    first = candidates[0].reading
+    if any(c.reading.task != first.task for c in candidates):
+        tasks = choices(c.reading.task for c in candidates)
         _refuse("SOURCE_AMBIGUOUS", text, f"{text.place}: which task? It has {tasks}")
-    if any(f.reading.scores != first.scores for f in found):
-        scores = choices(f.reading.scores[0] for f in found)
-        _refuse("SOURCE_AMBIGUOUS", text, f"{found[0].file.name}: which score? It has {scores}")
-    for f in found:
-        if f.reading.unit and unit_of(f.reading.unit) != unit_of(text.unit):
-            said = f"{f.place} is in {shown(f.reading.unit)}, the configuration says {text.unit}"
+    if any(c.reading.scores != first.scores for c in candidates):
+        scores = choices(c.reading.scores[0] for c in candidates)
+        _refuse(
+            "SOURCE_AMBIGUOUS", text, f"{candidates[0].file.name}: which score? It has {scores}"
+        )
+    for c in candidates:
+        if c.reading.unit and unit_of(c.reading.unit) != unit_of(text.unit):
+            said = f"{c.place} is in {shown(c.reading.unit)}, the configuration says {text.unit}"
             _refuse("SOURCE_UNIT", text, said)
 
 
-def _aggregate(text: SourceText, found: list[Found]) -> Figure:
-    values = [_decimal(text, f.reading.text, f.place) for f in found]
-    if text.aggregation == "mean" and len(found) > 1:
+def _aggregate(text: SourceText, candidates: list[Candidate]) -> Figure:
+    values = [_decimal(text, c.reading.text, c.place) for c in candidates]
+    if text.aggregation == "mean" and len(candidates) > 1:
         with localcontext(prec=_EXACT_DIGITS):
             total = sum(values, Decimal(0))
         value = format(_mean(total, len(values)), "f")
-        place = f"{len(found)} files or runs"
-        return Figure(text.metric, place, "mean", "mean", value, *_stated(found))
-    if text.aggregation == "only" or len(found) == 1:
-        if len(found) > 1:
-            places = choices(f.place for f in found)
+        place = f"{len(candidates)} files or runs"
+        return Figure(text.metric, place, "mean", "mean", value, *_stated(candidates))
+    if text.aggregation == "only" or len(candidates) == 1:
+        if len(candidates) > 1:
+            places = choices(c.place for c in candidates)
             _refuse(
                 "SOURCE_AMBIGUOUS",
                 text,
-                f"{len(found)} figures: {places}; say aggregation = latest, max, min or mean, or"
-                " narrow the path",
+                f"{len(candidates)} figures: {places}; say aggregation = latest, max, min or mean,"
+                " or narrow the path",
             )
         index = 0
     elif text.aggregation == "latest":
-        index = _latest(text, found)
+        index = _latest(text, candidates)
     else:
         pick = max if text.aggregation == "max" else min
         index = values.index(pick(values))
-    chosen = found[index]
+    chosen = candidates[index]
     value = format(values[index], "f")
     reading = chosen.reading
     stated = _stated([chosen])
     return Figure(text.metric, chosen.file.name, reading.field, reading.text, value, *stated)
 
 
-def _stated(found: Sequence[Found]) -> tuple[str, str]:
+def _stated(candidates: Sequence[Candidate]) -> tuple[str, str]:
     """Model and samples as the files state them, over all figures that one value is made of."""
-    scored = [f.reading.scored for f in found]
-    samples = [f.reading.samples for f in found]
+    scored = [c.reading.scored for c in candidates]
+    samples = [c.reading.samples for c in candidates]
     counted = "" if None in (*scored, *samples) else f"{_sum(scored)} of {_sum(samples)}"
-    return found[0].reading.model, counted
+    return candidates[0].reading.model, counted
 
 
 def _sum(counts: Sequence[int | None]) -> int:
     return sum(count for count in counts if count is not None)
 
 
-def _latest(text: SourceText, found: list[Found]) -> int:
-    times = [f.reading.completed_ms or 0 for f in found]
+def _latest(text: SourceText, candidates: list[Candidate]) -> int:
+    times = [c.reading.completed_ms or 0 for c in candidates]
     newest = [index for index, time in enumerate(times) if time == max(times)]
     if len(newest) > 1 or not max(times):
-        places = choices(found[index].place for index in newest)
+        places = choices(candidates[index].place for index in newest)
         _refuse("SOURCE_AMBIGUOUS", text, f"none of these is the latest: {places}")
     return newest[0]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
-from fermata.node.sources.choose import Choice, Figure, Found, choose
+from fermata.node.sources.choose import Candidate, Choice, Figure, choose
 from fermata.node.sources.dates import bounds_ms
 from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText, usable
 from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
@@ -71,7 +71,7 @@ class Gathered:
 def _evidence(files: Sequence[SourceFile]) -> list[EvidenceFile]:
     """Files under their own names; where two have one, under the last parts of their paths."""
     names = [Path(file.name).name for file in files]
-    found, taken = [], set(names)
+    evidence, taken = [], set(names)
     for file, name in zip(files, names, strict=True):
         if names.count(name) > 1:
             parent = Path(file.name).parent.name or "file"
@@ -80,8 +80,8 @@ def _evidence(files: Sequence[SourceFile]) -> list[EvidenceFile]:
                 number += 1
                 name = f"{parent}-{number}-{Path(file.name).name}"
             taken.add(name)
-        found.append(EvidenceFile(name, file.data))
-    return found
+        evidence.append(EvidenceFile(name, file.data))
+    return evidence
 
 
 class Sources:
@@ -125,11 +125,11 @@ class Sources:
         files: list[SourceFile] = []
         if self._metrics is not None:
             table, readings = self._table(self._metrics)
-            mine = [r for r in readings if r.period == period]
-            files += [table] if mine else []
-            absent += [] if mine else [f"{self._metrics}: has no line for {period}"]
+            of_period = [r for r in readings if r.period == period]
+            files += [table] if of_period else []
+            absent += [] if of_period else [f"{self._metrics}: has no line for {period}"]
             name = str(self._metrics)
-            figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in mine]
+            figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in of_period]
         bounds = bounds_ms(self._cadence, period)
         kept: dict[tuple[str, str], SourceFile] = {}
         for text in texts:
@@ -144,20 +144,20 @@ class Sources:
     def stamp(self, period: str, clock_ms: ClockMs) -> tuple[object, ...]:
         """What changes when the answer of ``gather`` may have."""
         paths = [self._metrics] if self._metrics is not None else []
-        found: list[object] = []
+        stamps: list[object] = []
         for text in self._texts:
             if text.kind == "push":
                 paths.append(pushed_path(self._pushed, period))
             elif text.kind == "scrape":
-                found.append(clock_ms() // SCRAPE_MS)
+                stamps.append(clock_ms() // SCRAPE_MS)
             else:
                 try:
                     now = find_files(self._folder, text.path, period)
                     beside = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
                     paths += [*now, *beside]
                 except ConfigError as error:
-                    found.append(str(error))
-        return (*found, *stamp_files(paths))
+                    stamps.append(str(error))
+        return (*stamps, *stamp_files(paths))
 
     def _table(self, path: Path) -> tuple[SourceFile, list[Reading]]:
         try:
@@ -168,7 +168,7 @@ class Sources:
 
     def _readings(
         self, text: SourceText, period: str, kept: dict[tuple[str, str], SourceFile]
-    ) -> list[Found]:
+    ) -> list[Candidate]:
         """All figures of a source, of every file of it. A file is read once, for all sources."""
         if text.kind == "scrape":
             key = ("scrape", text.url)
@@ -176,20 +176,20 @@ class Sources:
                 name = f"scrape-{text.metric}.txt"
                 kept[key] = SourceFile(name, self._fetch(text.url))
             page = kept[key]
-            return [Found(page, reading) for reading in read_prometheus(page.name, page.data)]
+            return [Candidate(page, reading) for reading in read_prometheus(page.name, page.data)]
         if text.kind == "push":
             paths = [p for p in [pushed_path(self._pushed, period)] if p.exists()]
         else:
             paths = find_files(self._folder, text.path, period)
-        found = []
+        candidates = []
         for path in paths:
             # A file is read by a kind: only HELM's has another beside it.
             key = ("helm" if text.kind == "helm" else "file", str(path))
             if key not in kept:
                 kept[key] = self._read_file(text, path)
             file = kept[key]
-            found += [Found(file, reading) for reading in self._read(text, file)]
-        return found
+            candidates += [Candidate(file, reading) for reading in self._read(text, file)]
+        return candidates
 
     def _read_file(self, text: SourceText, path: Path) -> SourceFile:
         file = read_source(path, self._folder)

@@ -119,12 +119,12 @@ def usable(texts: Sequence[SourceText], metrics: Mapping[str, Metric]) -> list[S
 
     Raises ConfigError SOURCE_UNIT for one in another unit than the charter's.
     """
-    found = [text for text in texts if text.metric in metrics]
-    for text in found:
+    wanted = [text for text in texts if text.metric in metrics]
+    for text in wanted:
         fault = _unit_fault(text, metrics[text.metric])
         if fault is not None:
             raise ConfigError("SOURCE_UNIT", f"{text.metric}: {fault[0]}: {fault[1]}")
-    return found
+    return wanted
 
 
 def _check_place(source: TomlSource, path: str, text: SourceText) -> None:
@@ -182,14 +182,14 @@ def _unit_fault(text: SourceText, metric: Metric | None) -> tuple[str, str] | No
         return "scale", 'must be a decimal above 0 in quotes, such as "0.01"'
     if metric is None:
         return None
-    mine, theirs = text.unit, unit_of(metric.unit)
+    ours, theirs = text.unit, unit_of(metric.unit)
     # A word alone is any fraction; several words are that unit and no other.
-    if " " not in mine:
-        mine = unit_of(mine)
-    is_same = text.unit == metric.unit or mine == theirs
+    if " " not in ours:
+        ours = unit_of(ours)
+    is_same = text.unit == metric.unit or ours == theirs
     if is_same and text.factor != 1:
         return "scale", f"the units agree ({metric.unit}), so there is none"
-    ratio = _RATIOS.get((mine, theirs))
+    ratio = _RATIOS.get((ours, theirs))
     if not is_same and ratio is None and not text.scale:
         return (
             "unit",

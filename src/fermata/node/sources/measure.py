@@ -16,8 +16,8 @@ def read_measurement(path: Path, period: str, cadence: str) -> Measurement | Non
 
     The evidence is the file. Raises ConfigError METRICS_FILE naming the line.
     """
-    found = Sources(path.parent, path, (), path.parent, cadence).gather(period, {})
-    return found.measurement() if found.figures else None
+    gathered = Sources(path.parent, path, (), path.parent, cadence).gather(period, {})
+    return gathered.measurement() if gathered.figures else None
 
 
 def check_reportable(charter: Charter, lab: str, measurement: Measurement) -> None:
@@ -31,15 +31,15 @@ def check_reportable(charter: Charter, lab: str, measurement: Measurement) -> No
         panel_witness(charter.panel(panel), measurement.values)
 
 
-def to_measurement(found: Gathered, abstains: bool) -> Measurement | None:
+def to_measurement(gathered: Gathered, abstains: bool) -> Measurement | None:
     """What a node reports of what is there: None while it is to wait for more.
 
     A lab that waits does so for every source; one that abstains reports what it has, and nothing
     at all if it has nothing.
     """
-    if found.absent and not abstains:
+    if gathered.absent and not abstains:
         return None
-    return found.measurement() if found.figures else Measurement({})
+    return gathered.measurement() if gathered.figures else Measurement({})
 
 
 class Measure:
@@ -80,12 +80,12 @@ class Measure:
         try:
             charter = self._charter()
             gathered = self._sources.gather(period, charter.metrics_of(self._lab))
-            found = to_measurement(gathered, self._abstains)
-            if found is not None:
-                check_reportable(charter, self._lab, found)
+            measurement = to_measurement(gathered, self._abstains)
+            if measurement is not None:
+                check_reportable(charter, self._lab, measurement)
         except ConfigError as error:
             return error
-        return found
+        return measurement
 
 
 class MetricsFile(Measure):

@@ -49,20 +49,20 @@ def find_files(folder: Path, pattern: str, period: str) -> list[Path]:
     wild = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
     base = folder.joinpath(*parts[:wild]).absolute()
     try:
-        found = sorted(base.glob(str(Path(*parts[wild:]))))[: FILES_MAX + 1]
+        paths = sorted(base.glob(str(Path(*parts[wild:]))))[: FILES_MAX + 1]
         root = base.resolve()
-        outside = [path for path in found if not path.resolve().is_relative_to(root)]
+        outside = [path for path in paths if not path.resolve().is_relative_to(root)]
     except (OSError, ValueError, RuntimeError):
         raise ConfigError("SOURCE_PATH", f"{base}: cannot be looked through") from None
     if outside:
         raise ConfigError(
             "SOURCE_PATH", f"{outside[0]}: is a link to outside {base}; copy the file there"
         )
-    if len(found) > FILES_MAX:
+    if len(paths) > FILES_MAX:
         raise ConfigError(
             "SOURCE_PATH", f"{base}: more than {FILES_MAX} files match; narrow the path"
         )
-    return [path for path in found if not path.is_dir()]
+    return [path for path in paths if not path.is_dir()]
 
 
 def read_source(path: Path, folder: Path) -> SourceFile:
@@ -108,7 +108,7 @@ def _check_settled(path: Path) -> None:
 def _stamp(path: Path) -> tuple[int, ...]:
     """What changes when the file does; empty if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

@@ -66,11 +66,11 @@ def refuse_format(file: str, what: str) -> NoReturn:
     raise ConfigError("SOURCE_FORMAT", _printable(f"{file}: {what}"))
 
 
-def refuse_version(file: str, field: str, found: str, known: str) -> NoReturn:
+def refuse_version(file: str, field: str, version: str, known: str) -> NoReturn:
     """Raises ConfigError SOURCE_VERSION: nobody has tried this version."""
     raise ConfigError(
         "SOURCE_VERSION",
-        _printable(f"{file}: {field} is {shown(found) or 'missing'}, this reads {known}"),
+        _printable(f"{file}: {field} is {shown(version) or 'missing'}, this reads {known}"),
     )
 
 
@@ -82,9 +82,9 @@ def shown(text: object) -> str:
 
 def choices(names: Iterable[str]) -> str:
     """Names to choose from, each once, in order, not too many."""
-    found = sorted({shown(name) for name in names if name})
-    more = f" and {len(found) - CHOICES_MAX} more" if len(found) > CHOICES_MAX else ""
-    return ", ".join(found[:CHOICES_MAX]) + more
+    sorted_names = sorted({shown(name) for name in names if name})
+    more = f" and {len(sorted_names) - CHOICES_MAX} more" if len(sorted_names) > CHOICES_MAX else ""
+    return ", ".join(sorted_names[:CHOICES_MAX]) + more
 
 
 def _printable(text: str) -> str:

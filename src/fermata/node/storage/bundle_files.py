@@ -79,8 +79,10 @@ def due_bytes(path: str) -> int:
         return _DUE_BYTES.get(path, SEALED_BYTES_MAX)
     width = path.rpartition(".p/")[2]
     places = min(int(width), TILE_WIDTH) if width.isdecimal() and len(width) < 4 else TILE_WIDTH
-    each = LENGTH_BYTES + LEAF_BYTES_MAX if path.startswith("tile/entries/") else HASH_BYTES
-    return places * each
+    bytes_of_place = (
+        LENGTH_BYTES + LEAF_BYTES_MAX if path.startswith("tile/entries/") else HASH_BYTES
+    )
+    return places * bytes_of_place
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -96,11 +98,11 @@ def _sizes(folder: Path) -> dict[str, int]:
             _check(not (Path(root) / name).is_symlink(), Path(root) / name, "is a link")
         for name in sorted(names):
             path = Path(root) / name
-            found = path.lstat()
-            _check(stat.S_ISREG(found.st_mode), path, "is not a regular file")
-            total += found.st_size
+            status = path.lstat()
+            _check(stat.S_ISREG(status.st_mode), path, "is not a regular file")
+            total += status.st_size
             _check(total <= BUNDLE_BYTES_MAX, folder, f"has more than {BUNDLE_BYTES_MAX} bytes")
-            sizes[path.relative_to(folder).as_posix()] = found.st_size
+            sizes[path.relative_to(folder).as_posix()] = status.st_size
             _check(len(sizes) <= BUNDLE_FILES_MAX, folder, f"more than {BUNDLE_FILES_MAX} files")
     return sizes
 

@@ -121,12 +121,12 @@ def pinned_hash(text: str | None) -> bytes | None:
     """
     if text is None:
         return None
-    found = sha256_from_text(text)
-    if found is None:
+    charter_hash = sha256_from_text(text)
+    if charter_hash is None:
         raise ConfigError(
             "CHARTER_HASH", "charter hash: must be 64 hex digits, SHA256: before or not"
         )
-    return found
+    return charter_hash
 
 
 def read_bundle(folder: Path) -> Mapping[str, bytes]:
@@ -149,21 +149,21 @@ def read_valid(
 
     Raises ConfigError as ``read_bundle``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
-    found = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
-    return found, charter_of_valid(found, str(folder))
+    verification = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
+    return verification, charter_of_valid(verification, str(folder))
 
 
-def charter_of_valid(found: Verification, where: str) -> Charter:
+def charter_of_valid(verification: Verification, where: str) -> Charter:
     """The charter in force of a bundle that passes all checks. Raises Refusal BUNDLE_INVALID."""
-    if not found.is_valid or found.state.charter is None:
-        failed = ", ".join(f"V{c.number}" for c in found.checks if c.status == FAILED)
+    if not verification.is_valid or verification.state.charter is None:
+        failed = ", ".join(f"V{c.number}" for c in verification.checks if c.status == FAILED)
         raise Refusal("BUNDLE_INVALID", f"{where}: does not verify ({failed}); see: fermata verify")
-    return found.state.charter
+    return verification.state.charter
 
 
 def read_verified(
     folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
 ) -> tuple[State, Charter]:
     """State and charter of a bundle that passes all checks. Raises as ``read_valid``."""
-    found, charter = read_valid(folder, charter_sha256, modulus_bits_min, entropy)
-    return found.state, charter
+    verification, charter = read_valid(folder, charter_sha256, modulus_bits_min, entropy)
+    return verification.state, charter

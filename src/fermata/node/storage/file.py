@@ -50,8 +50,8 @@ _PROBE_BYTES = 8192
 
 def disk_free_bytes(directory: Path) -> int:
     """Bytes free to this user on the disk that holds ``directory``."""
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
 
 
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
@@ -295,8 +295,8 @@ def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes, ow
 
 def _scripts() -> list[str]:
     folder = resources.files("fermata.node") / "migrations"
-    found = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return ["\n".join(_without_comments(f.read_text(encoding="utf-8"))) for f in found]
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return ["\n".join(_without_comments(f.read_text(encoding="utf-8"))) for f in files]
 
 
 def _without_comments(text: str) -> Iterator[str]:
@@ -304,5 +304,5 @@ def _without_comments(text: str) -> Iterator[str]:
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
-    found: int = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-    return found
+    value: int = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+    return value

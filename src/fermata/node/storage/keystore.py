@@ -225,10 +225,10 @@ def load_sealed(
     except pyrage.DecryptError:
         raise _unreadable(path) from None
     header, newline, body = framed.partition(b"\n")
-    found = _HEADER.match(header)
+    match = _HEADER.match(header)
     length, secret = body[:_LENGTH_BYTES], body[_LENGTH_BYTES:]
     if (
-        found is None
+        match is None
         or not newline
         or len(length) != _LENGTH_BYTES
         or int.from_bytes(length, "big") != len(secret)
@@ -237,7 +237,7 @@ def load_sealed(
     if header != wanted:
         raise ConfigError(
             "KEYFILE_FOREIGN",
-            f"{path} holds a {found[1].decode()} of deployment {found[2].decode()}; a {purpose} of"
+            f"{path} holds a {match[1].decode()} of deployment {match[2].decode()}; a {purpose} of"
             f" deployment {deployment} is wanted here",
         )
     return secret

@@ -109,10 +109,10 @@ def _private(path: str, flags: int) -> int:
 
 def _check_manifest(config: NodeConfig, file: Path, path: Path) -> None:
     try:
-        found = decode_json(read_file(path, MANIFEST_BYTES_MAX), _Manifest, MANIFEST_BYTES_MAX)
+        manifest = decode_json(read_file(path, MANIFEST_BYTES_MAX), _Manifest, MANIFEST_BYTES_MAX)
     except (ConfigError, NotJson):
-        found = _Manifest("", "", 0)
-    if (found.party, found.charter) != (config.text.party, config.genesis.sha256.hex()):
+        manifest = _Manifest("", "", 0)
+    if (manifest.party, manifest.charter) != (config.text.party, config.genesis.sha256.hex()):
         raise ConfigError(
             "BACKUP_FOREIGN",
             f"{file}: is a backup of another party or charter; this node is {config.text.party}",

@@ -65,12 +65,12 @@ COUNTED = (BINDING, OWNER, ENTRIES, HEADS, SEALED, DRAFTS, COSIGNATURES, NOTES)
 
 def row_digest(table: Table, row: Row) -> bytes:
     """SHA-256 over the table's name and the row's values, each with its kind and length."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for value in (table.name, *row):
         data = value if isinstance(value, bytes) else str(value).encode()
-        found.update(b"%b %d:" % (type(value).__name__.encode(), len(data)))
-        found.update(data)
-    return found.digest()
+        digest.update(b"%b %d:" % (type(value).__name__.encode(), len(data)))
+        digest.update(data)
+    return digest.digest()
 
 
 def data_loss(where: str) -> StorageError:

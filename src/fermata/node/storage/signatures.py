@@ -29,10 +29,10 @@ def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = N
     ``payload``: the file's bytes as they were checked; a file that has changed since is not
     signed. Raises ConfigError FILE_CHANGED, FILE_UNWRITABLE and those of ``read_file``.
     """
-    found = read_file(file, ENVELOPE_BYTES_MAX)
-    if payload is not None and found != payload:
+    data = read_file(file, ENVELOPE_BYTES_MAX)
+    if payload is not None and data != payload:
         raise ConfigError("FILE_CHANGED", f"{file}: has changed while it was checked; start again")
-    signature = key.sign(pae(payload_type_of(file), found))
+    signature = key.sign(pae(payload_type_of(file), data))
     folder = folder_of(file)
     try:
         folder.mkdir(exist_ok=True)
@@ -47,17 +47,17 @@ def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = N
 
 def signature_states(file: Path, payload: bytes, charter: Charter) -> dict[str, str]:
     """MISSING, SIGNED or WRONG for each party of the charter, over these bytes of the file."""
-    found = {}
+    states = {}
     for party in charter.parties:
         try:
             _read_one(file, payload, charter, party)
         except ConfigError:
-            found[party] = WRONG
+            states[party] = WRONG
         except FileNotFoundError:
-            found[party] = MISSING
+            states[party] = MISSING
         else:
-            found[party] = SIGNED
-    return found
+            states[party] = SIGNED
+    return states
 
 
 def check_unchanged(file: Path, payload: bytes, charter: Charter) -> None:
@@ -80,18 +80,18 @@ def read_signatures(file: Path, charter: Charter, parties: tuple[str, ...]) -> d
     Raises ConfigError SIGNATURES naming who is missing or whose signature is wrong.
     """
     payload = read_file(file, ENVELOPE_BYTES_MAX)
-    found: dict[str, bytes] = {}
+    signatures: dict[str, bytes] = {}
     missing = []
     for party in parties:
         try:
-            found[party] = _read_one(file, payload, charter, party)
+            signatures[party] = _read_one(file, payload, charter, party)
         except FileNotFoundError:
             missing.append(party)
     if missing:
         raise ConfigError(
             "SIGNATURES", f"{file.name}: not signed by {', '.join(missing)} (see {folder_of(file)})"
         )
-    return found
+    return signatures
 
 
 def _read_one(file: Path, payload: bytes, charter: Charter, party: str) -> bytes:

@@ -159,13 +159,13 @@ class SqliteStore(Store):
         with self._reading() as rows:
             check_range(start, stop, rows.count(ENTRIES))
             where = "WHERE position >= ? AND position < ? ORDER BY position"
-            found = list(rows.select(ENTRIES, where, start, stop))
-            for position, row in enumerate(found, start):
+            selected = list(rows.select(ENTRIES, where, start, stop))
+            for position, row in enumerate(selected, start):
                 if row[0] != position:
                     raise data_loss(f"table entries, row {position}")
-            if len(found) != stop - start:
-                raise data_loss(f"table entries, row {start + len(found)}")
-            return [as_bytes(row[2]) for row in found]
+            if len(selected) != stop - start:
+                raise data_loss(f"table entries, row {start + len(selected)}")
+            return [as_bytes(row[2]) for row in selected]
 
     def extend(
         self,
@@ -228,8 +228,8 @@ class SqliteStore(Store):
     def drafts_pending(self) -> list[Draft]:
         """See Store."""
         with self._reading() as rows:
-            found = rows.select(DRAFTS, "WHERE outcome IS NULL ORDER BY position")
-            return [_draft(row) for row in found]
+            selected = rows.select(DRAFTS, "WHERE outcome IS NULL ORDER BY position")
+            return [_draft(row) for row in selected]
 
     def settle_draft(self, slot: str, outcome: str) -> None:
         """See Store. The first outcome stays. Raises ValueError for a slot that is empty."""
@@ -254,8 +254,8 @@ class SqliteStore(Store):
     def cosignatures(self, size: int) -> dict[str, bytes]:
         """See Store."""
         with self._reading() as rows:
-            found = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
-            return {str(party): as_bytes(line) for _, party, line in found}
+            selected = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
+            return {str(party): as_bytes(line) for _, party, line in selected}
 
     def put_note(self, name: str, value: bytes) -> None:
         """See Store."""

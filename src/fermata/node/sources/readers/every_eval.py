@@ -33,7 +33,7 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
     about = table_of(document.get("model_info"))
     model = text_of(about.get("id")) or text_of(about.get("name"))
     rows = count_of(table_of(document.get("detailed_evaluation_results")).get("total_rows"))
-    found = []
+    readings = []
     for index, result in enumerate(map(table_of, list_of(results))):
         metric = table_of(result.get("metric_config"))
         details = table_of(result.get("score_details"))
@@ -41,7 +41,7 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
             result.get("evaluation_result_id"), metric.get("metric_id"),
             metric.get("metric_name"), metric.get("metric_kind"),
         )  # fmt: skip
-        found.append(
+        readings.append(
             Reading(
                 f"evaluation_results[{index}].score_details.score",
                 text_of(result.get("evaluation_name")),
@@ -54,7 +54,7 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
                 samples=count_of(table_of(result.get("source_data")).get("samples_number")),
             )
         )
-    return found
+    return readings
 
 
 def _scored(result: dict[str, Any], rows: int | None) -> int | None:
@@ -63,7 +63,7 @@ def _scored(result: dict[str, Any], rows: int | None) -> int | None:
     count = count_of(uncertainty.get("num_samples"))
     ids = table_of(result.get("source_data")).get("sample_ids")
     said = [count, rows, len(ids) if isinstance(ids, list) else None]
-    return None if count is None else min(each for each in said if each is not None)
+    return None if count is None else min(count for count in said if count is not None)
 
 
 def _time_ms(value: Any) -> int | None:

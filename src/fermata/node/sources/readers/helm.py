@@ -35,7 +35,7 @@ def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Rea
     adapter = table_of(spec.get("adapter_spec"))
     model = text_of(adapter.get("model"))
     scored = _instances(document, adapter)
-    found = []
+    readings = []
     for index, entry in enumerate(map(table_of, document)):
         scores = _names(table_of(entry["name"]))
         if not scores:
@@ -43,8 +43,8 @@ def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Rea
         empty = number_of(entry.get("count")) in ("", "0")
         text = "" if empty else number_of(entry.get("mean"))
         field = f"[{index}].mean"
-        found.append(Reading(field, run, scores, text, None, "", "", model, scored, scored))
-    return found
+        readings.append(Reading(field, run, scores, text, None, "", "", model, scored, scored))
+    return readings
 
 
 def _instances(document: list[Any], adapter: dict[str, Any]) -> int | None:

@@ -109,7 +109,7 @@ def _epochs(spec: dict[str, Any]) -> int:
 
 def _scores(scores: list[Any]) -> list[tuple[int, str, tuple[str, ...], str]]:
     """Index, place, names and number of every metric; reducers tell scores of one name apart."""
-    found = []
+    readings = []
     names = [text_of(table_of(s).get("name")) for s in scores]
     for index, score in enumerate(map(table_of, scores)):
         name, reducer = names[index], text_of(score.get("reducer"))
@@ -117,8 +117,8 @@ def _scores(scores: list[Any]) -> list[tuple[int, str, tuple[str, ...], str]]:
         for metric, entry in table_of(score.get("metrics")).items():
             field = f"results.scores[{index}].metrics.{metric}.value"
             asked = (f"{label}/{metric}", f"{name}/{metric}", metric, label, name)
-            found.append((index, field, tuple(dict.fromkeys(asked)), _number(entry)))
-    return found
+            readings.append((index, field, tuple(dict.fromkeys(asked)), _number(entry)))
+    return readings
 
 
 def _number(entry: Any) -> str:
@@ -152,13 +152,13 @@ def _members(file: str, data: bytes) -> dict[str, zipfile.ZipInfo]:
         refuse_format(file, f"has more than {MEMBERS_MAX} members")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = archive.infolist()
+            members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, struct.error, OSError, NotImplementedError):
         refuse_format(file, "is not a whole ZIP archive; is it still being written?")
     for name in (HEADER, START):
-        if sum(member.filename == name for member in found) > 1:
+        if sum(member.filename == name for member in members) > 1:
             refuse_format(file, f"has {name} twice")
-    return {member.filename: member for member in found}
+    return {member.filename: member for member in members}
 
 
 def _unpack(file: str, data: bytes, member: zipfile.ZipInfo) -> bytes:
@@ -175,12 +175,12 @@ def _unpack(file: str, data: bytes, member: zipfile.ZipInfo) -> bytes:
     start = member.header_offset + _LOCAL.size + name_bytes + extra_bytes
     packed = data[start : start + member.compress_size]
     try:
-        found = _inflate(member.compress_type, packed, member.file_size)
+        inflated = _inflate(member.compress_type, packed, member.file_size)
     except (zlib.error, zstd.ZstdError, ValueError, EOFError):
-        found = None
-    if found is None or len(found) != member.file_size or zlib.crc32(found) != member.CRC:
+        inflated = None
+    if inflated is None or len(inflated) != member.file_size or zlib.crc32(inflated) != member.CRC:
         refuse_format(file, f"{name} cannot be unpacked, or is not what its checksum says")
-    return found
+    return inflated
 
 
 def _inflate(method: int, packed: bytes, size: int) -> bytes | None:

@@ -30,7 +30,7 @@ def read_lm_eval(file: str, data: bytes) -> list[Reading]:
         refuse_version(file, "lm_eval_version", version, f"{VERSIONS}x")
     started = epoch_ms(number_of(document.get("date")))
     model = text_of(document.get("model_name"))
-    found = []
+    readings = []
     for task, metrics in results.items():
         for key, value in table_of(metrics).items():
             # `acc,none`: the metric, and the filter that answers went through.
@@ -39,10 +39,10 @@ def read_lm_eval(file: str, data: bytes) -> list[Reading]:
                 field, text = f'results."{task}"."{key}"', number_of(value)
                 names = (key, metric)
                 scored, samples = _counts(document, task, key)
-                found.append(
+                readings.append(
                     Reading(field, task, names, text, started, "", "", model, scored, samples)
                 )
-    return found
+    return readings
 
 
 def _counts(document: dict[str, Any], task: str, key: str) -> tuple[int | None, int | None]:

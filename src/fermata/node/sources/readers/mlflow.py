@@ -64,7 +64,7 @@ def read_mlflow(file: str, data: bytes) -> list[Reading]:
     if max(len(rows), len(logged)) > ROWS_MAX:
         refuse_format(file, f"has more than {ROWS_MAX} metrics; export those that are needed")
     models = _by_model(logged)
-    found = []
+    readings = []
     for experiment, run, status, end, key, value, is_nan in rows:
         fault = "" if status == "FINISHED" else f"status is {shown(status)}, not FINISHED"
         field = f"runs.{run}.metrics.{key}"
@@ -75,10 +75,10 @@ def read_mlflow(file: str, data: bytes) -> list[Reading]:
             values = {**values, "": newest}
         for model, text in values.items():
             names = (str(key),)
-            found.append(
+            readings.append(
                 Reading(field, str(experiment), names, text, ended, model=model, fault=fault)
             )
-    return found
+    return readings
 
 
 def _by_model(rows: list[Any]) -> dict[tuple[str, str], dict[str, str]]:
@@ -92,9 +92,9 @@ def _by_model(rows: list[Any]) -> dict[tuple[str, str], dict[str, str]]:
         newest.setdefault((run, key), {})[str(model_id)] = _number(value, value is None)
         ids.setdefault(str(name or model_id), set()).add(str(model_id))
     names = {
-        each: name if len(same) == 1 else f"{name}/{each}"
+        reading: name if len(same) == 1 else f"{name}/{reading}"
         for name, same in ids.items()
-        for each in same
+        for reading in same
     }
     return {
         place: {names[model_id]: text for model_id, text in values.items()}

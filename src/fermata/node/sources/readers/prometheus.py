@@ -33,7 +33,7 @@ def read_prometheus(file: str, data: bytes) -> list[Reading]:
         refuse_format(file, "is not UTF-8")
     if lines[-1]:
         refuse_format(file, f"line {len(lines)}: has no line end; is it still being written?")
-    found: list[Reading] = []
+    readings: list[Reading] = []
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -48,8 +48,8 @@ def read_prometheus(file: str, data: bytes) -> list[Reading]:
         seen.add(series)
         when = milliseconds(time) if time else None
         model = dict(labels).get("model", "")
-        found.append(Reading(f"line {number}", "", (series,), value, when, model=model))
-    return found
+        readings.append(Reading(f"line {number}", "", (series,), value, when, model=model))
+    return readings
 
 
 def _sample(file: str, number: int, text: str) -> tuple[str, Labels, str, str]:
@@ -67,18 +67,18 @@ def _sample(file: str, number: int, text: str) -> tuple[str, Labels, str, str]:
 
 def _labels(text: str, at: int) -> tuple[Labels | None, int]:
     """The labels from a ``{`` on, in order, and where they end; None if they are none."""
-    found: dict[str, str] = {}
+    labels: dict[str, str] = {}
     at += 1
-    while (match := _LABEL.match(text, at)) and len(found) < LABELS_MAX:
-        if match[1] in found:
+    while (match := _LABEL.match(text, at)) and len(labels) < LABELS_MAX:
+        if match[1] in labels:
             return None, at
-        found[match[1]] = re.sub(r"\\.", lambda e: _ESCAPES.get(e[0], e[0]), match[2])
+        labels[match[1]] = re.sub(r"\\.", lambda e: _ESCAPES.get(e[0], e[0]), match[2])
         at = match.end()
     while text[at : at + 1] == " ":
         at += 1
     if text[at : at + 1] != "}":
         return None, at
-    return tuple(sorted(found.items())), at + 1
+    return tuple(sorted(labels.items())), at + 1
 
 
 def series_text(name: str, labels: Labels) -> str:

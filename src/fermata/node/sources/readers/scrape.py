@@ -74,16 +74,16 @@ def _connection(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnect
 
 
 def _read(url: str, answer: http.client.HTTPResponse, has_time: Callable[[], bool]) -> bytes:
-    found = bytearray()
+    body = bytearray()
     while chunk := answer.read1(_CHUNK_BYTES):
-        found += chunk
-        if len(found) > BYTES_MAX:
+        body += chunk
+        if len(body) > BYTES_MAX:
             _fail(url, f"is longer than {BYTES_MAX} bytes")
         if not has_time():
             _fail(url, "takes too long to read")
     if answer.length:
         _fail(url, "ends before its end")
-    return bytes(found)
+    return bytes(body)
 
 
 def _fail(url: str, what: str) -> NoReturn:

@@ -21,7 +21,7 @@ def read_table(name: str, data: bytes, cadence: str) -> list[Reading]:
     the charter's ``cadence``: a slip in a name would else look like a figure that is absent.
     Raises ConfigError METRICS_FILE naming the line; values never stand in a message.
     """
-    found: dict[tuple[str, str], Reading] = {}
+    readings: dict[tuple[str, str], Reading] = {}
     rows = csv.reader(io.StringIO(_text(name, data), newline=""), strict=True)
     has_header = False
     try:
@@ -33,14 +33,16 @@ def read_table(name: str, data: bytes, cadence: str) -> list[Reading]:
                 has_header = True
             elif row:
                 period, metric, value = _figure(name, line, row, cadence)
-                if (period, metric) in found:
+                if (period, metric) in readings:
                     raise _error(name, line, f"{metric} stands twice for {period}")
-                found[period, metric] = Reading(f"line {line}", "", (metric,), value, period=period)
+                readings[period, metric] = Reading(
+                    f"line {line}", "", (metric,), value, period=period
+                )
     except csv.Error:
         raise _error(name, rows.line_num, "is not CSV") from None
     if not has_header:
         raise _error(name, 1, f"the first line must be {','.join(HEADER)}")
-    return list(found.values())
+    return list(readings.values())
 
 
 def _figure(name: str, line: int, row: list[str], cadence: str) -> tuple[str, str, str]:
