@@ -18,7 +18,14 @@ from fermata.protocol.wire.envelope import charter_message
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from harness.bundles import bundle_of, verify
-from harness.chains import MODULUS_BITS_MIN, Chain, chain_at, party_keys
+from harness.chains import (
+    MODULUS_BITS_MIN,
+    PAUSE_TABLES,
+    Chain,
+    chain_at,
+    make_deployment,
+    party_keys,
+)
 
 MEMBERS = "axyz"
 NOTICE_MS, VOTE_MS = 86_400_000, 7_200_000
@@ -145,6 +152,28 @@ def test_an_amendment_must_keep_a_committee(chain: Chain) -> None:
     text = chain.deployment.charter_data.decode()
     data = text[: text.index("[committee]")] + text[text.index("[[panel]]") :]
     assert "a committee" in refused(chain, "AMENDMENT_KEEPS", data.encode())
+
+
+def test_an_amendment_must_keep_a_pause() -> None:
+    chain = Chain(make_deployment(extra=PAUSE_TABLES, members=MEMBERS))
+    chain.start()
+    data = amended(chain, (PAUSE_TABLES, ""))
+    assert "a pause" in refused(chain, "AMENDMENT_KEEPS", data)
+
+
+def test_the_limits_of_all_versions_count_together() -> None:
+    """Each version alone has few; moved from version to version they would search for a value."""
+    sums = 'statistics = ["sum", "mean", "count"]'
+    two = (sums, f'{sums}\ncount_above = ["1", "2"]')
+    other = (sums, f'{sums}\ncount_above = ["2", "3"]')
+    chain = Chain(make_deployment(members=MEMBERS, disclosure="thresholds_max = 2\n"))
+    chain.start()
+    assert tabled(chain.fork(), amended(chain, other)).accepted
+    due_ms = carried(chain, amended(chain, two))
+    second, third = amended(chain, two), amended(chain, other)
+    under(chain, second).open_round(due_ms)
+    close_round(chain)
+    assert "had more limits" in refused(chain, "AMENDMENT_KEEPS", third)
 
 
 def test_a_party_keeps_its_role(chain: Chain) -> None:

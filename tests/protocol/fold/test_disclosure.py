@@ -277,6 +277,16 @@ def test_an_auditor_finds_by_itself_what_the_fold_finds() -> None:
     assert judged(replace(charter, panels=(panel,)), history(charter, [everyone])) == "P8_CAPS"
 
 
+def test_an_auditor_checks_by_itself_that_the_cells_are_a_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    charter = replace(charter_of("two"), panels=charter_of("two").panels[:1])
+    east, west = cells_of(charter, reported(1, charter.labs))
+    half = replace(west, labs=west.labs[1:])
+    monkeypatch.setattr("fermata.protocol.fold.disclosure.cells_of", lambda *_: (east, half))
+    assert judged(charter, history(charter, [charter.labs])) == "P4_GROUPS"
+
+
 def test_cells_that_are_no_partition_are_told() -> None:
     charter = replace(charter_of("two"), panels=charter_of("two").panels[:1])
     found = reported(1, charter.labs)

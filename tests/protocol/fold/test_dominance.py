@@ -1,6 +1,7 @@
 """The dominance limit: shown by every report, or nothing comes out."""
 
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -98,6 +99,22 @@ def test_an_auditor_does_not_endorse_a_round_that_should_be_withheld() -> None:
     with pytest.raises(Refusal) as refused:
         check_openable(run.state, run.round)
     assert refused.value.reason == "P8_SHARES"
+
+
+def test_the_limit_is_of_the_newest_opened_sum_and_not_of_an_older_one() -> None:
+    run = chain()
+    opened(run, "2", "2", "2", "2", "2", "2")
+    opened(run, "4", "4", "4", "4", "4", "4")
+    run.open_round()
+    assert run.round.asked.share_limits["hours"] == 12_000
+
+
+def test_a_limit_is_at_most_what_the_metric_can_be() -> None:
+    charter = chain().deployment.charter
+    start = {**charter.disclosure.dominance_start, "hours": Decimal(10**18)}
+    wide = replace(charter, disclosure=replace(charter.disclosure, dominance_start=start))
+    hours = next(m for p in charter.panels for m in p.metrics if m.id == "hours")
+    assert share_limits(wide, ())["hours"] == hours.bound
 
 
 def test_without_a_limit_nothing_is_asked() -> None:
