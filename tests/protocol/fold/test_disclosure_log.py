@@ -106,6 +106,16 @@ def test_an_auditor_whose_fold_forgot_the_rule_refuses_by_itself(
     assert "1 organisation left since round 1" in str(caught.value)
 
 
+def test_a_verifier_whose_fold_forgot_the_rule_finds_the_round_by_itself(
+    changed_by_one: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fermata.protocol.fold.round_rules.refusal_of", lambda *_: "")
+    monkeypatch.setattr("fermata.protocol.roles.coordinator.refusal_of", lambda *_: "")
+    changed_by_one.close()
+    (finding,) = failed(verify(bundle_of(changed_by_one)))[6]
+    assert "P6: in round 2" in finding
+
+
 def test_a_round_that_changes_by_two_is_opened() -> None:
     chain = whole_round(chain_at("opened"), "56")
     assert chain.round.opening is not None
