@@ -128,21 +128,21 @@ def witness_of(
 ) -> tuple[int, ...]:
     """All values of a panel from its metrics' encoded integers."""
     bins = {m.id: bins_of(m) for m in metrics if m.edges}
-    found = []
+    values = []
     for kind, metric, detail in claims.slots:
         x = encoded[metric]
         if kind == "value":
-            found.append(x)
+            values.append(x)
         elif kind == "square":
-            found.append(x * x)
+            values.append(x * x)
         elif kind == "product":
-            found.append(x * encoded[str(detail)])
+            values.append(x * encoded[str(detail)])
         elif kind == "bin":
             low, high = bins[metric][int(detail)]
-            found.append(int(low <= x <= high))
+            values.append(int(low <= x <= high))
         else:
-            found.append(int(x >= int(detail)))
-    return tuple(found)
+            values.append(int(x >= int(detail)))
+    return tuple(values)
 
 
 def totals_of(claims: Claims, opened: Sequence[int]) -> dict[Slot, int]:

@@ -113,7 +113,7 @@ def read_committee(
         return None
     if not 1 <= len(members) <= MEMBERS_MAX:
         source.fail("committee", f"needs 1 to {MEMBERS_MAX} [[member]]s")
-    found = Committee(
+    committee = Committee(
         quorum=_quorum(source, text.quorum),
         rotation=text.rotation,
         notice_s=text.notice_s,
@@ -122,8 +122,8 @@ def read_committee(
         appeal_s=text.appeal_s,
         members=tuple(_member(source, f"member[{i}]", m) for i, m in enumerate(members)),
     )
-    _check_rotation(source, found, rounds_max)
-    return found
+    _check_rotation(source, committee, rounds_max)
+    return committee
 
 
 def _member(source: TomlSource, path: str, text: MemberText) -> Member:
@@ -142,20 +142,20 @@ def _quorum(source: TomlSource, text: str) -> Fraction:
     return quorum
 
 
-def _check_rotation(source: TomlSource, found: Committee, rounds_max: int | None) -> None:
+def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | None) -> None:
     """From the first term on every round has a chair, of another organisation than the last.
 
     Between two changes of who serves, the chairs repeat after one turn of the rotation; so
     looking at one turn after each change looks at all rounds.
     """
-    path, rotation = "committee.rotation", found.rotation
-    terms = {m.id: m for m in found.members}
+    path, rotation = "committee.rotation", committee.rotation
+    terms = {m.id: m for m in committee.members}
     for member in rotation:
         if member not in terms:
             source.fail(path, f"no member is called {member}")
     if len(rotation) > ROTATION_MAX:
         source.fail(path, f"has more than {ROTATION_MAX} places")
-    organisations = {m.id: fold_organisation(m.organisation) for m in found.members}
+    organisations = {m.id: fold_organisation(m.organisation) for m in committee.members}
     if len({organisations[m] for m in rotation}) < 2:
         source.fail(path, "needs members of at least two organisations")
     begin = min(terms[m].first_round for m in rotation)
@@ -164,10 +164,10 @@ def _check_rotation(source: TomlSource, found: Committee, rounds_max: int | None
         for number in range(change, change + len(rotation) + 1):
             if rounds_max is not None and number > rounds_max:
                 break
-            chair = found.chair(number)
+            chair = committee.chair(number)
             if chair is None:
                 source.fail(path, f"nobody in it serves in round {number}")
-            last = found.chair(number - 1) if number > begin else None
+            last = committee.chair(number - 1) if number > begin else None
             if last is not None and organisations[last] == organisations[chair]:
                 source.fail(
                     path, f"one organisation has the chair in rounds {number - 1}, {number}"

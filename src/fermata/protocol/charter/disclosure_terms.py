@@ -171,7 +171,7 @@ def _start_values(
 ) -> dict[str, Decimal]:
     """The sums that shares refer to before any was opened, by metric."""
     by_id = {m.id: m for m in metrics}
-    found: dict[str, Decimal] = {}
+    values: dict[str, Decimal] = {}
     for name, value in text.dominance_start.items():
         path = f"disclosure.dominance_start.{name}"
         metric = by_id.get(name)
@@ -182,15 +182,15 @@ def _start_values(
         start = read_decimal(source, path, value)
         if share is None or share * Fraction(start) < Fraction(metric.resolution):
             source.fail(path, "is so small that every lab would have to report 0")
-        found[name] = start
+        values[name] = start
     if share is not None:
-        missing = [m.id for m in metrics if m.minimum == 0 and m.id not in found]
+        missing = [m.id for m in metrics if m.minimum == 0 and m.id not in values]
         if missing:
             source.fail(
                 "disclosure.dominance",
                 f"needs a value in [disclosure.dominance_start] for {', '.join(missing)}",
             )
-    return found
+    return values
 
 
 def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | None) -> None:
@@ -227,27 +227,27 @@ def read_groups(
     cuts no organisation in two, each with at least ``cohort_min`` organisations.
     """
     by_id = {p.id: p for p in panels}
-    found: dict[str, tuple[Group, ...]] = {p.id: () for p in panels}
+    by_panel: dict[str, tuple[Group, ...]] = {p.id: () for p in panels}
     for index, text in enumerate(groups):
         path = f"group[{index}]"
         panel = by_id.get(text.panel)
         if panel is None:
             source.fail(f"{path}.panel", f"no panel is called {text.panel}")
-        _check_group(source, path, text, panel, found[panel.id])
+        _check_group(source, path, text, panel, by_panel[panel.id])
         if len({panel.organisations[lab] for lab in text.labs}) < cohort_min:
             source.fail(
                 f"{path}.labs",
                 f"has fewer than {cohort_min} organisations (disclosure.cohort_min)",
             )
-        found[panel.id] += (Group(text.id, frozenset(text.labs)),)
+        by_panel[panel.id] += (Group(text.id, frozenset(text.labs)),)
     for index, panel in enumerate(panels):
-        mine = found[panel.id]
-        missing = sorted(set(panel.labs).difference(*(g.labs for g in mine)))
-        if mine and missing:
+        of_panel = by_panel[panel.id]
+        missing = sorted(set(panel.labs).difference(*(g.labs for g in of_panel)))
+        if of_panel and missing:
             source.fail(f"panel[{index}]", f"no group of it has {', '.join(missing)}")
-        if len(mine) == 1:
+        if len(of_panel) == 1:
             source.fail(f"panel[{index}]", "has one group, which says nothing: add another")
-    return found
+    return by_panel
 
 
 def _check_group(

@@ -75,11 +75,11 @@ def read_tiers(
     source: TomlSource, texts: Sequence[TierText], panels: Mapping[str, frozenset[str]]
 ) -> tuple[Tier, ...]:
     """The charter's tiers; ``panels``: the labs of each. Raises ConfigError with the line."""
-    found: list[Tier] = []
+    tiers: list[Tier] = []
     for index, text in enumerate(texts):
         path = f"tier[{index}]"
         check_id(source, f"{path}.id", text.id)
-        if any(t.id == text.id for t in found):
+        if any(t.id == text.id for t in tiers):
             source.fail(f"{path}.id", f"{text.id} is there twice")
         if not text.panels or len(set(text.panels)) != len(text.panels):
             source.fail(f"{path}.panels", "must name at least one panel, each once")
@@ -87,8 +87,8 @@ def read_tiers(
             if panel not in panels:
                 source.fail(f"{path}.panels", f"no panel is called {panel}")
         amount = _amount(source, f"{path}.dues", text.dues) if text.dues else None
-        found.append(Tier(text.id, tuple(text.panels), amount))
-    return tuple(found)
+        tiers.append(Tier(text.id, tuple(text.panels), amount))
+    return tuple(tiers)
 
 
 def check_tier_of(

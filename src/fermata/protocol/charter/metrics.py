@@ -143,12 +143,12 @@ def read_metrics(
             source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
         _check_statistics(source, path, aggregate, panels)
         asked[aggregate.metric] = (path, aggregate)
-    found = []
+    read = []
     for index, text in enumerate(metrics):
         metric = _metric(source, index, text)
         path, wanted = asked.get(text.id, ("", AggregateText(text.id)))
-        found.append(_with_aggregate(source, path, metric, wanted))
-    return _with_duties(source, _with_statements(source, found, statements), duties)
+        read.append(_with_aggregate(source, path, metric, wanted))
+    return _with_duties(source, _with_statements(source, read, statements), duties)
 
 
 def _check_statistics(

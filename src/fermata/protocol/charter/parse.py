@@ -281,10 +281,12 @@ def _panels(
         _check_members(source, f"{path}.labs", members, labs)
         if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:
             source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
-        mine = tuple(m for m in metrics if m.panel == panel.id)
-        if not mine:
+        of_panel = tuple(m for m in metrics if m.panel == panel.id)
+        if not of_panel:
             source.fail(path, "has no metric")
-        panels.append(Panel(panel.id, frozenset(members), mine, _claims(source, path, text, mine)))
+        panels.append(
+            Panel(panel.id, frozenset(members), of_panel, _claims(source, path, text, of_panel))
+        )
     if not panels:
         source.fail("", "has no [[panel]]")
     with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]

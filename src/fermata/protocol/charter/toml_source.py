@@ -105,25 +105,25 @@ class TomlSource:
 
 def domain_of(kind: type, path: str) -> inspect.Type | None:
     """The type that a key of a shape has, such as ``rule[2].for_rounds``; None if it has none."""
-    found: inspect.Type | None = inspect.type_info(kind)
+    type_info: inspect.Type | None = inspect.type_info(kind)
     for word in re.split(r"[.\[]", path):
-        parts = found.types if isinstance(found, inspect.UnionType) else (found,)
-        found = next((inner for part in parts if (inner := _step(part, word))), None)
-    return found
+        parts = type_info.types if isinstance(type_info, inspect.UnionType) else (type_info,)
+        type_info = next((inner for part in parts if (inner := _step(part, word))), None)
+    return type_info
 
 
-def _step(found: inspect.Type | None, word: str) -> inspect.Type | None:
-    if isinstance(found, inspect.StructType):
-        return next((f.type for f in found.fields if f.encode_name == word), None)
-    if isinstance(found, inspect.ListType | inspect.VarTupleType) and word.endswith("]"):
-        return found.item_type
-    return found.value_type if isinstance(found, inspect.DictType) else None
+def _step(type_info: inspect.Type | None, word: str) -> inspect.Type | None:
+    if isinstance(type_info, inspect.StructType):
+        return next((f.type for f in type_info.fields if f.encode_name == word), None)
+    if isinstance(type_info, inspect.ListType | inspect.VarTupleType) and word.endswith("]"):
+        return type_info.item_type
+    return type_info.value_type if isinstance(type_info, inspect.DictType) else None
 
 
 def _domain_text(kind: type, path: str) -> str:
     """What a whole number at this path must be, in words; empty for a key of another type."""
-    found = domain_of(kind, path)
-    parts = found.types if isinstance(found, inspect.UnionType) else (found,)
+    domain = domain_of(kind, path)
+    parts = domain.types if isinstance(domain, inspect.UnionType) else (domain,)
     for part in parts:
         plain = part.type if isinstance(part, inspect.Metadata) else part
         if isinstance(plain, inspect.IntType):

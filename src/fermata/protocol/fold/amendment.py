@@ -210,9 +210,9 @@ def _amend(state: State, entry: int, charter: Charter) -> State:
     )
 
 
-def _void(found: Round, quorum: int) -> Round:
+def _void(round_: Round, quorum: int) -> Round:
     """A round that has no end yet gets one: nothing of it may be opened under another charter."""
-    return found if found.phase(quorum) in (OPENED, REFUSED) else replace(found, fault=AMENDED)
+    return round_ if round_.phase(quorum) in (OPENED, REFUSED) else replace(round_, fault=AMENDED)
 
 
 def _without_leavers(governance: Governance, charter: Charter) -> Governance:

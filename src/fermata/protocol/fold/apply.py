@@ -106,8 +106,8 @@ def _charter(state: State, entry: Entry) -> State:
     if envelope.payload_type != CHARTER_TYPE:
         raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: not a charter")
     # F1.3: the log of another deployment is not the one asked for.
-    found = hashlib.sha256(envelope.payload).digest()
-    if state.charter_sha256 is not None and found != state.charter_sha256:
+    payload_sha256 = hashlib.sha256(envelope.payload).digest()
+    if state.charter_sha256 is not None and payload_sha256 != state.charter_sha256:
         raise Refusal("CHARTER_HASH", "entry 0: another charter than the one asked for")
     # F1.4: terms that cannot be kept must not come into force.
     try:
@@ -121,7 +121,7 @@ def _charter(state: State, entry: Entry) -> State:
         state,
         charter=charter,
         charters=(CharterVersion(charter, RoundNumber(1), entry.index),),
-        charter_sha256=found,
+        charter_sha256=payload_sha256,
         charter_signatures=signatures,
     )
 

@@ -27,7 +27,9 @@ def contributions_of(
     by_organisation: dict[str, set[str]] = {}
     for lab in labs:
         by_organisation.setdefault(organisations[lab], set()).add(lab)
-    return frozenset((name, frozenset(mine)) for name, mine in by_organisation.items())
+    return frozenset(
+        (name, frozenset(contributors)) for name, contributors in by_organisation.items()
+    )
 
 
 def cohorts_of(charter: Charter, cells: Sequence[Cell]) -> dict[str, int]:
@@ -45,29 +47,29 @@ def cohort_refusal(charter: Charter, cells: Sequence[Cell]) -> str:
     return f"cohort below the charter's minimum ({'; '.join(below)})" if below else ""
 
 
-def group_refusal(charter: Charter, found: Round, cells: Sequence[Cell]) -> str:
+def group_refusal(charter: Charter, round_: Round, cells: Sequence[Cell]) -> str:
     """P4: why these cells are no partition of the counted reports, panel by panel; else empty."""
     for panel in charter.panels:
-        mine = [cell for cell in cells if cell.panel == panel.id]
-        labs = sorted(lab for cell in mine for lab in cell.labs)
-        groups = [group for cell in mine for group in cell.groups]
-        if labs != list(members_of(found, panel.id)) or groups != [g.id for g in panel.groups]:
+        own = [cell for cell in cells if cell.panel == panel.id]
+        labs = sorted(lab for cell in own for lab in cell.labs)
+        groups = [group for cell in own for group in cell.groups]
+        if labs != list(members_of(round_, panel.id)) or groups != [g.id for g in panel.groups]:
             return f"panel {panel.id}: its cells are not a partition of its reports"
     return ""
 
 
-def compared_rounds(charter: Charter, rounds: Sequence[Round], found: Round) -> tuple[Round, ...]:
+def compared_rounds(charter: Charter, rounds: Sequence[Round], round_: Round) -> tuple[Round, ...]:
     """Earlier rounds in the charter's window whose sums are or may become known.
 
     A round that was refused only after its parts were given counts too: the parts are public.
     The window counts periods, so that a period that was asked twice does not shorten it.
     """
     window = charter.disclosure.window_rounds
-    first = charter.place(found.period) - window if window else 1
+    first = charter.place(round_.period) - window if window else 1
     return tuple(
         r
         for r in rounds
-        if r.number < found.number
+        if r.number < round_.number
         and charter.place(r.period) >= first
         and r.close is not None
         and not r.close.refusal
@@ -75,7 +77,7 @@ def compared_rounds(charter: Charter, rounds: Sequence[Round], found: Round) -> 
 
 
 def change_refusal(
-    charter: Charter, rounds: Sequence[Round], found: Round, cells: Sequence[Cell]
+    charter: Charter, rounds: Sequence[Round], round_: Round, cells: Sequence[Cell]
 ) -> str:
     """P6: the first earlier round that this one would say too much against; else empty.
 
@@ -85,7 +87,7 @@ def change_refusal(
     least = charter.disclosure.change_min
     if not least:
         return ""
-    for earlier in compared_rounds(charter, rounds, found):
+    for earlier in compared_rounds(charter, rounds, round_):
         if earlier.close is None:
             continue
         for panel in charter.panels:
@@ -128,13 +130,13 @@ def _organisations(count: int) -> str:
     return f"{count} organisation" if count == 1 else f"{count} organisations"
 
 
-def refusal_of(charter: Charter, rounds: Sequence[Round], found: Round) -> str:
+def refusal_of(charter: Charter, rounds: Sequence[Round], round_: Round) -> str:
     """Why nothing of a round may be opened, by its counted reports; empty if it may be."""
-    cells = cells_of(charter, found)
+    cells = cells_of(charter, round_)
     return (
         cohort_refusal(charter, cells)
-        or share_refusal(charter, found)
-        or change_refusal(charter, rounds, found, cells)
+        or share_refusal(charter, round_)
+        or change_refusal(charter, rounds, round_, cells)
     )
 
 
@@ -144,27 +146,27 @@ def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
     return used >= charter.disclosure.openings_per_key_max
 
 
-def check_openable(state: State, found: Round) -> None:
+def check_openable(state: State, round_: Round) -> None:
     """P3, P4, P6 and P8 for a closed round, as an auditor applies them itself.
 
     Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE, P8_SHARES or P8_CAPS.
     """
-    charter = state.charter_at(found.number)
-    if found.close is None:
-        raise Refusal("NOT_CLOSED", f"round {found.number}: is not closed")
-    where, cells = f"in round {found.number}", cells_of(charter, found)
-    if what := group_refusal(charter, found, cells):
+    charter = state.charter_at(round_.number)
+    if round_.close is None:
+        raise Refusal("NOT_CLOSED", f"round {round_.number}: is not closed")
+    where, cells = f"in round {round_.number}", cells_of(charter, round_)
+    if what := group_refusal(charter, round_, cells):
         raise Refusal("P4_GROUPS", f"P4: {where}: {what}")
     if what := cohort_refusal(charter, cells):
         raise Refusal("P3_COHORT", f"P3: {where}: {what}")
-    if what := share_refusal(charter, found):
+    if what := share_refusal(charter, round_):
         raise Refusal("P8_SHARES", f"P8: {where}: {what}")
-    if what := change_refusal(charter, state.rounds, found, cells):
+    if what := change_refusal(charter, state.rounds, round_, cells):
         raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):
         if len(thresholds_of(metric)) > terms.thresholds_max:
             raise Refusal("P8_CAPS", f"P8: {metric.id} has more edges and limits than may be")
-    used = sum(r.key_id == found.key_id for r in state.rounds[: found.number])
+    used = sum(r.key_id == round_.key_id for r in state.rounds[: round_.number])
     if used > terms.openings_per_key_max:
-        raise Refusal("P8_CAPS", f"P8: round {found.number} is one too many for its key")
+        raise Refusal("P8_CAPS", f"P8: round {round_.number} is one too many for its key")

@@ -28,7 +28,7 @@ def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
     return limits
 
 
-def share_refusal(charter: Charter, found: Round) -> str:
+def share_refusal(charter: Charter, round_: Round) -> str:
     """Why a round is withheld since a report does not show that it is within the limit.
 
     It counts reports and names nobody, though the flag itself is in the log.
@@ -37,27 +37,27 @@ def share_refusal(charter: Charter, found: Round) -> str:
         return ""
     for panel in charter.panels:
         limited = any(m.id in charter.disclosure.dominance_start for m in panel.metrics)
-        mine = [r for r in found.reports.values() if any(p.panel == panel.id for p in r.parts)]
-        without = sum(not report.flags.within_shares for report in mine)
+        reports = [r for r in round_.reports.values() if any(p.panel == panel.id for p in r.parts)]
+        without = sum(not report.flags.within_shares for report in reports)
         if limited and without:
             return (
-                f"dominance limit (panel {panel.id}: {without} of {len(mine)} reports do not show"
-                " that they are within it)"
+                f"dominance limit (panel {panel.id}: {without} of {len(reports)} reports do not"
+                " show that they are within it)"
             )
     return ""
 
 
-def achieved_shares(charter: Charter, found: Round) -> dict[str, Fraction]:
+def achieved_shares(charter: Charter, round_: Round) -> dict[str, Fraction]:
     """What no report of an opened round is above, as a share of the round's own sum, by metric.
 
     The limit is of the sum before, so this differs from the charter's share as the sums do.
     """
-    if found.opening is None:
+    if round_.opening is None:
         return {}
     shares = {}
     for metric in (m for panel in charter.panels for m in panel.metrics):
-        limit = found.asked.share_limits.get(metric.id)
-        total = Fraction(found.opening.sums.get(metric.id, 0))
+        limit = round_.asked.share_limits.get(metric.id)
+        total = Fraction(round_.opening.sums.get(metric.id, 0))
         if limit is not None and total:
             shares[metric.id] = min(Fraction(1), limit * Fraction(metric.resolution) / total)
     return shares

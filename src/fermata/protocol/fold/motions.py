@@ -170,10 +170,10 @@ def _without_vote(tabled: Motion) -> Motion:
 
 def _dispute_of(state: State, entry: int) -> Dispute:
     # F12.10: no ruling on nothing.
-    found = state.governance.disputes.get(entry)
-    if found is None:
+    dispute = state.governance.disputes.get(entry)
+    if dispute is None:
         raise Refusal("NO_DISPUTE", "motion: that entry is not a dispute")
-    return found
+    return dispute
 
 
 def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
@@ -294,12 +294,12 @@ def vote(state: State, entry: Entry, wire: statement_pb2.Vote, author: str) -> S
     if choice is None:
         raise InvalidEncoding("CHOICE", "vote: neither for, nor against, nor recused")
     # F13.3: no vote in advance.
-    found = state.governance.motions.get(wire.motion_entry)
-    if found is None:
+    motion = state.governance.motions.get(wire.motion_entry)
+    if motion is None:
         raise Refusal("NO_MOTION", "vote: that entry is not a motion")
     # F13.4: a decision does not change.
-    if found.status != g.OPEN:
-        raise Refusal("DECIDED", f"vote: motion {found.entry} is {found.status}")
+    if motion.status != g.OPEN:
+        raise Refusal("DECIDED", f"vote: motion {motion.entry} is {motion.status}")
     # F13.5: only members have a vote.
     member = committee.member(author)
     if member is None:
@@ -308,30 +308,30 @@ def vote(state: State, entry: Entry, wire: statement_pb2.Vote, author: str) -> S
     if not member.serves(round_in_office(state)):
         raise Refusal("NOT_IN_TERM", f"vote: the term of {author} does not cover the round")
     # F13.7: no member counts twice.
-    if author in found.votes:
-        raise Refusal("VOTED", f"vote: {author} has voted on motion {found.entry}")
+    if author in motion.votes:
+        raise Refusal("VOTED", f"vote: {author} has voted on motion {motion.entry}")
     # F13.8: nobody votes on their own matter.
-    if author not in {m.id for m in entitled(state, found)}:
+    if author not in {m.id for m in entitled(state, motion)}:
         raise Refusal("RECUSED", f"vote: {author} is recused, its organisation is concerned")
-    return _decide(state, replace(found, votes={**found.votes, author: choice}), entry.index)
+    return _decide(state, replace(motion, votes={**motion.votes, author: choice}), entry.index)
 
 
 def recount(state: State, entry: int) -> State:
     """Counts open motions again after a round was opened: terms begin and end with rounds."""
-    for found in state.governance.open_motions:
-        state = _decide(state, found, entry)
+    for motion in state.governance.open_motions:
+        state = _decide(state, motion, entry)
     return state
 
 
-def _decide(state: State, found: Motion, entry: int) -> State:
+def _decide(state: State, motion: Motion, entry: int) -> State:
     """Keeps a motion, decided if the votes decide it, with what follows."""
-    status = tally(state, found).status
+    status = tally(state, motion).status
     if status == g.OPEN:
-        return replace(state, governance=state.governance.with_motion(found))
+        return replace(state, governance=state.governance.with_motion(motion))
     notice_ms = committee_of(state).notice_s * 1000
     now_ms = state.time_ms
-    decided = replace(found, status=status, decided_entry=entry, decided_ms=now_ms)
-    if status == g.CARRIED and found.kind in (g.EXCLUSION, g.AMENDMENT):
+    decided = replace(motion, status=status, decided_entry=entry, decided_ms=now_ms)
+    if status == g.CARRIED and motion.kind in (g.EXCLUSION, g.AMENDMENT):
         decided = replace(decided, effective_ms=now_ms + notice_ms)
     state = replace(state, governance=state.governance.with_motion(decided))
     return _carry(state, decided) if status == g.CARRIED else _lose(state, decided)

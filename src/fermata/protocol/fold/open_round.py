@@ -100,5 +100,5 @@ def _call_of(charter: Charter, state: State, time_ms: int, period: str) -> Call:
 
 
 def _end_without_result(state: State, number: int, why: str) -> State:
-    found = round_of(state, number)
-    return state if found.refusal else state.with_round(replace(found, fault=why))
+    round_ = round_of(state, number)
+    return state if round_.refusal else state.with_round(replace(round_, fault=why))

@@ -20,32 +20,32 @@ from fermata.wire.v1 import statement_pb2
 
 
 def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close]:
-    found = round_of(state, number)
+    round_ = round_of(state, number)
     # F8.3, F9.2: before the close nobody knows what will be opened.
-    if found.close is None:
+    if round_.close is None:
         raise Refusal("NOT_CLOSED", f"round {number}: is not closed")
     # F8.4, F9.3: what disclosure.md forbids must not come out.
-    if found.refusal:
+    if round_.refusal:
         raise Refusal("ROUND_REFUSED", f"round {number}: nothing of it may be opened")
     # F8.5, F9.4: the close of another log is not this one.
-    if found.close.entry != close_entry:
+    if round_.close.entry != close_entry:
         raise Refusal("WRONG_CLOSE", f"round {number}: names another close than the log's")
-    return found, found.close
+    return round_, round_.close
 
 
 def endorsement(state: State, entry: Entry, wire: statement_pb2.Endorsement, auditor: str) -> State:
     """F8: an auditor vouches, once a round, for the close in this log and its products."""
-    found = round_of(state, wire.round)  # F8.1: nothing is endorsed in advance.
+    round_ = round_of(state, wire.round)  # F8.1: nothing is endorsed in advance.
     # F8.2: an auditor that vouches for two closes could let both be opened.
-    if auditor in found.endorsements:
+    if auditor in round_.endorsements:
         raise Refusal("ALREADY_ENDORSED", f"round {wire.round}: {auditor} has endorsed already")
-    found, close = _openable(state, wire.round, wire.close_entry)  # F8.3 to F8.5.
+    round_, close = _openable(state, wire.round, wire.close_entry)  # F8.3 to F8.5.
     # F8.6: at the same index of a split view stands another close.
     named = LeafHash(wire.close_leaf_hash), AggregateDigest(wire.aggregate_sha256)
     if named != (close.leaf_hash, close.aggregate_sha256):
         raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} endorses another close")
     return state.with_round(
-        replace(found, endorsements={**found.endorsements, auditor: entry.index})
+        replace(round_, endorsements={**round_.endorsements, auditor: entry.index})
     )
 
 
@@ -53,13 +53,13 @@ def partial_opening(
     state: State, entry: Entry, wire: statement_pb2.PartialOpening, auditor: str
 ) -> State:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
-    found, close = _openable(state, wire.round, wire.close_entry)  # F9.1 to F9.4.
-    charter, key = state.charter_at(found.number), key_of(state)  # F9.5: parts are under a key.
+    round_, close = _openable(state, wire.round, wire.close_entry)  # F9.1 to F9.4.
+    charter, key = state.charter_at(round_.number), key_of(state)  # F9.5: parts are under a key.
     # F9.6: a quorum has checked what is opened, and two quorums share an honest auditor.
-    if len(found.endorsements) < charter.endorsement_quorum:
+    if len(round_.endorsements) < charter.endorsement_quorum:
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
     # F9.7: a part must not be exchanged for another once the result is known.
-    if auditor in found.parts:
+    if auditor in round_.parts:
         raise Refusal("ALREADY_OPENED", f"round {wire.round}: {auditor} has given its part")
     # F9.8: shares of two epochs do not interpolate.
     if wire.epoch_id != key.epoch_id:
@@ -81,53 +81,53 @@ def partial_opening(
             check_part(key.record.n, number)
         parts[panel.panel] = numbers
     return state.with_round(
-        _combine(charter, key, replace(found, parts={**found.parts, auditor: parts}), entry.index)
+        _combine(charter, key, replace(round_, parts={**round_.parts, auditor: parts}), entry.index)
     )
 
 
-def _given(charter: Charter, found: Round, panel: str, position: int) -> dict[int, int]:
+def _given(charter: Charter, round_: Round, panel: str, position: int) -> dict[int, int]:
     """The parts of one ciphertext, by the auditors' indices."""
     return {
         charter.auditors.index(auditor) + 1: parts[panel][position]
-        for auditor, parts in found.parts.items()
+        for auditor, parts in round_.parts.items()
     }
 
 
-def _combine(charter: Charter, key: ThresholdKey, found: Round, entry: EntryIndex) -> Round:
+def _combine(charter: Charter, key: ThresholdKey, round_: Round, entry: EntryIndex) -> Round:
     """Opens the round if enough good parts are there."""
-    close = found.close
-    if close is None or len(found.parts) < key.record.threshold:
-        return found
-    if found.opening is not None:
-        return _name_culprits(charter, key, found, found.opening.roots)
+    close = round_.close
+    if close is None or len(round_.parts) < key.record.threshold:
+        return round_
+    if round_.opening is not None:
+        return _name_culprits(charter, key, round_, round_.opening.roots)
     plaintexts: dict[str, tuple[int, ...]] = {}
     roots: dict[str, tuple[int, ...]] = {}
     for panel, ciphertexts in close.aggregates.items():
         openings = []
         for position, ciphertext in enumerate(ciphertexts):
-            given = _given(charter, found, panel, position)
+            given = _given(charter, round_, panel, position)
             opening = combine_parts(key.record, ciphertext, given)
             if opening is None:
-                return found
+                return round_
             openings.append(opening)
         plaintexts[panel] = tuple(o.plaintext for o in openings)
         roots[panel] = tuple(o.root for o in openings)
-    found = _name_culprits(charter, key, found, roots)
+    round_ = _name_culprits(charter, key, round_, roots)
     try:
         sums, results = results_of(charter, close.members, plaintexts)
     except InvalidEncoding as error:
-        return replace(found, fault=str(error))
-    return replace(found, opening=Opening(entry, sums, results, plaintexts, roots))
+        return replace(round_, fault=str(error))
+    return replace(round_, opening=Opening(entry, sums, results, plaintexts, roots))
 
 
 def _name_culprits(
-    charter: Charter, key: ThresholdKey, found: Round, roots: Mapping[str, tuple[int, ...]]
+    charter: Charter, key: ThresholdKey, round_: Round, roots: Mapping[str, tuple[int, ...]]
 ) -> Round:
     """Tells wrong parts by the known roots; cheap, so that late parts are checked as well."""
     culprits = {
         charter.auditors[index - 1]
         for panel, panel_roots in roots.items()
         for position, root in enumerate(panel_roots)
-        for index in culprits_of(key.record, root, _given(charter, found, panel, position))
+        for index in culprits_of(key.record, root, _given(charter, round_, panel, position))
     }
-    return replace(found, culprits=frozenset(culprits))
+    return replace(round_, culprits=frozenset(culprits))

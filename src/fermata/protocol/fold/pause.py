@@ -51,19 +51,19 @@ def settle_rounds(state: State, entry: EntryIndex) -> State:
 
     Each by the charter it was held under.
     """
-    for found in state.rounds:
-        charter = state.charter_at(found.number)
+    for round_ in state.rounds:
+        charter = state.charter_at(round_.number)
         quorum = charter.endorsement_quorum
-        is_judged = found.number in state.judgements or not charter.rules
-        if is_judged or found.phase(quorum) not in (OPENED, REFUSED):
+        is_judged = round_.number in state.judgements or not charter.rules
+        if is_judged or round_.phase(quorum) not in (OPENED, REFUSED):
             continue
-        judged = evaluate(charter.rules, facts_of(state.rounds[: found.number], quorum))
-        is_newest = found.number > max(state.judgements, default=0)
-        late = fired_late(charter, state.rounds, found.number, tuple(state.judgements))
+        judged = evaluate(charter.rules, facts_of(state.rounds[: round_.number], quorum))
+        is_newest = round_.number > max(state.judgements, default=0)
+        late = fired_late(charter, state.rounds, round_.number, tuple(state.judgements))
         judgement = Judgement(entry, state.time_ms, judged, late)
-        state = replace(state, judgements={**state.judgements, found.number: judgement})
+        state = replace(state, judgements={**state.judgements, round_.number: judgement})
         if charter.pause is not None:
-            settled = settle_by(state.pause, charter.pause, judgement, found.number, is_newest)
+            settled = settle_by(state.pause, charter.pause, judgement, round_.number, is_newest)
             state = replace(state, pause=settled)
     return state
 
@@ -129,16 +129,16 @@ def acknowledgement(
     return replace(state, pause=changed)
 
 
-def compliance_of(charter: Charter, found: Round, labs: tuple[str, ...]) -> Mapping[str, str]:
+def compliance_of(charter: Charter, round_: Round, labs: tuple[str, ...]) -> Mapping[str, str]:
     """What each lab did about its duties in a closed round of a pause; empty for other rounds.
 
     A report without the flag says only that compliance was not shown.
     """
-    if found.close is None or not found.asked.duties:
+    if round_.close is None or not round_.asked.duties:
         return {}
     answers = {}
     for lab in labs:
-        seen = found.reports.get(lab) if lab in found.close.listed else None
+        seen = round_.reports.get(lab) if lab in round_.close.listed else None
         if not duty_panels(charter, lab):
             answers[lab] = NO_DUTY
         elif seen is None:

@@ -39,8 +39,8 @@ def verify_report(
     for part in parts:
         statements = statements_of(charter.panel(part.panel), part.shown)
         context = context_of(charter, round_number, part.panel, lab)
-        mine = sealed[part.panel]
-        verify(statements, key.public_key, context, part.proof, mine, table, _PROVEN)
+        sealed_proof = sealed[part.panel]
+        verify(statements, key.public_key, context, part.proof, sealed_proof, table, _PROVEN)
 
 
 def failures_of(
@@ -62,8 +62,8 @@ def failures_of(
         for part in seen.parts:
             context = context_of(charter, round_number, part.panel, lab)
             statements = statements_of(charter.panel(part.panel), part.shown)
-            mine = sealed.get(lab, {}).get(part.panel)
-            items.append(BatchItem(statements, context, part.proof, mine))
+            sealed_proof = sealed.get(lab, {}).get(part.panel)
+            items.append(BatchItem(statements, context, part.proof, sealed_proof))
             owners.append(lab)
     try:
         weights = entropy or hashed_entropy(key.public_key, items)
@@ -73,17 +73,17 @@ def failures_of(
     return {}
 
 
-def proven_round(charter: Charter, key: ThresholdKey, found: Round) -> Round:
+def proven_round(charter: Charter, key: ThresholdKey, round_: Round) -> Round:
     """The round with reports whose open proofs do not hold moved to the excluded ones.
 
     The same for everybody: it needs the log alone.
     """
-    failures = failures_of(charter, key, found.number, found.reports, {})
+    failures = failures_of(charter, key, round_.number, round_.reports, {})
     if not failures:
-        return found
-    excluded = [(found.reports[lab].entry, PROOF) for lab in failures]
+        return round_
+    excluded = [(round_.reports[lab].entry, PROOF) for lab in failures]
     return replace(
-        found,
-        reports={lab: seen for lab, seen in found.reports.items() if lab not in failures},
-        excluded=(*found.excluded, *excluded),
+        round_,
+        reports={lab: seen for lab, seen in round_.reports.items() if lab not in failures},
+        excluded=(*round_.excluded, *excluded),
     )

@@ -162,7 +162,7 @@ def check_sealed(
     wire = decode(statement_pb2.SealedPart, data, SEALED_BYTES_MAX)
     if [p.panel for p in wire.panels] != [p.panel for p in parts]:
         raise InvalidEncoding("PANELS", "sealed part: other panels than the report's")
-    found: dict[str, SealedPanel] = {}
+    panels: dict[str, SealedPanel] = {}
     for panel, part in zip(wire.panels, parts, strict=True):
         count = len(part.ciphertext_sha256)
         fields = (panel.ciphertexts, panel.announcements, panel.responses)
@@ -170,11 +170,11 @@ def check_sealed(
             raise InvalidEncoding("LENGTH", f"sealed part: panel {part.panel} is incomplete")
         if tuple(sha256(c) for c in panel.ciphertexts) != part.ciphertext_sha256:
             raise Refusal("SEALED_DIGEST", f"sealed part: panel {part.panel} is another's")
-        found[part.panel] = SealedPanel(
+        panels[part.panel] = SealedPanel(
             tuple(ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts),
             SealedProof(*(tuple(field) for field in fields)),
         )
-    return found
+    return panels
 
 
 def aggregate(

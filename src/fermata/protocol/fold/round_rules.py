@@ -52,32 +52,32 @@ def key_of(state: State) -> ThresholdKey:
 
 def round_of(state: State, number: int) -> Round:
     """The round with this number. Raises Refusal NO_ROUND."""
-    found = state.round(number)
-    if found is None:
+    round_ = state.round(number)
+    if round_ is None:
         raise Refusal("NO_ROUND", "statement: that round was not opened")
-    return found
+    return round_
 
 
-def _check_collecting(found: Round) -> None:
-    if found.close is not None or found.refusal:
-        raise Refusal("ROUND_CLOSED", f"round {found.number}: is closed")
+def _check_collecting(round_: Round) -> None:
+    if round_.close is not None or round_.refusal:
+        raise Refusal("ROUND_CLOSED", f"round {round_.number}: is closed")
 
 
 def exclude(state: State, number: int, entry: int, reason: str) -> State:
     """Remembers a rejected report of an open round: the close must name it with its reason."""
-    found = state.round(number)
-    if found is None or found.close is not None or found.refusal:
+    round_ = state.round(number)
+    if round_ is None or round_.close is not None or round_.refusal:
         return state
-    return state.with_round(replace(found, excluded=(*found.excluded, (entry, reason))))
+    return state.with_round(replace(round_, excluded=(*round_.excluded, (entry, reason))))
 
 
-def _check_not_barred(found: Round, lab: str) -> None:
-    if lab in found.barred:
-        raise Refusal("EXCLUDED", f"round {found.number}: {lab} is excluded from it")
+def _check_not_barred(round_: Round, lab: str) -> None:
+    if lab in round_.barred:
+        raise Refusal("EXCLUDED", f"round {round_.number}: {lab} is excluded from it")
 
 
 def parts_of(
-    charter: Charter, found: Round, lab: str, wire: statement_pb2.Report
+    charter: Charter, round_: Round, lab: str, wire: statement_pb2.Report
 ) -> tuple[ReportPart, ...]:
     """The panels of a report, checked against charter and round. Raises VerificationError."""
     panels = [p.panel for p in wire.parts]
@@ -94,7 +94,7 @@ def parts_of(
     if tier is not None and set(tier.panels) - set(panels):
         raise Refusal("TIER", f"report of {lab}: lacks a panel that tier {tier.id} must report")
     # F5.9: a flag that the round did not ask for has no proof behind it.
-    check_flags(charter, found.asked, lab, tuple(panels), flags)
+    check_flags(charter, round_.asked, lab, tuple(panels), flags)
     # F5.10, F5.11: for each part in turn.
     for part in wire.parts:
         count = charter.panel(part.panel).claims.statements.packing.ciphertexts
@@ -114,7 +114,7 @@ def parts_of(
             p.panel,
             tuple(p.ciphertext_sha256),
             p.proof,
-            shown_ranges(charter, found.asked, charter.panel(p.panel), flags),
+            shown_ranges(charter, round_.asked, charter.panel(p.panel), flags),
         )
         for p in wire.parts
     )
@@ -123,17 +123,17 @@ def parts_of(
 def report(state: State, entry: Entry, wire: statement_pb2.Report, lab: str) -> State:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
     charter, key = charter_of(state), key_of(state)  # F5.1: a report is made for a key.
-    found = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
-    _check_collecting(found)  # F5.3: a sum must not change once its round is closed.
-    _check_not_barred(found, lab)  # F5.4: the committee took this lab out of the sum.
+    round_ = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
+    _check_collecting(round_)  # F5.3: a sum must not change once its round is closed.
+    _check_not_barred(round_, lab)  # F5.4: the committee took this lab out of the sum.
     # F5.5: who reports after the deadline may have waited for the others.
-    if entry.time_ms >= found.deadline_ms:
+    if entry.time_ms >= round_.deadline_ms:
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", f"report of {lab}: made for another key")
-    revisions = found.revisions.get(lab, ())
-    parts = parts_of(charter, found, lab, wire)  # F5.7 to F5.11.
+    revisions = round_.revisions.get(lab, ())
+    parts = parts_of(charter, round_, lab, wire)  # F5.7 to F5.11.
     # F5.12: one report has one form, and its sealed part can be asked for.
     if len(wire.sealed_sha256) != DIGEST_BYTES or len(wire.evidence_sha256) not in (
         0,
@@ -146,29 +146,29 @@ def report(state: State, entry: Entry, wire: statement_pb2.Report, lab: str) -> 
     # F5.14: one lab must not fill the log.
     if len(revisions) >= REVISIONS_MAX:
         raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
-    mine = [d for p in parts for d in p.ciphertext_sha256]
-    _check_fresh(state, found, lab, mine)  # F5.15, F5.16.
+    digests = [d for p in parts for d in p.ciphertext_sha256]
+    _check_fresh(state, round_, lab, digests)  # F5.15, F5.16.
     seen = ReportSeen(
         lab, entry.index, parts, wire.sealed_sha256, wire.evidence_sha256, flags_of(wire)
     )
-    old = found.reports.get(lab)
-    excluded = found.excluded if old is None else (*found.excluded, (old.entry, "SUPERSEDED"))
+    old = round_.reports.get(lab)
+    excluded = round_.excluded if old is None else (*round_.excluded, (old.entry, "SUPERSEDED"))
     return state.with_round(
         replace(
-            found,
-            reports={**found.reports, lab: seen},
-            revisions={**found.revisions, lab: (*revisions, entry.envelope_sha256)},
+            round_,
+            reports={**round_.reports, lab: seen},
+            revisions={**round_.revisions, lab: (*revisions, entry.envelope_sha256)},
             ciphertexts_seen={
-                **found.ciphertexts_seen,
-                lab: found.ciphertexts_seen.get(lab, frozenset()).union(mine),
+                **round_.ciphertexts_seen,
+                lab: round_.ciphertexts_seen.get(lab, frozenset()).union(digests),
             },
             excluded=excluded,
-            abstained=found.abstained - {lab},
+            abstained=round_.abstained - {lab},
         )
     )
 
 
-def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes]) -> None:
+def _check_fresh(state: State, round_: Round, lab: str, digests: Sequence[bytes]) -> None:
     """F5.15 and F5.16: ciphertexts are nobody else's, and the lab's own of this round alone.
 
     In the same round a lab may send its own again, to correct its evidence: only its last report
@@ -184,7 +184,7 @@ def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes])
                     f"report of {lab}: a ciphertext is that of {other} in round {earlier.number}",
                 )
     # F5.16: randomness used twice tells everyone that a figure did not change.
-    used = [r.ciphertexts_seen.get(lab, frozenset()) for r in state.rounds if r is not found]
+    used = [r.ciphertexts_seen.get(lab, frozenset()) for r in state.rounds if r is not round_]
     if len(set(digests)) != len(digests) or any(not s.isdisjoint(digests) for s in used):
         raise Refusal(
             "CT_REUSED",
@@ -195,25 +195,25 @@ def _check_fresh(state: State, found: Round, lab: str, digests: Sequence[bytes])
 
 def abstention(state: State, entry: Entry, wire: statement_pb2.Abstention, lab: str) -> State:
     """F6: a lab that has not reported says that it has nothing to report."""
-    found = round_of(state, wire.round)  # F6.1: no answer to nothing.
-    _check_collecting(found)  # F6.2: an answer must not change a closed round.
-    _check_not_barred(found, lab)  # F6.3: nobody waits for its answer.
+    round_ = round_of(state, wire.round)  # F6.1: no answer to nothing.
+    _check_collecting(round_)  # F6.2: an answer must not change a closed round.
+    _check_not_barred(round_, lab)  # F6.3: nobody waits for its answer.
     # F6.4: the round may be closed from its deadline on.
-    if entry.time_ms >= found.deadline_ms:
+    if entry.time_ms >= round_.deadline_ms:
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
     # F6.5: a lab must not take its report back when it sees who else reported.
-    if lab in found.reports:
+    if lab in round_.reports:
         raise Refusal("REPORTED", f"abstention of {lab}: it has reported, which cannot be undone")
     # F6.6: one lab must not fill the log.
-    if lab in found.abstained:
+    if lab in round_.abstained:
         raise Refusal("DUPLICATE", f"abstention of {lab}: it has abstained already")
-    return state.with_round(replace(found, abstained=found.abstained | {lab}))
+    return state.with_round(replace(round_, abstained=round_.abstained | {lab}))
 
 
-def waiting_for(charter: Charter, found: Round) -> tuple[str, ...]:
+def waiting_for(charter: Charter, round_: Round) -> tuple[str, ...]:
     """Labs that may report in the round and have not answered, in the roster's order."""
     able = {lab for panel in charter.panels for lab in panel.labs}
-    answered = found.reports.keys() | found.abstained | found.barred
+    answered = round_.reports.keys() | round_.abstained | round_.barred
     return tuple(lab for lab in charter.labs if lab in able and lab not in answered)
 
 
@@ -228,24 +228,24 @@ def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> AggregateDi
 def close_round(state: State, entry: Entry, wire: statement_pb2.CloseRound, author: str) -> State:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
     charter, key = charter_of(state), key_of(state)  # F7.1: products are under a key.
-    found = round_of(state, wire.round)  # F7.2: no close of nothing.
-    _check_collecting(found)  # F7.3: the difference of two closes could be one lab's figure.
+    round_ = round_of(state, wire.round)  # F7.2: no close of nothing.
+    _check_collecting(round_)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.
-    if entry.time_ms < found.deadline_ms and waiting_for(charter, found):
+    if entry.time_ms < round_.deadline_ms and waiting_for(charter, round_):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
-    found = proven_round(charter, key, found)
+    round_ = proven_round(charter, key, round_)
     # F7.5: nobody chooses which reports count.
     listed = [(r.lab, r.entry) for r in wire.listed]
-    if listed != [(lab, found.reports[lab].entry) for lab in sorted(found.reports)]:
+    if listed != [(lab, round_.reports[lab].entry) for lab in sorted(round_.reports)]:
         raise Refusal("CLOSE_LIST", "close: does not list exactly the reports that count")
     # F7.6: no report is dropped in silence.
-    if [(e.entry, e.reason) for e in wire.excluded] != sorted(found.excluded):
+    if [(e.entry, e.reason) for e in wire.excluded] != sorted(round_.excluded):
         raise Refusal(
             "CLOSE_EXCLUDED", "close: does not name exactly the reports that do not count"
         )
     # F7.7: no product of other reports, and none of too few (D2, D4, D8).
-    cells = cells_of(charter, found)
-    refusal = refusal_of(charter, state.rounds, found)
+    cells = cells_of(charter, round_)
+    refusal = refusal_of(charter, state.rounds, round_)
     wanted = [] if refusal else [cell.id for cell in cells]
     if [a.panel for a in wire.aggregates] != wanted:
         raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the round's cells")
@@ -266,7 +266,7 @@ def close_round(state: State, entry: Entry, wire: statement_pb2.CloseRound, auth
         entry=entry.index,
         leaf_hash=entry.leaf_hash,
         time_ms=entry.time_ms,
-        listed=tuple(sorted(found.reports)),
+        listed=tuple(sorted(round_.reports)),
         cohorts=cohorts_of(charter, cells),
         cells=cells,
         aggregates=aggregates,
@@ -274,4 +274,4 @@ def close_round(state: State, entry: Entry, wire: statement_pb2.CloseRound, auth
         refusal=refusal,
         organisations=organisations_by_lab(charter),
     )
-    return state.with_round(replace(found, close=close))
+    return state.with_round(replace(round_, close=close))

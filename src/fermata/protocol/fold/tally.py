@@ -113,12 +113,12 @@ def overdue_motions(state: State, now_ms: int) -> list[tuple[str, int, str]]:
         for m in state.governance.open_motions
         if m.kind == g.RULING and m.tabled_ms < state.governance.disputes[m.about_entry].due_ms
     }
-    found = []
+    overdue = []
     for dispute in state.governance.disputes.values():
         waits = dispute.status in (g.FILED, g.APPEALED) and dispute.entry not in in_time
         if waits and now_ms >= dispute.due_ms:
             chair = chair_of(state, g.RULING, about_entry=dispute.entry) or "nobody"
             what = "appeal" if dispute.status == g.APPEALED else "dispute"
             detail = f"{what} of {dispute.author}, entry {dispute.entry}: {chair} has the chair"
-            found.append(("ruling", dispute.due_ms, detail))
-    return found
+            overdue.append(("ruling", dispute.due_ms, detail))
+    return overdue

@@ -10,12 +10,12 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Cell, Round
 
 
-def members_of(found: Round, panel: str) -> tuple[str, ...]:
+def members_of(round_: Round, panel: str) -> tuple[str, ...]:
     """Labs whose counted report has this panel, ordered by id."""
     return tuple(
         lab
-        for lab in sorted(found.reports)
-        if any(p.panel == panel for p in found.reports[lab].parts)
+        for lab in sorted(round_.reports)
+        if any(p.panel == panel for p in round_.reports[lab].parts)
     )
 
 
@@ -24,14 +24,14 @@ def organisations_of(charter: Charter, labs: Iterable[str]) -> frozenset[str]:
     return frozenset(charter.parties[lab].organisation for lab in labs)
 
 
-def cells_of(charter: Charter, found: Round) -> tuple[Cell, ...]:
+def cells_of(charter: Charter, round_: Round) -> tuple[Cell, ...]:
     """The cells of a round by its counted reports, in the charter's order of panels and groups.
 
     A panel with too few organisations for even one cell gives one that is too small.
     """
     cells: list[Cell] = []
     for panel in charter.panels:
-        labs = members_of(found, panel.id)
+        labs = members_of(round_, panel.id)
         cells += _merged(charter, panel, labs) if panel.groups else [Cell(panel.id, (), labs)]
     return tuple(cells)
 

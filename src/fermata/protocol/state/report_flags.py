@@ -75,17 +75,17 @@ def duty_panels(charter: Charter, lab: str) -> tuple[str, ...]:
 
 def shown_ranges(charter: Charter, asked: Asked, panel: Panel, flags: Flags) -> tuple[Shown, ...]:
     """What a report with these flags shows about the metrics of a panel."""
-    found = []
+    ranges = []
     for metric in panel.metrics:
         if flags.complies:
-            found += [Shown(metric.id, 0, limit) for limit in metric.duties]
+            ranges += [Shown(metric.id, 0, limit) for limit in metric.duties]
         limit = asked.share_limits.get(metric.id)
         if flags.within_shares and limit is not None:
-            found.append(Shown(metric.id, 0, limit))
+            ranges.append(Shown(metric.id, 0, limit))
     if flags.dues_band and charter.dues and charter.dues.panel == panel.id:
         band = charter.dues.bands[flags.dues_band - 1]
-        found.append(Shown(charter.dues.metric, band.low, band.high))
-    return tuple(found)
+        ranges.append(Shown(charter.dues.metric, band.low, band.high))
+    return tuple(ranges)
 
 
 def flags_for(charter: Charter, asked: Asked, lab: str, encoded: Mapping[str, int]) -> Flags:
@@ -115,9 +115,9 @@ def statements_of(panel: Panel, shown: tuple[Shown, ...]) -> StatementSet:
 
 def _ranges(panel: Panel, shown: tuple[Shown, ...]) -> tuple[Range, ...]:
     ranges = []
-    for each in shown:
-        form = linear_form({panel.claims.index("value", each.metric): 1}, -each.low)
-        ranges.append(Range(form, each.high - each.low))
+    for shown_range in shown:
+        form = linear_form({panel.claims.index("value", shown_range.metric): 1}, -shown_range.low)
+        ranges.append(Range(form, shown_range.high - shown_range.low))
     return tuple(ranges)
 
 

@@ -321,10 +321,10 @@ class State:
         return replace(self, rounds=tuple(rounds))
 
 
-def labs_of_round(state: State, found: Round) -> tuple[str, ...]:
+def labs_of_round(state: State, round_: Round) -> tuple[str, ...]:
     """Labs that the charter of a round binds and that were not excluded when it was opened."""
-    labs = state.charter_at(found.number).labs
-    return tuple(lab for lab in labs if lab not in found.barred)
+    labs = state.charter_at(round_.number).labs
+    return tuple(lab for lab in labs if lab not in round_.barred)
 
 
 def labs_in_force(state: State) -> tuple[str, ...]:

@@ -62,17 +62,17 @@ def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ..
     still be.
     """
     facts = []
-    for place, found in enumerate(last_calls(state_rounds), start=1):
-        phase = found.phase(quorum)
-        if phase == OPENED and found.opening is not None:
-            results = found.opening.results
+    for place, round_ in enumerate(last_calls(state_rounds), start=1):
+        phase = round_.phase(quorum)
+        if phase == OPENED and round_.opening is not None:
+            results = round_.opening.results
             values = {(r.metric, r.statistic): r.value for r in results if not r.group}
-            facts.append(RoundFacts(place, found.period, values))
+            facts.append(RoundFacts(place, round_.period, values))
         else:
             # The same words for every stage before the opening: a verifier cannot tell them apart.
-            what = f"refused: {found.refusal}" if found.refusal else "not opened"
-            why = f"round {found.number} ({found.period}) is {what}"
-            facts.append(RoundFacts(place, found.period, None, why))
+            what = f"refused: {round_.refusal}" if round_.refusal else "not opened"
+            why = f"round {round_.number} ({round_.period}) is {what}"
+            facts.append(RoundFacts(place, round_.period, None, why))
     return tuple(facts)
 
 
@@ -96,24 +96,24 @@ def history(
     if any(b.number != a.number + 1 for a, b in pairwise(facts)):
         raise ValueError("rounds are evaluated in order, without a gap")
     streaks = {rule.id: 0 for rule in rules}
-    told = []
+    judged = []
     for end in range(1, len(facts) + 1):
         verdicts: dict[str, RuleVerdict] = {}
         for rule in rules:
             if rule.parts:
-                found = _join(rule, [verdicts[part] for part in rule.parts])
+                finding = _join(rule, [verdicts[part] for part in rule.parts])
             else:
                 distance = rule.over_rounds + (rule.kind == CHANGE)
-                found = _leaf(rule, facts[max(0, end - distance) : end])
-            verdicts[rule.id] = _counted(rule, found, streaks[rule.id])
+                finding = _leaf(rule, facts[max(0, end - distance) : end])
+            verdicts[rule.id] = _counted(rule, finding, streaks[rule.id])
             streaks[rule.id] = verdicts[rule.id].streak
-        told.append(tuple(verdicts.values()))
-    return tuple(told)
+        judged.append(tuple(verdicts.values()))
+    return tuple(judged)
 
 
-def _counted(rule: Rule, found: _Finding, streak: int) -> RuleVerdict:
+def _counted(rule: Rule, finding: _Finding, streak: int) -> RuleVerdict:
     """The verdict from this round's finding and the run of rounds before it."""
-    holds = found.holds
+    holds = finding.holds
     if holds is None and rule.unknown == "holds":
         holds = True
     if holds is not None:
@@ -122,7 +122,7 @@ def _counted(rule: Rule, found: _Finding, streak: int) -> RuleVerdict:
     elif rule.unknown == "resets":
         streak = 0
     limit = _parts_needed(rule) if rule.parts else rule.limit_text
-    return RuleVerdict(rule.id, holds, found.value, limit, streak, rule.for_rounds, found.why)
+    return RuleVerdict(rule.id, holds, finding.value, limit, streak, rule.for_rounds, finding.why)
 
 
 def _parts_needed(rule: Rule) -> str:
@@ -131,10 +131,10 @@ def _parts_needed(rule: Rule) -> str:
 
 def _join(rule: Rule, parts: Sequence[RuleVerdict]) -> _Finding:
     """Kleene's logic: what is unknown matters only where it could change the answer."""
-    each = [part.holds for part in parts]
+    answers = [part.holds for part in parts]
     decisive = rule.kind == "any_of"
-    value = str(each.count(True))
-    if decisive in each:
+    value = str(answers.count(True))
+    if decisive in answers:
         return _Finding(decisive, value)
     unknown = next((part for part in parts if part.holds is None), None)
     if unknown is not None:

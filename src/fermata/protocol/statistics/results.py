@@ -106,12 +106,12 @@ class _Sums:
 
     def results(self, metric: Metric) -> list[Result]:
         """All results of a metric; one that is not defined (division by zero) is left out."""
-        found = [self._alone(metric, statistic) for statistic in metric.statistics]
-        found += [self._paired(metric, s, self.metrics[other]) for s, other in metric.paired]
+        results = [self._alone(metric, statistic) for statistic in metric.statistics]
+        results += [self._paired(metric, s, self.metrics[other]) for s, other in metric.paired]
         for threshold in metric.thresholds:
             above = self.totals["above", metric.id, threshold]
-            found.append(_count(metric, above_name(metric, threshold), above))
-        defined = [r for r in found if r is not None] + self._histogram(metric)
+            results.append(_count(metric, above_name(metric, threshold), above))
+        defined = [r for r in results if r is not None] + self._histogram(metric)
         return [replace(r, group=self.group) for r in defined]
 
     def _alone(self, metric: Metric, statistic: str) -> Result | None:
@@ -157,16 +157,16 @@ class _Sums:
         counts = [self.totals["bin", metric.id, i] for i in range(len(spans))]
         if sum(counts) != self.count:
             raise InvalidEncoding("BOUND", f"{metric.id}: its bins do not add up to its reports")
-        found = [_count(metric, bin_name(s), c) for s, c in zip(spans, counts, strict=True)]
+        results = [_count(metric, bin_name(s), c) for s, c in zip(spans, counts, strict=True)]
         for name, quarter in QUARTILES:
             rank, seen = -(-self.count * quarter // 4), 0
             for index, count in enumerate(counts):
                 seen += count
                 if seen >= rank:
                     low = metric.decode(bins_of(metric)[index][0])
-                    found.append(Result(metric.id, name, Fraction(low), spans[index]))
+                    results.append(Result(metric.id, name, Fraction(low), spans[index]))
                     break
-        return found
+        return results
 
 
 def _count(metric: Metric, name: str, count: int) -> Result:

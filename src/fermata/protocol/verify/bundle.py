@@ -40,10 +40,10 @@ def check_readable(where: str, files: Mapping[str, bytes]) -> None:
     if marker is None:
         raise ConfigError("BUNDLE", f"{where}: is not a bundle's folder, it has no {MARKER}")
     try:
-        found = parse_json(marker, MARKER_BYTES_MAX)
+        document = parse_json(marker, MARKER_BYTES_MAX)
     except NotJson:
-        found = None
-    name = found.get("format") if isinstance(found, dict) else None
+        document = None
+    name = document.get("format") if isinstance(document, dict) else None
     if not isinstance(name, str):
         raise ConfigError("BUNDLE", f"{where}: its {MARKER} must be JSON that names a format")
     known = _FORMAT.fullmatch(name)
@@ -70,10 +70,10 @@ def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
     These are the reports that count in closed rounds.
     """
     return {
-        sealed_path(found.reports[lab].sealed_sha256): (found.reports[lab].entry, lab)
-        for found in state.rounds
-        if found.close is not None
-        for lab in found.close.listed
+        sealed_path(round_.reports[lab].sealed_sha256): (round_.reports[lab].entry, lab)
+        for round_ in state.rounds
+        if round_.close is not None
+        for lab in round_.close.listed
     }
 
 

@@ -22,11 +22,11 @@ from fermata.types import EntryIndex, RoundNumber, TimeMs
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
     """What does not follow about rules and pause. ``times_ms``: of every entry, in order."""
-    for found in state.rounds:
-        charter = state.charter_at(found.number)
-        ended = found.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
-        if (ended and bool(charter.rules)) != (found.number in state.judgements):
-            yield f"round {found.number}: its end was not judged as it must be"
+    for round_ in state.rounds:
+        charter = state.charter_at(round_.number)
+        ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
+        if (ended and bool(charter.rules)) != (round_.number in state.judgements):
+            yield f"round {round_.number}: its end was not judged as it must be"
     for number, judgement in state.judgements.items():
         if _judged(state, number) != judgement:
             yield f"entry {judgement.entry} (round {number}): the rules say something else"
@@ -38,23 +38,23 @@ def _judged(state: State, number: int) -> Judgement:
     """The rules as of a round, knowing what was known when it came to its end."""
     charter, now = state.charter_at(number), state.judgements[number]
     known = [
-        found if _had_ended(state, found, now.entry) else replace(found, opening=None, fault="")
-        for found in state.rounds
+        round_ if _had_ended(state, round_, now.entry) else replace(round_, opening=None, fault="")
+        for round_ in state.rounds
     ]
     verdicts = evaluate(charter.rules, facts_of(known[:number], charter.endorsement_quorum))
     before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
     return replace(now, verdicts=verdicts, late=fired_late(charter, known, number, before))
 
 
-def _had_ended(state: State, found: Round, entry: int) -> bool:
-    judgement = state.judgements.get(found.number)
+def _had_ended(state: State, round_: Round, entry: int) -> bool:
+    judgement = state.judgements.get(round_.number)
     return judgement is not None and judgement.entry <= entry
 
 
 def _in_force(state: State, entry: int) -> tuple[Charter, tuple[str, ...]]:
     """The charter and the labs in force just before an entry."""
     version = [v for v in state.charters if v.entry < entry or v.entry == 0][-1]
-    before = [found for found in state.rounds if found.entry < entry]
+    before = [earlier for earlier in state.rounds if earlier.entry < entry]
     labs = labs_of_round(state, before[-1]) if before else version.charter.labs
     return version.charter, labs
 
@@ -99,13 +99,13 @@ def findings_v12(state: State) -> Iterator[str]:
             _, labs = _in_force(state, seen.entry)
             if change not in asked or seen.entry <= change or lab not in labs:
                 yield f"entry {seen.entry} ({lab}): acknowledges no change that asked for it"
-    for found in state.rounds:
-        charter = state.charter_at(found.number)
-        for lab in found.close.listed if found.close else ():
-            report = found.reports[lab]
+    for round_ in state.rounds:
+        charter = state.charter_at(round_.number)
+        for lab in round_.close.listed if round_.close else ():
+            report = round_.reports[lab]
             for part in report.parts:
                 panel = charter.panel(part.panel)
-                if part.shown != shown_ranges(charter, found.asked, panel, report.flags):
+                if part.shown != shown_ranges(charter, round_.asked, panel, report.flags):
                     yield f"entry {report.entry} ({lab}): says that it shows what it does not"
     for motion in state.governance.motions.values():
         decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)

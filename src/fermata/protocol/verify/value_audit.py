@@ -80,14 +80,14 @@ class OpenedValue:
         Raises InvalidEncoding OPENED_VALUE.
         """
         try:
-            found = _from_document(parse_json(data, VALUE_BYTES_MAX))
+            document = _from_document(parse_json(data, VALUE_BYTES_MAX))
         except (ValueError, KeyError, TypeError):
-            found = None
-        if found is None or found.to_bytes() != data:
+            document = None
+        if document is None or document.to_bytes() != data:
             raise InvalidEncoding(
                 "OPENED_VALUE", "opened value: is not a file of this form; ask the lab for it again"
             )
-        return found
+        return document
 
 
 def _from_document(document: dict[str, Any]) -> OpenedValue:
@@ -134,15 +134,15 @@ def counted_part(state: State, number: int, lab: str, panel: str) -> tuple[Repor
 
     Raises Refusal NO_ROUND, NOT_CLOSED, NOT_ENDORSED or NOT_COUNTED.
     """
-    found = state.round(number)
-    if found is None:
+    round_ = state.round(number)
+    if round_ is None:
         raise Refusal("NO_ROUND", f"log: has no round {number}")
-    if found.close is None:
+    if round_.close is None:
         raise Refusal("NOT_CLOSED", f"log: round {number} is open, so nothing counts yet")
     # Before a quorum of auditors has checked the close, it is the coordinator's word alone.
-    if len(found.endorsements) < state.charter_at(number).endorsement_quorum:
+    if len(round_.endorsements) < state.charter_at(number).endorsement_quorum:
         raise Refusal("NOT_ENDORSED", f"log: no quorum of auditors has endorsed round {number}")
-    seen = found.reports.get(lab) if lab in found.close.listed else None
+    seen = round_.reports.get(lab) if lab in round_.close.listed else None
     part = next((p for p in seen.parts if p.panel == panel), None) if seen is not None else None
     if seen is None or part is None:
         raise Refusal(

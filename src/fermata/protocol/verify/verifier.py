@@ -176,8 +176,8 @@ def verify_bundle(
     _check_key_record(run, key)
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
-    for found in run.state.rounds:
-        _check_round(run, run.state.charter_at(found.number), key, found, entropy)
+    for round_ in run.state.rounds:
+        _check_round(run, run.state.charter_at(round_.number), key, round_, entropy)
     _check_pause(run)
     return run.result()
 
@@ -313,21 +313,21 @@ def _check_key_record(run: _Run, key: ThresholdKey) -> None:
 
 
 def _check_round(
-    run: _Run, charter: Charter, key: ThresholdKey, found: Round, entropy: Entropy | None
+    run: _Run, charter: Charter, key: ThresholdKey, round_: Round, entropy: Entropy | None
 ) -> None:
-    close = found.close
+    close = round_.close
     if close is None:
         return
-    reports = {} if run.is_public else _read_sealed(run, key, found, close)
+    reports = {} if run.is_public else _read_sealed(run, key, round_, close)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
-    listed = {lab: found.reports[lab] for lab in close.listed}
-    for lab, reason in failures_of(charter, key, found.number, listed, proofs, entropy).items():
-        run.fail(5, f"entry {found.reports[lab].entry} ({lab}): {reason}")
-    if found.refusal and not close.aggregates:
+    listed = {lab: round_.reports[lab] for lab in close.listed}
+    for lab, reason in failures_of(charter, key, round_.number, listed, proofs, entropy).items():
+        run.fail(5, f"entry {round_.reports[lab].entry} ({lab}): {reason}")
+    if round_.refusal and not close.aggregates:
         return
-    where = f"entry {close.entry} (round {found.number})"
+    where = f"entry {close.entry} (round {round_.number})"
     try:
-        check_openable(run.state, found)
+        check_openable(run.state, round_)
     except VerificationError as error:
         run.fail(6, f"{where}: {error}")
     if not run.is_public and len(reports) != len(close.listed):
@@ -336,17 +336,17 @@ def _check_round(
         product = aggregate(key, close.cells, reports)
         if product != dict(close.aggregates):
             run.fail(7, f"{where}: is not the product of its reports")
-    if found.phase(charter.endorsement_quorum) == OPENED:
-        _check_opening(run, charter, key, found)
+    if round_.phase(charter.endorsement_quorum) == OPENED:
+        _check_opening(run, charter, key, round_)
 
 
 def _read_sealed(
-    run: _Run, key: ThresholdKey, found: Round, close: Close
+    run: _Run, key: ThresholdKey, round_: Round, close: Close
 ) -> dict[str, dict[str, SealedPanel]]:
     """V6: every listed report's sealed part is there and is the one that the report names."""
     reports = {}
     for lab in close.listed:
-        seen = found.reports[lab]
+        seen = round_.reports[lab]
         path = sealed_path(seen.sealed_sha256)
         data = run.files.get(path)
         if data is None:
@@ -359,13 +359,13 @@ def _read_sealed(
     return reports
 
 
-def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, found: Round) -> None:
+def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) -> None:
     """V8 and V9, recomputed without the fold: phe encrypts the result again."""
-    close, opening = found.close, found.opening
+    close, opening = round_.close, round_.opening
     if close is None or opening is None:
         return
-    if len(found.endorsements) < charter.endorsement_quorum:
-        run.fail(8, f"entry {opening.entry} (round {found.number}): opened without a quorum")
+    if len(round_.endorsements) < charter.endorsement_quorum:
+        run.fail(8, f"entry {opening.entry} (round {round_.number}): opened without a quorum")
     for panel, ciphertexts in close.aggregates.items():
         for ciphertext, plaintext, root in zip(
             ciphertexts, opening.plaintexts[panel], opening.roots[panel], strict=True
@@ -373,12 +373,12 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, found: Round)
             try:
                 check_opening(key.record.n, ciphertext, plaintext, root)
             except VerificationError as error:
-                where = f"entry {opening.entry} (round {found.number})"
+                where = f"entry {opening.entry} (round {round_.number})"
                 run.fail(9, f"{where}: {panel} does not open so: {error}")
     try:
         _, results = results_of(charter, close.members, opening.plaintexts)
     except VerificationError as error:
-        run.fail(9, f"entry {opening.entry} (round {found.number}): {error}")
+        run.fail(9, f"entry {opening.entry} (round {round_.number}): {error}")
         return
     if results != opening.results:
-        run.fail(9, f"entry {opening.entry} (round {found.number}): statistics differ")
+        run.fail(9, f"entry {opening.entry} (round {round_.number}): statistics differ")

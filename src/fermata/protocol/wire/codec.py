@@ -59,8 +59,8 @@ def sha256_from_text(text: str) -> bytes | None:
 
     None if the text is not one.
     """
-    found = _HASH_TEXT.fullmatch(text.strip())
-    return bytes.fromhex(found[1]) if found else None
+    match = _HASH_TEXT.fullmatch(text.strip())
+    return bytes.fromhex(match[1]) if match else None
 
 
 def sha256(data: bytes) -> bytes:

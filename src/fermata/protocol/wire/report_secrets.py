@@ -36,10 +36,12 @@ def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
     Of one file its SHA-256, as ``sha256sum`` prints it; of several, a digest of names and digests
     in the order of the names.
     """
-    found = sorted((file.name, sha256(file.data)) for file in files)
-    if len(found) < 2:
-        return b"".join(digest for _, digest in found)
-    return digest_parts(DOMAIN_EVIDENCE, *(p for n, digest in found for p in (n.encode(), digest)))
+    digests = sorted((file.name, sha256(file.data)) for file in files)
+    if len(digests) < 2:
+        return b"".join(digest for _, digest in digests)
+    return digest_parts(
+        DOMAIN_EVIDENCE, *(p for n, digest in digests for p in (n.encode(), digest))
+    )
 
 
 def evidence_commitment(digest: bytes, salt: bytes) -> bytes:

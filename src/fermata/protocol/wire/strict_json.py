@@ -42,7 +42,7 @@ def parse_json(data: bytes, bytes_max: int, number: Callable[[str], Any] | None 
     if len(data) > bytes_max:
         raise NotJson(f"must have at most {bytes_max} bytes, got {len(data)}")
     try:
-        found = json.loads(
+        document = json.loads(
             data.decode("utf-8"),
             parse_int=number or _integer,
             parse_float=number or _finite,
@@ -57,8 +57,8 @@ def parse_json(data: bytes, bytes_max: int, number: Callable[[str], Any] | None 
         _refuse_depth()
     except ValueError:
         raise NotJson("must be JSON") from None
-    _check(found)
-    return found
+    _check(document)
+    return document
 
 
 def decode_json(data: bytes, kind: type[T], bytes_max: int) -> T:
@@ -71,14 +71,14 @@ def decode_json(data: bytes, kind: type[T], bytes_max: int) -> T:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise DuplicateKey(key)
             seen.add(key)
-    return found
+    return members
 
 
 def _integer(text: str) -> int:
