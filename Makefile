@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	vectors exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -46,9 +46,12 @@ proto-check: setup
 proto-breaking: setup
 	@cd proto && $(RUN) buf breaking --against baseline.binpb
 
-# The fold's vectors, from the code as it is; tests compare.
+# tests/vectors, from the code as it is (docs/spec/vectors.md). ARGS: names of generators.
 vectors: setup
-	@PYTHONPATH=tests $(RUN) python scripts/make_fold_vectors.py
+	@$(RUN) python scripts/make_vectors.py $(ARGS)
+
+vectors-check: setup
+	@$(RUN) python scripts/make_vectors.py --check $(ARGS)
 
 # Exchanges neighbouring checks of F5 to F9 in a copy of the source; the vectors must notice.
 exchange: setup

@@ -1,14 +1,16 @@
 """Writes tests/vectors/fold_*.json: two faults at once, for every pair of checks of F5 to F9.
 
-    make vectors
+    PYTHONPATH=tests python scripts/make_fold_vectors.py [--check]
 
 ``fold_logs.json`` holds the logs. Every other file continues one of them, after ``size`` of
 its leaves, with further leaves; the last breaks two checks, and its verdict has the reason of the
 first. docs/spec/vectors.md describes the form.
 """
 
+import argparse
 import itertools
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -358,13 +360,23 @@ def vectors() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
 
 
 def main() -> None:
-    """Writes the files, and removes those that are no longer made."""
+    """Writes the files, and removes those that are no longer made; or compares them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
     files, missing = vectors()
-    for old in FOLDER.glob("fold_*.json"):
-        if old.name not in files:
-            old.unlink()
-    for name, content in files.items():
-        (FOLDER / name).write_text(json.dumps(content, indent=1) + "\n")
+    texts = {name: json.dumps(content, indent=1) + "\n" for name, content in files.items()}
+    present = {path.name for path in FOLDER.glob("fold_*.json")}
+    if check:
+        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
+        stale += sorted(present - set(texts))
+        if stale:
+            sys.exit(f"differ from what this script makes: {', '.join(stale)}")
+        return
+    for name in present - set(texts):
+        (FOLDER / name).unlink()
+    for name, text in texts.items():
+        (FOLDER / name).write_text(text)
     print(f"{len(files) - 1} pairs, {len(missing)} that cannot be, or were not made")
 
 

@@ -79,7 +79,8 @@ def _citers(root: Path) -> Iterator[Path]:
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*")):
             # Vectors and stored logs are data: what looks like a number there is part of some hex.
-            if path.suffix in ENDINGS and not {"vectors", "v1", "__pycache__"} & set(path.parts):
+            parts = path.relative_to(root).parts
+            if path.suffix in ENDINGS and not {"vectors", "v1", "__pycache__"} & set(parts):
                 yield path
 
 

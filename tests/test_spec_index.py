@@ -40,6 +40,10 @@ def test_a_tree_whose_numbers_resolve_has_no_problem(tmp_path: Path) -> None:
     )
 
 
+def test_a_tree_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    assert problems_of(tmp_path / "vectors", {}) == []
+
+
 @pytest.mark.parametrize(
     "text", ["**F1** again", "## F1. Again", "F1. Again", "| F1 | again |", "**F1.2 Again.**"]
 )

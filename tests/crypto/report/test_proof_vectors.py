@@ -12,57 +12,18 @@ import pytest
 from fermata import errors
 from fermata.crypto.group import hash_generator, point_to_bytes
 from fermata.crypto.integers import lcm
-from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
-from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.link import packed
-from fermata.crypto.report.statements import (
-    Equality,
-    LinearForm,
-    Product,
-    Range,
-    StatementSet,
-    Value,
-)
-from fermata.crypto.report.verifier import SealedProof, parse_open, verify, verify_open
+from fermata.crypto.report.verifier import parse_open, verify, verify_open
 from harness.crypto.keys import VECTORS
+from harness.crypto.proof_vectors import inputs
 from harness.crypto.proof_world import CONTEXT
 
 ROOT = Path(__file__).parents[3]
 GOOD = json.loads((VECTORS / "report_proof.json").read_text())
 BAD = sorted(path.name for path in VECTORS.glob("report_proof_bad_*.json"))
 NAMES = [case["what"] for case in GOOD["cases"]]
-
-
-def form(fields: dict[str, Any]) -> LinearForm:
-    pairs = tuple((index, int(coef)) for index, coef in fields["coefficients"])
-    return LinearForm(pairs, int(fields["constant"]))
-
-
-def statements_of(fields: dict[str, Any]) -> StatementSet:
-    return StatementSet(
-        tuple(Value(int(v["bound"]), v["enc"]) for v in fields["values"]),
-        tuple(Range(form(r), int(r["bound"])) for r in fields["ranges"]),
-        tuple(Equality(form(e)) for e in fields["equalities"]),
-        tuple(Product(form(p["a"]), form(p["b"]), form(p["c"])) for p in fields["products"]),
-        base=fields["base"],
-        headroom_bits=fields["headroom_bits"],
-        modulus_bits=fields["modulus_bits"],
-    )
-
-
-def inputs(case: dict[str, Any]) -> tuple[StatementSet, PublicKey, Context, bytes, SealedProof]:
-    sealed = {
-        name: tuple(bytes.fromhex(data) for data in found) for name, found in case["sealed"].items()
-    }
-    return (
-        statements_of(case["statements"]),
-        PublicKey(int(case["n"], 16)),
-        Context(*(bytes.fromhex(case[k]) for k in ("charter_hash", "round_id", "lab_id"))),
-        bytes.fromhex(case["open_part"]),
-        SealedProof(**sealed),
-    )
 
 
 @pytest.mark.parametrize("case", GOOD["cases"], ids=NAMES)

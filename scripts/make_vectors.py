@@ -1,0 +1,42 @@
+"""Makes tests/vectors, or compares it with what the code makes.
+
+    python scripts/make_vectors.py [--check] [NAME ...]
+
+Without a name, all generators run, one after the other. ``--check`` writes nothing and fails on a
+difference. docs/spec/vectors.md describes the files.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent
+GENERATORS = {
+    "bytes": "vectors/make_byte_vectors.py",
+    "opening": "make_opening_vectors.py",
+    "report-proof": "make_proof_vectors.py",
+    "fold": "make_fold_vectors.py",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GENERATORS))
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(GENERATORS):
+        parser.error(f"no generator is called {', '.join(sorted(unknown))}")
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS.parent / "tests")}
+    stale = []
+    for name in options.names or GENERATORS:
+        command = [sys.executable, SCRIPTS / GENERATORS[name], *["--check"] * options.check]
+        if subprocess.run(command, env=environment).returncode != 0:
+            stale.append(name)
+    if stale:
+        sys.exit(f"vectors: failed: {', '.join(stale)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What the generators of tests/vectors share: repeatable entropy, and writing or comparing."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "tests" / "vectors"
+
+
+class SeededEntropy:
+    """SHAKE256(seed || counter of 8 bytes): public, so of no use for a real key."""
+
+    def __init__(self, seed: str) -> None:
+        self.seed, self.count = seed.encode(), 0
+
+    def __call__(self, size: int) -> bytes:
+        self.count += 1
+        return hashlib.shake_256(self.seed + self.count.to_bytes(8, "big")).digest(size)
+
+
+def text_of(document: Any) -> str:
+    """A vector file's text."""
+    return json.dumps(document, indent=1) + "\n"
+
+
+def run(description: str | None, pattern: str, make: Callable[[], Mapping[str, str]]) -> None:
+    """Writes the texts that ``make`` returns (by name), or compares them with ``--check``.
+
+    ``pattern`` matches all files that the generator owns: one that it no longer makes is removed,
+    and with ``--check`` it is a difference.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    texts = make()
+    present = {str(p.relative_to(FOLDER)) for p in FOLDER.glob(pattern) if p.is_file()}
+    if check:
+        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
+        stale += sorted(present - set(texts))
+        if stale:
+            sys.exit(f"differ from what this script makes: {', '.join(stale)}")
+        return
+    for name in present - set(texts):
+        (FOLDER / name).unlink()
+    for name, text in texts.items():
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (FOLDER / name).write_text(text)

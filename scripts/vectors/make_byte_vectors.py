@@ -1,0 +1,299 @@
+"""Writes tests/vectors/bytes.json: what each recipe of docs/spec/bytes.md takes and gives.
+
+    PYTHONPATH=tests python scripts/vectors/make_byte_vectors.py [--check]
+
+Everything is made by the product. ``tests/spec/test_bytes.py`` makes it again from the inputs,
+by the recipes alone. ``--check`` writes nothing and fails on a difference.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import pyrage
+from common import FOLDER, run, text_of
+
+from fermata.assessment.calibration import seed_of
+from fermata.crypto.paillier import PublicKey
+from fermata.crypto.report.batch import BatchItem, hashed_entropy
+from fermata.crypto.report.challenges import ReportTranscript
+from fermata.crypto.report.decomposition import cover
+from fermata.crypto.report.statements import StatementSet, encode_statements
+from fermata.crypto.signing import SigningKey, pae
+from fermata.crypto.threshold import modulus_proof
+from fermata.crypto.threshold.key_record import DEALER, KeyRecord, epoch_id, key_id
+from fermata.crypto.threshold.key_record import verification_base as product_base
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.log.checkpoint import (
+    Checkpoint,
+    add_signatures,
+    checkpoint_text,
+    cosign,
+    parse_note,
+    sign_checkpoint,
+)
+from fermata.log.merkle import Tree, leaf_hash, node_hash
+from fermata.node.hook.notice import canonical_json, idempotency_key
+from fermata.node.storage.keystore import AgeIdentity, seal
+from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.fold.round_rules import aggregate_digest
+from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
+from fermata.protocol.wire.envelope import assemble
+from fermata.protocol.wire.report_secrets import (
+    EvidenceFile,
+    evidence_commitment,
+    evidence_sha256,
+)
+from fermata.wire.v1 import log_service_pb2
+from fermata.wire.v1 import statement_pb2 as wire
+from harness.crypto.proof_vectors import inputs
+from harness.deployments import make_deployment
+
+Vectors = dict[str, dict[str, Any]]
+
+#: Numbers of no meaning; 1 is the lowest bit, so that n is odd.
+N = int.from_bytes(hashlib.sha512(b"n").digest(), "big") | 1 << 511 | 1
+CHARTER, SALT, W = sha256(b"charter"), sha256(b"salt"), 12345
+RECORD = KeyRecord(N, 2, 1, 3628800, 7, (11, 12, 13), DEALER)
+ROSTER = ("a-1", "a-2", "a-3")
+ROUNDS = tuple((3 + i, 5 + i, bool(i % 2), bool(i % 3)) for i in range(128))
+PLACES = (0, 1, 127)
+FILES = (EvidenceFile("b.json", b"two"), EvidenceFile("a.json", b"one"))
+AGGREGATES = {"alpha": (b"\1" * 8, b"\2" * 8), "beta/east+west": (b"\3" * 8,)}
+SEED = sha256(b"signing key")
+KEY = SigningKey.from_seed(SEED)
+ORIGIN, WITNESS = "tests.fermata/log", "tests.fermata/auditor/a-1"
+TIME_S, TIME_MS = 2_082_758_400, 2_082_758_400_123
+LEAVES = tuple(bytes([i]) * (i + 1) for i in range(5))
+PROOFS: dict[str, Any] = json.loads((FOLDER / "report_proof.json").read_text())
+#: The case of report_proof.json that has every kind of statement.
+CASE = PROOFS["cases"][1]
+
+
+def be(value: int, width: int) -> bytes:
+    return value.to_bytes(width, "big")
+
+
+def vector(out: bytes, **inputs_of: Any) -> dict[str, Any]:
+    """Bytes in hex, long integers in hex without a prefix, small ones as numbers."""
+    return {"in": {k: _plain(v) for k, v in inputs_of.items()}, "out": out.hex()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return f"{value:x}" if isinstance(value, int) and value >= 1 << 53 else value
+
+
+def keys() -> Vectors:
+    """The threshold key and what a dealer proves of it."""
+    width = (N.bit_length() + 7) // 8
+    challenges = modulus_proof._challenges(N, W, CHARTER)
+    proof = modulus_proof.ModulusProof(W, ROUNDS)
+    weights = modulus_proof._weights(N, proof, CHARTER)
+    share = KeyShare(2, -0x1234567890ABCDEF, key_id(RECORD))
+    record = {
+        "epoch": RECORD.epoch,
+        "threshold": RECORD.threshold,
+        "auditors": ROSTER,
+        "kappa": RECORD.kappa,
+        "theta": RECORD.theta,
+        "verification": RECORD.verification,
+    }
+    return {
+        "key-id": vector(key_id(RECORD), n=N),
+        "epoch-id": vector(epoch_id(RECORD, ROSTER), n=N, **record),
+        "encryption-base": vector(be(PublicKey(N).h, width), n=N),
+        "verification-base": vector(be(product_base(N), width), n=N),
+        "modulus-proof-challenge": vector(
+            b"".join(be(challenges[i], width) for i in PLACES),
+            charter=CHARTER, n=N, w=W, places=PLACES,
+        ),
+        "modulus-proof-weights": vector(
+            b"".join(be(w, 3) for row in weights for w in row),
+            charter=CHARTER, n=N, w=W, rounds=[[x, z, int(a), int(b)] for x, z, a, b in ROUNDS],
+        ),
+        "key-share": vector(
+            share.to_bytes(), index=share.index, key_id=share.key_id, value="-1234567890abcdef"
+        ),
+    }  # fmt: skip
+
+
+def evidence() -> Vectors:
+    """What a report commits to."""
+    digest = evidence_sha256(FILES)
+    return {
+        "evidence": vector(digest, files=[[f.name, f.data] for f in FILES]),
+        "evidence-commitment": vector(evidence_commitment(digest, SALT), salt=SALT, digest=digest),
+    }
+
+
+def statements() -> Vectors:
+    """Envelopes, leaves, and the statements whose bytes others bind."""
+    endorsement = wire.Statement(
+        charter_sha256=CHARTER,
+        author="a-1",
+        endorsement=wire.Endorsement(
+            round=3,
+            close_entry=300,
+            close_leaf_hash=leaf_hash(b"close"),
+            aggregate_sha256=aggregate_digest(AGGREGATES),
+        ),
+    )
+    payload = encode(endorsement)
+    message = pae(STATEMENT_TYPE, payload)
+    signature = KEY.sign(message)
+    signatures = {"a-1": signature}
+    envelope = assemble(STATEMENT_TYPE, payload, signatures)
+    panel = wire.SealedPanel(
+        panel="alpha", ciphertexts=[b"\1" * 8], announcements=[b"\2" * 8], responses=[b"\3" * 4]
+    )
+    sealed = encode(wire.SealedPart(panels=[panel]))
+    return {
+        "charter-hash": vector(CHARTER, file=b"charter"),
+        "aggregate": vector(aggregate_digest(AGGREGATES), cells=list(AGGREGATES.items())),
+        "endorsement": vector(
+            payload, charter=CHARTER, author="a-1", round=3, close_entry=300,
+            close_leaf_hash=leaf_hash(b"close"), aggregate=aggregate_digest(AGGREGATES),
+        ),
+        "dsse": vector(message, type=STATEMENT_TYPE, payload=payload),
+        "signature": vector(signature, seed=SEED, message=message),
+        "envelope": vector(
+            envelope, type=STATEMENT_TYPE, payload=payload, signatures=list(signatures.items())
+        ),
+        "envelope-hash": vector(sha256(envelope), envelope=envelope),
+        "leaf": vector(leaf_of(TIME_MS, envelope), time_ms=TIME_MS, envelope=envelope),
+        "sealed-part": vector(
+            sealed,
+            panels=[["alpha", [b"\1" * 8], [b"\2" * 8], [b"\3" * 4]]],
+        ),
+        "sealed-part-hash": vector(sha256(sealed), sealed_part=sealed),
+        "ciphertext-digest": vector(sha256(b"\1" * 8), ciphertext=b"\1" * 8),
+    }  # fmt: skip
+
+
+def tree() -> Vectors:
+    """Merkle hashes and proofs, and the receipt that carries one."""
+    found = Tree()
+    for data in LEAVES:
+        found.append(leaf_hash(data))
+    size, left, right = found.size, leaf_hash(LEAVES[0]), leaf_hash(LEAVES[1])
+    inclusion = found.inclusion_proof(2, size)
+    head = Checkpoint(ORIGIN, size, found.root())
+    note = sign_checkpoint(head, ORIGIN, KEY.sign, KEY.public_key)
+    receipt = log_service_pb2.AppendResponse(
+        entry=2, checkpoint=note, inclusion_proof=inclusion, leaf=LEAVES[2]
+    )
+    return {
+        "leaf-hash": vector(left, leaf=LEAVES[0]),
+        "node-hash": vector(node_hash(left, right), left=left, right=right),
+        "root": vector(found.root(), leaves=LEAVES),
+        "inclusion-proof": vector(b"".join(inclusion), leaves=LEAVES, index=2),
+        "consistency-proof": vector(
+            b"".join(found.consistency_proof(3, size)), leaves=LEAVES, old=3
+        ),
+        "receipt": vector(
+            encode(receipt), entry=2, checkpoint=note, proof=inclusion, leaf=LEAVES[2]
+        ),
+    }
+
+
+def notes() -> Vectors:
+    """Checkpoints and cosignatures."""
+    root = sha256(b"root")
+    head = Checkpoint(ORIGIN, 7, root)
+    text = checkpoint_text(head)
+    note = sign_checkpoint(head, ORIGIN, KEY.sign, KEY.public_key)
+    line = note.removeprefix(text + b"\n")
+    seen: list[bytes] = []
+
+    def sign(message: bytes) -> bytes:
+        seen.append(message)
+        return KEY.sign(message)
+
+    witness = cosign(note, WITNESS, sign, KEY.public_key, TIME_S)
+    return {
+        "checkpoint-text": vector(text, origin=ORIGIN, size=7, root=root),
+        "note-key-id": vector(
+            parse_note(note).signatures[0].key_id, name=ORIGIN, kind=1, public_key=KEY.public_key
+        ),
+        "checkpoint-line": vector(line, name=ORIGIN, seed=SEED, text=text),
+        "cosignature-message": vector(seen[0], time_s=TIME_S, text=text),
+        "cosignature-line": vector(witness, name=WITNESS, seed=SEED, time_s=TIME_S, text=text),
+        "note": vector(add_signatures(note, [witness]), text=text, lines=[line, witness]),
+    }
+
+
+def form_of(form: Any) -> list[Any]:
+    return [str(form.constant), [[i, str(coef)] for i, coef in form.coefficients]]
+
+
+def shape_of(found: StatementSet) -> dict[str, Any]:
+    """All integers that the preimage of a statement hash has, in its order."""
+    layout, ranges = found.layout, []
+    for claim in found.all_ranges:
+        parts = cover(claim.bound, layout.base)
+        pairs = list(zip(parts.weights, parts.tops, strict=True))
+        ranges.append([form_of(claim.form), str(claim.bound), pairs])
+    return {
+        "constants": [128, 16, 4, found.exponent_bits],
+        "shape": [found.modulus_bits, found.headroom_bits, layout.base, layout.size],
+        "values": [[str(v.bound), int(v.enc)] for v in found.values],
+        "offsets": [list(offset) for offset in found.packing.offsets],
+        "ranges": ranges,
+        "equalities": [form_of(e.form) for e in found.equalities],
+        "products": [[form_of(f) for f in (p.a, p.b, p.c)] for p in found.products],
+    }
+
+
+def proofs() -> Vectors:
+    """What goes into the report proof beside its own messages; its challenges are in its files."""
+    found, key, context, open_part, sealed = inputs(CASE)
+    item = BatchItem(found, context, open_part, sealed)
+    draw = hashed_entropy(key, [item, BatchItem(found, context, open_part)])
+    round_context = context_of(make_deployment().charter, 7, "alpha", "lab-1")
+    prefix = ReportTranscript(found, key, context)._running._running.digest()
+    blob = b"".join((*sealed.ciphertexts, *sealed.announcements, *sealed.exponents))
+    fields = [found.statement_hash, context.charter_hash, context.round_id, context.lab_id]
+    return {
+        "statements": vector(encode_statements(found), **shape_of(found)),
+        "report-proof-prefix": vector(
+            prefix, charter=context.charter_hash, statements=found.statement_hash,
+            round=context.round_id, lab=context.lab_id, n=key.n, exponent_bits=found.exponent_bits,
+        ),
+        "round-id": vector(round_context.round_id, round=7, panel="alpha"),
+        "batch-weights": vector(
+            draw(16) + draw(16), n=key.n,
+            items=[[*fields, open_part, blob], [*fields, open_part, b""]],
+        ),
+    }  # fmt: skip
+
+
+def local() -> Vectors:
+    """Hooks, calibration, and the frames of files."""
+    identity = pyrage.x25519.Identity.generate()
+    keyfile = seal(b"secret", "key-share", "tests", AgeIdentity(identity))
+    document = {"format": 1, "deployment": "tests", "node": "lab-é", "fired": ["hot"], "round": 3}
+    return {
+        "notice": vector(bytes.fromhex(idempotency_key(CHARTER, 3)), charter=CHARTER, index=3),
+        "canonical-json": vector(canonical_json(document), document=document),
+        # The age file differs each time; what it holds does not.
+        "keyfile": vector(
+            pyrage.decrypt(keyfile, [identity]), purpose="key-share", deployment="tests",
+            secret=b"secret",
+        ),
+        "calibration": vector(be(seed_of(CHARTER, "fast"), 32), charter=CHARTER, rule="fast"),
+    }  # fmt: skip
+
+
+def make() -> dict[str, str]:
+    found = {
+        **keys(), **evidence(), **statements(), **tree(), **notes(), **proofs(), **local()
+    }  # fmt: skip
+    return {"bytes.json": text_of(found)}
+
+
+if __name__ == "__main__":
+    run(__doc__, "bytes.json", make)

@@ -1,0 +1,108 @@
+"""Nothing in the source is hashed, signed or absorbed that docs/spec/bytes.md does not have."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.spec.source_hashes import DOMAIN, domains, hashing_functions, labels
+
+SPEC = Path(__file__).parents[2] / "docs" / "spec"
+PAGE = (SPEC / "bytes.md").read_text()
+CODE = set(re.findall(r"`([^`]+)`", PAGE))
+#: No other machine sees what these make ("What stays on one machine").
+LOCAL = "local"
+#: Which recipe of the page each function follows that hashes or signs.
+FOLLOWS = {
+    "assessment.calibration.seed_of": "calibration",
+    "crypto.group._generator_bytes": LOCAL,
+    "crypto.group.hash_generator": "fermata/v1/generators",
+    "crypto.integers.hash_to_zn": "encryption-base",
+    "crypto.paillier.__post_init__": "encryption-base",
+    "crypto.report.batch.draw": "batch-weights",
+    "crypto.report.batch.hashed_entropy": "batch-weights",
+    "crypto.report.challenges.__init__": "report-proof-prefix",
+    "crypto.report.codec.sha256": "ciphertext-digest",
+    "crypto.report.proof_cache.proof_digests": LOCAL,
+    "crypto.report.prover.__call__": "fermata/v1/report-nonces",
+    "crypto.report.prover.mix": "fermata/v1/report-nonces",
+    "crypto.report.statements.__post_init__": "statements",
+    "crypto.report.value_opening._challenge": "fermata/v1/value-opening",
+    "crypto.signing.sign": "signature",
+    "crypto.threshold.key_record.epoch_id": "epoch-id",
+    "crypto.threshold.key_record.key_id": "key-id",
+    "crypto.threshold.key_record.verification_base": "verification-base",
+    "crypto.threshold.modulus_proof._challenges": "modulus-proof-challenge",
+    "crypto.threshold.modulus_proof._weights": "modulus-proof-weights",
+    "crypto.transcript.__init__": "report-proof-prefix",
+    "crypto.transcript.digest_parts": "key-id",
+    "log.checkpoint._key_id": "note-key-id",
+    "log.checkpoint.cosign": "cosignature-line",
+    "log.checkpoint.sign_checkpoint": "checkpoint-line",
+    "log.merkle.leaf_hash": "leaf-hash",
+    "log.merkle.node_hash": "node-hash",
+    "memory_store.envelope_sha256_of": "envelope-hash",
+    "memory_store.put_sealed": "sealed-part-hash",
+    "node.hook.notice.idempotency_key": "notice",
+    "node.hook.notice.open_notice": "canonical-json",
+    "node.hook.notice.seal_notice": "canonical-json",
+    "node.pki.certificates.make_csr": LOCAL,
+    "node.pki.certificates.make_leaf": LOCAL,
+    "node.pki.certificates.make_root": LOCAL,
+    "node.pki.identity.fingerprint_of": "root fingerprint",
+    "node.pki.tokens._hash": LOCAL,
+    "node.rpc.guard._fingerprint": LOCAL,
+    "node.run.participant.check_log_charter": "charter-hash",
+    "node.storage.evidence.with_evidence": LOCAL,
+    "node.storage.rows.row_digest": LOCAL,
+    "node.storage.signatures._read_one": "dsse",
+    "node.storage.signatures.sign_file": "dsse",
+    "node.storage.store.extend": "sealed-part-hash",
+    "node.storage.store.put_sealed": "sealed-part-hash",
+    "protocol.charter.parse.parse_charter": "charter-hash",
+    "protocol.fold.apply._charter": "charter-hash",
+    "protocol.fold.entry.envelope_sha256": "envelope-hash",
+    "protocol.fold.reports._part_to_wire": "ciphertext-digest",
+    "protocol.fold.reports.check_sealed": "sealed-part-hash",
+    "protocol.fold.reports.make_report": "sealed-part-hash",
+    "protocol.fold.round_rules.aggregate_digest": "aggregate",
+    "protocol.roles.coordinator._close": "sealed-part-hash",
+    "protocol.roles.driver._fetch_sealed": "sealed-part-hash",
+    "protocol.roles.log_writer.append": "sealed-part-hash",
+    "protocol.roles.log_writer.report_check": "sealed-part-hash",
+    "protocol.verify.verifier._check_head": "charter-hash",
+    "protocol.wire.codec.sha256": "charter-hash",
+    "protocol.wire.envelope.charter_message": "dsse",
+    "protocol.wire.envelope.check_signatures": "dsse",
+    "protocol.wire.envelope.seal": "dsse",
+    "protocol.wire.report_secrets.evidence_commitment": "evidence-commitment",
+    "protocol.wire.report_secrets.evidence_sha256": "evidence",
+}
+
+
+def test_every_function_that_hashes_or_signs_follows_a_recipe_of_the_page() -> None:
+    assert hashing_functions() == FOLLOWS.keys()
+
+
+@pytest.mark.parametrize("recipe", sorted(set(FOLLOWS.values()) - {LOCAL}))
+def test_a_recipe_that_a_function_follows_is_on_the_page(recipe: str) -> None:
+    assert recipe in CODE
+
+
+def test_every_domain_string_of_the_source_is_on_the_page() -> None:
+    found = domains()
+    assert len(found) >= 20
+    assert found - set(DOMAIN.findall(PAGE)) == set()
+
+
+@pytest.mark.parametrize("page", ["bytes.md", "README.md"])
+def test_every_domain_string_of_a_page_is_in_the_source(page: str) -> None:
+    assert set(DOMAIN.findall((SPEC / page).read_text())) - domains() == set()
+
+
+def test_every_label_of_a_transcript_is_on_the_page() -> None:
+    transcripts = PAGE.partition("## Transcripts")[2].partition("## Where")[0]
+    found = labels()
+    assert {"beta", "auditor", "resp", "T"} <= found
+    numbered = {label + "0" if label == "T" else label for label in found}
+    assert numbered - set(re.findall(r"`([A-Za-z0-9]+)`", transcripts)) == set()
