@@ -15,6 +15,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).parent
 GENERATORS = {
     "bytes": "vectors/make_byte_vectors.py",
+    "modulus-proof": "vectors/make_modulus_vectors.py",
     "opening": "make_opening_vectors.py",
     "report-proof": "make_proof_vectors.py",
     "fold": "make_fold_vectors.py",
