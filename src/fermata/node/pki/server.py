@@ -15,15 +15,15 @@ from typing import Any
 
 import grpc
 
-from fermata.errors import ConfigError, FermataError, IdentityError, InvalidEncoding, TransportError
+from fermata.errors import FermataError, IdentityError, InvalidEncoding, TransportError
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import CSR_BYTES_MAX
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.tokens import token_refused
-from fermata.node.rpc.front import Front, FrontLimits
+from fermata.node.rpc.front import FrontLimits
+from fermata.node.rpc.fronted_server import FrontedServer
 from fermata.node.rpc.limits import Admission, Limits
-from fermata.node.rpc.loop_thread import LoopThread
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import incident_status, to_status
 from fermata.protocol.wire.codec import encode
@@ -135,7 +135,7 @@ class EnrolmentServicer:
         return incident_status(incident)
 
 
-class EnrolmentServer:
+class EnrolmentServer(FrontedServer):
     """A gRPC server with the enrolment service and nothing else. For plain threads."""
 
     def __init__(
@@ -146,63 +146,17 @@ class EnrolmentServer:
         alarm: Alarm = log_alarm,
         refused: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        self._tls = tls
-        self._refused = refused
-        self._front: Front | None = None
-        self._server: grpc.aio.Server | None = None
-        self._loop: LoopThread | None = None
-        self._servicer = EnrolmentServicer(authority, clock, self._source, alarm)
-
-    def start(self, address: str) -> str:
-        """Listens on ``host:port``, port 0 for any; returns the address that is bound.
-
-        Raises ``ConfigError`` ADDRESS, PORT_IN_USE.
-        """
-        self._loop = LoopThread("enrolment")
-        self._loop.start()
-        try:
-            return self._loop.run(self._start(address))
-        except ConfigError:
-            self.stop()
-            raise
-
-    async def _start(self, address: str) -> str:
-        limits = ENROLMENT_LIMITS
-        self._server = grpc.aio.server(
-            handlers=[self._servicer.handler()],
-            options=[
-                # Without this two servers could share one port silently.
-                ("grpc.so_reuseport", 0),
-                ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
-                ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-                ("grpc.max_metadata_size", limits.metadata_bytes_max),
-                ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
-                ("grpc.max_connection_age_ms", limits.connection_age_ms),
-                ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
-                ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
-            ],
-            maximum_concurrent_rpcs=limits.calls_max,
+        self._servicer = EnrolmentServicer(authority, clock, self.source_of_peer, alarm)
+        super().__init__(
+            "enrolment",
+            [self._servicer.handler()],
+            lambda: tls.server_credentials(require_client=False),
+            ENROLMENT_LIMITS,
+            refused,
+            [("grpc.max_receive_message_length", REQUEST_BYTES_MAX)],
         )
-        credentials = self._tls.server_credentials(require_client=False)
-        port = self._server.add_secure_port("127.0.0.1:0", credentials)
-        await self._server.start()
-        self._front = Front(("127.0.0.1", port), limits.front, self._refused)
-        return await self._front.start(address, "enrolment")
-
-    def _source(self, peer: str) -> str | None:
-        return self._front.source_of_peer(peer) if self._front is not None else None
 
     def stop(self, grace_s: float = 1.0) -> None:
         """Ends calls that do not end in time, and returns when the port is free."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        loop.run(self._stop(grace_s))
-        loop.stop()
+        super().stop(grace_s)
         self._servicer.close()
-
-    async def _stop(self, grace_s: float) -> None:
-        if self._server is not None:
-            await self._server.stop(grace_s)
-        if self._front is not None:
-            await self._front.stop()

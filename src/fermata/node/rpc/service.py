@@ -11,15 +11,14 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from fermata.errors import ConfigError, InvalidEncoding, Refusal
+from fermata.errors import InvalidEncoding, Refusal
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import ROLES, Identity
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.rpc.front import Front
+from fermata.node.rpc.fronted_server import FrontedServer
 from fermata.node.rpc.growth import Growth
 from fermata.node.rpc.guard import Answer, Context, Guard
 from fermata.node.rpc.limits import Limits
-from fermata.node.rpc.loop_thread import LoopThread
 from fermata.node.rpc.rpc_contract import HEALTH, KEEPALIVE_MS, MESSAGE_BYTES_MAX, SERVICE
 from fermata.protocol.wire.ports import ClockMs, Entropy, Receipt
 from fermata.wire.v1 import log_service_pb2 as wire
@@ -88,7 +87,7 @@ class LedgerPort(Protocol):
         ...
 
 
-class LogServer:
+class LogServer(FrontedServer):
     """The log service of one deployment, over mutual TLS 1.3.
 
     ``authorise`` raises IdentityError for an identity that is not on the roster; ``is_denied``
@@ -112,73 +111,35 @@ class LogServer:
         reflection: bool = False,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
-        self._tls = tls
-        self._limits = limits
-        self._telemetry = telemetry
         self._growth = Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
-        self._handlers = [
+        handlers = [
             _LogHandlers(ledger, renew, self._growth, self._guard).handler(),
             _Health(self._growth).handler(self._guard),
         ]
         if reflection:
-            self._handlers.append(_reflection_handler(self._guard))
-        self._loop: LoopThread | None = None
-        self._server: grpc.aio.Server | None = None
-        self._front: Front | None = None
-
-    def start(self, address: str) -> str:
-        """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
-
-        Raises ConfigError ADDRESS, PORT_IN_USE; ValueError if started before.
-        """
-        if self._loop is not None:
-            raise ValueError("server: was started before")
-        self._loop = LoopThread("log-server")
-        self._loop.start()
-        try:
-            return self._loop.run(self._start(address))
-        except ConfigError:
-            self.stop()
-            raise
-
-    async def _start(self, address: str) -> str:
-        self._server = grpc.aio.server(
-            handlers=self._handlers,
-            options=_options(self._limits),
-            maximum_concurrent_rpcs=self._limits.calls_max,
+            handlers.append(_reflection_handler(self._guard))
+        super().__init__(
+            "log",
+            handlers,
+            lambda: tls.server_credentials(require_client=True),
+            limits,
+            telemetry.count_connection_refused,
+            _options(limits),
         )
-        credentials = self._tls.server_credentials(require_client=True)
-        port = self._server.add_secure_port("127.0.0.1:0", credentials)
-        await self._server.start()
-        self._front = Front(
-            ("127.0.0.1", port), self._limits.front, self._telemetry.count_connection_refused
-        )
-        return await self._front.start(address, "log")
 
     def notify(self, size: int) -> None:
         """Tells the watchers that the log has now ``size`` entries."""
-        if self._loop is not None:
-            self._loop.call(self._growth.notify, size)
+        self.call(self._growth.notify, size)
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Turns health to NOT_SERVING, ends the streams, gives calls so long to finish.
 
         May be called twice.
         """
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        loop.run(self._stop(grace_s))
-        loop.stop()
+        self.call(self._growth.stop)
+        super().stop(grace_s)
         self._guard.close()
-
-    async def _stop(self, grace_s: float) -> None:
-        self._growth.stop()
-        if self._server is not None:
-            await self._server.stop(grace_s)
-        if self._front is not None:
-            await self._front.stop()
 
 
 class _LogHandlers:
@@ -344,21 +305,11 @@ def _reflection_handler(guard: Guard) -> grpc.GenericRpcHandler:
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
-        # Without this two servers could bind one port, and each get some of the calls.
-        ("grpc.so_reuseport", 0),
-        ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
         # The front counts connections; this is more than it lets through.
         ("grpc.max_allowed_incoming_connections", 2 * limits.front.connections_max),
-        ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
-        ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
         ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-        ("grpc.max_metadata_size", limits.metadata_bytes_max),
         ("grpc.absolute_max_metadata_size", 2 * limits.metadata_bytes_max),
-        # A finished connection that carries no call costs its owner nothing, and takes a place.
-        ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
-        ("grpc.max_connection_age_ms", limits.connection_age_ms),
-        ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 3),
         ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),

@@ -1,0 +1,101 @@
+"""A gRPC server behind a front, in an event loop of its own: how every server of a node runs."""
+
+from collections.abc import Callable, Sequence
+
+import grpc
+
+from fermata.errors import ConfigError
+from fermata.node.rpc.front import Front
+from fermata.node.rpc.limits import Limits
+from fermata.node.rpc.loop_thread import LoopThread
+
+
+class FrontedServer:
+    """Listens where the world reaches it, and serves on the loopback interface behind that.
+
+    ``name`` is what listens, for messages and threads; ``credentials`` is asked at the start;
+    ``refused`` is called with the reason for each connection turned away; ``options`` are gRPC's,
+    beside those that follow from ``limits``. Its methods are for plain threads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handlers: Sequence[grpc.GenericRpcHandler],
+        credentials: Callable[[], grpc.ServerCredentials],
+        limits: Limits,
+        refused: Callable[[str], None],
+        options: Sequence[tuple[str, int]],
+    ) -> None:
+        self._name = name
+        self._handlers = handlers
+        self._credentials = credentials
+        self._limits = limits
+        self._refused = refused
+        self._options = [*_options(limits), *options]
+        self._loop: LoopThread | None = None
+        self._server: grpc.aio.Server | None = None
+        self._front: Front | None = None
+
+    def start(self, address: str) -> str:
+        """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
+
+        Raises ConfigError ADDRESS, PORT_IN_USE; ValueError if started before.
+        """
+        if self._loop is not None:
+            raise ValueError("server: was started before")
+        self._loop = LoopThread(self._name)
+        self._loop.start()
+        try:
+            return self._loop.run(self._start(address))
+        except ConfigError:
+            self.stop()
+            raise
+
+    async def _start(self, address: str) -> str:
+        self._server = grpc.aio.server(
+            handlers=self._handlers,
+            options=self._options,
+            maximum_concurrent_rpcs=self._limits.calls_max,
+        )
+        port = self._server.add_secure_port("127.0.0.1:0", self._credentials())
+        await self._server.start()
+        self._front = Front(("127.0.0.1", port), self._limits.front, self._refused)
+        return await self._front.start(address, self._name)
+
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Has a function called on the server's loop, soon; nothing if it does not run."""
+        if self._loop is not None:
+            self._loop.call(function, *arguments)
+
+    def source_of_peer(self, peer: str) -> str | None:
+        """The address outside behind a peer, as gRPC names it; None if it is not known."""
+        return self._front.source_of_peer(peer) if self._front is not None else None
+
+    def stop(self, grace_s: float = 1.0) -> None:
+        """Gives calls so long to finish; returns when the port is free. May be called twice."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        loop.run(self._stop(grace_s))
+        loop.stop()
+
+    async def _stop(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._server.stop(grace_s)
+        if self._front is not None:
+            await self._front.stop()
+
+
+def _options(limits: Limits) -> list[tuple[str, int]]:
+    return [
+        # Without this two servers could bind one port, and each get some of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
+        ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
+        ("grpc.max_metadata_size", limits.metadata_bytes_max),
+        # A finished connection that carries no call costs its owner nothing, and takes a place.
+        ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
+        ("grpc.max_connection_age_ms", limits.connection_age_ms),
+        ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),
+    ]
