@@ -10,7 +10,7 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,19 +28,19 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.node.run.coordinator import SharedLedger
 from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.storage import keystore
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import aggregate, check_sealed, make_report
-from fermata.protocol.roles.log_writer import Ledger, LocalLog
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.protocol.wire.ports import Receipt
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 LABS, METRICS, AUDITORS, THRESHOLD = 8, 8, 5, 3
@@ -83,7 +83,9 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def serve(folder: Path, ledger: SharedLedger, charter: Charter) -> tuple[LogServer, str, TlsFiles]:
+def serve(
+    folder: Path, writer: SharedLogWriter, charter: Charter
+) -> tuple[LogServer, str, TlsFiles]:
     """The coordinator's server, and a lab's way to it."""
     identity = keystore.new_identity(folder / "identity.txt")
     authority = Authority.create(folder / "authority", DEPLOYMENT, identity, clock_ms, entropy)
@@ -95,7 +97,7 @@ def serve(folder: Path, ledger: SharedLedger, charter: Charter) -> tuple[LogServ
         return TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
 
     server = LogServer(
-        ledger,
+        lambda caller: writer.as_caller(caller.role, caller.id),
         tls=files("coordinator", "oversight"),
         authorise=lambda identity: None,
         limits=Limits(),
@@ -105,19 +107,17 @@ def serve(folder: Path, ledger: SharedLedger, charter: Charter) -> tuple[LogServ
     return server, server.start("127.0.0.1:0"), files("lab", charter.labs[0])
 
 
-class TimedLedger(SharedLedger):
+class TimedWriter(SharedLogWriter):
     """Tells how long the coordinator itself takes for an append (checks, disk, signature)."""
 
-    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None]) -> None:
-        super().__init__(ledger, on_growth)
-        self.seconds = 0.0
+    seconds = 0.0
 
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    def append_as(
+        self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
     ) -> Receipt:
-        """As SharedLedger, for any caller: one lab's connection carries all labs' reports."""
+        """As SharedLogWriter, for any caller: one lab's connection carries all labs' reports."""
         start = time.perf_counter()
-        receipt = super().append("coordinator", caller_id, envelope, sealed_part)
+        receipt = super().append_as(Role.COORDINATOR, caller, envelope, sealed_part)
         self.seconds += time.perf_counter() - start
         return receipt
 
@@ -136,14 +136,13 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         SqliteStore.open(folder / "store.db", charter.sha256, "coordinator/measured"),
         MODULUS_BITS_MIN,
     )
-    ledger = Ledger(replica, keys["oversight"], clock_ms)
-    local = LocalLog(ledger)
-    local.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
+    writer = TimedWriter(replica, keys["oversight"], clock_ms, clock_ms)
+    writer.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
     record = statement_pb2.Statement(
         charter_sha256=charter.sha256,
         key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
     )
-    local.append(seal_statement(record, {a: keys[a] for a in charter.auditors}))
+    writer.append(seal_statement(record, {a: keys[a] for a in charter.auditors}))
     key = replica.state.key
     if key is None:
         raise SystemExit("the key record was refused")
@@ -152,7 +151,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         author="oversight",
         open_round=statement_pb2.OpenRound(round=1, period="1", key_id=key.key_id),
     )
-    local.append(seal_statement(opening, {"oversight": keys["oversight"]}))
+    writer.append(seal_statement(opening, {"oversight": keys["oversight"]}))
     values = {
         lab: {f"m{j}": str(secrets.randbelow(2**32)) for j in range(METRICS)}
         for lab in charter.labs
@@ -164,8 +163,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         for number, lab in enumerate(charter.labs):
             statement, sealed = make_report(charter, key, table, lab, 1, values[lab], b"", entropy)
             reports.append((seal_statement(statement, {lab: keys[lab]}), sealed, number))
-    timed = TimedLedger(ledger, lambda size: None)
-    server, address, tls = serve(folder, timed, charter)
+    server, address, tls = serve(folder, writer, charter)
     with GrpcLog(address, DEPLOYMENT, tls) as log:
         log.checkpoint()
         with watch.stage("append, 8 reports"):
@@ -173,8 +171,8 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
                 log.append(envelope, sealed)
     server.stop(0)
     whole = watch.seconds.pop("append, 8 reports")
-    watch.seconds["coordinator: checks, disk, receipts"] = timed.seconds
-    watch.seconds["transport (gRPC, mutual TLS)"] = whole - timed.seconds
+    watch.seconds["coordinator: checks, disk, receipts"] = writer.seconds
+    watch.seconds["transport (gRPC, mutual TLS)"] = whole - writer.seconds
     seen = [replica.state.rounds[0].reports[lab] for lab in charter.labs]
     with watch.stage("one auditor: checks and product"):
         checked = {

@@ -9,10 +9,10 @@ import pytest
 from fermata.dashboard.checks import ChecksView
 from fermata.dashboard.embedded import dashboard_of
 from fermata.dashboard.pages import render
-from fermata.dashboard.source import LedgerSource
+from fermata.dashboard.source import LogWriterSource
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
-from fermata.node.run.shared_ledger import SharedLedger
+from fermata.node.run.shared_log_writer import SharedLogWriter
 from harness.bundles import finished_run
 from harness.chains import MODULUS_BITS_MIN, entropy_of
 from harness.nodes import COORDINATOR, lay_out
@@ -20,13 +20,15 @@ from harness.nodes import COORDINATOR, lay_out
 
 @functools.cache
 def ledger():
-    return SharedLedger(finished_run().ledger, lambda size: None, lambda: 0)
+    run = finished_run()
+    key = run.deployment.keys[run.charter.coordinator]
+    return SharedLogWriter(run.ledger.replica, key, lambda: run.now_ms, lambda: 0)
 
 
 def source():
     run = finished_run()
     entropy = entropy_of(0, "dashboard")
-    return LedgerSource(ledger(), lambda: run.now_ms, entropy, MODULUS_BITS_MIN)
+    return LogWriterSource(ledger(), lambda: run.now_ms, entropy, MODULUS_BITS_MIN)
 
 
 def test_a_snapshot_is_the_coordinators_own_state_and_never_changes():

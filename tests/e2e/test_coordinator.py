@@ -98,11 +98,11 @@ def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
             )
         assert [len(v.ledger.state.rounds[0].close.listed) for v, _ in views] == [5, 4]
         # Endorsements of one close are nothing in the other log.
-        leaves = rogue.view.ledger.replica.store.leaves(0, rogue.view.size())
+        leaves = rogue.view.ledger.replica.store.leaves(0, rogue.view.ledger.size())
         for entry, statement in statements_of(leaves):
             if statement.HasField("endorsement"):
                 with pytest.raises(Refusal) as refusal:
-                    other.append("coordinator", "oversight", envelope_of(leaves[entry]), b"")
+                    other.append(envelope_of(leaves[entry]))
                 assert refusal.value.reason == "WRONG_CLOSE"
         # Once the auditors are shown one log, those of the other stop for good.
         with other.lock:

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fermata.errors import IdentityError
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.apply import apply
@@ -13,12 +12,12 @@ from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Agent
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import Round, State, Verdict
 from fermata.protocol.wire.codec import leaf_of, sha256
-from fermata.protocol.wire.ports import LogPort, Receipt
+from fermata.protocol.wire.ports import Log
 from fermata.wire.v1 import statement_pb2
 from harness.deployments import (
     COORDINATOR,
@@ -45,7 +44,6 @@ __all__ = [
     "WINDOW_S",
     "Chain",
     "Deployment",
-    "DirectLog",
     "Run",
     "auditor_names",
     "chain_at",
@@ -230,33 +228,6 @@ def chain_at(stage: str, **parameters: Any) -> Chain:
     return _chain_at(stage, tuple(sorted(parameters.items()))).fork()
 
 
-class DirectLog:
-    """A party's way to a ledger in the same process, as the log service would treat it."""
-
-    def __init__(self, ledger: Ledger, role: str, party: str) -> None:
-        self.ledger, self.role, self.party = ledger, role, party
-
-    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        return self.ledger.append(self.role, self.party, envelope, sealed_part)
-
-    def checkpoint(self) -> bytes:
-        return self.ledger.checkpoint()
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        return self.ledger.read(start, count_max)
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        return self.ledger.prove_consistency(old_size, new_size)
-
-    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        if self.role != "auditor":
-            raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
-        return self.ledger.fetch_sealed(sealed_sha256)
-
-    def add_cosignature(self, note: bytes) -> None:
-        self.ledger.add_cosignature(self.party, note)
-
-
 class Run:
     """All nodes of a deployment in one process, over memory stores."""
 
@@ -271,12 +242,12 @@ class Run:
         self.told: list[tuple[str, str, str]] = []
         self._measure = measure or self._measure_figures
         self.stores = {name: MemoryStore() for name in deployment.keys}
-        self.ledger = Ledger(
+        self.ledger = LogWriter(
             self._replica(COORDINATOR), deployment.keys[COORDINATOR], lambda: self.now_ms
         )
         for envelope in (deployment.charter_envelope, deployment.key_envelope):
-            self.ledger.append("coordinator", COORDINATOR, envelope)
-        self.agents = {COORDINATOR: self.make_agent(COORDINATOR, LocalLog(self.ledger))}
+            self.ledger.append(envelope)
+        self.agents = {COORDINATOR: self.make_agent(COORDINATOR, self.ledger)}
         for name in (*self.charter.auditors, *self.charter.labs):
             self.agents[name] = self.make_agent(name, self.log_of(name))
 
@@ -287,10 +258,11 @@ class Run:
         number = next(k for k in range(1, 100) if self.charter.period(k) == period)
         return Measurement(figures(self.deployment, lab, number))
 
-    def log_of(self, name: str, ledger: Ledger | None = None) -> DirectLog:
-        return DirectLog(ledger or self.ledger, self.charter.parties[name].role, name)
+    def log_of(self, name: str, ledger: LogWriter | None = None) -> Log:
+        """The log as this party reaches it in the same process."""
+        return (ledger or self.ledger).as_caller(self.charter.parties[name].role, name)
 
-    def make_agent(self, name: str, log: LogPort) -> Agent:
+    def make_agent(self, name: str, log: Log) -> Agent:
         """A node of this party; a later one finds the store of the one before."""
         replica = self.ledger.replica if name == COORDINATOR else self._replica(name)
         is_lab = self.charter.parties[name].role == "lab"

@@ -12,7 +12,7 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.fold.proofs import context_of
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -133,16 +133,16 @@ def packed(statements: StatementSet, values: tuple[int, ...]) -> tuple[int, ...]
     return tuple(plaintexts)
 
 
-def door_of(chain: Chain) -> Ledger:
+def door_of(chain: Chain) -> LogWriter:
     """The ledger of a coordinator that has logged what the chain has."""
     now_ms = [0]
     replica = Replica(chain.deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
-    ledger = Ledger(replica, chain.deployment.keys[COORDINATOR], lambda: now_ms[0])
+    ledger = LogWriter(replica, chain.deployment.keys[COORDINATOR], lambda: now_ms[0])
     for leaf in chain.leaves:
         entry = decode(envelope_pb2.LogEntry, leaf)
         now_ms[0] = entry.time_ms
         statement = None if not ledger.size() else statement_of(unseal(entry.envelope))
         is_report = statement is not None and statement.HasField("report")
         sealed = chain.fetch(statement.report.sealed_sha256) if statement and is_report else b""
-        ledger.append("coordinator", COORDINATOR, entry.envelope, sealed)
+        ledger.append(entry.envelope, sealed)
     return ledger

@@ -20,7 +20,7 @@ CIPHERTEXT_WIDTH = 128
 
 
 class RogueLog:
-    """A LogPort without rules: it signs the head of whatever it holds, and shows what it likes."""
+    """A Log without rules: it signs the head of whatever it holds, and shows what it likes."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fermata.sim.adversaries.misbehaviour import RogueLedger, open_round, pass_deadline, report
+from fermata.sim.adversaries.misbehaviour import RogueWriter, open_round, pass_deadline, report
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.world import World
 
@@ -10,7 +10,7 @@ from fermata.sim.world import World
 @pytest.mark.parametrize("calls", range(6, 15))
 def test_close_planned_before_the_clock_went_back_is_logged_later(calls: int) -> None:
     world = World(1, Shape(auditors=3, threshold=2, organisations="abcd", rounds=1), is_calm=True)
-    world.nodes[COORDINATOR].make_ledger = RogueLedger
+    world.nodes[COORDINATOR].make_writer = RogueWriter
     open_round(world)
     report(world, "lab-1", "lab-2", "lab-3")
     pass_deadline(world)

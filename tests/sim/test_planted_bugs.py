@@ -10,7 +10,7 @@ from fermata.protocol.fold import disclosure, reports
 from fermata.protocol.roles import auditor
 from fermata.protocol.roles import driver as agent_module
 from fermata.protocol.roles.driver import Agent
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.report_flags import NO_FLAGS
 from fermata.protocol.statistics import policy
@@ -29,7 +29,7 @@ def invariants(outcome: Outcome) -> set[str]:
 def test_ledger_that_answers_before_its_disk_is_written_violates_i1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keep, answer = Ledger._commit, Ledger._receipt
+    keep, answer = LogWriter._commit, LogWriter._receipt
 
     def commit(self: Any, leaf: bytes, sealed: list[bytes], after: Any, verdict: Any) -> None:
         if verdict.kind != "Report":
@@ -52,10 +52,10 @@ def test_ledger_that_answers_before_its_disk_is_written_violates_i1(
         stop = min(self.replica.store.entry_count(), start + count_max)
         return list(self.replica.store.leaves(start, stop)) if start < stop else []
 
-    monkeypatch.setattr(Ledger, "_commit", commit)
-    monkeypatch.setattr(Ledger, "_receipt", receipt)
-    monkeypatch.setattr(Ledger, "read", read)
-    monkeypatch.setattr(Ledger, "checkpoint", lambda self: self.replica.store.checkpoint())
+    monkeypatch.setattr(LogWriter, "_commit", commit)
+    monkeypatch.setattr(LogWriter, "_receipt", receipt)
+    monkeypatch.setattr(LogWriter, "read", read)
+    monkeypatch.setattr(LogWriter, "checkpoint", lambda self: self.replica.store.checkpoint())
     assert "I1" in invariants(run(0))
 
 

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 
 from fermata.dashboard.checks import Checks
 from fermata.dashboard.server import is_loopback, serving
-from fermata.dashboard.source import LedgerSource
+from fermata.dashboard.source import LogWriterSource
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.coordinator import Beside
 from fermata.node.run.participant import clock_ms, entropy
-from fermata.node.run.shared_ledger import SharedLedger
+from fermata.node.run.shared_log_writer import SharedLogWriter
 
 
 def dashboard_of(config: NodeConfig) -> Beside:
@@ -27,11 +27,11 @@ def dashboard_of(config: NodeConfig) -> Beside:
             " dashboard.tls = true, or listen on 127.0.0.1",
         )
 
-    def start(ledger: SharedLedger, tls: TlsFiles, stack: ExitStack) -> str:
+    def start(writer: SharedLogWriter, tls: TlsFiles, stack: ExitStack) -> str:
         wanted = config.text.dashboard
         if wanted is None:
             return ""
-        source, text = LedgerSource(ledger, clock_ms, entropy), config.text.tls
+        source, text = LogWriterSource(writer, clock_ms, entropy), config.text.tls
         files = (config.path(text.certificate), config.path(text.key)) if wanted.tls else None
         return stack.enter_context(serving(source, Checks(source, clock_ms), wanted.address, files))
 

@@ -10,7 +10,7 @@ from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.memory_store import MemoryStore
-from fermata.node.run.shared_ledger import SharedLedger
+from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.storage.bundles import charter_of_valid, cosigners_of
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State, Verdict
@@ -108,27 +108,27 @@ class BundleSource:
         return verify_bundle(self._files, self._pinned, self._modulus_bits_min, self._entropy)
 
 
-class LedgerSource:
+class LogWriterSource:
     """The coordinator's log as it is now: its own state, its own store, nothing copied."""
 
     def __init__(
         self,
-        ledger: SharedLedger,
+        writer: SharedLogWriter,
         clock_ms: ClockMs,
         entropy: Entropy,
         modulus_bits_min: int = MODULUS_BITS_MIN,
     ) -> None:
-        self._ledger = ledger
+        self._writer = writer
         self._clock_ms = clock_ms
         self._entropy = entropy
         self._modulus_bits_min = modulus_bits_min
 
     def snapshot(self) -> Snapshot:
         """See Source."""
-        replica = self._ledger.replica
-        with self._ledger.lock:
+        replica = self._writer.replica
+        with self._writer.lock:
             state, rejected = replica.state, tuple(replica.rejected)
-            note = self._ledger.checkpoint()
+            note = self._writer.checkpoint()
         if state.charter is None:
             raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
         return Snapshot(
@@ -139,7 +139,7 @@ class LedgerSource:
             now_ms=self._clock_ms(),
             is_live=True,
             leaves=self._read,
-            inclusion=lambda entry: self._ledger.prove_inclusion(entry, state.size),
+            inclusion=lambda entry: self._writer.prove_inclusion(entry, state.size),
         )
 
     def verify(self) -> Verification:
@@ -158,14 +158,14 @@ class LedgerSource:
     def _bundle(self, now: Snapshot) -> dict[str, bytes]:
         kept = MemoryStore()
         for path in sealed_wanted(now.state):
-            kept.put_sealed(self._ledger.fetch_sealed(bytes.fromhex(path[len("sealed/") : -4])))
+            kept.put_sealed(self._writer.fetch_sealed(bytes.fromhex(path[len("sealed/") : -4])))
         return build_bundle(now.state, self._read(0, now.state.size), now.note, kept)
 
     def _read(self, start: int, stop: int) -> list[bytes]:
         """One read of the log gives no more than fits a message of it."""
         found: list[bytes] = []
         while start + len(found) < stop:
-            got = self._ledger.read(start + len(found), stop - start - len(found))
+            got = self._writer.read(start + len(found), stop - start - len(found))
             if not got:
                 break
             found += got

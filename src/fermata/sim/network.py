@@ -1,41 +1,42 @@
-"""The way between the nodes and the ledger: requests get lost, doubled, held up, cut off."""
+"""The way between the nodes and the log: requests get lost, doubled, held up, cut off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fermata.errors import IdentityError, TransportError, VerificationError
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.state import State
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.ports import Log, Receipt
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
+from fermata.types import Role
 
 T = TypeVar("T")
-Request = Callable[[Ledger], T]
+Request = Callable[[LogWriter], T]
 
 
 class Witness(Protocol):
     """Who is told of everything that crosses the network."""
 
     def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
-        """A statement on its way to the ledger."""
+        """A statement on its way to the log."""
         ...
 
     def saw_receipt(self, receipt: Receipt) -> None:
-        """A receipt that the ledger has given out."""
+        """A receipt that the log has given out."""
         ...
 
     def saw_head(self, note: bytes) -> None:
-        """A signed head that the ledger has shown."""
+        """A signed head that the log has shown."""
         ...
 
     def saw_refusal(self, error: VerificationError) -> None:
-        """What the ledger has answered instead of a receipt."""
+        """What the log has answered instead of a receipt."""
         ...
 
     def check_refusal(self, before: State, after: State) -> None:
-        """The ledger's state before and after a statement that it refused."""
+        """The log's state before and after a statement that it refused."""
         ...
 
 
@@ -54,15 +55,15 @@ CALM = Odds()
 
 @dataclass
 class Network:
-    """Carries requests to whichever ledger is reachable for the caller.
+    """Carries requests to whichever log writer is reachable for the caller.
 
-    ``ledger_for`` gives None while the coordinator is down. ``on_crash`` is told when the
+    ``writer_for`` gives None while the coordinator is down. ``on_crash`` is told when the
     coordinator's process ends in the middle of somebody's request.
     """
 
     dice: Dice
     tally: Tally
-    ledger_for: Callable[[str], Ledger | None]
+    writer_for: Callable[[str], LogWriter | None]
     on_crash: Callable[[Crash], None]
     witness: Witness
     odds: Odds = CALM
@@ -70,7 +71,7 @@ class Network:
     held_up: list[Request[object]] = field(default_factory=list)
 
     def carry(self, caller: str, request: Request[T], can_wait: bool) -> T:
-        """Delivers a request, or not. Raises TransportError, and what the ledger raises."""
+        """Delivers a request, or not. Raises TransportError, and what the log raises."""
         if caller in self.cut_off:
             raise TransportError("UNREACHABLE", f"log: cannot be reached from {caller}")
         if self._happens(self.odds.lost, "request lost"):
@@ -103,12 +104,12 @@ class Network:
             return
 
     def _deliver(self, caller: str, request: Request[T]) -> T:
-        ledger = self.ledger_for(caller)
-        if ledger is None:
+        writer = self.writer_for(caller)
+        if writer is None:
             self.tally["coordinator down"] += 1
             raise TransportError("UNREACHABLE", "log: the coordinator is down")
         try:
-            return request(ledger)
+            return request(writer)
         except Crash as crash:
             self.tally["crash of the coordinator in a request"] += 1
             self.on_crash(crash)
@@ -119,22 +120,29 @@ class Network:
 
 
 class SimLog:
-    """One caller's LogPort: what the node's gRPC client and the log service do together."""
+    """One caller's Log: what the node's gRPC client and the log service do together."""
 
-    def __init__(self, network: Network, role: str, caller: str) -> None:
+    def __init__(self, network: Network, role: Role, caller: str) -> None:
         self._network = network
         self._role = role
         self._caller = caller
 
-    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """See LogPort."""
+    def _ask(self, request: Callable[[Log], T], *, can_wait: bool = False) -> T:
+        return self._network.carry(
+            self._caller,
+            lambda writer: request(writer.as_caller(self._role, self._caller)),
+            can_wait,
+        )
 
-        def request(ledger: Ledger) -> Receipt:
-            before = ledger.state
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See Log."""
+
+        def request(writer: LogWriter) -> Receipt:
+            before = writer.state
             try:
-                receipt = ledger.append(self._role, self._caller, envelope, sealed_part)
+                receipt = writer.append_as(self._role, self._caller, envelope, sealed_part)
             except VerificationError:
-                self._network.witness.check_refusal(before, ledger.state)
+                self._network.witness.check_refusal(before, writer.state)
                 raise
             self._network.witness.saw_receipt(receipt)
             return receipt
@@ -143,41 +151,31 @@ class SimLog:
         return self._network.carry(self._caller, request, can_wait=True)
 
     def checkpoint(self) -> bytes:
-        """See LogPort."""
+        """See Log."""
 
-        def request(ledger: Ledger) -> bytes:
-            note = ledger.checkpoint()
+        def request(log: Log) -> bytes:
+            note = log.checkpoint()
             self._network.witness.saw_head(note)
             return note
 
-        return self._network.carry(self._caller, request, can_wait=False)
+        return self._ask(request)
 
     def read(self, start: int, count_max: int) -> list[bytes]:
-        """See LogPort."""
-        return self._network.carry(
-            self._caller, lambda ledger: ledger.read(start, count_max), can_wait=False
-        )
+        """See Log."""
+        return self._ask(lambda log: log.read(start, count_max))
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """See Log."""
+        return self._ask(lambda log: log.prove_inclusion(entry, size))
 
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See LogPort."""
-        return self._network.carry(
-            self._caller,
-            lambda ledger: ledger.prove_consistency(old_size, new_size),
-            can_wait=False,
-        )
+        """See Log."""
+        return self._ask(lambda log: log.prove_consistency(old_size, new_size))
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See LogPort."""
-        if self._role != "auditor":
-            raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
-        return self._network.carry(
-            self._caller, lambda ledger: ledger.fetch_sealed(sealed_sha256), can_wait=False
-        )
+        """See Log."""
+        return self._ask(lambda log: log.fetch_sealed(sealed_sha256))
 
     def add_cosignature(self, note: bytes) -> None:
-        """See LogPort."""
-        self._network.carry(
-            self._caller,
-            lambda ledger: ledger.add_cosignature(self._caller, note),
-            can_wait=True,
-        )
+        """See Log."""
+        self._ask(lambda log: log.add_cosignature(note), can_wait=True)

@@ -7,10 +7,10 @@ from typing import Any, cast
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.driver import Agent, Tell
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, LogPort, Store
+from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, Log, Store
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
@@ -29,7 +29,7 @@ class Surroundings:
     """
 
     deployment: Deployment
-    log: LogPort | None
+    log: Log | None
     clock_ms: ClockMs
     entropy: Entropy = field(repr=False)
     inputs: Inputs
@@ -49,8 +49,8 @@ class SimNode:
         self.fuse = fuse
         self.disk = MemoryStore()
         self.agent: Agent | None = None
-        self.ledger: Ledger | None = None
-        self.make_ledger = Ledger
+        self.writer: LogWriter | None = None
+        self.make_writer = LogWriter
         self._around = around
         self._signing_key = around.deployment.signing_keys[name]
         self._beat_ms = around.clock_ms()
@@ -60,17 +60,13 @@ class SimNode:
         around, deployment = self._around, self._around.deployment
         store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
         replica = Replica(deployment.charter, store, MODULUS_BITS_MIN)
-        signing_key, ledger = self._signing_key, None
         if around.log is None:
-            ledger = self.make_ledger(replica, signing_key, around.clock_ms)
-            port: object = LocalLog(ledger)
-        else:
-            port = around.log
+            self.writer = self.make_writer(replica, self._signing_key, around.clock_ms)
         self.agent = Agent(
             self.name,
             replica,
-            cast(LogPort, Fragile(port, self.fuse, around.on_call)),
-            signing_key,
+            cast(Log, Fragile(around.log or self.writer, self.fuse, around.on_call)),
+            self._signing_key,
             around.clock_ms,
             around.entropy,
             key_share=deployment.shares.get(self.name),
@@ -78,19 +74,18 @@ class SimNode:
             heartbeat=self._heartbeat,
             tell=around.tell,
         )
-        self.ledger = ledger
 
     def stop(self) -> None:
         """The process ends; only the disk remains."""
         self.agent = None
-        self.ledger = None
+        self.writer = None
 
     def step(self) -> int:
         """One turn of the production loop; the coordinator first logs what everything rests on."""
         if self.agent is None:
             raise ValueError("the node is not running")
-        if self.ledger is not None:
-            self._bootstrap(self.ledger)
+        if self.writer is not None:
+            self._bootstrap(self.writer)
         changed = self.agent.step()
         for slot, statement in self._around.politics.due(self.agent.replica.state, self.name):
             if self.agent.store.draft(slot) is None:
@@ -113,12 +108,11 @@ class SimNode:
         figures = self._around.inputs.figures(self.name, current.period, revision)
         return self.agent.correct(current, Measurement(figures))
 
-    def _bootstrap(self, ledger: Ledger) -> None:
-        log = LocalLog(ledger)
-        if ledger.size() == 0:
-            log.append(self._around.deployment.charter_envelope)
-        if ledger.state.key is None:
-            log.append(self._around.deployment.key_envelope)
+    def _bootstrap(self, writer: LogWriter) -> None:
+        if writer.size() == 0:
+            writer.append(self._around.deployment.charter_envelope)
+        if writer.state.key is None:
+            writer.append(self._around.deployment.key_envelope)
 
     def _measure(self, period: str) -> Measurement | None:
         if not self._around.is_ready(period):

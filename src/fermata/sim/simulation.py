@@ -170,10 +170,10 @@ def _judge(world: World) -> None:
 def _check_bundle(world: World) -> None:
     """I9: from the coordinator's files alone, anyone comes to the same results."""
     node, watch = world.nodes[COORDINATOR], world.watch
-    if node.ledger is None:
+    if node.writer is None:
         return
     try:
-        files = build_bundle(watch.state, watch.leaves, node.ledger.checkpoint(), node.disk)
+        files = build_bundle(watch.state, watch.leaves, node.writer.checkpoint(), node.disk)
     except FermataError as error:
         watch.violate("I9", f"no bundle: {error.reason}")
         return

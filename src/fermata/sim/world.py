@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.driver import Tell
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.codec import decode
@@ -60,7 +60,7 @@ class World:
         disk = MemoryStore()
         self.watch = Watch(self.deployment, disk, self.canaries)
         chance = Dice(stream(seed, "network"))
-        self.network = Network(chance, self.tally, self._ledger_for, self.crashed, self.watch)
+        self.network = Network(chance, self.tally, self._writer_for, self.crashed, self.watch)
         data = self.deployment.charter_data
         self.politics = Politics(seed, data, is_calm)
         self.terms_watch = TermsWatch(self.deployment, self.watch)
@@ -117,8 +117,8 @@ class World:
             return False
         return self.now_ms >= current.opened_ms + plan.delay_ms
 
-    def _ledger_for(self, caller: str) -> Ledger | None:
-        return self.nodes[COORDINATOR].ledger
+    def _writer_for(self, caller: str) -> LogWriter | None:
+        return self.nodes[COORDINATOR].writer
 
     def crashed(self, crash: Crash) -> None:
         """A node's process has ended: what is not on its disk is gone."""
@@ -170,7 +170,7 @@ class World:
             return
         node.start()
         self.tell(node.name, f"starts with {node.disk.entry_count()} entries")
-        if node.ledger is not None:
+        if node.writer is not None:
             self.watch.check_disk()
 
     # Looking at what has come of it.

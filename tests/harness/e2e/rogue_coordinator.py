@@ -5,10 +5,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fermata.memory_store import MemoryStore
 from fermata.node.observe.telemetry import Telemetry
+from fermata.node.pki.identity import Identity
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
 from fermata.node.run.participant import clock_ms
@@ -17,11 +18,12 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed
 from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.roles.coordinator import duties
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey
 from fermata.protocol.wire.codec import STATEMENT_TYPE, leaf_of
 from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statement
+from fermata.protocol.wire.ports import Log
 from fermata.wire.v1 import statement_pb2
 from harness.e2e.deployment import COORDINATOR
 from harness.e2e.fleet import Fleet
@@ -32,7 +34,7 @@ Numbers = Mapping[str, tuple[int, ...]]
 Products = Callable[[ThresholdKey, Sequence[Sealed]], Numbers]
 
 
-class RogueLedger(Ledger):
+class RogueWriter(LogWriter):
     """A ledger whose owner can log anything."""
 
     def force(self, envelope: bytes) -> None:
@@ -44,20 +46,44 @@ class RogueLedger(Ledger):
 class View:
     """What one server shows; the ledger behind it can be exchanged while it serves."""
 
-    def __init__(self, ledger: RogueLedger) -> None:
+    def __init__(self, ledger: RogueWriter) -> None:
         self.ledger = ledger
         self.lock = threading.RLock()
         self.notify: Callable[[int], None] = lambda size: None
 
+    def force(self, envelope: bytes) -> None:
+        self.do(lambda ledger: ledger.force(envelope))
+
+    def append(self, envelope: bytes) -> None:
+        self.do(lambda ledger: ledger.append(envelope))
+
+    def do(self, call: Callable[[RogueWriter], Any]) -> Any:
+        """Alone at work, and with word of what is new."""
+        with self.lock:
+            before = self.ledger.size()
+            try:
+                return call(self.ledger)
+            finally:
+                if self.ledger.size() != before:
+                    self.notify(self.ledger.size())
+
+    def log_for(self, caller: Identity) -> Log:
+        return cast(Log, ViewedLog(self, caller))
+
+
+class ViewedLog:
+    """A view as one caller reaches it."""
+
+    def __init__(self, view: View, caller: Identity) -> None:
+        self.view, self.caller = view, caller
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            with self.lock:
-                before = self.ledger.size()
-                try:
-                    return getattr(self.ledger, name)(*arguments)
-                finally:
-                    if self.ledger.size() != before:
-                        self.notify(self.ledger.size())
+            return self.view.do(
+                lambda ledger: getattr(ledger.as_caller(self.caller.role, self.caller.id), name)(
+                    *arguments
+                )
+            )
 
         return call
 
@@ -92,14 +118,14 @@ class RogueCoordinator:
     def state(self) -> State:
         return self.view.ledger.state
 
-    def _ledger(self, store: MemoryStore, ahead_ms: int = 0) -> RogueLedger:
+    def _ledger(self, store: MemoryStore, ahead_ms: int = 0) -> RogueWriter:
         replica = Replica(self.charter, store, MODULUS_BITS_MIN)
-        return RogueLedger(replica, self._key, lambda: clock_ms() + self.skew_ms + ahead_ms)
+        return RogueWriter(replica, self._key, lambda: clock_ms() + self.skew_ms + ahead_ms)
 
     def serve(self, view: View) -> str:
         """Shows a log to whoever comes to the address."""
         server = LogServer(
-            view,
+            view.log_for,
             tls=self.deployment.tls(COORDINATOR),
             authorise=lambda identity: None,
             limits=Limits(),

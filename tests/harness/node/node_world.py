@@ -19,7 +19,7 @@ from fermata.node.pki.trust import root_anchors
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.ports import LogWrapper, Receipt
 
 DEPLOYMENT = "trial"
 NAME = "trial.fermata"
@@ -138,7 +138,7 @@ class StaticTls:
         return grpc.ssl_channel_credentials(found.root_pem, found.key_pem, found.chain_pem)
 
 
-class FakeLedger:
+class FakeWriter:
     """A log in memory that does what the test tells it to."""
 
     def __init__(self):
@@ -150,13 +150,16 @@ class FakeLedger:
         self.entered = threading.Semaphore(0)
         self.on_growth = lambda size: None
 
-    def append(self, caller_role, caller_id, envelope, sealed_part):
+    def log_for(self, caller):
+        return FakeLog(self, caller)
+
+    def append_as(self, caller, envelope, sealed_part):
         self.entered.release()
         if self.gate is not None:
             self.gate.wait(20)
         if self.trouble is not None:
             raise self.trouble
-        self.appended.append((caller_role, caller_id, envelope, sealed_part))
+        self.appended.append((caller.role, caller.id, envelope, sealed_part))
         self.leaves.append(b"leaf of " + envelope)
         self.on_growth(len(self.leaves))
         return Receipt(len(self.leaves) - 1, self.leaves[-1], b"note", (b"\x01" * 32,))
@@ -180,11 +183,19 @@ class FakeLedger:
             raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
         return b"sealed"
 
-    def add_cosignature(self, caller_id, note):
-        self.cosigned.append((caller_id, note))
 
-    def size(self):
-        return len(self.leaves)
+class FakeLog(LogWrapper):
+    """The log in memory as one caller reaches it."""
+
+    def __init__(self, writer, caller):
+        super().__init__(writer)
+        self.caller = caller
+
+    def append(self, envelope, sealed_part=b""):
+        return self._log.append_as(self.caller, envelope, sealed_part)
+
+    def add_cosignature(self, note):
+        self._log.cosigned.append((self.caller.id, note))
 
 
 class Clock:
@@ -202,7 +213,7 @@ class World:
 
     def __init__(self, **options):
         self.authority = Authority()
-        self.ledger = FakeLedger()
+        self.ledger = FakeWriter()
         self.clock = Clock()
         self.log = io.StringIO()
         self.telemetry = Telemetry("hub", "coordinator", self.clock, stream=self.log)
@@ -213,7 +224,7 @@ class World:
         easy = Limits(calls_per_s_of_one=1e6, calls_burst_of_one=10**6, handshake_ms=20_000)
         options.setdefault("limits", easy)
         self.server = LogServer(
-            self.ledger,
+            self.ledger.log_for,
             tls=options.pop("tls", self.tls),
             authorise=self._authorise,
             clock_ms=self.clock,

@@ -10,8 +10,9 @@ import pytest
 from fermata.errors import TransportError
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.writer_clock import HEARD_MS, TOLERANCE_MS, WriterClock, monotonic_ms
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.state import OPENED
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from harness.chains import COORDINATOR, START_MS, Run, make_deployment
 
@@ -171,12 +172,12 @@ def test_heartbeats_are_heard_also_while_nothing_is_logged() -> None:
     for number, auditor in enumerate(run.charter.auditors):
         beat = statement_pb2.Heartbeat(version="1", time_ms=run.now_ms + wrong.by_ms)
         statement = run.deployment.statement(auditor, heartbeat=beat)
-        ledger: Ledger = run.ledger
+        ledger: LogWriter = run.ledger
         if number == 0:
             with pytest.raises(TransportError):
-                ledger.append("auditor", auditor, run.deployment.seal(statement))
+                ledger.append_as(Role.AUDITOR, auditor, run.deployment.seal(statement))
             assert ledger.size() == size
         else:
-            ledger.append("auditor", auditor, run.deployment.seal(statement))
+            ledger.append_as(Role.AUDITOR, auditor, run.deployment.seal(statement))
     # All three say so: it was the monotonic comparison that was out of date.
     assert clock() == run.now_ms + wrong.by_ms

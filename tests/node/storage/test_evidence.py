@@ -7,8 +7,9 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.evidence import RECEIPT_HEADS, WitnessedLog
 from fermata.protocol.roles.driver import PROMISES
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, make_deployment
 
@@ -26,7 +27,7 @@ class Witness:
         """A ledger of the same coordinator that has only so many of the entries."""
         store = MemoryStore()
         replica = Replica(self.run.charter, store, MODULUS_BITS_MIN)
-        ledger = Ledger(replica, self.run.deployment.keys[COORDINATOR], lambda: self.run.now_ms)
+        ledger = LogWriter(replica, self.run.deployment.keys[COORDINATOR], lambda: self.run.now_ms)
         tree = self.run.ledger.replica.tree
         root = tree.root(entries)
         key = self.run.deployment.keys[COORDINATOR]
@@ -83,7 +84,7 @@ def test_two_logs_leave_both_heads(tmp_path):
     for k in range(size):
         statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
         witness.run.now_ms += 2000
-        other.append("lab", "lab-2", witness.run.deployment.seal(statement))
+        other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
     witness.point_to(other)
     error = witness.broken(tmp_path)
     assert error.reason == "SPLIT_VIEW"
@@ -101,7 +102,7 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     for k in range(3):
         statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
         witness.run.now_ms += 2000
-        other.append("lab", "lab-2", witness.run.deployment.seal(statement))
+        other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
     witness.point_to(other)
     error = witness.broken(tmp_path)
     assert error.reason == "RECEIPT_BROKEN"

@@ -13,8 +13,9 @@ from fermata.crypto.report.argument import Witness
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.statements import StatementSet
 from fermata.errors import VerificationError
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.wire.codec import sha256
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, chain_at, make_deployment
 from harness.forged import (
@@ -39,7 +40,7 @@ def collecting_once() -> Chain:
 
 
 @functools.cache
-def door() -> Ledger:
+def door() -> LogWriter:
     return door_of(collecting_once())
 
 
@@ -59,7 +60,7 @@ def refused_at_the_door(statement: Statement, *reasons: str) -> None:
     before = ledger.state, ledger.size(), ledger.checkpoint()
     sealed = chain.fetch(statement.report.sealed_sha256)
     with pytest.raises(VerificationError) as caught:
-        ledger.append("lab", statement.author, chain.deployment.seal(statement), sealed)
+        ledger.append_as(Role.LAB, statement.author, chain.deployment.seal(statement), sealed)
     assert caught.value.reason in reasons, caught.value.reason
     assert (ledger.state, ledger.size(), ledger.checkpoint()) == before
     assert ledger.replica.rejected == []
@@ -74,7 +75,7 @@ def test_an_honest_report_passes_the_door() -> None:
     chain, ledger = collecting_once(), door_of(collecting_once())
     statement = report_of("lab-2")
     sealed = chain.fetch(statement.report.sealed_sha256)
-    ledger.append("lab", "lab-2", chain.deployment.seal(statement), sealed)
+    ledger.append_as(Role.LAB, "lab-2", chain.deployment.seal(statement), sealed)
     assert set(ledger.state.rounds[0].reports) == {"lab-2"}
 
 

@@ -11,11 +11,11 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.periods import DAY_MS
 from fermata.protocol.roles.driver import Agent
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import LogPort, Receipt
+from fermata.protocol.wire.ports import Log, LogWrapper, Receipt
 from fermata.summary.results import results_document
 from harness.chains import (
     COORDINATOR,
@@ -23,7 +23,6 @@ from harness.chains import (
     PAUSE_TABLES,
     START_MS,
     Deployment,
-    DirectLog,
     Run,
     chain_at,
     figures,
@@ -164,7 +163,7 @@ def test_an_auditor_that_stays_away_leaves_the_round_unopened() -> None:
     assert run.state.rounds[0].phase(3) == "opened"
 
 
-class Flaky(DirectLog):
+class Flaky(LogWrapper):
     """Loses the answer to every other append."""
 
     calls = 0
@@ -180,7 +179,7 @@ class Flaky(DirectLog):
 def test_a_lost_answer_is_asked_for_again_and_logged_once() -> None:
     run = Run(one_round())
     for name in (*run.charter.auditors, *run.charter.labs):
-        log = Flaky(run.ledger, run.charter.parties[name].role, name)
+        log = Flaky(run.log_of(name))
         run.agents[name] = run.make_agent(name, log)
     for _ in range(20):
         for agent in run.agents.values():
@@ -194,23 +193,24 @@ def test_a_lost_answer_is_asked_for_again_and_logged_once() -> None:
     assert run.state.rounds[0].excluded == ()
 
 
-class Forgetful(DirectLog):
+class Forgetful(LogWrapper):
     """Logs in a copy of its store, so that the receipt is true and the entry never seen again."""
 
-    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        store = self.ledger.replica.store
-        assert isinstance(store, MemoryStore)
-        copy = Replica(self.ledger.replica.charter, store.copy(), MODULUS_BITS_MIN)
-        elsewhere = Ledger(copy, self.signing_key, lambda: self.ledger.state.time_ms)
-        return elsewhere.append(self.role, self.party, envelope, sealed_part)
+    def __init__(self, run: Run, lab: str) -> None:
+        super().__init__(run.log_of(lab))
+        self.run, self.lab = run, lab
 
-    signing_key = make_deployment(last="2025Q3").keys[COORDINATOR]
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        copy = Replica(self.run.charter, self.run.stores[COORDINATOR].copy(), MODULUS_BITS_MIN)
+        key = self.run.deployment.keys[COORDINATOR]
+        elsewhere = LogWriter(copy, key, lambda: self.run.state.time_ms)
+        return self.run.log_of(self.lab, elsewhere).append(envelope, sealed_part)
 
 
 def test_a_lab_whose_receipt_is_not_kept_stops_and_says_so() -> None:
     run = Run(one_round())
     run.until_quiet(COORDINATOR)
-    log = Forgetful(run.ledger, "lab", "lab-2")
+    log = Forgetful(run, "lab-2")
     run.agents["lab-2"] = run.make_agent("lab-2", log)
     run.step("lab-2")
     assert "lab-2" not in run.state.rounds[0].reports
@@ -275,7 +275,7 @@ def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
     lab = Agent(
         "lab-1",
         cast(Replica, replica),
-        cast(LogPort, None),
+        cast(Log, None),
         chain.deployment.keys["lab-1"],
         lambda: chain.time_ms,
         chain.entropy,

@@ -16,11 +16,12 @@ from fermata.errors import (
 from fermata.log.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from fermata.log.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.log_writer import READ_BYTES_MAX, Ledger, LocalLog
+from fermata.protocol.roles.log_writer import READ_BYTES_MAX, LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, decode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Receipt
+from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, START_MS, Chain, chain_at, cosigned
 from harness.forged import set_digest
@@ -28,17 +29,17 @@ from harness.forged import set_digest
 Clock = Callable[[], int]
 
 
-def ledger_of(chain: Chain, clock_ms: Clock | None = None) -> Ledger:
+def ledger_of(chain: Chain, clock_ms: Clock | None = None) -> LogWriter:
     """A ledger that has logged what the chain has."""
     keys, charter = chain.deployment.keys, chain.deployment.charter
     now_ms = [START_MS]
     replica = Replica(charter, MemoryStore(), MODULUS_BITS_MIN)
-    ledger = Ledger(replica, keys[COORDINATOR], clock_ms or (lambda: now_ms[0]))
+    ledger = LogWriter(replica, keys[COORDINATOR], clock_ms or (lambda: now_ms[0]))
     for leaf, verdict in zip(chain.leaves, chain.verdicts, strict=True):
         entry = decode(envelope_pb2.LogEntry, leaf)
         now_ms[0] = entry.time_ms
         sealed = sealed_of(chain, entry.envelope) if verdict.kind == "Report" else b""
-        ledger.append("coordinator", COORDINATOR, entry.envelope, sealed)
+        ledger.append(entry.envelope, sealed)
     return ledger
 
 
@@ -66,7 +67,7 @@ def test_a_receipt_proves_that_the_envelope_is_logged(collecting: Chain) -> None
     ledger = ledger_of(collecting)
     statement = collecting.report_statement("lab-2")
     envelope = collecting.deployment.seal(statement)
-    receipt = ledger.append("lab", "lab-2", envelope, sealed_of(collecting, envelope))
+    receipt = ledger.append_as(Role.LAB, "lab-2", envelope, sealed_of(collecting, envelope))
     assert receipt.entry == ledger.size() - 1
     head = ledger.replica.open_checkpoint(receipt.checkpoint)
     verify_inclusion(
@@ -79,10 +80,10 @@ def test_a_receipt_proves_that_the_envelope_is_logged(collecting: Chain) -> None
 def test_a_retry_gets_the_same_receipt_also_later(reported: Chain) -> None:
     ledger = ledger_of(reported)
     envelope = envelope_in(reported.leaves[3])
-    first = ledger.append("lab", "lab-1", envelope, sealed_of(reported, envelope))
+    first = ledger.append_as(Role.LAB, "lab-1", envelope, sealed_of(reported, envelope))
     size = ledger.size()
-    ledger.append("coordinator", COORDINATOR, reported.deployment.seal(reported.close_statement()))
-    assert ledger.append("lab", "lab-1", envelope) == first
+    ledger.append(reported.deployment.seal(reported.close_statement()))
+    assert ledger.append_as(Role.LAB, "lab-1", envelope) == first
     assert ledger.size() == size + 1
 
 
@@ -91,12 +92,12 @@ def test_a_refused_statement_leaves_the_log_as_it_was(collecting: Chain) -> None
     before = (ledger.size(), ledger.checkpoint(), ledger.state)
     late = collecting.deployment.statement("lab-2", abstention=statement_pb2.Abstention(round=2))
     envelope = collecting.deployment.seal(late)
-    refused(Refusal, "NO_ROUND", lambda: ledger.append("lab", "lab-2", envelope))
-    refused(InvalidEncoding, "ENCODING", lambda: ledger.append("lab", "lab-2", b"garbage"))
+    refused(Refusal, "NO_ROUND", lambda: ledger.append_as(Role.LAB, "lab-2", envelope))
+    refused(InvalidEncoding, "ENCODING", lambda: ledger.append_as(Role.LAB, "lab-2", b"garbage"))
     forged = collecting.deployment.seal(late, "lab-3")
-    refused(InvalidSignature, "SIGNERS", lambda: ledger.append("lab", "lab-2", forged))
+    refused(InvalidSignature, "SIGNERS", lambda: ledger.append_as(Role.LAB, "lab-2", forged))
     large = b"\x00" * (ENVELOPE_BYTES_MAX + 1)
-    refused(InvalidEncoding, "SIZE", lambda: ledger.append("lab", "lab-2", large))
+    refused(InvalidEncoding, "SIZE", lambda: ledger.append_as(Role.LAB, "lab-2", large))
     assert (ledger.size(), ledger.checkpoint(), ledger.state) == before
 
 
@@ -106,8 +107,8 @@ def test_a_caller_sends_only_its_own_statements(collecting: Chain) -> None:
         "lab-2", abstention=statement_pb2.Abstention(round=1)
     )
     envelope = collecting.deployment.seal(statement)
-    refused(IdentityError, "NOT_AUTHOR", lambda: ledger.append("lab", "lab-3", envelope))
-    assert ledger.append("coordinator", COORDINATOR, envelope).entry == 3
+    refused(IdentityError, "NOT_AUTHOR", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
+    assert ledger.append(envelope).entry == 3
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_report_without_the_sealed_part_that_it_names_is_refused(
     ledger = ledger_of(collecting)
     envelope = collecting.deployment.seal(collecting.report_statement("lab-2"))
     sealed = change(sealed_of(collecting, envelope))
-    refused(Refusal, reason, lambda: ledger.append("lab", "lab-2", envelope, sealed))
+    refused(Refusal, reason, lambda: ledger.append_as(Role.LAB, "lab-2", envelope, sealed))
     assert ledger.size() == 3
 
 
@@ -134,7 +135,7 @@ def test_only_a_report_has_a_sealed_part(collecting: Chain) -> None:
         "lab-2", abstention=statement_pb2.Abstention(round=1)
     )
     envelope = collecting.deployment.seal(statement)
-    refused(InvalidEncoding, "SEALED", lambda: ledger.append("lab", "lab-2", envelope, b"x"))
+    refused(InvalidEncoding, "SEALED", lambda: ledger.append_as(Role.LAB, "lab-2", envelope, b"x"))
 
 
 def test_sealed_parts_are_handed_out_by_digest(reported: Chain) -> None:
@@ -158,11 +159,11 @@ def test_evidence_is_logged_once_a_party_and_reason_and_round(closed: Chain) -> 
         refused(
             Refusal,
             "WRONG_CLOSE",
-            lambda envelope=envelope: ledger.append("auditor", "auditor-1", envelope),  # type: ignore[misc]
+            lambda envelope=envelope: ledger.append_as(Role.AUDITOR, "auditor-1", envelope),  # type: ignore[misc]
         )
         assert ledger.size() == size + 1
     other = wrong_endorsement(closed, "auditor-2", b"\x01")
-    refused(Refusal, "WRONG_CLOSE", lambda: ledger.append("auditor", "auditor-2", other))
+    refused(Refusal, "WRONG_CLOSE", lambda: ledger.append_as(Role.AUDITOR, "auditor-2", other))
     assert ledger.size() == size + 2
     assert {v.author for v in ledger.replica.rejected} == {"auditor-1", "auditor-2"}
     assert ledger.state.rounds[0].endorsements == {}
@@ -174,9 +175,9 @@ def test_a_copied_report_is_evidence_and_the_close_names_it(reported: Chain) -> 
     theirs = reported.round.reports["lab-2"].parts[0].ciphertext_sha256[0]
     set_digest(copied.report.parts[0], 0, theirs)
     envelope = reported.deployment.seal(copied)
-    refused(Refusal, "CT_DUPLICATE", lambda: ledger.append("lab", "lab-3", envelope))
+    refused(Refusal, "CT_DUPLICATE", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
     assert ledger.state.rounds[0].excluded == ((9, "CT_DUPLICATE"),)
-    refused(Refusal, "CT_DUPLICATE", lambda: ledger.append("lab", "lab-3", envelope))
+    refused(Refusal, "CT_DUPLICATE", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
     assert ledger.size() == 10
 
 
@@ -185,7 +186,7 @@ def test_the_time_of_the_log_never_goes_back(keyed: Chain) -> None:
     ledger = ledger_of(keyed, lambda: now_ms[0])
     now_ms[0] = START_MS - 3_600_000
     envelope = keyed.deployment.seal(keyed.open_round_statement())
-    ledger.append("coordinator", COORDINATOR, envelope)
+    ledger.append(envelope)
     assert ledger.state.time_ms == START_MS + 10_000
 
 
@@ -224,7 +225,7 @@ def test_cosignatures_of_auditors_are_kept_and_handed_out(keyed: Chain) -> None:
     ledger = ledger_of(keyed)
     plain = ledger.checkpoint()
     for auditor in ("auditor-3", "auditor-1"):
-        ledger.add_cosignature(auditor, cosigned(keyed.deployment, plain, auditor))
+        ledger.add_cosignature_as(auditor, cosigned(keyed.deployment, plain, auditor))
     names = sorted(s.name for s in parse_note(ledger.checkpoint()).signatures)
     assert names == [
         "tests.fermata/auditor/auditor-1",
@@ -236,15 +237,15 @@ def test_cosignatures_of_auditors_are_kept_and_handed_out(keyed: Chain) -> None:
 def test_only_an_auditor_cosigns_and_only_for_itself(keyed: Chain) -> None:
     ledger = ledger_of(keyed)
     note = cosigned(keyed.deployment, ledger.checkpoint(), "auditor-1")
-    refused(IdentityError, "WRONG_ROLE", lambda: ledger.add_cosignature("lab-1", note))
-    refused(InvalidSignature, "UNSIGNED", lambda: ledger.add_cosignature("auditor-2", note))
-    refused(Refusal, "WRONG_ROLE", lambda: LocalLog(ledger).add_cosignature(note))
+    refused(IdentityError, "WRONG_ROLE", lambda: ledger.add_cosignature_as("lab-1", note))
+    refused(InvalidSignature, "UNSIGNED", lambda: ledger.add_cosignature_as("auditor-2", note))
+    refused(IdentityError, "WRONG_ROLE", lambda: ledger.add_cosignature(note))
 
 
 def test_a_cosignature_of_another_head_is_refused(keyed: Chain, collecting: Chain) -> None:
     ledger = ledger_of(keyed)
     longer = cosigned(keyed.deployment, ledger_of(collecting).checkpoint(), "auditor-1")
-    refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature("auditor-1", longer))
+    refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature_as("auditor-1", longer))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
@@ -257,15 +258,15 @@ def test_a_head_that_the_coordinators_key_signed_for_another_log_is_refused(
     other = Checkpoint(charter.log_origin, size, sha256(b"another log") if size else EMPTY_ROOT)
     head = sign_checkpoint(other, charter.log_origin, key.sign, key.public_key)
     note = cosigned(keyed.deployment, head, "auditor-1")
-    refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature("auditor-1", note))
+    refused(Refusal, "NOT_OUR_HEAD", lambda: ledger.add_cosignature_as("auditor-1", note))
     assert not ledger.replica.store.cosignatures(size)
 
 
 def test_a_head_that_the_log_had_before_may_still_be_cosigned(keyed: Chain) -> None:
     ledger = ledger_of(keyed)
     note = cosigned(keyed.deployment, ledger.checkpoint(), "auditor-1")
-    ledger.append("coordinator", COORDINATOR, keyed.deployment.seal(keyed.open_round_statement()))
-    ledger.add_cosignature("auditor-1", note)
+    ledger.append(keyed.deployment.seal(keyed.open_round_statement()))
+    ledger.add_cosignature_as("auditor-1", note)
     assert set(ledger.replica.store.cosignatures(2)) == {"auditor-1"}
     assert len(parse_note(ledger.checkpoint()).signatures) == 1
 
@@ -278,7 +279,7 @@ def test_a_restarted_ledger_goes_on_where_it_was(reported: Chain) -> None:
     again = Replica(reported.deployment.charter, ledger.replica.store, MODULUS_BITS_MIN)
     assert again.state == ledger.state
     assert again.tree.root() == ledger.replica.tree.root()
-    restarted = Ledger(again, reported.deployment.keys[COORDINATOR], lambda: START_MS)
+    restarted = LogWriter(again, reported.deployment.keys[COORDINATOR], lambda: START_MS)
     assert restarted.checkpoint() == ledger.checkpoint()
 
 
@@ -310,7 +311,7 @@ def test_a_store_that_does_not_fit_its_head_is_data_loss(keyed: Chain, damage: s
 def test_a_receipt_for_another_envelope_or_without_proof_is_refused(collecting: Chain) -> None:
     ledger = ledger_of(collecting)
     envelope = envelope_in(collecting.leaves[2])
-    receipt = ledger.append("coordinator", COORDINATOR, envelope)
+    receipt = ledger.append(envelope)
     check = ledger.replica.check_receipt
     check(envelope, receipt)
     refused(InvalidProof, "RECEIPT", lambda: check(b"another", receipt))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from fermata.protocol.roles.log_writer import Ledger
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, build_bundle, sealed_path
 from fermata.protocol.verify.verifier import NOT_CHECKED, OPEN_ONLY, PASSED, TITLES
 from fermata.wire.v1 import statement_pb2
@@ -142,7 +142,7 @@ def test_the_public_leans_on_the_quorum_for_what_the_sealed_parts_hold(collectin
 
 
 def test_sealed_parts_have_their_hashes_as_names() -> None:
-    ledger: Ledger = finished_run().ledger
+    ledger: LogWriter = finished_run().ledger
     for path, data in files().items():
         if path.startswith("sealed/"):
             digest = bytes.fromhex(path[7:-4])

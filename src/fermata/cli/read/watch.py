@@ -25,7 +25,7 @@ from fermata.node.run.loop import IDLE_S, Wake, follow, stop_on_signal
 from fermata.node.run.participant import clock_ms, connect, tls_files
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.ports import LogPort
+from fermata.protocol.wire.ports import Log
 
 
 @click.command()
@@ -60,7 +60,7 @@ def watch(config_file: Path, as_json: bool) -> None:
 class Watcher:
     """Prints what is new in a replica of the log, line by line."""
 
-    def __init__(self, replica: Replica, log: LogPort, as_json: bool) -> None:
+    def __init__(self, replica: Replica, log: Log, as_json: bool) -> None:
         self._replica = replica
         self._log = log
         self._as_json = as_json

@@ -44,7 +44,7 @@ M = TypeVar("M", bound=Message)
 
 
 class GrpcLog:
-    """A LogPort. Every call has a deadline; the same bytes are sent again where that can help.
+    """A Log. Every call has a deadline; the same bytes are sent again where that can help.
 
     The server must show a certificate of the deployment's root for ``server_name``, which only
     the coordinator's carry; the address is only where it is looked for. New TLS files are used
@@ -95,38 +95,38 @@ class GrpcLog:
                 channel.close()
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """See LogPort."""
+        """See Log."""
         request = wire.AppendRequest(envelope=envelope, sealed_part=sealed_part)
         found = self._call("Append", request, wire.AppendResponse, APPEND_S)
         return Receipt(found.entry, found.leaf, found.checkpoint, tuple(found.inclusion_proof))
 
     def checkpoint(self) -> bytes:
-        """See LogPort."""
+        """See Log."""
         request = wire.GetCheckpointRequest()
         return self._call("GetCheckpoint", request, wire.GetCheckpointResponse).checkpoint
 
     def read(self, start: int, count_max: int) -> list[bytes]:
-        """See LogPort."""
+        """See Log."""
         request = wire.ReadRequest(start=start, count_max=count_max)
         return list(self._call("Read", request, wire.ReadResponse).leaves)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
-        """RFC 6962 audit path of an entry in the tree of that size."""
+        """See Log."""
         request = wire.ProveInclusionRequest(entry=entry, size=size)
         return list(self._call("ProveInclusion", request, wire.ProveInclusionResponse).proof)
 
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See LogPort."""
+        """See Log."""
         request = wire.ProveConsistencyRequest(old_size=old_size, new_size=new_size)
         return list(self._call("ProveConsistency", request, wire.ProveConsistencyResponse).proof)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See LogPort."""
+        """See Log."""
         request = wire.FetchSealedRequest(sealed_sha256=sealed_sha256)
         return self._call("FetchSealed", request, wire.FetchSealedResponse).sealed_part
 
     def add_cosignature(self, note: bytes) -> None:
-        """See LogPort."""
+        """See Log."""
         request = wire.AddCosignatureRequest(checkpoint=note)
         self._call("AddCosignature", request, wire.AddCosignatureResponse)
 

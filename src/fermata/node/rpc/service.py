@@ -5,7 +5,6 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Protocol
 
 import grpc
 from google.protobuf.message import Message
@@ -20,7 +19,7 @@ from fermata.node.rpc.growth import Growth
 from fermata.node.rpc.guard import Answer, Context, Guard
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.rpc_contract import HEALTH, KEEPALIVE_MS, MESSAGE_BYTES_MAX, SERVICE
-from fermata.protocol.wire.ports import ClockMs, Entropy, Receipt
+from fermata.protocol.wire.ports import ClockMs, Entropy, Log
 from fermata.wire.v1 import log_service_pb2 as wire
 
 READ_COUNT_MAX = 256
@@ -30,6 +29,9 @@ WATCH_CHECK_S = 5.0
 
 #: Whose health can be asked for; the empty name is the server as a whole.
 SERVICES = ("", SERVICE.full_name, HEALTH)
+
+#: The log as an authenticated caller reaches it; it does its own locking.
+LogFor = Callable[[Identity], Log]
 
 EVERY_ROLE = frozenset(ROLES)
 _WRITERS = frozenset({"lab", "auditor", "member", "coordinator"})
@@ -49,57 +51,20 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 
 
-class LedgerPort(Protocol):
-    """The log behind the server; it does its own locking. Raises the errors of fermata."""
-
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
-    ) -> Receipt:
-        """Adds an envelope; the same envelope again gets a receipt for the same entry."""
-        ...
-
-    def checkpoint(self) -> bytes:
-        """The newest signed checkpoint note."""
-        ...
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """Leaves from start on, as many as fit a message."""
-        ...
-
-    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
-        """RFC 6962 audit path."""
-        ...
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """RFC 6962 consistency proof."""
-        ...
-
-    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """The sealed part with this SHA-256."""
-        ...
-
-    def add_cosignature(self, caller_id: str, note: bytes) -> None:
-        """Keeps an auditor's cosignature."""
-        ...
-
-    def size(self) -> int:
-        """Number of entries."""
-        ...
-
-
 class LogServer(FrontedServer):
     """The log service of one deployment, over mutual TLS 1.3.
 
-    ``authorise`` raises IdentityError for an identity that is not on the roster; ``is_denied``
-    asks the deny-list; ``renew`` makes a certificate chain (PEM) of a request (PKCS#10, DER) for
-    the caller's own identity, or is None where the authority is elsewhere.
+    ``log_for`` gives the log of a caller; ``authorise`` raises IdentityError for an identity that
+    is not on the roster; ``is_denied`` asks the deny-list; ``renew`` makes a certificate chain
+    (PEM) of a request (PKCS#10, DER) for the caller's own identity, or is None where the authority
+    is elsewhere.
 
     Its methods are for plain threads; the server itself runs in an event loop of its own.
     """
 
     def __init__(
         self,
-        ledger: LedgerPort,
+        log_for: LogFor,
         *,
         tls: TlsFiles,
         authorise: Callable[[Identity], None],
@@ -114,7 +79,7 @@ class LogServer(FrontedServer):
         self._growth = Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
         handlers = [
-            _LogHandlers(ledger, renew, self._growth, self._guard).handler(),
+            _LogHandlers(log_for, renew, self._growth, self._guard).handler(),
             _Health(self._growth).handler(self._guard),
         ]
         if reflection:
@@ -147,12 +112,12 @@ class _LogHandlers:
 
     def __init__(
         self,
-        ledger: LedgerPort,
+        log_for: LogFor,
         renew: Callable[[Identity, bytes], bytes] | None,
         growth: Growth,
         guard: Guard,
     ) -> None:
-        self._ledger = ledger
+        self._log_for = log_for
         self._renew = renew
         self._growth = growth
         self._guard = guard
@@ -181,7 +146,7 @@ class _LogHandlers:
     def _append(self, caller: Identity, request: wire.AppendRequest) -> Message:
         if not request.envelope:
             raise _missing("Append", "envelope")
-        receipt = self._ledger.append(caller.role, caller.id, request.envelope, request.sealed_part)
+        receipt = self._log_for(caller).append(request.envelope, request.sealed_part)
         return wire.AppendResponse(
             entry=receipt.entry,
             leaf=receipt.leaf,
@@ -193,14 +158,14 @@ class _LogHandlers:
         if not request.count_max:
             raise _missing("Read", "count_max")
         count = min(request.count_max, READ_COUNT_MAX)
-        return wire.ReadResponse(leaves=self._ledger.read(request.start, count))
+        return wire.ReadResponse(leaves=self._log_for(caller).read(request.start, count))
 
     async def _watch(
         self, caller: Identity, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[Message]:
-        entry = request.start
+        log, entry = self._log_for(caller), request.start
         while not self._growth.is_stopping:
-            read = functools.partial(self._ledger.read, entry, READ_COUNT_MAX)
+            read = functools.partial(log.read, entry, READ_COUNT_MAX)
             leaves = await self._guard.run(caller, read)
             for leaf in leaves:
                 yield wire.WatchResponse(entry=entry, leaf=leaf)
@@ -210,29 +175,29 @@ class _LogHandlers:
             self._guard.identify(context)
 
     def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
-        return wire.GetCheckpointResponse(checkpoint=self._ledger.checkpoint())
+        return wire.GetCheckpointResponse(checkpoint=self._log_for(caller).checkpoint())
 
     def _prove_inclusion(self, caller: Identity, request: wire.ProveInclusionRequest) -> Message:
-        proof = self._ledger.prove_inclusion(request.entry, request.size)
+        proof = self._log_for(caller).prove_inclusion(request.entry, request.size)
         return wire.ProveInclusionResponse(proof=proof)
 
     def _prove_consistency(
         self, caller: Identity, request: wire.ProveConsistencyRequest
     ) -> Message:
-        proof = self._ledger.prove_consistency(request.old_size, request.new_size)
+        proof = self._log_for(caller).prove_consistency(request.old_size, request.new_size)
         return wire.ProveConsistencyResponse(proof=proof)
 
     def _fetch_sealed(self, caller: Identity, request: wire.FetchSealedRequest) -> Message:
         if len(request.sealed_sha256) != 32:
             raise InvalidEncoding("LENGTH", "FetchSealed: sealed_sha256 must have 32 bytes")
         return wire.FetchSealedResponse(
-            sealed_part=self._ledger.fetch_sealed(request.sealed_sha256)
+            sealed_part=self._log_for(caller).fetch_sealed(request.sealed_sha256)
         )
 
     def _add_cosignature(self, caller: Identity, request: wire.AddCosignatureRequest) -> Message:
         if not request.checkpoint:
             raise _missing("AddCosignature", "checkpoint")
-        self._ledger.add_cosignature(caller.id, request.checkpoint)
+        self._log_for(caller).add_cosignature(request.checkpoint)
         return wire.AddCosignatureResponse()
 
     def _renew_certificate(

@@ -1,4 +1,4 @@
-"""The coordinator's process: the ledger behind a lock, the server before it, the loop beside."""
+"""The coordinator's process: the log behind a lock, the server before it, the loop beside."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -34,7 +34,7 @@ from fermata.node.run.participant import (
     tls_files,
     write_address,
 )
-from fermata.node.run.shared_ledger import SharedLedger
+from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.writer_clock import WriterClock, monotonic_ms
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.file import disk_free_bytes
@@ -43,43 +43,43 @@ from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
 from fermata.protocol.fold.amendment import joining_party
 from fermata.protocol.roles.driver import Agent
-from fermata.protocol.roles.log_writer import Ledger, LocalLog
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter
 
 
-def log_charter(config: NodeConfig, ledger: Ledger) -> None:
+def log_charter(config: NodeConfig, writer: LogWriter) -> None:
     """Makes the charter entry 0 of a log that has none.
 
     Raises ConfigError SIGNATURES while a party has not signed it.
     """
-    if ledger.size() == 0:
+    if writer.size() == 0:
         data = read_file(config.charter_file, CHARTER_BYTES_MAX)
         parties = config.genesis.signers
         signatures = read_signatures(config.charter_file, config.genesis, parties)
-        LocalLog(ledger).append(seal_charter(data, signatures))
+        writer.append(seal_charter(data, signatures))
 
 
 class KeyRecordFile:
     """Where the coordinator waits for the key record and for all its signatures."""
 
-    def __init__(self, config: NodeConfig, ledger: Ledger, telemetry: Telemetry) -> None:
+    def __init__(self, config: NodeConfig, writer: LogWriter, telemetry: Telemetry) -> None:
         self._path = config.path(config.text.listen.key_record) if config.text.listen else None
         self._config = config
-        self._ledger = ledger
+        self._writer = writer
         self._telemetry = telemetry
         self._told = ""
 
     def look(self) -> None:
         """Logs the record once it is there and signed; tells once what is still wrong with it."""
-        if self._ledger.state.key is not None or self._path is None or not self._path.exists():
+        if self._writer.state.key is not None or self._path is None or not self._path.exists():
             return
         try:
             auditors = self._config.genesis.auditors
             signatures = read_signatures(self._path, self._config.genesis, auditors)
             payload = read_file(self._path, ENVELOPE_BYTES_MAX)
-            LocalLog(self._ledger).append(assemble(STATEMENT_TYPE, payload, signatures))
+            self._writer.append(assemble(STATEMENT_TYPE, payload, signatures))
         except (ConfigError, VerificationError) as error:
             if str(error) != self._told:
                 self._told = str(error)
@@ -90,14 +90,14 @@ class KeyRecordFile:
         self._telemetry.event("key_record_logged")
 
 
-def authorise(ledger: Ledger) -> Callable[[Identity], None]:
+def authorise(writer: LogWriter) -> Callable[[Identity], None]:
     """Who may call: parties on the roster in their role, and certified operators, observers.
 
     The roster is that of the charter in force; parties of a pending amendment may read already.
     """
 
     def check(identity: Identity) -> None:
-        state, charter = ledger.state, ledger.replica.charter
+        state, charter = writer.state, writer.replica.charter
         if identity.deployment != charter.deployment:
             raise IdentityError("NOT_ON_ROSTER", "certificate: of another deployment")
         if identity.role in ("operator", "observer"):
@@ -111,13 +111,13 @@ def authorise(ledger: Ledger) -> Callable[[Identity], None]:
 
 #: Starts something that reads the log beside the node; the stack is where it says how to end it.
 #: Returns the address that it is bound to, or nothing if it is not wanted.
-Beside = Callable[[SharedLedger, TlsFiles, ExitStack], str]
+Beside = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 
 def run_coordinator(
     config: NodeConfig,
     done: Callable[[Agent], bool] = lambda a: False,
-    beside: Beside = lambda ledger, tls, stack: "",
+    beside: Beside = lambda writer, tls, stack: "",
 ) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
@@ -137,16 +137,16 @@ def run_coordinator(
         writer_clock = WriterClock(
             clock_ms, monotonic_ms, lambda: len(replica.charter.auditors), telemetry
         )
-        ledger = Ledger(replica, signing_key, writer_clock, writer_clock.heard)
-        shared = _serve(config, listen, ledger, tls, authority, telemetry, wake, stack)
+        writer = SharedLogWriter(replica, signing_key, writer_clock, clock_ms, writer_clock.heard)
+        _serve(config, listen, writer, tls, authority, telemetry, wake, stack)
         hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
         stack.callback(hook.stop)
-        if address := beside(shared, tls, stack):
+        if address := beside(writer, tls, stack):
             write_address(config.data, "dashboard", address)
         agent = Agent(
             config.text.party,
             replica,
-            LocalLog(ledger),
+            writer,
             signing_key,
             writer_clock,
             entropy,
@@ -158,27 +158,27 @@ def run_coordinator(
         )
         life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
-        key_record = KeyRecordFile(config, ledger, telemetry)
+        key_record = KeyRecordFile(config, writer, telemetry)
 
         def step() -> int:
-            with shared.lock:
-                before = ledger.size()
+            with writer.lock:
+                before = writer.size()
                 try:
                     key_record.look()
                     life.step()
                 finally:
                     alarm.look()
                     hook.look()
-                changed = ledger.size() - before
+                changed = writer.size() - before
             known_head.keep()
             backups.look()
             certificate.look()
             if changed:
-                shared.on_growth(ledger.size())
+                writer.on_growth(writer.size())
             return changed
 
-        telemetry.event("started", entries=ledger.size())
-        with shared.lock:
+        telemetry.event("started", entries=writer.size())
+        with writer.lock:
             hook.start()
         run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
 
@@ -186,27 +186,19 @@ def run_coordinator(
 def _serve(
     config: NodeConfig,
     listen: ListenText,
-    ledger: Ledger,
+    writer: SharedLogWriter,
     tls: TlsFiles,
     authority: Authority | None,
     telemetry: Telemetry,
     wake: Wake,
     stack: ExitStack,
-) -> SharedLedger:
+) -> None:
     """Opens the doors, all of them or none, then logs the charter; callers wait for that."""
     remove_addresses(config.data)
-    servers: list[LogServer] = []
-
-    def grown(size: int) -> None:
-        wake.now()
-        for server in servers:
-            server.notify(size)
-
-    shared = SharedLedger(ledger, grown, clock_ms)
     server = LogServer(
-        shared,
+        lambda caller: writer.as_caller(caller.role, caller.id),
         tls=tls,
-        authorise=authorise(ledger),
+        authorise=authorise(writer),
         limits=Limits(front=FrontLimits(listen.connections_of_source)),
         clock_ms=clock_ms,
         telemetry=telemetry,
@@ -214,9 +206,14 @@ def _serve(
         renew=_renew(listen, authority),
         reflection=listen.reflection,
     )
-    servers.append(server)
+
+    def grown(size: int) -> None:
+        wake.now()
+        server.notify(size)
+
+    writer.on_growth = grown
     addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
-    with shared.lock:
+    with writer.lock:
         addresses["log"] = server.start(listen.address)
         stack.callback(server.stop)
         if authority is not None and listen.enrolment:
@@ -231,10 +228,9 @@ def _serve(
             )
             addresses["enrolment"] = enrolment.start(listen.enrolment)
             stack.callback(enrolment.stop)
-        log_charter(config, ledger)
+        log_charter(config, writer)
     for name, address in addresses.items():
         write_address(config.data, name, address)
-    return shared
 
 
 def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authority | None:

@@ -43,7 +43,7 @@ from fermata.protocol.roles.driver import Agent
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import unseal
-from fermata.protocol.wire.ports import LogPort
+from fermata.protocol.wire.ports import Log
 from fermata.protocol.wire.report_secrets import KeptReport
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
@@ -133,7 +133,7 @@ class ShareCheck:
         self._is_done = True
 
 
-def check_log_charter(log: LogPort, config: NodeConfig) -> None:
+def check_log_charter(log: Log, config: NodeConfig) -> None:
     """Checks that the log begins with this node's charter, before anything of it is kept.
 
     Raises ConfigError CHARTER_HASH, and what reading raises.

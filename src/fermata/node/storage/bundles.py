@@ -15,7 +15,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256_from_text
-from fermata.protocol.wire.ports import ClockMs, Entropy, LogPort
+from fermata.protocol.wire.ports import ClockMs, Entropy, Log
 
 POLL_S = 0.2
 
@@ -28,7 +28,7 @@ def cosigners_of(charter: Charter, note: bytes) -> int:
 
 
 def pull_cosigned_head(
-    replica: Replica, log: LogPort, wait_s: float, clock_ms: ClockMs, sleep: Callable[[float], None]
+    replica: Replica, log: Log, wait_s: float, clock_ms: ClockMs, sleep: Callable[[float], None]
 ) -> bytes:
     """The note of a head that a quorum of auditors has cosigned; the replica is then at it.
 
@@ -55,7 +55,7 @@ def pull_cosigned_head(
 
 def export_bundle(
     replica: Replica,
-    log: LogPort,
+    log: Log,
     note: bytes,
     progress: Callable[[int], None],
     is_public: bool = False,

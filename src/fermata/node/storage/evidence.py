@@ -7,26 +7,26 @@ from pathlib import Path
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.files import write_atomic
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import LogPort, Receipt, Store
+from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Store
 
 #: Heads of receipts that the replica has not grown past yet: entry and note in base64, a line.
 RECEIPT_HEADS = "receipt-heads"
 
 
-class WitnessedLog(LogPort):
+class WitnessedLog(LogWrapper):
     """A way to the log that remembers the heads it was shown.
 
     A head that contradicts what a node holds is refused and so never kept; it is the proof of
     what happened, and so are the heads in the receipts of entries that are not there later.
     """
 
-    def __init__(self, log: LogPort, store: Store) -> None:
-        self._log = log
+    def __init__(self, log: Log, store: Store) -> None:
+        super().__init__(log)
         self._store = store
         self._shown = b""
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """See LogPort; the head in the receipt is kept until the entry was read."""
+        """See Log; the head in the receipt is kept until the entry was read."""
         receipt = self._log.append(envelope, sealed_part)
         known = self._store.entry_count()
         kept = [(e, n) for e, n in self._receipts() if e >= known]
@@ -36,25 +36,9 @@ class WitnessedLog(LogPort):
         return receipt
 
     def checkpoint(self) -> bytes:
-        """See LogPort."""
+        """See Log."""
         self._shown = self._log.checkpoint()
         return self._shown
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """See LogPort."""
-        return self._log.read(start, count_max)
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See LogPort."""
-        return self._log.prove_consistency(old_size, new_size)
-
-    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See LogPort."""
-        return self._log.fetch_sealed(sealed_sha256)
-
-    def add_cosignature(self, note: bytes) -> None:
-        """See LogPort."""
-        self._log.add_cosignature(note)
 
     def with_evidence(self, error: InvalidProof, folder: Path) -> InvalidProof:
         """The error again, saying where the heads are that prove it.

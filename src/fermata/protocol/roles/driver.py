@@ -26,7 +26,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Close, Round
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, LogPort
+from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, Log
 from fermata.protocol.wire.report_secrets import KeptReport
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
@@ -54,7 +54,7 @@ class Agent:
         self,
         me: str,
         replica: Replica,
-        log: LogPort,
+        log: Log,
         signing_key: SigningKey,
         clock_ms: ClockMs,
         entropy: Entropy,

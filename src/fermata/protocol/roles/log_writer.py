@@ -29,7 +29,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
@@ -50,8 +50,11 @@ class ReportCheck:
     run: Callable[[], None]
 
 
-class Ledger:
-    """The one writer of the log."""
+class LogWriter:
+    """The one writer of the log. It is itself the ``Log`` of the coordinator, who owns it.
+
+    Everybody else's is what ``as_caller`` gives.
+    """
 
     def __init__(
         self,
@@ -77,26 +80,41 @@ class Ledger:
         """Number of entries."""
         return self.replica.tree.size
 
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes = b""
+    def as_caller(self, role: Role, caller: str) -> Log:
+        """The log of an authenticated caller.
+
+        Its ``fetch_sealed`` raises IdentityError WRONG_ROLE for all but auditors and coordinator.
+        """
+        return _CallerLog(self, role, caller)
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """The coordinator's own append, of whosever statement; see ``append_as``."""
+        owner = self.replica.charter.coordinator
+        return self._append(Role.COORDINATOR, owner, envelope, sealed_part)
+
+    def append_as(
+        self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
     ) -> Receipt:
         """Logs an envelope if the fold accepts it; the same envelope again: the same entry.
 
         Raises VerificationError with the fold's reason, IdentityError if the caller is not the
-        author, StorageError, TransportError while the clock cannot be right. A refused
-        envelope leaves the log as it was, except that an
-        authentic one that proves misbehaviour is kept as evidence.
+        author, StorageError, TransportError while the clock cannot be right. A refused envelope
+        leaves the log as it was, except that an authentic one that proves misbehaviour is kept as
+        evidence.
         """
+        return self._append(role, caller, envelope, sealed_part)
+
+    def _append(self, role: Role, caller: str, envelope: bytes, sealed_part: bytes) -> Receipt:
         known = self.replica.store.find_envelope(sha256(envelope))
         if known is not None:
             return self._known_receipt(known)
         if len(envelope) > ENVELOPE_BYTES_MAX:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
-        self._hear(caller_role, caller_id, envelope)
+        self._hear(role, caller, envelope)
         now_ms = max(self._clock_ms(), self.state.time_ms)
         leaf = leaf_of(now_ms, envelope)
         after, verdict, error = judge(self.state, leaf)
-        self._check_caller(caller_role, caller_id, envelope)
+        self._check_caller(role, caller, envelope)
         if error is not None:
             self._keep_evidence(leaf, after, verdict)
             raise error
@@ -104,7 +122,7 @@ class Ledger:
         self._commit(leaf, sealed, after, verdict)
         return self._receipt(self.size() - 1)
 
-    def _hear(self, role: str, caller: str, envelope: bytes) -> None:
+    def _hear(self, role: Role, caller: str, envelope: bytes) -> None:
         """Tells what an auditor's clock says. The caller is authenticated by its certificate."""
         if role != Role.AUDITOR:
             return
@@ -116,7 +134,7 @@ class Ledger:
             self._heard(caller, statement.heartbeat.time_ms)
 
     def report_check(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+        self, role: Role, caller: str, envelope: bytes, sealed_part: bytes
     ) -> ReportCheck | None:
         """The expensive part of an append, against the state as it is now.
 
@@ -133,7 +151,7 @@ class Ledger:
         if error is not None or verdict.kind != "Report":
             return None
         try:
-            self._check_caller(caller_role, caller_id, envelope)
+            self._check_caller(role, caller, envelope)
             return self._prepare_check(statement_of(unseal(envelope)), sealed_part)
         except (IdentityError, VerificationError):
             return None
@@ -145,7 +163,7 @@ class Ledger:
                 raise Refusal(verdict.reason, verdict.detail)
         return self._receipt(entry)
 
-    def _check_caller(self, role: str, caller: str, envelope: bytes) -> None:
+    def _check_caller(self, role: Role, caller: str, envelope: bytes) -> None:
         if role == Role.COORDINATOR:
             return
         try:
@@ -271,47 +289,43 @@ class Ledger:
             raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
         return found
 
-    def add_cosignature(self, caller_id: str, note: bytes) -> None:
+    def add_cosignature(self, note: bytes) -> None:
+        """Raises IdentityError WRONG_ROLE: the coordinator does not cosign its own log."""
+        self.add_cosignature_as(self.replica.charter.coordinator, note)
+
+    def add_cosignature_as(self, caller: str, note: bytes) -> None:
         """Keeps an auditor's cosignature of a head of this log. Raises VerificationError."""
         charter = self.replica.charter
-        if caller_id not in charter.auditors:
+        if caller not in charter.auditors:
             raise IdentityError("WRONG_ROLE", "log: only auditors cosign checkpoints")
         head = self.replica.open_checkpoint(note)
         if not 0 < head.size <= self.size() or self.replica.tree.root(head.size) != head.root:
             raise Refusal("NOT_OUR_HEAD", "log: the cosigned head is not one of this log")
-        name = charter.witness_name(caller_id)
+        name = charter.witness_name(caller)
         line = witness_line(parse_note(note), name)
-        verify_cosignature(note, line, name, charter.parties[caller_id].signing_key)
-        self.replica.store.put_cosignature(head.size, caller_id, line)
+        verify_cosignature(note, line, name, charter.parties[caller].signing_key)
+        self.replica.store.put_cosignature(head.size, caller, line)
 
 
-class LocalLog:
-    """The coordinator's own LogPort: its duties go the same way as everybody's statements."""
+class _CallerLog(LogWrapper):
+    """A log writer as one caller reaches it."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, writer: LogWriter, role: Role, caller: str) -> None:
+        super().__init__(writer)
+        self._writer = writer
+        self._role = role
+        self._caller = caller
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """See LogPort."""
-        charter = self._ledger.replica.charter
-        return self._ledger.append("coordinator", charter.coordinator, envelope, sealed_part)
-
-    def checkpoint(self) -> bytes:
-        """See LogPort."""
-        return self._ledger.checkpoint()
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """See LogPort."""
-        return self._ledger.read(start, count_max)
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See LogPort."""
-        return self._ledger.prove_consistency(old_size, new_size)
+        """See LogWriter.append_as."""
+        return self._writer.append_as(self._role, self._caller, envelope, sealed_part)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See LogPort."""
-        return self._ledger.fetch_sealed(sealed_sha256)
+        """See LogWriter.fetch_sealed and as_caller."""
+        if self._role not in (Role.AUDITOR, Role.COORDINATOR):
+            raise IdentityError("WRONG_ROLE", "log: sealed parts are for auditors only")
+        return self._writer.fetch_sealed(sealed_sha256)
 
     def add_cosignature(self, note: bytes) -> None:
-        """See LogPort."""
-        raise Refusal("WRONG_ROLE", "log: the coordinator does not cosign its own log")
+        """See LogWriter.add_cosignature_as."""
+        self._writer.add_cosignature_as(self._caller, note)

@@ -9,7 +9,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.codec import decode
-from fermata.protocol.wire.ports import LogPort, Receipt, Store
+from fermata.protocol.wire.ports import Log, Receipt, Store
 from fermata.wire.v1 import envelope_pb2
 
 READ_COUNT = 256
@@ -79,11 +79,11 @@ class Replica:
         self._on_verdict(verdict)
 
     def adopt(self, tree: Tree, state: State, verdict: Verdict) -> None:
-        """Takes over what the ledger has folded and made durable itself."""
+        """Takes over what the log writer has folded and made durable itself."""
         self.tree, self.state = tree, state
         self._note(verdict)
 
-    def pull(self, log: LogPort) -> int:
+    def pull(self, log: Log) -> int:
         """Reads and checks what is new; returns how many entries. P9 of docs/spec/auditors.md.
 
         All leaves are kept, so that a head is checked by computing its root, which is stronger

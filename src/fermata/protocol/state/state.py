@@ -36,7 +36,7 @@ class Verdict:
     """What ``apply`` found about one entry; derived by everyone, never signed.
 
     ``reason`` is empty when accepted. ``author`` is who signed it, empty unless the signature
-    verified. A rejected entry whose reason is not in ``ledger.EVIDENCE_REASONS`` is the
+    verified. A rejected entry whose reason is not in ``log_writer.EVIDENCE_REASONS`` is the
     coordinator's doing, who should have refused it at the door, and says nothing of its author.
     """
 

@@ -121,8 +121,12 @@ class Store(Protocol):
         ...
 
 
-class LogPort(Protocol):
-    """The way to the log. Raises ``TransportError`` (try again) or ``VerificationError``."""
+class Log(Protocol):
+    """The log as one caller reaches it: who that is was settled when this was made.
+
+    Raises ``TransportError`` (try again later), ``IdentityError`` (this caller may not),
+    ``VerificationError`` or ``StorageError``.
+    """
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """Adds an envelope; the same envelope again gets a receipt for the same entry."""
@@ -136,14 +140,53 @@ class LogPort(Protocol):
         """Leaves from start on; at least one if there are any, at most ``count_max``."""
         ...
 
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """RFC 6962 audit path of an entry in the tree of that size."""
+        ...
+
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """RFC 6962 consistency proof between two sizes."""
         ...
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """The sealed part with this SHA-256 (auditors only)."""
+        """The sealed part with this SHA-256 (auditors and the coordinator only)."""
         ...
 
     def add_cosignature(self, note: bytes) -> None:
         """Hands in a checkpoint note with this auditor's cosignature."""
         ...
+
+
+class LogWrapper:
+    """A ``Log`` that hands every call on to another; a subclass changes those that it must."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
+        """See Log."""
+        return self._log.append(envelope, sealed_part)
+
+    def checkpoint(self) -> bytes:
+        """See Log."""
+        return self._log.checkpoint()
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See Log."""
+        return self._log.read(start, count_max)
+
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        """See Log."""
+        return self._log.prove_inclusion(entry, size)
+
+    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """See Log."""
+        return self._log.prove_consistency(old_size, new_size)
+
+    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
+        """See Log."""
+        return self._log.fetch_sealed(sealed_sha256)
+
+    def add_cosignature(self, note: bytes) -> None:
+        """See Log."""
+        self._log.add_cosignature(note)

@@ -11,14 +11,14 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import ThresholdKey
 from fermata.sim.adversaries.misbehaviour import (
     Misbehaviour,
-    RogueLedger,
+    RogueWriter,
     correct,
     current,
     force_close,
     open_round,
     pass_deadline,
     report,
-    rogue_ledger,
+    rogue_writer,
 )
 from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Shape
 from fermata.sim.world import World
@@ -173,7 +173,7 @@ class ReplaysSupersededReport(Misbehaviour):
         correct(world, first)
         report(world, first)
         if old is not None:
-            rogue_ledger(world).force(old.envelope)
+            rogue_writer(world).force(old.envelope)
         world.check(COORDINATOR)
         world.settle()
 
@@ -190,24 +190,24 @@ class Forks(Misbehaviour):
             if draft is not None:
                 self.refused.append(other.force(draft.envelope).reason)
         # The auditors compare: all are shown what the first two have seen.
-        world.network.ledger_for = lambda caller: rogue_ledger(world)
+        world.network.writer_for = lambda caller: rogue_writer(world)
         world.settle(world.charter.auditors, lambda: False)
 
-    def fork(self, world: World) -> RogueLedger:
+    def fork(self, world: World) -> RogueWriter:
         """Closes the round in two logs; auditors 1 and 2 see one, the others the other."""
         open_round(world)
         report(world, *world.charter.labs[:-1])
         replica = Replica(world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN)
         key = world.deployment.signing_keys[COORDINATOR]
-        other = RogueLedger(replica, key, lambda: world.now_ms)
+        other = RogueWriter(replica, key, lambda: world.now_ms)
         self.others.append(other)
         report(world, world.charter.labs[-1])
         pass_deadline(world)
         force_close(world)
-        force_close(world, ledger=other)
+        force_close(world, writer=other)
         deceived = set(world.charter.auditors[2:])
-        world.network.ledger_for = lambda caller: (
-            other if caller in deceived else rogue_ledger(world)
+        world.network.writer_for = lambda caller: (
+            other if caller in deceived else rogue_writer(world)
         )
         world.settle(world.charter.auditors, lambda: False)
         return other
@@ -227,7 +227,7 @@ class ForksPastLostCopies(Forks):
                 node.disk.put_draft(draft)
                 node.disk.settle_draft(draft.slot, LOGGED)
             world.forget(auditor)
-        world.network.ledger_for = lambda caller: other
+        world.network.writer_for = lambda caller: other
         world.settle([*world.charter.auditors, *world.charter.labs], lambda: False)
 
 
@@ -248,7 +248,7 @@ class RollsBack(Misbehaviour):
         node.stop()
         node.disk = copy
         world.step(COORDINATOR)
-        self.others.append(rogue_ledger(world))
+        self.others.append(rogue_writer(world))
         world.settle(until=lambda: False)
 
 

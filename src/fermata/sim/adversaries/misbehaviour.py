@@ -11,7 +11,7 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, Ledger
+from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.codec import leaf_of
@@ -20,6 +20,7 @@ from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.sim.reference.watch import Violation
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.world import BUSY_MS, World
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 #: In so many turns of everybody a round comes from its last report to its result.
@@ -53,13 +54,13 @@ class Misbehaviour(ABC):
     def __init__(self) -> None:
         self.refused: list[str] = []
         self.waits_for: tuple[str, ...] = ()
-        #: Ledgers beside the one that the world's watch follows.
-        self.others: list[Ledger] = []
+        #: Log writers beside the one that the world's watch follows.
+        self.others: list[LogWriter] = []
 
     def play(self, seed: int) -> Exposure:
         """Plays it in a deployment of its own."""
         world = World(seed, self.shape, is_calm=True)
-        world.nodes[COORDINATOR].make_ledger = RogueLedger
+        world.nodes[COORDINATOR].make_writer = RogueWriter
         world.tell("run", f"{type(self).__name__}, seed {seed}")
         self.misbehave(world)
         return self._expose(world)
@@ -101,11 +102,11 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
     """Whom the log's entries, the openings and the nodes' own findings speak against."""
     named = {culprit for round_ in world.watch.state.rounds for culprit in round_.culprits}
     for verdict in rejected:
-        # No honest ledger logs what the fold rejects, but for evidence against its author.
+        # No honest log writer logs what the fold rejects, but for evidence against its author.
         named.add(verdict.author if verdict.reason in EVIDENCE_REASONS else COORDINATOR)
     for round_ in world.watch.state.rounds:
         for entry, reason in round_.excluded:
-            # The lab has signed it, and no honest ledger logs it.
+            # The lab has signed it, and no honest log writer logs it.
             if reason == PROOF:
                 named |= {world.watch.verdicts[entry].author, COORDINATOR}
     if any(event == "close_not_endorsed" for _, event, _ in world.events) or world.halts:
@@ -113,8 +114,8 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
     return named
 
 
-class RogueLedger(Ledger):
-    """A ledger whose owner can log anything, and answer with anything.
+class RogueWriter(LogWriter):
+    """A log writer whose owner can log anything, and answer with anything.
 
     ``instead``: sealed parts that are given out in place of those with these digests. ``drops``
     says of a statement's kind and author whether it never gets an answer.
@@ -131,18 +132,16 @@ class RogueLedger(Ledger):
         self.instead: dict[bytes, bytes] = {}
         self.drops: Callable[[str, str], bool] = lambda body, author: False
 
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes = b""
-    ) -> Receipt:
-        """See Ledger."""
+    def _append(self, role: Role, caller: str, envelope: bytes, sealed_part: bytes) -> Receipt:
+        """See LogWriter."""
         if self.state.key is not None:
             statement = statement_of(unseal(envelope))
             if self.drops(statement.WhichOneof("body") or "", statement.author):
                 raise TransportError("UNREACHABLE", "log: no answer")
-        return super().append(caller_role, caller_id, envelope, sealed_part)
+        return super()._append(role, caller, envelope, sealed_part)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See Ledger."""
+        """See LogWriter."""
         return self.instead.get(sealed_sha256) or super().fetch_sealed(sealed_sha256)
 
     def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
@@ -153,18 +152,18 @@ class RogueLedger(Ledger):
         return verdict
 
 
-def rogue_ledger(world: World) -> RogueLedger:
-    """The ledger of a world in which a misbehaviour is played."""
-    return cast(RogueLedger, world.nodes[COORDINATOR].ledger)
+def rogue_writer(world: World) -> RogueWriter:
+    """The log writer of a world in which a misbehaviour is played."""
+    return cast(RogueWriter, world.nodes[COORDINATOR].writer)
 
 
 def force_close(
     world: World,
     change: Callable[[statement_pb2.CloseRound], None] = lambda close: None,
-    ledger: RogueLedger | None = None,
+    writer: RogueWriter | None = None,
 ) -> None:
     """The coordinator signs and logs the close that is due, with a change in it."""
-    chosen = ledger or rogue_ledger(world)
+    chosen = writer or rogue_writer(world)
     (_, statement), *_ = duties(chosen.state, chosen.replica.store, world.now_ms)
     change(statement.close_round)
     key = world.deployment.signing_keys[COORDINATOR]
@@ -196,16 +195,16 @@ def report(world: World, *labs: str) -> None:
 
 def open_up(world: World) -> None:
     """Lets coordinator and auditors work on the newest round, and not open the next."""
-    ledger = rogue_ledger(world)
-    kept, quorum = ledger.drops, world.charter.endorsement_quorum
-    ledger.drops = lambda body, author: body == "open_round" or kept(body, author)
+    writer = rogue_writer(world)
+    kept, quorum = writer.drops, world.charter.endorsement_quorum
+    writer.drops = lambda body, author: body == "open_round" or kept(body, author)
     for _ in range(WORK_PASSES):
         if current(world).phase(quorum) in (OPENED, REFUSED):
             break
         for name in (COORDINATOR, *world.charter.auditors):
             world.step(name)
         world.now_ms += BUSY_MS
-    ledger.drops = kept
+    writer.drops = kept
 
 
 def pass_deadline(world: World) -> None:

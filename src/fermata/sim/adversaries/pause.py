@@ -20,7 +20,7 @@ from fermata.sim.adversaries.misbehaviour import (
     open_up,
     pass_deadline,
     report,
-    rogue_ledger,
+    rogue_writer,
 )
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.setup.terms import HEAT_MAX, Terms
@@ -93,7 +93,7 @@ class WithholdsTrigger(_IsOverdue):
         heat_of(world, 1, HEAT_MAX)
         open_round(world)
         report(world)
-        rogue_ledger(world).drops = lambda body, author: body == "partial_opening"
+        rogue_writer(world).drops = lambda body, author: body == "partial_opening"
         open_up(world)
         close = current(world).close
         return close.time_ms + terms.settle_within_ms if close is not None else 0
@@ -125,7 +125,7 @@ class DropsAcknowledgement(_IsOverdue):
         """See _IsOverdue."""
         open_round(world)
         first = world.charter.labs[0]
-        rogue_ledger(world).drops = lambda body, author: (
+        rogue_writer(world).drops = lambda body, author: (
             body == "acknowledgement" and author == first
         )
         heat_of(world, 1, HEAT_MAX)
@@ -244,7 +244,7 @@ def force_open(world: World, charter_sha256: bytes) -> None:
         ),
     )
     key = world.deployment.signing_keys[COORDINATOR]
-    rogue_ledger(world).force(seal_statement(statement, {COORDINATOR: key}))
+    rogue_writer(world).force(seal_statement(statement, {COORDINATOR: key}))
     world.check(COORDINATOR)
 
 
@@ -273,7 +273,7 @@ class _Claims(Misbehaviour):
         sealed = forged.finish()
         self.send(world, rogue, forged.statement, sealed)
         key = world.deployment.signing_keys[rogue]
-        rogue_ledger(world).force(seal_statement(forged.statement, {rogue: key}), sealed)
+        rogue_writer(world).force(seal_statement(forged.statement, {rogue: key}), sealed)
         world.check(rogue)
         pass_deadline(world)
         open_up(world)

@@ -22,7 +22,7 @@ from fermata.sim.adversaries.misbehaviour import (
     current,
     open_round,
     report,
-    rogue_ledger,
+    rogue_writer,
 )
 from fermata.sim.setup.deployment import Shape, deployment_of
 from fermata.sim.world import World
@@ -55,7 +55,7 @@ class _Forges(Misbehaviour):
         self, world: World, rogue: str, statement: statement_pb2.Statement, sealed: bytes
     ) -> None:
         envelope = seal_statement(statement, {rogue: world.deployment.signing_keys[rogue]})
-        verdict = rogue_ledger(world).force(envelope, sealed)
+        verdict = rogue_writer(world).force(envelope, sealed)
         self.entry = verdict.entry
         world.check(rogue)
 
@@ -137,7 +137,7 @@ class _ChangesCopy(_Forges):
         """See _Forges."""
         seen = current(world).reports[world.charter.labs[0]]
         key = key_of(world.watch.state)
-        data = rogue_ledger(world).fetch_sealed(seen.sealed_sha256)
+        data = rogue_writer(world).fetch_sealed(seen.sealed_sha256)
         forged = Forged(
             statement_pb2.Statement(
                 charter_sha256=world.charter.sha256,
@@ -322,7 +322,7 @@ class AltersReport(Misbehaviour):
         envelope = bytearray(seal_statement(statement, {victim: key}))
         proof = bytes(statement.report.parts[0].proof)
         envelope[bytes(envelope).index(proof) + len(proof) // 2] ^= 1
-        rogue_ledger(world).force(bytes(envelope))
+        rogue_writer(world).force(bytes(envelope))
         world.check(victim)
         report(world, victim)
         world.settle(until=lambda: world.phases()[round_.number - 1] == "opened")
@@ -335,9 +335,9 @@ class AltersSealedPart(Misbehaviour):
         """See Misbehaviour."""
         open_round(world)
         report(world)
-        ledger = rogue_ledger(world)
+        writer = rogue_writer(world)
         first, second = (current(world).reports[lab] for lab in world.charter.labs[:2])
-        ledger.instead[first.sealed_sha256] = ledger.fetch_sealed(second.sealed_sha256)
+        writer.instead[first.sealed_sha256] = writer.fetch_sealed(second.sealed_sha256)
         world.settle()
 
 

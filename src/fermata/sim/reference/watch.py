@@ -156,9 +156,9 @@ class Watch:
         return state
 
     def check_refusal(self, before: State, after: State) -> None:
-        """I7: a refusal leaves the ledger as it was, but for evidence, which changes nothing."""
+        """I7: a refusal leaves the log as it was, but for evidence, which changes nothing."""
         if after.size > before.size + 1 or not _is_untouched(before, after):
-            self.violate("I7", "a refused statement changed the ledger's state")
+            self.violate("I7", "a refused statement changed the log's state")
 
     def _grow(self, leaf: bytes) -> None:
         entry, before = len(self.leaves), self.state

@@ -1,4 +1,4 @@
-"""The coordinator's ledger for many callers: who waits for whose proofs, and who pays for them."""
+"""The log writer for many callers: who waits for whose proofs, and who pays for them."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,13 +7,13 @@ import pytest
 
 from fermata.errors import InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.run.shared_ledger import SharedLedger
+from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles import log_writer
-from fermata.protocol.roles.log_writer import Ledger
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, START_MS, chain_at
 
@@ -26,24 +26,25 @@ class Door:
         deployment = self.chain.deployment
         now_ms = [START_MS]
         replica = Replica(deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
-        ledger = Ledger(replica, deployment.keys[COORDINATOR], lambda: now_ms[0])
+        self.shared = SharedLogWriter(
+            replica, deployment.keys[COORDINATOR], lambda: now_ms[0], lambda: 0
+        )
         for leaf in self.chain.leaves:
             entry = decode(envelope_pb2.LogEntry, leaf)
             now_ms[0] = entry.time_ms
-            ledger.append("coordinator", COORDINATOR, entry.envelope)
-        self.shared = SharedLedger(ledger, lambda size: None, lambda: 0)
+            self.shared.append(entry.envelope)
         self.report = deployment.seal(self.chain.report_statement("lab-2"))
         named = statement_of(unseal(self.report)).report.sealed_sha256
         self.sealed = self.chain.fetch(named)
 
     def send(self):
-        return self.shared.append("lab", "lab-2", self.report, self.sealed)
+        return self.shared.append_as(Role.LAB, "lab-2", self.report, self.sealed)
 
     def abstain(self, lab):
         statement = self.chain.deployment.statement(
             lab, abstention=statement_pb2.Abstention(round=1)
         )
-        return self.shared.append("lab", lab, self.chain.deployment.seal(statement), b"")
+        return self.shared.append_as(Role.LAB, lab, self.chain.deployment.seal(statement), b"")
 
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
@@ -87,7 +88,7 @@ def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch
         real(*args)
         if not closed:
             closed.append(True)
-            door.shared._ledger._clock_ms = lambda: door.shared.replica.state.current.deadline_ms
+            door.shared._clock_ms = lambda: door.shared.replica.state.current.deadline_ms
 
     monkeypatch.setattr(log_writer, "verify_report", slow)
     size = door.shared.size()

@@ -1,17 +1,19 @@
-"""The coordinator's ledger for many callers: proofs outside the lock, reads without it."""
+"""The coordinator's log writer for many callers: proofs outside the lock, reads without it."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles.log_writer import Ledger, ReportCheck
+from fermata.protocol.roles.log_writer import LogWriter, ReportCheck
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.types import Role
 
 #: Proof checks that run at once, of all labs; one lab has at most one.
 CHECKS_MAX = 2
@@ -67,68 +69,51 @@ class ProofDesk:
                 self._busy.discard(lab)
 
 
-class SharedLedger:
-    """A ledger for several callers at a time: one lock for writes, and word of every new entry."""
+class SharedLogWriter(LogWriter):
+    """A log writer for several callers at a time: one lock for writes, and word of every new entry.
 
-    def __init__(self, ledger: Ledger, on_growth: Callable[[int], None], clock_ms: ClockMs) -> None:
+    Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
+    holds the lock for a whole step. ``on_growth`` is given the new size after each entry of a
+    caller; by ``machine_clock_ms`` budgets are filled again.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        signing_key: SigningKey,
+        clock_ms: ClockMs,
+        machine_clock_ms: ClockMs,
+        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
+    ) -> None:
+        super().__init__(replica, signing_key, clock_ms, heard)
         self.lock = threading.RLock()
-        self._ledger = ledger
+        self.on_growth: Callable[[int], None] = lambda size: None
         self._proofs = ProofDesk()
-        self._budgets = WriteBudgets(clock_ms)
-        self.on_growth = on_growth
+        self._budgets = WriteBudgets(machine_clock_ms)
 
-    @property
-    def replica(self) -> Replica:
-        """The coordinator's own replica, to read from while the lock is held."""
-        return self._ledger.replica
-
-    def append(
-        self, caller_role: str, caller_id: str, envelope: bytes, sealed_part: bytes
+    def append_as(
+        self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
     ) -> Receipt:
-        """See Ledger.append. Also raises TransportError BUSY, RATE, Refusal REVISIONS for proofs.
+        """See LogWriter. Also raises TransportError BUSY, RATE, Refusal REVISIONS for proofs.
 
         All that a proof is bound to is looked at again under the lock, where only the proof
         itself is not computed a second time.
         """
         if len(envelope) <= ENVELOPE_BYTES_MAX:
-            self._budgets.charge(caller_id, kind_of(envelope))
-        check = self._ledger.report_check(caller_role, caller_id, envelope, sealed_part)
+            self._budgets.charge(caller, kind_of(envelope))
+        check = self.report_check(role, caller, envelope, sealed_part)
         if check is not None:
             self._proofs.run(check)
         with self.lock:
-            before = self._ledger.size()
+            before = self.size()
             try:
-                return self._ledger.append(caller_role, caller_id, envelope, sealed_part)
+                return super().append_as(role, caller, envelope, sealed_part)
             finally:
-                if self._ledger.size() != before:
-                    self.on_growth(self._ledger.size())
+                if self.size() != before:
+                    self.on_growth(self.size())
 
-    def checkpoint(self) -> bytes:
-        """See Ledger.checkpoint."""
-        return self._ledger.checkpoint()
-
-    def read(self, start: int, count_max: int) -> list[bytes]:
-        """See Ledger.read."""
-        return self._ledger.read(start, count_max)
-
-    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
-        """See Ledger.prove_inclusion."""
-        return self._ledger.prove_inclusion(entry, size)
-
-    def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
-        """See Ledger.prove_consistency."""
-        return self._ledger.prove_consistency(old_size, new_size)
-
-    def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        """See Ledger.fetch_sealed."""
-        return self._ledger.fetch_sealed(sealed_sha256)
-
-    def add_cosignature(self, caller_id: str, note: bytes) -> None:
-        """See Ledger.add_cosignature."""
-        self._budgets.charge(caller_id, COSIGNATURE)
+    def add_cosignature_as(self, caller: str, note: bytes) -> None:
+        """See LogWriter. Also raises TransportError RATE."""
+        self._budgets.charge(caller, COSIGNATURE)
         with self.lock:
-            self._ledger.add_cosignature(caller_id, note)
-
-    def size(self) -> int:
-        """See Ledger.size."""
-        return self._ledger.size()
+            super().add_cosignature_as(caller, note)
