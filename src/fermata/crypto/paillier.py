@@ -166,6 +166,7 @@ def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
     of ``check_ciphertext``.
     """
     width = public_key.ciphertext_width
+    # K5.1: a number of any size must not get as far as arithmetic.
     if len(data) != width:
         raise InvalidEncoding("CT_ENCODING", f"ciphertext: {len(data)} bytes where {width} are due")
     ciphertext = int.from_bytes(data, "big")
@@ -180,8 +181,10 @@ def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
     anyone can send a multiple of n, a proper factor tells that the sender can factor n),
     CT_UNBLINDED (c mod n is 1 or -1, so that anyone reads the plaintext).
     """
+    # K5.2: one ciphertext has one form.
     if not 0 < ciphertext < public_key.n_squared:
         raise InvalidEncoding("CT_RANGE", "ciphertext: not in 1..n^2-1")
+    # K5.3: a product with a factor of n in it could never be opened.
     shared = gcd(ciphertext, public_key.n)
     if shared == public_key.n:
         raise InvalidEncoding(
@@ -195,6 +198,7 @@ def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
             " as compromised",
         )
     if ciphertext % public_key.n in (1, public_key.n - 1):
+        # K5.4: 1 + n*M, blinded by nothing, tells M to everyone.
         raise InvalidEncoding("CT_UNBLINDED", "ciphertext: hides nothing; encrypt again")
 
 

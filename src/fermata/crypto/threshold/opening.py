@@ -62,6 +62,7 @@ class KeyShare:
     @classmethod
     def from_bytes(cls, data: bytes) -> "KeyShare":
         """Parses a share. Raises InvalidEncoding SHARE_ENCODING, without quoting what it read."""
+        # K9.3: half a share, from a file cut short, must not be used.
         match = _SHARE.fullmatch(data) if len(data) <= SHARE_BYTES_MAX else None
         if match is None:
             raise InvalidEncoding(
@@ -88,10 +89,13 @@ def check_share(record: KeyRecord, share: KeyShare) -> None:
 
     Raises InvalidProof: SHARE_KEY (of another key), SHARE_INDEX (nobody's), SHARE (does not fit).
     """
+    # K6.1: a share of another key opens nothing of this one.
     if share.key_id != key_id(record):
         raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
+    # K6.2: an index that is nobody's has no v_i to compare with.
     if not 1 <= share.index <= record.auditors:
         raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+    # K6.3: parts by a damaged share would be taken for an attack by its auditor.
     v_i = record.verification[share.index - 1]
     power = powmod_secret(verification_base(record.n), DELTA * share.value, record.n)
     if power not in (v_i, record.n - v_i):
@@ -107,10 +111,12 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
     SHARE_RANGE for a share that cannot be of this key, ValueError if c is not a unit.
     """
     n = record.n
+    # K6.1, K6.2: as check_share, since a caller may have another share in hand by now.
     if share.key_id != key_id(record):
         raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
     if not 1 <= share.index <= record.auditors:
         raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+    # K6.4: a longer exponent would show its length in the time it takes.
     exponent, bits = DELTA * share.value, n.bit_length() + EXPONENT_SLACK_BITS * record.epoch
     if exponent.bit_length() > bits:
         raise InvalidProof("SHARE_RANGE", "key share: longer than any share of this key")
@@ -150,6 +156,7 @@ def combine(record: KeyRecord, ciphertext: int, parts: Mapping[int, int]) -> Ope
     """
     n, t = record.n, record.threshold
     for index, part in parts.items():
+        # K6.5: a part of nobody could not be blamed on anyone.
         if not 1 <= index <= record.auditors:
             raise InvalidEncoding("PART_INDEX", f"part of an opening: no auditor has index {index}")
         check_part(n, part)
@@ -183,7 +190,9 @@ def check_opening(n: int, ciphertext: int, plaintext: int, root: int) -> None:
 
     Raises InvalidProof OPENING.
     """
+    # K7.1: an opening has one form, and r is invertible.
     fits = 0 <= plaintext < n and 0 < root < n and gcd(root, n) == 1
+    # K7.2: not even all auditors together can pass off a false result.
     # phe draws a random r where it is given 0, so the range comes first.
     if not fits or phe.PaillierPublicKey(n).raw_encrypt(plaintext, r_value=root) != ciphertext:
         raise InvalidProof("OPENING", "opening: the plaintext and root do not give the ciphertext")

@@ -223,6 +223,7 @@ def load_sealed(
         else:
             framed = bytes(pyrage.decrypt(data, [unlock._identity]))
     except pyrage.DecryptError:
+        # K9.1: wrong passphrase, wrong identity and damage look alike from outside (E5).
         raise _unreadable(path) from None
     header, newline, body = framed.partition(b"\n")
     match = _HEADER.match(header)
@@ -234,6 +235,7 @@ def load_sealed(
         or int.from_bytes(length, "big") != len(secret)
     ):
         raise _unreadable(path)
+    # K9.2: a key must not be used for what it was not made for.
     if header != wanted:
         raise ConfigError(
             "KEYFILE_FOREIGN",
