@@ -21,6 +21,15 @@ CLASSES = (
     "ConfigError",
 )
 _RAISED = re.compile(rf"\b({'|'.join(CLASSES)})\(\s*\"([A-Z][A-Z0-9_]+)\"")
+#: A class of its own for a reason; and a function of the file that raises what it is given.
+_DERIVED = re.compile(
+    rf"^class \w+\(({'|'.join(CLASSES)})\):(?:(?!^class ).)*?__init__\(\"([A-Z][A-Z0-9_]+)\"",
+    re.MULTILINE | re.DOTALL,
+)
+_REFUSED = re.compile(r"\b_refuse\(\s*\"([A-Z][A-Z0-9_]+)\"")
+_REFUSES = re.compile(
+    rf"^def _refuse\(.*?^    raise ({'|'.join(CLASSES)})\(", re.MULTILINE | re.DOTALL
+)
 
 
 def listing() -> str:
@@ -29,8 +38,11 @@ def listing() -> str:
     for path in sorted((ROOT / "src" / "fermata").rglob("*.py")):
         if "v1" in path.parts or "sim" in path.parts:
             continue
-        for name, reason in _RAISED.findall(path.read_text()):
+        text = path.read_text()
+        for name, reason in (*_RAISED.findall(text), *_DERIVED.findall(text)):
             found[name].add(reason)
+        for name in _REFUSES.findall(text):
+            found[name].update(_REFUSED.findall(text))
     rows = [f"| {name} | {' '.join(f'`{r}`' for r in sorted(found[name]))} |" for name in CLASSES]
     return "\n".join([HEADING, "", "| class | reasons |", "|---|---|", *rows, ""])
 

@@ -49,9 +49,11 @@ def point_from_bytes(data: bytes, what: str) -> Point:
     if len(data) != POINT_BYTES:
         raise InvalidEncoding("POINT", f"{what}: {len(data)} bytes where {POINT_BYTES} are due")
     try:
+        # R9.13: with a part of small order, an equation could hold by luck.
         point = Point.from_compressed_bytes(data)
     except ValueError:
         raise InvalidEncoding("POINT", f"{what}: not a point of the group") from None
+    # R9.14: the identity commits to nothing; another encoding is another proof.
     if point == _IDENTITY or bytes(point.to_compressed_bytes()) != data:
         raise InvalidEncoding("POINT", f"{what}: the identity, or not its canonical encoding")
     return point
@@ -67,6 +69,7 @@ def scalar_to_bytes(value: int) -> bytes:
 def scalar_from_bytes(data: bytes, what: str) -> int:
     """Little-endian, 32 bytes. Raises InvalidEncoding SCALAR for another length or a value >= q."""
     value = int.from_bytes(data, "little")
+    # R9.16: one number has one form.
     if len(data) != SCALAR_BYTES or value >= Q:
         raise InvalidEncoding("SCALAR", f"{what}: not {SCALAR_BYTES} bytes of a number below q")
     return value

@@ -56,6 +56,7 @@ class Transcript:
     def challenge_scalar(self, label: str, q: int) -> int:
         """A challenge of 512 bits mod q. Raises InvalidProof CHALLENGE if it is 0."""
         value = int.from_bytes(self.challenge(label), "little") % q
+        # R9.17, R9.32: nothing can be divided by it, and times 0 an equation says nothing.
         if value == 0:
             raise InvalidProof("CHALLENGE", f"transcript: challenge {label} is zero; prove again")
         return value

@@ -136,6 +136,7 @@ def verify_batch(
         failures[index] = InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
     for index in candidates.keys() - failures.keys():
         known.add(digests[index])
+    # R9.27: the reason of each proof is its own, whatever stood beside it (R7.3).
     if failures:
         raise InvalidBatch(failures)
 

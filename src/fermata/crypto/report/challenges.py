@@ -73,6 +73,7 @@ class ReportTranscript:
         self._running.absorb("U", b"")
         self._running.absorb("A1", a1)
         beta = self._running.challenge_scalar("beta", Q)
+        # R9.17: a digit of -beta has no inverse.
         if beta + self._statements.layout.table_size > Q:
             raise InvalidProof("CHALLENGE", "transcript: beta meets the table; prove again")
         return beta

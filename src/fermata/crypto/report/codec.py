@@ -101,6 +101,7 @@ def exponent_from_bytes(statements: StatementSet, data: bytes) -> int:
     """Raises InvalidEncoding RESPONSE for a wrong width or a number out of range."""
     bits = exponent_response_bits(statements)
     value = int.from_bytes(data, "little")
+    # R9.22: one proof has one form, and a power has an end.
     if len(data) != (bits + 7) // 8 or value.bit_length() > bits:
         raise InvalidEncoding("RESPONSE", f"proof: a sealed response does not have {bits} bits")
     return value
@@ -172,6 +173,7 @@ class _Reader:
                 responses.extend(self.scalars(1, f"response {index}"))
                 continue
             value = int.from_bytes(self.take((bits + 7) // 8), "little")
+            # R9.15: what is proven of a longer value may not hold over the integers.
             if value.bit_length() > bits:
                 raise InvalidEncoding("RESPONSE", f"proof: response {index} exceeds {bits} bits")
             responses.append(value)
@@ -182,6 +184,7 @@ def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:
     """Parses foreign bytes. Raises InvalidEncoding: PROOF_LENGTH, POINT, SCALAR, RESPONSE."""
     due = open_bytes(statements)
     if len(data) != due:
+        # R9.12: a proof of another shape.
         raise InvalidEncoding("PROOF_LENGTH", f"proof: {len(data)} bytes where {due} are due")
     reader, count = _Reader(data), statements.packing.ciphertexts
     ciphertext_digests = reader.digests(count)

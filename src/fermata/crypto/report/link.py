@@ -157,11 +157,13 @@ def paillier_equations(
         (sealed.exponents, proof.exponent_digests),
     )
     count = statements.packing.ciphertexts
+    # R9.18: no ciphertext is without an equation.
     if any(len(encoded) != count for encoded, _ in fields):
         raise InvalidEncoding("SEALED_LENGTH", f"sealed: {count} ciphertexts are due")
+    # R9.19: they were fixed before the challenge was drawn.
     if any(tuple(map(sha256, encoded)) != digests for encoded, digests in fields):
         raise InvalidProof("SEALED_DIGEST", "sealed: not the part that the open part names")
-    ciphertexts = [ciphertext_from_bytes(public_key, data) for data in sealed.ciphertexts]
+    ciphertexts = [ciphertext_from_bytes(public_key, data) for data in sealed.ciphertexts]  # R9.20.
     announcements = [_announcement_from_bytes(public_key, data) for data in sealed.announcements]
     exponents = [exponent_from_bytes(statements, data) for data in sealed.exponents]
     return [
@@ -175,6 +177,7 @@ def paillier_equations(
 def _announcement_from_bytes(public_key: PublicKey, data: bytes) -> int:
     value = int.from_bytes(data, "big")
     reduced = len(data) == public_key.ciphertext_width and 0 < value < public_key.n_squared
+    # R9.21: one proof has one form, and every factor has an inverse.
     if not reduced or gcd(value, public_key.n) != 1:
         raise InvalidEncoding("ANNOUNCEMENT", "sealed: an announcement is not a unit mod n^2")
     return value

@@ -176,11 +176,14 @@ class StatementSet:
                 raise ValueError(f"product {index} does not hold")
 
     def _check_values(self) -> None:
+        # R9.1: there is a generator for each value, and no more.
         if not 0 < len(self.values) <= VALUES_MAX:
             _refuse("STATEMENT_SIZE", f"there must be 1 to {VALUES_MAX} values")
+        # R9.2: more would keep a verifier busy.
         if len(self.ranges) + len(self.equalities) + len(self.products) > STATEMENTS_MAX:
             _refuse("STATEMENT_SIZE", f"there may be {STATEMENTS_MAX} statements")
         for index, value in enumerate(self.values):
+            # R9.3: of a longer value, responses would wrap mod q.
             if value.bound < 1 or (value.enc and value.bound.bit_length() > VALUE_BITS_MAX):
                 _refuse(
                     "STATEMENT_VALUE",
@@ -191,6 +194,7 @@ class StatementSet:
     def _check_forms(self) -> None:
         for claim in self.ranges:
             self._check_form(claim.form, 1)
+            # R9.6: nothing is in such a range.
             if claim.bound < 0:
                 _refuse("STATEMENT_VALUE", "a range has no negative bound")
         for equality in self.equalities:
@@ -203,8 +207,10 @@ class StatementSet:
         indices = [index for index, _ in form.coefficients]
         rising = all(a < b for a, b in pairwise(indices))
         known = all(0 <= index < len(self.values) for index in indices)
+        # R9.4: one statement must not have two hashes.
         if not rising or not known or any(coef == 0 for _, coef in form.coefficients):
             _refuse("STATEMENT_FORM", "a form has rising indices of values, and no coefficient 0")
+        # R9.5: about no value it would hold of every report.
         if len(indices) < terms_min:
             _refuse("STATEMENT_FORM", "a statement about no value says nothing")
 
@@ -217,20 +223,24 @@ class StatementSet:
         reaches = [self._reach(claim.form) + claim.bound for claim in self.all_ranges]
         reaches += [self._reach(equality.form) for equality in self.equalities]
         reaches += [self._reach(p.a) * self._reach(p.b) + self._reach(p.c) for p in self.products]
+        # R9.7: it could hold mod q and not over the integers.
         if any(4 * reach >= Q for reach in reaches):
             _refuse("STATEMENT_WRAP", "a statement reaches q/4, and so might hold mod q only")
 
     def _lay_out(self) -> None:
+        # R9.8: with base 1 or -1 digits never end.
         if self.base not in (0, *BASES):
             _refuse("STATEMENT_BASE", "the base is 0 or a power of two up to 1024")
         enc_indices = tuple(i for i, value in enumerate(self.values) if value.enc)
         widths = tuple(self.values[i].bound.bit_length() for i in enc_indices)
         try:
+            # R9.9: without headroom, sums carry into the next slot.
             packing = Packing(widths, self.headroom_bits, self.modulus_bits)
         except ValueError as problem:
             raise InvalidEncoding("STATEMENT_PACKING", f"statements: {problem}") from None
         bounds = [claim.bound for claim in self.all_ranges]
         layout = lay_out(bounds, len(self.products), self.base)
+        # R9.10: there are two generators for each slot, and no more.
         if layout.size > SLOTS_MAX:
             _refuse("STATEMENT_SIZE", f"needs {layout.size} slots; there are {SLOTS_MAX}")
         object.__setattr__(self, "enc_indices", enc_indices)

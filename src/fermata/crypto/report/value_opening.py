@@ -95,25 +95,29 @@ def verify_value(statements: StatementSet, claim: ValueClaim, proof: bytes) -> N
     ValueError for a place that the statements do not have.
     """
     index = _place(statements, claim)
+    # R9.28: v and v + q open W alike.
     if not 0 <= claim.value <= statements.values[index].bound:
         raise InvalidProof("VALUE_RANGE", "opened value: is outside its range")
     due = opening_bytes(statements)
+    # R9.29: a proof of another shape.
     if len(proof) != due:
         raise InvalidEncoding(
             "PROOF_LENGTH", f"opened value: {len(proof)} bytes of proof where {due} are due"
         )
     encoded = proof[:POINT_BYTES]
-    announcement = point_from_bytes(encoded, "opened value, announcement")
+    announcement = point_from_bytes(encoded, "opened value, announcement")  # R9.30.
+    # R9.31: one proof has one form.
     *hidden, blinding = (
         scalar_from_bytes(proof[at : at + SCALAR_BYTES], "opened value, response")
         for at in range(POINT_BYTES, due, SCALAR_BYTES)
     )
-    e = _challenge(statements, claim, encoded)
+    e = _challenge(statements, claim, encoded)  # R9.32: with e = 0 the equation says nothing of W.
     # Both sides of the equation in one sum: the place of the value gets e v.
     hidden.insert(index, e * claim.value % Q)
     equation = Terms(
         base=(0, blinding, 0), values=hidden, points=[announcement, claim.w], scalars=[-1, -e]
     )
+    # R9.33: (VO).
     if not is_identity(total([equation])):
         raise InvalidProof("VALUE_OPENING", "opened value: is not the one in the report")
 

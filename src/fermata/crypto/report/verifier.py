@@ -1,8 +1,8 @@
 """A report's zero-knowledge proof: its ciphertexts hold values that satisfy all statements.
 
 Normative text: docs/spec/proof.md. The public inputs (statements, key, context) come from the
-charter and the log, never from the proof. ``prove`` is in report_prover.py, checks of many
-proofs at once in proof_batch.py.
+charter and the log, never from the proof; the checks are numbered as in R9 there. ``prove`` is in
+prover.py, checks of many proofs at once in batch.py.
 """
 
 from dataclasses import dataclass, field
@@ -50,12 +50,13 @@ def parse_open(
     Raises InvalidEncoding (the reasons of ``open_from_bytes``) or InvalidProof: KEY_LENGTH,
     CHALLENGE.
     """
+    # R9.11: slots laid out for a longer modulus would reach beyond n.
     if public_key.bits != statements.modulus_bits:
         raise InvalidProof(
             "KEY_LENGTH", f"proof: the statements are for {statements.modulus_bits} bits"
         )
-    proof = open_from_bytes(statements, open_part)
-    challenges = replay(statements, public_key, context, proof)
+    proof = open_from_bytes(statements, open_part)  # R9.12 to R9.16.
+    challenges = replay(statements, public_key, context, proof)  # R9.17.
     weights = weigh(statements, challenges.beta, challenges.y, challenges.z)
     return ParsedProof(proof, challenges, weights)
 
@@ -63,10 +64,13 @@ def parse_open(
 def check_open(parsed: ParsedProof) -> None:
     """Each equation of the open part by itself. Raises InvalidProof: EC1, EC3, EC2."""
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
+    # R9.23: t^ must be the value of the committed polynomial.
     if not is_identity(total([ec1_terms(proof, challenges, 1)])):
         raise InvalidProof("EC1", "proof: the evaluation is not the committed polynomial's")
+    # R9.24: all constraints hold, of the values in W.
     if not is_identity(total([ec3_terms(proof, challenges, weights, 1)])):
         raise InvalidProof("EC3", "proof: a statement does not hold, or is of other values")
+    # R9.25: l and r are those committed before the challenges.
     if not is_identity(total([ec2_terms(proof, challenges, weights, 1)])):
         raise InvalidProof("EC2", "proof: the inner product argument does not hold")
 
@@ -98,9 +102,11 @@ def verify(
     """
     parsed = parse_open(statements, public_key, context, open_part)
     e = parsed.challenges.e
+    # R9.18 to R9.22: the sealed part is the one that the open part names.
     equations = paillier_equations(statements, public_key, parsed.proof, sealed, e)
     check_open(parsed)
     for equation in equations:
+        # R9.26: the ciphertexts hold what W holds, not something else.
         if not paillier_holds(public_key, [equation], [1], table):
             raise InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
     if proven is not None:
