@@ -108,9 +108,11 @@ def read_committee(
     organisations were checked with the roster. Raises ConfigError with the line.
     """
     if text is None:
+        # G1.1: parties with no say.
         if members:
             source.fail("member[0]", "needs a [committee] table")
         return None
+    # G1.2.
     if not 1 <= len(members) <= MEMBERS_MAX:
         source.fail("committee", f"needs 1 to {MEMBERS_MAX} [[member]]s")
     committee = Committee(
@@ -127,6 +129,7 @@ def read_committee(
 
 
 def _member(source: TomlSource, path: str, text: MemberText) -> Member:
+    # G1.3.
     if text.last_round != 0 and text.last_round < text.first_round:
         source.fail(f"{path}.last_round", "is before the term's first round; 0 has no end")
     return Member(text.id, text.organisation, text.first_round, text.last_round)
@@ -134,9 +137,11 @@ def _member(source: TomlSource, path: str, text: MemberText) -> Member:
 
 def _quorum(source: TomlSource, text: str) -> Fraction:
     parts = _FRACTION.match(text)
+    # G2.1.
     if parts is None:
         source.fail("committee.quorum", 'must be a fraction in quotes, such as "2/3"')
     quorum = Fraction(int(parts[1]), int(parts[2]))
+    # G2.2: half could carry two decisions at once.
     if not Fraction(1, 2) < quorum <= 1:
         source.fail("committee.quorum", "must be more than half, and at most all")
     return quorum
@@ -151,11 +156,14 @@ def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | 
     path, rotation = "committee.rotation", committee.rotation
     terms = {m.id: m for m in committee.members}
     for member in rotation:
+        # G2.3.
         if member not in terms:
             source.fail(path, f"no member is called {member}")
+    # G2.4.
     if len(rotation) > ROTATION_MAX:
         source.fail(path, f"has more than {ROTATION_MAX} places")
     organisations = {m.id: fold_organisation(m.organisation) for m in committee.members}
+    # G3.1: one organisation would have the chair for ever.
     if len({organisations[m] for m in rotation}) < 2:
         source.fail(path, "needs members of at least two organisations")
     begin = min(terms[m].first_round for m in rotation)
@@ -165,9 +173,11 @@ def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | 
             if rounds_max is not None and number > rounds_max:
                 break
             chair = committee.chair(number)
+            # G3.2: a round in which nothing can be tabled.
             if chair is None:
                 source.fail(path, f"nobody in it serves in round {number}")
             last = committee.chair(number - 1) if number > begin else None
+            # G3.3: one organisation must not delay a matter.
             if last is not None and organisations[last] == organisations[chair]:
                 source.fail(
                     path, f"one organisation has the chair in rounds {number - 1}, {number}"

@@ -131,11 +131,13 @@ def read_terms(
 
 def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> None:
     change = text.change_min
+    # D4.1: one organisation must not be read off two sums.
     if change is not None and change != 0 and not 2 <= change <= text.cohort_min:
         source.fail(
             "disclosure.change_min",
             f"must be from 2 to cohort_min, which is {text.cohort_min}; 0 turns the rule off",
         )
+    # D7.1: a number has no end to count from.
     if text.age_days and cadence == "number":
         source.fail(
             "disclosure.age_days",
@@ -147,6 +149,7 @@ def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> No
 def _check_thresholds(source: TomlSource, text: DisclosureText, metrics: Sequence[Metric]) -> None:
     for index, metric in enumerate(metrics):
         count = len(thresholds_of(metric))
+        # D6.1: enough limits are a search for a value.
         if count > text.thresholds_max:
             source.fail(
                 f"metric[{index}]",
@@ -157,9 +160,11 @@ def _check_thresholds(source: TomlSource, text: DisclosureText, metrics: Sequenc
 
 def _share(source: TomlSource, text: DisclosureText) -> Fraction | None:
     if not text.dominance:
+        # D8.1: terms without effect.
         if text.dominance_start:
             source.fail("disclosure.dominance_start", "goes with disclosure.dominance")
         return None
+    # D8.2: a share that some lab can have, and not every lab has.
     share = Fraction(read_decimal(source, "disclosure.dominance", text.dominance))
     if not 0 < share <= 1:
         source.fail("disclosure.dominance", 'must be a share above 0 and at most 1, as "0.25"')
@@ -175,16 +180,20 @@ def _start_values(
     for name, value in text.dominance_start.items():
         path = f"disclosure.dominance_start.{name}"
         metric = by_id.get(name)
+        # D8.3.
         if metric is None:
             source.fail(path, f"no metric is called {name}")
+        # D8.4: a sum that is shifted has no shares.
         if metric.minimum != 0:
             source.fail(path, f"{name} has another min than 0, so shares of its sum mean nothing")
+        # D8.5: a limit that only 0 keeps.
         start = read_decimal(source, path, value)
         if share is None or share * Fraction(start) < Fraction(metric.resolution):
             source.fail(path, "is so small that every lab would have to report 0")
         values[name] = start
     if share is not None:
         missing = [m.id for m in metrics if m.minimum == 0 and m.id not in values]
+        # D8.6: it would be thought to be limited.
         if missing:
             source.fail(
                 "disclosure.dominance",
@@ -197,14 +206,17 @@ def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | N
     """D9: what the profile promises must follow from the other terms."""
     if not text.profile:
         return
+    # D9.1: a promise that nobody checks.
     if text.profile != SAFETY_ZONE:
         source.fail("disclosure.profile", f'no profile has this name; there is "{SAFETY_ZONE}"')
+    # D9.2 to D9.4: no less than the name promises.
     if text.cohort_min < SAFETY_ZONE_COHORT:
         source.fail(
             "disclosure.cohort_min",
             f"the profile {SAFETY_ZONE} needs at least {SAFETY_ZONE_COHORT}: raise it, or leave"
             " out the profile",
         )
+    # D9.3.
     if share is None or share > SAFETY_ZONE_SHARE:
         source.fail(
             "disclosure.dominance" if text.dominance else "disclosure.profile",
@@ -231,9 +243,11 @@ def read_groups(
     for index, text in enumerate(groups):
         path = f"group[{index}]"
         panel = by_id.get(text.panel)
+        # D3.1.
         if panel is None:
             source.fail(f"{path}.panel", f"no panel is called {text.panel}")
         _check_group(source, path, text, panel, by_panel[panel.id])
+        # D3.8: a cell that never comes out.
         if len({panel.organisations[lab] for lab in text.labs}) < cohort_min:
             source.fail(
                 f"{path}.labs",
@@ -243,8 +257,10 @@ def read_groups(
     for index, panel in enumerate(panels):
         of_panel = by_panel[panel.id]
         missing = sorted(set(panel.labs).difference(*(g.labs for g in of_panel)))
+        # D3.9: whoever is in the total and in no cell is their difference.
         if of_panel and missing:
             source.fail(f"panel[{index}]", f"no group of it has {', '.join(missing)}")
+        # D3.10.
         if len(of_panel) == 1:
             source.fail(f"panel[{index}]", "has one group, which says nothing: add another")
     return by_panel
@@ -253,17 +269,23 @@ def read_groups(
 def _check_group(
     source: TomlSource, path: str, text: GroupText, panel: PanelLabs, before: Sequence[Group]
 ) -> None:
+    # D3.2.
     check_id(source, f"{path}.id", text.id)
+    # D3.3.
     if any(g.id == text.id for g in before):
         source.fail(f"{path}.id", f"panel {panel.id} has a group called {text.id} already")
+    # D3.4: a lab must not count twice.
     if len(set(text.labs)) != len(text.labs):
         source.fail(f"{path}.labs", "names a lab twice")
     for lab in text.labs:
+        # D3.5.
         if lab not in panel.labs:
             source.fail(f"{path}.labs", f"panel {panel.id} has no lab called {lab}")
         for group in before:
+            # D3.6: a report in two sums.
             if lab in group.labs:
                 source.fail(f"{path}.labs", f"{lab} is in the group {group.id} already")
+            # D3.7: an organisation counts in one cell.
             if panel.organisations[lab] in {panel.organisations[other] for other in group.labs}:
                 source.fail(
                     f"{path}.labs",
@@ -284,6 +306,7 @@ def check_shares(
     Raises ConfigError with the line.
     """
     for panel in panels:
+        # D8.7: else no round could reach the sum before.
         if terms.dominance is not None and terms.dominance * len(panel.labs) < 1:
             source.fail(
                 "disclosure.dominance",
@@ -293,12 +316,14 @@ def check_shares(
     if terms.profile != SAFETY_ZONE:
         return
     for index, panel in enumerate(panels):
+        # D9.5: a lab may be more than a quarter of its group.
         if groups[panel.id]:
             source.fail(
                 f"panel[{index}]",
                 f"{SAFETY_ZONE} limits shares of totals, not of groups: leave out its groups",
             )
         organisations = [panel.organisations[lab] for lab in panel.labs]
+        # D9.6: two labs may be more than a quarter together.
         if len(set(organisations)) != len(organisations):
             source.fail(
                 f"panel[{index}]",

@@ -78,14 +78,19 @@ def read_tiers(
     tiers: list[Tier] = []
     for index, text in enumerate(texts):
         path = f"tier[{index}]"
+        # S4.1.
         check_id(source, f"{path}.id", text.id)
+        # S4.2.
         if any(t.id == text.id for t in tiers):
             source.fail(f"{path}.id", f"{text.id} is there twice")
+        # S4.3: a tier that asks for nothing.
         if not text.panels or len(set(text.panels)) != len(text.panels):
             source.fail(f"{path}.panels", "must name at least one panel, each once")
         for panel in text.panels:
+            # S4.4.
             if panel not in panels:
                 source.fail(f"{path}.panels", f"no panel is called {panel}")
+        # S4.5.
         amount = _amount(source, f"{path}.dues", text.dues) if text.dues else None
         tiers.append(Tier(text.id, tuple(text.panels), amount))
     return tuple(tiers)
@@ -103,9 +108,11 @@ def check_tier_of(
     if not tiers and not wanted:
         return
     tier = next((t for t in tiers if t.id == wanted), None)
+    # S4.6: no lab owes nothing by mistake.
     if tier is None:
         source.fail(path, f"no tier is called {wanted}" if wanted else "names no tier")
     for panel in tier.panels:
+        # S4.7: else it could not do what its tier asks.
         if lab not in panels[panel]:
             source.fail(path, f"tier {tier.id} must report panel {panel}, which leaves {lab} out")
 
@@ -116,27 +123,35 @@ def read_dues(
     """How dues are reckoned. Raises ConfigError with the line."""
     priced = [t for t in tiers if t.amount is not None]
     if text is None:
+        # S5.1: amounts without a unit.
         if priced:
             source.fail("tier[0].dues", "needs a [dues] table with their unit")
         return None
+    # S5.2.
     check_text(source, "dues.unit", text.unit)
+    # S5.3.
     if not text.unit:
         source.fail("dues.unit", "must not be empty")
     if not text.metric:
+        # S5.4: bands of nothing.
         if text.band:
             source.fail("dues.metric", "is needed for bands")
+        # S5.5: else nobody could tell what a lab owes.
         if not tiers or len(priced) != len(tiers):
             source.fail("dues", "needs a metric with bands, or [[tier]]s that all name their dues")
         return Dues(text.unit)
+    # S5.6: nobody owes twice.
     if priced:
         source.fail("dues.metric", "dues go by bands or by tiers, not by both")
     metric = next((m for m in metrics if m.id == text.metric), None)
+    # S5.7.
     if metric is None:
         source.fail("dues.metric", f"no metric is called {text.metric}")
     return Dues(text.unit, metric.id, metric.panel, _bands(source, text.band, metric))
 
 
 def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tuple[Band, ...]:
+    # S5.8: narrow bands would tell the figure.
     if not 1 < len(texts) <= BANDS_MAX:
         source.fail("dues", f"needs 2 to {BANDS_MAX} [[dues.band]]s")
     bands: list[Band] = []
@@ -144,14 +159,17 @@ def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tup
     for index, text in enumerate(texts):
         path = f"dues.band[{index}]"
         is_last = index == len(texts) - 1
+        # S5.9: every value is in a band.
         if bool(text.at_most) == is_last:
             source.fail(f"{path}.at_most", "is for every band but the last, which has no end")
         high = metric.bound
         if text.at_most:
             high = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+        # S5.10: an empty band.
         if high < low:
             source.fail(f"{path}.at_most", "must be above that of the band before")
         amount = _amount(source, f"{path}.amount", text.amount)
+        # S5.11: who pays less for more would show no band.
         if bands and amount < bands[-1].amount:
             source.fail(f"{path}.amount", "is below that of the band before")
         bands.append(Band(low, high, amount))
@@ -162,6 +180,7 @@ def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tup
 def _amount(source: TomlSource, path: str, text: str) -> Decimal:
     amount = read_decimal(source, path, text)
     exponent = amount.as_tuple().exponent
+    # S5.12: sums must come out.
     if amount < 0 or not isinstance(exponent, int) or exponent < -2:
         source.fail(path, "must not be negative, and have at most two decimals")
     return amount

@@ -20,6 +20,7 @@ def encode_value(metric: Metric, text: str) -> int:
     Raises ConfigError METRIC_VALUE or METRIC_RANGE; the message names the metric, never the
     value.
     """
+    # C7.3: a number that came out of an error.
     if not _DECIMAL.match(text) or _NEGATIVE_ZERO.match(text):
         raise ConfigError("METRIC_VALUE", f"{metric.id}: not a plain decimal number")
     with localcontext() as context:
@@ -27,6 +28,7 @@ def encode_value(metric: Metric, text: str) -> int:
         steps = (Decimal(text) - metric.minimum) / metric.resolution
         encoded = int(steps.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
         outside = not metric.minimum <= Decimal(text) <= metric.maximum
+    # C7.4: most likely in another unit.
     if outside or not 0 <= encoded <= metric.bound:
         raise ConfigError(
             "METRIC_RANGE",
@@ -39,6 +41,7 @@ def encode_value(metric: Metric, text: str) -> int:
 def encode_panel(panel: Panel, values: Mapping[str, str]) -> dict[str, int]:
     """Integers of a panel's metrics by id. Raises ConfigError."""
     missing = [m.id for m in panel.metrics if m.id not in values]
+    # C7.2: a panel is reported whole or not at all.
     if missing:
         raise ConfigError("METRIC_MISSING", f"panel {panel.id}: no value for {', '.join(missing)}")
     return {m.id: encode_value(m, values[m.id]) for m in panel.metrics}

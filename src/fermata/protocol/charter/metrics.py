@@ -137,8 +137,10 @@ def read_metrics(
     asked: dict[str, tuple[str, AggregateText]] = {}
     for index, aggregate in enumerate(aggregates):
         path = f"aggregate[{index}]"
+        # C9.1.
         if aggregate.metric not in panels:
             source.fail(f"{path}.metric", f"no metric is called {aggregate.metric}")
+        # C9.2: one answer to what is asked of a metric.
         if aggregate.metric in asked:
             source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
         _check_statistics(source, path, aggregate, panels)
@@ -155,36 +157,48 @@ def _check_statistics(
     source: TomlSource, path: str, text: AggregateText, panels: dict[str, str]
 ) -> None:
     known = (*ALONE, *PAIRED)
+    # C9.3.
     if any(s not in known for s in text.statistics):
         source.fail(f"{path}.statistics", f"must be some of {', '.join(known)}")
+    # C9.4.
     if len(set(text.statistics)) != len(text.statistics):
         source.fail(f"{path}.statistics", "names one twice")
+    # C9.5.
     if not (text.statistics or text.histogram or text.count_above):
         source.fail(f"{path}.statistics", "asks for nothing")
     pairs = [s for s in text.statistics if s in PAIRED]
+    # C9.6.
     if bool(pairs) != bool(text.with_):
         source.fail(f"{path}.with", f"goes with {', '.join(PAIRED)}, which need it")
+    # C9.7: a product is proven within one panel.
     if pairs and (text.with_ == text.metric or panels.get(text.with_) != panels[text.metric]):
         source.fail(f"{path}.with", "must be another metric of the same panel")
 
 
 def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     path = f"metric[{index}]"
+    # C6.1.
     check_id(source, f"{path}.id", text.id)
+    # C6.2: what is printed must not harm a screen.
     check_text(source, f"{path}.unit", text.unit)
     check_text(source, f"{path}.method", text.method)
+    # C6.3: one number, one spelling.
     low = read_decimal(source, f"{path}.min", text.min)
     high = read_decimal(source, f"{path}.max", text.max)
     step = read_decimal(source, f"{path}.resolution", text.resolution)
+    # C6.4.
     if step <= 0:
         source.fail(f"{path}.resolution", "must be above 0")
+    # C6.5.
     if high <= low:
         source.fail(f"{path}.max", "must be above min")
     # The default context rounds to 28 digits, and raises where a quotient has more.
     with localcontext(prec=100):
+        # C6.6: no figure rounds out of its range.
         if (high - low) % step != 0 or low % step != 0:
             source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
         bound = int((high - low) / step)
+    # C6.7: responses of a proof must not wrap.
     if bound.bit_length() > VALUE_BITS_MAX:
         source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
     return Metric(text.id, text.panel, text.unit, low, high, step, bound)
@@ -195,6 +209,7 @@ def encode_limit(source: TomlSource, path: str, metric: Metric, value: str) -> i
     number = read_decimal(source, path, value)
     with localcontext(prec=100):
         steps = (number - metric.minimum) / metric.resolution
+        # C9.8: nothing is in a bin beside the grid.
         if steps != int(steps) or not 0 < steps <= metric.bound:
             source.fail(path, f"{value} is not above min, at most max, and on {metric.id}'s grid")
         return int(steps)
@@ -204,12 +219,15 @@ def _with_aggregate(source: TomlSource, path: str, metric: Metric, text: Aggrega
     edges = tuple(encode_limit(source, f"{path}.histogram", metric, e) for e in text.histogram)
     above = tuple(encode_limit(source, f"{path}.count_above", metric, t) for t in text.count_above)
     for key, numbers in (("histogram", edges), ("count_above", above)):
+        # C9.9: no bin twice.
         if list(numbers) != sorted(set(numbers)) or len(numbers) >= BINS_MAX:
             source.fail(f"{path}.{key}", f"must rise, and have fewer than {BINS_MAX}")
     squares = SQUARED.intersection(text.statistics)
+    # C9.10: as C6.7.
     if squares and 2 * metric.bound.bit_length() > VALUE_BITS_MAX:
         source.fail(f"{path}.statistics", f"the squares need more than {VALUE_BITS_MAX} bits")
     too_long = max(abs(metric.minimum), abs(metric.maximum)) > LOG_LIMIT
+    # C9.11: 10^x must stay a number that can be printed.
     if "geometric-mean" in text.statistics and too_long:
         source.fail(f"{path}.statistics", f"a geometric mean needs log10 values to {LOG_LIMIT}")
     return replace(
@@ -230,15 +248,19 @@ def _with_statements(
     for index, text in enumerate(statements):
         path = f"statement[{index}]"
         metric = by_id.get(text.metric)
+        # C9a.1.
         if metric is None:
             source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+        # C9a.2.
         if bool(text.at_most) == bool(text.equals):
             source.fail(path, "needs one of at_most and equals")
         if text.at_most:
+            # C9a.3.
             limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
             limits.setdefault(metric.id, []).append(limit)
             continue
         other = by_id.get(text.equals)
+        # C9a.4: else equal integers would be other figures.
         if other is None or other.id == metric.id or not _same_grid(metric, other):
             source.fail(f"{path}.equals", "must be another metric of the panel, of the same grid")
         equal.setdefault(metric.id, []).append(other.id)
@@ -255,11 +277,15 @@ def _with_duties(
     for index, text in enumerate(duties):
         path = f"duty[{index}]"
         metric = by_id.get(text.metric)
+        # S2.1.
         if metric is None:
             source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+        # S2.2: the smaller of two would be the duty, and the larger mislead.
         if metric.duties:
             source.fail(f"{path}.metric", f"{metric.id} has a [[duty]] already")
+        # S2.3.
         limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
+        # S2.4: a duty that everyone keeps shows nothing.
         if limit == metric.bound or any(known <= limit for known in metric.limits):
             source.fail(f"{path}.at_most", "asks for no more than every report proves")
         by_id[metric.id] = replace(metric, duties=(limit,))

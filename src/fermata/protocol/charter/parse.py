@@ -212,8 +212,8 @@ class Charter:
 
 
 def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberText) -> Party:
-    check_id(source, f"{path}.id", text.id)
-    if not text.organisation:
+    check_id(source, f"{path}.id", text.id)  # C2.3: no path, no line of a note.
+    if not text.organisation:  # C2.4: a cohort counts organisations.
         source.fail(f"{path}.organisation", "must not be empty")
     check_text(source, f"{path}.organisation", text.organisation)
     try:
@@ -221,7 +221,7 @@ def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberTe
     except ValueError:
         public_key = b""
     if len(public_key) != 32 or base64.b64encode(public_key).decode() != text.signing_key:
-        source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")
+        source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")  # C2.5.
     return Party(text.id, role, text.organisation, public_key)
 
 
@@ -235,9 +235,9 @@ def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
     parties: dict[str, Party] = {}
     for path, role, party_text in listed:
         party = _party(source, path, role, party_text)
-        if party.id in parties:
+        if party.id in parties:  # C2.6: two could not be told apart.
             source.fail(f"{path}.id", f"{party.id} is on the roster twice")
-        if any(p.signing_key == party.signing_key for p in parties.values()):
+        if any(p.signing_key == party.signing_key for p in parties.values()):  # C2.7.
             source.fail(f"{path}.signing_key", "belongs to another party too")
         parties[party.id] = party
     _check_organisations(source, text)
@@ -249,15 +249,15 @@ def _check_organisations(source: TomlSource, text: CharterText) -> None:
     spelled: dict[str, str] = {}
     for index, lab in enumerate(text.lab):
         folded = fold_organisation(lab.organisation)
-        if spelled.setdefault(folded, lab.organisation) != lab.organisation:
+        if spelled.setdefault(folded, lab.organisation) != lab.organisation:  # C2.8.
             source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
 
 
 def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
     for lab in members:
-        if lab not in labs:
+        if lab not in labs:  # C5.5.
             source.fail(path, f"no lab is called {lab}")
-    if len(set(members)) != len(members):
+    if len(set(members)) != len(members):  # C5.6: a lab must not count twice.
         source.fail(path, "names a lab twice")
 
 
@@ -267,27 +267,27 @@ def _panels(
     labs = {lab.id: lab.organisation for lab in text.lab}
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
-        if metric.panel not in names:
+        if metric.panel not in names:  # C5.1: nobody would report it.
             source.fail(f"metric[{index}].panel", f"no panel is called {metric.panel}")
-        if any(m.id == metric.id for m in metrics[:index]):
+        if any(m.id == metric.id for m in metrics[:index]):  # C5.2.
             source.fail(f"metric[{index}].id", f"{metric.id} is there twice")
     panels = []
     for index, panel in enumerate(text.panel):
         path = f"panel[{index}]"
-        check_id(source, f"{path}.id", panel.id)
-        if names.index(panel.id) != index:
+        check_id(source, f"{path}.id", panel.id)  # C5.3.
+        if names.index(panel.id) != index:  # C5.4.
             source.fail(f"{path}.id", f"{panel.id} is there twice")
         members = list(labs) if panel.labs is None else panel.labs
         _check_members(source, f"{path}.labs", members, labs)
-        if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:
+        if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:  # C5.7.
             source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
         of_panel = tuple(m for m in metrics if m.panel == panel.id)
-        if not of_panel:
+        if not of_panel:  # C5.8.
             source.fail(path, "has no metric")
         panels.append(
             Panel(panel.id, frozenset(members), of_panel, _claims(source, path, text, of_panel))
         )
-    if not panels:
+    if not panels:  # C5.9.
         source.fail("", "has no [[panel]]")
     with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
     groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
@@ -297,7 +297,7 @@ def _panels(
 
 def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
     if text.pause is None:
-        if text.duty:
+        if text.duty:  # S2.5.
             source.fail("duty[0]", "is for a pause, and the charter has no [pause]")
         return None
     terms = read_pause(source, text.pause, [rule.id for rule in rules])
@@ -329,26 +329,26 @@ def _claims(
     crypto = text.cryptography
     try:
         return compile_claims(metrics, crypto.range_base, crypto.headroom_bits, crypto.modulus_bits)
-    except InvalidEncoding as error:
+    except InvalidEncoding as error:  # C9a.5: no lab could ever report.
         source.fail(path, f"cannot be proven: {error}")
 
 
 def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
     crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
-    if text.format != 1:
+    if text.format != 1:  # C1.4.
         source.fail("format", "this version reads format 1")
-    check_id(source, "deployment", text.deployment)
-    check_text(source, "title", text.title)
+    check_id(source, "deployment", text.deployment)  # C2.1: messages are told apart by it.
+    check_text(source, "title", text.title)  # C2.2.
     if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
         source.fail(
-            "cryptography.modulus_bits",
+            "cryptography.modulus_bits",  # C3.1: neither too weak nor too slow.
             f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, a multiple of 64",
         )
-    if not 1 <= auditors <= AUDITORS_MAX:
+    if not 1 <= auditors <= AUDITORS_MAX:  # C3.2: bounds the subsets of shares.
         source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
-    if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:
+    if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:  # C3.3: not few of many.
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
-    if len(text.lab) > 1 << crypto.headroom_bits:
+    if len(text.lab) > 1 << crypto.headroom_bits:  # C3.4: sums must not carry.
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
     check_rounds(source, rounds)
 

@@ -50,15 +50,20 @@ class PauseTerms:
 
 def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> PauseTerms:
     """The table, checked against the ids of the charter's rules. Raises ConfigError."""
+    # PA1.1: a pause that nothing pulls.
     if not text.triggers:
         source.fail("pause.triggers", "must name at least one rule")
     for rule in text.triggers:
+        # PA1.2.
         if rule not in rule_ids:
             source.fail("pause.triggers", f"no rule is called {rule}")
+    # PA1.3.
     if len(set(text.triggers)) != len(text.triggers):
         source.fail("pause.triggers", "names a rule twice")
+    # PA1.4: a pause that nothing lifts.
     if text.lift not in rule_ids:
         source.fail("pause.lift", f"no rule is called {text.lift}")
+    # PA1.5.
     if text.lift in text.triggers:
         source.fail("pause.lift", f"{text.lift} is a trigger: what pulls the pause cannot lift it")
     return PauseTerms(
@@ -74,9 +79,11 @@ def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> 
 
 
 def _share(source: TomlSource, text: str) -> Fraction:
+    # PA1.6.
     if not (_FRACTION.match(text) or _DECIMAL.match(text)):
         source.fail("pause.acknowledge_share", 'must be a fraction such as "2/3", or "0.75"')
     share = Fraction(text)
+    # PA1.7: a share that nobody, or no number of labs, can meet.
     if not 0 < share <= 1:
         source.fail("pause.acknowledge_share", "must be above 0 and at most 1")
     return share

@@ -22,11 +22,15 @@ class RoundsText(Strict, frozen=True):
 
 def check_rounds(source: TomlSource, rounds: RoundsText) -> None:
     """Checks the table by itself (charter.md C4). Raises ConfigError with the line."""
+    # C4.1.
     if rounds.cadence not in CADENCES:
         source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
+    # C4.2.
     check_period(rounds.cadence, rounds.first, lambda what: source.fail("rounds.first", what))
     if rounds.last:
+        # C4.3.
         check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
+        # C4.4: a charter without a round.
         if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
             source.fail("rounds.last", "is before the first period")
     _check_pace(source, rounds)
@@ -38,10 +42,12 @@ def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
     A calendar says itself when a round may open; only numbered rounds need an interval.
     """
     if rounds.cadence == NUMBERED:
+        # C4.5: one rule alone says when a round is due.
         if rounds.interval_s is None:
             source.fail("rounds", f'needs interval_s with cadence = "{NUMBERED}"')
         longest_s, what = rounds.interval_s, "interval_s"
     else:
+        # C4.5.
         if rounds.interval_s is not None:
             source.fail(
                 "rounds.interval_s",
@@ -50,6 +56,7 @@ def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
             )
         longest_s = SHORTEST_DAYS[rounds.cadence] * 86400
         what = f"{longest_s}, the shortest {rounds.cadence}"
+    # C4.6: no round may outlast its period.
     if rounds.window_s > longest_s:
         source.fail(
             "rounds.window_s",

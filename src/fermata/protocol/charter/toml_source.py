@@ -53,12 +53,15 @@ class TomlSource:
 
     def decode(self, kind: type[T]) -> T:
         """The file as ``kind``, a Strict. Raises ConfigError."""
+        # C1.1: a stranger does not decide on our memory and time.
         if len(self._data) > self._bytes_max:
             self.fail("", f"is larger than {self._bytes_max} bytes")
         for number, line in enumerate(self._lines, 1):
+            # C1.2: the parser would work for minutes.
             if line.count(".") > LINE_DOTS_MAX and not line.lstrip().startswith("#"):
                 self.fail("", f"is not TOML that can be read: line {number} has too many dots")
         try:
+            # C1.3: no misspelt key is ignored, no number is foreign.
             return msgspec.toml.decode(self._data, type=kind)
         except msgspec.ValidationError as error:
             what, _, path = str(error).partition(" - at `$")

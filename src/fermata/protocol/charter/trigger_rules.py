@@ -157,14 +157,14 @@ def read_rules(
 
     Raises ConfigError with the line for a rule that contradicts itself or the charter.
     """
-    if len(texts) > RULES_MAX:
+    if len(texts) > RULES_MAX:  # RU1.1.
         source.fail(f"rule[{RULES_MAX}]", f"a charter has at most {RULES_MAX} rules")
     rules: list[Rule] = []
     for index, text in enumerate(texts):
         path = f"rule[{index}]"
-        check_id(source, f"{path}.id", text.id)
+        check_id(source, f"{path}.id", text.id)  # RU1.2.
         earlier = [r.id for r in rules]
-        if text.id in earlier:
+        if text.id in earlier:  # RU1.3: a trigger names one rule.
             source.fail(f"{path}.id", f"{text.id} is there twice")
         if text.all_of is None and text.any_of is None:
             rules.append(_Leaf(source, path, text).read({m.id: m for m in metrics}, labs))
@@ -185,7 +185,7 @@ def _choice(source: TomlSource, path: str, text: RuleText, key: str, choices: Se
 def _run(source: TomlSource, path: str, text: RuleText) -> tuple[int, str]:
     """For how many rounds it must hold, and what a round does in which it is unknown."""
     for_rounds = 1 if text.for_rounds is None else text.for_rounds
-    return for_rounds, _choice(source, path, text, "unknown", UNKNOWN)
+    return for_rounds, _choice(source, path, text, "unknown", UNKNOWN)  # RU5.1.
 
 
 def _check_unused(source: TomlSource, path: str, text: RuleText, used: set[str], by: str) -> None:
@@ -195,17 +195,17 @@ def _check_unused(source: TomlSource, path: str, text: RuleText, used: set[str],
 
 
 def _joined(source: TomlSource, path: str, text: RuleText, earlier: Sequence[str]) -> Rule:
-    if text.all_of is not None and text.any_of is not None:
+    if text.all_of is not None and text.any_of is not None:  # RU1.4.
         source.fail(f"{path}.any_of", "does not stand beside all_of")
     kind = JOINED[text.all_of is None]
-    _check_unused(source, path, text, {*_EVERY, kind}, f"a rule with {kind}")
+    _check_unused(source, path, text, {*_EVERY, kind}, f"a rule with {kind}")  # RU1.5.
     parts = text.any_of if text.all_of is None else text.all_of
-    if not parts:
+    if not parts:  # RU1.6: it would always hold, or never.
         source.fail(f"{path}.{kind}", "must name a rule")
     for part in parts:
-        if part not in earlier:
+        if part not in earlier:  # RU1.7: no cycle.
             source.fail(f"{path}.{kind}", f"no rule before this one is called {part}")
-    if len(set(parts)) != len(parts):
+    if len(set(parts)) != len(parts):  # RU1.8.
         source.fail(f"{path}.{kind}", "names a rule twice")
     for_rounds, unknown = _run(source, path, text)
     return Rule(text.id, kind, for_rounds=for_rounds, unknown=unknown, parts=parts)
@@ -226,13 +226,13 @@ class _Leaf:
 
     def read(self, metrics: Mapping[str, Metric], labs: Mapping[str, int]) -> Rule:
         text = self.text
-        kind = text.kind or ""
+        kind = text.kind or ""  # RU2.1.
         self.fail_unless(kind in _KEYS, "kind", f"must be one of {', '.join(_KEYS)}")
-        self.check_keys(kind)
+        self.check_keys(kind)  # RU2.2, RU2.3: no default means anything.
         metric = metrics.get(text.metric or "")
-        if metric is None:
+        if metric is None:  # RU2.4.
             self.source.fail(f"{self.path}.metric", f"no metric is called {text.metric}")
-        names = result_names(metric)
+        names = result_names(metric)  # RU2.5: else it is unknown for ever.
         self.fail_unless(
             text.statistic in names,
             "statistic",
@@ -246,16 +246,16 @@ class _Leaf:
             metric=metric.id,
             statistic=text.statistic or "",
             comparison=comparison,
-            limit=self.decimal(comparison),
+            limit=self.decimal(comparison),  # RU2.7.
             limit_text=getattr(text, comparison),
-            over_rounds=self.over_rounds(kind),
+            over_rounds=self.over_rounds(kind),  # RU2.8, RU3.1, RU3.2.
             for_rounds=for_rounds,
             unknown=unknown,
-            scale=_choice(self.source, self.path, text, "scale", SCALES),
+            scale=_choice(self.source, self.path, text, "scale", SCALES),  # RU2.9.
             confidence=_choice(self.source, self.path, text, "confidence", ("", *CONFIDENCES)),
-            points_min=text.points_min or 0,
+            points_min=text.points_min or 0,  # RU2.10 before this, RU2.11 after.
             r2_min=self.decimal("r2_min") if text.r2_min is not None else Fraction(0),
-            null=self.null(),
+            null=self.null(),  # RU10.1 to RU10.3.
         )
         panel = {m.id: m for m in metrics.values() if m.panel == metric.panel}
         self.check_limit(rule, reach_of(rule.statistic, metric, panel, labs[metric.panel]))
@@ -274,7 +274,7 @@ class _Leaf:
 
     def comparison(self) -> str:
         given = [key for key in COMPARISONS if getattr(self.text, key) is not None]
-        if len(given) != 1:
+        if len(given) != 1:  # RU2.6.
             self.source.fail(self.path, f"needs one of {', '.join(COMPARISONS)}")
         return given[0]
 
@@ -307,15 +307,15 @@ class _Leaf:
     def check_limit(self, rule: Rule, reach: Reach) -> None:
         key = rule.comparison
         if rule.kind == GROWTH:
-            self.fail_unless(rule.limit > -1, key, "a rate of growth is above -1")
+            self.fail_unless(rule.limit > -1, key, "a rate of growth is above -1")  # RU3.3.
         elif rule.kind == DOUBLING:
-            self.fail_unless(rule.limit > 0, key, "a doubling time is above 0")
-        elif rule.kind == ACCELERATION:
+            self.fail_unless(rule.limit > 0, key, "a doubling time is above 0")  # RU3.4.
+        elif rule.kind == ACCELERATION:  # RU3.5 to RU3.7.
             self.fail_unless(rule.is_rising, key, "an acceleration has above or at_least")
             self.fail_unless(rule.limit > 1, key, "must be above 1, which is steady growth")
             self.fail_unless(0 <= rule.r2_min < 1, "r2_min", "must be 0 or more, below 1")
         else:
-            self.check_reach(rule, reach)
+            self.check_reach(rule, reach)  # RU3.8: it must be able to hold, and not to.
 
     def check_reach(self, rule: Rule, reach: Reach) -> None:
         """A limit that every value passes, or none, is a mistake."""
@@ -355,7 +355,7 @@ def check_lift(
     if all(rule.id != lift_id for rule in rules):
         source.fail(path, f"no rule is called {lift_id}")
     for index, rule in _with_parts(rules, [lift_id]):
-        if rule.unknown != UNKNOWN[0]:
+        if rule.unknown != UNKNOWN[0]:  # RU9.1: what nobody knows does not lift.
             source.fail(
                 f"rule[{index}].unknown", f'must be "resets", since {rule.id} serves the lift'
             )
@@ -377,7 +377,7 @@ def check_opposed(
     lifts = [rule for _, rule in _with_parts(rules, [lift_id]) if not rule.parts]
     for _, trigger in _with_parts(rules, trigger_ids):
         for lift in lifts:
-            if _can_both_hold(trigger, lift):
+            if _can_both_hold(trigger, lift):  # RU9.2: no value pulls and lifts.
                 what = f"{lift.id} can hold while the trigger {trigger.id} holds"
                 source.fail(path, f"{what}: their limits are inverted")
 

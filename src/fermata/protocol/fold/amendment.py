@@ -62,7 +62,7 @@ def check_kept(state: State, new: Charter) -> None:
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24: the key and the rounds so far rest on these.
+    # F12.24 is G12.1 to G12.11: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -74,17 +74,21 @@ def check_kept(state: State, new: Charter) -> None:
     for what, (before, after) in kept.items():
         if before != after:
             raise Refusal("AMENDMENT_KEEPS", f"amendment: must keep {what}")
+    # G12.7: nobody could change the charter again.
     if new.committee is None:
         raise Refusal("AMENDMENT_KEEPS", "amendment: must keep a committee")
+    # G12.8: a pause must not be lifted by leaving it out.
     if old.pause is not None and new.pause is None:
         raise Refusal("AMENDMENT_KEEPS", "amendment: must keep a pause")
     roles = {p.id: p.role for p in new.parties.values()}
     for party in old.parties.values():
+        # G12.9: its earlier statements would mean something else.
         if roles.get(party.id, party.role) != party.role:
             raise Refusal("AMENDMENT_KEEPS", f"amendment: must keep the role of {party.id}")
-    _check_thresholds(state, new)
+    _check_thresholds(state, new)  # G12.10.
     known = {m.id: m for v in state.charters for m in _metrics(v.charter)}
     for metric in _metrics(new):
+        # G12.11: sums that are compared must be of the same thing.
         if metric.id in known and _scale(metric) != _scale(known[metric.id]):
             raise Refusal(
                 "AMENDMENT_KEEPS",

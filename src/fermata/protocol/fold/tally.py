@@ -28,10 +28,13 @@ class Tally:
     @property
     def status(self) -> MotionStatus:
         """open, carried or lost, by the votes alone."""
+        # G7.1: one organisation decides nothing.
         if self.organisations < ORGANISATIONS_MIN:
             return g.LOST
+        # G7.2.
         if self.votes_for >= self.needed:
             return g.CARRIED
+        # G7.3: what cannot carry any more ends, and makes room for another.
         return g.LOST if self.votes_for + self.undecided < self.needed else g.OPEN
 
 

@@ -70,6 +70,7 @@ def next_call(charter: Charter, rounds: Sequence[Round], time_ms: int) -> Call |
     place = charter.place(last.period)
     following = charter.period(place + 1)
     again_ms = second_call_ms(charter, rounds, time_ms)
+    # C4a.4: the first call may still come out before that.
     if again_ms is not None and time_ms >= again_ms:
         return Call(last.period, again_ms, is_second=True)
     if charter.last_period and place >= charter.place(charter.last_period):
@@ -90,12 +91,15 @@ def second_call_ms(charter: Charter, rounds: Sequence[Round], time_ms: int) -> i
     if charter.cadence == NUMBERED or not rounds:
         return None
     last = rounds[-1]
+    # C4a.1: no period is called for ever.
     if len(rounds) > 1 and rounds[-2].period == last.period:
         return None
+    # C4a.2: parts may have been given, so a sum may come out.
     if len(last.endorsements) >= charter.endorsement_quorum:
         return None
     again_ms = given_up_ms(charter, last)
     following = charter.period(charter.place(last.period) + 1)
+    # C4a.3: rounds must not come later and later.
     over_ms = max(time_ms, again_ms) + charter.window_s * 1000
     return again_ms if over_ms <= due_ms(charter, following) else None
 

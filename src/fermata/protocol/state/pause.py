@@ -110,6 +110,7 @@ def settle(
     is unknown, and not good news. ``is_newest``: no later round has come to its end before it.
     """
     now = _pass_deadline(pause, entry, time_ms)
+    # PA3.1: no calm round counts twice.
     if round_number in now.settled:
         return now
     is_newest = is_newest and round_number > now.newest_round
@@ -169,6 +170,7 @@ def lift_by_motion(
 ) -> Pause:
     """PA9: the committee has decided to lift. Without a pause, nothing happens."""
     now = _pass_deadline(pause, entry, time_ms)
+    # PA9.1: there is nothing to lift.
     if now.phase == RUNNING:
         return now
     ground = _Ground(entry, time_ms, trigger_round(now), (), motion_entry)
@@ -237,8 +239,10 @@ def _ask(pause: Pause, terms: PauseTerms) -> Pause:
 
 def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
     """A trigger holds. In a pause that is a relapse: it is recorded, and calm counts anew."""
+    # PA4.1.
     if pause.phase == RUNNING:
         return _ask(_turn(pause, TRIGGERED, RULE, ground), terms)
+    # PA5.1: a run of calm rounds has no trigger in it.
     after = TRIGGERED if pause.phase == TRIGGERED else PAUSED
     return _turn(pause, after, RELAPSE, ground)
 
@@ -246,8 +250,10 @@ def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
 def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool) -> Pause:
     """One more calm round; the first of a new run if a round was skipped, since it is missing."""
     calm_rounds = pause.calm_rounds + 1 if is_next else 1
+    # PA6.1.
     if calm_rounds >= terms.lift_rounds:
         return _ask(_turn(pause, RUNNING, LIFTED, ground, calm_rounds), terms)
+    # PA6.2: a missing round could be the one that was not calm.
     is_broken = pause.phase == LIFTING and not is_next
     why = CALM_BROKEN if is_broken else CALM
     return _turn(pause, LIFTING, why, ground, calm_rounds)
@@ -255,12 +261,14 @@ def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool) -> Pa
 
 def _unsettle(pause: Pause, ground: _Ground) -> Pause:
     """A round that is not calm, or of which nothing is known, ends the run."""
+    # PA7.1: what nobody knows anything of does not lift.
     if pause.phase != LIFTING:
         return pause
     return _turn(pause, PAUSED, CALM_BROKEN, replace(ground, rules=()))
 
 
 def _pass_deadline(pause: Pause, entry: EntryIndex, time_ms: TimeMs) -> Pause:
+    # PA2.1: a trigger does not wait for labs that say nothing.
     if pause.phase != TRIGGERED or time_ms < pause.deadline_ms:
         return pause
     return _turn(pause, PAUSED, DEADLINE, _of_trigger(pause, entry, time_ms))
@@ -269,6 +277,7 @@ def _pass_deadline(pause: Pause, entry: EntryIndex, time_ms: TimeMs) -> Pause:
 def _count_labs(
     pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, labs: Sequence[str]
 ) -> Pause:
+    # PA2.2: the share has acknowledged.
     if pause.phase != TRIGGERED or len(labs) - len(missing(pause, labs)) < labs_needed(terms, labs):
         return pause
     return _turn(pause, PAUSED, ACKNOWLEDGED, _of_trigger(pause, entry, time_ms))

@@ -55,15 +55,20 @@ def check_flags(
     charter: Charter, asked: Asked, lab: str, panels: tuple[str, ...], flags: Flags
 ) -> None:
     """Checks that a report with these panels may show this. Raises Refusal SHOWN."""
+    # S2.6: no flag without a proof behind it.
     if flags.complies and not asked.duties:
         raise Refusal("SHOWN", f"report of {lab}: the round asks for no duties")
+    # S2.7: a lab must not leave out what it does not keep.
     if flags.complies and set(duty_panels(charter, lab)) - set(panels):
         raise Refusal("SHOWN", f"report of {lab}: lacks a panel with a duty")
+    # S3.1: as S2.6.
     if flags.within_shares and not asked.share_limits:
         raise Refusal("SHOWN", f"report of {lab}: the charter has no dominance limit")
     bands = charter.dues.bands if charter.dues else ()
+    # S5.13: as S2.6.
     if flags.dues_band > len(bands):
         raise Refusal("SHOWN", f"report of {lab}: the charter has {len(bands)} bands of dues")
+    # S5.14: as S2.6.
     if flags.dues_band and charter.dues and charter.dues.panel not in panels:
         raise Refusal("SHOWN", f"report of {lab}: lacks the panel that the dues go by")
 

@@ -62,8 +62,9 @@ def results_of(
 
 def _opened(panel: Panel, groups: str, plaintexts: Sequence[int], count: int) -> "_Sums":
     """A cell's sums, each checked against what ``count`` valid values can give."""
-    totals = totals_of(panel.claims, plaintexts)
+    totals = totals_of(panel.claims, plaintexts)  # C9.12: a sum that carried.
     for value, total in zip(panel.claims.statements.values, totals.values(), strict=True):
+        # C9.13: figures that no proof allowed.
         if total > count * value.bound:
             raise InvalidEncoding(
                 "BOUND", f"panel {panel.id}: a sum is above what valid reports can give"
@@ -129,6 +130,7 @@ class _Sums:
         if statistic == "concentration":
             return _quotient(metric, statistic, squares, total * total)
         variance = squares / self.count - mean * mean
+        # C9.14: squares of other figures.
         if variance < 0:
             raise InvalidEncoding("BOUND", f"{metric.id}: its sum of squares is of other values")
         if statistic == "variance":
@@ -155,6 +157,7 @@ class _Sums:
             return []
         spans = spans_of(metric)
         counts = [self.totals["bin", metric.id, i] for i in range(len(spans))]
+        # C9.15: a lab in two bins, or in none.
         if sum(counts) != self.count:
             raise InvalidEncoding("BOUND", f"{metric.id}: its bins do not add up to its reports")
         results = [_count(metric, bin_name(s), c) for s, c in zip(spans, counts, strict=True)]
