@@ -70,17 +70,20 @@ def vkey(name: str, public_key: bytes) -> str:
 
 def parse_note(data: bytes) -> Note:
     """A note from its bytes. Raises InvalidEncoding NOTE, or SIZE if it is too large."""
+    # L14.1: a stranger does not decide on our memory.
     if len(data) > NOTE_BYTES_MAX:
         raise InvalidEncoding("SIZE", f"note: more than {NOTE_BYTES_MAX} bytes")
-    # The last empty line parts the text from the signatures.
+    # L14.2: the last empty line parts the text from the signatures.
     end = data.rfind(b"\n\n")
     if end < 0:
         raise InvalidEncoding("NOTE", "note: no empty line between text and signatures")
-    _check_characters(data)
+    _check_characters(data)  # L14.3.
     lines = data[end + 2 :].splitlines(keepends=True)
+    # L14.4: each line costs the reader a signature to check.
     if not 0 < len(lines) <= SIGNATURES_MAX:
         raise InvalidEncoding("NOTE", f"note: has not 1 to {SIGNATURES_MAX} signatures")
-    note = Note(data[: end + 1], tuple(_parse_line(line) for line in lines))
+    note = Note(data[: end + 1], tuple(_parse_line(line) for line in lines))  # L14.5, L14.6.
+    # L14.7: readers would differ in which of the two they look at.
     if len({(s.name, s.key_id) for s in note.signatures}) != len(lines):
         raise InvalidEncoding("NOTE", "note: two signatures by one key")
     return note
@@ -104,12 +107,14 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
     Extension lines are refused (docs/spec/log.md, L11). Raises InvalidEncoding CHECKPOINT.
     """
     try:
+        # L11.1: extension lines mean nothing here, so nobody may think that they do.
         origin, size, root, rest = text.decode().split("\n")
         checkpoint = Checkpoint(origin, _decimal(size), base64.b64decode(root, validate=True))
     except ValueError:
         raise InvalidEncoding(
             "CHECKPOINT", "checkpoint: is not an origin, a size and a root, a line each"
         ) from None
+    # L11.2: one head, one text.
     if rest or not _is_checkpoint(checkpoint) or checkpoint_text(checkpoint) != text:
         raise InvalidEncoding("CHECKPOINT", "checkpoint: is not in its one form")
     return checkpoint
@@ -142,10 +147,13 @@ def open_checkpoint(note: bytes, origin: str, name: str, public_key: bytes) -> C
     parsed = parse_note(note)
     key_id = _key_id(name, ED25519, public_key)
     ours = [s for s in parsed.signatures if (s.name, s.key_id) == (name, key_id)]
+    # L13.1: a head that the log did not promise.
     if not ours:
         raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {name}")
+    # L13.2: forgery.
     _verify(public_key, ours[0].signature, parsed.text, f"checkpoint: signature of {name}")
     checkpoint = parse_checkpoint(parsed.text)
+    # L12.1: a coordinator of two deployments signs the heads of both.
     if checkpoint.origin != origin:
         raise InvalidSignature("ORIGIN", f"checkpoint: is of another log than {origin}")
     return checkpoint
@@ -178,6 +186,7 @@ def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -
     parse_checkpoint(text)
     _check_characters(line)
     signature = _parse_line(line)
+    # L16.1: a line of somebody else is not this auditor's word.
     if (signature.name, signature.key_id) != (name, _key_id(name, COSIGNATURE, public_key)):
         raise InvalidSignature("UNSIGNED", f"cosignature: is not by the key of {name}")
     return _verify_cosigned(text, signature, public_key)
@@ -232,6 +241,7 @@ def verify_cosigners(
     is_signed = False
     for line in parsed.signatures:
         key = (line.name, line.key_id)
+        # L13.3: no line that vouches for nothing.
         if key == log_key:
             where = f"checkpoint: signature of {log_name}"
             _verify(log_public_key, line.signature, parsed.text, where)
@@ -240,6 +250,7 @@ def verify_cosigners(
             times_s[line.name] = _verify_cosigned(parsed.text, line, cosigners[key])
         else:
             raise InvalidSignature("FOREIGN_LINE", "note: has a signature by a key not known here")
+    # L13.4: cosignatures are of what the log promised.
     if not is_signed:
         raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {log_name}")
     return times_s
@@ -258,9 +269,10 @@ def _cosigned(text: bytes, time_s: int) -> bytes:
 def _verify_cosigned(text: bytes, line: NoteSignature, public_key: bytes) -> int:
     where = f"cosignature of {line.name}"
     time_s = int.from_bytes(line.signature[:TIME_BYTES], "big")
+    # L16.2: a time that C2SP has no form for.
     if time_s > TIME_S_MAX:
         raise InvalidSignature("SIGNATURE", f"{where}: its time is above 2^63 - 1")
-    _verify(public_key, line.signature[TIME_BYTES:], _cosigned(text, time_s), where)
+    _verify(public_key, line.signature[TIME_BYTES:], _cosigned(text, time_s), where)  # L16.3.
     return time_s
 
 
@@ -284,12 +296,14 @@ def _print_line(line: NoteSignature) -> bytes:
 def _parse_line(line: bytes) -> NoteSignature:
     """One signature line; its characters were checked before."""
     try:
+        # L14.5: else readers would take the line apart in different ways.
         dash, name, data = line.decode().removesuffix("\n").split(" ")
         blob = base64.b64decode(data, validate=True)
     except (UnicodeDecodeError, binascii.Error, ValueError):
         raise InvalidEncoding("NOTE", "note: a signature line is not dash, name, base64") from None
     signature = NoteSignature(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
     if (
+        # L14.6: one note, one form.
         dash != _DASH
         or not signature.signature
         or not _is_name(name)
@@ -311,6 +325,7 @@ def _check_characters(data: bytes) -> None:
     except UnicodeDecodeError:
         raise InvalidEncoding("NOTE", "note: is not UTF-8") from None
     # C2SP refuses those of ASCII; DEL and C1 would reach a terminal just the same.
+    # L14.3: what is printed must not move a terminal's cursor.
     if _CONTROL.search(text):
         raise InvalidEncoding("NOTE", "note: has a control character")
 

@@ -146,11 +146,13 @@ def verify_inclusion(
     Hashes are 32 bytes. Raises InvalidProof INCLUSION.
     """
     where = f"inclusion proof of leaf {index} in {size}"
-    _check_hashes("INCLUSION", where, [leaf_hash, root, *proof])
+    _check_hashes("INCLUSION", where, [leaf_hash, root, *proof])  # L10.1.
+    # L10.2: a place that the tree has not.
     if not 0 <= index < size:
         raise InvalidProof("INCLUSION", f"{where}: the index is not below the size")
     node, position, last = leaf_hash, index, size - 1
     for sibling in proof:
+        # L10.3: one proof, one form.
         if last == 0:
             raise InvalidProof("INCLUSION", f"{where}: has a hash too many")
         if position % 2 or position == last:
@@ -160,8 +162,10 @@ def verify_inclusion(
         else:
             node = node_hash(node, sibling)
         position, last = position >> 1, last >> 1
+    # L10.4: else an inner node could be shown as the leaf.
     if last:
         raise InvalidProof("INCLUSION", f"{where}: has a hash too few")
+    # L10.5: the log does not have this entry.
     if node != root:
         raise InvalidProof("INCLUSION", f"{where}: does not lead to the root")
 
@@ -175,22 +179,26 @@ def verify_consistency(
     so such a proof would prove nothing. Raises InvalidProof CONSISTENCY.
     """
     where = f"consistency proof from {old_size} to {new_size}"
+    # L10.6: from the empty tree nothing is proven.
     if not 0 < old_size <= new_size:
         raise InvalidProof("CONSISTENCY", f"{where}: not two sizes of a growing log")
+    # L10.7: one size, two trees.
     if old_size == new_size:
         if proof or old_root != new_root:
             raise InvalidProof("CONSISTENCY", f"{where}: one size, two roots, or a proof too many")
         return
-    _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])
+    _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])  # L10.8.
     position, last = old_size - 1, new_size - 1
     while position % 2:
         position, last = position >> 1, last >> 1
     # Of a power of two the old root is itself a node of the new tree, and is not in the proof.
     path = list(proof) if position else [old_root, *proof]
+    # L10.9: nothing leads to the new root.
     if not proof:
         raise InvalidProof("CONSISTENCY", f"{where}: is empty")
     old = new = path[0]
     for sibling in path[1:]:
+        # L10.10: one proof, one form.
         if last == 0:
             raise InvalidProof("CONSISTENCY", f"{where}: has a hash too many")
         if position % 2 or position == last:
@@ -200,8 +208,10 @@ def verify_consistency(
         else:
             new = node_hash(new, sibling)
         position, last = position >> 1, last >> 1
+    # L10.11: as L10.4.
     if last:
         raise InvalidProof("CONSISTENCY", f"{where}: has a hash too few")
+    # L10.12: the log was rewritten.
     if old != old_root or new != new_root:
         raise InvalidProof("CONSISTENCY", f"{where}: does not lead to both roots")
 

@@ -36,6 +36,7 @@ def expected_paths(size: int) -> list[str]:
 
     Raises InvalidEncoding SIZE for a size below 0 or above ``ENTRIES_MAX``.
     """
+    # L27.1: a forged size must not cost the reader its memory.
     if not 0 <= size <= ENTRIES_MAX:
         raise InvalidEncoding("SIZE", f"log: a size that is not between 0 and {ENTRIES_MAX}")
     paths = [path for path, _ in _tile_paths("entries", size)]
@@ -52,11 +53,13 @@ def read_entries(files: Mapping[str, bytes], size: int) -> list[bytes]:
     Hashes are not checked. Raises InvalidEncoding TILE with the path for a bundle that is missing,
     too short or too long, and SIZE for a size that no log has.
     """
+    # L27.1.
     if not 0 <= size <= ENTRIES_MAX:
         raise InvalidEncoding("SIZE", f"log: a size that is not between 0 and {ENTRIES_MAX}")
     leaves: list[bytes] = []
     for path, width in _tile_paths("entries", size):
         data = files.get(path)
+        # L27.2: the log is cut.
         if data is None:
             raise InvalidEncoding("TILE", f"{path}: the file is missing")
         leaves += _read_bundle(path, data, width)
@@ -71,8 +74,10 @@ def check_tiles(files: Mapping[str, bytes], leaves: Sequence[bytes]) -> None:
     """
     for path, data in export_tiles(leaves).items():
         given = files.get(path)
+        # L27.5: a mirror without it cannot make its proofs.
         if given is None:
             raise InvalidProof("TILE", f"{path}: the file is missing")
+        # L27.6: hashes of another log.
         if given != data:
             raise InvalidProof("TILE", f"{path}: is not what the entries give")
 
@@ -112,10 +117,12 @@ def _read_bundle(path: str, data: bytes, width: int) -> Iterator[bytes]:
     for _ in range(width):
         start = place + LENGTH_BYTES
         stop = start + int.from_bytes(data[place:start], "big")
+        # L27.3: an entry is cut.
         if start > len(data) or stop > len(data):
             raise InvalidEncoding("TILE", f"{path}: ends within an entry")
         yield data[start:stop]
         place = stop
+    # L27.4: no root binds these bytes.
     if place != len(data):
         raise InvalidEncoding("TILE", f"{path}: has bytes after its last entry")
 

@@ -51,6 +51,7 @@ class ProofDesk:
             if check.round_number > self._round_number:
                 self._round_number = check.round_number
                 self._failed.clear()
+            # L23.7: false proofs must not keep the coordinator busy.
             if self._failed[lab] >= REVISIONS_MAX:
                 raise Refusal(
                     "REVISIONS",
@@ -100,6 +101,7 @@ class SharedLogWriter(LogWriter):
         itself is not computed a second time.
         """
         if len(envelope) <= ENVELOPE_BYTES_MAX:
+            # L23.1: no party alone can fill the log or the disk.
             self._budgets.charge(caller, kind_of(envelope))
         check = self.report_check(role, caller, envelope, sealed_part)
         if check is not None:

@@ -133,6 +133,7 @@ def _organisations(count: int) -> str:
 def refusal_of(charter: Charter, rounds: Sequence[Round], round_: Round) -> str:
     """Why nothing of a round may be opened, by its counted reports; empty if it may be."""
     cells = cells_of(charter, round_)
+    # D2.1, D8.8, D4.2: no sum tells a lab's value, by itself or beside an earlier one.
     return (
         cohort_refusal(charter, cells)
         or share_refusal(charter, round_)
@@ -155,18 +156,24 @@ def check_openable(state: State, round_: Round) -> None:
     if round_.close is None:
         raise Refusal("NOT_CLOSED", f"round {round_.number}: is not closed")
     where, cells = f"in round {round_.number}", cells_of(charter, round_)
+    # P4.1: with a report in two sums, their difference would be a lab's.
     if what := group_refusal(charter, round_, cells):
         raise Refusal("P4_GROUPS", f"P4: {where}: {what}")
+    # P3.1: a sum over too few tells single values.
     if what := cohort_refusal(charter, cells):
         raise Refusal("P3_COHORT", f"P3: {where}: {what}")
+    # P8.1: a sum that is one lab's above all tells that lab's value.
     if what := share_refusal(charter, round_):
         raise Refusal("P8_SHARES", f"P8: {where}: {what}")
+    # P6.1: the difference of two sums would be a few organisations'.
     if what := change_refusal(charter, state.rounds, round_, cells):
         raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):
+        # P8.2: enough limits are a search for a value.
         if len(thresholds_of(metric)) > terms.thresholds_max:
             raise Refusal("P8_CAPS", f"P8: {metric.id} has more edges and limits than may be")
+    # P8.3: more openings than agreed under one key.
     used = sum(r.key_id == round_.key_id for r in state.rounds[: round_.number])
     if used > terms.openings_per_key_max:
         raise Refusal("P8_CAPS", f"P8: round {round_.number} is one too many for its key")

@@ -116,9 +116,11 @@ def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
     """
     encoded = encode_panel(panel, values)
     for metric in panel.metrics:
+        # C9a.6: no proof could be made.
         if any(encoded[metric.id] > limit for limit in metric.limits):
             raise ConfigError("STATEMENT", f"{metric.id}: above a limit that reports must prove")
         for other in metric.equal_to:
+            # C9a.7.
             if encoded[metric.id] != encoded[other]:
                 raise ConfigError("STATEMENT", f"{metric.id}: must be equal to {other}")
     return witness_of(panel.claims, panel.metrics, encoded)
@@ -144,6 +146,7 @@ def check_metrics_known(charter: Charter, lab: str, values: Mapping[str, str]) -
     """Raises ConfigError METRIC_UNKNOWN for a metric that the lab has no panel for."""
     known = {m.id for p in charter.panels if lab in p.labs for m in p.metrics}
     unknown = sorted(set(values) - known)
+    # C7.1: the lab would think that it had reported it.
     if unknown:
         raise ConfigError(
             "METRIC_UNKNOWN", f"the charter gives {lab} no metric called {', '.join(unknown)}"
@@ -153,24 +156,29 @@ def check_metrics_known(charter: Charter, lab: str, values: Mapping[str, str]) -
 def check_sealed(
     key: ThresholdKey, parts: tuple[ReportPart, ...], sealed_sha256: bytes, data: bytes
 ) -> dict[str, SealedPanel]:
-    """P2: the sealed part is the one the report names, and every ciphertext is canonical.
+    """P2.2 to P2.7: the sealed part is the one the report names, every ciphertext is canonical.
 
     Proofs are not looked at. Returns the parts by panel. Raises VerificationError.
     """
+    # P2.2: it must not be exchanged after the report.
     if sha256(data) != sealed_sha256:
         raise Refusal("SEALED_DIGEST", "sealed part: not the one that the report names")
-    wire = decode(statement_pb2.SealedPart, data, SEALED_BYTES_MAX)
+    wire = decode(statement_pb2.SealedPart, data, SEALED_BYTES_MAX)  # P2.3: one part, one encoding.
+    # P2.4: ciphertexts of another panel would be added up in this one.
     if [p.panel for p in wire.panels] != [p.panel for p in parts]:
         raise InvalidEncoding("PANELS", "sealed part: other panels than the report's")
     panels: dict[str, SealedPanel] = {}
     for panel, part in zip(wire.panels, parts, strict=True):
         count = len(part.ciphertext_sha256)
         fields = (panel.ciphertexts, panel.announcements, panel.responses)
+        # P2.5: a proof with a part missing proves less.
         if any(len(field) != count for field in fields):
             raise InvalidEncoding("LENGTH", f"sealed part: panel {part.panel} is incomplete")
+        # P2.6: other ciphertexts than the log counts.
         if tuple(sha256(c) for c in panel.ciphertexts) != part.ciphertext_sha256:
             raise Refusal("SEALED_DIGEST", f"sealed part: panel {part.panel} is another's")
         panels[part.panel] = SealedPanel(
+            # P2.7: one that is no unit, or unblinded, makes the opening of the product reveal more.
             tuple(ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts),
             SealedProof(*(tuple(field) for field in fields)),
         )

@@ -66,28 +66,34 @@ def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy
 
     The fold has applied what needs the log alone (P1 signatures, P7 against the list of the
     close); here come the rules that need the sealed parts, and those on disclosure again (P3,
-    P4, P6, P8), so that nothing opens by a mistake in one place. Raises VerificationError with the
-    number of the rule in its message.
+    P4, P6, P8), so that nothing opens by a mistake in one place. In the order of
+    docs/spec/auditors.md, *The checks in order*. Raises VerificationError with the number of the
+    rule in its message.
     """
     charter, key = state.charter_at(found.number), key_of(state)
     close = found.close
+    # P2.1: nothing may come out of a refused round.
     if close is None or found.refusal:
         raise Refusal("ROUND_REFUSED", f"round {found.number}: nothing of it may be opened")
     reports = {}
     for lab in close.listed:
         seen = found.reports[lab]
         data = fetch(seen.sealed_sha256)
+        # P2.2 to P2.7: the ciphertexts are those that the log counts.
         reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: found.reports[lab] for lab in close.listed}
+    # P2.8: with weights of our own, which nobody can have made a false proof for.
     failures = failures_of(charter, key, found.number, listed, proofs, entropy)
     if failures:
         raise Refusal(
             "P2_PROOF",
             f"P2: in round {found.number} the proofs of {', '.join(failures)} do not hold",
         )
+    # P4.1, P3.1, P8.1, P6.1, P8.2, P8.3: again here, so that no mistake of the fold opens too much.
     check_openable(state, found)
     mine = aggregate(key, cells_of(charter, found), reports)
+    # P2.9: else this could be one lab's ciphertext, or any crafted number.
     if mine != dict(close.aggregates):
         raise Refusal(
             "P2_PRODUCT", f"P2: the aggregate of round {found.number} is not its reports' product"
@@ -121,6 +127,7 @@ def open_part(
 ) -> statement_pb2.Statement:
     """This auditor's part of the opening of a round; ``close`` was checked by ``check_close``."""
     charter, key = charter_of(state), key_of(state)
+    # P5.4: nothing is opened that a quorum has not checked.
     if found.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
         raise Refusal("NO_QUORUM", f"round {found.number}: too few endorsements to open")
     width = key.public_key.modulus_width

@@ -147,6 +147,7 @@ class Agent:
         name = f"close-time/{found.number}"
         judged = self.store.note(name)
         if judged is None and found.close is not None:
+            # P1.1: judged once; waiting until that time is there does not mend an early close.
             ahead = auditor.is_ahead(found.close, self._clock_ms())
             judged = b"ahead" if ahead else b"in time"
             self.store.put_note(name, judged)
@@ -169,7 +170,7 @@ class Agent:
     def _plan_endorsements(self) -> None:
         for found in auditor.rounds_to_endorse(self.replica.state, self.me):
             slot = f"endorsement/{found.number}"
-            # P5: a slot is filled once, whatever close is shown later.
+            # P5.1: a slot is filled once, whatever close is shown later.
             if self.store.draft(slot) is not None:
                 continue
             close = self._checked_close(found)
@@ -179,10 +180,12 @@ class Agent:
     def _plan_openings(self) -> None:
         for found in auditor.rounds_to_open(self.replica.state, self.me):
             slot = f"opening/{found.number}"
+            # P5.2: a second part could be of something else.
             if self._key_share is None or self.store.draft(slot) is not None:
                 continue
             close = self._checked_close(found)
             if close is not None and self.replica.state.key is not None:
+                # P5.3: a part by a wrong share would make this auditor a culprit.
                 check_share(self.replica.state.key.record, self._key_share)
                 statement = auditor.open_part(
                     self.replica.state, found, close, self.me, self._key_share, self._entropy
@@ -299,7 +302,7 @@ class Agent:
         return True
 
     def _check_receipts(self) -> None:
-        """L22: what a receipt promised must stand in the log as it grows."""
+        """L22.1: what a receipt promised must stand in the log as it grows."""
         kept = self.store.note(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():

@@ -106,16 +106,19 @@ class LogWriter:
 
     def _append(self, role: Role, caller: str, envelope: bytes, sealed_part: bytes) -> Receipt:
         known = self.replica.store.find_envelope(sha256(envelope))
+        # L21.1: what is sent again gets the same answer, and no second entry.
         if known is not None:
             return self._known_receipt(known)
+        # L23.2: a stranger does not decide on our memory.
         if len(envelope) > ENVELOPE_BYTES_MAX:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
         self._hear(role, caller, envelope)
         now_ms = max(self._clock_ms(), self.state.time_ms)
         leaf = leaf_of(now_ms, envelope)
         after, verdict, error = judge(self.state, leaf)
-        self._check_caller(role, caller, envelope)
+        self._check_caller(role, caller, envelope)  # L23.3.
         if error is not None:
+            # L23.4: what every reader would reject, unless it proves misbehaviour.
             self._keep_evidence(leaf, after, verdict)
             raise error
         sealed = self._check_sealed(envelope, sealed_part)
@@ -170,6 +173,7 @@ class LogWriter:
             author = statement_of(unseal(envelope)).author
         except VerificationError:
             return
+        # L23.3: nobody can hold back a statement and send it when it suits them.
         if author != caller:
             raise IdentityError("NOT_AUTHOR", f"append: {caller} may only send its own statements")
 
@@ -179,6 +183,7 @@ class LogWriter:
             return []
         statement = statement_of(unseal(envelope))
         if not statement.HasField("report"):
+            # L23.5: nothing names it, so nothing would ever need it.
             if sealed_part:
                 raise InvalidEncoding("SEALED", "append: only a report has a sealed part")
             return []
@@ -190,10 +195,11 @@ class LogWriter:
         report, lab = statement.report, statement.author
         charter, key = self.replica.charter, key_of(self.state)
         parts = parts_of(charter, round_of(self.state, report.round), lab, report)
-        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)
+        sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)  # L23.6.
         proofs = {panel: part.proof for panel, part in sealed.items()}
 
         def run() -> None:
+            # L23.8: a false figure would leave the round without this lab.
             table = self._verification_table(charter, key)
             verify_report(charter, key, report.round, lab, parts, proofs, table)
 
@@ -296,12 +302,15 @@ class LogWriter:
     def add_cosignature_as(self, caller: str, note: bytes) -> None:
         """Keeps an auditor's cosignature of a head of this log. Raises VerificationError."""
         charter = self.replica.charter
+        # L18.1: the charter names the witnesses.
         if caller not in charter.auditors:
             raise IdentityError("WRONG_ROLE", "log: only auditors cosign checkpoints")
         head = self.replica.open_checkpoint(note)
+        # L18.2: a cosignature of a fork must not look like one of this log.
         if not 0 < head.size <= self.size() or self.replica.tree.root(head.size) != head.root:
             raise Refusal("NOT_OUR_HEAD", "log: the cosigned head is not one of this log")
         name = charter.witness_name(caller)
+        # L18.3: any other line would spoil every reader's note.
         line = witness_line(parse_note(note), name)
         verify_cosignature(note, line, name, charter.parties[caller].signing_key)
         self.replica.store.put_cosignature(head.size, caller, line)

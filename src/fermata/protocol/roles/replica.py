@@ -55,13 +55,16 @@ class Replica:
         for start in range(0, count, READ_COUNT):
             self._fold(self.store.leaves(start, min(start + READ_COUNT, count)))
         if note is None:
+            # L26.1: somebody cut the store.
             if count:
                 raise StorageError("DATA_LOSS", "store: has entries but no checkpoint")
             return
         try:
+            # L26.2: a damaged store must not be signed for.
             head = self.open_checkpoint(note)
         except VerificationError as error:
             raise StorageError("DATA_LOSS", "store: its checkpoint is damaged") from error
+        # L26.3: after a fault of the disk this node would sign something else.
         if head.size != count or head.root != self.tree.root():
             raise StorageError(
                 "DATA_LOSS", "store: its entries are not those of its checkpoint; restore a backup"
@@ -91,8 +94,9 @@ class Replica:
         changed, TransportError, or StorageError.
         """
         note = log.checkpoint()
-        head = self.open_checkpoint(note)
+        head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
         known = self.tree.size
+        # P9.2: a log set back to before an entry would take back what it promised.
         if head.size < known:
             raise InvalidProof(
                 "ROLLBACK", f"log: shows {head.size} entries after it had shown {known}"
@@ -101,12 +105,14 @@ class Replica:
         while known + len(leaves) < head.size:
             start = known + len(leaves)
             got = log.read(start, min(READ_COUNT, head.size - start))
+            # P9.3: an entry that counts must not be kept from this node.
             if not got:
                 raise InvalidProof("WITHHELD", f"log: its head covers entry {start}, not shown")
             leaves += got[: head.size - start]
         grown = self.tree.copy()
         for leaf in leaves:
             grown.append(leaf_hash(leaf))
+        # P9.4: another log for this node than for others.
         if grown.root() != head.root:
             raise InvalidProof(
                 "SPLIT_VIEW", f"log: its head of {head.size} entries is not of what it showed"
@@ -118,10 +124,12 @@ class Replica:
 
     def check_receipt(self, envelope: bytes, receipt: Receipt) -> None:
         """The receipt proves that the log has this envelope. Raises VerificationError."""
-        head = self.open_checkpoint(receipt.checkpoint)
+        head = self.open_checkpoint(receipt.checkpoint)  # L20.1: a promise of nobody.
         entry = decode(envelope_pb2.LogEntry, receipt.leaf)
+        # L20.2: another statement was logged in its place.
         if entry.envelope != envelope:
             raise InvalidProof("RECEIPT", "receipt: for another envelope than the one sent")
+        # L20.3: only a promise that can be shown to be broken is one.
         verify_inclusion(
             leaf_hash(receipt.leaf), receipt.entry, head.size, receipt.inclusion_proof, head.root
         )

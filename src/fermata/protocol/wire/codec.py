@@ -41,14 +41,17 @@ def encode(message: Message) -> bytes:
 def decode(kind: type[M], data: bytes, bytes_max: int = ENVELOPE_BYTES_MAX) -> M:
     """Parses canonical bytes. Raises InvalidEncoding ENCODING or SIZE."""
     name = kind.DESCRIPTOR.name
+    # L8.1: a stranger does not decide on our memory.
     if len(data) > bytes_max:
         raise InvalidEncoding("SIZE", f"{name}: {len(data)} bytes, more than {bytes_max}")
     try:
+        # L6.1: bytes without a meaning.
         message = kind.FromString(data)
         plain = kind.FromString(data)
     except (DecodeError, ValueError) as error:
         raise InvalidEncoding("ENCODING", f"{name}: not a protobuf message of this kind") from error
     plain.DiscardUnknownFields()
+    # L6.2: one meaning must not have two hashes.
     if encode(plain) != data:
         raise InvalidEncoding("ENCODING", f"{name}: not the canonical encoding of its fields")
     return message

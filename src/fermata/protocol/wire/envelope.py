@@ -43,6 +43,7 @@ def unseal(data: bytes) -> envelope_pb2.Envelope:
     """Parses an envelope; its signatures are not checked. Raises InvalidEncoding."""
     envelope = decode(envelope_pb2.Envelope, data, ENVELOPE_BYTES_MAX)
     parties = [s.party for s in envelope.signatures]
+    # L3.1: one statement must not have two envelopes.
     if not parties or parties != sorted(set(parties)):
         raise InvalidEncoding(
             "ENVELOPE", "envelope: signatures must be ordered by party, each party once"
@@ -52,9 +53,11 @@ def unseal(data: bytes) -> envelope_pb2.Envelope:
 
 def statement_of(envelope: envelope_pb2.Envelope) -> statement_pb2.Statement:
     """The statement in an envelope. Raises InvalidEncoding."""
+    # L4.1: a charter must not be taken for a statement.
     if envelope.payload_type != STATEMENT_TYPE:
         raise InvalidEncoding("PAYLOAD_TYPE", "envelope: not a statement")
     statement = decode(statement_pb2.Statement, envelope.payload)
+    # L4.2: a signature over nothing.
     if statement.WhichOneof("body") is None:
         raise InvalidEncoding("BODY", "statement: has no body")
     return statement
@@ -70,6 +73,7 @@ def check_signatures(
     """
     wanted = sorted(parties)
     signed = [s.party for s in envelope.signatures]
+    # L5.1: nobody's agreement is missing, and nobody is made to say it.
     if signed != wanted:
         missing = sorted(set(wanted) - set(signed))
         what = f"lacks {', '.join(missing)}" if missing else "is signed by others than it may be"
@@ -77,6 +81,7 @@ def check_signatures(
     message = pae(envelope.payload_type, envelope.payload)
     for signature in envelope.signatures:
         try:
+            # L5.2: forgery.
             verify_signature(signing_keys[signature.party], signature.signature, message)
         except InvalidSignature as error:
             raise InvalidSignature(
