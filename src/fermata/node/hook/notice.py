@@ -217,24 +217,31 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
     ``fermata verify`` shows. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
     InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
     """
-    signed = _parse_envelope(data)
+    signed = _parse_envelope(data)  # N4.1 to N4.3.
     party = charter.parties.get(signed.key_id)
+    # N4.4: a stranger says nothing about the pause.
     if party is None:
         raise InvalidSignature("NOT_ON_ROSTER", "notice: is signed by nobody on the roster")
+    # N4.5: forgery.
     verify_signature(party.signing_key, signed.signature, pae(NOTICE_TYPE, signed.payload))
-    notice = _parse_notice(signed.payload)
+    notice = _parse_notice(signed.payload)  # N4.6, N4.7.
     pinned = pinned or charter.sha256
+    # N4.8: a pause of another deployment.
     if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
         raise InvalidSignature("CHARTER_HASH", "notice: is of another charter")
+    # N4.9: no node speaks for another.
     if notice.node != party.id:
         raise InvalidSignature("SIGNATURE", "notice: is signed by another party than it names")
+    # N4.10: with the key of another change, this one would be dropped.
     if notice.change.index < 0 or notice.idempotency_key != idempotency_key(
         pinned, notice.change.index
     ):
         raise InvalidEncoding("NOTICE", "notice: its idempotency key is not that of its change")
     coordinator = charter.parties[charter.coordinator]
     origin = charter.log_origin
+    # N4.11: a log stands behind it.
     head = open_checkpoint(notice.log.checkpoint.encode(), origin, origin, coordinator.signing_key)
+    # N4.12: the head is of the moment that the pause is of.
     if head.size != notice.log.size:
         raise InvalidEncoding("CHECKPOINT", "notice: its checkpoint is of another size")
     return notice
@@ -243,10 +250,12 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
 def _parse_notice(payload: bytes) -> Notice:
     """Strict: whatever would not be written again as the same bytes is refused."""
     try:
+        # N4.6.
         notice = decode_json(payload, Notice, NOTICE_BYTES_MAX)
         same = canonical_json(msgspec.to_builtins(notice)) == payload
     except ValueError:
         raise InvalidEncoding("NOTICE", "notice: its payload cannot be read") from None
+    # N4.7: as N4.3.
     if not same or notice.format != FORMAT:
         raise InvalidEncoding("NOTICE", "notice: its payload is not in the one form of this format")
     return notice
@@ -265,9 +274,11 @@ def _envelope(signed: _Signed) -> bytes:
 
 def _parse_envelope(data: bytes) -> _Signed:
     """Raises InvalidEncoding SIZE or NOTICE."""
+    # N4.1: a stranger does not decide on our memory.
     if len(data) > NOTICE_BYTES_MAX:
         raise InvalidEncoding("SIZE", f"notice: more than {NOTICE_BYTES_MAX} bytes")
     try:
+        # N4.2.
         found = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
         (signature,) = found.signatures
         signed = _Signed(
@@ -278,6 +289,7 @@ def _parse_envelope(data: bytes) -> _Signed:
         same = _envelope(signed) == data
     except ValueError:
         raise InvalidEncoding("NOTICE", "notice: is no envelope of one signature") from None
+    # N4.3: one notice in two forms would be taken for two.
     if not same:
         raise InvalidEncoding("NOTICE", "notice: its envelope is not in its one form")
     return signed

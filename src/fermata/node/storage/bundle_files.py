@@ -95,14 +95,18 @@ def _sizes(folder: Path) -> dict[str, int]:
     for root, folders, names in os.walk(folder, onerror=fail):
         folders.sort()
         for name in folders:
+            # B1.2: no file of somebody else is read on a stranger's word.
             _check(not (Path(root) / name).is_symlink(), Path(root) / name, "is a link")
         for name in sorted(names):
             path = Path(root) / name
             status = path.lstat()
+            # B1.3: a pipe never ends.
             _check(stat.S_ISREG(status.st_mode), path, "is not a regular file")
             total += status.st_size
+            # B1.4: a stranger does not decide on our memory and time.
             _check(total <= BUNDLE_BYTES_MAX, folder, f"has more than {BUNDLE_BYTES_MAX} bytes")
             sizes[path.relative_to(folder).as_posix()] = status.st_size
+            # B1.5: as B1.4.
             _check(len(sizes) <= BUNDLE_FILES_MAX, folder, f"more than {BUNDLE_FILES_MAX} files")
     return sizes
 

@@ -135,6 +135,7 @@ def read_bundle(folder: Path) -> Mapping[str, bytes]:
     Raises ConfigError BUNDLE if it cannot be read as a bundle at all, and BUNDLE_NEWER if its
     format is newer than this version's.
     """
+    # B1.1.
     if not folder.is_dir():
         raise ConfigError("BUNDLE", f"{folder}: is not a bundle's folder")
     files = BundleFiles(folder)

@@ -37,9 +37,11 @@ def check_readable(where: str, files: Mapping[str, bytes]) -> None:
     than this version's, and BUNDLE if it is no bundle.
     """
     marker = files.get(MARKER)
+    # B1.6: a folder named by mistake.
     if marker is None:
         raise ConfigError("BUNDLE", f"{where}: is not a bundle's folder, it has no {MARKER}")
     try:
+        # B1.7: a stranger does not decide on our memory.
         document = parse_json(marker, MARKER_BYTES_MAX)
     except NotJson:
         document = None
@@ -47,14 +49,17 @@ def check_readable(where: str, files: Mapping[str, bytes]) -> None:
     if not isinstance(name, str):
         raise ConfigError("BUNDLE", f"{where}: its {MARKER} must be JSON that names a format")
     known = _FORMAT.fullmatch(name)
+    # B1.8.
     if known is None:
         raise ConfigError("BUNDLE", f"{where}: its {MARKER} names a format that is not a bundle's")
+    # B1.9: what is newer is not invalid.
     if int(known[1]) > FORMAT:
         raise ConfigError(
             "BUNDLE_NEWER",
             f"{where}: is of the newer format {name}; this version reads fermata-bundle/{FORMAT},"
             " so use a newer fermata",
         )
+    # B1.10: a copy that stopped half-way.
     if CHECKPOINT not in files:
         raise ConfigError("BUNDLE", f"{where}: has no {CHECKPOINT}; copy the bundle again, whole")
 

@@ -83,6 +83,7 @@ class OpenedValue:
             document = _from_document(parse_json(data, VALUE_BYTES_MAX))
         except (ValueError, KeyError, TypeError):
             document = None
+        # A1.1: one opening, one form.
         if document is None or document.to_bytes() != data:
             raise InvalidEncoding(
                 "OPENED_VALUE", "opened value: is not a file of this form; ask the lab for it again"
@@ -135,15 +136,18 @@ def counted_part(state: State, number: int, lab: str, panel: str) -> tuple[Repor
     Raises Refusal NO_ROUND, NOT_CLOSED, NOT_ENDORSED or NOT_COUNTED.
     """
     round_ = state.round(number)
+    # A3.1.
     if round_ is None:
         raise Refusal("NO_ROUND", f"log: has no round {number}")
+    # A3.2: until then a report may be replaced.
     if round_.close is None:
         raise Refusal("NOT_CLOSED", f"log: round {number} is open, so nothing counts yet")
-    # Before a quorum of auditors has checked the close, it is the coordinator's word alone.
+    # A3.3: before a quorum of auditors has checked the close, it is the coordinator's word alone.
     if len(round_.endorsements) < state.charter_at(number).endorsement_quorum:
         raise Refusal("NOT_ENDORSED", f"log: no quorum of auditors has endorsed round {number}")
     seen = round_.reports.get(lab) if lab in round_.close.listed else None
     part = next((p for p in seen.parts if p.panel == panel), None) if seen is not None else None
+    # A3.4.
     if seen is None or part is None:
         raise Refusal(
             "NOT_COUNTED", f"log: no report of {lab} on panel {panel} counts in round {number}"
@@ -209,15 +213,18 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
     (A2).
     """
     charter, key = _basis(state, opened.round)
+    # A1.3: under other terms the same name is another metric.
     if opened.charter_sha256 != charter.sha256:
         raise InvalidProof("OPENED_CHARTER", "A1: the round was not held under the value's charter")
     place = find_metric(charter, opened.lab, opened.metric)
     known = place is not None and place[0].id == opened.panel
+    # A2.1: a proof for another auditor is no proof for this one.
     if place is None or not known or opened.auditor not in charter.auditors:
         raise InvalidEncoding(
             "OPENED_NAMES", "A2: the charter has no such auditor, or gives the lab no such metric"
         )
     panel, metric = place
+    # A2.2: the integer is proven, the decimal is read.
     if decimal_text(metric.decode(opened.encoded)) != opened.value:
         raise InvalidEncoding(
             "OPENED_DECIMAL", "A2: the decimal is not the one that the encoded integer stands for"
@@ -227,12 +234,14 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
     except Refusal as error:
         reason = "NOT_ENDORSED" if error.reason == "NOT_ENDORSED" else "NOT_COUNTED"
         raise InvalidProof(reason, f"A3: {error}") from None
+    # A3.5: a report that was replaced says nothing any more.
     if seen.sealed_sha256 != opened.sealed_sha256:
         raise InvalidProof(
             "NOT_COUNTED", f"A3: the value is of another report than entry {seen.entry}"
         )
     statements = statements_of(panel, part.shown)
     context = context_of(charter, opened.round, panel.id, opened.lab)
+    # A4: else W could hold other integers than the ciphertexts.
     verify_open(statements, key.public_key, context, part.proof)
     claim = ValueClaim(
         context,
@@ -241,12 +250,14 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
         opened.encoded,
         opened.auditor.encode(),
     )
+    # A5: R9.28 to R9.33.
     verify_value(statements, claim, opened.proof)
     return seen
 
 
 def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile], salt: bytes) -> None:
     """A6: the files are those that the report commits to. Raises InvalidProof EVIDENCE_DIGEST."""
+    # A6: evidence must not be made up after the report.
     if evidence_commitment(evidence_sha256(files), salt) != seen.evidence_sha256:
         raise InvalidProof(
             "EVIDENCE_DIGEST",
@@ -257,6 +268,7 @@ def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile], salt: bytes)
 
 def _basis(state: State, number: int) -> tuple[Charter, ThresholdKey]:
     """The charter that a round is held under, which its reports are bound to, and the key."""
+    # A1.2: without them no report counts.
     if state.charter is None or state.key is None:
         raise Refusal("NO_KEY", "log: has no charter or no key, so no report counts")
     return state.charter_at(number), state.key
