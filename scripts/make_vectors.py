@@ -16,6 +16,7 @@ SCRIPTS = Path(__file__).parent
 GENERATORS = {
     "bytes": "vectors/make_byte_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
+    "bundles": "vectors/make_bundle_vectors.py",
     "opening": "make_opening_vectors.py",
     "report-proof": "make_proof_vectors.py",
     "fold": "make_fold_vectors.py",

@@ -27,8 +27,12 @@ def text_of(document: Any) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def run(description: str | None, pattern: str, make: Callable[[], Mapping[str, str]]) -> None:
-    """Writes the texts that ``make`` returns (by name), or compares them with ``--check``.
+#: Files of tests/vectors by name, as texts or bytes.
+Made = Mapping[str, str | bytes]
+
+
+def run(description: str | None, pattern: str, make: Callable[[], Made]) -> None:
+    """Writes the files that ``make`` returns (by name), or compares them with ``--check``.
 
     ``pattern`` matches all files that the generator owns: one that it no longer makes is removed,
     and with ``--check`` it is a difference.
@@ -36,16 +40,16 @@ def run(description: str | None, pattern: str, make: Callable[[], Mapping[str, s
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     check = parser.parse_args().check
-    texts = make()
+    files = {n: d if isinstance(d, bytes) else d.encode() for n, d in make().items()}
     present = {str(p.relative_to(FOLDER)) for p in FOLDER.glob(pattern) if p.is_file()}
     if check:
-        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
-        stale += sorted(present - set(texts))
+        stale = [n for n, d in files.items() if n not in present or (FOLDER / n).read_bytes() != d]
+        stale += sorted(present - set(files))
         if stale:
             sys.exit(f"differ from what this script makes: {', '.join(stale)}")
         return
-    for name in present - set(texts):
+    for name in present - set(files):
         (FOLDER / name).unlink()
-    for name, text in texts.items():
+    for name, data in files.items():
         (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / name).write_text(text)
+        (FOLDER / name).write_bytes(data)
