@@ -17,6 +17,7 @@ GENERATORS = {
     "bytes": "vectors/make_byte_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",
+    "rules": "vectors/make_rule_vectors.py",
     "opening": "make_opening_vectors.py",
     "report-proof": "make_proof_vectors.py",
     "fold": "make_fold_vectors.py",

@@ -1,0 +1,130 @@
+"""tests/vectors/rules.json: the product, and the rules of the page written again, agree with it."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from fermata.errors import ConfigError
+from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.statistics.policy import history
+from fermata.sim.reference.verdicts import holds_at_end
+from harness.chains import MODULUS_BITS_MIN
+from harness.protocol.rule_texts import text_of
+from harness.spec import rules_check
+from harness.spec.rule_vectors import facts_of_case
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "spec" / "rules.md").read_text()
+VECTORS = json.loads((ROOT / "tests" / "vectors" / "rules.json").read_text())
+CASES = {case["name"]: case for case in VECTORS["cases"]}
+#: What the simulator's own opinion knows: levels and changes of a sum, and rules that join them.
+SIMPLE = {"level", "change", None}
+
+
+def rules_of(text):
+    return parse_charter(text_of(text).encode(), MODULUS_BITS_MIN).rules
+
+
+def by_period(case):
+    """The results of each period: those of its last call, as soon as that is a round of the log."""
+    last = dict(zip(case.get("periods") or range(len(case["rounds"])), case["rounds"], strict=True))
+    return [
+        results and {name: Fraction(value) for name, value in results.items()}
+        for results in last.values()
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rules_say_what_the_vector_says(name):
+    case = CASES[name]
+    told = history(rules_of(case["rules"]), facts_of_case(case))
+    for row, expected in zip(told, case["verdicts"], strict=True):
+        for verdict, (holds, run, value) in zip(row, expected, strict=True):
+            assert (verdict.holds, verdict.streak) == (holds, run)
+            assert value in (None, verdict.value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_pages_rules_written_again_say_the_same(name):
+    case = CASES[name]
+    rules = tomllib.loads(case["rules"])["rule"]
+    told = rules_check.history(rules, by_period(case), VECTORS["quantiles"])
+    assert [[[h, run] for h, run, _ in row] for row in told] == [
+        [[h, run] for h, run, _ in row] for row in case["verdicts"]
+    ]
+    for row, expected in zip(told, case["verdicts"], strict=True):
+        for (_, _, value), (_, _, text) in zip(row, expected, strict=True):
+            if value is not None:
+                assert text == format(rules_check.rounded(value, 12), "f")
+
+
+def is_simple(case):
+    rules = tomllib.loads(case["rules"])["rule"]
+    names = {f"{rule.get('metric', 'x')} {rule.get('statistic', 'sum')}" for rule in rules}
+    return names == {"x sum"} and {rule.get("kind") for rule in rules} <= SIMPLE
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if is_simple(case)])
+def test_the_simulators_second_opinion_says_the_same(name):
+    case = CASES[name]
+    values = [results and [results["x sum"]] for results in by_period(case)]
+    rules = rules_of(case["rules"])
+    for end, expected in enumerate(case["verdicts"], 1):
+        found = holds_at_end(rules, values[:end])
+        assert list(found.values()) == [holds for holds, _, _ in expected]
+
+
+def test_every_rule_about_values_has_a_case():
+    shown = {of for case in (*VECTORS["cases"], *VECTORS["refused"]) for of in case["of"]}
+    # RU10 is floating point, and no part of a charter's validity.
+    assert shown == {"RU1", "RU2", "RU3", "RU4", "RU5", "RU5a", "RU6", "RU7", "RU8", "RU9"}
+    assert all(f"{of}. " in PAGE for of in shown)
+    said = {holds for case in VECTORS["cases"] for row in case["verdicts"] for holds, _, _ in row}
+    assert said == {True, False, None}
+
+
+def test_logarithms_have_the_digits_of_the_vector():
+    for text, expected in VECTORS["logarithms"].items():
+        found = rules_check.rounded(rules_check.logarithm(Fraction(text)), 60)
+        assert format(found, "f") == expected
+
+
+@pytest.mark.parametrize("fit", VECTORS["fits"])
+def test_fits_have_the_numbers_of_the_vector(fit):
+    values = enumerate(fit["values"], 1)
+    points = [(x, rules_check.logarithm(Fraction(v))) for x, v in values if v is not None]
+    slope, variance, freedom = rules_check.line(points)
+    bend, *numbers = rules_check.hinge(points, 3)
+    found = [format(rules_check.rounded(v, 20), "f") for v in (slope, variance, *numbers)]
+    assert found == [fit[k] for k in ("slope", "variance", "before", "after", "rss", "tss")]
+    assert (freedom, bend) == (fit["freedom"], fit["bend"])
+
+
+@pytest.mark.parametrize("refused", VECTORS["refused"])
+def test_a_charter_with_rules_that_the_page_forbids_is_refused_with_their_line(refused):
+    text = VECTORS["charter"] + refused["rules"]
+    with pytest.raises(ConfigError) as caught:
+        parse_charter(text.encode(), MODULUS_BITS_MIN)
+    assert caught.value.reason == "CHARTER"
+    assert f"charter line {refused['line']}: " in str(caught.value)
+
+
+def test_the_charter_of_the_vectors_takes_rules_that_the_page_allows():
+    assert parse_charter(VECTORS["charter"].encode(), MODULUS_BITS_MIN).rules == ()
+    for case in VECTORS["cases"]:
+        text = VECTORS["charter"] + case["rules"]
+        assert parse_charter(text.encode(), MODULUS_BITS_MIN).rules == rules_of(case["rules"])
+
+
+def test_the_rule_vectors_are_what_the_script_makes():
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "make_vectors.py", "--check", "rules"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
