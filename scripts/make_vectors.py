@@ -13,13 +13,15 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
+#: Some read what an earlier one has written.
 GENERATORS = {
+    "opening": "make_opening_vectors.py",
+    "report-proof": "make_proof_vectors.py",
     "bytes": "vectors/make_byte_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",
+    "value-opening": "vectors/make_value_vectors.py",
     "rules": "vectors/make_rule_vectors.py",
-    "opening": "make_opening_vectors.py",
-    "report-proof": "make_proof_vectors.py",
     "fold": "make_fold_vectors.py",
 }
 
@@ -31,7 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(GENERATORS):
         parser.error(f"no generator is called {', '.join(sorted(unknown))}")
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS.parent / "tests")}
+    folders = (str(SCRIPTS.parent / "tests"), str(SCRIPTS))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     stale = []
     for name in options.names or GENERATORS:
         command = [sys.executable, SCRIPTS / GENERATORS[name], *["--check"] * options.check]
