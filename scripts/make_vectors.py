@@ -21,6 +21,7 @@ GENERATORS = {
     "modulus-proof": "vectors/make_modulus_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",
     "value-opening": "vectors/make_value_vectors.py",
+    "charters": "vectors/make_charter_vectors.py",
     "rules": "vectors/make_rule_vectors.py",
     "fold": "make_fold_vectors.py",
 }

@@ -1,0 +1,227 @@
+"""Charters with one defect each that tests/vectors/charters.json adds to the tests' own, by key."""
+
+STATISTICS = 'metric = "share"\nstatistics = ["mean"]'
+COHORT = "cohort_min = 3"
+WINDOW = "window_s = 3600"
+NUMBERED = 'cadence = "number"\nfirst = "1"\nwindow_s = 1\ninterval_s = 9\n'
+HOT = """
+[[rule]]
+id = "hot"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+at_least = "100"
+
+[[rule]]
+id = "calm"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+below = "60"
+"""
+PAUSE = """
+[pause]
+triggers = ["hot"]
+lift = "calm"
+lift_rounds = 2
+acknowledge_s = 600
+acknowledge_share = "2/3"
+open_within_s = 7200
+settle_within_s = 3600
+silence_s = 1800
+"""
+COMMITTEE = """
+[committee]
+quorum = "2/3"
+rotation = ["member-1", "member-2"]
+notice_s = 86400
+vote_s = 7200
+ruling_s = 3600
+appeal_s = 1800
+
+[[member]]
+id = "member-1"
+organisation = "Agency"
+signing_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+[[member]]
+id = "member-2"
+organisation = "Ministry"
+signing_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+"""
+TIERS = '\n[[tier]]\nid = "t"\npanels = ["alpha"]\ndues = "1"\n'
+BANDS = """
+[dues]
+unit = "EUR"
+metric = "hours"
+
+[[dues.band]]
+at_most = "10"
+amount = "1"
+
+[[dues.band]]
+amount = "2.50"
+"""
+GROUPS = """
+[[group]]
+panel = "alpha"
+id = "east"
+labs = ["lab-1", "lab-2", "lab-3"]
+
+[[group]]
+panel = "alpha"
+id = "west"
+labs = ["lab-4", "lab-5", "lab-6"]
+"""
+STATEMENT = '\n[[statement]]\nmetric = "share"\nat_most = "50"\n'
+DUTY = '\n[[duty]]\nmetric = "hours"\nat_most = "10"\n'
+ALL = HOT + PAUSE + DUTY + COMMITTEE + BANDS + GROUPS + STATEMENT
+
+Edit = tuple[str, str, str, str]
+
+
+def edited(key: str, old: str, new: str, more: str = "") -> Edit:
+    """The key of docs/spec/charter-checks.md, what is replaced, by what, and tables at the end."""
+    return key, old, new, more
+
+
+def added(key: str, more: str) -> Edit:
+    """The key, and tables at the end."""
+    return edited(key, "format = 1", "format = 1", more)
+
+
+REFUSED: dict[str, Edit] = {
+    "a signing key of 35 bytes": edited("signing_key", 'signing_key = "', 'signing_key = "AAAA'),
+    "a key that may not stand there": edited("format", "format = 1", "format = 1\ntheme = 2"),
+    "format as text": edited("format", "format = 1", 'format = "1"'),
+    "a minimum of negative zero": edited("min", 'min = "0"', 'min = "-0"'),
+    "31 digits before the point": edited("max", 'max = "100"', f'max = "{"1" * 31}"'),
+    "change_min of one": edited("change_min", COHORT, f"{COHORT}\nchange_min = 1"),
+    "change_min above the cohort": edited("change_min", COHORT, f"{COHORT}\nchange_min = 4"),
+    "an age of numbers": edited(
+        "age_days",
+        f'cadence = "quarter"\nfirst = "2025Q3"\n{WINDOW}\n\nlast = ""\n\n[disclosure]',
+        f"{NUMBERED}\n[disclosure]\nage_days = 1",
+    ),
+    "more edges than the charter allows": edited(
+        "thresholds_max",
+        COHORT,
+        f"{COHORT}\nthresholds_max = 0",
+        STATEMENT,
+    ),
+    "start values without a limit": edited(
+        "dominance_start", COHORT, f'{COHORT}\ndominance_start = {{hours = "5"}}'
+    ),
+    "a share of zero": edited("dominance", COHORT, f'{COHORT}\ndominance = "0"'),
+    "a share above all": edited("dominance", COHORT, f'{COHORT}\ndominance = "1.1"'),
+    "a limit without start values": edited("dominance", COHORT, f'{COHORT}\ndominance = "0.5"'),
+    "an unknown profile": edited("profile", COHORT, f'{COHORT}\nprofile = "safe"'),
+    "a profile whose cohort is larger": edited(
+        "profile", COHORT, f'{COHORT}\nprofile = "antitrust-safety-zone"'
+    ),
+    "a pair without the other metric": edited(
+        "with", STATISTICS, 'metric = "share"\nstatistics = ["ratio"]'
+    ),
+    "another metric without a pair": edited("with", STATISTICS, f'{STATISTICS}\nwith = "hours"'),
+    "a pair over two panels": edited(
+        "with", STATISTICS, 'metric = "share"\nstatistics = ["ratio"]\nwith = "wide-1"'
+    ),
+    "a pair with itself": edited(
+        "with", STATISTICS, 'metric = "share"\nstatistics = ["ratio"]\nwith = "share"'
+    ),
+    "edges that fall": edited("histogram", STATISTICS, f'{STATISTICS}\nhistogram = ["50", "0"]'),
+    "an edge at the minimum": edited(
+        "histogram", STATISTICS, f'{STATISTICS}\nhistogram = ["-100"]'
+    ),
+    "a limit off the grid": edited(
+        "count_above", STATISTICS, f'{STATISTICS}\ncount_above = ["0.3"]'
+    ),
+    "a limit above the maximum": edited(
+        "count_above", STATISTICS, f'{STATISTICS}\ncount_above = ["100.5"]'
+    ),
+    "squares of more than 107 bits": edited(
+        "statistics",
+        'metric = "wide-1"\nstatistics = ["sum"]',
+        'metric = "wide-1"\nstatistics = ["variance"]',
+    ),
+    "a geometric mean of large values": edited(
+        "statistics", STATISTICS, 'metric = "share"\nstatistics = ["geometric-mean"]'
+    ),
+    "a statement with two claims": added(
+        "equals",
+        f'{STATEMENT}equals = "hours"\n',
+    ),
+    "a statement of no metric": added("metric", STATEMENT.replace("share", "x")),
+    "equal to another grid": added(
+        "equals",
+        '\n[[statement]]\nmetric = "share"\nequals = "hours"\n',
+    ),
+    "a duty without a pause": added("at_most", DUTY),
+    "two duties of a metric": added("metric", HOT + PAUSE + DUTY + DUTY),
+    "a duty that asks for nothing": added(
+        "at_most",
+        HOT + PAUSE + DUTY.replace('"10"', '"999999999999.999"'),
+    ),
+    "a pause without its rules": added("triggers", PAUSE),
+    "a trigger that lifts": added(
+        "lift",
+        HOT + PAUSE.replace('"calm"', '"hot"'),
+    ),
+    "a share of none": added(
+        "acknowledge_share",
+        HOT + PAUSE.replace("2/3", "0.0"),
+    ),
+    "members without a committee": added(
+        "committee",
+        COMMITTEE[COMMITTEE.index("[[member]]") :],
+    ),
+    "a committee without members": added(
+        "committee",
+        COMMITTEE[: COMMITTEE.index("[[member]]")],
+    ),
+    "a quorum of half": added("quorum", COMMITTEE.replace("2/3", "1/2")),
+    "a quorum as a decimal": added("quorum", COMMITTEE.replace("2/3", "0.7")),
+    "a rotation of one organisation": added(
+        "rotation",
+        COMMITTEE.replace('"Ministry"', '"Agency"'),
+    ),
+    "a rotation of strangers": added(
+        "rotation",
+        COMMITTEE.replace('["member-1"', '["member-9"'),
+    ),
+    "a term that ends before it begins": added(
+        "last_round",
+        f"{COMMITTEE}first_round = 3\nlast_round = 2\n",
+    ),
+    "a tier that a lab does not name": added(
+        "tier",
+        f'{TIERS}\n[dues]\nunit = "EUR"\n',
+    ),
+    "bands of one": added("dues", BANDS[: BANDS.rindex("[[")]),
+    "bands that fall": added("amount", BANDS.replace("2.50", "0.50")),
+    "a tenth of a cent": added("amount", BANDS.replace("2.50", "2.505")),
+    "a last band with an end": added(
+        "at_most",
+        f'{BANDS}at_most = "20"\n',
+    ),
+    "labs in no group": added("panel", GROUPS[: GROUPS.rindex("[[")]),
+    "a lab in two groups": added(
+        "labs",
+        GROUPS.replace('["lab-4"', '["lab-3", "lab-4"'),
+    ),
+}
+ACCEPTED: dict[str, Edit] = {
+    "as it is": added("format", ""),
+    "with every table": added("format", ALL),
+    "all auditors are needed": edited("threshold", "threshold = 2", "threshold = 3"),
+    "room for exactly eight labs": edited(
+        "headroom_bits", "threshold = 2", "threshold = 2\nheadroom_bits = 3"
+    ),
+    "no rule for joiners and leavers": edited("change_min", COHORT, f"{COHORT}\nchange_min = 0"),
+    "the longest window of a quarter": edited("window_s", WINDOW, "window_s = 7776000"),
+    "an id of 40 characters": edited("id", 'id = "oversight"', f'id = "{"x" * 40}"'),
+    "a range of one step": edited(
+        "max", 'max = "100"\nresolution = "0.5"', 'max = "-99.5"\nresolution = "0.5"'
+    ),
+    "a comment with many dots": edited("format", "format = 1", f"format = 1\n# {'.' * 80}"),
+}
