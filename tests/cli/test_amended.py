@@ -67,7 +67,7 @@ def site(tmp_path_factory):
         # lab-3 has no node: it reports by hand, under the first charter and under the amended one.
         for party in (*AUDITORS, *LABS[:2]):
             config = load_config(found.config(party))
-            done = lambda agent: ending.is_set()  # noqa: E731
+            done = lambda driver: ending.is_set()  # noqa: E731
             threads.append(threading.Thread(target=run_participant, args=(config, done)))
             threads[-1].start()
         try:

@@ -42,7 +42,7 @@ def scraped():
     """Names of all samples of a node that has worked, as they come over HTTP."""
     run = Run(make_deployment(cohort_min=3, last="2025Q3", extra=PAUSE_TABLES))
     telemetry = Telemetry("oversight", "coordinator", lambda: run.now_ms, stream=io.StringIO())
-    life = Life(run.agents["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
+    life = Life(run.drivers["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     run.until_quiet()
     life.step()
     WriterClock(lambda: run.now_ms, lambda: run.now_ms, lambda: 3, telemetry)

@@ -95,7 +95,7 @@ def check_refused(fleet: Fleet) -> None:
     """A report gets no receipt, and the lab learns why."""
     with pytest.raises(TransportError) as refused:
         for _ in range(5):
-            fleet.agent("lab-2").step()
+            fleet.driver("lab-2").step()
     assert refused.value.reason == "STORAGE_FULL"
 
 

@@ -10,14 +10,15 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.reports import make_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
-from fermata.protocol.roles.driver import Agent
-from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.driver import Driver, Signer
+from fermata.protocol.roles.duty import Duty
+from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import Round, State, Verdict
 from fermata.protocol.wire.codec import leaf_of, sha256
-from fermata.protocol.wire.ports import Log
+from fermata.protocol.wire.ports import Log, Outside
 from fermata.wire.v1 import statement_pb2
 from harness.deployments import (
     COORDINATOR,
@@ -87,8 +88,9 @@ class Chain:
     def fetch(self, sealed_sha256: bytes) -> bytes:
         return self.sealed_parts[sealed_sha256]
 
-    def draft(self, slot: str) -> None:
-        """Nothing was planned before."""
+    def duties(self, now_ms: int) -> list[Duty]:
+        """What its coordinator owes, if nothing was planned before."""
+        return coordinator_role.duties(self.state, now_ms, lambda slot: False, self.sealed)
 
     @property
     def round(self) -> Round:
@@ -167,10 +169,9 @@ class Chain:
 
     def close_statement(self) -> statement_pb2.Statement:
         """The close that an honest coordinator would log now."""
-        found = coordinator_role.duties(self.state, self, self.round.deadline_ms)  # type: ignore[arg-type]
-        assert len(found) == 1
-        assert found[0][1].HasField("close_round")
-        return found[0][1]
+        (duty,) = self.duties(self.round.deadline_ms)
+        assert duty.statement.HasField("close_round")
+        return duty.statement
 
     def close(self, time_ms: int | None = None) -> Verdict:
         return self.put_ok(self.deployment.seal(self.close_statement()), time_ms)
@@ -247,9 +248,9 @@ class Run:
         )
         for envelope in (deployment.charter_envelope, deployment.key_envelope):
             self.ledger.append(envelope)
-        self.agents = {COORDINATOR: self.make_agent(COORDINATOR, self.ledger)}
+        self.drivers = {COORDINATOR: self.make_driver(COORDINATOR, self.ledger)}
         for name in (*self.charter.auditors, *self.charter.labs):
-            self.agents[name] = self.make_agent(name, self.log_of(name))
+            self.drivers[name] = self.make_driver(name, self.log_of(name))
 
     def _replica(self, name: str) -> Replica:
         return Replica(self.charter, self.stores[name], MODULUS_BITS_MIN)
@@ -262,23 +263,28 @@ class Run:
         """The log as this party reaches it in the same process."""
         return (ledger or self.ledger).as_caller(self.charter.parties[name].role, name)
 
-    def make_agent(self, name: str, log: Log) -> Agent:
+    def make_driver(self, name: str, log: Log, **tools: Any) -> Driver:
         """A node of this party; a later one finds the store of the one before."""
         replica = self.ledger.replica if name == COORDINATOR else self._replica(name)
-        is_lab = self.charter.parties[name].role == "lab"
-        return Agent(
-            name,
+        entropy = entropy_of(self.deployment.seed, f"{name}/{len(self.told)}")
+
+        def on_event(event: str, fields: Mapping[str, str | int]) -> None:
+            self.told.append((name, event, str(fields.get("reason", ""))))
+
+        tools.setdefault("measure", lambda period: self._measure(name, period))
+        return Driver(
+            Signer(name, self.deployment.keys[name]),
             replica,
             log,
-            self.deployment.keys[name],
-            lambda: self.now_ms,
-            entropy_of(self.deployment.seed, f"{name}/{len(self.told)}"),
-            key_share=self.deployment.shares.get(name),
-            measure=(lambda period: self._measure(name, period)) if is_lab else None,
-            tell=lambda event, fields: self.told.append(
-                (name, event, str(fields.get("reason", "")))
-            ),
+            Outside(lambda: self.now_ms, entropy, on_event),
+            share=self.deployment.shares.get(name),
+            tools=LabTools(**tools),
         )
+
+    def restart(self, name: str, **tools: Any) -> Driver:
+        """The node of this party again, with other tools."""
+        self.drivers[name] = self.make_driver(name, self.log_of(name), **tools)
+        return self.drivers[name]
 
     @property
     def state(self) -> State:
@@ -286,10 +292,10 @@ class Run:
 
     def step(self, *names: str) -> int:
         self.now_ms += 1000
-        return sum(self.agents[name].step() for name in names or self.agents)
+        return sum(self.drivers[name].step() for name in names or self.drivers)
 
     def until_quiet(self, *names: str, passes_max: int = 50) -> None:
-        """Steps the named agents (all) until a pass changes nothing."""
+        """Steps the named drivers (all) until a pass changes nothing."""
         for _ in range(passes_max):
             if self.step(*names) == 0:
                 return

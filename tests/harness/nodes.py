@@ -150,7 +150,7 @@ class Site:
         started, ending = threading.Event(), threading.Event()
         faults: list[Exception] = []
 
-        def done(agent: object) -> bool:
+        def done(driver: object) -> bool:
             started.set()
             return ending.is_set()
 
@@ -279,7 +279,7 @@ def run_node(site, party, *, entries=0, limit_s=WAIT_S):
     limit = time.monotonic() + limit_s
     return run_participant(
         load_config(site.config(party)),
-        lambda agent: 0 < entries <= agent.replica.state.size or time.monotonic() > limit,
+        lambda driver: 0 < entries <= driver.replica.state.size or time.monotonic() > limit,
     )
 
 

@@ -8,11 +8,11 @@ from fermata.errors import Refusal
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode, leaf_of
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.ports import Outside, Receipt
 from fermata.wire.v1 import statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, entropy_of
 
@@ -61,6 +61,9 @@ class RogueLog:
     def read(self, start: int, count_max: int) -> list[bytes]:
         return self.leaves[start : start + count_max]
 
+    def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
+        return self.tree().inclusion_proof(entry, size)
+
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
         return self.tree().consistency_proof(old_size, new_size)
 
@@ -87,23 +90,24 @@ class Auditor:
         self.told: list[str] = []
         self.log = log
         self.now_ms = now_ms or (lambda: self.log.now_ms)
-        self.agent = self.start()
+        self.driver = self.start()
 
-    def start(self) -> Agent:
+    def start(self) -> Driver:
         """The node after a restart: only its store is left."""
-        self.agent = Agent(
-            self.name,
+        self.driver = Driver(
+            Signer(self.name, self.deployment.keys[self.name]),
             Replica(self.deployment.charter, self.store, MODULUS_BITS_MIN),
             self.log,
-            self.deployment.keys[self.name],
-            lambda: self.now_ms(),
-            entropy_of(len(self.told), self.name),
-            key_share=self.deployment.shares[self.name],
-            tell=lambda event, fields: self.told.append(
-                " ".join([event, *(str(v) for v in fields.values())])
+            Outside(
+                lambda: self.now_ms(),
+                entropy_of(len(self.told), self.name),
+                lambda event, fields: self.told.append(
+                    " ".join([event, *(str(v) for v in fields.values())])
+                ),
             ),
+            share=self.deployment.shares[self.name],
         )
-        return self.agent
+        return self.driver
 
     def follow(self, log: RogueLog) -> None:
         """From now on this log is shown to it."""
@@ -115,7 +119,7 @@ def let_work(*auditors: Auditor) -> None:
     """Enough turns for everything that honest auditors would do."""
     for _ in range(5):
         for auditor in auditors:
-            auditor.agent.step()
+            auditor.driver.step()
 
 
 def all_auditors(log: RogueLog) -> list[Auditor]:

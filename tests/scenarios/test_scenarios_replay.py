@@ -108,11 +108,11 @@ def test_nodes_that_step_in_any_order_never_differ_about_the_pause(
 
     run = Run(made, measure)
     while len(run.state.judgements) < len(hours):
-        for name in data.draw(st.permutations(tuple(run.agents))):
+        for name in data.draw(st.permutations(tuple(run.drivers))):
             run.step(name)
     states = [State(made.charter.sha256, MODULUS_BITS_MIN), *fold(run.leaves())]
     assert states[-1] == run.state
-    for agent in run.agents.values():
-        seen = agent.replica.state
+    for driver in run.drivers.values():
+        seen = driver.replica.state
         assert seen.pause == states[seen.size].pause
         assert seen == states[seen.size]

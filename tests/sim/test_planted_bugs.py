@@ -8,13 +8,14 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.fold import disclosure, reports
 from fermata.protocol.roles import auditor
-from fermata.protocol.roles import driver as agent_module
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver
+from fermata.protocol.roles.duty import Duty
+from fermata.protocol.roles.lab import Answers
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.report_flags import NO_FLAGS
 from fermata.protocol.statistics import policy
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.ports import Draft, Receipt
 from fermata.sim.adversaries import play
 from fermata.sim.simulation import Outcome, run
 
@@ -68,50 +69,57 @@ def test_auditor_without_p2_violates_i5(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_auditor_without_p5_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:
-    def plan(self: Any) -> None:
-        for found in auditor.rounds_to_endorse(self.replica.state, self.me):
-            close = self._checked_close(found)
-            if close is not None:
-                slot = f"endorsement/{found.number}/{close.leaf_hash.hex()}"
-                self._draft(slot, auditor.endorse(self.replica.state, found, close, self.me))
+    duties = auditor.duties
 
-    monkeypatch.setattr(Agent, "_plan_endorsements", plan)
+    def forgetful(state: Any, me: str, is_drafted: Any, passed: Any, *more: Any) -> Any:
+        for round_ in auditor.rounds_to_endorse(state, me):
+            close = passed(round_)
+            if close is not None:
+                slot = f"endorsement/{round_.number}/{close.leaf_hash.hex()}"
+                yield Duty(slot, auditor.endorse(state, round_, close, me))
+
+        def is_done(slot: str) -> bool:
+            return slot.startswith("endorsement/") or is_drafted(slot)
+
+        yield from duties(state, me, is_done, passed, *more)
+
+    monkeypatch.setattr(auditor, "duties", forgetful)
     exposure = play("ForksPastLostCopies", 1)
     assert "I6" in {violation.invariant for violation in exposure.violations}
     assert exposure.opened == (1,)
 
 
 def test_lab_that_notes_its_figures_violates_i4(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_answer = Agent.make_answer
+    make = Answers.make
 
-    def noting(self: Any, found: Any, measurement: Any) -> Any:
-        self.store.put_note("last", repr(dict(measurement.values)).encode())
-        return make_answer(self, found, measurement)
+    def noting(self: Any, round_: Any, measurement: Any) -> Any:
+        self._replica.store.put_note("last", repr(dict(measurement.values)).encode())
+        return make(self, round_, measurement)
 
-    monkeypatch.setattr(Agent, "make_answer", noting)
+    monkeypatch.setattr(Answers, "make", noting)
     assert "I4" in invariants(run(RICH_SEED))
 
 
 def test_lab_that_tells_its_randomness_violates_i4(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_answer = Agent.make_answer
+    make = Answers.make
 
-    def telling(self: Any, found: Any, measurement: Any) -> Any:
-        self._tell("drew", {"bytes": self._entropy(32).hex()})
-        return make_answer(self, found, measurement)
+    def telling(self: Any, round_: Any, measurement: Any) -> Any:
+        self._event_once("drew", round_.number, self._entropy(32).hex())
+        return make(self, round_, measurement)
 
-    monkeypatch.setattr(Agent, "make_answer", telling)
+    monkeypatch.setattr(Answers, "make", telling)
     assert "I4" in invariants(run(RICH_SEED))
 
 
 def test_agent_that_sends_before_it_keeps_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the outbox a lab encrypts anew at each retry, and the log holds what it lost."""
 
-    def draft(self: Any, slot: str, statement: Any, sealed_part: bytes = b"") -> None:
-        envelope = agent_module.seal_statement(statement, {self.me: self._signing_key})
-        self._log.append(envelope, sealed_part)
-        self.store.put_draft(agent_module.Draft(slot, envelope, sealed_part))
+    def draft(self: Any, duty: Duty) -> None:
+        envelope = self._signer.seal(duty.statement)
+        self._log.append(envelope, duty.sealed_part)
+        self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
-    monkeypatch.setattr(Agent, "_draft", draft)
+    monkeypatch.setattr(Driver, "_draft", draft)
     assert any(invariants(run(seed)) for seed in range(6))
 
 

@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.driver import Agent, Tell
-from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.driver import Driver, Signer
+from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, Log, Store
+from fermata.protocol.wire.ports import Draft, Log, Outside, Store
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.setup.inputs import Inputs
-from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 HEARTBEAT_MS = 3_000_000
@@ -30,30 +28,28 @@ class Surroundings:
 
     deployment: Deployment
     log: Log | None
-    clock_ms: ClockMs
-    entropy: Entropy = field(repr=False)
+    outside: Outside = field(repr=False)
     inputs: Inputs
     is_ready: Callable[[str], bool]
     on_call: Callable[[str, tuple[Any, ...]], None]
-    tell: Tell
     has_heartbeat: Callable[[], bool]
     politics: Politics
 
 
 class SimNode:
-    """A party's node. ``agent`` is None while its process is not running."""
+    """A party's node. ``driver`` is None while its process is not running."""
 
     def __init__(self, name: str, fuse: Fuse, around: Surroundings) -> None:
         self.name = name
         self.role = around.deployment.charter.parties[name].role
         self.fuse = fuse
         self.disk = MemoryStore()
-        self.agent: Agent | None = None
+        self.driver: Driver | None = None
         self.writer: LogWriter | None = None
         self.make_writer = LogWriter
         self._around = around
-        self._signing_key = around.deployment.signing_keys[name]
-        self._beat_ms = around.clock_ms()
+        self._signer = Signer(name, around.deployment.signing_keys[name])
+        self._beat_ms = around.outside.clock_ms()
 
     def start(self) -> None:
         """Rebuilds all that is volatile from the disk. Raises StorageError, Crash."""
@@ -61,43 +57,40 @@ class SimNode:
         store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
         replica = Replica(deployment.charter, store, MODULUS_BITS_MIN)
         if around.log is None:
-            self.writer = self.make_writer(replica, self._signing_key, around.clock_ms)
-        self.agent = Agent(
-            self.name,
+            self.writer = self.make_writer(replica, self._signer.key, around.outside.clock_ms)
+        self.driver = Driver(
+            self._signer,
             replica,
             cast(Log, Fragile(around.log or self.writer, self.fuse, around.on_call)),
-            self._signing_key,
-            around.clock_ms,
-            around.entropy,
-            key_share=deployment.shares.get(self.name),
-            measure=self._measure if self.role == Role.LAB else None,
-            heartbeat=self._heartbeat,
-            tell=around.tell,
+            around.outside,
+            self._heartbeat,
+            deployment.shares.get(self.name),
+            LabTools(self._measure),
         )
 
     def stop(self) -> None:
         """The process ends; only the disk remains."""
-        self.agent = None
+        self.driver = None
         self.writer = None
 
     def step(self) -> int:
         """One turn of the production loop; the coordinator first logs what everything rests on."""
-        if self.agent is None:
+        if self.driver is None:
             raise ValueError("the node is not running")
         if self.writer is not None:
             self._bootstrap(self.writer)
-        changed = self.agent.step()
-        for slot, statement in self._around.politics.due(self.agent.replica.state, self.name):
-            if self.agent.store.draft(slot) is None:
-                envelope = seal_statement(statement, {self.name: self._signing_key})
-                self.agent.store.put_draft(Draft(slot, envelope, b""))
+        changed = self.driver.step()
+        for slot, statement in self._around.politics.due(self.driver.replica.state, self.name):
+            if self.driver.store.draft(slot) is None:
+                envelope = self._signer.seal(statement)
+                self.driver.store.put_draft(Draft(slot, envelope, b""))
                 changed += 1
         return changed
 
     def correct(self) -> str:
         """A lab's person corrects the report of the open round; the slot, or nothing to do."""
-        current = self.agent.replica.state.current if self.agent is not None else None
-        if self.agent is None or current is None or current.close is not None:
+        current = self.driver.replica.state.current if self.driver is not None else None
+        if self.driver is None or current is None or current.close is not None:
             return ""
         revision = 0
         while self.disk.draft(f"answer/{current.number}/{revision}") is not None:
@@ -106,7 +99,7 @@ class SimNode:
         if not 0 < revision <= plan.corrections:
             return ""
         figures = self._around.inputs.figures(self.name, current.period, revision)
-        return self.agent.correct(current, Measurement(figures))
+        return self.driver.correct(current, Measurement(figures))
 
     def _bootstrap(self, writer: LogWriter) -> None:
         if writer.size() == 0:
@@ -120,7 +113,7 @@ class SimNode:
         return Measurement(self._around.inputs.figures(self.name, period, 0))
 
     def _heartbeat(self, backlog: int) -> statement_pb2.Heartbeat | None:
-        now_ms = self._around.clock_ms()
+        now_ms = self._around.outside.clock_ms()
         if not self._around.has_heartbeat() or now_ms < self._beat_ms + HEARTBEAT_MS:
             return None
         self._beat_ms = now_ms

@@ -97,7 +97,7 @@ def _trouble(world: World) -> None:
         if kind == "crash" and name == COORDINATOR:
             # Its fuse burns down in the requests of others, or in a later turn of its own.
             continue
-        if world.nodes[name].agent is None and dice.chance(150):
+        if world.nodes[name].driver is None and dice.chance(150):
             world.nodes[name].fuse.light(dice.between(1, START_CALLS_MAX), dice.chance(500))
         # The coordinator is needed for everything, so it gets more turns than the others.
         world.step(COORDINATOR if dice.chance(150) else name)

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.driver import Tell
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.codec import decode
-from fermata.protocol.wire.ports import Entropy
+from fermata.protocol.wire.ports import Entropy, OnEvent, Outside
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.network import Network, SimLog
@@ -47,7 +46,7 @@ class World:
         self.tally = Tally()
         self.lines: list[str] = []
         self.halts: dict[str, str] = {}
-        #: What agents told: node, event, reason.
+        #: What drivers told: node, event, reason.
         self.events: list[tuple[str, str, str]] = []
         self.has_heartbeats = not is_calm
         self.canaries = Canaries()
@@ -77,12 +76,14 @@ class World:
         around = Surroundings(
             deployment=self.deployment,
             log=None if name == COORDINATOR else SimLog(self.network, role, name),
-            clock_ms=lambda: self.now_ms + self.skew_ms.get(name, 0),
-            entropy=self._entropy_of(name),
+            outside=Outside(
+                lambda: self.now_ms + self.skew_ms.get(name, 0),
+                self._entropy_of(name),
+                self._on_event_of(name),
+            ),
             inputs=self.inputs,
             is_ready=lambda period: self._is_ready(name, period),
             on_call=lambda call, args: self.watch.saw_call(name, call, args),
-            tell=self._tell_of(name),
             has_heartbeat=lambda: self.has_heartbeats,
             politics=self.politics,
         )
@@ -99,13 +100,13 @@ class World:
 
         return planted
 
-    def _tell_of(self, name: str) -> Tell:
-        def tell(event: str, fields: Mapping[str, str | int]) -> None:
+    def _on_event_of(self, name: str) -> OnEvent:
+        def on_event(event: str, fields: Mapping[str, str | int]) -> None:
             self.events.append((name, event, str(fields.get("reason", ""))))
             more = "".join(f" {key}={value}" for key, value in fields.items())
             self.tell(name, event + more)
 
-        return tell
+        return on_event
 
     def tell(self, name: str, event: str) -> None:
         """Adds a line to the run's text: seconds since the start, who, what."""
@@ -149,7 +150,7 @@ class World:
             self._start(node)
             changed = node.step()
         except Crash as crash:
-            if node.agent is None:
+            if node.driver is None:
                 self.tally["crash while starting"] += 1
             self.crashed(crash)
             changed = 1
@@ -166,7 +167,7 @@ class World:
         return changed
 
     def _start(self, node: SimNode) -> None:
-        if node.agent is not None:
+        if node.driver is not None:
             return
         node.start()
         self.tell(node.name, f"starts with {node.disk.entry_count()} entries")
@@ -180,10 +181,10 @@ class World:
         for verdict in self.watch.check():
             self._tell_entry(verdict)
         for looked_at in dict.fromkeys((name, COORDINATOR)):
-            agent = self.nodes[looked_at].agent
-            if agent is not None and self._folded.get(looked_at) != agent.replica.state.size:
-                self._folded[looked_at] = agent.replica.state.size
-                self.watch.check_replica(looked_at, agent.replica.state)
+            driver = self.nodes[looked_at].driver
+            if driver is not None and self._folded.get(looked_at) != driver.replica.state.size:
+                self._folded[looked_at] = driver.replica.state.size
+                self.watch.check_replica(looked_at, driver.replica.state)
         for round_ in self.watch.state.rounds:
             # Terms are about closed rounds; without them a close may list what is never opened.
             is_due = round_.opening is not None or (round_.close and self.deployment.shape.terms)

@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     with site.coordinator() as address:
         for party in (*AUDITORS, *LABS):
             config = load_config(site.write_config(party, address))
-            done = lambda agent: ending.is_set()  # noqa: E731
+            done = lambda driver: ending.is_set()  # noqa: E731
             threads.append(threading.Thread(target=run_participant, args=(config, done)))
             threads[-1].start()
         try:

@@ -148,14 +148,14 @@ def test_a_report_is_made_once_and_replaced_when_that_is_said(site):
         assert json.loads(report(site, "--replace", "--json").out)["slot"] == "answer/1/1"
         # The node goes on from there and has nothing more to say.
         config = load_config(site.config("lab-1"))
-        agent = run_participant(config, lambda agent: bool(excluded(agent)))
-    ((entry, reason),) = excluded(agent)
+        driver = run_participant(config, lambda driver: bool(excluded(driver)))
+    ((entry, reason),) = excluded(driver)
     assert reason == "SUPERSEDED"
-    assert agent.replica.state.rounds[0].reports["lab-1"].entry > entry
+    assert driver.replica.state.rounds[0].reports["lab-1"].entry > entry
 
 
-def excluded(agent):
-    return [each for found in agent.replica.state.rounds for each in found.excluded]
+def excluded(driver):
+    return [each for found in driver.replica.state.rounds for each in found.excluded]
 
 
 def test_a_report_that_cannot_be_made_leaves_the_round_as_it_was(site):

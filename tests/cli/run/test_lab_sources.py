@@ -114,11 +114,11 @@ def running(site, *tables):
     with site.coordinator() as address:
         configure(site, *tables, address=address)
         config = load_config(site.config("lab-1"), "lab")
-        ending, agents = threading.Event(), []
+        ending, drivers = threading.Event(), []
 
-        def done(agent):
-            agents.append(agent)
-            current = agent.replica.state.current
+        def done(driver):
+            drivers.append(driver)
+            current = driver.replica.state.current
             if current is not None:
                 has_round.set()
             return ending.is_set()
@@ -128,7 +128,7 @@ def running(site, *tables):
         node.start()
         try:
             assert has_round.wait(60)
-            yield lambda: agents[-1]
+            yield lambda: drivers[-1]
         finally:
             ending.set()
             node.join()

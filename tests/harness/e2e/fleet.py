@@ -17,11 +17,12 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.participant import clock_ms, entropy
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
-from fermata.protocol.roles.driver import Agent
-from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.roles.driver import Driver, Signer
+from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import OPENED, Round, State
 from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import Outside
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.e2e.deployment import COORDINATOR, OBSERVER, Deployment
 
@@ -65,7 +66,7 @@ class Fleet:
         self.kills: Counter[str] = Counter()
         self._open = ExitStack()
         self._observer: tuple[Replica, GrpcLog] | None = None
-        self._agents: dict[str, Agent] = {}
+        self._drivers: dict[str, Driver] = {}
 
     def start(self, *parties: str, program: Path | None = None) -> None:
         """Starts nodes. The coordinator keeps the port of its first start."""
@@ -229,29 +230,27 @@ class Fleet:
     def report(self, number: int, *labs: str) -> None:
         """Lets labs (all) report in a round, from this process."""
         for lab in labs or self.deployment.labs:
-            agent = self.agent(lab)
+            driver = self.driver(lab)
 
-            def reported(lab: str = lab, agent: Agent = agent) -> bool:
-                agent.step()
-                found = agent.replica.state.round(number)
+            def reported(lab: str = lab, driver: Driver = driver) -> bool:
+                driver.step()
+                found = driver.replica.state.round(number)
                 return found is not None and lab in found.reports
 
             wait_for(f"{lab} reports in round {number}", reported)
 
-    def agent(self, lab: str) -> Agent:
+    def driver(self, lab: str) -> Driver:
         """A lab's node in this process, over gRPC like any other."""
-        if lab not in self._agents:
+        if lab not in self._drivers:
             deployment = self.deployment
-            self._agents[lab] = Agent(
-                lab,
+            self._drivers[lab] = Driver(
+                Signer(lab, deployment.signing_key(lab)),
                 Replica(deployment.charter, MemoryStore(), MODULUS_BITS_MIN),
                 self.log_of(lab),
-                deployment.signing_key(lab),
-                clock_ms,
-                entropy,
-                measure=lambda period: Measurement(deployment.values(lab, period)),
+                Outside(clock_ms, entropy),
+                tools=LabTools(lambda period: Measurement(deployment.values(lab, period))),
             )
-        return self._agents[lab]
+        return self._drivers[lab]
 
     def cosigned_note(self) -> bytes:
         """A head with the cosignatures of a quorum of auditors."""

@@ -164,7 +164,7 @@ class RogueCoordinator:
         state, store = view.ledger.state, view.ledger.replica.store
         found = state.current
         assert found is not None
-        ((_, statement),) = duties(state, store, found.deadline_ms)
+        ((_, statement, _),) = duties(state, found.deadline_ms, lambda slot: False, store.sealed)
         close = statement.close_round
         if products is not None:
             key = key_of(state)

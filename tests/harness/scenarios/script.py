@@ -276,7 +276,7 @@ class Scenario:
         for leaf in nodes.leaves():
             self.chain.put_leaf(leaf)
         nodes.step(*self.chain.deployment.charter.parties)
-        same = [n for n, a in nodes.agents.items() if a.replica.state.pause == self.state.pause]
+        same = [n for n, a in nodes.drivers.items() if a.replica.state.pause == self.state.pause]
         self.teller.say([f"the same pause at {telling.names(same)}"])
 
 

@@ -302,7 +302,7 @@ def test_a_lab_acknowledges_only_what_its_hook_has_taken():
     run = Run(deployment, measure)
     taken = set()
     for lab in run.charter.labs:
-        run.agents[lab]._has_taken = taken.__contains__
+        run.restart(lab, has_taken=taken.__contains__)
     run.until_quiet()
     (change,) = run.state.pause.changes
     assert run.state.pause.acknowledged == {}

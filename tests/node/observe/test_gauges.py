@@ -18,8 +18,8 @@ class Gauged:
     def __init__(self, party="oversight", role="coordinator"):
         self.run = Run(make_deployment(cohort_min=3, last="2025Q3"))
         self.telemetry = Telemetry(party, role, self.clock_ms, stream=io.StringIO())
-        agent = self.run.agents[party]
-        self.life = Life(agent, self.telemetry, self.clock_ms, lambda: 4096)
+        driver = self.run.drivers[party]
+        self.life = Life(driver, self.telemetry, self.clock_ms, lambda: 4096)
         self.party = party
 
     def clock_ms(self):
@@ -42,15 +42,15 @@ def test_a_finished_round_is_told_by_number_phase_and_deadline():
     assert here.value("fermata_round_number") == 1
     assert here.value("fermata_round_phase", status="opened") == 1
     assert here.value("fermata_round_phase", status="collecting") == 0
-    deadline_ms = here.run.agents["oversight"].replica.state.rounds[0].deadline_ms
+    deadline_ms = here.run.drivers["oversight"].replica.state.rounds[0].deadline_ms
     assert here.value("fermata_round_deadline_timestamp_seconds") == deadline_ms / 1000
     assert here.value("fermata_rounds_unresolved") == 0
 
 
 def test_a_round_past_its_deadline_without_an_end_is_unresolved():
     here = Gauged()
-    auditors = here.run.agents["oversight"].replica.charter.auditors
-    others = [name for name in here.run.agents if name not in auditors]
+    auditors = here.run.drivers["oversight"].replica.charter.auditors
+    others = [name for name in here.run.drivers if name not in auditors]
     here.until_quiet(*others)
     assert here.value("fermata_rounds_unresolved") == 0
     here.run.now_ms += 10**9
@@ -67,7 +67,7 @@ def test_no_round_is_told_as_none():
 
 def test_heads_that_auditors_have_not_cosigned_are_counted_at_the_coordinator():
     here = Gauged()
-    auditors = here.run.agents["oversight"].replica.charter.auditors
+    auditors = here.run.drivers["oversight"].replica.charter.auditors
     here.until_quiet("oversight")
     assert here.value("fermata_cosignatures_missing") == len(auditors)
     here.until_quiet()
@@ -82,7 +82,7 @@ def test_time_of_the_last_good_step_stands_still_while_steps_fail(monkeypatch):
     def fail():
         raise TransportError("AWAY", "away")
 
-    monkeypatch.setattr(here.run.agents["lab-1"], "step", fail)
+    monkeypatch.setattr(here.run.drivers["lab-1"], "step", fail)
     here.run.now_ms += 60_000
     with pytest.raises(TransportError):
         here.step()
@@ -93,19 +93,19 @@ def test_a_clock_that_is_ahead_of_the_logs_is_told():
     here = Gauged("lab-1", "lab")
     state_time_ms = here.run.now_ms
     beats = [statement_pb2.Heartbeat(version="1", time_ms=state_time_ms + 90_000)]
-    here.run.agents["lab-1"]._heartbeat = lambda backlog: beats.pop() if beats else None
+    here.run.drivers["lab-1"]._heartbeat = lambda backlog: beats.pop() if beats else None
     here.until_quiet()
-    logged_ms = here.run.agents["lab-1"].replica.state.heartbeats["lab-1"].logged_ms
+    logged_ms = here.run.drivers["lab-1"].replica.state.heartbeats["lab-1"].logged_ms
     offset_s = (state_time_ms + 90_000 - logged_ms) / 1000
     assert here.value("fermata_clock_offset_seconds") == offset_s
 
 
 def test_nodes_that_the_log_does_not_hear_of_are_counted_by_role():
     here = Gauged()
-    labs = len(here.run.agents["oversight"].replica.charter.labs)
+    labs = len(here.run.drivers["oversight"].replica.charter.labs)
     now_ms = here.run.now_ms
     beat = statement_pb2.Heartbeat(version="1", time_ms=now_ms)
-    here.run.agents["lab-1"]._heartbeat = lambda backlog: beat
+    here.run.drivers["lab-1"]._heartbeat = lambda backlog: beat
     here.until_quiet("oversight")
     assert here.value("fermata_nodes_silent", role="lab") == labs
     here.run.step("oversight", "lab-1")

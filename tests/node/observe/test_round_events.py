@@ -19,12 +19,12 @@ class Teller:
         self.out = io.StringIO()
         telemetry = Telemetry(party, "auditor", lambda: 0, stream=self.out)
         self.party = party
-        self.life = Life(self.run.agents[party], telemetry, lambda: self.run.now_ms)
+        self.life = Life(self.run.drivers[party], telemetry, lambda: self.run.now_ms)
 
     def until_quiet(self, *others):
         for _ in range(20):
             changed = self.life.step() if others == () or self.party in others else 0
-            names = others or [name for name in self.run.agents if name != self.party]
+            names = others or [name for name in self.run.drivers if name != self.party]
             changed += self.run.step(*(name for name in names if name != self.party))
             if not changed:
                 return
@@ -52,7 +52,7 @@ def test_the_life_of_a_round_is_told_in_order_and_once(party):
 
 def test_a_node_that_comes_late_tells_the_same(tmp_path):
     run = Run(make_deployment(last="2025Q3"))
-    others = [name for name in run.agents if name != "lab-6"]
+    others = [name for name in run.drivers if name != "lab-6"]
     run.until_quiet(*others)
     run.now_ms += 3_600_000
     run.until_quiet(*others)
@@ -98,7 +98,7 @@ def test_an_auditor_names_those_it_waits_for_once_and_not_at_once():
 
 def test_an_auditor_that_has_not_done_its_own_part_waits_for_nobody():
     teller = Teller("auditor-1")
-    teller.life._agent._key_share = None
+    teller.life._driver._share = None
     teller.until_quiet()
     teller.run.now_ms += PATIENCE_MS
     teller.until_quiet()
@@ -112,7 +112,7 @@ def test_news_are_told_even_if_the_step_fails_afterwards(monkeypatch):
     def fail(*arguments):
         raise TransportError("UNREACHABLE", "log: no answer")
 
-    monkeypatch.setattr(teller.run.agents["lab-1"], "_send", fail)
+    monkeypatch.setattr(teller.run.drivers["lab-1"], "_send", fail)
     with pytest.raises(TransportError):
         teller.life.step()
     assert teller.events == [("round_opened", 1)]

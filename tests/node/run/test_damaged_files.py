@@ -62,7 +62,7 @@ def damage(template, folder, party, name, change):
 def run_some_turns(site):
     """The lab's node for a few turns of its loop, in each of which it looks for requests."""
     turns = itertools.count()
-    run_participant(load_config(site.config(LAB)), lambda agent: next(turns) == 2)
+    run_participant(load_config(site.config(LAB)), lambda driver: next(turns) == 2)
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -34,8 +34,8 @@ def test_a_lab_and_an_auditor_run_beside_a_coordinator(site):
     with site.coordinator() as address:
         for party in ("lab-1", "auditor-1"):
             site.write_config(party, address)
-            agent = run_node(site, party, entries=3)
-            assert agent.replica.state.charter == site.charter
+            driver = run_node(site, party, entries=3)
+            assert driver.replica.state.charter == site.charter
             assert json.loads(next(iter(site.events(party))))["event"] == "started"
             assert site.events(party, "stopped")
     assert site.events(COORDINATOR, "started")
@@ -48,21 +48,21 @@ def test_a_node_that_is_started_before_the_coordinator_connects_later(site):
     with site.coordinator() as address:
         pass
     site.write_config("lab-1", address)
-    agents = []
-    thread = threading.Thread(target=lambda: agents.append(run_node(site, "lab-1", entries=1)))
+    drivers = []
+    thread = threading.Thread(target=lambda: drivers.append(run_node(site, "lab-1", entries=1)))
     thread.start()
     until(lambda: site.events("lab-1", "log_unreachable"))
     with site.coordinator(address):
         thread.join(WAIT_S)
-    assert agents[0].replica.state.size >= 1
+    assert drivers[0].replica.state.size >= 1
     assert site.events("lab-1", "recovered")
 
 
 def test_a_node_comes_back_after_the_coordinator_was_restarted(site):
     sizes, ending = [], threading.Event()
 
-    def done(agent):
-        sizes.append(agent.replica.state.size)
+    def done(driver):
+        sizes.append(driver.replica.state.size)
         return ending.is_set()
 
     with site.coordinator() as address:
@@ -181,10 +181,12 @@ def test_an_old_certificate_is_renewed_while_the_node_runs(site):
         until(lambda: site.events(COORDINATOR, "certificate_renewed"))
         site.write_config("lab-1", address)
         config = load_config(site.config("lab-1"))
-        agent = run_participant(config, lambda _: bool(site.events("lab-1", "certificate_renewed")))
+        driver = run_participant(
+            config, lambda _: bool(site.events("lab-1", "certificate_renewed"))
+        )
         # The node goes on under the new one, without having been started again.
         assert tls.resolve() != before
-        assert agent.replica.state.size >= 1
+        assert driver.replica.state.size >= 1
         with GrpcLog(address, NAME, tls_files(config)) as log:
             assert log.health()
 

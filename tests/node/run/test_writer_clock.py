@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -140,7 +141,8 @@ def guarded(run: Run, error_ms: Callable[[], int]) -> WriterClock:
         lambda: run.now_ms + error_ms(), lambda: run.now_ms - START_MS, lambda: 3, telemetry
     )
     run.ledger._clock_ms, run.ledger._heard = clock, clock.heard
-    run.agents[COORDINATOR]._clock_ms = clock
+    coordinator = run.drivers[COORDINATOR]
+    coordinator._outside = replace(coordinator._outside, clock_ms=clock)
     return clock
 
 

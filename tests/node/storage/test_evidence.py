@@ -21,7 +21,7 @@ class Witness:
         self.run = Run(make_deployment())
         self.store = self.run.stores["lab-1"]
         self.log = WitnessedLog(self.run.log_of("lab-1"), self.store)
-        self.agent = self.run.make_agent("lab-1", self.log)
+        self.driver = self.run.make_driver("lab-1", self.log)
 
     def other_log(self, entries):
         """A ledger of the same coordinator that has only so many of the entries."""
@@ -42,7 +42,7 @@ class Witness:
 
     def broken(self, folder):
         with pytest.raises(InvalidProof) as caught:
-            self.agent.step()
+            self.driver.step()
         return self.log.with_evidence(caught.value, folder)
 
 
@@ -57,7 +57,7 @@ def beat(time_ms):
 def test_a_log_that_goes_back_leaves_both_heads(tmp_path):
     witness = Witness()
     witness.run.until_quiet(*witness.run.charter.labs[1:], COORDINATOR)
-    witness.agent.step()
+    witness.driver.step()
     held = witness.store.checkpoint()
     other = witness.other_log(3)
     witness.point_to(other)
@@ -75,12 +75,12 @@ def test_a_log_that_goes_back_leaves_both_heads(tmp_path):
 
 def test_two_logs_leave_both_heads(tmp_path):
     witness = Witness()
-    witness.agent.step()
+    witness.driver.step()
     other = witness.other_log(2)
     witness.run.until_quiet(*witness.run.charter.labs[1:], COORDINATOR)
-    witness.agent.step()
+    witness.driver.step()
     held = witness.store.checkpoint()
-    size = witness.agent.replica.tree.size
+    size = witness.driver.replica.tree.size
     for k in range(size):
         statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
         witness.run.now_ms += 2000
@@ -95,7 +95,7 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     witness = Witness()
     witness.run.step(COORDINATOR)
     other = witness.other_log(witness.run.ledger.size())
-    witness.agent.step()
+    witness.driver.step()
     assert witness.store.note(PROMISES)
     (promised,) = (note for _, note in witness.log._receipts())
     # The log that goes on is one in which the report was never there.
@@ -112,9 +112,9 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
 def test_heads_of_receipts_are_kept_until_their_entries_were_read():
     witness = Witness()
     witness.run.step(COORDINATOR)
-    witness.agent.step()
+    witness.driver.step()
     assert len(list(witness.log._receipts())) == 1
-    witness.agent.step()
+    witness.driver.step()
     statement = witness.run.deployment.statement("lab-1", heartbeat=beat(1))
     witness.log.append(witness.run.deployment.seal(statement))
     kept = list(witness.log._receipts())
@@ -125,7 +125,7 @@ def test_heads_of_receipts_are_kept_until_their_entries_were_read():
 def test_a_disk_that_is_full_does_not_hide_what_happened(tmp_path):
     witness = Witness()
     witness.run.step(COORDINATOR)
-    witness.agent.step()
+    witness.driver.step()
     witness.point_to(witness.other_log(2))
     error = witness.broken(tmp_path / "not there")
     assert error.reason == "ROLLBACK"

@@ -11,7 +11,6 @@ from fermata.errors import Refusal
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.amendment import AMENDED, charter_for_next_round
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.roles import coordinator
 from fermata.protocol.roles.lab import rounds_to_answer
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.envelope import charter_message
@@ -412,8 +411,8 @@ def test_the_coordinator_opens_under_the_charter_that_is_due(chain: Chain) -> No
     data, old = amended(chain), chain.deployment.charter.sha256
     due_ms = carried(chain, data)
     close_round(chain)
-    ((slot, early),) = coordinator.duties(chain.state, chain, due_ms - 1)  # type: ignore[arg-type]
-    ((later, due),) = coordinator.duties(chain.state, chain, due_ms)  # type: ignore[arg-type]
+    ((slot, early, _),) = chain.duties(due_ms - 1)
+    ((later, due, _),) = chain.duties(due_ms)
     assert (early.charter_sha256, due.charter_sha256) == (
         old,
         parse_charter(data, MODULUS_BITS_MIN).sha256,

@@ -273,7 +273,7 @@ def test_a_second_call_planned_in_time_and_logged_too_late_does_not_block_the_ne
     run.now_ms = run.state.rounds[0].deadline_ms
     run.step(COORDINATOR)
     run.now_ms = NEXT_DUE_MS - WINDOW_MS
-    coordinator = run.agents[COORDINATOR]
+    coordinator = run.drivers[COORDINATOR]
     coordinator._plan()
     run.now_ms += 1000
     coordinator.step()

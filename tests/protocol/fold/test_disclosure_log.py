@@ -7,7 +7,6 @@ import pytest
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
-from fermata.protocol.roles import coordinator
 from fermata.protocol.roles.auditor import check_close, endorse
 from fermata.summary.results import results_document
 from fermata.wire.v1 import statement_pb2
@@ -212,7 +211,7 @@ def test_a_panel_whose_groups_are_too_few_together_refuses_the_round() -> None:
 
 
 def opens(chain: Chain, now_ms: int) -> bool:
-    return bool(coordinator.duties(chain.state, chain, now_ms))  # type: ignore[arg-type]
+    return bool(chain.duties(now_ms))
 
 
 def test_a_worn_key_opens_no_more_rounds() -> None:

@@ -243,9 +243,9 @@ def test_nodes_trigger_acknowledge_comply_and_lift_without_anybody_telling_them(
 
 def test_every_node_derives_the_same_pause() -> None:
     run = lived()
-    for agent in run.agents.values():
-        assert agent.replica.state.pause == run.state.pause
-        assert agent.replica.state.judgements == run.state.judgements
+    for driver in run.drivers.values():
+        assert driver.replica.state.pause == run.state.pause
+        assert driver.replica.state.judgements == run.state.judgements
 
 
 @given(cut=st.integers(0, 200))

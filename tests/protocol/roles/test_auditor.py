@@ -25,7 +25,7 @@ def nothing_opened(log: RogueLog, *auditors: Auditor, reason: str = "") -> None:
     assert log.said("endorsement") == []
     assert log.said("partial_opening") == []
     for auditor in auditors:
-        assert auditor.agent.replica.state.rounds[0].parts == {}
+        assert auditor.driver.replica.state.rounds[0].parts == {}
         if reason:
             assert f"close_not_endorsed 1 {reason}" in auditor.told
         assert not any(d.slot.startswith("opening") for d in auditor.store.drafts_pending())
@@ -39,7 +39,7 @@ def test_an_honest_close_is_endorsed_opened_and_cosigned(reported: Chain) -> Non
     let_work(*auditors)
     assert sorted(log.said("endorsement")) == ["auditor-1", "auditor-2", "auditor-3"]
     assert len(log.said("partial_opening")) >= 2
-    state = auditors[0].agent.replica.state
+    state = auditors[0].driver.replica.state
     assert state.rounds[0].phase(3) == "opened"
     assert log.cosigned
 
@@ -135,7 +135,7 @@ def test_endorsements_of_others_do_not_make_an_auditor_open_another_product(
     entry = log.log_statement(close_with(reported, change))
     honest = Auditor("auditor-1", log)
     let_work(honest)
-    close = honest.agent.replica.state.rounds[0].close
+    close = honest.driver.replica.state.rounds[0].close
     assert close is not None
     for name in ("auditor-2", "auditor-3"):
         body = statement_pb2.Endorsement(
@@ -146,7 +146,7 @@ def test_endorsements_of_others_do_not_make_an_auditor_open_another_product(
         )
         log.log_statement(log.deployment.statement(name, endorsement=body))
     let_work(honest)
-    assert len(honest.agent.replica.state.rounds[0].endorsements) == 2
+    assert len(honest.driver.replica.state.rounds[0].endorsements) == 2
     nothing_opened(log, honest, reason="P2_PRODUCT")
 
 
@@ -162,8 +162,8 @@ def test_a_round_below_the_cohort_with_products_is_no_close(collecting: Chain) -
     log.log_statement(statement)
     auditors = all_auditors(log)
     let_work(*auditors)
-    assert auditors[0].agent.replica.state.rounds[0].close is None
-    assert auditors[0].agent.replica.rejected[-1].reason == "CLOSE_PANELS"
+    assert auditors[0].driver.replica.state.rounds[0].close is None
+    assert auditors[0].driver.replica.rejected[-1].reason == "CLOSE_PANELS"
     nothing_opened(log, *auditors)
 
 
@@ -174,7 +174,7 @@ def test_a_close_that_leaves_a_report_out_is_no_close(reported: Chain) -> None:
     log.log_statement(statement)
     auditors = all_auditors(log)
     let_work(*auditors)
-    assert auditors[0].agent.replica.rejected[-1].reason == "CLOSE_LIST"
+    assert auditors[0].driver.replica.rejected[-1].reason == "CLOSE_LIST"
     nothing_opened(log, *auditors)
 
 
@@ -188,8 +188,8 @@ def test_a_second_close_with_one_lab_less_is_no_close(closed: Chain) -> None:
     log.log_statement(statement)
     log.log_statement(chain_at("reported").close_statement())
     let_work(*auditors)
-    state = auditors[0].agent.replica.state
-    assert [v.reason for v in auditors[0].agent.replica.rejected] == ["ROUND_CLOSED"] * 2
+    state = auditors[0].driver.replica.state
+    assert [v.reason for v in auditors[0].driver.replica.rejected] == ["ROUND_CLOSED"] * 2
     assert len(state.rounds[0].endorsements) == 3
     assert [a.store.draft("opening/1") for a in auditors] == drafts
     assert len(log.said("partial_opening")) == len(set(log.said("partial_opening")))
@@ -228,7 +228,7 @@ def test_when_the_sealed_part_is_there_after_all_the_round_is_opened(reported: C
     let_work(*auditors)
     log.sealed_parts[digest] = data
     let_work(*auditors)
-    assert auditors[0].agent.replica.state.rounds[0].phase(3) == "opened"
+    assert auditors[0].driver.replica.state.rounds[0].phase(3) == "opened"
 
 
 # P1: time.

@@ -42,10 +42,10 @@ def test_two_closes_shown_to_different_auditors_are_both_not_opened(
     cross_post(theirs, ours)
     let_work(*auditors)
     for auditor in auditors:
-        found = auditor.agent.replica.state.rounds[0]
+        found = auditor.driver.replica.state.rounds[0]
         assert len(found.endorsements) < 3
         assert found.parts == {}
-        reasons = {v.reason for v in auditor.agent.replica.rejected}
+        reasons = {v.reason for v in auditor.driver.replica.rejected}
         assert reasons == {"WRONG_CLOSE"}
     assert ours.said("partial_opening") == theirs.said("partial_opening") == []
 
@@ -64,7 +64,7 @@ def test_with_an_auditor_who_endorses_both_at_most_one_close_is_opened() -> None
     assert len(theirs.said("endorsement")) == 2
     assert "auditor-1" in ours.said("partial_opening")
     assert theirs.said("partial_opening") == []
-    assert honest[2].agent.replica.state.rounds[0].parts == {}
+    assert honest[2].driver.replica.state.rounds[0].parts == {}
 
 
 def test_an_endorsement_is_kept_before_it_is_sent_and_made_once(reported: Chain) -> None:
@@ -79,7 +79,7 @@ def test_an_endorsement_is_kept_before_it_is_sent_and_made_once(reported: Chain)
     assert ours.said("endorsement") == ["auditor-1"]
     auditor.follow(theirs)
     with pytest.raises(InvalidProof) as caught:
-        auditor.agent.step()
+        auditor.driver.step()
     assert caught.value.reason in ("SPLIT_VIEW", "ROLLBACK")
     assert theirs.heard == []
 
@@ -89,10 +89,10 @@ def test_an_endorsement_is_kept_before_it_is_sent_and_made_once(reported: Chain)
 
 def test_a_shorter_log_is_a_rollback(closed: Chain) -> None:
     auditor = Auditor("auditor-1", RogueLog(closed))
-    auditor.agent.step()
+    auditor.driver.step()
     auditor.follow(RogueLog(chain_at("reported")))
     with pytest.raises(InvalidProof) as caught:
-        auditor.agent.step()
+        auditor.driver.step()
     assert caught.value.reason == "ROLLBACK"
     assert auditor.log.heard == []
 
@@ -100,12 +100,12 @@ def test_a_shorter_log_is_a_rollback(closed: Chain) -> None:
 def test_another_log_of_the_same_size_is_a_split_view(closed: Chain) -> None:
     log = RogueLog(closed)
     auditor = Auditor("auditor-1", log)
-    auditor.agent.replica.pull(log)
+    auditor.driver.replica.pull(log)
     other = RogueLog(chain_at("reported"))
     other.log_statement(chain_at("reported").close_statement(), closed.time_ms + 1)
     auditor.follow(other)
     with pytest.raises(InvalidProof) as caught:
-        auditor.agent.step()
+        auditor.driver.step()
     assert caught.value.reason == "SPLIT_VIEW"
     assert other.heard == other.cosigned == []
 
@@ -113,12 +113,12 @@ def test_another_log_of_the_same_size_is_a_split_view(closed: Chain) -> None:
 def test_another_past_under_a_longer_log_is_a_split_view(closed: Chain, opened: Chain) -> None:
     log = RogueLog(closed)
     auditor = Auditor("auditor-1", log)
-    auditor.agent.replica.pull(log)
+    auditor.driver.replica.pull(log)
     other = RogueLog(opened)
     other.leaves[4], other.leaves[5] = other.leaves[5], other.leaves[4]
     auditor.follow(other)
     with pytest.raises(InvalidProof) as caught:
-        auditor.agent.step()
+        auditor.driver.step()
     assert caught.value.reason == "SPLIT_VIEW"
 
 
@@ -129,19 +129,19 @@ def test_entries_that_a_head_covers_and_nobody_shows_are_withheld(closed: Chain)
 
     auditor = Auditor("auditor-1", Silent(closed))
     with pytest.raises(InvalidProof) as caught:
-        auditor.agent.step()
+        auditor.driver.step()
     assert caught.value.reason == "WITHHELD"
 
 
 def test_a_refused_head_leaves_the_auditor_where_it_was(closed: Chain) -> None:
     log = RogueLog(closed)
     auditor = Auditor("auditor-1", log)
-    auditor.agent.replica.pull(log)
-    state, note = auditor.agent.replica.state, auditor.store.checkpoint()
+    auditor.driver.replica.pull(log)
+    state, note = auditor.driver.replica.state, auditor.store.checkpoint()
     log.leaves = log.leaves[:-1]
     with pytest.raises(InvalidProof):
-        auditor.agent.replica.pull(log)
-    assert auditor.agent.replica.state == state
+        auditor.driver.replica.pull(log)
+    assert auditor.driver.replica.state == state
     assert auditor.store.checkpoint() == note
 
 

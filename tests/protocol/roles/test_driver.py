@@ -9,13 +9,13 @@ import pytest
 from fermata.errors import ConfigError, IdentityError, InvalidProof, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.periods import DAY_MS
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Log, LogWrapper, Receipt
+from fermata.protocol.wire.ports import Log, LogWrapper, Outside, Receipt
 from fermata.summary.results import results_document
 from harness.chains import (
     COORDINATOR,
@@ -57,8 +57,8 @@ def test_a_run_goes_from_charter_to_results_by_itself() -> None:
 def test_every_node_comes_to_the_same_state() -> None:
     run = Run(one_round())
     run.until_quiet()
-    for agent in run.agents.values():
-        assert agent.replica.state == run.state
+    for driver in run.drivers.values():
+        assert driver.replica.state == run.state
 
 
 def test_all_auditors_cosign_the_last_head() -> None:
@@ -72,11 +72,11 @@ def test_nodes_that_restart_after_every_turn_come_to_the_same_results() -> None:
     run, calm = Run(one_round()), Run(one_round())
     calm.until_quiet()
     for _ in range(12):
-        for name in list(run.agents):
+        for name in list(run.drivers):
             run.now_ms += 1000
-            run.agents[name].step()
+            run.drivers[name].step()
             if name != COORDINATOR:
-                run.agents[name] = run.make_agent(name, run.log_of(name))
+                run.drivers[name] = run.make_driver(name, run.log_of(name))
     assert results_document(run.state) == results_document(calm.state)
     assert run.ledger.replica.rejected == []
 
@@ -138,7 +138,7 @@ def test_a_corrected_report_replaces_the_first() -> None:
     run.until_quiet()
     found = run.state.rounds[0]
     first = found.reports["lab-2"].entry
-    slot = run.agents["lab-2"].correct(found, Measurement({"hours": "1", "share": "1"}))
+    slot = run.drivers["lab-2"].correct(found, Measurement({"hours": "1", "share": "1"}))
     assert slot == "answer/1/1"
     run.until_quiet()
     assert run.state.rounds[0].excluded == ((first, "SUPERSEDED"),)
@@ -148,13 +148,13 @@ def test_a_correction_that_cannot_be_encoded_fills_no_slot() -> None:
     run = Run(one_round())
     run.until_quiet("oversight", "lab-2")
     with pytest.raises(ConfigError):
-        run.agents["lab-2"].correct(run.state.rounds[0], Measurement({"hours": "1"}))
+        run.drivers["lab-2"].correct(run.state.rounds[0], Measurement({"hours": "1"}))
     assert run.stores["lab-2"].draft("answer/1/1") is None
 
 
 def test_an_auditor_that_stays_away_leaves_the_round_unopened() -> None:
     run = Run(make_deployment())
-    others = [name for name in run.agents if name != "auditor-2"]
+    others = [name for name in run.drivers if name != "auditor-2"]
     run.until_quiet(*others)
     assert run.state.rounds[0].phase(3) == "closed"
     assert len(run.state.rounds) == 1
@@ -180,12 +180,12 @@ def test_a_lost_answer_is_asked_for_again_and_logged_once() -> None:
     run = Run(one_round())
     for name in (*run.charter.auditors, *run.charter.labs):
         log = Flaky(run.log_of(name))
-        run.agents[name] = run.make_agent(name, log)
+        run.drivers[name] = run.make_driver(name, log)
     for _ in range(20):
-        for agent in run.agents.values():
+        for driver in run.drivers.values():
             run.now_ms += 1000
             try:
-                agent.step()
+                driver.step()
             except TransportError:
                 continue
     assert run.state.rounds[0].phase(3) == "opened"
@@ -211,7 +211,7 @@ def test_a_lab_whose_receipt_is_not_kept_stops_and_says_so() -> None:
     run = Run(one_round())
     run.until_quiet(COORDINATOR)
     log = Forgetful(run, "lab-2")
-    run.agents["lab-2"] = run.make_agent("lab-2", log)
+    run.drivers["lab-2"] = run.make_driver("lab-2", log)
     run.step("lab-2")
     assert "lab-2" not in run.state.rounds[0].reports
     run.step("lab-1")
@@ -240,7 +240,7 @@ def test_an_opening_that_met_a_clock_set_back_is_sent_again_once_the_figures_are
     """The bytes stay the same, and a slot is filled once: a final refusal would end all rounds."""
     run = Run(make_deployment(first="2035Q3", last="2035Q3", disclosure="age_days = 93\n"))
     due_ms = START_MS + DAY_MS
-    coordinator = run.agents[COORDINATOR]
+    coordinator = run.drivers[COORDINATOR]
     run.now_ms = due_ms
     coordinator._plan()
     run.now_ms = due_ms - 1
@@ -272,14 +272,11 @@ def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
     entry = chain.state.pause.changes[0].entry
     store = MemoryStore()
     replica = SimpleNamespace(state=chain.state, store=store, charter=chain.deployment.charter)
-    lab = Agent(
-        "lab-1",
+    lab = Driver(
+        Signer("lab-1", chain.deployment.keys["lab-1"]),
         cast(Replica, replica),
         cast(Log, None),
-        chain.deployment.keys["lab-1"],
-        lambda: chain.time_ms,
-        chain.entropy,
-        measure=lambda period: None,
+        Outside(lambda: chain.time_ms, chain.entropy),
     )
     lab._plan()
     assert store.draft(f"acknowledgement/{entry}") is not None

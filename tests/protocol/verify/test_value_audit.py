@@ -336,35 +336,32 @@ def test_no_secret_is_shown() -> None:
     assert "round,metric" not in shown
 
 
-# --- the agent keeps before it sends
+# --- the driver keeps before it sends
 
 
 def test_a_lab_keeps_every_report_before_it_is_drafted_and_none_twice() -> None:
     run = Run(make_deployment(last="2025Q3"))
     events: list[str] = []
-    lab = run.agents[LAB]
 
     def keep(kept: KeptReport) -> None:
         events.append(kept.sealed_sha256.hex())
         assert run.stores[LAB].draft(f"answer/{kept.round}/0") is None
 
-    lab._keep = keep
+    run.restart(LAB, keep=keep)
     run.until_quiet()
     seen = run.state.rounds[0].reports[LAB]
     assert events == [seen.sealed_sha256.hex()]
-    again = run.make_agent(LAB, run.log_of(LAB))
-    again._keep = keep
-    again.step()
+    run.restart(LAB, keep=keep).step()
     assert len(events) == 1
 
 
 def test_a_corrected_report_is_kept_too_and_is_the_one_that_opens() -> None:
     run = Run(make_deployment(last="2025Q3"))
     kept: list[KeptReport] = []
-    run.agents[LAB]._keep = kept.append
-    others = [name for name in run.agents if name != "lab-3"]
+    run.restart(LAB, keep=kept.append)
+    others = [name for name in run.drivers if name != "lab-3"]
     run.until_quiet(*others)
-    run.agents[LAB].correct(run.state.rounds[0], Measurement(figures(run.deployment, LAB, 2)))
+    run.drivers[LAB].correct(run.state.rounds[0], Measurement(figures(run.deployment, LAB, 2)))
     run.until_quiet()
     seen = run.state.rounds[0].reports[LAB]
     assert [k.sealed_sha256 == seen.sealed_sha256 for k in kept] == [False, True]
@@ -378,7 +375,7 @@ def test_a_lab_that_cannot_keep_sends_nothing() -> None:
     def keep(kept: KeptReport) -> None:
         raise ConfigError("KEPT_REPORT", "no room")
 
-    run.agents[LAB]._keep = keep
+    run.restart(LAB, keep=keep)
     run.until_quiet()
     assert run.stores[LAB].draft("answer/1/0") is None
     assert LAB not in run.state.rounds[0].reports

@@ -37,8 +37,8 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import panels_with_values
-from fermata.protocol.roles.driver import LOGGED, Agent
-from fermata.protocol.roles.lab import Measurement, answer
+from fermata.protocol.roles.driver import LOGGED, Driver, Signer
+from fermata.protocol.roles.lab import LabTools, Measurement, answer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import Round, State, ThresholdKey
@@ -50,6 +50,7 @@ from fermata.protocol.wire.codec import (
     encode,
 )
 from fermata.protocol.wire.envelope import assemble
+from fermata.protocol.wire.ports import Outside
 from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
@@ -309,54 +310,50 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
         replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
         # Not started: it only says what the running node's hook had taken.
         hook = make_hook(config, replica, signing_key, telemetry, entropy, lambda: None)
-        agent = Agent(
-            config.text.party,
+        driver = Driver(
+            Signer(config.text.party, signing_key),
             replica,
             log,
-            signing_key,
-            clock_ms,
-            entropy,
-            has_taken=hook.has_taken,
-            tell=lambda event, fields: telemetry.event(event, **fields),
-            keep=make_keep(config),
+            Outside(clock_ms, entropy, lambda event, fields: telemetry.event(event, **fields)),
+            tools=LabTools(keep=make_keep(config), has_taken=hook.has_taken),
         )
         check_log_charter(remote, config)
         try:
-            slot = _report_once(config, agent, replace, wait_s)
+            slot = _report_once(config, driver, replace, wait_s)
         except InvalidProof as error:
             raise log.with_evidence(error, config.data) from None
     emit(as_json, {"slot": slot, "outcome": LOGGED}, f"{slot}: logged, receipt kept")
 
 
-def _report_once(config: NodeConfig, agent: Agent, replace: bool, wait_s: int) -> str:
-    current = _open_round(agent, wait_s)
+def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int) -> str:
+    current = _open_round(driver, wait_s)
     if config.text.party in current.reports and not replace:
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
-    charter = agent.replica.charter
+    charter = driver.replica.charter
     measurement = read_figures(config, charter, current.period)
     check_reportable(charter, config.text.party, measurement)
     if not measurement.values and current.reports.get(config.text.party):
         raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
-    slot = agent.correct(current, measurement)
+    slot = driver.correct(current, measurement)
     try:
-        agent.step()
+        driver.step()
     except TransportError as error:
         raise TransportError(
             error.reason, f"{error}; the report is kept, and sent at the next start"
         ) from None
-    outcome = agent.store.draft_outcome(slot)
+    outcome = driver.store.draft_outcome(slot)
     if outcome != LOGGED:
         raise Refusal(outcome or "PENDING", f"{slot}: the log did not take the report")
     return slot
 
 
-def _open_round(agent: Agent, wait_s: int) -> Round:
+def _open_round(driver: Driver, wait_s: int) -> Round:
     """The round that takes reports now. Raises Refusal NO_ROUND after the wait."""
     limit_ms = clock_ms() + wait_s * 1000
     told = False
     while True:
-        agent.step()
-        current = agent.replica.state.current
+        driver.step()
+        current = driver.replica.state.current
         if current is not None and current.close is None:
             return current
         if clock_ms() >= limit_ms:

@@ -6,7 +6,7 @@ Everything is of the node itself or of the deployment as a whole; nothing is of 
 from collections.abc import Callable
 
 from fermata.node.observe.telemetry import Telemetry
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.state.state import (
     CLOSED,
     COLLECTING,
@@ -26,16 +26,16 @@ _PHASES = (COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED)
 
 
 class Gauges:
-    """Sets gauges from an agent's replica; ``free_bytes`` tells the room on the node's disk."""
+    """Sets gauges from a driver's replica; ``free_bytes`` tells the room on the node's disk."""
 
     def __init__(
         self,
-        agent: Agent,
+        driver: Driver,
         telemetry: Telemetry,
         clock_ms: ClockMs,
         free_bytes: Callable[[], int] | None = None,
     ) -> None:
-        self._agent = agent
+        self._driver = driver
         self._clock_ms = clock_ms
         self._free_bytes = free_bytes
         gauge = telemetry.gauge
@@ -68,9 +68,9 @@ class Gauges:
 
     def look(self) -> None:
         """Sets all gauges from what is known now. Raises StorageError of the store."""
-        state, now_ms = self._agent.replica.state, self._clock_ms()
+        state, now_ms = self._driver.replica.state, self._clock_ms()
         self._head.set(state.time_ms / 1000)
-        beat = state.heartbeats.get(self._agent.me)
+        beat = state.heartbeats.get(self._driver.me)
         if beat is not None:
             self._offset.set((beat.time_ms - beat.logged_ms) / 1000)
         self._look_at_rounds(state, now_ms)
@@ -79,7 +79,7 @@ class Gauges:
             self._free.set(self._free_bytes())
 
     def _look_at_rounds(self, state: State, now_ms: int) -> None:
-        quorum = self._agent.replica.charter.endorsement_quorum
+        quorum = self._driver.replica.charter.endorsement_quorum
         newest = state.rounds[-1] if state.rounds else None
         self._number.set(newest.number if newest else 0)
         self._deadline.set(newest.deadline_ms / 1000 if newest else 0)
@@ -93,9 +93,9 @@ class Gauges:
         )
 
     def _look_at_nodes(self, state: State, now_ms: int) -> None:
-        charter = self._agent.replica.charter
-        if self._agent.role == Role.COORDINATOR and state.size:
-            cosigned = self._agent.store.cosignatures(state.size)
+        charter = self._driver.replica.charter
+        if self._driver.role == Role.COORDINATOR and state.size:
+            cosigned = self._driver.store.cosignatures(state.size)
             self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
         expected = parties_with_nodes(state)
         for role in ROLES:

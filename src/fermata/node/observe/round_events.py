@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, Round
 from fermata.protocol.wire.ports import ClockMs
 from fermata.types import Role, RoundPhase
@@ -29,46 +29,46 @@ _PAST = {
 
 
 class Life:
-    """Tells what an agent's replica went through; each thing once, and no figure of any kind."""
+    """Tells what a driver's replica went through; each thing once, and no figure of any kind."""
 
     def __init__(
         self,
-        agent: Agent,
+        driver: Driver,
         telemetry: Telemetry,
         clock_ms: ClockMs,
         free_bytes: Callable[[], int] | None = None,
     ) -> None:
-        self._agent = agent
+        self._driver = driver
         self._telemetry = telemetry
         self._clock_ms = clock_ms
-        self._gauges = Gauges(agent, telemetry, clock_ms, free_bytes)
-        self._phases = {r.number: self._phase(r) for r in agent.replica.state.rounds}
+        self._gauges = Gauges(driver, telemetry, clock_ms, free_bytes)
+        self._phases = {r.number: self._phase(r) for r in driver.replica.state.rounds}
         self._waiting_since_ms: dict[tuple[int, str], int] = {}
         self._waiting_told: set[tuple[int, str]] = set()
 
     def step(self) -> int:
-        """One step of the agent, then the news. Raises what ``Agent.step`` raises."""
+        """One step of the driver, then the news. Raises what ``Driver.step`` raises."""
         try:
-            changed = self._agent.step()
+            changed = self._driver.step()
             self._gauges.stepped()
             return changed
         finally:
             self._tell_rounds()
             self._tell_waiting()
-            state = self._agent.replica.state
+            state = self._driver.replica.state
             self._telemetry.set_progress(
                 entries=state.size, rounds=len(state.rounds), backlog=self._backlog()
             )
             self._gauges.look()
 
     def _backlog(self) -> int:
-        return len(self._agent.store.drafts_pending())
+        return len(self._driver.store.drafts_pending())
 
     def _phase(self, found: Round) -> RoundPhase:
-        return found.phase(self._agent.replica.charter.endorsement_quorum)
+        return found.phase(self._driver.replica.charter.endorsement_quorum)
 
     def _tell_rounds(self) -> None:
-        for found in self._agent.replica.state.rounds:
+        for found in self._driver.replica.state.rounds:
             before, now = self._phases.get(found.number), self._phase(found)
             if before == now:
                 continue
@@ -80,10 +80,10 @@ class Life:
 
     def _tell_waiting(self) -> None:
         """Names those that a round waits for, if this auditor has done its own part."""
-        if self._agent.role != Role.AUDITOR:
+        if self._driver.role != Role.AUDITOR:
             return
-        me, now_ms = self._agent.me, self._clock_ms()
-        for found in self._agent.replica.state.rounds:
+        me, now_ms = self._driver.me, self._clock_ms()
+        for found in self._driver.replica.state.rounds:
             phase = self._phase(found)
             done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase, {})
             key = (found.number, phase)
@@ -92,7 +92,9 @@ class Life:
             since_ms = self._waiting_since_ms.setdefault(key, now_ms)
             if now_ms >= since_ms + PATIENCE_MS:
                 self._waiting_told.add(key)
-                others = ", ".join(a for a in self._agent.replica.charter.auditors if a not in done)
+                others = ", ".join(
+                    a for a in self._driver.replica.charter.auditors if a not in done
+                )
                 self._telemetry.event(
                     "waiting_for",
                     round=found.number,

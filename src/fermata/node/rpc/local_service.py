@@ -23,7 +23,7 @@ from fermata.node.sources.choose import plain_value
 from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.periods import check_period, period_count
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.state.calls import round_of_period, second_call_ms
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.codec import encode
@@ -58,13 +58,13 @@ class PushDesk:
 
     def __init__(
         self,
-        agent: Agent,
+        driver: Driver,
         texts: tuple[SourceText, ...],
         sources: Sources,
         data: Path,
         wake: Callable[[], None],
     ) -> None:
-        self._agent = agent
+        self._driver = driver
         self._texts = {text.metric: text for text in texts if text.kind == "push"}
         self._sources = sources
         self._folder = data / FOLDER
@@ -104,8 +104,8 @@ class PushDesk:
     def _take(self, request: wire.PushRequest) -> wire.PushResponse:
         period, number = self._period(request.period)
         values = self._values(request)
-        agent = self._agent
-        state = agent.replica.state
+        driver = self._driver
+        state = driver.replica.state
         found = round_of_period(state.rounds, period)
         number = found.number if found is not None else number
         if found is not None and found.close is not None and not self._comes_again(found):
@@ -113,7 +113,7 @@ class PushDesk:
         if found is not None and found.close is not None:
             # The figures are for the second call, which no answer of this lab can be in yet.
             found, number = None, len(state.rounds) + 1
-        is_answered = agent.store.draft(f"answer/{number}/0") is not None
+        is_answered = driver.store.draft(f"answer/{number}/0") is not None
         if is_answered and not request.correct:
             raise Refusal(
                 "REPORTED",
@@ -132,26 +132,26 @@ class PushDesk:
 
     def _comes_again(self, found: Round) -> bool:
         """Whether a closed round's period may be asked a second time, by the log's time."""
-        state, charter = self._agent.replica.state, self._agent.replica.charter
+        state, charter = self._driver.replica.state, self._driver.replica.charter
         is_newest = found is state.current
         return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
 
     def _correct(self, found: Round, old: Mapping[str, str]) -> str:
         """Drafts the corrected report; the figures from before stay if it cannot be made."""
         try:
-            charter, me = self._agent.replica.charter, self._agent.me
+            charter, me = self._driver.replica.charter, self._driver.me
             measurement = self._sources.gather(found.period, charter.metrics_of(me)).measurement()
             check_reportable(charter, me, measurement)
-            return self._agent.correct(found, measurement)
+            return self._driver.correct(found, measurement)
         except FermataError:
             keep_pushed(self._folder, found.period, old)
             raise
 
     def _period(self, written: str) -> tuple[str, int]:
         """The period that is meant, and its round."""
-        charter = self._agent.replica.charter
+        charter = self._driver.replica.charter
         if not written:
-            current = self._agent.replica.state.current
+            current = self._driver.replica.state.current
             if current is None or current.close is not None:
                 raise Refusal("NO_ROUND", "no round is open; say which --period the figures are of")
             return current.period, current.number
@@ -168,8 +168,8 @@ class PushDesk:
 
     def _values(self, request: wire.PushRequest) -> dict[str, str]:
         """The figures, each of a metric that is to be pushed, and in its range."""
-        charter = self._agent.replica.charter
-        metrics = charter.metrics_of(self._agent.me)
+        charter = self._driver.replica.charter
+        metrics = charter.metrics_of(self._driver.me)
         values: dict[str, str] = {}
         for pushed in request.values:
             text = self._texts.get(pushed.metric)

@@ -42,11 +42,12 @@ from fermata.node.storage.high_water import KnownHead
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
 from fermata.protocol.fold.amendment import joining_party
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter
+from fermata.protocol.wire.ports import Outside
 
 
 def log_charter(config: NodeConfig, writer: LogWriter) -> None:
@@ -116,7 +117,7 @@ Beside = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 def run_coordinator(
     config: NodeConfig,
-    done: Callable[[Agent], bool] = lambda a: False,
+    done: Callable[[Driver], bool] = lambda a: False,
     beside: Beside = lambda writer, tls, stack: "",
 ) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
@@ -143,20 +144,17 @@ def run_coordinator(
         stack.callback(hook.stop)
         if address := beside(writer, tls, stack):
             write_address(config.data, "dashboard", address)
-        agent = Agent(
-            config.text.party,
+        driver = Driver(
+            Signer(config.text.party, signing_key),
             replica,
             writer,
-            signing_key,
-            writer_clock,
-            entropy,
-            heartbeat=heartbeats(config, tls.certificate),
-            tell=lambda event, fields: telemetry.event(event, **fields),
+            Outside(writer_clock, entropy, lambda event, fields: telemetry.event(event, **fields)),
+            heartbeats(config, tls.certificate),
         )
         certificate = OwnCertificate(
             config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
+        life = Life(driver, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
         key_record = KeyRecordFile(config, writer, telemetry)
 
@@ -180,7 +178,7 @@ def run_coordinator(
         telemetry.event("started", entries=writer.size())
         with writer.lock:
             hook.start()
-        run_loop(step, wake, telemetry, entropy, done=lambda: done(agent), idle_s=0.5)
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(driver), idle_s=0.5)
 
 
 def _serve(

@@ -1,4 +1,4 @@
-"""The shell around ``Agent.step``: wakes it, backs off, reports health, stops gracefully."""
+"""The shell around ``Driver.step``: wakes it, backs off, reports health, stops gracefully."""
 
 import secrets
 import signal

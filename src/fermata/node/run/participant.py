@@ -39,11 +39,12 @@ from fermata.node.storage.high_water import KnownHead
 from fermata.node.storage.report_secrets import KeptReports
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
-from fermata.protocol.roles.driver import Agent
+from fermata.protocol.roles.driver import NO_TOOLS, Driver, Signer
+from fermata.protocol.roles.lab import LabTools
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import unseal
-from fermata.protocol.wire.ports import Log
+from fermata.protocol.wire.ports import Log, Outside
 from fermata.protocol.wire.report_secrets import KeptReport
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
@@ -283,21 +284,21 @@ def running(config: NodeConfig) -> Iterator[tuple[Telemetry, ExitStack]]:
 
 
 def start_local(
-    config: NodeConfig, agent: Agent, wake: Wake, stack: ExitStack
+    config: NodeConfig, driver: Driver, wake: Wake, stack: ExitStack
 ) -> Callable[[], int]:
     """What the loop answers pushes with; the node listens only if it has a metric for them."""
     texts = config.text.lab.source if config.text.lab is not None else ()
     if config.role != Role.LAB or all(text.kind != "push" for text in texts):
         return lambda: 0
-    desk = PushDesk(agent, texts, lab_sources(config), config.data, wake.now)
+    desk = PushDesk(driver, texts, lab_sources(config), config.data, wake.now)
     server = LocalServer(desk)
     stack.callback(server.stop)
     server.start(config.data)
     return desk.serve
 
 
-def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a: False) -> Agent:
-    """Runs an auditor or a lab until it is stopped, or ``done`` of its agent.
+def run_participant(config: NodeConfig, done: Callable[[Driver], bool] = lambda a: False) -> Driver:
+    """Runs an auditor or a lab until it is stopped, or ``done`` of its driver.
 
     Raises FermataError for what stops it; ``fermata.node.run.loop.is_final`` says which.
     """
@@ -310,7 +311,6 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         store = open_store(config)
         stack.callback(store.close)
         replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
-        measure = make_measure(config, lambda: replica.charter) if config.role == Role.LAB else None
         known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
         known_head.check()
         remove_addresses(config.data)
@@ -320,26 +320,25 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         log = WitnessedLog(remote, store)
         hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
         stack.callback(hook.stop)
-        agent = Agent(
-            config.text.party,
+        tools = NO_TOOLS
+        if config.role == Role.LAB:
+            measure = make_measure(config, lambda: replica.charter)
+            tools = LabTools(measure, make_keep(config), hook.has_taken)
+        driver = Driver(
+            Signer(config.text.party, signing_key),
             replica,
             log,
-            signing_key,
-            clock_ms,
-            entropy,
-            key_share=share,
-            measure=measure,
-            heartbeat=heartbeats(config, tls.certificate),
-            has_taken=hook.has_taken,
-            tell=lambda event, fields: telemetry.event(event, **fields),
-            keep=make_keep(config) if config.role == Role.LAB else lambda kept: None,
+            Outside(clock_ms, entropy, lambda event, fields: telemetry.event(event, **fields)),
+            heartbeats(config, tls.certificate),
+            share,
+            tools,
         )
         certificate = OwnCertificate(
             config, tls, lambda csr, _: remote.renew(csr), telemetry, clock_ms, entropy
         )
-        life = Life(agent, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
+        life = Life(driver, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
         alarm = ToldAlarm(replica, telemetry, clock_ms)
-        serve_pushes = start_local(config, agent, wake, stack)
+        serve_pushes = start_local(config, driver, wake, stack)
         share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def step() -> int:
@@ -364,8 +363,8 @@ def run_participant(config: NodeConfig, done: Callable[[Agent], bool] = lambda a
         telemetry.event("started", entries=replica.state.size)
         hook.start()
         follow(lambda: _wake_by_entries(remote, replica, wake), wake, entropy)
-        run_loop(step, wake, telemetry, entropy, done=lambda: done(agent))
-        return agent
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(driver))
+        return driver
 
 
 def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:

@@ -4,18 +4,21 @@ An auditor never exponentiates a number it was handed: it opens only products th
 itself from reports that it checked itself, in a round that a quorum has endorsed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fermata.crypto.integers import int_to_bytes
-from fermata.crypto.threshold.opening import KeyShare, partial_opening
-from fermata.errors import Refusal
+from fermata.crypto.threshold.opening import KeyShare, check_share, partial_opening
+from fermata.errors import Refusal, VerificationError
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.fold.round_rules import aggregate_digest, charter_of, key_of
+from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, Round, State
-from fermata.protocol.wire.ports import Entropy
+from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.ports import Entropy, Log, Outside
 from fermata.types import AggregateDigest, EntryIndex, LeafHash, RoundNumber
 from fermata.wire.v1 import statement_pb2
 
@@ -23,6 +26,88 @@ from fermata.wire.v1 import statement_pb2
 CLOCK_TOLERANCE_MS = 300_000
 
 FetchSealed = Callable[[bytes], bytes]
+
+
+def duties(
+    state: State,
+    me: str,
+    is_drafted: IsDrafted,
+    passed: Callable[[Round], Close | None],
+    share: KeyShare | None,
+    entropy: Entropy,
+) -> Iterator[Duty]:
+    """What this auditor owes the log now: endorsements, and with a key share parts of openings.
+
+    ``passed`` gives the close of a round if P1 to P8 hold for it, else None. Raises InvalidProof
+    if the share is not of the key in force.
+    """
+    for round_ in rounds_to_endorse(state, me):
+        slot = f"endorsement/{round_.number}"
+        # P5.1: a slot is filled once, whatever close is shown later.
+        if not is_drafted(slot) and (close := passed(round_)) is not None:
+            yield Duty(slot, endorse(state, round_, close, me))
+    for round_ in rounds_to_open(state, me):
+        slot = f"opening/{round_.number}"
+        # P5.2: a second part could be of something else.
+        if share is None or is_drafted(slot):
+            continue
+        if (close := passed(round_)) is not None:
+            # P5.3: a part by a wrong share would make this auditor a culprit.
+            check_share(key_of(state).record, share)
+            yield Duty(slot, open_part(state, round_, close, me, share, entropy))
+
+
+class CloseChecks:
+    """The closes of a log's rounds after P1 to P8, each checked once while the node runs."""
+
+    def __init__(self, replica: Replica, log: Log, outside: Outside, event_once: EventOnce) -> None:
+        self._replica = replica
+        self._store = replica.store
+        self._log = log
+        self._outside = outside
+        self._event_once = event_once
+        self._passed: dict[int, Close] = {}
+
+    def passed(self, round_: Round) -> Close | None:
+        """The close of a round; None if a rule forbids to endorse it, which is told once.
+
+        Raises TransportError, StorageError.
+        """
+        if round_.number in self._passed:
+            return self._passed[round_.number]
+        try:
+            self._check_time(round_)
+            close = check_close(self._replica.state, round_, self._fetch, self._outside.entropy)
+        except VerificationError as error:
+            self._event_once("close_not_endorsed", round_.number, error.reason)
+            return None
+        self._passed[round_.number] = close
+        return close
+
+    def _check_time(self, round_: Round) -> None:
+        """P1: judges the time of a close when it is first seen, durably."""
+        name = f"close-time/{round_.number}"
+        judged = self._store.note(name)
+        if judged is None and round_.close is not None:
+            # P1.1: judged once; waiting until that time is there does not mend an early close.
+            ahead = is_ahead(round_.close, self._outside.clock_ms())
+            judged = b"ahead" if ahead else b"in time"
+            self._store.put_note(name, judged)
+        if judged == b"ahead":
+            raise Refusal(
+                "P1_TIME",
+                f"P1: the close of round {round_.number} was more than five minutes ahead of this"
+                " node's clock when first seen: the coordinator's was ahead, or this one is behind",
+            )
+
+    def _fetch(self, sealed_sha256: bytes) -> bytes:
+        kept = self._store.sealed(sealed_sha256)
+        if kept is not None:
+            return kept
+        data = self._log.fetch_sealed(sealed_sha256)
+        if sha256(data) == sealed_sha256:
+            self._store.put_sealed(data)
+        return data
 
 
 def rounds_to_endorse(state: State, me: str) -> list[Round]:

@@ -1,6 +1,6 @@
 """The coordinator's duties: open the next round, close the one that is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
@@ -9,16 +9,34 @@ from fermata.protocol.fold.disclosure import is_worn, refusal_of
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.fold.round_rules import waiting_for
+from fermata.protocol.roles.duty import Duty, IsDrafted
 from fermata.protocol.state.calls import Call, given_up_ms, next_call
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.state import COLLECTING, Round, State, ThresholdKey
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Store
 from fermata.wire.v1 import statement_pb2
 
+#: How far the log's time may be ahead of the coordinator's clock when it opens or closes a round.
+LOG_AHEAD_MS_MAX = 60_000
 
-def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement_pb2.Statement]]:
-    """What the coordinator owes the log now, as (slot, statement)."""
+#: The sealed part with this SHA-256 from the coordinator's own store, or None.
+FindSealed = Callable[[bytes], bytes | None]
+
+
+def is_log_ahead(state: State, now_ms: int) -> bool:
+    """Whether the log's time is too far ahead of the clock for the coordinator to do its duties.
+
+    What is logged gets the log's time. If this clock was wrong for a while, auditors would refuse
+    a close for good, and a window would be too short.
+    """
+    return state.time_ms > now_ms + LOG_AHEAD_MS_MAX
+
+
+def duties(state: State, now_ms: int, is_drafted: IsDrafted, find_sealed: FindSealed) -> list[Duty]:
+    """What the coordinator owes the log now: one statement, or nothing.
+
+    Raises StorageError DATA_LOSS if the sealed part of a report that counts is gone.
+    """
     charter, key = state.charter, state.key
     if charter is None or key is None:
         return []
@@ -29,9 +47,9 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
-        if store.draft(slot) is None:
+        if not is_drafted(slot):
             proven = proven_round(charter, key, current)
-            return [(slot, _close(charter, key, state.rounds, proven, store))]
+            return [Duty(slot, _close(charter, key, state.rounds, proven, find_sealed))]
     charter = charter_for_next_round(state, now_ms)
     call = _due_call(charter, key, state, now_ms)
     if call is None:
@@ -46,7 +64,7 @@ def duties(state: State, store: Store, now_ms: int) -> list[tuple[str, statement
         author=charter.coordinator,
         open_round=statement_pb2.OpenRound(round=number, period=call.period, key_id=key.key_id),
     )
-    return [(f"{slot}/again" if call.is_second else slot, statement)]
+    return [Duty(f"{slot}/again" if call.is_second else slot, statement)]
 
 
 def _due_call(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> Call | None:
@@ -66,14 +84,18 @@ def _basis(current: Round) -> int:
 
 
 def _close(
-    charter: Charter, key: ThresholdKey, rounds: Sequence[Round], current: Round, store: Store
+    charter: Charter,
+    key: ThresholdKey,
+    rounds: Sequence[Round],
+    current: Round,
+    find_sealed: FindSealed,
 ) -> statement_pb2.Statement:
     listed = [current.reports[lab] for lab in sorted(current.reports)]
     aggregates: dict[str, tuple[bytes, ...]] = {}
     if not refusal_of(charter, rounds, current):
         reports = {}
         for seen in listed:
-            sealed = store.sealed(seen.sealed_sha256)
+            sealed = find_sealed(seen.sealed_sha256)
             if sealed is None or sha256(sealed) != seen.sealed_sha256:
                 raise StorageError("DATA_LOSS", f"store: lacks the sealed part of {seen.lab}")
             reports[seen.lab] = check_sealed(key, seen.parts, seen.sealed_sha256, sealed)

@@ -5,89 +5,81 @@ crash at any point, a retry, a duplicate and a lost message are one case: the ne
 again from the store and the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
 
-from fermata.crypto.paillier import EncryptionTable
-from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
-from fermata.crypto.threshold.opening import KeyShare, check_share
-from fermata.errors import (
-    ConfigError,
-    InvalidProof,
-    Refusal,
-    StorageError,
-    TransportError,
-    VerificationError,
-)
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.errors import InvalidProof, StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
-from fermata.protocol.fold import pause as pausing
 from fermata.protocol.roles import auditor, coordinator, lab
+from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import Close, Round
-from fermata.protocol.wire.codec import sha256
+from fermata.protocol.state.state import Round
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import ClockMs, Draft, Entropy, Log
-from fermata.protocol.wire.report_secrets import KeptReport
+from fermata.protocol.wire.ports import Draft, Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
-#: Tells of something worth a log line: a static event name, and allow-listed fields.
-Tell = Callable[[str, dict[str, str | int]], None]
 LOGGED = "logged"
 #: Refusals that the same bytes may not meet again: this node's clock went back after planning.
 LATER = frozenset({"TOO_EARLY", "TOO_FRESH"})
-#: How far the log's time may be ahead of the coordinator's clock when it opens or closes a round.
-LOG_AHEAD_MS_MAX = 60_000
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
 PROMISES = "promises"
 
+NO_TOOLS = lab.LabTools()
+#: Gives a heartbeat when one is due, from the number of drafts that wait for their answer.
+Heartbeat = Callable[[int], statement_pb2.Heartbeat | None]
 
-class Agent:
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who acts, and the key of whoever it is."""
+
+    party: str
+    key: SigningKey = field(repr=False)
+
+    def seal(self, statement: statement_pb2.Statement) -> bytes:
+        """The envelope of a statement with this party's signature."""
+        return seal_statement(statement, {self.party: self.key})
+
+
+class Driver:
     """A role at work over its replica and the way to the log.
 
-    One of ``key_share`` (auditor), ``measure`` (lab) or neither (coordinator) is given. ``keep``
-    makes durable what a lab needs to open a value of a report later; it is called before the
-    report is drafted, so that it is there for every report that was sent.
+    The role is the party's in the charter in force. An auditor opens with ``share``; ``tools`` are
+    a lab's.
     """
 
     def __init__(
         self,
-        me: str,
+        signer: Signer,
         replica: Replica,
         log: Log,
-        signing_key: SigningKey,
-        clock_ms: ClockMs,
-        entropy: Entropy,
-        *,
-        key_share: KeyShare | None = None,
-        measure: lab.Measure | None = None,
-        heartbeat: Callable[[int], statement_pb2.Heartbeat | None] = lambda backlog: None,
-        has_taken: Callable[[int], bool] = lambda change_entry: True,
-        tell: Tell = lambda event, fields: None,
-        keep: Callable[[KeptReport], None] = lambda kept: None,
+        outside: Outside,
+        heartbeat: Heartbeat = lambda backlog: None,
+        share: KeyShare | None = None,
+        tools: lab.LabTools = NO_TOOLS,
     ) -> None:
-        self.me = me
+        self.me = signer.party
         self.replica = replica
         self.store = replica.store
+        self._signer = signer
         self._log = log
-        self._signing_key = signing_key
-        self._clock_ms = clock_ms
-        self._entropy = entropy
-        self._key_share = key_share
-        self._measure = measure
+        self._outside = outside
         self._heartbeat = heartbeat
-        self._has_taken = has_taken
-        self._tell = tell
-        self._keep = keep
-        self._table: tuple[bytes, EncryptionTable] | None = None
-        self._checked: dict[int, Close] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._share = share
+        self._tools = tools
+        self._closes = auditor.CloseChecks(replica, log, outside, self._event_once)
+        self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
+        self._told: set[tuple[str, int, str]] = set()
 
     @property
-    def role(self) -> str:
-        """This party's role in the charter in force; empty while it is not on its roster."""
+    def role(self) -> Role | None:
+        """This party's role in the charter in force; None while it is not on its roster."""
         party = self.replica.charter.parties.get(self.me)
-        return party.role if party else ""
+        return party.role if party else None
 
     def step(self) -> int:
         """One turn; returns how much changed, 0 when there is nothing to do for now.
@@ -104,158 +96,43 @@ class Agent:
 
     def _plan(self) -> None:
         """Makes everything durable that is due now."""
-        if self.role == Role.COORDINATOR:
-            # What is logged now gets the log's time. While that is ahead (this clock was wrong for
-            # a while), auditors would refuse a close for good, and a window would be too short.
-            if self.replica.state.time_ms > self._clock_ms() + LOG_AHEAD_MS_MAX:
-                self._tell_once("log_time_ahead", 0, "WRITER_CLOCK")
-                return
-            for slot, statement in coordinator.duties(
-                self.replica.state, self.store, self._clock_ms()
-            ):
-                self._draft(slot, statement)
-        elif self.role == Role.AUDITOR:
-            self._plan_endorsements()
-            self._plan_openings()
-        elif self.role == Role.LAB:
-            self._plan_answers()
-            self._plan_acknowledgements()
+        for duty in self._duties():
+            self._draft(duty)
 
-    def _draft(
-        self, slot: str, statement: statement_pb2.Statement, sealed_part: bytes = b""
-    ) -> None:
-        envelope = seal_statement(statement, {self.me: self._signing_key})
-        self.store.put_draft(Draft(slot, envelope, sealed_part))
+    def _duties(self) -> Iterable[Duty]:
+        state, me, now_ms = self.replica.state, self.me, self._outside.clock_ms()
+        match self.role:
+            case Role.COORDINATOR if coordinator.is_log_ahead(state, now_ms):
+                self._event_once("log_time_ahead", 0, "WRITER_CLOCK")
+                return ()
+            case Role.COORDINATOR:
+                return coordinator.duties(state, now_ms, self._is_drafted, self.store.sealed)
+            case Role.AUDITOR:
+                passed, entropy = self._closes.passed, self._outside.entropy
+                return auditor.duties(state, me, self._is_drafted, passed, self._share, entropy)
+            case Role.LAB:
+                answer, has_taken = self._answers.to, self._tools.has_taken
+                return lab.duties(state, me, self._is_drafted, answer, has_taken)
+            case Role.MEMBER | Role.OPERATOR | Role.OBSERVER | None:
+                return ()
+            case never:
+                assert_never(never)
 
-    def _checked_close(self, found: Round) -> Close | None:
-        """The close after P1 to P7, checked once per start; None if a rule forbids it."""
-        if found.number in self._checked:
-            return self._checked[found.number]
-        try:
-            self._check_time(found)
-            close = auditor.check_close(
-                self.replica.state, found, self._fetch_sealed, self._entropy
-            )
-        except VerificationError as error:
-            self._tell_once("close_not_endorsed", found.number, error.reason)
-            return None
-        self._checked[found.number] = close
-        return close
+    def _is_drafted(self, slot: str) -> bool:
+        return self.store.draft(slot) is not None
 
-    def _check_time(self, found: Round) -> None:
-        """P1: judges the time of a close when it is first seen, durably."""
-        name = f"close-time/{found.number}"
-        judged = self.store.note(name)
-        if judged is None and found.close is not None:
-            # P1.1: judged once; waiting until that time is there does not mend an early close.
-            ahead = auditor.is_ahead(found.close, self._clock_ms())
-            judged = b"ahead" if ahead else b"in time"
-            self.store.put_note(name, judged)
-        if judged == b"ahead":
-            raise Refusal(
-                "P1_TIME",
-                f"P1: the close of round {found.number} was more than five minutes ahead of this"
-                " node's clock when first seen: the coordinator's was ahead, or this one is behind",
-            )
+    def _draft(self, duty: Duty) -> None:
+        envelope = self._signer.seal(duty.statement)
+        self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
-    def _fetch_sealed(self, sealed_sha256: bytes) -> bytes:
-        kept = self.store.sealed(sealed_sha256)
-        if kept is not None:
-            return kept
-        data = self._log.fetch_sealed(sealed_sha256)
-        if sha256(data) == sealed_sha256:
-            self.store.put_sealed(data)
-        return data
-
-    def _plan_endorsements(self) -> None:
-        for found in auditor.rounds_to_endorse(self.replica.state, self.me):
-            slot = f"endorsement/{found.number}"
-            # P5.1: a slot is filled once, whatever close is shown later.
-            if self.store.draft(slot) is not None:
-                continue
-            close = self._checked_close(found)
-            if close is not None:
-                self._draft(slot, auditor.endorse(self.replica.state, found, close, self.me))
-
-    def _plan_openings(self) -> None:
-        for found in auditor.rounds_to_open(self.replica.state, self.me):
-            slot = f"opening/{found.number}"
-            # P5.2: a second part could be of something else.
-            if self._key_share is None or self.store.draft(slot) is not None:
-                continue
-            close = self._checked_close(found)
-            if close is not None and self.replica.state.key is not None:
-                # P5.3: a part by a wrong share would make this auditor a culprit.
-                check_share(self.replica.state.key.record, self._key_share)
-                statement = auditor.open_part(
-                    self.replica.state, found, close, self.me, self._key_share, self._entropy
-                )
-                self._draft(slot, statement)
-
-    def _plan_answers(self) -> None:
-        state = self.replica.state
-        for found in lab.rounds_to_answer(state, self.me):
-            slot = f"answer/{found.number}/0"
-            if self._measure is None or self.store.draft(slot) is not None:
-                continue
-            try:
-                measurement = self._measure(found.period)
-                if measurement is None or state.charter is None or state.key is None:
-                    continue
-                statement, sealed_part = self.make_answer(found, measurement)
-            except ConfigError as error:
-                self._tell_once("metrics_refused", found.number, error.reason)
-                continue
-            self._draft(slot, statement, sealed_part)
-
-    def _plan_acknowledgements(self) -> None:
-        """A lab acknowledges a change of the pause once its own hook has taken it."""
-        state = self.replica.state
-        for entry in pausing.acknowledgements_due(state, self.me):
-            slot = f"acknowledgement/{entry}"
-            version = state.charters[-1]
-            if version.entry > entry:
-                # One that was planned under the charter before may be refused; say it anew.
-                slot = f"{slot}/{version.entry}"
-            if self.store.draft(slot) is not None or not self._has_taken(entry):
-                continue
-            statement = statement_pb2.Statement(
-                charter_sha256=self.replica.charter.sha256,
-                author=self.me,
-                acknowledgement=statement_pb2.Acknowledgement(change_entry=entry),
-            )
-            self._draft(slot, statement)
-
-    def make_answer(
-        self, found: Round, measurement: lab.Measurement
-    ) -> tuple[statement_pb2.Statement, bytes]:
-        """A lab's report (or abstention) for a round. Raises ConfigError."""
-        state = self.replica.state
-        if state.charter is None or state.key is None:
-            raise ConfigError("NO_KEY", "the log has no key record yet; wait for the coordinator")
-        if self._table is None or self._table[0] != state.charter.sha256:
-            statements = state.charter.panels[0].claims.statements
-            table = prover_table(state.key.public_key, statements)
-            self._table = (state.charter.sha256, table)
-        return lab.answer(
-            state.charter,
-            state.key,
-            self._table[1],
-            self.me,
-            found,
-            measurement,
-            self._entropy,
-            self._keep,
-        )
-
-    def correct(self, found: Round, measurement: lab.Measurement) -> str:
-        """Drafts a corrected report in the next free slot; returns the slot."""
-        statement, sealed_part = self.make_answer(found, measurement)
+    def correct(self, round_: Round, measurement: lab.Measurement) -> str:
+        """Drafts a corrected report in the next free slot; returns the slot. Raises ConfigError."""
+        made = self._answers.make(round_, measurement)
         revision = 0
-        while self.store.draft(f"answer/{found.number}/{revision}") is not None:
+        while self._is_drafted(f"answer/{round_.number}/{revision}"):
             revision += 1
-        slot = f"answer/{found.number}/{revision}"
-        self._draft(slot, statement, sealed_part)
+        slot = f"answer/{round_.number}/{revision}"
+        self._draft(Duty(slot, *made))
         return slot
 
     def _send(self) -> int:
@@ -270,7 +147,7 @@ class Agent:
             statement = statement_pb2.Statement(
                 charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
             )
-            self._send_heartbeat(seal_statement(statement, {self.me: self._signing_key}))
+            self._send_heartbeat(self._signer.seal(statement))
         return answered
 
     def _send_heartbeat(self, envelope: bytes) -> None:
@@ -279,7 +156,7 @@ class Agent:
             self._log.append(envelope)
         except (TransportError, VerificationError, StorageError) as error:
             # A store that is done for says so again at the next thing that matters.
-            self._tell("heartbeat_lost", {"reason": error.reason})
+            self._outside.on_event("heartbeat_lost", {"reason": error.reason})
 
     def _send_draft(self, draft: Draft) -> bool:
         """Sends one draft; True when it is answered for good."""
@@ -287,10 +164,12 @@ class Agent:
             receipt = self._log.append(draft.envelope, draft.sealed_part)
         except VerificationError as error:
             if error.reason in LATER:
-                self._tell_once("statement_too_early", 0, draft.slot)
+                self._event_once("statement_too_early", 0, draft.slot)
                 return False
             self.store.settle_draft(draft.slot, error.reason)
-            self._tell("statement_refused", {"slot": draft.slot, "reason": error.reason})
+            self._outside.on_event(
+                "statement_refused", {"slot": draft.slot, "reason": error.reason}
+            )
             return True
         self.replica.check_receipt(draft.envelope, receipt)
         root = self.replica.open_checkpoint(receipt.checkpoint).root
@@ -298,11 +177,11 @@ class Agent:
         self.store.put_note(f"receipt/{draft.slot}", receipt.checkpoint)
         self.store.put_note(PROMISES, (self.store.note(PROMISES) or b"") + promise)
         self.store.settle_draft(draft.slot, LOGGED)
-        self._tell("statement_logged", {"slot": draft.slot, "entry": receipt.entry})
+        self._outside.on_event("statement_logged", {"slot": draft.slot, "entry": receipt.entry})
         return True
 
     def _check_receipts(self) -> None:
-        """L22.1: what a receipt promised must stand in the log as it grows."""
+        """L22: what a receipt promised must stand in the log as it grows."""
         kept = self.store.note(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():
@@ -327,14 +206,14 @@ class Agent:
         line = cosign(
             note,
             name,
-            self._signing_key.sign,
-            self._signing_key.public_key,
-            self._clock_ms() // 1000,
+            self._signer.key.sign,
+            self._signer.key.public_key,
+            self._outside.clock_ms() // 1000,
         )
         self._log.add_cosignature(add_signatures(note, [line]))
         self.store.put_cosignature(size, self.me, line)
 
-    def _tell_once(self, event: str, number: int, reason: str) -> None:
-        if (event + reason, number) not in self._told:
-            self._told.add((event + reason, number))
-            self._tell(event, {"round": number, "reason": reason})
+    def _event_once(self, event: str, number: int, reason: str) -> None:
+        if (event, number, reason) not in self._told:
+            self._told.add((event, number, reason))
+            self._outside.on_event(event, {"round": number, "reason": reason})

@@ -1,11 +1,17 @@
 """A lab's duties: report, or say that there is nothing to report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report.prover import prover_table
+from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.pause import acknowledgements_due
 from fermata.protocol.fold.reports import make_report, panels_with_values
+from fermata.protocol.fold.round_rules import charter_of, key_of
+from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Round, State, ThresholdKey
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import (
@@ -33,6 +39,95 @@ class Measurement:
 Measure = Callable[[str], Measurement | None]
 
 
+#: A statement and its sealed part; no bytes where it has none.
+Made = tuple[statement_pb2.Statement, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LabTools:
+    """What a lab's driver works with, beside what every driver has.
+
+    ``keep`` makes durable what it takes to open a value of a report later; it is called before the
+    report is drafted, so that it is there for every report that was sent. ``has_taken`` says of
+    the entry that changed the pause whether the lab's own hook has taken the change.
+    """
+
+    measure: Measure = lambda period: None
+    keep: Callable[[KeptReport], None] = lambda kept: None
+    has_taken: Callable[[int], bool] = lambda change_entry: True
+
+
+def duties(
+    state: State,
+    me: str,
+    is_drafted: IsDrafted,
+    answer_to: Callable[[Round], Made | None],
+    has_taken: Callable[[int], bool],
+) -> Iterator[Duty]:
+    """What this lab owes the log now: an answer to the open round, and acknowledgements.
+
+    ``answer_to`` gives None while the figures are not there. A lab acknowledges a change of the
+    pause once its own hook has taken it.
+    """
+    for round_ in rounds_to_answer(state, me):
+        slot = f"answer/{round_.number}/0"
+        if not is_drafted(slot) and (made := answer_to(round_)) is not None:
+            yield Duty(slot, *made)
+    for entry in acknowledgements_due(state, me):
+        slot = f"acknowledgement/{entry}"
+        version = state.charters[-1]
+        if version.entry > entry:
+            # One that was planned under the charter before may be refused; say it anew.
+            slot = f"{slot}/{version.entry}"
+        if not is_drafted(slot) and has_taken(entry):
+            statement = statement_pb2.Statement(
+                charter_sha256=charter_of(state).sha256,
+                author=me,
+                acknowledgement=statement_pb2.Acknowledgement(change_entry=entry),
+            )
+            yield Duty(slot, statement)
+
+
+class Answers:
+    """Makes this lab's answers to rounds."""
+
+    def __init__(
+        self, me: str, replica: Replica, tools: LabTools, entropy: Entropy, event_once: EventOnce
+    ) -> None:
+        self._me = me
+        self._replica = replica
+        self._tools = tools
+        self._entropy = entropy
+        self._event_once = event_once
+        self._table: tuple[bytes, EncryptionTable] | None = None
+
+    def to(self, round_: Round) -> Made | None:
+        """The first answer; None if its figures are not there or not fit, which is told once."""
+        try:
+            measurement = self._tools.measure(round_.period)
+            return None if measurement is None else self.make(round_, measurement)
+        except ConfigError as error:
+            self._event_once("metrics_refused", round_.number, error.reason)
+            return None
+
+    def make(self, round_: Round, measurement: Measurement) -> Made:
+        """A report with these figures, or an abstention. Raises ConfigError, Refusal NO_KEY."""
+        charter, key = charter_of(self._replica.state), key_of(self._replica.state)
+        if self._table is None or self._table[0] != charter.sha256:
+            table = prover_table(key.public_key, charter.panels[0].claims.statements)
+            self._table = (charter.sha256, table)
+        return answer(
+            charter,
+            key,
+            self._table[1],
+            self._me,
+            round_,
+            measurement,
+            self._entropy,
+            self._tools.keep,
+        )
+
+
 def rounds_to_answer(state: State, me: str) -> list[Round]:
     """The open round if this lab may report in it and has not answered."""
     current = state.current
@@ -54,7 +149,7 @@ def answer(
     measurement: Measurement,
     entropy: Entropy,
     keep: Callable[[KeptReport], None] = lambda kept: None,
-) -> tuple[statement_pb2.Statement, bytes]:
+) -> Made:
     """A report and its sealed part, or an abstention and no bytes.
 
     ``keep``: see ``make_report``; what it gets has the evidence with it. Raises ConfigError.

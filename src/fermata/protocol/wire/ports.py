@@ -11,6 +11,17 @@ from typing import Protocol
 Entropy = Callable[[int], bytes]
 #: Milliseconds since the epoch, UTC.
 ClockMs = Callable[[], int]
+#: Told of something worth a log line: a static event name, and allow-listed fields.
+OnEvent = Callable[[str, dict[str, str | int]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a driver asks of the machine that it runs on, and whom it tells what happens."""
+
+    clock_ms: ClockMs
+    entropy: Entropy
+    on_event: OnEvent = lambda event, fields: None
 
 
 @dataclass(frozen=True, slots=True)

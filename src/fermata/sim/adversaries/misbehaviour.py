@@ -164,7 +164,8 @@ def force_close(
 ) -> None:
     """The coordinator signs and logs the close that is due, with a change in it."""
     chosen = writer or rogue_writer(world)
-    (_, statement), *_ = duties(chosen.state, chosen.replica.store, world.now_ms)
+    find = chosen.replica.store.sealed
+    (_, statement, _), *_ = duties(chosen.state, world.now_ms, lambda slot: False, find)
     change(statement.close_round)
     key = world.deployment.signing_keys[COORDINATOR]
     chosen.force(seal_statement(statement, {COORDINATOR: key}))
@@ -214,11 +215,11 @@ def pass_deadline(world: World) -> None:
 
 def correct(world: World, lab: str) -> None:
     """A lab corrects its report of the open round; its next turn sends it."""
-    round_, agent = current(world), world.nodes[lab].agent
-    if agent is None:
+    round_, driver = current(world), world.nodes[lab].driver
+    if driver is None:
         raise ValueError(f"{lab} is not running")
     revision = len(round_.revisions.get(lab, ()))
-    agent.correct(round_, Measurement(world.inputs.figures(lab, round_.period, revision)))
+    driver.correct(round_, Measurement(world.inputs.figures(lab, round_.period, revision)))
 
 
 def missing_endorsements(world: World) -> tuple[str, ...]:

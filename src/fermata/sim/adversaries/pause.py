@@ -77,10 +77,10 @@ class _IsOverdue(Misbehaviour):
 
 
 def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
-    agent = world.nodes[name].agent
-    if agent is None:
+    driver = world.nodes[name].driver
+    if driver is None:
         raise ValueError(f"{name} is not running")
-    state = agent.replica.state
+    state = driver.replica.state
     labs = labs_in_force(state)
     return frozenset(o.what for o in overdue(state, state.pause, terms, labs, world.now_ms))
 
