@@ -134,7 +134,7 @@ def test_a_key_whose_shares_do_not_fit_is_found(
     invalid(bundle, 2, "entry 1")
 
 
-@pytest.mark.parametrize("field", ["plaintexts", "roots", "results"])
+@pytest.mark.parametrize("field", ["plaintexts", "roots", "results", "a value of a result"])
 def test_a_result_that_does_not_follow_is_found(
     opened: Chain, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
@@ -145,6 +145,9 @@ def test_a_result_that_does_not_follow_is_found(
         opening = found.opening
         if field == "results":
             wrong = replace(opening, results=opening.results[1:])
+        elif field == "a value of a result":
+            first, *rest = opening.results
+            wrong = replace(opening, results=(replace(first, value=first.value + 1), *rest))
         else:
             numbers = getattr(opening, field)
             wrong = replace(opening, **{field: {**numbers, "alpha": (numbers["alpha"][0] + 1,)}})
