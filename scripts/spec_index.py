@@ -3,13 +3,18 @@
     python scripts/spec_index.py
 
 Prints the index. ``check_docs.py`` (``make docs-check``) refuses a number that two documents
-define, one that a document defines twice in one form, one that is cited and defined nowhere, and a
-check of the fold that no code cites.
+define, one that a document defines twice in one form, one that is cited and defined nowhere, a
+prefix that two documents number by, a check that no code cites, and a rule whose checks are not
+counted from 1 in the order of the page's tables.
 
 A number is a prefix that some document uses (``F``, ``PA``, ``RU``, ...), one or two digits, and
 perhaps a part (``F5.14``, ``C9a``). It is defined where a heading, a paragraph, a bold term or a
 row of a table begins with it, in docs/spec or in the threat model. Everything else that looks like
 one is a citation. The name of a test may begin with one in lower case (``test_v10_...``).
+
+How it is defined says what it is: a row of a table in docs/spec is a *check*, which the code makes
+and must cite in src at the place where it makes it. A heading, a paragraph or a bold term is
+*text*: it defines or explains, and need not be cited.
 """
 
 import re
@@ -31,6 +36,8 @@ _FORMS = {
 }
 _CITED = re.compile(rf"\b({_NUMBER})\b")
 _RANGE = re.compile(rf"\b({_NUMBER}) to ({_NUMBER})\b")
+_CELLS = re.compile(r"(?<!\\)\|")
+_REASON = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 _TEST = re.compile(r"^\s*def test_([a-z]{1,2}\d{1,2})_")
 
 
@@ -114,6 +121,39 @@ def make_index(root: Path) -> Index:
     return Index(defined, cited)
 
 
+def tables(text: str) -> Iterator[dict[str, str]]:
+    """Every row of every table of a page, its cells by the headings of their columns."""
+    headings: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            headings = []
+            continue
+        cells = [cell.strip() for cell in _CELLS.split(line)[1:-1]]
+        if set("".join(cells)) <= set("-:"):
+            continue
+        if headings:
+            yield dict(zip(headings, cells, strict=True))
+        else:
+            headings = cells
+
+
+def reasons_of_checks(root: Path) -> dict[str, frozenset[str]]:
+    """The reasons that the specification gives for each check, by number.
+
+    Words count that docs/spec/errors.md lists. Checks of a table without reasons are left out.
+    """
+    listed = (root / "docs" / "spec" / "errors.md").read_text().partition("## 5. ")[2]
+    known = frozenset(_REASON.findall(listed))
+    found = {}
+    for path in sorted((root / "docs" / "spec").glob("*.md")):
+        for row in tables(path.read_text()):
+            number = row.get("check", "")
+            told = row.get("reason", row.get("reasons"))
+            if told is not None and re.fullmatch(_NUMBER, number):
+                found[number] = known.intersection(_REASON.findall(told))
+    return found
+
+
 def problems(index: Index) -> list[str]:
     """What is wrong with the numbers, a line each."""
     found = []
@@ -126,10 +166,42 @@ def problems(index: Index) -> list[str]:
     for number, cited in sorted(index.cited.items()):
         if number not in index.defined:
             found.append(f"{number} is defined nowhere, and cited at {', '.join(map(str, cited))}")
-    for number, places in sorted(index.defined.items()):
-        in_code = any(p.path.startswith("src/") for p in index.cited.get(number, []))
-        if re.fullmatch(r"F\d+\.\d+", number) and not in_code:
-            found.append(f"{number} ({places[0][0]}) is cited by no code")
+    return found + _prefix_problems(index) + _check_problems(index)
+
+
+def _prefix_problems(index: Index) -> list[str]:
+    """A letter belongs to one document, so that a number alone says where to look."""
+    homes: dict[str, set[str]] = {}
+    for number, places in index.defined.items():
+        homes.setdefault(_prefix(number), set()).update(place.path for place, _ in places)
+    return [
+        f"the prefix {prefix} is used by more than one document: {', '.join(sorted(paths))}"
+        for prefix, paths in sorted(homes.items())
+        if len(paths) > 1
+    ]
+
+
+def _check_problems(index: Index) -> list[str]:
+    """Every check is cited by code, and the checks of a rule are counted without a gap."""
+    found = []
+    checks = [
+        (place, number)
+        for number, places in index.defined.items()
+        for place, form in places
+        if form == "row" and place.path.startswith("docs/spec/")
+    ]
+    counted: dict[str, int] = {}
+    for place, number in sorted(checks, key=lambda check: (check[0].path, check[0].line)):
+        if not any(p.path.startswith("src/") for p in index.cited.get(number, [])):
+            found.append(f"{number} ({place}) is a check and is cited by no code")
+        stem, _, part = number.rpartition(".")
+        if stem:
+            counted[stem] = counted.get(stem, 0) + 1
+            if int(part) != counted[stem]:
+                found.append(
+                    f"{number} ({place}) must be {stem}.{counted[stem]}, the next in order"
+                )
+                counted[stem] = int(part)
     return found
 
 

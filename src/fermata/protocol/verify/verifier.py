@@ -1,6 +1,7 @@
 """The offline verifier: checks V1 to V12, numbered as in docs/spec/verifier.md.
 
-It starts from a bundle's bytes and, if given, the hash of the charter that the user trusts.
+It starts from a bundle's bytes and, if given, the hash of the charter that the user trusts. V5.1,
+V7.2 and so on stand where the check is made, in the order of the table there.
 """
 
 from collections.abc import Mapping
@@ -170,7 +171,7 @@ def verify_bundle(
         return run.result()
     _check_head(run, charter)
     key = run.state.key
-    if key is None:
+    if key is None:  # V2.2.
         run.fail(2, "the log has no valid key record")
         return run.result()
     _check_key_record(run, key)
@@ -207,33 +208,34 @@ def _head(run: _Run) -> Checkpoint | None:
 def _read_log(run: _Run) -> bool:
     """V3 as far as it needs no key: files, tiles, root. False if there is nothing to fold."""
     run.reach(3)
-    if run.files.get(MARKER) not in (FULL, PUBLIC):
+    if run.files.get(MARKER) not in (FULL, PUBLIC):  # V3.1.
         run.fail(3, f"{MARKER}: missing, or not of a bundle that this version knows")
-    head = _head(run)
+    head = _head(run)  # V3.2.
     if head is None:
         return False
+    # V3.3: a forged size must not cost the reader its memory.
     if not 0 < head.size <= min(ENTRIES_MAX, TILE_WIDTH * len(run.files)):
         run.fail(3, f"checkpoint: covers {head.size} entries, which no tiles here can hold")
         return False
     # Other files are not so much as read: of what size they are is up to whoever put them there.
     expected = expected_paths(head.size)
     tiles = {p: run.files[p] for p in expected if p in run.files}
-    for path in expected:
+    for path in expected:  # V3.4: the log is cut.
         if path not in tiles:
             run.fail(3, f"{path}: the file is missing")
     try:
-        run.leaves = read_entries(tiles, head.size)
+        run.leaves = read_entries(tiles, head.size)  # V3.5.
     except VerificationError as error:
         run.fail(3, str(error))
         return False
     tree = Tree()
     for leaf in run.leaves:
         tree.append(leaf_hash(leaf))
-    if tree.root() != head.root:
+    if tree.root() != head.root:  # V3.6: entries were changed.
         run.fail(3, f"{_first_difference(run, tiles)}: its hash is not in the checkpoint's root")
         return False
     try:
-        check_tiles(tiles, run.leaves)
+        check_tiles(tiles, run.leaves)  # V3.7.
     except VerificationError as error:
         run.fail(3, str(error))
     return True
@@ -264,11 +266,12 @@ def _fold(run: _Run) -> None:
                 hint = ""
             else:
                 hint = hint_for_pin(run.leaves, pin, run.state.modulus_bits_min)
+            # V1.1: a run of other parties or under other terms; nothing else would mean anything.
             run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}{hint}")
             return
-        if verdict.kind == "KeyRecord":
+        if verdict.kind == "KeyRecord":  # V2.1: it testifies against no single author.
             run.fail(2, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
-        elif not verdict.author:
+        elif not verdict.author:  # V4.1: statements of nobody.
             run.fail(4, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
     run.reach(4)
 
@@ -280,23 +283,23 @@ def _check_head(run: _Run, charter: Charter) -> None:
     origin = charter.log_origin
     cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
     try:
-        open_checkpoint(note, origin, origin, coordinator)
-        seen = verify_cosigners(note, origin, coordinator, cosigners)
+        open_checkpoint(note, origin, origin, coordinator)  # V3.8: nobody promised this log.
+        seen = verify_cosigners(note, origin, coordinator, cosigners)  # V3.9: only known vouchers.
         run.cosigners = len(seen)
-        if len(seen) < charter.endorsement_quorum:
+        if len(seen) < charter.endorsement_quorum:  # V3.10: a fork for this reader alone.
             run.fail(
                 3, f"checkpoint: cosigned by {len(seen)} of {charter.endorsement_quorum} needed"
             )
     except VerificationError as error:
         run.fail(3, f"checkpoint: {error}")
-    if run.files.get(CHARTER) is None:
+    if run.files.get(CHARTER) is None:  # V1.2, and then V1.3: what people read is what was signed.
         run.fail(1, "charter.toml: the file is missing")
     elif sha256(run.files[CHARTER]) != run.state.charter_sha256:
         run.fail(1, "charter.toml: is not the charter of entry 0")
     known = {MARKER, CHARTER, CHECKPOINT, *expected_paths(len(run.leaves))}
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
-    for path in sorted(run.files.keys() - known):
+    for path in sorted(run.files.keys() - known):  # V3.11: it would look as if it were verified.
         run.fail(3, f"{_printable(path)}: a file that does not belong to the bundle")
 
 
@@ -307,7 +310,7 @@ def _printable(path: str) -> str:
 def _check_key_record(run: _Run, key: ThresholdKey) -> None:
     run.reach(2)
     try:
-        check_key(key.record)
+        check_key(key.record)  # V2.3: apart from the fold.
     except VerificationError as error:
         run.fail(2, f"entry {key.entry}: {error}")
 
@@ -315,26 +318,28 @@ def _check_key_record(run: _Run, key: ThresholdKey) -> None:
 def _check_round(
     run: _Run, charter: Charter, key: ThresholdKey, round_: Round, entropy: Entropy | None
 ) -> None:
+    """V5, V6, V7, V8 and V9 of one round, if it is closed."""
     close = round_.close
     if close is None:
         return
     reports = {} if run.is_public else _read_sealed(run, key, round_, close)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: round_.reports[lab] for lab in close.listed}
+    # V5.1: a figure out of range, or of other ciphertexts than the proof is of.
     for lab, reason in failures_of(charter, key, round_.number, listed, proofs, entropy).items():
         run.fail(5, f"entry {round_.reports[lab].entry} ({lab}): {reason}")
     if round_.refusal and not close.aggregates:
         return
     where = f"entry {close.entry} (round {round_.number})"
     try:
-        check_openable(run.state, round_)
+        check_openable(run.state, round_)  # V6.3: what may not be opened.
     except VerificationError as error:
         run.fail(6, f"{where}: {error}")
-    if not run.is_public and len(reports) != len(close.listed):
+    if not run.is_public and len(reports) != len(close.listed):  # V7.1.
         run.fail(7, f"{where}: cannot be recomputed without all of its reports")
     elif not run.is_public:
         product = aggregate(key, close.cells, reports)
-        if product != dict(close.aggregates):
+        if product != dict(close.aggregates):  # V7.2: another sum than the reports'.
             run.fail(7, f"{where}: is not the product of its reports")
     if round_.phase(charter.endorsement_quorum) == OPENED:
         _check_opening(run, charter, key, round_)
@@ -349,11 +354,11 @@ def _read_sealed(
         seen = round_.reports[lab]
         path = sealed_path(seen.sealed_sha256)
         data = run.files.get(path)
-        if data is None:
+        if data is None:  # V6.1.
             run.fail(6, f"entry {seen.entry} ({lab}): {path} is missing")
             continue
         try:
-            reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
+            reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)  # V6.2.
         except VerificationError as error:
             run.fail(6, f"entry {seen.entry} ({lab}): {error}")
     return reports
@@ -364,21 +369,21 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round
     close, opening = round_.close, round_.opening
     if close is None or opening is None:
         return
-    if len(round_.endorsements) < charter.endorsement_quorum:
+    if len(round_.endorsements) < charter.endorsement_quorum:  # V8.1: no quorum checked it.
         run.fail(8, f"entry {opening.entry} (round {round_.number}): opened without a quorum")
     for panel, ciphertexts in close.aggregates.items():
         for ciphertext, plaintext, root in zip(
             ciphertexts, opening.plaintexts[panel], opening.roots[panel], strict=True
         ):
             try:
-                check_opening(key.record.n, ciphertext, plaintext, root)
+                check_opening(key.record.n, ciphertext, plaintext, root)  # V9.1: a false result.
             except VerificationError as error:
                 where = f"entry {opening.entry} (round {round_.number})"
                 run.fail(9, f"{where}: {panel} does not open so: {error}")
     try:
-        _, results = results_of(charter, close.members, opening.plaintexts)
+        _, results = results_of(charter, close.members, opening.plaintexts)  # V9.2.
     except VerificationError as error:
         run.fail(9, f"entry {opening.entry} (round {round_.number}): {error}")
         return
-    if results != opening.results:
+    if results != opening.results:  # V9.3.
         run.fail(9, f"entry {opening.entry} (round {round_.number}): statistics differ")
