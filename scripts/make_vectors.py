@@ -22,6 +22,7 @@ GENERATORS = {
     "bundles": "vectors/make_bundle_vectors.py",
     "value-opening": "vectors/make_value_vectors.py",
     "charters": "vectors/make_charter_vectors.py",
+    "statistics": "vectors/make_statistics_vectors.py",
     "rules": "vectors/make_rule_vectors.py",
     "fold": "make_fold_vectors.py",
 }
