@@ -12,7 +12,7 @@ from PIL import Image
 from harness.browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-COLOURS = 32
+COLOURS = 64
 BYTES_MAX = 150_000
 #: A picture of the whole of a long page would show nothing.
 HEIGHT_MAX = 2000
@@ -23,7 +23,7 @@ def small(picture: bytes) -> bytes:
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     image = image.crop((0, 0, image.width, min(image.height, HEIGHT_MAX)))
     out = io.BytesIO()
-    image.quantize(COLOURS).save(out, "PNG", optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 

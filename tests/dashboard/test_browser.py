@@ -160,3 +160,37 @@ def test_warnings_can_be_read_too(chrome, axe, scheme):
             assert "Nothing here is to be trusted" in page.inner_text("main")
             assert violations(page, axe) == []
         page.close()
+
+
+#: What a browser draws: the box of every text, and of every mark of a result, in CSS pixels.
+BOXES = """chart => {
+  const box = each => {
+    const { left, top, right, bottom } = each.getBoundingClientRect();
+    return [left, top, right, bottom, each.textContent];
+  };
+  const all = words => [...chart.querySelectorAll(words)].map(box);
+  return [all("text"), all(".point > *, .bar > *, .none > *"), box(chart)];
+}"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_of_a_chart_covers_another_or_a_mark_in_the_fonts_of_a_browser(chrome, site, size):
+    page = opened(chrome, size)
+    page.goto(site + "aggregates.html")
+    charts = page.locator("svg.chart").all()
+    assert len(charts) == 5
+    for chart in charts:
+        words, marks, frame = chart.evaluate(BOXES)
+        assert len(words) > len(marks) > 1
+        for index, word in enumerate(words):
+            assert frame[0] <= word[0] <= word[2] <= frame[2], word
+            for other in words[index + 1 :] + marks:
+                assert apart(word, other), (word, other)
+    page.close()
+
+
+def apart(one, other):
+    """Boxes of browsers are as high as a line, which is higher than its letters by a pixel."""
+    return (
+        one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] + 1 or other[3] <= one[1] + 1
+    )

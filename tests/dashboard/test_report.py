@@ -116,6 +116,15 @@ def test_pictures_are_well_formed():
         ElementTree.fromstring(text)
 
 
+def test_a_report_without_charts_says_so_and_links_to_none(cannot_draw):
+    files = {name: data.decode() for name, data in report_files(RUN).items()}
+    assert set(FILES) - set(files) == {name for name in FILES if name.endswith(".svg")}
+    assert "could not be drawn on this machine" in files["index.html"]
+    assert "could not be drawn on this machine" in files["round-1.html"]
+    assert ".svg" not in files["index.md"] + files["round-1.md"]
+    assert "350.0000" in files["index.html"]
+
+
 def test_numbers_and_refusals_stand_on_the_pages():
     assert "350.0000" in FILES["round-1.html"]
     assert "too few" in FILES["round-2.html"]

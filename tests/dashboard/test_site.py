@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +12,7 @@ from fermata.dashboard.export import site_files
 from fermata.dashboard.pages import NAVIGATION, names, render
 from fermata.dashboard.source import BundleSource
 from fermata.errors import Refusal
+from fermata.protocol.charter.trigger_rules import CHANGE, Rule
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.verifier import verify_bundle
 from harness.bundles import bundle_of
@@ -159,6 +161,29 @@ def test_charts_show_limits_and_shade_the_pause():
     text = pages()["aggregates.html"]
     assert "hot: at least 100" in text
     assert 'class="span"' in text
+
+
+def test_a_machine_that_cannot_draw_says_so_and_shows_the_numbers(cannot_draw):
+    for name, number in (("aggregates.html", "120.000"), ("round-4.html", "120.000")):
+        page = render(now(), paused_checks().view(), name)
+        assert page is not None
+        assert page.status == 200
+        text = page.body.decode()
+        assert "<svg" not in text
+        assert f'<td class="number">{number}</td>' in text
+        if name == "aggregates.html":
+            assert text.count("could not be drawn on this machine") == text.count("<details>") > 0
+
+
+def test_limits_of_change_and_growth_are_bands_of_their_charts():
+    shown = now()
+    rule = Rule("jump", CHANGE, "hours", "sum", "at_least", Fraction(20), "20", over_rounds=1)
+    charter = replace(shown.charter, rules=(*shown.charter.rules, rule))
+    page = render(replace(shown, charter=charter), paused_checks().view(), "aggregates.html")
+    assert page is not None
+    text = page.body.decode()
+    assert text.count('class="band"') == 4
+    assert text.count("jump: change over 1 round, at least 20") == 2
 
 
 def test_hostile_texts_stay_text_on_every_page():

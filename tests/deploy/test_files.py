@@ -140,3 +140,15 @@ def test_the_image_starts_as_nobody_and_writes_to_its_volume_only():
     assert "\nUSER 65532:65532\n" in text
     assert 'VOLUME ["/var/lib/fermata"]' in text
     assert re.search(r"^ARG BASE=\S+:\S+$", text, re.MULTILINE)
+
+
+def test_what_draws_charts_has_a_folder_to_write_to():
+    image = (DEPLOY / "Containerfile").read_text()
+    unit = (DEPLOY / "systemd" / "fermata-coordinator.service").read_text()
+    assert "MPLCONFIGDIR=/tmp/" in image
+    assert all("/tmp:" in str(node["tmpfs"]) for node in NODES.values())
+    pod = documents("coordinator")["StatefulSet"]["spec"]["template"]["spec"]
+    mounts = {m["mountPath"]: m for m in pod["containers"][0]["volumeMounts"]}
+    assert "readOnly" not in mounts["/tmp"]
+    assert "Environment=MPLCONFIGDIR=/tmp/" in unit
+    assert "PrivateTmp=yes" in unit

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fermata.dashboard.charts import CSS_CHARTS
+from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.checks import ChecksView
 from fermata.dashboard.report import bins_chart, series_chart
 from fermata.dashboard.source import Snapshot

@@ -11,7 +11,9 @@ from html import escape
 
 from markupsafe import Markup
 
-from fermata.dashboard.charts import CSS_CHARTS, bar_chart, line_chart, standalone
+from fermata.dashboard.charts.data import Marks
+from fermata.dashboard.charts.draw import bar_chart, line_chart, standalone
+from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.views.overview import MetricView, OverviewView, RoundView, SeriesView
 
 CSS = (
@@ -65,10 +67,10 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
     )
     shared = {"run": run, "css": Markup(CSS), "policy": POLICY}  # noqa: S704 - our own text
     charts = [(series, series_chart(series)) for series in run.series]
-    files = {f"chart-{series.name}.svg": standalone(chart) for series, chart in charts}
+    files = {f"chart-{series.name}.svg": standalone(chart) for series, chart in charts if chart}
     index = pages.get_template("index.html")
     files["index.html"] = index.render(shared, charts=[(s, _svg(c)) for s, c in charts])
-    files["index.md"] = index_markdown(run)
+    files["index.md"] = index_markdown(run, frozenset(files))
     page = pages.get_template("round.html")
     for round_ in run.rounds:
         bars = [(metric, bins_chart(round_, metric)) for metric in round_.metrics]
@@ -83,7 +85,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
             earlier=round_.number - 1,
             later=round_.number + 1 if round_.number < len(run.rounds) else 0,
         )
-        files[f"{name}.md"] = round_markdown(run, round_)
+        files[f"{name}.md"] = round_markdown(run, round_, frozenset(files))
     return {name: text.encode() for name, text in files.items()}
 
 
@@ -93,30 +95,27 @@ def _svg(chart: str) -> Markup:
 
 
 def series_chart(series: SeriesView) -> str:
-    """A statistic over all rounds; counts move in steps."""
-    return line_chart(
-        series.name,
-        series.title,
-        series.description,
-        series.points,
-        series.unit,
-        series.limits,
-        series.spans,
-        step=series.is_count,
-    )
+    """A statistic over all rounds: counts as bars from 0, all else as a line.
+
+    It is empty if this machine cannot draw (see ``draw``).
+    """
+    draw = bar_chart if series.is_count else line_chart
+    marks = Marks(series.limits, series.bands, series.spans)
+    return draw(series.name, series.title, series.description, series.points, series.unit, marks)
 
 
 def bins_chart(found: RoundView, metric: MetricView) -> str:
-    """The histogram of a metric in a round; empty if it has none."""
+    """The histogram of a metric in a round; empty if it has none, or this machine cannot draw."""
     if not metric.bins:
         return ""
     said = "; ".join(f"{b.label}: {b.text}" for b in metric.bins)
     title = f"{metric.metric}, {found.period}: labs by value"
-    return bar_chart(f"bins-{metric.metric}", title, said, metric.bins, metric.unit)
+    name = f"bins-{metric.metric}"
+    return bar_chart(name, title, said, metric.bins, "labs", place=metric.unit)
 
 
-def index_markdown(run: OverviewView) -> str:
-    """The index as Markdown."""
+def index_markdown(run: OverviewView, files: frozenset[str]) -> str:
+    """The index as Markdown. ``files`` has the names of the charts that could be drawn."""
     rows = [
         [
             f"[{r.period}](round-{r.number}.md)",
@@ -139,15 +138,16 @@ def index_markdown(run: OverviewView) -> str:
     ]
     for series in run.series:
         lines += ["", f"### {_plain(series.title)}", ""]
-        lines += [f"![{_plain(series.description)}](chart-{series.name}.svg)", ""]
+        chart = f"chart-{series.name}.svg"
+        lines += [f"![{_plain(series.description)}]({chart})", ""] if chart in files else []
         points = [[_plain(p.label), _plain(p.text)] for p in series.points]
         unit = f"value, {_plain(series.unit)}" if series.unit else "value"
         lines += _table(["round", unit], points)
     return "\n".join([*lines, *_foot(run), ""])
 
 
-def round_markdown(run: OverviewView, found: RoundView) -> str:
-    """A round as Markdown."""
+def round_markdown(run: OverviewView, found: RoundView, files: frozenset[str]) -> str:
+    """A round as Markdown. ``files`` has the names of the charts that could be drawn."""
     words = f"{found.words}: {found.refusal}" if found.refusal else found.words
     lines = [
         f"# {_plain(run.title)}: {found.period}",
@@ -166,9 +166,8 @@ def round_markdown(run: OverviewView, found: RoundView) -> str:
         lines += [f"{_plain(metric.unit)}; {metric.cohort} organisations", ""]
         rows = [[_plain(r.name), r.text, _plain(r.unit)] for r in metric.results]
         lines += _table(["statistic", "value", "unit"], rows)
-        if metric.bins:
-            chart = f"round-{found.number}-{metric.metric}.svg"
-            lines += ["", f"![labs by value]({chart})"]
+        chart = f"round-{found.number}-{metric.metric}.svg"
+        lines += ["", f"![labs by value]({chart})"] if chart in files else []
     if not found.metrics:
         lines += ["", "There are no results."]
     return "\n".join([*lines, *_foot(run), ""])

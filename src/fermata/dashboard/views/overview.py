@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fermata.dashboard.charts import Limit, Point, Span
+from fermata.dashboard.charts.data import Band, Limit, Point, Span
+from fermata.dashboard.views.bands import bands_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State
 
 #: Limits to draw, by metric and statistic, such as ("hours", "mean").
@@ -94,6 +96,7 @@ class SeriesView:
     unit: str
     points: tuple[Point, ...]
     limits: tuple[Limit, ...]
+    bands: tuple[Band, ...]
     spans: tuple[Span, ...]
     is_count: bool
 
@@ -135,7 +138,8 @@ def overview(
 ) -> OverviewView:
     """Everything that the report and the dashboard show of a run.
 
-    ``limits`` and ``spans`` are drawn into the series: thresholds, and rounds of a pause.
+    ``limits`` and ``spans`` are drawn into the series: thresholds, and rounds of a pause. Limits of
+    the charter's rules on change and growth are drawn as bands.
     """
     return OverviewView(
         title=charter.title,
@@ -235,6 +239,7 @@ def _series(
 ) -> tuple[SeriesView, ...]:
     """Every statistic of whole panels that came out at least once, but for quartiles' places."""
     closed = [r for r in state.rounds if r.close is not None]
+    periods = _periods(state.rounds, closed)
     places: dict[int, int] = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
     found: dict[tuple[str, str], list[Point]] = {}
@@ -255,8 +260,19 @@ def _series(
             unit=unit_of(by_id[metric], statistic),
             points=tuple(points),
             limits=tuple(limits.get((metric, statistic), ())),
+            bands=bands_of(
+                [r for r in charter.rules if (r.metric, r.statistic) == (metric, statistic)],
+                [p.value for p in points],
+                periods,
+            ),
             spans=tuple((each[0], each[-1], span_label) for each in shaded if each),
             is_count=statistic.partition(":")[0] in _COUNTS,
         )
         for (metric, statistic), points in found.items()
     )
+
+
+def _periods(rounds: Sequence[Round], closed: Sequence[Round]) -> list[int | None]:
+    """The place of each closed round's period; None for a call that a later one replaced (RU5a)."""
+    places = {r.number: place for place, r in enumerate(last_calls(rounds))}
+    return [places.get(r.number) for r in closed]

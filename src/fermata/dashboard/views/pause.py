@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata.dashboard.charts import Limit
+from fermata.dashboard.charts.data import Limit
 from fermata.dashboard.views.overview import Limits, RoundSpan, name_of
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
@@ -43,7 +43,6 @@ _COMPARISONS = {
     "at_most": "at most",
 }
 _HOLDS = {True: "holds", False: "does not hold", None: "unknown"}
-_LIMIT_CHARACTERS_MAX = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +215,8 @@ def limits_of(charter: Charter) -> Limits:
     for rule in charter.rules:
         if rule.kind == LEVEL:
             text = f"{rule.id}: {_COMPARISONS[rule.comparison]} {rule.limit_text}"
-            limit = (text[:_LIMIT_CHARACTERS_MAX], float(rule.limit))
-            found.setdefault((rule.metric, rule.statistic), []).append(limit)
+            place = (rule.metric, rule.statistic)
+            found.setdefault(place, []).append((text, float(rule.limit)))
     return found
 
 

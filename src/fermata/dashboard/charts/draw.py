@@ -1,0 +1,96 @@
+"""Charts as SVG text, for screens, phones and screen readers.
+
+Nothing runs in a chart: no script, no handler, no style attribute, so it fits a strict content
+policy. Every number is in the tip of its mark; the pages have a table of the same numbers.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from html import escape
+
+from fermata.dashboard.charts.data import NO_MARKS, Chart, Marks, Point, visible
+from fermata.dashboard.charts.inks import CSS_CHARTS
+
+#: Drawings kept, at about 10 kB each: pages are read far more often than results come out.
+_DRAWINGS_KEPT = 256
+_SVG = "http://www.w3.org/2000/svg"
+_log = logging.getLogger("fermata.dashboard.charts")
+
+
+def line_chart(
+    name: str,
+    title: str,
+    description: str,
+    points: Sequence[Point],
+    unit: str = "",
+    marks: Marks = NO_MARKS,
+) -> str:
+    """A value over rounds, with ``unit`` at the value axis; empty if it cannot be drawn here.
+
+    Gaps stay gaps. ``name`` must be unique on the page: it makes the ids that screen readers
+    follow.
+    """
+    return _svg(name, title, description, Chart(tuple(points), unit, "", marks, False))
+
+
+def bar_chart(
+    name: str,
+    title: str,
+    description: str,
+    points: Sequence[Point],
+    unit: str = "",
+    marks: Marks = NO_MARKS,
+    place: str = "",
+) -> str:
+    """Amounts side by side, from 0, else as ``line_chart``; ``place`` names the x axis."""
+    return _svg(name, title, description, Chart(tuple(points), unit, place, marks, True))
+
+
+def standalone(svg: str) -> str:
+    """A chart as a file of its own, with its styles in it."""
+    head, end, rest = svg.partition(">")
+    return f"{head}{end}\n<style>{CSS_CHARTS}</style>{rest}\n"
+
+
+def _svg(name: str, title: str, description: str, chart: Chart) -> str:
+    """``role="img"`` makes readers speak title and description, not the shapes."""
+    try:
+        view_box, shapes = _drawn(chart)
+    except Exception as fault:  # noqa: BLE001 - a page without its picture still has the numbers
+        _note(type(fault).__name__)
+        return ""
+    head = (
+        f'<svg xmlns="{_SVG}" class="chart" viewBox="{view_box}" role="img"'
+        f' aria-labelledby="{escape(name)}-title {escape(name)}-desc"'
+        ' font-family="system-ui, sans-serif" font-size="13" stroke-linejoin="round">'
+    )
+    said = (
+        f'<title id="{escape(name)}-title">{escape(visible(title))}</title>'
+        f'<desc id="{escape(name)}-desc">{escape(visible(description))}</desc>'
+    )
+    return "\n".join([head, said, shapes, "</svg>"])
+
+
+@cache
+def _note(fault: str) -> None:
+    """Once, since every visit of a page asks for all of its charts again."""
+    _log.warning("a chart could not be drawn: %s", fault)
+
+
+@lru_cache(maxsize=_DRAWINGS_KEPT)
+def _drawn(chart: Chart) -> tuple[str, str]:
+    """The view box and the shapes of a chart."""
+    # matplotlib costs memory and a second or more, which only those who draw should spend.
+    from fermata.dashboard.charts.axis import drawable
+    from fermata.dashboard.charts.figure import picture
+    from fermata.dashboard.charts.svg import shapes_of
+
+    found = [p for p in chart.points if drawable(p.value) is not None]
+    missing = [p for p in chart.points if drawable(p.value) is None]
+    meaning = "bar" if chart.is_bars else "point"
+    tips = {meaning: found, "none": missing}
+    return shapes_of(
+        picture(chart),
+        {kind: [visible(f"{p.label}: {p.text}") for p in points] for kind, points in tips.items()},
+    )

@@ -1,0 +1,61 @@
+"""Limits of rules on change and growth as bands, which move with the values (docs/spec/rules.md).
+
+For people only: a change's band ends exactly where its rule is decided, while a rule on growth is
+decided by a fitted line with its confidence, and its band only shows steady growth at the limit.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, log10
+
+from fermata.dashboard.charts.data import Band
+from fermata.protocol.charter.trigger_rules import CHANGE, DOUBLING, GROWTH, Rule
+
+_KINDS = {CHANGE: "change", GROWTH: "growth per round", DOUBLING: "rounds to double"}
+
+
+def bands_of(
+    rules: Sequence[Rule], values: Sequence[float | None], periods: Sequence[int | None]
+) -> tuple[Band, ...]:
+    """One band for each rule on change, growth rate or doubling time.
+
+    ``values`` are those of the rules' statistic by round, None without a result; ``periods`` has
+    the place of each round's period, None for a round that the rules leave out.
+    """
+    known = {
+        period: value
+        for period, value in zip(periods, values, strict=True)
+        if period is not None and value is not None
+    }
+    return tuple(
+        Band(_label(rule), tuple(None if p is None else _range(rule, known, p) for p in periods))
+        for rule in rules
+        if rule.kind in _KINDS
+    )
+
+
+def _label(rule: Rule) -> str:
+    kind = _KINDS[rule.kind]
+    if rule.kind == CHANGE:
+        kind += f" over {rule.over_rounds} round" + "s" * (rule.over_rounds > 1)
+    return f"{rule.id}: {kind}, {rule.comparison.replace('_', ' ')} {rule.limit_text}"
+
+
+def _range(rule: Rule, known: Mapping[int, float], period: int) -> tuple[float, float] | None:
+    """From the value that the rule compares with, to the value at which it is at its limit."""
+    if rule.kind == CHANGE:
+        start = known.get(period - rule.over_rounds)
+        return None if start is None else (start, start + float(rule.limit))
+    window = range(period - rule.over_rounds + 1, period)
+    first = next((p for p in window if p in known), None)
+    if first is None:
+        return None
+    start, rounds = known[first], period - first
+    limit = float(rule.limit)
+    power = rounds * log10(1 + limit) if rule.kind == GROWTH else rounds / limit * log10(2)
+    if rule.scale == "log10":
+        return start, start + power
+    try:
+        end = start * 10.0**power
+    except OverflowError:
+        return None
+    return (start, end) if start > 0 and isfinite(end) else None
