@@ -9,7 +9,7 @@ PURPOSES = {
     "node": "disk, network, clock, keys",
     "sim": "a deployment in one process",
     "assessment": "what a charter would do",
-    "summary": "the state as records",
+    "summary": "the state as records and in words",
     "memory_store": "a store without a disk",
     "protocol": "the rule book, the one fold",
     "crypto": "numbers only",

@@ -8,22 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fermata.api import (
-        Bundle,
-        PauseRecord,
-        ResultRecord,
-        Results,
-        RoundRecord,
-        RuleRecord,
-        open_bundle,
-        verify,
-    )
+    from fermata.api import Bundle, Results, open_bundle, verify
     from fermata.errors import FermataError
     from fermata.protocol.verify.verifier import Check, Verification
+    from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
+    from fermata.summary.records.rounds import ResultRecord, RoundRecord
 
 __version__ = "0.1.0"
 __all__ = [
     "Bundle",
+    "ChangeRecord",
     "Check",
     "FermataError",
     "PauseRecord",
@@ -38,8 +32,13 @@ __all__ = [
 ]
 
 _HOME = dict.fromkeys(__all__, "fermata.api") | {
+    "ChangeRecord": "fermata.summary.records.pause",
     "Check": "fermata.protocol.verify.verifier",
     "FermataError": "fermata.errors",
+    "PauseRecord": "fermata.summary.records.pause",
+    "ResultRecord": "fermata.summary.records.rounds",
+    "RoundRecord": "fermata.summary.records.rounds",
+    "RuleRecord": "fermata.summary.records.pause",
     "Verification": "fermata.protocol.verify.verifier",
 }
 

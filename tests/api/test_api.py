@@ -23,23 +23,9 @@ from harness.chains import (
     figures,
     make_deployment,
 )
+from harness.dues import BANDS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-TABLES = (
-    PAUSE_TABLES
-    + """
-[dues]
-unit = "EUR"
-metric = "hours"
-
-[[dues.band]]
-at_most = "10"
-amount = "100"
-
-[[dues.band]]
-amount = "250.50"
-"""
-)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +45,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pausing(tmp_path_factory):
     """A round that triggers, and one of a pause in which lab-4 shows nothing; with dues."""
-    deployment = make_deployment(labs=4, auditors=1, threshold=1, last="2025Q4", extra=TABLES)
+    tables = PAUSE_TABLES + BANDS
+    deployment = make_deployment(labs=4, auditors=1, threshold=1, last="2025Q4", extra=tables)
 
     def measure(lab, period):
         values = figures(deployment, lab)
@@ -207,12 +194,13 @@ def test_rules_pause_compliance_and_dues_are_told(pausing):
     ]
     assert (bundle.pause.phase, bundle.pause.is_holding) == ("lifting", True)
     assert [c.why for c in bundle.pause.changes] == ["rule", "acknowledged", "calm"]
+    assert [c.fired for c in bundle.pause.changes] == [("hot",), ("hot",), ("calm",)]
     assert bundle.pause.missing == ()
     first, second = bundle.rounds
     assert first.compliance == {}
     assert {lab for lab, said in second.compliance.items() if said != "complied"} == {"lab-4"}
     assert bundle.account is not None
-    assert (bundle.account.unit, str(bundle.account.total)) == ("EUR", "1552.50")
+    assert (bundle.account.unit, str(bundle.account.total)) == ("EUR", "362.00")
 
 
 def test_a_charter_without_dues_has_no_account(folder):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fermata.dashboard.report import report_files
 from fermata.dashboard.tables import csv_text, safe_cell
-from fermata.dashboard.views.overview import name_of, overview, unit_of
+from fermata.dashboard.views.overview import overview
 from fermata.protocol.charter.parse import parse_charter
-from fermata.summary.results import ROW_COLUMNS, result_rows
+from fermata.summary.documents import ROW_COLUMNS, result_rows
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.panels import aggregate, charter_file, metric
 from harness.rounds import state_of
@@ -157,13 +157,6 @@ def test_a_series_has_a_point_for_every_closed_round():
     assert mean.limits == (("pause above", 500.0),)
     assert mean.spans == ((1, 2, "pause"),)
     assert len({s.name for s in RUN.series}) == len(RUN.series)
-
-
-def test_statistics_have_names_and_units():
-    hours = CHARTER.panels[0].metrics[0]
-    assert name_of("above:400.0") == "Labs at or above 400.0"
-    assert name_of("bin:0..5") == "Labs in 0 to 5"
-    assert (unit_of(hours, "count"), unit_of(hours, "ratio:gain")) == ("labs", "")
 
 
 def test_rows_have_one_result_each_and_say_why_there_is_none():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fermata.dashboard.annotations import pause_spans, rule_limits
+from fermata.dashboard.views.overview import rule_limits
 from fermata.demo.charter import (
     AUDITORS,
     COMPUTE,
@@ -25,6 +25,7 @@ from fermata.protocol.fold.pause import settle_rounds
 from fermata.protocol.state.pause import PAUSED, RUNNING, TRIGGERED, acknowledge, asking
 from fermata.protocol.state.report_flags import Asked, Flags
 from fermata.protocol.state.state import ReportSeen, State
+from fermata.summary.records.pause import pause_spans
 from harness.rounds import START_MS, state_of
 
 FIGURES = demo_figures()

@@ -1,7 +1,7 @@
 """The dashboard's pages by name: the same ones from a server and in a folder."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
@@ -11,24 +11,30 @@ from markupsafe import Markup
 
 from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.checks import ChecksView
+from fermata.dashboard.filters import FILTERS
 from fermata.dashboard.report import bins_chart, series_chart
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
-from fermata.dashboard.views.governance import governance_view
 from fermata.dashboard.views.log import entry_page, log_page, page_count
-from fermata.dashboard.views.nodes import dues_view, key_view, node_rows
-from fermata.dashboard.views.overview import OverviewView, overview
-from fermata.dashboard.views.pause import (
-    limits_of,
-    newest_judgement,
-    pause_view,
-    rule_views,
-    spans_of,
-)
-from fermata.dashboard.views.round import round_page
+from fermata.dashboard.views.overview import OverviewView, metric_views, overview
 from fermata.node.storage.bundles import cosigners_of
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
-from fermata.summary.results import ROW_COLUMNS, result_rows
+from fermata.protocol.charter.trigger_rules import Rule
+from fermata.summary.documents import ROW_COLUMNS, result_rows
+from fermata.summary.records.dues import account_record
+from fermata.summary.records.governance import governance_record
+from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
+from fermata.summary.records.pause import (
+    RuleRecord,
+    newest_judged,
+    overdue_records,
+    pause_record,
+    pause_spans,
+    rule_records,
+)
+from fermata.summary.records.rounds import result_records, round_record, round_records
+from fermata.summary.words import backlog_text, node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES, TEXT = "image/svg+xml", "application/octet-stream", "text/plain; charset=utf-8"
@@ -125,7 +131,7 @@ def _visible(value: object) -> object:
 
 
 def _environment() -> Environment:
-    return Environment(
+    templates = Environment(
         loader=PackageLoader("fermata.dashboard", "templates/site"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -133,6 +139,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_visible,
     )
+    templates.filters.update(FILTERS)
+    return templates
 
 
 _TEMPLATES = _environment()
@@ -165,7 +173,7 @@ def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame
 def _run(now: Snapshot) -> OverviewView:
     state, charter = now.state, now.charter
     newest = replace(state, rounds=state.rounds[-CHART_ROUNDS_MAX:])
-    return overview(newest, charter, limits_of(charter), spans_of(state))
+    return overview(newest, charter, spans=pause_spans(state))
 
 
 def _svg(chart: str) -> Markup:
@@ -173,16 +181,21 @@ def _svg(chart: str) -> Markup:
     return Markup(chart)  # noqa: S704
 
 
+def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
+    """The charter's rules, each with what it said of a round if it was judged."""
+    by_rule = {each.rule: each for each in said}
+    return [(rule, by_rule.get(rule.id)) for rule in charter.rules]
+
+
 def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
     state, charter = now.state, now.charter
-    judged = newest_judgement(state)
-    found = state.round(judged[0]) if judged else None
-    newest = state.current
+    judged = newest_judged(state)
     return {
-        "pause": pause_view(state, charter, now.now_ms),
-        "rules": rule_views(charter, judged[1] if judged else None),
-        "judged": found,
-        "newest": round_page(state, newest) if newest else None,
+        "pause": pause_record(state) if charter.pause else None,
+        "overdue": overdue_records(state, now.now_ms),
+        "rules": _rules(charter, rule_records(state, judged)),
+        "judged": state.round(judged),
+        "newest": round_record(state, state.current) if state.current else None,
         "charter": charter,
         "checks": checks,
     }
@@ -195,35 +208,48 @@ def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, 
 
 
 def _rounds(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    spans = spans_of(now.state)
-    paused = {n for first, last in spans for n in range(first, last + 1)}
-    rounds = [round_page(now.state, r) for r in reversed(now.state.rounds)]
-    return {"rounds": rounds, "paused": paused}
+    paused = {n for first, last in pause_spans(now.state) for n in range(first, last + 1)}
+    return {"rounds": round_records(now.state)[::-1], "paused": paused}
 
 
 def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
-    found = now.state.round(number)
+    state, found = now.state, now.state.round(number)
     if found is None:
         return None
-    page = round_page(now.state, found)
-    charts = [(metric, _svg(bins_chart(page.round, metric))) for metric in page.round.metrics]
-    return {"page": page, "charts": charts}
+    charter, record = state.charter_at(number), round_record(state, found)
+    said = rule_records(state, number)
+    return {
+        "round": record,
+        "found": found,
+        "charter": charter,
+        "charts": [(m, _svg(bins_chart(record, m))) for m in metric_views(state, found)],
+        "groups": [result for result in result_records(state, found) if result.group],
+        "rules": _rules(charter, said) if said else [],
+        "later": number + 1 if number < len(state.rounds) else 0,
+    }
 
 
 def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"nodes": node_rows(now.state, now.charter, now.now_ms)}
+    nodes = [(node, _troubles(node, now.now_ms)) for node in node_records(now.state)]
+    return {"nodes": nodes, "now_ms": now.now_ms}
+
+
+def _troubles(node: NodeRecord, now_ms: int) -> list[str]:
+    return [*node_troubles(node, now_ms, STALE_MS), *backlog_text(node)]
 
 
 def _key(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"key": key_view(now.state)}
+    return {"key": now.state.key}
 
 
 def _dues(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"dues": dues_view(now.state, now.charter)}
+    state = now.state
+    return {"dues": now.charter.dues, "account": account_record(state), "rounds": state.rounds}
 
 
 def _governance(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"governance": governance_view(now.state, now.charter, now.now_ms)}
+    found = governance_record(now.state, now.now_ms) if now.charter.committee else None
+    return {"governance": found, "charters": now.state.charters}
 
 
 def _log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:

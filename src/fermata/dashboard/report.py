@@ -14,7 +14,11 @@ from markupsafe import Markup
 from fermata.dashboard.charts.data import Marks
 from fermata.dashboard.charts.draw import bar_chart, line_chart, standalone
 from fermata.dashboard.charts.inks import CSS_CHARTS
-from fermata.dashboard.views.overview import MetricView, OverviewView, RoundView, SeriesView
+from fermata.dashboard.filters import FILTERS
+from fermata.dashboard.views.overview import MetricView, OverviewView, SeriesView
+from fermata.protocol.charter.periods import utc_text
+from fermata.summary.records.rounds import RoundRecord
+from fermata.summary.words import result_unit, round_state, statistic_name
 
 CSS = (
     """
@@ -65,6 +69,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    pages.filters.update(FILTERS)
     shared = {"run": run, "css": Markup(CSS), "policy": POLICY}  # noqa: S704 - our own text
     charts = [(series, series_chart(series)) for series in run.series]
     files = {f"chart-{series.name}.svg": standalone(chart) for series, chart in charts if chart}
@@ -73,7 +78,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
     files["index.md"] = index_markdown(run, frozenset(files))
     page = pages.get_template("round.html")
     for round_ in run.rounds:
-        bars = [(metric, bins_chart(round_, metric)) for metric in round_.metrics]
+        bars = [(metric, bins_chart(round_, metric)) for metric in run.metrics[round_.number]]
         name = f"round-{round_.number}"
         for metric, chart in bars:
             if chart:
@@ -104,7 +109,7 @@ def series_chart(series: SeriesView) -> str:
     return draw(series.name, series.title, series.description, series.points, series.unit, marks)
 
 
-def bins_chart(found: RoundView, metric: MetricView) -> str:
+def bins_chart(found: RoundRecord, metric: MetricView) -> str:
     """The histogram of a metric in a round; empty if it has none, or this machine cannot draw."""
     if not metric.bins:
         return ""
@@ -119,18 +124,20 @@ def index_markdown(run: OverviewView, files: frozenset[str]) -> str:
     rows = [
         [
             f"[{r.period}](round-{r.number}.md)",
-            _plain(f"{r.words}: {r.refusal}" if r.refusal else r.words),
-            str(r.reports),
+            _plain(round_state(r)),
+            str(len(r.reported)),
             str(r.cohort),
-            r.closed or "–",
+            "–" if r.closed_ms is None else utc_text(r.closed_ms),
         ]
         for r in run.rounds
     ]
+    charter = run.charter
     lines = [
-        f"# {_plain(run.title)}: all rounds",
+        f"# {_plain(charter.title)}: all rounds",
         "",
-        f"{run.labs} labs, {run.auditors} auditors of which {run.quorum} must endorse a round and"
-        f" {run.threshold} can open it. Nothing is opened below {run.cohort_min} organisations.",
+        f"{len(charter.labs)} labs, {len(charter.auditors)} auditors of which"
+        f" {charter.endorsement_quorum} must endorse a round and {charter.threshold} can open it."
+        f" Nothing is opened below {charter.cohort_min} organisations.",
         "",
         *_table(["round", "state", "reports", "smallest cohort", "closed"], rows),
         "",
@@ -146,29 +153,33 @@ def index_markdown(run: OverviewView, files: frozenset[str]) -> str:
     return "\n".join([*lines, *_foot(run), ""])
 
 
-def round_markdown(run: OverviewView, found: RoundView, files: frozenset[str]) -> str:
+def round_markdown(run: OverviewView, found: RoundRecord, files: frozenset[str]) -> str:
     """A round as Markdown. ``files`` has the names of the charts that could be drawn."""
-    words = f"{found.words}: {found.refusal}" if found.refusal else found.words
     lines = [
-        f"# {_plain(run.title)}: {found.period}",
+        f"# {_plain(run.charter.title)}: {found.period}",
         "",
         "[All rounds](index.md)",
         "",
-        f"* State: {_plain(words)}",
-        f"* Reports: {found.reports} counted, {found.abstained} labs said that they have none",
-        f"* Endorsements: {found.endorsements} of {run.auditors} auditors; {run.quorum} needed",
-        f"* Opened for reports: {found.opened}",
+        f"* State: {_plain(round_state(found))}",
+        f"* Reports: {len(found.reported)} counted, {len(found.abstained)} labs said that they have"
+        " none",
+        f"* Endorsements: {len(found.endorsed)} of {len(run.charter.auditors)} auditors;"
+        f" {found.endorsements_needed} needed",
+        f"* Opened for reports: {utc_text(found.opened_ms)}",
     ]
-    lines += [f"* Closed: {found.closed}"] if found.closed else []
+    lines += [] if found.closed_ms is None else [f"* Closed: {utc_text(found.closed_ms)}"]
     lines += [f"* Wrong openings: {', '.join(found.culprits)}"] if found.culprits else []
-    for metric in found.metrics:
+    for metric in run.metrics[found.number]:
         lines += ["", f"## {metric.metric}", ""]
         lines += [f"{_plain(metric.unit)}; {metric.cohort} organisations", ""]
-        rows = [[_plain(r.name), r.text, _plain(r.unit)] for r in metric.results]
+        rows = [
+            [_plain(statistic_name(r.statistic)), r.text, _plain(result_unit(r))]
+            for r in metric.results
+        ]
         lines += _table(["statistic", "value", "unit"], rows)
         chart = f"round-{found.number}-{metric.metric}.svg"
         lines += ["", f"![labs by value]({chart})"] if chart in files else []
-    if not found.metrics:
+    if not run.metrics[found.number]:
         lines += ["", "There are no results."]
     return "\n".join([*lines, *_foot(run), ""])
 
@@ -176,8 +187,8 @@ def round_markdown(run: OverviewView, found: RoundView, files: frozenset[str]) -
 def _foot(run: OverviewView) -> list[str]:
     return [
         "",
-        f"As of {run.as_of} by the log's time. Charter `{run.charter_hash}`. Check it yourself:"
-        f" `fermata verify BUNDLE --charter-hash {run.charter_hash}`",
+        f"As of {utc_text(run.as_of_ms)} by the log's time. Charter `{run.charter_hash}`. Check it"
+        f" yourself: `fermata verify BUNDLE --charter-hash {run.charter_hash}`",
     ]
 
 

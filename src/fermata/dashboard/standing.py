@@ -12,7 +12,9 @@ from fermata.protocol.charter.encoding import decimal_text, fraction_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.result_names import spans_of
 from fermata.protocol.state.state import Close, Opening, Result, Round
+from fermata.summary.words import count_text
 
 _QUARTILES = ("quartile-1-bin", "median-bin", "quartile-3-bin")
 
@@ -80,25 +82,19 @@ def _beside_mean(value: Fraction, said: Mapping[str, Result]) -> list[str]:
 
 
 def _bin(metric: Metric, encoded: int, said: Mapping[str, Result]) -> list[str]:
-    spans = [
-        f"{decimal_text(metric.decode(low))}..{decimal_text(metric.decode(high))}"
-        for low, high in bins_of(metric)
-    ]
+    spans = spans_of(metric)
     if not metric.edges or any(f"bin:{span}" not in said for span in spans):
         return []
     index = next(i for i, (low, high) in enumerate(bins_of(metric)) if low <= encoded <= high)
     counts = [int(said[f"bin:{span}"].value) for span in spans]
     sentences = [
-        f"in the bin {spans[index]}, as {_labs(counts[index])} of the round;"
-        f" {_labs(sum(counts[:index]))} in lower bins, {_labs(sum(counts[index + 1 :]))} in higher"
+        f"in the bin {spans[index]}, as {count_text(counts[index], 'lab')} of the round;"
+        f" {count_text(sum(counts[:index]), 'lab')} in lower bins,"
+        f" {count_text(sum(counts[index + 1 :]), 'lab')} in higher"
     ]
     if all(name in said for name in _QUARTILES):
         sentences.append(_quarter(index, [spans.index(said[name].text) for name in _QUARTILES]))
     return sentences
-
-
-def _labs(count: int) -> str:
-    return "1 lab" if count == 1 else f"{count} labs"
 
 
 def _quarter(index: int, quartiles: list[int]) -> str:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from fermata.dashboard.annotations import pause_spans, rule_limits
 from fermata.dashboard.report import report_files
 from fermata.dashboard.views.overview import overview
 from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, demo_figures, invented_quarters
@@ -37,7 +36,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pause import missing
 from fermata.protocol.state.state import State
-from fermata.summary.results import results_document
+from fermata.summary.documents import results_document
 
 START_S = 120.0
 STOP_S = 15.0
@@ -227,6 +226,4 @@ def write_outcome(demo: Demo, state: State) -> None:
         found["invented"] = found["round"] in invented
     text = json.dumps(document, indent=2) + "\n"
     write_atomic(demo.folder / "results.json", text.encode())
-    limits, spans = rule_limits(demo.charter.rules), pause_spans(state)
-    run = overview(state, demo.charter, limits, spans)
-    write_bundle(demo.folder / "report", report_files(run))
+    write_bundle(demo.folder / "report", report_files(overview(state, demo.charter)))

@@ -1,22 +1,24 @@
 """What the demo says of a run, for people: pure functions of the state."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 
 from fermata.demo.charter import DUTY
 from fermata.protocol.charter.trigger_rules import CHANGE, Rule
-from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
+from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT
 from fermata.protocol.state import pause as machine
-from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, Change
-from fermata.protocol.state.state import (
-    Result,
-    Round,
-    RuleVerdict,
-    State,
-    labs_in_force,
-    labs_of_round,
+from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
+from fermata.protocol.state.state import Round, RuleVerdict, State, labs_in_force
+from fermata.summary.records.dues import account_record
+from fermata.summary.records.pause import ChangeRecord, pause_record
+from fermata.summary.records.rounds import (
+    ResultRecord,
+    RoundRecord,
+    result_records,
+    round_record,
 )
-from fermata.summary.dues_account import account_of, dues_lines
+from fermata.summary.words import comparison_text, count_text, verdict_text
 
 
 def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -28,11 +30,11 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
     for number, judged in state.judgements.items():
         found = state.rounds[number - 1]
         events.append((judged.entry, 0, round_text(state, found, found.period in invented)))
-    for place, change in enumerate(state.pause.changes, 1):
+    for change in pause_record(state).changes:
         head, *more = change_text(state, change).split("\n")
-        if state.rounds[change.round - 1].period in invented:
+        if change.period in invented:
             head += " (invented)"
-        events.append((change.entry, place, "\n".join([head, *more])))
+        events.append((change.entry, change.index + 1, "\n".join([head, *more])))
     for entry, _, text in sorted(events):
         if entry > since:
             yield entry, text
@@ -40,26 +42,26 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
 
 def round_text(state: State, found: Round, is_invented: bool) -> str:
     """A round that has come to its end: its results, and what the labs did about a pause."""
+    record = round_record(state, found)
     name = f"{found.period} (invented)" if is_invented else found.period
-    reports = len(found.close.listed) if found.close else 0
-    lines = [f"{name}  opened, {reports} reports"]
-    if found.refusal or found.opening is None:
-        lines = [f"{name}  refused: {found.refusal}"]
-    else:
-        texts = {(r.metric, r.statistic): r.text for r in found.opening.results if not r.group}
-        for metric in found.opening.sums:
-            mean, total = texts[metric, "mean"], texts[metric, "sum"]
-            line = f"  {metric:<20} mean {mean:>8}   sum {total:>6} of {texts[metric, 'count']:>2}"
-            lines.append(line + "".join(_more(metric, found.opening.results)))
-    return "\n".join([*lines, *_labs_lines(state, found), *_still_lines(state, found)])
+    lines = [f"{name}  opened, {len(record.reported)} reports"]
+    if record.refusal:
+        lines = [f"{name}  refused: {record.refusal}"]
+    whole = (r for r in result_records(state, found) if not r.group)
+    lines += [_metric_line(m, list(said)) for m, said in groupby(whole, lambda r: r.metric)]
+    return "\n".join([*lines, *_labs_lines(record), *_still_lines(state, found)])
 
 
-def _more(metric: str, results: tuple[Result, ...]) -> Iterator[str]:
+def _metric_line(metric: str, results: list[ResultRecord]) -> str:
+    texts = {r.statistic: r.text for r in results}
+    line = f"  {metric:<20} mean {texts['mean']:>8}   sum {texts['sum']:>6}"
+    return line + f" of {texts['count']:>2}" + "".join(_more(results))
+
+
+def _more(results: Iterable[ResultRecord]) -> Iterator[str]:
     """What else came out of a metric, shortly."""
-    bins = [r.text for r in results if r.metric == metric and r.statistic.startswith("bin:")]
+    bins = [r.text for r in results if r.statistic.startswith("bin:")]
     for result in results:
-        if result.metric != metric:
-            continue
         if result.statistic in ("stddev", "geometric-mean"):
             yield f"   {result.statistic} {result.text}"
         elif result.statistic.startswith("above:"):
@@ -68,15 +70,14 @@ def _more(metric: str, results: tuple[Result, ...]) -> Iterator[str]:
         yield f"   bins {'/'.join(bins)}"
 
 
-def _labs_lines(state: State, found: Round) -> Iterator[str]:
+def _labs_lines(found: RoundRecord) -> Iterator[str]:
     """Which labs said nothing, and which showed that they keep their duty."""
-    labs = labs_of_round(state, found)
-    silent = [lab for lab in labs if lab not in found.reports and lab not in found.abstained]
+    silent = [lab for lab in found.labs if lab not in found.received + found.abstained]
     if silent:
         yield f"  silent until the deadline: {', '.join(silent)}"
-    shown = compliance_of(state.charter_at(found.number), found, labs)
-    if shown:
-        yield f"  duty of the pause, {DUTY[0]} at most {DUTY[1]}: {_answers(shown)}"
+    if found.compliance:
+        duty = f"{DUTY[0]} at most {DUTY[1]}"
+        yield f"  duty of the pause, {duty}: {_answers(found.compliance)}"
 
 
 def _answers(shown: Mapping[str, str]) -> str:
@@ -95,11 +96,11 @@ def _still_lines(state: State, found: Round) -> Iterator[str]:
     lift = charter.pause.lift if charter.pause else ""
     for verdict in state.judgements[found.number].verdicts:
         if verdict.rule == lift:
-            what = "is unknown" if verdict.holds is None else "does not hold"
+            what = "is unknown" if verdict.holds is None else verdict_text(verdict)
             yield f"  still {changes[-1].after.upper()}: rule {lift} {what}, and lifts nothing"
 
 
-def change_text(state: State, change: Change) -> str:
+def change_text(state: State, change: ChangeRecord) -> str:
     """One change of the pause."""
     charter, pause = state.charter, state.pause
     terms = charter.pause if charter else None
@@ -110,7 +111,7 @@ def change_text(state: State, change: Change) -> str:
     count = sum(seen.entry <= change.entry for seen in said.values())
     labs = labs_in_force(state)
     needed = machine.labs_needed(terms, labs)
-    why = f"by rule {', '.join(change.rules)}"
+    why = f"by rule {', '.join(change.fired)}"
     if change.why in (machine.ACKNOWLEDGED, machine.DEADLINE):
         why = f"acknowledged by {count} of {len(labs)} labs, {needed} needed"
     if change.why == machine.DEADLINE:
@@ -121,12 +122,10 @@ def change_text(state: State, change: Change) -> str:
         LIFTING: f"LIFTING, {change.calm_rounds} of {terms.lift_rounds} calm rounds: {why}",
         RUNNING: f"RUNNING again after {terms.lift_rounds} calm rounds: {why}; the labs go on",
     }
-    verdicts = {}
-    if change.round in state.judgements:
-        verdicts = {v.rule: v for v in state.judgements[change.round].verdicts}
+    verdicts = {verdict.rule: verdict for verdict in change.rules}
     rules = {rule.id: rule for rule in charter.rules}
     tells_why = change.why not in (machine.ACKNOWLEDGED, machine.DEADLINE)
-    fired = change.rules if tells_why else ()
+    fired = change.fired if tells_why else ()
     lines = [line for rule in fired for line in _why_lines(rules, verdicts, rule)]
     return "\n".join([words[change.after], *lines])
 
@@ -143,9 +142,9 @@ def _why_lines(
     if not rule.parts:
         what = f"{rule.metric} {rule.statistic}"
         if rule.kind == CHANGE:
-            what += f" changed over {rule.over_rounds} round{'s' * (rule.over_rounds > 1)} by"
-        comparison = rule.comparison.replace("_", " ")
-        yield f"  {rule.id}: {what} {verdict.value}, limit {comparison} {verdict.limit}"
+            what += f" changed over {count_text(rule.over_rounds, 'round')} by"
+        limit = f"{comparison_text(rule)} {verdict.limit}"
+        yield f"  {rule.id}: {what} {verdict.value}, limit {limit}"
 
 
 def acknowledgements_text(state: State) -> str:
@@ -163,11 +162,10 @@ def acknowledgements_text(state: State) -> str:
 
 def dues_text(state: State) -> str:
     """What all labs owe by the public account."""
-    if state.charter is None or state.charter.dues is None:
+    account = account_record(state)
+    if account is None:
         return "no dues"
-    lines = dues_lines(state)
-    account = account_of(state.charter.dues.unit, lines)
-    by_basis = Counter((line.basis, line.amount) for line in lines)
+    by_basis = Counter((line.basis, line.amount) for line in account.lines)
     parts = [f"{count} times {basis}, {amount} each" for (basis, amount), count in by_basis.items()]
     return (
         f"dues of {len(state.rounds)} rounds: {account.total} {account.unit} ({'; '.join(parts)})"

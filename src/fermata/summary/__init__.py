@@ -1,1 +1,1 @@
-"""The folded state as records for people and programs: results, dues."""
+"""The folded state for people and programs: records, documents (JSON) and words."""

@@ -11,14 +11,14 @@ import pytest
 
 from fermata.cli.read import log as log_commands
 from fermata.cli.read import status
-from fermata.cli.read.status import CERTIFICATE_WARN_MS, LATE_MS, health, health_text
-from fermata.dashboard.views.nodes import node_rows
+from fermata.cli.read.status import LATE_MS, health, health_document, health_text
 from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import HeartbeatSeen
+from fermata.summary.words import CERTIFICATE_WARN_MS
 from harness.chains import MODULUS_BITS_MIN, Run, chain_at, make_deployment
 from harness.nodes import AUDITORS, COORDINATOR, LABS, Site, fermata, lay_out
 
@@ -248,20 +248,20 @@ def test_a_round_in_time_is_healthy_and_one_past_its_deadline_is_not(stage):
     state = state_at(stage)
     deadline_ms = state.rounds[0].deadline_ms
     in_time = health(beats(state, deadline_ms), deadline_ms, HOUR_MS)
-    assert in_time["problems"] == []
+    assert in_time.problems == ()
     late_ms = deadline_ms + LATE_MS + 1
     late = health(beats(state, late_ms), late_ms, HOUR_MS)
-    assert bool(late["problems"]) == (stage != "opened")
+    assert bool(late.problems) == (stage != "opened")
     if stage != "opened":
-        assert "past its deadline, waits for" in late["problems"][0]["what"]
+        assert "past its deadline, waits for" in late.problems[0][1]
 
 
 def test_a_round_says_for_whom_it_waits():
     for stage, who in (("collecting", "lab-1"), ("closed", "auditor-1"), ("endorsed", "auditor-1")):
         state = state_at(stage)
-        document = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
-        assert who in document["rounds"][0]["waits_for"]
-        assert f"waits for {who}" in health_text(document)
+        found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
+        assert who in health_document(found)["rounds"][0]["waits_for"]
+        assert f"waits for {who}" in health_text(found)
 
 
 @pytest.mark.parametrize(
@@ -277,9 +277,9 @@ def test_a_node_that_needs_a_look_is_named(changes, what):
     now_ms = state.time_ms
     if "certificate_expires_ms" in changes and changes["certificate_expires_ms"] > 1:
         changes = {"certificate_expires_ms": now_ms + CERTIFICATE_WARN_MS - 1}
-    problems = health(beats(state, now_ms, **changes), now_ms, HOUR_MS)["problems"]
-    assert {p["who"] for p in problems} == set(state.charter.parties)
-    assert all(what in p["what"] for p in problems)
+    problems = health(beats(state, now_ms, **changes), now_ms, HOUR_MS).problems
+    assert {who for who, _ in problems} == set(state.charter.parties)
+    assert all(what in said for _, said in problems)
 
 
 def test_a_clock_that_is_off_the_logs_is_named_and_shown():
@@ -287,20 +287,18 @@ def test_a_clock_that_is_off_the_logs_is_named_and_shown():
     now_ms = state.time_ms
     right, wrong = beats(state, now_ms), beats(state, now_ms, time_ms=now_ms + 90_000)
     mixed = {**right.heartbeats, "lab-2": wrong.heartbeats["lab-2"]}
-    document = health(replace(state, heartbeats=mixed), now_ms, HOUR_MS)
-    told = [(p["who"], p["what"]) for p in document["problems"]]
-    assert told == [("lab-2", "its clock is +90 s off the log's")]
-    offsets = {n["node"]: n["clock_offset_s"] for n in document["nodes"]}
+    found = health(replace(state, heartbeats=mixed), now_ms, HOUR_MS)
+    assert found.problems == (("lab-2", "its clock is +90 s off the log's"),)
+    offsets = {n["node"]: n["clock_offset_s"] for n in health_document(found)["nodes"]}
     assert offsets["lab-2"] == 90.0
-    assert "+90.0 s" in health_text(document)
+    assert "+90.0 s" in health_text(found)
 
 
 def test_when_all_others_differ_from_the_coordinator_its_clock_alone_is_named():
     state = state_at("opened")
     now_ms = state.time_ms
-    document = health(beats(state, now_ms, time_ms=now_ms - 330_000), now_ms, HOUR_MS)
-    told = [(p["who"], p["what"]) for p in document["problems"]]
-    assert told == [(COORDINATOR, "its clock is +330 s off most nodes'")]
+    found = health(beats(state, now_ms, time_ms=now_ms - 330_000), now_ms, HOUR_MS)
+    assert found.problems == ((COORDINATOR, "its clock is +330 s off most nodes'"),)
 
 
 @pytest.mark.parametrize(
@@ -315,19 +313,19 @@ def test_when_all_others_differ_from_the_coordinator_its_clock_alone_is_named():
 )
 def test_every_node_shows_what_it_has_done_in_the_newest_round(stage, coordinator, auditor, lab):
     state = state_at(stage)
-    document = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
-    done = {n["node"]: n["newest_round"] for n in document["nodes"]}
+    found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
+    done = {n["node"]: n["newest_round"] for n in health_document(found)["nodes"]}
     assert (done[COORDINATOR], done["auditor-1"], done["lab-1"]) == (coordinator, auditor, lab)
     if auditor is not None:
-        assert auditor in health_text(document)
+        assert auditor in health_text(found)
 
 
 def test_a_node_that_was_never_seen_and_a_key_that_is_missing_are_named():
     chain = chain_at("empty")
     chain.put_ok(chain.deployment.charter_envelope)
-    problems = health(chain.state, chain.time_ms, HOUR_MS)["problems"]
-    assert [p["what"] for p in problems][:10] == ["was never seen"] * 10
-    assert problems[-1] == {"who": COORDINATOR, "what": "the log has no key record yet"}
+    problems = health(chain.state, chain.time_ms, HOUR_MS).problems
+    assert [what for _, what in problems][:10] == ["was never seen"] * 10
+    assert problems[-1] == (COORDINATOR, "the log has no key record yet")
     assert "no round yet" in health_text(health(chain.state, chain.time_ms, HOUR_MS))
 
 
@@ -348,12 +346,9 @@ def with_committee(excluded=()):
 @pytest.mark.parametrize("excluded", [(), ("lab-6",), ("lab-1", "lab-6")])
 def test_who_needs_no_node_is_not_missed(excluded):
     state = with_committee(excluded)
-    document = health(state, state.time_ms, HOUR_MS)
-    assert document["problems"] == []
-    idle = {n["node"]: n["newest_round"] for n in document["nodes"]}
-    assert idle["member-1"] is None
-    rows = node_rows(state, state.charter, state.time_ms)
-    assert [row.party for row in rows if row.troubles] == []
+    found = health(state, state.time_ms, HOUR_MS)
+    assert found.problems == ()
+    assert {node.party: node.done for node in found.nodes}["member-1"] is None
 
 
 @pytest.mark.parametrize("role", ["coordinator", "auditor", "lab"])
@@ -361,8 +356,8 @@ def test_with_a_committee_every_node_that_must_run_is_missed(role):
     state = with_committee()
     gone = next(p.id for p in state.charter.parties.values() if p.role == role)
     left = {p: b for p, b in state.heartbeats.items() if p != gone}
-    document = health(replace(state, heartbeats=left), state.time_ms, HOUR_MS)
-    assert document["problems"] == [{"who": gone, "what": "was never seen"}]
+    found = health(replace(state, heartbeats=left), state.time_ms, HOUR_MS)
+    assert found.problems == ((gone, "was never seen"),)
 
 
 def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from fermata.cli.read import watch as watch_module
-from fermata.cli.read.status import health, health_text
+from fermata.cli.read.status import health, health_document, health_text
 from fermata.cli.read.watch import Watcher
 from fermata.errors import InvalidProof, TransportError
 from fermata.node.config import load_config
@@ -144,13 +144,13 @@ def test_a_log_that_breaks_its_promises_ends_the_watch(run, clock):
 
 def test_status_shows_the_pause_its_rules_and_who_has_not_acknowledged(run):
     state = copy_of(run, size=run.state.pause.changes[0].entry + 2).state
-    document = health(state, state.time_ms, 10**12)
-    pause = document["pause"]
+    found = health(state, state.time_ms, 10**12)
+    pause = health_document(found)["pause"]
     assert (pause["phase"], pause["holding"], pause["overdue"]) == ("triggered", True, [])
     assert pause["missing"] == [lab for lab in state.charter.labs if lab in pause["missing"]]
     assert len(pause["missing"]) == 3
     assert [(r["rule"], r["holds"]) for r in pause["rules"]] == [("hot", True), ("calm", False)]
-    text = health_text(document)
+    text = health_text(found)
     assert "pause: triggered since" in text
     assert "  not acknowledged by lab-" in text
     assert "overdue" not in text
@@ -158,11 +158,12 @@ def test_status_shows_the_pause_its_rules_and_who_has_not_acknowledged(run):
 
 def test_status_counts_what_is_overdue_as_a_problem(run):
     state = copy_of(run, size=run.state.pause.changes[0].entry + 1).state
-    document = health(state, state.time_ms + 600_000, 10**12)
+    found = health(state, state.time_ms + 600_000, 10**12)
+    document = health_document(found)
     assert [o["what"] for o in document["pause"]["overdue"]] == ["unacknowledged"]
     (problem,) = (p for p in document["problems"] if p["who"] == "overdue")
     assert "not acknowledged by lab-1, lab-2, lab-3, lab-4" in problem["what"]
-    assert f"! overdue: {problem['what']}" in health_text(document)
+    assert f"! overdue: {problem['what']}" in health_text(found)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from fermata.cli.run.auditor_check import clock_text
 from fermata.errors import ConfigError
 from fermata.protocol.state.state import HeartbeatSeen, State
-from fermata.summary.clocks import clock_ahead_s, coordinator_ahead_s
+from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
 from harness.chains import make_deployment
 from harness.nodes import COORDINATOR, Site, fermata, lay_out, until
 

@@ -48,7 +48,7 @@ def told():
 
 def resealed(change, signer=NODE, key_id=None):
     """The envelope of a notice that was changed, rightly signed all the same."""
-    document = msgspec.to_builtins(told().notice)
+    document = json.loads(msgspec.json.encode(told().notice))
     change(document)
     payload = canonical_json(document)
     return envelope(payload, told().run.deployment.keys[signer], key_id or signer)
@@ -77,7 +77,7 @@ def test_a_notice_says_what_changed_why_and_until_when() -> None:
     first = told().state.pause.changes[0]
     assert (change.before, change.after, change.why) == ("running", "triggered", "rule")
     assert (change.entry, change.time_ms, change.index) == (first.entry, first.time_ms, 0)
-    assert (change.round, change.period, change.fired) == (1, "2025Q3", ["hot"])
+    assert (change.round, change.period, change.fired) == (1, "2025Q3", ("hot",))
     assert change.acknowledge_by_ms == first.time_ms + 600_000
     assert (rule.holds, rule.value, rule.limit) == (True, "120", "100")
     assert (pause.phase, pause.is_holding) == (told().state.pause.phase, True)
@@ -135,10 +135,10 @@ def other(value):
 
 
 def test_no_field_can_be_changed() -> None:
-    changed = list(paths(msgspec.to_builtins(told().notice)))
+    changed = list(paths(json.loads(msgspec.json.encode(told().notice))))
     assert len(changed) > 30
     for path in changed:
-        document = msgspec.to_builtins(told().notice)
+        document = json.loads(msgspec.json.encode(told().notice))
         place = document
         for name in path[:-1]:
             place = place[name]
@@ -203,6 +203,9 @@ def test_a_checkpoint_that_the_coordinator_did_not_sign_is_refused() -> None:
         lambda d: d.pop("log"),
         lambda d: d["change"].update(entry="1"),
         lambda d: d["change"].update(index=-1),
+        lambda d: d["change"].update(after="asleep"),
+        lambda d: d["change"]["rules"][0].pop("why"),
+        lambda d: d["pause"].update(extra=1),
     ],
 )
 def test_a_payload_of_another_shape_is_refused(change) -> None:
@@ -222,7 +225,7 @@ def test_a_payload_of_another_shape_is_refused(change) -> None:
     ],
 )
 def test_a_payload_that_is_not_in_its_one_form_is_refused(spoil) -> None:
-    payload = spoil(canonical_json(msgspec.to_builtins(told().notice)))
+    payload = spoil(canonical_json(json.loads(msgspec.json.encode(told().notice))))
     refused(envelope(payload, told().key, NODE), InvalidEncoding, "NOTICE")
 
 
@@ -284,7 +287,7 @@ def test_canonical_json_is_that_of_rfc_8785() -> None:
     )
 
 
-@pytest.mark.parametrize("document", [1.5, 2**53, -(2**53), {"é": 1}, {1: 1}, b"x", (1,), "\ud800"])
+@pytest.mark.parametrize("document", [1.5, 2**53, -(2**53), {"é": 1}, {1: 1}, b"x", {1}, "\ud800"])
 def test_what_has_no_canonical_form_is_a_fault_of_the_caller(document) -> None:
     with pytest.raises(ValueError):
         canonical_json(document)

@@ -8,22 +8,10 @@ from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
-from fermata.summary.dues_account import NOT_SHOWN, DuesLine, account_of, lines_of
+from fermata.summary.records.dues import NOT_SHOWN, DuesLine, account_of, lines_of
 from harness.chains import MODULUS_BITS_MIN, chain_at, make_deployment
+from harness.dues import BANDS
 
-BANDS = """
-[dues]
-unit = "EUR"
-metric = "share"
-[[dues.band]]
-at_most = "-50"
-amount = "10"
-[[dues.band]]
-at_most = "0"
-amount = "20.50"
-[[dues.band]]
-amount = "70"
-"""
 TIERS = """
 [[tier]]
 id = "f"
@@ -76,7 +64,10 @@ def test_nothing_is_owed_before_the_close_or_without_dues() -> None:
 )
 @settings(max_examples=50, deadline=None)
 def test_the_account_adds_up_by_lab_and_by_round(rows: list[tuple[int, str, int]]) -> None:
-    lines = [DuesLine(number, lab, "tier", Decimal(cents) / 100) for number, lab, cents in rows]
+    lines = [
+        DuesLine(number, str(number), lab, "tier", Decimal(cents) / 100)
+        for number, lab, cents in rows
+    ]
     account = account_of("EUR", lines)
     assert sum(account.by_lab.values()) == sum(account.by_round.values()) == account.total
     assert account.total == sum(line.amount for line in lines)

@@ -10,7 +10,7 @@ from fermata.protocol.roles.overdue import UNOPENED, overdue
 from fermata.protocol.state.calls import is_over, next_call, schedule
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
 from fermata.protocol.statistics.policy import facts_of
-from fermata.summary.dues_account import dues_lines
+from fermata.summary.records.dues import dues_lines
 from harness.chains import COORDINATOR, PAUSE_TABLES, WINDOW_S, Chain, Run, make_deployment
 
 WINDOW_MS = WINDOW_S * 1000

@@ -8,7 +8,7 @@ import pytest
 from fermata.errors import Refusal
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.roles.auditor import check_close, endorse
-from fermata.summary.results import results_document
+from fermata.summary.documents import results_document
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import bundle_of, failed, verify
 from harness.chains import START_MS, Chain, chain_at, figures, make_deployment

@@ -16,7 +16,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Log, LogWrapper, Outside, Receipt
-from fermata.summary.results import results_document
+from fermata.summary.documents import results_document
 from harness.chains import (
     COORDINATOR,
     MODULUS_BITS_MIN,

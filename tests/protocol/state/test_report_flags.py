@@ -21,21 +21,9 @@ from fermata.protocol.state.report_flags import (
 )
 from fermata.protocol.state.state import Round
 from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Chain, chain_at, make_deployment
+from harness.dues import BANDS
 
-EXTRA = """
-[dues]
-unit = "EUR"
-metric = "share"
-[[dues.band]]
-at_most = "-50"
-amount = "10"
-[[dues.band]]
-at_most = "0"
-amount = "20.50"
-[[dues.band]]
-amount = "70"
-"""
-SETTINGS = {"extra": PAUSE_TABLES.replace('at_most = "10"', 'at_most = "5"') + EXTRA}
+SETTINGS = {"extra": PAUSE_TABLES.replace('at_most = "10"', 'at_most = "5"') + BANDS}
 DUTIES = Asked(duties=True)
 CALM = {"hours": "4.999", "share": "-3.5"}
 BUSY = {"hours": "5.001", "share": "12"}

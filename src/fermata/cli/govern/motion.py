@@ -18,12 +18,15 @@ from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.amendment import new_parties
 from fermata.protocol.fold.apply import judge
-from fermata.protocol.fold.tally import committee_of, overdue_motions, round_in_office, tally
+from fermata.protocol.fold.tally import Tally
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.governance import FOR, OPEN, RECUSED, Motion
-from fermata.protocol.state.state import State
+from fermata.protocol.state.governance import Motion
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of
 from fermata.protocol.wire.envelope import seal_statement
+from fermata.summary.documents import document, overdue_document
+from fermata.summary.records.governance import GovernanceRecord, governance_record
+from fermata.summary.words import motion_subject, overdue_line
+from fermata.types import Choice
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 CHOICES = {
@@ -213,54 +216,45 @@ def list_motions(config_file: Path, as_json: bool) -> None:
     replica, _ = replicate(config)
     if replica.charter.committee is None:
         raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: has no [committee]")
-    document = motions_document(replica.state, clock_ms())
-    emit(as_json, document, motions_text(document))
+    found = governance_record(replica.state, clock_ms())
+    emit(as_json, motions_document(found), motions_text(found))
 
 
-def motions_document(state: State, now_ms: int) -> dict[str, Any]:
+def motions_document(found: GovernanceRecord) -> dict[str, Any]:
     """``chair``, ``motions``, ``disputes``, ``excluded`` and ``overdue``, for programs."""
-    governance = state.governance
-    number = round_in_office(state)
     return {
-        "round": number,
-        "chair": committee_of(state).chair(number),
-        "motions": [_row(state, found) for found in governance.motions.values()],
-        "disputes": [
-            {"entry": d.entry, "author": d.author, "lab": d.lab, "status": d.status}
-            for d in governance.disputes.values()
-        ],
-        "excluded": dict(governance.exclusions),
-        "overdue": [
-            {"what": what, "since": utc_text(since_ms), "detail": detail}
-            for what, since_ms, detail in overdue_motions(state, now_ms)
-        ],
+        "round": found.round,
+        "chair": found.chair,
+        "motions": [_row(motion, found.tallies.get(motion.entry)) for motion in found.motions],
+        "disputes": [document(d, "entry author lab status") for d in found.disputes],
+        "excluded": found.exclusions,
+        "overdue": [overdue_document(late) for late in found.overdue],
     }
 
 
-def _row(state: State, found: Motion) -> dict[str, Any]:
-    choices = list(found.votes.values())
+def _row(motion: Motion, tally: Tally | None) -> dict[str, Any]:
+    choices = list(motion.votes.values())
     return {
-        "entry": found.entry,
-        "kind": found.kind,
-        "author": found.author,
-        "subject": found.lab or (f"entry {found.about_entry}" if found.about_entry else ""),
-        "status": found.status,
-        "for": choices.count(FOR),
-        "against": len(choices) - choices.count(FOR) - choices.count(RECUSED),
-        "needed": tally(state, found).needed if found.status == OPEN else None,
-        "expires": utc_text(found.expires_ms) if found.status == OPEN else None,
-        "reason": found.reason,
+        **document(motion, "entry kind author"),
+        "subject": motion_subject(motion),
+        "status": motion.status,
+        "for": choices.count(Choice.FOR),
+        "against": choices.count(Choice.AGAINST),
+        "needed": tally.needed if tally else None,
+        "expires": utc_text(motion.expires_ms) if tally else None,
+        "reason": motion.reason,
     }
 
 
-def motions_text(document: dict[str, Any]) -> str:
-    """The document for people."""
+def motions_text(found: GovernanceRecord) -> str:
+    """The same for people."""
     columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
-    rows = [["" if row[c] is None else str(row[c]) for c in columns] for row in document["motions"]]
-    lines = [f"round {document['round']}, in the chair: {document['chair'] or 'nobody'}"]
+    rows = []
+    for motion in found.motions:
+        row = _row(motion, found.tallies.get(motion.entry))
+        rows.append(["" if row[column] is None else str(row[column]) for column in columns])
+    lines = [f"round {found.round}, in the chair: {found.chair or 'nobody'}"]
     lines += [table_text(columns, rows) if rows else "no motions"]
-    lines += [f"{lab}: excluded from round {r} on" for lab, r in document["excluded"].items()]
-    lines += [
-        f"overdue: {o['what']} since {o['since']}, {o['detail']}" for o in document["overdue"]
-    ]
+    lines += [f"{lab}: excluded from round {r} on" for lab, r in found.exclusions.items()]
+    lines += [f"overdue: {overdue_line(late)}" for late in found.overdue]
     return "\n".join(lines)

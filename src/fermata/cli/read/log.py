@@ -9,7 +9,6 @@ import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say, table_text
 from fermata.cli.run.nodes import CONFIG
-from fermata.dashboard.views.nodes import duration_text
 from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
@@ -29,7 +28,8 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
-from fermata.summary.results import results_document
+from fermata.summary.documents import document, results_document
+from fermata.summary.words import culprits_text, duration_text
 
 PATH = click.Path(path_type=Path)
 OWN_FAULT = 3
@@ -152,13 +152,11 @@ def _document(verification: Verification) -> dict[str, object]:
         "public": verification.is_public,
         "log": _log_document(verification),
         "checks": [
-            {"check": f"V{c.number}", "title": c.title, "status": c.status,
-             "findings": list(c.findings)}
+            {"check": f"V{c.number}", **document(c, "title status findings")}
             for c in verification.checks
         ],
         "evidence": [
-            {"entry": v.entry, "statement": v.kind, "author": v.author, "reason": v.reason}
-            for v in verification.rejected
+            document(v, "entry statement=kind author reason") for v in verification.rejected
         ],
         "culprits": [
             {"round": r.period, "auditors": sorted(r.culprits)}
@@ -203,8 +201,8 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
         )
     for found in verification.state.rounds:
         if found.culprits:
-            names = ", ".join(sorted(found.culprits))
-            lines.append(f"evidence: round {found.period}: wrong openings by {names}")
+            said = culprits_text(sorted(found.culprits))
+            lines.append(f"evidence: round {found.period}: {said}")
     charter_sha256 = verification.state.charter_sha256
     if charter_sha256 is not None and not pinned:
         lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")

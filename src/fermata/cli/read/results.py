@@ -12,7 +12,6 @@ from fermata.cli.output import emit, json_option, say
 from fermata.cli.read.log import PATH, replicate
 from fermata.cli.run.lab import read_figures, round_of
 from fermata.cli.run.nodes import CONFIG
-from fermata.dashboard.annotations import pause_spans, rule_limits
 from fermata.dashboard.report import report_files
 from fermata.dashboard.standing import Place, places_of
 from fermata.dashboard.tables import csv_text
@@ -27,7 +26,7 @@ from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
-from fermata.summary.results import ROW_COLUMNS, result_rows
+from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.types import Role
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,8 +82,7 @@ def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> 
     """The public report of a bundle that verifies: a page a round, an index, charts; offline."""
     check_new(out)
     state, charter = state_of_bundle(bundle, charter_hash)
-    run = overview(state, charter, rule_limits(charter.rules), pause_spans(state))
-    files = report_files(run)
+    files = report_files(overview(state, charter))
     write_bundle(out, files)
     data = {"report": str(out / "index.html"), "files": len(files), "rounds": len(state.rounds)}
     emit(as_json, data, f"{out / 'index.html'}: {len(state.rounds)} rounds, {len(files)} files")

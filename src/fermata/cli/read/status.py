@@ -1,36 +1,42 @@
 """``fermata status``: every node's health and where the rounds stand, from the log."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fermata.cli.govern.pauses import overdue_text, pause_document, pause_lines
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.read.log import replicate
 from fermata.cli.run.nodes import CONFIG
 from fermata.errors import Refusal
 from fermata.node.config import load_config
 from fermata.node.run.participant import clock_ms
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.fold.round_rules import waiting_for
-from fermata.protocol.roles.overdue import Overdue, overdue
-from fermata.protocol.state.state import (
-    CLOSED,
-    COLLECTING,
-    ENDORSED,
-    HeartbeatSeen,
-    Round,
-    State,
-    labs_in_force,
-    parties_with_nodes,
+from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.state.state import OPENED, REFUSED, State
+from fermata.summary.documents import document, overdue_document, pause_document
+from fermata.summary.records.clocks import offset_s
+from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
+from fermata.summary.records.pause import (
+    PauseRecord,
+    RuleRecord,
+    newest_judged,
+    overdue_records,
+    pause_record,
+    rule_records,
 )
-from fermata.summary.clocks import OFFSET_S_MAX, clock_ahead_s, coordinator_ahead_s
+from fermata.summary.records.rounds import RoundRecord, round_records
+from fermata.summary.words import (
+    ago_text,
+    culprits_text,
+    node_troubles,
+    offset_text,
+    overdue_line,
+    pause_lines,
+    round_line,
+)
 
-#: Nodes beat once a minute unless they are told otherwise.
-STALE_S = 300
-CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
 #: Certificates and the times of closes are judged by clocks; the way to the log counts as well.
@@ -50,166 +56,121 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     config = load_config(config_file)
     replica, _ = replicate(config)
     # The log does not tell how often the others mean to beat; as often as this node, most likely.
-    stale_s = stale_s or max(STALE_S, 3 * config.text.heartbeat_s)
-    document = health(replica.state, clock_ms(), stale_s * 1000)
-    emit(as_json, document, health_text(document))
-    if document["problems"]:
+    stale_ms = 1000 * stale_s if stale_s else max(STALE_MS, 3000 * config.text.heartbeat_s)
+    found = health(replica.state, clock_ms(), stale_ms)
+    emit(as_json, health_document(found), health_text(found))
+    if found.problems:
         context.exit(UNHEALTHY)
 
 
-def health(state: State, now_ms: int, stale_ms: int) -> dict[str, Any]:
-    """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, as far as the log tells them.
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Nodes and rounds at ``now_ms``, the reader's clock.
 
-    Raises Refusal NO_CHARTER.
+    ``pause`` is None for a charter without one; ``rules`` is what they said last. ``problems``: who
+    or what needs a look, and why.
     """
+
+    now_ms: int
+    nodes: tuple[NodeRecord, ...]
+    rounds: tuple[RoundRecord, ...]
+    pause: PauseRecord | None
+    rules: tuple[RuleRecord, ...]
+    overdue: tuple[Overdue, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+def health(state: State, now_ms: int, stale_ms: int) -> Health:
+    """How the deployment does, as far as the log tells. Raises Refusal NO_CHARTER."""
     charter = state.charter
     if charter is None:
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
-    problems: list[dict[str, object]] = []
-
-    def note(who: str, what: str) -> None:
-        problems.append({"who": who, "what": what})
-
-    nodes: list[dict[str, object]] = []
-    expected = parties_with_nodes(state)
-    for party in charter.parties.values():
-        beat = state.heartbeats.get(party.id)
-        progress = _progress(charter, state, party.id) if party.id in expected else None
-        nodes.append(_node(party.id, party.role, beat, now_ms) | {"newest_round": progress})
-        if party.id in expected:
-            for what in _troubles(state, party.id, now_ms, stale_ms):
-                note(party.id, what)
-    rounds = [_round(charter, found) for found in state.rounds]
-    for found in state.rounds:
-        phase = found.phase(charter.endorsement_quorum)
-        if phase in (COLLECTING, CLOSED, ENDORSED) and now_ms > found.deadline_ms + LATE_MS:
-            waits = ", ".join(_waits_for(charter, found)) or charter.coordinator
-            note(f"round {found.number}", f"{phase} past its deadline, waits for {waits}")
+    nodes, rounds, late = node_records(state), round_records(state), overdue_records(state, now_ms)
+    problems = [
+        (node.party, what) for node in nodes for what in node_troubles(node, now_ms, stale_ms)
+    ]
+    for found in rounds:
+        if found.state not in (OPENED, REFUSED) and now_ms > found.deadline_ms + LATE_MS:
+            waits = ", ".join(found.waits_for) or charter.coordinator
+            what = f"{found.state} past its deadline, waits for {waits}"
+            problems.append((f"round {found.number}", what))
         if found.culprits:
-            note(f"round {found.number}", f"wrong openings by {', '.join(sorted(found.culprits))}")
+            problems.append((f"round {found.number}", culprits_text(found.culprits)))
     if state.key is None:
-        note(charter.coordinator, "the log has no key record yet")
-    late: tuple[Overdue, ...] = ()
-    if charter.pause is not None:
-        late = overdue(state, state.pause, charter.pause, labs_in_force(state), now_ms)
-    for each in late:
-        note("overdue", overdue_text(each))
-    pause = pause_document(state, late)
-    return {"nodes": nodes, "rounds": rounds, "pause": pause, "problems": problems}
+        problems.append((charter.coordinator, "the log has no key record yet"))
+    problems += [("overdue", overdue_line(each)) for each in late]
+    return Health(
+        now_ms=now_ms,
+        nodes=nodes,
+        rounds=rounds,
+        pause=pause_record(state) if charter.pause else None,
+        rules=rule_records(state, newest_judged(state)),
+        overdue=late,
+        problems=tuple(problems),
+    )
 
 
-def _node(party: str, role: str, beat: HeartbeatSeen | None, now_ms: int) -> dict[str, object]:
+def health_document(found: Health) -> dict[str, Any]:
+    """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, for programs."""
+    pause = None
+    if found.pause is not None:
+        late = [overdue_document(each) for each in found.overdue]
+        pause = pause_document(found.pause, found.rules) | {"overdue": late}
     return {
-        "node": party,
-        "role": role,
-        "version": beat.version if beat else None,
-        "last_seen": utc_text(beat.logged_ms) if beat else None,
-        "last_seen_s": max(0, now_ms - beat.logged_ms) // 1000 if beat else None,
-        "certificate_until": utc_text(beat.certificate_expires_ms) if beat else None,
-        "clock_offset_s": _clock_offset_s(beat) if beat else None,
-        "backlog": beat.backlog if beat else None,
+        "nodes": [_node(node, found.now_ms) for node in found.nodes],
+        "rounds": [_round(each) for each in found.rounds],
+        "pause": pause,
+        "problems": [{"who": who, "what": what} for who, what in found.problems],
     }
 
 
-def _clock_offset_s(beat: HeartbeatSeen) -> float:
-    """The node's clock less the log's, at its last heartbeat; a slow way makes it smaller."""
-    return (beat.time_ms - beat.logged_ms) / 1000
-
-
-def _progress(charter: Charter, state: State, party: str) -> str | None:
-    """What a party has done in the newest round; None without a round."""
-    if not state.rounds:
-        return None
-    found = state.rounds[-1]
-    if party == charter.coordinator:
-        return found.phase(charter.endorsement_quorum)
-    if party in charter.auditors:
-        steps = (("opened", party in found.parts), ("endorsed", party in found.endorsements))
-    else:
-        steps = (("reported", party in found.reports), ("abstained", party in found.abstained))
-    return next((what for what, is_done in steps if is_done), "not yet")
-
-
-def _troubles(state: State, party: str, now_ms: int, stale_ms: int) -> list[str]:
-    beat = state.heartbeats.get(party)
+def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
+    beat = node.beat
     if beat is None:
-        return ["was never seen"]
-    found = []
-    if now_ms > beat.logged_ms + stale_ms:
-        found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
-    # Of a node that is silent it is old news.
-    elif abs(ahead_s := clock_ahead_s(state, party)) > OFFSET_S_MAX:
-        whose = "most nodes'" if coordinator_ahead_s(state) else "the log's"
-        found.append(f"its clock is {ahead_s:+.0f} s off {whose}")
-    if now_ms > beat.certificate_expires_ms:
-        found.append("its certificate has ended")
-    elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
-        found.append("its certificate ends within three days")
-    return found
+        keys = "version last_seen last_seen_s certificate_until clock_offset_s backlog"
+        seen: dict[str, object] = dict.fromkeys(keys.split())
+    else:
+        seen = {
+            **document(beat, "version last_seen=logged_ms"),
+            "last_seen_s": max(0, now_ms - beat.logged_ms) // 1000,
+            **document(beat, "certificate_until=certificate_expires_ms"),
+            "clock_offset_s": offset_s(beat),
+            "backlog": beat.backlog,
+        }
+    return {"node": node.party, "role": node.role, **seen, "newest_round": node.done}
 
 
-def _waits_for(charter: Charter, found: Round) -> tuple[str, ...]:
-    phase = found.phase(charter.endorsement_quorum)
-    if phase == COLLECTING:
-        return waiting_for(charter, found)
-    done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase)
-    return () if done is None else tuple(a for a in charter.auditors if a not in done)
-
-
-def _round(charter: Charter, found: Round) -> dict[str, object]:
+def _round(found: RoundRecord) -> dict[str, object]:
     return {
-        "round": found.number,
-        "period": found.period,
-        "state": found.phase(charter.endorsement_quorum),
-        "deadline": utc_text(found.deadline_ms),
-        "reports": len(found.reports),
+        **document(found, "round=number period state deadline=deadline_ms"),
+        "reports": len(found.received),
         "abstained": len(found.abstained),
-        "endorsements": len(found.endorsements),
-        "endorsements_needed": charter.endorsement_quorum,
-        "openings": len(found.parts),
-        "openings_needed": charter.threshold,
-        "waits_for": list(_waits_for(charter, found)),
+        "endorsements": len(found.endorsed),
+        "endorsements_needed": found.endorsements_needed,
+        "openings": len(found.opened_by),
+        "openings_needed": found.openings_needed,
+        "waits_for": list(found.waits_for),
         "refused": found.refusal or None,
-        "culprits": sorted(found.culprits),
+        "culprits": list(found.culprits),
     }
 
 
-def health_text(document: dict[str, Any]) -> str:
+def health_text(found: Health) -> str:
     """The same for people: a table, a line a round, and what needs a look."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
-    rows = []
-    for node in document["nodes"]:
-        seen = node["last_seen_s"]
-        ago = "never" if seen is None else f"{seen} s ago"
-        offset_s = node["clock_offset_s"]
-        clock = f"{offset_s:+.1f} s" if isinstance(offset_s, float) else None
-        cells = [node["node"], node["role"], node["version"], ago, node["certificate_until"]]
-        cells += [clock, node["backlog"], node["newest_round"]]
-        rows.append(["-" if cell is None else str(cell) for cell in cells])
+    rows = [_row(node, found.now_ms) for node in found.nodes]
     lines = [table_text(columns, rows), ""]
-    lines += [round_line(found) for found in document["rounds"]] or ["no round yet"]
-    lines += pause_lines(document["pause"]) if document["pause"] else []
-    lines += [f"! {problem['who']}: {problem['what']}" for problem in document["problems"]]
+    lines += [round_line(each) for each in found.rounds] or ["no round yet"]
+    lines += pause_lines(found.pause, found.rules) if found.pause else []
+    lines += [f"! {who}: {what}" for who, what in found.problems]
     return "\n".join(lines)
 
 
-def round_line(found: dict[str, object]) -> str:
-    """Where a round stands, and for whom it waits."""
-    state = found["state"]
-    line = f"round {found['round']} ({found['period']}): {state}"
-    if state == COLLECTING:
-        line += f", {found['reports']} reports, {found['abstained']} abstained"
-        line += f", until {found['deadline']}"
-    elif state == CLOSED:
-        line += f", {found['endorsements']} of {found['endorsements_needed']} endorsements"
-    elif state == ENDORSED:
-        line += f", {found['openings']} of {found['openings_needed']} openings"
-    elif found["refused"]:
-        line += f": {found['refused']}"
-    waits = found["waits_for"]
-    if isinstance(waits, list) and waits:
-        line += f", waits for {', '.join(waits)}"
-    elif state == COLLECTING:
-        line += ", waits for the coordinator"
-    return line
+def _row(node: NodeRecord, now_ms: int) -> list[str]:
+    beat, done = node.beat, node.done or "-"
+    if beat is None:
+        return [node.party, node.role, "-", "never", "-", "-", "-", done]
+    ago = ago_text(now_ms - beat.logged_ms)
+    until, clock = utc_text(beat.certificate_expires_ms), offset_text(offset_s(beat))
+    return [node.party, node.role, beat.version, ago, until, clock, str(beat.backlog), done]

@@ -7,14 +7,6 @@ from typing import Any
 
 import click
 
-from fermata.cli.govern.pauses import (
-    change_document,
-    change_text,
-    overdue_document,
-    overdue_text,
-    pause_document,
-    pause_lines,
-)
 from fermata.cli.output import say
 from fermata.cli.read.log import replicate
 from fermata.cli.run.nodes import CONFIG
@@ -26,6 +18,14 @@ from fermata.node.run.participant import clock_ms, connect, tls_files
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log
+from fermata.summary.documents import change_document, overdue_document, pause_document
+from fermata.summary.records.pause import (
+    change_record,
+    newest_judged,
+    pause_record,
+    rule_records,
+)
+from fermata.summary.words import change_line, overdue_line, pause_lines
 
 
 @click.command()
@@ -70,10 +70,9 @@ class Watcher:
 
     def tell_state(self) -> None:
         """The pause as it is now."""
-        document = pause_document(self._replica.state, ())
-        if document is not None:
-            del document["overdue"]
-            self._print("state", document, "\n".join(pause_lines(document)))
+        state = self._replica.state
+        pause, rules = pause_record(state), rule_records(state, newest_judged(state))
+        self._print("state", pause_document(pause, rules), "\n".join(pause_lines(pause, rules)))
 
     def look(self, wake: Wake) -> None:
         """Reads on, and prints the news. Raises InvalidProof if the log breaks its promises."""
@@ -87,12 +86,13 @@ class Watcher:
             self._is_away = False
         state = self._replica.state
         for index in range(self._told, len(state.pause.changes)):
-            self._print("change", change_document(state, index), change_text(state, index))
+            change = change_record(state, index)
+            self._print("change", change_document(change), change_line(change))
         self._told = len(state.pause.changes)
         self._alarm.look()
 
     def _tell_late(self, late: Overdue) -> None:
-        self._print("overdue", overdue_document(late), f"! overdue: {overdue_text(late)}")
+        self._print("overdue", overdue_document(late), f"! overdue: {overdue_line(late)}")
 
     def _tell_over(self, late: Overdue) -> None:
         self._print("overdue_over", overdue_document(late), f"no longer overdue: {late.what}")

@@ -26,7 +26,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
-from fermata.summary.clocks import OFFSET_S_MAX, coordinator_ahead_s
+from fermata.summary.records.clocks import OFFSET_S_MAX, coordinator_ahead_s
 from fermata.types import Role
 
 

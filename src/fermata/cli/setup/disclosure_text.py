@@ -1,12 +1,11 @@
 """The charter's terms of disclosure in words, for ``fermata charter check``."""
 
-from fractions import Fraction
-
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.calls import due_ms
+from fermata.summary.words import percent_text
 
 
 def terms_of(charter: Charter) -> dict[str, object]:
@@ -100,7 +99,7 @@ def learned_text(charter: Charter) -> list[str]:
     if share is not None:
         lines += [
             "  everybody: one bit of each report, whether every value in it is at most"
-            f" {_percent(share)} of the metric's sum before"
+            f" {percent_text(share)} of the metric's sum before"
             f" ({', '.join(charter.disclosure.dominance_start)})",
         ]
     if any(m.duties for p in charter.panels for m in p.metrics):
@@ -114,10 +113,6 @@ def learned_text(charter: Charter) -> list[str]:
 
 def _sum(charter: Charter) -> str:
     return "group" if any(p.groups for p in charter.panels) else "panel's cohort"
-
-
-def _percent(share: Fraction) -> str:
-    return f"{float(100 * share):g} %"
 
 
 def disclosure_warnings(charter: Charter) -> list[str]:

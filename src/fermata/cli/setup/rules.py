@@ -13,12 +13,11 @@ from fermata.protocol.charter.trigger_rules import (
     LEVEL,
     Rule,
 )
+from fermata.summary.words import limit_text
 
 #: Runs of a calibration: an interval of about a percent, in a fraction of a second a rule.
 RUNS = 2000
 COLUMNS = ["rule", "steady growth a round", "noise", "in one round", "in ten rounds", "allowed"]
-
-_WORDS = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
 
 
 def false_alarms(file: Path, charter: Charter) -> list[dict[str, object]]:
@@ -82,7 +81,7 @@ def rule_text(rule: Rule) -> str:
         word = "all" if rule.kind == "all_of" else "any"
         return f"{rule.id}: {word} of {', '.join(rule.parts)}{run}"
     what = f"{rule.id}: the {rule.statistic} of {rule.metric}"
-    limit = f"{_WORDS[rule.comparison]} {rule.limit_text}"
+    limit = limit_text(rule)
     window = f"over {rule.over_rounds} rounds"
     sure = f"with {rule.confidence} confidence"
     said = {

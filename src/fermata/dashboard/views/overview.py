@@ -2,57 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from fermata.dashboard.charts.data import Band, Limit, Point, Span
 from fermata.dashboard.views.bands import bands_of
-from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.charter.trigger_rules import LEVEL, Rule
 from fermata.protocol.state.calls import last_calls
-from fermata.protocol.state.state import OPENED, REFUSED, Round, State
+from fermata.protocol.state.state import OPENED, Round, State
+from fermata.summary.records.pause import pause_spans
+from fermata.summary.records.rounds import (
+    ResultRecord,
+    RoundRecord,
+    result_records,
+    round_records,
+)
+from fermata.summary.words import is_count, limit_text, statistic_name, statistic_unit
 
 #: Limits to draw, by metric and statistic, such as ("hours", "mean").
 Limits = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
 #: First and last number of rounds to shade, both included.
 RoundSpan = tuple[int, int]
-
-_WORDS = {
-    "collecting": "takes reports",
-    "closed": "closed; the auditors check it",
-    "endorsed": "checked by a quorum of auditors; being opened",
-    OPENED: "opened",
-    REFUSED: "not opened",
-}
-_NAMES = {
-    "sum": "Sum",
-    "mean": "Mean",
-    "count": "Reports",
-    "variance": "Variance",
-    "stddev": "Standard deviation",
-    "concentration": "Concentration (HHI)",
-    "geometric-mean": "Geometric mean",
-    "covariance": "Covariance with",
-    "weighted-mean": "Mean, weighted by",
-    "ratio": "Ratio to",
-    "above": "Labs at or above",
-    "bin": "Labs in",
-    "quartile-1-bin": "First quartile lies in",
-    "median-bin": "Median lies in",
-    "quartile-3-bin": "Third quartile lies in",
-}
-_COUNTS = ("count", "above", "bin")
-_WITHOUT_UNIT = ("concentration", "covariance", "ratio", "geometric-mean")
-
-
-@dataclass(frozen=True, slots=True)
-class ResultView:
-    """One number that came out. ``name`` is for people, ``statistic`` for programs."""
-
-    metric: str
-    statistic: str
-    name: str
-    text: str
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +31,9 @@ class MetricView:
 
     metric: str
     unit: str
-    panel: str
     cohort: int
-    results: tuple[ResultView, ...]
+    results: tuple[ResultRecord, ...]
     bins: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundView:
-    """One round. ``opened`` and ``closed`` are UTC; ``refusal`` says why nothing comes out."""
-
-    number: int
-    period: str
-    phase: str
-    words: str
-    opened: str
-    closed: str
-    cohort: int
-    reports: int
-    abstained: int
-    endorsements: int
-    refusal: str
-    culprits: tuple[str, ...]
-    metrics: tuple[MetricView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +64,13 @@ class SeriesView:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """A whole run."""
+    """A whole run. ``charter_hash`` is entry 0's, ``metrics`` are the results by round's number."""
 
-    title: str
-    deployment: str
+    charter: Charter
     charter_hash: str
-    auditors: int
-    quorum: int
-    threshold: int
-    labs: int
-    cohort_min: int
-    as_of: str
-    rounds: tuple[RoundView, ...]
+    as_of_ms: int
+    rounds: tuple[RoundRecord, ...]
+    metrics: Mapping[int, tuple[MetricView, ...]]
     series: tuple[SeriesView, ...]
 
 
@@ -133,101 +78,46 @@ def overview(
     state: State,
     charter: Charter,
     limits: Limits | None = None,
-    spans: Sequence[RoundSpan] = (),
+    spans: Sequence[RoundSpan] | None = None,
     span_label: str = "pause",
 ) -> OverviewView:
     """Everything that the report and the dashboard show of a run.
 
-    ``limits`` and ``spans`` are drawn into the series: thresholds, and rounds of a pause. Limits of
-    the charter's rules on change and growth are drawn as bands.
+    ``limits`` and ``spans`` are drawn into the series: else the limits of the charter's rules, and
+    the rounds of each pause. Limits of rules on change and growth are drawn as bands.
     """
+    limits = rule_limits(charter.rules) if limits is None else limits
+    spans = pause_spans(state) if spans is None else spans
     return OverviewView(
-        title=charter.title,
-        deployment=charter.deployment,
-        charter_hash=charter.sha256.hex(),
-        auditors=len(charter.auditors),
-        quorum=charter.endorsement_quorum,
-        threshold=charter.threshold,
-        labs=len(charter.labs),
-        cohort_min=charter.cohort_min,
-        as_of=utc_text(state.time_ms),
-        rounds=tuple(round_view(charter_held(state, charter, r), r) for r in state.rounds),
-        series=_series(state, charter, limits or {}, spans, span_label),
+        charter=charter,
+        charter_hash=(state.charter_sha256 or charter.sha256).hex(),
+        as_of_ms=state.time_ms,
+        rounds=round_records(state),
+        metrics={found.number: metric_views(state, found) for found in state.rounds},
+        series=_series(state, charter, limits, spans, span_label),
     )
 
 
-def charter_held(state: State, charter: Charter, found: Round) -> Charter:
-    """The charter that a round was held under, which is not always ``charter``, the newest."""
-    return state.charter_at(found.number) if state.charters else charter
+def rule_limits(rules: Sequence[Rule]) -> Limits:
+    """The limits of rules on a level, named after their rule; those on changes have no place."""
+    found: dict[tuple[str, str], list[Limit]] = {}
+    for rule in rules:
+        if rule.kind == LEVEL:
+            limit = (f"{rule.id}: {limit_text(rule)}", float(rule.limit))
+            found.setdefault((rule.metric, rule.statistic), []).append(limit)
+    return found
 
 
-def round_view(charter: Charter, found: Round) -> RoundView:
-    """What a page shows of one round."""
-    phase, close = found.phase(charter.endorsement_quorum), found.close
-    return RoundView(
-        number=found.number,
-        period=found.period,
-        phase=phase,
-        words=_WORDS[phase],
-        opened=utc_text(found.opened_ms),
-        closed=utc_text(close.time_ms) if close else "",
-        cohort=found.cohort,
-        reports=len(close.listed if close else found.reports),
-        abstained=len(found.abstained),
-        endorsements=len(found.endorsements),
-        refusal=found.refusal,
-        culprits=tuple(sorted(found.culprits)),
-        metrics=tuple(_metrics(charter, found)) if phase == OPENED else (),
-    )
-
-
-def _metrics(charter: Charter, found: Round) -> list[MetricView]:
-    opening, close = found.opening, found.close
-    if opening is None or close is None:
-        return []
+def metric_views(state: State, found: Round) -> tuple[MetricView, ...]:
+    """The results of whole panels in a round, by metric in the charter's order."""
+    whole = (r for r in result_records(state, found) if not r.group)
     views = []
-    for panel in charter.panels:
-        for metric in panel.metrics:
-            mine = [r for r in opening.results if r.metric == metric.id and not r.group]
-            bins = [r for r in mine if r.statistic.startswith("bin:")]
-            view = MetricView(
-                metric=metric.id,
-                unit=metric.unit,
-                panel=panel.id,
-                cohort=close.panel_cohort(panel.id),
-                results=tuple(
-                    ResultView(
-                        metric.id,
-                        r.statistic,
-                        name_of(r.statistic),
-                        r.text,
-                        unit_of(metric, r.statistic),
-                    )
-                    for r in mine
-                ),
-                bins=tuple(
-                    Point(r.statistic.partition(":")[2], float(r.value), r.text) for r in bins
-                ),
-            )
-            if view.results:
-                views.append(view)
-    return views
-
-
-def name_of(statistic: str) -> str:
-    """A statistic in words: ``above:0.7`` is "Labs at or above 0.7"."""
-    kind, _, detail = statistic.partition(":")
-    return f"{_NAMES.get(kind, kind)} {detail.replace('..', ' to ')}".rstrip()
-
-
-def unit_of(metric: Metric, statistic: str) -> str:
-    """The unit of a statistic of a metric; empty for pure numbers."""
-    kind = statistic.partition(":")[0]
-    if kind in _COUNTS:
-        return "labs"
-    if kind == "variance":
-        return f"({metric.unit})²"
-    return "" if kind in _WITHOUT_UNIT else metric.unit
+    for metric, group in groupby(whole, lambda r: r.metric):
+        results = tuple(group)
+        bins = [r for r in results if r.statistic.startswith("bin:")]
+        points = tuple(Point(r.statistic.removeprefix("bin:"), r.value, r.text) for r in bins)
+        views.append(MetricView(metric, results[0].unit, results[0].cohort, results, points))
+    return tuple(views)
 
 
 def _series(
@@ -256,8 +146,8 @@ def _series(
         SeriesView(
             metric=metric,
             statistic=statistic,
-            title=f"{metric}: {name_of(statistic)}",
-            unit=unit_of(by_id[metric], statistic),
+            title=f"{metric}: {statistic_name(statistic)}",
+            unit=statistic_unit(statistic, by_id[metric].unit),
             points=tuple(points),
             limits=tuple(limits.get((metric, statistic), ())),
             bands=bands_of(
@@ -266,7 +156,7 @@ def _series(
                 periods,
             ),
             spans=tuple((each[0], each[-1], span_label) for each in shaded if each),
-            is_count=statistic.partition(":")[0] in _COUNTS,
+            is_count=is_count(statistic),
         )
         for (metric, statistic), points in found.items()
     )

@@ -15,10 +15,10 @@ from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import InvalidEncoding, InvalidSignature
 from fermata.log.checkpoint import open_checkpoint
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.state.pause import ASKING, Change, asking, is_holding, missing
-from fermata.protocol.state.state import State, labs_in_force
+from fermata.protocol.state.state import State
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.strict_json import decode_json
+from fermata.summary.records.pause import ChangeRecord, PauseBrief, change_record, pause_brief
 
 NOTICE_TYPE = "application/vnd.fermata.pause.v1+json"
 NOTICE_BYTES_MAX = 1024 * 1024
@@ -30,53 +30,6 @@ INT_MAX = 2**53 - 1
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of a notice's parts: each key must be there, no other may."""
-
-
-class RuleNotice(_Part, frozen=True):
-    """See RuleVerdict; ``holds`` is null if it is unknown."""
-
-    rule: str
-    holds: bool | None
-    value: str
-    limit: str
-    streak: int
-    for_rounds: int
-    why: str
-
-
-class ChangeNotice(_Part, frozen=True):
-    """See Change. ``index`` counts the deployment's changes from 0.
-
-    ``acknowledge_by_ms`` is null for a change that asks for no acknowledgement. ``period`` is
-    empty, and ``rules`` too, if the change rests on no round. ``fired`` are ids of rules.
-    """
-
-    index: int
-    entry: int
-    time_ms: int
-    before: str
-    after: str
-    why: str
-    round: int
-    period: str
-    fired: list[str]
-    calm_rounds: int
-    acknowledge_by_ms: int | None
-    rules: list[RuleNotice]
-
-
-class PauseNotice(_Part, frozen=True):
-    """The pause as of the whole log that the notice was made from, however old the change is.
-
-    ``lift_rounds`` is K, of which ``calm_rounds`` are there; 0 if the charter in force has no
-    pause. ``missing``: labs that have not acknowledged the last change that asks for it.
-    """
-
-    phase: str
-    is_holding: bool
-    calm_rounds: int
-    lift_rounds: int
-    missing: list[str]
 
 
 class LogNotice(_Part, frozen=True):
@@ -98,8 +51,8 @@ class Notice(_Part, frozen=True):
     charter_sha256: str
     node: str
     idempotency_key: str
-    change: ChangeNotice
-    pause: PauseNotice
+    change: ChangeRecord
+    pause: PauseBrief
     log: LogNotice
 
 
@@ -127,57 +80,23 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
     charter, pinned = state.charter, state.charter_sha256
     if charter is None or pinned is None or not 0 <= index < len(state.pause.changes):
         raise ValueError(f"the state has no change {index} of a pause")
-    pause, change = state.pause, state.pause.changes[index]
-    judgement = state.judgements.get(change.round)
-    found = state.round(change.round)
     return Notice(
         format=FORMAT,
         deployment=charter.deployment,
         charter_sha256=pinned.hex(),
         node=node,
         idempotency_key=idempotency_key(pinned, index),
-        change=ChangeNotice(
-            index=index,
-            entry=change.entry,
-            time_ms=change.time_ms,
-            before=change.before,
-            after=change.after,
-            why=change.why,
-            round=change.round,
-            period=found.period if found else "",
-            fired=list(change.rules),
-            calm_rounds=change.calm_rounds,
-            acknowledge_by_ms=_acknowledge_by_ms(state, change),
-            rules=[
-                RuleNotice(v.rule, v.holds, v.value, v.limit, v.streak, v.for_rounds, v.why)
-                for v in (judgement.verdicts if judgement else ())
-            ],
-        ),
-        pause=PauseNotice(
-            phase=pause.phase,
-            is_holding=is_holding(pause),
-            calm_rounds=pause.calm_rounds,
-            lift_rounds=charter.pause.lift_rounds if charter.pause else 0,
-            missing=list(missing(pause, labs_in_force(state))),
-        ),
+        change=change_record(state, index),
+        pause=pause_brief(state),
         log=LogNotice(state.size, state.time_ms, checkpoint_note.decode()),
     )
-
-
-def _acknowledge_by_ms(state: State, change: Change) -> int | None:
-    """By the charter of the change's own round, whatever an amendment made of it since."""
-    if change.why not in ASKING:
-        return None
-    if change == asking(state.pause)[-1]:
-        return state.pause.deadline_ms
-    terms = state.charter_at(change.round).pause
-    return change.time_ms + terms.acknowledge_ms if terms else None
 
 
 def canonical_json(document: object) -> bytes:
     """RFC 8785 bytes of objects with ASCII keys, lists, text, whole numbers, true, false, null.
 
-    Raises ValueError for anything else, as for a number that a double does not hold exactly.
+    A tuple is a list. Raises ValueError for anything else, as for a number that a double does not
+    hold exactly.
     """
     _check_plain(document)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -191,7 +110,7 @@ def _check_plain(document: object) -> None:
             raise ValueError("a key is not ASCII")
         for value in document.values():
             _check_plain(value)
-    elif isinstance(document, list):
+    elif isinstance(document, list | tuple):
         for value in document:
             _check_plain(value)
     elif isinstance(document, int):

@@ -22,7 +22,7 @@ from fermata.sim.reference.verdicts import holds_at_end
 from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.deployment import Deployment
 from fermata.sim.setup.terms import BAND_TOP, BANDS, DUTY_MAX, HEAT, TIER_DUES, tier_of
-from fermata.summary.dues_account import lines_of
+from fermata.summary.records.dues import lines_of
 from fermata.wire.v1 import envelope_pb2
 
 RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"

@@ -17,6 +17,7 @@ class DuesLine:
     """What one lab owes for one round, and why: its tier, or its band."""
 
     round: int
+    period: str
     lab: str
     basis: str
     amount: Decimal
@@ -42,11 +43,12 @@ def lines_of(charter: Charter, found: Round, labs: Sequence[str]) -> tuple[DuesL
         seen = found.reports.get(lab)
         if not charter.dues.bands:
             tier = charter.tiers_by_lab[lab]
-            lines.append(DuesLine(found.number, lab, f"tier {tier.id}", tier.amount or Decimal(0)))
-            continue
-        band = seen.flags.dues_band if seen else 0
-        basis = f"band {band}" if band else NOT_SHOWN
-        lines.append(DuesLine(found.number, lab, basis, charter.dues.bands[band - 1].amount))
+            basis, amount = f"tier {tier.id}", tier.amount or Decimal(0)
+        else:
+            band = seen.flags.dues_band if seen else 0
+            basis = f"band {band}" if band else NOT_SHOWN
+            amount = charter.dues.bands[band - 1].amount
+        lines.append(DuesLine(found.number, found.period, lab, basis, amount))
     return tuple(lines)
 
 
@@ -60,6 +62,13 @@ def dues_lines(state: State) -> list[DuesLine]:
         for found in last_calls(state.rounds)
         for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
     ]
+
+
+def account_record(state: State) -> Account | None:
+    """The account of the whole log; None if the charter in force has no dues."""
+    if state.charter is None or state.charter.dues is None:
+        return None
+    return account_of(state.charter.dues.unit, dues_lines(state))
 
 
 def account_of(unit: str, lines: Sequence[DuesLine]) -> Account:

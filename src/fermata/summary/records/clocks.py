@@ -6,12 +6,17 @@ differs, its clock is wrong; if most differ on one side, the coordinator's is, a
 
 from statistics import median_high, median_low
 
-from fermata.protocol.state.state import State
+from fermata.protocol.state.state import HeartbeatSeen, State
 
 #: Further off than this, a clock needs a look. The way of a heartbeat takes seconds at most.
 OFFSET_S_MAX = 30.0
 #: Heartbeats that were logged so long before the log's end say nothing of clocks now.
 RECENT_MS = 600_000
+
+
+def offset_s(beat: HeartbeatSeen) -> float:
+    """By how many seconds a node's clock was ahead of the log's; a slow way makes it smaller."""
+    return (beat.time_ms - beat.logged_ms) / 1000
 
 
 def coordinator_ahead_s(state: State) -> float:
@@ -21,7 +26,7 @@ def coordinator_ahead_s(state: State) -> float:
     """
     coordinator = state.charter.coordinator if state.charter is not None else ""
     offsets = [
-        (beat.logged_ms - beat.time_ms) / 1000
+        -offset_s(beat)
         for party, beat in state.heartbeats.items()
         if party != coordinator and beat.logged_ms >= state.time_ms - RECENT_MS
     ]
@@ -42,4 +47,4 @@ def clock_ahead_s(state: State, party: str) -> float:
         return 0.0
     if state.charter is not None and party == state.charter.coordinator:
         return coordinator_ahead_s(state)
-    return (beat.time_ms - beat.logged_ms) / 1000 + coordinator_ahead_s(state)
+    return offset_s(beat) + coordinator_ahead_s(state)

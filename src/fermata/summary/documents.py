@@ -1,0 +1,139 @@
+"""Records as JSON, for files and programs: one serialiser, and each document's keys.
+
+A document names its keys in their order, in one text: ``key`` for the record's field of that name,
+``key=field`` where outsiders read another name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fermata.protocol.charter.encoding import fraction_text
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.fold.dominance import achieved_shares
+from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.state.pause import RUNNING, asking
+from fermata.protocol.state.state import State
+from fermata.summary.records.pause import (
+    ChangeRecord,
+    PauseRecord,
+    RuleRecord,
+    rule_records,
+)
+from fermata.summary.records.rounds import RoundRecord, result_records, round_record
+
+_RULE = "rule holds value limit rounds=streak rounds_needed=for_rounds why"
+_CHANGE = "index entry time=time_ms before after why round period rules=fired calm_rounds"
+_RESULT = "metric statistic group value=text"
+_RESULT_ROW = "metric unit statistic value=text cohort group"
+_ROW = "round period state metric unit statistic value cohort refusal group"
+#: Columns of ``result_rows``, in order; new ones come last.
+ROW_COLUMNS = tuple(_ROW.split())
+
+
+def document(record: object, keys: str) -> dict[str, Any]:
+    """Fields of a record by these keys. A time ``*_ms`` under another name is RFC 3339, UTC."""
+    found: dict[str, Any] = {}
+    for each in keys.split():
+        key, _, field = each.partition("=")
+        value = getattr(record, field or key)
+        if field.endswith("_ms") and value is not None:
+            value = utc_text(value)
+        if isinstance(value, tuple):
+            value = list(value)
+        found[key] = dict(value) if isinstance(value, Mapping) else value
+    return found
+
+
+def rule_document(rule: RuleRecord) -> dict[str, Any]:
+    """What one rule said."""
+    return document(rule, _RULE)
+
+
+def change_document(change: ChangeRecord) -> dict[str, Any]:
+    """One change of the pause."""
+    return document(change, _CHANGE)
+
+
+def overdue_document(late: Overdue) -> dict[str, Any]:
+    """One thing that is late."""
+    return document(late, "what since=since_ms detail")
+
+
+def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[str, Any]:
+    """The pause and what the rules said as of the newest round that they judged."""
+    return {
+        "phase": pause.phase,
+        "holding": pause.is_holding,
+        "since": utc_text(pause.since.time_ms) if pause.since else None,
+        **document(pause, "calm_rounds lift_rounds acknowledge_by=acknowledge_by_ms missing"),
+        "round": rules[0].round if rules else None,
+        "rules": [rule_document(rule) for rule in rules],
+    }
+
+
+def results_document(state: State) -> dict[str, object]:
+    """``{"charter_hash", "rounds": [...]}``, one object a round; the hash is entry 0's.
+
+    Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), ``results``, each with
+    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text;
+    and, once rules have judged it, ``pause`` (the phase after it), ``rules`` and ``labs``.
+    """
+    if state.charter is None:
+        return {"charter_hash": None, "rounds": []}
+    pinned = state.charters[0].charter.sha256
+    rounds = []
+    for found in state.rounds:
+        record = round_record(state, found)
+        rounds.append(
+            {
+                **document(record, "round=period number state cohort cohorts"),
+                "refused": record.refusal or None,
+                "results": [document(r, _RESULT) for r in result_records(state, found)],
+                **_outcome(state, record),
+            }
+        )
+    return {"charter_hash": pinned.hex(), "rounds": rounds}
+
+
+def _outcome(state: State, found: RoundRecord) -> dict[str, object]:
+    """What followed from a round for the pause; nothing before its end or without rules."""
+    judgement = state.judgements.get(found.number)
+    if judgement is None:
+        return {}
+    changes = [c for c in state.pause.changes if c.entry <= judgement.entry]
+    asked = [c for c in asking(state.pause) if c.entry <= judgement.entry]
+    said = state.pause.acknowledged.get(asked[-1].entry, {}) if asked else {}
+    shares = achieved_shares(state.charter_at(found.number), state.rounds[found.number - 1])
+    return {
+        "pause": changes[-1].after if changes else RUNNING,
+        "rules": [
+            document(rule, "rule holds value limit rounds_in_a_row=streak why")
+            for rule in rule_records(state, found.number)
+        ],
+        "labs": {
+            lab: {
+                "acknowledged": (lab in said) if asked else None,
+                "compliance": found.compliance.get(lab),
+            }
+            for lab in found.labs
+        },
+        "shares_at_most": {metric: fraction_text(share, 4) for metric, share in shares.items()},
+    }
+
+
+def result_rows(state: State) -> list[dict[str, str]]:
+    """One row a result, with ROW_COLUMNS; a round without results has one row, which says why.
+
+    ``round`` is its number, ``value`` a decimal as text, ``cohort`` the organisations whose values
+    are in it; ``group`` is empty for a whole panel.
+    """
+    rows = []
+    for found in state.rounds:
+        record = round_record(state, found)
+        head = document(record, "round=number period state")
+        none = {"cohort": "" if record.closed_ms is None else record.cohort}
+        for row in [document(r, _RESULT_ROW) for r in result_records(state, found)] or [none]:
+            cells = {**head, **row, "refusal": record.refusal}
+            rows.append({column: str(cells.get(column, "")) for column in ROW_COLUMNS})
+    return rows

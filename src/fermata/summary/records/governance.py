@@ -1,0 +1,44 @@
+"""What the committee decides as records."""
+
+from dataclasses import dataclass
+
+from fermata.protocol.charter.committee import Committee
+from fermata.protocol.fold.tally import Tally, committee_of, overdue_motions, round_in_office, tally
+from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.state.governance import OPEN, Dispute, Motion
+from fermata.protocol.state.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceRecord:
+    """Motions and disputes, oldest first, and the committee in office as of ``round``.
+
+    ``tallies``: how each open motion stands, by its entry. Whoever counts in a motion may have
+    changed since it was decided, so the others have none. ``exclusions``: lab to the round from
+    which it is excluded. ``overdue``: rulings that are late.
+    """
+
+    round: int
+    committee: Committee
+    chair: str | None
+    motions: tuple[Motion, ...]
+    tallies: dict[int, Tally]
+    disputes: tuple[Dispute, ...]
+    exclusions: dict[str, int]
+    overdue: tuple[Overdue, ...]
+
+
+def governance_record(state: State, now_ms: int) -> GovernanceRecord:
+    """The committee's work; late is what is late at ``now_ms``. Raises Refusal NO_COMMITTEE."""
+    number, committee, governance = round_in_office(state), committee_of(state), state.governance
+    motions = tuple(governance.motions.values())
+    return GovernanceRecord(
+        round=number,
+        committee=committee,
+        chair=committee.chair(number),
+        motions=motions,
+        tallies={m.entry: tally(state, m) for m in motions if m.status == OPEN},
+        disputes=tuple(governance.disputes.values()),
+        exclusions=dict(governance.exclusions),
+        overdue=tuple(Overdue(*late) for late in overdue_motions(state, now_ms)),
+    )

@@ -1,0 +1,62 @@
+"""Participants and the health of their nodes as records."""
+
+from dataclasses import dataclass
+
+from fermata.protocol.state.state import HeartbeatSeen, State, parties_with_nodes
+from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
+from fermata.types import Role
+
+#: Nodes beat once a minute unless they are told otherwise.
+STALE_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """One party of the charter in force and the last heartbeat of its node, None without one.
+
+    ``is_expected``: its node must be seen. ``ahead_s``: seconds by which its clock is ahead of the
+    log's, or of most nodes' if ``is_log_off``: the coordinator's clock is the one that is wrong.
+    ``done``: what it has done in the newest round; None without one, or if it need not be seen.
+    """
+
+    party: str
+    role: Role
+    organisation: str
+    is_expected: bool
+    beat: HeartbeatSeen | None
+    ahead_s: float
+    is_log_off: bool
+    done: str | None
+
+
+def node_records(state: State) -> tuple[NodeRecord, ...]:
+    """Every party in the roster's order; empty before the log has a charter."""
+    if state.charter is None:
+        return ()
+    expected, is_log_off = parties_with_nodes(state), bool(coordinator_ahead_s(state))
+    return tuple(
+        NodeRecord(
+            party=party.id,
+            role=party.role,
+            organisation=party.organisation,
+            is_expected=party.id in expected,
+            beat=state.heartbeats.get(party.id),
+            ahead_s=clock_ahead_s(state, party.id),
+            is_log_off=is_log_off,
+            done=_done(state, party.id) if party.id in expected else None,
+        )
+        for party in state.charter.parties.values()
+    )
+
+
+def _done(state: State, party: str) -> str | None:
+    found, charter = state.current, state.charter
+    if found is None or charter is None:
+        return None
+    if party == charter.coordinator:
+        return found.phase(charter.endorsement_quorum)
+    if party in charter.auditors:
+        steps = (("opened", party in found.parts), ("endorsed", party in found.endorsements))
+    else:
+        steps = (("reported", party in found.reports), ("abstained", party in found.abstained))
+    return next((what for what, is_done in steps if is_done), "not yet")

@@ -1,0 +1,191 @@
+"""The pause, its changes and the rules behind them as records."""
+
+from dataclasses import asdict, dataclass
+
+from fermata.protocol.roles.overdue import Overdue, overdue
+from fermata.protocol.state import pause as machine
+from fermata.protocol.state.pause import ASKING, RUNNING, Change
+from fermata.protocol.state.state import RuleVerdict, State, labs_in_force
+from fermata.types import Cause, PausePhase
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRecord(RuleVerdict):
+    """What one rule of the charter said as of one round; ``holds`` is None if unknown.
+
+    ``value`` and ``limit`` are texts for people; ``streak`` counts rounds in a row, of
+    ``for_rounds`` needed; ``why`` says why it is unknown.
+    """
+
+    round: int
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """One thing that happened to the pause. ``index`` counts the deployment's changes from 0.
+
+    ``round`` is the round that it rests on, ``period`` its name and ``rules`` what each rule of the
+    charter said as of it; 0 and empty if it rests on none. ``fired`` are the ids of the rules that
+    brought the change. ``calm_rounds`` is how many there were in a row after it.
+    ``acknowledge_by_ms`` is None for a change that asks for no acknowledgement. Times are
+    milliseconds since 1970, UTC, by the log.
+    """
+
+    index: int
+    entry: int
+    time_ms: int
+    before: PausePhase
+    after: PausePhase
+    why: Cause
+    round: int
+    period: str
+    fired: tuple[str, ...]
+    calm_rounds: int
+    acknowledge_by_ms: int | None
+    rules: tuple[RuleVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseBrief:
+    """What obeying the pause takes. ``phase``: running, triggered, paused or lifting.
+
+    ``calm_rounds`` of ``lift_rounds`` are there; 0 if the charter in force has no pause.
+    ``missing``: labs that have not acknowledged the last change that asks for it.
+    """
+
+    phase: PausePhase
+    is_holding: bool
+    calm_rounds: int
+    lift_rounds: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecord(PauseBrief):
+    """The pause at the end of the log. ``changes``: all that ever happened to it, oldest first.
+
+    ``since``: the change that brought the present phase, ``asked``: the last one that labs
+    acknowledge, ``trigger``: the one that the present pause rests on; each is None without one.
+    ``acknowledged`` of ``labs`` have done so, ``needed`` complete the pause, and ``late`` did so
+    after ``acknowledge_by_ms``. ``lift_rule`` lifts it. Both are empty without a pause in the
+    charter, and ``needed`` is 0.
+    """
+
+    changes: tuple[ChangeRecord, ...]
+    since: ChangeRecord | None
+    asked: ChangeRecord | None
+    trigger: ChangeRecord | None
+    acknowledge_by_ms: int | None
+    acknowledged: int
+    labs: int
+    needed: int
+    late: tuple[str, ...]
+    lift_rule: str
+
+
+def rule_records(state: State, number: int) -> tuple[RuleRecord, ...]:
+    """What the rules said as of round ``number``; empty before its end or without rules."""
+    judgement, found = state.judgements.get(number), state.round(number)
+    if judgement is None or found is None:
+        return ()
+    return tuple(
+        RuleRecord(**asdict(verdict), round=number, period=found.period)
+        for verdict in judgement.verdicts
+    )
+
+
+def newest_judged(state: State) -> int:
+    """The number of the newest round that the rules judged; 0 before any."""
+    return max(state.judgements, default=0)
+
+
+def change_record(state: State, index: int) -> ChangeRecord:
+    """The pause's change number ``index``, from 0. Raises IndexError."""
+    change = state.pause.changes[index]
+    judgement, found = state.judgements.get(change.round), state.round(change.round)
+    return ChangeRecord(
+        index=index,
+        entry=change.entry,
+        time_ms=change.time_ms,
+        before=change.before,
+        after=change.after,
+        why=change.why,
+        round=change.round,
+        period=found.period if found else "",
+        fired=change.rules,
+        calm_rounds=change.calm_rounds,
+        acknowledge_by_ms=_acknowledge_by_ms(state, change),
+        rules=judgement.verdicts if judgement else (),
+    )
+
+
+def _acknowledge_by_ms(state: State, change: Change) -> int | None:
+    """By the charter of the change's own round, whatever an amendment made of it since."""
+    if change.why not in ASKING:
+        return None
+    if change == machine.asking(state.pause)[-1]:
+        return state.pause.deadline_ms
+    terms = state.charter_at(change.round).pause
+    return change.time_ms + terms.acknowledge_ms if terms else None
+
+
+def pause_brief(state: State) -> PauseBrief:
+    """What obeying the pause takes, as of the whole log."""
+    terms = state.charter.pause if state.charter else None
+    return PauseBrief(
+        phase=state.pause.phase,
+        is_holding=machine.is_holding(state.pause),
+        calm_rounds=state.pause.calm_rounds,
+        lift_rounds=terms.lift_rounds if terms else 0,
+        missing=machine.missing(state.pause, labs_in_force(state)),
+    )
+
+
+def pause_record(state: State) -> PauseRecord:
+    """The pause as of the whole log."""
+    pause, labs = state.pause, labs_in_force(state)
+    terms = state.charter.pause if state.charter else None
+    brief = pause_brief(state)
+    changes = tuple(change_record(state, index) for index in range(len(pause.changes)))
+    newest_first = changes[::-1]
+    asked = next((c for c in newest_first if c.why in ASKING), None)
+    trigger = next((c for c in newest_first if c.why == machine.RULE), None)
+    return PauseRecord(
+        **asdict(brief),
+        changes=changes,
+        since=next((c for c in newest_first if c.before != c.after), None),
+        asked=asked,
+        trigger=trigger if brief.is_holding else None,
+        acknowledge_by_ms=pause.deadline_ms if asked else None,
+        acknowledged=len(labs) - len(brief.missing) if asked else 0,
+        labs=len(labs),
+        needed=machine.labs_needed(terms, labs) if terms else 0,
+        late=machine.late(pause, terms, pause.changes[asked.index]) if terms and asked else (),
+        lift_rule=terms.lift if terms else "",
+    )
+
+
+def overdue_records(state: State, now_ms: int) -> tuple[Overdue, ...]:
+    """All that is late at ``now_ms``, the reader's clock; nothing without a pause."""
+    terms = state.charter.pause if state.charter else None
+    return overdue(state, state.pause, terms, labs_in_force(state), now_ms) if terms else ()
+
+
+def pause_spans(state: State) -> tuple[tuple[int, int], ...]:
+    """First and last round of each pause: from the one that triggered it to the newest at its end.
+
+    A pause that is not over goes on to the newest round.
+    """
+    spans: list[tuple[int, int]] = []
+    first = 0
+    for change in state.pause.changes:
+        if change.before == RUNNING:
+            first = change.round
+        elif change.after == RUNNING:
+            ended = (n for n, judged in state.judgements.items() if judged.entry <= change.entry)
+            spans.append((first, max(ended, default=first)))
+            first = 0
+    if first:
+        spans.append((first, max(first, len(state.rounds))))
+    return tuple(spans)

@@ -1,0 +1,170 @@
+"""Rounds and their results as records."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.pause import COMPLIED, compliance_of
+from fermata.protocol.fold.round_rules import waiting_for
+from fermata.protocol.state.state import (
+    CLOSED,
+    COLLECTING,
+    ENDORSED,
+    OPENED,
+    Round,
+    State,
+    labs_of_round,
+)
+from fermata.types import RoundPhase
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRecord:
+    """One number that came out of an opened round.
+
+    ``exact`` is what follows from the opened sums; for ``stddev`` and ``geometric-mean`` it is
+    rounded as docs/spec/charter.md (C9) says, and for the bin of a quartile it is the bin's lowest
+    value. ``text`` is its decimal form as published, for a bin ``lowest..highest``. ``unit`` is the
+    metric's own. ``group`` is empty for a whole panel. ``cohort``: organisations whose values are
+    in it.
+    """
+
+    round: int
+    period: str
+    metric: str
+    unit: str
+    statistic: str
+    group: str
+    exact: Fraction
+    text: str
+    cohort: int
+
+    @property
+    def value(self) -> float:
+        """The nearest double; infinite where there is none."""
+        try:
+            return float(self.exact)
+        except OverflowError:
+            return math.inf if self.exact > 0 else -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One reporting period. Times are milliseconds since 1970, UTC, by the log.
+
+    ``state`` is collecting, closed, endorsed, opened or refused; ``refusal`` says why nothing came
+    out, else it is empty. ``cohorts`` counts organisations by cell, empty before the close;
+    ``cohort_min`` are needed in each. ``entry`` opened the round for reports. ``close_entry``
+    closed it at ``closed_ms``; both are None before.
+
+    ``labs`` are all that were asked. ``received``: those whose report is in the log; ``reported``:
+    those whose report counts (so far). ``excluded``: (entry, reason) of reports that do not count.
+    ``is_asked``: it was opened in a pause, so labs prove that they comply; ``compliance`` then says
+    what each lab showed of its duties, and is else empty.
+
+    ``endorsed`` and ``opened_by`` are auditors, of whom so many are needed; ``culprits`` those that
+    gave a wrong part. ``waits_for``: the parties without whom the round does not go on.
+    """
+
+    number: int
+    period: str
+    state: RoundPhase
+    entry: int
+    opened_ms: int
+    deadline_ms: int
+    close_entry: int | None
+    closed_ms: int | None
+    cohorts: Mapping[str, int]
+    cohort_min: int
+    refusal: str
+    labs: tuple[str, ...]
+    received: tuple[str, ...]
+    reported: tuple[str, ...]
+    abstained: tuple[str, ...]
+    excluded: tuple[tuple[int, str], ...]
+    is_asked: bool
+    compliance: Mapping[str, str]
+    endorsed: tuple[str, ...]
+    endorsements_needed: int
+    opened_by: tuple[str, ...]
+    openings_needed: int
+    culprits: tuple[str, ...]
+    waits_for: tuple[str, ...]
+
+    @property
+    def cohort(self) -> int:
+        """Organisations in the smallest cell; 0 before the close."""
+        return min(self.cohorts.values(), default=0)
+
+    @property
+    def compliant(self) -> int:
+        """How many labs showed that they keep all their duties."""
+        return list(self.compliance.values()).count(COMPLIED)
+
+
+def round_record(state: State, found: Round) -> RoundRecord:
+    """A round, by the charter that it was held under."""
+    charter, close = state.charter_at(found.number), found.close
+    labs = labs_of_round(state, found)
+    return RoundRecord(
+        number=found.number,
+        period=found.period,
+        state=found.phase(charter.endorsement_quorum),
+        entry=found.entry,
+        opened_ms=found.opened_ms,
+        deadline_ms=found.deadline_ms,
+        close_entry=close.entry if close else None,
+        closed_ms=close.time_ms if close else None,
+        cohorts=dict(close.cohorts) if close else {},
+        cohort_min=charter.cohort_min,
+        refusal=found.refusal,
+        labs=labs,
+        received=tuple(sorted(found.reports)),
+        reported=close.listed if close else tuple(sorted(found.reports)),
+        abstained=tuple(sorted(found.abstained)),
+        excluded=found.excluded,
+        is_asked=found.asked.duties,
+        compliance=dict(compliance_of(charter, found, labs)),
+        endorsed=tuple(sorted(found.endorsements)),
+        endorsements_needed=charter.endorsement_quorum,
+        opened_by=tuple(sorted(found.parts)),
+        openings_needed=charter.threshold,
+        culprits=tuple(sorted(found.culprits)),
+        waits_for=_waits_for(charter, found),
+    )
+
+
+def round_records(state: State) -> tuple[RoundRecord, ...]:
+    """All rounds, oldest first."""
+    return tuple(round_record(state, found) for found in state.rounds)
+
+
+def _waits_for(charter: Charter, found: Round) -> tuple[str, ...]:
+    phase = found.phase(charter.endorsement_quorum)
+    if phase == COLLECTING:
+        return waiting_for(charter, found)
+    done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase)
+    return () if done is None else tuple(a for a in charter.auditors if a not in done)
+
+
+def result_records(state: State, found: Round) -> Iterator[ResultRecord]:
+    """What came out of a round, in the charter's order; nothing unless it was opened."""
+    charter, close, opening = state.charter_at(found.number), found.close, found.opening
+    if close is None or opening is None or found.phase(charter.endorsement_quorum) != OPENED:
+        return
+    metrics = {m.id: m for p in charter.panels for m in p.metrics}
+    for result in opening.results:
+        metric = metrics[result.metric]
+        yield ResultRecord(
+            round=found.number,
+            period=found.period,
+            metric=metric.id,
+            unit=metric.unit,
+            statistic=result.statistic,
+            group=result.group,
+            exact=result.value,
+            text=result.text,
+            cohort=close.panel_cohort(metric.panel, result.group),
+        )

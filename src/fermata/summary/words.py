@@ -1,0 +1,391 @@
+"""The facts of the protocol as people read them: one function a fact, whoever shows it.
+
+Commands, pages, reports and the demo take their labels and sentences from here. Times go in as
+milliseconds since 1970 and come out in UTC.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+
+from fermata.protocol.charter.committee import Member
+from fermata.protocol.charter.dues import Dues
+from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.fold.tally import Tally
+from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.state import governance as g
+from fermata.protocol.state import pause as machine
+from fermata.protocol.state.governance import Dispute, Motion
+from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, RuleVerdict
+from fermata.summary.records.clocks import OFFSET_S_MAX
+from fermata.summary.records.nodes import NodeRecord
+from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
+from fermata.summary.records.rounds import ResultRecord, RoundRecord
+from fermata.types import PausePhase
+
+_PHASES = {
+    machine.RUNNING: "There is no pause. Labs go on.",
+    machine.TRIGGERED: "A pause has been triggered. Labs hold, and acknowledge it.",
+    machine.PAUSED: "The pause is in force. Labs hold.",
+    machine.LIFTING: "The pause is being lifted. Labs still hold.",
+}
+_CAUSES = {
+    machine.RULE: "a rule triggered it",
+    machine.ACKNOWLEDGED: "enough labs acknowledged",
+    machine.DEADLINE: "the time to acknowledge ran out",
+    machine.CALM: "a calm round",
+    machine.RELAPSE: "a rule triggered again",
+    machine.CALM_BROKEN: "the run of calm rounds broke",
+    machine.LIFTED: "enough calm rounds in a row",
+    machine.MOTION: "the committee decided to lift",
+}
+_OVERDUE = {
+    "silent": "The log is silent",
+    "unopened": "A round has not been opened",
+    "unclosed": "A round has not been closed",
+    "unsettled": "A round has no outcome",
+    "unacknowledged": "A change of the pause is not acknowledged",
+    "ruling": "A ruling is due",
+}
+_ROUND_STATES = {
+    COLLECTING: "takes reports",
+    CLOSED: "closed; the auditors check it",
+    ENDORSED: "checked by a quorum of auditors; being opened",
+    OPENED: "opened",
+    REFUSED: "not opened",
+}
+_STATISTICS = {
+    "sum": "Sum",
+    "mean": "Mean",
+    "count": "Reports",
+    "variance": "Variance",
+    "stddev": "Standard deviation",
+    "concentration": "Concentration (HHI)",
+    "geometric-mean": "Geometric mean",
+    "covariance": "Covariance with",
+    "weighted-mean": "Mean, weighted by",
+    "ratio": "Ratio to",
+    "above": "Labs at or above",
+    "bin": "Labs in",
+    "quartile-1-bin": "First quartile lies in",
+    "median-bin": "Median lies in",
+    "quartile-3-bin": "Third quartile lies in",
+}
+_WITHOUT_UNIT = ("concentration", "covariance", "ratio", "geometric-mean")
+#: Motions that need no vote.
+_NO_VOTE = frozenset({g.DISPUTE, g.APPEAL})
+#: A certificate that ends so soon needs a look.
+CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
+
+
+def count_text(count: int, what: str) -> str:
+    """A count of things with a regular plural: "1 lab", "2 labs"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def percent_text(share: Fraction) -> str:
+    """A share of 1 in percent, to six significant digits: "2.5 %"."""
+    return f"{float(100 * share):g} %"
+
+
+def amount_text(amount: Decimal) -> str:
+    """An amount of money, with the decimals that it has and no exponent."""
+    return f"{amount:f}"
+
+
+def offset_text(seconds: float) -> str:
+    """How far a clock is off, with its sign: "+0.1 s"."""
+    return f"{seconds:+.1f} s"
+
+
+def duration_text(milliseconds: int) -> str:
+    """A duration in its two largest units, such as "2 h 5 min"."""
+    seconds = milliseconds // 1000
+    parts: list[str] = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2])
+
+
+def ago_text(milliseconds: int) -> str:
+    """How long ago something was; a time to come is now."""
+    return f"{duration_text(max(0, milliseconds))} ago"
+
+
+def statistic_name(statistic: str) -> str:
+    """A statistic in words: ``above:0.7`` is "Labs at or above 0.7"."""
+    kind, _, detail = statistic.partition(":")
+    return f"{_STATISTICS.get(kind, kind)} {detail.replace('..', ' to ')}".rstrip()
+
+
+def is_count(statistic: str) -> bool:
+    """Whether a statistic counts labs."""
+    return statistic.partition(":")[0] in ("count", "above", "bin")
+
+
+def statistic_unit(statistic: str, unit: str) -> str:
+    """The unit of a statistic of a metric in ``unit``; empty for pure numbers."""
+    if is_count(statistic):
+        return "labs"
+    kind = statistic.partition(":")[0]
+    if kind == "variance":
+        return f"({unit})²"
+    return "" if kind in _WITHOUT_UNIT else unit
+
+
+def result_unit(result: ResultRecord) -> str:
+    """The unit of a result, which is not always its metric's."""
+    return statistic_unit(result.statistic, result.unit)
+
+
+def round_state(found: RoundRecord) -> str:
+    """How far a round is, and why nothing comes out of it."""
+    words = _ROUND_STATES[found.state]
+    return f"{words}: {found.refusal}" if found.refusal else words
+
+
+def round_line(found: RoundRecord) -> str:
+    """Where a round stands, and for whom it waits."""
+    line = f"round {found.number} ({found.period}): {found.state}"
+    if found.state == COLLECTING:
+        line += f", {len(found.received)} reports, {len(found.abstained)} abstained"
+        line += f", until {utc_text(found.deadline_ms)}"
+    elif found.state == CLOSED:
+        line += f", {len(found.endorsed)} of {found.endorsements_needed} endorsements"
+    elif found.state == ENDORSED:
+        line += f", {len(found.opened_by)} of {found.openings_needed} openings"
+    elif found.refusal:
+        line += f": {found.refusal}"
+    if found.waits_for:
+        line += f", waits for {', '.join(found.waits_for)}"
+    elif found.state == COLLECTING:
+        line += ", waits for the coordinator"
+    return line
+
+
+def lab_answer(found: RoundRecord, lab: str) -> str:
+    """What a lab said in a round; who reported is public, figures are not."""
+    if lab in found.received:
+        if found.closed_ms is None:
+            return "reported so far"
+        return "reported" if lab in found.reported else "reported, not counted"
+    if lab in found.abstained:
+        return "has no figures"
+    return "not yet" if found.state == COLLECTING else "silent"
+
+
+def auditor_opening(found: RoundRecord, auditor: str) -> str:
+    """What an auditor did to open a round."""
+    if auditor in found.culprits:
+        return "gave a wrong part"
+    if auditor in found.opened_by:
+        return "gave its part"
+    return "was not needed" if found.state in (OPENED, REFUSED) else "not yet"
+
+
+def culprits_text(culprits: Iterable[str]) -> str:
+    """Who opened wrongly."""
+    return f"wrong openings by {', '.join(culprits)}"
+
+
+def phase_words(phase: PausePhase) -> str:
+    """A phase of the pause, and what labs do in it."""
+    return _PHASES[phase]
+
+
+def cause_words(change: ChangeRecord) -> str:
+    """Why the pause changed."""
+    return _CAUSES[change.why]
+
+
+def change_line(change: ChangeRecord) -> str:
+    """One change of the pause, in a line."""
+    line = f"{utc_text(change.time_ms)} {change.before} -> {change.after}: {change.why}"
+    line += f", round {change.round} ({change.period})"
+    if change.fired:
+        line += f", by {', '.join(change.fired)}"
+    if change.calm_rounds:
+        line += f", {change.calm_rounds} calm rounds"
+    return f"{line}, entry {change.entry}"
+
+
+def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
+    """The pause, what the rules said last, and who has not acknowledged."""
+    head = f"pause: {pause.phase}"
+    if pause.since:
+        head += f" since {utc_text(pause.since.time_ms)}"
+    if pause.phase == machine.LIFTING:
+        head += f", {pause.calm_rounds} of {pause.lift_rounds} calm rounds"
+    lines = [head + (", labs hold" if pause.is_holding else ", labs may go on")]
+    lines += [f"  {rule_line(rule)}" for rule in rules]
+    if pause.missing and pause.acknowledge_by_ms is not None:
+        names, due = ", ".join(pause.missing), utc_text(pause.acknowledge_by_ms)
+        lines.append(f"  not acknowledged by {names}; due {due}")
+    return lines
+
+
+def verdict_text(said: RuleVerdict | None) -> str:
+    """What a rule says; None before any round has come to its end."""
+    if said is None:
+        return "not judged yet"
+    return {True: "holds", False: "does not hold", None: "unknown"}[said.holds]
+
+
+def rule_line(said: RuleRecord) -> str:
+    """What a rule said of a round, in a line."""
+    line = f"rule {said.rule}, round {said.round}: {verdict_text(said)}"
+    if said.value:
+        line += f", {said.value} against {said.limit}"
+    return f"{line}, {said.why}" if said.why else line
+
+
+def comparison_text(rule: Rule) -> str:
+    """How a rule compares: above, at least, below or at most."""
+    return rule.comparison.replace("_", " ")
+
+
+def limit_text(rule: Rule) -> str:
+    """The limit of a rule: "at least 100"."""
+    return f"{comparison_text(rule)} {rule.limit_text}"
+
+
+def rule_text(rule: Rule) -> str:
+    """What a rule looks at, such as "level of hours: Sum, at least 100"."""
+    if rule.parts:
+        how = "all of" if rule.kind == "all_of" else "any of"
+        return f"{how} {', '.join(rule.parts)}"
+    over = f" over {count_text(rule.over_rounds, 'round')}" if rule.over_rounds > 1 else ""
+    kind = rule.kind.replace("-", " ")
+    return f"{kind}{over} of {rule.metric}: {statistic_name(rule.statistic)}, {limit_text(rule)}"
+
+
+def rule_role(rule: Rule, terms: PauseTerms | None) -> str:
+    """What a rule does to the pause; empty if it does nothing."""
+    if terms is None:
+        return ""
+    if rule.id == terms.lift:
+        return "lifts the pause"
+    return "triggers the pause" if rule.id in terms.triggers else ""
+
+
+def overdue_words(late: Overdue) -> str:
+    """What is late, as the beginning of a sentence."""
+    return _OVERDUE[late.what]
+
+
+def overdue_line(late: Overdue) -> str:
+    """One thing that is late, in a line."""
+    return f"{late.what} since {utc_text(late.since_ms)}: {late.detail}"
+
+
+def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
+    """What needs a look; nothing of a node that need not run.
+
+    ``stale_ms``: not seen for so long is too long.
+    """
+    beat, found = node.beat, []
+    if not node.is_expected:
+        return []
+    if beat is None:
+        return ["was never seen"]
+    if now_ms > beat.logged_ms + stale_ms:
+        found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
+    # Of a node that is silent it is old news.
+    elif abs(node.ahead_s) > OFFSET_S_MAX:
+        whose = "most nodes'" if node.is_log_off else "the log's"
+        found.append(f"its clock is {node.ahead_s:+.0f} s off {whose}")
+    if now_ms > beat.certificate_expires_ms:
+        found.append("its certificate has ended")
+    elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
+        found.append("its certificate ends within three days")
+    return found
+
+
+def backlog_text(node: NodeRecord) -> list[str]:
+    """What a node could not send at its last heartbeat, if there was any."""
+    waits = node.is_expected and node.beat is not None and node.beat.backlog
+    return ["has statements that it could not send yet"] if waits else []
+
+
+def dues_basis(dues: Dues) -> str:
+    """What the dues go by."""
+    return f"the band of {dues.metric}" if dues.bands else "the lab's tier"
+
+
+def motion_subject(motion: Motion) -> str:
+    """The lab or the entry that a motion is about; empty if it is about neither."""
+    return motion.lab or (f"entry {motion.about_entry}" if motion.about_entry else "")
+
+
+def motion_matter(motion: Motion) -> str:
+    """What a motion asks for."""
+    if motion.kind == g.EXCLUSION:
+        return f"exclude {motion.lab} from round {motion.from_round}"
+    if motion.kind == g.AMENDMENT:
+        new = motion.charter.sha256.hex()[:16] if motion.charter else ""
+        return f"new charter {new} from round {motion.from_round}"
+    if motion.kind == g.LIFT:
+        return "lift the pause"
+    if motion.kind == g.RULING:
+        outcome = "uphold" if motion.is_upheld else "dismiss"
+        return f"{outcome} the dispute of entry {motion.about_entry}"
+    if motion.kind == g.APPEAL:
+        return f"appeal in the dispute of entry {motion.about_entry}"
+    about = f" about entry {motion.about_entry}" if motion.about_entry else ""
+    return f"dispute{about}" + (f", {motion.lab}" if motion.lab else "")
+
+
+def motion_status(motion: Motion) -> str:
+    """What became of a motion."""
+    return "needs no vote" if motion.kind in _NO_VOTE else motion.status
+
+
+def motion_count(motion: Motion, tally: Tally | None) -> str:
+    """How the votes on a motion stand, or stood; empty for what needs no vote."""
+    if motion.kind in _NO_VOTE:
+        return ""
+    if tally is not None:
+        return (
+            f"{tally.votes_for} for, {tally.votes_against} against, {tally.undecided} not yet;"
+            f" {tally.needed} carry it"
+        )
+    choices = list(motion.votes.values())
+    return f"{choices.count(g.FOR)} for, {choices.count(g.AGAINST)} against"
+
+
+def motion_until(motion: Motion) -> str:
+    """When a motion expires, was decided and takes effect."""
+    until = ""
+    if motion.kind not in _NO_VOTE and motion.status == g.OPEN:
+        until = f"expires {utc_text(motion.expires_ms)}"
+    elif motion.kind not in _NO_VOTE and motion.decided_ms:
+        until = f"decided {utc_text(motion.decided_ms)}"
+    effect = motion.effective_ms
+    return f"{until}, in effect from {utc_text(effect)}" if effect else until
+
+
+def dispute_outcome(dispute: Dispute) -> str:
+    """How a dispute was ruled on."""
+    if not dispute.ruling_entry:
+        return "no ruling yet"
+    return "upheld" if dispute.is_upheld else "dismissed"
+
+
+def dispute_next(dispute: Dispute) -> str:
+    """What comes next in a dispute; empty once it is final."""
+    if dispute.status in (g.FILED, g.APPEALED):
+        return f"a ruling is due {utc_text(dispute.due_ms)}"
+    if dispute.status in g.RULED:
+        return f"final from {utc_text(dispute.appeal_until_ms)} unless appealed"
+    return ""
+
+
+def term_text(member: Member) -> str:
+    """The rounds of a member's term."""
+    return f"from round {member.first_round}" + (
+        f" to {member.last_round}" if member.last_round else ""
+    )
