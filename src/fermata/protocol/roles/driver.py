@@ -181,7 +181,7 @@ class Driver:
         return True
 
     def _check_receipts(self) -> None:
-        """L22: what a receipt promised must stand in the log as it grows."""
+        """L22.1: what a receipt promised must stand in the log as it grows."""
         kept = self.store.note(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():
