@@ -98,10 +98,12 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
     is newer than this version's, CHARTER_HASH if the hash is not one.
     """
     pinned = pinned_hash(charter_hash)
-    found = verify_bundle(
+    verification = verify_bundle(
         read_bundle(Path(folder)), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
     )
-    return found if found.is_valid else replace(found, state=State(), cosigners=0)
+    return (
+        verification if verification.is_valid else replace(verification, state=State(), cosigners=0)
+    )
 
 
 def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) -> Bundle:
@@ -110,18 +112,20 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
     Raises as ``verify``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     pinned = pinned_hash(charter_hash)
-    found, charter = read_valid(Path(folder), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes)
-    state = found.state
+    verification, charter = read_valid(
+        Path(folder), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
+    )
+    state = verification.state
     return Bundle(
         charter_hash=state.charters[0].charter.sha256.hex(),
         charter=charter,
         rounds=round_records(state),
-        results=Results(r for each in state.rounds for r in result_records(state, each)),
-        rules=tuple(r for each in state.rounds for r in rule_records(state, each.number)),
+        results=Results(r for round_ in state.rounds for r in result_records(state, round_)),
+        rules=tuple(r for round_ in state.rounds for r in rule_records(state, round_.number)),
         pause=pause_record(state),
         account=account_record(state),
-        size=found.size,
-        newest_ms=found.newest_ms,
-        age_s=found.age_s(time.time_ns() // 1_000_000),
-        cosigners=found.cosigners,
+        size=verification.size,
+        newest_ms=verification.newest_ms,
+        age_s=verification.age_s(time.time_ns() // 1_000_000),
+        cosigners=verification.cosigners,
     )

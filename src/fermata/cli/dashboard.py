@@ -40,19 +40,19 @@ def dashboard(
     started_ms = clock_ms()
     with progress_bar("verifying the bundle", 1):
         source = BundleSource(files, pinned, entropy, MODULUS_BITS_MIN)
-    found = checks_view(source.verification, started_ms)
+    view = checks_view(source.verification, started_ms)
     if out is not None:
-        pages = site_files(source.snapshot(), found)
+        pages = site_files(source.snapshot(), view)
         write_bundle(out, pages)
         index = out / "index.html"
         data: dict[str, object] = {
-            "export": str(index), "files": len(pages), "valid": found.is_valid,
+            "export": str(index), "files": len(pages), "valid": view.is_valid,
         }  # fmt: skip
         emit(as_json, data, f"{index}: {len(pages)} files; the bundle is valid")
         return
     wake = Wake()
-    with stop_on_signal(wake), serving(source, Checks(source, clock_ms, found), address) as bound:
-        data = {"url": f"http://{bound}/", "valid": found.is_valid}
+    with stop_on_signal(wake), serving(source, Checks(source, clock_ms, view), address) as bound:
+        data = {"url": f"http://{bound}/", "valid": view.is_valid}
         emit(as_json, data, f"http://{bound}/  (the bundle is valid; Ctrl-C ends it)")
         while not wake.stopping.is_set():
             wake.wait(WAIT_S)

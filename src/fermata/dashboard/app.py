@@ -40,9 +40,9 @@ def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
     def show(request: Request) -> Response:
         name = request.path_params["name"] or "index.html"
         try:
-            now, found = source.snapshot(), checks.view()
-            page = render(now, found, name) if len(name) <= PATH_CHARACTERS_MAX else None
-            return _response(page or missing_page(now, found), name)
+            now, view = source.snapshot(), checks.view()
+            page = render(now, view, name) if len(name) <= PATH_CHARACTERS_MAX else None
+            return _response(page or missing_page(now, view), name)
         except FermataError as error:
             text = f"The log cannot be shown now: {error.reason}. Try again.\n"
             return PlainTextResponse(text, 503)

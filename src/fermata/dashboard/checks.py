@@ -34,15 +34,15 @@ class ChecksView:
     next_s: int = 0
 
 
-def checks_view(found: Verification, started_ms: int) -> ChecksView:
+def checks_view(verification: Verification, started_ms: int) -> ChecksView:
     """A finished verification."""
     return ChecksView(
         status=DONE,
         started=utc_text(started_ms),
-        size=found.state.size,
-        is_valid=found.is_valid,
-        is_public=found.is_public,
-        checks=found.checks,
+        size=verification.state.size,
+        is_valid=verification.is_valid,
+        is_public=verification.is_public,
+        checks=verification.checks,
     )
 
 
@@ -53,14 +53,14 @@ class Checks:
         self,
         source: Source,
         clock_ms: ClockMs,
-        found: ChecksView | None = None,
+        first: ChecksView | None = None,
         spawn: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._source = source
         self._clock_ms = clock_ms
         self._spawn = spawn or _in_background
         self._lock = threading.Lock()
-        self._last = found or ChecksView()
+        self._last = first or ChecksView()
         self._running = ""
         self._ended_ms, self._rest_ms = 0, 0
 

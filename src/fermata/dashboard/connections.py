@@ -39,8 +39,8 @@ class Connections:
         if held[source] < self._per_source_max and len(self._open) >= self._connections_max:
             fullest = held.most_common(1)[0][0]
         if held[source] >= self._per_source_max or len(self._open) >= self._connections_max:
-            crowd = [each for each, theirs in self._open.items() if theirs == fullest]
-            waiting = [each for each in crowd if each.is_waiting]
+            crowd = [connection for connection, theirs in self._open.items() if theirs == fullest]
+            waiting = [connection for connection in crowd if connection.is_waiting]
             # A source that holds more than its like loses even a request, or many sources that
             # ask without end would keep out one that asks once.
             if not waiting and held[fullest] <= held[source] + 1:

@@ -97,14 +97,14 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
         return _leaf(now, number) if kind == "entry" else None
     if name == "results.csv":
         return Page(CSV, csv_text(ROW_COLUMNS, result_rows(now.state)).encode())
-    found = _PAGES.get(kind)
-    if found is None or (numbered is None and kind in ("round", "entry", "log")):
+    page = _PAGES.get(kind)
+    if page is None or (numbered is None and kind in ("round", "entry", "log")):
         return None
-    template, here, make = found
-    shown = make(now, checks, number)
-    if shown is None:
+    template, here, make = page
+    content = make(now, checks, number)
+    if content is None:
         return None
-    return Page(HTML, _html(template, _frame(now, checks, here, is_file), shown))
+    return Page(HTML, _html(template, _frame(now, checks, here, is_file), content))
 
 
 def missing_page(now: Snapshot, checks: ChecksView) -> Page:
@@ -114,12 +114,12 @@ def missing_page(now: Snapshot, checks: ChecksView) -> Page:
 
 def names(now: Snapshot) -> list[str]:
     """The name of every page and file of this moment."""
-    found = [name for name, _ in NAVIGATION] + [*_STATIC, "results.csv"]
-    found += [f"round-{r.number}.html" for r in now.state.rounds]
-    found += [f"log-{n}.html" for n in range(1, page_count(now.state.size) + 1)]
+    names = [name for name, _ in NAVIGATION] + [*_STATIC, "results.csv"]
+    names += [f"round-{r.number}.html" for r in now.state.rounds]
+    names += [f"log-{n}.html" for n in range(1, page_count(now.state.size) + 1)]
     for entry in range(now.state.size):
-        found += [f"entry-{entry}.html", f"entry-{entry}.bin"]
-    return found
+        names += [f"entry-{entry}.html", f"entry-{entry}.bin"]
+    return names
 
 
 def _visible(value: object) -> object:
@@ -146,8 +146,8 @@ def _environment() -> Environment:
 _TEMPLATES = _environment()
 
 
-def _html(template: str, frame: Frame, shown: Mapping[str, Any]) -> bytes:
-    return _TEMPLATES.get_template(template).render(frame=frame, **shown).encode()
+def _html(template: str, frame: Frame, content: Mapping[str, Any]) -> bytes:
+    return _TEMPLATES.get_template(template).render(frame=frame, **content).encode()
 
 
 def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame:
@@ -183,7 +183,7 @@ def _svg(chart: str) -> Markup:
 
 def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
     """The charter's rules, each with what it said of a round if it was judged."""
-    by_rule = {each.rule: each for each in said}
+    by_rule = {record.rule: record for record in said}
     return [(rule, by_rule.get(rule.id)) for rule in charter.rules]
 
 
@@ -213,17 +213,17 @@ def _rounds(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]
 
 
 def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
-    state, found = now.state, now.state.round(number)
-    if found is None:
+    state, round_ = now.state, now.state.round(number)
+    if round_ is None:
         return None
-    charter, record = state.charter_at(number), round_record(state, found)
+    charter, record = state.charter_at(number), round_record(state, round_)
     said = rule_records(state, number)
     return {
         "round": record,
-        "found": found,
+        "logged": round_,
         "charter": charter,
-        "charts": [(m, _svg(bins_chart(record, m))) for m in metric_views(state, found)],
-        "groups": [result for result in result_records(state, found) if result.group],
+        "charts": [(m, _svg(bins_chart(record, m))) for m in metric_views(state, round_)],
+        "groups": [result for result in result_records(state, round_) if result.group],
         "rules": _rules(charter, said) if said else [],
         "later": number + 1 if number < len(state.rounds) else 0,
     }
@@ -248,8 +248,8 @@ def _dues(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
 
 
 def _governance(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    found = governance_record(now.state, now.now_ms) if now.charter.committee else None
-    return {"governance": found, "charters": now.state.charters}
+    record = governance_record(now.state, now.now_ms) if now.charter.committee else None
+    return {"governance": record, "charters": now.state.charters}
 
 
 def _log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:

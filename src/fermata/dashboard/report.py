@@ -109,12 +109,12 @@ def series_chart(series: SeriesView) -> str:
     return draw(series.name, series.title, series.description, series.points, series.unit, marks)
 
 
-def bins_chart(found: RoundRecord, metric: MetricView) -> str:
+def bins_chart(round_: RoundRecord, metric: MetricView) -> str:
     """The histogram of a metric in a round; empty if it has none, or this machine cannot draw."""
     if not metric.bins:
         return ""
     said = "; ".join(f"{b.label}: {b.text}" for b in metric.bins)
-    title = f"{metric.metric}, {found.period}: labs by value"
+    title = f"{metric.metric}, {round_.period}: labs by value"
     name = f"bins-{metric.metric}"
     return bar_chart(name, title, said, metric.bins, "labs", place=metric.unit)
 
@@ -153,23 +153,23 @@ def index_markdown(run: OverviewView, files: frozenset[str]) -> str:
     return "\n".join([*lines, *_foot(run), ""])
 
 
-def round_markdown(run: OverviewView, found: RoundRecord, files: frozenset[str]) -> str:
+def round_markdown(run: OverviewView, round_: RoundRecord, files: frozenset[str]) -> str:
     """A round as Markdown. ``files`` has the names of the charts that could be drawn."""
     lines = [
-        f"# {_plain(run.charter.title)}: {found.period}",
+        f"# {_plain(run.charter.title)}: {round_.period}",
         "",
         "[All rounds](index.md)",
         "",
-        f"* State: {_plain(round_state(found))}",
-        f"* Reports: {len(found.reported)} counted, {len(found.abstained)} labs said that they have"
-        " none",
-        f"* Endorsements: {len(found.endorsed)} of {len(run.charter.auditors)} auditors;"
-        f" {found.endorsements_needed} needed",
-        f"* Opened for reports: {utc_text(found.opened_ms)}",
+        f"* State: {_plain(round_state(round_))}",
+        f"* Reports: {len(round_.reported)} counted, {len(round_.abstained)} labs said that"
+        " they have none",
+        f"* Endorsements: {len(round_.endorsed)} of {len(run.charter.auditors)} auditors;"
+        f" {round_.endorsements_needed} needed",
+        f"* Opened for reports: {utc_text(round_.opened_ms)}",
     ]
-    lines += [] if found.closed_ms is None else [f"* Closed: {utc_text(found.closed_ms)}"]
-    lines += [f"* Wrong openings: {', '.join(found.culprits)}"] if found.culprits else []
-    for metric in run.metrics[found.number]:
+    lines += [] if round_.closed_ms is None else [f"* Closed: {utc_text(round_.closed_ms)}"]
+    lines += [f"* Wrong openings: {', '.join(round_.culprits)}"] if round_.culprits else []
+    for metric in run.metrics[round_.number]:
         lines += ["", f"## {metric.metric}", ""]
         lines += [f"{_plain(metric.unit)}; {metric.cohort} organisations", ""]
         rows = [
@@ -177,9 +177,9 @@ def round_markdown(run: OverviewView, found: RoundRecord, files: frozenset[str])
             for r in metric.results
         ]
         lines += _table(["statistic", "value", "unit"], rows)
-        chart = f"round-{found.number}-{metric.metric}.svg"
+        chart = f"round-{round_.number}-{metric.metric}.svg"
         lines += ["", f"![labs by value]({chart})"] if chart in files else []
-    if not run.metrics[found.number]:
+    if not run.metrics[round_.number]:
         lines += ["", "There are no results."]
     return "\n".join([*lines, *_foot(run), ""])
 

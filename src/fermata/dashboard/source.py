@@ -91,13 +91,13 @@ class BundleSource:
 
     def snapshot(self) -> Snapshot:
         """See Source; always the same."""
-        found, size = self.verification, self.verification.state.size
+        verification, size = self.verification, self.verification.state.size
         return Snapshot(
-            state=found.state,
+            state=verification.state,
             charter=self._charter,
-            rejected=found.rejected,
+            rejected=verification.rejected,
             note=self._files["checkpoint"],
-            now_ms=found.state.time_ms,
+            now_ms=verification.state.time_ms,
             is_live=False,
             leaves=lambda start, stop: self._leaves[start:stop],
             inclusion=lambda entry: self._tree.inclusion_proof(entry, size),
@@ -163,10 +163,10 @@ class LogWriterSource:
 
     def _read(self, start: int, stop: int) -> list[bytes]:
         """One read of the log gives no more than fits a message of it."""
-        found: list[bytes] = []
-        while start + len(found) < stop:
-            got = self._writer.read(start + len(found), stop - start - len(found))
+        leaves: list[bytes] = []
+        while start + len(leaves) < stop:
+            got = self._writer.read(start + len(leaves), stop - start - len(leaves))
             if not got:
                 break
-            found += got
-        return found
+            leaves += got
+        return leaves

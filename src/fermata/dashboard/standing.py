@@ -29,20 +29,20 @@ class Place:
 
 
 def places_of(
-    charter: Charter, found: Round, lab: str, encoded: Mapping[str, int]
+    charter: Charter, round_: Round, lab: str, encoded: Mapping[str, int]
 ) -> tuple[Place, ...]:
     """The lab's places in a round that was opened, by metric, from its values as 0..B.
 
     Metrics of panels that do not count the lab's report, or without a value, are left out.
     """
-    close, opening = found.close, found.opening
+    close, opening = round_.close, round_.opening
     if close is None or opening is None:
         return ()
     places = []
     for panel in charter.panels:
         if lab in close.panel_labs(panel.id):
-            mine = [m for m in panel.metrics if m.id in encoded]
-            places += [_place(panel, m, encoded[m.id], close, opening) for m in mine]
+            metrics = [m for m in panel.metrics if m.id in encoded]
+            places += [_place(panel, m, encoded[m.id], close, opening) for m in metrics]
     return tuple(places)
 
 

@@ -222,8 +222,8 @@ def write_outcome(demo: Demo, state: State) -> None:
     """The results as one document, which says which rounds are invented, and as pages."""
     invented = invented_quarters(demo_figures())
     document = results_document(state)
-    for found in cast(list[dict[str, object]], document["rounds"]):
-        found["invented"] = found["round"] in invented
+    for row in cast(list[dict[str, object]], document["rounds"]):
+        row["invented"] = row["round"] in invented
     text = json.dumps(document, indent=2) + "\n"
     write_atomic(demo.folder / "results.json", text.encode())
     write_bundle(demo.folder / "report", report_files(overview(state, demo.charter)))

@@ -28,8 +28,8 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
     """
     events: list[tuple[int, int, str]] = []
     for number, judged in state.judgements.items():
-        found = state.rounds[number - 1]
-        events.append((judged.entry, 0, round_text(state, found, found.period in invented)))
+        round_ = state.rounds[number - 1]
+        events.append((judged.entry, 0, round_text(state, round_, round_.period in invented)))
     for change in pause_record(state).changes:
         head, *more = change_text(state, change).split("\n")
         if change.period in invented:
@@ -40,16 +40,16 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
             yield entry, text
 
 
-def round_text(state: State, found: Round, is_invented: bool) -> str:
+def round_text(state: State, round_: Round, is_invented: bool) -> str:
     """A round that has come to its end: its results, and what the labs did about a pause."""
-    record = round_record(state, found)
-    name = f"{found.period} (invented)" if is_invented else found.period
+    record = round_record(state, round_)
+    name = f"{round_.period} (invented)" if is_invented else round_.period
     lines = [f"{name}  opened, {len(record.reported)} reports"]
     if record.refusal:
         lines = [f"{name}  refused: {record.refusal}"]
-    whole = (r for r in result_records(state, found) if not r.group)
+    whole = (r for r in result_records(state, round_) if not r.group)
     lines += [_metric_line(m, list(said)) for m, said in groupby(whole, lambda r: r.metric)]
-    return "\n".join([*lines, *_labs_lines(record), *_still_lines(state, found)])
+    return "\n".join([*lines, *_labs_lines(record), *_still_lines(state, round_)])
 
 
 def _metric_line(metric: str, results: list[ResultRecord]) -> str:
@@ -70,31 +70,31 @@ def _more(results: Iterable[ResultRecord]) -> Iterator[str]:
         yield f"   bins {'/'.join(bins)}"
 
 
-def _labs_lines(found: RoundRecord) -> Iterator[str]:
+def _labs_lines(round_: RoundRecord) -> Iterator[str]:
     """Which labs said nothing, and which showed that they keep their duty."""
-    silent = [lab for lab in found.labs if lab not in found.received + found.abstained]
+    silent = [lab for lab in round_.labs if lab not in round_.received + round_.abstained]
     if silent:
         yield f"  silent until the deadline: {', '.join(silent)}"
-    if found.compliance:
+    if round_.compliance:
         duty = f"{DUTY[0]} at most {DUTY[1]}"
-        yield f"  duty of the pause, {duty}: {_answers(found.compliance)}"
+        yield f"  duty of the pause, {duty}: {_answers(round_.compliance)}"
 
 
-def _answers(shown: Mapping[str, str]) -> str:
+def _answers(answers: Mapping[str, str]) -> str:
     words = ((COMPLIED, "proved by"), (NOT_SHOWN, "not shown by"), (SILENT, "no report of"))
-    named = [(word, [lab for lab in shown if shown[lab] == answer]) for answer, word in words]
+    named = [(word, [lab for lab in answers if answers[lab] == answer]) for answer, word in words]
     return "; ".join(f"{word} {', '.join(labs)}" for word, labs in named if labs)
 
 
-def _still_lines(state: State, found: Round) -> Iterator[str]:
+def _still_lines(state: State, round_: Round) -> Iterator[str]:
     """Why a round did nothing to a pause."""
-    entry = state.judgements[found.number].entry
+    entry = state.judgements[round_.number].entry
     changes = [c for c in state.pause.changes if c.entry <= entry]
     if not changes or changes[-1].entry == entry or changes[-1].after == RUNNING:
         return
-    charter = state.charter_at(found.number)
+    charter = state.charter_at(round_.number)
     lift = charter.pause.lift if charter.pause else ""
-    for verdict in state.judgements[found.number].verdicts:
+    for verdict in state.judgements[round_.number].verdicts:
         if verdict.rule == lift:
             what = "is unknown" if verdict.holds is None else verdict_text(verdict)
             yield f"  still {changes[-1].after.upper()}: rule {lift} {what}, and lifts nothing"

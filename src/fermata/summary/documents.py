@@ -32,16 +32,16 @@ ROW_COLUMNS = tuple(_ROW.split())
 
 def document(record: object, keys: str) -> dict[str, Any]:
     """Fields of a record by these keys. A time ``*_ms`` under another name is RFC 3339, UTC."""
-    found: dict[str, Any] = {}
-    for each in keys.split():
-        key, _, field = each.partition("=")
+    fields: dict[str, Any] = {}
+    for item in keys.split():
+        key, _, field = item.partition("=")
         value = getattr(record, field or key)
         if field.endswith("_ms") and value is not None:
             value = utc_text(value)
         if isinstance(value, tuple):
             value = list(value)
-        found[key] = dict(value) if isinstance(value, Mapping) else value
-    return found
+        fields[key] = dict(value) if isinstance(value, Mapping) else value
+    return fields
 
 
 def rule_document(rule: RuleRecord) -> dict[str, Any]:
@@ -83,40 +83,40 @@ def results_document(state: State) -> dict[str, object]:
         return {"charter_hash": None, "rounds": []}
     pinned = state.charters[0].charter.sha256
     rounds = []
-    for found in state.rounds:
-        record = round_record(state, found)
+    for round_ in state.rounds:
+        record = round_record(state, round_)
         rounds.append(
             {
                 **document(record, "round=period number state cohort cohorts"),
                 "refused": record.refusal or None,
-                "results": [document(r, _RESULT) for r in result_records(state, found)],
+                "results": [document(r, _RESULT) for r in result_records(state, round_)],
                 **_outcome(state, record),
             }
         )
     return {"charter_hash": pinned.hex(), "rounds": rounds}
 
 
-def _outcome(state: State, found: RoundRecord) -> dict[str, object]:
+def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:
     """What followed from a round for the pause; nothing before its end or without rules."""
-    judgement = state.judgements.get(found.number)
+    judgement = state.judgements.get(round_.number)
     if judgement is None:
         return {}
     changes = [c for c in state.pause.changes if c.entry <= judgement.entry]
     asked = [c for c in asking(state.pause) if c.entry <= judgement.entry]
     said = state.pause.acknowledged.get(asked[-1].entry, {}) if asked else {}
-    shares = achieved_shares(state.charter_at(found.number), state.rounds[found.number - 1])
+    shares = achieved_shares(state.charter_at(round_.number), state.rounds[round_.number - 1])
     return {
         "pause": changes[-1].after if changes else RUNNING,
         "rules": [
             document(rule, "rule holds value limit rounds_in_a_row=streak why")
-            for rule in rule_records(state, found.number)
+            for rule in rule_records(state, round_.number)
         ],
         "labs": {
             lab: {
                 "acknowledged": (lab in said) if asked else None,
-                "compliance": found.compliance.get(lab),
+                "compliance": round_.compliance.get(lab),
             }
-            for lab in found.labs
+            for lab in round_.labs
         },
         "shares_at_most": {metric: fraction_text(share, 4) for metric, share in shares.items()},
     }
@@ -129,11 +129,11 @@ def result_rows(state: State) -> list[dict[str, str]]:
     are in it; ``group`` is empty for a whole panel.
     """
     rows = []
-    for found in state.rounds:
-        record = round_record(state, found)
+    for round_ in state.rounds:
+        record = round_record(state, round_)
         head = document(record, "round=number period state")
         none = {"cohort": "" if record.closed_ms is None else record.cohort}
-        for row in [document(r, _RESULT_ROW) for r in result_records(state, found)] or [none]:
+        for row in [document(r, _RESULT_ROW) for r in result_records(state, round_)] or [none]:
             cells = {**head, **row, "refusal": record.refusal}
             rows.append({column: str(cells.get(column, "")) for column in ROW_COLUMNS})
     return rows

@@ -142,49 +142,49 @@ def result_unit(result: ResultRecord) -> str:
     return statistic_unit(result.statistic, result.unit)
 
 
-def round_state(found: RoundRecord) -> str:
+def round_state(round_: RoundRecord) -> str:
     """How far a round is, and why nothing comes out of it."""
-    words = _ROUND_STATES[found.state]
-    return f"{words}: {found.refusal}" if found.refusal else words
+    words = _ROUND_STATES[round_.state]
+    return f"{words}: {round_.refusal}" if round_.refusal else words
 
 
-def round_line(found: RoundRecord) -> str:
+def round_line(round_: RoundRecord) -> str:
     """Where a round stands, and for whom it waits."""
-    line = f"round {found.number} ({found.period}): {found.state}"
-    if found.state == COLLECTING:
-        line += f", {len(found.received)} reports, {len(found.abstained)} abstained"
-        line += f", until {utc_text(found.deadline_ms)}"
-    elif found.state == CLOSED:
-        line += f", {len(found.endorsed)} of {found.endorsements_needed} endorsements"
-    elif found.state == ENDORSED:
-        line += f", {len(found.opened_by)} of {found.openings_needed} openings"
-    elif found.refusal:
-        line += f": {found.refusal}"
-    if found.waits_for:
-        line += f", waits for {', '.join(found.waits_for)}"
-    elif found.state == COLLECTING:
+    line = f"round {round_.number} ({round_.period}): {round_.state}"
+    if round_.state == COLLECTING:
+        line += f", {len(round_.received)} reports, {len(round_.abstained)} abstained"
+        line += f", until {utc_text(round_.deadline_ms)}"
+    elif round_.state == CLOSED:
+        line += f", {len(round_.endorsed)} of {round_.endorsements_needed} endorsements"
+    elif round_.state == ENDORSED:
+        line += f", {len(round_.opened_by)} of {round_.openings_needed} openings"
+    elif round_.refusal:
+        line += f": {round_.refusal}"
+    if round_.waits_for:
+        line += f", waits for {', '.join(round_.waits_for)}"
+    elif round_.state == COLLECTING:
         line += ", waits for the coordinator"
     return line
 
 
-def lab_answer(found: RoundRecord, lab: str) -> str:
+def lab_answer(round_: RoundRecord, lab: str) -> str:
     """What a lab said in a round; who reported is public, figures are not."""
-    if lab in found.received:
-        if found.closed_ms is None:
+    if lab in round_.received:
+        if round_.closed_ms is None:
             return "reported so far"
-        return "reported" if lab in found.reported else "reported, not counted"
-    if lab in found.abstained:
+        return "reported" if lab in round_.reported else "reported, not counted"
+    if lab in round_.abstained:
         return "has no figures"
-    return "not yet" if found.state == COLLECTING else "silent"
+    return "not yet" if round_.state == COLLECTING else "silent"
 
 
-def auditor_opening(found: RoundRecord, auditor: str) -> str:
+def auditor_opening(round_: RoundRecord, auditor: str) -> str:
     """What an auditor did to open a round."""
-    if auditor in found.culprits:
+    if auditor in round_.culprits:
         return "gave a wrong part"
-    if auditor in found.opened_by:
+    if auditor in round_.opened_by:
         return "gave its part"
-    return "was not needed" if found.state in (OPENED, REFUSED) else "not yet"
+    return "was not needed" if round_.state in (OPENED, REFUSED) else "not yet"
 
 
 def culprits_text(culprits: Iterable[str]) -> str:
@@ -287,22 +287,22 @@ def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
 
     ``stale_ms``: not seen for so long is too long.
     """
-    beat, found = node.beat, []
+    beat, troubles = node.beat, []
     if not node.is_expected:
         return []
     if beat is None:
         return ["was never seen"]
     if now_ms > beat.logged_ms + stale_ms:
-        found.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
+        troubles.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
     # Of a node that is silent it is old news.
     elif abs(node.ahead_s) > OFFSET_S_MAX:
         whose = "most nodes'" if node.is_log_off else "the log's"
-        found.append(f"its clock is {node.ahead_s:+.0f} s off {whose}")
+        troubles.append(f"its clock is {node.ahead_s:+.0f} s off {whose}")
     if now_ms > beat.certificate_expires_ms:
-        found.append("its certificate has ended")
+        troubles.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
-        found.append("its certificate ends within three days")
-    return found
+        troubles.append("its certificate ends within three days")
+    return troubles
 
 
 def backlog_text(node: NodeRecord) -> list[str]:

@@ -216,19 +216,19 @@ def list_motions(config_file: Path, as_json: bool) -> None:
     replica, _ = replicate(config)
     if replica.charter.committee is None:
         raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: has no [committee]")
-    found = governance_record(replica.state, clock_ms())
-    emit(as_json, motions_document(found), motions_text(found))
+    record = governance_record(replica.state, clock_ms())
+    emit(as_json, motions_document(record), motions_text(record))
 
 
-def motions_document(found: GovernanceRecord) -> dict[str, Any]:
+def motions_document(record: GovernanceRecord) -> dict[str, Any]:
     """``chair``, ``motions``, ``disputes``, ``excluded`` and ``overdue``, for programs."""
     return {
-        "round": found.round,
-        "chair": found.chair,
-        "motions": [_row(motion, found.tallies.get(motion.entry)) for motion in found.motions],
-        "disputes": [document(d, "entry author lab status") for d in found.disputes],
-        "excluded": found.exclusions,
-        "overdue": [overdue_document(late) for late in found.overdue],
+        "round": record.round,
+        "chair": record.chair,
+        "motions": [_row(motion, record.tallies.get(motion.entry)) for motion in record.motions],
+        "disputes": [document(d, "entry author lab status") for d in record.disputes],
+        "excluded": record.exclusions,
+        "overdue": [overdue_document(late) for late in record.overdue],
     }
 
 
@@ -246,15 +246,15 @@ def _row(motion: Motion, tally: Tally | None) -> dict[str, Any]:
     }
 
 
-def motions_text(found: GovernanceRecord) -> str:
+def motions_text(record: GovernanceRecord) -> str:
     """The same for people."""
     columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
     rows = []
-    for motion in found.motions:
-        row = _row(motion, found.tallies.get(motion.entry))
+    for motion in record.motions:
+        row = _row(motion, record.tallies.get(motion.entry))
         rows.append(["" if row[column] is None else str(row[column]) for column in columns])
-    lines = [f"round {found.round}, in the chair: {found.chair or 'nobody'}"]
+    lines = [f"round {record.round}, in the chair: {record.chair or 'nobody'}"]
     lines += [table_text(columns, rows) if rows else "no motions"]
-    lines += [f"{lab}: excluded from round {r} on" for lab, r in found.exclusions.items()]
-    lines += [f"overdue: {overdue_line(late)}" for late in found.overdue]
+    lines += [f"{lab}: excluded from round {r} on" for lab, r in record.exclusions.items()]
+    lines += [f"overdue: {overdue_line(late)}" for late in record.overdue]
     return "\n".join(lines)

@@ -168,7 +168,7 @@ def value_document(
     ``charter_hash`` is entry 0's, the one to pin; ``round_charter_hash`` is the one that the round
     was held under, which an amendment may have brought.
     """
-    found = state.round(opened.round)
+    round_ = state.round(opened.round)
     place = find_metric(state.charter_at(opened.round), opened.lab, opened.metric)
     return {
         "valid": True,
@@ -176,7 +176,7 @@ def value_document(
         "round_charter_hash": opened.charter_sha256.hex(),
         "lab": opened.lab,
         "round": opened.round,
-        "period": found.period if found else "",
+        "period": round_.period if round_ else "",
         "entry": seen.entry,
         "metric": opened.metric,
         "value": opened.value,

@@ -199,10 +199,10 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
             f"evidence: entry {verdict.entry}, {verdict.kind} of {verdict.author or 'nobody'}:"
             f" {verdict.reason}"
         )
-    for found in verification.state.rounds:
-        if found.culprits:
-            said = culprits_text(sorted(found.culprits))
-            lines.append(f"evidence: round {found.period}: {said}")
+    for round_ in verification.state.rounds:
+        if round_.culprits:
+            said = culprits_text(sorted(round_.culprits))
+            lines.append(f"evidence: round {round_.period}: {said}")
     charter_sha256 = verification.state.charter_sha256
     if charter_sha256 is not None and not pinned:
         lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")

@@ -107,17 +107,17 @@ def lab_place(
         if state.charter_sha256 != config.genesis.sha256:
             raise ConfigError("CHARTER_HASH", f"{bundle}: is of another deployment than yours")
     round_of(state.charter_at(1), period)
-    found = round_of_period(state.rounds, period)
+    round_ = round_of_period(state.rounds, period)
     # The round's own charter: metrics and panels may have changed since, or before.
-    charter = state.charter_at(found.number if found is not None else len(state.rounds) + 1)
+    charter = state.charter_at(round_.number if round_ is not None else len(state.rounds) + 1)
     figures = read_figures(config, charter, period)
     check_reportable(charter, me, figures)
-    if found is None or found.phase(charter.endorsement_quorum) != OPENED:
-        why = f" ({found.refusal})" if found is not None and found.refusal else ""
+    if round_ is None or round_.phase(charter.endorsement_quorum) != OPENED:
+        why = f" ({round_.refusal})" if round_ is not None and round_.refusal else ""
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")
     metrics = [m for panel in charter.panels for m in panel.metrics if m.id in figures.values]
     encoded = {m.id: encode_value(m, figures.values[m.id]) for m in metrics}
-    places = places_of(charter, found, me, encoded)
+    places = places_of(charter, round_, me, encoded)
     if not places:
         raise Refusal("NOT_COUNTED", f"{period}: no report of yours is in its results")
     data = [{"metric": p.metric, "value": p.value, "place": list(p.sentences)} for p in places]

@@ -57,9 +57,9 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     replica, _ = replicate(config)
     # The log does not tell how often the others mean to beat; as often as this node, most likely.
     stale_ms = 1000 * stale_s if stale_s else max(STALE_MS, 3000 * config.text.heartbeat_s)
-    found = health(replica.state, clock_ms(), stale_ms)
-    emit(as_json, health_document(found), health_text(found))
-    if found.problems:
+    report = health(replica.state, clock_ms(), stale_ms)
+    emit(as_json, health_document(report), health_text(report))
+    if report.problems:
         context.exit(UNHEALTHY)
 
 
@@ -89,16 +89,16 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     problems = [
         (node.party, what) for node in nodes for what in node_troubles(node, now_ms, stale_ms)
     ]
-    for found in rounds:
-        if found.state not in (OPENED, REFUSED) and now_ms > found.deadline_ms + LATE_MS:
-            waits = ", ".join(found.waits_for) or charter.coordinator
-            what = f"{found.state} past its deadline, waits for {waits}"
-            problems.append((f"round {found.number}", what))
-        if found.culprits:
-            problems.append((f"round {found.number}", culprits_text(found.culprits)))
+    for round_ in rounds:
+        if round_.state not in (OPENED, REFUSED) and now_ms > round_.deadline_ms + LATE_MS:
+            waits = ", ".join(round_.waits_for) or charter.coordinator
+            what = f"{round_.state} past its deadline, waits for {waits}"
+            problems.append((f"round {round_.number}", what))
+        if round_.culprits:
+            problems.append((f"round {round_.number}", culprits_text(round_.culprits)))
     if state.key is None:
         problems.append((charter.coordinator, "the log has no key record yet"))
-    problems += [("overdue", overdue_line(each)) for each in late]
+    problems += [("overdue", overdue_line(thing)) for thing in late]
     return Health(
         now_ms=now_ms,
         nodes=nodes,
@@ -110,17 +110,17 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     )
 
 
-def health_document(found: Health) -> dict[str, Any]:
+def health_document(report: Health) -> dict[str, Any]:
     """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, for programs."""
     pause = None
-    if found.pause is not None:
-        late = [overdue_document(each) for each in found.overdue]
-        pause = pause_document(found.pause, found.rules) | {"overdue": late}
+    if report.pause is not None:
+        late = [overdue_document(thing) for thing in report.overdue]
+        pause = pause_document(report.pause, report.rules) | {"overdue": late}
     return {
-        "nodes": [_node(node, found.now_ms) for node in found.nodes],
-        "rounds": [_round(each) for each in found.rounds],
+        "nodes": [_node(node, report.now_ms) for node in report.nodes],
+        "rounds": [_round(round_) for round_ in report.rounds],
         "pause": pause,
-        "problems": [{"who": who, "what": what} for who, what in found.problems],
+        "problems": [{"who": who, "what": what} for who, what in report.problems],
     }
 
 
@@ -140,30 +140,30 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
     return {"node": node.party, "role": node.role, **seen, "newest_round": node.done}
 
 
-def _round(found: RoundRecord) -> dict[str, object]:
+def _round(round_: RoundRecord) -> dict[str, object]:
     return {
-        **document(found, "round=number period state deadline=deadline_ms"),
-        "reports": len(found.received),
-        "abstained": len(found.abstained),
-        "endorsements": len(found.endorsed),
-        "endorsements_needed": found.endorsements_needed,
-        "openings": len(found.opened_by),
-        "openings_needed": found.openings_needed,
-        "waits_for": list(found.waits_for),
-        "refused": found.refusal or None,
-        "culprits": list(found.culprits),
+        **document(round_, "round=number period state deadline=deadline_ms"),
+        "reports": len(round_.received),
+        "abstained": len(round_.abstained),
+        "endorsements": len(round_.endorsed),
+        "endorsements_needed": round_.endorsements_needed,
+        "openings": len(round_.opened_by),
+        "openings_needed": round_.openings_needed,
+        "waits_for": list(round_.waits_for),
+        "refused": round_.refusal or None,
+        "culprits": list(round_.culprits),
     }
 
 
-def health_text(found: Health) -> str:
+def health_text(report: Health) -> str:
     """The same for people: a table, a line a round, and what needs a look."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
-    rows = [_row(node, found.now_ms) for node in found.nodes]
+    rows = [_row(node, report.now_ms) for node in report.nodes]
     lines = [table_text(columns, rows), ""]
-    lines += [round_line(each) for each in found.rounds] or ["no round yet"]
-    lines += pause_lines(found.pause, found.rules) if found.pause else []
-    lines += [f"! {who}: {what}" for who, what in found.problems]
+    lines += [round_line(round_) for round_ in report.rounds] or ["no round yet"]
+    lines += pause_lines(report.pause, report.rules) if report.pause else []
+    lines += [f"! {who}: {what}" for who, what in report.problems]
     return "\n".join(lines)
 
 

@@ -23,8 +23,8 @@ def drawable(value: float | None) -> float | None:
 
 def domain(chart: Chart) -> tuple[float, float]:
     """Ends of the value axis, which has all values, limits and bands between them."""
-    found = [v for v in _values(chart) if isfinite(v)] or [0.0]
-    low, high = min(found), max(found)
+    values = [v for v in _values(chart) if isfinite(v)] or [0.0]
+    low, high = min(values), max(values)
     if chart.is_bars:
         low, high = min(0.0, low), max(0.0, high)
     size = max(abs(low), abs(high))
@@ -38,11 +38,11 @@ def domain(chart: Chart) -> tuple[float, float]:
 
 
 def _values(chart: Chart) -> Iterator[float]:
-    ranges = (each for band in chart.marks.bands for each in band.ranges if each is not None)
+    ranges = (ends for band in chart.marks.bands for ends in band.ranges if ends is not None)
     candidates: Iterable[float | None] = (
         *(point.value for point in chart.points),
         *(value for _, value in chart.marks.limits),
-        *(value for each in ranges for value in each),
+        *(value for ends in ranges for value in ends),
     )
     for value in candidates:
         kept = drawable(value)

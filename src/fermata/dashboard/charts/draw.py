@@ -86,10 +86,10 @@ def _drawn(chart: Chart) -> tuple[str, str]:
     from fermata.dashboard.charts.figure import picture
     from fermata.dashboard.charts.svg import shapes_of
 
-    found = [p for p in chart.points if drawable(p.value) is not None]
+    drawn = [p for p in chart.points if drawable(p.value) is not None]
     missing = [p for p in chart.points if drawable(p.value) is None]
     meaning = "bar" if chart.is_bars else "point"
-    tips = {meaning: found, "none": missing}
+    tips = {meaning: drawn, "none": missing}
     return shapes_of(
         picture(chart),
         {kind: [visible(f"{p.label}: {p.text}") for p in points] for kind, points in tips.items()},

@@ -52,9 +52,9 @@ def draw_shapes(axes: Axes, chart: Chart) -> list[Row]:
 def _values(axes: Axes, chart: Chart) -> list[Row]:
     colour = INKS["line"].light
     kept = [drawable(point.value) for point in chart.points]
-    found = [(index, value) for index, value in enumerate(kept) if value is not None]
+    drawn = [(index, value) for index, value in enumerate(kept) if value is not None]
     if chart.is_bars:
-        for index, value in found:
+        for index, value in drawn:
             place = (index + (1 - _BAR_SHARE) / 2, 0.0)
             bar = Rectangle(place, _BAR_SHARE, value, facecolor=colour, linewidth=0)
             axes.add_patch(_meant(bar, "bar", _AT_LINE))
@@ -65,7 +65,7 @@ def _values(axes: Axes, chart: Chart) -> list[Row]:
     axes.add_line(_meant(_line(line, stroke), "line", _AT_LINE))
     dot: _Look = {"marker": "o", "markeredgecolor": INKS["ground"].light, "color": colour}
     size = {"linestyle": "none", "markersize": _mark_size(chart)}
-    points = _line([(index + 0.5, value) for index, value in found], dot | size)
+    points = _line([(index + 0.5, value) for index, value in drawn], dot | size)
     axes.add_line(_meant(points, "point", _AT_POINT))
     return [Row(_line([], dot | stroke | {"markersize": _MARK_SIZE}), "result")]
 
@@ -109,8 +109,8 @@ def _bands(axes: Axes, chart: Chart, limits: int) -> list[Row]:
     ground, colour, rows = INKS["band"].light, INKS["limit"].light, []
     for number, band in enumerate(chart.marks.bands, start=limits):
         edge: list[tuple[float, float]] = []
-        for index, each in enumerate(band.ranges):
-            start, end = (drawable(value) for value in each or (None, None))
+        for index, ends in enumerate(band.ranges):
+            start, end = (drawable(value) for value in ends or (None, None))
             if start is not None and end is not None:
                 area = Rectangle((index, start), 1.0, end - start, facecolor=ground, linewidth=0)
                 axes.add_patch(_meant(area, "band", _AT_BAND))

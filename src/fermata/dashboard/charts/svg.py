@@ -37,8 +37,8 @@ def shapes_of(picture: str, tips: Mapping[str, Sequence[str]]) -> tuple[str, str
     used = {e.get("id", ""): e for e in root.iter(f"{_SVG}path") if e.get("id")}
     kept = [shape for child in root for shape in _clean(child, used)]
     for meaning, texts in tips.items():
-        found = (s for e in _walk(kept) if e.get("class") == meaning for s in e)
-        for shape, text in zip(found, texts, strict=True):
+        shapes = (s for e in _walk(kept) if e.get("class") == meaning for s in e)
+        for shape, text in zip(shapes, texts, strict=True):
             ElementTree.SubElement(shape, "title").text = text
     return _short(root.get("viewBox", "")), "\n".join(
         ElementTree.tostring(e, encoding="unicode") for e in kept
@@ -63,9 +63,9 @@ def _clean(element: Element, used: Mapping[str, Element]) -> list[Element]:
     if kind == "path":
         return [_shape("path", _SHAPE_ATTRIBUTES, _styles(element))]
     if kind == "text":
-        found = _shape("text", _TEXT_ATTRIBUTES, _styles(element))
-        found.text = element.text
-        return [found]
+        text = _shape("text", _TEXT_ATTRIBUTES, _styles(element))
+        text.text = element.text
+        return [text]
     if kind == "use":
         model = used[element.get(_LINK, "").removeprefix("#")]
         place = {"transform": f"translate({element.get('x', '0')} {element.get('y', '0')})"}
@@ -75,22 +75,22 @@ def _clean(element: Element, used: Mapping[str, Element]) -> list[Element]:
 
 def _styles(element: Element) -> dict[str, str]:
     """An element's attributes, with what its style attribute says among them."""
-    found = dict(element.attrib)
-    for declaration in found.pop("style", "").split(";"):
+    styles = dict(element.attrib)
+    for declaration in styles.pop("style", "").split(";"):
         name, _, value = declaration.partition(":")
-        found[name.strip()] = value.strip()
+        styles[name.strip()] = value.strip()
     # The first line of a text with several has its place in a transform.
-    place = _PLACE.match(found.get("transform", ""))
-    if place and "x" not in found:
-        found |= {"x": place[1], "y": place[2]}
-    return found
+    place = _PLACE.match(styles.get("transform", ""))
+    if place and "x" not in styles:
+        styles |= {"x": place[1], "y": place[2]}
+    return styles
 
 
-def _shape(kind: str, names: Sequence[str], found: Mapping[str, str]) -> Element:
-    kept = {name: _short(found[name]) for name in names if name in found}
-    return Element(kind, kept | {name: found[name] for name in _COLOURS if name in found})
+def _shape(kind: str, names: Sequence[str], styles: Mapping[str, str]) -> Element:
+    kept = {name: _short(styles[name]) for name in names if name in styles}
+    return Element(kind, kept | {name: styles[name] for name in _COLOURS if name in styles})
 
 
 def _short(value: str) -> str:
     """Numbers to a hundredth of a pixel."""
-    return _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", " ".join(value.split()))
+    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", " ".join(value.split()))

@@ -93,24 +93,24 @@ def overview(
         charter_hash=(state.charter_sha256 or charter.sha256).hex(),
         as_of_ms=state.time_ms,
         rounds=round_records(state),
-        metrics={found.number: metric_views(state, found) for found in state.rounds},
+        metrics={round_.number: metric_views(state, round_) for round_ in state.rounds},
         series=_series(state, charter, limits, spans, span_label),
     )
 
 
 def rule_limits(rules: Sequence[Rule]) -> Limits:
     """The limits of rules on a level, named after their rule; those on changes have no place."""
-    found: dict[tuple[str, str], list[Limit]] = {}
+    limits: dict[tuple[str, str], list[Limit]] = {}
     for rule in rules:
         if rule.kind == LEVEL:
             limit = (f"{rule.id}: {limit_text(rule)}", float(rule.limit))
-            found.setdefault((rule.metric, rule.statistic), []).append(limit)
-    return found
+            limits.setdefault((rule.metric, rule.statistic), []).append(limit)
+    return limits
 
 
-def metric_views(state: State, found: Round) -> tuple[MetricView, ...]:
+def metric_views(state: State, round_: Round) -> tuple[MetricView, ...]:
     """The results of whole panels in a round, by metric in the charter's order."""
-    whole = (r for r in result_records(state, found) if not r.group)
+    whole = (r for r in result_records(state, round_) if not r.group)
     views = []
     for metric, group in groupby(whole, lambda r: r.metric):
         results = tuple(group)
@@ -132,16 +132,16 @@ def _series(
     periods = _periods(state.rounds, closed)
     places: dict[int, int] = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
-    found: dict[tuple[str, str], list[Point]] = {}
-    for index, each in enumerate(closed):
-        opening = each.opening if each.phase(charter.endorsement_quorum) == OPENED else None
+    points_of: dict[tuple[str, str], list[Point]] = {}
+    for index, round_ in enumerate(closed):
+        opening = round_.opening if round_.phase(charter.endorsement_quorum) == OPENED else None
         for result in opening.results if opening else ():
             if not result.group and not result.statistic.endswith("-bin"):
                 blank = [Point(r.period, None, "no result") for r in closed]
-                points = found.setdefault((result.metric, result.statistic), blank)
-                points[index] = Point(each.period, float(result.value), result.text)
+                points = points_of.setdefault((result.metric, result.statistic), blank)
+                points[index] = Point(round_.period, float(result.value), result.text)
     held = [*(version.charter for version in state.charters), charter]
-    by_id = {m.id: m for each in held for panel in each.panels for m in panel.metrics}
+    by_id = {m.id: m for charter_ in held for panel in charter_.panels for m in panel.metrics}
     return tuple(
         SeriesView(
             metric=metric,
@@ -155,10 +155,10 @@ def _series(
                 [p.value for p in points],
                 periods,
             ),
-            spans=tuple((each[0], each[-1], span_label) for each in shaded if each),
+            spans=tuple((indexes[0], indexes[-1], span_label) for indexes in shaded if indexes),
             is_count=is_count(statistic),
         )
-        for (metric, statistic), points in found.items()
+        for (metric, statistic), points in points_of.items()
     )
 
 

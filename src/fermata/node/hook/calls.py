@@ -140,8 +140,8 @@ class WebCall:
 def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """Ends what another thread waits for at this connection."""
     late.set()
-    found: socket.socket | None = connection.sock
-    if found is not None:
+    plain: socket.socket | None = connection.sock
+    if plain is not None:
         with suppress(OSError):
             # Of the plain socket: an SSL socket's own method would change it under the reader.
-            socket.socket.shutdown(found, socket.SHUT_RDWR)
+            socket.socket.shutdown(plain, socket.SHUT_RDWR)

@@ -198,10 +198,10 @@ def _parse_envelope(data: bytes) -> _Signed:
         raise InvalidEncoding("SIZE", f"notice: more than {NOTICE_BYTES_MAX} bytes")
     try:
         # N4.2.
-        found = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
-        (signature,) = found.signatures
+        envelope = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
+        (signature,) = envelope.signatures
         signed = _Signed(
-            base64.b64decode(found.payload, validate=True),
+            base64.b64decode(envelope.payload, validate=True),
             signature.keyid,
             base64.b64decode(signature.sig, validate=True),
         )

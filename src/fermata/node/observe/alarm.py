@@ -39,17 +39,17 @@ class Alarm:
     def look(self) -> tuple[Overdue, ...]:
         """All that is late now; empty without a ``[pause]`` in the charter."""
         now_ms = self._clock_ms()
-        found = {_name(late): late for late in self._found(now_ms)}
-        for name, late in found.items():
+        late_now = {_name(late): late for late in self._overdue(now_ms)}
+        for name, late in late_now.items():
             if name not in self._late:
                 self._begin(late)
         for name, late in self._late.items():
-            if name not in found:
+            if name not in late_now:
                 self._end(late)
-        self._late = found
-        return tuple(found.values())
+        self._late = late_now
+        return tuple(late_now.values())
 
-    def _found(self, now_ms: int) -> tuple[Overdue, ...]:
+    def _overdue(self, now_ms: int) -> tuple[Overdue, ...]:
         """By the terms in force, which an amendment may have brought or taken away."""
         terms, state = self._replica.charter.pause, self._replica.state
         # A clock that was set back must not put the alarm off until the old time comes again.
@@ -57,12 +57,12 @@ class Alarm:
             self._size, self._seen_ms = state.size, now_ms
         if terms is None:
             return ()
-        found = overdue(state, state.pause, terms, labs_in_force(state), now_ms)
+        things = overdue(state, state.pause, terms, labs_in_force(state), now_ms)
         silent_ms = self._seen_ms + terms.silence_ms
-        if now_ms < silent_ms or any(late.what == SILENT for late in found):
-            return found
+        if now_ms < silent_ms or any(late.what == SILENT for late in things):
+            return things
         detail = f"no new entry after {state.size - 1}" if state.size else "no entry was seen"
-        return (Overdue(SILENT, silent_ms, detail), *found)
+        return (Overdue(SILENT, silent_ms, detail), *things)
 
 
 def _name(late: Overdue) -> tuple[str, int]:
@@ -88,9 +88,9 @@ class ToldAlarm:
 
     def look(self) -> None:
         """After each step, whether it worked or not: events, and the gauges."""
-        late = {found.what for found in self._alarm.look()}
+        late = {thing.what for thing in self._alarm.look()}
         if self._replica.charter.pause is not None:
             phase = self._replica.state.pause.phase
             self._telemetry.set_pause(
-                {each: each == phase for each in PHASES}, {kind: kind in late for kind in KINDS}
+                {name: name == phase for name in PHASES}, {kind: kind in late for kind in KINDS}
             )

@@ -87,8 +87,8 @@ class Gauges:
             self._phase.labels(phase).set(int(newest is not None and newest.phase(quorum) == phase))
         self._unresolved.set(
             sum(
-                now_ms > found.deadline_ms and found.phase(quorum) not in (OPENED, REFUSED)
-                for found in state.rounds
+                now_ms > round_.deadline_ms and round_.phase(quorum) not in (OPENED, REFUSED)
+                for round_ in state.rounds
             )
         )
 

@@ -64,29 +64,29 @@ class Life:
     def _backlog(self) -> int:
         return len(self._driver.store.drafts_pending())
 
-    def _phase(self, found: Round) -> RoundPhase:
-        return found.phase(self._driver.replica.charter.endorsement_quorum)
+    def _phase(self, round_: Round) -> RoundPhase:
+        return round_.phase(self._driver.replica.charter.endorsement_quorum)
 
     def _tell_rounds(self) -> None:
-        for found in self._driver.replica.state.rounds:
-            before, now = self._phases.get(found.number), self._phase(found)
+        for round_ in self._driver.replica.state.rounds:
+            before, now = self._phases.get(round_.number), self._phase(round_)
             if before == now:
                 continue
-            told = _PAST[before] if before else ()
+            past = _PAST[before] if before else ()
             for phase in _PAST[now]:
-                if phase not in told and (phase != CLOSED or found.close is not None):
-                    self._telemetry.event(_EVENTS[phase], round=found.number)
-            self._phases[found.number] = now
+                if phase not in past and (phase != CLOSED or round_.close is not None):
+                    self._telemetry.event(_EVENTS[phase], round=round_.number)
+            self._phases[round_.number] = now
 
     def _tell_waiting(self) -> None:
         """Names those that a round waits for, if this auditor has done its own part."""
         if self._driver.role != Role.AUDITOR:
             return
         me, now_ms = self._driver.me, self._clock_ms()
-        for found in self._driver.replica.state.rounds:
-            phase = self._phase(found)
-            done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase, {})
-            key = (found.number, phase)
+        for round_ in self._driver.replica.state.rounds:
+            phase = self._phase(round_)
+            done = {CLOSED: round_.endorsements, ENDORSED: round_.parts}.get(phase, {})
+            key = (round_.number, phase)
             if me not in done or key in self._waiting_told:
                 continue
             since_ms = self._waiting_since_ms.setdefault(key, now_ms)
@@ -97,7 +97,7 @@ class Life:
                 )
                 self._telemetry.event(
                     "waiting_for",
-                    round=found.number,
+                    round=round_.number,
                     status=phase,
                     party=others[:VALUE_CHARS_MAX],
                 )

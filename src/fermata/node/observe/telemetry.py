@@ -51,10 +51,10 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 
 def split_address(address: str) -> tuple[str, int]:
     """``host:port`` or ``[v6]:port`` in its parts. Raises ConfigError ADDRESS."""
-    found = _ADDRESS.match(address)
-    if found is None or int(found["port"]) > 65535:
+    match = _ADDRESS.match(address)
+    if match is None or int(match["port"]) > 65535:
         raise ConfigError("ADDRESS", "address: must be host:port, such as 127.0.0.1:7440")
-    return found["six"] or found["host"], int(found["port"])
+    return match["six"] or match["host"], int(match["port"])
 
 
 def join_address(host: str, port: int) -> str:
@@ -64,8 +64,8 @@ def join_address(host: str, port: int) -> str:
 
 def plain_text(text: str, chars_max: int) -> str:
     """Foreign text made safe for a terminal: printable characters only, cut to a length."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:chars_max])
-    return shown[:chars_max]
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:chars_max])
+    return printable[:chars_max]
 
 
 class Telemetry:

@@ -97,8 +97,8 @@ class GrpcLog:
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """See Log."""
         request = wire.AppendRequest(envelope=envelope, sealed_part=sealed_part)
-        found = self._call("Append", request, wire.AppendResponse, APPEND_S)
-        return Receipt(found.entry, found.leaf, found.checkpoint, tuple(found.inclusion_proof))
+        answer = self._call("Append", request, wire.AppendResponse, APPEND_S)
+        return Receipt(answer.entry, answer.leaf, answer.checkpoint, tuple(answer.inclusion_proof))
 
     def checkpoint(self) -> bytes:
         """See Log."""
@@ -133,15 +133,15 @@ class GrpcLog:
     def renew(self, csr: bytes) -> bytes:
         """A new certificate chain (PEM, leaf first) for a request (PKCS#10, DER)."""
         request = wire.RenewCertificateRequest(csr=csr)
-        found = self._call("RenewCertificate", request, wire.RenewCertificateResponse)
-        return found.certificate_chain
+        answer = self._call("RenewCertificate", request, wire.RenewCertificateResponse)
+        return answer.certificate_chain
 
     def health(self) -> bool:
         """Whether the log says that it is serving."""
         request = health_pb2.HealthCheckRequest(service=SERVICE.full_name)
         kind = health_pb2.HealthCheckResponse
-        found = self._call("Check", request, kind, service=HEALTH)
-        return bool(found.status == kind.SERVING)
+        answer = self._call("Check", request, kind, service=HEALTH)
+        return bool(answer.status == kind.SERVING)
 
     def watch(self, start: int) -> Iterator[tuple[int, bytes]]:
         """Entries with their leaves from ``start`` on, as they come, until the server stops.
@@ -158,10 +158,10 @@ class GrpcLog:
                 raise _closed() from None
             try:
                 for data in stream:
-                    found = _read_answer(wire.WatchResponse, data)
-                    if found.entry != entry:
+                    answer = _read_answer(wire.WatchResponse, data)
+                    if answer.entry != entry:
                         raise TransportError("SERVER_FAULT", "watch: an entry out of its order")
-                    yield entry, found.leaf
+                    yield entry, answer.leaf
                     entry, failures = entry + 1, 0
                 return
             except grpc.RpcError as failure:

@@ -57,7 +57,7 @@ def _chain_of(leaf_pem: bytes, above_pem: bytes) -> Chain:
     """What a peer has shown, parsed once for all calls of its connections. Raises ValueError."""
     leaf = x509.load_pem_x509_certificate(leaf_pem)
     above = x509.load_pem_x509_certificates(above_pem) if above_pem else []
-    return (leaf, *(each for each in above if each != leaf))
+    return (leaf, *(certificate for certificate in above if certificate != leaf))
 
 
 class Guard:
@@ -206,12 +206,12 @@ class Guard:
 
     def _admit(self, context: Context) -> Identity:
         """Identifies the caller; a certificate that was refused often is not looked at again."""
-        shown = _fingerprint(context)
-        self._admission.check_not_refused(shown)
+        fingerprint = _fingerprint(context)
+        self._admission.check_not_refused(fingerprint)
         try:
             return self.identify(context)
         except IdentityError:
-            self._admission.charge_refused(shown)
+            self._admission.charge_refused(fingerprint)
             raise
 
     def _tell_refused(
@@ -252,8 +252,8 @@ class Guard:
 
 
 def _facts(context: Context) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = context.auth_context()
-    return found
+    facts: Mapping[str, Any] = context.auth_context()
+    return facts
 
 
 def _shown(context: Context) -> Chain:

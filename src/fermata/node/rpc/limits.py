@@ -97,16 +97,16 @@ class Buckets:
 
     def of(self, caller: str) -> TokenBucket:
         """The caller's bucket, a full one if it is new."""
-        found = self._buckets.get(caller)
-        if found is None:
+        bucket = self._buckets.get(caller)
+        if bucket is None:
             if len(self._buckets) >= CALLERS_MAX:
                 kept = {c: b for c, b in self._buckets.items() if not b.is_full()}
                 self._buckets = OrderedDict(kept)
             while len(self._buckets) >= CALLERS_MAX:
                 self._buckets.popitem(last=False)
-            found = self._buckets[caller] = self._make()
+            bucket = self._buckets[caller] = self._make()
         self._buckets.move_to_end(caller)
-        return found
+        return bucket
 
 
 class Admission:

@@ -106,13 +106,13 @@ class PushDesk:
         values = self._values(request)
         driver = self._driver
         state = driver.replica.state
-        found = round_of_period(state.rounds, period)
-        number = found.number if found is not None else number
-        if found is not None and found.close is not None and not self._comes_again(found):
+        round_ = round_of_period(state.rounds, period)
+        number = round_.number if round_ is not None else number
+        if round_ is not None and round_.close is not None and not self._comes_again(round_):
             raise Refusal("ROUND_CLOSED", f"the round of {period} is closed")
-        if found is not None and found.close is not None:
+        if round_ is not None and round_.close is not None:
             # The figures are for the second call, which no answer of this lab can be in yet.
-            found, number = None, len(state.rounds) + 1
+            round_, number = None, len(state.rounds) + 1
         is_answered = driver.store.draft(f"answer/{number}/0") is not None
         if is_answered and not request.correct:
             raise Refusal(
@@ -120,31 +120,31 @@ class PushDesk:
                 f"the round of {period} has this lab's answer; a push after it is a correction, and"
                 " must say so (--correct)",
             )
-        if is_answered and found is None:
+        if is_answered and round_ is None:
             raise Refusal("NO_ROUND", f"the round of {period} is not known yet; push again soon")
         old = load_pushed(self._folder, period)
         keep_pushed(self._folder, period, {**old, **values})
         slot = ""
-        if is_answered and found is not None:
-            slot = self._correct(found, old)
+        if is_answered and round_ is not None:
+            slot = self._correct(round_, old)
         replaced = sorted(m for m, value in values.items() if old.get(m, value) != value)
         return wire.PushResponse(period=period, replaced=replaced, slot=slot)
 
-    def _comes_again(self, found: Round) -> bool:
+    def _comes_again(self, round_: Round) -> bool:
         """Whether a closed round's period may be asked a second time, by the log's time."""
         state, charter = self._driver.replica.state, self._driver.replica.charter
-        is_newest = found is state.current
+        is_newest = round_ is state.current
         return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
 
-    def _correct(self, found: Round, old: Mapping[str, str]) -> str:
+    def _correct(self, round_: Round, old: Mapping[str, str]) -> str:
         """Drafts the corrected report; the figures from before stay if it cannot be made."""
         try:
             charter, me = self._driver.replica.charter, self._driver.me
-            measurement = self._sources.gather(found.period, charter.metrics_of(me)).measurement()
+            measurement = self._sources.gather(round_.period, charter.metrics_of(me)).measurement()
             check_reportable(charter, me, measurement)
-            return self._driver.correct(found, measurement)
+            return self._driver.correct(round_, measurement)
         except FermataError:
-            keep_pushed(self._folder, found.period, old)
+            keep_pushed(self._folder, round_.period, old)
             raise
 
     def _period(self, written: str) -> tuple[str, int]:

@@ -233,8 +233,8 @@ class _Health:
         status = kind.NOT_SERVING if self._growth.is_stopping else kind.SERVING
         if service not in SERVICES:
             status = kind.SERVICE_UNKNOWN
-        found: Message = kind(status=status)
-        return found
+        response: Message = kind(status=status)
+        return response
 
     def _check(self, caller: Identity, request: health_pb2.HealthCheckRequest) -> Message:
         if request.service not in SERVICES:

@@ -156,12 +156,12 @@ def _rich_status(
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=details))
     number = code.value[0]
-    found: grpc.Status = rpc_status.to_status(
+    rich: grpc.Status = rpc_status.to_status(
         status_pb2.Status(
             code=number, message=plain_text(message, MESSAGE_CHARS_MAX), details=[detail]
         )
     )
-    return found
+    return rich
 
 
 def _error_info(failure: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:

@@ -34,13 +34,13 @@ class Account:
     total: Decimal
 
 
-def lines_of(charter: Charter, found: Round, labs: Sequence[str]) -> tuple[DuesLine, ...]:
+def lines_of(charter: Charter, round_: Round, labs: Sequence[str]) -> tuple[DuesLine, ...]:
     """What each of these labs owes for a closed round; nothing before the close."""
-    if charter.dues is None or found.close is None:
+    if charter.dues is None or round_.close is None:
         return ()
     lines = []
     for lab in labs:
-        seen = found.reports.get(lab)
+        seen = round_.reports.get(lab)
         if not charter.dues.bands:
             tier = charter.tiers_by_lab[lab]
             basis, amount = f"tier {tier.id}", tier.amount or Decimal(0)
@@ -48,7 +48,7 @@ def lines_of(charter: Charter, found: Round, labs: Sequence[str]) -> tuple[DuesL
             band = seen.flags.dues_band if seen else 0
             basis = f"band {band}" if band else NOT_SHOWN
             amount = charter.dues.bands[band - 1].amount
-        lines.append(DuesLine(found.number, found.period, lab, basis, amount))
+        lines.append(DuesLine(round_.number, round_.period, lab, basis, amount))
     return tuple(lines)
 
 
@@ -59,8 +59,8 @@ def dues_lines(state: State) -> list[DuesLine]:
     """
     return [
         line
-        for found in last_calls(state.rounds)
-        for line in lines_of(state.charter_at(found.number), found, labs_of_round(state, found))
+        for round_ in last_calls(state.rounds)
+        for line in lines_of(state.charter_at(round_.number), round_, labs_of_round(state, round_))
     ]
 
 

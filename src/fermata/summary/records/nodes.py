@@ -50,13 +50,13 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
 
 
 def _done(state: State, party: str) -> str | None:
-    found, charter = state.current, state.charter
-    if found is None or charter is None:
+    round_, charter = state.current, state.charter
+    if round_ is None or charter is None:
         return None
     if party == charter.coordinator:
-        return found.phase(charter.endorsement_quorum)
+        return round_.phase(charter.endorsement_quorum)
     if party in charter.auditors:
-        steps = (("opened", party in found.parts), ("endorsed", party in found.endorsements))
+        steps = (("opened", party in round_.parts), ("endorsed", party in round_.endorsements))
     else:
-        steps = (("reported", party in found.reports), ("abstained", party in found.abstained))
+        steps = (("reported", party in round_.reports), ("abstained", party in round_.abstained))
     return next((what for what, is_done in steps if is_done), "not yet")

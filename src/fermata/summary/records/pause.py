@@ -86,11 +86,11 @@ class PauseRecord(PauseBrief):
 
 def rule_records(state: State, number: int) -> tuple[RuleRecord, ...]:
     """What the rules said as of round ``number``; empty before its end or without rules."""
-    judgement, found = state.judgements.get(number), state.round(number)
-    if judgement is None or found is None:
+    judgement, round_ = state.judgements.get(number), state.round(number)
+    if judgement is None or round_ is None:
         return ()
     return tuple(
-        RuleRecord(**asdict(verdict), round=number, period=found.period)
+        RuleRecord(**asdict(verdict), round=number, period=round_.period)
         for verdict in judgement.verdicts
     )
 
@@ -103,7 +103,7 @@ def newest_judged(state: State) -> int:
 def change_record(state: State, index: int) -> ChangeRecord:
     """The pause's change number ``index``, from 0. Raises IndexError."""
     change = state.pause.changes[index]
-    judgement, found = state.judgements.get(change.round), state.round(change.round)
+    judgement, round_ = state.judgements.get(change.round), state.round(change.round)
     return ChangeRecord(
         index=index,
         entry=change.entry,
@@ -112,7 +112,7 @@ def change_record(state: State, index: int) -> ChangeRecord:
         after=change.after,
         why=change.why,
         round=change.round,
-        period=found.period if found else "",
+        period=round_.period if round_ else "",
         fired=change.rules,
         calm_rounds=change.calm_rounds,
         acknowledge_by_ms=_acknowledge_by_ms(state, change),

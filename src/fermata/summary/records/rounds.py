@@ -104,62 +104,62 @@ class RoundRecord:
         return list(self.compliance.values()).count(COMPLIED)
 
 
-def round_record(state: State, found: Round) -> RoundRecord:
+def round_record(state: State, round_: Round) -> RoundRecord:
     """A round, by the charter that it was held under."""
-    charter, close = state.charter_at(found.number), found.close
-    labs = labs_of_round(state, found)
+    charter, close = state.charter_at(round_.number), round_.close
+    labs = labs_of_round(state, round_)
     return RoundRecord(
-        number=found.number,
-        period=found.period,
-        state=found.phase(charter.endorsement_quorum),
-        entry=found.entry,
-        opened_ms=found.opened_ms,
-        deadline_ms=found.deadline_ms,
+        number=round_.number,
+        period=round_.period,
+        state=round_.phase(charter.endorsement_quorum),
+        entry=round_.entry,
+        opened_ms=round_.opened_ms,
+        deadline_ms=round_.deadline_ms,
         close_entry=close.entry if close else None,
         closed_ms=close.time_ms if close else None,
         cohorts=dict(close.cohorts) if close else {},
         cohort_min=charter.cohort_min,
-        refusal=found.refusal,
+        refusal=round_.refusal,
         labs=labs,
-        received=tuple(sorted(found.reports)),
-        reported=close.listed if close else tuple(sorted(found.reports)),
-        abstained=tuple(sorted(found.abstained)),
-        excluded=found.excluded,
-        is_asked=found.asked.duties,
-        compliance=dict(compliance_of(charter, found, labs)),
-        endorsed=tuple(sorted(found.endorsements)),
+        received=tuple(sorted(round_.reports)),
+        reported=close.listed if close else tuple(sorted(round_.reports)),
+        abstained=tuple(sorted(round_.abstained)),
+        excluded=round_.excluded,
+        is_asked=round_.asked.duties,
+        compliance=dict(compliance_of(charter, round_, labs)),
+        endorsed=tuple(sorted(round_.endorsements)),
         endorsements_needed=charter.endorsement_quorum,
-        opened_by=tuple(sorted(found.parts)),
+        opened_by=tuple(sorted(round_.parts)),
         openings_needed=charter.threshold,
-        culprits=tuple(sorted(found.culprits)),
-        waits_for=_waits_for(charter, found),
+        culprits=tuple(sorted(round_.culprits)),
+        waits_for=_waits_for(charter, round_),
     )
 
 
 def round_records(state: State) -> tuple[RoundRecord, ...]:
     """All rounds, oldest first."""
-    return tuple(round_record(state, found) for found in state.rounds)
+    return tuple(round_record(state, round_) for round_ in state.rounds)
 
 
-def _waits_for(charter: Charter, found: Round) -> tuple[str, ...]:
-    phase = found.phase(charter.endorsement_quorum)
+def _waits_for(charter: Charter, round_: Round) -> tuple[str, ...]:
+    phase = round_.phase(charter.endorsement_quorum)
     if phase == COLLECTING:
-        return waiting_for(charter, found)
-    done = {CLOSED: found.endorsements, ENDORSED: found.parts}.get(phase)
+        return waiting_for(charter, round_)
+    done = {CLOSED: round_.endorsements, ENDORSED: round_.parts}.get(phase)
     return () if done is None else tuple(a for a in charter.auditors if a not in done)
 
 
-def result_records(state: State, found: Round) -> Iterator[ResultRecord]:
+def result_records(state: State, round_: Round) -> Iterator[ResultRecord]:
     """What came out of a round, in the charter's order; nothing unless it was opened."""
-    charter, close, opening = state.charter_at(found.number), found.close, found.opening
-    if close is None or opening is None or found.phase(charter.endorsement_quorum) != OPENED:
+    charter, close, opening = state.charter_at(round_.number), round_.close, round_.opening
+    if close is None or opening is None or round_.phase(charter.endorsement_quorum) != OPENED:
         return
     metrics = {m.id: m for p in charter.panels for m in p.metrics}
     for result in opening.results:
         metric = metrics[result.metric]
         yield ResultRecord(
-            round=found.number,
-            period=found.period,
+            round=round_.number,
+            period=round_.period,
             metric=metric.id,
             unit=metric.unit,
             statistic=result.statistic,
