@@ -162,6 +162,13 @@ CASES = {
         leaf("double", **{**FAST, **LOG10}, above="1"),
         series(*(Fraction("0.31") * n - 9 for n in range(6)), name="z mean"),
     ),
+    "growth at its limit is exact on a logarithmic scale": Case(
+        "RU6 RU7",
+        "".join(
+            leaf(word.replace("_", "-"), **{**FAST, **LOG10}, **{word: "9"}) for word in FOUR
+        ),
+        series(*range(-3, 3), name="z mean"),
+    ),
     "an acceleration": Case("RU8", leaf("bend", **ACCELERATING), series(*BEND, *powers("-0.1", 8))),
     "no growth before the bend": Case(
         "RU8", leaf("bend", **ACCELERATING), series(*["5"] * 4, *powers("0.5", 4, "6"))
