@@ -9,7 +9,7 @@ from typing import Any
 
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.verifier import FAILED, Verification
-from fermata.summary.results import results_document
+from fermata.summary.documents import results_document
 from harness.protocol.state_digest import state_digest
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "bundles"
