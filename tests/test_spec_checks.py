@@ -32,6 +32,9 @@ def _load() -> ModuleType:
 
 spec_index = _load()
 REASONS: dict[str, frozenset[str]] = spec_index.reasons_of_checks(ROOT)
+_NUMBER = spec_index._NUMBER
+#: A comment that says at its beginning which checks come next.
+BEGINS = re.compile(rf"# ({_NUMBER}(?:(?:, | to | and ){_NUMBER})*)")
 #: The classes of errors that carry a reason.
 CLASSES = frozenset(re.findall(r"^class (\w+)", (SRC / "errors.py").read_text(), re.MULTILINE))
 VERIFIER = (ROOT / "docs" / "spec" / "verifier.md").read_text()
@@ -70,6 +73,53 @@ EVERY = [
     if not {"sim", "v1"} & set(path.parts)
     for refusal in refusals(path)
 ]
+
+
+def checks_in_order(path: Path) -> Iterator[tuple[str, str, list[int]]]:
+    """By function and rule, the checks that its comments begin with, from above to below.
+
+    A comment over a loop, which says what is checked of each thing in turn, is left out.
+    """
+    text = path.read_text()
+    begun = [
+        (token.start[0], spec_index.expand(match[1]))
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+        and (match := BEGINS.match(token.string))
+        and not token.string.endswith("in turn.")
+    ]
+    for function in ast.walk(ast.parse(text)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        places: dict[str, list[int]] = {}
+        for line, numbers in begun:
+            if function.lineno <= line <= (function.end_lineno or 0):
+                cited: dict[str, set[int]] = {}
+                for stem, _, part in (number.partition(".") for number in numbers):
+                    cited.setdefault(stem, set()).add(int(part or 0))
+                for stem, parts in cited.items():
+                    places.setdefault(stem, []).extend(sorted(parts))
+        for stem, parts_in_order in places.items():
+            yield function.name, stem, parts_in_order
+
+
+def test_the_checks_of_a_rule_stand_in_their_order_in_each_function() -> None:
+    every = [
+        (path.relative_to(SRC).as_posix(), *rule)
+        for path in sorted(SRC.rglob("*.py"))
+        if "v1" not in path.parts
+        for rule in checks_in_order(path)
+    ]
+    assert len(every) > 100
+    assert [rule for rule in every if rule[3] != sorted(rule[3])] == []
+
+
+def test_checks_that_are_exchanged_in_the_code_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "code.py"
+    page.write_text(
+        "def check():\n    # F5.5: late.\n    a()\n    b()  # F5.4: out, unlike F5.9.\n"
+    )
+    assert list(checks_in_order(page)) == [("check", "F5", [5, 4])]
 
 
 def test_a_refusal_under_the_comment_of_a_check_has_the_reason_of_that_check() -> None:

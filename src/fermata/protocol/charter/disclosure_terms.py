@@ -209,7 +209,7 @@ def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | N
     # D9.1: a promise that nobody checks.
     if text.profile != SAFETY_ZONE:
         source.fail("disclosure.profile", f'no profile has this name; there is "{SAFETY_ZONE}"')
-    # D9.2 to D9.4: no less than the name promises.
+    # D9.2: no less than the name promises; so for the next.
     if text.cohort_min < SAFETY_ZONE_COHORT:
         source.fail(
             "disclosure.cohort_min",
@@ -222,6 +222,7 @@ def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | N
             "disclosure.dominance" if text.dominance else "disclosure.profile",
             f'{SAFETY_ZONE} needs dominance = "0.25" or less: set it, or leave out the profile',
         )
+    # D9.4.
     if text.age_days < SAFETY_ZONE_AGE_DAYS:
         source.fail(
             "disclosure.age_days" if text.age_days else "disclosure.profile",
