@@ -195,6 +195,56 @@ def test_a_checkpoint_that_the_coordinator_did_not_sign_is_refused() -> None:
     refused(resealed(forge), InvalidSignature, "UNSIGNED")
 
 
+def both(one, other):
+    def change(document):
+        one(document)
+        other(document)
+
+    return change
+
+
+def other_charter(document):
+    document["charter_sha256"] = "00" * 32
+
+
+def spoken_for(document):
+    document["node"] = "lab-2"
+
+
+def other_key(document):
+    document["idempotency_key"] = "00" * 32
+
+
+def other_head(document):
+    document["log"]["checkpoint"] = "no head"
+
+
+def other_size(document):
+    document["log"]["size"] += 1
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "reason"),
+    [
+        (lambda: b"x" * (NOTICE_BYTES_MAX + 1), InvalidEncoding, "SIZE"),
+        (lambda: b" " + resealed(other_charter, key_id="nobody"), InvalidEncoding, "NOTICE"),
+        (lambda: resealed(other_charter, "lab-2", "nobody"), InvalidSignature, "NOT_ON_ROSTER"),
+        (lambda: resealed(other_charter, "lab-2", NODE), InvalidSignature, "SIGNATURE"),
+        (lambda: resealed(both(other_charter, spoken_for)), InvalidSignature, "CHARTER_HASH"),
+        (lambda: resealed(both(spoken_for, other_key)), InvalidSignature, "SIGNATURE"),
+        (lambda: resealed(both(other_key, other_size)), InvalidEncoding, "NOTICE"),
+        (lambda: resealed(both(other_head, other_size)), InvalidEncoding, "NOTE"),
+        (lambda: resealed(other_size), InvalidEncoding, "CHECKPOINT"),
+    ],
+    ids=[
+        "N4.1 N4.2", "N4.3 N4.4", "N4.4 N4.5", "N4.5 N4.8", "N4.8 N4.9", "N4.9 N4.10",
+        "N4.10 N4.12", "N4.11 N4.12", "N4.12",
+    ],
+)  # fmt: skip
+def test_of_two_faults_of_a_notice_the_first_in_order_is_told(data, kind, reason) -> None:
+    refused(data(), kind, reason)
+
+
 @pytest.mark.parametrize(
     "change",
     [
