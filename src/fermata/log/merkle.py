@@ -147,7 +147,7 @@ def verify_inclusion(
     """
     where = f"inclusion proof of leaf {index} in {size}"
     _check_hashes("INCLUSION", where, [leaf_hash, root, *proof])  # L10.1.
-    # L10.2: a place that the tree has not.
+    # L10.2: there is no such entry in a tree of this size.
     if not 0 <= index < size:
         raise InvalidProof("INCLUSION", f"{where}: the index is not below the size")
     node, position, last = leaf_hash, index, size - 1

@@ -20,7 +20,7 @@ def encode_value(metric: Metric, text: str) -> int:
     Raises ConfigError METRIC_VALUE or METRIC_RANGE; the message names the metric, never the
     value.
     """
-    # C7.3: a number that came out of an error.
+    # C7.3: a text of another form was computed or read wrongly.
     if not _DECIMAL.match(text) or _NEGATIVE_ZERO.match(text):
         raise ConfigError("METRIC_VALUE", f"{metric.id}: not a plain decimal number")
     with localcontext() as context:
