@@ -121,6 +121,7 @@ def test_spans_are_shaded_named_and_cut_to_the_chart():
 
 def test_bars_begin_at_zero_and_carry_their_numbers():
     points = [Point("0..5", 200.0, "200"), Point("5..9", 100.0, "100"), Point("9..", 0.0, "0 ")]
+    points += [Point(str(i), None, "no result, since too few reported") for i in range(2)]
     root = parsed(bar_chart("c", "t", "d", points, "labs", place="hours"))
     assert {"0", "200", "100", "0 ", "labs", "hours", "0..5"} <= set(texts(root))
     heights = []

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator
 
-from fermata.dashboard.charts.axis import domain, tick_texts
+from fermata.dashboard.charts.axis import domain, drawable, tick_texts
 from fermata.dashboard.charts.data import Chart, visible
 from fermata.dashboard.charts.inks import INKS
 from fermata.dashboard.charts.shapes import Row, draw_shapes
@@ -102,13 +102,15 @@ def _numbers(figure: Figure, axes: Axes, chart: Chart) -> None:
     """Numbers above bars, where there is room for all of them and nothing that they could cover."""
     if not chart.is_bars or chart.marks.limits or chart.marks.bands:
         return
-    texts = [visible(point.text) for point in chart.points]
-    slot = axes.get_position().width * WIDTH / max(1, len(texts))
-    if any(width_of(text) > slot * _NUMBER_SHARE_MAX for text in texts):
-        return
-    for index, (point, text) in enumerate(zip(chart.points, texts, strict=True)):
-        if point.value is not None:
-            x, y = axes.transData.transform((index + 0.5, max(0.0, point.value)))
+    found = [
+        (index + 0.5, value, visible(point.text))
+        for index, point in enumerate(chart.points)
+        if (value := drawable(point.value)) is not None
+    ]
+    slot = axes.get_position().width * WIDTH / max(1, len(chart.points))
+    if all(width_of(text) <= slot * _NUMBER_SHARE_MAX for _, _, text in found):
+        for middle, value, text in found:
+            x, y = axes.transData.transform((middle, max(0.0, value)))
             _write(figure, float(x), float(y) + _NUMBER_RISE, text, "ink", "center")
 
 
