@@ -12,14 +12,14 @@ from PIL import Image
 from harness.browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-COLOURS = 64
+COLOURS = 256
 BYTES_MAX = 150_000
 #: A picture of the whole of a long page would show nothing.
 HEIGHT_MAX = 2000
 
 
 def small(picture: bytes) -> bytes:
-    """The same picture with few colours, cut at a height."""
+    """The same picture with so many colours, rare ones among them, cut at a height."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     image = image.crop((0, 0, image.width, min(image.height, HEIGHT_MAX)))
     out = io.BytesIO()
