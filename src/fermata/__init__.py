@@ -2,6 +2,13 @@
 
 For programs: ``fermata.verify(folder)`` and ``fermata.open_bundle(folder)`` (fermata.api), and
 ``fermata.FermataError``, the base of what they raise. They are loaded when first asked for.
+
+    >>> import fermata
+    >>> try:
+    ...     fermata.open_bundle("no/such/folder")
+    ... except fermata.FermataError as error:
+    ...     print(error.reason)
+    BUNDLE
 """
 
 from importlib import import_module

@@ -1,4 +1,9 @@
-"""What a report proves about its ciphertexts.
+"""What a report proves about its ciphertexts: statements, prover, verifiers.
 
-Statements, prover, verifiers, one value opened to an auditor.
+``statements`` says what is proven, ``prover`` and ``verifier`` make and check a proof, ``batch``
+checks many at once, and ``value_opening`` opens one value to an auditor. Ranges rest on digits:
+
+    >>> from fermata.crypto.report.decomposition import cover
+    >>> cover(10, 2).decompose(7)
+    (1, 1, 0, 1)
 """

@@ -1,1 +1,9 @@
-"""What each page of the dashboard shows, as plain records of the state."""
+"""What pages show beyond the records of the summary: the log by pages, results over the rounds.
+
+``log_page`` and ``entry_page`` show entries and their proofs, ``overview`` a whole run with its
+series.
+
+    >>> from fermata.dashboard.views.log import page_count
+    >>> page_count(101)
+    2
+"""

@@ -1,4 +1,10 @@
-"""Offline verification.
+"""Offline verification: the bundle, the checks V1 to V12, and one value opened in an audit.
 
-The bundle, the checks V1 to V12, and one value opened in an audit on site.
+``verify_bundle`` starts from bytes alone and gives every check with its findings; ``build_bundle``
+makes a bundle.
+
+    >>> from secrets import token_bytes
+    >>> from fermata.protocol.verify.verifier import verify_bundle
+    >>> verify_bundle({}, None, 3072, token_bytes).is_valid
+    False
 """

@@ -1,4 +1,12 @@
-"""All misbehaviours that the simulator plays: what a party does, one class per way."""
+"""All misbehaviours that the simulator plays: what a party does, one class per way.
+
+``ALL`` has the classes, and ``play`` plays one by its name: which rounds were opened all the same,
+and with which reasons the log refused.
+
+    >>> from fermata.sim.adversaries import play
+    >>> play("VotesTwice", 1).reasons
+    frozenset({'VOTED'})
+"""
 
 from fermata.sim.adversaries.auditor import ALL_AUDITORS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
