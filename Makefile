@@ -72,6 +72,7 @@ coverage: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+	@$(RUN) python scripts/check_prose.py docs
 
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup
