@@ -28,7 +28,7 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.storage import keystore
 from fermata.node.storage.store import SqliteStore

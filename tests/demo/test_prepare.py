@@ -6,7 +6,7 @@ from fermata.demo import layout
 from fermata.demo.run import prepare_demo
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
-from fermata.node.run.participant import load_signing_key, open_store, tls_files
+from fermata.node.run.parts import load_signing_key, open_store, tls_files
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fermata.node.observe.alarm import ToldAlarm
-from fermata.node.observe.round_events import Life
+from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.writer_clock import WriterClock
 from harness.chains import PAUSE_TABLES, Run, make_deployment
@@ -42,9 +42,10 @@ def scraped():
     """Names of all samples of a node that has worked, as they come over HTTP."""
     run = Run(make_deployment(cohort_min=3, last="2025Q3", extra=PAUSE_TABLES))
     telemetry = Telemetry("oversight", "coordinator", lambda: run.now_ms, stream=io.StringIO())
-    life = Life(run.drivers["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     run.until_quiet()
-    life.step()
+    gauges = Gauges(run.drivers["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
+    gauges.stepped()
+    gauges.look()
     WriterClock(lambda: run.now_ms, lambda: run.now_ms, lambda: 3, telemetry)
     ToldAlarm(run.ledger.replica, telemetry, lambda: run.now_ms).look()
     telemetry.count_call("Append", "lab", "OK", 0.1)

@@ -11,7 +11,7 @@ from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.identity import server_name
 from fermata.node.rpc.rpc_contract import path_of
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
 from fermata.protocol.wire.codec import encode
 from fermata.wire.v1 import log_service_pb2

@@ -22,7 +22,8 @@ from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.run.coordinator import run_coordinator
-from fermata.node.run.participant import clock_ms, entropy, run_participant
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter

@@ -52,7 +52,7 @@ FOLLOWS = {
     "node.pki.identity.fingerprint_of": "root fingerprint",
     "node.pki.tokens._hash": LOCAL,
     "node.rpc.guard._fingerprint": LOCAL,
-    "node.run.participant.check_log_charter": "charter-hash",
+    "node.run.parts.check_log_charter": "charter-hash",
     "node.storage.evidence.with_evidence": LOCAL,
     "node.storage.rows.row_digest": LOCAL,
     "node.storage.signatures._read_one": "dsse",

@@ -11,7 +11,7 @@ from fermata.dashboard.export import site_files
 from fermata.dashboard.server import is_loopback, serving
 from fermata.dashboard.source import BundleSource
 from fermata.node.run.loop import Wake, stop_on_signal
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle, write_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 

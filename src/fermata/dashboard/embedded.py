@@ -9,7 +9,7 @@ from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.coordinator import Beside
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.shared_log_writer import SharedLogWriter
 
 

@@ -30,7 +30,7 @@ from fermata.node.files import write_atomic
 from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
-from fermata.node.run.participant import clock_ms
+from fermata.node.run.parts import clock_ms
 from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica

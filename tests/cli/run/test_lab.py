@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from fermata.node.config import load_config
-from fermata.node.run.participant import open_store, run_participant
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import open_store
 from harness.nodes import COORDINATOR, METRICS, Site, fermata, lay_out
 
 

@@ -13,7 +13,8 @@ import pytest
 from fermata.errors import TransportError
 from fermata.node.config import load_config
 from fermata.node.rpc import local_service
-from fermata.node.run.participant import open_store, run_participant
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import open_store
 from fermata.wire.v1 import local_service_pb2
 from harness.nodes import Site, fermata, lay_out
 

@@ -7,7 +7,7 @@ import pytest
 
 from fermata.node.config import load_config
 from fermata.node.pki.own_certificate import host_names_in, open_tls
-from fermata.node.run.participant import clock_ms
+from fermata.node.run.parts import clock_ms
 from harness.nodes import COORDINATOR, NAME, Site, fermata, lay_out
 
 

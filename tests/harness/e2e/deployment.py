@@ -18,7 +18,7 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter

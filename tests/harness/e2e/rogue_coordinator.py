@@ -12,7 +12,7 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import Identity
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.node.run.participant import clock_ms
+from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed

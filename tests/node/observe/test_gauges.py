@@ -5,8 +5,7 @@ import io
 import pytest
 
 from fermata.errors import TransportError
-from fermata.node.observe.gauges import SILENT_MS
-from fermata.node.observe.round_events import Life
+from fermata.node.observe.gauges import SILENT_MS, Gauges
 from fermata.node.observe.telemetry import Telemetry
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Run, make_deployment
@@ -18,15 +17,19 @@ class Gauged:
     def __init__(self, party="oversight", role="coordinator"):
         self.run = Run(make_deployment(cohort_min=3, last="2025Q3"))
         self.telemetry = Telemetry(party, role, self.clock_ms, stream=io.StringIO())
-        driver = self.run.drivers[party]
-        self.life = Life(driver, self.telemetry, self.clock_ms, lambda: 4096)
+        self.driver = self.run.drivers[party]
+        self.gauges = Gauges(self.driver, self.telemetry, self.clock_ms, lambda: 4096)
         self.party = party
 
     def clock_ms(self):
         return self.run.now_ms
 
     def step(self):
-        self.life.step()
+        try:
+            self.driver.step()
+            self.gauges.stepped()
+        finally:
+            self.gauges.look()
         return self
 
     def until_quiet(self, *others):
@@ -60,7 +63,7 @@ def test_a_round_past_its_deadline_without_an_end_is_unresolved():
 
 def test_no_round_is_told_as_none():
     here = Gauged("lab-1", "lab")
-    here.life._gauges.look()
+    here.gauges.look()
     assert here.value("fermata_round_number") == 0
     assert here.value("fermata_round_deadline_timestamp_seconds") == 0
 

@@ -6,24 +6,31 @@ import json
 import pytest
 
 from fermata.errors import TransportError
-from fermata.node.observe.round_events import PATIENCE_MS, Life
+from fermata.node.observe.round_events import PATIENCE_MS, RoundEvents
 from fermata.node.observe.telemetry import Telemetry
 from harness.chains import Run, make_deployment
 
 
 class Teller:
-    """A deployment in one process in which one node's life is told."""
+    """A deployment in one process in which one node tells of its rounds."""
 
     def __init__(self, party, run=None):
         self.run = run or Run(make_deployment(cohort_min=3, last="2025Q3"))
         self.out = io.StringIO()
         telemetry = Telemetry(party, "auditor", lambda: 0, stream=self.out)
         self.party = party
-        self.life = Life(self.run.drivers[party], telemetry, lambda: self.run.now_ms)
+        self.driver = self.run.drivers[party]
+        self.round_events = RoundEvents(self.driver, telemetry, lambda: self.run.now_ms)
+
+    def step(self):
+        try:
+            return self.driver.step()
+        finally:
+            self.round_events.look()
 
     def until_quiet(self, *others):
         for _ in range(20):
-            changed = self.life.step() if others == () or self.party in others else 0
+            changed = self.step() if others == () or self.party in others else 0
             names = others or [name for name in self.run.drivers if name != self.party]
             changed += self.run.step(*(name for name in names if name != self.party))
             if not changed:
@@ -57,7 +64,7 @@ def test_a_node_that_comes_late_tells_the_same(tmp_path):
     run.now_ms += 3_600_000
     run.until_quiet(*others)
     teller = Teller("lab-6", run)
-    teller.life.step()
+    teller.step()
     assert [e for e in teller.events if e[1] == 1] == LIFE
 
 
@@ -98,7 +105,7 @@ def test_an_auditor_names_those_it_waits_for_once_and_not_at_once():
 
 def test_an_auditor_that_has_not_done_its_own_part_waits_for_nobody():
     teller = Teller("auditor-1")
-    teller.life._driver._share = None
+    teller.driver._share = None
     teller.until_quiet()
     teller.run.now_ms += PATIENCE_MS
     teller.until_quiet()
@@ -114,5 +121,5 @@ def test_news_are_told_even_if_the_step_fails_afterwards(monkeypatch):
 
     monkeypatch.setattr(teller.run.drivers["lab-1"], "_send", fail)
     with pytest.raises(TransportError):
-        teller.life.step()
+        teller.step()
     assert teller.events == [("round_opened", 1)]

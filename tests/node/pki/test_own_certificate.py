@@ -20,7 +20,7 @@ from fermata.node.pki.own_certificate import (
     open_tls,
 )
 from fermata.node.pki.tls import TlsMaterial
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from harness.nodes import COORDINATOR, NAME, Site, lay_out
 
 

@@ -14,7 +14,7 @@ from fermata.node.config import load_config
 from fermata.node.pki.certificates import ROOT_NAME, key_to_pem, make_csr
 from fermata.node.pki.tls import TlsFiles, parse_tls
 from fermata.node.pki.trust import check_chain, party_anchors, root_anchors
-from fermata.node.run.participant import connect, tls_files
+from fermata.node.run.parts import connect, tls_files
 from harness.node.node_world import (
     DEPLOYMENT,
     HOUR,

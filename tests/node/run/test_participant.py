@@ -12,7 +12,8 @@ import pytest
 from fermata.errors import FermataError, StorageError
 from fermata.node.config import load_config
 from fermata.node.rpc.client import GrpcLog
-from fermata.node.run.participant import open_store, run_participant, tls_files
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import open_store, tls_files
 from fermata.node.storage.signatures import sign_file
 from fermata.node.storage.store import SqliteStore
 from harness.nodes import COORDINATOR, NAME, WAIT_S, Site, fermata, lay_out, run_node, until

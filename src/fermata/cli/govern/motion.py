@@ -12,7 +12,7 @@ from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
-from fermata.node.run.participant import clock_ms, connect, load_signing_key, tls_files
+from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_files
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text

@@ -12,7 +12,7 @@ from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory
-from fermata.node.run.participant import entropy, kept_reports
+from fermata.node.run.parts import entropy, kept_reports
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.state.state import ReportSeen, State

@@ -13,7 +13,7 @@ from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.stray_lines import place_of
-from fermata.node.run.participant import check_log_charter, clock_ms, connect, entropy, tls_files
+from fermata.node.run.parts import check_log_charter, clock_ms, connect, entropy, tls_files
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,

@@ -19,7 +19,7 @@ from fermata.dashboard.views.overview import overview
 from fermata.errors import ConfigError, Refusal
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
-from fermata.node.run.participant import entropy
+from fermata.node.run.parts import entropy
 from fermata.node.sources import check_reportable
 from fermata.node.storage.bundles import check_new, pinned_hash, read_verified, write_bundle
 from fermata.protocol.charter.encoding import encode_value

@@ -11,7 +11,7 @@ from fermata.cli.read.log import replicate
 from fermata.cli.run.nodes import CONFIG
 from fermata.errors import Refusal
 from fermata.node.config import load_config
-from fermata.node.run.participant import clock_ms
+from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state.state import OPENED, REFUSED, State

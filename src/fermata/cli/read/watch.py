@@ -14,7 +14,7 @@ from fermata.errors import ConfigError, TransportError
 from fermata.node.config import load_config
 from fermata.node.observe.alarm import Alarm
 from fermata.node.run.loop import IDLE_S, Wake, follow, stop_on_signal
-from fermata.node.run.participant import clock_ms, connect, tls_files
+from fermata.node.run.parts import clock_ms, connect, tls_files
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log

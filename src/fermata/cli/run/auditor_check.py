@@ -13,8 +13,8 @@ from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.gauges import SILENT_MS
 from fermata.node.pki.identity import not_after_ms
-from fermata.node.run.participant import (
-    ShareCheck,
+from fermata.node.run.participant import ShareCheck
+from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
     connect,

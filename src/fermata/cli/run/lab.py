@@ -16,18 +16,15 @@ from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
-from fermata.node.hook.hooks import make_hook
-from fermata.node.run.participant import (
+from fermata.node.run.assembly import make_node, open_base
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
     connect,
     entropy,
     lab_sources,
-    load_signing_key,
-    make_keep,
     make_telemetry,
-    open_store,
-    run_participant,
     tls_files,
 )
 from fermata.node.sources import Gathered, check_reportable, to_measurement
@@ -37,8 +34,8 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import panels_with_values
-from fermata.protocol.roles.driver import LOGGED, Driver, Signer
-from fermata.protocol.roles.lab import LabTools, Measurement, answer
+from fermata.protocol.roles.driver import LOGGED, Driver
+from fermata.protocol.roles.lab import Measurement, answer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import Round, State, ThresholdKey
@@ -50,7 +47,6 @@ from fermata.protocol.wire.codec import (
     encode,
 )
 from fermata.protocol.wire.envelope import assemble
-from fermata.protocol.wire.ports import Outside
 from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
@@ -302,24 +298,13 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
     with ExitStack() as stack:
         telemetry = make_telemetry(config)
         stack.callback(telemetry.close)
-        signing_key = load_signing_key(config)
-        remote = stack.enter_context(connect(config, tls_files(config, telemetry)))
-        store = open_store(config)
-        stack.callback(store.close)
-        log = WitnessedLog(remote, store)
-        replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
-        # Not started: it only says what the running node's hook had taken.
-        hook = make_hook(config, replica, signing_key, telemetry, entropy, lambda: None)
-        driver = Driver(
-            Signer(config.text.party, signing_key),
-            replica,
-            log,
-            Outside(clock_ms, entropy, lambda event, fields: telemetry.event(event, **fields)),
-            tools=LabTools(keep=make_keep(config), has_taken=hook.has_taken),
-        )
+        base = open_base(config, telemetry, stack)
+        remote = stack.enter_context(connect(config, base.tls))
+        log = WitnessedLog(remote, base.store)
+        node = make_node(base, log)
         check_log_charter(remote, config)
         try:
-            slot = _report_once(config, driver, replace, wait_s)
+            slot = _report_once(config, node.driver, replace, wait_s)
         except InvalidProof as error:
             raise log.with_evidence(error, config.data) from None
     emit(as_json, {"slot": slot, "outcome": LOGGED}, f"{slot}: logged, receipt kept")

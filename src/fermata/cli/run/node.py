@@ -7,7 +7,7 @@ import click
 from fermata.cli.output import emit, json_option
 from fermata.cli.run.nodes import CONFIG
 from fermata.node.config import load_config
-from fermata.node.run.participant import entropy
+from fermata.node.run.parts import entropy
 from fermata.node.storage.backup import back_up
 from fermata.node.storage.keystore import load_identity, recipient
 from fermata.node.storage.restore import restore

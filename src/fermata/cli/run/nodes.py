@@ -11,7 +11,8 @@ from fermata.node.config import load_config
 from fermata.node.files import read_file
 from fermata.node.pki.enrolment import enroll as enroll_node
 from fermata.node.run.coordinator import run_coordinator
-from fermata.node.run.participant import clock_ms, entropy, run_participant
+from fermata.node.run.participant import run_participant
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.types import Role
 
 PATH = click.Path(path_type=Path)

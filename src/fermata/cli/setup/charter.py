@@ -22,7 +22,7 @@ from fermata.crypto.report.codec import exponent_response_bits, open_bytes
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
-from fermata.node.run.participant import clock_ms, open_signing_key
+from fermata.node.run.parts import clock_ms, open_signing_key
 from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.encoding import decimal_text

@@ -18,7 +18,7 @@ from fermata.crypto.threshold.opening import KeyShare, check_share
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
 from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory
-from fermata.node.run.participant import entropy, open_signing_key
+from fermata.node.run.parts import entropy, open_signing_key
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import check_unchanged, sign_file

@@ -12,7 +12,7 @@ from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.identity import ROLES, Identity
 from fermata.node.pki.tls import check_tls_directory
-from fermata.node.run.participant import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage.bundles import check_new
 
 PATH = click.Path(path_type=Path)

@@ -36,6 +36,7 @@ class Gauges:
         free_bytes: Callable[[], int] | None = None,
     ) -> None:
         self._driver = driver
+        self._telemetry = telemetry
         self._clock_ms = clock_ms
         self._free_bytes = free_bytes
         gauge = telemetry.gauge
@@ -69,6 +70,8 @@ class Gauges:
     def look(self) -> None:
         """Sets all gauges from what is known now. Raises StorageError of the store."""
         state, now_ms = self._driver.replica.state, self._clock_ms()
+        backlog = len(self._driver.store.drafts_pending())
+        self._telemetry.set_progress(state.size, len(state.rounds), backlog)
         self._head.set(state.time_ms / 1000)
         beat = state.heartbeats.get(self._driver.me)
         if beat is not None:

@@ -1,8 +1,5 @@
-"""A step of the loop with what is told of it: gauges, and the life of each round in the log."""
+"""The events of each round in a node's own log: opened, closed, endorsed, and who is waited for."""
 
-from collections.abc import Callable
-
-from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, Round
@@ -28,41 +25,21 @@ _PAST = {
 }
 
 
-class Life:
+class RoundEvents:
     """Tells what a driver's replica went through; each thing once, and no figure of any kind."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        telemetry: Telemetry,
-        clock_ms: ClockMs,
-        free_bytes: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, driver: Driver, telemetry: Telemetry, clock_ms: ClockMs) -> None:
         self._driver = driver
         self._telemetry = telemetry
         self._clock_ms = clock_ms
-        self._gauges = Gauges(driver, telemetry, clock_ms, free_bytes)
         self._phases = {r.number: self._phase(r) for r in driver.replica.state.rounds}
         self._waiting_since_ms: dict[tuple[int, str], int] = {}
         self._waiting_told: set[tuple[int, str]] = set()
 
-    def step(self) -> int:
-        """One step of the driver, then the news. Raises what ``Driver.step`` raises."""
-        try:
-            changed = self._driver.step()
-            self._gauges.stepped()
-            return changed
-        finally:
-            self._tell_rounds()
-            self._tell_waiting()
-            state = self._driver.replica.state
-            self._telemetry.set_progress(
-                entries=state.size, rounds=len(state.rounds), backlog=self._backlog()
-            )
-            self._gauges.look()
-
-    def _backlog(self) -> int:
-        return len(self._driver.store.drafts_pending())
+    def look(self) -> None:
+        """After each step, whether it went well or not: the news of it."""
+        self._tell_rounds()
+        self._tell_waiting()
 
     def _phase(self, round_: Round) -> RoundPhase:
         return round_.phase(self._driver.replica.charter.endorsement_quorum)

@@ -7,47 +7,35 @@ from pathlib import Path
 from fermata.errors import ConfigError, IdentityError, Refusal, VerificationError
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
-from fermata.node.hook.hooks import make_hook
-from fermata.node.observe.alarm import ToldAlarm
-from fermata.node.observe.round_events import Life
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.deny_list import DenyList
 from fermata.node.pki.identity import Identity, IsDenied
-from fermata.node.pki.own_certificate import OwnCertificate, alarm_of
+from fermata.node.pki.own_certificate import alarm_of
 from fermata.node.pki.renewals import Renewals
 from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.front import FrontLimits
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.node.run.loop import Wake, run_loop, stop_on_signal
-from fermata.node.run.participant import (
+from fermata.node.run.assembly import Base, make_node, running
+from fermata.node.run.loop import Wake
+from fermata.node.run.parts import (
     clock_ms,
     entropy,
-    heartbeats,
-    load_signing_key,
-    open_store,
     passphrase_or_identity,
     remove_addresses,
-    running,
-    tls_files,
     write_address,
 )
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.writer_clock import WriterClock, monotonic_ms
-from fermata.node.storage.backup import Backups
-from fermata.node.storage.file import disk_free_bytes
-from fermata.node.storage.high_water import KnownHead
 from fermata.node.storage.signatures import read_signatures
-from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, MODULUS_BITS_MIN
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
 from fermata.protocol.fold.amendment import joining_party
-from fermata.protocol.roles.driver import Driver, Signer
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter
-from fermata.protocol.wire.ports import Outside
 
 
 def log_charter(config: NodeConfig, writer: LogWriter) -> None:
@@ -117,81 +105,49 @@ Beside = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 def run_coordinator(
     config: NodeConfig,
-    done: Callable[[Driver], bool] = lambda a: False,
+    done: Callable[[Driver], bool] = lambda driver: False,
     beside: Beside = lambda writer, tls, stack: "",
 ) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: the coordinator needs a [listen] table")
-    wake = Wake()
-    with stop_on_signal(wake), running(config) as (telemetry, stack):
-        stack.callback(wake.stop)
-        signing_key = load_signing_key(config)
-        tls = tls_files(config, telemetry)
+    with running(config) as (base, wake):
+        replica, tls, telemetry = base.replica, base.tls, base.telemetry
         authority = _authority(config, listen.authority, telemetry)
-        store = open_store(config)
-        stack.callback(store.close)
-        replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
-        known_head, backups = KnownHead(config.data, replica), Backups(config, store, telemetry)
-        known_head.check()
-        writer_clock = WriterClock(
+        clock = WriterClock(
             clock_ms, monotonic_ms, lambda: len(replica.charter.auditors), telemetry
         )
-        writer = SharedLogWriter(replica, signing_key, writer_clock, clock_ms, writer_clock.heard)
-        _serve(config, listen, writer, tls, authority, telemetry, wake, stack)
-        hook = make_hook(config, replica, signing_key, telemetry, entropy, wake.now)
-        stack.callback(hook.stop)
-        if address := beside(writer, tls, stack):
+        writer = SharedLogWriter(replica, base.signer.key, clock, clock_ms, clock.heard)
+        _serve(base, listen, writer, authority, wake)
+        node = make_node(base, writer, wake, clock)
+        if address := beside(writer, tls, base.stack):
             write_address(config.data, "dashboard", address)
-        driver = Driver(
-            Signer(config.text.party, signing_key),
-            replica,
-            writer,
-            Outside(writer_clock, entropy, lambda event, fields: telemetry.event(event, **fields)),
-            heartbeats(config, tls.certificate),
-        )
-        certificate = OwnCertificate(
-            config, tls, _self_issue(authority, tls), telemetry, clock_ms, entropy
-        )
-        life = Life(driver, telemetry, clock_ms, lambda: disk_free_bytes(config.data))
-        alarm = ToldAlarm(replica, telemetry, clock_ms)
         key_record = KeyRecordFile(config, writer, telemetry)
 
-        def step() -> int:
-            with writer.lock:
-                before = writer.size()
-                try:
-                    key_record.look()
-                    life.step()
-                finally:
-                    alarm.look()
-                    hook.look()
-                changed = writer.size() - before
-            known_head.keep()
-            backups.look()
-            certificate.look()
-            if changed:
-                writer.on_growth(writer.size())
-            return changed
+        def work() -> int:
+            before = writer.size()
+            try:
+                key_record.look()
+                node.driver.step()
+            finally:
+                if writer.size() != before:
+                    writer.on_growth(writer.size())
+            return writer.size() - before
 
-        telemetry.event("started", entries=writer.size())
-        with writer.lock:
-            hook.start()
-        run_loop(step, wake, telemetry, entropy, done=lambda: done(driver), idle_s=0.5)
+        issue = _self_issue(authority, tls)
+        node.run(wake, work, issue, done, lock=writer.lock, idle_s=0.5)
 
 
 def _serve(
-    config: NodeConfig,
+    base: Base,
     listen: ListenText,
     writer: SharedLogWriter,
-    tls: TlsFiles,
     authority: Authority | None,
-    telemetry: Telemetry,
     wake: Wake,
-    stack: ExitStack,
 ) -> None:
     """Opens the doors, all of them or none, then logs the charter; callers wait for that."""
+    config, tls, telemetry = base.config, base.tls, base.telemetry
     remove_addresses(config.data)
     server = LogServer(
         lambda caller: writer.as_caller(caller.role, caller.id),
@@ -213,7 +169,7 @@ def _serve(
     addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
     with writer.lock:
         addresses["log"] = server.start(listen.address)
-        stack.callback(server.stop)
+        base.stack.callback(server.stop)
         if authority is not None and listen.enrolment:
             if tls.material().is_foreign:
                 raise ConfigError(
@@ -225,7 +181,7 @@ def _serve(
                 authority, tls, clock_ms, alarm_of(telemetry), telemetry.count_connection_refused
             )
             addresses["enrolment"] = enrolment.start(listen.enrolment)
-            stack.callback(enrolment.stop)
+            base.stack.callback(enrolment.stop)
         log_charter(config, writer)
     for name, address in addresses.items():
         write_address(config.data, name, address)

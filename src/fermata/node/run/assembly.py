@@ -1,0 +1,210 @@
+"""One assembly of every node: what it stands on, its driver and hook, its loop and who looks on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+from fermata import __version__
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.errors import FermataError
+from fermata.node.config import NodeConfig
+from fermata.node.hook.hooks import Hook, make_hook
+from fermata.node.observe.alarm import ToldAlarm
+from fermata.node.observe.gauges import Gauges
+from fermata.node.observe.round_events import RoundEvents
+from fermata.node.observe.stray_lines import only_events
+from fermata.node.observe.telemetry import Telemetry
+from fermata.node.pki.identity import certificate_expiry_ms
+from fermata.node.pki.own_certificate import OwnCertificate
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.run.loop import IDLE_S, Wake, run_loop, stop_on_signal
+from fermata.node.run.parts import (
+    clock_ms,
+    entropy,
+    kept_reports,
+    lab_sources,
+    load_signing_key,
+    make_telemetry,
+    open_store,
+    tls_files,
+)
+from fermata.node.sources import Measure
+from fermata.node.storage.backup import Backups
+from fermata.node.storage.file import disk_free_bytes
+from fermata.node.storage.high_water import KnownHead
+from fermata.node.storage.store import SqliteStore
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.driver import Driver, Heartbeat, Signer
+from fermata.protocol.roles.lab import LabTools
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.ports import ClockMs, Log, Outside
+from fermata.types import Role
+from fermata.wire.v1 import statement_pb2
+
+#: Looks at a node after a step, on the loop's thread: gauges, alarms, events, the hook.
+Observer = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every node stands on before it has a way to the log."""
+
+    config: NodeConfig
+    telemetry: Telemetry
+    stack: ExitStack
+    signer: Signer
+    tls: TlsFiles
+    store: SqliteStore
+    replica: Replica
+
+
+def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Base:
+    """Opens what the configuration names; ``stack`` closes it. Raises FermataError."""
+    signer = Signer(config.text.party, load_signing_key(config))
+    tls = tls_files(config, telemetry)
+    store = open_store(config)
+    stack.callback(store.close)
+    replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
+    return Base(config, telemetry, stack, signer, tls, store, replica)
+
+
+@contextmanager
+def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
+    """The base of a node that is to run, and what wakes and stops its loop.
+
+    The store holds all that this node ever acted on. Its end is told, with its reason.
+    """
+    wake = Wake()
+    with stop_on_signal(wake), ExitStack() as outer:
+        telemetry = make_telemetry(config)
+        outer.callback(telemetry.close)
+        outer.enter_context(only_events(telemetry))
+        with ExitStack() as stack:
+            try:
+                stack.callback(wake.stop)
+                base = open_base(config, telemetry, stack)
+                KnownHead(config.data, base.replica).check()
+                yield base, wake
+            except FermataError as error:
+                telemetry.event("stopped", reason=error.reason)
+                raise
+            telemetry.event("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A party's driver over its base, with the hook for its own systems."""
+
+    base: Base
+    hook: Hook
+    driver: Driver
+
+    def run(
+        self,
+        wake: Wake,
+        work: Callable[[], int],
+        issue: Callable[[bytes, Sequence[str]], bytes] | None,
+        done: Callable[[Driver], bool],
+        *,
+        lock: AbstractContextManager[object] | None = None,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        """Steps until stopped or ``done``: ``work`` under the lock, then everybody looks.
+
+        ``work`` says how much has changed; ``issue`` is OwnCertificate's. Raises FermataError for
+        what stops the node; ``fermata.node.run.loop.is_final`` says which.
+        """
+        base, telemetry, replica = self.base, self.base.telemetry, self.base.replica
+        data, guard = base.config.data, lock or nullcontext()
+        gauges = Gauges(self.driver, telemetry, clock_ms, lambda: disk_free_bytes(data))
+        certificate = OwnCertificate(base.config, base.tls, issue, telemetry, clock_ms, entropy)
+        # What a step has brought is news, and what is late is late, if it fails or not.
+        observers: list[Observer] = [
+            RoundEvents(self.driver, telemetry, clock_ms).look,
+            gauges.look,
+            ToldAlarm(replica, telemetry, clock_ms).look,
+            self.hook.look,
+        ]
+        after_success: list[Observer] = [
+            gauges.stepped,
+            KnownHead(data, replica).keep,
+            Backups(base.config, base.store, telemetry).look,
+            certificate.look,
+        ]
+
+        def step() -> int:
+            with guard, ExitStack() as after:
+                for observer in reversed(observers):
+                    after.callback(observer)
+                changed = work()
+            for observer in after_success:
+                observer()
+            return changed
+
+        telemetry.event("started", entries=replica.state.size)
+        with guard:
+            self.hook.start()
+        run_loop(step, wake, telemetry, entropy, done=lambda: done(self.driver), idle_s=idle_s)
+
+
+def make_node(
+    base: Base,
+    log: Log,
+    wake: Wake | None = None,
+    clock: ClockMs = clock_ms,
+    share: KeyShare | None = None,
+) -> Node:
+    """A node of the configured role. Without a loop to wake it does only what a person asks for.
+
+    It then measures nothing by itself, sends no heartbeat, and its hook is never started.
+    Raises ConfigError.
+    """
+    config, telemetry, replica = base.config, base.telemetry, base.replica
+    taken = wake.now if wake is not None else lambda: None
+    hook = make_hook(config, replica, base.signer.key, telemetry, entropy, taken)
+    base.stack.callback(hook.stop)
+    tools = LabTools()
+    if config.role == Role.LAB:
+        kept = kept_reports(config)
+        kept.prepare()
+        tools = LabTools(keep=kept.keep, has_taken=hook.has_taken)
+        if wake is not None:
+            tools = replace(tools, measure=_measure(config, replica))
+    driver = Driver(
+        base.signer,
+        replica,
+        log,
+        Outside(clock, entropy, lambda event, fields: telemetry.event(event, **fields)),
+        _heartbeats(config, base.tls) if wake is not None else lambda backlog: None,
+        share,
+        tools,
+    )
+    return Node(base, hook, driver)
+
+
+def _measure(config: NodeConfig, replica: Replica) -> Measure:
+    """Gives the lab's figures of a period, from wherever they come, for the charter in force."""
+    abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
+    sources = lab_sources(config)
+    return Measure(sources, lambda: replica.charter, config.text.party, abstains, clock_ms)
+
+
+def _heartbeats(config: NodeConfig, tls: TlsFiles) -> Heartbeat:
+    """Gives a heartbeat when the configured time has passed since the last."""
+    last_ms: int | None = None
+
+    def beat(backlog: int) -> statement_pb2.Heartbeat | None:
+        nonlocal last_ms
+        now_ms = clock_ms()
+        # A clock that was set back must not silence the node until the old time comes again.
+        if last_ms is not None and 0 <= now_ms - last_ms < config.text.heartbeat_s * 1000:
+            return None
+        last_ms = now_ms
+        return statement_pb2.Heartbeat(
+            version=__version__,
+            time_ms=now_ms,
+            certificate_expires_ms=certificate_expiry_ms(tls.certificate()),
+            backlog=backlog,
+        )
+
+    return beat

@@ -1,0 +1,191 @@
+"""What a node is made of, as its configuration says: keys, certificate, store, way to the log."""
+
+import secrets
+import time
+from pathlib import Path
+
+from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.errors import ConfigError, VerificationError
+from fermata.node.config import NodeConfig
+from fermata.node.files import (
+    check_tree,
+    ensure_directory,
+    read_file,
+    remove_leftovers,
+    write_atomic,
+)
+from fermata.node.observe.telemetry import Telemetry, join_address, split_address
+from fermata.node.pki.own_certificate import alarm_of, open_tls
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.sources import Sources
+from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
+from fermata.node.storage import keystore
+from fermata.node.storage.report_secrets import KeptReports
+from fermata.node.storage.store import SqliteStore
+from fermata.protocol.wire.codec import decode, sha256
+from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.ports import Log
+from fermata.wire.v1 import envelope_pb2
+
+ADDRESS_BYTES_MAX = 300
+#: Where a server on all addresses of this machine is reached from the machine itself.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names them, binds nothing
+
+
+def clock_ms() -> int:
+    """The machine's time, milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+entropy = secrets.token_bytes
+
+
+def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
+    """What opens this node's age files."""
+    keys = config.text.keys
+    if keys.identity:
+        return keystore.load_identity(config.path(keys.identity))
+    return keystore.passphrase_from_file(config.path(keys.passphrase_file))
+
+
+def load_signing_key(config: NodeConfig) -> SigningKey:
+    """The node's signing key; it must be the one in the charter. Raises ConfigError."""
+    path = config.path(config.text.keys.signing)
+    return open_signing_key(
+        path,
+        config.genesis.deployment,
+        passphrase_or_identity(config),
+        config.roster.parties[config.text.party].signing_key,
+        config.text.party,
+    )
+
+
+def open_signing_key(
+    path: Path, deployment: str, unlock: keystore.Unlock, public_key: bytes, party: str
+) -> SigningKey:
+    """The key in an age file, which must be the one that the charter has for the party.
+
+    Raises ConfigError SIGNING_KEY and those of ``load_sealed``.
+    """
+    seed = keystore.load_sealed(path, keystore.SIGNING, deployment, unlock)
+    try:
+        key = SigningKey.from_seed(seed)
+    except ValueError:
+        raise ConfigError("SIGNING_KEY", f"{path}: holds no Ed25519 seed; restore it") from None
+    if key.public_key != public_key:
+        raise ConfigError("SIGNING_KEY", f"{path}: is not the key that the charter has for {party}")
+    return key
+
+
+def load_key_share(config: NodeConfig) -> KeyShare:
+    """An auditor's key share; its index must be the auditor's place in the charter."""
+    path = config.path(config.text.keys.share)
+    data = keystore.load_sealed(
+        path, keystore.KEY_SHARE, config.genesis.deployment, passphrase_or_identity(config)
+    )
+    try:
+        share = KeyShare.from_bytes(data)
+    except VerificationError as error:
+        raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
+    if share.index != config.genesis.auditors.index(config.text.party) + 1:
+        raise ConfigError("KEY_SHARE", f"{path}: is another auditor's share")
+    return share
+
+
+def check_log_charter(log: Log, config: NodeConfig) -> None:
+    """Checks that the log begins with this node's charter, before anything of it is kept.
+
+    Raises ConfigError CHARTER_HASH, and what reading raises.
+    """
+    for leaf in log.read(0, 1):
+        try:
+            found = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
+        except VerificationError:
+            found = b""
+        if found != config.genesis.sha256:
+            raise ConfigError(
+                "CHARTER_HASH",
+                f"{config.charter_file}: is not the charter of the log at {log_address(config)}"
+                f" (this one: {config.genesis.sha256.hex()}, the log's: {found.hex() or 'none'})",
+            )
+
+
+def open_store(config: NodeConfig) -> SqliteStore:
+    """The node's store, made at its first start; what a killed write left beside it is removed.
+
+    Raises StorageError, ConfigError FILE_UNWRITABLE.
+    """
+    ensure_directory(config.data)
+    check_tree(config.data)
+    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256, config.owner)
+    # Only now: the store's lock says that no other process of this node is writing there.
+    remove_leftovers(config.data)
+    return store
+
+
+def make_telemetry(config: NodeConfig) -> Telemetry:
+    """The node's own logger, metrics and health page."""
+    log_file = config.text.telemetry.log_file
+    return Telemetry(
+        config.text.party, config.role, clock_ms, config.path(log_file) if log_file else None
+    )
+
+
+def lab_sources(config: NodeConfig) -> Sources:
+    """Where the lab's figures come from, as its configuration says."""
+    lab = config.text.lab
+    if lab is None:
+        raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
+    return Sources(
+        config.file.parent,
+        config.path(lab.metrics) if lab.metrics else None,
+        lab.source,
+        config.data / PUSHED_FOLDER,
+        config.genesis.cadence,
+    )
+
+
+def kept_reports(config: NodeConfig) -> KeptReports:
+    """Where a lab keeps what it needs to open a value of a report later."""
+    return KeptReports(
+        config.data / "reports", config.genesis.deployment, passphrase_or_identity(config)
+    )
+
+
+def tls_files(config: NodeConfig, telemetry: Telemetry | None = None) -> TlsFiles:
+    """The node's certificate, key and root, checked, and read again when they change."""
+    if telemetry is None:
+        return open_tls(config, clock_ms)
+    return open_tls(config, clock_ms, alarm_of(telemetry))
+
+
+def log_address(config: NodeConfig) -> str:
+    """Where this node finds the log; the coordinator's own is on its own machine."""
+    if config.text.log is not None:
+        return config.text.log.address
+    if config.text.listen is None:
+        raise ConfigError("CONFIG", f"{config.file}: needs a [log] table")
+    try:
+        bound = read_file(config.data / "log.address", ADDRESS_BYTES_MAX).decode("ascii").strip()
+    except (ConfigError, UnicodeDecodeError):
+        bound = config.text.listen.address
+    host, port = split_address(bound)
+    return join_address(_LOOPBACK.get(host, host), port)
+
+
+def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
+    """The way to the coordinator's log."""
+    return GrpcLog(log_address(config), config.genesis.deployment, tls)
+
+
+def write_address(folder: Path, name: str, address: str) -> None:
+    """Leaves a bound address where scripts find it (ports may be 0 in the configuration)."""
+    write_atomic(folder / f"{name}.address", f"{address}\n".encode())
+
+
+def remove_addresses(folder: Path) -> None:
+    """Removes what an earlier run left, so that nobody reads it as this one's."""
+    for old in folder.glob("*.address"):
+        old.unlink(missing_ok=True)
