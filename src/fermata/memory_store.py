@@ -47,7 +47,7 @@ class MemoryStore(Store):
         self._checkpoint: bytes | None = None
         self._sealed: dict[bytes, bytes] = {}
         self._drafts: dict[str, Draft] = {}
-        self._outcomes: dict[str, str] = {}
+        self._settled: dict[str, str] = {}
         self._cosignatures: dict[tuple[int, str], bytes] = {}
         self._notes: dict[str, bytes] = {}
 
@@ -113,17 +113,17 @@ class MemoryStore(Store):
 
     def drafts_pending(self) -> list[Draft]:
         """See Store."""
-        return [d for slot, d in self._drafts.items() if slot not in self._outcomes]
+        return [d for slot, d in self._drafts.items() if slot not in self._settled]
 
     def settle_draft(self, slot: str, outcome: str) -> None:
         """See Store. The first outcome stays. Raises ValueError for a slot that is empty."""
         if slot not in self._drafts:
             raise ValueError(f"there is no draft in {slot}")
-        self._outcomes.setdefault(slot, outcome)
+        self._settled.setdefault(slot, outcome)
 
     def draft_outcome(self, slot: str) -> str | None:
         """See Store."""
-        return self._outcomes.get(slot)
+        return self._settled.get(slot)
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
         """See Store. The last line of a party stays."""
@@ -133,10 +133,10 @@ class MemoryStore(Store):
         """See Store."""
         return {p: line for (s, p), line in sorted(self._cosignatures.items()) if s == size}
 
-    def put_note(self, name: str, value: bytes) -> None:
+    def put_value(self, name: str, value: bytes) -> None:
         """See Store."""
         self._notes[name] = value
 
-    def note(self, name: str) -> bytes | None:
+    def value(self, name: str) -> bytes | None:
         """See Store."""
         return self._notes.get(name)

@@ -180,11 +180,11 @@ def test_no_text_of_a_chart_covers_another_or_a_mark_in_the_fonts_of_a_browser(c
     charts = page.locator("svg.chart").all()
     assert len(charts) == 5
     for chart in charts:
-        words, marks, frame = chart.evaluate(BOXES)
-        assert len(words) > len(marks) > 1
+        words, annotations, frame = chart.evaluate(BOXES)
+        assert len(words) > len(annotations) > 1
         for index, word in enumerate(words):
             assert frame[0] <= word[0] <= word[2] <= frame[2], word
-            for other in words[index + 1 :] + marks:
+            for other in words[index + 1 :] + annotations:
                 assert apart(word, other), (word, other)
     page.close()
 

@@ -1,6 +1,6 @@
 """A lab's own place in words."""
 
-from fermata.dashboard.standing import places_of
+from fermata.dashboard.standing import standings_of
 from fermata.protocol.charter.encoding import encode_value
 from harness.protocol.panels import aggregate, charter_of, metric
 from harness.rounds import state_of
@@ -22,7 +22,7 @@ def place(lab: str, name: str = "hours", value: str = "") -> tuple[str, ...]:
     state = state_of(CHARTER, [REPORTS])
     metrics = {m.id: m for m in CHARTER.panels[0].metrics}
     encoded = {name: encode_value(metrics[name], value or REPORTS[lab][name])}
-    (found,) = places_of(CHARTER, state.rounds[0], lab, encoded)
+    (found,) = standings_of(CHARTER, state.rounds[0], lab, encoded)
     return found.sentences
 
 
@@ -56,13 +56,13 @@ def test_no_share_is_told_of_a_sum_that_may_have_parts_below_0():
 
 def test_a_round_that_does_not_count_the_lab_tells_nothing():
     state = state_of(CHARTER, [{lab: r for lab, r in REPORTS.items() if lab != "lab-6"}])
-    assert places_of(CHARTER, state.rounds[0], "lab-6", {"hours": 900}) == ()
+    assert standings_of(CHARTER, state.rounds[0], "lab-6", {"hours": 900}) == ()
     refused = state_of(CHARTER, [REPORTS], refused=[1])
-    assert places_of(CHARTER, refused.rounds[0], "lab-6", {"hours": 900}) == ()
+    assert standings_of(CHARTER, refused.rounds[0], "lab-6", {"hours": 900}) == ()
 
 
 def test_a_place_is_not_printed_by_accident():
     state = state_of(CHARTER, [REPORTS])
-    (found,) = places_of(CHARTER, state.rounds[0], "lab-6", {"hours": 900})
+    (found,) = standings_of(CHARTER, state.rounds[0], "lab-6", {"hours": 900})
     assert "900" not in repr(found)
     assert "%" not in repr(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fermata.node.observe.alarm import ToldAlarm
+from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.writer_clock import WriterClock
@@ -47,7 +47,7 @@ def scraped():
     gauges.stepped()
     gauges.look()
     WriterClock(lambda: run.now_ms, lambda: run.now_ms, lambda: 3, telemetry)
-    ToldAlarm(run.ledger.replica, telemetry, lambda: run.now_ms).look()
+    AlarmEvents(run.ledger.replica, telemetry, lambda: run.now_ms).look()
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")
     address = telemetry.serve()

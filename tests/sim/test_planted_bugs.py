@@ -93,7 +93,7 @@ def test_lab_that_notes_its_figures_violates_i4(monkeypatch: pytest.MonkeyPatch)
     make = Answers.make
 
     def noting(self: Any, round_: Any, measurement: Any) -> Any:
-        self._replica.store.put_note("last", repr(dict(measurement.values)).encode())
+        self._replica.store.put_value("last", repr(dict(measurement.values)).encode())
         return make(self, round_, measurement)
 
     monkeypatch.setattr(Answers, "make", noting)

@@ -8,12 +8,12 @@ from fermata.dashboard.source import LogWriterSource
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.run.coordinator import Beside
+from fermata.node.run.coordinator import Embed
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.shared_log_writer import SharedLogWriter
 
 
-def dashboard_of(config: NodeConfig) -> Beside:
+def dashboard_of(config: NodeConfig) -> Embed:
     """What ``run_coordinator`` starts beside the node; nothing unless the configuration asks.
 
     Raises ConfigError CONFIG if others could reach it without TLS. What it returns raises

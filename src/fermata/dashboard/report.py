@@ -11,7 +11,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from fermata.dashboard.charts.data import Marks
+from fermata.dashboard.charts.data import Annotations
 from fermata.dashboard.charts.draw import bar_chart, line_chart, standalone
 from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.filters import FILTERS
@@ -105,8 +105,10 @@ def series_chart(series: SeriesView) -> str:
     It is empty if this machine cannot draw (see ``draw``).
     """
     draw = bar_chart if series.is_count else line_chart
-    marks = Marks(series.limits, series.bands, series.spans)
-    return draw(series.name, series.title, series.description, series.points, series.unit, marks)
+    annotations = Annotations(series.limits, series.bands, series.spans)
+    return draw(
+        series.name, series.title, series.description, series.points, series.unit, annotations
+    )
 
 
 def bins_chart(round_: RoundRecord, metric: MetricView) -> str:

@@ -20,7 +20,7 @@ _QUARTILES = ("quartile-1-bin", "median-bin", "quartile-3-bin")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Standing:
     """A lab's place in one metric. Both texts are as private as its value."""
 
     metric: str
@@ -28,9 +28,9 @@ class Place:
     sentences: tuple[str, ...] = field(repr=False)
 
 
-def places_of(
+def standings_of(
     charter: Charter, round_: Round, lab: str, encoded: Mapping[str, int]
-) -> tuple[Place, ...]:
+) -> tuple[Standing, ...]:
     """The lab's places in a round that was opened, by metric, from its values as 0..B.
 
     Metrics of panels that do not count the lab's report, or without a value, are left out.
@@ -42,11 +42,13 @@ def places_of(
     for panel in charter.panels:
         if lab in close.panel_labs(panel.id):
             metrics = [m for m in panel.metrics if m.id in encoded]
-            places += [_place(panel, m, encoded[m.id], close, opening) for m in metrics]
+            places += [_standing(panel, m, encoded[m.id], close, opening) for m in metrics]
     return tuple(places)
 
 
-def _place(panel: Panel, metric: Metric, encoded: int, close: Close, opening: Opening) -> Place:
+def _standing(
+    panel: Panel, metric: Metric, encoded: int, close: Close, opening: Opening
+) -> Standing:
     said = {r.statistic: r for r in opening.results if r.metric == metric.id and not r.group}
     value, count = Fraction(metric.decode(encoded)), len(close.panel_labs(panel.id))
     sentences = [
@@ -55,7 +57,7 @@ def _place(panel: Panel, metric: Metric, encoded: int, close: Close, opening: Op
         *_bin(metric, encoded, said),
         *_above(metric, encoded, said, count),
     ]
-    return Place(metric.id, decimal_text(metric.decode(encoded)), tuple(sentences))
+    return Standing(metric.id, decimal_text(metric.decode(encoded)), tuple(sentences))
 
 
 def _share(metric: Metric, value: Fraction, said: Mapping[str, Result]) -> list[str]:

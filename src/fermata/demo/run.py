@@ -57,7 +57,7 @@ class DemoFailed(FermataError):
     """A node of the demo did not do its part; its log says why."""
 
 
-class Nodes:
+class Processes:
     """The processes of a demo, each with a node of its own."""
 
     def __init__(self, demo: Demo) -> None:
@@ -107,15 +107,15 @@ class Nodes:
 
 
 @contextmanager
-def nodes_of(demo: Demo) -> Iterator[Nodes]:
-    """Nodes that are all stopped at the end: participants first, so that none loses its log."""
-    nodes = Nodes(demo)
+def processes_of(demo: Demo) -> Iterator[Processes]:
+    """Processes that are all stopped at the end: participants first, so that none loses its log."""
+    processes = Processes(demo)
     try:
-        yield nodes
+        yield processes
     finally:
-        nodes.stop(demo.labs)
-        nodes.stop(AUDITORS)
-        nodes.stop((COORDINATOR,))
+        processes.stop(demo.labs)
+        processes.stop(AUDITORS)
+        processes.stop((COORDINATOR,))
 
 
 def wait_for_address(demo: Demo, name: str) -> str:
@@ -140,7 +140,7 @@ def window_s() -> int:
     return min(WINDOW_S_MAX, max(WINDOW_S_MIN, round(WINDOW_S_MIN * pace)))
 
 
-def follow(demo: Demo, nodes: Nodes, replica: Replica, log: GrpcLog, say: Say) -> None:
+def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say: Say) -> None:
     """Tells the story as it happens, until the last round's end and its acknowledgements.
 
     Stops one lab on the way. Raises DemoFailed if it takes too long.
@@ -162,7 +162,7 @@ def follow(demo: Demo, nodes: Nodes, replica: Replica, log: GrpcLog, say: Say) -
         current = state.current
         told_now = current and current.period == STOPPED_AFTER and STOPPED in current.reports
         if told_now and not is_stopped:
-            nodes.stop((STOPPED,))
+            processes.stop((STOPPED,))
             say(f"({STOPPED}'s node is stopped now, for the story: it will say nothing more)")
             is_stopped = True
         if current and current.period == demo.charter.last_period:
@@ -195,18 +195,18 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
         f"{len(demo.labs)} labs, {len(AUDITORS)} auditors (any 3 open, 4 must endorse), 1"
         f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS, 3072-bit key"
     )
-    with nodes_of(demo) as nodes:
-        nodes.start((COORDINATOR,), "")
+    with processes_of(demo) as processes:
+        processes.start((COORDINATOR,), "")
         address = wait_for_address(demo, "log")
-        nodes.start((*AUDITORS, *demo.labs), address)
-        nodes.wait_started()
+        processes.start((*AUDITORS, *demo.labs), address)
+        processes.wait_started()
         hand_over_key_record(demo)
         tls = demo.node(AUDITORS[0]) / "tls"
         files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
         with GrpcLog(address, DEPLOYMENT, files) as log:
             replica = Replica(demo.charter, MemoryStore(), MODULUS_BITS_MIN)
-            follow(demo, nodes, replica, log, say)
-            nodes.stop(demo.labs)
+            follow(demo, processes, replica, log, say)
+            processes.stop(demo.labs)
             note = pull_cosigned_head(replica, log, START_S, clock_ms, time.sleep)
             bundle = export_bundle(replica, log, note, lambda done: None)
     write_bundle(folder / "bundle", bundle)

@@ -23,36 +23,36 @@ def main(arguments: list[str]) -> int:
     else:
         seeds = range(options.start, options.start + options.seeds)
     tells = options.verbose or options.seed is not None
-    outcomes = []
+    runs = []
     for count, seed in enumerate(seeds, 1):
         outcome = run(seed)
-        outcomes.append(outcome)
+        runs.append(outcome)
         if tells:
             sys.stdout.write(outcome.text)
-        violated = sum(bool(o.violations) for o in outcomes)
+        violated = sum(bool(o.violations) for o in runs)
         sys.stderr.write(f"\r{count} of {len(seeds)} seeds, {violated} with violations")
         sys.stderr.flush()
     sys.stderr.write("\n")
-    sys.stdout.write(_summary(outcomes))
-    return 1 if any(o.violations for o in outcomes) else 0
+    sys.stdout.write(_summary(runs))
+    return 1 if any(o.violations for o in runs) else 0
 
 
-def _summary(outcomes: list[Outcome]) -> str:
+def _summary(runs: list[Outcome]) -> str:
     faults: Tally = Tally()
     phases: Tally = Tally()
-    for outcome in outcomes:
+    for outcome in runs:
         faults.update(outcome.faults)
         phases.update(outcome.phases)
     ended = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
     lines = [
-        f"seeds       {len(outcomes)}",
+        f"seeds       {len(runs)}",
         f"rounds      {sum(phases.values())} ({ended})",
-        f"entries     {sum(o.entries for o in outcomes)}",
+        f"entries     {sum(o.entries for o in runs)}",
         f"faults      {sum(faults.values())}",
         *(f"  {faults[kind]:7}  {kind}" for kind in KINDS),
-        f"violations  {sum(len(o.violations) for o in outcomes)}",
+        f"violations  {sum(len(o.violations) for o in runs)}",
     ]
-    for outcome in outcomes:
+    for outcome in runs:
         if outcome.violations:
             lines += [f"  seed {outcome.seed}: {violation}" for violation in outcome.violations]
             lines.append(f"  replay: python -m fermata.sim --seed {outcome.seed}")

@@ -8,7 +8,7 @@ from fermata.crypto.report import batch as proof_batch
 from fermata.crypto.report import proof_cache as proven
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
 from fermata.crypto.report.codec import SealedProof
-from fermata.crypto.report.proof_cache import Proven, proof_digests
+from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.verifier import verify
 from fermata.errors import InvalidProof
 from harness.crypto.keys import SeededEntropy
@@ -50,7 +50,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_what_was_checked_is_not_checked_again(
     item: BatchItem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Proven()
+    known = ProofCache()
     verify_batch(KEY, [item], SeededEntropy("weights"), known)
     forbid(monkeypatch, "parse_open")
     verify_batch(KEY, [item], SeededEntropy("weights"), known)
@@ -60,9 +60,9 @@ def test_what_was_checked_is_not_checked_again(
 def test_after_its_open_part_only_the_sealed_part_of_a_proof_is_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    known = Proven()
+    known = ProofCache()
     verify_batch(KEY, [OPEN], SeededEntropy("weights"), known)
-    forbid(monkeypatch, "ec2_terms")
+    forbid(monkeypatch, "ec2_equation")
     verify_batch(KEY, [ITEM], SeededEntropy("weights"), known)
     good = best_effort(sample(), SAMPLE_VALUES).plaintexts[0]
     bad = forge(sample(), best_effort(sample(), SAMPLE_VALUES, plaintexts=(good + 1,)), WHERE)
@@ -77,14 +77,14 @@ def test_after_its_open_part_only_the_sealed_part_of_a_proof_is_checked(
 
 
 def test_a_check_at_the_door_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Proven()
+    known = ProofCache()
     verify(sample(), KEY, WHERE, REPORT.open_part, REPORT.sealed, proven=known)
     forbid(monkeypatch, "parse_open")
     verify_batch(KEY, [ITEM, OPEN], SeededEntropy("weights"), known)
 
 
 def test_what_failed_is_not_remembered() -> None:
-    known = Proven()
+    known = ProofCache()
     forged = forge(sample(), best_effort(sample(), (250, 20, 5001, 1, 0, 1)), WHERE)
     bad = BatchItem(sample(), WHERE, forged.open_part, forged.sealed)
     for _ in range(2):
@@ -98,7 +98,7 @@ def test_what_failed_is_not_remembered() -> None:
 
 
 def test_memory_does_not_change_what_is_drawn() -> None:
-    known, first, second = Proven(), Counted(), Counted()
+    known, first, second = ProofCache(), Counted(), Counted()
     for entropy in (first, second):
         verify_batch(KEY, [ITEM, OPEN], entropy, known)
     assert first.sizes == second.sizes
@@ -130,8 +130,8 @@ def test_a_digest_covers_every_input_of_a_check() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proven, "PROVEN_MAX", 3)
-    known = Proven()
+    monkeypatch.setattr(proven, "PROOF_CACHE_MAX", 3)
+    known = ProofCache()
     known.add([b"a", b"b"])
     known.add([b"c"])
     assert b"a" in known

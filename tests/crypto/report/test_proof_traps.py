@@ -302,7 +302,7 @@ def test_two_wrong_openings_that_cancel_are_both_named() -> None:
     terms = []
     for item in items:
         parsed = report_proof.parse_open(ONE_BIT, KEY, CONTEXT, item.open_part)
-        terms.append(link.ec3_terms(parsed.proof, parsed.challenges, parsed.weights, 1))
+        terms.append(link.ec3_equation(parsed.proof, parsed.challenges, parsed.weights, 1))
     assert total(terms) == Point.identity()
     with pytest.raises(InvalidBatch) as caught:
         verify_batch(KEY, items, SeededEntropy("weights"))
@@ -506,7 +506,7 @@ def test_the_equation_of_the_values_has_no_free_part_of_its_own() -> None:
     """Nothing but th stands before H in EC3, and th answers for W and T_1 alone."""
     proof = open_from_bytes(sample(), sample_report().open_part)
     parsed = report_proof.parse_open(sample(), KEY, CONTEXT, sample_report().open_part)
-    terms = link.ec3_terms(proof, parsed.challenges, parsed.weights, 1)
+    terms = link.ec3_equation(proof, parsed.challenges, parsed.weights, 1)
     assert terms.base[1] == proof.th
     assert list(terms.points) == [proof.de, proof.w, proof.t[1]]
     assert linear_form({0: 1}).at(SAMPLE_VALUES) == SAMPLE_VALUES[0]

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from matplotlib.ticker import MaxNLocator
 
 from fermata.dashboard.charts.axis import domain, tick_texts
-from fermata.dashboard.charts.data import Chart, Marks, Point
+from fermata.dashboard.charts.data import Annotations, Chart, Point
 
 VALUES = st.floats(-1e30, 1e30) | st.integers(-9, 9).map(float) | st.floats(-1e-9, 1e-9)
 
 
 def ends(*values, is_bars=False):
-    return domain(Chart(tuple(Point("", v, "") for v in values), "", "", Marks(), is_bars))
+    return domain(Chart(tuple(Point("", v, "") for v in values), "", "", Annotations(), is_bars))
 
 
 @given(st.lists(VALUES, min_size=1, max_size=9), st.booleans())

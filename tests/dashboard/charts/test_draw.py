@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fermata.dashboard.charts import draw as drawing
-from fermata.dashboard.charts.data import Band, Chart, Marks, Point
+from fermata.dashboard.charts.data import Annotations, Band, Chart, Point
 from fermata.dashboard.charts.draw import bar_chart, line_chart, standalone
 from fermata.dashboard.charts.figure import picture
 from harness.svg import SVG, parsed, shapes_in, subpaths, texts
@@ -37,8 +37,8 @@ def test_a_chart_has_a_role_a_title_and_a_description_and_no_other_id():
 
 @pytest.mark.parametrize("draw", [line_chart, bar_chart])
 def test_text_from_outside_is_never_markup_nor_a_formula(draw):
-    marks = Marks(((NASTY, 1.0),), (Band(NASTY, ((0.5, 1.5),)),), ((0, 0, NASTY),))
-    root = parsed(draw("c", NASTY, NASTY, [Point(NASTY, 1.0, NASTY)], NASTY, marks))
+    annotations = Annotations(((NASTY, 1.0),), (Band(NASTY, ((0.5, 1.5),)),), ((0, 0, NASTY),))
+    root = parsed(draw("c", NASTY, NASTY, [Point(NASTY, 1.0, NASTY)], NASTY, annotations))
     assert [e.text for e in root[:2]] == [SHOWN, SHOWN]
     # In the legend, each on as many lines as it needs.
     written = "".join(texts(root)).replace(" ", "")
@@ -48,9 +48,9 @@ def test_text_from_outside_is_never_markup_nor_a_formula(draw):
 
 
 def test_only_known_attributes_are_written_and_no_style_or_link_among_them():
-    marks = Marks((("l", 2.0),), (Band("b", ((1.0, 2.0),) * 3),), ((0, 1, "pause"),))
+    annotations = Annotations((("l", 2.0),), (Band("b", ((1.0, 2.0),) * 3),), ((0, 1, "pause"),))
     for draw in (line_chart, bar_chart):
-        root = parsed(draw("c", "t", "d", THREE, "u", marks))
+        root = parsed(draw("c", "t", "d", THREE, "u", annotations))
         assert {name for e in root.iter() for name in e.attrib} <= ATTRIBUTES
         assert not {"style", "href"} & ATTRIBUTES
 
@@ -82,24 +82,24 @@ def test_a_chart_of_values_alone_needs_no_legend():
 
 
 def test_limits_are_lines_of_different_dashes_named_from_the_top_down():
-    marks = Marks(limits=(("calm below 2", 2.0), ("pause at 10", 10.0)))
-    root = parsed(line_chart("c", "t", "d", THREE, marks=marks))
+    annotations = Annotations(limits=(("calm below 2", 2.0), ("pause at 10", 10.0)))
+    root = parsed(line_chart("c", "t", "d", THREE, annotations=annotations))
     lines = shapes_in(root, "limit")
     assert len({line.get("stroke-dasharray") for line in lines}) == 2
-    named = [text for text in texts(root) if text in dict(marks.limits)]
+    named = [text for text in texts(root) if text in dict(annotations.limits)]
     assert named == ["pause at 10", "calm below 2"]
 
 
 def test_limits_of_one_value_are_one_line_with_both_names():
-    marks = Marks(limits=(("hot: at least 2", 2.0), ("calm: below 2", 2.0)))
-    root = parsed(line_chart("c", "t", "d", THREE, marks=marks))
+    annotations = Annotations(limits=(("hot: at least 2", 2.0), ("calm: below 2", 2.0)))
+    root = parsed(line_chart("c", "t", "d", THREE, annotations=annotations))
     assert len(shapes_in(root, "limit")) == 1
     assert "hot: at least 2; calm: below 2" in texts(root)
 
 
 def test_a_band_covers_the_periods_whose_limit_is_known_and_is_named():
     band = Band("surge: change, at least 2", (None, (1.0, 3.0), None))
-    root = parsed(line_chart("c", "t", "d", THREE, marks=Marks(bands=(band,))))
+    root = parsed(line_chart("c", "t", "d", THREE, annotations=Annotations(bands=(band,))))
     (area,), (edge,) = shapes_in(root, "band"), shapes_in(root, "band-edge")
     xs = [x for part in subpaths(area) for x, _ in part]
     cross = float(shapes_in(root, "none")[0].get("transform", "").split("(")[1].split()[0])
@@ -111,8 +111,8 @@ def test_a_band_covers_the_periods_whose_limit_is_known_and_is_named():
 
 
 def test_spans_are_shaded_named_and_cut_to_the_chart():
-    marks = Marks(spans=((1, 9, "pause"), (7, 9, "later")))
-    root = parsed(line_chart("c", "t", "d", THREE, marks=marks))
+    annotations = Annotations(spans=((1, 9, "pause"), (7, 9, "later")))
+    root = parsed(line_chart("c", "t", "d", THREE, annotations=annotations))
     (area,) = shapes_in(root, "span")
     assert max(x for part in subpaths(area) for x, _ in part) <= 360
     assert "pause" in texts(root)
@@ -149,7 +149,7 @@ def test_a_file_of_its_own_has_its_styles():
 
 
 def test_the_same_chart_gives_the_same_picture_from_many_threads_and_in_another_process():
-    chart = Chart(THREE, "h", "", Marks((("l", 2.0),)), False)
+    chart = Chart(THREE, "h", "", Annotations((("l", 2.0),)), False)
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(picture, [replace(chart) for _ in range(16)]))
     again = subprocess.run(
@@ -170,7 +170,7 @@ def test_the_same_chart_gives_the_same_picture_from_many_threads_and_in_another_
 def test_settings_of_the_reader_of_matplotlib_change_nothing_and_are_left_alone(monkeypatch):
     import matplotlib
 
-    chart = Chart(THREE, "h", "", Marks(), False)
+    chart = Chart(THREE, "h", "", Annotations(), False)
     before = picture(chart)
     monkeypatch.setitem(matplotlib.rcParams, "lines.dashed_pattern", [9.0, 9.0])
     monkeypatch.setitem(matplotlib.rcParams, "axes.linewidth", 7.0)

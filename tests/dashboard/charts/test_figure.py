@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
-from fermata.dashboard.charts.data import Band, Chart, Marks, Point
+from fermata.dashboard.charts.data import Annotations, Band, Chart, Point
 from fermata.dashboard.charts.figure import figure_of
 
 VALUES = st.none() | st.floats(-1e30, 1e30) | st.integers(-5, 5).map(float)
@@ -32,8 +32,8 @@ def charts(draw):
     steps = draw(st.lists(st.sampled_from([0.0, 1e-9, 0.001, 1.0, 1e5]), max_size=8))
     limits = tuple((draw(NAMES), limit + step) for step in steps)
     first = draw(st.integers(0, 60))
-    marks = Marks(limits, bands, ((first, first + 3, "pause"),))
-    return Chart(points, draw(NAMES), draw(NAMES), marks, draw(st.booleans()))
+    annotations = Annotations(limits, bands, ((first, first + 3, "pause"),))
+    return Chart(points, draw(NAMES), draw(NAMES), annotations, draw(st.booleans()))
 
 
 def rounds(*values):
@@ -45,7 +45,9 @@ CLOSE = Chart(
     rounds(0.6, 0.69, 0.72, 0.71),
     "share",
     "",
-    Marks((("high: at least 0.700", 0.7), ("lower: below 0.680", 0.68)), (), ((2, 3, "pause"),)),
+    Annotations(
+        (("high: at least 0.700", 0.7), ("lower: below 0.680", 0.68)), (), ((2, 3, "pause"),)
+    ),
     False,
 )
 
@@ -80,12 +82,14 @@ def apart(one, other):
 @settings(max_examples=60, deadline=None)
 @given(charts())
 @example(CLOSE)
-@example(Chart(rounds(*[3.0] * 60), "h", "", Marks((("a", 3.0), ("b", 3.0))), False))
-@example(Chart(rounds(*range(60)), "h", "", Marks(), True))
-@example(Chart(rounds(7.0, 6.0, None, 0.0), "labs", "h", Marks(spans=((0, 1, "pause"),)), True))
-@example(Chart(rounds(1e15, 1e15 + 1e5), "h", "", Marks(), False))
-@example(Chart((), "", "", Marks(), False))
-@example(Chart(rounds(1.0, 2.0), "labs" * 40, "FLOP of a chip " * 9, Marks(), True))
+@example(Chart(rounds(*[3.0] * 60), "h", "", Annotations((("a", 3.0), ("b", 3.0))), False))
+@example(Chart(rounds(*range(60)), "h", "", Annotations(), True))
+@example(
+    Chart(rounds(7.0, 6.0, None, 0.0), "labs", "h", Annotations(spans=((0, 1, "pause"),)), True)
+)
+@example(Chart(rounds(1e15, 1e15 + 1e5), "h", "", Annotations(), False))
+@example(Chart((), "", "", Annotations(), False))
+@example(Chart(rounds(1.0, 2.0), "labs" * 40, "FLOP of a chip " * 9, Annotations(), True))
 def test_no_text_covers_another_text_or_a_mark_and_all_stays_inside(chart):
     figure = figure_of(chart)
     width, height = figure.get_size_inches() * 72
@@ -111,6 +115,6 @@ def test_texts_and_marks_are_found_so_that_the_test_of_their_places_means_someth
 @given(st.lists(NAMES.filter(str.strip), min_size=1, max_size=8))
 def test_every_limit_is_named_in_full_in_the_legend(names):
     limits = tuple((name, float(i)) for i, name in enumerate(names))
-    (legend,) = figure_of(Chart(rounds(1.0), "", "", Marks(limits), False)).findobj(Legend)
+    (legend,) = figure_of(Chart(rounds(1.0), "", "", Annotations(limits), False)).findobj(Legend)
     said = {"".join(text.get_text().split()) for text in legend.get_texts()}
     assert said >= {"".join(name.split()) for name in names if name.isprintable()}

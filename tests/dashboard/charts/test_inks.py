@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fermata.dashboard.charts.data import Band, Marks, Point
+from fermata.dashboard.charts.data import Annotations, Band, Point
 from fermata.dashboard.charts.draw import bar_chart, line_chart
 from fermata.dashboard.charts.inks import CSS_CHARTS, INKS
 from harness.svg import parsed
@@ -32,10 +32,10 @@ def test_inks_stand_out_from_the_ground_and_from_shading(scheme):
 
 def test_every_colour_of_a_chart_has_one_for_dark_pages_and_one_of_the_system():
     points = (Point("a", 1.0, "1"), Point("b", None, "no result"), Point("c", 3.0, "3"))
-    marks = Marks((("l", 2.0),), (Band("b", ((1.0, 2.0),) * 3),), ((0, 1, "pause"),))
+    annotations = Annotations((("l", 2.0),), (Band("b", ((1.0, 2.0),) * 3),), ((0, 1, "pause"),))
     _, dark, forced = re.split("@media", CSS_CHARTS)
     for draw in (line_chart, bar_chart):
-        root = parsed(draw("c", "t", "d", points, "u", marks))
+        root = parsed(draw("c", "t", "d", points, "u", annotations))
         for element in root.iter():
             for place in ("fill", "stroke"):
                 colour = element.get(place, "none")

@@ -24,7 +24,7 @@ def fill(store: SqliteStore, count: int = 3) -> None:
     store.put_draft(Draft("endorsement/2", b"an envelope"))
     store.settle_draft("endorsement/1", "logged")
     store.put_cosignature(count, "auditor-1", b"line\n")
-    store.put_note("promises", b"1")
+    store.put_value("promises", b"1")
 
 
 def content(store: SqliteStore) -> tuple[object, ...]:
@@ -36,5 +36,5 @@ def content(store: SqliteStore) -> tuple[object, ...]:
         [(store.draft(s), store.draft_outcome(s)) for s in ("endorsement/1", "endorsement/2")],
         store.drafts_pending(),
         store.cosignatures(3),
-        store.note("promises"),
+        store.value("promises"),
     )

@@ -182,7 +182,7 @@ def test_without_a_hook_all_is_taken_and_nothing_is_kept(run):
     with Node(run, None, store) as node:
         assert node.has_all()
         node.hook.look()
-    assert store.note(hooks.TAKEN) is None
+    assert store.value(hooks.TAKEN) is None
 
 
 def test_changes_that_come_later_are_delivered_as_they_come(run):
@@ -227,10 +227,10 @@ from fermata.protocol.roles.replica import Replica
 charter_file, store_file, seed, program, at = sys.argv[1:]
 
 class Crashing(SqliteStore):
-    def put_note(self, name, value):
+    def put_value(self, name, value):
         if name == TAKEN and value == at.encode():
             os._exit(9)
-        super().put_note(name, value)
+        super().put_value(name, value)
 
 charter = parse_charter(pathlib.Path(charter_file).read_bytes(), 256)
 store = Crashing.open(pathlib.Path(store_file), charter.sha256, "lab/lab-1")
@@ -271,26 +271,26 @@ def test_a_crash_between_the_delivery_and_its_note_delivers_it_again(run, tmp_pa
 
 def test_a_full_disk_is_told_and_waited_out(run, monkeypatch):
     store, taker = MemoryStore(), Taker()
-    kept = store.put_note
+    kept = store.put_value
     full = [True]
 
-    def put_note(name, value):
+    def put_value(name, value):
         if full and full.pop():
             raise StorageError("STORAGE_FULL", "store: the disk is full")
         kept(name, value)
 
-    monkeypatch.setattr(store, "put_note", put_note)
+    monkeypatch.setattr(store, "put_value", put_value)
     with Node(run, taker, store) as node:
         until(node.has_all)
     assert [e["reason"] for e in node.told("hook_failed")] == ["STORAGE_FULL"]
 
 
 def test_a_store_that_is_lost_ends_the_hook_and_is_told(run, monkeypatch):
-    def put_note(name, value):
+    def put_value(name, value):
         raise StorageError("DATA_LOSS", "store: damaged")
 
     store = MemoryStore()
-    monkeypatch.setattr(store, "put_note", put_note)
+    monkeypatch.setattr(store, "put_value", put_value)
     with Node(run, Taker(), store) as node:
         until(lambda: node.told("hook_failed"))
         until(lambda: not any(t.name == "hook" for t in threading.enumerate()))

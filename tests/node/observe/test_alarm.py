@@ -8,7 +8,7 @@ import pytest
 
 from fermata.errors import TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.observe.alarm import ToldAlarm
+from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.overdue import KINDS
 from fermata.protocol.roles.replica import Replica
@@ -26,7 +26,7 @@ class Watched:
         self.replica, self.now_ms = replica, now_ms
         self.out = io.StringIO()
         self.telemetry = Telemetry("lab-1", "lab", lambda: 0, stream=self.out)
-        self.alarm = ToldAlarm(replica, self.telemetry, lambda: self.now_ms)
+        self.alarm = AlarmEvents(replica, self.telemetry, lambda: self.now_ms)
 
     def look(self, after_ms=0):
         """The events of one look, after so much time."""

@@ -96,7 +96,7 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     witness.run.step(COORDINATOR)
     other = witness.other_log(witness.run.ledger.size())
     witness.driver.step()
-    assert witness.store.note(PROMISES)
+    assert witness.store.value(PROMISES)
     (promised,) = (note for _, note in witness.log._receipts())
     # The log that goes on is one in which the report was never there.
     for k in range(3):
@@ -119,7 +119,7 @@ def test_heads_of_receipts_are_kept_until_their_entries_were_read():
     witness.log.append(witness.run.deployment.seal(statement))
     kept = list(witness.log._receipts())
     assert [entry for entry, _ in kept] == [witness.run.ledger.size() - 1]
-    assert witness.store.note(RECEIPT_HEADS)
+    assert witness.store.value(RECEIPT_HEADS)
 
 
 def test_a_disk_that_is_full_does_not_hide_what_happened(tmp_path):

@@ -224,9 +224,9 @@ def test_a_second_process_is_refused_and_the_first_goes_on(path: Path) -> None:
         )
         assert found.stdout.startswith("STORE_IN_USE ")
         assert "another process uses this store" in found.stdout
-        store.put_note("promises", b"2")
+        store.put_value("promises", b"2")
     with open_store(path) as store:
-        assert store.note("promises") == b"2"
+        assert store.value("promises") == b"2"
 
 
 def test_a_second_store_in_one_process_is_refused(path: Path) -> None:
@@ -315,8 +315,8 @@ def test_a_changed_or_missing_row_is_named_at_the_start(
         ("UPDATE drafts SET outcome = NULL", lambda s: s.drafts_pending()),
         ("UPDATE drafts SET outcome = 'LATE'", lambda s: s.draft_outcome("endorsement/1")),
         ("UPDATE cosignatures SET line = x'00'", lambda s: s.cosignatures(3)),
-        ("UPDATE notes SET value = x'00'", lambda s: s.note("promises")),
-        ("UPDATE notes SET value = x'00'", lambda s: s.put_note("promises", b"2")),
+        ("UPDATE notes SET value = x'00'", lambda s: s.value("promises")),
+        ("UPDATE notes SET value = x'00'", lambda s: s.put_value("promises", b"2")),
         ("DELETE FROM notes", lambda s: s.scrub()),
     ],
 )
@@ -326,7 +326,7 @@ def test_damage_while_running_is_found_at_the_read_and_stops_the_store(
     assert callable(read)
     with open_store(filled) as store:
         store._connection.execute(statement)
-        for attempt in (lambda: read(store), store.entry_count, lambda: store.put_note("a", b"")):
+        for attempt in (lambda: read(store), store.entry_count, lambda: store.put_value("a", b"")):
             with pytest.raises(StorageError) as caught:
                 attempt()
             assert caught.value.reason == "DATA_LOSS"
@@ -402,7 +402,7 @@ def test_a_write_for_which_there_is_no_room_changes_nothing_and_reads_go_on(path
             lambda: store.extend(3, [bytes(1000)], b"newer"),
             lambda: store.put_sealed(bytes(1000)),
             lambda: store.put_draft(Draft("a", bytes(1000))),
-            lambda: store.put_note("promises", bytes(1000)),
+            lambda: store.put_value("promises", bytes(1000)),
             lambda: store.put_cosignature(3, "auditor-1", bytes(1000)),
         ):
             with pytest.raises(
@@ -412,8 +412,8 @@ def test_a_write_for_which_there_is_no_room_changes_nothing_and_reads_go_on(path
             assert caught.value.reason == "STORAGE_FULL"
         assert content(store) == before
         disk.free = 1 << 30
-        store.put_note("promises", b"2")
-        assert store.note("promises") == b"2"
+        store.put_value("promises", b"2")
+        assert store.value("promises") == b"2"
 
 
 def test_a_transaction_that_hits_the_end_of_the_disk_is_undone(filled: Path) -> None:
@@ -450,7 +450,7 @@ def test_a_sync_that_fails_stops_the_store_until_it_is_opened_anew(filled: Path)
     with open_store(filled) as store:
         with pytest.raises(StorageError, match="SQLITE_IOERR_FSYNC"), store._writing():
             raise error
-        for attempt in (store.entry_count, lambda: store.put_note("a", b"")):
+        for attempt in (store.entry_count, lambda: store.put_value("a", b"")):
             with pytest.raises(StorageError) as caught:
                 attempt()
             assert caught.value.reason == "STORE_SYNC"
@@ -489,7 +489,7 @@ def test_a_backup_is_a_whole_store_of_its_own(path: Path, tmp_path: Path) -> Non
         fill(store)
         before = content(store)
         store.backup(backup)
-        store.put_note("promises", b"2")
+        store.put_value("promises", b"2")
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert not list(tmp_path.glob("backup.db?*"))
     with open_store(backup) as store:

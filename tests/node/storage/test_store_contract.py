@@ -44,7 +44,7 @@ def test_a_new_store_is_empty(store: Store) -> None:
     assert store.draft_outcome("answer/0/0") is None
     assert store.drafts_pending() == []
     assert store.cosignatures(1) == {}
-    assert store.note("name") is None
+    assert store.value("name") is None
 
 
 def test_leaves_come_back_in_order_with_their_checkpoint_and_sealed_parts(store: Store) -> None:
@@ -142,10 +142,10 @@ def test_cosignatures_are_by_size_and_party_and_the_last_stays(store: Store) -> 
 
 
 def test_a_note_is_replaced(store: Store) -> None:
-    store.put_note("name", b"")
-    assert store.note("name") == b""
-    store.put_note("name", b"value")
-    assert store.note("name") == b"value"
+    store.put_value("name", b"")
+    assert store.value("name") == b""
+    store.put_value("name", b"value")
+    assert store.value("name") == b"value"
 
 
 def test_a_copy_of_a_store_in_memory_changes_on_its_own() -> None:
@@ -155,13 +155,13 @@ def test_a_copy_of_a_store_in_memory_changes_on_its_own() -> None:
     twin = store.copy()
     store.extend(1, [leaf(1)], b"head 2", [b"sealed"])
     store.settle_draft("a", "logged")
-    store.put_note("name", b"value")
+    store.put_value("name", b"value")
     store.put_cosignature(1, "a", b"line\n")
     assert (twin.entry_count(), twin.checkpoint()) == (1, b"head")
     assert twin.find_envelope(sha256(b"envelope 1")) is None
     assert twin.sealed(sha256(b"sealed")) is None
     assert twin.drafts_pending() == [Draft("a", b"envelope")]
-    assert twin.note("name") is None
+    assert twin.value("name") is None
     assert twin.cosignatures(1) == {}
 
 
@@ -204,9 +204,9 @@ class TwoStores(RuleBasedStateMachine):
             self.memory.settle_draft(slot, outcome)
 
     @rule(name=SLOTS, value=DATA)
-    def put_note(self, name: str, value: bytes) -> None:
-        self.sqlite.put_note(name, value)
-        self.memory.put_note(name, value)
+    def put_value(self, name: str, value: bytes) -> None:
+        self.sqlite.put_value(name, value)
+        self.memory.put_value(name, value)
 
     @rule(size=st.integers(1, 2), party=SLOTS, line=DATA)
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
@@ -229,7 +229,7 @@ class TwoStores(RuleBasedStateMachine):
         for name in ("a", "b", "c"):
             assert one.draft(name) == other.draft(name)
             assert one.draft_outcome(name) == other.draft_outcome(name)
-            assert one.note(name) == other.note(name)
+            assert one.value(name) == other.value(name)
         for number in range(6):
             digest = sha256(b"envelope %d" % number)
             assert one.find_envelope(digest) == other.find_envelope(digest)

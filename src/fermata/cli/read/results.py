@@ -13,7 +13,7 @@ from fermata.cli.read.log import PATH, replicate
 from fermata.cli.run.lab import read_figures, round_of
 from fermata.cli.run.nodes import CONFIG
 from fermata.dashboard.report import report_files
-from fermata.dashboard.standing import Place, places_of
+from fermata.dashboard.standing import Standing, standings_of
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views.overview import overview
 from fermata.errors import ConfigError, Refusal
@@ -117,14 +117,14 @@ def lab_place(
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")
     metrics = [m for panel in charter.panels for m in panel.metrics if m.id in figures.values]
     encoded = {m.id: encode_value(m, figures.values[m.id]) for m in metrics}
-    places = places_of(charter, round_, me, encoded)
+    places = standings_of(charter, round_, me, encoded)
     if not places:
         raise Refusal("NOT_COUNTED", f"{period}: no report of yours is in its results")
     data = [{"metric": p.metric, "value": p.value, "place": list(p.sentences)} for p in places]
     emit(as_json, data, _places_text(period, places))
 
 
-def _places_text(period: str, places: tuple[Place, ...]) -> str:
+def _places_text(period: str, places: tuple[Standing, ...]) -> str:
     lines = [f"{period}, from your metrics file as it is now (stays here)"]
     for place in places:
         lines.append(f"{place.metric}  {place.value}")

@@ -64,7 +64,7 @@ class Watcher:
         self._replica = replica
         self._log = log
         self._as_json = as_json
-        self._told = len(replica.state.pause.changes)
+        self._printed = len(replica.state.pause.changes)
         self._is_away = False
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
 
@@ -85,10 +85,10 @@ class Watcher:
         else:
             self._is_away = False
         state = self._replica.state
-        for index in range(self._told, len(state.pause.changes)):
+        for index in range(self._printed, len(state.pause.changes)):
             change = change_record(state, index)
             self._print("change", change_document(change), change_line(change))
-        self._told = len(state.pause.changes)
+        self._printed = len(state.pause.changes)
         self._alarm.look()
 
     def _tell_late(self, late: Overdue) -> None:

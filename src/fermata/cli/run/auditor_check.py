@@ -72,9 +72,10 @@ def _signing_key(config: NodeConfig) -> str:
 
 
 def _certificate(config: NodeConfig) -> str:
-    found = tls_files(config).material()
-    issuer = "another authority" if found.is_foreign else "the deployment's authority"
-    return f"{found.identity.uri}, of {issuer}, until {utc_text(not_after_ms(found.certificate))}"
+    material = tls_files(config).material()
+    issuer = "another authority" if material.is_foreign else "the deployment's authority"
+    until = utc_text(not_after_ms(material.certificate))
+    return f"{material.identity.uri}, of {issuer}, until {until}"
 
 
 def _log(config: NodeConfig, replica: Replica) -> str:

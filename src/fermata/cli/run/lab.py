@@ -78,15 +78,15 @@ def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> N
     number = round_of(charter_for(config, state, 0), period)
     asked = round_of_period(state.rounds, period) if state is not None else None
     charter = charter_for(config, state, asked.number if asked is not None else 0)
-    found = gather_figures(config, charter, period)
-    measurement = found.measurement()
+    gathered = gather_figures(config, charter, period)
+    measurement = gathered.measurement()
     check_reportable(charter, config.text.party, measurement)
     key = state.key if state is not None else None
     if key is None:
         leaving = estimate(charter, config.text.party, measurement)
     else:
         leaving = rehearse(charter, config.text.party, measurement, key, number, period)
-    emit(as_json, *check_document(config, charter, found, leaving, exact=key is not None))
+    emit(as_json, *check_document(config, charter, gathered, leaving, exact=key is not None))
 
 
 def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter:
@@ -120,19 +120,19 @@ def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathere
 
     Raises ConfigError FIGURES_ABSENT naming what is not there, and those of the sources.
     """
-    found = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
-    for metric in found.unused:
+    gathered = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
+    for metric in gathered.unused:
         say(f"{metric}: has a [[lab.source]], and the charter of this round gives no such metric")
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
-    if found.absent and not abstains:
-        raise ConfigError("FIGURES_ABSENT", "; ".join(found.absent))
-    return found
+    if gathered.absent and not abstains:
+        raise ConfigError("FIGURES_ABSENT", "; ".join(gathered.absent))
+    return gathered
 
 
 def read_figures(config: NodeConfig, charter: Charter, period: str) -> Measurement:
     """What the lab would report for a period. Raises as ``gather_figures`` does."""
-    found = to_measurement(gather_figures(config, charter, period), abstains=True)
-    return found if found is not None else Measurement({})
+    measurement = to_measurement(gather_figures(config, charter, period), abstains=True)
+    return measurement if measurement is not None else Measurement({})
 
 
 def find_state(config: NodeConfig) -> State | None:
@@ -174,9 +174,9 @@ def rehearse(
     Raises ConfigError REPORT_SIZE for one that the log would not take.
     """
     none_ms = TimeMs(0)
-    found = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
+    round_ = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
     table = prover_table(key.public_key, charter.panels[0].claims.statements)
-    statement, sealed = answer(charter, key, table, party, found, measurement, entropy)
+    statement, sealed = answer(charter, key, table, party, round_, measurement, entropy)
     # Of a signature only its length matters here, so the key stays closed.
     envelope = assemble(STATEMENT_TYPE, encode(statement), {party: bytes(SIGNATURE_BYTES)})
     if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
@@ -245,11 +245,11 @@ _PLACES = ["metric", "file", "field", "model", "samples"]
 
 
 def check_document(
-    config: NodeConfig, charter: Charter, found: Gathered, leaving: list[Leaving], exact: bool
+    config: NodeConfig, charter: Charter, gathered: Gathered, leaving: list[Leaving], exact: bool
 ) -> tuple[dict[str, object], str]:
     """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
     me = config.text.party
-    figures = {figure.metric: figure for figure in found.figures}
+    figures = {figure.metric: figure for figure in gathered.figures}
     rows, places = [], []
     for panel_id in panels_with_values(charter, me, {m: f.value for m, f in figures.items()}):
         for metric in charter.panel(panel_id).metrics:
@@ -260,9 +260,9 @@ def check_document(
             stated = [figure.model or "not said", figure.samples or "not said"]
             places.append([metric.id, figure.file, figure.field, *stated])
     columns = ["panel", "metric", "as read", "value", "unit", "encoded", "bound"]
-    total = sum(each.size_bytes for each in leaving)
+    total = sum(field.size_bytes for field in leaving)
     size = "bytes" if exact else "bytes (about)"
-    sizes = [[each.field, each.seen_by, str(each.size_bytes)] for each in leaving]
+    sizes = [[field.field, field.seen_by, str(field.size_bytes)] for field in leaving]
     sizes.append(["in all", "", str(total)])
     head = "Nothing to report: abstains"
     if rows:
@@ -275,8 +275,8 @@ def check_document(
             for row, place in zip(rows, places, strict=True)
         ],
         "leaves": [
-            {"field": each.field, "seen by": each.seen_by, "bytes": each.size_bytes}
-            for each in leaving
+            {"field": field.field, "seen by": field.seen_by, "bytes": field.size_bytes}
+            for field in leaving
         ],
         "bytes": total,
         "exact": exact,
@@ -335,7 +335,7 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
 def _open_round(driver: Driver, wait_s: int) -> Round:
     """The round that takes reports now. Raises Refusal NO_ROUND after the wait."""
     limit_ms = clock_ms() + wait_s * 1000
-    told = False
+    has_said = False
     while True:
         driver.step()
         current = driver.replica.state.current
@@ -343,7 +343,7 @@ def _open_round(driver: Driver, wait_s: int) -> Round:
             return current
         if clock_ms() >= limit_ms:
             raise Refusal("NO_ROUND", "no round is open; try again when the coordinator opens one")
-        if not told:
+        if not has_said:
             say("waiting for a round to open")
-            told = True
+            has_said = True
         time.sleep(1)

@@ -30,7 +30,7 @@ def coordinator() -> None:
 def coordinator_run(config_file: Path) -> None:
     """Serve the log, open and close rounds, until stopped."""
     config = load_config(config_file, Role.COORDINATOR)
-    run_coordinator(config, beside=dashboard_of(config))
+    run_coordinator(config, embed=dashboard_of(config))
 
 
 @click.group()
@@ -59,6 +59,6 @@ def enroll(
         token = read_file(token_file, TOKEN_BYTES_MAX).decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigError("TOKEN", f"{token_file}: is no token; it has 43 characters") from None
-    found = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
-    text = f"wrote the certificate of {found.uri}, its key and the root to {folder}"
-    emit(as_json, {"identity": found.uri, "folder": str(folder)}, text)
+    identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
+    text = f"wrote the certificate of {identity.uri}, its key and the root to {folder}"
+    emit(as_json, {"identity": identity.uri, "folder": str(folder)}, text)

@@ -154,7 +154,7 @@ def describe(charter: Charter) -> dict[str, object]:
                         "min": decimal_text(m.minimum),
                         "max": decimal_text(m.maximum),
                         "resolution": decimal_text(m.resolution),
-                        "statistics": outcomes(m),
+                        "statistics": statistics_of(m),
                     }
                     for m in p.metrics
                 ],
@@ -210,7 +210,7 @@ def explain(charter: Charter) -> list[str]:
     ]
     for panel in charter.panels:
         for metric in panel.metrics:
-            what = ", ".join(outcomes(metric)) or "the sum (it is in the opening)"
+            what = ", ".join(statistics_of(metric)) or "the sum (it is in the opening)"
             span = f"{decimal_text(metric.minimum)}..{decimal_text(metric.maximum)} {metric.unit}"
             lines.append(
                 f"  {metric.id} ({span.strip()}, to {decimal_text(metric.resolution)}): {what},"
@@ -235,7 +235,7 @@ def explain(charter: Charter) -> list[str]:
     return lines
 
 
-def outcomes(metric: Metric) -> list[str]:
+def statistics_of(metric: Metric) -> list[str]:
     """Names of all that comes out of a metric."""
     names = [*metric.statistics, *(f"{s} with {other}" for s, other in metric.paired)]
     names += ["histogram, median and quartiles to the bin"] if metric.edges else []

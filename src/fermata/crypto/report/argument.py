@@ -13,7 +13,7 @@ from fermata.crypto.integers import Entropy, invert, random_bits
 from fermata.crypto.report.challenges import Challenges
 from fermata.crypto.report.codec import OpenProof
 from fermata.crypto.report.decomposition import fill_slots
-from fermata.crypto.report.equations import Terms
+from fermata.crypto.report.equations import Equation
 from fermata.crypto.report.statements import LinearForm, StatementSet
 from fermata.crypto.scalars import inner, invert_all, pad, powers
 
@@ -216,16 +216,18 @@ def make_vectors(
     return Vectors(left, right, blindings)
 
 
-def ec1_terms(proof: OpenProof, challenges: Challenges, weight: int) -> Terms:
+def ec1_equation(proof: OpenProof, challenges: Challenges, weight: int) -> Equation:
     """(EC1) ``t^ G + tau_x H = sum x^k T_k``: the evaluation belongs to the committed t(X)."""
-    return Terms(
+    return Equation(
         base=(weight * proof.t_hat, weight * proof.tau_x, 0),
         points=proof.t,
         scalars=[-weight * power % Q for power in powers(challenges.x, 5)],
     )
 
 
-def ec2_terms(proof: OpenProof, challenges: Challenges, weights: Weights, weight: int) -> Terms:
+def ec2_equation(
+    proof: OpenProof, challenges: Challenges, weights: Weights, weight: int
+) -> Equation:
     """(EC2) The inner product argument for l(x), r(x), as one sum over the original generators."""
     x, omega, u = challenges.x, challenges.omega, challenges.u
     inverses = invert_all(u)
@@ -250,7 +252,7 @@ def ec2_terms(proof: OpenProof, challenges: Challenges, weights: Weights, weight
     for (up_point, down_point), up, down in zip(proof.folds, u, inverses, strict=True):
         points += [up_point, down_point]
         scalars += [weight * up % Q * up, weight * down % Q * down]
-    return Terms(
+    return Equation(
         base=(0, -weight * proof.mu, weight * omega % Q * (proof.t_hat - final_product)),
         left=left,
         right=right,

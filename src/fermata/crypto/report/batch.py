@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from fermata.crypto.group import is_identity
 from fermata.crypto.integers import Entropy, random_bits
 from fermata.crypto.paillier import PublicKey
-from fermata.crypto.report.argument import ec1_terms, ec2_terms
+from fermata.crypto.report.argument import ec1_equation, ec2_equation
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
-from fermata.crypto.report.equations import Terms, total
+from fermata.crypto.report.equations import Equation, total
 from fermata.crypto.report.link import (
     PaillierEquation,
-    ec3_terms,
+    ec3_equation,
     paillier_equations,
     paillier_holds,
 )
-from fermata.crypto.report.proof_cache import Proven, proof_digests
+from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.statements import StatementSet
 from fermata.crypto.report.verifier import ParsedProof, check_open, parse_open
 from fermata.errors import InvalidProof, VerificationError
@@ -59,7 +59,7 @@ class _Candidate:
 
     parsed: ParsedProof
     is_proven: bool
-    terms: list[Terms] = field(default_factory=list)
+    terms: list[Equation] = field(default_factory=list)
     equations: list[PaillierEquation] = field(default_factory=list)
     weights: list[int] = field(default_factory=list)
 
@@ -97,15 +97,15 @@ def verify_batch(
     public_key: PublicKey,
     items: Sequence[BatchItem],
     entropy: Entropy,
-    proven: Proven | None = None,
+    cache: ProofCache | None = None,
 ) -> None:
     """Checks all items; those with a sealed part wholly, others as ``verify_open`` does.
 
-    ``entropy``: the verifier's own, or ``hashed_entropy``. ``proven``: what need not be checked
+    ``entropy``: the verifier's own, or ``hashed_entropy``. ``cache``: what need not be checked
     again; what holds is added. An empty batch holds. Raises InvalidBatch, whose ``failures`` say
     what ``verify`` or ``verify_open`` would.
     """
-    known = Proven() if proven is None else proven
+    known = ProofCache() if cache is None else cache
     digests = [item.digests(public_key) for item in items]
     failures: dict[int, VerificationError] = {}
     candidates: dict[int, _Candidate] = {}
@@ -164,9 +164,9 @@ def _weigh(item: BatchItem, candidate: _Candidate | None, entropy: Entropy) -> N
     parsed = candidate.parsed
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
     candidate.terms = [
-        ec1_terms(proof, challenges, one),
-        ec2_terms(proof, challenges, weights, two),
-        ec3_terms(proof, challenges, weights, three),
+        ec1_equation(proof, challenges, one),
+        ec2_equation(proof, challenges, weights, two),
+        ec3_equation(proof, challenges, weights, three),
     ]
 
 

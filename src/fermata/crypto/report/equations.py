@@ -8,7 +8,7 @@ from fermata.crypto.group import Point, generators, msm
 
 
 @dataclass(slots=True)
-class Terms:
+class Equation:
     """``sum scalars * points`` over a proof's own points and the shared generators.
 
     ``base``: of G, H, U; ``values``: of G_1..; ``left``, ``right``: of g_0.. and h_0...
@@ -23,7 +23,7 @@ class Terms:
     scalars: Sequence[int] = field(default=(), repr=False)
 
 
-def total(parts: Iterable[Terms]) -> Point:
+def total(parts: Iterable[Equation]) -> Point:
     """The sum of all terms, with one MSM."""
     base: list[int] = []
     values: list[int] = []

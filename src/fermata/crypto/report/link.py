@@ -26,7 +26,7 @@ from fermata.crypto.report.codec import (
     response_bits,
     sha256,
 )
-from fermata.crypto.report.equations import Terms
+from fermata.crypto.report.equations import Equation
 from fermata.crypto.report.statements import CHALLENGE_BITS, StatementSet
 from fermata.crypto.scalars import inner
 from fermata.errors import InvalidEncoding, InvalidProof
@@ -115,12 +115,14 @@ def respond(
     return Responses(tuple(z), za, (masks.y_th + e * blinding) % Q)
 
 
-def ec3_terms(proof: OpenProof, challenges: Challenges, weights: Weights, weight: int) -> Terms:
+def ec3_equation(
+    proof: OpenProof, challenges: Challenges, weights: Weights, weight: int
+) -> Equation:
     """(EC3) The responses open ``W + rho (T_1 - delta G)`` and its announcement."""
     scaled = weight * challenges.e % Q
     scaled_rho = scaled * challenges.rho % Q
     in_g = scaled_rho * weights.delta - weight * challenges.rho % Q * inner(weights.c, proof.z)
-    return Terms(
+    return Equation(
         base=(in_g, weight * proof.th, 0),
         values=[weight * response for response in proof.z],
         points=[proof.de, proof.w, proof.t[1]],

@@ -10,10 +10,10 @@ from fermata.crypto.transcript import digest_parts
 
 DOMAIN_PROVEN = "fermata/v1/report-proven"
 #: Digests kept; about 100 bytes each in memory.
-PROVEN_MAX = 1 << 14
+PROOF_CACHE_MAX = 1 << 14
 
 
-class Proven:
+class ProofCache:
     """Digests of the proofs that this process has checked itself and found to hold.
 
     What failed is not remembered. When there are too many, all are forgotten and checked again.
@@ -29,7 +29,7 @@ class Proven:
 
     def add(self, digests: Sequence[bytes]) -> None:
         """Remembers proofs that were just found to hold."""
-        if len(self._digests) + len(digests) > PROVEN_MAX:
+        if len(self._digests) + len(digests) > PROOF_CACHE_MAX:
             self._digests.clear()
         self._digests.update(digests)
 

@@ -216,8 +216,8 @@ class StatementSet:
 
     def _reach(self, form: LinearForm) -> int:
         """The largest absolute value that the bounds of the values allow."""
-        terms = sum(abs(coef) * self.values[i].bound for i, coef in form.coefficients)
-        return terms + abs(form.constant)
+        largest = sum(abs(coef) * self.values[i].bound for i, coef in form.coefficients)
+        return largest + abs(form.constant)
 
     def _check_no_wrap(self) -> None:
         reaches = [self._reach(claim.form) + claim.bound for claim in self.all_ranges]

@@ -23,7 +23,7 @@ from fermata.crypto.group import (
 from fermata.crypto.integers import Entropy
 from fermata.crypto.report.argument import commit_values, random_scalar, random_scalars
 from fermata.crypto.report.challenges import Context
-from fermata.crypto.report.equations import Terms, total
+from fermata.crypto.report.equations import Equation, total
 from fermata.crypto.report.prover import HedgedEntropy
 from fermata.crypto.report.statements import StatementSet
 from fermata.crypto.transcript import Transcript
@@ -114,7 +114,7 @@ def verify_value(statements: StatementSet, claim: ValueClaim, proof: bytes) -> N
     e = _challenge(statements, claim, encoded)  # R9.32: with e = 0 the equation says nothing of W.
     # Both sides of the equation in one sum: the place of the value gets e v.
     hidden.insert(index, e * claim.value % Q)
-    equation = Terms(
+    equation = Equation(
         base=(0, blinding, 0), values=hidden, points=[announcement, claim.w], scalars=[-1, -e]
     )
     # R9.33: (VO).

@@ -38,10 +38,10 @@ def domain(chart: Chart) -> tuple[float, float]:
 
 
 def _values(chart: Chart) -> Iterator[float]:
-    ranges = (ends for band in chart.marks.bands for ends in band.ranges if ends is not None)
+    ranges = (ends for band in chart.annotations.bands for ends in band.ranges if ends is not None)
     candidates: Iterable[float | None] = (
         *(point.value for point in chart.points),
-        *(value for _, value in chart.marks.limits),
+        *(value for _, value in chart.annotations.limits),
         *(value for ends in ranges for value in ends),
     )
     for value in candidates:

@@ -31,7 +31,7 @@ Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Annotations:
     """What is drawn beside the values: limits as lines, moving limits as bands, shaded rounds."""
 
     limits: tuple[Limit, ...] = ()
@@ -39,7 +39,7 @@ class Marks:
     spans: tuple[Span, ...] = ()
 
 
-NO_MARKS = Marks()
+NO_MARKS = Annotations()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Chart:
     points: tuple[Point, ...]
     unit: str
     place: str
-    marks: Marks
+    annotations: Annotations
     is_bars: bool
 
 

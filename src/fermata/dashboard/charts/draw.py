@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from html import escape
 
-from fermata.dashboard.charts.data import NO_MARKS, Chart, Marks, Point, visible
+from fermata.dashboard.charts.data import NO_MARKS, Annotations, Chart, Point, visible
 from fermata.dashboard.charts.inks import CSS_CHARTS
 
 #: Drawings kept, at about 10 kB each: pages are read far more often than results come out.
@@ -24,14 +24,14 @@ def line_chart(
     description: str,
     points: Sequence[Point],
     unit: str = "",
-    marks: Marks = NO_MARKS,
+    annotations: Annotations = NO_MARKS,
 ) -> str:
     """A value over rounds, with ``unit`` at the value axis; empty if it cannot be drawn here.
 
     Gaps stay gaps. ``name`` must be unique on the page: it makes the ids that screen readers
     follow.
     """
-    return _svg(name, title, description, Chart(tuple(points), unit, "", marks, False))
+    return _svg(name, title, description, Chart(tuple(points), unit, "", annotations, False))
 
 
 def bar_chart(
@@ -40,11 +40,11 @@ def bar_chart(
     description: str,
     points: Sequence[Point],
     unit: str = "",
-    marks: Marks = NO_MARKS,
+    annotations: Annotations = NO_MARKS,
     place: str = "",
 ) -> str:
     """Amounts side by side, from 0, else as ``line_chart``; ``place`` names the x axis."""
-    return _svg(name, title, description, Chart(tuple(points), unit, place, marks, True))
+    return _svg(name, title, description, Chart(tuple(points), unit, place, annotations, True))
 
 
 def standalone(svg: str) -> str:

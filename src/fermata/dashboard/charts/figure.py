@@ -100,16 +100,16 @@ def figure_of(chart: Chart) -> Figure:
 
 def _numbers(figure: Figure, axes: Axes, chart: Chart) -> None:
     """Numbers above bars, where there is room for all of them and nothing that they could cover."""
-    if not chart.is_bars or chart.marks.limits or chart.marks.bands:
+    if not chart.is_bars or chart.annotations.limits or chart.annotations.bands:
         return
-    found = [
+    numbers = [
         (index + 0.5, value, visible(point.text))
         for index, point in enumerate(chart.points)
         if (value := drawable(point.value)) is not None
     ]
     slot = axes.get_position().width * WIDTH / max(1, len(chart.points))
-    if all(width_of(text) <= slot * _NUMBER_SHARE_MAX for _, _, text in found):
-        for middle, value, text in found:
+    if all(width_of(text) <= slot * _NUMBER_SHARE_MAX for _, _, text in numbers):
+        for middle, value, text in numbers:
             x, y = axes.transData.transform((middle, max(0.0, value)))
             _write(figure, float(x), float(y) + _NUMBER_RISE, text, "ink", "center")
 

@@ -15,7 +15,7 @@ class Ink(NamedTuple):
     forced: str
 
 
-#: Contrast of texts, lines and marks (the first four) with the last three is 4.5 or more.
+#: Contrast of texts, lines and annotations (the first four) with the last three is 4.5 or more.
 INKS: Mapping[str, Ink] = {
     "ink": Ink("#1a1a1a", "#ececec", "CanvasText"),
     "quiet": Ink("#595959", "#b4b4b4", "CanvasText"),

@@ -45,7 +45,7 @@ class Row:
 def draw_shapes(axes: Axes, chart: Chart) -> list[Row]:
     """Everything between the axes; point i lies at i + 0.5, its period goes from i to i + 1."""
     rows = [*_values(axes, chart), *_gaps(axes, chart)]
-    limits = _limits(axes, chart.marks.limits)
+    limits = _limits(axes, chart.annotations.limits)
     return [*rows, *limits, *_bands(axes, chart, len(limits)), *_spans(axes, chart)]
 
 
@@ -107,7 +107,7 @@ def _limits(axes: Axes, limits: tuple[Limit, ...]) -> list[Row]:
 def _bands(axes: Axes, chart: Chart, limits: int) -> list[Row]:
     """Over each period from the value that a rule compares with to its limit, which is dashed."""
     ground, colour, rows = INKS["band"].light, INKS["limit"].light, []
-    for number, band in enumerate(chart.marks.bands, start=limits):
+    for number, band in enumerate(chart.annotations.bands, start=limits):
         edge: list[tuple[float, float]] = []
         for index, ends in enumerate(band.ranges):
             start, end = (drawable(value) for value in ends or (None, None))
@@ -128,7 +128,7 @@ def _spans(axes: Axes, chart: Chart) -> list[Row]:
     names = []
     look: _Look = {"facecolor": INKS["span"].light, "edgecolor": INKS["quiet"].light}
     look |= {"linewidth": 1.0, "linestyle": (0.0, _DOTS)}
-    for first, last, name in chart.marks.spans:
+    for first, last, name in chart.annotations.spans:
         begin, end = max(0, first), min(len(chart.points) - 1, last) + 1
         if begin < end:
             area = Rectangle((begin, 0.0), end - begin, 1.0, **look)

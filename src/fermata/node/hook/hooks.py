@@ -58,7 +58,7 @@ class Hook:
         self._news = threading.Event()
         self._seen: tuple[State, bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._count = int(replica.store.note(TAKEN) or b"0")
+        self._count = int(replica.store.value(TAKEN) or b"0")
 
     def start(self) -> None:
         """Begins with what was left over from the last run."""
@@ -138,7 +138,7 @@ class Hook:
                 longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
                 self._stopping.wait(longest_s * (0.5 + self._entropy(1)[0] / 510))
                 continue
-            self._replica.store.put_note(TAKEN, str(index + 1).encode())
+            self._replica.store.put_value(TAKEN, str(index + 1).encode())
             self._count = index + 1
             self._telemetry.count_notice("taken")
             change = state.pause.changes[index]
@@ -149,10 +149,10 @@ class Hook:
     def _notice(self, state: State, note: bytes, index: int) -> bytes:
         """The bytes for a change, made once: what is sent again is the same."""
         name = f"hook/notice/{index}"
-        kept = self._replica.store.note(name)
+        kept = self._replica.store.value(name)
         if kept is None:
             kept = seal_notice(notice_of(state, index, note, self._me), self._signing_key)
-            self._replica.store.put_note(name, kept)
+            self._replica.store.put_value(name, kept)
         return kept
 
 

@@ -70,7 +70,7 @@ def _name(late: Overdue) -> tuple[str, int]:
     return late.what, 0 if late.what == SILENT else late.since_ms
 
 
-class ToldAlarm:
+class AlarmEvents:
     """The alarm of a node: an event when something becomes late and when it no longer is."""
 
     def __init__(self, replica: Replica, telemetry: Telemetry, clock_ms: ClockMs) -> None:

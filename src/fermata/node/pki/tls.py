@@ -129,7 +129,7 @@ class TlsFiles:
         self._alarm = alarm
         self._lock = threading.Lock()
         self._generation = 1
-        self._told = ""
+        self._reported = ""
         self._stamp = self._stamps()
         self._material = _with_place(certificate, *self._read(), others)
 
@@ -203,15 +203,15 @@ class TlsFiles:
             try:
                 material = _with_place(self._paths[1], *self._read(), self._others)
                 if material.files == self._material.files:
-                    self._told = ""
+                    self._reported = ""
                 else:
                     self._take(material)
                 self._stamp = stamp
                 return
             except ConfigError as error:
                 problem = error
-        if problem is not None and self._told != str(problem):
-            self._told = str(problem)
+        if problem is not None and self._reported != str(problem):
+            self._reported = str(problem)
             self._alarm(problem)
 
     def _take(self, material: TlsMaterial) -> None:
@@ -227,7 +227,7 @@ class TlsFiles:
                 )
         self._material = material
         self._generation += 1
-        self._told = ""
+        self._reported = ""
 
 
 def write_tls(

@@ -9,7 +9,7 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.hook.hooks import Hook, make_hook
-from fermata.node.observe.alarm import ToldAlarm
+from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.stray_lines import only_events
@@ -31,7 +31,7 @@ from fermata.node.run.parts import (
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.file import disk_free_bytes
-from fermata.node.storage.high_water import KnownHead
+from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.driver import Driver, Heartbeat, Signer
@@ -83,7 +83,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
             try:
                 stack.callback(wake.stop)
                 base = open_base(config, telemetry, stack)
-                KnownHead(config.data, base.replica).check()
+                HighWater(config.data, base.replica).check()
                 yield base, wake
             except FermataError as error:
                 telemetry.event("stopped", reason=error.reason)
@@ -122,12 +122,12 @@ class Node:
         observers: list[Observer] = [
             RoundEvents(self.driver, telemetry, clock_ms).look,
             gauges.look,
-            ToldAlarm(replica, telemetry, clock_ms).look,
+            AlarmEvents(replica, telemetry, clock_ms).look,
             self.hook.look,
         ]
         after_success: list[Observer] = [
             gauges.stepped,
-            KnownHead(data, replica).keep,
+            HighWater(data, replica).keep,
             Backups(base.config, base.store, telemetry).look,
             certificate.look,
         ]

@@ -58,7 +58,7 @@ class KeyRecordFile:
         self._config = config
         self._writer = writer
         self._telemetry = telemetry
-        self._told = ""
+        self._reported = ""
 
     def look(self) -> None:
         """Logs the record once it is there and signed; tells once what is still wrong with it."""
@@ -70,8 +70,8 @@ class KeyRecordFile:
             payload = read_file(self._path, ENVELOPE_BYTES_MAX)
             self._writer.append(assemble(STATEMENT_TYPE, payload, signatures))
         except (ConfigError, VerificationError) as error:
-            if str(error) != self._told:
-                self._told = str(error)
+            if str(error) != self._reported:
+                self._reported = str(error)
                 self._telemetry.event(
                     "key_record_waits", reason=error.reason, where=str(error)[:VALUE_CHARS_MAX]
                 )
@@ -100,13 +100,13 @@ def authorise(writer: LogWriter) -> Callable[[Identity], None]:
 
 #: Starts something that reads the log beside the node; the stack is where it says how to end it.
 #: Returns the address that it is bound to, or nothing if it is not wanted.
-Beside = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
+Embed = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 
 def run_coordinator(
     config: NodeConfig,
     done: Callable[[Driver], bool] = lambda driver: False,
-    beside: Beside = lambda writer, tls, stack: "",
+    embed: Embed = lambda writer, tls, stack: "",
 ) -> None:
     """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
     listen = config.text.listen
@@ -121,7 +121,7 @@ def run_coordinator(
         writer = SharedLogWriter(replica, base.signer.key, clock, clock_ms, clock.heard)
         _serve(base, listen, writer, authority, wake)
         node = make_node(base, writer, wake, clock)
-        if address := beside(writer, tls, base.stack):
+        if address := embed(writer, tls, base.stack):
             write_address(config.data, "dashboard", address)
         key_record = KeyRecordFile(config, writer, telemetry)
 
@@ -196,13 +196,14 @@ def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authori
         return None
     path: Path = config.path(folder)
     unlock = passphrase_or_identity(config)
-    found = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
-    if found.deployment != config.genesis.deployment:
+    authority = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
+    if authority.deployment != config.genesis.deployment:
         raise ConfigError(
             "AUTHORITY_FOREIGN",
-            f"{path}: is the authority of {found.deployment}, not of {config.genesis.deployment}",
+            f"{path}: is the authority of {authority.deployment}, not of"
+            f" {config.genesis.deployment}",
         )
-    return found
+    return authority
 
 
 def _is_denied(
@@ -226,7 +227,7 @@ def _renew(
     if authority is None:
         return None
     renewals = Renewals(authority)
-    foreign = {party for each in listen.authorities for party in each.parties}
+    foreign = {party for pinned in listen.authorities for party in pinned.parties}
 
     def renew(identity: Identity, csr: bytes) -> bytes:
         if f"{identity.role}/{identity.id}" in foreign:

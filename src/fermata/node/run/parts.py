@@ -101,14 +101,14 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
     """
     for leaf in log.read(0, 1):
         try:
-            found = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
+            in_log = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
         except VerificationError:
-            found = b""
-        if found != config.genesis.sha256:
+            in_log = b""
+        if in_log != config.genesis.sha256:
             raise ConfigError(
                 "CHARTER_HASH",
                 f"{config.charter_file}: is not the charter of the log at {log_address(config)}"
-                f" (this one: {config.genesis.sha256.hex()}, the log's: {found.hex() or 'none'})",
+                f" (this one: {config.genesis.sha256.hex()}, the log's: {in_log.hex() or 'none'})",
             )
 
 

@@ -134,8 +134,8 @@ class Sources:
         kept: dict[tuple[str, str], SourceFile] = {}
         for text in texts:
             choice: Choice = choose(text, self._readings(text, period, kept), period, bounds)
-            with_beside = [f for file in choice.files for f in (file, *file.beside)]
-            files += [file for file in with_beside if file not in files]
+            with_companions = [f for file in choice.files for f in (file, *file.companions)]
+            files += [file for file in with_companions if file not in files]
             figures += [choice.figure] if choice.figure is not None else []
             absent += [] if choice.figure is not None else [f"{text.metric}: {choice.absent}"]
         unused = tuple(text.metric for text in self._texts if text not in texts)
@@ -153,8 +153,8 @@ class Sources:
             else:
                 try:
                     now = find_files(self._folder, text.path, period)
-                    beside = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
-                    paths += [*now, *beside]
+                    companions = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
+                    paths += [*now, *companions]
                 except ConfigError as error:
                     stamps.append(str(error))
         return (*stamps, *stamp_files(paths))
@@ -195,7 +195,7 @@ class Sources:
         file = read_source(path, self._folder)
         spec = path.with_name(RUN_SPEC)
         if text.kind == "helm" and spec.exists():
-            return replace(file, beside=(read_source(spec, self._folder),))
+            return replace(file, companions=(read_source(spec, self._folder),))
         return file
 
     def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
@@ -209,7 +209,9 @@ class Sources:
         if text.kind in DOCUMENTS:
             return [_at_path(text, file)]
         if text.kind == "helm":
-            return read_helm(file.name, file.data, file.beside[0].data if file.beside else None)
+            return read_helm(
+                file.name, file.data, file.companions[0].data if file.companions else None
+            )
         return READERS[text.kind](file.name, file.data)
 
 

@@ -12,7 +12,7 @@ FILES_MAX = 1000
 PERIOD = "{period}"
 _WILD = re.compile(r"[*?\[]")
 #: What SQLite leaves beside a database that is being written, or was when it was copied.
-_SQLITE_BESIDE = ("-journal", "-wal")
+_SQLITE_COMPANIONS = ("-journal", "-wal")
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -20,12 +20,12 @@ _SQLITE_MAGIC = b"SQLite format 3\x00"
 class SourceFile:
     """A file that was read: its name for people, and the bytes, which alone are looked at.
 
-    ``beside``: files of its folder that say what it is about.
+    ``companions``: files of its folder that say what it is about.
     """
 
     name: str
     data: bytes = field(repr=False)
-    beside: tuple["SourceFile", ...] = field(default=(), compare=False)
+    companions: tuple["SourceFile", ...] = field(default=(), compare=False)
 
 
 def path_fault(path: str) -> str:
@@ -82,26 +82,26 @@ def read_source(path: Path, folder: Path) -> SourceFile:
 
 def stamp_files(paths: list[Path]) -> tuple[object, ...]:
     """What changes when one of the files does."""
-    beside = ("", *_SQLITE_BESIDE)
+    companions = ("", *_SQLITE_COMPANIONS)
     return tuple(
-        (str(path), *(_stamp(path.with_name(path.name + suffix)) for suffix in beside))
+        (str(path), *(_stamp(path.with_name(path.name + suffix)) for suffix in companions))
         for path in paths
     )
 
 
 def _check_settled(path: Path) -> None:
     """Refuses a database whose newest state is in another file."""
-    for suffix in _SQLITE_BESIDE:
-        beside = path.with_name(path.name + suffix)
+    for suffix in _SQLITE_COMPANIONS:
+        companion = path.with_name(path.name + suffix)
         try:
-            size = beside.stat().st_size
+            size = companion.stat().st_size
         except OSError:
             continue
         if size:
             raise ConfigError(
                 "SOURCE_CHANGING",
-                f"{path}: {beside.name} is beside it, so it is being written; stop the writer, or"
-                " copy the database with sqlite3's .backup and name the copy",
+                f"{path}: {companion.name} is beside it, so it is being written; stop the"
+                " writer, or copy the database with sqlite3's .backup and name the copy",
             )
 
 

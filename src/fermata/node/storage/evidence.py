@@ -23,7 +23,7 @@ class WitnessedLog(LogWrapper):
     def __init__(self, log: Log, store: Store) -> None:
         super().__init__(log)
         self._store = store
-        self._shown = b""
+        self._newest = b""
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """See Log; the head in the receipt is kept until the entry was read."""
@@ -32,20 +32,20 @@ class WitnessedLog(LogWrapper):
         kept = [(e, n) for e, n in self._receipts() if e >= known]
         kept.append((receipt.entry, receipt.checkpoint))
         lines = (f"{entry} {base64.b64encode(note).decode()}\n" for entry, note in kept)
-        self._store.put_note(RECEIPT_HEADS, "".join(lines).encode())
+        self._store.put_value(RECEIPT_HEADS, "".join(lines).encode())
         return receipt
 
     def checkpoint(self) -> bytes:
         """See Log."""
-        self._shown = self._log.checkpoint()
-        return self._shown
+        self._newest = self._log.checkpoint()
+        return self._newest
 
     def with_evidence(self, error: InvalidProof, folder: Path) -> InvalidProof:
         """The error again, saying where the heads are that prove it.
 
         Writes those that are not there yet as ``evidence-<digest>.note``.
         """
-        notes = [self._store.checkpoint() or b"", self._shown]
+        notes = [self._store.checkpoint() or b"", self._newest]
         if error.reason == "RECEIPT_BROKEN":
             notes += [note for _, note in self._receipts()]
         paths = []
@@ -65,6 +65,6 @@ class WitnessedLog(LogWrapper):
         )
 
     def _receipts(self) -> Iterator[tuple[int, bytes]]:
-        for line in (self._store.note(RECEIPT_HEADS) or b"").decode().splitlines():
+        for line in (self._store.value(RECEIPT_HEADS) or b"").decode().splitlines():
             entry, _, note = line.partition(" ")
             yield int(entry), base64.b64decode(note)

@@ -42,7 +42,7 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
         )
 
 
-class KnownHead:
+class HighWater:
     """The ``head.note`` of a node's data folder."""
 
     def __init__(self, data: Path, replica: Replica) -> None:

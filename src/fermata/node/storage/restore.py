@@ -18,7 +18,7 @@ from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file
 from fermata.node.storage.backup import MANIFEST, REPORTS, STORE, work_folder
 from fermata.node.storage.file import mend_errors, sync
-from fermata.node.storage.high_water import HEAD_BYTES_MAX, NAME, KnownHead, check_head
+from fermata.node.storage.high_water import HEAD_BYTES_MAX, NAME, HighWater, check_head
 from fermata.node.storage.keystore import AgeIdentity, open_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
@@ -67,7 +67,7 @@ def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[
             replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
             for path, note in notes:
                 check_head(replica, path, note)
-            KnownHead(config.data, replica).check()
+            HighWater(config.data, replica).check()
             entries = replica.tree.size
             # What an earlier store left there is covered now.
             (work / NAME).write_bytes(store.checkpoint() or b"")

@@ -257,12 +257,12 @@ class SqliteStore(Store):
             selected = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
             return {str(party): as_bytes(line) for _, party, line in selected}
 
-    def put_note(self, name: str, value: bytes) -> None:
+    def put_value(self, name: str, value: bytes) -> None:
         """See Store."""
         with self._writing(value) as rows:
             rows.put(NOTES, name, value)
 
-    def note(self, name: str) -> bytes | None:
+    def value(self, name: str) -> bytes | None:
         """See Store."""
         with self._reading() as rows:
             row = rows.get(NOTES, name)

@@ -295,7 +295,7 @@ def _check_group(
                 )
 
 
-def check_shares(
+def check_dominance(
     source: TomlSource,
     terms: DisclosureTerms,
     panels: Sequence[PanelLabs],

@@ -26,7 +26,7 @@ from fermata.protocol.charter.disclosure_terms import (
     DisclosureText,
     GroupText,
     PanelLabs,
-    check_shares,
+    check_dominance,
     read_groups,
     read_terms,
 )
@@ -291,7 +291,7 @@ def _panels(
         source.fail("", "has no [[panel]]")
     with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
     groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
-    check_shares(source, terms, with_labs, groups)
+    check_dominance(source, terms, with_labs, groups)
     return tuple(replace(p, groups=groups[p.id]) for p in panels)
 
 

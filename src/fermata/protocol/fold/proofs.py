@@ -7,7 +7,7 @@ from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
-from fermata.crypto.report.proof_cache import Proven
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.report.verifier import verify
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.report_flags import statements_of
@@ -17,7 +17,7 @@ from fermata.protocol.wire.ports import Entropy
 #: Reason by which a close excludes a report whose proof does not hold.
 PROOF = "PROOF"
 #: One node meets a proof at the door, before it closes, in the fold and with its sealed part.
-_PROVEN = Proven()
+_PROOF_CACHE = ProofCache()
 
 
 def context_of(charter: Charter, round_number: int, panel_id: str, lab: str) -> Context:
@@ -40,7 +40,7 @@ def verify_report(
         statements = statements_of(charter.panel(part.panel), part.shown)
         context = context_of(charter, round_number, part.panel, lab)
         sealed_proof = sealed[part.panel]
-        verify(statements, key.public_key, context, part.proof, sealed_proof, table, _PROVEN)
+        verify(statements, key.public_key, context, part.proof, sealed_proof, table, _PROOF_CACHE)
 
 
 def failures_of(
@@ -67,7 +67,7 @@ def failures_of(
             owners.append(lab)
     try:
         weights = entropy or hashed_entropy(key.public_key, items)
-        verify_batch(key.public_key, items, weights, _PROVEN)
+        verify_batch(key.public_key, items, weights, _PROOF_CACHE)
     except InvalidBatch as batch:
         return {owners[index]: error.reason for index, error in sorted(batch.failures.items())}
     return {}

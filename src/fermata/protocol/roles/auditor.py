@@ -87,12 +87,12 @@ class CloseChecks:
     def _check_time(self, round_: Round) -> None:
         """P1: judges the time of a close when it is first seen, durably."""
         name = f"close-time/{round_.number}"
-        judged = self._store.note(name)
+        judged = self._store.value(name)
         if judged is None and round_.close is not None:
             # P1.1: judged once; waiting until that time is there does not mend an early close.
             ahead = is_ahead(round_.close, self._outside.clock_ms())
             judged = b"ahead" if ahead else b"in time"
-            self._store.put_note(name, judged)
+            self._store.put_value(name, judged)
         if judged == b"ahead":
             raise Refusal(
                 "P1_TIME",
@@ -146,7 +146,7 @@ def is_ahead(close: Close, now_ms: int) -> bool:
     return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
 
 
-def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
+def check_close(state: State, round_: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
     """Applies P1 to P8 to a closed round; returns its close when all hold.
 
     The fold has applied what needs the log alone (P1 signatures, P7 against the list of the
@@ -155,45 +155,45 @@ def check_close(state: State, found: Round, fetch: FetchSealed, entropy: Entropy
     docs/spec/auditors.md, *The checks in order*. Raises VerificationError with the number of the
     rule in its message.
     """
-    charter, key = state.charter_at(found.number), key_of(state)
-    close = found.close
+    charter, key = state.charter_at(round_.number), key_of(state)
+    close = round_.close
     # P2.1: nothing may come out of a refused round.
-    if close is None or found.refusal:
-        raise Refusal("ROUND_REFUSED", f"round {found.number}: nothing of it may be opened")
+    if close is None or round_.refusal:
+        raise Refusal("ROUND_REFUSED", f"round {round_.number}: nothing of it may be opened")
     reports = {}
     for lab in close.listed:
-        seen = found.reports[lab]
+        seen = round_.reports[lab]
         data = fetch(seen.sealed_sha256)
         # P2.2 to P2.7: the ciphertexts are those that the log counts.
         reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
-    listed = {lab: found.reports[lab] for lab in close.listed}
+    listed = {lab: round_.reports[lab] for lab in close.listed}
     # P2.8: with weights of our own, which nobody can have made a false proof for.
-    failures = failures_of(charter, key, found.number, listed, proofs, entropy)
+    failures = failures_of(charter, key, round_.number, listed, proofs, entropy)
     if failures:
         raise Refusal(
             "P2_PROOF",
-            f"P2: in round {found.number} the proofs of {', '.join(failures)} do not hold",
+            f"P2: in round {round_.number} the proofs of {', '.join(failures)} do not hold",
         )
     # P4.1, P3.1, P8.1, P6.1, P8.2, P8.3: again here, so that no mistake of the fold opens too much.
-    check_openable(state, found)
-    mine = aggregate(key, cells_of(charter, found), reports)
+    check_openable(state, round_)
+    aggregates = aggregate(key, cells_of(charter, round_), reports)
     # P2.9: else this could be one lab's ciphertext, or any crafted number.
-    if mine != dict(close.aggregates):
+    if aggregates != dict(close.aggregates):
         raise Refusal(
-            "P2_PRODUCT", f"P2: the aggregate of round {found.number} is not its reports' product"
+            "P2_PRODUCT", f"P2: the aggregate of round {round_.number} is not its reports' product"
         )
     return close
 
 
-def endorse(state: State, found: Round, close: Close, me: str) -> statement_pb2.Statement:
+def endorse(state: State, round_: Round, close: Close, me: str) -> statement_pb2.Statement:
     """The endorsement of a close that ``check_close`` has passed."""
     charter, key = charter_of(state), key_of(state)
     digest = aggregate_digest(aggregates_to_wire(key, close.aggregates))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=me,
-        endorsement=endorsement_body(found.number, close.entry, close.leaf_hash, digest),
+        endorsement=endorsement_body(round_.number, close.entry, close.leaf_hash, digest),
     )
 
 
@@ -208,13 +208,13 @@ def endorsement_body(
 
 
 def open_part(
-    state: State, found: Round, close: Close, me: str, share: KeyShare, entropy: Entropy
+    state: State, round_: Round, close: Close, me: str, share: KeyShare, entropy: Entropy
 ) -> statement_pb2.Statement:
     """This auditor's part of the opening of a round; ``close`` was checked by ``check_close``."""
     charter, key = charter_of(state), key_of(state)
     # P5.4: nothing is opened that a quorum has not checked.
-    if found.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
-        raise Refusal("NO_QUORUM", f"round {found.number}: too few endorsements to open")
+    if round_.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
+        raise Refusal("NO_QUORUM", f"round {round_.number}: too few endorsements to open")
     width = key.public_key.modulus_width
     panels = [
         statement_pb2.OpenedPanel(
@@ -230,7 +230,7 @@ def open_part(
         charter_sha256=charter.sha256,
         author=me,
         partial_opening=statement_pb2.PartialOpening(
-            round=found.number,
+            round=round_.number,
             close_entry=close.entry,
             epoch_id=key.epoch_id,
             panels=panels,

@@ -48,8 +48,8 @@ def duties(state: State, now_ms: int, is_drafted: IsDrafted, find_sealed: FindSe
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
-            proven = proven_round(charter, key, current)
-            return [Duty(slot, _close(charter, key, state.rounds, proven, find_sealed))]
+            round_ = proven_round(charter, key, current)
+            return [Duty(slot, _close(charter, key, state.rounds, round_, find_sealed))]
     charter = charter_for_next_round(state, now_ms)
     call = _due_call(charter, key, state, now_ms)
     if call is None:

@@ -73,7 +73,7 @@ class Driver:
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, outside, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
-        self._told: set[tuple[str, int, str]] = set()
+        self._reported: set[tuple[str, int, str]] = set()
 
     @property
     def role(self) -> Role | None:
@@ -174,15 +174,15 @@ class Driver:
         self.replica.check_receipt(draft.envelope, receipt)
         root = self.replica.open_checkpoint(receipt.checkpoint).root
         promise = f"{receipt.entry} {root.hex()}\n".encode()
-        self.store.put_note(f"receipt/{draft.slot}", receipt.checkpoint)
-        self.store.put_note(PROMISES, (self.store.note(PROMISES) or b"") + promise)
+        self.store.put_value(f"receipt/{draft.slot}", receipt.checkpoint)
+        self.store.put_value(PROMISES, (self.store.value(PROMISES) or b"") + promise)
         self.store.settle_draft(draft.slot, LOGGED)
         self._outside.on_event("statement_logged", {"slot": draft.slot, "entry": receipt.entry})
         return True
 
     def _check_receipts(self) -> None:
         """L22.1: what a receipt promised must stand in the log as it grows."""
-        kept = self.store.note(PROMISES) or b""
+        kept = self.store.value(PROMISES) or b""
         later = []
         for promise in kept.decode().splitlines():
             entry, _, root = promise.partition(" ")
@@ -192,7 +192,7 @@ class Driver:
             if self.replica.tree.root(int(entry) + 1).hex() != root:
                 raise InvalidProof("RECEIPT_BROKEN", f"log: entry {entry} is not what it promised")
         if kept:
-            self.store.put_note(PROMISES, "".join(f"{p}\n" for p in later).encode())
+            self.store.put_value(PROMISES, "".join(f"{p}\n" for p in later).encode())
 
     def _cosign(self) -> None:
         """Witnesses the head this replica has checked, once per head."""
@@ -214,6 +214,6 @@ class Driver:
         self.store.put_cosignature(size, self.me, line)
 
     def _event_once(self, event: str, number: int, reason: str) -> None:
-        if (event, number, reason) not in self._told:
-            self._told.add((event, number, reason))
+        if (event, number, reason) not in self._reported:
+            self._reported.add((event, number, reason))
             self._outside.on_event(event, {"round": number, "reason": reason})

@@ -145,7 +145,7 @@ def answer(
     key: ThresholdKey,
     table: EncryptionTable,
     me: str,
-    found: Round,
+    round_: Round,
     measurement: Measurement,
     entropy: Entropy,
     keep: Callable[[KeptReport], None] = lambda kept: None,
@@ -158,7 +158,7 @@ def answer(
         statement = statement_pb2.Statement(
             charter_sha256=charter.sha256,
             author=me,
-            abstention=statement_pb2.Abstention(round=found.number),
+            abstention=statement_pb2.Abstention(round=round_.number),
         )
         return statement, b""
     salt = entropy(SALT_BYTES) if measurement.evidence_sha256 else b""
@@ -167,10 +167,10 @@ def answer(
         key,
         table,
         me,
-        found.number,
+        round_.number,
         measurement.values,
         evidence_commitment(measurement.evidence_sha256, salt),
         entropy,
-        found.asked,
+        round_.asked,
         lambda kept: keep(replace(kept, evidence=measurement.evidence, evidence_salt=salt)),
     )

@@ -267,14 +267,14 @@ class LogWriter:
         stop = min(self.size(), start + max(1, count_max))
         if start >= stop:
             return []
-        found: list[bytes] = []
+        leaves: list[bytes] = []
         total = 0
         for leaf in self.replica.store.leaves(start, stop):
             total += len(leaf)
-            if found and total > READ_BYTES_MAX:
+            if leaves and total > READ_BYTES_MAX:
                 break
-            found.append(leaf)
-        return found
+            leaves.append(leaf)
+        return leaves
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """RFC 6962 audit path. Raises Refusal RANGE."""
@@ -290,10 +290,10 @@ class LogWriter:
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
         """The sealed part with this digest. Raises Refusal NO_SEALED."""
-        found = self.replica.store.sealed(sealed_sha256)
-        if found is None:
+        sealed_part = self.replica.store.sealed(sealed_sha256)
+        if sealed_part is None:
             raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
-        return found
+        return sealed_part
 
     def add_cosignature(self, note: bytes) -> None:
         """Raises IdentityError WRONG_ROLE: the coordinator does not cosign its own log."""

@@ -41,13 +41,13 @@ def overdue(
     """
     if state.charter is None:
         return ()
-    found = [
+    things = [
         *_silence(state, terms),
         *_opening(state, state.charter, pause, terms, now_ms),
         *(late for r in state.rounds for late in _settling(r, state.charter, terms)),
         *_acknowledging(pause, labs),
     ]
-    return tuple(late for late in found if now_ms >= late.since_ms)
+    return tuple(late for late in things if now_ms >= late.since_ms)
 
 
 def _silence(state: State, terms: PauseTerms) -> Iterator[Overdue]:
@@ -82,16 +82,16 @@ def _free_ms(state: State, charter: Charter, pause: Pause) -> int | None:
     return pause.settled.get(current.number, given_up_ms(charter, current))
 
 
-def _settling(found: Round, charter: Charter, terms: PauseTerms) -> Iterator[Overdue]:
-    phase = found.phase(charter.endorsement_quorum)
+def _settling(round_: Round, charter: Charter, terms: PauseTerms) -> Iterator[Overdue]:
+    phase = round_.phase(charter.endorsement_quorum)
     if phase in (OPENED, REFUSED):
         return
-    if found.close is None:
-        since_ms = found.deadline_ms + terms.settle_within_ms
-        yield Overdue(UNCLOSED, since_ms, f"round {found.number} is past its deadline")
+    if round_.close is None:
+        since_ms = round_.deadline_ms + terms.settle_within_ms
+        yield Overdue(UNCLOSED, since_ms, f"round {round_.number} is past its deadline")
     else:
-        since_ms = found.close.time_ms + terms.settle_within_ms
-        yield Overdue(UNSETTLED, since_ms, f"round {found.number} is {phase} and has no result")
+        since_ms = round_.close.time_ms + terms.settle_within_ms
+        yield Overdue(UNSETTLED, since_ms, f"round {round_.number} is {phase} and has no result")
 
 
 def _acknowledging(pause: Pause, labs: Sequence[str]) -> Iterator[Overdue]:

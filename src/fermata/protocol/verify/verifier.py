@@ -121,7 +121,7 @@ class _Run:
         self.verdicts: list[Verdict] = []
         self.leaves: list[bytes] = []
         self.cosigners = 0
-        self._found: dict[int, list[str]] = {}
+        self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
     def reach(self, number: int) -> None:
@@ -129,13 +129,13 @@ class _Run:
 
     def fail(self, number: int, what: str) -> None:
         self._reached.add(number)
-        self._found.setdefault(number, []).append(what)
+        self._findings.setdefault(number, []).append(what)
 
     def result(self) -> Verification:
         checks = []
         for number in TITLES:
-            if number in self._found:
-                checks.append(Check(number, FAILED, tuple(self._found[number])))
+            if number in self._findings:
+                checks.append(Check(number, FAILED, tuple(self._findings[number])))
             elif number not in self._reached:
                 checks.append(Check(number, NOT_CHECKED))
             elif self.is_public and number in NEEDS_SEALED:

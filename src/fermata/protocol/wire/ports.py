@@ -123,11 +123,11 @@ class Store(Protocol):
         """Cosignature lines of the checkpoint of that size, by party."""
         ...
 
-    def put_note(self, name: str, value: bytes) -> None:
+    def put_value(self, name: str, value: bytes) -> None:
         """Keeps a small named value (last receipt, hook state)."""
         ...
 
-    def note(self, name: str) -> bytes | None:
+    def value(self, name: str) -> bytes | None:
         """The named value, or None."""
         ...
 

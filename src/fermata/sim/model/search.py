@@ -36,7 +36,7 @@ SHARES = (Fraction(1, 3), Fraction(2, 3), Fraction(1))
 ACKNOWLEDGE_MS = 10
 #: What is told of a broken model is enough to mend it.
 VIOLATIONS_MAX = 20
-_OUTCOMES: tuple[tuple[bool, bool | None], ...] = (
+_ENDS_OF_ROUNDS: tuple[tuple[bool, bool | None], ...] = (
     (True, True),
     (True, False),
     (True, None),
@@ -117,7 +117,7 @@ def _key(world: World, terms: PauseTerms) -> tuple[object, ...]:
 
 def _events(world: World, terms: PauseTerms, labs: tuple[str, ...]) -> Iterator[Event]:
     """All that can happen next, honest or not."""
-    for fired, is_calm in _OUTCOMES:
+    for fired, is_calm in _ENDS_OF_ROUNDS:
         yield Event(SETTLE, fired=fired, is_calm=is_calm)
         if world.newest:
             yield Event(SETTLE, fired=fired, is_calm=is_calm, is_repeat=True)
