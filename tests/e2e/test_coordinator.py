@@ -7,7 +7,8 @@ import pytest
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.fold.reports import Sealed, aggregate
 from fermata.protocol.state.state import CLOSED, Cell, ThresholdKey
-from fermata.protocol.wire.codec import envelope_of
+from fermata.protocol.wire.codec import decode
+from fermata.wire.v1 import envelope_pb2
 from harness.e2e.deployment import FULL, SMALL
 from harness.e2e.fleet import check_sums, opened, statements_of, wait_for
 from harness.e2e.rogue_coordinator import Numbers, RogueCoordinator
@@ -102,7 +103,7 @@ def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
         for entry, statement in statements_of(leaves):
             if statement.HasField("endorsement"):
                 with pytest.raises(Refusal) as refusal:
-                    other.append(envelope_of(leaves[entry]))
+                    other.append(decode(envelope_pb2.LogEntry, leaves[entry]).envelope)
                 assert refusal.value.reason == "WRONG_CLOSE"
         # Once the auditors are shown one log, those of the other stop for good.
         with other.lock:

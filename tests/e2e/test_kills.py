@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from fermata.protocol.wire.codec import envelope_of
+from fermata.protocol.wire.codec import decode
+from fermata.wire.v1 import envelope_pb2
 from harness.e2e.deployment import COORDINATOR, SMALL
 from harness.e2e.fleet import Fleet, check_sums, fleet_of, opened, statements_of, wait_for
 
@@ -63,7 +64,7 @@ def check_receipts(fleet: Fleet, leaves: list[bytes]) -> int:
                 assert body.round == int(number)
                 draft = store.draft(slot)
                 assert draft is not None
-                assert envelope_of(leaves[entry]) == draft.envelope
+                assert decode(envelope_pb2.LogEntry, leaves[entry]).envelope == draft.envelope
                 count += 1
     return count
 

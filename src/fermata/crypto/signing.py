@@ -43,10 +43,6 @@ class SigningKey:
             raise ValueError(f"a seed has {SEED_BYTES} bytes")
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
-    def to_seed(self) -> bytes:
-        """The secret seed, 32 bytes."""
-        return self._key.private_bytes_raw()
-
     def sign(self, message: bytes) -> bytes:
         """The signature, 64 bytes; the same for the same message."""
         return self._key.sign(message)

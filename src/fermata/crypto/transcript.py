@@ -7,7 +7,6 @@ import hashlib
 
 from fermata.errors import InvalidProof
 
-CHALLENGE_BYTES = 64
 SHORT_CHALLENGE_BYTES = 16
 
 

@@ -62,12 +62,6 @@ class Note:
     signatures: tuple[NoteSignature, ...]
 
 
-def vkey(name: str, public_key: bytes) -> str:
-    """A log's public key (32 bytes) as C2SP prints it: name+hex(key id)+base64(type, key)."""
-    key = base64.b64encode(ED25519 + public_key).decode()
-    return f"{name}+{_key_id(name, ED25519, public_key).hex()}+{key}"
-
-
 def parse_note(data: bytes) -> Note:
     """A note from its bytes. Raises InvalidEncoding NOTE, or SIZE if it is too large."""
     # L14.1: a stranger does not decide on our memory.

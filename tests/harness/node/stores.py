@@ -27,6 +27,12 @@ def fill(store: SqliteStore, count: int = 3) -> None:
     store.put_value("promises", b"1")
 
 
+def check_every_row(store: SqliteStore) -> None:
+    """Raises StorageError DATA_LOSS if a row is damaged or missing."""
+    with store._reading() as rows:
+        rows.check_all()
+
+
 def content(store: SqliteStore) -> tuple[object, ...]:
     return (
         store.leaves(0, store.entry_count()),

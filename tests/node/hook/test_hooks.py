@@ -253,7 +253,7 @@ def test_a_crash_between_the_delivery_and_its_note_delivers_it_again(run, tmp_pa
     charter.write_bytes(run.deployment.charter_data)
     with SqliteStore.open(path, run.charter.sha256, "lab/lab-1") as store:
         Node(run, None, store)
-    seed = run.deployment.keys["lab-1"].to_seed().hex()
+    seed = run.deployment.keys["lab-1"]._key.private_bytes_raw().hex()
     words = [charter, path, seed, program.path, at]
     ended = subprocess.run([sys.executable, "-c", CRASH, *map(str, words)], timeout=60, check=False)
     assert ended.returncode == 9

@@ -268,6 +268,12 @@ def test_files_that_do_not_fit_are_not_written(world, tmp_path):
     assert "new" not in _names(tmp_path)
 
 
+def client_credentials(files):
+    """Of the files in force now; they do not follow a rotation."""
+    found = files.material()
+    return grpc.ssl_channel_credentials(found.root_pem, found.key_pem, found.chain_pem)
+
+
 class EchoServer:
     """A gRPC server over mutual TLS that answers with the caller's certificate."""
 
@@ -336,9 +342,9 @@ def test_client_is_known_by_its_certificate_and_shows_the_new_one(world, node, t
     coordinator = Node(world, tmp_path / "server", COORDINATOR)
     with EchoServer(coordinator.files) as server:
         old = node.files.material().chain_pem
-        assert old.startswith(server.call(node.files.channel_credentials()))
+        assert old.startswith(server.call(client_credentials(node.files)))
         node.renew()
-        new = server.call(node.files.channel_credentials())
+        new = server.call(client_credentials(node.files))
         assert node.files.material().chain_pem.startswith(new)
         assert not old.startswith(new)
 
@@ -353,7 +359,7 @@ def test_strangers_are_refused_by_the_handshake(world, node, tmp_path):
         for credentials in (nobody, forged):
             status = _status(lambda c=credentials: server.call(c))
             assert status is grpc.StatusCode.UNAVAILABLE
-        assert server.call(node.files.channel_credentials())
+        assert server.call(client_credentials(node.files))
 
 
 def test_expired_certificate_is_refused_by_the_handshake(world, node, tmp_path):
@@ -364,15 +370,15 @@ def test_expired_certificate_is_refused_by_the_handshake(world, node, tmp_path):
     early = Node(world, tmp_path / "early", OTHER_LAB)
     with EchoServer(coordinator.files) as server:
         for each in (expired, early):
-            credentials = each.files.channel_credentials()
+            credentials = client_credentials(each.files)
             status = _status(lambda c=credentials: server.call(c))
             assert status is grpc.StatusCode.UNAVAILABLE
-        assert server.call(node.files.channel_credentials())
+        assert server.call(client_credentials(node.files))
 
 
 def test_lab_cannot_stand_in_for_the_coordinator(world, node, tmp_path):
     impostor = Node(world, tmp_path / "impostor", OTHER_LAB)
     with EchoServer(impostor.files) as server:
         for name in ("spring.fermata", "127.0.0.1"):
-            status = _status(lambda n=name: server.call(node.files.channel_credentials(), n))
+            status = _status(lambda n=name: server.call(client_credentials(node.files), n))
             assert status is grpc.StatusCode.UNAVAILABLE

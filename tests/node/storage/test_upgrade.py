@@ -11,7 +11,7 @@ from fermata.node.storage import file as store_file
 from fermata.node.storage.rows import Rows
 from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
-from harness.node.stores import content, fill, open_store
+from harness.node.stores import check_every_row, content, fill, open_store
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -29,7 +29,7 @@ def test_a_store_of_the_first_release_is_read_by_this_one(tmp_path):
         wanted = content(store)
     with open_store(released(tmp_path / "store.db")) as store:
         assert content(store) == wanted
-        store.scrub()
+        check_every_row(store)
 
 
 def test_a_store_of_the_first_release_is_brought_to_the_schema_of_this_one(tmp_path):

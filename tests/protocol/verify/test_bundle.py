@@ -6,7 +6,7 @@ import pytest
 
 from fermata.errors import Refusal
 from fermata.memory_store import MemoryStore
-from fermata.protocol.verify.bundle import FULL, MARKER, build_bundle, cosigned_head, summary_paths
+from fermata.protocol.verify.bundle import FULL, MARKER, build_bundle, summary_paths
 from harness.chains import COORDINATOR, Run, make_deployment
 
 
@@ -55,14 +55,3 @@ def test_leaves_and_checkpoint_are_of_one_size() -> None:
     run = finished()
     with pytest.raises(ValueError, match="another size"):
         build_bundle(run.state, run.leaves()[:-1], run.ledger.checkpoint(), MemoryStore())
-
-
-def test_a_head_counts_as_cosigned_from_a_quorum_on() -> None:
-    run = finished()
-    note = run.ledger.checkpoint()
-    store = run.stores[COORDINATOR]
-    assert cosigned_head(run.charter, store, note)
-    few = MemoryStore()
-    for auditor in ("auditor-1", "auditor-2"):
-        few.put_cosignature(run.ledger.size(), auditor, b"line")
-    assert not cosigned_head(run.charter, few, note)

@@ -152,11 +152,6 @@ class TlsFiles:
             self._refresh()
             return self._generation, self._material
 
-    def channel_credentials(self) -> grpc.ChannelCredentials:
-        """Credentials of a client, of the files in force now; they do not follow a rotation."""
-        material = self.material()
-        return grpc.ssl_channel_credentials(material.root_pem, material.key_pem, material.chain_pem)
-
     def server_credentials(self, require_client: bool) -> grpc.ServerCredentials:
         """Credentials of a server that follow a rotation at the next handshake."""
         served, material = self.current()

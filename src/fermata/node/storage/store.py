@@ -109,11 +109,6 @@ class SqliteStore(Store):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def scrub(self) -> None:
-        """Checks every row, and that none is missing. Raises StorageError DATA_LOSS."""
-        with self._reading() as rows:
-            rows.check_all()
-
     def backup(self, path: Path) -> None:
         """Copies the store to a new file (mode 0600) while it is in use, and checks the copy.
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from fermata.errors import ConfigError, Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.tiles import export_tiles
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import State
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import unseal
@@ -111,12 +110,6 @@ def build_bundle(
             )
         files[path] = data
     return files
-
-
-def cosigned_head(charter: Charter, store: Store, note: bytes) -> bool:
-    """Whether a head has the cosignatures of an endorsement quorum."""
-    size = parse_checkpoint(parse_note(note).text).size
-    return len(store.cosignatures(size)) >= charter.endorsement_quorum
 
 
 def summary_paths(files: Mapping[str, bytes]) -> str:

@@ -76,14 +76,6 @@ def leaf_of(time_ms: int, envelope: bytes) -> bytes:
     return encode(envelope_pb2.LogEntry(time_ms=time_ms, envelope=envelope))
 
 
-def envelope_of(leaf: bytes) -> bytes | None:
-    """The envelope in a leaf, or None for a leaf that is not one (a log may hold garbage)."""
-    try:
-        return envelope_pb2.LogEntry.FromString(leaf).envelope
-    except DecodeError:
-        return None
-
-
 def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.KeyRecord:
     """The wire form of a dealer's key record."""
     width = (record.n.bit_length() + 7) // 8
