@@ -9,6 +9,7 @@ from math import isfinite, log10
 
 from fermata.dashboard.charts.data import Band
 from fermata.protocol.charter.trigger_rules import CHANGE, DOUBLING, GROWTH, Rule
+from fermata.summary.words import count_text, limit_text
 
 _KINDS = {CHANGE: "change", GROWTH: "growth per round", DOUBLING: "rounds to double"}
 
@@ -36,8 +37,8 @@ def bands_of(
 def _label(rule: Rule) -> str:
     kind = _KINDS[rule.kind]
     if rule.kind == CHANGE:
-        kind += f" over {rule.over_rounds} round" + "s" * (rule.over_rounds > 1)
-    return f"{rule.id}: {kind}, {rule.comparison.replace('_', ' ')} {rule.limit_text}"
+        kind += f" over {count_text(rule.over_rounds, 'round')}"
+    return f"{rule.id}: {kind}, {limit_text(rule)}"
 
 
 def _range(rule: Rule, known: Mapping[int, float], period: int) -> tuple[float, float] | None:
