@@ -204,6 +204,14 @@ def test_a_changed_consistency_proof_is_refused(new: int, data: st.DataObject) -
         assert reason_of(caught) == "CONSISTENCY"
 
 
+def test_an_inner_node_is_not_shown_as_a_leaf() -> None:
+    """Its path is a hash too short for the size, and leads to the root all the same."""
+    one, two, three, four = (leaf_hash(bytes([i])) for i in range(4))
+    left, right = node_hash(one, two), node_hash(three, four)
+    with pytest.raises(InvalidProof, match="has a hash too few"):
+        verify_inclusion(left, 0, 4, [right], node_hash(left, right))
+
+
 def test_equal_sizes_have_equal_roots_and_no_proof() -> None:
     one, other = tree_of(3).root(), leaf_hash(b"")
     verify_consistency(3, one, 3, one, [])
