@@ -7,11 +7,11 @@ the node's own clock, also while the log cannot be reached at all.
 from collections.abc import Callable
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue, overdue
+from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pause import PHASES
-from fermata.protocol.state.state import labs_in_force
 from fermata.protocol.wire.ports import ClockMs
+from fermata.summary.records.pause import overdue_records
 
 
 class Alarm:
@@ -57,7 +57,7 @@ class Alarm:
             self._size, self._seen_ms = state.size, now_ms
         if terms is None:
             return ()
-        things = overdue(state, state.pause, terms, labs_in_force(state), now_ms)
+        things = overdue_records(state, now_ms)
         silent_ms = self._seen_ms + terms.silence_ms
         if now_ms < silent_ms or any(late.what == SILENT for late in things):
             return things
