@@ -15,7 +15,6 @@ from fermata.errors import StorageError
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft
-from harness.node.stores import check_every_row
 
 DEPLOYMENT = bytes(range(32))
 #: Says on its standard output what was acknowledged, one line each, until it is killed.
@@ -201,7 +200,8 @@ def fill_up(path: Path) -> None:
                 store.put_sealed(b"%d" % number * 3000)
         assert caught.value.reason == "STORAGE_FULL"
         check(store, 2)
-        check_every_row(store)
+        with store._reading() as rows:
+            rows.check_all()
         resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
         write_next(store)
 
