@@ -29,11 +29,15 @@ test: setup
 scenarios: setup
 	@PYTHONPATH=tests $(RUN) python scripts/tell_scenarios.py
 
+# Packages whose messages and docstrings have no phrase that scripts/check_prose.py refuses.
+PLAIN := src/fermata/crypto src/fermata/log
+
 lint: setup
 	@$(RUN) ruff check src tests scripts docs
 	@$(RUN) ruff format --check src tests scripts docs
 	@$(RUN) mypy
 	@$(RUN) lint-imports
+	@$(RUN) python scripts/check_prose.py $(PLAIN)
 	@cd proto && $(RUN) buf lint
 
 proto: setup

@@ -80,7 +80,7 @@ def test_the_product_of_ciphertexts_is_the_ciphertext_of_the_sum() -> None:
 
 
 def test_a_product_of_no_ciphertexts_is_misuse() -> None:
-    with pytest.raises(ValueError, match="no ciphertexts"):
+    with pytest.raises(ValueError, match="there must be a ciphertext"):
         product(KEY, [])
 
 

@@ -301,7 +301,7 @@ def test_what_would_not_print_the_same_is_no_checkpoint(text: bytes) -> None:
     ],
 )
 def test_no_checkpoint_is_signed_that_would_not_parse(head: Checkpoint) -> None:
-    with pytest.raises(ValueError, match="a checkpoint has"):
+    with pytest.raises(ValueError, match="a checkpoint must have"):
         signed(head)
 
 

@@ -58,11 +58,11 @@ def reason_of(note, key=KEY):
 @pytest.mark.parametrize(
     ("note", "words"),
     [
-        (b"x" * (NOTE_BYTES_MAX + 1), "more than"),
-        (b"\x00", "no empty line"),
+        (b"x" * (NOTE_BYTES_MAX + 1), "must have at most"),
+        (b"\x00", "must have an empty line"),
         (b"text\x00\n\n", "control character"),
         (b"text\n\n" + b"x\n" * (SIGNATURES_MAX + 1), "signatures"),
-        (b"text\n\n" + b"x\n" * 2, "dash, name, base64"),
+        (b"text\n\n" + b"x\n" * 2, "a dash, a name and base64"),
     ],
     ids=["L14.1 L14.2", "L14.2 L14.3", "L14.3 L14.4", "L14.4 L14.5", "L14.5 L14.7"],
 )
@@ -108,7 +108,7 @@ LEAF, SHORT = bytes(32), bytes(31)
     ("index", "size", "proof", "words"),
     [
         (4, 4, [SHORT], "32 bytes"),
-        (4, 4, [LEAF] * 9, "not below the size"),
+        (4, 4, [LEAF] * 9, "must be below the size"),
         (0, 2, [LEAF] * 2, "too many"),
         (0, 4, [LEAF], "too few"),
         (0, 2, [LEAF], "root"),
@@ -122,7 +122,7 @@ def test_the_first_fault_of_an_inclusion_proof_is_told(index, size, proof, words
 @pytest.mark.parametrize(
     ("old", "new", "proof", "words"),
     [
-        (0, 0, [SHORT], "growing log"),
+        (0, 0, [SHORT], "the old size must be at least 1"),
         (2, 2, [SHORT], "one size"),
         (2, 3, [SHORT], "32 bytes"),
         (3, 5, [], "is empty"),

@@ -34,9 +34,9 @@ _IDENTITY = Point.identity()
 
 
 def point_to_bytes(point: Point) -> bytes:
-    """Compressed, 48 bytes. Raises ValueError for the identity, which no proof contains."""
+    """The compressed encoding, 48 bytes. Raises ValueError for the identity; no proof has it."""
     if point == _IDENTITY:
-        raise ValueError("the identity is not encoded")
+        raise ValueError("the identity has no encoding here")
     return bytes(point.to_compressed_bytes())
 
 
@@ -47,31 +47,38 @@ def point_from_bytes(data: bytes, what: str) -> Point:
     identity, or not the one encoding of the point.
     """
     if len(data) != POINT_BYTES:
-        raise InvalidEncoding("POINT", f"{what}: {len(data)} bytes where {POINT_BYTES} are due")
+        raise InvalidEncoding("POINT", f"{what}: must have {POINT_BYTES} bytes, got {len(data)}")
     try:
         # R9.13: with a part of small order, an equation could hold by luck.
         point = Point.from_compressed_bytes(data)
     except ValueError:
-        raise InvalidEncoding("POINT", f"{what}: not a point of the group") from None
+        raise InvalidEncoding("POINT", f"{what}: must be a point of the group") from None
     # R9.14: the identity commits to nothing; another encoding is another proof.
     if point == _IDENTITY or bytes(point.to_compressed_bytes()) != data:
-        raise InvalidEncoding("POINT", f"{what}: the identity, or not its canonical encoding")
+        raise InvalidEncoding(
+            "POINT", f"{what}: must not be the identity, and must be encoded canonically"
+        )
     return point
 
 
 def scalar_to_bytes(value: int) -> bytes:
-    """Little-endian, 32 bytes, of a value that is reduced."""
+    """The encoding of a value in [0, q): little-endian, 32 bytes. Raises ValueError for others."""
     if not 0 <= value < Q:
-        raise ValueError("a scalar is encoded reduced")
+        raise ValueError("a scalar must be in [0, q)")
     return value.to_bytes(SCALAR_BYTES, "little")
 
 
 def scalar_from_bytes(data: bytes, what: str) -> int:
-    """Little-endian, 32 bytes. Raises InvalidEncoding SCALAR for another length or a value >= q."""
+    """A scalar from 32 bytes, little-endian.
+
+    Raises InvalidEncoding SCALAR for another length or a value of q or more.
+    """
     value = int.from_bytes(data, "little")
     # R9.16: one number has one form.
     if len(data) != SCALAR_BYTES or value >= Q:
-        raise InvalidEncoding("SCALAR", f"{what}: not {SCALAR_BYTES} bytes of a number below q")
+        raise InvalidEncoding(
+            "SCALAR", f"{what}: must be {SCALAR_BYTES} bytes that encode a number below q"
+        )
     return value
 
 
@@ -86,7 +93,9 @@ def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
     Raises ValueError for lists of different lengths, which the library would truncate.
     """
     if len(points) != len(scalars):
-        raise ValueError(f"{len(points)} points but {len(scalars)} scalars")
+        raise ValueError(
+            f"there must be a scalar for each point, got {len(points)} and {len(scalars)}"
+        )
     if not points:
         return _IDENTITY
     from_bytes = Scalar.from_le_bytes
@@ -95,12 +104,12 @@ def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
 
 
 def hash_generator(kind: str, index: int) -> Point:
-    """Hashes one generator; what the data file holds is this for every kind and index."""
+    """Hashes one generator (RFC 9380). The data file holds the result for every kind and index."""
     return Point.hash_to_curve(f"{kind}/{index}".encode(), GENERATOR_DOMAIN)
 
 
 def generator_file_bytes() -> bytes:
-    """The contents of the data file, hashed anew: a few seconds."""
+    """Computes the contents of the data file again, which takes a few seconds."""
     return b"".join(
         bytes(hash_generator(kind, index).to_xy_bytes_be())
         for kind, first, count in GENERATOR_KINDS
@@ -112,7 +121,9 @@ def generator_file_bytes() -> bytes:
 def _generator_bytes() -> bytes:
     data = resources.files(__package__).joinpath(GENERATOR_FILE).read_bytes()
     if hashlib.sha256(data).hexdigest() != GENERATOR_FILE_SHA256:
-        raise RuntimeError(f"{GENERATOR_FILE} is not the file this version was made with")
+        raise RuntimeError(
+            f"{GENERATOR_FILE} is damaged: it must be that of this version; install it again"
+        )
     return data
 
 

@@ -53,7 +53,7 @@ def powmod_secret(base: int, exponent: int, modulus: int) -> int:
     ValueError for an even modulus or a base without an inverse.
     """
     if modulus < 3 or modulus % 2 == 0:
-        raise ValueError("a secret exponent needs an odd modulus above 1")
+        raise ValueError("the modulus of a secret exponent must be odd and above 1")
     if exponent == 0:
         return 1
     if exponent < 0:
@@ -85,7 +85,7 @@ def bucket_product(bases: Sequence[int], exponents: Sequence[int], modulus: int)
     length, are empty or an exponent is negative.
     """
     if len(bases) != len(exponents) or not bases or any(exponent < 0 for exponent in exponents):
-        raise ValueError("powers need as many exponents as bases, none of them negative")
+        raise ValueError("there must be an exponent for each base, none of them negative")
     # A product into a bucket costs about half of one when the buckets are put together.
     window = max(1, len(bases).bit_length() - 4)
     numbers, modulus = [gmpy2.mpz(base) for base in bases], gmpy2.mpz(modulus)
@@ -118,7 +118,7 @@ def power_product(bases: Sequence[int], exponents: Sequence[int], n: int) -> int
     ValueError if the lists differ in length, an exponent is negative or a base has no inverse.
     """
     if len(bases) != len(exponents) or any(exponent < 0 for exponent in exponents):
-        raise ValueError("powers need as many exponents as bases, none of them negative")
+        raise ValueError("there must be an exponent for each base, none of them negative")
     if len(bases) < _BUCKETS_MIN:
         return multi_powmod(bases, exponents, n * n)
     pairs = _split([gmpy2.mpz(base) for base in bases], gmpy2.mpz(n))
@@ -162,7 +162,9 @@ def invert(value: int, modulus: int) -> int:
     try:
         return int(gmpy2.invert(value, modulus))
     except ZeroDivisionError:
-        raise ValueError("no inverse: the number and the modulus have a common factor") from None
+        raise ValueError(
+            "there is no inverse: the number and the modulus have a common factor"
+        ) from None
 
 
 def gcd(a: int, b: int) -> int:
@@ -203,18 +205,18 @@ def has_factor_up_to(value: int, bound: int) -> bool:
 def random_bits(entropy: Entropy, bits: int) -> int:
     """Uniform in [0, 2^bits)."""
     if bits < 0:
-        raise ValueError("a number of bits is not negative")
+        raise ValueError("the number of bits must not be negative")
     count = (bits + 7) // 8
     data = entropy(count)
     if len(data) != count:
-        raise ValueError(f"the entropy source gave {len(data)} bytes instead of {count}")
+        raise ValueError(f"the entropy source must give {count} bytes, got {len(data)}")
     return int.from_bytes(data, "big") >> (8 * count - bits)
 
 
 def random_below(entropy: Entropy, bound: int) -> int:
     """Uniform in [0, bound), by rejection."""
     if bound < 1:
-        raise ValueError("nothing lies below this bound")
+        raise ValueError("the bound must be at least 1")
     bits = (bound - 1).bit_length()
     while (value := random_bits(entropy, bits)) >= bound:
         pass
@@ -231,11 +233,11 @@ def random_unit(entropy: Entropy, n: int) -> int:
 def random_prime(entropy: Entropy, bits: int) -> int:
     """A random prime of that many bits with the two top bits set, 3 mod 4.
 
-    The product of two such primes has exactly twice the bits. Each candidate is drawn afresh, so
+    The product of two such primes has exactly twice the bits. Each candidate is drawn again, so
     primes after long gaps are not favoured.
     """
     if bits < 32:
-        raise ValueError("primes of fewer than 32 bits are not made here")
+        raise ValueError("a prime must have at least 32 bits")
     top = 3 << (bits - 2)
     while True:
         candidate = top | random_bits(entropy, bits - 2) | 3
@@ -258,7 +260,7 @@ def int_to_bytes(value: int, width: int) -> bytes:
     try:
         return value.to_bytes(width, "big")
     except OverflowError:
-        raise ValueError(f"the integer does not fit {width} bytes") from None
+        raise ValueError(f"the integer does not fit into {width} bytes") from None
 
 
 def int_from_bytes(data: bytes, width: int, what: str) -> int:
@@ -267,14 +269,14 @@ def int_from_bytes(data: bytes, width: int, what: str) -> int:
     Raises InvalidEncoding WIDTH, before any arithmetic.
     """
     if len(data) != width:
-        raise InvalidEncoding("WIDTH", f"{what}: {len(data)} bytes where {width} are due")
+        raise InvalidEncoding("WIDTH", f"{what}: must have {width} bytes, got {len(data)}")
     return int.from_bytes(data, "big")
 
 
 def minimal_to_bytes(value: int) -> bytes:
     """Big-endian without leading zeros. Raises ValueError for a value below 1 or too long."""
     if value < 1 or value.bit_length() > 8 * MINIMAL_BYTES_MAX:
-        raise ValueError(f"only 1 to 2^{8 * MINIMAL_BYTES_MAX}-1 have a minimal encoding here")
+        raise ValueError(f"the number must be from 1 to 2^{8 * MINIMAL_BYTES_MAX}-1")
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
@@ -292,10 +294,10 @@ class SplitTable:
     """Powers of one base mod n^2, each kept as a pair (u, b) with value u*(1 + n*b).
 
     A product of such powers is prod(u) * (1 + n*sum(b)): the factors are half as wide as n^2,
-    and a plaintext is added for nothing. A comb [Lim and Lee, CRYPTO '94, 3]: the exponent's
+    and adding a plaintext costs nothing. A comb [Lim and Lee, CRYPTO '94, 3]: the exponent's
     bits stand in ``window`` rows; a column of them is one look-up, and ``blocks`` columns are
     looked up for each of the ``steps`` squarings. Entries: blocks * (2^window - 1) pairs, so
-    with window 8 about 1.2 MB for 4 blocks at 3072 bits; blocks without number: no squarings.
+    with window 8 about 1.2 MB for 4 blocks at 3072 bits. ``blocks=None`` needs no squarings.
     """
 
     __slots__ = ("_n", "_n_squared", "_rows", "exponent_bits", "steps", "window")
@@ -305,7 +307,7 @@ class SplitTable:
     ) -> None:
         if exponent_bits < 1 or not 1 <= window <= 12 or (blocks is not None and blocks < 1):
             raise ValueError(
-                "a table needs a positive exponent length, a window of 1 to 12 and a block"
+                "a table must have a positive exponent length, a window of 1 to 12 and a block"
             )
         self.exponent_bits, self.window = exponent_bits, window
         self._n, self._n_squared = gmpy2.mpz(n), gmpy2.mpz(n) ** 2

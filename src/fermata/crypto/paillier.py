@@ -26,7 +26,8 @@ DOMAIN_H = "fermata/v1/h"
 SMALL_FACTOR_BOUND = 1 << 20
 #: Exponents are this much longer than n, so that a blinding is uniform up to 2^-128.
 EXPONENT_SLACK_BITS = 128
-#: A comb of these is made in the time of two plain encryptions, and makes one in a tenth of it.
+#: Making a comb of this shape takes as long as two encryptions without a table; an encryption with
+#: it takes a tenth as long.
 WINDOW_BITS, BLOCKS = 8, 4
 
 
@@ -44,7 +45,7 @@ class PublicKey:
 
     def __post_init__(self) -> None:
         if self.n < 3 or self.n % 2 == 0:
-            raise ValueError("a modulus is odd and above 1")
+            raise ValueError("a modulus must be odd and above 1")
         y = hash_to_zn(DOMAIN_H, int_to_bytes(self.n, self.modulus_width), self.n)
         object.__setattr__(self, "n_squared", self.n**2)
         object.__setattr__(self, "h", y * y % self.n)
@@ -66,12 +67,14 @@ class PublicKey:
 
     @property
     def h_s(self) -> int:
-        """``h^n mod n^2``; computed anew, as dear as a plain encryption."""
+        """``h^n mod n^2``. Each access costs as much as an encryption without a table."""
         return powmod(self.h, self.n, self.n_squared)
 
 
 def check_modulus(n: int, bits: int) -> None:
-    """What a lab checks of a modulus before it encrypts; not that its maker knows two primes.
+    """Checks of a modulus what a lab has to know before it encrypts (K2).
+
+    It does not check that the modulus has two prime factors: the dealer's proof shows that (K4).
 
     Raises InvalidProof: MODULUS_LENGTH, MODULUS_EVEN, MODULUS_SMALL_FACTOR, MODULUS_PRIME,
     MODULUS_POWER.
@@ -81,7 +84,7 @@ def check_modulus(n: int, bits: int) -> None:
         raise InvalidProof("MODULUS_LENGTH", f"modulus: must have exactly {bits} bits")
     # K2.2, K2.3: whoever finds a factor decrypts everything.
     if n % 2 == 0:
-        raise InvalidProof("MODULUS_EVEN", "modulus: is even")
+        raise InvalidProof("MODULUS_EVEN", "modulus: must be odd")
     if has_factor_up_to(n, SMALL_FACTOR_BOUND):
         raise InvalidProof(
             "MODULUS_SMALL_FACTOR", "modulus: has a prime factor below 2^20; do not use this key"
@@ -97,7 +100,7 @@ class EncryptionTable:
     """Fixed-base tables of one key's ``h_s``; build it once per key and keep it.
 
     ``exponent_bits``: length of the exponents it takes; ``window`` and ``blocks``: the shape of
-    the comb, see ``SplitTable``; without number of blocks it is largest and fastest.
+    the comb, see ``SplitTable``; with ``blocks=None`` it is largest and fastest.
     """
 
     __slots__ = ("_powers", "public_key")
@@ -150,7 +153,7 @@ def product(public_key: PublicKey, ciphertexts: Iterable[int]) -> int:
     """The ciphertext of the sum, mod n^2. Raises ValueError for no ciphertexts at all."""
     factors = tuple(ciphertexts)
     if not factors:
-        raise ValueError("no ciphertexts: an empty product would be an unblinded zero")
+        raise ValueError("there must be a ciphertext: an empty product would be an unblinded zero")
     return product_mod(factors, public_key.n_squared)
 
 
@@ -168,7 +171,9 @@ def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
     width = public_key.ciphertext_width
     # K5.1: a number of any size must not get as far as arithmetic.
     if len(data) != width:
-        raise InvalidEncoding("CT_ENCODING", f"ciphertext: {len(data)} bytes where {width} are due")
+        raise InvalidEncoding(
+            "CT_ENCODING", f"ciphertext: must have {width} bytes, got {len(data)}"
+        )
     ciphertext = int.from_bytes(data, "big")
     check_ciphertext(public_key, ciphertext)
     return ciphertext
@@ -178,12 +183,12 @@ def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
     """Checks that a number is a reduced, blinded unit mod n^2.
 
     Raises InvalidEncoding: CT_RANGE (not 0 < c < n^2), CT_NOT_UNIT (shares a factor with n:
-    anyone can send a multiple of n, a proper factor tells that the sender can factor n),
+    anyone can send a multiple of n; a proper factor shows that the sender can factor n),
     CT_UNBLINDED (c mod n is 1 or -1, so that anyone reads the plaintext).
     """
     # K5.2: one ciphertext has one form.
     if not 0 < ciphertext < public_key.n_squared:
-        raise InvalidEncoding("CT_RANGE", "ciphertext: not in 1..n^2-1")
+        raise InvalidEncoding("CT_RANGE", "ciphertext: must be in 1..n^2-1")
     # K5.3: a product with a factor of n in it could never be opened.
     shared = gcd(ciphertext, public_key.n)
     if shared == public_key.n:
@@ -221,7 +226,7 @@ class Packing:
     def __post_init__(self) -> None:
         room = self.modulus_bits - 1
         if not self.widths_bits or self.headroom_bits < 0 or min(self.widths_bits) < 0:
-            raise ValueError("a packing needs values, and no negative width or headroom")
+            raise ValueError("a packing must have values, and no negative width or headroom")
         if max(self.widths_bits) + self.headroom_bits > room:
             raise ValueError("a value with its headroom is wider than the modulus allows")
         offsets: list[tuple[int, int]] = []
@@ -251,7 +256,10 @@ class Packing:
         Raises InvalidEncoding PACKING for a wrong count or a bit outside the slots.
         """
         if len(plaintexts) != self.ciphertexts:
-            raise InvalidEncoding("PACKING", f"packing: {self.ciphertexts} plaintexts are due")
+            raise InvalidEncoding(
+                "PACKING",
+                f"packing: must have {self.ciphertexts} plaintexts, got {len(plaintexts)}",
+            )
         sums = []
         rest = list(plaintexts)
         for width, (index, _) in zip(self.widths_bits, self.offsets, strict=True):

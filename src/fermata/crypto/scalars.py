@@ -37,13 +37,13 @@ def invert_all(values: Sequence[int], scale: int = 1) -> list[int]:
 def inner(left: Sequence[int], right: Sequence[int]) -> int:
     """``<left, right>`` mod q. Raises ValueError for different lengths."""
     if len(left) != len(right):
-        raise ValueError("an inner product needs vectors of one length")
+        raise ValueError("an inner product must have two vectors of one length")
     products: Iterable[int] = map(mul, left, right)
     return sum(products) % Q
 
 
 def pad(values: Sequence[int], size: int) -> list[int]:
-    """The values and zeros. Raises ValueError if there are more than ``size``."""
+    """The values, followed by zeros up to ``size`` entries. Raises ValueError if they are more."""
     if len(values) > size:
-        raise ValueError("a vector is longer than its padding")
+        raise ValueError(f"the vector must have at most {size} entries, got {len(values)}")
     return [*values, *([0] * (size - len(values)))]

@@ -21,7 +21,7 @@ SMALL_ORDER_Y = frozenset({0, 1, _FIELD - 1, _Y_ORDER_8, _FIELD - _Y_ORDER_8})
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """What a DSSE v1 signature is over: type and payload, each after its length in decimal."""
+    """The bytes that a DSSE v1 signature covers: type and payload, each after its length."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
@@ -40,7 +40,7 @@ class SigningKey:
     def from_seed(cls, seed: bytes) -> "SigningKey":
         """The key of a secret seed of 32 bytes. Raises ValueError for another length."""
         if len(seed) != SEED_BYTES:
-            raise ValueError(f"a seed has {SEED_BYTES} bytes")
+            raise ValueError(f"a seed must have {SEED_BYTES} bytes")
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     def sign(self, message: bytes) -> bytes:
@@ -51,7 +51,7 @@ class SigningKey:
         return f"SigningKey(public_key={self.public_key.hex()})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a signing key is not copied or pickled")
+        raise TypeError("a signing key must not be copied or pickled")
 
 
 def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
@@ -61,12 +61,14 @@ def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
     SIGNATURE.
     """
     if len(public_key) != PUBLIC_KEY_BYTES:
-        raise InvalidSignature("PUBLIC_KEY", f"signing key: has not {PUBLIC_KEY_BYTES} bytes")
+        raise InvalidSignature("PUBLIC_KEY", f"signing key: must have {PUBLIC_KEY_BYTES} bytes")
     y = int.from_bytes(public_key, "little") & ((1 << 255) - 1)
     if y >= _FIELD or y in SMALL_ORDER_Y:
-        raise InvalidSignature("PUBLIC_KEY", "signing key: a key under which anyone could sign")
+        raise InvalidSignature(
+            "PUBLIC_KEY", "signing key: anyone could sign under this key; make another"
+        )
     if len(signature) != SIGNATURE_BYTES:
-        raise InvalidSignature("SIGNATURE", f"signature: has not {SIGNATURE_BYTES} bytes")
+        raise InvalidSignature("SIGNATURE", f"signature: must have {SIGNATURE_BYTES} bytes")
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (RejectedSignature, ValueError):

@@ -45,7 +45,7 @@ class Transcript:
         )
 
     def challenge(self, label: str) -> bytes:
-        """64 bytes: the digest after ``'C' || u16 len(label) || label``, which is fed back."""
+        """64 bytes: the digest after ``'C' || u16 len(label) || label``. It is absorbed as well."""
         name = label.encode()
         self._running.update(b"C" + len(name).to_bytes(2, "big") + name)
         digest = self._running.digest()

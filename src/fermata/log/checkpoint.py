@@ -66,20 +66,20 @@ def parse_note(data: bytes) -> Note:
     """A note from its bytes. Raises InvalidEncoding NOTE, or SIZE if it is too large."""
     # L14.1: a stranger does not decide on our memory.
     if len(data) > NOTE_BYTES_MAX:
-        raise InvalidEncoding("SIZE", f"note: more than {NOTE_BYTES_MAX} bytes")
+        raise InvalidEncoding("SIZE", f"note: must have at most {NOTE_BYTES_MAX} bytes")
     # L14.2: the last empty line parts the text from the signatures.
     end = data.rfind(b"\n\n")
     if end < 0:
-        raise InvalidEncoding("NOTE", "note: no empty line between text and signatures")
+        raise InvalidEncoding("NOTE", "note: must have an empty line between text and signatures")
     _check_characters(data)  # L14.3.
     lines = data[end + 2 :].splitlines(keepends=True)
     # L14.4: each line costs the reader a signature to check.
     if not 0 < len(lines) <= SIGNATURES_MAX:
-        raise InvalidEncoding("NOTE", f"note: has not 1 to {SIGNATURES_MAX} signatures")
+        raise InvalidEncoding("NOTE", f"note: must have 1 to {SIGNATURES_MAX} signatures")
     note = Note(data[: end + 1], tuple(_parse_line(line) for line in lines))  # L14.5, L14.6.
     # L14.7: readers would differ in which of the two they look at.
     if len({(s.name, s.key_id) for s in note.signatures}) != len(lines):
-        raise InvalidEncoding("NOTE", "note: two signatures by one key")
+        raise InvalidEncoding("NOTE", "note: has two signatures by one key")
     return note
 
 
@@ -91,12 +91,12 @@ def note_to_bytes(note: Note) -> bytes:
     except InvalidEncoding:
         same = False
     if not same:
-        raise ValueError("not a note that can be printed")
+        raise ValueError("the note cannot be printed in a form that parse_note accepts")
     return data
 
 
 def parse_checkpoint(text: bytes) -> Checkpoint:
-    """A checkpoint from the text of a note: exactly origin, size and root, a line each.
+    """A checkpoint from the text of a note: exactly three lines: origin, size and root.
 
     Extension lines are refused (docs/spec/log.md, L11). Raises InvalidEncoding CHECKPOINT.
     """
@@ -106,18 +106,18 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
         checkpoint = Checkpoint(origin, _decimal(size), base64.b64decode(root, validate=True))
     except ValueError:
         raise InvalidEncoding(
-            "CHECKPOINT", "checkpoint: is not an origin, a size and a root, a line each"
+            "CHECKPOINT", "checkpoint: must have three lines: origin, size and root"
         ) from None
     # L11.2: one head, one text.
     if rest or not _is_checkpoint(checkpoint) or checkpoint_text(checkpoint) != text:
-        raise InvalidEncoding("CHECKPOINT", "checkpoint: is not in its one form")
+        raise InvalidEncoding("CHECKPOINT", "checkpoint: must be in canonical form")
     return checkpoint
 
 
 def checkpoint_text(checkpoint: Checkpoint) -> bytes:
-    """What a checkpoint's signatures are over. Raises ValueError for one that is none."""
+    """The text that a checkpoint's signatures cover. Raises ValueError for impossible contents."""
     if not _is_checkpoint(checkpoint):
-        raise ValueError("a checkpoint has an origin, a size and a root of 32 bytes")
+        raise ValueError("a checkpoint must have an origin, a size and a root of 32 bytes")
     root = base64.b64encode(checkpoint.root).decode()
     return f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n".encode()
 
@@ -149,7 +149,7 @@ def open_checkpoint(note: bytes, origin: str, name: str, public_key: bytes) -> C
     checkpoint = parse_checkpoint(parsed.text)
     # L12.1: a coordinator of two deployments signs the heads of both.
     if checkpoint.origin != origin:
-        raise InvalidSignature("ORIGIN", f"checkpoint: is of another log than {origin}")
+        raise InvalidSignature("ORIGIN", f"checkpoint: must be of the log {origin}")
     return checkpoint
 
 
@@ -162,7 +162,7 @@ def cosign(note: bytes, name: str, sign: Sign, public_key: bytes, time_s: int) -
     text = parse_note(note).text
     parse_checkpoint(text)
     if not 0 <= time_s <= TIME_S_MAX:
-        raise ValueError("the time of a cosignature is not below 0 or above 2^63 - 1")
+        raise ValueError("the time of a cosignature must be from 0 to 2^63 - 1")
     signature = time_s.to_bytes(TIME_BYTES, "big") + sign(_cosigned(text, time_s))
     key_id = _key_id(name, COSIGNATURE, public_key)
     line = _print_line(NoteSignature(name, key_id, signature))
@@ -174,7 +174,7 @@ def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -
     """The time (seconds since 1970) at which a witness cosigned the note's checkpoint.
 
     Only the note's text counts, not its lines. Raises InvalidEncoding NOTE, CHECKPOINT or SIZE,
-    and InvalidSignature UNSIGNED (the line is another key's), SIGNATURE or PUBLIC_KEY.
+    and InvalidSignature UNSIGNED (the line is by another key), SIGNATURE or PUBLIC_KEY.
     """
     text = parse_note(note).text
     parse_checkpoint(text)
@@ -193,7 +193,7 @@ def witness_line(note: Note, name: str) -> bytes:
     """
     lines = [s for s in note.signatures if s.name == name]
     if len(lines) != 1:
-        raise InvalidSignature("UNSIGNED", f"note: has not exactly one signature of {name}")
+        raise InvalidSignature("UNSIGNED", f"note: must have exactly one signature of {name}")
     return _print_line(lines[0])
 
 
@@ -265,7 +265,7 @@ def _verify_cosigned(text: bytes, line: NoteSignature, public_key: bytes) -> int
     time_s = int.from_bytes(line.signature[:TIME_BYTES], "big")
     # L16.2: a time that C2SP has no form for.
     if time_s > TIME_S_MAX:
-        raise InvalidSignature("SIGNATURE", f"{where}: its time is above 2^63 - 1")
+        raise InvalidSignature("SIGNATURE", f"{where}: its time must be at most 2^63 - 1")
     _verify(public_key, line.signature[TIME_BYTES:], _cosigned(text, time_s), where)  # L16.3.
     return time_s
 
@@ -273,9 +273,9 @@ def _verify_cosigned(text: bytes, line: NoteSignature, public_key: bytes) -> int
 def _verify(public_key: bytes, signature: bytes, message: bytes, where: str) -> None:
     """Ed25519, RFC 8032. Raises InvalidSignature PUBLIC_KEY or SIGNATURE."""
     if len(public_key) != PUBLIC_KEY_BYTES:
-        raise InvalidSignature("PUBLIC_KEY", f"{where}: its key has not {PUBLIC_KEY_BYTES} bytes")
+        raise InvalidSignature("PUBLIC_KEY", f"{where}: its key must have {PUBLIC_KEY_BYTES} bytes")
     if len(signature) != SIGNATURE_BYTES:
-        raise InvalidSignature("SIGNATURE", f"{where}: has not {SIGNATURE_BYTES} bytes")
+        raise InvalidSignature("SIGNATURE", f"{where}: must have {SIGNATURE_BYTES} bytes")
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (RejectedSignature, ValueError):
@@ -290,11 +290,13 @@ def _print_line(line: NoteSignature) -> bytes:
 def _parse_line(line: bytes) -> NoteSignature:
     """One signature line; its characters were checked before."""
     try:
-        # L14.5: else readers would take the line apart in different ways.
+        # L14.5: otherwise readers would split the line in different ways.
         dash, name, data = line.decode().removesuffix("\n").split(" ")
         blob = base64.b64decode(data, validate=True)
     except (UnicodeDecodeError, binascii.Error, ValueError):
-        raise InvalidEncoding("NOTE", "note: a signature line is not dash, name, base64") from None
+        raise InvalidEncoding(
+            "NOTE", "note: a signature line must be a dash, a name and base64"
+        ) from None
     signature = NoteSignature(name, blob[:KEY_ID_BYTES], blob[KEY_ID_BYTES:])
     if (
         # L14.6: one note, one form.
@@ -303,7 +305,7 @@ def _parse_line(line: bytes) -> NoteSignature:
         or not _is_name(name)
         or _print_line(signature) != line
     ):
-        raise InvalidEncoding("NOTE", "note: a signature line is not in its one form")
+        raise InvalidEncoding("NOTE", "note: a signature line must be in canonical form")
     return signature
 
 
@@ -317,11 +319,11 @@ def _check_characters(data: bytes) -> None:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise InvalidEncoding("NOTE", "note: is not UTF-8") from None
+        raise InvalidEncoding("NOTE", "note: must be UTF-8") from None
     # C2SP refuses those of ASCII; DEL and C1 would reach a terminal just the same.
     # L14.3: what is printed must not move a terminal's cursor.
     if _CONTROL.search(text):
-        raise InvalidEncoding("NOTE", "note: has a control character")
+        raise InvalidEncoding("NOTE", "note: must not have a control character")
 
 
 def _decimal(text: str) -> int:

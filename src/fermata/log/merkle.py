@@ -49,7 +49,7 @@ class Tree:
     def append(self, leaf_hash: bytes) -> None:
         """Adds the hash of a leaf, 32 bytes. Raises ValueError for another length."""
         if len(leaf_hash) != HASH_BYTES:
-            raise ValueError(f"a leaf hash has {HASH_BYTES} bytes")
+            raise ValueError(f"a leaf hash must have {HASH_BYTES} bytes")
         node, height = leaf_hash, 0
         self._levels[0].append(node)
         while len(self._levels[height]) % 2 == 0:
@@ -76,7 +76,7 @@ class Tree:
         """
         self._check_size(size)
         if not 0 <= index < size:
-            raise ValueError(f"leaf {index} is not among the first {size}")
+            raise ValueError(f"leaf {index} must be among the first {size}")
         path: list[bytes] = []
         start, stop = 0, size
         while stop - start > 1:
@@ -119,7 +119,7 @@ class Tree:
 
     def _check_size(self, size: int) -> None:
         if not 0 <= size <= self.size:
-            raise ValueError(f"the tree has {self.size} leaves, not {size}")
+            raise ValueError(f"the size must be from 0 to {self.size}, got {size}")
 
     def _range_root(self, start: int, stop: int) -> bytes:
         """Root of leaves start..stop-1, where start is a multiple of a power of two >= stop-start.
@@ -134,7 +134,7 @@ class Tree:
             node = self._levels[height][(start + length) >> height]
             root = node if root is None else node_hash(node, root)
         if root is None:
-            raise ValueError("a range of leaves is not empty")
+            raise ValueError("a range of leaves must not be empty")
         return root
 
 
@@ -149,7 +149,7 @@ def verify_inclusion(
     _check_hashes("INCLUSION", where, [leaf_hash, root, *proof])  # L10.1.
     # L10.2: there is no such entry in a tree of this size.
     if not 0 <= index < size:
-        raise InvalidProof("INCLUSION", f"{where}: the index is not below the size")
+        raise InvalidProof("INCLUSION", f"{where}: the index must be below the size")
     node, position, last = leaf_hash, index, size - 1
     for sibling in proof:
         # L10.3: one proof, one form.
@@ -181,11 +181,15 @@ def verify_consistency(
     where = f"consistency proof from {old_size} to {new_size}"
     # L10.6: from the empty tree nothing is proven.
     if not 0 < old_size <= new_size:
-        raise InvalidProof("CONSISTENCY", f"{where}: not two sizes of a growing log")
+        raise InvalidProof(
+            "CONSISTENCY", f"{where}: the old size must be at least 1 and at most the new one"
+        )
     # L10.7: one size, two trees.
     if old_size == new_size:
         if proof or old_root != new_root:
-            raise InvalidProof("CONSISTENCY", f"{where}: one size, two roots, or a proof too many")
+            raise InvalidProof(
+                "CONSISTENCY", f"{where}: of one size, the roots must be equal and the proof empty"
+            )
         return
     _check_hashes("CONSISTENCY", where, [old_root, new_root, *proof])  # L10.8.
     position, last = old_size - 1, new_size - 1
@@ -223,4 +227,4 @@ def _split(length: int) -> int:
 
 def _check_hashes(reason: str, where: str, hashes: Sequence[bytes]) -> None:
     if any(len(h) != HASH_BYTES for h in hashes):
-        raise InvalidProof(reason, f"{where}: has a hash that is not of {HASH_BYTES} bytes")
+        raise InvalidProof(reason, f"{where}: each hash must have {HASH_BYTES} bytes")

@@ -25,7 +25,7 @@ def export_tiles(leaves: Sequence[bytes]) -> dict[str, bytes]:
     Raises ValueError for more than ``ENTRIES_MAX`` leaves or one of 4 GiB.
     """
     if len(leaves) > ENTRIES_MAX:
-        raise ValueError(f"a log of tiles has at most {ENTRIES_MAX} entries")
+        raise ValueError(f"a log of tiles must have at most {ENTRIES_MAX} entries")
     files = dict(_bundles(leaves))
     files.update(_hash_tiles([leaf_hash(leaf) for leaf in leaves]))
     return files
@@ -69,7 +69,7 @@ def read_entries(files: Mapping[str, bytes], size: int) -> list[bytes]:
 def check_tiles(files: Mapping[str, bytes], leaves: Sequence[bytes]) -> None:
     """Checks that every file of a log of these leaves is there, byte for byte.
 
-    Files at other paths are not looked at: which belong is ``expected_paths``. Raises
+    Files at other paths are ignored: ``expected_paths`` says which belong. Raises
     InvalidProof TILE with the first path that is missing or differs.
     """
     for path, data in export_tiles(leaves).items():
@@ -79,7 +79,7 @@ def check_tiles(files: Mapping[str, bytes], leaves: Sequence[bytes]) -> None:
             raise InvalidProof("TILE", f"{path}: the file is missing")
         # L27.6: hashes of another log.
         if given != data:
-            raise InvalidProof("TILE", f"{path}: is not what the entries give")
+            raise InvalidProof("TILE", f"{path}: does not match the entries")
 
 
 def _tile_paths(level: str, size: int) -> Iterator[tuple[str, int]]:
@@ -106,7 +106,7 @@ def _bundles(leaves: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         parts = []
         for leaf in leaves[start : start + width]:
             if len(leaf) >> (8 * LENGTH_BYTES):
-                raise ValueError("a leaf has less than 4 GiB")
+                raise ValueError("a leaf must have less than 4 GiB")
             parts += [len(leaf).to_bytes(LENGTH_BYTES, "big"), leaf]
         yield path, b"".join(parts)
         start += width

@@ -171,7 +171,7 @@ def test_values_that_break_a_statement_are_told_apart() -> None:
     statements = sample()
     statements.check(SAMPLE_VALUES)
     cases = {
-        "value 1 is out": (250, 21, 5250, 1, 0, 1),
+        "value 1 must be within": (250, 21, 5250, 1, 0, 1),
         "range statement": (250, 20, 5000, 0, 0, 1),
         "equality 0": (250, 20, 5000, 1, 1, 1),
         "product 0": (250, 20, 4999, 1, 0, 1),

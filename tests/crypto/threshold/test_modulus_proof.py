@@ -88,7 +88,7 @@ def test_roots_that_are_not_reduced_are_refused() -> None:
 @pytest.mark.parametrize("w", [0, 1, N - 1, N, P, -1, PROOF.w + N])
 def test_a_w_without_jacobi_symbol_minus_one_is_refused(w: int) -> None:
     """K4.4 would refuse it too, and would blame the roots."""
-    with pytest.raises(InvalidProof, match="w has not Jacobi symbol -1"):
+    with pytest.raises(InvalidProof, match="w must have Jacobi symbol -1"):
         verify(N, replace(PROOF, w=w), CONTEXT)
 
 

@@ -68,7 +68,7 @@ def hashed_entropy(public_key: PublicKey, items: Sequence[BatchItem]) -> Entropy
     """Weights for a check that everyone repeats: SHAKE256 over all that is checked.
 
     Whoever made the items could search for weights that suit them, at 2^128 hashes for one hit;
-    a verifier with entropy of its own had better use that.
+    a verifier that has entropy of its own should use that.
     """
     seed = hashlib.sha512(DOMAIN_BATCH.encode())
     for item in items:
@@ -101,9 +101,9 @@ def verify_batch(
 ) -> None:
     """Checks all items; those with a sealed part wholly, others as ``verify_open`` does.
 
-    ``entropy``: the verifier's own, or ``hashed_entropy``. ``cache``: what need not be checked
-    again; what holds is added. An empty batch holds. Raises InvalidBatch, whose ``failures`` say
-    what ``verify`` or ``verify_open`` would.
+    ``entropy``: the verifier's own, or ``hashed_entropy``. ``cache``: proofs that need not be
+    checked again; those that hold are added. An empty batch holds. Raises InvalidBatch, whose
+    ``failures`` say what ``verify`` or ``verify_open`` would.
     """
     known = ProofCache() if cache is None else cache
     digests = [item.digests(public_key) for item in items]
@@ -186,4 +186,4 @@ def _reason(candidate: _Candidate) -> VerificationError:
         check_open(candidate.parsed)
     except VerificationError as problem:
         return problem
-    raise RuntimeError("a weighted sum fails though each of its equations holds")
+    raise RuntimeError("a weighted sum fails although each of its equations holds")

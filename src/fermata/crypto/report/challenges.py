@@ -15,7 +15,7 @@ DOMAIN_PROOF = "fermata/v1/report-proof"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a proof is bound to, beside the statements and the key; all chosen by the caller.
+    """What a proof is bound to besides the statements and the key; the caller chooses all of it.
 
     Two proofs that must not stand for each other differ here: if a round has several proofs of a
     lab, ``round_id`` names which one this is.
@@ -60,13 +60,16 @@ class ReportTranscript:
         self._running.absorb("key", modulus + statements.exponent_bits.to_bytes(4, "big"))
 
     def fork(self) -> "ReportTranscript":
-        """A copy that goes its own way: for drawing masks again."""
+        """An independent copy, for drawing masks again."""
         twin = object.__new__(ReportTranscript)
         twin._statements, twin._running = self._statements, self._running.fork()
         return twin
 
     def first(self, ciphertext_digests: tuple[bytes, ...], w: bytes, a1: bytes) -> int:
-        """Returns beta."""
+        """The challenge beta: a scalar from 1 to q - 1 that no digit negates (R9.17).
+
+        ``w``, ``a1``: encoded points.
+        """
         for digest in ciphertext_digests:
             self._running.absorb("C", digest)
         self._running.absorb("W", w)
@@ -79,21 +82,21 @@ class ReportTranscript:
         return beta
 
     def second(self, a2: bytes, s: bytes) -> tuple[int, int]:
-        """Returns y and z."""
+        """The challenges y and z, scalars from 1 to q - 1. ``a2``, ``s``: encoded points."""
         self._running.absorb("A2", a2)
         self._running.absorb("S", s)
         y = self._running.challenge_scalar("y", Q)
         return y, self._running.challenge_scalar("z", Q)
 
     def third(self, t: tuple[bytes, ...]) -> tuple[int, int]:
-        """Returns x and rho."""
+        """The challenges x and rho, scalars from 1 to q - 1. ``t``: encoded points T_0 to T_4."""
         for index, point in enumerate(t):
             self._running.absorb(f"T{index}", point)
         x = self._running.challenge_scalar("x", Q)
         return x, self._running.challenge_scalar("rho", Q)
 
     def announce(self, de: bytes, announcement_digests: tuple[bytes, ...]) -> int:
-        """Returns e."""
+        """The link's challenge e in [0, 2^128). ``de``: an encoded point; digests: 32 bytes."""
         self._running.absorb("DE", de)
         self._running.absorb("DU", b"")
         for digest in announcement_digests:
@@ -106,12 +109,12 @@ class ReportTranscript:
         self._running.absorb("resp", b"".join((responses, *exponent_digests, scalar_to_bytes(th))))
 
     def evaluate(self, t_hat: int, tau_x: int, mu: int) -> int:
-        """Returns omega."""
+        """The challenge omega, a scalar from 1 to q - 1, after three scalars."""
         self._running.absorb("eval", b"".join(map(scalar_to_bytes, (t_hat, tau_x, mu))))
         return self._running.challenge_scalar("omega", Q)
 
     def fold(self, left: bytes, right: bytes) -> int:
-        """Returns the next u."""
+        """The challenge u of one halving, a scalar from 1 to q - 1. Both points are encoded."""
         self._running.absorb("L", left)
         self._running.absorb("R", right)
         return self._running.challenge_scalar("u", Q)

@@ -98,12 +98,12 @@ def exponent_to_bytes(statements: StatementSet, exponent: int) -> bytes:
 
 
 def exponent_from_bytes(statements: StatementSet, data: bytes) -> int:
-    """Raises InvalidEncoding RESPONSE for a wrong width or a number out of range."""
+    """A za_k from its bytes. Raises InvalidEncoding RESPONSE for a wrong width or range."""
     bits = exponent_response_bits(statements)
     value = int.from_bytes(data, "little")
     # R9.22: one proof has one form, and a power has an end.
     if len(data) != (bits + 7) // 8 or value.bit_length() > bits:
-        raise InvalidEncoding("RESPONSE", f"proof: a sealed response does not have {bits} bits")
+        raise InvalidEncoding("RESPONSE", f"proof: a sealed response must have at most {bits} bits")
     return value
 
 
@@ -146,7 +146,7 @@ def open_bytes(statements: StatementSet) -> int:
 
 
 class _Reader:
-    """Takes a buffer apart; its length was checked before."""
+    """Reads a buffer field by field; the caller has checked its length."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -175,7 +175,9 @@ class _Reader:
             value = int.from_bytes(self.take((bits + 7) // 8), "little")
             # R9.15: what is proven of a longer value may not hold over the integers.
             if value.bit_length() > bits:
-                raise InvalidEncoding("RESPONSE", f"proof: response {index} exceeds {bits} bits")
+                raise InvalidEncoding(
+                    "RESPONSE", f"proof: response {index} must have at most {bits} bits"
+                )
             responses.append(value)
         return tuple(responses)
 
@@ -185,7 +187,7 @@ def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:
     due = open_bytes(statements)
     if len(data) != due:
         # R9.12: a proof of another shape.
-        raise InvalidEncoding("PROOF_LENGTH", f"proof: {len(data)} bytes where {due} are due")
+        raise InvalidEncoding("PROOF_LENGTH", f"proof: must have {due} bytes, got {len(data)}")
     reader, count = _Reader(data), statements.packing.ciphertexts
     ciphertext_digests = reader.digests(count)
     w, a1, a2, s = (reader.point(name) for name in ("W", "A1", "A2", "S"))
@@ -222,7 +224,7 @@ def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:
 
 
 def sealed_from_bytes(statements: StatementSet, public_key: PublicKey, data: bytes) -> SealedProof:
-    """Takes ``SealedProof.to_bytes`` apart; what the fields hold is checked by the verifier.
+    """Parses the output of ``SealedProof.to_bytes``; the verifier checks what the fields hold.
 
     Raises InvalidEncoding SEALED_LENGTH.
     """
@@ -230,7 +232,7 @@ def sealed_from_bytes(statements: StatementSet, public_key: PublicKey, data: byt
     wide, narrow = public_key.ciphertext_width, (exponent_response_bits(statements) + 7) // 8
     due = count * (2 * wide + narrow)
     if len(data) != due:
-        raise InvalidEncoding("SEALED_LENGTH", f"sealed: {len(data)} bytes where {due} are due")
+        raise InvalidEncoding("SEALED_LENGTH", f"sealed: must have {due} bytes, got {len(data)}")
     reader = _Reader(data)
     return SealedProof(
         ciphertexts=tuple(reader.take(wide) for _ in range(count)),

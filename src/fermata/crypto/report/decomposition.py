@@ -26,7 +26,7 @@ class Cover:
         Raises ValueError for a value outside [0, bound].
         """
         if not 0 <= value <= self.bound:
-            raise ValueError("a value is outside the range that it is to be proved in")
+            raise ValueError("a value must be within the range that is proven of it")
         digits = []
         for weight, top in zip(reversed(self.weights), reversed(self.tops), strict=True):
             digit = min(top, value // weight)
@@ -43,7 +43,7 @@ def cover(bound: int, base: int) -> Cover:
     below 2.
     """
     if bound < 0 or base < 2:
-        raise ValueError("a cover needs a bound of 0 or more and a base of 2 or more")
+        raise ValueError("a bound must be at least 0, and a base at least 2")
     if base == 2 or bound < base - 1:
         weights = []
         rest = bound

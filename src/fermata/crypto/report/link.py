@@ -34,7 +34,7 @@ from fermata.errors import InvalidEncoding, InvalidProof
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """What hides the values in the responses; used with two challenges, it gives them away."""
+    """The masks that hide the values in the responses. Two challenges with one mask reveal them."""
 
     y: tuple[int, ...] = field(repr=False)
     y_th: int = field(repr=False)
@@ -43,7 +43,7 @@ class Masks:
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """z_j, za_k and th."""
+    """The responses z_j (values), za_k (exponents of ciphertexts) and th (blinding)."""
 
     z: tuple[int, ...]
     za: tuple[int, ...] = field(repr=False)
@@ -161,10 +161,14 @@ def paillier_equations(
     count = statements.packing.ciphertexts
     # R9.18: no ciphertext is without an equation.
     if any(len(encoded) != count for encoded, _ in fields):
-        raise InvalidEncoding("SEALED_LENGTH", f"sealed: {count} ciphertexts are due")
+        raise InvalidEncoding(
+            "SEALED_LENGTH", f"sealed: must have {count} ciphertexts, announcements and responses"
+        )
     # R9.19: they were fixed before the challenge was drawn.
     if any(tuple(map(sha256, encoded)) != digests for encoded, digests in fields):
-        raise InvalidProof("SEALED_DIGEST", "sealed: not the part that the open part names")
+        raise InvalidProof(
+            "SEALED_DIGEST", "sealed: must be the sealed part that the open part names"
+        )
     ciphertexts = [ciphertext_from_bytes(public_key, data) for data in sealed.ciphertexts]  # R9.20.
     announcements = [_announcement_from_bytes(public_key, data) for data in sealed.announcements]
     exponents = [exponent_from_bytes(statements, data) for data in sealed.exponents]
@@ -181,7 +185,7 @@ def _announcement_from_bytes(public_key: PublicKey, data: bytes) -> int:
     reduced = len(data) == public_key.ciphertext_width and 0 < value < public_key.n_squared
     # R9.21: one proof has one form, and every factor has an inverse.
     if not reduced or gcd(value, public_key.n) != 1:
-        raise InvalidEncoding("ANNOUNCEMENT", "sealed: an announcement is not a unit mod n^2")
+        raise InvalidEncoding("ANNOUNCEMENT", "sealed: each announcement must be a unit mod n^2")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What one process has checked already: report proofs that it found to hold, by digest."""
+"""The report proofs that one process has checked already and found to hold, by digest."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,8 @@ PROOF_CACHE_MAX = 1 << 14
 class ProofCache:
     """Digests of the proofs that this process has checked itself and found to hold.
 
-    What failed is not remembered. When there are too many, all are forgotten and checked again.
+    A proof that failed is not remembered. When there are too many, all are forgotten and checked
+    again.
     """
 
     __slots__ = ("_digests",)
@@ -43,7 +44,8 @@ def proof_digests(
 ) -> tuple[bytes, ...]:
     """SHA-256 of every input of a check: of the open part's, then of the whole if it is there.
 
-    The sealed fields go in one by one, with their lengths: as one string they could be cut anew.
+    The sealed fields go in one by one, with their lengths: as one string they could be
+    split in another way.
     """
     parts = [
         public_key.n.to_bytes(public_key.modulus_width, "big"),

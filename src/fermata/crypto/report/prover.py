@@ -53,7 +53,7 @@ ATTEMPTS_MAX = 64
 class Report:
     """What ``prove`` returns: the open part's bytes, and the sealed part.
 
-    ``gamma``, the blinding of W, is the prover's secret and no part of the report: with it and
+    ``gamma``, the blinding of W, is the prover's secret and not part of the report: with it and
     the values, one value can be opened later (value_opening.py).
     """
 
@@ -74,7 +74,7 @@ class HedgedEntropy:
     def __init__(self, entropy: Entropy, *parts: bytes) -> None:
         drawn = entropy(HEDGE_BYTES)
         if len(drawn) != HEDGE_BYTES:
-            raise ValueError("the entropy source gave too few bytes")
+            raise ValueError("the entropy source must give as many bytes as asked for")
         self._seed, self._count = b"", 0
         for part in (DOMAIN_NONCES.encode(), drawn, *parts):
             self.mix(part)
@@ -116,9 +116,9 @@ def prove_witness(
     witness: Witness,
     entropy: Entropy,
 ) -> Report:
-    """``prove`` without the check that the witness is one; what it makes may not verify."""
+    """Like ``prove``, but does not check the witness, so the result may not verify."""
     if table.public_key.bits != statements.modulus_bits:
-        raise ValueError(f"the statements are for moduli of {statements.modulus_bits} bits")
+        raise ValueError(f"the key must have {statements.modulus_bits} bits, as the statements say")
     prover = _Prover(statements, table, context, witness, entropy)
     prover.encrypt()
     prover.commit()

@@ -97,7 +97,9 @@ def comparison(x: int, c: int, threshold: int, bound: int, base: int = 2) -> tup
     """
     # Powers of a base below 2 never reach the bound, so the loop below would not end.
     if not 0 < threshold <= bound or x == c or base < 2:
-        raise ValueError("a comparison needs two values, 0 < threshold <= bound and a base >= 2")
+        raise ValueError(
+            "a comparison must have two values, 0 < threshold <= bound and a base >= 2"
+        )
     reach = 1
     while reach - 1 < max(bound - threshold, threshold - 1):
         reach *= base
@@ -161,10 +163,10 @@ class StatementSet:
     def check(self, values: Sequence[int]) -> None:
         """Raises ValueError if the values do not satisfy the statements; never says by how much."""
         if len(values) != len(self.values):
-            raise ValueError(f"{len(self.values)} values are due")
+            raise ValueError(f"there must be {len(self.values)} values, got {len(values)}")
         for index, (value, known) in enumerate(zip(values, self.values, strict=True)):
             if not 0 <= value <= known.bound:
-                raise ValueError(f"value {index} is out of its range")
+                raise ValueError(f"value {index} must be within its range")
         for index, claim in enumerate(self.all_ranges):
             if not 0 <= claim.form.at(values) <= claim.bound:
                 raise ValueError(f"range statement {index} does not hold")

@@ -36,8 +36,8 @@ DOMAIN_VALUE_OPENING = "fermata/v1/value-opening"
 class ValueClaim:
     """What is proven: the report of ``context`` has ``value`` at place ``index`` (from 0).
 
-    ``auditor`` names for whom the proof is made; ``w`` is the commitment in the report's open
-    part.
+    ``auditor`` names the auditor that the proof is made for; ``w`` is the commitment in
+    the report's open part.
     """
 
     context: Context
@@ -59,15 +59,15 @@ def prove_value(
     gamma: int,
     entropy: Entropy,
 ) -> bytes:
-    """The proof of a claim by who knows all values of the report and the blinding of W.
+    """Proves a claim, given all values of the report and the blinding of W (R11.2).
 
     Raises ValueError if values and blinding do not open W, or hold another value at the place.
     """
     index = _place(statements, claim)
     if len(values) != len(statements.values) or values[index] != claim.value:
-        raise ValueError("the claim is not about these values")
+        raise ValueError("the claim must be about these values")
     if commit_values(gamma, values) != claim.w:
-        raise ValueError("values and blinding are not those of the report")
+        raise ValueError("values and blinding must be those of the report")
     nonces = HedgedEntropy(
         entropy,
         DOMAIN_VALUE_OPENING.encode(),
@@ -97,12 +97,12 @@ def verify_value(statements: StatementSet, claim: ValueClaim, proof: bytes) -> N
     index = _place(statements, claim)
     # R9.28: v and v + q open W alike.
     if not 0 <= claim.value <= statements.values[index].bound:
-        raise InvalidProof("VALUE_RANGE", "opened value: is outside its range")
+        raise InvalidProof("VALUE_RANGE", "opened value: must be within its range")
     due = opening_bytes(statements)
     # R9.29: a proof of another shape.
     if len(proof) != due:
         raise InvalidEncoding(
-            "PROOF_LENGTH", f"opened value: {len(proof)} bytes of proof where {due} are due"
+            "PROOF_LENGTH", f"opened value: the proof must have {due} bytes, got {len(proof)}"
         )
     encoded = proof[:POINT_BYTES]
     announcement = point_from_bytes(encoded, "opened value, announcement")  # R9.30.

@@ -53,7 +53,8 @@ def parse_open(
     # R9.11: slots laid out for a longer modulus would reach beyond n.
     if public_key.bits != statements.modulus_bits:
         raise InvalidProof(
-            "KEY_LENGTH", f"proof: the statements are for {statements.modulus_bits} bits"
+            "KEY_LENGTH",
+            f"proof: the key must have {statements.modulus_bits} bits, as the statements say",
         )
     proof = open_from_bytes(statements, open_part)  # R9.12 to R9.16.
     challenges = replay(statements, public_key, context, proof)  # R9.17.
@@ -96,7 +97,7 @@ def verify(
 ) -> None:
     """Checks a whole report. ``table`` of ``prover_table`` saves one long power.
 
-    ``cache`` is told of a report that holds; it is never asked here.
+    ``cache`` remembers a report that holds; this function does not look anything up in it.
 
     Raises what ``verify_open`` and ``paillier_equations`` do, and InvalidProof PA.
     """

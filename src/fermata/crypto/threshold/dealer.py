@@ -53,9 +53,9 @@ def deal(
 ) -> DealtKey:
     """Makes a key of which any ``threshold`` of ``auditors`` shares open a ciphertext.
 
-    ``modulus_bits``: a multiple of 64 from 256 to 4096; what real use needs is the charter's to
-    say. ``context`` goes into the modulus proof (the charter's hash). ``progress`` is told each
-    step before it starts. Raises ValueError for parameters out of range.
+    ``modulus_bits``: a multiple of 64 from 256 to 4096; the charter says what real use needs.
+    ``context`` goes into the modulus proof (the charter's hash). ``progress`` gets the name of
+    each step before the step starts. Raises ValueError for parameters out of range.
     """
     if modulus_bits % 64 or not MODULUS_BITS_MIN <= modulus_bits <= MODULUS_BITS_MAX:
         raise ValueError(

@@ -39,7 +39,7 @@ KAPPA_BITS_MAX = DELTA.bit_length() * 25
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What everybody knows of a threshold key.
+    """The public part of a threshold key.
 
     There is F of degree ``threshold - 1`` over the integers with ``F(0) = kappa*d``, where
     ``(c^d)^n = c^theta mod n`` for every unit c; auditor i (from 1) holds ``s_i = F(i)``, and
@@ -82,24 +82,24 @@ def lagrange(index: int, subset: Sequence[int]) -> int:
     Raises ValueError unless subset has distinct indices 1..7, index among them.
     """
     if len(set(subset)) != len(subset) or not all(1 <= j < NMAX for j in subset):
-        raise ValueError(f"a subset has distinct indices from 1 to {AUDITORS_MAX}")
+        raise ValueError(f"a subset must have distinct indices from 1 to {AUDITORS_MAX}")
     if index not in subset:
-        raise ValueError("the index is not in the subset")
+        raise ValueError("the index must be in the subset")
     others = [j for j in subset if j != index]
     return DELTA * prod(others) // prod(j - index for j in others)
 
 
 def check_key(record: KeyRecord) -> None:
-    """Checks a record in itself: every t of its committed shares interpolate to a root exponent.
+    """Checks that every t of a record's committed shares interpolate to a root exponent (K3).
 
-    Says nothing about n (``check_modulus``, ``modulus_proof.verify``). Replacing v_i by -v_i goes
-    unnoticed, and changes nothing, since every Lagrange coefficient is even. Raises
+    ``check_modulus`` and ``modulus_proof.verify`` check n. Replacing v_i by -v_i goes unnoticed,
+    and changes nothing, since every Lagrange coefficient is even. Raises
     InvalidEncoding: KEY_MODULUS, KEY_SHAPE, KEY_RANGE; InvalidProof: KEY_NOT_UNIT, KEY_SHARES.
     """
     n, t = record.n, record.threshold
     # K3.1: the arithmetic below needs an odd modulus.
     if n < 3 or n % 2 == 0:
-        raise InvalidEncoding("KEY_MODULUS", "key record: the modulus is even or too small")
+        raise InvalidEncoding("KEY_MODULUS", "key record: the modulus must be odd and at least 3")
     # K3.2: bounds the number of subsets below.
     if not 1 <= t <= record.auditors <= AUDITORS_MAX or record.epoch < 1:
         raise InvalidEncoding(
@@ -110,7 +110,7 @@ def check_key(record: KeyRecord) -> None:
     if not (1 <= record.theta < n and 1 <= record.kappa < 1 << KAPPA_BITS_MAX):
         raise InvalidEncoding("KEY_RANGE", "key record: kappa or theta is out of range")
     if not all(1 < v_i < n - 1 for v_i in record.verification):
-        raise InvalidEncoding("KEY_RANGE", "key record: a verification value is not in 2..n-2")
+        raise InvalidEncoding("KEY_RANGE", "key record: each verification value must be in 2..n-2")
     base = verification_base(n)
     # K3.4: an opening divides by these.
     if gcd(record.scale, n) != 1 or any(gcd(v_i, n) != 1 for v_i in (base, *record.verification)):
@@ -139,7 +139,7 @@ def epoch_id(record: KeyRecord, roster: Sequence[str]) -> bytes:
     more or fewer of them than shares.
     """
     if len(roster) != record.auditors:
-        raise ValueError("the roster and the record have not the same number of auditors")
+        raise ValueError("the roster and the record must have the same number of auditors")
     width = (record.n.bit_length() + 7) // 8
     return digest_parts(
         DOMAIN_EPOCH_ID,

@@ -54,7 +54,7 @@ def prove(p: int, q: int, context: bytes, entropy: Entropy) -> ModulusProof:
     """
     n, phi = p * q, (p - 1) * (q - 1)
     if p == q or p % 4 != 3 or q % 4 != 3 or gcd(n, phi) != 1:
-        raise ValueError("needs two different primes 3 mod 4 with gcd(n, phi) = 1")
+        raise ValueError("p and q must be different primes, 3 mod 4, with gcd(n, phi) = 1")
     while jacobi(w := random_unit(entropy, n), n) != -1:
         pass
     nth_root = invert(n, phi)
@@ -65,7 +65,7 @@ def prove(p: int, q: int, context: bytes, entropy: Entropy) -> ModulusProof:
         y_p, y_q = powmod_secret(y, exponent_p, p), powmod_secret(y, exponent_q, q)
         return y_p + p * ((y_q - y_p) * p_inverse % q)
 
-    # Where -1 is no square, squaring to (p+1)/4 twice gives a fourth root of any square.
+    # Where -1 is not a square, squaring to (p+1)/4 twice gives a fourth root of any square.
     fourth_p, fourth_q = ((p + 1) // 4) ** 2 % (p - 1), ((q + 1) // 4) ** 2 % (q - 1)
     rounds = []
     for y in _challenges(n, w, context):
@@ -94,12 +94,12 @@ def verify(n: int, proof: ModulusProof, context: bytes) -> None:
         raise InvalidProof("MODULUS_PROOF", f"modulus proof: must have {ROUNDS} rounds")
     # K4.3: w decides which challenges have a fourth root.
     if not 0 < proof.w < n or jacobi(proof.w, n) != -1:
-        raise InvalidProof("MODULUS_PROOF", "modulus proof: w has not Jacobi symbol -1")
+        raise InvalidProof("MODULUS_PROOF", "modulus proof: w must have Jacobi symbol -1")
     challenges = _challenges(n, proof.w, context)
     # K4.4: fourth roots show that n has two prime factors, both 3 modulo 4.
     for y, (x, z, a, b) in zip(challenges, proof.rounds, strict=True):
         if not (0 < x < n and 0 < z < n) or gcd(x * z * y, n) != 1:
-            raise InvalidProof("MODULUS_PROOF", "modulus proof: a root is not a unit mod n")
+            raise InvalidProof("MODULUS_PROOF", "modulus proof: each root must be a unit mod n")
         square = y * proof.w % n if b else y
         if pow(x, 4, n) != (n - square if a else square):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")

@@ -66,13 +66,13 @@ class KeyShare:
         match = _SHARE.fullmatch(data) if len(data) <= SHARE_BYTES_MAX else None
         if match is None:
             raise InvalidEncoding(
-                "SHARE_ENCODING", "key share: damaged, cut short or not a key share at all"
+                "SHARE_ENCODING", "key share: is damaged, cut short or not a key share at all"
             )
         index, key, value = match.groups()
         return cls(int(index), int(value, 16), bytes.fromhex(key.decode()))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key share is not copied or pickled")
+        raise TypeError("a key share must not be copied or pickled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ class Opening:
 def check_share(record: KeyRecord, share: KeyShare) -> None:
     """Checks that a share is the one that the record commits its index to.
 
-    Raises InvalidProof: SHARE_KEY (of another key), SHARE_INDEX (nobody's), SHARE (does not fit).
+    Raises InvalidProof: SHARE_KEY (the share is of another key), SHARE_INDEX (no auditor has its
+    index), SHARE (it does not fit).
     """
     # K6.1: a share of another key opens nothing of this one.
     if share.key_id != key_id(record):
@@ -100,7 +101,7 @@ def check_share(record: KeyRecord, share: KeyShare) -> None:
     power = powmod_secret(verification_base(record.n), DELTA * share.value, record.n)
     if power not in (v_i, record.n - v_i):
         raise InvalidProof(
-            "SHARE", "key share: not what the key record commits to; wrong epoch or damaged"
+            "SHARE", "key share: does not fit the key record; it is damaged or of another epoch"
         )
 
 
@@ -122,7 +123,7 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
         raise InvalidProof("SHARE_RANGE", "key share: longer than any share of this key")
     c = ciphertext % n
     if gcd(c, n) != 1:
-        raise ValueError("the ciphertext is not a unit")
+        raise ValueError("the ciphertext must be a unit mod n^2")
     # The base is blinded by v^k, whose power to the share's exponent is the public v_i^k.
     k = random_bits(entropy, BLINDING_BITS)
     blinded = c * powmod(verification_base(n), k, n) % n
@@ -134,13 +135,13 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
 
 
 def check_part(n: int, part: int) -> None:
-    """Checks what can be told of one part alone: a unit mod n other than 1 and -1.
+    """Checks an opening part by itself: it must be a unit mod n other than 1 and -1.
 
     Raises InvalidEncoding PART_RANGE or PART_NOT_UNIT.
     """
     # F9.12: 1 and -1 say nothing of a share.
     if not 1 < part < n - 1:
-        raise InvalidEncoding("PART_RANGE", "part of an opening: not in 2..n-2")
+        raise InvalidEncoding("PART_RANGE", "part of an opening: must be in 2..n-2")
     # F9.13: dividing by a non-unit fails.
     if gcd(part, n) != 1:
         raise InvalidEncoding("PART_NOT_UNIT", "part of an opening: has a factor in common with n")
@@ -186,7 +187,7 @@ def _plaintext(n: int, ciphertext: int, power: int) -> int:
 
 
 def check_opening(n: int, ciphertext: int, plaintext: int, root: int) -> None:
-    """Checks ``(1 + n*M) * r^n = C mod n^2`` with python-paillier, an implementation not ours.
+    """Checks ``(1 + n*M) * r^n = C mod n^2`` with python-paillier, an independent implementation.
 
     Raises InvalidProof OPENING.
     """
@@ -225,10 +226,10 @@ def _find_root(
 def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple[int, ...]:
     """Indices whose part is wrong under every explanation that fewer than t auditors did wrong.
 
-    An explanation is a set without which any t of the parts give the root. It takes them all:
-    two wrong parts can be made to give the root together with one right part, and then the other
-    right parts fail when swapped in; whoever named the first that fails would name the honest.
-    Where no explanation is that small, the smallest ones count.
+    An explanation is a set without which any t of the parts give the root. All of them are
+    tried: two wrong parts can be made to give the root together with one right part, and then the
+    other right parts fail when swapped in; naming the first that fails would blame the honest.
+    If no explanation is that small, the smallest ones count.
     """
     t, given = record.threshold, frozenset(parts)
     expected = powmod(root, record.scale, record.n)
