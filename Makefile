@@ -30,7 +30,8 @@ scenarios: setup
 	@PYTHONPATH=tests $(RUN) python scripts/tell_scenarios.py
 
 # Packages whose messages and docstrings have no phrase that scripts/check_prose.py refuses.
-PLAIN := src/fermata/crypto src/fermata/log
+PLAIN := src/fermata/crypto src/fermata/log src/fermata/node/pki src/fermata/node/sources \
+	src/fermata/node/storage src/fermata/cli/setup
 
 lint: setup
 	@$(RUN) ruff check src tests scripts docs

@@ -129,7 +129,7 @@ def _recipient(path: Path) -> keystore.Recipient:
     try:
         return keystore.recipient(read_file(path, RECIPIENT_BYTES_MAX).decode("ascii").strip())
     except UnicodeDecodeError:
-        raise ConfigError("RECIPIENT_FORM", f"{path}: is no age recipient") from None
+        raise ConfigError("RECIPIENT_FORM", f"{path}: must be an age recipient in ASCII") from None
     except ConfigError as error:
         if error.reason == "RECIPIENT_FORM":
             raise ConfigError(error.reason, f"{path}: {error}") from None

@@ -65,7 +65,7 @@ class Authority:
     ) -> None:
         if not 1 <= leaf_days <= LEAF_DAYS_MAX:
             raise ConfigError(
-                "LEAF_DAYS", f"certificates live 1 to {LEAF_DAYS_MAX} days; mend leaf_days"
+                "LEAF_DAYS", f"leaf_days must be 1 to {LEAF_DAYS_MAX}, got {leaf_days}"
             )
         self.root = root
         self.deployment = deployment_of(root)
@@ -127,7 +127,7 @@ class Authority:
     ) -> "Authority":
         """Opens the directory; with ``unlock`` None it stays sealed.
 
-        ``alarm`` is told of a deny-list that breaks while it is in use. Raises ``ConfigError``
+        ``alarm`` is called when a deny-list breaks while it is in use. Raises ``ConfigError``
         AUTHORITY_ROOT, AUTHORITY_KEY, and those of ``load_sealed`` and ``read_file``.
         """
         path = directory / "root.pem"

@@ -163,7 +163,7 @@ def host_names_of(
 ) -> list[x509.DNSName | x509.IPAddress]:
     """Host names as the identity's certificate carries them: IP addresses, DNS names.
 
-    Raises ``ConfigError`` HOST_NAME for a wildcard, anything else that is no host name, more
+    Raises ``ConfigError`` HOST_NAME for a wildcard, anything else that is not a host name, more
     than 16, or any at all if the identity is not a coordinator's.
     """
     if host_names and identity.role != SERVER_ROLE:

@@ -90,8 +90,8 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
         except (ValueError, IdentityError):
             raise ConfigError(
                 "DENY_LIST_SYNTAX",
-                f"{path}, line {number}: neither 'identity fermata://<deployment>/<role>/<id>' nor"
-                " 'serial <hexadecimal>'; mend the line",
+                f"{path}, line {number}: must be 'identity fermata://<deployment>/<role>/<id>' or"
+                " 'serial <hexadecimal>'; fix the line",
             ) from None
     return Denied(frozenset(identities), frozenset(serials))
 

@@ -45,7 +45,7 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
 
     Raises ``ConfigError`` ADDRESS or FINGERPRINT_FORM, ``TransportError`` UNREACHABLE,
     ``IdentityError`` ROOT_FINGERPRINT if no certificate of the chain has the fingerprint, and
-    ROOT_FORM if one has it that is no root.
+    ROOT_FORM if the certificate that has it is not a root.
     """
     host, port = split_address(address)
     digest = sha256_from_text(fingerprint)
@@ -95,7 +95,7 @@ def enroll(
 
     ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). On failure nothing is
     written, though the token may be used up. Raises as ``fetch_root`` does, ``IdentityError``
-    TOKEN_REFUSED, ``TransportError`` for all that another try may mend, ``ConfigError``
+    TOKEN_REFUSED, ``TransportError`` if another try may help, ``ConfigError``
     DIRECTORY_IN_USE and those of ``write_tls``.
     """
     # Before the token is spent.
@@ -138,7 +138,7 @@ def renew(
 
     ``send`` hands a PKCS#10 request (DER) to RenewCertificate over the node's own connection and
     returns the chain (PEM). On failure the old files stay. Raises what ``send`` raises,
-    ``IdentityError`` if the answer is no certificate of this deployment, and those of
+    ``IdentityError`` if the answer is not a certificate of this deployment, and those of
     ``write_tls``.
     """
     root_pem = read_file(directory / "root.pem", CHAIN_BYTES_MAX)

@@ -164,7 +164,7 @@ def check_holder(
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
 def is_client_leaf(certificate: x509.Certificate) -> bool:
-    """Whether it is no authority's certificate, and one that a client may show in TLS."""
+    """Whether a client may show this certificate in TLS; an authority's own certificate may not."""
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         constraints = [e.value for e in certificate.extensions if e.oid == _BASIC]

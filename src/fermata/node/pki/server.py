@@ -51,7 +51,7 @@ ENROLMENT_LIMITS = Limits(
 class EnrolmentServicer:
     """Answers Enroll with raw bytes on both sides, so that a bad request is ours to refuse.
 
-    ``source`` names the address behind a peer; ``alarm`` is told of our own troubles, under the
+    ``source`` names the address behind a peer; ``alarm`` gets our own faults, under the
     number that the caller gets.
     """
 

@@ -93,7 +93,7 @@ class TokenBook:
             raise ConfigError(
                 "TOKEN_BOOK",
                 f"{self._path} is not a book of tokens; restore it, or write"
-                f" {empty_token_book().decode()} into it and issue tokens anew",
+                f" {empty_token_book().decode()} into it and issue new tokens",
             )
         return tuple(entry for entry in book.tokens if now_ms < entry.expires_ms)
 

@@ -42,7 +42,7 @@ def _likely(time_ms: int) -> int | None:
 def bounds_ms(cadence: str, period: str) -> tuple[int, int] | None:
     """The first millisecond of a period and the first after it; None if it has no dates.
 
-    Raises ValueError for what is no period of the cadence.
+    Raises ValueError for a text that is not a period of the cadence.
     """
 
     def refuse(what: str) -> None:

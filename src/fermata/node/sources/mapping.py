@@ -87,7 +87,7 @@ def check_sources(
     """Checks the tables against each other, and those of known metrics against the charter.
 
     A metric may have come by an amendment that only the log knows, so one that the charter does not
-    have is no error here: ``usable`` decides for each round. Raises ConfigError CONFIG with the
+    have is not an error here: ``usable`` decides for each round. Raises ConfigError CONFIG with the
     line of what is wrong.
     """
     metrics = charter.metrics_of(lab)

@@ -45,8 +45,8 @@ def to_measurement(gathered: Gathered, abstains: bool) -> Measurement | None:
 class Measure:
     """A lab's sources as its node asks them for the figures of a period.
 
-    They are read anew only when they or the charter in force have changed: what was refused once
-    is refused again from memory, so a mistake costs nothing while it waits to be mended.
+    They are read again only when they or the charter in force have changed. A figure that was
+    refused once is refused again from memory, so a mistake costs nothing until it is fixed.
     """
 
     def __init__(

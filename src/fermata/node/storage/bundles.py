@@ -32,8 +32,9 @@ def pull_cosigned_head(
 ) -> bytes:
     """The note of a head that a quorum of auditors has cosigned; the replica is then at it.
 
-    The log grows all the time and each head is cosigned anew, so this waits for one. Raises
-    TransportError NOT_COSIGNED after ``wait_s`` seconds, and as ``Replica.pull`` does.
+    The log grows all the time and each new head needs new cosignatures, so this waits
+    for one. Raises TransportError NOT_COSIGNED after ``wait_s`` seconds, and as
+    ``Replica.pull`` does.
     """
     quorum = replica.charter.endorsement_quorum
     limit_ms = clock_ms() + int(wait_s * 1000)
@@ -106,7 +107,7 @@ def write_bundle(out: Path, files: dict[str, bytes]) -> None:
 def check_new(out: Path, may_be_empty: bool = False) -> None:
     """Raises ConfigError FILE_EXISTS if something stands there, be it a broken link.
 
-    ``may_be_empty``: an empty folder is as good as none.
+    ``may_be_empty``: an empty folder counts as a missing one.
     """
     if may_be_empty and out.is_dir() and not any(out.iterdir()):
         return

@@ -152,7 +152,7 @@ def prepare_file(path: Path, reserve: "Reserve") -> None:
     """Makes an empty file (mode 0600) where none is. Raises StorageError."""
     if not path.parent.is_dir():
         raise StorageError(
-            "STORE_NO_DIRECTORY", f"{path.parent}: is not a directory; make it, or mend the path"
+            "STORE_NO_DIRECTORY", f"{path.parent}: is not a directory; make it, or fix the path"
         )
     is_empty = not path.exists() or path.stat().st_size == 0
     if is_empty and reserve.path.exists():

@@ -19,13 +19,14 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
     """Checks that a node's copy of the log holds all that a signed head covers.
 
     Raises StorageError STORE_BEHIND if it ends earlier or holds something else, ConfigError
-    HEAD_NOTE if the note is no head of this log.
+    HEAD_NOTE if the note is not a head of this log.
     """
     try:
         head = replica.open_checkpoint(note)
     except VerificationError:
         raise ConfigError(
-            "HEAD_NOTE", f"{path}: is no head of this deployment's log; give another node's {NAME}"
+            "HEAD_NOTE",
+            f"{path}: must be a head of this deployment's log; give another node's {NAME}",
         ) from None
     have = replica.tree.size
     if head.size > have:

@@ -96,7 +96,7 @@ def recipient(text: str) -> Recipient:
     except pyrage.RecipientError:
         raise ConfigError(
             "RECIPIENT_FORM",
-            "this is no age recipient; it must be the age1... public key of an X25519 identity",
+            "the recipient must be the age1... public key of an X25519 identity",
         ) from None
     return Recipient(text)
 

@@ -38,7 +38,8 @@ def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = N
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            "FILE_UNWRITABLE", f"{folder}: cannot be made ({error.strerror}); mend its folder"
+            "FILE_UNWRITABLE",
+            f"{folder}: cannot be made ({error.strerror}); fix the folder that it is in",
         ) from None
     out = folder / party
     write_atomic(out, base64.b64encode(signature) + b"\n")

@@ -5,7 +5,7 @@ at any point loses nothing that was returned from. What is read is checked again
 it was written with. One process at a time, any number of its threads.
 
 A store that has met damage, or a disk that did not confirm a write, refuses all further calls:
-after a failed sync nobody knows what is on the disk until the file is opened anew.
+after a failed sync nobody knows what is on the disk until the file is opened again.
 """
 
 import os

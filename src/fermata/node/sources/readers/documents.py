@@ -51,7 +51,7 @@ _STEP = re.compile(r"([^.\[\]\"]+)|\"([^\"]+)\"")
 
 
 def path_steps(path: str) -> list[str] | None:
-    """The keys of a path such as ``results.gpqa."acc,none"``; None if it is no path."""
+    """The keys of a path such as ``results.gpqa."acc,none"``; None if it is not a path."""
     steps: list[str] = []
     at = 0
     while at <= len(path):

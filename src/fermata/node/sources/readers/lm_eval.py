@@ -74,7 +74,7 @@ def _counts(document: dict[str, Any], task: str, key: str) -> tuple[int | None, 
 def _task_counts(document: dict[str, Any], task: str, key: str) -> tuple[int, int] | None:
     """The same of one task: what ran, and what there was.
 
-    ``effective`` alone is no count of what ran: versions before ``sample_len`` write the whole size
+    ``effective`` alone does not count what ran: versions before ``sample_len`` write the whole size
     there when samples were named by ``--samples``.
     """
     counts = table_of(table_of(document.get("n-samples")).get(task))

@@ -20,7 +20,7 @@ def pushed_path(folder: Path, period: str) -> Path:
 
 
 def read_pushed(file: str, data: bytes) -> list[Reading]:
-    """What was pushed for a period, a reading a metric. Raises ConfigError SOURCE_FORMAT."""
+    """The figures pushed for a period, one reading per metric. Raises ConfigError SOURCE_FORMAT."""
     document = table_of(read_json(file, data))
     if document.get("format") != FORMAT:
         refuse_version(file, "format", text_of(document.get("format")), FORMAT)
