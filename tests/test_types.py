@@ -17,14 +17,23 @@ from fermata.protocol.charter.parse import Party
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.roles.auditor import endorsement_body
 from fermata.protocol.state import pause
-from fermata.protocol.state.state import COLLECTING, Close, Round
+from fermata.protocol.fold import motions, round_rules
+from fermata.protocol.state.state import (
+    COLLECTING, CharteredState, Close, KeyedState, Round, State, ThresholdKey
+)
 from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
+from fermata.wire.v1.statement_pb2 import Report
 
 def sound(p: pause.Pause, t: PauseTerms, e: EntryIndex, m: TimeMs, c: Close) -> None:
     pause.advance(p, t, e, m, ())
     endorsement_body(RoundNumber(1), e, c.leaf_hash, c.aggregate_sha256)
     Party("a", Role.LAB, "A", bytes(32))
     p.phase == pause.RUNNING
+
+def sound_phases(s: State, k: KeyedState, e: Entry, r: Report) -> ThresholdKey:
+    round_rules.report(s.keyed(), e, r, "lab")
+    motions.settle(k)
+    return k.key
 
 """
 CONFUSED = {
@@ -42,6 +51,16 @@ CONFUSED = {
         "def bad() -> Party:\n    return Party('a', 'labb', 'A', bytes(32))\n",
     "a phase is compared with that of another machine":
         "def bad(found: Round) -> bool:\n    return found.phase(1) == pause.RUNNING\n",
+    "a handler that needs the key gets a state that may have none":
+        "def bad(s: CharteredState, e: Entry, r: Report) -> None:\n"
+        "    round_rules.report(s, e, r, 'lab')\n",
+    "a rule that needs the charter gets a state that may have none":
+        "def bad(s: State) -> None:\n    motions.settle(s)\n",
+    "a key that may be missing is used":
+        "def bad(s: CharteredState) -> bytes:\n    return s.key.key_id\n",
+    "a rule that needs the key is listed as one that needs none":
+        "from fermata.protocol.fold.entry import Handler\n"
+        "bad: Handler = round_rules.report\n",
 }  # fmt: skip
 
 

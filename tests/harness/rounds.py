@@ -6,7 +6,15 @@ from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.disclosure import organisations_by_lab
-from fermata.protocol.state.state import Cell, CharterVersion, Close, Opening, Round, State
+from fermata.protocol.state.state import (
+    Cell,
+    CharteredState,
+    CharterVersion,
+    Close,
+    Opening,
+    Round,
+    State,
+)
 from fermata.protocol.statistics.results import results_of
 
 #: Values of one round: by lab, then by metric. A lab that is not there did not report.
@@ -67,7 +75,7 @@ def state_of(charter: Charter, history: Sequence[Reports], refused: Sequence[int
                 opening=None if number in refused else opening_of(charter, close, reports),
             )
         )
-    return State(
+    return CharteredState(
         charters=(CharterVersion(charter, 1, 0),),
         charter_sha256=charter.sha256,
         charter=charter,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fermata.errors import Refusal
 from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
@@ -129,11 +128,9 @@ class LogWriterSource:
         with self._writer.lock:
             state, rejected = replica.state, tuple(replica.rejected)
             note = self._writer.checkpoint()
-        if state.charter is None:
-            raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
         return Snapshot(
             state=state,
-            charter=state.charter,
+            charter=state.chartered().charter,
             rejected=rejected,
             note=note,
             now_ms=self._clock_ms(),

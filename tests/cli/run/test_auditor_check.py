@@ -7,7 +7,7 @@ import pytest
 
 from fermata.cli.run.auditor_check import clock_text
 from fermata.errors import ConfigError
-from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State
 from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
 from harness.chains import make_deployment
 from harness.nodes import COORDINATOR, Site, fermata, lay_out, until
@@ -63,7 +63,7 @@ def with_beats(*ahead_s: int) -> State:
         party: HeartbeatSeen(i, LOGGED_MS, LOGGED_MS + 1000 * ahead_s[i], "1", 0, 0)
         for i, party in enumerate(charter.labs[: len(ahead_s)])
     }
-    return State(charter=charter, time_ms=LOGGED_MS, heartbeats=beats)
+    return CharteredState(charter=charter, time_ms=LOGGED_MS, heartbeats=beats)
 
 
 def test_the_clock_that_is_wrong_is_named():

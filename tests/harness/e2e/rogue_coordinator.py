@@ -16,7 +16,6 @@ from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
@@ -153,7 +152,7 @@ class RogueCoordinator:
         """Opens the next round, whatever became of the last; gives its number."""
         number = len(self.state.rounds) + 1
         opened = statement_pb2.OpenRound(
-            round=number, period=self.charter.period(number), key_id=key_of(self.state).key_id
+            round=number, period=self.charter.period(number), key_id=self.state.keyed().key.key_id
         )
         self.say(self.view, open_round=opened)
         return number
@@ -167,7 +166,7 @@ class RogueCoordinator:
         ((_, statement, _),) = duties(state, found.deadline_ms, lambda slot: False, store.sealed)
         close = statement.close_round
         if products is not None:
-            key = key_of(state)
+            key = state.keyed().key
             reports = []
             for lab in sorted(found.reports):
                 seen = found.reports[lab]

@@ -24,12 +24,12 @@ from fermata.protocol.fold.disclosure import (
 from fermata.protocol.state.cells import cells_of, members_of, organisations_of
 from fermata.protocol.state.state import (
     Cell,
+    CharteredState,
     CharterVersion,
     Close,
     ReportPart,
     ReportSeen,
     Round,
-    State,
 )
 from harness.chains import MODULUS_BITS_MIN, charter_text, party_keys
 
@@ -261,7 +261,8 @@ def judged(charter: Charter, rounds: tuple[Round, ...]) -> str:
     """The reason for which an auditor would not endorse the last round, had the fold let it by."""
     with pytest.raises(Refusal) as caught:
         versions = (CharterVersion(charter, 1, 0),)
-        check_openable(State(charter=charter, charters=versions, rounds=rounds), rounds[-1])
+        state = CharteredState(charter=charter, charters=versions, rounds=rounds)
+        check_openable(state, rounds[-1])
     return caught.value.reason
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fermata.protocol.roles.auditor import CLOCK_TOLERANCE_MS, rounds_to_endorse, rounds_to_open
-from fermata.protocol.state.state import State
+from fermata.protocol.roles.auditor import CLOCK_TOLERANCE_MS, duties
+from fermata.protocol.roles.duty import Duty
+from fermata.protocol.state.state import CharteredState
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, chain_at
 from harness.rogue import (
@@ -261,6 +262,14 @@ def test_a_close_in_the_future_is_not_endorsed_later_nor_after_a_restart(reporte
     nothing_opened(log, auditor, reason="P1_TIME")
 
 
-def test_before_a_charter_there_is_nothing_to_do() -> None:
-    assert rounds_to_endorse(State(), "auditor-1") == []
-    assert rounds_to_open(State(), "auditor-1") == []
+def test_before_a_charter_and_a_key_there_is_nothing_to_do() -> None:
+    chain = chain_at("empty")
+
+    def due() -> list[Duty]:
+        share = chain.deployment.shares["auditor-1"]
+        return list(duties(chain.state, "auditor-1", bool, lambda r: r.close, share, chain.entropy))
+
+    assert due() == []
+    chain.put_ok(chain.deployment.charter_envelope)
+    assert isinstance(chain.state, CharteredState)
+    assert due() == []

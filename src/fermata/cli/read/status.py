@@ -9,7 +9,6 @@ import click
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.read.log import replicate
 from fermata.cli.run.nodes import CONFIG
-from fermata.errors import Refusal
 from fermata.node.config import load_config
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
@@ -82,9 +81,7 @@ class Health:
 
 def health(state: State, now_ms: int, stale_ms: int) -> Health:
     """How the deployment does, as far as the log tells. Raises Refusal NO_CHARTER."""
-    charter = state.charter
-    if charter is None:
-        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+    charter = state.chartered().charter
     nodes, rounds, late = node_records(state), round_records(state), overdue_records(state, now_ms)
     problems = [
         (node.party, what) for node in nodes for what in node_troubles(node, now_ms, stale_ms)

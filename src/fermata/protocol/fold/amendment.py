@@ -11,7 +11,14 @@ from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
-from fermata.protocol.state.state import OPENED, REFUSED, CharterVersion, Round, State
+from fermata.protocol.state.state import (
+    OPENED,
+    REFUSED,
+    CharteredState,
+    CharterVersion,
+    Round,
+    State,
+)
 from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
 from fermata.types import EntryIndex, RoundNumber
@@ -181,7 +188,7 @@ def charter_bound(state: State, statement: statement_pb2.Statement) -> Charter:
     return charter_for_next_round(state, state.time_ms)
 
 
-def take_effect(state: State, entry: int, time_ms: int) -> State:
+def take_effect(state: CharteredState, entry: int, time_ms: int) -> CharteredState:
     """The state with the decisions that are due when the next round is opened at this time."""
     motion = due_amendment(state, time_ms)
     if motion is not None and motion.charter is not None:
@@ -203,7 +210,7 @@ def take_effect(state: State, entry: int, time_ms: int) -> State:
     return replace(state, governance=governance)
 
 
-def _amend(state: State, entry: int, charter: Charter) -> State:
+def _amend(state: CharteredState, entry: int, charter: Charter) -> CharteredState:
     version = CharterVersion(charter, RoundNumber(len(state.rounds) + 1), EntryIndex(entry))
     return replace(
         state,

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any, assert_never
 
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
@@ -18,8 +19,16 @@ from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold import motions, open_round, opening, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
-from fermata.protocol.fold.entry import Entry, Handler
-from fermata.protocol.state.state import CharterVersion, HeartbeatSeen, State, ThresholdKey, Verdict
+from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
+from fermata.protocol.state.state import (
+    CharteredState,
+    CharterVersion,
+    HeartbeatSeen,
+    KeyedState,
+    State,
+    ThresholdKey,
+    Verdict,
+)
 from fermata.protocol.wire.codec import (
     CHARTER_TYPE,
     ENVELOPE_BYTES_MAX,
@@ -47,6 +56,14 @@ class _Rule:
     role: Role | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _KeyedRule:
+    """The same, of a body that means nothing before there is a key."""
+
+    handle: KeyedHandler
+    role: Role
+
+
 def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
     """The state after one more entry, and the verdict on it.
 
@@ -71,22 +88,20 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         # F2.3: turning time back would move deadlines.
         if time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
-        after = motions.settle(replace(after, time_ms=time_ms))
-        after = pausing.pass_time(after, index)
+        after = replace(after, time_ms=time_ms)
         entry = Entry(index, time_ms, leaf, wire.envelope)
         if state.size == 0:
             kind = "Charter"
             return _charter(after, entry), Verdict(index, kind, "", True), None
         # F2.4: without a charter there is no roster to check by.
-        if state.charter is None:
-            raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+        after = pausing.pass_time(motions.settle(after.chartered()), index)
         envelope = unseal(entry.envelope)  # F2.5: one statement, one envelope.
         statement = statement_of(envelope)  # F2.6 to F2.8: its type, its bytes, its body.
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         author = _authenticate(charter_bound(after, statement), envelope, statement, body)
         bound = replace(entry, charter_sha256=statement.charter_sha256)
-        done = RULES[body].handle(after, bound, getattr(statement, body), author)
+        done = _handle(RULES[body], after, bound, getattr(statement, body), author)
         done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
         done = pausing.settle_rounds(done, index)
         if author:
@@ -99,7 +114,20 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         return after, verdict, error
 
 
-def _charter(state: State, entry: Entry) -> State:
+def _handle(
+    rule: _Rule | _KeyedRule, state: CharteredState, entry: Entry, body: Any, author: str
+) -> CharteredState:
+    match rule:
+        case _Rule():
+            return rule.handle(state, entry, body, author)
+        case _KeyedRule():
+            # F4.1, F5.1, F7.1: without a key there is nothing to report, and no product.
+            return rule.handle(state.keyed(), entry, body, author)
+        case _:
+            assert_never(rule)
+
+
+def _charter(state: State, entry: Entry) -> CharteredState:
     """F1: entry 0 is the charter, pinned if its hash is known, signed by every party."""
     envelope = unseal(entry.envelope)  # F1.1: one charter must not have two encodings.
     # F1.2: a statement must not be taken for a charter.
@@ -117,12 +145,14 @@ def _charter(state: State, entry: Entry) -> State:
     # F1.5, F1.6: everybody on the roster has agreed, and nobody else.
     check_signatures(envelope, charter.signing_keys, charter.signers)
     signatures = {s.party: s.signature for s in envelope.signatures}
-    return replace(
-        state,
+    return CharteredState(
         charter=charter,
         charters=(CharterVersion(charter, RoundNumber(1), entry.index),),
         charter_sha256=payload_sha256,
         charter_signatures=signatures,
+        modulus_bits_min=state.modulus_bits_min,
+        size=state.size,
+        time_ms=state.time_ms,
     )
 
 
@@ -155,11 +185,13 @@ def _authenticate(
     return party.id
 
 
-def _key_record(state: State, entry: Entry, wire: statement_pb2.KeyRecord, author: str) -> State:
+def _key_record(
+    state: CharteredState, entry: Entry, wire: statement_pb2.KeyRecord, author: str
+) -> KeyedState:
     """F3: one key, as the charter asks, whose shares interpolate and whose modulus is proven."""
     charter = state.charter
     # F3.1: the key must not be exchanged under the labs' feet.
-    if charter is None or state.key is not None:
+    if isinstance(state, KeyedState):
         raise Refusal("KEY_EXISTS", "key record: this deployment has its key already")
     # F3.2, F3.3: an origin that can be checked, and one form for each number.
     record, proof = key_record_from_wire(wire, charter.modulus_bits)
@@ -187,10 +219,12 @@ def _key_record(state: State, entry: Entry, wire: statement_pb2.KeyRecord, autho
         entry.index,
         entry.time_ms,
     )
-    return replace(state, key=key)
+    return state.with_key(key)
 
 
-def _heartbeat(state: State, entry: Entry, wire: statement_pb2.Heartbeat, author: str) -> State:
+def _heartbeat(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Heartbeat, author: str
+) -> CharteredState:
     """F10: a node's health; newer than its last, and not more than one a second."""
     # F10.1: dates beyond it overflow.
     if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
@@ -229,13 +263,13 @@ def _heartbeat(state: State, entry: Entry, wire: statement_pb2.Heartbeat, author
 
 
 #: What may stand in an entry after the first, by the name of the body's field.
-RULES: Mapping[str, _Rule] = MappingProxyType(
+RULES: Mapping[str, _Rule | _KeyedRule] = MappingProxyType(
     {
         "key_record": _Rule(_key_record),
-        "open_round": _Rule(open_round.open_round, Role.COORDINATOR),
-        "report": _Rule(round_rules.report, Role.LAB),
+        "open_round": _KeyedRule(open_round.open_round, Role.COORDINATOR),
+        "report": _KeyedRule(round_rules.report, Role.LAB),
         "abstention": _Rule(round_rules.abstention, Role.LAB),
-        "close_round": _Rule(round_rules.close_round, Role.COORDINATOR),
+        "close_round": _KeyedRule(round_rules.close_round, Role.COORDINATOR),
         "endorsement": _Rule(opening.endorsement, Role.AUDITOR),
         "partial_opening": _Rule(opening.partial_opening, Role.AUDITOR),
         "heartbeat": _Rule(_heartbeat),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fermata.log.merkle import leaf_hash
-from fermata.protocol.state.state import State
+from fermata.protocol.state.state import CharteredState, KeyedState
 from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
 
 
@@ -35,4 +35,6 @@ class Entry:
 
 
 #: (state, entry, body of the statement, author) -> the state after it. Raises VerificationError.
-Handler = Callable[[State, Entry, Any, str], State]
+Handler = Callable[[CharteredState, Entry, Any, str], CharteredState]
+#: The same, of a statement that means nothing before there is a key.
+KeyedHandler = Callable[[KeyedState, Entry, Any, str], CharteredState]

@@ -16,7 +16,7 @@ from fermata.protocol.fold.tally import chair_of, committee_of, entitled, round_
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import RUNNING
-from fermata.protocol.state.state import State
+from fermata.protocol.state.state import CharteredState
 from fermata.types import MotionKind
 from fermata.wire.v1 import statement_pb2
 
@@ -50,7 +50,7 @@ _FIELDS = {
 }
 
 
-def settle(state: State) -> State:
+def settle(state: CharteredState) -> CharteredState:
     """What the log's time alone changes: motions expire, rulings become final."""
     governance = state.governance
     if governance.change_ms is None or state.time_ms < governance.change_ms:
@@ -66,7 +66,9 @@ def settle(state: State) -> State:
     return replace(state, governance=governance)
 
 
-def motion(state: State, entry: Entry, wire: statement_pb2.Motion, author: str) -> State:
+def motion(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Motion, author: str
+) -> CharteredState:
     """F12: a motion that its author may table now. Raises VerificationError."""
     committee = committee_of(state)  # F12.1: without a committee nobody decides.
     kind = _check_form(wire)  # F12.2 to F12.4.
@@ -91,7 +93,9 @@ def motion(state: State, entry: Entry, wire: statement_pb2.Motion, author: str) 
     return replace(state, governance=replace(state.governance, envelopes=envelopes))
 
 
-def _rule_of(kind: MotionKind) -> Callable[[State, Motion, statement_pb2.Motion], State]:
+def _rule_of(
+    kind: MotionKind,
+) -> Callable[[CharteredState, Motion, statement_pb2.Motion], CharteredState]:
     match kind:
         case MotionKind.DISPUTE:
             return _dispute
@@ -129,7 +133,7 @@ def _check_form(wire: statement_pb2.Motion) -> MotionKind:
     return kind
 
 
-def _dispute(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """Any party of the roster, about an entry that is in the log."""
     # F12.6: a dispute is about what happened.
     if wire.about_entry >= tabled.entry:
@@ -168,7 +172,7 @@ def _without_vote(tabled: Motion) -> Motion:
     )
 
 
-def _dispute_of(state: State, entry: int) -> Dispute:
+def _dispute_of(state: CharteredState, entry: int) -> Dispute:
     # F12.10: no ruling on nothing.
     dispute = state.governance.disputes.get(entry)
     if dispute is None:
@@ -176,7 +180,7 @@ def _dispute_of(state: State, entry: int) -> Dispute:
     return dispute
 
 
-def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _appeal(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """A party to the dispute, once, in time after the ruling."""
     dispute = _dispute_of(state, wire.about_entry)
     # F12.11: an outsider must not reopen a matter.
@@ -201,7 +205,7 @@ def _appeal(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     return replace(state, governance=governance)
 
 
-def _ruling(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _ruling(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """The chair; late as well, or a chair could end a dispute by waiting."""
     dispute = _dispute_of(state, wire.about_entry)
     # F12.15: one instance rules once.
@@ -217,7 +221,7 @@ def _ruling(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     return _table(state, tabled)
 
 
-def _lift(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _lift(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """The chair, while there is a pause to lift."""
     _check_chair(state, tabled)  # F12.18.
     # F12.20: a lift must not be kept for a pause to come.
@@ -228,7 +232,7 @@ def _lift(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
     return _table(state, tabled)
 
 
-def _exclusion(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _exclusion(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """The chair, of a lab that is neither excluded nor about to be."""
     _check_lab(state, tabled)  # F12.17.
     _check_chair(state, tabled)  # F12.18.
@@ -238,7 +242,7 @@ def _exclusion(state: State, tabled: Motion, wire: statement_pb2.Motion) -> Stat
     return _table(state, tabled)
 
 
-def _amendment(state: State, tabled: Motion, wire: statement_pb2.Motion) -> State:
+def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """The chair, one at a time, with a charter that keeps what must be kept."""
     _check_chair(state, tabled)  # F12.18.
     _check_from_round(state, tabled)  # F12.19.
@@ -249,27 +253,26 @@ def _amendment(state: State, tabled: Motion, wire: statement_pb2.Motion) -> Stat
     return _table(replace(state, governance=governance), replace(tabled, charter=charter))
 
 
-def _open_of(state: State, kind: str) -> list[Motion]:
+def _open_of(state: CharteredState, kind: str) -> list[Motion]:
     return [m for m in state.governance.open_motions if m.kind == kind]
 
 
-def _check_lab(state: State, tabled: Motion, may_be_empty: bool = False) -> None:
+def _check_lab(state: CharteredState, tabled: Motion, may_be_empty: bool = False) -> None:
     # F12.7, F12.17: nobody is excluded, or in dispute, who is not there.
-    charter = state.charter
     if tabled.lab == "" and may_be_empty:
         return
-    if charter is None or tabled.lab not in charter.labs:
+    if tabled.lab not in state.charter.labs:
         raise Refusal("NO_LAB", f"{tabled.kind}: names no lab of the charter")
 
 
-def _check_chair(state: State, tabled: Motion) -> None:
+def _check_chair(state: CharteredState, tabled: Motion) -> None:
     # F12.18: motions out of turn would let one member press its own.
     chair = chair_of(state, tabled.kind, tabled.lab, tabled.about_entry)
     if tabled.author != chair:
         raise Refusal("NOT_CHAIR", f"{tabled.kind}: the chair in this matter is {chair or 'empty'}")
 
 
-def _check_from_round(state: State, tabled: Motion) -> None:
+def _check_from_round(state: CharteredState, tabled: Motion) -> None:
     # F12.19: terms do not change inside a round; and one amendment is pending at a time, so one
     # that begins in a million rounds would keep every other out for ever.
     opened = len(state.rounds)
@@ -281,12 +284,14 @@ def _check_from_round(state: State, tabled: Motion) -> None:
         )
 
 
-def _table(state: State, tabled: Motion) -> State:
+def _table(state: CharteredState, tabled: Motion) -> CharteredState:
     """Opens the vote; where too few may vote, it is lost at once."""
     return _decide(state, tabled, tabled.entry)
 
 
-def vote(state: State, entry: Entry, wire: statement_pb2.Vote, author: str) -> State:
+def vote(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Vote, author: str
+) -> CharteredState:
     """F13: a member's one vote on a motion that is open. Raises VerificationError."""
     committee = committee_of(state)  # F13.1: without a committee nobody decides.
     # F13.2: a vote must not be counted in two ways.
@@ -316,14 +321,14 @@ def vote(state: State, entry: Entry, wire: statement_pb2.Vote, author: str) -> S
     return _decide(state, replace(motion, votes={**motion.votes, author: choice}), entry.index)
 
 
-def recount(state: State, entry: int) -> State:
+def recount(state: CharteredState, entry: int) -> CharteredState:
     """Counts open motions again after a round was opened: terms begin and end with rounds."""
     for motion in state.governance.open_motions:
         state = _decide(state, motion, entry)
     return state
 
 
-def _decide(state: State, motion: Motion, entry: int) -> State:
+def _decide(state: CharteredState, motion: Motion, entry: int) -> CharteredState:
     """Keeps a motion, decided if the votes decide it, with what follows."""
     status = tally(state, motion).status
     if status == g.OPEN:
@@ -337,13 +342,13 @@ def _decide(state: State, motion: Motion, entry: int) -> State:
     return _carry(state, decided) if status == g.CARRIED else _lose(state, decided)
 
 
-def _lose(state: State, decided: Motion) -> State:
+def _lose(state: CharteredState, decided: Motion) -> CharteredState:
     if decided.entry != state.governance.amendment:
         return state
     return replace(state, governance=replace(state.governance, amendment=None))
 
 
-def _carry(state: State, decided: Motion) -> State:
+def _carry(state: CharteredState, decided: Motion) -> CharteredState:
     """What follows from a carried motion at once; the rest waits for its round."""
     governance = state.governance
     if decided.kind == g.LIFT:

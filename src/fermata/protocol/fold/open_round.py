@@ -10,7 +10,7 @@ from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.fold.dominance import share_limits
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.motions import recount
-from fermata.protocol.fold.round_rules import charter_of, key_of, round_of
+from fermata.protocol.fold.round_rules import round_of
 from fermata.protocol.state.calls import (
     ASKED_AGAIN,
     NEVER_CLOSED,
@@ -22,21 +22,23 @@ from fermata.protocol.state.calls import (
 )
 from fermata.protocol.state.pause import LIFTING, PAUSED
 from fermata.protocol.state.report_flags import Asked
-from fermata.protocol.state.state import COLLECTING, Round, State
+from fermata.protocol.state.state import COLLECTING, CharteredState, KeyedState, Round, State
 from fermata.types import RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
 
-def open_round(state: State, entry: Entry, wire: statement_pb2.OpenRound, author: str) -> State:
+def open_round(
+    keyed: KeyedState, entry: Entry, wire: statement_pb2.OpenRound, author: str
+) -> CharteredState:
     """F4: the next round, its period as the charter counts, under the key in force.
 
     What the committee decided takes effect here and nowhere else, so that a round is held under
     one charter and one roster.
     """
-    before = state.current
+    before, key = keyed.current, keyed.key
     time_ms = entry.time_ms
-    state = take_effect(state, entry.index, time_ms)
-    charter, key = charter_of(state), key_of(state)  # F4.1: without a key nobody can report.
+    state = take_effect(keyed, entry.index, time_ms)
+    charter = state.charter
     # F4.2: an amendment must not begin before its notice is over.
     if entry.charter_sha256 != charter.sha256:
         raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
@@ -99,6 +101,6 @@ def _call_of(charter: Charter, state: State, time_ms: int, period: str) -> Call:
     return call
 
 
-def _end_without_result(state: State, number: int, why: str) -> State:
+def _end_without_result(state: CharteredState, number: int, why: str) -> CharteredState:
     round_ = round_of(state, number)
     return state if round_.refusal else state.with_round(replace(round_, fault=why))

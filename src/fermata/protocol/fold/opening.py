@@ -12,8 +12,8 @@ from fermata.crypto.threshold.opening import combine as combine_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.entry import Entry
-from fermata.protocol.fold.round_rules import key_of, round_of
-from fermata.protocol.state.state import Close, Opening, Round, State, ThresholdKey
+from fermata.protocol.fold.round_rules import round_of
+from fermata.protocol.state.state import CharteredState, Close, Opening, Round, State, ThresholdKey
 from fermata.protocol.statistics.results import results_of
 from fermata.types import AggregateDigest, EntryIndex, LeafHash
 from fermata.wire.v1 import statement_pb2
@@ -33,7 +33,9 @@ def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close
     return round_, round_.close
 
 
-def endorsement(state: State, entry: Entry, wire: statement_pb2.Endorsement, auditor: str) -> State:
+def endorsement(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Endorsement, auditor: str
+) -> CharteredState:
     """F8: an auditor vouches, once a round, for the close in this log and its products."""
     round_ = round_of(state, wire.round)  # F8.1: nothing is endorsed in advance.
     # F8.2: an auditor that vouches for two closes could let both be opened.
@@ -50,11 +52,12 @@ def endorsement(state: State, entry: Entry, wire: statement_pb2.Endorsement, aud
 
 
 def partial_opening(
-    state: State, entry: Entry, wire: statement_pb2.PartialOpening, auditor: str
-) -> State:
+    state: CharteredState, entry: Entry, wire: statement_pb2.PartialOpening, auditor: str
+) -> CharteredState:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
     round_, close = _openable(state, wire.round, wire.close_entry)  # F9.1 to F9.4.
-    charter, key = state.charter_at(round_.number), key_of(state)  # F9.5: parts are under a key.
+    charter = state.charter_at(round_.number)
+    key = state.keyed().key  # F9.5: parts are under a key.
     # F9.6: a quorum has checked what is opened, and two quorums share an honest auditor.
     if len(round_.endorsements) < charter.endorsement_quorum:
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")

@@ -13,7 +13,15 @@ from fermata.protocol.fold.entry import Entry
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
-from fermata.protocol.state.state import OPENED, REFUSED, Judgement, Round, State, labs_in_force
+from fermata.protocol.state.state import (
+    OPENED,
+    REFUSED,
+    CharteredState,
+    Judgement,
+    Round,
+    State,
+    labs_in_force,
+)
 from fermata.protocol.statistics.policy import evaluate, facts_of
 from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import statement_pb2
@@ -22,31 +30,31 @@ from fermata.wire.v1 import statement_pb2
 COMPLIED, NOT_SHOWN, SILENT, NO_DUTY = "complied", "not shown", "silent", "no duty"
 
 
-def pass_time(state: State, entry: EntryIndex) -> State:
+def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
     """The state when the log's time has come to an entry's, before the entry's own effect."""
-    charter = state.charter
-    if charter is None or charter.pause is None:
+    terms = state.pause_terms
+    if terms is None:
         return state
-    passed = machine.advance(state.pause, charter.pause, entry, state.time_ms, labs_in_force(state))
+    passed = machine.advance(state.pause, terms, entry, state.time_ms, labs_in_force(state))
     return replace(state, pause=passed)
 
 
-def lift_by_hand(state: State, entry: EntryIndex, lifted_before: int) -> State:
+def lift_by_hand(state: CharteredState, entry: EntryIndex, lifted_before: int) -> CharteredState:
     """The state after the committee's decisions to lift that came with this entry.
 
     ``lifted_before``: how many there were before it.
     """
-    charter = state.charter
+    terms = state.pause_terms
     for motion, _ in state.governance.lifts[lifted_before:]:
-        if charter is not None and charter.pause is not None:
+        if terms is not None:
             lifted = machine.lift_by_motion(
-                state.pause, charter.pause, entry, state.time_ms, EntryIndex(motion)
+                state.pause, terms, entry, state.time_ms, EntryIndex(motion)
             )
             state = replace(state, pause=lifted)
     return state
 
 
-def settle_rounds(state: State, entry: EntryIndex) -> State:
+def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
     """Judges every round that has come to its end with this entry, in order of their numbers.
 
     Each by the charter it was held under.
@@ -110,16 +118,16 @@ def fired_late(
 
 
 def acknowledgement(
-    state: State, entry: Entry, wire: statement_pb2.Acknowledgement, lab: str
-) -> State:
+    state: CharteredState, entry: Entry, wire: statement_pb2.Acknowledgement, lab: str
+) -> CharteredState:
     """F11: a lab says that it has seen a change of the pause. Raises Refusal."""
-    charter = state.charter
+    terms = state.pause_terms
     # F11.1: without a pause there is nothing to acknowledge.
-    if charter is None or charter.pause is None:
+    if terms is None:
         raise Refusal("NO_PAUSE", "acknowledgement: the charter has no pause")
     changed = machine.acknowledge(  # F11.2 to F11.4.
         state.pause,
-        charter.pause,
+        terms,
         entry.index,
         state.time_ms,
         EntryIndex(wire.change_entry),

@@ -21,12 +21,13 @@ from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.state.cells import cells_of, panel_of
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
 from fermata.protocol.state.state import (
+    CharteredState,
     Close,
+    KeyedState,
     ReportPart,
     ReportSeen,
     Round,
     State,
-    ThresholdKey,
 )
 from fermata.types import AggregateDigest
 from fermata.wire.v1 import statement_pb2
@@ -34,20 +35,6 @@ from fermata.wire.v1 import statement_pb2
 #: Reports of one lab in one round, the first and its corrections.
 REVISIONS_MAX = 16
 DIGEST_BYTES = 32
-
-
-def charter_of(state: State) -> Charter:
-    """The charter in force. Raises Refusal NO_CHARTER."""
-    if state.charter is None:
-        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
-    return state.charter
-
-
-def key_of(state: State) -> ThresholdKey:
-    """The key in force. Raises Refusal NO_KEY."""
-    if state.key is None:
-        raise Refusal("NO_KEY", "log: no key record yet")
-    return state.key
 
 
 def round_of(state: State, number: int) -> Round:
@@ -120,9 +107,9 @@ def parts_of(
     )
 
 
-def report(state: State, entry: Entry, wire: statement_pb2.Report, lab: str) -> State:
+def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str) -> CharteredState:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
-    charter, key = charter_of(state), key_of(state)  # F5.1: a report is made for a key.
+    charter, key = state.charter, state.key
     round_ = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
     _check_collecting(round_)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(round_, lab)  # F5.4: the committee took this lab out of the sum.
@@ -193,7 +180,9 @@ def _check_fresh(state: State, round_: Round, lab: str, digests: Sequence[bytes]
         )
 
 
-def abstention(state: State, entry: Entry, wire: statement_pb2.Abstention, lab: str) -> State:
+def abstention(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Abstention, lab: str
+) -> CharteredState:
     """F6: a lab that has not reported says that it has nothing to report."""
     round_ = round_of(state, wire.round)  # F6.1: no answer to nothing.
     _check_collecting(round_)  # F6.2: an answer must not change a closed round.
@@ -225,9 +214,11 @@ def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> AggregateDi
     return AggregateDigest(digest_parts("fermata/v1/aggregate", *parts))
 
 
-def close_round(state: State, entry: Entry, wire: statement_pb2.CloseRound, author: str) -> State:
+def close_round(
+    state: KeyedState, entry: Entry, wire: statement_pb2.CloseRound, author: str
+) -> CharteredState:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
-    charter, key = charter_of(state), key_of(state)  # F7.1: products are under a key.
+    charter, key = state.charter, state.key
     round_ = round_of(state, wire.round)  # F7.2: no close of nothing.
     _check_collecting(round_)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.

@@ -12,11 +12,11 @@ from fermata.errors import Refusal, VerificationError
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
-from fermata.protocol.fold.round_rules import aggregate_digest, charter_of, key_of
+from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
-from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, Round, State
+from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, KeyedState, Round, State
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Entropy, Log, Outside
 from fermata.types import AggregateDigest, EntryIndex, LeafHash, RoundNumber
@@ -41,6 +41,8 @@ def duties(
     ``passed`` gives the close of a round if P1 to P8 hold for it, else None. Raises InvalidProof
     if the share is not of the key in force.
     """
+    if not isinstance(state, KeyedState):
+        return
     for round_ in rounds_to_endorse(state, me):
         slot = f"endorsement/{round_.number}"
         # P5.1: a slot is filled once, whatever close is shown later.
@@ -53,7 +55,7 @@ def duties(
             continue
         if (close := passed(round_)) is not None:
             # P5.3: a part by a wrong share would make this auditor a culprit.
-            check_share(key_of(state).record, share)
+            check_share(state.key.record, share)
             yield Duty(slot, open_part(state, round_, close, me, share, entropy))
 
 
@@ -110,12 +112,12 @@ class CloseChecks:
         return data
 
 
-def rounds_to_endorse(state: State, me: str) -> list[Round]:
+def rounds_to_endorse(state: KeyedState, me: str) -> list[Round]:
     """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
 
     Late endorsers can still give their part, which tells wrong parts from right ones.
     """
-    quorum = charter_of(state).endorsement_quorum if state.charter else 0
+    quorum = state.charter.endorsement_quorum
     return [
         r
         for r in state.rounds
@@ -124,12 +126,12 @@ def rounds_to_endorse(state: State, me: str) -> list[Round]:
     ]
 
 
-def rounds_to_open(state: State, me: str) -> list[Round]:
+def rounds_to_open(state: KeyedState, me: str) -> list[Round]:
     """Rounds that this auditor vouched for and has not given its part of.
 
     Also after the result: a part too many costs little, and tells wrong parts from right ones.
     """
-    quorum = charter_of(state).endorsement_quorum if state.charter else 0
+    quorum = state.charter.endorsement_quorum
     return [
         r
         for r in state.rounds
@@ -155,7 +157,7 @@ def check_close(state: State, round_: Round, fetch: FetchSealed, entropy: Entrop
     docs/spec/auditors.md, *The checks in order*. Raises VerificationError with the number of the
     rule in its message.
     """
-    charter, key = state.charter_at(round_.number), key_of(state)
+    charter, key = state.charter_at(round_.number), state.keyed().key
     close = round_.close
     # P2.1: nothing may come out of a refused round.
     if close is None or round_.refusal:
@@ -186,9 +188,9 @@ def check_close(state: State, round_: Round, fetch: FetchSealed, entropy: Entrop
     return close
 
 
-def endorse(state: State, round_: Round, close: Close, me: str) -> statement_pb2.Statement:
+def endorse(state: KeyedState, round_: Round, close: Close, me: str) -> statement_pb2.Statement:
     """The endorsement of a close that ``check_close`` has passed."""
-    charter, key = charter_of(state), key_of(state)
+    charter, key = state.charter, state.key
     digest = aggregate_digest(aggregates_to_wire(key, close.aggregates))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
@@ -208,10 +210,10 @@ def endorsement_body(
 
 
 def open_part(
-    state: State, round_: Round, close: Close, me: str, share: KeyShare, entropy: Entropy
+    state: KeyedState, round_: Round, close: Close, me: str, share: KeyShare, entropy: Entropy
 ) -> statement_pb2.Statement:
     """This auditor's part of the opening of a round; ``close`` was checked by ``check_close``."""
-    charter, key = charter_of(state), key_of(state)
+    charter, key = state.charter, state.key
     # P5.4: nothing is opened that a quorum has not checked.
     if round_.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
         raise Refusal("NO_QUORUM", f"round {round_.number}: too few endorsements to open")

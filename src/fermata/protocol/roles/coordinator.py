@@ -12,7 +12,7 @@ from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles.duty import Duty, IsDrafted
 from fermata.protocol.state.calls import Call, given_up_ms, next_call
 from fermata.protocol.state.cells import cells_of
-from fermata.protocol.state.state import COLLECTING, Round, State, ThresholdKey
+from fermata.protocol.state.state import COLLECTING, KeyedState, Round, State, ThresholdKey
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2
 
@@ -37,9 +37,9 @@ def duties(state: State, now_ms: int, is_drafted: IsDrafted, find_sealed: FindSe
 
     Raises StorageError DATA_LOSS if the sealed part of a report that counts is gone.
     """
-    charter, key = state.charter, state.key
-    if charter is None or key is None:
+    if not isinstance(state, KeyedState):
         return []
+    charter, key = state.charter, state.key
     current = state.current
     if current is not None and current.phase(charter.endorsement_quorum) == COLLECTING:
         due = now_ms >= current.deadline_ms or not waiting_for(charter, current)

@@ -9,10 +9,9 @@ from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import acknowledgements_due
 from fermata.protocol.fold.reports import make_report, panels_with_values
-from fermata.protocol.fold.round_rules import charter_of, key_of
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import Round, State, ThresholdKey
+from fermata.protocol.state.state import CharteredState, Round, State, ThresholdKey
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import (
     SALT_BYTES,
@@ -69,6 +68,8 @@ def duties(
     ``answer_to`` gives None while the figures are not there. A lab acknowledges a change of the
     pause once its own hook has taken it.
     """
+    if not isinstance(state, CharteredState):
+        return
     for round_ in rounds_to_answer(state, me):
         slot = f"answer/{round_.number}/0"
         if not is_drafted(slot) and (made := answer_to(round_)) is not None:
@@ -81,7 +82,7 @@ def duties(
             slot = f"{slot}/{version.entry}"
         if not is_drafted(slot) and has_taken(entry):
             statement = statement_pb2.Statement(
-                charter_sha256=charter_of(state).sha256,
+                charter_sha256=state.charter.sha256,
                 author=me,
                 acknowledgement=statement_pb2.Acknowledgement(change_entry=entry),
             )
@@ -112,7 +113,8 @@ class Answers:
 
     def make(self, round_: Round, measurement: Measurement) -> Made:
         """A report with these figures, or an abstention. Raises ConfigError, Refusal NO_KEY."""
-        charter, key = charter_of(self._replica.state), key_of(self._replica.state)
+        state = self._replica.state.keyed()
+        charter, key = state.charter, state.key
         if self._table is None or self._table[0] != charter.sha256:
             table = prover_table(key.public_key, charter.panels[0].claims.statements)
             self._table = (charter.sha256, table)
@@ -128,10 +130,10 @@ class Answers:
         )
 
 
-def rounds_to_answer(state: State, me: str) -> list[Round]:
+def rounds_to_answer(state: CharteredState, me: str) -> list[Round]:
     """The open round if this lab may report in it and has not answered."""
     current = state.current
-    if state.charter is None or current is None or current.close is not None:
+    if current is None or current.close is not None:
         return []
     if me in current.barred:
         return []

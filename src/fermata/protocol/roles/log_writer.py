@@ -24,7 +24,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.proofs import verify_report
 from fermata.protocol.fold.reports import check_sealed
-from fermata.protocol.fold.round_rules import key_of, parts_of, round_of
+from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
@@ -193,7 +193,7 @@ class LogWriter:
     def _prepare_check(self, statement: statement_pb2.Statement, sealed_part: bytes) -> ReportCheck:
         """Checks the sealed part's form and digest; its proofs are left to the check returned."""
         report, lab = statement.report, statement.author
-        charter, key = self.replica.charter, key_of(self.state)
+        charter, key = self.replica.charter, self.state.keyed().key
         parts = parts_of(charter, round_of(self.state, report.round), lab, report)
         sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)  # L23.6.
         proofs = {panel: part.proof for panel, part in sealed.items()}

@@ -4,14 +4,16 @@ State is immutable: a rejected entry leaves nothing behind but the log's length 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Self
 
 from fermata.crypto.paillier import PublicKey
 from fermata.crypto.threshold.key_record import KeyRecord
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
@@ -278,25 +280,47 @@ class CharterVersion:
 class State:
     """Everything that follows from the entries 0..size-1.
 
-    ``charter_sha256`` is entry 0's, the one that users pin; ``charter`` the one in force, the
-    last of ``charters``. ``judgements``: what the rules say as of each round that has come to its
-    end, by number.
+    This class itself is the state before a charter is in force; ``CharteredState`` and then
+    ``KeyedState`` follow it. A function that needs the charter or the key takes the phase that has
+    it, and mypy refuses a caller that may have none. ``charter_sha256`` is entry 0's, the one that
+    users pin. ``judgements``: what the rules say as of each round that has ended, by number.
     """
 
     charter_sha256: bytes | None = None
     modulus_bits_min: int = MODULUS_BITS_MIN
     size: int = 0
     time_ms: TimeMs = _NO_TIME
-    charter: Charter | None = None
     charters: tuple[CharterVersion, ...] = ()
     charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
-    key: ThresholdKey | None = None
     rounds: tuple[Round, ...] = ()
     heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
     last_entry: Mapping[str, int] = field(default_factory=dict)
     judgements: Mapping[int, Judgement] = field(default_factory=dict)
     pause: Pause = NO_PAUSE
     governance: Governance = field(default_factory=Governance)
+
+    @property
+    def charter(self) -> Charter | None:
+        """The charter in force, the last of ``charters``; None before entry 0 brought one."""
+        return None
+
+    @property
+    def key(self) -> ThresholdKey | None:
+        """The key in force; None before its record is in the log."""
+        return None
+
+    @property
+    def pause_terms(self) -> PauseTerms | None:
+        """What the charter in force says of the pause; None without it."""
+        return self.charter.pause if self.charter else None
+
+    def chartered(self) -> "CharteredState":
+        """This state, of which the caller needs the charter. Raises Refusal NO_CHARTER."""
+        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+
+    def keyed(self) -> "KeyedState":
+        """This state, of which the caller needs the key. Raises Refusal NO_KEY."""
+        raise Refusal("NO_KEY", "log: no key record yet")
 
     @property
     def current(self) -> Round | None:
@@ -314,11 +338,38 @@ class State:
                 return version.charter
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
 
-    def with_round(self, changed: Round) -> "State":
+    def with_round(self, changed: Round) -> Self:
         """The same state with one round replaced."""
         rounds = list(self.rounds)
         rounds[changed.number - 1] = changed
         return replace(self, rounds=tuple(rounds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharteredState(State):
+    """The state from a valid entry 0 on."""
+
+    charter: Charter = field()  # Without field(), State's property would become its default.
+
+    def chartered(self) -> "CharteredState":
+        """This state."""
+        return self
+
+    def with_key(self, key: ThresholdKey) -> "KeyedState":
+        """The same state with its key in force."""
+        known = {f.name: getattr(self, f.name) for f in fields(CharteredState)}
+        return KeyedState(**known, key=key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedState(CharteredState):
+    """The state from the accepted key record on: only now can a round be opened."""
+
+    key: ThresholdKey = field()
+
+    def keyed(self) -> "KeyedState":
+        """This state."""
+        return self
 
 
 def labs_of_round(state: State, round_: Round) -> tuple[str, ...]:
@@ -329,9 +380,8 @@ def labs_of_round(state: State, round_: Round) -> tuple[str, ...]:
 
 def labs_in_force(state: State) -> tuple[str, ...]:
     """Labs of the charter in force that are not excluded, in the roster's order."""
-    if state.charter is None:
-        return ()
-    return tuple(lab for lab in state.charter.labs if lab not in state.governance.exclusions)
+    labs = state.charter.labs if state.charter else ()
+    return tuple(lab for lab in labs if lab not in state.governance.exclusions)
 
 
 def parties_with_nodes(state: State) -> tuple[str, ...]:
@@ -340,10 +390,8 @@ def parties_with_nodes(state: State) -> tuple[str, ...]:
     Members of the committee speak from the command line and run none. An excluded lab is asked
     for nothing, so its node may be off.
     """
-    if state.charter is None:
-        return ()
     return tuple(
         party.id
-        for party in state.charter.parties.values()
+        for party in (state.charter.parties.values() if state.charter else ())
         if party.role != Role.MEMBER and party.id not in state.governance.exclusions
     )

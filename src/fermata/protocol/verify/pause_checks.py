@@ -15,7 +15,14 @@ from fermata.protocol.state import pause as machine
 from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import shown_ranges
-from fermata.protocol.state.state import OPENED, REFUSED, Judgement, Round, State, labs_of_round
+from fermata.protocol.state.state import (
+    OPENED,
+    REFUSED,
+    Judgement,
+    Round,
+    State,
+    labs_of_round,
+)
 from fermata.protocol.statistics.policy import evaluate, facts_of
 from fermata.types import EntryIndex, RoundNumber, TimeMs
 
@@ -123,4 +130,5 @@ def _as_of(state: State, entry: int) -> State:
     """The state with the charter and the rounds of an entry, by which votes are counted."""
     versions = tuple(v for v in state.charters if v.entry <= entry)
     rounds = tuple(r for r in state.rounds if r.entry <= entry)
-    return replace(state, charter=versions[-1].charter, charters=versions, rounds=rounds)
+    now = state.chartered()
+    return replace(now, charter=versions[-1].charter, charters=versions, rounds=rounds)

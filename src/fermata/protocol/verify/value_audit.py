@@ -269,6 +269,5 @@ def check_evidence(seen: ReportSeen, files: Sequence[EvidenceFile], salt: bytes)
 def _basis(state: State, number: int) -> tuple[Charter, ThresholdKey]:
     """The charter that a round is held under, which its reports are bound to, and the key."""
     # A1.2: without them no report counts.
-    if state.charter is None or state.key is None:
-        raise Refusal("NO_KEY", "log: has no charter or no key, so no report counts")
-    return state.charter_at(number), state.key
+    key = state.keyed().key
+    return state.charter_at(number), key

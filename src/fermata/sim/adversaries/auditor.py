@@ -1,7 +1,6 @@
 """Auditors that break the rules, or stay away, one class per way."""
 
 from fermata.crypto.integers import int_to_bytes
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.roles.auditor import endorse as endorse_statement
 from fermata.protocol.roles.auditor import open_part
 from fermata.protocol.state.state import Close
@@ -37,10 +36,10 @@ class SendsWrongPart(Misbehaviour):
         close, rogue = _close_round(world), world.charter.auditors[0]
         for auditor in world.charter.auditors[: world.charter.endorsement_quorum]:
             world.step(auditor)
-        state = world.watch.state
+        state = world.watch.state.keyed()
         share, entropy = world.deployment.shares[rogue], stream(world.seed, "rogue")
         statement = open_part(state, current(world), close, rogue, share, entropy)
-        n, width = key_of(state).record.n, key_of(state).public_key.modulus_width
+        n, width = state.key.record.n, state.key.public_key.modulus_width
         for panel in statement.partial_opening.panels:
             wrong = 2 * int.from_bytes(panel.parts[0], "big") % n
             panel.parts[0] = int_to_bytes(wrong, width)
@@ -64,7 +63,7 @@ class _EndorsesWrongly(Misbehaviour):
         close, rogue = _close_round(world), world.charter.auditors[0]
         if self.is_second:
             world.step(rogue)
-        statement = endorse_statement(world.watch.state, current(world), close, rogue)
+        statement = endorse_statement(world.watch.state.keyed(), current(world), close, rogue)
         statement.endorsement.aggregate_sha256 = bytes(32)
         self.send(world, rogue, statement)
         world.settle([name for name in world.nodes if name != rogue])

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from fermata.crypto.paillier import ciphertext_to_bytes, product
 from fermata.memory_store import MemoryStore
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.roles.driver import LOGGED
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import ThresholdKey
@@ -37,7 +36,7 @@ def set_products(
 
     ``factor`` goes into each product.
     """
-    key: ThresholdKey = key_of(world.watch.state)
+    key: ThresholdKey = world.watch.state.keyed().key
     parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab)} for lab in set(labs)}
     close.ClearField("aggregates")
     for panel in world.charter.panels:
@@ -81,7 +80,7 @@ class OpensOneLabInDisguise(_WrongProduct):
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
-        key = key_of(world.watch.state).public_key
+        key = world.watch.state.keyed().key.public_key
         zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
         set_products(world, close, [world.charter.labs[0]], zero)
 
@@ -99,7 +98,7 @@ class BlindsProductAgain(_WrongProduct):
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
-        key = key_of(world.watch.state).public_key
+        key = world.watch.state.keyed().key.public_key
         zero = pow(world.dice.between(2, key.n - 1), key.n, key.n_squared)
         set_products(world, close, world.charter.labs, zero)
 

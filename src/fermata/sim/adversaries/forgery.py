@@ -11,7 +11,6 @@ from fermata.crypto.report.statements import StatementSet
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.fold.proofs import context_of
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.state.report_flags import NO_FLAGS, Flags, shown_ranges, statements_of
 from fermata.protocol.wire.codec import encode, sha256
 from fermata.sim.adversaries.misbehaviour import current
@@ -63,7 +62,7 @@ def forge(
 
     ``flags``: what it claims to show.
     """
-    charter, key, round_ = world.charter, key_of(world.watch.state), current(world)
+    charter, key, round_ = world.charter, world.watch.state.keyed().key, current(world)
     entropy = stream(world.seed, f"forgery/{lab}")
     figures = world.inputs.figures(lab, round_.period, 0)
     report = statement_pb2.Report(

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.roles.auditor import endorse as endorse_statement
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.report_flags import Flags
@@ -205,7 +204,7 @@ class EndorsesWithheld(_OpensWithheld):
         close = current(world).close
         if close is not None:
             rogue = world.charter.auditors[0]
-            state = world.watch.state
+            state = world.watch.state.keyed()
             self.send(world, rogue, endorse_statement(state, current(world), close, rogue))
 
 
@@ -240,7 +239,7 @@ def force_open(world: World, charter_sha256: bytes) -> None:
         open_round=statement_pb2.OpenRound(
             round=number,
             period=world.charter.period(number),
-            key_id=key_of(world.watch.state).key_id,
+            key_id=world.watch.state.keyed().key.key_id,
         ),
     )
     key = world.deployment.signing_keys[COORDINATOR]

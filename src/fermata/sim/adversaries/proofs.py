@@ -12,7 +12,6 @@ from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.argument import Witness
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.statements import StatementSet
-from fermata.protocol.fold.round_rules import key_of
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
@@ -121,7 +120,7 @@ class PutsFractionInSlot(_FalseWitness):
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
-        n = key_of(self.world.watch.state).record.n
+        n = self.world.watch.state.keyed().key.record.n
         return replace(honest, plaintexts=(pow(3, -1, n), *honest.plaintexts[1:]))
 
     def misbehave(self, world: World) -> None:
@@ -136,7 +135,7 @@ class _ChangesCopy(_Forges):
     def forgery(self, world: World, rogue: str) -> Forged:
         """See _Forges."""
         seen = current(world).reports[world.charter.labs[0]]
-        key = key_of(world.watch.state)
+        key = world.watch.state.keyed().key
         data = rogue_writer(world).fetch_sealed(seen.sealed_sha256)
         forged = Forged(
             statement_pb2.Statement(

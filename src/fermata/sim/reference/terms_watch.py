@@ -58,15 +58,17 @@ class TermsWatch:
 
     def _follow(self, entry: int, counted: Mapping[int, Counted]) -> None:
         before, after = self._watch.states[entry], self._watch.states[entry + 1]
-        if before.charter is None or before.charter.pause is None:
+        terms = before.pause_terms
+        if terms is None:
             return
         # A round that opens with this entry goes by the phase after the log's time has passed.
-        labs = [lab for lab in before.charter.labs if lab not in before.governance.exclusions]
-        self._pass_time(before.charter.pause, after.time_ms, labs)
+        roster, exclusions = before.chartered().charter.labs, before.governance.exclusions
+        labs = [lab for lab in roster if lab not in exclusions]
+        self._pass_time(terms, after.time_ms, labs)
         if len(after.rounds) > len(before.rounds):
             self._open(after, counted)
         if self._watch.verdicts[entry].accepted:
-            self._acknowledge(before.charter.pause, entry, labs)
+            self._acknowledge(terms, entry, labs)
         if len(after.governance.lifts) > len(before.governance.lifts) and self._phase != RUNNING:
             self.seen.add("motion")
             self._turn(RUNNING)
@@ -251,14 +253,15 @@ class TermsWatch:
 
     def check_end(self, state: State, now_ms: int) -> None:
         """Every lab in force has acknowledged every change that asked; so nothing is late."""
-        if state.charter is None or state.charter.pause is None:
+        terms = state.pause_terms
+        if terms is None:
             return
-        labs = [lab for lab in state.charter.labs if lab not in state.governance.exclusions]
+        roster, exclusions = state.chartered().charter.labs, state.governance.exclusions
+        labs = [lab for lab in roster if lab not in exclusions]
         for asked in self._asked:
             for lab in labs:
                 if lab not in self._said.get(asked, set()):
                     self._watch.violate("liveness", f"{lab} never acknowledges entry {asked}")
-        terms = state.charter.pause
         for late in overdue(state, state.pause, terms, labs, now_ms):
             if late.what != SILENT_LOG:
                 self._watch.violate("I13", f"{late.what} at the end: {late.detail}")

@@ -14,7 +14,7 @@ from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
-from fermata.protocol.state.state import Round, State, Verdict
+from fermata.protocol.state.state import CharteredState, Round, State, Verdict
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
@@ -200,9 +200,7 @@ class Watch:
     def _is_proven(self, entry: int) -> bool:
         """Whether the open proofs of a report hold, each checked by itself."""
         statement = statement_of(unseal(decode(envelope_pb2.LogEntry, self.leaves[entry]).envelope))
-        key = self.state.key
-        if key is None:
-            return False
+        key = self.state.keyed().key
         round_ = self.state.round(statement.report.round)
         charter = self.state.charter_at(statement.report.round)
         flags = flags_of(statement.report)
@@ -238,9 +236,10 @@ class Watch:
         """I5: a part is of the product of the reports that count, and of nothing else."""
         opening, state = statement.partial_opening, self.state
         round_ = state.round(opening.round)
-        if round_ is None or round_.close is None or state.key is None:
+        if round_ is None or round_.close is None:
             self.violate("I5", f"{statement.author} opens round {opening.round} before its close")
             return
+        key = state.keyed().key
         share = self._deployment.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
@@ -251,8 +250,8 @@ class Watch:
                 self.violate("I5", f"{statement.author} opens {panel.panel} below the cohort")
             for position, part in enumerate(panel.parts):
                 name = panel.panel.partition("/")[0]
-                product = self._product(round_, labs, name, position, state.key.record.n)
-                right = partial_opening(state.key.record, share, product, entropy)
+                product = self._product(round_, labs, name, position, key.record.n)
+                right = partial_opening(key.record, share, product, entropy)
                 if int.from_bytes(part, "big") != right:
                     self.violate("I5", f"{statement.author} opens what is not the product")
 
@@ -288,8 +287,10 @@ def _is_untouched(before: State, after: State) -> bool:
 
     if before is after:
         return True
-    later = motions.settle(replace(before, time_ms=after.time_ms))
-    return bare(pausing.pass_time(later, EntryIndex(before.size))) == bare(after)
+    later = replace(before, time_ms=after.time_ms)
+    if isinstance(later, CharteredState):
+        later = pausing.pass_time(motions.settle(later), EntryIndex(before.size))
+    return bare(later) == bare(after)
 
 
 def _bytes_in(args: Iterable[Any]) -> Iterable[bytes]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fermata.protocol.state.state import HeartbeatSeen, State, parties_with_nodes
+from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State, parties_with_nodes
 from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
 from fermata.types import Role
 
@@ -31,7 +31,7 @@ class NodeRecord:
 
 def node_records(state: State) -> tuple[NodeRecord, ...]:
     """Every party in the roster's order; empty before the log has a charter."""
-    if state.charter is None:
+    if not isinstance(state, CharteredState):
         return ()
     expected, is_log_off = parties_with_nodes(state), bool(coordinator_ahead_s(state))
     return tuple(
@@ -49,9 +49,9 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
     )
 
 
-def _done(state: State, party: str) -> str | None:
+def _done(state: CharteredState, party: str) -> str | None:
     round_, charter = state.current, state.charter
-    if round_ is None or charter is None:
+    if round_ is None:
         return None
     if party == charter.coordinator:
         return round_.phase(charter.endorsement_quorum)

@@ -132,7 +132,7 @@ def _acknowledge_by_ms(state: State, change: Change) -> int | None:
 
 def pause_brief(state: State) -> PauseBrief:
     """What obeying the pause takes, as of the whole log."""
-    terms = state.charter.pause if state.charter else None
+    terms = state.pause_terms
     return PauseBrief(
         phase=state.pause.phase,
         is_holding=machine.is_holding(state.pause),
@@ -145,7 +145,7 @@ def pause_brief(state: State) -> PauseBrief:
 def pause_record(state: State) -> PauseRecord:
     """The pause as of the whole log."""
     pause, labs = state.pause, labs_in_force(state)
-    terms = state.charter.pause if state.charter else None
+    terms = state.pause_terms
     brief = pause_brief(state)
     changes = tuple(change_record(state, index) for index in range(len(pause.changes)))
     newest_first = changes[::-1]
@@ -168,7 +168,7 @@ def pause_record(state: State) -> PauseRecord:
 
 def overdue_records(state: State, now_ms: int) -> tuple[Overdue, ...]:
     """All that is late at ``now_ms``, the reader's clock; nothing without a pause."""
-    terms = state.charter.pause if state.charter else None
+    terms = state.pause_terms
     return overdue(state, state.pause, terms, labs_in_force(state), now_ms) if terms else ()
 
 
