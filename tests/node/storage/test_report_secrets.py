@@ -8,11 +8,11 @@ import pytest
 
 from fermata.errors import ConfigError, StorageError
 from fermata.node.storage import keystore
-from fermata.node.storage.report_secrets import SPARE_BYTES, KeptReports
-from fermata.protocol.wire.report_secrets import EvidenceFile, KeptPanel, KeptReport
+from fermata.node.storage.report_secrets import SPARE_BYTES, ReportSecretsFolder
+from fermata.protocol.wire.report_secrets import EvidenceFile, PanelSecrets, ReportSecrets
 
-KEPT = KeptReport(
-    3, b"\x0a" * 32, (KeptPanel("all", (123456789123, 5), 987654321987),),
+KEPT = ReportSecrets(
+    3, b"\x0a" * 32, (PanelSecrets("all", (123456789123, 5), 987654321987),),
     (EvidenceFile("metrics.csv", b"canary-of-the-evidence" * 100_000),),
 )  # fmt: skip
 
@@ -24,7 +24,7 @@ def identity(tmp_path):
 
 @pytest.fixture
 def reports(tmp_path, identity):
-    found = KeptReports(tmp_path / "reports", "spring", identity)
+    found = ReportSecretsFolder(tmp_path / "reports", "spring", identity)
     found.prepare()
     return found
 
@@ -64,13 +64,13 @@ def test_a_file_is_never_replaced_and_the_node_ends(tmp_path, reports):
 
 
 def test_a_folder_that_is_gone_keeps_nothing_and_the_node_ends(tmp_path, identity):
-    reports = KeptReports(tmp_path / "nowhere", "spring", identity)
+    reports = ReportSecretsFolder(tmp_path / "nowhere", "spring", identity)
     assert reason(lambda: reports.keep(KEPT), StorageError) == "STORE_UNWRITABLE"
 
 
 def test_a_disk_that_is_almost_full_is_not_filled_further(tmp_path, identity):
     room = len(KEPT.to_bytes()) + SPARE_BYTES
-    reports = KeptReports(tmp_path / "reports", "spring", identity, lambda folder: room - 1)
+    reports = ReportSecretsFolder(tmp_path / "reports", "spring", identity, lambda folder: room - 1)
     reports.prepare()
     assert reason(lambda: reports.keep(KEPT), StorageError) == "STORAGE_FULL"
     assert list((tmp_path / "reports").iterdir()) == []
@@ -104,8 +104,8 @@ def test_another_identity_deployment_or_damage_is_refused(tmp_path, reports, ide
     find = lambda found: lambda: found.find(3, b"\x0a" * 32)  # noqa: E731
     folder = tmp_path / "reports"
     other = keystore.new_identity(tmp_path / "other.txt")
-    assert reason(find(KeptReports(folder, "spring", other))) == "KEYFILE_UNREADABLE"
-    assert reason(find(KeptReports(folder, "autumn", identity))) == "KEYFILE_FOREIGN"
+    assert reason(find(ReportSecretsFolder(folder, "spring", other))) == "KEYFILE_UNREADABLE"
+    assert reason(find(ReportSecretsFolder(folder, "autumn", identity))) == "KEYFILE_FOREIGN"
     path_of(tmp_path).write_bytes(path_of(tmp_path).read_bytes()[:-1])
     assert reason(find(reports)) == "KEYFILE_UNREADABLE"
 

@@ -22,7 +22,7 @@ from fermata.protocol.fold.pause import (
 from fermata.protocol.roles.auditor import open_part
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, missing
-from fermata.protocol.state.report_flags import Shown
+from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
@@ -467,7 +467,9 @@ def test_v12_finds_a_flag_that_no_proof_shows() -> None:
     found = state.rounds[0]
     report = found.reports["lab-1"]
     assert not report.flags.complies
-    lied = replace(report, parts=(replace(report.parts[0], shown=(Shown("hours", 0, 1),)),))
+    lied = replace(
+        report, parts=(replace(report.parts[0], shown_ranges=(ShownRange("hours", 0, 1),)),)
+    )
     rounds = (replace(found, reports={**found.reports, "lab-1": lied}), *state.rounds[1:])
     assert any("shows" in f for f in findings_v12(replace(state, rounds=rounds)))
 

@@ -33,8 +33,8 @@ from fermata.protocol.verify.value_audit import (
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.report_secrets import (
     EvidenceFile,
-    KeptPanel,
-    KeptReport,
+    PanelSecrets,
+    ReportSecrets,
     evidence_sha256,
 )
 from harness.chains import Chain, Run, chain_at, entropy_of, figures, make_deployment
@@ -43,10 +43,10 @@ EVIDENCE = (EvidenceFile("metrics.csv", b"round,metric,value\n"),)
 LAB = "lab-2"
 
 
-def kept_chain() -> tuple[Chain, list[KeptReport]]:
+def kept_chain() -> tuple[Chain, list[ReportSecrets]]:
     """A round that is open, and what lab-2 kept of its two reports, of which the second counts."""
     chain = chain_at("collecting")
-    kept: list[KeptReport] = []
+    kept: list[ReportSecrets] = []
     chain.report_all()
     state = chain.state
     assert state.key is not None
@@ -67,7 +67,7 @@ def kept_chain() -> tuple[Chain, list[KeptReport]]:
 
 
 @functools.cache
-def world() -> tuple[State, KeptReport, KeptReport]:
+def world() -> tuple[State, ReportSecrets, ReportSecrets]:
     chain, kept = kept_chain()
     chain.close()
     chain.endorse(*chain.deployment.charter.auditors)
@@ -307,16 +307,18 @@ def test_any_bytes_are_an_opened_value_or_refused(data: bytes) -> None:
     with pytest.raises(VerificationError):
         OpenedValue.from_bytes(data)
     with pytest.raises(ConfigError):
-        KeptReport.from_bytes(data)
+        ReportSecrets.from_bytes(data)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
-panels = st.builds(KeptPanel, texts, st.lists(st.integers(0, 1 << 214)).map(tuple), st.integers(0))
+panels = st.builds(
+    PanelSecrets, texts, st.lists(st.integers(0, 1 << 214)).map(tuple), st.integers(0)
+)
 
 
 @given(
     st.builds(
-        KeptReport,
+        ReportSecrets,
         st.integers(1, 1 << 63),
         st.binary(min_size=32, max_size=32),
         st.lists(panels, max_size=3).map(tuple),
@@ -324,8 +326,8 @@ panels = st.builds(KeptPanel, texts, st.lists(st.integers(0, 1 << 214)).map(tupl
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_a_kept_report_comes_back_from_its_bytes(kept: KeptReport) -> None:
-    assert KeptReport.from_bytes(kept.to_bytes()) == kept
+def test_a_kept_report_comes_back_from_its_bytes(kept: ReportSecrets) -> None:
+    assert ReportSecrets.from_bytes(kept.to_bytes()) == kept
 
 
 def test_no_secret_is_shown() -> None:
@@ -343,7 +345,7 @@ def test_a_lab_keeps_every_report_before_it_is_drafted_and_none_twice() -> None:
     run = Run(make_deployment(last="2025Q3"))
     events: list[str] = []
 
-    def keep(kept: KeptReport) -> None:
+    def keep(kept: ReportSecrets) -> None:
         events.append(kept.sealed_sha256.hex())
         assert run.stores[LAB].draft(f"answer/{kept.round}/0") is None
 
@@ -357,7 +359,7 @@ def test_a_lab_keeps_every_report_before_it_is_drafted_and_none_twice() -> None:
 
 def test_a_corrected_report_is_kept_too_and_is_the_one_that_opens() -> None:
     run = Run(make_deployment(last="2025Q3"))
-    kept: list[KeptReport] = []
+    kept: list[ReportSecrets] = []
     run.restart(LAB, keep=kept.append)
     others = [name for name in run.drivers if name != "lab-3"]
     run.until_quiet(*others)
@@ -372,7 +374,7 @@ def test_a_corrected_report_is_kept_too_and_is_the_one_that_opens() -> None:
 def test_a_lab_that_cannot_keep_sends_nothing() -> None:
     run = Run(make_deployment(last="2025Q3"))
 
-    def keep(kept: KeptReport) -> None:
+    def keep(kept: ReportSecrets) -> None:
         raise ConfigError("KEPT_REPORT", "no room")
 
     run.restart(LAB, keep=keep)
@@ -385,7 +387,7 @@ def test_an_abstention_keeps_nothing() -> None:
     chain = chain_at("collecting")
     state = chain.state
     assert state.key is not None
-    kept: list[KeptReport] = []
+    kept: list[ReportSecrets] = []
     deployment = chain.deployment
     answer(
         deployment.charter,

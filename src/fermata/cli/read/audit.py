@@ -12,7 +12,7 @@ from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory
-from fermata.node.run.parts import entropy, kept_reports
+from fermata.node.run.parts import entropy, report_secrets_folder
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.state.state import ReportSeen, State
@@ -66,7 +66,7 @@ def lab_open_value(
     if auditor not in charter.auditors:
         raise ConfigError("PARTY", f"--auditor: the charter has no auditor called {auditor}")
     seen, _ = counted_part(replica.state, number, party, place[0].id)
-    kept = kept_reports(config).find(number, seen.sealed_sha256)
+    kept = report_secrets_folder(config).find(number, seen.sealed_sha256)
     opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
     evidence = () if no_evidence else kept.evidence
     if evidence:

@@ -21,11 +21,11 @@ from fermata.node.run.loop import IDLE_S, Wake, run_loop, stop_on_signal
 from fermata.node.run.parts import (
     clock_ms,
     entropy,
-    kept_reports,
     lab_sources,
     load_signing_key,
     make_telemetry,
     open_store,
+    report_secrets_folder,
     tls_files,
 )
 from fermata.node.sources import Measure
@@ -165,7 +165,7 @@ def make_node(
     base.stack.callback(hook.stop)
     tools = LabTools()
     if config.role == Role.LAB:
-        kept = kept_reports(config)
+        kept = report_secrets_folder(config)
         kept.prepare()
         tools = LabTools(keep=kept.keep, has_taken=hook.has_taken)
         if wake is not None:

@@ -22,7 +22,7 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
-from fermata.node.storage.report_secrets import KeptReports
+from fermata.node.storage.report_secrets import ReportSecretsFolder
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import unseal
@@ -147,9 +147,9 @@ def lab_sources(config: NodeConfig) -> Sources:
     )
 
 
-def kept_reports(config: NodeConfig) -> KeptReports:
+def report_secrets_folder(config: NodeConfig) -> ReportSecretsFolder:
     """Where a lab keeps what it needs to open a value of a report later."""
-    return KeptReports(
+    return ReportSecretsFolder(
         config.data / "reports", config.genesis.deployment, passphrase_or_identity(config)
     )
 

@@ -12,7 +12,7 @@ from fermata.node.causes import no_room_text
 from fermata.node.files import ensure_directory, remove_leftovers
 from fermata.node.storage import keystore
 from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes, system_error
-from fermata.protocol.wire.report_secrets import KEPT_BYTES_MAX, KeptReport
+from fermata.protocol.wire.report_secrets import SECRETS_BYTES_MAX, ReportSecrets
 
 PURPOSE = "kept-report"
 #: Evidence of 4 MiB in base64, and values, fit many times.
@@ -20,7 +20,7 @@ PURPOSE = "kept-report"
 SPARE_BYTES = 2 * RESERVE_BYTES
 
 
-class KeptReports:
+class ReportSecretsFolder:
     """The folder of these files, ``<round>-<SHA-256 of the sealed part>.age``."""
 
     def __init__(
@@ -43,7 +43,7 @@ class KeptReports:
         ensure_directory(self._folder)
         remove_leftovers(self._folder)
 
-    def keep(self, kept: KeptReport) -> None:
+    def keep(self, kept: ReportSecrets) -> None:
         """Writes a report's file (mode 0600) durably, before anyone gets to see the report.
 
         Raises StorageError, at which nothing is sent: STORAGE_FULL with nothing written (a report
@@ -63,7 +63,7 @@ class KeptReports:
                 raise system_error(error.__cause__, self._folder) from None
             raise StorageError("STORE_UNWRITABLE", f"report not sent: {error}") from None
 
-    def find(self, number: int, sealed_sha256: bytes) -> KeptReport:
+    def find(self, number: int, sealed_sha256: bytes) -> ReportSecrets:
         """What was kept of a round's report.
 
         Raises ConfigError KEPT_REPORT if there is nothing, and those of ``load_sealed``.
@@ -76,10 +76,10 @@ class KeptReports:
                 " made on another machine or removed, restore it from a backup",
             )
         data = keystore.load_sealed(
-            path, PURPOSE, self._deployment, self._unlock, size_max=KEPT_BYTES_MAX
+            path, PURPOSE, self._deployment, self._unlock, size_max=SECRETS_BYTES_MAX
         )
         try:
-            return KeptReport.from_bytes(data)
+            return ReportSecrets.from_bytes(data)
         except ConfigError as error:
             raise ConfigError(error.reason, f"{path}: {error}") from None
 

@@ -54,10 +54,10 @@ def achieved_shares(charter: Charter, round_: Round) -> dict[str, Fraction]:
     """
     if round_.opening is None:
         return {}
-    shares = {}
+    achieved = {}
     for metric in (m for panel in charter.panels for m in panel.metrics):
         limit = round_.asked.share_limits.get(metric.id)
         total = Fraction(round_.opening.sums.get(metric.id, 0))
         if limit is not None and total:
-            shares[metric.id] = min(Fraction(1), limit * Fraction(metric.resolution) / total)
-    return shares
+            achieved[metric.id] = min(Fraction(1), limit * Fraction(metric.resolution) / total)
+    return achieved

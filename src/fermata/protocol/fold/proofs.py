@@ -37,7 +37,7 @@ def verify_report(
 ) -> None:
     """Checks every panel of one report wholly. Raises VerificationError."""
     for part in parts:
-        statements = statements_of(charter.panel(part.panel), part.shown)
+        statements = statements_of(charter.panel(part.panel), part.shown_ranges)
         context = context_of(charter, round_number, part.panel, lab)
         sealed_proof = sealed[part.panel]
         verify(statements, key.public_key, context, part.proof, sealed_proof, table, _PROOF_CACHE)
@@ -61,7 +61,7 @@ def failures_of(
     for lab, seen in sorted(reports.items()):
         for part in seen.parts:
             context = context_of(charter, round_number, part.panel, lab)
-            statements = statements_of(charter.panel(part.panel), part.shown)
+            statements = statements_of(charter.panel(part.panel), part.shown_ranges)
             sealed_proof = sealed.get(lab, {}).get(part.panel)
             items.append(BatchItem(statements, context, part.proof, sealed_proof))
             owners.append(lab)

@@ -28,7 +28,7 @@ from fermata.protocol.state.report_flags import (
 from fermata.protocol.state.state import Cell, ReportPart, ThresholdKey
 from fermata.protocol.wire.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.wire.ports import Entropy
-from fermata.protocol.wire.report_secrets import KeptPanel, KeptReport
+from fermata.protocol.wire.report_secrets import PanelSecrets, ReportSecrets
 from fermata.wire.v1 import statement_pb2
 
 
@@ -61,7 +61,7 @@ def make_report(
     evidence_sha256: bytes,
     entropy: Entropy,
     asked: Asked = NOTHING_ASKED,
-    keep: Callable[[KeptReport], None] = lambda kept: None,
+    keep: Callable[[ReportSecrets], None] = lambda kept: None,
 ) -> tuple[statement_pb2.Statement, bytes]:
     """A lab's report and its sealed part. ``values`` maps metric ids to decimals as text.
 
@@ -83,9 +83,9 @@ def make_report(
         part, sealed_panel = _part_to_wire(panel_id, made)
         parts.append(part)
         sealed.panels.append(sealed_panel)
-        kept.append(KeptPanel(panel_id, witness, made.gamma))
+        kept.append(PanelSecrets(panel_id, witness, made.gamma))
     sealed_bytes = encode(sealed)
-    keep(KeptReport(round_number, sha256(sealed_bytes), tuple(kept)))
+    keep(ReportSecrets(round_number, sha256(sealed_bytes), tuple(kept)))
     report = statement_pb2.Report(
         round=round_number,
         key_id=key.key_id,

@@ -16,7 +16,7 @@ from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import (
     SALT_BYTES,
     EvidenceFile,
-    KeptReport,
+    ReportSecrets,
     evidence_commitment,
 )
 from fermata.wire.v1 import statement_pb2
@@ -52,7 +52,7 @@ class LabTools:
     """
 
     measure: Measure = lambda period: None
-    keep: Callable[[KeptReport], None] = lambda kept: None
+    keep: Callable[[ReportSecrets], None] = lambda kept: None
     has_taken: Callable[[int], bool] = lambda change_entry: True
 
 
@@ -150,7 +150,7 @@ def answer(
     round_: Round,
     measurement: Measurement,
     entropy: Entropy,
-    keep: Callable[[KeptReport], None] = lambda kept: None,
+    keep: Callable[[ReportSecrets], None] = lambda kept: None,
 ) -> Made:
     """A report and its sealed part, or an abstention and no bytes.
 

@@ -34,7 +34,7 @@ class Flags:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownRange:
     """``low <= metric <= high``, encoded."""
 
     metric: str
@@ -78,18 +78,20 @@ def duty_panels(charter: Charter, lab: str) -> tuple[str, ...]:
     return tuple(p.id for p in charter.panels if lab in p.labs and any(m.duties for m in p.metrics))
 
 
-def shown_ranges(charter: Charter, asked: Asked, panel: Panel, flags: Flags) -> tuple[Shown, ...]:
+def shown_ranges(
+    charter: Charter, asked: Asked, panel: Panel, flags: Flags
+) -> tuple[ShownRange, ...]:
     """What a report with these flags shows about the metrics of a panel."""
     ranges = []
     for metric in panel.metrics:
         if flags.complies:
-            ranges += [Shown(metric.id, 0, limit) for limit in metric.duties]
+            ranges += [ShownRange(metric.id, 0, limit) for limit in metric.duties]
         limit = asked.share_limits.get(metric.id)
         if flags.within_shares and limit is not None:
-            ranges.append(Shown(metric.id, 0, limit))
+            ranges.append(ShownRange(metric.id, 0, limit))
     if flags.dues_band and charter.dues and charter.dues.panel == panel.id:
         band = charter.dues.bands[flags.dues_band - 1]
-        ranges.append(Shown(charter.dues.metric, band.low, band.high))
+        ranges.append(ShownRange(charter.dues.metric, band.low, band.high))
     return tuple(ranges)
 
 
@@ -109,18 +111,18 @@ def flags_for(charter: Charter, asked: Asked, lab: str, encoded: Mapping[str, in
     return replace(flags, dues_band=charter.dues.band_of(encoded[charter.dues.metric]))
 
 
-def statements_of(panel: Panel, shown: tuple[Shown, ...]) -> StatementSet:
+def statements_of(panel: Panel, shown_ranges: tuple[ShownRange, ...]) -> StatementSet:
     """What the proof of a panel is of. Raises InvalidEncoding STATEMENT_*."""
     return (
-        _with_ranges(panel.claims.statements, _ranges(panel, shown))
-        if shown
+        _with_ranges(panel.claims.statements, _ranges(panel, shown_ranges))
+        if shown_ranges
         else (panel.claims.statements)
     )
 
 
-def _ranges(panel: Panel, shown: tuple[Shown, ...]) -> tuple[Range, ...]:
+def _ranges(panel: Panel, shown_ranges: tuple[ShownRange, ...]) -> tuple[Range, ...]:
     ranges = []
-    for shown_range in shown:
+    for shown_range in shown_ranges:
         form = linear_form({panel.claims.index("value", shown_range.metric): 1}, -shown_range.low)
         ranges.append(Range(form, shown_range.high - shown_range.low))
     return tuple(ranges)

@@ -16,7 +16,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.pause import NO_PAUSE, Pause
-from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, Shown
+from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
 from fermata.types import (
     AggregateDigest,
     EntryIndex,
@@ -69,13 +69,13 @@ class ThresholdKey:
 class ReportPart:
     """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof.
 
-    ``shown``: what the proof shows beside the charter's statements.
+    ``shown_ranges``: what the proof shows beside the charter's statements.
     """
 
     panel: str
     ciphertext_sha256: tuple[bytes, ...]
     proof: bytes
-    shown: tuple[Shown, ...] = ()
+    shown_ranges: tuple[ShownRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def findings_v12(state: State) -> Iterator[str]:
             for part in report.parts:
                 panel = charter.panel(part.panel)
                 # V12.2: a flag without a proof behind it.
-                if part.shown != shown_ranges(charter, round_.asked, panel, report.flags):
+                if part.shown_ranges != shown_ranges(charter, round_.asked, panel, report.flags):
                     yield f"entry {report.entry} ({lab}): says that it shows what it does not"
     for motion in state.governance.motions.values():
         decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)

@@ -24,7 +24,7 @@ from fermata.protocol.state.state import ReportPart, ReportSeen, State, Threshol
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import (
     EvidenceFile,
-    KeptReport,
+    ReportSecrets,
     evidence_commitment,
     evidence_sha256,
 )
@@ -156,7 +156,7 @@ def counted_part(state: State, number: int, lab: str, panel: str) -> tuple[Repor
 
 
 def open_value(
-    state: State, kept: KeptReport, lab: str, metric_id: str, auditor: str, entropy: Entropy
+    state: State, kept: ReportSecrets, lab: str, metric_id: str, auditor: str, entropy: Entropy
 ) -> OpenedValue:
     """Opens one metric of the lab's report that counts to one auditor.
 
@@ -175,7 +175,7 @@ def open_value(
     if secrets is None or kept.sealed_sha256 != seen.sealed_sha256:
         raise ConfigError("KEPT_REPORT", f"kept report: is not of entry {seen.entry}, which counts")
     index = panel.claims.index("value", metric.id)
-    statements = statements_of(panel, part.shown)
+    statements = statements_of(panel, part.shown_ranges)
     try:
         encoded = secrets.values[index]
         claim = ValueClaim(
@@ -239,7 +239,7 @@ def check_value(state: State, opened: OpenedValue) -> ReportSeen:
         raise InvalidProof(
             "NOT_COUNTED", f"A3: the value is of another report than entry {seen.entry}"
         )
-    statements = statements_of(panel, part.shown)
+    statements = statements_of(panel, part.shown_ranges)
     context = context_of(charter, opened.round, panel.id, opened.lab)
     # A4: else W could hold other integers than the ciphertexts.
     verify_open(statements, key.public_key, context, part.proof)

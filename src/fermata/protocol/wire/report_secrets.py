@@ -16,7 +16,7 @@ from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.strict_json import parse_json
 
 FORMAT = "fermata-kept-report/1"
-KEPT_BYTES_MAX = 64 * 1024 * 1024
+SECRETS_BYTES_MAX = 64 * 1024 * 1024
 DOMAIN_EVIDENCE = "fermata/v1/evidence"
 DOMAIN_COMMITMENT = "fermata/v1/evidence-commitment"
 SALT_BYTES = 32
@@ -55,7 +55,7 @@ def evidence_commitment(digest: bytes, salt: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPanel:
+class PanelSecrets:
     """The secrets of one panel: every value of its claims, in order, and the blinding of W."""
 
     panel: str
@@ -64,12 +64,12 @@ class KeptPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptReport:
+class ReportSecrets:
     """The secrets of one report; ``sealed_sha256`` names the report, as no two share it."""
 
     round: int
     sealed_sha256: bytes
-    panels: tuple[KeptPanel, ...]
+    panels: tuple[PanelSecrets, ...]
     evidence: tuple[EvidenceFile, ...] = ()
     evidence_salt: bytes = field(default=b"", repr=False)
 
@@ -91,10 +91,10 @@ class KeptReport:
         return json.dumps(document).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "KeptReport":
+    def from_bytes(cls, data: bytes) -> "ReportSecrets":
         """Reads what ``to_bytes`` wrote. Raises ConfigError KEPT_REPORT for anything else."""
         try:
-            return _from_document(parse_json(data, KEPT_BYTES_MAX))
+            return _from_document(parse_json(data, SECRETS_BYTES_MAX))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(
                 "KEPT_REPORT",
@@ -102,19 +102,21 @@ class KeptReport:
                 " backup",
             ) from None
 
-    def panel(self, panel_id: str) -> KeptPanel | None:
+    def panel(self, panel_id: str) -> PanelSecrets | None:
         """The secrets of a panel; None if the report does not have it."""
         return next((p for p in self.panels if p.panel == panel_id), None)
 
 
-def _from_document(document: Any) -> KeptReport:
+def _from_document(document: Any) -> ReportSecrets:
     if document["format"] != FORMAT or type(document["round"]) is not int:
         raise ValueError
-    return KeptReport(
+    return ReportSecrets(
         document["round"],
         bytes.fromhex(document["sealed_sha256"]),
         tuple(
-            KeptPanel(_text(p["panel"]), tuple(int(_text(v)) for v in p["values"]), int(p["gamma"]))
+            PanelSecrets(
+                _text(p["panel"]), tuple(int(_text(v)) for v in p["values"]), int(p["gamma"])
+            )
             for p in document["panels"]
         ),
         tuple(
