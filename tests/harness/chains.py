@@ -7,7 +7,7 @@ from typing import Any
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.fold.reports import make_report
+from fermata.protocol.fold.reports import encode_report, make_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Driver, Signer
@@ -147,10 +147,12 @@ class Chain:
             self.deployment.charter,
             self.state.key,
             self.deployment.table,
-            lab,
+            encode_report(
+                self.deployment.charter,
+                lab,
+                figures(self.deployment, lab, number) if values is None else values,
+            ),
             number,
-            figures(self.deployment, lab, number) if values is None else values,
-            b"",
             self.entropy,
             self.state.current.asked if self.state.current else NOTHING_ASKED,
         )

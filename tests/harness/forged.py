@@ -12,6 +12,7 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.fold.reports import part_to_wire
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode, encode, sha256
@@ -57,20 +58,9 @@ def forged(
             replace(changed, plaintexts=reduced),
             chain.entropy,
         )
-        digests = [sha256(c) for c in made.sealed.ciphertexts]
-        parts.append(
-            statement_pb2.ReportPart(
-                panel=panel.id, ciphertext_sha256=digests, proof=made.open_part
-            )
-        )
-        sealed.panels.append(
-            statement_pb2.SealedPanel(
-                panel=panel.id,
-                ciphertexts=made.sealed.ciphertexts,
-                announcements=made.sealed.announcements,
-                responses=made.sealed.exponents,
-            )
-        )
+        part, sealed_panel = part_to_wire(panel.id, made)
+        parts.append(part)
+        sealed.panels.append(sealed_panel)
     report = statement_pb2.Report(round=chain.round.number, key_id=key.key_id, parts=parts)
     return with_sealed(chain, chain.deployment.statement(lab, report=report), sealed)
 

@@ -62,7 +62,7 @@ FOLLOWS = {
     "protocol.charter.parse.parse_charter": "charter-hash",
     "protocol.fold.apply._charter": "charter-hash",
     "protocol.fold.entry.envelope_sha256": "envelope-hash",
-    "protocol.fold.reports._part_to_wire": "ciphertext-digest",
+    "protocol.fold.reports.part_to_wire": "ciphertext-digest",
     "protocol.fold.reports.check_sealed": "sealed-part-hash",
     "protocol.fold.reports.make_report": "sealed-part-hash",
     "protocol.fold.round_rules.aggregate_digest": "aggregate",

@@ -7,7 +7,7 @@ from typing import Any
 
 from fermata.errors import VerificationError
 from fermata.protocol.fold.amendment import due_amendment
-from fermata.protocol.fold.reports import make_report
+from fermata.protocol.fold.reports import encode_report, make_report
 from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles.lab import Measurement
@@ -73,7 +73,13 @@ def _report(
     if name not in _REPORTS:
         entropy = entropy_of(made.seed, f"scenario report/{lab}/{number}/{hours}/{asked.duties}")
         statement, sealed = make_report(
-            made.charter, key, made.table, lab, number, {"hours": hours}, b"", entropy, asked
+            made.charter,
+            key,
+            made.table,
+            encode_report(made.charter, lab, {"hours": hours}),
+            number,
+            entropy,
+            asked,
         )
         _REPORTS[name] = statement.report, sealed
     return _REPORTS[name]

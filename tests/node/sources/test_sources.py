@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.sources import MetricsFile, check_reportable, read_measurement
+from fermata.node.sources import MetricsFile, read_measurement
 from fermata.protocol.roles.lab import Measurement
 from harness.chains import make_deployment
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_reported_is_refused_without_showing_it(change, reason):
     charter = make_deployment().charter
     with pytest.raises(ConfigError) as caught:
         # The first lab has one panel of the two.
-        check_reportable(charter, "lab-1", Measurement({**VALUES, **change}))
+        Measurement({**VALUES, **change}).encode(charter, "lab-1")
     assert caught.value.reason == reason
     (text,) = change.values()
     assert not text or text not in str(caught.value)
@@ -134,7 +134,7 @@ def test_what_cannot_be_reported_is_refused_without_showing_it(change, reason):
 def test_a_panel_without_one_of_its_figures_is_refused():
     charter = make_deployment().charter
     with pytest.raises(ConfigError) as caught:
-        check_reportable(charter, "lab-2", Measurement({"hours": "5"}))
+        Measurement({"hours": "5"}).encode(charter, "lab-2")
     assert caught.value.reason == "METRIC_MISSING"
     assert "share" in str(caught.value)
 

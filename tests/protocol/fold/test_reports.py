@@ -7,7 +7,7 @@ import pytest
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.errors import ConfigError, FermataError, InvalidEncoding, Refusal
-from fermata.protocol.fold.reports import check_metrics_known, check_sealed, make_report
+from fermata.protocol.fold.reports import check_metrics_known, check_sealed, encode_report
 from fermata.protocol.roles.auditor import check_close, open_part
 from fermata.protocol.state.state import ReportPart, ReportSeen
 from fermata.protocol.wire.codec import encode, sha256
@@ -161,22 +161,12 @@ def test_a_report_has_the_same_size_whatever_the_figures(collecting: Chain) -> N
 
 
 def test_unknown_and_missing_metrics_are_refused_by_name(collecting: Chain) -> None:
-    charter, key = collecting.deployment.charter, collecting.state.key
-    assert key is not None
+    charter = collecting.deployment.charter
     with pytest.raises(ConfigError) as caught:
         check_metrics_known(charter, "lab-1", {"hours": "1", "wide-1": "2"})
     assert (caught.value.reason, "wide-1" in str(caught.value)) == ("METRIC_UNKNOWN", True)
     with pytest.raises(ConfigError) as caught:
-        make_report(
-            charter,
-            key,
-            collecting.deployment.table,
-            "lab-2",
-            1,
-            {"hours": "1", "share": "1", "wide-1": "2"},
-            b"",
-            collecting.entropy,
-        )
+        encode_report(charter, "lab-2", {"hours": "1", "share": "1", "wide-1": "2"})
     assert (caught.value.reason, "wide-2" in str(caught.value)) == ("METRIC_MISSING", True)
 
 

@@ -21,6 +21,7 @@ from fermata.errors import (
     VerificationError,
 )
 from fermata.protocol.charter.encoding import encode_value
+from fermata.protocol.fold.reports import encode_report
 from fermata.protocol.roles.lab import Measurement, answer
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.value_audit import (
@@ -55,9 +56,14 @@ def kept_chain() -> tuple[Chain, list[ReportSecrets]]:
             chain.deployment.charter,
             state.key,
             chain.deployment.table,
-            LAB,
             chain.round,
-            Measurement(figures(chain.deployment, LAB), evidence_sha256(EVIDENCE), EVIDENCE),
+            encode_report(
+                chain.deployment.charter,
+                LAB,
+                figures(chain.deployment, LAB),
+                evidence_sha256(EVIDENCE),
+                EVIDENCE,
+            ),
             chain.entropy,
             kept.append,
         )
@@ -393,9 +399,8 @@ def test_an_abstention_keeps_nothing() -> None:
         deployment.charter,
         state.key,
         deployment.table,
-        LAB,
         chain.round,
-        Measurement({}),
+        encode_report(deployment.charter, LAB, {}),
         chain.entropy,
         kept.append,
     )

@@ -20,9 +20,7 @@ from fermata.errors import ConfigError, Refusal
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
 from fermata.node.run.parts import entropy
-from fermata.node.sources import check_reportable
 from fermata.node.storage.bundles import check_new, pinned_hash, read_verified, write_bundle
-from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
@@ -110,14 +108,11 @@ def lab_place(
     round_ = round_of_period(state.rounds, period)
     # The round's own charter: metrics and panels may have changed since, or before.
     charter = state.charter_at(round_.number if round_ is not None else len(state.rounds) + 1)
-    figures = read_figures(config, charter, period)
-    check_reportable(charter, me, figures)
+    encoded = read_figures(config, charter, period).encode(charter, me)
     if round_ is None or round_.phase(charter.endorsement_quorum) != OPENED:
         why = f" ({round_.refusal})" if round_ is not None and round_.refusal else ""
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")
-    metrics = [m for panel in charter.panels for m in panel.metrics if m.id in figures.values]
-    encoded = {m.id: encode_value(m, figures.values[m.id]) for m in metrics}
-    places = standings_of(charter, round_, me, encoded)
+    places = standings_of(charter, round_, me, encoded.values)
     if not places:
         raise Refusal("NOT_COUNTED", f"{period}: no report of yours is in its results")
     data = [{"metric": p.metric, "value": p.value, "place": list(p.sentences)} for p in places]

@@ -27,13 +27,12 @@ from fermata.node.run.parts import (
     make_telemetry,
     tls_files,
 )
-from fermata.node.sources import Gathered, check_reportable, to_measurement
+from fermata.node.sources import Gathered, to_measurement
 from fermata.node.storage.evidence import WitnessedLog
-from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.fold.amendment import charter_for_next_round
-from fermata.protocol.fold.reports import panels_with_values
+from fermata.protocol.fold.reports import EncodedReport
 from fermata.protocol.roles.driver import LOGGED, Driver
 from fermata.protocol.roles.lab import Measurement, answer
 from fermata.protocol.roles.replica import Replica
@@ -79,14 +78,13 @@ def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> N
     asked = round_of_period(state.rounds, period) if state is not None else None
     charter = charter_for(config, state, asked.number if asked is not None else 0)
     gathered = gather_figures(config, charter, period)
-    measurement = gathered.measurement()
-    check_reportable(charter, config.text.party, measurement)
+    encoded = gathered.measurement().encode(charter, config.text.party)
     key = state.key if state is not None else None
     if key is None:
-        leaving = estimate(charter, config.text.party, measurement)
+        leaving = estimate(charter, encoded)
     else:
-        leaving = rehearse(charter, config.text.party, measurement, key, number, period)
-    emit(as_json, *check_document(config, charter, gathered, leaving, exact=key is not None))
+        leaving = rehearse(charter, encoded, key, number, period)
+    emit(as_json, *check_document(charter, gathered, encoded, leaving, exact=key is not None))
 
 
 def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter:
@@ -162,12 +160,7 @@ class Leaving:
 
 
 def rehearse(
-    charter: Charter,
-    party: str,
-    measurement: Measurement,
-    key: ThresholdKey,
-    number: int,
-    period: str,
+    charter: Charter, encoded: EncodedReport, key: ThresholdKey, number: int, period: str
 ) -> list[Leaving]:
     """What would leave, measured on a report made by the node's own code, and thrown away.
 
@@ -176,9 +169,9 @@ def rehearse(
     none_ms = TimeMs(0)
     round_ = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
     table = prover_table(key.public_key, charter.panels[0].claims.statements)
-    statement, sealed = answer(charter, key, table, party, round_, measurement, entropy)
+    statement, sealed = answer(charter, key, table, round_, encoded, entropy)
     # Of a signature only its length matters here, so the key stays closed.
-    envelope = assemble(STATEMENT_TYPE, encode(statement), {party: bytes(SIGNATURE_BYTES)})
+    envelope = assemble(STATEMENT_TYPE, encode(statement), {encoded.lab: bytes(SIGNATURE_BYTES)})
     if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
         raise ConfigError("REPORT_SIZE", "the report is larger than the log takes; split the panel")
     rows = _open_fields(statement)
@@ -219,10 +212,10 @@ def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
     return rows
 
 
-def estimate(charter: Charter, party: str, measurement: Measurement) -> list[Leaving]:
+def estimate(charter: Charter, encoded: EncodedReport) -> list[Leaving]:
     """About what would leave, from the charter alone."""
     leaving = []
-    for panel_id in panels_with_values(charter, party, measurement.values):
+    for panel_id in encoded.witnesses:
         statements = charter.panel(panel_id).claims.statements
         count = statements.packing.ciphertexts
         name = f"panel {panel_id}"
@@ -245,17 +238,19 @@ _PLACES = ["metric", "file", "field", "model", "samples"]
 
 
 def check_document(
-    config: NodeConfig, charter: Charter, gathered: Gathered, leaving: list[Leaving], exact: bool
+    charter: Charter,
+    gathered: Gathered,
+    encoded: EncodedReport,
+    leaving: list[Leaving],
+    exact: bool,
 ) -> tuple[dict[str, object], str]:
     """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
-    me = config.text.party
     figures = {figure.metric: figure for figure in gathered.figures}
     rows, places = [], []
-    for panel_id in panels_with_values(charter, me, {m: f.value for m, f in figures.items()}):
+    for panel_id in encoded.witnesses:
         for metric in charter.panel(panel_id).metrics:
             figure = figures[metric.id]
-            encoded = str(encode_value(metric, figure.value))
-            value = [figure.read, figure.value, metric.unit, encoded]
+            value = [figure.read, figure.value, metric.unit, str(encoded.values[metric.id])]
             rows.append([panel_id, metric.id, *value, str(metric.bound)])
             stated = [figure.model or "not said", figure.samples or "not said"]
             places.append([metric.id, figure.file, figure.field, *stated])
@@ -316,7 +311,6 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
     charter = driver.replica.charter
     measurement = read_figures(config, charter, current.period)
-    check_reportable(charter, config.text.party, measurement)
     if not measurement.values and current.reports.get(config.text.party):
         raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
     slot = driver.correct(current, measurement)

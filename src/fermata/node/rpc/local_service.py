@@ -18,7 +18,7 @@ from fermata.errors import ConfigError, FermataError, Refusal, TransportError
 from fermata.node.files import ensure_directory
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import error_of_call, incident_status, to_status
-from fermata.node.sources import Sources, SourceText, check_reportable
+from fermata.node.sources import Sources, SourceText
 from fermata.node.sources.choose import plain_value
 from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
 from fermata.protocol.charter.encoding import encode_value
@@ -141,7 +141,6 @@ class PushDesk:
         try:
             charter, me = self._driver.replica.charter, self._driver.me
             measurement = self._sources.gather(round_.period, charter.metrics_of(me)).measurement()
-            check_reportable(charter, me, measurement)
             return self._driver.correct(round_, measurement)
         except FermataError:
             keep_pushed(self._folder, round_.period, old)

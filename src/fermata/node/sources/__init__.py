@@ -14,7 +14,6 @@ from fermata.node.sources.mapping import SourceText, check_sources
 from fermata.node.sources.measure import (
     Measure,
     MetricsFile,
-    check_reportable,
     read_measurement,
     to_measurement,
 )
@@ -25,7 +24,6 @@ __all__ = [
     "MetricsFile",
     "SourceText",
     "Sources",
-    "check_reportable",
     "check_sources",
     "read_measurement",
     "to_measurement",

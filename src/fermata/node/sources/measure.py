@@ -6,7 +6,6 @@ from pathlib import Path
 from fermata.errors import ConfigError
 from fermata.node.sources.gather import Gathered, Sources
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.reports import check_metrics_known, panel_witness, panels_with_values
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.wire.ports import ClockMs
 
@@ -18,17 +17,6 @@ def read_measurement(path: Path, period: str, cadence: str) -> Measurement | Non
     """
     gathered = Sources(path.parent, path, (), path.parent, cadence).gather(period, {})
     return gathered.measurement() if gathered.figures else None
-
-
-def check_reportable(charter: Charter, lab: str, measurement: Measurement) -> None:
-    """Checks that these figures can be reported, before anything is encrypted.
-
-    Raises ConfigError METRIC_UNKNOWN, METRIC_MISSING, METRIC_VALUE, METRIC_RANGE or STATEMENT,
-    naming the metric and never the value.
-    """
-    check_metrics_known(charter, lab, measurement.values)
-    for panel in panels_with_values(charter, lab, measurement.values):
-        panel_witness(charter.panel(panel), measurement.values)
 
 
 def to_measurement(gathered: Gathered, abstains: bool) -> Measurement | None:
@@ -82,7 +70,7 @@ class Measure:
             gathered = self._sources.gather(period, charter.metrics_of(self._lab))
             measurement = to_measurement(gathered, self._abstains)
             if measurement is not None:
-                check_reportable(charter, self._lab, measurement)
+                measurement.encode(charter, self._lab)
         except ConfigError as error:
             return error
         return measurement

@@ -1,7 +1,7 @@
 """Reports: how a lab makes one, how its sealed part is checked, how they add up."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import (
     EncryptionTable,
@@ -20,7 +20,6 @@ from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.state.report_flags import (
     NOTHING_ASKED,
     Asked,
-    Flags,
     flags_for,
     shown_ranges,
     statements_of,
@@ -28,7 +27,13 @@ from fermata.protocol.state.report_flags import (
 from fermata.protocol.state.state import Cell, ReportPart, ThresholdKey
 from fermata.protocol.wire.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.wire.ports import Entropy
-from fermata.protocol.wire.report_secrets import PanelSecrets, ReportSecrets
+from fermata.protocol.wire.report_secrets import (
+    SALT_BYTES,
+    EvidenceFile,
+    PanelSecrets,
+    ReportSecrets,
+    evidence_commitment,
+)
 from fermata.wire.v1 import statement_pb2
 
 
@@ -44,54 +49,85 @@ class SealedPanel:
 Sealed = Mapping[str, SealedPanel]
 
 
-def panels_with_values(charter: Charter, lab: str, values: Mapping[str, str]) -> list[str]:
-    """Panels of a lab for which ``values`` has at least one metric, in the charter's order."""
-    return [
-        p.id for p in charter.panels if lab in p.labs and any(m.id in values for m in p.metrics)
-    ]
+@dataclass(frozen=True, slots=True)
+class EncodedReport:
+    """A lab's figures as integers, once they keep all that the charter asks of a report.
+
+    ``values`` maps the id of each metric to its encoding in 0..B; ``witnesses`` has, by panel in
+    the charter's order, every value that the panel's report encrypts and proves. Without a panel
+    there is nothing to report, and the lab abstains. ``evidence_sha256`` is the digest of the
+    ``evidence`` files; the report commits to it.
+    """
+
+    lab: str
+    values: Mapping[str, int] = field(repr=False)
+    witnesses: Mapping[str, tuple[int, ...]] = field(repr=False)
+    evidence_sha256: bytes = b""
+    evidence: tuple[EvidenceFile, ...] = ()
+
+
+def encode_report(
+    charter: Charter,
+    lab: str,
+    values: Mapping[str, str],
+    evidence_sha256: bytes = b"",
+    evidence: tuple[EvidenceFile, ...] = (),
+) -> EncodedReport:
+    """Encodes and checks figures before anything is encrypted; ``values`` are decimals as text.
+
+    Raises ConfigError METRIC_UNKNOWN, METRIC_MISSING, METRIC_VALUE, METRIC_RANGE or STATEMENT,
+    naming the metric and never the value.
+    """
+    check_metrics_known(charter, lab, values)
+    encoded: dict[str, int] = {}
+    witnesses = {}
+    for panel in charter.panels:
+        if lab in panel.labs and any(m.id in values for m in panel.metrics):
+            of_panel = encode_panel(panel, values)
+            _check_statements(panel, of_panel)
+            witnesses[panel.id] = witness_of(panel.claims, panel.metrics, of_panel)
+            encoded |= of_panel
+    return EncodedReport(lab, encoded, witnesses, evidence_sha256, evidence)
 
 
 def make_report(
     charter: Charter,
     key: ThresholdKey,
     table: EncryptionTable,
-    lab: str,
+    encoded: EncodedReport,
     round_number: int,
-    values: Mapping[str, str],
-    evidence_sha256: bytes,
     entropy: Entropy,
     asked: Asked = NOTHING_ASKED,
-    keep: Callable[[ReportSecrets], None] = lambda kept: None,
+    keep: Callable[[ReportSecrets], None] = lambda secrets: None,
 ) -> tuple[statement_pb2.Statement, bytes]:
-    """A lab's report and its sealed part. ``values`` maps metric ids to decimals as text.
+    """A lab's report and its sealed part.
 
     Of what the round asks for, the report shows all that the values allow. ``keep`` is given the
     secrets of the report before anyone gets the report, so that nothing is ever sent that the lab
-    could not open a value of. Raises ConfigError for a value that is missing, unknown, malformed
-    or out of range, or that does not keep a statement of the charter.
+    could not open a value of.
     """
-    check_metrics_known(charter, lab, values)
+    lab, salt = encoded.lab, entropy(SALT_BYTES) if encoded.evidence_sha256 else b""
     sealed = statement_pb2.SealedPart()
-    parts, kept = [], []
-    flags = flags_by_values(charter, asked, lab, values)
-    for panel_id in panels_with_values(charter, lab, values):
-        panel = charter.panel(panel_id)
-        witness = panel_witness(panel, values)
+    parts, secrets = [], []
+    flags = flags_for(charter, asked, lab, encoded.values)
+    for panel_id, witness in encoded.witnesses.items():
         context = context_of(charter, round_number, panel_id, lab)
+        panel = charter.panel(panel_id)
         statements = statements_of(panel, shown_ranges(charter, asked, panel, flags))
         made = prove(statements, table, context, witness, entropy)
-        part, sealed_panel = _part_to_wire(panel_id, made)
+        part, sealed_panel = part_to_wire(panel_id, made)
         parts.append(part)
         sealed.panels.append(sealed_panel)
-        kept.append(PanelSecrets(panel_id, witness, made.gamma))
+        secrets.append(PanelSecrets(panel_id, witness, made.gamma))
     sealed_bytes = encode(sealed)
-    keep(ReportSecrets(round_number, sha256(sealed_bytes), tuple(kept)))
+    digest = sha256(sealed_bytes)
+    keep(ReportSecrets(round_number, digest, tuple(secrets), encoded.evidence, salt))
     report = statement_pb2.Report(
         round=round_number,
         key_id=key.key_id,
         parts=parts,
-        sealed_sha256=sha256(sealed_bytes),
-        evidence_sha256=evidence_sha256,
+        sealed_sha256=digest,
+        evidence_sha256=evidence_commitment(encoded.evidence_sha256, salt),
         complies=flags.complies,
         within_shares=flags.within_shares,
         dues_band=flags.dues_band,
@@ -100,21 +136,8 @@ def make_report(
     return statement, sealed_bytes
 
 
-def flags_by_values(charter: Charter, asked: Asked, lab: str, values: Mapping[str, str]) -> Flags:
-    """What a report of these values will say that it shows. Raises ConfigError."""
-    encoded: dict[str, int] = {}
-    for panel_id in panels_with_values(charter, lab, values):
-        encoded |= encode_panel(charter.panel(panel_id), values)
-    return flags_for(charter, asked, lab, encoded)
-
-
-def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
-    """All values that a panel's report encrypts and proves.
-
-    Raises ConfigError: those of ``encode_panel``, and STATEMENT naming the metric that does not
-    keep a statement of the charter.
-    """
-    encoded = encode_panel(panel, values)
+def _check_statements(panel: Panel, encoded: Mapping[str, int]) -> None:
+    """Raises ConfigError STATEMENT naming the metric that breaks a statement of the charter."""
     for metric in panel.metrics:
         # C9a.6: no proof could be made.
         if any(encoded[metric.id] > limit for limit in metric.limits):
@@ -123,12 +146,12 @@ def panel_witness(panel: Panel, values: Mapping[str, str]) -> tuple[int, ...]:
             # C9a.7.
             if encoded[metric.id] != encoded[other]:
                 raise ConfigError("STATEMENT", f"{metric.id}: must be equal to {other}")
-    return witness_of(panel.claims, panel.metrics, encoded)
 
 
-def _part_to_wire(
+def part_to_wire(
     panel_id: str, made: Report
 ) -> tuple[statement_pb2.ReportPart, statement_pb2.SealedPanel]:
+    """A panel's proof as the report and its sealed part carry it."""
     part = statement_pb2.ReportPart(
         panel=panel_id,
         ciphertext_sha256=[sha256(c) for c in made.sealed.ciphertexts],

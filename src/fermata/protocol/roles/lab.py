@@ -1,24 +1,19 @@
 """A lab's duties: report, or say that there is nothing to report."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.prover import prover_table
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import acknowledgements_due
-from fermata.protocol.fold.reports import make_report, panels_with_values
+from fermata.protocol.fold.reports import EncodedReport, encode_report, make_report
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharteredState, Round, State, ThresholdKey
 from fermata.protocol.wire.ports import Entropy
-from fermata.protocol.wire.report_secrets import (
-    SALT_BYTES,
-    EvidenceFile,
-    ReportSecrets,
-    evidence_commitment,
-)
+from fermata.protocol.wire.report_secrets import EvidenceFile, ReportSecrets
 from fermata.wire.v1 import statement_pb2
 
 
@@ -32,6 +27,10 @@ class Measurement:
     values: Mapping[str, str] = field(repr=False)
     evidence_sha256: bytes = b""
     evidence: tuple[EvidenceFile, ...] = ()
+
+    def encode(self, charter: Charter, lab: str) -> EncodedReport:
+        """See ``encode_report``."""
+        return encode_report(charter, lab, self.values, self.evidence_sha256, self.evidence)
 
 
 #: Gives the figures of a period: None while they are not there yet; no values to abstain.
@@ -122,9 +121,8 @@ class Answers:
             charter,
             key,
             self._table[1],
-            self._me,
             round_,
-            measurement,
+            measurement.encode(charter, self._me),
             self._entropy,
             self._tools.keep,
         )
@@ -146,33 +144,17 @@ def answer(
     charter: Charter,
     key: ThresholdKey,
     table: EncryptionTable,
-    me: str,
     round_: Round,
-    measurement: Measurement,
+    encoded: EncodedReport,
     entropy: Entropy,
-    keep: Callable[[ReportSecrets], None] = lambda kept: None,
+    keep: Callable[[ReportSecrets], None] = lambda secrets: None,
 ) -> Made:
-    """A report and its sealed part, or an abstention and no bytes.
-
-    ``keep``: see ``make_report``; what it gets has the evidence with it. Raises ConfigError.
-    """
-    if not measurement.values or not panels_with_values(charter, me, measurement.values):
+    """A report and its sealed part, or an abstention and no bytes; see ``make_report``."""
+    if not encoded.witnesses:
         statement = statement_pb2.Statement(
             charter_sha256=charter.sha256,
-            author=me,
+            author=encoded.lab,
             abstention=statement_pb2.Abstention(round=round_.number),
         )
         return statement, b""
-    salt = entropy(SALT_BYTES) if measurement.evidence_sha256 else b""
-    return make_report(
-        charter,
-        key,
-        table,
-        me,
-        round_.number,
-        measurement.values,
-        evidence_commitment(measurement.evidence_sha256, salt),
-        entropy,
-        round_.asked,
-        lambda kept: keep(replace(kept, evidence=measurement.evidence, evidence_salt=salt)),
-    )
+    return make_report(charter, key, table, encoded, round_.number, entropy, round_.asked, keep)

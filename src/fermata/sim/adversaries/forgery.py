@@ -11,6 +11,7 @@ from fermata.crypto.report.statements import StatementSet
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.fold.reports import part_to_wire
 from fermata.protocol.state.report_flags import NO_FLAGS, Flags, shown_ranges, statements_of
 from fermata.protocol.wire.codec import encode, sha256
 from fermata.sim.adversaries.misbehaviour import current
@@ -88,20 +89,9 @@ def forge(
             replace(changed, plaintexts=tuple(m % n for m in changed.plaintexts)),
             entropy,
         )
-        digests = [sha256(c) for c in made.sealed.ciphertexts]
-        report.parts.append(
-            statement_pb2.ReportPart(
-                panel=panel.id, ciphertext_sha256=digests, proof=made.open_part
-            )
-        )
-        sealed.panels.append(
-            statement_pb2.SealedPanel(
-                panel=panel.id,
-                ciphertexts=made.sealed.ciphertexts,
-                announcements=made.sealed.announcements,
-                responses=made.sealed.exponents,
-            )
-        )
+        part, sealed_panel = part_to_wire(panel.id, made)
+        report.parts.append(part)
+        sealed.panels.append(sealed_panel)
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, author=lab, report=report)
     return Forged(statement, sealed)
 
