@@ -4,13 +4,15 @@ import pytest
 
 from fermata.errors import TransportError
 from fermata.node.run.write_budgets import BUDGETS, COSIGNATURE, UNREADABLE, WriteBudgets, kind_of
+from fermata.protocol.roles.log_writer import read_submission
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 
 def test_the_table_has_every_kind_of_statement_that_there_is():
     bodies = statement_pb2.Statement.DESCRIPTOR.oneofs_by_name["body"].fields
     assert set(BUDGETS) == {field.name for field in bodies} | {COSIGNATURE, UNREADABLE}
-    assert kind_of(b"garbage") == UNREADABLE
+    assert kind_of(read_submission(Role.LAB, "lab-1", b"garbage").statement) == UNREADABLE
 
 
 @pytest.mark.parametrize("kind", sorted(BUDGETS))

@@ -313,4 +313,4 @@ def test_a_head_of_another_log_under_the_coordinators_name_and_key_is_found(open
     note = sign_checkpoint(head, charter.log_origin, key.sign, key.public_key)
     bundle = bundle_of(opened)
     bundle["checkpoint"] = cosigned(opened.deployment, note, *charter.auditors)
-    invalid(bundle, 3, "another log than")
+    invalid(bundle, 3, "must be of the log")

@@ -4,6 +4,6 @@
 once, and a second, is one table:
 
     >>> from fermata.node.run.write_budgets import BUDGETS, kind_of
-    >>> kind_of(b"no envelope"), BUDGETS["report"]
+    >>> kind_of(None), BUDGETS["report"]
     ('unreadable', (64, 1.0))
 """

@@ -9,7 +9,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles.log_writer import LogWriter, ReportCheck
+from fermata.protocol.roles.log_writer import LogWriter, ReportCheck, read_submission
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
@@ -100,16 +100,17 @@ class SharedLogWriter(LogWriter):
         All that a proof is bound to is looked at again under the lock, where only the proof
         itself is not computed a second time.
         """
+        submission = read_submission(role, caller, envelope, sealed_part)
         if len(envelope) <= ENVELOPE_BYTES_MAX:
             # L23.1: no party alone can fill the log or the disk.
-            self._budgets.charge(caller, kind_of(envelope))
-        check = self.report_check(role, caller, envelope, sealed_part)
+            self._budgets.charge(caller, kind_of(submission.statement))
+        check = self.report_check(submission)
         if check is not None:
             self._proofs.run(check)
         with self.lock:
             before = self.size()
             try:
-                return super().append_as(role, caller, envelope, sealed_part)
+                return self._append(submission)
             finally:
                 if self.size() != before:
                     self.on_growth(self.size())

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fermata.errors import TransportError, VerificationError
+from fermata.errors import TransportError
 from fermata.node.rpc.limits import TokenBucket
-from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import ClockMs
+from fermata.wire.v1 import statement_pb2
 
 #: A cosignature is no statement; what is not a statement is charged, too.
 COSIGNATURE, UNREADABLE = "cosignature", "unreadable"
@@ -32,12 +32,9 @@ BUDGETS: Mapping[str, tuple[int, float]] = MappingProxyType(
 )
 
 
-def kind_of(envelope: bytes) -> str:
-    """The kind of write that an envelope is, a key of ``BUDGETS``."""
-    try:
-        return statement_of(unseal(envelope)).WhichOneof("body") or UNREADABLE
-    except VerificationError:
-        return UNREADABLE
+def kind_of(statement: statement_pb2.Statement | None) -> str:
+    """The kind of write that a statement is, a key of ``BUDGETS``; None is unreadable."""
+    return (statement.WhichOneof("body") if statement is not None else None) or UNREADABLE
 
 
 class WriteBudgets:

@@ -5,6 +5,7 @@ need no lock: the tree and the state are replaced whole at each append and never
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fermata.crypto.paillier import EncryptionTable
@@ -50,6 +51,32 @@ class ReportCheck:
     run: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a caller hands in, parsed once: every check at the guard reads the same statement.
+
+    ``statement`` is None if the envelope is longer than ENVELOPE_BYTES_MAX or holds no statement;
+    the fold says what is wrong with it.
+    """
+
+    role: Role
+    caller: str
+    envelope: bytes
+    sealed_part: bytes
+    statement: statement_pb2.Statement | None
+
+
+def read_submission(
+    role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
+) -> Submission:
+    """Reads what an authenticated caller hands in; it may be any bytes."""
+    statement = None
+    if len(envelope) <= ENVELOPE_BYTES_MAX:
+        with suppress(VerificationError):
+            statement = statement_of(unseal(envelope))
+    return Submission(role, caller, envelope, sealed_part, statement)
+
+
 class LogWriter:
     """The one writer of the log. It is itself the ``Log`` of the coordinator, who owns it.
 
@@ -90,7 +117,7 @@ class LogWriter:
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """The coordinator's own append, of whosever statement; see ``append_as``."""
         owner = self.replica.charter.coordinator
-        return self._append(Role.COORDINATOR, owner, envelope, sealed_part)
+        return self._append(read_submission(Role.COORDINATOR, owner, envelope, sealed_part))
 
     def append_as(
         self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
@@ -102,9 +129,10 @@ class LogWriter:
         leaves the log as it was, except that an authentic one that proves misbehaviour is kept as
         evidence.
         """
-        return self._append(role, caller, envelope, sealed_part)
+        return self._append(read_submission(role, caller, envelope, sealed_part))
 
-    def _append(self, role: Role, caller: str, envelope: bytes, sealed_part: bytes) -> Receipt:
+    def _append(self, submission: Submission) -> Receipt:
+        envelope = submission.envelope
         known = self.replica.store.find_envelope(sha256(envelope))
         # L21.1: what is sent again gets the same answer, and no second entry.
         if known is not None:
@@ -112,50 +140,46 @@ class LogWriter:
         # L23.2: a stranger does not decide on our memory.
         if len(envelope) > ENVELOPE_BYTES_MAX:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
-        self._hear(role, caller, envelope)
+        self._hear(submission)
         now_ms = max(self._clock_ms(), self.state.time_ms)
         leaf = leaf_of(now_ms, envelope)
         after, verdict, error = judge(self.state, leaf)
-        self._check_caller(role, caller, envelope)  # L23.3.
+        self._check_caller(submission)  # L23.3.
         if error is not None:
             # L23.4: what every reader would reject, unless it proves misbehaviour.
             self._keep_evidence(leaf, after, verdict)
             raise error
-        sealed = self._check_sealed(envelope, sealed_part)
+        sealed = self._check_sealed(submission)
         self._commit(leaf, sealed, after, verdict)
         return self._receipt(self.size() - 1)
 
-    def _hear(self, role: Role, caller: str, envelope: bytes) -> None:
+    def _hear(self, submission: Submission) -> None:
         """Tells what an auditor's clock says. The caller is authenticated by its certificate."""
-        if role != Role.AUDITOR:
+        statement, caller = submission.statement, submission.caller
+        if submission.role != Role.AUDITOR or statement is None or statement.author != caller:
             return
-        try:
-            statement = statement_of(unseal(envelope))
-        except VerificationError:
-            return
-        if statement.author == caller and statement.HasField("heartbeat"):
+        if statement.HasField("heartbeat"):
             self._heard(caller, statement.heartbeat.time_ms)
 
-    def report_check(
-        self, role: Role, caller: str, envelope: bytes, sealed_part: bytes
-    ) -> ReportCheck | None:
+    def report_check(self, submission: Submission) -> ReportCheck | None:
         """The expensive part of an append, against the state as it is now.
 
         None where there is nothing expensive to do: another statement, or one that ``append``
         refuses or knows without looking at a proof. What ``run`` has found to hold ``append``
         does not compute again (``fermata.crypto.report.proof_cache``). Raises StorageError.
         """
-        if len(envelope) > ENVELOPE_BYTES_MAX or self.size() == 0:
+        statement, envelope = submission.statement, submission.envelope
+        if statement is None or not statement.HasField("report") or self.size() == 0:
             return None
         if self.replica.store.find_envelope(sha256(envelope)) is not None:
             return None
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        _, verdict, error = judge(self.state, leaf_of(now_ms, envelope))
-        if error is not None or verdict.kind != "Report":
+        _, _, error = judge(self.state, leaf_of(now_ms, envelope))
+        if error is not None:
             return None
         try:
-            self._check_caller(role, caller, envelope)
-            return self._prepare_check(statement_of(unseal(envelope)), sealed_part)
+            self._check_caller(submission)
+            return self._prepare_check(statement, submission.sealed_part)
         except (IdentityError, VerificationError):
             return None
 
@@ -166,22 +190,19 @@ class LogWriter:
                 raise Refusal(verdict.reason, verdict.detail)
         return self._receipt(entry)
 
-    def _check_caller(self, role: Role, caller: str, envelope: bytes) -> None:
-        if role == Role.COORDINATOR:
-            return
-        try:
-            author = statement_of(unseal(envelope)).author
-        except VerificationError:
+    def _check_caller(self, submission: Submission) -> None:
+        statement, caller = submission.statement, submission.caller
+        if submission.role == Role.COORDINATOR or statement is None:
             return
         # L23.3: nobody can hold back a statement and send it when it suits them.
-        if author != caller:
+        if statement.author != caller:
             raise IdentityError("NOT_AUTHOR", f"append: {caller} may only send its own statements")
 
-    def _check_sealed(self, envelope: bytes, sealed_part: bytes) -> list[bytes]:
+    def _check_sealed(self, submission: Submission) -> list[bytes]:
         """P2 at the door: nothing is logged whose sealed part is not here and in order."""
-        if self.size() == 0:
+        statement, sealed_part = submission.statement, submission.sealed_part
+        if statement is None or self.size() == 0:
             return []
-        statement = statement_of(unseal(envelope))
         if not statement.HasField("report"):
             # L23.5: nothing names it, so nothing would ever need it.
             if sealed_part:

@@ -11,16 +11,15 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter
+from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter, Submission
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.codec import leaf_of
-from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
+from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.sim.reference.watch import Violation
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.world import BUSY_MS, World
-from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 #: In so many turns of everybody a round comes from its last report to its result.
@@ -132,13 +131,13 @@ class RogueWriter(LogWriter):
         self.instead: dict[bytes, bytes] = {}
         self.drops: Callable[[str, str], bool] = lambda body, author: False
 
-    def _append(self, role: Role, caller: str, envelope: bytes, sealed_part: bytes) -> Receipt:
+    def _append(self, submission: Submission) -> Receipt:
         """See LogWriter."""
-        if self.state.key is not None:
-            statement = statement_of(unseal(envelope))
-            if self.drops(statement.WhichOneof("body") or "", statement.author):
-                raise TransportError("UNREACHABLE", "log: no answer")
-        return super()._append(role, caller, envelope, sealed_part)
+        statement = submission.statement
+        body = statement.WhichOneof("body") if statement is not None else None
+        if self.state.key is not None and statement and self.drops(body or "", statement.author):
+            raise TransportError("UNREACHABLE", "log: no answer")
+        return super()._append(submission)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
         """See LogWriter."""
