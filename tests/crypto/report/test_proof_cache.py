@@ -78,7 +78,7 @@ def test_after_its_open_part_only_the_sealed_part_of_a_proof_is_checked(
 
 def test_a_check_at_the_door_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     known = ProofCache()
-    verify(sample(), KEY, WHERE, REPORT.open_part, REPORT.sealed, proven=known)
+    verify(sample(), KEY, WHERE, REPORT.open_part, REPORT.sealed, cache=known)
     forbid(monkeypatch, "parse_open")
     verify_batch(KEY, [ITEM, OPEN], SeededEntropy("weights"), known)
 
@@ -92,7 +92,7 @@ def test_what_failed_is_not_remembered() -> None:
             verify_batch(KEY, [ITEM, bad], SeededEntropy("weights"), known)
         assert set(caught.value.failures) == {1}
     with pytest.raises(InvalidProof):
-        verify(sample(), KEY, WHERE, bad.open_part, bad.sealed, proven=known)
+        verify(sample(), KEY, WHERE, bad.open_part, bad.sealed, cache=known)
     assert not any(digest in known for digest in bad.digests(KEY))
     assert all(digest in known for digest in ITEM.digests(KEY))
 
