@@ -20,7 +20,8 @@ from harness.node.node_world import call, world
 
 APPEND = "/fermata.wire.v1.LogService/Append"
 WATCH = "/fermata.wire.v1.LogService/Watch"
-#: What an honest answer may take on a busy machine, whatever it took before.
+#: A busy machine alone delays an answer by less than this; a caller that an attack keeps out waits
+#: until silent calls end, which takes seconds, or is refused.
 FLOOR_MS = 1000.0
 EASY = {"calls_per_s_of_one": 1e6, "calls_burst_of_one": 10**6, "handshake_ms": 20_000}
 ENVELOPE = wire.AppendRequest(envelope=b"x").SerializeToString()
