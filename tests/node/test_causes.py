@@ -45,14 +45,14 @@ def fails(number):
 
 @pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
 def test_only_a_full_disk_is_told_to_make_room(number, tmp_path):
-    told = causes.told(OSError(number, "text of the system"))
-    assert errno.errorcode[number] in told
-    assert os.strerror(number) in told
-    assert "text of the system" not in told
-    assert speaks_of_room(told) is (number in FULL)
-    found = store_file.system_error(OSError(number, "x"), tmp_path)
-    assert found.reason == reason_of(number)
-    assert speaks_of_room(str(found)) is (number in FULL)
+    text = causes.cause_text(OSError(number, "text of the system"))
+    assert errno.errorcode[number] in text
+    assert os.strerror(number) in text
+    assert "text of the system" not in text
+    assert speaks_of_room(text) is (number in FULL)
+    error = store_file.system_error(OSError(number, "x"), tmp_path)
+    assert error.reason == reason_of(number)
+    assert speaks_of_room(str(error)) is (number in FULL)
 
 
 @pytest.mark.parametrize("number", SOME)

@@ -23,7 +23,7 @@ from fermata.cli.setup.charter import charter
 from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
-from fermata.node.causes import told
+from fermata.node.causes import cause_text
 from fermata.node.observe.stray_lines import place_of
 from fermata.node.observe.telemetry import plain_text
 from fermata.node.process import keep_memory_private
@@ -71,7 +71,7 @@ def run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        what = f"{error.filename or 'system'}: {told(error)}"
+        what = f"{error.filename or 'system'}: {cause_text(error)}"
         return _fail(1, what, "SYSTEM")
     except Exception as fault:  # noqa: BLE001 - the edge: a fault of ours shows no traceback
         return _fail(1, f"a fault of this program, {place_of(fault)}; please report it", "INTERNAL")

@@ -1,15 +1,15 @@
 """What the system's error numbers mean to an operator: one table for every read and write.
 
-An operator who is told "make room" about a dying disk loses a day and perhaps the log. So each
-number is told for what it is, with what to do about it, and only those of a full disk are full.
+An operator who reads "make room" about a dying disk loses a day and perhaps the log. So each number
+has advice of its own, and only the numbers of a full disk are reported as a full disk.
 """
 
 import errno
 import os
 
-#: There is no room, by the disk, a quota or a limit: the one trouble that a node waits out.
+#: The disk, a quota or a limit leaves no room: the only fault that a node waits out.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: The device failed: what it holds may be wrong, so that nothing more is written to it.
+#: The device failed. What it holds may be wrong, so the node writes nothing more to it.
 DEVICE = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO})
 
 _ADVICE = {
@@ -30,25 +30,28 @@ _ADVICE = {
     errno.ENOMEM: "this machine is short of memory",
     errno.ENOENT: "check that the folder exists, or correct the path",
     errno.ENOTDIR: "a part of the path is not a folder; correct the path",
-    errno.EISDIR: "a folder stands where a file is wanted; correct the path",
+    errno.EISDIR: "the path is a folder and must be a file; correct the path",
     errno.ELOOP: "the path has too many symbolic links; correct it",
     errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
-    errno.EBUSY: "another program uses it; stop that one first",
-    errno.ETXTBSY: "another program uses it; stop that one first",
+    errno.EBUSY: "another program uses the file; stop that program first",
+    errno.ETXTBSY: "another program uses the file; stop that program first",
 }
 
 
-def told(error: OSError) -> str:
-    """The error's name in the system's words, and what to do; never the error's own text."""
+def cause_text(error: OSError) -> str:
+    """The system's words and name for an error number, and what to do about it.
+
+    The text of the error itself is left out, since it may quote what a file holds.
+    """
     if not error.errno:
-        return "for a cause that the system does not name; check the disk"
+        return "the system does not name the cause; check the disk"
     name = errno.errorcode.get(error.errno, f"error {error.errno}")
     advice = _ADVICE.get(error.errno, "check the path, its folder and the disk")
     return f"{os.strerror(error.errno)}, {name}; {advice}"
 
 
 def size_text(count: int) -> str:
-    """A number of bytes for people: whole bytes, or one decimal of KiB, MiB, GiB."""
+    """A number of bytes for people: whole bytes, or KiB, MiB or GiB with one decimal."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= 10 * size or (count >= size and unit != "KiB"):
             return f"{count / size:.1f} {unit}"
@@ -56,7 +59,7 @@ def size_text(count: int) -> str:
 
 
 def no_room_text(free: int, needed: int) -> str:
-    """How much is free, how much is needed, and what is missing."""
+    """How many bytes are free, how many are needed and how many are missing, for people."""
     missing = size_text(max(1, needed - free))
     return (
         f"the disk is almost full: {size_text(free)} free, {size_text(needed)} needed; nothing"

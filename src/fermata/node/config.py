@@ -1,4 +1,4 @@
-"""A node's configuration: one TOML file; relative paths are relative to the file."""
+"""A node's configuration: one TOML file, whose relative paths are relative to the file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class TlsText(Strict, frozen=True):
-    """``issuer``: authorities of this node's own certificate, where ``root`` has none of them."""
+    """``issuer`` has the authorities that issued this node's certificate, if ``root`` does not."""
 
     key: str = "tls/key.pem"
     certificate: str = "tls/cert.pem"
@@ -32,7 +32,7 @@ class TlsText(Strict, frozen=True):
 
 
 class KeysText(Strict, frozen=True):
-    """``identity`` is an age identity file; ``passphrase_file`` the alternative to it."""
+    """``identity`` is an age identity file; ``passphrase_file`` is the alternative to it."""
 
     signing: str = "keys/signing.age"
     share: str = ""
@@ -45,17 +45,17 @@ class LogText(Strict, frozen=True):
 
 
 class AuthorityText(Strict, frozen=True):
-    """Authorities in a PEM file, and the parties, as role/id, that they may issue for."""
+    """The authorities in a PEM file, and the parties, as role/id, that they may certify."""
 
     file: str
     parties: tuple[str, ...]
 
 
 class ListenText(Strict, frozen=True):
-    """``deny_list`` is for a coordinator without ``authority``, whose folder has one.
+    """``deny_list`` is for a coordinator without ``authority``, whose folder has a list of its own.
 
-    ``connections_of_source``: connections that one address may hold to the log's port; parties
-    that share an address (NAT, or one machine) share them.
+    ``connections_of_source``: how many connections to the log's port one address may hold. Parties
+    that share an address (NAT, or one machine) share this number.
     """
 
     address: str = "127.0.0.1:7440"
@@ -74,14 +74,14 @@ class TelemetryText(Strict, frozen=True):
 
 
 class DashboardText(Strict, frozen=True):
-    """``tls``: serve with the node's own certificate; without it, on the machine itself only."""
+    """``tls`` serves with the node's certificate; without it the address must be loopback."""
 
     address: str
     tls: bool = False
 
 
 class LabText(Strict, frozen=True):
-    """``metrics`` is the lab's own table of figures; ``source``: where others come from."""
+    """``metrics`` is the lab's own table of figures; ``source`` says where other figures are."""
 
     metrics: str = ""
     absent: str = "wait"
@@ -89,7 +89,7 @@ class LabText(Strict, frozen=True):
 
 
 class HookText(Strict, frozen=True):
-    """What is told of the pause: a program, or a web address; see docs/spec/notice.md."""
+    """The program or URL that gets a notice of every change of the pause (docs/spec/notice.md)."""
 
     command: tuple[str, ...] = ()
     url: str = ""
@@ -98,9 +98,9 @@ class HookText(Strict, frozen=True):
 
 
 class ConfigText(Strict, frozen=True):
-    """The file's shape; unknown keys are errors.
+    """The shape of the file; unknown keys are errors.
 
-    ``amended``: the amended charter that has this party, or its new key, for the first time.
+    ``amended`` is the path of the amended charter in which this party, or its new key, is new.
     """
 
     charter: str
@@ -120,11 +120,11 @@ class ConfigText(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """A checked configuration. ``text`` is as written; paths are made absolute by ``path``.
+    """A checked configuration. ``text`` is as written; ``path`` makes its paths absolute.
 
-    ``genesis`` is the log's entry 0: it pins the log and names the deployment, and says nothing of
-    what is in force, which the replica's state does. ``roster`` is the one that has this party, as
-    a rule the same.
+    ``genesis`` is the charter in entry 0. It pins the log and names the deployment, but it may no
+    longer be in force: the replica's state says which charter is. ``roster`` is the charter that
+    lists this party: ``genesis``, unless the file has ``amended``.
     """
 
     file: Path
@@ -135,12 +135,12 @@ class NodeConfig:
     roster: Charter
 
     def path(self, written: str) -> Path:
-        """A path of the file, absolute."""
+        """The absolute path of a path in the file."""
         return (self.file.parent / written).absolute()
 
     @property
     def owner(self) -> str:
-        """What this node's store is bound to: ``role/party``."""
+        """The node to which the store is bound, as ``role/party``."""
         return f"{self.role}/{self.text.party}"
 
     @property
@@ -152,7 +152,7 @@ class NodeConfig:
 def read_charter_file(path: Path) -> tuple[bytes, Charter]:
     """The bytes of a charter file, and the charter in them.
 
-    Raises ConfigError CHARTER with file and line, and those of ``read_file``.
+    Raises ConfigError CHARTER with the file and the line, and whatever ``read_file`` raises.
     """
     data = read_file(path, CHARTER_BYTES_MAX)
     try:
@@ -162,14 +162,14 @@ def read_charter_file(path: Path) -> tuple[bytes, Charter]:
 
 
 def read_charter(path: Path) -> Charter:
-    """The charter in a file. Raises as ``read_charter_file`` does."""
+    """The charter in a file. Raises whatever ``read_charter_file`` raises."""
     return read_charter_file(path)[1]
 
 
 def load_config(file: Path, role: Role | None = None) -> NodeConfig:
-    """Reads a node's configuration; ``role`` is the one that the command is for.
+    """Reads a node's configuration; ``role`` is the role that the command is for, None for any.
 
-    Raises ConfigError CONFIG with the line of what is wrong, and those of ``read_charter``.
+    Raises ConfigError CONFIG with the line of the fault, and whatever ``read_charter`` raises.
     """
     source = TomlSource(read_file(file, CONFIG_BYTES_MAX), str(file), "CONFIG", CONFIG_BYTES_MAX)
     text = source.decode(ConfigText)
@@ -180,13 +180,13 @@ def load_config(file: Path, role: Role | None = None) -> NodeConfig:
     charter = read_charter(charter_file)
     roster = read_charter((file.parent / text.amended).absolute()) if text.amended else charter
     if roster.deployment != charter.deployment:
-        source.fail("amended", "is the charter of another deployment")
+        source.fail("amended", "must be a charter of this deployment")
     party = roster.parties.get(text.party)
     if party is None:
-        source.fail("party", "is not on the charter's roster")
+        source.fail("party", "must be on the charter's roster")
     if role is not None and party.role != role:
         source.fail(
-            "party", f"{party.id} is {party.role} in the charter, this command is for {role}"
+            "party", f"must be of role {role} for this command, but {party.id} is {party.role}"
         )
     _check_role(source, text, party.role)
     if party.role == Role.LAB and text.lab is not None:
@@ -196,13 +196,13 @@ def load_config(file: Path, role: Role | None = None) -> NodeConfig:
 
 def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
     if role == Role.COORDINATOR and text.listen is None:
-        source.fail("", "the coordinator needs a [listen] table")
+        source.fail("", "a coordinator needs a [listen] table")
     if role != Role.COORDINATOR and text.log is None:
         source.fail("", "needs a [log] table with the coordinator's address")
     if role == Role.AUDITOR and not text.keys.share:
-        source.fail("keys", "an auditor needs keys.share, the file with its key share")
+        source.fail("keys", "an auditor needs keys.share, the path of its key share")
     if role != Role.COORDINATOR and text.dashboard is not None:
-        source.fail("dashboard", "is served by the coordinator only; see: fermata dashboard")
+        source.fail("dashboard", "must be left out by other roles; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
 
@@ -211,11 +211,11 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     if text.lab is not None and text.lab.absent not in ABSENT:
         source.fail("lab.absent", f"must be one of {', '.join(ABSENT)}")
     if text.lab is not None and not text.lab.metrics and not text.lab.source:
-        source.fail("lab", "needs metrics, the path of a table, or a [[lab.source]]")
+        source.fail("lab", "must have metrics, the path of a table, or a [[lab.source]]")
     if bool(text.keys.identity) == bool(text.keys.passphrase_file):
-        source.fail("keys", "needs exactly one of identity and passphrase_file")
+        source.fail("keys", "must have exactly one of identity and passphrase_file")
     if not 1 <= text.heartbeat_s <= 86400:
-        source.fail("heartbeat_s", "must be from one second to a day")
+        source.fail("heartbeat_s", f"must be 1 to 86400, got {text.heartbeat_s}")
     listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:
@@ -240,16 +240,16 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     may["telemetry.log_file"] = text.telemetry.log_file
     _check_authorities(source, listen)
     for path, written in (must | may).items():
-        # A NUL ends a path for the system, but not for Python, which then says so its own way.
+        # A NUL ends a path for the system but not for Python, which raises an error of its own.
         if (path in must and not written) or not written.isprintable():
-            source.fail(path, "must be the path of a file, of printable characters")
+            source.fail(path, "must be the path of a file, in printable characters")
 
 
 def _check_authorities(source: TomlSource, listen: ListenText) -> None:
     if listen.authority and listen.deny_list:
-        source.fail("listen.deny_list", "the authority's folder has its own, denied.txt")
+        source.fail("listen.deny_list", "must be left out: the authority's folder has denied.txt")
     if listen.authorities and not listen.authority and not listen.deny_list:
-        source.fail("listen.authorities", "needs deny_list, or nobody could be refused")
+        source.fail("listen.authorities", "needs deny_list, or nobody could be denied")
     for authority in listen.authorities:
         if not authority.file or not authority.file.isprintable():
             source.fail("listen.authorities", "file must be the path of a PEM file")
@@ -259,19 +259,19 @@ def _check_authorities(source: TomlSource, listen: ListenText) -> None:
 
 def _check_hook(source: TomlSource, hook: HookText) -> None:
     if bool(hook.command) == bool(hook.url):
-        source.fail("hook", "needs exactly one of command and url")
+        source.fail("hook", "must have exactly one of command and url")
     if not 1 <= hook.timeout_s <= HOOK_TIMEOUT_S_MAX:
-        source.fail("hook.timeout_s", f"must be 1..{HOOK_TIMEOUT_S_MAX}")
+        source.fail("hook.timeout_s", f"must be 1 to {HOOK_TIMEOUT_S_MAX}, got {hook.timeout_s}")
     if not all(word.isprintable() for word in hook.command):
-        source.fail("hook.command", "must be of printable characters")
+        source.fail("hook.command", "must be in printable characters")
     if hook.command and not Path(hook.command[0]).is_absolute():
         source.fail("hook.command", "must begin with the full path of a program; no shell reads it")
     if not hook.ca_file.isprintable():
-        source.fail("hook.ca_file", "must be the path of a file, of printable characters")
+        source.fail("hook.ca_file", "must be the path of a file, in printable characters")
     if hook.url:
         _check_url(source, hook.url)
     if hook.ca_file and not hook.url.startswith("https:"):
-        source.fail("hook.ca_file", "is for an https url")
+        source.fail("hook.ca_file", "must be left out unless hook.url is https")
 
 
 def _check_url(source: TomlSource, url: str) -> None:
@@ -284,6 +284,6 @@ def _check_url(source: TomlSource, url: str) -> None:
     if not is_plain or not host or port == 0 or place.scheme not in ("http", "https"):
         source.fail("hook.url", "must be an address such as https://host/path")
     if place.username is not None or place.fragment:
-        source.fail("hook.url", "must have no user, password or fragment")
+        source.fail("hook.url", "must not have a user, password or fragment")
     if place.scheme == "http" and host not in LOOPBACK_HOSTS:
         source.fail("hook.url", "must be https; plain http is for 127.0.0.1, [::1] or localhost")

@@ -1,8 +1,8 @@
 """Files of a node: written whole or not at all, and secrets that only their owner can read.
 
-A file is written beside its place, synced, renamed, and its directory synced, so that a crash
-leaves the old file or the new one (LWN 457667; rename(2)). Every failure is a ``ConfigError``
-that names the path and what to do; none shows what a file holds.
+A file is written under a temporary name, synced and renamed, and its directory is synced, so that a
+crash leaves the old file or the new one (LWN 457667; rename(2)). Every failure is a ``ConfigError``
+that names the path and says what to do; it never shows what a file holds.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fermata.errors import ConfigError
-from fermata.node.causes import told
+from fermata.node.causes import cause_text
 
-#: Mode of a secret: its owner reads and writes, nobody else does anything.
+#: Mode of a secret: its owner reads and writes it, and nobody else can.
 SECRET_MODE = 0o600
 SECRET_BYTES_MAX = 1024 * 1024
 _TEMPORARY_PREFIX = ".fermata-"
@@ -27,11 +27,11 @@ _TEMPORARY_SUFFIX = ".tmp"
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replaces the file at ``path``; after a crash it is the old one or the new one, whole.
+    """Replaces the file at ``path`` by ``data``; a crash leaves the old file or the new one, whole.
 
     Raises ``ConfigError`` FILE_UNWRITABLE.
     """
-    with _mend_write(path):
+    with _explained_write(path):
         temporary = _write_temporary(path.parent, data, mode)
         try:
             temporary.rename(path)
@@ -42,19 +42,19 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Writes a new file that only its owner can read; never replaces one.
+    """Writes a new file that only its owner can read; it never replaces a file.
 
     Raises ``ConfigError`` FILE_EXISTS or FILE_UNWRITABLE.
     """
-    with _mend_write(path):
+    with _explained_write(path):
         temporary = _write_temporary(path.parent, data, SECRET_MODE)
         try:
-            # A hard link, unlike a rename, fails where a file stands.
+            # Unlike a rename, a hard link fails if the path exists.
             os.link(temporary, path)
         except FileExistsError:
             raise ConfigError(
                 "FILE_EXISTS",
-                f"{path} exists and is never overwritten; move it away if a new one is meant",
+                f"{path} exists and is never overwritten; move it away to make a new one",
             ) from None
         finally:
             temporary.unlink(missing_ok=True)
@@ -62,12 +62,12 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-    """Makes a directory (mode 0700) with these files, name to (data, mode), all or nothing.
+    """Makes a directory (mode 0700) with these files, name to (bytes, mode), all or nothing.
 
-    ``path`` may be absent or an empty directory. Raises ``ConfigError`` DIRECTORY_IN_USE or
+    ``path`` must not exist, or be an empty directory. Raises ``ConfigError`` DIRECTORY_IN_USE or
     FILE_UNWRITABLE.
     """
-    with _mend_write(path):
+    with _explained_write(path):
         temporary = Path(
             tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=path.parent)
         )
@@ -81,53 +81,53 @@ def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise ConfigError(
                     "DIRECTORY_IN_USE",
-                    f"{path} exists and is not an empty directory; choose another or move it away",
+                    f"{path} must be an empty directory; choose another path or move it away",
                 ) from None
             raise
         _sync_directory(path.parent)
 
 
 def ensure_directory(path: Path) -> None:
-    """Makes a directory (mode 0700) unless it is there, in which case ``check_directory``.
+    """Makes a directory (mode 0700); one that exists must pass ``check_directory``.
 
     Raises ``ConfigError`` FILE_UNWRITABLE, FOLDER_OWNER, FOLDER_MODE.
     """
-    with _mend_write(path):
+    with _explained_write(path):
         path.mkdir(mode=0o700, exist_ok=True)
     check_directory(path)
 
 
 def check_directory(path: Path) -> None:
-    """Checks that nobody but this user and root can exchange the files in a directory.
+    """Checks that only this user and root can replace the files in a directory.
 
-    The mode of a file does not help where its folder lets others rename another into its place.
-    A sticky folder, such as /tmp, does not. Raises ``ConfigError`` FILE_MISSING, FILE_UNREADABLE,
-    FOLDER_OWNER, FOLDER_MODE.
+    The mode of a file does not help if its directory lets others rename another file into its
+    place. A sticky directory, such as /tmp, does not let them. Raises ``ConfigError`` FILE_MISSING,
+    FILE_UNREADABLE, FOLDER_OWNER, FOLDER_MODE.
     """
-    with _mend_read(path):
+    with _explained_read(path):
         status = path.stat()
     if status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(
             "FOLDER_OWNER",
-            f"{path} belongs to user {status.st_uid}, who can exchange what is in it, not to user"
-            f" {os.geteuid()} who runs this; see what is in it, then: chown {os.geteuid()} {path}",
+            f"{path} must belong to user {os.geteuid()}, got user {status.st_uid}, who can replace"
+            f" what is in it; look at what is in it, then: chown {os.geteuid()} {path}",
         )
     if status.st_mode & 0o002 and not status.st_mode & stat.S_ISVTX:
         raise ConfigError(
             "FOLDER_MODE",
-            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so every user can exchange what"
-            f" is in it; see what is in it, then: chmod o-w {path}",
+            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so every user can replace what"
+            f" is in it; look at what is in it, then: chmod o-w {path}",
         )
 
 
 def check_tree(folder: Path) -> None:
-    """``check_directory`` of a node's folder and all below, and that no file is anybody's to write.
+    """Checks a node's folder and all below it: ``check_directory``, and nobody else writes a file.
 
-    Raises ``ConfigError`` as that does, SECRET_OWNER and FILE_MODE.
+    Raises whatever ``check_directory`` raises, and ``ConfigError`` SECRET_OWNER and FILE_MODE.
     """
     check_directory(folder)
     for path in sorted(folder.rglob("*")):
-        with _mend_read(path):
+        with _explained_read(path):
             status = path.lstat()
         if stat.S_ISDIR(status.st_mode):
             check_directory(path)
@@ -137,17 +137,17 @@ def check_tree(folder: Path) -> None:
                 raise ConfigError(
                     "FILE_MODE",
                     f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so any user may have"
-                    f" changed it; restore it if one could, then: chmod o-w {path}",
+                    f" changed it; restore it if somebody did, then: chmod o-w {path}",
                 )
 
 
 def write_link(path: Path, target: str) -> None:
-    """Makes ``path`` a symbolic link to ``target`` in one step, replacing a link but no directory.
+    """Makes ``path`` a symbolic link to ``target``; it replaces a link, but not a directory.
 
     Raises ``ConfigError`` FILE_UNWRITABLE.
     """
-    with _mend_write(path):
-        # A name that no file has: mkdtemp gives a private place in which the link can be made.
+    with _explained_write(path):
+        # mkdtemp makes a private directory, in which the name of the link must be free.
         place = Path(
             tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=path.parent)
         )
@@ -160,11 +160,11 @@ def write_link(path: Path, target: str) -> None:
 
 
 def read_file(path: Path, size_max: int) -> bytes:
-    """The bytes of a regular file of at most ``size_max`` bytes; links are followed.
+    """The bytes of a regular file of at most ``size_max`` bytes; it follows links.
 
     Raises ``ConfigError`` FILE_MISSING, FILE_UNREADABLE, FILE_KIND or FILE_SIZE.
     """
-    with _mend_read(path):
+    with _explained_read(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with _as_file(descriptor) as file:
             _check_regular(path, os.fstat(descriptor))
@@ -172,7 +172,7 @@ def read_file(path: Path, size_max: int) -> bytes:
 
 
 def _as_file(descriptor: int) -> BinaryIO:
-    """The file of a descriptor, which is closed if there can be none (of a folder)."""
+    """The file of a descriptor; it closes the descriptor if that is of a directory."""
     try:
         return os.fdopen(descriptor, "rb")
     except OSError:
@@ -181,24 +181,24 @@ def _as_file(descriptor: int) -> BinaryIO:
 
 
 def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
-    """The bytes of a secret that nobody but this process's user can have read or placed.
+    """The bytes of a secret that only this process's user can have read or put there.
 
     Raises ``ConfigError`` SECRET_SYMLINK, SECRET_OWNER, SECRET_MODE, FOLDER_OWNER, FOLDER_MODE,
-    and those of ``read_file``.
+    and whatever ``read_file`` raises.
     """
-    with _mend_read(path):
+    with _explained_read(path):
         try:
-            # Without O_NONBLOCK a pipe in the file's place would hang the node.
+            # Without O_NONBLOCK a named pipe at this path would hang the node.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             if path.is_symlink():
                 raise ConfigError(
                     "SECRET_SYMLINK",
-                    f"{path} is a symbolic link; put the secret file itself there",
+                    f"{path} must not be a symbolic link; put the secret file itself there",
                 ) from None
             raise
         with _as_file(descriptor) as file:
-            # Asked of the open file, so that it cannot be exchanged between check and use.
+            # These look at the open file, so that nobody can replace it between check and use.
             status = os.fstat(descriptor)
             _check_regular(path, status)
             _check_owner(path, status)
@@ -206,7 +206,7 @@ def read_secret(path: Path, size_max: int = SECRET_BYTES_MAX) -> bytes:
                 raise ConfigError(
                     "SECRET_MODE",
                     f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others may have read"
-                    f" it; replace the secret if they could, then: chmod 600 {path}",
+                    f" it; replace the secret if somebody did, then: chmod 600 {path}",
                 )
             check_directory(path.parent)
             return _read_limited(path, file.read(size_max + 1), size_max)
@@ -216,19 +216,19 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise ConfigError(
             "SECRET_OWNER",
-            f"{path} belongs to user {status.st_uid}, not to user {os.geteuid()} who runs"
-            " this; change its owner with chown",
+            f"{path} must belong to user {os.geteuid()}, got user {status.st_uid}; change its owner"
+            " with chown",
         )
 
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on ``path`` against other threads and processes; waits for it.
+    """Holds an exclusive lock on ``path`` against other threads and processes; it waits for it.
 
     Raises ``ConfigError`` FILE_UNWRITABLE.
     """
-    with _mend_write(path):
-        # One open file per caller: flock(2) then also excludes the threads of one process.
+    with _explained_write(path):
+        # Each caller opens the file, since flock(2) excludes open files and not threads.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -238,11 +238,11 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def remove_leftovers(directory: Path) -> int:
-    """Deletes what a killed write left in ``directory``; returns how many there were.
+    """Deletes temporary files that a killed write left in ``directory``; returns how many.
 
-    Only while nothing else writes there: at start, by the directory's one owner.
+    The directory's one owner may call it at its start, while nobody else writes there.
     """
-    with _mend_write(directory):
+    with _explained_write(directory):
         leftovers = list(directory.glob(f"{_TEMPORARY_PREFIX}*{_TEMPORARY_SUFFIX}"))
         for leftover in leftovers:
             if leftover.is_dir() and not leftover.is_symlink():
@@ -253,7 +253,7 @@ def remove_leftovers(directory: Path) -> int:
 
 
 def _write_temporary(directory: Path, data: bytes, mode: int) -> Path:
-    """A synced file of this mode in ``directory``; it is 0600 until all of it is written."""
+    """A synced file of this mode in ``directory``; its mode is 0600 until it is complete."""
     descriptor, name = tempfile.mkstemp(
         prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=directory
     )
@@ -279,19 +279,20 @@ def _sync_directory(directory: Path) -> None:
 
 def _check_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigError("FILE_KIND", f"{path} is not a regular file; give the path of a file")
+        raise ConfigError("FILE_KIND", f"{path} must be a regular file; correct the path")
 
 
 def _read_limited(path: Path, data: bytes, size_max: int) -> bytes:
     if len(data) > size_max:
         raise ConfigError(
-            "FILE_SIZE", f"{path} is longer than {size_max} bytes; it cannot be what is wanted here"
+            "FILE_SIZE",
+            f"{path} must have at most {size_max} bytes; check that it is the right file",
         )
     return data
 
 
 @contextlib.contextmanager
-def _mend_read(path: Path) -> Iterator[None]:
+def _explained_read(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -301,14 +302,16 @@ def _mend_read(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             "FILE_UNREADABLE",
-            f"{path} cannot be read: {told(error)}",
+            f"{path} cannot be read: {cause_text(error)}",
         ) from None
 
 
 @contextlib.contextmanager
-def _mend_write(path: Path) -> Iterator[None]:
+def _explained_write(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # The number goes with it: a node waits for room, and for nothing else.
-        raise ConfigError("FILE_UNWRITABLE", f"{path} cannot be written: {told(error)}") from error
+        # The cause keeps the error's number: a node waits for room, and for nothing else.
+        raise ConfigError(
+            "FILE_UNWRITABLE", f"{path} cannot be written: {cause_text(error)}"
+        ) from error

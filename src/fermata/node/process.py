@@ -1,23 +1,24 @@
-"""What a process that holds secrets asks of the system for itself, before it reads any.
+"""How a process that holds secrets protects its memory before it reads any of them.
 
-Key shares, figures and passphrases stand in memory while a node runs. A core file would put them
-on a disk, and a debugger of the same user could read them; both are refused here, and not only by
-the service manager, because a node may be started by hand.
+A running node has key shares, figures and passphrases in memory. A core file would put them on a
+disk, and a debugger of the same user could read them. Both are refused here and not only by the
+service manager, because somebody may start a node by hand.
 """
 
 import ctypes
 import resource
 import sys
 
-#: prctl(2): whether a crash may leave a core file, and processes of this user may attach.
+#: prctl(2): whether a crash leaves a core file and processes of the same user may attach.
 _PR_SET_DUMPABLE = 4
 
 
 def keep_memory_private() -> None:
-    """Refuses core files and, on Linux, other processes of this user; children inherit the first.
+    """Forbids core files and, on Linux, that other processes of this user attach.
 
-    The hard limit is lowered too, so that nothing in this process can raise it again. A system
-    that has no prctl(2) keeps the limit alone; root can read any memory everywhere.
+    Child processes inherit the limit on core files. The hard limit is lowered too, so that nothing
+    in this process can raise it again. A system without prctl(2) has the limit alone. Root can read
+    any memory everywhere.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -237,7 +237,7 @@ class World:
 
     def _authorise(self, identity):
         if (identity.role, identity.id) not in ROSTER:
-            raise IdentityError("NOT_ON_ROSTER", "certificate: not of a party on the roster")
+            raise IdentityError("NOT_ON_ROSTER", "certificate: must be of a party on the roster")
 
     def party(self, role, party=None):
         return self.authority.party(role, party or PARTY_OF[role])

@@ -45,7 +45,7 @@ class Taker:
         self.calls.append((notice, key))
         if self.failures:
             self.failures -= 1
-            raise TransportError("HOOK_EXIT", "hook: ended with 1, not with 0")
+            raise TransportError("HOOK_EXIT", "hook: exit code must be 0, got 1")
 
 
 def keys(run, count=2):

@@ -105,12 +105,12 @@ def test_a_notice_is_json_that_any_reader_can_read() -> None:
 
 @pytest.mark.parametrize("index", [-1, 2, 99])
 def test_a_change_that_is_not_there_has_no_notice(index) -> None:
-    with pytest.raises(ValueError, match="has no change"):
+    with pytest.raises(ValueError, match="must be that of a change"):
         notice_of(told().state, index, b"", NODE)
 
 
 def test_a_charter_without_a_pause_has_no_notice() -> None:
-    with pytest.raises(ValueError, match="has no change"):
+    with pytest.raises(ValueError, match="must be that of a change"):
         notice_of(State(), 0, b"", NODE)
 
 

@@ -73,7 +73,7 @@ def test_event_that_is_not_a_static_word_is_an_error_of_the_caller(node, event):
     [None, b"bytes", ["list"], {"a": 1}, ValueError("text"), float("nan"), float("inf"), 2**63],
 )
 def test_value_that_is_neither_word_nor_number_is_an_error_of_the_caller(node, value):
-    with pytest.raises(ValueError, match="neither word nor number"):
+    with pytest.raises(ValueError, match="must be a word or a finite number"):
         node.event("started", size=value)
 
 

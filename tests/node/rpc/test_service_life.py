@@ -67,7 +67,7 @@ def test_address_that_is_none_is_refused(here, address):
 
 
 def test_server_is_started_once(here):
-    with pytest.raises(ValueError, match="started before"):
+    with pytest.raises(ValueError, match="started once only"):
         here.server.start("127.0.0.1:0")
 
 

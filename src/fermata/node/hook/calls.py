@@ -1,7 +1,7 @@
 """How a notice leaves the node: a command's standard input, or an HTTPS POST (docs/spec/notice.md).
 
-Either raises TransportError if the notice was not taken: the caller tries again. What the other
-side printed or answered is dropped: it must reach no log.
+Both raise TransportError if the notice was not taken, and the caller tries again. What the other
+side printed or answered is dropped: it must not reach a log.
 """
 
 import http.client
@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 from fermata.errors import ConfigError, TransportError
 
 CONTENT_TYPE = "application/json"
-#: How often a command is looked at whether it has ended, or must be.
+#: How often to look whether a command has ended, or must be ended.
 SLICE_S = 0.05
 
 
 class CommandCall:
-    """Runs a program for each notice: no shell, its own session, its exit code the answer."""
+    """Runs a program for each notice, without a shell, in its own session; exit code 0 takes it."""
 
     def __init__(self, command: Sequence[str], timeout_s: float, stopping: threading.Event) -> None:
         self._command = tuple(command)
@@ -34,14 +34,17 @@ class CommandCall:
         self._stopping = stopping
 
     def __call__(self, notice: bytes, idempotency_key: str) -> None:
-        """Raises TransportError HOOK_START, HOOK_EXIT, HOOK_TIMEOUT or HOOK_STOPPED."""
+        """Hands over one notice (bytes).
+
+        Raises TransportError HOOK_START, HOOK_EXIT, HOOK_TIMEOUT or HOOK_STOPPED.
+        """
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "FERMATA_IDEMPOTENCY_KEY": idempotency_key,
         }
         try:
             with tempfile.TemporaryFile() as text:
-                # A file, not a pipe: a program that does not read cannot hold up the writer.
+                # A file, not a pipe: a program that does not read cannot block the writer.
                 text.write(notice)
                 text.seek(0)
                 process = subprocess.Popen(  # noqa: S603 - the operator's own, by its full path
@@ -55,34 +58,34 @@ class CommandCall:
                 )
         except (OSError, ValueError):
             raise TransportError(
-                "HOOK_START", f"hook: {self._command[0]} cannot be started; check that it is there"
+                "HOOK_START", f"hook: {self._command[0]} cannot be started; check hook.command"
             ) from None
         try:
             code = self._wait(process)
         except BaseException:
-            # Not waited for yet, so its number, and its group's, is nobody else's.
+            # Until it is waited for, its number and its group's belong to no other process.
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
             raise
         if code != 0:
-            raise TransportError("HOOK_EXIT", f"hook: ended with {code}, not with 0")
+            raise TransportError("HOOK_EXIT", f"hook: exit code must be 0, got {code}")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        """The program's exit code at its end."""
+        """Waits for the program; returns its exit code. Raises as ``__call__`` does."""
         limit = time.monotonic() + self._timeout_s
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(SLICE_S)
             if self._stopping.is_set():
-                raise TransportError("HOOK_STOPPED", "hook: the node is ending")
+                raise TransportError("HOOK_STOPPED", "hook: the node is stopping")
             if time.monotonic() > limit:
                 raise TransportError("HOOK_TIMEOUT", f"hook: took more than {self._timeout_s} s")
 
 
 class WebCall:
-    """Sends each notice by POST: verified TLS, no redirect, no proxy, any 2xx the answer.
+    """Sends each notice by POST: verified TLS, no redirect, no proxy; any 2xx status takes it.
 
     Raises ConfigError CA_FILE for a file without certificates.
     """
@@ -96,7 +99,7 @@ class WebCall:
                 self._context = ssl.create_default_context(cafile=ca_file)
             except (OSError, ssl.SSLError):
                 raise ConfigError(
-                    "CA_FILE", f"{ca_file}: holds no certificates in PEM; mend hook.ca_file"
+                    "CA_FILE", f"{ca_file}: must hold certificates in PEM; fix hook.ca_file"
                 ) from None
 
     def __call__(self, notice: bytes, idempotency_key: str) -> None:
@@ -105,14 +108,14 @@ class WebCall:
         path = (self._place.path or "/") + (f"?{self._place.query}" if self._place.query else "")
         connection = self._connection()
         late = threading.Event()
-        # The socket's own limit is for each read: a server that drips could go on for ever.
+        # The socket's own limit is per read: a server that drips could go on for ever.
         alarm = threading.Timer(self._timeout_s, _cut, (connection, late))
         alarm.daemon = True
         alarm.start()
         try:
             connection.connect()
             if late.is_set():
-                # The alarm found no socket to end.
+                # The timer found no socket to end.
                 raise TimeoutError
             connection.request("POST", path, body=notice, headers=headers)
             status = connection.getresponse().status
@@ -120,13 +123,13 @@ class WebCall:
             if late.is_set() or isinstance(error, TimeoutError):
                 what = f"hook: took more than {self._timeout_s} s"
                 raise TransportError("HOOK_TIMEOUT", what) from None
-            what = f"hook: {self._place.hostname} cannot be reached, or is not who it must be"
+            what = f"hook: {self._place.hostname} cannot be reached, or is not the right server"
             raise TransportError("HOOK_UNREACHABLE", what) from None
         finally:
             alarm.cancel()
             connection.close()
         if not 200 <= status < 300:
-            raise TransportError("HOOK_STATUS", f"hook: answered {status}, not 2xx")
+            raise TransportError("HOOK_STATUS", f"hook: status must be 2xx, got {status}")
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._place.hostname or "", self._place.port
@@ -138,7 +141,7 @@ class WebCall:
 
 
 def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    """Ends what another thread waits for at this connection."""
+    """Ends the socket of this connection, for which another thread waits."""
     late.set()
     plain: socket.socket | None = connection.sock
     if plain is not None:

@@ -1,7 +1,7 @@
-"""The hook: tells the node's own systems of every change of the pause, in order, at least once.
+"""The hook: sends the node's own systems every change of the pause, in order, at least once.
 
-Normative text: docs/spec/notice.md. How many changes were taken is kept in the store, after the
-hook has taken one and before the next is sent, so a crash repeats at most the one in between.
+Normative text: docs/spec/notice.md. The store keeps how many changes were taken. It is written
+after the hook has taken one and before the next is sent, so a crash repeats at most that one.
 """
 
 import threading
@@ -18,9 +18,9 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import Entropy
 
-#: The note in the store: how many changes were taken, in decimal.
+#: The name in the store of the number of changes that were taken, in decimal.
 TAKEN = "hook/taken"
-#: How long the node's end waits for a hook; what is not taken by then is sent again later.
+#: How long a stopping node waits for a hook; what is not taken by then is sent again later.
 STOP_S = 2.0
 
 #: Hands over a notice and its idempotency key; raises TransportError if it was not taken.
@@ -28,11 +28,11 @@ Deliver = Callable[[bytes, str], None]
 
 
 class Hook:
-    """Delivers the changes of a replica's pause from a thread of its own, until ``stop``.
+    """Delivers the changes of a replica's pause in its own thread, until ``stop``.
 
-    ``taken`` is called after each that was taken. A hook that fails is tried again for ever,
-    with growing pauses; the node goes on meanwhile. Without ``deliver`` there is no hook: all
-    counts as taken, and nothing is kept.
+    ``taken`` is called after each change that was taken. A hook that fails is tried again for ever,
+    with growing pauses; the node goes on meanwhile. Without ``deliver`` the node has no hook: every
+    change counts as taken, and nothing is kept.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Hook:
         self._count = int(replica.store.value(TAKEN) or b"0")
 
     def start(self) -> None:
-        """Begins with what was left over from the last run."""
+        """Starts the thread, with what the last run left over."""
         if self._deliver is None:
             return
         self.look()
@@ -76,7 +76,7 @@ class Hook:
             self._thread.join(STOP_S)
 
     def look(self) -> None:
-        """After each step of the loop, from its thread: hands new changes to the hook's."""
+        """After each step, in the loop's thread: passes new changes to the hook's thread."""
         state = self._replica.state
         if self._deliver is None or len(state.pause.changes) <= self._count:
             return
@@ -89,7 +89,7 @@ class Hook:
             self._news.set()
 
     def has_taken(self, change_entry: int) -> bool:
-        """Whether the hook has taken every change that came with this entry of the log."""
+        """Whether the hook has taken every change up to this entry of the log."""
         if self._deliver is None:
             return True
         changes = self._replica.state.pause.changes
@@ -106,7 +106,7 @@ class Hook:
                     return
                 self._telemetry.event("hook_failed", reason=error.reason)
                 if error.reason != "STORAGE_FULL":
-                    # The loop meets the same trouble, and ends the node.
+                    # The loop meets the same fault, and ends the node.
                     return
                 self._stopping.wait(BACKOFF_S[-1])
                 self._news.set()
@@ -120,7 +120,7 @@ class Hook:
             self._deliver_one(state, note, self._count)
 
     def _deliver_one(self, state: State, note: bytes, index: int) -> None:
-        """Delivers one change; returns when it was taken, and that is durable, or at the end."""
+        """Delivers one change; returns once it is taken and that is durable, or at the stop."""
         data = self._notice(state, note, index)
         key = idempotency_key(state.charter_sha256 or b"", index)
         failures = 0
@@ -147,7 +147,7 @@ class Hook:
             return
 
     def _notice(self, state: State, note: bytes, index: int) -> bytes:
-        """The bytes for a change, made once: what is sent again is the same."""
+        """The bytes of a change's notice, made once, so that a repetition has the same bytes."""
         name = f"hook/notice/{index}"
         kept = self._replica.store.value(name)
         if kept is None:
@@ -164,7 +164,7 @@ def make_hook(
     entropy: Entropy,
     taken: Callable[[], None],
 ) -> Hook:
-    """The hook of a node's configuration, not started yet. Raises ConfigError CA_FILE."""
+    """The hook that a node's configuration names, not yet started. Raises ConfigError CA_FILE."""
     text, stopping = config.text.hook, threading.Event()
     deliver: Deliver | None = None
     if text is not None and text.command:

@@ -1,8 +1,8 @@
-"""Notices: what a node tells a lab's own systems of a change of the pause, signed by the node.
+"""Notices: signed messages with which a node informs a lab's own systems of the pause.
 
-Normative text: docs/spec/notice.md. JSON in its one canonical form (RFC 8785), in a DSSE v1
-envelope (its JSON form), so that a scheduler can read it with any JSON reader, and whoever wants
-to can check it.
+Normative text: docs/spec/notice.md. A notice is JSON in its one canonical form (RFC 8785), in a
+DSSE v1 envelope (its JSON form), so that a scheduler can read it with any JSON parser, and anyone
+can check it.
 """
 
 import base64
@@ -24,16 +24,16 @@ NOTICE_TYPE = "application/vnd.fermata.pause.v1+json"
 NOTICE_BYTES_MAX = 1024 * 1024
 FORMAT = 1
 _KEY_DOMAIN = b"fermata/v1/notice"
-#: RFC 8785 numbers are IEEE doubles, which are exact up to here.
+#: RFC 8785 numbers are IEEE doubles, which are exact up to this one.
 INT_MAX = 2**53 - 1
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of a notice's parts: each key must be there, no other may."""
+    """Base of a notice's parts: every key must be present, and no other may be."""
 
 
 class LogNotice(_Part, frozen=True):
-    """What it was derived from: ``checkpoint`` is the log's signed note over ``size`` entries."""
+    """The log behind the notice: ``checkpoint`` is its signed note over ``size`` entries."""
 
     size: int
     time_ms: int
@@ -41,9 +41,9 @@ class LogNotice(_Part, frozen=True):
 
 
 class Notice(_Part, frozen=True):
-    """One change of the pause, told by ``node``, a party of the charter. Times in ms since 1970.
+    """One change of the pause, reported by ``node``, a party of the charter. Times: ms since 1970.
 
-    ``charter_sha256`` is that of entry 0, in hex, which names the log.
+    ``charter_sha256`` is entry 0's charter hash, in hex, which names the log.
     """
 
     format: int
@@ -64,7 +64,7 @@ class _Signed:
 
 
 def idempotency_key(charter_sha256: bytes, index: int) -> str:
-    """The same for the same change of the same log: 64 hex digits.
+    """64 hex digits, the same for the same change of the same log.
 
     ``charter_sha256`` is entry 0's, which no amendment changes; ``index`` counts from 0.
     """
@@ -79,7 +79,7 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
     """
     charter, pinned = state.charter, state.charter_sha256
     if charter is None or pinned is None or not 0 <= index < len(state.pause.changes):
-        raise ValueError(f"the state has no change {index} of a pause")
+        raise ValueError(f"index must be that of a change of the pause, got {index}")
     return Notice(
         format=FORMAT,
         deployment=charter.deployment,
@@ -93,10 +93,10 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
 
 
 def canonical_json(document: object) -> bytes:
-    """RFC 8785 bytes of objects with ASCII keys, lists, text, whole numbers, true, false, null.
+    """The bytes (RFC 8785) of objects with ASCII keys, lists, text, integers, true, false, null.
 
-    A tuple is a list. Raises ValueError for anything else, as for a number that a double does not
-    hold exactly.
+    A tuple counts as a list. Raises ValueError for anything else, and for an integer that a double
+    does not hold exactly.
     """
     _check_plain(document)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -105,9 +105,9 @@ def canonical_json(document: object) -> bytes:
 
 def _check_plain(document: object) -> None:
     if isinstance(document, dict):
-        # In ASCII the order of code points is that of UTF-16, which the RFC asks for.
+        # For ASCII the order of code points is that of UTF-16, which the RFC asks for.
         if not all(isinstance(key, str) and key.isascii() for key in document):
-            raise ValueError("a key is not ASCII")
+            raise ValueError("keys must be ASCII")
         for value in document.values():
             _check_plain(value)
     elif isinstance(document, list | tuple):
@@ -115,9 +115,9 @@ def _check_plain(document: object) -> None:
             _check_plain(value)
     elif isinstance(document, int):
         if not -INT_MAX <= document <= INT_MAX:
-            raise ValueError("a number that a double does not hold is written as text")
+            raise ValueError(f"integers must be at most {INT_MAX}; write larger ones as text")
     elif not (document is None or isinstance(document, str)):
-        raise ValueError(f"{type(document).__name__} has no form here")
+        raise ValueError(f"{type(document).__name__} must not be in canonical JSON")
 
 
 def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
@@ -128,55 +128,55 @@ def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
 
 
 def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> Notice:
-    """The notice in an envelope, after all that can be checked with the charter alone.
+    """The notice in an envelope, after every check that needs only the charter.
 
-    ``charter`` is the one in force; ``pinned`` the hash of entry 0's, if an amendment has replaced
-    it. The signature is that of a party on the roster, the checkpoint the coordinator's, and the
-    idempotency key the right one. That the pause follows from the log is what a replica or
-    ``fermata verify`` shows. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
+    ``charter`` is the one in force; ``pinned`` is the hash of entry 0's charter if an amendment has
+    replaced it. The checks (N4): a party of the roster signed it, the coordinator signed the
+    checkpoint, and the idempotency key is right. Whether the pause follows from the log takes a
+    replica or ``fermata verify``. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
     InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
     """
     signed = _parse_envelope(data)  # N4.1 to N4.3.
     party = charter.parties.get(signed.key_id)
-    # N4.4: a stranger says nothing about the pause.
+    # N4.4: a stranger must not announce a pause.
     if party is None:
-        raise InvalidSignature("NOT_ON_ROSTER", "notice: is signed by nobody on the roster")
+        raise InvalidSignature("NOT_ON_ROSTER", "notice: signer must be on the roster")
     # N4.5: forgery.
     verify_signature(party.signing_key, signed.signature, pae(NOTICE_TYPE, signed.payload))
     notice = _parse_notice(signed.payload)  # N4.6, N4.7.
     pinned = pinned or charter.sha256
-    # N4.8: a pause of another deployment.
+    # N4.8: a notice of another deployment's pause.
     if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
-        raise InvalidSignature("CHARTER_HASH", "notice: is of another charter")
+        raise InvalidSignature("CHARTER_HASH", "notice: must be of this charter")
     # N4.9: no node speaks for another.
     if notice.node != party.id:
-        raise InvalidSignature("SIGNATURE", "notice: is signed by another party than it names")
-    # N4.10: with the key of another change, this one would be dropped.
+        raise InvalidSignature("SIGNATURE", "notice: must be signed by the party that it names")
+    # N4.10: under the key of another change, a receiver would drop this one as seen.
     if notice.change.index < 0 or notice.idempotency_key != idempotency_key(
         pinned, notice.change.index
     ):
-        raise InvalidEncoding("NOTICE", "notice: its idempotency key is not that of its change")
+        raise InvalidEncoding("NOTICE", "notice: idempotency key must be that of its change")
     coordinator = charter.parties[charter.coordinator]
     origin = charter.log_origin
-    # N4.11: a log stands behind it.
+    # N4.11: a log must stand behind it.
     head = open_checkpoint(notice.log.checkpoint.encode(), origin, origin, coordinator.signing_key)
-    # N4.12: the head is of the moment that the pause is of.
+    # N4.12: the head must be of the moment at which the pause is reported.
     if head.size != notice.log.size:
-        raise InvalidEncoding("CHECKPOINT", "notice: its checkpoint is of another size")
+        raise InvalidEncoding("CHECKPOINT", "notice: checkpoint must be of the notice's size")
     return notice
 
 
 def _parse_notice(payload: bytes) -> Notice:
-    """Strict: whatever would not be written again as the same bytes is refused."""
+    """Strict: refuses whatever would not be encoded again as the same bytes."""
     try:
         # N4.6.
         notice = decode_json(payload, Notice, NOTICE_BYTES_MAX)
         same = canonical_json(msgspec.to_builtins(notice)) == payload
     except ValueError:
-        raise InvalidEncoding("NOTICE", "notice: its payload cannot be read") from None
+        raise InvalidEncoding("NOTICE", "notice: payload cannot be read") from None
     # N4.7: as N4.3.
     if not same or notice.format != FORMAT:
-        raise InvalidEncoding("NOTICE", "notice: its payload is not in the one form of this format")
+        raise InvalidEncoding("NOTICE", "notice: payload must be in canonical form")
     return notice
 
 
@@ -193,9 +193,11 @@ def _envelope(signed: _Signed) -> bytes:
 
 def _parse_envelope(data: bytes) -> _Signed:
     """Raises InvalidEncoding SIZE or NOTICE."""
-    # N4.1: a stranger does not decide on our memory.
+    # N4.1: a stranger must not decide how much memory this takes.
     if len(data) > NOTICE_BYTES_MAX:
-        raise InvalidEncoding("SIZE", f"notice: more than {NOTICE_BYTES_MAX} bytes")
+        raise InvalidEncoding(
+            "SIZE", f"notice: must have at most {NOTICE_BYTES_MAX} bytes, got {len(data)}"
+        )
     try:
         # N4.2.
         envelope = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
@@ -207,10 +209,10 @@ def _parse_envelope(data: bytes) -> _Signed:
         )
         same = _envelope(signed) == data
     except ValueError:
-        raise InvalidEncoding("NOTICE", "notice: is no envelope of one signature") from None
-    # N4.3: one notice in two forms would be taken for two.
+        raise InvalidEncoding("NOTICE", "notice: must be an envelope with one signature") from None
+    # N4.3: one notice in two forms would count as two.
     if not same:
-        raise InvalidEncoding("NOTICE", "notice: its envelope is not in its one form")
+        raise InvalidEncoding("NOTICE", "notice: envelope must be in canonical form")
     return signed
 
 

@@ -1,7 +1,7 @@
-"""What operators see: events, gauges, health, the dead man's alarm.
+"""What operators see of a node: events, gauges, health and the dead man's alarm.
 
-``Telemetry`` writes events and metrics, ``AlarmEvents`` says what is late. What repeats is told the
-1st, 2nd, 4th, 8th time, and 0 is silence:
+``Telemetry`` writes events and metrics, ``AlarmEvents`` reports what is late. An event that repeats
+is reported the 1st, 2nd, 4th, 8th ... time only; 0 means that it is not:
 
     >>> from fermata.node.observe.repetitions import Repetitions
     >>> seen = Repetitions()

@@ -1,7 +1,7 @@
-"""The dead man's alarm: what is late by the charter's times, told by every node that runs.
+"""The dead man's alarm: every running node reports what is late by the charter's times.
 
-Normative text: docs/spec/pause.md, PA11. A party that does nothing leaves no entry, so this is by
-the node's own clock, also while the log cannot be reached at all.
+Normative text: docs/spec/pause.md, PA11. A party that does nothing leaves no entry, so the alarm
+goes by the node's own clock, even while the log cannot be reached at all.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from fermata.summary.records.pause import overdue_records
 
 
 class Alarm:
-    """What is late now, for whoever looks again and again; it calls ``begin`` and ``end`` once.
+    """What is late now, for a caller that looks repeatedly; each fact begins and ends once.
 
-    A log's entries carry the log's own times, and one from the future would keep ``overdue``
-    quiet. So the log is also silent if this reader has seen no new entry for so long.
+    ``begin`` is called when something becomes late, ``end`` when it no longer is. Entries carry the
+    log's own times, and an entry from the future would hide a silent log from ``overdue``. So the
+    log also counts as silent if this reader has seen no new entry for that long.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Alarm:
         self._late: dict[tuple[str, int], Overdue] = {}
 
     def look(self) -> tuple[Overdue, ...]:
-        """All that is late now; empty without a ``[pause]`` in the charter."""
+        """All that is late now; empty if the charter has no ``[pause]``."""
         now_ms = self._clock_ms()
         late_now = {_name(late): late for late in self._overdue(now_ms)}
         for name, late in late_now.items():
@@ -50,9 +51,9 @@ class Alarm:
         return tuple(late_now.values())
 
     def _overdue(self, now_ms: int) -> tuple[Overdue, ...]:
-        """By the terms in force, which an amendment may have brought or taken away."""
+        """By the pause terms in force, which an amendment may have added or removed."""
         terms, state = self._replica.charter.pause, self._replica.state
-        # A clock that was set back must not put the alarm off until the old time comes again.
+        # Without this, a clock that was set back would put the alarm off until it has caught up.
         if state.size != self._size or now_ms < self._seen_ms:
             self._size, self._seen_ms = state.size, now_ms
         if terms is None:
@@ -66,7 +67,7 @@ class Alarm:
 
 
 def _name(late: Overdue) -> tuple[str, int]:
-    """What makes two findings the same thing; the log is silent only once at a time."""
+    """The key by which two findings are the same; the log is silent only once at a time."""
     return late.what, 0 if late.what == SILENT else late.since_ms
 
 
@@ -87,7 +88,7 @@ class AlarmEvents:
         return tell
 
     def look(self) -> None:
-        """After each step, whether it worked or not: events, and the gauges."""
+        """After each step, failed or not: writes events and sets the gauges."""
         late = {thing.what for thing in self._alarm.look()}
         if self._replica.charter.pause is not None:
             phase = self._replica.state.pause.phase

@@ -1,6 +1,6 @@
-"""What the alert rules need to know of a node: its log, its rounds, its clock and its disk.
+"""Gauges for the alert rules: a node's log, its rounds, its clock and its disk.
 
-Everything is of the node itself or of the deployment as a whole; nothing is of a single lab.
+Each is about the node itself or the deployment as a whole; none is about a single lab.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from fermata.protocol.state.state import (
 from fermata.protocol.wire.ports import ClockMs
 from fermata.types import Role
 
-#: A node that the log has not heard of for so long is silent; `fermata status` says stale.
+#: A node counts as silent if the log has had no heartbeat for this long; `fermata status`: stale.
 SILENT_MS = 300_000
 ROLES = ("coordinator", "auditor", "lab")
 _PHASES = (COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED)
 
 
 class Gauges:
-    """Sets gauges from a driver's replica; ``free_bytes`` tells the room on the node's disk."""
+    """Sets gauges from a driver's replica; ``free_bytes`` gives the free bytes of its disk."""
 
     def __init__(
         self,
@@ -40,35 +40,35 @@ class Gauges:
         self._clock_ms = clock_ms
         self._free_bytes = free_bytes
         gauge = telemetry.gauge
-        self._step = gauge("fermata_step_timestamp_seconds", "When a step last went well.")
-        self._head = gauge("fermata_log_head_timestamp_seconds", "The log's time of its end.")
+        self._step = gauge("fermata_step_timestamp_seconds", "Time of the last step that worked.")
+        self._head = gauge("fermata_log_head_timestamp_seconds", "Time of the log's newest entry.")
         self._offset = gauge(
             "fermata_clock_offset_seconds",
-            "This node's clock less the log's, at its last heartbeat; the way there counts.",
+            "This node's clock minus the log's, at its last heartbeat; includes the way there.",
         )
         self._number = gauge("fermata_round_number", "Number of the newest round; 0 for none.")
         self._phase = gauge("fermata_round_phase", "1 for the newest round's phase.", "status")
         self._deadline = gauge(
-            "fermata_round_deadline_timestamp_seconds", "When the newest round is due; 0 for none."
+            "fermata_round_deadline_timestamp_seconds", "Deadline of the newest round; 0 for none."
         )
         self._unresolved = gauge(
             "fermata_rounds_unresolved", "Rounds past their deadline, neither opened nor refused."
         )
         self._missing = gauge(
             "fermata_cosignatures_missing",
-            "Auditors that have not cosigned the newest head; told by the coordinator, else 0.",
+            "Auditors that have not cosigned the newest head; 0 except at the coordinator.",
         )
         self._silent = gauge(
             "fermata_nodes_silent", "Nodes without a heartbeat in the log for 5 minutes.", "role"
         )
-        self._free = gauge("fermata_disk_free_bytes", "Room for this node's data.")
+        self._free = gauge("fermata_disk_free_bytes", "Free bytes on the disk of the node's data.")
 
     def stepped(self) -> None:
-        """A step of the node went well."""
+        """Notes that a step of the node worked."""
         self._step.set(self._clock_ms() / 1000)
 
     def look(self) -> None:
-        """Sets all gauges from what is known now. Raises StorageError of the store."""
+        """Sets all gauges from what the node knows now. Raises StorageError of the store."""
         state, now_ms = self._driver.replica.state, self._clock_ms()
         backlog = len(self._driver.store.drafts_pending())
         self._telemetry.set_progress(state.size, len(state.rounds), backlog)

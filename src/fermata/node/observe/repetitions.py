@@ -1,9 +1,9 @@
-"""Events that repeat: told the 1st, 2nd, 4th, 8th ... time, so that a log cannot be flooded."""
+"""Which repetitions of an event to report: the 1st, 2nd, 4th, 8th ..., lest they flood a log."""
 
 import threading
 from collections import OrderedDict
 
-#: Above this many kinds the one that was quiet longest is forgotten.
+#: Beyond this many kinds, the one that was quiet longest is forgotten.
 KINDS_MAX = 4096
 
 
@@ -15,7 +15,7 @@ class Repetitions:
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def count(self, kind: tuple[str, ...]) -> int:
-        """How often this kind has happened if it is to be told now, else 0."""
+        """Counts one event; returns how many there were if this one is to be reported, else 0."""
         with self._lock:
             times = self._counts.pop(kind, 0) + 1
             self._counts[kind] = times
@@ -24,6 +24,6 @@ class Repetitions:
         return times if times & (times - 1) == 0 else 0
 
     def forget(self, kind: tuple[str, ...]) -> None:
-        """Begins again with a kind whose cause has ended."""
+        """Starts the count of a kind again, because its cause has ended."""
         with self._lock:
             self._counts.pop(kind, None)

@@ -1,4 +1,4 @@
-"""The events of each round in a node's own log: opened, closed, endorsed, and who is waited for."""
+"""The events of each round in a node's own log: opened, closed, endorsed, and who is missing."""
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.driver import Driver
@@ -6,7 +6,7 @@ from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, R
 from fermata.protocol.wire.ports import ClockMs
 from fermata.types import Role, RoundPhase
 
-#: An auditor names those it waits for when it has waited so long.
+#: An auditor names the parties that it waits for after this long.
 PATIENCE_MS = 10_000
 _EVENTS = {
     COLLECTING: "round_opened",
@@ -15,7 +15,7 @@ _EVENTS = {
     OPENED: "results_opened",
     REFUSED: "round_refused",
 }
-#: What a round has been through when it is in a phase.
+#: The events that a round in a phase has been through.
 _PAST = {
     COLLECTING: (COLLECTING,),
     CLOSED: (COLLECTING, CLOSED),
@@ -26,7 +26,7 @@ _PAST = {
 
 
 class RoundEvents:
-    """Tells what a driver's replica went through; each thing once, and no figure of any kind."""
+    """Reports the events of a replica's rounds, each once; it never reports a figure."""
 
     def __init__(self, driver: Driver, telemetry: Telemetry, clock_ms: ClockMs) -> None:
         self._driver = driver
@@ -37,7 +37,7 @@ class RoundEvents:
         self._waiting_told: set[tuple[int, str]] = set()
 
     def look(self) -> None:
-        """After each step, whether it went well or not: the news of it."""
+        """After each step, failed or not: reports its news."""
         self._tell_rounds()
         self._tell_waiting()
 
@@ -56,7 +56,7 @@ class RoundEvents:
             self._phases[round_.number] = now
 
     def _tell_waiting(self) -> None:
-        """Names those that a round waits for, if this auditor has done its own part."""
+        """Names the parties that a round waits for, once this auditor has done its own part."""
         if self._driver.role != Role.AUDITOR:
             return
         me, now_ms = self._driver.me, self._clock_ms()

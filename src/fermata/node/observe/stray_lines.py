@@ -1,8 +1,8 @@
-"""Turns what Python itself would print into events, so that a node's log holds only JSON lines.
+"""Turns what Python itself would print into events, so that a node's log has only JSON lines.
 
-Libraries log through ``logging``, which without a handler prints to standard error; a thread that
-ends with an exception prints a traceback, and ``warnings`` prints source. Their texts may quote
-what a peer sent or what a lab measures, so that only their place is told.
+Libraries log through ``logging``, which without a handler prints to standard error. A thread that
+ends with an exception prints a traceback, and ``warnings`` prints source lines. Their texts may
+quote what a peer sent or what a lab measured, so the events have only the place in the code.
 """
 
 import logging
@@ -16,7 +16,7 @@ from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 
 
 def place_of(fault: BaseException) -> str:
-    """Kind and place of a fault; never its text, which may quote what must not be shown."""
+    """Class and place of a fault, but not its text, which may quote a secret or a figure."""
     place = fault.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -38,7 +38,7 @@ class _Events(logging.Handler):
 
 @contextmanager
 def only_events(telemetry: Telemetry) -> Iterator[None]:
-    """Until it is left, records, warnings and the ends of threads become events."""
+    """In this context, log records, warnings and exceptions that end a thread become events."""
     handler, root = _Events(telemetry), logging.getLogger()
     show, ended = warnings.showwarning, threading.excepthook
 

@@ -1,9 +1,8 @@
-"""What a node tells about itself: a log of JSON lines, metrics, and whether it is ready.
+"""What a node reports about itself: a log of JSON lines, metrics, and whether it is ready.
 
-Nothing that a lab measures may get out here (docs/threat-model.md). So an event's name is a
-static word, its fields are on an allow-list, and their values are words and numbers; the text of
-a foreign exception is never among them. Anything else is ``ValueError`` at the place that says
-it.
+Nothing that a lab measured may leave the node here (docs/threat-model.md). So an event's name is a
+static word, its fields are on an allow-list, their values are words and numbers, and the text of a
+foreign exception is never among them. Anything else raises ``ValueError`` where it is reported.
 """
 
 import math
@@ -37,7 +36,7 @@ LABELS = frozenset({"method", "node", "phase", "reason", "role", "status", "what
 CONNECTION_REASONS = ("CONNECTIONS_OF_SOURCE", "CONNECTIONS_MAX")
 VALUE_CHARS_MAX = 256
 INT_MAX = 2**63 - 1
-#: Reasons may come from another machine; beyond so many they are counted as OTHER.
+#: Reasons may come from another machine; beyond this many they are counted as OTHER.
 REASONS_MAX = 100
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 _ADDRESS = re.compile(
@@ -50,7 +49,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """``host:port`` or ``[v6]:port`` in its parts. Raises ConfigError ADDRESS."""
+    """``host:port`` or ``[v6]:port`` split into host and port. Raises ConfigError ADDRESS."""
     match = _ADDRESS.match(address)
     if match is None or int(match["port"]) > 65535:
         raise ConfigError("ADDRESS", "address: must be host:port, such as 127.0.0.1:7440")
@@ -58,12 +57,12 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def join_address(host: str, port: int) -> str:
-    """The inverse of ``split_address``."""
+    """``host:port``, or ``[v6]:port``: the inverse of ``split_address``."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def plain_text(text: str, chars_max: int) -> str:
-    """Foreign text made safe for a terminal: printable characters only, cut to a length."""
+    """Foreign text made safe for a terminal: at most so many characters, all printable."""
     printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:chars_max])
     return printable[:chars_max]
 
@@ -71,8 +70,8 @@ def plain_text(text: str, chars_max: int) -> str:
 class Telemetry:
     """One node's log, metrics and health page. Thread-safe.
 
-    The log goes to ``log_file`` (made with mode 0600, appended to), or else to ``stream``, or
-    else to standard error. Raises ConfigError LOG_FILE.
+    The log goes to ``log_file`` (made with mode 0600, appended to), otherwise to ``stream``,
+    otherwise to standard error. Raises ConfigError LOG_FILE.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class Telemetry:
         self._connections_refused = _metric(
             Counter,
             "fermata_connections_refused",
-            "Connections turned away before anything was read of them.",
+            "Connections turned away before anything was read from them.",
             registry,
             "reason",
         )
@@ -131,7 +130,7 @@ class Telemetry:
             registry,
         )
         self._rounds = _metric(Gauge, "fermata_rounds", "Rounds known.", registry)
-        self._backlog = _metric(Gauge, "fermata_backlog", "Statements waiting to go.", registry)
+        self._backlog = _metric(Gauge, "fermata_backlog", "Statements not sent yet.", registry)
         self._notices = _metric(
             Counter, "fermata_hook_notices", "Notices given to the hook.", registry, "status"
         )
@@ -149,20 +148,20 @@ class Telemetry:
         )
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        """One more gauge. Raises ValueError for a name in use or a label that is not allowed."""
+        """A new gauge. Raises ValueError for a name in use or a label that is not allowed."""
         return _metric(Gauge, name, text, self.registry, *labels)
 
     def event(self, event: str, /, **fields: Value) -> None:
         """Writes one line. Raises ValueError for a name, field or value that is not allowed.
 
-        A line that cannot be written (full disk) is counted and given up: the node goes on.
+        A line that cannot be written (full disk) is counted and dropped: the node goes on.
         """
         if not _EVENT.match(event):
-            raise ValueError("telemetry: an event's name is a static word in snake_case")
+            raise ValueError("telemetry: an event's name must be a static word in snake_case")
         line: dict[str, Value] = {"time_ms": self._clock_ms(), "node": self._node, "event": event}
         for name, value in fields.items():
             if name not in FIELDS:
-                raise ValueError(f"telemetry: {name!r} is not on the list of fields")
+                raise ValueError(f"telemetry: field {name!r} must be on the list of fields")
             line[name] = _plain(name, value)
         if isinstance(reason := line.get("reason"), str):
             self._troubles.labels(self._known_reason(reason)).inc()
@@ -182,7 +181,7 @@ class Telemetry:
             return reason if reason in self._reasons else "OTHER"
 
     def count_call(self, method: str, role: str, status: str, seconds: float) -> None:
-        """Counts one answered call; all three words are from fixed sets."""
+        """Counts one answered call of ``seconds``; all three words are from fixed sets."""
         self._calls.labels(method, role, status).inc()
         self._call_seconds.labels(method).observe(seconds)
 
@@ -191,7 +190,7 @@ class Telemetry:
         self._connections_refused.labels(reason).inc()
 
     def set_progress(self, entries: int, rounds: int, backlog: int) -> None:
-        """What the node's replica knows, and the number of statements not sent yet."""
+        """Sets the entries and rounds of the node's replica, and how many statements wait."""
         with self._lock:
             if entries != self._entries_seen:
                 self._entries_seen = entries
@@ -201,35 +200,35 @@ class Telemetry:
         self._backlog.set(backlog)
 
     def set_certificate_expiry(self, expires_ms: int) -> None:
-        """When the node's certificate ends, milliseconds since the epoch."""
+        """Sets when the node's certificate ends, in milliseconds since 1970."""
         self._expiry.set(expires_ms / 1000)
 
     def count_notice(self, status: str) -> None:
-        """One notice was ``taken`` by the hook, or ``failed`` this time."""
+        """Counts one delivery to the hook: ``taken``, or ``failed`` this time."""
         self._notices.labels(status).inc()
 
     def set_pause(self, phases: Mapping[str, bool], overdue: Mapping[str, bool]) -> None:
-        """Which phase the pause is in, and what is late; the words are from fixed sets."""
+        """Sets the phase of the pause and what is late; the words are from fixed sets."""
         for phase, is_now in phases.items():
             self._phase.labels(phase).set(int(is_now))
         for what, is_late in overdue.items():
             self._overdue.labels(what).set(int(is_late))
 
     def set_ready(self, is_ready: bool) -> None:
-        """Whether ``/-/ready`` answers 200 (else 503)."""
+        """Sets whether ``/-/ready`` answers 200; otherwise it answers 503."""
         self._is_ready = is_ready
         self._ready.set(int(is_ready))
 
     @property
     def is_ready(self) -> bool:
-        """As set last; False at first."""
+        """The value that was set last; False at first."""
         return self._is_ready
 
     def serve(self, address: str = "127.0.0.1:0") -> str:
-        """Serves ``/metrics``, ``/-/ready``, ``/-/healthy``; returns the address bound.
+        """Serves ``/metrics``, ``/-/ready`` and ``/-/healthy``; returns the bound address.
 
-        There is no access control: bind it to the machine itself. Raises ConfigError ADDRESS,
-        PORT_IN_USE.
+        The page has no access control, so bind it to the machine itself. Raises ConfigError
+        ADDRESS, PORT_IN_USE.
         """
         host, port = split_address(address)
         try:
@@ -237,7 +236,7 @@ class Telemetry:
         except OSError:
             raise ConfigError(
                 "PORT_IN_USE",
-                f"telemetry: cannot listen on {address}; it is in use, or not of this machine",
+                f"telemetry: cannot listen on {address}; it must be free, and of this machine",
             ) from None
         self._server = server
         threading.Thread(
@@ -259,7 +258,7 @@ class Telemetry:
 
 class _HealthServer(ThreadingHTTPServer):
     daemon_threads = True
-    # A connection that hangs must not hold up the stop; its own time limit ends it.
+    # A connection that hangs must not delay the stop; its own time limit ends it.
     block_on_close = False
 
     def __init__(self, place: tuple[str, int], telemetry: Telemetry) -> None:
@@ -268,7 +267,7 @@ class _HealthServer(ThreadingHTTPServer):
         super().__init__(place, _Page)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A peer that went away is no news; the default prints a traceback."""
+        """Says nothing when a peer goes away; the default prints a traceback."""
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -278,7 +277,7 @@ class _Page(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answers one of the three paths, else 404."""
+        """Answers one of the three paths, otherwise 404."""
         telemetry = self.server.telemetry
         if self.path == "/metrics":
             self._answer(200, generate_latest(telemetry.registry), _METRICS_TYPE)
@@ -301,24 +300,24 @@ class _Page(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are not logged: their text is the peer's."""
+        """Logs no requests: their text is the peer's."""
 
 
 def _metric(kind: type[M], name: str, text: str, registry: CollectorRegistry, *labels: str) -> M:
     if not LABELS.issuperset(labels):
-        raise ValueError(f"telemetry: {labels} are not all on the list of labels")
+        raise ValueError(f"telemetry: labels {labels} must all be on the list of labels")
     return kind(name, text, labels, registry=registry)
 
 
 def _plain(name: str, value: Value) -> Value:
-    """The value if it can be told, with control characters made visible."""
+    """The value if it may be reported, with control characters made visible."""
     if isinstance(value, str):
         return plain_text(value, VALUE_CHARS_MAX)
     if isinstance(value, int) and -INT_MAX <= value <= INT_MAX:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    raise ValueError(f"telemetry: the value of {name} is neither word nor number")
+    raise ValueError(f"telemetry: {name} must be a word or a finite number")
 
 
 def _open_log(path: Path) -> TextIO:
@@ -326,6 +325,6 @@ def _open_log(path: Path) -> TextIO:
         number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         raise ConfigError(
-            "LOG_FILE", f"{path}: cannot be written; check that its folder exists and is yours"
+            "LOG_FILE", f"{path}: cannot be written; its folder must exist and be yours"
         ) from None
     return os.fdopen(number, "w", encoding="utf-8")

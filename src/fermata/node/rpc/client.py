@@ -1,4 +1,4 @@
-"""The way to the coordinator's log over gRPC, for every other node."""
+"""The client of the coordinator's log over gRPC, for every other node."""
 
 import secrets
 import threading
@@ -30,26 +30,26 @@ from fermata.wire.v1 import log_service_pb2 as wire
 ATTEMPTS_MAX = 4
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0
-#: As gRPC's proposal on retries: what they may cost before they are left to the caller, and what
-#: a success pays back. So a log in trouble is not buried under everybody's repetitions.
+#: As in gRPC's proposal on retries: how many retries a client has, and what a success adds, so
+#: that a log in trouble is not buried under everybody's repetitions.
 BUDGET_MAX = 10.0
 BUDGET_PER_SUCCESS = 0.1
 CALL_S = 10.0
-#: An append waits for the log's disk, and for the checks of those before it.
+#: An append waits for the log's disk and for the checks of the reports before it.
 APPEND_S = 30.0
-#: Below the age at which the server closes connections, so that the stream ends in good order.
+#: Less than the age at which the server closes connections, so that the stream ends cleanly.
 WATCH_S = 240.0
 
 M = TypeVar("M", bound=Message)
 
 
 class GrpcLog:
-    """A Log. Every call has a deadline; the same bytes are sent again where that can help.
+    """A Log. Every call has a deadline; the same bytes are sent again if that can help.
 
-    The server must show a certificate of the deployment's root for ``server_name``, which only
-    the coordinator's carry; the address is only where it is looked for. New TLS files are used
+    The server must show a certificate for ``server_name`` under the deployment's root, which only
+    the coordinator has; the address only says where to look for it. New TLS files are used
     from the next call on. Thread-safe. All methods raise TransportError (try again later),
-    IdentityError (this node may not), or the VerificationError that the log answered with.
+    IdentityError (this node may not), or the VerificationError with which the log answered.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class GrpcLog:
         self._call("AddCosignature", request, wire.AddCosignatureResponse)
 
     def renew(self, csr: bytes) -> bytes:
-        """A new certificate chain (PEM, leaf first) for a request (PKCS#10, DER)."""
+        """A new certificate chain (PEM, leaf first) for a certificate request (PKCS#10, DER)."""
         request = wire.RenewCertificateRequest(csr=csr)
         answer = self._call("RenewCertificate", request, wire.RenewCertificateResponse)
         return answer.certificate_chain
@@ -144,9 +144,9 @@ class GrpcLog:
         return bool(answer.status == kind.SERVING)
 
     def watch(self, start: int) -> Iterator[tuple[int, bytes]]:
-        """Entries with their leaves from ``start`` on, as they come, until the server stops.
+        """Yields (entry, leaf) from ``start`` on, as the log grows, until the server stops.
 
-        The leaves are news, not evidence: a reader checks them against the checkpoint.
+        The leaves are news and not evidence: a reader checks them against the checkpoint.
         """
         entry, failures = start, 0
         while True:
@@ -160,7 +160,7 @@ class GrpcLog:
                 for data in stream:
                     answer = _read_answer(wire.WatchResponse, data)
                     if answer.entry != entry:
-                        raise TransportError("SERVER_FAULT", "watch: an entry out of its order")
+                        raise TransportError("SERVER_FAULT", "watch: entries are out of order")
                     yield entry, answer.leaf
                     entry, failures = entry + 1, 0
                 return
@@ -181,7 +181,9 @@ class GrpcLog:
     ) -> M:
         data = encode(request)
         if len(data) > MESSAGE_BYTES_MAX:
-            raise InvalidEncoding("SIZE", f"{method}: more than {MESSAGE_BYTES_MAX} bytes")
+            raise InvalidEncoding(
+                "SIZE", f"{method}: must have at most {MESSAGE_BYTES_MAX} bytes, got {len(data)}"
+            )
         failures = 0
         while True:
             call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
@@ -199,7 +201,7 @@ class GrpcLog:
         return _read_answer(kind, answer)
 
     def _wait_or_raise(self, failure: grpc.RpcError, failures: int) -> None:
-        """Returns when the call should be made again; else raises what the failure means."""
+        """Waits and returns if the call should be made again; otherwise raises what failed."""
         if self._is_closed:
             raise _closed() from None
         error = error_of_call(failure, self._address)
@@ -210,15 +212,15 @@ class GrpcLog:
                 raise error from None
             self._budget -= 1
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 1))
-        # Anything between half and all of it, so that nodes that failed together part ways.
+        # Jitter between half and all of it, so that nodes that failed together part ways.
         share = int.from_bytes(self._entropy(4), "big") / 2**32
         self._sleep(longest_s * (0.5 + 0.5 * share))
 
     def _current_channel(self) -> grpc.Channel:
         """The channel for the TLS files in force.
 
-        The one before is kept for the calls that it still carries, and closed at the next
-        change.
+        The channel before it is kept for the calls that it still carries, and closed at the next
+        change of the files.
         """
         generation, material = self._tls.current()
         with self._lock:
@@ -239,11 +241,11 @@ class GrpcLog:
 
 
 def _read_answer(kind: type[M], data: bytes) -> M:
-    """An answer that cannot be read says nothing about the request, so it is asked again."""
+    """Parses an answer; one that cannot be read says nothing about the request, so ask again."""
     try:
         return parse(kind, data)
     except InvalidEncoding:
-        raise TransportError("SERVER_FAULT", "log: its answer cannot be read") from None
+        raise TransportError("SERVER_FAULT", "log: the answer cannot be read") from None
 
 
 def _closed() -> FermataError:
@@ -253,9 +255,9 @@ def _closed() -> FermataError:
 def _options(name: str) -> list[tuple[str, str | int]]:
     return [
         ("grpc.ssl_target_name_override", name),
-        # A proxy in the environment would be told whom this node speaks to.
+        # A proxy from the environment would learn to whom this node speaks.
         ("grpc.enable_http_proxy", 0),
-        # Retries are counted against the budget here, not made below.
+        # The client counts retries against its budget, so gRPC must not add its own.
         ("grpc.enable_retries", 0),
         ("grpc.service_config_disable_resolution", 1),
         ("grpc.use_local_subchannel_pool", 1),

@@ -1,10 +1,10 @@
-"""The port that the world reaches: counts connections by source, and hands their bytes on.
+"""The public port: it counts connections by source address and passes their bytes on.
 
-gRPC counts connections for all together and sees a caller only after the TLS handshake, so who
-opens sockets and says nothing could shut everybody else out. This stands before it: so many
-connections of one source address, and where all places are taken the source that holds most gives
-one up. TLS goes through untouched, to a server that listens on the loopback interface of this
-machine alone.
+gRPC counts the connections of all callers together and sees a caller only after the TLS handshake,
+so somebody who opens sockets and sends nothing could shut everybody out. The front stands before
+gRPC: it limits the connections of one source address, and when all places are taken, the source
+that holds the most gives one up. TLS passes through untouched, to a server that listens on this
+machine's loopback interface only.
 """
 
 import asyncio
@@ -19,43 +19,43 @@ from typing import Any, cast
 from fermata.errors import ConfigError
 from fermata.node.observe.telemetry import join_address, split_address
 
-#: Bytes that wait for a slow reader before the other side is told to pause.
+#: Bytes that wait for a slow reader before the other side is paused.
 _WAITING_BYTES_MAX = 256 * 1024
 _BACKLOG = 1024
-#: Enough for all connections of FrontLimits, with what is kept.
+#: Enough for all connections of FrontLimits and what the node keeps open itself.
 DESCRIPTORS_WANTED = 16_384
 
-#: Called with the reason for which a connection was turned away or given up.
+#: Called with the reason for which a connection was turned away or ended.
 Refused = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class FrontLimits:
-    """Connections of one source address, and of all together."""
+    """How many connections one source address may hold, and all sources together."""
 
     connections_of_source: int = 64
     connections_max: int = 4096
-    #: A connection that has not sent a byte for so long is closed.
+    #: A connection that has sent no byte for this long is closed.
     first_byte_s: float = 5.0
 
 
-#: Descriptors that a connection takes here: outside, and both ends of the inner one.
+#: Descriptors per connection: the outer one, and both ends of the inner one.
 _DESCRIPTORS_EACH = 3
-#: Left for the store, its log and what else a node opens.
+#: Descriptors left for the store, its log and what else a node opens.
 _DESCRIPTORS_KEPT = 256
 
 
 def within_descriptors(limits: FrontLimits, descriptors: int) -> FrontLimits:
-    """The limits, with no more connections than a process with so many descriptors can hold.
+    """The limits, lowered to the connections that a process with so many descriptors can hold.
 
-    Else a flood would take the descriptors that the store needs.
+    Otherwise a flood would take the descriptors that the store needs.
     """
     most = max(1, (descriptors - _DESCRIPTORS_KEPT) // _DESCRIPTORS_EACH)
     return replace(limits, connections_max=min(limits.connections_max, most))
 
 
 def source_of(host: str) -> str:
-    """What counts as one source: an IPv4 address; of IPv6 the /64, which one host can fill."""
+    """The source of an address: itself for IPv4, its /64 for IPv6, which one host can fill."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -69,7 +69,7 @@ def source_of(host: str) -> str:
 
 
 def _raised_descriptors() -> int:
-    """How many descriptors this process may have, after asking for as many as it is allowed."""
+    """The process's limit on descriptors, after raising it as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, DESCRIPTORS_WANTED) if hard != resource.RLIM_INFINITY else DESCRIPTORS_WANTED
     if soft < wanted:
@@ -78,7 +78,7 @@ def _raised_descriptors() -> int:
 
 
 class Front:
-    """Listens for the world and splices each connection to ``target`` (host, port)."""
+    """Listens on the public address and splices each connection to ``target`` (host, port)."""
 
     def __init__(self, target: tuple[str, int], limits: FrontLimits, refused: Refused) -> None:
         self._target = target
@@ -90,9 +90,9 @@ class Front:
         self._by_port: dict[int, str] = {}
 
     async def start(self, address: str, name: str) -> str:
-        """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
+        """Listens on ``host:port`` (port 0: any free one); returns the bound address.
 
-        ``name`` is what listens, for messages. Raises ConfigError ADDRESS, PORT_IN_USE.
+        ``name`` is the server's name in messages. Raises ConfigError ADDRESS, PORT_IN_USE.
         """
         host, port = split_address(address)
         loop = asyncio.get_running_loop()
@@ -103,7 +103,7 @@ class Front:
         except OSError:
             raise ConfigError(
                 "PORT_IN_USE",
-                f"{name}: cannot listen on {address}; it is in use, or not of this machine",
+                f"{name}: cannot listen on {address}; it must be free, and of this machine",
             ) from None
         return join_address(host, self._server.sockets[0].getsockname()[1])
 
@@ -115,7 +115,7 @@ class Front:
             outer.give_up()
 
     def source_of_peer(self, peer: str) -> str | None:
-        """The source behind a peer as gRPC names it; None if it did not come through here."""
+        """The source of a peer, named as gRPC does; None if it did not come through the front."""
         port = peer.rpartition(":")[2]
         return self._by_port.get(int(port)) if port.isdigit() else None
 
@@ -125,7 +125,7 @@ class Front:
         return self._limits
 
     def admit(self, outer: "_Outer", source: str) -> bool:
-        """Takes a place for a connection, perhaps one that the largest source gives up."""
+        """Takes a place for a connection, perhaps one that the largest source must give up."""
         if self._held[source] >= self._limits.connections_of_source:
             self._refused("CONNECTIONS_OF_SOURCE")
             return False
@@ -134,7 +134,7 @@ class Front:
             if count <= self._held[source] + 1:
                 self._refused("CONNECTIONS_MAX")
                 return False
-            # The newest of the largest source goes: older ones have shown what they are for.
+            # The newest of the largest source goes: the older ones have shown their purpose.
             next(o for o in reversed(self._open) if self._open[o] == largest).give_up()
             self._refused("CONNECTIONS_MAX")
         self._open[outer] = source
@@ -142,11 +142,11 @@ class Front:
         return True
 
     def connected(self, port: int, source: str) -> None:
-        """Remembers who is behind a port of the inner connection."""
+        """Notes the source behind a port of an inner connection."""
         self._by_port[port] = source
 
     def leave(self, outer: "_Outer", port: int) -> None:
-        """Gives a connection's place back; may be called twice."""
+        """Frees a connection's place; may be called twice."""
         source = self._open.pop(outer, None)
         self._by_port.pop(port, None)
         if source is None:
@@ -157,12 +157,12 @@ class Front:
 
     @property
     def target(self) -> tuple[str, int]:
-        """Where connections are handed on to."""
+        """The host and port to which connections are passed on."""
         return self._target
 
 
 class _Side(asyncio.Protocol):
-    """One side of a spliced connection; what comes here goes out on the other side."""
+    """One side of a spliced connection; what it receives, the other side sends."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -180,7 +180,7 @@ class _Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.has_ended = True
         if self.other is None or self.other.has_ended or self.other.transport is None:
-            # Both sides have ended, or there is nobody to tell: the transport closes.
+            # Both sides have ended, or there is no other side: the transport closes.
             return False
         with suppress(OSError):
             self.other.transport.write_eof()
@@ -205,7 +205,7 @@ class _Side(asyncio.Protocol):
 
 
 class _Outer(_Side):
-    """The side of the world: admitted or not before a byte is read."""
+    """The public side of a connection, admitted or not before a byte of it is read."""
 
     def __init__(self, front: Front) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ class _Outer(_Side):
 
     def data_received(self, data: bytes) -> None:
         if self._silence is not None:
-            # Only now is a place taken at the server behind: silence costs it nothing.
+            # Only now does it take a place at the server behind: silence costs that nothing.
             self._silence.cancel()
             self._silence = None
             self._early = data

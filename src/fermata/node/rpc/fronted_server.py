@@ -11,11 +11,11 @@ from fermata.node.rpc.loop_thread import LoopThread
 
 
 class FrontedServer:
-    """Listens where the world reaches it, and serves on the loopback interface behind that.
+    """Listens on the public address, and serves on the loopback interface behind it.
 
-    ``name`` is what listens, for messages and threads; ``credentials`` is asked at the start;
-    ``refused`` is called with the reason for each connection turned away; ``options`` are gRPC's,
-    beside those that follow from ``limits``. Its methods are for plain threads.
+    ``name`` names the server in messages and threads; ``credentials`` is called at the start;
+    ``refused`` is called with the reason for each connection turned away; ``options`` are for gRPC,
+    beside those that follow from ``limits``. Any thread may call its methods.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class FrontedServer:
         self._front: Front | None = None
 
     def start(self, address: str) -> str:
-        """Listens on ``host:port`` (port 0: any that is free); returns the address bound.
+        """Listens on ``host:port`` (port 0: any free one); returns the bound address.
 
-        Raises ConfigError ADDRESS, PORT_IN_USE; ValueError if started before.
+        Raises ConfigError ADDRESS, PORT_IN_USE; ValueError at a second call.
         """
         if self._loop is not None:
-            raise ValueError("server: was started before")
+            raise ValueError("server: must be started once only")
         self._loop = LoopThread(self._name)
         self._loop.start()
         try:
@@ -64,16 +64,16 @@ class FrontedServer:
         return await self._front.start(address, self._name)
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Has a function called on the server's loop, soon; nothing if it does not run."""
+        """Calls a function soon on the server's loop, or never if the server does not run."""
         if self._loop is not None:
             self._loop.call(function, *arguments)
 
     def source_of_peer(self, peer: str) -> str | None:
-        """The address outside behind a peer, as gRPC names it; None if it is not known."""
+        """The public address behind a peer, named as gRPC does; None if it is not known."""
         return self._front.source_of_peer(peer) if self._front is not None else None
 
     def stop(self, grace_s: float = 1.0) -> None:
-        """Gives calls so long to finish; returns when the port is free. May be called twice."""
+        """Gives calls ``grace_s`` to finish; returns when the port is free. May be called twice."""
         loop, self._loop = self._loop, None
         if loop is None:
             return
@@ -89,12 +89,12 @@ class FrontedServer:
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
-        # Without this two servers could bind one port, and each get some of the calls.
+        # Without this two servers could bind one port, and each would get some of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.server_handshake_timeout_ms", limits.handshake_ms),
         ("grpc.max_concurrent_streams", limits.http2_streams_of_connection),
         ("grpc.max_metadata_size", limits.metadata_bytes_max),
-        # A finished connection that carries no call costs its owner nothing, and takes a place.
+        # An idle connection costs its owner nothing, and takes a place.
         ("grpc.max_connection_idle_ms", limits.connection_idle_ms),
         ("grpc.max_connection_age_ms", limits.connection_age_ms),
         ("grpc.max_connection_age_grace_ms", limits.connection_grace_ms),

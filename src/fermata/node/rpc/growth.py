@@ -1,12 +1,12 @@
-"""How the streams of the log's server wait for it to grow."""
+"""How the streams of the log's server wait until the log grows."""
 
 import asyncio
 
 
 class Growth:
-    """Where watchers wait for the log to grow, and learn that the server stops.
+    """Watchers wait here until the log grows or the server stops.
 
-    For the server's loop alone.
+    Only the server's loop may use it.
     """
 
     def __init__(self) -> None:
@@ -16,26 +16,26 @@ class Growth:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the server stops."""
+        """Whether the server is stopping."""
         return self._is_stopping
 
     def notify(self, size: int) -> None:
-        """The log has now ``size`` entries."""
+        """Wakes the watchers, since the log now has ``size`` entries."""
         self._size = max(self._size, size)
         self._wake()
 
     def stop(self) -> None:
-        """The server stops; wakes all who wait."""
+        """Wakes everyone who waits, since the server stops."""
         self._is_stopping = True
         self._wake()
 
     def _wake(self) -> None:
-        # Who waits has the old event in hand; who comes next waits for the new one.
+        # Those who wait hold the old event; those who come next wait for the new one.
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def wait_beyond(self, size: int, seconds: float) -> None:
-        """Returns when the log is larger than ``size``, the server stops, or time is up."""
+        """Returns when the log is larger than ``size``, the server stops or ``seconds`` are up."""
         if self._size > size or self._is_stopping:
             return
         try:

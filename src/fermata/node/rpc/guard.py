@@ -1,10 +1,10 @@
-"""The one way into the server: who calls, may they, how much do they ask, what do errors show.
+"""The one way into the server: it checks the caller, its role and its limits, and hides faults.
 
-Every method goes through it, health and reflection too. All are registered as streams, also those
-that take one message and answer one, which is the same on the wire: so a call is looked at when its
-headers are there, before its message, and whoever sends no message holds nothing for long. Requests
-arrive here as bytes and are parsed behind the checks: gRPC's own parsing answers INTERNAL, with a
-text of its own.
+Every method goes through it, health and reflection too. All methods are registered as streams, even
+those with one message each way, which look the same on the wire: so a call is checked when its
+headers are there, before its message, and a caller that sends no message holds nothing for long.
+Requests arrive here as bytes and are parsed behind the checks, because gRPC's own parsing answers
+INTERNAL with a text of its own.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ Stream = Callable[[Identity, Any, Context], AsyncIterator[Message]]
 Body = Callable[[Identity], Awaitable[None]]
 _Hold = Callable[[str], AbstractContextManager[None]]
 
-#: Groups of roles, each with threads of its own: no group can take the places of another.
+#: Groups of roles, each with its own threads, so that no group can take those of another.
 _GROUPS: Mapping[str, str] = {
     "lab": "labs",
     "auditor": "auditors",
@@ -54,14 +54,14 @@ _GROUPS: Mapping[str, str] = {
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
 def _chain_of(leaf_pem: bytes, above_pem: bytes) -> Chain:
-    """What a peer has shown, parsed once for all calls of its connections. Raises ValueError."""
+    """The chain that a peer has shown, parsed once per certificate. Raises ValueError."""
     leaf = x509.load_pem_x509_certificate(leaf_pem)
     above = x509.load_pem_x509_certificates(above_pem) if above_pem else []
     return (leaf, *(certificate for certificate in above if certificate != leaf))
 
 
 class Guard:
-    """The one way in: identity, limits, role, and the errors on the way out."""
+    """The one way in: identity, limits and role of callers, and the errors that they see."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class Guard:
         }
 
     def close(self) -> None:
-        """Ends the threads once they have finished what they do."""
+        """Ends the threads once their work is done."""
         for threads in self._threads.values():
             threads.shutdown(wait=False)
 
     def identify(self, context: Context) -> Identity:
-        """Who is calling, as of now: a connection outlives certificates and denials.
+        """The caller's identity as of now, since a connection outlives certificates and denials.
 
         Raises IdentityError.
         """
@@ -106,7 +106,7 @@ class Guard:
         return identity
 
     async def run(self, caller: Identity, work: Callable[[], T]) -> T:
-        """Does blocking work in a thread of the caller's group."""
+        """Does blocking work in a thread of the caller's group; returns what ``work`` returns."""
         threads = self._threads[_GROUPS[caller.role]]
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 
@@ -145,7 +145,7 @@ class Guard:
         answer: Callable[[Any], Iterator[Message]],
         kind: type[Message],
     ) -> Any:
-        """A handler that answers each of a stream of requests, one after the other."""
+        """A handler that answers each request of a stream, one after the other."""
 
         async def handle(_: AsyncIterator[bytes], context: Context) -> None:
             async def body(caller: Identity) -> None:
@@ -161,20 +161,20 @@ class Guard:
         return grpc.stream_stream_rpc_method_handler(handle)
 
     async def _next_message(self, context: Context) -> bytes | None:
-        """The next message; None at the end. Raises TransportError SILENT."""
+        """The next message, None at the end. Raises TransportError DEADLINE."""
         try:
             data = await asyncio.wait_for(context.read(), self._limits.first_message_s)
         except TimeoutError:
             wait_s = self._limits.first_message_s
             raise TransportError(
-                "DEADLINE", f"no message within {wait_s:g} s of the headers"
+                "DEADLINE", f"a message must follow the headers within {wait_s:g} s"
             ) from None
         return data if isinstance(data, bytes) else None
 
     async def _first_message(self, context: Context) -> bytes:
         data = await self._next_message(context)
         if data is None:
-            raise InvalidEncoding("MISSING", "the call ended without its message")
+            raise InvalidEncoding("MISSING", "the call must have a message, got none")
         return data
 
     async def _guard(
@@ -186,7 +186,9 @@ class Guard:
             caller = self._admit(context)
             with hold(caller.uri):
                 if caller.role not in roles:
-                    raise IdentityError("WRONG_ROLE", f"{method}: not for a {caller.role}")
+                    raise IdentityError(
+                        "WRONG_ROLE", f"{method}: must not be called by {caller.role}"
+                    )
                 await body(caller)
             outcome = grpc.StatusCode.OK
         except FermataError as error:
@@ -205,7 +207,7 @@ class Guard:
             await context.abort_with_status(status)
 
     def _admit(self, context: Context) -> Identity:
-        """Identifies the caller; a certificate that was refused often is not looked at again."""
+        """Identifies the caller; a certificate that was refused often is turned away unread."""
         fingerprint = _fingerprint(context)
         self._admission.check_not_refused(fingerprint)
         try:
@@ -217,7 +219,7 @@ class Guard:
     def _tell_refused(
         self, method: str, caller: Identity | None, error: FermataError, code: grpc.StatusCode
     ) -> None:
-        # What the limits turn away is counted only: else the log is the next thing to flood.
+        # Limits only count what they turn away; with a line per call a flood would fill the log.
         if error.reason in ("RATE", "BUSY", "DEADLINE"):
             return
         party, role = (caller.id, caller.role) if caller else ("", "")
@@ -234,7 +236,7 @@ class Guard:
             )
 
     def _incident(self, method: str, caller: Identity | None, fault: Exception) -> grpc.Status:
-        """Logs where a fault of ours came from, never its text; returns what the peer sees."""
+        """Logs where a fault of ours arose, but not its text; returns the status for the peer."""
         incident = self._entropy(8).hex()
         place = fault.__traceback__
         while place is not None and place.tb_next is not None:
@@ -260,21 +262,21 @@ def _shown(context: Context) -> Chain:
     """The certificate chain of the connection, unchecked. Raises IdentityError."""
     facts = _facts(context)
     if list(facts.get("ssl_tls_version", ())) != [TLS_VERSION]:
-        raise IdentityError("TLS_VERSION", "the connection is not TLS 1.3; update the client")
+        raise IdentityError("TLS_VERSION", "the connection must use TLS 1.3; update the client")
     try:
         (pem,) = facts["x509_pem_cert"]
         return _chain_of(pem, b"".join(facts.get("x509_pem_cert_chain", ())))
     except (KeyError, ValueError):
-        raise IdentityError("NO_CERT", "the connection has no client certificate") from None
+        raise IdentityError("NO_CERT", "the connection must have a client certificate") from None
 
 
 def _fingerprint(context: Context) -> str:
-    """What a refused caller is counted by: its certificate, or that it has none."""
+    """The key for counting a refused caller: its certificate's hash, or that it has none."""
     return hashlib.sha256(b"".join(_facts(context).get("x509_pem_cert", ()))).hexdigest()
 
 
 def _named(context: Context, error: FermataError) -> Identity | None:
-    """Whom a refused certificate was issued to; None where its issuer is not ours either."""
+    """The identity in a refused certificate; None if its issuer is unknown to us too."""
     if error.reason in ("CERT_FOREIGN", "TLS_VERSION", "NO_CERT", "RATE"):
         return None
     try:

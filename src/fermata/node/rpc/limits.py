@@ -1,7 +1,7 @@
-"""How much one caller may ask of the server: calls a second, calls and streams at once.
+"""How much one caller may ask of the server: calls per second, and calls and streams at once.
 
-A limit that is met is a ``TransportError``: nothing is wrong with the request, and the same bytes
-will do later.
+A caller that meets a limit gets a ``TransportError``: its request is not at fault, and it may send
+the same bytes later.
 """
 
 import threading
@@ -14,17 +14,17 @@ from fermata.errors import TransportError
 from fermata.node.rpc.front import FrontLimits
 from fermata.protocol.wire.ports import ClockMs
 
-#: Above this many known callers, those that are idle are forgotten.
+#: Beyond this many known callers, the idle ones are forgotten.
 CALLERS_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a server. Those "of one" are for each identity, the others for all together.
+    """Limits of a server. Those of one are for each identity, the others for all together.
 
-    ``threads_of_role``: each group of roles has so many of its own, so that no group can take
-    those of another. ``first_message_s``: how long a call may hold its place before it says what
-    it wants. ``refused_per_s``: how often a certificate that may not call is looked at.
+    ``threads_of_role``: each group of roles has this many threads, so that no group can take
+    those of another. ``first_message_s``: how long a call may hold its place before its first
+    message. ``refused_per_s``: how often per second a refused certificate is checked again.
     """
 
     calls_per_s_of_one: float = 50.0
@@ -47,7 +47,7 @@ class Limits:
 
 
 class TokenBucket:
-    """At most ``burst`` at once and ``per_s`` a second in the long run; not thread-safe."""
+    """At most ``burst`` at once and ``per_s`` per second in the long run; not thread-safe."""
 
     def __init__(self, per_s: float, burst: int, clock_ms: ClockMs) -> None:
         self._per_ms = per_s / 1000
@@ -57,7 +57,7 @@ class TokenBucket:
         self._filled_ms = clock_ms()
 
     def take(self) -> bool:
-        """Takes one token; False if there is none."""
+        """Takes one token; False if there is no token."""
         self._fill()
         if self._level < 1:
             return False
@@ -70,20 +70,20 @@ class TokenBucket:
         return self._level < 1
 
     def is_full(self) -> bool:
-        """Whether nothing was taken for so long that all tokens are back."""
+        """Whether all tokens are back."""
         self._fill()
         return self._level >= self._burst
 
     def _fill(self) -> None:
         now_ms = self._clock_ms()
-        # A clock that steps back gives no tokens and takes none.
+        # A clock that steps back adds no tokens and removes none.
         passed_ms = max(0, now_ms - self._filled_ms)
         self._level = min(self._burst, self._level + passed_ms * self._per_ms)
         self._filled_ms = now_ms
 
 
 class Buckets:
-    """A bucket for each of many callers; idle ones are forgotten when there are very many.
+    """One bucket per caller; it forgets idle callers when there are very many.
 
     Not thread-safe.
     """
@@ -96,7 +96,7 @@ class Buckets:
         return len(self._buckets)
 
     def of(self, caller: str) -> TokenBucket:
-        """The caller's bucket, a full one if it is new."""
+        """The caller's bucket; a new caller gets a full one."""
         bucket = self._buckets.get(caller)
         if bucket is None:
             if len(self._buckets) >= CALLERS_MAX:
@@ -110,7 +110,7 @@ class Buckets:
 
 
 class Admission:
-    """Counts what each caller has going on. Thread-safe."""
+    """Counts the calls and streams that each caller has open. Thread-safe."""
 
     def __init__(self, limits: Limits, clock_ms: ClockMs) -> None:
         self._limits = limits
@@ -139,13 +139,13 @@ class Admission:
             self._leave(caller, self._streams)
 
     def check_not_refused(self, caller: str) -> None:
-        """Turns away who was refused again and again. Raises TransportError RATE."""
+        """Turns away a caller that was refused too often. Raises TransportError RATE."""
         with self._lock:
             if self._refused.of(caller).is_empty():
                 raise TransportError("RATE", "this certificate was refused too often; wait")
 
     def charge_refused(self, caller: str) -> None:
-        """Counts one refusal against a certificate."""
+        """Counts one refusal of a certificate."""
         with self._lock:
             self._refused.of(caller).take()
 
@@ -155,11 +155,11 @@ class Admission:
         with self._lock:
             if not self._rate.of(caller).take():
                 per_s = self._limits.calls_per_s_of_one
-                raise TransportError("RATE", f"more than {per_s:g} calls a second; wait a moment")
+                raise TransportError("RATE", f"at most {per_s:g} calls per second; wait a moment")
             if held[caller] >= one_max:
-                raise TransportError("BUSY", f"{one_max} calls of this caller are under way; wait")
+                raise TransportError("BUSY", f"at most {one_max} calls of a caller at once; wait")
             if all_max is not None and held.total() >= all_max:
-                raise TransportError("BUSY", "the server has all the streams it can serve; wait")
+                raise TransportError("BUSY", "the server has as many streams as it can serve; wait")
             held[caller] += 1
 
     def _leave(self, caller: str, held: Counter[str]) -> None:

@@ -1,7 +1,7 @@
-"""A lab node's service for the lab's own pipelines: figures pushed over a socket of the machine.
+"""A lab node's service for the lab's own pipelines: they push figures over a local socket.
 
 The socket is in a folder that only the node's user can enter (mode 0700), so whoever can call is
-that user already. Calls wait for the node's loop, the one thread that touches replica and store.
+that user already. Calls wait for the node's loop, the one thread that uses replica and store.
 """
 
 import os
@@ -32,29 +32,29 @@ from fermata.wire.v1 import local_service_pb2 as wire
 SERVICE = wire.DESCRIPTOR.services_by_name["LocalService"]
 SOCKET_FOLDER = "local"
 SOCKET = "node.sock"
-#: sockaddr_un has 108 bytes, one for the end (unix(7)).
+#: sockaddr_un has 108 bytes, one of them for the terminating zero (unix(7)).
 SOCKET_PATH_BYTES_MAX = 107
 REQUEST_BYTES_MAX = 64 * 1024
 VALUES_MAX = 1000
-#: A step of the loop may be making a report: that takes seconds.
+#: A step of the loop may be making a report, which takes seconds.
 ANSWER_S = 60.0
 _THREADS = 4
 
 
 def socket_path(data: Path) -> Path:
-    """Where the node with this folder listens. Raises ConfigError SOCKET_PATH."""
+    """The path of the socket of the node with this folder. Raises ConfigError SOCKET_PATH."""
     path = data / SOCKET_FOLDER / SOCKET
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
         raise ConfigError(
             "SOCKET_PATH",
-            f"{path}: is longer than the {SOCKET_PATH_BYTES_MAX} bytes that a socket's path may"
-            " have; give the node a folder (data) with a shorter path",
+            f"{path}: a socket's path must have at most {SOCKET_PATH_BYTES_MAX} bytes; give the"
+            " node a data folder with a shorter path",
         )
     return path
 
 
 class PushDesk:
-    """Takes pushes on any thread, and answers them on the loop's."""
+    """Takes pushes in any thread, and answers them in the loop's."""
 
     def __init__(
         self,
@@ -74,20 +74,20 @@ class PushDesk:
         )
 
     def ask(self, request: wire.PushRequest) -> wire.PushResponse:
-        """Waits for the loop's answer. Raises the FermataError of it, TransportError DEADLINE."""
+        """Waits for the loop's answer. Raises its FermataError, or TransportError DEADLINE."""
         answer: Future[wire.PushResponse] = Future()
         self._waiting.put((request, answer))
         self._wake()
         try:
             return answer.result(ANSWER_S)
         except WaitTimeout:
-            # What the caller was told is lost must not be done later.
+            # The caller is about to read that the push is lost, so it must not happen later.
             if answer.cancel():
                 raise TransportError("DEADLINE", "the node is busy; push again") from None
             return answer.result(ANSWER_S)
 
     def serve(self) -> int:
-        """Answers what waits; returns how many. For the loop's thread alone."""
+        """Answers the waiting pushes; returns how many. Only the loop's thread may call it."""
         served = 0
         while True:
             try:
@@ -111,17 +111,17 @@ class PushDesk:
         if round_ is not None and round_.close is not None and not self._comes_again(round_):
             raise Refusal("ROUND_CLOSED", f"the round of {period} is closed")
         if round_ is not None and round_.close is not None:
-            # The figures are for the second call, which no answer of this lab can be in yet.
+            # The figures are for the second call, which has no answer of this lab yet.
             round_, number = None, len(state.rounds) + 1
         is_answered = driver.store.draft(f"answer/{number}/0") is not None
         if is_answered and not request.correct:
             raise Refusal(
                 "REPORTED",
-                f"the round of {period} has this lab's answer; a push after it is a correction, and"
-                " must say so (--correct)",
+                f"the round of {period} already has this lab's answer; --correct allows to correct"
+                " it",
             )
         if is_answered and round_ is None:
-            raise Refusal("NO_ROUND", f"the round of {period} is not known yet; push again soon")
+            raise Refusal("NO_ROUND", f"the log has no round of {period} yet; push again soon")
         old = load_pushed(self._folder, period)
         keep_pushed(self._folder, period, {**old, **values})
         slot = ""
@@ -131,13 +131,16 @@ class PushDesk:
         return wire.PushResponse(period=period, replaced=replaced, slot=slot)
 
     def _comes_again(self, round_: Round) -> bool:
-        """Whether a closed round's period may be asked a second time, by the log's time."""
+        """Whether a closed round's period may be called a second time, by the log's time."""
         state, charter = self._driver.replica.state, self._driver.replica.charter
         is_newest = round_ is state.current
         return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
 
     def _correct(self, round_: Round, old: Mapping[str, str]) -> str:
-        """Drafts the corrected report; the figures from before stay if it cannot be made."""
+        """Drafts the corrected report; the figures from before stay if it cannot be made.
+
+        Returns the slot of the draft. Raises what making the report raises.
+        """
         try:
             charter, me = self._driver.replica.charter, self._driver.me
             measurement = self._sources.gather(round_.period, charter.metrics_of(me)).measurement()
@@ -147,12 +150,12 @@ class PushDesk:
             raise
 
     def _period(self, written: str) -> tuple[str, int]:
-        """The period that is meant, and its round."""
+        """The period for which the figures are, and its round's number."""
         charter = self._driver.replica.charter
         if not written:
             current = self._driver.replica.state.current
             if current is None or current.close is not None:
-                raise Refusal("NO_ROUND", "no round is open; say which --period the figures are of")
+                raise Refusal("NO_ROUND", "no round is open; say with --period which one you mean")
             return current.period, current.number
 
         def fail(what: str) -> NoReturn:
@@ -166,7 +169,7 @@ class PushDesk:
         return written, number
 
     def _values(self, request: wire.PushRequest) -> dict[str, str]:
-        """The figures, each of a metric that is to be pushed, and in its range."""
+        """The figures by metric; each is of a metric that comes by push, and in its range."""
         charter = self._driver.replica.charter
         metrics = charter.metrics_of(self._driver.me)
         values: dict[str, str] = {}
@@ -175,20 +178,20 @@ class PushDesk:
             if text is None:
                 raise Refusal(
                     "METRIC_UNKNOWN",
-                    "a metric that is pushed needs a [[lab.source]] of kind push; those that have"
-                    f" one: {', '.join(sorted(self._texts)) or 'none'}",
+                    "a pushed metric must have a [[lab.source]] of kind push; these have one:"
+                    f" {', '.join(sorted(self._texts)) or 'none'}",
                 )
             if text.metric not in metrics:
                 raise Refusal(
                     "METRIC_UNKNOWN",
-                    f"{text.metric}: the charter in force gives this lab no metric of this name",
+                    f"{text.metric}: must be a metric that the charter in force asks of this lab",
                 )
             if pushed.metric in values:
-                raise Refusal("METRIC_TWICE", f"{pushed.metric}: is pushed twice at once")
+                raise Refusal("METRIC_TWICE", f"{pushed.metric}: must be pushed once at a time")
             encode_value(metrics[text.metric], plain_value(text, pushed.value, "the push"))
             values[pushed.metric] = pushed.value
         if not 0 < len(values) <= VALUES_MAX:
-            raise Refusal("PUSH_EMPTY", f"a push has 1 to {VALUES_MAX} figures")
+            raise Refusal("PUSH_EMPTY", f"a push must have 1 to {VALUES_MAX} figures")
         return values
 
 
@@ -206,7 +209,7 @@ class LocalServer:
         ensure_directory(path.parent)
         if path.parent.is_symlink() or path.parent.stat().st_uid != os.geteuid():
             raise ConfigError(
-                "SOCKET_FOLDER", f"{path.parent}: is a link, or another user's; remove it"
+                "SOCKET_FOLDER", f"{path.parent}: must be a folder of this user; remove it"
             )
         path.parent.chmod(0o700)
         handlers: dict[str, Any] = {"Push": grpc.unary_unary_rpc_method_handler(self._push)}
@@ -225,7 +228,7 @@ class LocalServer:
         return path
 
     def stop(self) -> None:
-        """Ends all calls."""
+        """Stops listening and ends all calls."""
         if self._server is not None:
             self._server.stop(0).wait()
         self._threads.shutdown(wait=False)
@@ -234,7 +237,7 @@ class LocalServer:
         try:
             return encode(self._desk.ask(parse(wire.PushRequest, data)))
         except ConfigError as error:
-            # On this way to_status would say that it is about another machine than the caller's.
+            # Here to_status would say that the fault is on another machine than the caller's.
             status = to_status(Refusal(error.reason, str(error)))
         except FermataError as error:
             status = to_status(error)
@@ -245,9 +248,9 @@ class LocalServer:
 
 
 def push(path: Path, request: wire.PushRequest, timeout_s: float = ANSWER_S) -> wire.PushResponse:
-    """Hands figures to the node that listens at ``path``.
+    """Pushes figures to the node that listens at ``path``.
 
-    Raises TransportError NODE_AWAY, and what the node answers with.
+    Raises TransportError NODE_AWAY, or the error with which the node answers.
     """
     if not path.is_socket():
         raise _away(path)

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that servers can be started from plain code."""
+"""An event loop in its own thread, so that code without a loop can start servers."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines for threads. ``start`` before use, ``stop`` after; each once."""
+    """Runs coroutines for other threads. Call ``start`` first and ``stop`` last, once each."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -21,18 +21,18 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine, or its exception, from another thread."""
+        """Runs a coroutine on the loop; returns its result or raises its exception."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Any, *arguments: Any) -> None:
-        """Has a function called on the loop, soon; nothing if the loop has ended."""
+        """Calls a function soon on the loop, or never if the loop has ended."""
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             return
 
     def stop(self) -> None:
-        """Ends the loop and its thread. Tasks that still run are cancelled."""
+        """Ends the loop and its thread, and cancels the tasks that still run."""
         self.call(self._loop.stop)
         self._thread.join()
 
@@ -50,6 +50,6 @@ class LoopThread:
 
 
 def _ignore_wakeups(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """gRPC's poller wakes every loop of a process; one that finds nothing to do is no fault."""
+    """gRPC's poller wakes every loop of a process; one without work logs that as an error."""
     if not isinstance(context.get("exception"), BlockingIOError):
         loop.default_exception_handler(context)

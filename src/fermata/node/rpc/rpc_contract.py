@@ -1,4 +1,4 @@
-"""What both ends of a call to the log agree on: names, sizes, how a message is read."""
+"""What both ends of a call to the log agree on: names, sizes, and how to read a message."""
 
 from typing import TypeVar
 
@@ -10,9 +10,9 @@ from fermata.wire.v1 import log_service_pb2
 
 SERVICE = log_service_pb2.DESCRIPTOR.services_by_name["LogService"]
 HEALTH = "grpc.health.v1.Health"
-#: An envelope and a sealed part of the largest size, and room to spare.
+#: Room for an envelope and a sealed part of the largest size.
 MESSAGE_BYTES_MAX = 2 * 1024 * 1024
-#: A side that has heard nothing for so long asks whether the other is still there.
+#: A side that has received nothing for this long asks whether the other is still there.
 KEEPALIVE_MS = 60_000
 
 M = TypeVar("M", bound=Message)
@@ -31,11 +31,13 @@ def parse(kind: type[M], data: bytes) -> M:
     """
     name = kind.DESCRIPTOR.name
     if len(data) > MESSAGE_BYTES_MAX:
-        raise InvalidEncoding("SIZE", f"{name}: {len(data)} bytes, more than {MESSAGE_BYTES_MAX}")
+        raise InvalidEncoding(
+            "SIZE", f"{name}: must have at most {MESSAGE_BYTES_MAX} bytes, got {len(data)}"
+        )
     try:
         message = kind.FromString(data)
     except (DecodeError, ValueError):
-        raise InvalidEncoding("ENCODING", f"{name}: not a protobuf message of this kind") from None
+        raise InvalidEncoding("ENCODING", f"{name}: must be a protobuf message") from None
     if encode(message) != data:
-        raise InvalidEncoding("ENCODING", f"{name}: not the canonical encoding of its fields")
+        raise InvalidEncoding("ENCODING", f"{name}: must be in canonical encoding")
     return message

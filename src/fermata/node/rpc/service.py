@@ -1,4 +1,4 @@
-"""The coordinator's server: the log over gRPC, for those whom the roster knows."""
+"""The coordinator's server: it serves the log over gRPC to the parties of the roster."""
 
 import functools
 import secrets
@@ -23,19 +23,19 @@ from fermata.protocol.wire.ports import ClockMs, Entropy, Log
 from fermata.wire.v1 import log_service_pb2 as wire
 
 READ_COUNT_MAX = 256
-#: A watcher is looked at again after so long even if the log is silent: its certificate may
-#: have ended, or been taken back.
+#: A watcher is checked again after this long even if the log is silent: its certificate may have
+#: ended, or been denied.
 WATCH_CHECK_S = 5.0
 
-#: Whose health can be asked for; the empty name is the server as a whole.
+#: Services whose health can be asked for; the empty name is the server as a whole.
 SERVICES = ("", SERVICE.full_name, HEALTH)
 
-#: The log as an authenticated caller reaches it; it does its own locking.
+#: The log as one authenticated caller reaches it; it does its own locking.
 LogFor = Callable[[Identity], Log]
 
 EVERY_ROLE = frozenset(ROLES)
 _WRITERS = frozenset({"lab", "auditor", "member", "coordinator"})
-#: Who may call what. A method that is not here is not served.
+#: Which roles may call which method. A method that is missing here is not served.
 ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "Append": _WRITERS,
@@ -54,12 +54,12 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
 class LogServer(FrontedServer):
     """The log service of one deployment, over mutual TLS 1.3.
 
-    ``log_for`` gives the log of a caller; ``authorise`` raises IdentityError for an identity that
+    ``log_for`` gives the log for a caller; ``authorise`` raises IdentityError for an identity that
     is not on the roster; ``is_denied`` asks the deny-list; ``renew`` makes a certificate chain
-    (PEM) of a request (PKCS#10, DER) for the caller's own identity, or is None where the authority
+    (PEM) from a request (PKCS#10, DER) for the caller's own identity, or is None if the authority
     is elsewhere.
 
-    Its methods are for plain threads; the server itself runs in an event loop of its own.
+    Any thread may call its methods; the server itself runs in its own event loop.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class LogServer(FrontedServer):
         )
 
     def notify(self, size: int) -> None:
-        """Tells the watchers that the log has now ``size`` entries."""
+        """Wakes the watchers, since the log now has ``size`` entries."""
         self.call(self._growth.notify, size)
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Turns health to NOT_SERVING, ends the streams, gives calls so long to finish.
+        """Turns health to NOT_SERVING, ends the streams and gives calls ``grace_s`` to finish.
 
         May be called twice.
         """
@@ -108,7 +108,7 @@ class LogServer(FrontedServer):
 
 
 class _LogHandlers:
-    """The methods of the service: what remains to do behind the door."""
+    """The methods of the service, which run behind the guard."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _LogHandlers:
         self._guard = guard
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """All methods of the contract; one without an entry here or in ALLOWED is an error."""
+        """All methods of the contract; one that is missing here or in ALLOWED is an error."""
         answers: dict[str, Answer] = {
             "Append": self._append,
             "Read": self._read,
@@ -189,7 +189,10 @@ class _LogHandlers:
 
     def _fetch_sealed(self, caller: Identity, request: wire.FetchSealedRequest) -> Message:
         if len(request.sealed_sha256) != 32:
-            raise InvalidEncoding("LENGTH", "FetchSealed: sealed_sha256 must have 32 bytes")
+            raise InvalidEncoding(
+                "LENGTH",
+                f"FetchSealed: sealed_sha256 must have 32 bytes, got {len(request.sealed_sha256)}",
+            )
         return wire.FetchSealedResponse(
             sealed_part=self._log_for(caller).fetch_sealed(request.sealed_sha256)
         )
@@ -211,11 +214,11 @@ class _LogHandlers:
 
 
 def _missing(method: str, name: str) -> InvalidEncoding:
-    return InvalidEncoding("MISSING", f"{method}: the field {name} is missing")
+    return InvalidEncoding("MISSING", f"{method}: must have the field {name}")
 
 
 class _Health:
-    """grpc.health.v1: the server as a whole (the empty name) and each of its services."""
+    """grpc.health.v1, for the server as a whole (the empty name) and each of its services."""
 
     def __init__(self, growth: Growth) -> None:
         self._growth = growth
@@ -238,7 +241,7 @@ class _Health:
 
     def _check(self, caller: Identity, request: health_pb2.HealthCheckRequest) -> Message:
         if request.service not in SERVICES:
-            raise Refusal("NO_SERVICE", "health: this server has no service of that name")
+            raise Refusal("NO_SERVICE", "health: this server does not have that service")
         return self._status(request.service)
 
     async def _watch(
@@ -251,8 +254,8 @@ class _Health:
 
 
 def _reflection_handler(guard: Guard) -> grpc.GenericRpcHandler:
-    """grpc.reflection.v1alpha: the shape of the services, for those who explore."""
-    # Loaded only where it is asked for: it takes a tenth of the time in which a node starts.
+    """grpc.reflection.v1alpha: describes the services to tools such as grpcurl."""
+    # Loaded only if it is wanted: it takes a tenth of the time in which a node starts.
     from grpc_reflection.v1alpha import reflection as grpc_reflection
     from grpc_reflection.v1alpha import reflection_pb2
 

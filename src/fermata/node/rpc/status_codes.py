@@ -1,8 +1,8 @@
 """Errors to gRPC statuses and back (docs/spec/errors.md).
 
-A failed call carries a ``google.rpc.ErrorInfo``: the error's stable reason, the domain
-``fermata``, and as ``kind`` the class to raise at the caller. The text of a foreign exception
-never crosses the wire, in either direction.
+A failed call carries a ``google.rpc.ErrorInfo`` with the error's stable reason, the domain
+``fermata``, and as ``kind`` the class that the caller should raise. The text of a foreign
+exception never crosses the wire, in either direction.
 """
 
 import re
@@ -34,7 +34,7 @@ MESSAGE_CHARS_MAX = 500
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,47}\Z")
 _Code = grpc.StatusCode
 
-#: The first class that fits an error decides, unless its reason is in BY_REASON.
+#: The first class that an error is of decides, unless its reason is in BY_REASON.
 BY_CLASS: tuple[tuple[type[FermataError], grpc.StatusCode], ...] = (
     (Refusal, _Code.FAILED_PRECONDITION),
     (VerificationError, _Code.INVALID_ARGUMENT),
@@ -70,8 +70,8 @@ def _by_reason() -> Mapping[str, grpc.StatusCode]:
 
 BY_REASON = _by_reason()
 
-#: The classes that a caller may be asked to raise. A server's trouble with its own disk is never
-#: the caller's StorageError, at which a node must stop.
+#: The classes that a caller may be asked to raise. A fault of the server's own disk is never a
+#: StorageError of the caller, at which a node must stop.
 KINDS: Mapping[str, type[FermataError]] = MappingProxyType(
     {
         kind.__name__: kind
@@ -87,7 +87,7 @@ KINDS: Mapping[str, type[FermataError]] = MappingProxyType(
     }
 )
 
-#: Statuses after which the same bytes may be sent again at once, and what they mean bare.
+#: Statuses after which a caller may send the same bytes again, with their reason if none came.
 RETRYABLE = frozenset({_Code.UNAVAILABLE, _Code.ABORTED, _Code.DEADLINE_EXCEEDED})
 _BARE: Mapping[grpc.StatusCode, str] = MappingProxyType(
     {
@@ -101,7 +101,7 @@ _HINT = "check the address, the certificate and the clock"
 
 
 def status_code(error: FermataError) -> grpc.StatusCode:
-    """The status of an error, by its reason, else by its class."""
+    """The status of an error, by its reason, otherwise by its class."""
     by_reason = BY_REASON.get(error.reason)
     if by_reason is not None:
         return by_reason
@@ -109,16 +109,16 @@ def status_code(error: FermataError) -> grpc.StatusCode:
 
 
 def to_status(error: FermataError) -> grpc.Status:
-    """What the caller gets to know of an error: all, unless it is about our own machine."""
+    """The status for the caller: all of the error, unless it is about our own machine."""
     kind, message = type(error).__name__, str(error)
     if kind not in KINDS:
         kind = TransportError.__name__
-        message = "the log's own machine is in trouble; its operator must look"
+        message = "the log's own machine has a fault; its operator must look"
     return _rich_status(status_code(error), error.reason, message, {"kind": kind})
 
 
 def incident_status(incident: str) -> grpc.Status:
-    """What the caller gets to know of a fault of ours: the number under which it was logged."""
+    """The status for a fault of ours: it shows only the number under which that was logged."""
     message = f"internal error, incident {incident}; the log's operator can look it up"
     details = {"kind": TransportError.__name__, "incident": incident}
     return _rich_status(_Code.INTERNAL, INCIDENT, message, details)
@@ -128,8 +128,8 @@ def error_of_call(failure: grpc.RpcError, where: str) -> FermataError:
     """The error that a failed call stands for; ``where`` is the address that was called.
 
     Only what the server itself said, under the domain ``fermata``, can be a VerificationError or
-    an IdentityError; all else is a TransportError, so that no statement is given up because of
-    something on the way.
+    an IdentityError. All else is a TransportError, so that a fault on the way does not make a node
+    give up a statement.
     """
     code = failure.code()
     info = _error_info(failure)
@@ -165,7 +165,7 @@ def _rich_status(
 
 
 def _error_info(failure: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
-    """The ErrorInfo of this domain that came with a failure, if it is in good order."""
+    """The ErrorInfo of this domain that came with a failure, if it is well formed."""
     try:
         status = rpc_status.from_call(failure)
     except Exception:  # noqa: BLE001 - foreign bytes: whatever is wrong, there is no ErrorInfo

@@ -1,7 +1,7 @@
-"""The loop of a running node, and how the node of each role is put together.
+"""The loop of a running node, and the assembly of a node of each role.
 
-``run_coordinator`` and ``run_participant`` are what the commands start. What a party may write at
-once, and a second, is one table:
+The commands start ``run_coordinator`` and ``run_participant``. One table has how many statements of
+each kind a party may write at once and per second:
 
     >>> from fermata.node.run.write_budgets import BUDGETS, kind_of
     >>> kind_of(None), BUDGETS["report"]

@@ -1,4 +1,4 @@
-"""One assembly of every node: what it stands on, its driver and hook, its loop and who looks on."""
+"""The one assembly of every node: its base, its driver and hook, its loop and its observers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -41,13 +41,13 @@ from fermata.protocol.wire.ports import ClockMs, Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
-#: Looks at a node after a step, on the loop's thread: gauges, alarms, events, the hook.
+#: Looks at a node after a step, in the loop's thread: gauges, alarms, events, the hook.
 Observer = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every node stands on before it has a way to the log."""
+    """What every node has before it connects to the log."""
 
     config: NodeConfig
     telemetry: Telemetry
@@ -59,7 +59,7 @@ class Base:
 
 
 def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Base:
-    """Opens what the configuration names; ``stack`` closes it. Raises FermataError."""
+    """Opens the files that the configuration names; ``stack`` closes them. Raises FermataError."""
     signer = Signer(config.text.party, load_signing_key(config))
     tls = tls_files(config, telemetry)
     store = open_store(config)
@@ -70,9 +70,10 @@ def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Bas
 
 @contextmanager
 def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
-    """The base of a node that is to run, and what wakes and stops its loop.
+    """The base of a node that is about to run, and the ``Wake`` of its loop.
 
-    The store holds all that this node ever acted on. Its end is told, with its reason.
+    The store must hold all that this node ever acted on (L24). On the way out a ``stopped`` event
+    says why the node ended.
     """
     wake = Wake()
     with stop_on_signal(wake), ExitStack() as outer:
@@ -93,7 +94,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A party's driver over its base, with the hook for its own systems."""
+    """A party's driver on its base, with the hook for its own systems."""
 
     base: Base
     hook: Hook
@@ -109,16 +110,16 @@ class Node:
         lock: AbstractContextManager[object] | None = None,
         idle_s: float = IDLE_S,
     ) -> None:
-        """Steps until stopped or ``done``: ``work`` under the lock, then everybody looks.
+        """Steps until stopped or ``done``: ``work`` runs under the lock, then the observers look.
 
-        ``work`` says how much has changed; ``issue`` is OwnCertificate's. Raises FermataError for
-        what stops the node; ``fermata.node.run.loop.is_final`` says which.
+        ``work`` returns how many things have changed; ``issue`` goes to OwnCertificate. Raises
+        FermataError if the node must stop; ``fermata.node.run.loop.is_final`` says at which errors.
         """
         base, telemetry, replica = self.base, self.base.telemetry, self.base.replica
         data, guard = base.config.data, lock or nullcontext()
         gauges = Gauges(self.driver, telemetry, clock_ms, lambda: disk_free_bytes(data))
         certificate = OwnCertificate(base.config, base.tls, issue, telemetry, clock_ms, entropy)
-        # What a step has brought is news, and what is late is late, if it fails or not.
+        # These look after a failed step too: it may have brought news, and time has passed.
         observers: list[Observer] = [
             RoundEvents(self.driver, telemetry, clock_ms).look,
             gauges.look,
@@ -154,9 +155,9 @@ def make_node(
     clock: ClockMs = clock_ms,
     share: KeyShare | None = None,
 ) -> Node:
-    """A node of the configured role. Without a loop to wake it does only what a person asks for.
+    """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
 
-    It then measures nothing by itself, sends no heartbeat, and its hook is never started.
+    Such a node measures nothing by itself, sends no heartbeat and never starts its hook.
     Raises ConfigError.
     """
     config, telemetry, replica = base.config, base.telemetry, base.replica
@@ -183,20 +184,20 @@ def make_node(
 
 
 def _measure(config: NodeConfig, replica: Replica) -> Measure:
-    """Gives the lab's figures of a period, from wherever they come, for the charter in force."""
+    """A function that gives the lab's figures of a period, for the charter in force."""
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
     sources = lab_sources(config)
     return Measure(sources, lambda: replica.charter, config.text.party, abstains, clock_ms)
 
 
 def _heartbeats(config: NodeConfig, tls: TlsFiles) -> Heartbeat:
-    """Gives a heartbeat when the configured time has passed since the last."""
+    """A function that gives a heartbeat if the configured time has passed since the last one."""
     last_ms: int | None = None
 
     def beat(backlog: int) -> statement_pb2.Heartbeat | None:
         nonlocal last_ms
         now_ms = clock_ms()
-        # A clock that was set back must not silence the node until the old time comes again.
+        # Without abs, a clock that was set back would silence the node until it has caught up.
         if last_ms is not None and 0 <= now_ms - last_ms < config.text.heartbeat_s * 1000:
             return None
         last_ms = now_ms

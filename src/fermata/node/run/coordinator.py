@@ -1,4 +1,4 @@
-"""The coordinator's process: the log behind a lock, the server before it, the loop beside."""
+"""The coordinator's process: the log behind a lock, the server in front and the loop beside it."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -41,7 +41,7 @@ from fermata.protocol.wire.envelope import assemble, seal_charter
 def log_charter(config: NodeConfig, writer: LogWriter) -> None:
     """Makes the charter entry 0 of a log that has none.
 
-    Raises ConfigError SIGNATURES while a party has not signed it.
+    Raises ConfigError SIGNATURES until every party has signed it.
     """
     if writer.size() == 0:
         data = read_file(config.charter_file, CHARTER_BYTES_MAX)
@@ -51,7 +51,7 @@ def log_charter(config: NodeConfig, writer: LogWriter) -> None:
 
 
 class KeyRecordFile:
-    """Where the coordinator waits for the key record and for all its signatures."""
+    """The file in which the coordinator waits for the key record, and the signatures beside it."""
 
     def __init__(self, config: NodeConfig, writer: LogWriter, telemetry: Telemetry) -> None:
         self._path = config.path(config.text.listen.key_record) if config.text.listen else None
@@ -61,7 +61,7 @@ class KeyRecordFile:
         self._reported = ""
 
     def look(self) -> None:
-        """Logs the record once it is there and signed; tells once what is still wrong with it."""
+        """Logs the record once it is there with all signatures; reports each fault of it once."""
         if self._writer.state.key is not None or self._path is None or not self._path.exists():
             return
         try:
@@ -80,7 +80,7 @@ class KeyRecordFile:
 
 
 def authorise(writer: LogWriter) -> Callable[[Identity], None]:
-    """Who may call: parties on the roster in their role, and certified operators, observers.
+    """A check of who may call: parties of the roster, certified operators and observers.
 
     The roster is that of the charter in force; parties of a pending amendment may read already.
     """
@@ -88,18 +88,18 @@ def authorise(writer: LogWriter) -> Callable[[Identity], None]:
     def check(identity: Identity) -> None:
         state, charter = writer.state, writer.replica.charter
         if identity.deployment != charter.deployment:
-            raise IdentityError("NOT_ON_ROSTER", "certificate: of another deployment")
+            raise IdentityError("NOT_ON_ROSTER", "certificate: must be of this deployment")
         if identity.role in ("operator", "observer"):
             return
         party = charter.parties.get(identity.id) or joining_party(state, identity.id)
         if party is None or party.role != identity.role:
-            raise IdentityError("NOT_ON_ROSTER", "certificate: not of a party on the roster")
+            raise IdentityError("NOT_ON_ROSTER", "certificate: must be of a party on the roster")
 
     return check
 
 
-#: Starts something that reads the log beside the node; the stack is where it says how to end it.
-#: Returns the address that it is bound to, or nothing if it is not wanted.
+#: Starts something that reads the log beside the node, and registers its end with the stack.
+#: Returns the address to which it is bound, or an empty text if it was not started.
 Embed = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 
@@ -108,10 +108,10 @@ def run_coordinator(
     done: Callable[[Driver], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack: "",
 ) -> None:
-    """Runs the coordinator until it is stopped. Raises FermataError for what stops it."""
+    """Runs the coordinator until it is stopped. Raises FermataError if it must stop."""
     listen = config.text.listen
     if listen is None:
-        raise ConfigError("CONFIG", f"{config.file}: the coordinator needs a [listen] table")
+        raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
     with running(config) as (base, wake):
         replica, tls, telemetry = base.replica, base.tls, base.telemetry
         authority = _authority(config, listen.authority, telemetry)
@@ -146,7 +146,7 @@ def _serve(
     authority: Authority | None,
     wake: Wake,
 ) -> None:
-    """Opens the doors, all of them or none, then logs the charter; callers wait for that."""
+    """Starts all servers or none, then logs the charter; callers wait until it has."""
     config, tls, telemetry = base.config, base.tls, base.telemetry
     remove_addresses(config.data)
     server = LogServer(
@@ -174,8 +174,8 @@ def _serve(
             if tls.material().is_foreign:
                 raise ConfigError(
                     "AUTHORITY_FOREIGN",
-                    f"{config.file}: listen.enrolment needs a certificate of the deployment's own"
-                    " authority for the coordinator; leave enrolment out, or issue one",
+                    f"{config.file}: listen.enrolment needs a coordinator's certificate of the"
+                    " deployment's own authority; leave enrolment out, or issue such a certificate",
                 )
             enrolment = EnrolmentServer(
                 authority, tls, clock_ms, alarm_of(telemetry), telemetry.count_connection_refused
@@ -188,9 +188,9 @@ def _serve(
 
 
 def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authority | None:
-    """The deployment's certificate authority, where this coordinator runs it.
+    """The deployment's certificate authority, if this coordinator runs it.
 
-    Raises ConfigError AUTHORITY_FOREIGN if it is another deployment's.
+    Raises ConfigError AUTHORITY_FOREIGN if the folder has another deployment's.
     """
     if not folder:
         return None
@@ -200,8 +200,8 @@ def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authori
     if authority.deployment != config.genesis.deployment:
         raise ConfigError(
             "AUTHORITY_FOREIGN",
-            f"{path}: is the authority of {authority.deployment}, not of"
-            f" {config.genesis.deployment}",
+            f"{path}: must be the authority of {config.genesis.deployment}, got that of"
+            f" {authority.deployment}",
         )
     return authority
 
@@ -209,7 +209,7 @@ def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authori
 def _is_denied(
     config: NodeConfig, listen: ListenText, authority: Authority | None, telemetry: Telemetry
 ) -> IsDenied | None:
-    """The deny-list: the authority's, or one in a file of its own."""
+    """Whether a certificate is denied: by the authority's list, or by one in a file of its own."""
     if authority is not None:
         return authority.is_denied
     if not listen.deny_list:
@@ -220,9 +220,9 @@ def _is_denied(
 def _renew(
     listen: ListenText, authority: Authority | None
 ) -> Callable[[Identity, bytes], bytes] | None:
-    """Renewals by the deployment's authority; never of what another authority may have issued.
+    """Renews certificates by the deployment's authority, except those that others may have issued.
 
-    Else a certificate of that authority would live on after its authority was taken out.
+    Otherwise a certificate of another authority would live on after that authority was removed.
     """
     if authority is None:
         return None
@@ -231,7 +231,7 @@ def _renew(
 
     def renew(identity: Identity, csr: bytes) -> bytes:
         if f"{identity.role}/{identity.id}" in foreign:
-            raise Refusal("NO_AUTHORITY", "another authority issues this party's certificates")
+            raise Refusal("NO_AUTHORITY", "another authority issues certificates of this party")
         return renewals.renew(identity, csr)
 
     return renew
@@ -240,7 +240,7 @@ def _renew(
 def _self_issue(
     authority: Authority | None, tls: TlsFiles
 ) -> Callable[[bytes, Sequence[str]], bytes] | None:
-    """How the coordinator gets its own next certificate: from its authority, if it has one."""
+    """How the coordinator gets its own next certificate: from its authority, if it runs one."""
     if authority is None:
         return None
     issuer = authority

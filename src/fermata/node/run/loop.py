@@ -1,4 +1,4 @@
-"""The shell around ``Driver.step``: wakes it, backs off, reports health, stops gracefully."""
+"""The loop around ``Driver.step``: it wakes it, backs off, reports health and stops gracefully."""
 
 import secrets
 import signal
@@ -21,23 +21,23 @@ from fermata.protocol.wire.ports import Entropy
 
 IDLE_S = 2.0
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-#: A watch that ends is begun again, but not at once: the log may just be on its way down.
+#: A watch that ended starts again after a pause, since the log may just be going down.
 WATCH_PAUSE_S = 0.5
 WATCH_PAUSE_MAX_S = 60.0
-#: A refusal of the caller itself does not pass by waiting: only a person ends it.
+#: A refusal of the caller does not pass by waiting; it takes a person to end it.
 REFUSED_PAUSE_S = 30.0
 REFUSED_PAUSE_MAX_S = 600.0
 #: The same for the steps of a node that has worked before, after the pauses of BACKOFF_S.
 REFUSED_STEP_MAX_S = 300.0
-#: How long a step may go on after a signal before what it waits for is cut off.
+#: How long a step may go on after a signal before the call that it waits for is cut off.
 STOP_GRACE_S = 2.0
 
 
 @dataclass
 class Wake:
-    """Wakes the loop before its time: a new entry, a signal, a changed file.
+    """Wakes the loop early: at a new entry, a signal or a changed file.
 
-    ``hurry`` is called when the loop has been told to stop and its step does not end.
+    ``hurry`` is called if the loop was asked to stop and its step does not end.
     """
 
     event: threading.Event = field(default_factory=threading.Event)
@@ -45,26 +45,26 @@ class Wake:
     hurry: Callable[[], None] = lambda: None
 
     def now(self) -> None:
-        """There may be something to do."""
+        """Wakes the loop, since there may be something to do."""
         self.event.set()
 
     def stop(self) -> None:
-        """End the loop after the current step."""
+        """Ends the loop after the current step."""
         self.stopping.set()
         self.event.set()
 
     def wait(self, seconds: float) -> None:
-        """Returns when woken, or after that long."""
+        """Returns when woken, or after ``seconds``."""
         self.event.wait(seconds)
         if not self.stopping.is_set():
             self.event.clear()
 
 
 def is_final(error: FermataError, has_worked: bool) -> bool:
-    """Whether a node must stop at this error, because waiting does not mend it.
+    """Whether a node must stop at this error, because waiting does not fix it.
 
-    What an operator must mend (a full disk, a certificate that is not accepted) ends a node that
-    has just been started, so that it is seen; one that has worked waits until it is mended.
+    A fault that an operator must fix (a full disk, a certificate that is refused) ends a node that
+    has just started, so that somebody sees it; a node that has worked waits until it is fixed.
     """
     if isinstance(error, StorageError):
         return error.reason != "STORAGE_FULL" or not has_worked
@@ -82,10 +82,10 @@ def run_loop(
     done: Callable[[], bool] = lambda: False,
     idle_s: float = IDLE_S,
 ) -> None:
-    """Steps until stopped or ``done``. Trouble on the way to the log is retried for ever.
+    """Steps until stopped or ``done``. If the log cannot be reached, it tries again for ever.
 
-    Raises what ``is_final`` says a node must not go on after: StorageError (its own disk),
-    InvalidProof (the log broke its promises), ConfigError, IdentityError.
+    Raises the errors that ``is_final`` names: StorageError (its own disk), InvalidProof (the log
+    broke its promises), ConfigError, IdentityError.
     """
     failures, reason, has_worked = 0, "", False
     while not wake.stopping.is_set() and not done():
@@ -99,7 +99,7 @@ def run_loop(
                 raise
             failures = failures + 1 if error.reason == reason else 1
             reason = error.reason
-            # The first, the second, the fourth, ...: a trouble that lasts must not fill the log.
+            # Reported the 1st, 2nd, 4th, ... time: a fault that lasts must not fill the disk.
             if failures.bit_count() == 1:
                 unreachable = isinstance(error, TransportError)
                 name = "log_unreachable" if unreachable else "step_failed"
@@ -108,7 +108,7 @@ def run_loop(
             beyond = failures - len(BACKOFF_S)
             if isinstance(error, IdentityError) and beyond > 0:
                 longest_s = min(REFUSED_STEP_MAX_S, longest_s * 2.0 ** min(beyond, 16))
-            # Nodes that failed together must not come back together.
+            # Nodes that failed together must not come back together, hence the jitter.
             wake.wait(longest_s * (0.5 + entropy(1)[0] / 510))
             continue
         if failures:
@@ -120,11 +120,11 @@ def run_loop(
 
 
 def watch_pause_s(error: FermataError | None, failures: int, entropy: Entropy) -> float:
-    """Seconds before a watch is begun again; ``failures`` in a row, this one included.
+    """Seconds until a watch starts again; ``failures`` in a row, this one included.
 
-    Doubles up to a cap, with jitter between half and all of it. A watch that was refused for a
-    reason that waiting does not mend (denied, wrong role, not on the roster) waits far longer:
-    each try is a handshake and a log line at the log.
+    They double up to a cap, with jitter between half and all of it. A watch that was refused for a
+    reason that waiting does not fix (denied, wrong role, not on the roster) waits far longer:
+    each attempt costs the log a handshake and a line in its node's log file.
     """
     if error is None:
         return WATCH_PAUSE_S
@@ -138,13 +138,13 @@ def watch_pause_s(error: FermataError | None, failures: int, entropy: Entropy) -
 def follow(
     watch: Callable[[], None], wake: Wake, entropy: Entropy = secrets.token_bytes
 ) -> threading.Thread:
-    """Runs a blocking watch in the background, again after it ends, waking the loop."""
+    """Runs a blocking watch in a thread, again whenever it ends; after each it wakes the loop."""
 
     def run() -> None:
         failures = 0
         while not wake.stopping.is_set():
             trouble: FermataError | None = None
-            # The loop meets the same trouble itself and tells of it.
+            # The loop meets the same fault itself and reports it.
             try:
                 watch()
                 failures = 0
@@ -159,9 +159,9 @@ def follow(
 
 @contextmanager
 def stop_on_signal(wake: Wake, grace_s: float = STOP_GRACE_S) -> Iterator[None]:
-    """SIGTERM and SIGINT end the loop after its current step, or cut the step short.
+    """SIGTERM and SIGINT end the loop after its current step; after ``grace_s`` they cut it short.
 
-    Only in the main thread; elsewhere there are no signals, and nothing is done.
+    Signals reach the main thread only; in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

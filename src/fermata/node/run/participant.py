@@ -27,7 +27,7 @@ from fermata.types import Role
 
 
 class ShareCheck:
-    """Checks an auditor's share against the key record, once both are there; a lab has none."""
+    """Checks an auditor's key share against the key record once both exist; a lab has no share."""
 
     def __init__(self, path: Path, share: KeyShare | None) -> None:
         self._path = path
@@ -35,7 +35,7 @@ class ShareCheck:
         self._is_done = False
 
     def look(self, replica: Replica) -> None:
-        """Raises ConfigError KEY_SHARE: nothing that this auditor opened would fit."""
+        """Raises ConfigError KEY_SHARE, since no opening part from a wrong share would be right."""
         key = replica.state.key
         if self._is_done or key is None or self._share is None:
             return
@@ -49,7 +49,7 @@ class ShareCheck:
 def start_local(
     config: NodeConfig, driver: Driver, wake: Wake, stack: ExitStack
 ) -> Callable[[], int]:
-    """What the loop answers pushes with; the node listens only if it has a metric for them."""
+    """The loop's answer to pushes; the node listens for them only if a metric comes by push."""
     texts = config.text.lab.source if config.text.lab is not None else ()
     if config.role != Role.LAB or all(text.kind != "push" for text in texts):
         return lambda: 0
@@ -65,7 +65,7 @@ def run_participant(
 ) -> Driver:
     """Runs an auditor or a lab until it is stopped, or ``done`` of its driver.
 
-    Raises FermataError for what stops it; ``fermata.node.run.loop.is_final`` says which.
+    Raises FermataError if it must stop; ``fermata.node.run.loop.is_final`` says at which errors.
     """
     with running(config) as (base, wake):
         replica, telemetry = base.replica, base.telemetry
@@ -96,7 +96,7 @@ def run_participant(
 
 
 def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
-    """Wakes the loop at every new entry."""
-    # From the entry before: one comes at once, and says that the log is there again.
+    """Wakes the loop at every new entry of the log."""
+    # It asks for the last known entry again: its arrival says that the log is back.
     for _ in remote.watch(max(0, replica.state.size - 1)):
         wake.now()

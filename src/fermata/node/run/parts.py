@@ -1,4 +1,4 @@
-"""What a node is made of, as its configuration says: keys, certificate, store, way to the log."""
+"""The parts of a node as its configuration names them: keys, certificate, store, log."""
 
 import secrets
 import time
@@ -30,12 +30,12 @@ from fermata.protocol.wire.ports import Log
 from fermata.wire.v1 import envelope_pb2
 
 ADDRESS_BYTES_MAX = 300
-#: Where a server on all addresses of this machine is reached from the machine itself.
+#: The loopback address for a server that listens on all addresses of this machine.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names them, binds nothing
 
 
 def clock_ms() -> int:
-    """The machine's time, milliseconds since the epoch, UTC."""
+    """The machine's time in milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
 
 
@@ -43,7 +43,7 @@ entropy = secrets.token_bytes
 
 
 def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
-    """What opens this node's age files."""
+    """The passphrase or identity that opens this node's age files."""
     keys = config.text.keys
     if keys.identity:
         return keystore.load_identity(config.path(keys.identity))
@@ -51,7 +51,7 @@ def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
 
 
 def load_signing_key(config: NodeConfig) -> SigningKey:
-    """The node's signing key; it must be the one in the charter. Raises ConfigError."""
+    """The node's signing key, which must be its key in the charter. Raises ConfigError."""
     path = config.path(config.text.keys.signing)
     return open_signing_key(
         path,
@@ -65,22 +65,22 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
 def open_signing_key(
     path: Path, deployment: str, unlock: keystore.Unlock, public_key: bytes, party: str
 ) -> SigningKey:
-    """The key in an age file, which must be the one that the charter has for the party.
+    """The key in an age file, which must be the party's key in the charter.
 
-    Raises ConfigError SIGNING_KEY and those of ``load_sealed``.
+    Raises ConfigError SIGNING_KEY and whatever ``load_sealed`` raises.
     """
     seed = keystore.load_sealed(path, keystore.SIGNING, deployment, unlock)
     try:
         key = SigningKey.from_seed(seed)
     except ValueError:
-        raise ConfigError("SIGNING_KEY", f"{path}: holds no Ed25519 seed; restore it") from None
+        raise ConfigError("SIGNING_KEY", f"{path}: must hold an Ed25519 seed; restore it") from None
     if key.public_key != public_key:
-        raise ConfigError("SIGNING_KEY", f"{path}: is not the key that the charter has for {party}")
+        raise ConfigError("SIGNING_KEY", f"{path}: must be the key of {party} in the charter")
     return key
 
 
 def load_key_share(config: NodeConfig) -> KeyShare:
-    """An auditor's key share; its index must be the auditor's place in the charter."""
+    """An auditor's key share, whose index must be the auditor's. Raises ConfigError KEY_SHARE."""
     path = config.path(config.text.keys.share)
     data = keystore.load_sealed(
         path, keystore.KEY_SHARE, config.genesis.deployment, passphrase_or_identity(config)
@@ -90,14 +90,14 @@ def load_key_share(config: NodeConfig) -> KeyShare:
     except VerificationError as error:
         raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
     if share.index != config.genesis.auditors.index(config.text.party) + 1:
-        raise ConfigError("KEY_SHARE", f"{path}: is another auditor's share")
+        raise ConfigError("KEY_SHARE", f"{path}: must be this auditor's share, got another's")
     return share
 
 
 def check_log_charter(log: Log, config: NodeConfig) -> None:
-    """Checks that the log begins with this node's charter, before anything of it is kept.
+    """Checks that the log begins with this node's charter, before the node keeps anything of it.
 
-    Raises ConfigError CHARTER_HASH, and what reading raises.
+    Raises ConfigError CHARTER_HASH, and whatever reading the log raises.
     """
     for leaf in log.read(0, 1):
         try:
@@ -107,26 +107,26 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
         if in_log != config.genesis.sha256:
             raise ConfigError(
                 "CHARTER_HASH",
-                f"{config.charter_file}: is not the charter of the log at {log_address(config)}"
-                f" (this one: {config.genesis.sha256.hex()}, the log's: {in_log.hex() or 'none'})",
+                f"{config.charter_file}: must be the charter of the log at {log_address(config)}"
+                f" ({in_log.hex() or 'it has none'}), got {config.genesis.sha256.hex()}",
             )
 
 
 def open_store(config: NodeConfig) -> SqliteStore:
-    """The node's store, made at its first start; what a killed write left beside it is removed.
+    """The node's store, which the first start makes; it removes what a killed write left.
 
     Raises StorageError, ConfigError FILE_UNWRITABLE.
     """
     ensure_directory(config.data)
     check_tree(config.data)
     store = SqliteStore.open(config.data / "store.db", config.genesis.sha256, config.owner)
-    # Only now: the store's lock says that no other process of this node is writing there.
+    # Only under the store's lock is it certain that no other process of this node writes there.
     remove_leftovers(config.data)
     return store
 
 
 def make_telemetry(config: NodeConfig) -> Telemetry:
-    """The node's own logger, metrics and health page."""
+    """The node's own log file, metrics and health page. Raises ConfigError LOG_FILE."""
     log_file = config.text.telemetry.log_file
     return Telemetry(
         config.text.party, config.role, clock_ms, config.path(log_file) if log_file else None
@@ -134,7 +134,7 @@ def make_telemetry(config: NodeConfig) -> Telemetry:
 
 
 def lab_sources(config: NodeConfig) -> Sources:
-    """Where the lab's figures come from, as its configuration says."""
+    """The sources of the lab's figures that its configuration names. Raises ConfigError."""
     lab = config.text.lab
     if lab is None:
         raise ConfigError("CONFIG", f"{config.file}: a lab needs a [lab] table")
@@ -155,18 +155,18 @@ def report_secrets_folder(config: NodeConfig) -> ReportSecretsFolder:
 
 
 def tls_files(config: NodeConfig, telemetry: Telemetry | None = None) -> TlsFiles:
-    """The node's certificate, key and root, checked, and read again when they change."""
+    """The node's certificate, key and root, checked, and read again when the files change."""
     if telemetry is None:
         return open_tls(config, clock_ms)
     return open_tls(config, clock_ms, alarm_of(telemetry))
 
 
 def log_address(config: NodeConfig) -> str:
-    """Where this node finds the log; the coordinator's own is on its own machine."""
+    """The address of the log; the coordinator's own log is on its own machine."""
     if config.text.log is not None:
         return config.text.log.address
     if config.text.listen is None:
-        raise ConfigError("CONFIG", f"{config.file}: needs a [log] table")
+        raise ConfigError("CONFIG", f"{config.file}: must have a [log] table")
     try:
         bound = read_file(config.data / "log.address", ADDRESS_BYTES_MAX).decode("ascii").strip()
     except (ConfigError, UnicodeDecodeError):
@@ -176,16 +176,16 @@ def log_address(config: NodeConfig) -> str:
 
 
 def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
-    """The way to the coordinator's log."""
+    """A client of the coordinator's log."""
     return GrpcLog(log_address(config), config.genesis.deployment, tls)
 
 
 def write_address(folder: Path, name: str, address: str) -> None:
-    """Leaves a bound address where scripts find it (ports may be 0 in the configuration)."""
+    """Writes a bound address where scripts find it, since a configured port may be 0."""
     write_atomic(folder / f"{name}.address", f"{address}\n".encode())
 
 
 def remove_addresses(folder: Path) -> None:
-    """Removes what an earlier run left, so that nobody reads it as this one's."""
+    """Removes the addresses of an earlier run, so that nobody takes them for this run's."""
     for old in folder.glob("*.address"):
         old.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The coordinator's log writer for many callers: proofs outside the lock, reads without it."""
+"""The coordinator's log writer for many callers: it checks proofs outside the lock."""
 
 import threading
 from collections import Counter
@@ -15,15 +15,15 @@ from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.types import Role
 
-#: Proof checks that run at once, of all labs; one lab has at most one.
+#: Proof checks that run at once, of all labs together; one lab has at most one.
 CHECKS_MAX = 2
 
 
 class ProofDesk:
     """Runs the proof checks of reports, fairly between labs, and charges those that fail.
 
-    What failed is counted per lab for the newest round that a check was asked for, in memory: a
-    restart forgives it, and needs no more than one number per lab. Thread-safe.
+    It counts failed checks by lab, in memory, for the newest round that a check was asked for: one
+    number per lab, which a restart forgives. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,11 @@ class ProofDesk:
         self._failed: Counter[str] = Counter()
 
     def run(self, check: ReportCheck) -> None:
-        """Raises TransportError BUSY, Refusal REVISIONS before the check, else what it raises."""
-        with self._place(check):
+        """Runs a check, and raises what it raises.
+
+        Raises TransportError BUSY or Refusal REVISIONS before the check.
+        """
+        with self._admitted(check):
             try:
                 check.run()
             except VerificationError:
@@ -45,7 +48,7 @@ class ProofDesk:
                 raise
 
     @contextmanager
-    def _place(self, check: ReportCheck) -> Iterator[None]:
+    def _admitted(self, check: ReportCheck) -> Iterator[None]:
         lab = check.lab
         with self._lock:
             if check.round_number > self._round_number:
@@ -55,12 +58,12 @@ class ProofDesk:
             if self._failed[lab] >= REVISIONS_MAX:
                 raise Refusal(
                     "REVISIONS",
-                    f"report of {lab}: {REVISIONS_MAX} of the round had proofs that do not hold;"
+                    f"report of {lab}: {REVISIONS_MAX} reports of this round had false proofs;"
                     " no more are checked",
                 )
-            # One lab waits for one check, so that a flood of its own cannot queue before others.
+            # A lab has at most one check, so that its own flood cannot queue before other labs.
             if lab in self._busy:
-                raise TransportError("BUSY", f"a report of {lab} is being checked; wait")
+                raise TransportError("BUSY", f"a report of {lab} is being checked; send it again")
             self._busy.add(lab)
         try:
             with self._slots:
@@ -71,11 +74,11 @@ class ProofDesk:
 
 
 class SharedLogWriter(LogWriter):
-    """A log writer for several callers at a time: one lock for writes, and word of every new entry.
+    """A log writer for several callers at a time: one lock for writes, and a call per new entry.
 
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
-    holds the lock for a whole step. ``on_growth`` is given the new size after each entry of a
-    caller; by ``machine_clock_ms`` budgets are filled again.
+    holds the lock for a whole step. ``on_growth`` is called with the new size after each entry of
+    a caller; ``machine_clock_ms`` refills the budgets.
     """
 
     def __init__(
@@ -97,12 +100,12 @@ class SharedLogWriter(LogWriter):
     ) -> Receipt:
         """See LogWriter. Also raises TransportError BUSY, RATE, Refusal REVISIONS for proofs.
 
-        All that a proof is bound to is looked at again under the lock, where only the proof
-        itself is not computed a second time.
+        The proof is checked outside the lock. Everything that it is bound to is checked again under
+        the lock; only the proof itself is not computed a second time.
         """
         submission = read_submission(role, caller, envelope, sealed_part)
         if len(envelope) <= ENVELOPE_BYTES_MAX:
-            # L23.1: no party alone can fill the log or the disk.
+            # L23.1: no single party can fill the log or the disk.
             self._budgets.charge(caller, kind_of(submission.statement))
         check = self.report_check(submission)
         if check is not None:

@@ -1,4 +1,4 @@
-"""How many writes of each kind one party may ask for: the one table of the door's budgets."""
+"""How many writes of each kind one party may ask for: the one table of the guard's budgets."""
 
 import threading
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from fermata.node.rpc.limits import TokenBucket
 from fermata.protocol.wire.ports import ClockMs
 from fermata.wire.v1 import statement_pb2
 
-#: A cosignature is no statement; what is not a statement is charged, too.
+#: A cosignature is not a statement; bytes that are not a statement are charged, too.
 COSIGNATURE, UNREADABLE = "cosignature", "unreadable"
-#: By kind of write: how many at once, and how many a second in the long run, of one party.
-#: Many times what an honest node sends, and far less than what calls a second allow.
+#: By kind of write, for one party: how many at once, and how many per second in the long run.
+#: They are many times what an honest node sends, and far less than the limit on calls allows.
 BUDGETS: Mapping[str, tuple[int, float]] = MappingProxyType(
     {
         "heartbeat": (60, 2.0),
@@ -40,8 +40,8 @@ def kind_of(statement: statement_pb2.Statement | None) -> str:
 class WriteBudgets:
     """Charges each write to its caller, refused ones included. Thread-safe.
 
-    Kept in memory, one small object for each party and kind that was used; a restart fills all
-    budgets again.
+    It keeps one small object in memory per party and kind that was used; a restart refills all
+    budgets.
     """
 
     def __init__(self, clock_ms: ClockMs) -> None:
@@ -50,7 +50,7 @@ class WriteBudgets:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     def charge(self, party: str, kind: str) -> None:
-        """Raises TransportError RATE if the party has used up what it may write of this kind."""
+        """Raises TransportError RATE if the party has used up its budget for this kind of write."""
         burst, per_s = BUDGETS[kind]
         with self._lock:
             bucket = self._buckets.get((party, kind))
@@ -58,5 +58,5 @@ class WriteBudgets:
                 bucket = self._buckets[party, kind] = TokenBucket(per_s, burst, self._clock_ms)
             if not bucket.take():
                 raise TransportError(
-                    "RATE", f"more than {per_s:g} of the kind {kind} a second; wait a moment"
+                    "RATE", f"{kind}: at most {per_s:g} per second and party; wait a moment"
                 )

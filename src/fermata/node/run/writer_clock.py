@@ -1,9 +1,9 @@
-"""The clock by which the coordinator logs: it writes nothing while that clock cannot be right.
+"""The clock by which the coordinator logs; it gives no time while it cannot be right.
 
 Every deadline goes by the time of the log's entries (ADR 0008), and the log's time never goes back:
-seconds of a wrong clock at the one writer cost rounds for good. So the wall clock is compared with
-two things that do not jump with it: this machine's monotonic clock, and the times in the auditors'
-heartbeats as they arrive, taken before anything else is done with them.
+a wrong clock of the one writer costs rounds for good, even for seconds. So the wall clock is
+compared with two clocks that do not jump with it: this machine's monotonic clock, and the times in
+the auditors' heartbeats, taken as they arrive and before anything else is done with them.
 """
 
 import statistics
@@ -16,22 +16,22 @@ from fermata.protocol.wire.ports import ClockMs
 
 #: How far the wall clock may be from the others. A minute: NTP keeps clocks within a second.
 TOLERANCE_MS = 60_000
-#: How long what an auditor's heartbeat said of its clock is held to be true.
+#: How long a heartbeat counts as evidence of an auditor's clock.
 HEARD_MS = 600_000
 
 
 def monotonic_ms() -> int:
-    """A clock of this machine that nobody sets, and that goes on while the machine sleeps."""
+    """Milliseconds of a clock that nobody sets and that goes on while the machine sleeps."""
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
 
 
 class WriterClock:
-    """A ``ClockMs`` that refuses to answer while it disagrees with what it is compared with.
+    """A ``ClockMs`` that refuses to answer while it disagrees with the other clocks.
 
-    The auditors decide if half of them or more were heard of in the last ten minutes: the clock is
+    The auditors decide if at least half of them were heard in the last ten minutes: the clock is
     wrong if more than half of those differ from it by more than a minute, on one side. Otherwise
-    (a small deployment, or one that is just starting) the monotonic clock decides. It is asked
-    anew each time, so the writer goes on by itself once the clock is right again.
+    (a small deployment, or one that is just starting) the monotonic clock decides. Each call looks
+    again, so the writer goes on by itself once the clock is right.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class WriterClock:
         self._monotonic_ms = monotonic
         self._auditors = auditors
         self._telemetry = telemetry
-        #: The wall clock less the monotonic one when they were last known to agree.
+        #: The wall clock minus the monotonic one when they were last known to agree.
         self._base_ms = wall_ms() - monotonic()
-        #: By auditor: its clock less this machine's monotonic one, and when that was heard.
+        #: By auditor: its clock minus this machine's monotonic one, and when it was heard.
         self._heard: dict[str, tuple[int, int]] = {}
         self._was_wrong = False
         self._gauge = telemetry.gauge(
@@ -57,12 +57,12 @@ class WriterClock:
         self._gauge.set(0)
 
     def heard(self, auditor: str, time_ms: int) -> None:
-        """An auditor's heartbeat has arrived, with the time of its own clock."""
+        """Notes the clock (ms since 1970) in an auditor's heartbeat, as it arrives."""
         now_ms = self._monotonic_ms()
         self._heard[auditor] = (time_ms - now_ms, now_ms)
 
     def __call__(self) -> int:
-        """The wall clock, milliseconds since 1970. Raises TransportError WRITER_CLOCK."""
+        """The wall clock in milliseconds since 1970. Raises TransportError WRITER_CLOCK."""
         wall_ms, monotonic = self._wall_ms(), self._monotonic_ms()
         off_ms, by = self._off_ms(wall_ms, monotonic)
         is_wrong = abs(off_ms) > TOLERANCE_MS
@@ -75,13 +75,13 @@ class WriterClock:
             side = "ahead of" if off_ms > 0 else "behind"
             raise TransportError(
                 "WRITER_CLOCK",
-                f"log: the coordinator's clock is {abs(off_ms) / 1000:.0f} s {side} {by}; nothing"
-                " is logged until it is set right",
+                f"log: the coordinator's clock is {abs(off_ms) / 1000:.0f} s {side} {by}; it logs"
+                " nothing until its clock is set right",
             )
         return wall_ms
 
     def _off_ms(self, wall_ms: int, monotonic: int) -> tuple[int, str]:
-        """How far the wall clock is ahead, and by what; 0 ms if nothing says that it is."""
+        """Milliseconds by which the wall clock is ahead, and of what; 0 if nothing says so."""
         fresh = [
             wall_ms - monotonic - offset_ms
             for offset_ms, at_ms in self._heard.values()

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from fermata.errors import StorageError
-from fermata.node.causes import DEVICE, FULL, no_room_text, size_text, told
+from fermata.node.causes import DEVICE, FULL, cause_text, no_room_text, size_text
 from fermata.node.storage.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
@@ -108,7 +108,7 @@ def system_error(error: OSError, path: Path, name: str = "") -> StorageError:
     elif error.errno in DEVICE:
         reason = "STORE_IO"
     by = f" ({name})" if name else ""
-    return StorageError(reason, f"{path}: cannot be written{by}: {told(error)}")
+    return StorageError(reason, f"{path}: cannot be written{by}: {cause_text(error)}")
 
 
 def _try_to_write(path: Path) -> OSError | None:
