@@ -39,6 +39,7 @@ lint: setup
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) python scripts/check_prose.py $(PLAIN)
+	@$(RUN) python scripts/check_names.py --check
 	@cd proto && $(RUN) buf lint
 
 proto: setup
