@@ -1,4 +1,4 @@
-"""What a pipeline or a researcher imports: verify a bundle, and read what came out of it.
+"""What a pipeline or a researcher imports: it verifies a bundle and reads its results.
 
     import fermata
 
@@ -6,8 +6,8 @@
     for result in bundle.results:
         print(result.period, result.metric, result.statistic, result.text)
 
-The names are reached through ``fermata`` itself. Nothing here writes, or uses a network or a key.
-Only ``Results.to_numpy`` imports numpy, and only when it is called: what decides anything is exact.
+``fermata`` itself has all these names. Nothing here writes, or uses a network or a key. Only
+``Results.to_numpy`` imports numpy, when it is called: everything that decides anything is exact.
 """
 
 import secrets
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
 
 
 class Results(tuple[ResultRecord, ...]):
-    """All results, in the order of the rounds and, in a round, of the charter."""
+    """All results, by round and, within a round, in the charter's order."""
 
     __slots__ = ()
 
     def to_numpy(self) -> "npt.NDArray[np.void]":
-        """A structured array of shape (len(self),), one element a result.
+        """A structured array of shape (len(self),) with one element per result.
 
         Fields: ``round`` and ``cohort`` int64; ``period``, ``metric``, ``unit``, ``statistic``,
-        ``group`` and ``text`` str; ``value`` float64. Floats are for looking, ``text`` for citing.
+        ``group`` and ``text`` str; ``value`` float64. Cite ``text``, which is exact; ``value`` is
+        the nearest double, for plots.
         """
         import numpy as np
 
@@ -64,12 +65,12 @@ class Results(tuple[ResultRecord, ...]):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a bundle that passed every check tells. ``charter_hash`` is entry 0's, in hex.
+    """The contents of a bundle that passed every check. ``charter_hash`` is entry 0's, in hex.
 
     ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
-    ``size`` counts the log's entries, ``newest_ms`` is the time of the newest (milliseconds since
-    1970, UTC, by the log), ``age_s`` how many seconds before this machine's clock that is, and
-    ``cosigners`` how many auditors cosigned the head.
+    ``size`` counts the log's entries, ``newest_ms`` is the log's time of the newest (milliseconds
+    since 1970, UTC), ``age_s`` is by how many seconds that is before this machine's clock, and
+    ``cosigners`` is how many auditors cosigned the head.
     """
 
     charter_hash: str
@@ -86,16 +87,16 @@ class Bundle:
 
 
 def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Verification:
-    """Runs every check of docs/spec/verifier.md over a bundle's folder; an invalid one is no error.
+    """Runs every check of docs/spec/verifier.md over a bundle's folder, and returns what it found.
 
-    Of an invalid bundle the checks and the evidence are given, and ``state`` is empty: nothing
-    that such a bundle tells may be taken for a result.
+    An invalid bundle raises nothing: the result has its checks and its evidence, and its ``state``
+    is empty, since nothing in such a bundle may be taken for a result.
 
-    ``charter_hash``: SHA-256 of the charter that you trust, 64 hex digits. Without it anybody's
-    charter passes: compare ``state.charter_sha256`` yourself.
+    ``charter_hash``: SHA-256 of the charter that you trust, 64 hex digits. Without it the bundle of
+    any charter passes: then compare ``state.charter_sha256`` yourself.
 
     Raises ConfigError BUNDLE if the folder cannot be read as a bundle, BUNDLE_NEWER if its format
-    is newer than this version's, CHARTER_HASH if the hash is not one.
+    is newer than this version's, CHARTER_HASH if the hash does not have 64 hex digits.
     """
     pinned = pinned_hash(charter_hash)
     verification = verify_bundle(
@@ -107,9 +108,9 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
 
 
 def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) -> Bundle:
-    """What a bundle tells, after every check that ``verify`` makes.
+    """The contents of a bundle, after every check that ``verify`` makes.
 
-    Raises as ``verify``, and Refusal BUNDLE_INVALID naming the checks that failed.
+    Raises whatever ``verify`` raises, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     pinned = pinned_hash(charter_hash)
     verification, charter = read_valid(

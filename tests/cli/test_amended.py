@@ -179,7 +179,7 @@ def test_a_motion_is_filed_sent_and_voted_on_under_the_amended_charter(site, tmp
 
 def test_a_watch_goes_by_the_charter_in_force(site):
     answer = fermata("watch", "--config", site.config("lab-1"))
-    assert answer.error.endswith("the charter in force has no [pause] [NO_PAUSE]")
+    assert answer.error.endswith("the charter in force must have a [pause] [NO_PAUSE]")
 
 
 def test_the_hash_of_an_amended_charter_says_what_to_pin_instead(site, bundle):

@@ -94,7 +94,7 @@ def test_what_others_can_reach_needs_tls(site):
 @pytest.mark.parametrize(
     ("party", "extra", "said"),
     [
-        ("lab-1", '\n[dashboard]\naddress = "127.0.0.1:0"\n', "by the coordinator only"),
+        ("lab-1", '\n[dashboard]\naddress = "127.0.0.1:0"\n', "is for the coordinator only"),
         (COORDINATOR, '\n[dashboard]\naddress = "here"\n', "dashboard.address: must be host:port"),
     ],
 )

@@ -1,11 +1,11 @@
-"""The command line, and what commands share: options, output, exit codes.
+"""The command line, and what its commands share: options, output, exit codes.
 
-``main.run`` runs the program ``fermata``, with one module for each group of commands in ``setup``,
-``run``, ``read`` and ``govern``. The result goes to standard output, all else to standard error.
+``main.run`` runs the program ``fermata``; ``setup``, ``run``, ``read`` and ``govern`` have a module
+per group of commands. The result goes to standard output, everything else to standard error.
 
-Importing it prepares the process, before gRPC's C core is loaded. The C core writes lines of its
-own to standard error, which in a node is a log of JSON lines that a collector reads. It has no
-other place for them, so they are switched off for good: a setting left in an environment for
+Importing the package prepares the process before gRPC's C core is loaded. The C core writes lines
+of its own to standard error, which in a node is a log of JSON lines that a collector reads. It has
+no other place for them, so they are switched off for good: a setting left in an environment for
 debugging (``GRPC_TRACE`` prints message bytes) must not act on a node.
 
     >>> from fermata.cli.output import table_text

@@ -1,4 +1,4 @@
-"""``fermata dashboard``: a bundle as pages, on this machine or in a folder."""
+"""``fermata dashboard``: shows a bundle as pages, on this machine or in a folder."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ WAIT_S = 3600.0
 @click.option("--export", "out", type=PATH, help="Write all pages into this new folder instead.")
 @click.option(
     "--address", default=LISTEN, show_default=True,
-    help="Where to serve, on this machine only; port 0 takes a free one.",
+    help="Where to serve, on this machine only; port 0 takes a free port.",
 )  # fmt: skip
 @click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")
 @json_option
@@ -35,7 +35,7 @@ def dashboard(
     if out is not None:
         check_new(out)
     if not is_loopback(address):
-        raise click.UsageError("--address: must be of this machine, such as 127.0.0.1:8443")
+        raise click.UsageError("--address: must be on this machine, such as 127.0.0.1:8443")
     pinned, files = pinned_hash(charter_hash), read_bundle(bundle)
     started_ms = clock_ms()
     with progress_bar("verifying the bundle", 1):
@@ -53,6 +53,6 @@ def dashboard(
     wake = Wake()
     with stop_on_signal(wake), serving(source, Checks(source, clock_ms, view), address) as bound:
         data = {"url": f"http://{bound}/", "valid": view.is_valid}
-        emit(as_json, data, f"http://{bound}/  (the bundle is valid; Ctrl-C ends it)")
+        emit(as_json, data, f"http://{bound}/  (the bundle is valid; Ctrl-C stops the server)")
         while not wake.stopping.is_set():
             wake.wait(WAIT_S)

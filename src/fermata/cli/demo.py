@@ -1,4 +1,4 @@
-"""``fermata demo``: everything at once, on one machine."""
+"""``fermata demo``: a whole deployment at once, on one machine."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.demo.run import DemoFailed, prepare_demo, run_demo
 from fermata.protocol.wire.strict_json import parse_json
 
-#: Of the answer of ``fermata verify --json``.
+#: The largest answer of ``fermata verify --json`` that is read.
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -21,7 +21,7 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
     type=click.Path(path_type=Path),
     default=Path("demo-out"),
     show_default=True,
-    help="Folder for everything the demo leaves; an earlier demo's is replaced.",
+    help="Folder for everything that the demo makes; it replaces an earlier demo's folder.",
 )
 @click.option(
     "--prepare", "log_address", metavar="HOST:PORT",

@@ -1,4 +1,4 @@
-"""The command ``fermata``: role verbs, one error line, exit codes of docs/spec/errors.md."""
+"""The command ``fermata``: a verb per role, a line per error, the exit codes of errors.md."""
 
 import os
 import sys
@@ -49,16 +49,16 @@ lab.add_command(lab_push)
 
 
 def run() -> int:
-    """Runs the command line; every error is one line on stderr and an exit code."""
+    """Runs the command line; returns the exit code. Every error is one line on standard error."""
     try:
-        # In this mode click returns the code of an exit, and raises all else.
+        # In this mode click returns the exit code of a command, and raises everything else.
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
     except FermataError as error:
         return _fail(error.exit_code, str(error), error.reason)
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            # Its message is the help of the group; older versions print that themselves.
+            # Its message is the help of the group; older versions of click print that themselves.
             click.echo(error.format_message(), err=True)
             return 2
         context = getattr(error, "ctx", None)
@@ -67,14 +67,16 @@ def run() -> int:
     except click.exceptions.Abort:
         return _fail(INTERRUPTED, "stopped", "INTERRUPTED")
     except BrokenPipeError:
-        # Whoever read the output has gone; at exit Python would try to write the rest.
+        # Whoever read the output has gone; at its exit Python would try to write the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         what = f"{error.filename or 'system'}: {cause_text(error)}"
         return _fail(1, what, "SYSTEM")
     except Exception as fault:  # noqa: BLE001 - the edge: a fault of ours shows no traceback
-        return _fail(1, f"a fault of this program, {place_of(fault)}; please report it", "INTERNAL")
+        return _fail(
+            1, f"a fault of this program at {place_of(fault)}; please report it", "INTERNAL"
+        )
     return code if isinstance(code, int) else 0
 
 
@@ -85,7 +87,7 @@ def _fail(code: int, what: str, reason: str) -> int:
 
 
 def main() -> None:
-    """The program's entry. Every command may come to hold a secret, so all are protected."""
+    """The program's entry. Any command may come to hold a secret, so every one is protected."""
     keep_memory_private()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""How commands talk: the result on stdout (text or JSON), everything else on stderr."""
+"""Output of commands: the result on stdout (text or JSON), everything else on stderr."""
 
 import json
 import sys
@@ -19,18 +19,18 @@ def json_option(command: F) -> F:
 
 
 def emit(as_json: bool, data: object, text: str) -> None:
-    """Prints a command's result."""
+    """Prints a command's result: ``data`` as JSON, or ``text``."""
     sys.stdout.write((json.dumps(data, indent=2) if as_json else text) + "\n")
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
-    """Talk: to stderr, so that stdout stays the result."""
+    """Prints a remark to stderr, so that stdout has only the result."""
     click.echo(text, err=True)
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
-    """A plain table for people."""
+    """The rows under their columns as plain text for people, with aligned columns."""
     from rich.console import Console
     from rich.table import Table
 
@@ -47,7 +47,7 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr; the caller says how far it is."""
+    """A progress bar on stderr; the caller calls the function with the steps that are done."""
     from rich import progress as rich_progress
     from rich.console import Console
 
@@ -58,7 +58,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         rich_progress.TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    # Without a terminal it would leave an empty line where only errors should stand.
+    # Without a terminal it would leave an empty line among the errors.
     hidden = not console.is_terminal
     with rich_progress.Progress(
         *columns, console=console, transient=True, disable=hidden

@@ -1,4 +1,4 @@
-"""What opens age files, as options that several commands share."""
+"""Options that say what opens age files, which several commands share."""
 
 import functools
 from collections.abc import Callable
@@ -18,21 +18,21 @@ PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """The options as given: at most one of them; with none the passphrase is asked for."""
+    """The given options, at most one; without one, the passphrase is asked for."""
 
     identity: Path | None
     passphrase_file: Path | None
     passphrase_fd: int | None
 
     def unlock(self, confirm: bool = False) -> keystore.Unlock:
-        """What opens a file; ``confirm`` asks twice where a new file is sealed.
+        """What opens a file; ``confirm`` asks twice for the passphrase of a new file.
 
-        Raises ConfigError UNLOCK if there is more than one, and those of the keystore.
+        Raises ConfigError UNLOCK for more than one option, and whatever the keystore raises.
         """
         given = (self.identity, self.passphrase_file, self.passphrase_fd)
         if sum(source is not None for source in given) > 1:
             raise ConfigError(
-                "UNLOCK", "give one of --identity, --passphrase-file and --passphrase-fd"
+                "UNLOCK", "give only one of --identity, --passphrase-file and --passphrase-fd"
             )
         if self.identity is not None:
             return keystore.load_identity(self.identity)
@@ -74,7 +74,7 @@ def unlock_options(command: F) -> F:
 
 
 def signing_options(command: F) -> F:
-    """Adds what a command needs to sign as a party."""
+    """Adds the options of a command that signs as a party."""
     command = unlock_options(command)
     command = click.option("--key", type=PATH, required=True, help="Signing key (age file).")(
         command
@@ -91,7 +91,7 @@ def _deployment(context: click.Context, option: click.Parameter, value: str) -> 
 
 
 def deployment_option(command: F) -> F:
-    """Adds --deployment, a name that a deployment can have."""
+    """Adds --deployment, which must be a name that a deployment can have."""
     return click.option(
         "--deployment", required=True, callback=_deployment, help="The charter's deployment name."
     )(command)

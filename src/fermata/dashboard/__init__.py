@@ -1,7 +1,7 @@
-"""What people see of a run: views, charts, reports; everything from State, nothing stored.
+"""Pages, charts and reports of a run, all derived from the state; nothing is stored.
 
-``serving`` shows the pages beside a node, ``site_files`` writes them into a folder,
-``report_files`` makes the public report, and ``csv_text`` a table that no spreadsheet runs:
+``serving`` serves the pages beside a node, ``site_files`` writes them into a folder,
+``report_files`` makes the public report, and ``csv_text`` a table that a spreadsheet does not run:
 
     >>> from fermata.dashboard.tables import csv_text
     >>> csv_text(["metric", "value"], [{"metric": "=hours", "value": "-7"}])

@@ -1,4 +1,4 @@
-"""The dashboard over HTTP: reads only, runs no script, and refuses all else."""
+"""The dashboard over HTTP: it only reads, runs no script, and refuses everything else."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -18,7 +18,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Not no-referrer: with that, browsers would not say where the verifier's button was pressed.
+    # Not no-referrer: then browsers would not say which site's button started the verifier.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,8 +34,11 @@ _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
 def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
-    """The application. ``is_loopback``: it is served on the machine itself, and answers only to
-    the names of that, so that a page of another site cannot read it by a name of its own."""
+    """The dashboard as an ASGI application.
+
+    ``is_loopback``: it is served on the machine itself and answers only to the names of loopback,
+    so that a page of another site cannot read it under a name of its own (DNS rebinding).
+    """
 
     def show(request: Request) -> Response:
         name = request.path_params["name"] or "index.html"
@@ -64,7 +67,7 @@ def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
 
 
 def is_same_origin(request: Request) -> bool:
-    """Whether a browser says that a page of this very site sends the request."""
+    """Whether the browser says that a page of this very site sends the request."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -81,7 +84,7 @@ def _response(page: Page, name: str) -> Response:
 
 
 def _guarded(app: _App, is_loopback: bool) -> _App:
-    """Every answer has the headers, whatever made it."""
+    """The application with the headers on every answer, whichever part made it."""
 
     async def guarded(scope: _Scope, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":

@@ -1,4 +1,4 @@
-"""Runs the verifier over a source for people: one run at a time, and not all the time."""
+"""Runs the verifier over a source for people: one run at a time, with a rest after each."""
 
 import threading
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.verify.verifier import Check, Verification
 from fermata.protocol.wire.ports import ClockMs
 
-#: After a run that took so long, the next begins this many times as long later: whoever presses
-#: the button all day gets about a tenth of a processor.
+#: After a run, the rest is this many times as long as the run: somebody who presses the button all
+#: day gets about a tenth of a processor.
 REST_FACTOR = 10
 REST_MS_MIN = 10_000
 IDLE, RUNNING, DONE, FAILED = "idle", "running", "done", "failed"
@@ -19,9 +19,9 @@ IDLE, RUNNING, DONE, FAILED = "idle", "running", "done", "failed"
 
 @dataclass(frozen=True, slots=True)
 class ChecksView:
-    """What the page of the verifier shows. ``status`` is idle, running, done or failed.
+    """What the verifier's page shows. ``status`` is idle, running, done or failed.
 
-    ``next_s``: how many seconds until the next run may begin, 0 for now.
+    ``next_s``: seconds until the next run may begin, 0 for now.
     """
 
     status: str = IDLE
@@ -35,7 +35,7 @@ class ChecksView:
 
 
 def checks_view(verification: Verification, started_ms: int) -> ChecksView:
-    """A finished verification."""
+    """The view of a finished verification that began at ``started_ms`` (ms since 1970)."""
     return ChecksView(
         status=DONE,
         started=utc_text(started_ms),
@@ -47,7 +47,7 @@ def checks_view(verification: Verification, started_ms: int) -> ChecksView:
 
 
 class Checks:
-    """The last verification of a source, and the one that runs. Thread-safe."""
+    """The last verification of a source, and the one that is running. Thread-safe."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Checks:
         self._ended_ms, self._rest_ms = 0, 0
 
     def view(self) -> ChecksView:
-        """The run that goes on, or the last one."""
+        """The run that is going on, or the last one."""
         with self._lock:
             if self._running:
                 return ChecksView(status=RUNNING, started=self._running)
@@ -83,12 +83,12 @@ class Checks:
         )
 
     def _rest_left_ms(self, now_ms: int) -> int:
-        """A clock that was ahead when a run ended, and is right again, makes nobody wait for it."""
+        """The rest of the rest; 0 if the clock has gone back since the run ended."""
         passed_ms = now_ms - self._ended_ms
         return max(0, self._rest_ms - passed_ms) if passed_ms >= 0 else 0
 
     def start(self) -> bool:
-        """Begins a run; False if one goes on or the last was too short a time ago."""
+        """Begins a run; False if one is going on or the last one ended too recently."""
         with self._lock:
             now_ms = self._clock_ms()
             if self._running or self._rest_left_ms(now_ms):

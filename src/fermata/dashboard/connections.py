@@ -1,10 +1,10 @@
-"""Connections of the dashboard: bounded by source address and by time, whatever a peer sends.
+"""Connections of the dashboard: limited by source address and by time, whatever a peer sends.
 
-A connection costs its peer nothing, so neither their number nor their silence may shut others
-out. Every connection has a deadline for its next whole request and one for taking the answer.
-When there are too many, the one that has waited longest for a request makes room: a browser's
-request is there within milliseconds, so the connections of a slow or silent peer go first
-(the attack is known as slowloris).
+A connection costs its peer nothing, so neither many nor silent ones may shut others out. Every
+connection has a deadline for its next whole request and one for taking the answer. If there are too
+many, the one that has waited longest for a request is closed: a browser's request arrives within
+milliseconds, so the connections of a slow or silent peer go first (the attack is known as
+slowloris).
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: A browser opens six for one page; a proxy of a few readers has room.
+#: A browser opens six for one page; this has room for a proxy with a few readers.
 PER_SOURCE_MAX = 24
 CONNECTIONS_MAX = 96
-#: From the connection, or the last answer, to the end of the next request's head.
+#: Seconds from the connection, or the last answer, to the end of the next request's head.
 REQUEST_S = 5.0
-#: From a request to the moment at which its answer is handed to the network.
+#: Seconds from a request until its answer has been handed to the network.
 ANSWER_S = 30.0
 
 
 class Connections:
-    """The open connections, oldest first. Used by the one thread of the server's loop."""
+    """The open connections, oldest first. Only the thread of the server's loop may use it."""
 
     def __init__(
         self, per_source_max: int = PER_SOURCE_MAX, connections_max: int = CONNECTIONS_MAX
@@ -33,7 +33,7 @@ class Connections:
         self._open: dict[BoundedProtocol, str] = {}
 
     def admit(self, connection: "BoundedProtocol", source: str) -> bool:
-        """Whether a new connection may stay; one that waits for a request is closed for it."""
+        """Whether a new connection may stay; one that waits for a request may be closed for it."""
         held = Counter(self._open.values())
         fullest = source
         if held[source] < self._per_source_max and len(self._open) >= self._connections_max:
@@ -41,8 +41,8 @@ class Connections:
         if held[source] >= self._per_source_max or len(self._open) >= self._connections_max:
             crowd = [connection for connection, theirs in self._open.items() if theirs == fullest]
             waiting = [connection for connection in crowd if connection.is_waiting]
-            # A source that holds more than its like loses even a request, or many sources that
-            # ask without end would keep out one that asks once.
+            # A source that holds more than the others loses even a request in progress; otherwise
+            # many sources that ask without end would keep out one that asks once.
             if not waiting and held[fullest] <= held[source] + 1:
                 return False
             oldest = (waiting or crowd)[0]
@@ -52,12 +52,12 @@ class Connections:
         return True
 
     def leave(self, connection: "BoundedProtocol") -> None:
-        """Forgets a connection that is closed; a second time nothing."""
+        """Forgets a closed connection; may be called twice."""
         self._open.pop(connection, None)
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with a place among ``connections`` and a deadline at every moment."""
+    """uvicorn's HTTP/1.1 with a place among ``places`` and a deadline at every moment."""
 
     #: Set by ``bounded``.
     places: Connections
@@ -73,7 +73,7 @@ class BoundedProtocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a place, or is closed at once."""
+        """Takes a place, or closes the connection at once."""
         super().connection_made(transport)
         if self.places.admit(self, self.client[0] if self.client else ""):
             self._set_deadline()
@@ -81,18 +81,18 @@ class BoundedProtocol(H11Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """A byte does not move the deadline, only a whole request does."""
+        """Passes bytes on; only a whole request moves the deadline, not a byte."""
         super().data_received(data)
         self._set_deadline()
 
     def on_response_complete(self) -> None:
-        """The next request has its own deadline."""
+        """Sets the deadline of the next request."""
         self._was_waiting = None
         super().on_response_complete()
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Gives its place up."""
+        """Gives up its place."""
         self.places.leave(self)
         if self._deadline is not None:
             self._deadline.cancel()
@@ -116,5 +116,5 @@ class BoundedProtocol(H11Protocol):
 
 
 def bounded(connections: Connections) -> type[BoundedProtocol]:
-    """The protocol of one server, whose connections share these places."""
+    """A protocol class for one server, whose connections share these places."""
     return type("BoundedProtocol", (BoundedProtocol,), {"places": connections})

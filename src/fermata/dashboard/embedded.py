@@ -1,4 +1,4 @@
-"""The dashboard of a running coordinator: in its process, in a thread of its own."""
+"""The dashboard of a running coordinator: in its process, in its own thread."""
 
 from contextlib import ExitStack
 
@@ -14,17 +14,17 @@ from fermata.node.run.shared_log_writer import SharedLogWriter
 
 
 def dashboard_of(config: NodeConfig) -> Embed:
-    """What ``run_coordinator`` starts beside the node; nothing unless the configuration asks.
+    """The dashboard that ``run_coordinator`` starts; it starts none unless the configuration asks.
 
-    Raises ConfigError CONFIG if others could reach it without TLS. What it returns raises
-    ConfigError PORT_IN_USE.
+    Raises ConfigError CONFIG if other machines could reach it without TLS. The returned function
+    raises ConfigError PORT_IN_USE.
     """
     text = config.text.dashboard
     if text is not None and not text.tls and not is_loopback(text.address):
         raise ConfigError(
             "CONFIG",
-            f"{config.file}: dashboard.address: can be reached from other machines; set"
-            " dashboard.tls = true, or listen on 127.0.0.1",
+            f"{config.file}: dashboard.address: must be on 127.0.0.1 unless dashboard.tls = true,"
+            " since other machines can reach it",
         )
 
     def start(writer: SharedLogWriter, tls: TlsFiles, stack: ExitStack) -> str:

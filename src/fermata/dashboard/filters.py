@@ -1,4 +1,4 @@
-"""The words of the summary as filters of the templates, by the names of their functions."""
+"""The functions of ``fermata.summary.words`` as filters of the templates, under their names."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

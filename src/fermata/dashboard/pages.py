@@ -1,4 +1,4 @@
-"""The dashboard's pages by name: the same ones from a server and in a folder."""
+"""The dashboard's pages by name, the same from a server and in a folder."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,12 +38,12 @@ from fermata.summary.words import backlog_text, node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES, TEXT = "image/svg+xml", "application/octet-stream", "text/plain; charset=utf-8"
-#: Nothing runs; only the style sheet and the icon are loaded, and from here.
+#: Nothing may run; only the style sheet and the icon are loaded, and from this site.
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
-#: More points than these would be a smear; the table of all results has every one.
+#: More points than these would blur; the table of all results has every one.
 CHART_ROUNDS_MAX = 60
 NAVIGATION = (
     ("index.html", "Overview"),
@@ -61,7 +61,7 @@ _NUMBERED = re.compile(r"(round|log|entry)-(0|[1-9][0-9]{0,11})\.(html|bin)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One file: its media type and bytes, and the status that a server gives it."""
+    """One file: its media type and bytes, and the status under which a server sends it."""
 
     media_type: str
     body: bytes
@@ -70,7 +70,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands on every page. ``here`` is the entry of the navigation that the page is of."""
+    """What every page shows. ``here`` is the page's entry in the navigation."""
 
     title: str
     deployment: str
@@ -87,7 +87,7 @@ class Frame:
 
 
 def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) -> Page | None:
-    """The page of this name; None if there is none. ``is_file``: it will stand in a folder."""
+    """The page of this name, or None. ``is_file`` says that it will be in a folder."""
     if name in _STATIC:
         return _STATIC[name]()
     numbered = _NUMBERED.match(name)
@@ -108,12 +108,12 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
 
 
 def missing_page(now: Snapshot, checks: ChecksView) -> Page:
-    """What a server answers to a name that is none."""
+    """A server's answer to a name that no page has."""
     return Page(HTML, _html("missing.html", _frame(now, checks, "", False), {}), 404)
 
 
 def names(now: Snapshot) -> list[str]:
-    """The name of every page and file of this moment."""
+    """The names of all pages and files as of now."""
     names = [name for name, _ in NAVIGATION] + [*_STATIC, "results.csv"]
     names += [f"round-{r.number}.html" for r in now.state.rounds]
     names += [f"log-{n}.html" for n in range(1, page_count(now.state.size) + 1)]
@@ -123,7 +123,7 @@ def names(now: Snapshot) -> list[str]:
 
 
 def _visible(value: object) -> object:
-    """Text without what moves a cursor, hides or turns other text around; Markup is ours."""
+    """Text without characters that move the cursor, hide or turn text; markup of ours is kept."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     kept = (c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
@@ -152,7 +152,7 @@ def _html(template: str, frame: Frame, content: Mapping[str, Any]) -> bytes:
 
 def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame:
     charter = now.charter
-    policy = POLICY.partition(" frame-ancestors")[0]  # A page cannot say that of itself.
+    policy = POLICY.partition(" frame-ancestors")[0]  # A page cannot say this about itself.
     cosigners = cosigners_of(charter, now.note)
     return Frame(
         title=charter.title,
@@ -177,12 +177,12 @@ def _run(now: Snapshot) -> OverviewView:
 
 
 def _svg(chart: str) -> Markup:
-    """Charts escape all text that goes into them."""
+    """A chart as markup; charts escape all text that goes into them."""
     return Markup(chart)  # noqa: S704
 
 
 def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
-    """The charter's rules, each with what it said of a round if it was judged."""
+    """The charter's rules, each with what it said of a round, None if it was not judged."""
     by_rule = {record.rule: record for record in said}
     return [(rule, by_rule.get(rule.id)) for rule in charter.rules]
 
@@ -285,7 +285,7 @@ _STATIC: Mapping[str, Callable[[], Page]] = {
     "icon.svg": lambda: Page(SVG, _static("icon.svg")),
 }
 _Make = Callable[[Snapshot, ChecksView, int], Mapping[str, Any] | None]
-#: By name, or kind of numbered page: template, entry of the navigation, what it shows.
+#: By name, or kind of numbered page: the template, the entry of the navigation, the content.
 _PAGES: Mapping[str, tuple[str, str, _Make]] = {
     "index.html": ("index.html", "index.html", _index),
     "aggregates.html": ("aggregates.html", "aggregates.html", _aggregates),

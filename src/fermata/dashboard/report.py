@@ -1,7 +1,7 @@
-"""The public report of a run: one page a round and an index, as HTML and as Markdown.
+"""The public report of a run: a page for each round and an index, as HTML and as Markdown.
 
-The pages hold everything that they need: no script, no outside request, one style sheet whose hash
-is in the content policy, so they work from a folder, offline.
+The pages need nothing else: no script, no outside request, one style sheet whose hash is in the
+content policy. So they work from a folder, offline.
 """
 
 import base64
@@ -49,7 +49,7 @@ summary { padding: 0.25rem 0; }
 """
     + CSS_CHARTS
 )
-#: Nothing may be loaded or run; the one style sheet is known by its hash.
+#: Nothing may be loaded or run; the hash names the one style sheet.
 POLICY = (
     "default-src 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
@@ -58,7 +58,7 @@ POLICY = (
 
 
 def report_files(run: OverviewView) -> dict[str, bytes]:
-    """All files of a report by name: index and rounds as .html and .md, charts as .svg."""
+    """All files of a report, by name: index and rounds as .html and .md, charts as .svg."""
     # Every command and node loads this module, and few of them write a report.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -95,12 +95,12 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
 
 
 def _svg(chart: str) -> Markup:
-    """Charts escape all text that goes into them."""
+    """A chart as markup; charts escape all text that goes into them."""
     return Markup(chart)  # noqa: S704
 
 
 def series_chart(series: SeriesView) -> str:
-    """A statistic over all rounds: counts as bars from 0, all else as a line.
+    """The chart of a statistic over all rounds: bars from 0 for counts, a line for all others.
 
     It is empty if this machine cannot draw (see ``draw``).
     """
@@ -112,7 +112,7 @@ def series_chart(series: SeriesView) -> str:
 
 
 def bins_chart(round_: RoundRecord, metric: MetricView) -> str:
-    """The histogram of a metric in a round; empty if it has none, or this machine cannot draw."""
+    """The histogram of a metric in a round; empty without bins, or if this machine cannot draw."""
     if not metric.bins:
         return ""
     said = "; ".join(f"{b.label}: {b.text}" for b in metric.bins)
@@ -200,6 +200,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text of a charter in Markdown: nothing in it is markup."""
+    """A charter's text for Markdown, with everything escaped that could be markup."""
     marked = "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in text)
     return escape(marked, quote=False)

@@ -1,4 +1,4 @@
-"""Serves the dashboard in a thread, beside a node or by itself."""
+"""Serves the dashboard in a thread, beside a node or alone."""
 
 import ssl
 import threading
@@ -23,7 +23,7 @@ _STARTED_POLL_S = 0.02
 
 
 def is_loopback(address: str) -> bool:
-    """Whether host:port is of the machine itself. Raises ConfigError ADDRESS."""
+    """Whether host:port is on the loopback interface. Raises ConfigError ADDRESS."""
     host = split_address(address)[0]
     try:
         return ip_address(host).is_loopback
@@ -38,9 +38,9 @@ def serving(
     address: str,
     tls: tuple[Path, Path] | None = None,
 ) -> Iterator[str]:
-    """Serves until left; gives the address that it is bound to. ``tls``: certificate and key.
+    """Serves until the context is left; yields the bound address. ``tls``: certificate and key.
 
-    A certificate that is renewed in its file is taken over. Raises ConfigError ADDRESS,
+    It takes over a certificate that is renewed in its file. Raises ConfigError ADDRESS,
     PORT_IN_USE.
     """
     host, _ = split_address(address)
@@ -85,12 +85,12 @@ def _listen(address: str) -> socket:
     except OSError:
         raise ConfigError(
             "PORT_IN_USE",
-            f"dashboard: cannot listen on {address}; it is in use, or not of this machine",
+            f"dashboard: cannot listen on {address}; it must be free, and of this machine",
         ) from None
 
 
 class _Certificate:
-    """The certificate in two files, read again when it was renewed there."""
+    """The certificate in two files, which is read again after it was renewed there."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
@@ -100,7 +100,7 @@ class _Certificate:
         self.context.sni_callback = self._choose
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        """At each handshake; what cannot be read leaves the last good certificate in force."""
+        """At each handshake: if the files cannot be read, the last good certificate stays."""
         with suppress(OSError, ssl.SSLError):
             stamp = self._read_stamp()
             if stamp != self._stamp:

@@ -1,4 +1,4 @@
-"""Where pages come from: a log as it is now, or a bundle. Both only read."""
+"""The sources of the pages: a log as it is now, or a bundle. Both only read."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,23 @@ from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
 from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.protocol.wire.ports import ClockMs, Entropy
 
-#: How long a check waits for a head that a quorum of auditors has cosigned.
+#: Seconds that a check waits for a head that a quorum of auditors has cosigned.
 COSIGNED_WAIT_S = 10.0
 _POLL_S = 0.25
 
 
 def head_of(note: bytes) -> Checkpoint:
-    """The checkpoint in a note whose signatures are checked elsewhere."""
+    """The checkpoint in a note (bytes) whose signatures are checked elsewhere."""
     return parse_checkpoint(parse_note(note).text)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a log: all that its pages are made of. ``charter`` is the one in force.
+    """A log at one moment, with all that its pages show. ``charter`` is the one in force.
 
-    ``note`` is the head of exactly the state's entries. ``now_ms`` is the clock by which things
-    are late: the reader's for a log that goes on, the log's own for a bundle. ``leaves`` gives
-    entries start..stop-1, ``inclusion`` the RFC 6962 path of an entry to the head.
+    ``note`` is the head over exactly the state's entries. ``now_ms`` is the clock by which things
+    are late: the reader's for a running log, the log's own for a bundle. ``leaves`` gives
+    entries start..stop-1, ``inclusion`` the RFC 6962 path from an entry to the head.
     """
 
     state: State
@@ -47,26 +47,26 @@ class Snapshot:
 
     @property
     def root(self) -> bytes:
-        """The root of the head, 32 bytes."""
+        """The Merkle root of the head, 32 bytes."""
         return head_of(self.note).root
 
 
 class Source(Protocol):
-    """Where snapshots come from, and what checks the whole of it."""
+    """Gives snapshots of a log, and verifies the whole of it."""
 
     def snapshot(self) -> Snapshot:
-        """The newest moment. Raises Refusal NO_CHARTER."""
+        """The log as of now. Raises Refusal NO_CHARTER."""
         ...
 
     def verify(self) -> Verification:
-        """V1 to V12 over the newest moment. Raises FermataError if it cannot be had."""
+        """V1 to V12 over the log as of now. Raises FermataError if it cannot be read."""
         ...
 
 
 class BundleSource:
-    """A bundle's files, held in memory, and what the verifier says of them.
+    """A bundle's files, held in memory, and the verifier's findings.
 
-    Raises Refusal BUNDLE_INVALID for a bundle that does not verify: nothing of it is shown.
+    Raises Refusal BUNDLE_INVALID for a bundle that does not verify, since none of it may be shown.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class BundleSource:
         self._modulus_bits_min = modulus_bits_min
         self.verification = self.verify()
         self._charter = charter_of_valid(self.verification, "bundle")
-        # What was folded has been read from the same tiles before.
+        # The verifier has already read these tiles.
         self._leaves = read_entries(files, head_of(files["checkpoint"]).size)
         self._tree = Tree()
         for leaf in self._leaves:
@@ -108,7 +108,7 @@ class BundleSource:
 
 
 class LogWriterSource:
-    """The coordinator's log as it is now: its own state, its own store, nothing copied."""
+    """The coordinator's running log: its own state and its own store, without copies."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class LogWriterSource:
         return build_bundle(now.state, self._read(0, now.state.size), now.note, kept)
 
     def _read(self, start: int, stop: int) -> list[bytes]:
-        """One read of the log gives no more than fits a message of it."""
+        """Several reads of the log, since one gives no more than fits into a message."""
         leaves: list[bytes] = []
         while start + len(leaves) < stop:
             got = self._writer.read(start + len(leaves), stop - start - len(leaves))

@@ -1,6 +1,6 @@
-"""Where a lab stands among the others of a round, in words, from its own values and the results.
+"""A lab's place among the others of a round, in words, from its own values and the results.
 
-Everything here stays with the lab: its values come in as integers and go out as sentences.
+All of it stays with the lab: its values come in as integers and go out as sentences.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ class Standing:
 def standings_of(
     charter: Charter, round_: Round, lab: str, encoded: Mapping[str, int]
 ) -> tuple[Standing, ...]:
-    """The lab's places in a round that was opened, by metric, from its values as 0..B.
+    """The lab's places in an opened round, by metric, from its values as integers 0..B.
 
-    Metrics of panels that do not count the lab's report, or without a value, are left out.
+    It leaves out metrics without a value, and those of panels that do not count the lab's report.
     """
     close, opening = round_.close, round_.opening
     if close is None or opening is None:
@@ -61,7 +61,7 @@ def _standing(
 
 
 def _share(metric: Metric, value: Fraction, said: Mapping[str, Result]) -> list[str]:
-    """A share means something only where no value can be below 0."""
+    """The lab's share of the sum, which has a meaning only if no value can be below 0."""
     total = said.get("sum")
     if total is None or not total.value or metric.minimum < 0:
         return []
@@ -100,7 +100,7 @@ def _bin(metric: Metric, encoded: int, said: Mapping[str, Result]) -> list[str]:
 
 
 def _quarter(index: int, quartiles: list[int]) -> str:
-    """Bins tell the quarter exactly unless a quartile lies in the lab's own bin."""
+    """The quarter of the labs; bins tell it exactly unless a quartile is in the lab's own bin."""
     if index in quartiles:
         names = ("first quartile", "median", "third quartile")
         inside = [n for n, at in zip(names, quartiles, strict=True) if at == index]

@@ -1,4 +1,4 @@
-"""Results as CSV for spreadsheets: RFC 4180, and no cell that a spreadsheet would run."""
+"""Results as CSV for spreadsheets (RFC 4180), without cells that a spreadsheet would run."""
 
 import csv
 import io
@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
-#: A cell that starts so is a formula to spreadsheets.
+#: Spreadsheets take a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    """The rows under a header, in this order of columns, with CRLF line ends."""
+    """A header and the rows, with their columns in this order and CRLF as line ends."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
@@ -21,7 +21,7 @@ def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def safe_cell(text: str) -> str:
-    """The text, with an apostrophe before it if a spreadsheet would take it for a formula."""
+    """The text, after an apostrophe if a spreadsheet would take it for a formula."""
     if _NUMBER.match(text) or not text.lstrip(" ").startswith(_FORMULA):
         return text
     return f"'{text}"

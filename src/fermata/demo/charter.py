@@ -1,4 +1,4 @@
-"""The demo's charter: what the labs of the story have agreed on, as text."""
+"""The text of the demo's charter, on which the labs of the story have agreed."""
 
 from fermata.demo.figures import INVENTED, REAL, Figure, labs, load_figures, quarters
 
@@ -10,7 +10,7 @@ METRICS = {
     CAPABILITY: ("fraction correct", "0", "1", "0.001"),
     COMPUTE: ("log10 of H100 equivalents", "0", "9", "0.001"),
 }
-#: What comes out beside sum, mean and count, and what every report must prove.
+#: By metric: what comes out beside sum, mean and count, and what every report must prove.
 ASKED = {
     CAPABILITY: (
         ', "variance", "stddev"]',
@@ -19,7 +19,7 @@ ASKED = {
     COMPUTE: (', "geometric-mean"]', ['count_above = ["5.500"]']),
 }
 FIRST_QUARTER = "2024Q4"
-#: What a lab shows during a pause, or is listed as not having shown.
+#: The duty of a lab during a pause; the log says which labs did not show that they keep it.
 DUTY = (COMPUTE, "5.600")
 TIERS = {"compute-owner": (COMPUTE, "30"), "developer": (CAPABILITY, "10")}
 DUES_UNIT = "thousand tokens"
@@ -118,7 +118,7 @@ silence_s = 600
 
 
 def demo_figures() -> tuple[Figure, ...]:
-    """The real figures that the story needs, and the invented ones that go on from there."""
+    """The real figures that the story needs, and the invented ones that follow them."""
     real = [f for f in load_figures(REAL) if f.quarter >= FIRST_QUARTER and f.metric in METRICS]
     return (*real, *load_figures(INVENTED))
 
@@ -129,7 +129,7 @@ def invented_quarters(figures: tuple[Figure, ...]) -> frozenset[str]:
 
 
 def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str], window_s: int) -> str:
-    """The charter for these figures and public keys (base64, by party)."""
+    """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds."""
     known = quarters(figures)
     head = _HEAD.format(
         deployment=DEPLOYMENT,
@@ -168,7 +168,7 @@ def _party(table: str, party: str, public_keys: dict[str, str]) -> list[str]:
 
 
 def _panel(metric: str, members: tuple[str, ...]) -> list[str]:
-    """A panel of one metric, and what comes out of it."""
+    """The lines of a panel with one metric and its statistics."""
     unit, low, high, step = METRICS[metric]
     named = ", ".join(f'"{lab}"' for lab in members)
     statistics, more = ASKED[metric]

@@ -1,9 +1,9 @@
-"""The figures that the demo's labs report: real, public, and small enough to carry along.
+"""The figures that the demo's labs report: real, public, and few enough to ship with the package.
 
-``figures.csv`` is derived by ``scripts/derive_figures.py``, which says what was left out and why,
-from data by Epoch AI (epoch.ai), Copyright (c) 2025 Epoch AI, under the MIT licence.
+``scripts/derive_figures.py`` derives ``figures.csv`` and says what it leaves out and why, from data
+by Epoch AI (epoch.ai), Copyright (c) 2025 Epoch AI, under the MIT licence.
 ``continuation.csv`` goes on where the real figures end; it is invented, and says so.
-The owners of compute and the makers of models are both called labs here.
+Here the owners of compute and the makers of models are both called labs.
 """
 
 import re
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One of the two files: what its first lines and the sources of its rows must be."""
+    """One of the two files, with the first lines and the sources that it must have."""
 
     file: str
     head: tuple[str, ...]
@@ -50,7 +50,7 @@ class Table:
     is_invented: bool = False
 
     def fail(self, line: int, what: str) -> NoReturn:
-        raise ConfigError("FIGURES", f"{self.file} line {line}: {what}; mend the table")
+        raise ConfigError("FIGURES", f"{self.file} line {line}: {what}; fix the table")
 
 
 REAL = Table("figures.csv", (",".join(COLUMNS),), _SOURCE, "Epoch AI, the repository, the licence")
@@ -69,16 +69,16 @@ INVENTED = Table(
 def _parse_row(table: Table, line: int, text: str) -> Figure:
     fields = text.split(",")
     if len(fields) != len(COLUMNS):
-        table.fail(line, f"has {len(fields)} fields and not {len(COLUMNS)}")
+        table.fail(line, f"must have {len(COLUMNS)} fields, got {len(fields)}")
     lab, quarter, metric, value, unit, source = fields
     if not _LAB.match(lab):
         table.fail(line, "lab must be 1 to 40 of a-z, 0-9 and -, not at the ends")
     if not _QUARTER.match(quarter):
-        table.fail(line, "quarter must be such as 2024Q3")
+        table.fail(line, "quarter must be like 2024Q3")
     if metric not in METRIC_UNITS:
         table.fail(line, f"metric must be one of {', '.join(METRIC_UNITS)}")
     if unit != METRIC_UNITS[metric]:
-        table.fail(line, f"the unit of {metric} is {METRIC_UNITS[metric]}")
+        table.fail(line, f"unit of {metric} must be {METRIC_UNITS[metric]}")
     shape = _FRACTION if unit == "fraction" else _LOGARITHM
     if not shape.match(value):
         table.fail(line, f"value must be a {unit} with three decimals")
@@ -90,36 +90,36 @@ def _parse_row(table: Table, line: int, text: str) -> Figure:
 def parse_figures(data: bytes, table: Table = REAL) -> tuple[Figure, ...]:
     """The figures of a table, ordered by metric, quarter and lab as the file must be.
 
-    Raises ConfigError FIGURES, naming the line, for anything but the one accepted form: UTF-8,
-    the table's head, one row a line, no quotes, each (metric, quarter, lab) once.
+    Raises ConfigError FIGURES with the line for anything but the one accepted form: UTF-8, the
+    table's head, one row per line, no quotes, each (metric, quarter, lab) once.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        table.fail(data.count(b"\n", 0, error.start) + 1, "is not UTF-8")
+        table.fail(data.count(b"\n", 0, error.start) + 1, "must be UTF-8")
     if not text.endswith("\n"):
-        table.fail(text.count("\n") + 1, "does not end with a newline")
+        table.fail(text.count("\n") + 1, "must end with a newline")
     lines = text[:-1].split("\n")
     size = len(table.head)
     for line, wanted in enumerate(table.head, 1):
         if lines[line - 1 : line] != [wanted]:
-            table.fail(line, f"the header must be {wanted}")
+            table.fail(line, f"header must be {wanted}")
     figures: list[Figure] = []
     last = ("", "", "")
     for line, row in enumerate(lines[size:], size + 1):
         figure = _parse_row(table, line, row)
         place = (figure.metric, figure.quarter, figure.lab)
         if place <= last:
-            table.fail(line, "is there twice or out of order")
+            table.fail(line, "must be later in the order than the line before")
         last = place
         figures.append(figure)
     if not figures:
-        table.fail(size, "no row follows the header")
+        table.fail(size, "a row must follow the header")
     return tuple(figures)
 
 
 def load_figures(table: Table = REAL) -> tuple[Figure, ...]:
-    """The figures that come with the package. Raises ConfigError FIGURES if they are damaged."""
+    """The figures of the package. Raises ConfigError FIGURES if the file is damaged."""
     try:
         data = resources.files("fermata.demo").joinpath(table.file).read_bytes()
     except OSError as error:
@@ -130,10 +130,10 @@ def load_figures(table: Table = REAL) -> tuple[Figure, ...]:
 
 
 def labs(figures: Sequence[Figure]) -> tuple[str, ...]:
-    """Ids of all labs with a figure, in alphabetical order."""
+    """The ids of all labs that have a figure, in alphabetical order."""
     return tuple(sorted({f.lab for f in figures}))
 
 
 def quarters(figures: Sequence[Figure]) -> tuple[str, ...]:
-    """All quarters with a figure, oldest first."""
+    """All quarters that have a figure, oldest first."""
     return tuple(sorted({f.quarter for f in figures}))

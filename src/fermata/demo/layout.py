@@ -1,4 +1,4 @@
-"""Sets up the demo's deployment in a folder: keys, charter, certificates, configurations."""
+"""Lays out the demo's deployment in a folder: keys, charter, certificates, configurations."""
 
 import base64
 import json
@@ -25,9 +25,9 @@ from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 MARKER = ".fermata-demo"
-#: Where a node in a container tells of itself, to its own network.
+#: The port at which a node in a container serves its metrics and health, to its own network.
 TELEMETRY_PORT = 9440
-#: One lab whose own systems are told of the pause: a command that keeps each notice.
+#: The lab whose own system gets notices of the pause: a command that keeps each notice.
 HOOKED = "mistral"
 NOTICES = "notices.jsonl"
 
@@ -51,11 +51,14 @@ class Demo:
 
 
 def claim_folder(folder: Path) -> None:
-    """Makes the demo's folder; replaces that of an earlier demo, and nothing else."""
+    """Makes the demo's folder; it replaces an earlier demo's folder, and nothing else.
+
+    Raises ConfigError FILE_EXISTS.
+    """
     foreign = folder.exists() and not (folder / MARKER).is_file()
     if foreign and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(
-            "FILE_EXISTS", f"{folder}: is there and not an earlier demo's; choose another --out"
+            "FILE_EXISTS", f"{folder}: must be new or an earlier demo's; choose another --out"
         )
     if folder.exists():
         shutil.rmtree(folder)
@@ -66,7 +69,7 @@ def claim_folder(folder: Path) -> None:
 def lay_out(
     folder: Path, figures: tuple[Figure, ...], window_s: int, progress: Callable[[int], None]
 ) -> Demo:
-    """Makes everything that the nodes need. The keys are this run's own."""
+    """Makes everything that the nodes need, with new keys."""
     named = labs(figures)
     public_keys = {}
     signing_keys = {}
@@ -90,7 +93,7 @@ def lay_out(
 
 
 def _node_keys(node: Path) -> SigningKey:
-    """A node's age identity and its signing key, sealed to it."""
+    """Makes a node's age identity, and its signing key sealed to that identity."""
     (node / "keys").mkdir(parents=True)
     (node / "data").mkdir(mode=0o700)
     identity = keystore.new_identity(node / "keys" / "identity.txt")
@@ -102,7 +105,7 @@ def _node_keys(node: Path) -> SigningKey:
 
 
 def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
-    """The dealer's ceremony in one process: a demo has nobody to keep a secret from."""
+    """The dealer's ceremony in one process: here nobody needs to be kept from a secret."""
     charter = demo.charter
     dealt = deal(charter.modulus_bits, charter.threshold, len(AUDITORS), entropy, charter.sha256)
     for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
@@ -124,7 +127,7 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
 
 
 def hand_over_key_record(demo: Demo) -> None:
-    """Gives the coordinator what it waits for before it opens the first round."""
+    """Gives the coordinator the key record, for which it waits before the first round."""
     record, place = demo.folder / "key-record.bin", demo.node(COORDINATOR) / "key-record.bin"
     shutil.copytree(f"{record}.sig", f"{place}.sig")
     write_atomic(place, record.read_bytes())
@@ -152,7 +155,7 @@ def _inputs(demo: Demo, figures: tuple[Figure, ...]) -> None:
 
 
 def write_configs(demo: Demo, party: str, log_address: str) -> Path:
-    """A node's configuration file; returns its path."""
+    """Writes a node's configuration file; returns its path."""
     role = demo.charter.parties[party].role
     lines = [
         'charter = "charter.toml"',
@@ -183,9 +186,9 @@ def write_configs(demo: Demo, party: str, log_address: str) -> Path:
 
 
 def write_apart(demo: Demo, log_address: str) -> None:
-    """Configurations for nodes that each have only their own folder, in containers of their own.
+    """Writes configurations for nodes in containers, each of which has only its own folder.
 
-    ``log_address`` is where they reach the coordinator (host:port), which listens on that port.
+    ``log_address`` (host:port) is where they reach the coordinator, which listens on that port.
     """
     port = split_address(log_address)[1]
     for party in reversed(demo.parties):
@@ -202,5 +205,5 @@ def write_apart(demo: Demo, log_address: str) -> None:
         if role == Role.LAB:
             shutil.copy(demo.folder / "inputs" / f"{party}.csv", demo.node(party) / "metrics.csv")
             lines += ["", "[lab]", 'metrics = "metrics.csv"', 'absent = "abstain"']
-        # The coordinator's comes last: when it is there, all are.
+        # The coordinator's file comes last: once it exists, all of them do.
         write_atomic(demo.node(party) / "fermata.toml", "\n".join([*lines, ""]).encode())

@@ -42,11 +42,11 @@ START_S = 120.0
 STOP_S = 15.0
 RUN_S = 1200.0
 POLL_S = 0.1
-#: Between two looks at the log, each of which costs the coordinator a call.
+#: Seconds between two looks at the log, each of which costs the coordinator a call.
 LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
 STOPPED, STOPPED_AFTER = "xai", "2026Q1"
-#: The window where the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
+#: The window if the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
 WINDOW_S_MIN, WINDOW_S_MAX = 7, 240
 PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 
@@ -54,18 +54,18 @@ Say = Callable[[str], None]
 
 
 class DemoFailed(FermataError):
-    """A node of the demo did not do its part; its log says why."""
+    """A node of the demo did not do its part; its log file says why."""
 
 
 class Processes:
-    """The processes of a demo, each with a node of its own."""
+    """The processes of a demo, one per node."""
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, parties: Sequence[str], log_address: str) -> None:
-        """Starts nodes that have none yet."""
+        """Starts the nodes of these parties."""
         for party in parties:
             config = write_configs(self._demo, party, log_address)
             role = self._demo.charter.parties[party].role
@@ -79,7 +79,7 @@ class Processes:
                 )
 
     def stop(self, parties: Sequence[str]) -> None:
-        """Stops those of these nodes that run, gracefully while they let it."""
+        """Stops those of these nodes that run: by a signal, and by force after ``STOP_S``."""
         ending = [self._processes.pop(party) for party in parties if party in self._processes]
         for process in ending:
             process.send_signal(signal.SIGTERM)
@@ -91,7 +91,10 @@ class Processes:
                 process.wait()
 
     def wait_started(self) -> None:
-        """Until every node has come up: the first round must not begin before."""
+        """Waits until every node is up: the first round must not begin before.
+
+        Raises DemoFailed for a node that is not up in time.
+        """
         waiting = list(self._processes)
         limit = time.monotonic() + START_S
         while waiting and time.monotonic() < limit:
@@ -108,7 +111,7 @@ class Processes:
 
 @contextmanager
 def processes_of(demo: Demo) -> Iterator[Processes]:
-    """Processes that are all stopped at the end: participants first, so that none loses its log."""
+    """The processes of a demo; at the end all are stopped, participants before their log."""
     processes = Processes(demo)
     try:
         yield processes
@@ -119,7 +122,7 @@ def processes_of(demo: Demo) -> Iterator[Processes]:
 
 
 def wait_for_address(demo: Demo, name: str) -> str:
-    """The address that the coordinator has bound."""
+    """The address that the coordinator has bound. Raises DemoFailed if it does not start."""
     path = demo.node(COORDINATOR) / "data" / f"{name}.address"
     limit = time.monotonic() + START_S
     while time.monotonic() < limit:
@@ -132,7 +135,7 @@ def wait_for_address(demo: Demo, name: str) -> str:
 
 
 def window_s() -> int:
-    """How long a round waits for a lab that says nothing: enough for all others on this machine."""
+    """Seconds of a round: enough for all labs of this machine but the one that says nothing."""
     started = time.monotonic()
     for base in range(2, 2 + PROBES):
         pow(base, 2**PROBE_BITS - 1, 2**PROBE_BITS + 1)
@@ -141,9 +144,9 @@ def window_s() -> int:
 
 
 def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say: Say) -> None:
-    """Tells the story as it happens, until the last round's end and its acknowledgements.
+    """Tells the story as it happens, until the last round has ended and is acknowledged.
 
-    Stops one lab on the way. Raises DemoFailed if it takes too long.
+    It stops one lab on the way. Raises DemoFailed if this takes too long.
     """
     invented = invented_quarters(demo_figures())
     seen = -1
@@ -174,7 +177,7 @@ def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say
 
 
 def prepare_demo(folder: Path, log_address: str, progress: Callable[[int], None]) -> Demo:
-    """The demo's deployment on disk only, for nodes that run apart; they are started elsewhere.
+    """Makes the demo's folders only, for nodes that are started elsewhere.
 
     Raises ConfigError ADDRESS, FILE_EXISTS.
     """
@@ -186,7 +189,10 @@ def prepare_demo(folder: Path, log_address: str, progress: Callable[[int], None]
 
 
 def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
-    """The whole demo; leaves what docs/guides/demo.md lists in ``folder``."""
+    """Runs the whole demo; leaves what docs/guides/demo.md lists in ``folder``.
+
+    Raises DemoFailed, ConfigError FILE_EXISTS.
+    """
     figures = demo_figures()
     claim_folder(folder)
     (folder / "logs").mkdir()
@@ -219,7 +225,7 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
 
 
 def write_outcome(demo: Demo, state: State) -> None:
-    """The results as one document, which says which rounds are invented, and as pages."""
+    """Writes the results as one document, which marks invented rounds, and as pages."""
     invented = invented_quarters(demo_figures())
     document = results_document(state)
     for row in cast(list[dict[str, object]], document["rounds"]):

@@ -1,4 +1,4 @@
-"""What the demo says of a run, for people: pure functions of the state."""
+"""The demo's story of a run, in words for people: pure functions of the state."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from fermata.summary.words import comparison_text, count_text, verdict_text
 def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:
     """What happened after entry ``since``, as (entry, text), in the order of the log.
 
-    Of one entry, the round that came to its end stands before what follows from it.
+    Of one entry, the round that ended comes before its consequences.
     """
     events: list[tuple[int, int, str]] = []
     for number, judged in state.judgements.items():
@@ -41,7 +41,7 @@ def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[i
 
 
 def round_text(state: State, round_: Round, is_invented: bool) -> str:
-    """A round that has come to its end: its results, and what the labs did about a pause."""
+    """The results of a round that has ended, and what the labs did about a pause."""
     record = round_record(state, round_)
     name = f"{round_.period} (invented)" if is_invented else round_.period
     lines = [f"{name}  opened, {len(record.reported)} reports"]
@@ -59,7 +59,7 @@ def _metric_line(metric: str, results: list[ResultRecord]) -> str:
 
 
 def _more(results: Iterable[ResultRecord]) -> Iterator[str]:
-    """What else came out of a metric, shortly."""
+    """The other statistics of a metric, in short."""
     bins = [r.text for r in results if r.statistic.startswith("bin:")]
     for result in results:
         if result.statistic in ("stddev", "geometric-mean"):
@@ -71,7 +71,7 @@ def _more(results: Iterable[ResultRecord]) -> Iterator[str]:
 
 
 def _labs_lines(round_: RoundRecord) -> Iterator[str]:
-    """Which labs said nothing, and which showed that they keep their duty."""
+    """The labs that said nothing, and those that showed that they keep their duty."""
     silent = [lab for lab in round_.labs if lab not in round_.received + round_.abstained]
     if silent:
         yield f"  silent until the deadline: {', '.join(silent)}"
@@ -87,7 +87,7 @@ def _answers(answers: Mapping[str, str]) -> str:
 
 
 def _still_lines(state: State, round_: Round) -> Iterator[str]:
-    """Why a round did nothing to a pause."""
+    """Why a round did not change a pause."""
     entry = state.judgements[round_.number].entry
     changes = [c for c in state.pause.changes if c.entry <= entry]
     if not changes or changes[-1].entry == entry or changes[-1].after == RUNNING:
@@ -101,7 +101,7 @@ def _still_lines(state: State, round_: Round) -> Iterator[str]:
 
 
 def change_text(state: State, change: ChangeRecord) -> str:
-    """One change of the pause."""
+    """One change of the pause, with its reasons."""
     charter, pause = state.charter, state.pause
     terms = charter.pause if charter else None
     if charter is None or terms is None:
@@ -148,7 +148,7 @@ def _why_lines(
 
 
 def acknowledgements_text(state: State) -> str:
-    """How many labs acknowledged each change that asks for it, and who is missing."""
+    """How many labs acknowledged each change that asks for it, and which are missing."""
     words = {machine.RULE: "trigger", machine.LIFTED: "lift", machine.MOTION: "motion"}
     labs = labs_in_force(state)
     lines = []
@@ -161,7 +161,7 @@ def acknowledgements_text(state: State) -> str:
 
 
 def dues_text(state: State) -> str:
-    """What all labs owe by the public account."""
+    """What all labs owe together, by the public account."""
     account = account_record(state)
     if account is None:
         return "no dues"

@@ -202,7 +202,7 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
     if role == Role.AUDITOR and not text.keys.share:
         source.fail("keys", "an auditor needs keys.share, the path of its key share")
     if role != Role.COORDINATOR and text.dashboard is not None:
-        source.fail("dashboard", "must be left out by other roles; see: fermata dashboard")
+        source.fail("dashboard", "is for the coordinator only; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
 

@@ -1,7 +1,7 @@
-"""Records as JSON, for files and programs: one serialiser, and each document's keys.
+"""Records as JSON, for files and programs: one serialiser, and the keys of each document.
 
-A document names its keys in their order, in one text: ``key`` for the record's field of that name,
-``key=field`` where outsiders read another name.
+A document's keys are one text, in their order: ``key`` stands for the record's field of that name,
+and ``key=field`` for a field that has another name in the document.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ _CHANGE = "index entry time=time_ms before after why round period rules=fired ca
 _RESULT = "metric statistic group value=text"
 _RESULT_ROW = "metric unit statistic value=text cohort group"
 _ROW = "round period state metric unit statistic value cohort refusal group"
-#: Columns of ``result_rows``, in order; new ones come last.
+#: Columns of ``result_rows``, in order; new ones are added at the end.
 ROW_COLUMNS = tuple(_ROW.split())
 
 
 def document(record: object, keys: str) -> dict[str, Any]:
-    """Fields of a record by these keys. A time ``*_ms`` under another name is RFC 3339, UTC."""
+    """A record's fields under these keys. A field ``*_ms`` under another name is RFC 3339, UTC."""
     fields: dict[str, Any] = {}
     for item in keys.split():
         key, _, field = item.partition("=")
@@ -45,22 +45,22 @@ def document(record: object, keys: str) -> dict[str, Any]:
 
 
 def rule_document(rule: RuleRecord) -> dict[str, Any]:
-    """What one rule said."""
+    """A rule's verdict, as JSON."""
     return document(rule, _RULE)
 
 
 def change_document(change: ChangeRecord) -> dict[str, Any]:
-    """One change of the pause."""
+    """A change of the pause, as JSON."""
     return document(change, _CHANGE)
 
 
 def overdue_document(late: Overdue) -> dict[str, Any]:
-    """One thing that is late."""
+    """Something that is overdue, as JSON."""
     return document(late, "what since=since_ms detail")
 
 
 def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[str, Any]:
-    """The pause and what the rules said as of the newest round that they judged."""
+    """The pause, and what the rules said as of the newest round that they judged, as JSON."""
     return {
         "phase": pause.phase,
         "holding": pause.is_holding,
@@ -72,12 +72,12 @@ def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[st
 
 
 def results_document(state: State) -> dict[str, object]:
-    """``{"charter_hash", "rounds": [...]}``, one object a round; the hash is entry 0's.
+    """``{"charter_hash", "rounds": [...]}`` with one object per round; the hash is entry 0's.
 
-    Of a round: ``round`` (the period, as the labs' files name it), ``number``, ``state``,
-    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), ``results``, each with
-    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text;
-    and, once rules have judged it, ``pause`` (the phase after it), ``rules`` and ``labs``.
+    A round has ``round`` (the period, as the labs' files name it), ``number``, ``state``,
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None) and ``results``, each with
+    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text.
+    Once rules have judged it, it has ``pause`` (the phase after it), ``rules`` and ``labs``.
     """
     if state.charter is None:
         return {"charter_hash": None, "rounds": []}
@@ -97,7 +97,7 @@ def results_document(state: State) -> dict[str, object]:
 
 
 def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:
-    """What followed from a round for the pause; nothing before its end or without rules."""
+    """The consequences of a round for the pause; empty before its end or without rules."""
     judgement = state.judgements.get(round_.number)
     if judgement is None:
         return {}
@@ -123,10 +123,10 @@ def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:
 
 
 def result_rows(state: State) -> list[dict[str, str]]:
-    """One row a result, with ROW_COLUMNS; a round without results has one row, which says why.
+    """One row per result, with ROW_COLUMNS; a round without results has one row that says why.
 
-    ``round`` is its number, ``value`` a decimal as text, ``cohort`` the organisations whose values
-    are in it; ``group`` is empty for a whole panel.
+    ``round`` is the round's number, ``value`` a decimal as text, ``cohort`` the number of
+    organisations whose values are in it; ``group`` is empty for a whole panel.
     """
     rows = []
     for round_ in state.rounds:

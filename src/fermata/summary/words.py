@@ -1,4 +1,4 @@
-"""The facts of the protocol as people read them: one function a fact, whoever shows it.
+"""The facts of the protocol in words for people: one function per fact, whoever shows it.
 
 Commands, pages, reports and the demo take their labels and sentences from here. Times go in as
 milliseconds since 1970 and come out in UTC.
@@ -74,9 +74,9 @@ _STATISTICS = {
     "quartile-3-bin": "Third quartile lies in",
 }
 _WITHOUT_UNIT = ("concentration", "covariance", "ratio", "geometric-mean")
-#: Motions that need no vote.
+#: Kinds of motion that need no vote.
 _NO_VOTE = frozenset({g.DISPUTE, g.APPEAL})
-#: A certificate that ends so soon needs a look.
+#: A certificate that ends this soon (milliseconds) needs attention.
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 
 
@@ -86,17 +86,17 @@ def count_text(count: int, what: str) -> str:
 
 
 def percent_text(share: Fraction) -> str:
-    """A share of 1 in percent, to six significant digits: "2.5 %"."""
+    """A fraction of 1 in percent, to six significant digits: "2.5 %"."""
     return f"{float(100 * share):g} %"
 
 
 def amount_text(amount: Decimal) -> str:
-    """An amount of money, with the decimals that it has and no exponent."""
+    """An amount of money, with the decimals that it has and without an exponent."""
     return f"{amount:f}"
 
 
 def offset_text(seconds: float) -> str:
-    """How far a clock is off, with its sign: "+0.1 s"."""
+    """By how much a clock is off, with its sign: "+0.1 s"."""
     return f"{seconds:+.1f} s"
 
 
@@ -112,7 +112,7 @@ def duration_text(milliseconds: int) -> str:
 
 
 def ago_text(milliseconds: int) -> str:
-    """How long ago something was; a time to come is now."""
+    """How long ago something was: "2 h 5 min ago"; "0 s ago" for a time in the future."""
     return f"{duration_text(max(0, milliseconds))} ago"
 
 
@@ -143,13 +143,13 @@ def result_unit(result: ResultRecord) -> str:
 
 
 def round_state(round_: RoundRecord) -> str:
-    """How far a round is, and why nothing comes out of it."""
+    """The state of a round, and the reason if it was refused."""
     words = _ROUND_STATES[round_.state]
     return f"{words}: {round_.refusal}" if round_.refusal else words
 
 
 def round_line(round_: RoundRecord) -> str:
-    """Where a round stands, and for whom it waits."""
+    """The state of a round, and the parties for which it waits, in one line."""
     line = f"round {round_.number} ({round_.period}): {round_.state}"
     if round_.state == COLLECTING:
         line += f", {len(round_.received)} reports, {len(round_.abstained)} abstained"
@@ -168,7 +168,7 @@ def round_line(round_: RoundRecord) -> str:
 
 
 def lab_answer(round_: RoundRecord, lab: str) -> str:
-    """What a lab said in a round; who reported is public, figures are not."""
+    """What a lab answered in a round. Who reported is public; figures are not."""
     if lab in round_.received:
         if round_.closed_ms is None:
             return "reported so far"
@@ -188,12 +188,12 @@ def auditor_opening(round_: RoundRecord, auditor: str) -> str:
 
 
 def culprits_text(culprits: Iterable[str]) -> str:
-    """Who opened wrongly."""
+    """The auditors whose opening parts were wrong."""
     return f"wrong openings by {', '.join(culprits)}"
 
 
 def phase_words(phase: PausePhase) -> str:
-    """A phase of the pause, and what labs do in it."""
+    """A phase of the pause, and what labs do in it, as a sentence."""
     return _PHASES[phase]
 
 
@@ -203,7 +203,7 @@ def cause_words(change: ChangeRecord) -> str:
 
 
 def change_line(change: ChangeRecord) -> str:
-    """One change of the pause, in a line."""
+    """One change of the pause, in one line."""
     line = f"{utc_text(change.time_ms)} {change.before} -> {change.after}: {change.why}"
     line += f", round {change.round} ({change.period})"
     if change.fired:
@@ -214,7 +214,7 @@ def change_line(change: ChangeRecord) -> str:
 
 
 def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
-    """The pause, what the rules said last, and who has not acknowledged."""
+    """The pause, what the rules said last, and who has not acknowledged, as lines."""
     head = f"pause: {pause.phase}"
     if pause.since:
         head += f" since {utc_text(pause.since.time_ms)}"
@@ -229,14 +229,14 @@ def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
 
 
 def verdict_text(said: RuleVerdict | None) -> str:
-    """What a rule says; None before any round has come to its end."""
+    """What a rule said; "not judged yet" for None, before any round has ended."""
     if said is None:
         return "not judged yet"
     return {True: "holds", False: "does not hold", None: "unknown"}[said.holds]
 
 
 def rule_line(said: RuleRecord) -> str:
-    """What a rule said of a round, in a line."""
+    """What a rule said of a round, in one line."""
     line = f"rule {said.rule}, round {said.round}: {verdict_text(said)}"
     if said.value:
         line += f", {said.value} against {said.limit}"
@@ -244,17 +244,17 @@ def rule_line(said: RuleRecord) -> str:
 
 
 def comparison_text(rule: Rule) -> str:
-    """How a rule compares: above, at least, below or at most."""
+    """The comparison of a rule: above, at least, below or at most."""
     return rule.comparison.replace("_", " ")
 
 
 def limit_text(rule: Rule) -> str:
-    """The limit of a rule: "at least 100"."""
+    """The comparison and limit of a rule: "at least 100"."""
     return f"{comparison_text(rule)} {rule.limit_text}"
 
 
 def rule_text(rule: Rule) -> str:
-    """What a rule looks at, such as "level of hours: Sum, at least 100"."""
+    """What a rule compares, such as "level of hours: Sum, at least 100"."""
     if rule.parts:
         how = "all of" if rule.kind == "all_of" else "any of"
         return f"{how} {', '.join(rule.parts)}"
@@ -273,19 +273,19 @@ def rule_role(rule: Rule, terms: PauseTerms | None) -> str:
 
 
 def overdue_words(late: Overdue) -> str:
-    """What is late, as the beginning of a sentence."""
+    """What is overdue, as the beginning of a sentence."""
     return _OVERDUE[late.what]
 
 
 def overdue_line(late: Overdue) -> str:
-    """One thing that is late, in a line."""
+    """What is overdue, since when, and details, in one line."""
     return f"{late.what} since {utc_text(late.since_ms)}: {late.detail}"
 
 
 def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
-    """What needs a look; nothing of a node that need not run.
+    """What of a node needs attention; empty for a node that need not run.
 
-    ``stale_ms``: not seen for so long is too long.
+    ``stale_ms``: a node that was last seen longer ago needs attention.
     """
     beat, troubles = node.beat, []
     if not node.is_expected:
@@ -294,7 +294,7 @@ def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
         return ["was never seen"]
     if now_ms > beat.logged_ms + stale_ms:
         troubles.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
-    # Of a node that is silent it is old news.
+    # What a silent node last said of its clock is out of date.
     elif abs(node.ahead_s) > OFFSET_S_MAX:
         whose = "most nodes'" if node.is_log_off else "the log's"
         troubles.append(f"its clock is {node.ahead_s:+.0f} s off {whose}")
@@ -306,13 +306,13 @@ def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
 
 
 def backlog_text(node: NodeRecord) -> list[str]:
-    """What a node could not send at its last heartbeat, if there was any."""
+    """Whether a node had unsent statements at its last heartbeat: one text or none."""
     waits = node.is_expected and node.beat is not None and node.beat.backlog
     return ["has statements that it could not send yet"] if waits else []
 
 
 def dues_basis(dues: Dues) -> str:
-    """What the dues go by."""
+    """What decides the dues of a lab."""
     return f"the band of {dues.metric}" if dues.bands else "the lab's tier"
 
 
@@ -340,12 +340,12 @@ def motion_matter(motion: Motion) -> str:
 
 
 def motion_status(motion: Motion) -> str:
-    """What became of a motion."""
+    """The status of a motion, or that its kind needs no vote."""
     return "needs no vote" if motion.kind in _NO_VOTE else motion.status
 
 
 def motion_count(motion: Motion, tally: Tally | None) -> str:
-    """How the votes on a motion stand, or stood; empty for what needs no vote."""
+    """The votes on a motion so far, or at its end; empty for a kind that needs no vote."""
     if motion.kind in _NO_VOTE:
         return ""
     if tally is not None:
@@ -358,7 +358,7 @@ def motion_count(motion: Motion, tally: Tally | None) -> str:
 
 
 def motion_until(motion: Motion) -> str:
-    """When a motion expires, was decided and takes effect."""
+    """When a motion expires, or when it was decided and takes effect."""
     until = ""
     if motion.kind not in _NO_VOTE and motion.status == g.OPEN:
         until = f"expires {utc_text(motion.expires_ms)}"

@@ -51,7 +51,7 @@ def handed_over(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("handed") / "value"
     answer = open_value(run[0], out)
     assert answer.code == 0, answer.err
-    assert "every figure that stands there" in answer.err
+    assert "every figure in them" in answer.err
     return out
 
 

@@ -72,7 +72,7 @@ def test_the_clock_that_is_wrong_is_named():
     assert "not compared" in clock_text(State(), 100_000)
     with pytest.raises(ConfigError, match="this clock is at least 40 s behind"):
         clock_text(right, LOGGED_MS - 40_000)
-    with pytest.raises(ConfigError, match="this clock is up to 3605 s ahead"):
+    with pytest.raises(ConfigError, match="this clock may be 3605 s ahead"):
         clock_text(right, LOGGED_MS + 3_605_000)
 
 

@@ -1,4 +1,4 @@
-"""Commands of the committee: ``fermata motion``, to file motions, vote and see how they stand.
+"""Commands of the committee: ``fermata motion`` files motions, votes and lists motions.
 
 ``motions_document`` is what ``motion list --json`` prints.
 

@@ -1,4 +1,4 @@
-"""``fermata motion``: file motions, vote on them, see how they stand (docs/spec/governance.md)."""
+"""``fermata motion``: files motions, votes and lists motions (docs/spec/governance.md)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,16 +34,16 @@ CHOICES = {
     "against": statement_pb2.CHOICE_AGAINST,
     "recused": statement_pb2.CHOICE_RECUSED,
 }
-ABOUT = click.option("--about", type=click.IntRange(min=0), required=True, help="An entry.")
+ABOUT = click.option("--about", type=click.IntRange(min=0), required=True, help="The entry.")
 LAB = click.option("--lab", required=True, help="The lab's id.")
 FROM_ROUND = click.option(
-    "--from-round", type=click.IntRange(min=1), required=True, help="The first round it holds for."
+    "--from-round", type=click.IntRange(min=1), required=True, help="First round it applies to."
 )
 
 
 def _signing(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that signs."""
-    out = click.option("--out", type=PATH, help="Write the signed envelope here, do not send it.")
+    """Adds the options of every command that signs."""
+    out = click.option("--out", type=PATH, help="Write the signed envelope here; do not send it.")
     return CONFIG(out(json_option(command)))
 
 
@@ -54,12 +54,12 @@ def _filing(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def motion() -> None:
-    """The committee's motions and votes."""
+    """File motions, vote on them, list them."""
 
 
 @motion.group("file")
 def file_motion() -> None:
-    """File a motion; the chair tables all but disputes and appeals."""
+    """File a motion; the chair tables all kinds but disputes and appeals."""
 
 
 @file_motion.command("dispute")
@@ -74,10 +74,10 @@ def dispute(about: int, lab: str, **options: Any) -> None:
 
 @file_motion.command("ruling")
 @ABOUT
-@click.option("--upheld/--dismissed", required=True, default=None, help="What is proposed.")
+@click.option("--upheld/--dismissed", required=True, default=None, help="The proposed ruling.")
 @_filing
 def ruling(about: int, upheld: bool, **options: Any) -> None:
-    """Propose a ruling on the dispute that was filed as an entry."""
+    """Propose a ruling on a dispute; --about is the entry of the dispute."""
     body = statement_pb2.Motion(
         kind=statement_pb2.MOTION_KIND_RULING, about_entry=about, is_upheld=upheld
     )
@@ -88,7 +88,7 @@ def ruling(about: int, upheld: bool, **options: Any) -> None:
 @ABOUT
 @_filing
 def appeal(about: int, **options: Any) -> None:
-    """Appeal against the ruling on a dispute."""
+    """Appeal against the ruling on a dispute; --about is the entry of the dispute."""
     body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_APPEAL, about_entry=about)
     _file(body, **options)
 
@@ -96,7 +96,7 @@ def appeal(about: int, **options: Any) -> None:
 @file_motion.command("lift")
 @_filing
 def lift(**options: Any) -> None:
-    """Propose to lift the pause by hand."""
+    """Propose to lift the pause."""
     _file(statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_LIFT), **options)
 
 
@@ -105,7 +105,7 @@ def lift(**options: Any) -> None:
 @FROM_ROUND
 @_filing
 def exclusion(lab: str, from_round: int, **options: Any) -> None:
-    """Propose to exclude a lab."""
+    """Propose to exclude a lab from later rounds."""
     body = statement_pb2.Motion(
         kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=lab, from_round=from_round
     )
@@ -117,7 +117,7 @@ def exclusion(lab: str, from_round: int, **options: Any) -> None:
 @FROM_ROUND
 @_filing
 def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
-    """Propose a new charter; parties that join have signed it (FILE.sig/<party>)."""
+    """Propose a new charter, which parties that join must have signed (FILE.sig/<party>)."""
     data, new = read_charter_file(charter_file)
 
     def complete(body: statement_pb2.Motion, replica: Replica) -> None:
@@ -138,7 +138,7 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
 @click.argument("choice", type=click.Choice(sorted(CHOICES)))
 @_signing
 def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
-    """Vote on the motion that is ENTRY of the log."""
+    """Vote on the motion in entry ENTRY of the log."""
     config = load_config(config_file)
     replica, _ = replicate(config)
     body = statement_pb2.Vote(motion_entry=entry, choice=CHOICES[choice])
@@ -150,7 +150,7 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
 @CONFIG
 @json_option
 def send(file: Path, config_file: Path, as_json: bool) -> None:
-    """Send an envelope that --out has written."""
+    """Send an envelope that --out wrote."""
     config = load_config(config_file)
     replica, _ = replicate(config)
     envelope = read_file(file, ENVELOPE_BYTES_MAX)
@@ -177,7 +177,7 @@ def _say(
 ) -> None:
     """Signs a statement under the charter in force; sends it, or writes it to a file.
 
-    Raises the refusal that the log would give, before anything leaves.
+    Raises the refusal that the log would give, before anything is sent or written.
     """
     if out is not None:
         check_new(out)
@@ -211,17 +211,17 @@ def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) 
 @CONFIG
 @json_option
 def list_motions(config_file: Path, as_json: bool) -> None:
-    """Every motion, how it stands, who has the chair, what is overdue."""
+    """List every motion and its status, the chair, and what is overdue."""
     config = load_config(config_file)
     replica, _ = replicate(config)
     if replica.charter.committee is None:
-        raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: has no [committee]")
+        raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: must have a [committee]")
     record = governance_record(replica.state, clock_ms())
     emit(as_json, motions_document(record), motions_text(record))
 
 
 def motions_document(record: GovernanceRecord) -> dict[str, Any]:
-    """``chair``, ``motions``, ``disputes``, ``excluded`` and ``overdue``, for programs."""
+    """Round, chair, motions, disputes, exclusions and what is overdue, for programs."""
     return {
         "round": record.round,
         "chair": record.chair,
@@ -247,7 +247,7 @@ def _row(motion: Motion, tally: Tally | None) -> dict[str, Any]:
 
 
 def motions_text(record: GovernanceRecord) -> str:
-    """The same for people."""
+    """The motions, the chair and what is overdue, for people."""
     columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
     rows = []
     for motion in record.motions:

@@ -1,6 +1,6 @@
 """Commands that only read: log, bundle, verify, results, report, status, watch, audit.
 
-``replicate`` gets the log and checks it for all of them, and ``health`` is what ``status`` finds.
+``replicate`` reads the log and checks it for all of them; ``health`` is what ``status`` shows.
 
     >>> from fermata.cli.read.audit import audit
     >>> sorted(audit.commands)

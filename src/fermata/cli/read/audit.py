@@ -1,4 +1,4 @@
-"""An audit on site, from both sides: ``fermata lab open-value``, ``fermata audit check-value``."""
+"""Both sides of an audit on site: ``fermata lab open-value``, ``fermata audit check-value``."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,11 +36,11 @@ EVIDENCE_BYTES_MAX = 256 * 1024 * 1024
 
 @lab.command("open-value")
 @CONFIG
-@click.option("--round", "number", type=click.IntRange(min=1), required=True, help="Its number.")
+@click.option("--round", "number", type=click.IntRange(min=1), required=True, help="The round.")
 @click.option("--metric", "metric_id", required=True, help="The one figure to open.")
-@click.option("--auditor", required=True, help="The auditor that it is opened to.")
-@click.option("--out", type=PATH, required=True, help="Folder to make for the auditor.")
-@click.option("--no-evidence", is_flag=True, help="Leave out the files the figures came from.")
+@click.option("--auditor", required=True, help="The auditor to whom it is opened.")
+@click.option("--out", type=PATH, required=True, help="New folder for the auditor.")
+@click.option("--no-evidence", is_flag=True, help="Leave out the files behind the figures.")
 @json_option
 def lab_open_value(
     config_file: Path,
@@ -51,7 +51,7 @@ def lab_open_value(
     no_evidence: bool,
     as_json: bool,
 ) -> None:
-    """Open one figure of a report that counts to one auditor; the others stay hidden."""
+    """Open one figure of a counted report to one auditor; the others stay hidden."""
     config = load_config(config_file, Role.LAB)
     party = config.text.party
     check_new(out, may_be_empty=True)
@@ -61,10 +61,11 @@ def lab_open_value(
     if place is None:
         raise ConfigError(
             "METRIC_UNKNOWN",
-            f"--metric: the charter of round {number} gives {party} no metric called {metric_id}",
+            f"--metric: must be a metric of {party} in the charter of round {number}, got"
+            f" {metric_id}",
         )
     if auditor not in charter.auditors:
-        raise ConfigError("PARTY", f"--auditor: the charter has no auditor called {auditor}")
+        raise ConfigError("PARTY", f"--auditor: must be an auditor of the charter, got {auditor}")
     seen, _ = counted_part(replica.state, number, party, place[0].id)
     kept = report_secrets_folder(config).find(number, seen.sealed_sha256)
     opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
@@ -72,13 +73,13 @@ def lab_open_value(
     if evidence:
         check_evidence(seen, evidence, kept.evidence_salt)
     else:
-        # With the salt alone, every file that the lab may have had can be tried.
+        # With the salt alone, anybody could try every file that the lab may have had.
         opened = replace(opened, evidence_salt=b"")
     files = {VALUE_FILE: (opened.to_bytes(), SECRET_MODE)}
     files |= {f"{EVIDENCE_PREFIX}{e.name}": (e.data, SECRET_MODE) for e in evidence}
     write_directory(out, files)
     if evidence:
-        say("the evidence is whole files: whoever reads them sees every figure that stands there")
+        say("the evidence is whole files: whoever reads them sees every figure in them")
     data = {
         "folder": str(out),
         "round": number,
@@ -92,12 +93,12 @@ def lab_open_value(
 
 @click.group()
 def audit() -> None:
-    """An audit on site: check what a lab opened."""
+    """Audit a lab on site: check what it opened."""
 
 
 @audit.command("check-value")
 @click.argument("folder", type=PATH)
-@click.option("--bundle", type=PATH, help="A bundle with the round, full or public.")
+@click.option("--bundle", type=PATH, help="A bundle that has the round, full or public.")
 @click.option("--charter-hash", help="With --bundle: SHA-256 of the charter you trust, in hex.")
 @click.option("--config", "config_file", type=PATH, help="A node's TOML file: read the log itself.")
 @json_option
@@ -122,12 +123,12 @@ def audit_check_value(
 
 
 def read_opened(folder: Path) -> tuple[OpenedValue, tuple[EvidenceFile, ...]]:
-    """What a lab handed over: the opened value, and the evidence if it is there.
+    """What a lab handed over: the opened value, and the evidence files if there are any.
 
-    Raises ConfigError OPENED_FOLDER and those of ``read_file``; InvalidEncoding OPENED_VALUE.
+    Raises ConfigError OPENED_FOLDER, InvalidEncoding OPENED_VALUE, and as ``read_file`` does.
     """
     if not (folder / VALUE_FILE).is_file():
-        raise ConfigError("OPENED_FOLDER", f"{folder}: is no folder with a {VALUE_FILE} of a lab")
+        raise ConfigError("OPENED_FOLDER", f"{folder}: must be a folder with {VALUE_FILE}")
     evidence = []
     for path in sorted(folder.iterdir()):
         name = path.name.removeprefix(EVIDENCE_PREFIX)
@@ -135,16 +136,16 @@ def read_opened(folder: Path) -> tuple[OpenedValue, tuple[EvidenceFile, ...]]:
             evidence.append(EvidenceFile(name, read_file(path, EVIDENCE_BYTES_MAX)))
         elif name != VALUE_FILE:
             raise ConfigError(
-                "OPENED_FOLDER", f"{path}: does not belong to an opened value; move it away"
+                "OPENED_FOLDER", f"{path}: is not part of an opened value; move it away"
             )
     opened = OpenedValue.from_bytes(read_file(folder / VALUE_FILE, VALUE_BYTES_MAX))
     return opened, tuple(evidence)
 
 
 def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | None) -> State:
-    """What follows from a bundle that is valid, or from the log as a node sees it now.
+    """The state that follows from a valid bundle, or from the log as a node sees it now.
 
-    Raises InvalidProof BUNDLE_INVALID, ConfigError BUNDLE, and what ``replicate`` does.
+    Raises InvalidProof BUNDLE_INVALID, ConfigError BUNDLE, and whatever ``replicate`` raises.
     """
     if bundle is not None and config_file is None:
         verification = verify_bundle(
@@ -152,12 +153,12 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
         )
         if not verification.is_valid:
             raise InvalidProof(
-                "BUNDLE_INVALID", f"{bundle}: is not valid; fermata verify says what is wrong"
+                "BUNDLE_INVALID", f"{bundle}: must be valid; fermata verify says what is wrong"
             )
         return verification.state
     if config_file is not None and bundle is None and charter_hash is None:
         return replicate_witnessed(load_config(config_file)).state
-    raise click.UsageError("give --bundle, perhaps with --charter-hash, or --config")
+    raise click.UsageError("give either --bundle, with or without --charter-hash, or --config")
 
 
 def value_document(
@@ -165,8 +166,8 @@ def value_document(
 ) -> dict[str, object]:
     """What ``check-value`` found, for programs.
 
-    ``charter_hash`` is entry 0's, the one to pin; ``round_charter_hash`` is the one that the round
-    was held under, which an amendment may have brought.
+    ``charter_hash`` is entry 0's, the one to pin; ``round_charter_hash`` is that of the charter of
+    the round, which an amendment may have brought.
     """
     round_ = state.round(opened.round)
     place = find_metric(state.charter_at(opened.round), opened.lab, opened.metric)
@@ -188,7 +189,7 @@ def value_document(
 
 
 def value_lines(data: dict[str, object]) -> list[str]:
-    """The same for people."""
+    """What ``check-value`` found, for people."""
     where = f"{data['lab']}, round {data['round']} ({data['period']})"
     lines = [
         f"{where}: {data['metric']} = {data['value']} {data['unit']}",

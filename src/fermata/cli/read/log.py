@@ -1,4 +1,4 @@
-"""``fermata log|bundle|verify``: what anyone can see and check."""
+"""``fermata log|bundle|verify``: reads the log, exports it, and verifies an export."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ HOLD_SEALED = ("coordinator", "auditor")
 
 
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
-    """The log as the coordinator shows it now, checked and folded in memory."""
+    """The log as the coordinator shows it now, checked and folded in memory, and its verdicts."""
     verdicts: list[Verdict] = []
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
@@ -58,7 +58,7 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
 def replicate_witnessed(config: NodeConfig, wait_s: int = 60) -> Replica:
     """The log up to a head that a quorum of auditors has cosigned, folded in memory.
 
-    Raises TransportError where there is none after ``wait_s`` seconds, and as ``replicate`` does.
+    Raises TransportError if there is none after ``wait_s`` seconds, and as ``replicate`` does.
     """
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
@@ -69,14 +69,14 @@ def replicate_witnessed(config: NodeConfig, wait_s: int = 60) -> Replica:
 
 @click.group()
 def log() -> None:
-    """The transparency log."""
+    """Read the transparency log."""
 
 
 @log.command("show")
 @CONFIG
 @json_option
 def show(config_file: Path, as_json: bool) -> None:
-    """Every entry of the log with its verdict."""
+    """Show every entry of the log with its verdict."""
     _, verdicts = replicate(load_config(config_file))
     rows = [
         [str(v.entry), v.kind, v.author or "-", "accepted" if v.accepted else v.reason]
@@ -106,8 +106,8 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
     if not is_public and config.role not in HOLD_SEALED:
         raise IdentityError(
             "WRONG_ROLE",
-            f"bundle: {config.text.party} is a {config.role}, and sealed parts are for auditors and"
-            " the coordinator only; use --public for a bundle without them",
+            f"bundle: only auditors and the coordinator may have sealed parts, and"
+            f" {config.text.party} is a {config.role}; use --public for a bundle without them",
         )
     with connect(config, tls_files(config)) as log_port:
         check_log_charter(log_port, config)
@@ -128,8 +128,8 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
     """Verify a bundle offline.
 
-    Exit code 0: every check passed. 1: a check failed, and so the bundle is invalid. 2: usage, or
-    a FOLDER that cannot be read as a bundle, or one of a newer format. 3: the verifier's own fault.
+    Exit code 0: every check passed. 1: a check failed, so the bundle is invalid. 2: wrong usage, or
+    a FOLDER that cannot be read as a bundle or has a newer format. 3: the verifier's own fault.
     """
     pinned = pinned_hash(charter_hash)
     files = read_bundle(folder)
@@ -163,7 +163,7 @@ def _document(verification: Verification) -> dict[str, object]:
             for r in verification.state.rounds
             if r.culprits
         ],
-        # What an invalid bundle tells may be anybody's invention: programs must not find it.
+        # An invalid bundle may hold anybody's inventions: programs must not find them here.
         "results": results_document(verification.state) if verification.is_valid else None,
     }  # fmt: skip
 

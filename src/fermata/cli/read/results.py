@@ -1,4 +1,4 @@
-"""``fermata results|report`` and ``fermata lab place``: what comes back to people."""
+"""``fermata results|report`` and ``fermata lab place``: the results, and a lab's place in them."""
 
 import json
 import sys
@@ -38,7 +38,7 @@ def charter_hash_option(command: F) -> F:
 
 
 def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Charter]:
-    """A bundle's state and charter, after all checks. Raises as ``read_verified``."""
+    """A bundle's state and charter, after all checks. Raises as ``read_valid`` does."""
     pinned = pinned_hash(charter_hash)
     say("verifying the bundle")
     return read_verified(folder, pinned, MODULUS_BITS_MIN, entropy)
@@ -56,9 +56,9 @@ def results(
     bundle: Path | None, config_file: Path | None, form: str, out: Path | None,
     charter_hash: str | None,
 ) -> None:  # fmt: skip
-    """All rounds' results, one row each, of a BUNDLE that verifies or of the log (--config)."""
+    """All results of all rounds, one row each, of a valid BUNDLE or of the log (--config)."""
     if (bundle is None) == (config_file is None):
-        raise click.UsageError("needs a BUNDLE or --config, not both")
+        raise click.UsageError("give either a BUNDLE or --config")
     if config_file is not None:
         state = replicate(load_config(config_file))[0].state
     elif bundle is not None:
@@ -77,7 +77,7 @@ def results(
 @charter_hash_option
 @json_option
 def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> None:
-    """The public report of a bundle that verifies: a page a round, an index, charts; offline."""
+    """Write the report of a valid bundle: a page for each round, an index and charts, offline."""
     check_new(out)
     state, charter = state_of_bundle(bundle, charter_hash)
     files = report_files(overview(state, charter))
@@ -89,13 +89,13 @@ def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> 
 @click.command("place")
 @CONFIG
 @click.option("--period", required=True, help="The period to look at, such as 2024Q3.")
-@click.option("--bundle", type=PATH, help="Read the results from a bundle and not from the log.")
+@click.option("--bundle", type=PATH, help="Read the results from a bundle instead of the log.")
 @charter_hash_option
 @json_option
 def lab_place(
     config_file: Path, period: str, bundle: Path | None, charter_hash: str | None, as_json: bool
 ) -> None:
-    """Your own place in a round's results, in words. Nothing is sent, nothing is written."""
+    """Your own place in a round's results, in words. It sends nothing and writes nothing."""
     config = load_config(config_file, Role.LAB)
     me = config.text.party
     if bundle is None:
@@ -103,7 +103,7 @@ def lab_place(
     else:
         state, _ = state_of_bundle(bundle, charter_hash)
         if state.charter_sha256 != config.genesis.sha256:
-            raise ConfigError("CHARTER_HASH", f"{bundle}: is of another deployment than yours")
+            raise ConfigError("CHARTER_HASH", f"{bundle}: must be of your deployment")
     round_of(state.charter_at(1), period)
     round_ = round_of_period(state.rounds, period)
     # The round's own charter: metrics and panels may have changed since, or before.
@@ -114,7 +114,7 @@ def lab_place(
         raise Refusal("NO_RESULTS", f"{period}: has no results{why}")
     places = standings_of(charter, round_, me, encoded.values)
     if not places:
-        raise Refusal("NOT_COUNTED", f"{period}: no report of yours is in its results")
+        raise Refusal("NOT_COUNTED", f"{period}: its results do not count a report of yours")
     data = [{"metric": p.metric, "value": p.value, "place": list(p.sentences)} for p in places]
     emit(as_json, data, _places_text(period, places))
 

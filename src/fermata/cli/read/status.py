@@ -1,4 +1,4 @@
-"""``fermata status``: every node's health and where the rounds stand, from the log."""
+"""``fermata status``: every node's health and the state of the rounds, from the log."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ from fermata.summary.words import (
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
-#: Certificates and the times of closes are judged by clocks; the way to the log counts as well.
+#: Clocks decide about certificates and the times of closes; the way to the log counts as well.
 UNHEALTHY = 1
 
 
@@ -46,15 +46,15 @@ UNHEALTHY = 1
 @CONFIG
 @click.option(
     "--stale-s", type=click.IntRange(min=1),
-    help="A node that was not seen for so long is stale; else 300, or 3 heartbeats.",
+    help="Seconds after which an unseen node is stale; default: 300, or 3 heartbeats.",
 )  # fmt: skip
 @json_option
 @click.pass_context
 def status(context: click.Context, config_file: Path, stale_s: int | None, as_json: bool) -> None:
-    """Every node's health and the rounds, from the log; exit code 1 if something needs a look."""
+    """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
     replica, _ = replicate(config)
-    # The log does not tell how often the others mean to beat; as often as this node, most likely.
+    # The log does not say how often others mean to send heartbeats; most likely as this node does.
     stale_ms = 1000 * stale_s if stale_s else max(STALE_MS, 3000 * config.text.heartbeat_s)
     report = health(replica.state, clock_ms(), stale_ms)
     emit(as_json, health_document(report), health_text(report))
@@ -66,8 +66,8 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
 class Health:
     """Nodes and rounds at ``now_ms``, the reader's clock.
 
-    ``pause`` is None for a charter without one; ``rules`` is what they said last. ``problems``: who
-    or what needs a look, and why.
+    ``pause`` is None if the charter has none; ``rules`` is what they said last. ``problems``: (who
+    or what needs attention, why).
     """
 
     now_ms: int
@@ -80,7 +80,7 @@ class Health:
 
 
 def health(state: State, now_ms: int, stale_ms: int) -> Health:
-    """How the deployment does, as far as the log tells. Raises Refusal NO_CHARTER."""
+    """The health of the deployment, as far as the log shows it. Raises Refusal NO_CHARTER."""
     charter = state.chartered().charter
     nodes, rounds, late = node_records(state), round_records(state), overdue_records(state, now_ms)
     problems = [
@@ -153,7 +153,7 @@ def _round(round_: RoundRecord) -> dict[str, object]:
 
 
 def health_text(report: Health) -> str:
-    """The same for people: a table, a line a round, and what needs a look."""
+    """The health for people: a table of nodes, a line for each round, and what needs attention."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]

@@ -1,4 +1,4 @@
-"""``fermata watch``: the pause now, and every change as it comes, until stopped."""
+"""``fermata watch``: shows the pause now, and every change as it comes, until stopped."""
 
 import json
 import sys
@@ -32,16 +32,16 @@ from fermata.summary.words import change_line, overdue_line, pause_lines
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
 def watch(config_file: Path, as_json: bool) -> None:
-    """The pause and what is overdue, now and at every change, until stopped by a signal.
+    """Show the pause and what is overdue, now and at every change, until stopped by a signal.
 
-    Reads the log alone, so it runs beside a node of the same configuration.
+    It only reads the log, so it may run beside a node of the same configuration.
     """
     config = load_config(config_file)
     wake = Wake()
     with stop_on_signal(wake):
         replica, _ = replicate(config)
         if replica.charter.pause is None:
-            raise ConfigError("NO_PAUSE", "watch: the charter in force has no [pause]")
+            raise ConfigError("NO_PAUSE", "watch: the charter in force must have a [pause]")
         with connect(config, tls_files(config)) as remote:
             wake.hurry = remote.close
             watcher = Watcher(replica, remote, as_json)
@@ -69,18 +69,18 @@ class Watcher:
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
 
     def tell_state(self) -> None:
-        """The pause as it is now."""
+        """Prints the pause as it is now."""
         state = self._replica.state
         pause, rules = pause_record(state), rule_records(state, newest_judged(state))
         self._print("state", pause_document(pause, rules), "\n".join(pause_lines(pause, rules)))
 
     def look(self, wake: Wake) -> None:
-        """Reads on, and prints the news. Raises InvalidProof if the log breaks its promises."""
+        """Reads on and prints what is new. Raises InvalidProof if the log breaks its promises."""
         try:
             self._replica.pull(self._log)
         except TransportError as error:
             if not self._is_away and not wake.stopping.is_set():
-                say(f"the log cannot be reached, trying on: {error}")
+                say(f"the log cannot be reached, trying again: {error}")
             self._is_away = True
         else:
             self._is_away = False

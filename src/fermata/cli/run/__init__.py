@@ -1,6 +1,6 @@
-"""Commands of those who run a node: ``fermata coordinator``, ``auditor`` and ``lab``.
+"""Commands for those who run a node: ``fermata coordinator``, ``auditor`` and ``lab``.
 
-``lab`` also checks figures before they are reported, ``auditor check`` a node before it starts.
+``lab check`` tries out figures before they are reported, ``auditor check`` a node before it starts.
 
     >>> from fermata.cli.run.lab import lab
     >>> "check" in lab.commands

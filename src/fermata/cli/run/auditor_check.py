@@ -1,4 +1,4 @@
-"""``fermata auditor check``: what an auditor's node needs, tried without saying a word."""
+"""``fermata auditor check``: tries everything that an auditor's node needs, and sends nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Checks:
     error: FermataError | None = None
 
     def run(self, name: str, check: Callable[[], str]) -> None:
-        """Runs one check; it returns what was found, or raises what is wrong."""
+        """Runs one check, which returns what it found or raises what is wrong; keeps the result."""
         try:
             row = {"check": name, "result": "ok", "detail": check()}
         except FermataError as error:
@@ -51,7 +51,7 @@ class Checks:
 @CONFIG
 @json_option
 def auditor_check(config_file: Path, as_json: bool) -> None:
-    """A dry run: keys, certificate, log, charter, key share, clock; sends and writes nothing."""
+    """Try keys, certificate, log, charter, key share and clock; sends and writes nothing."""
     config = load_config(config_file, Role.AUDITOR)
     replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
     checks = Checks()
@@ -88,20 +88,20 @@ def _log(config: NodeConfig, replica: Replica) -> str:
 def _share(config: NodeConfig, replica: Replica) -> str:
     share = load_key_share(config)
     if replica.state.key is None:
-        raise ConfigError("NO_KEY", "no key record was read from the log")
+        raise ConfigError("NO_KEY", "the log has no key record, or it could not be read")
     ShareCheck(config.path(config.text.keys.share), share).look(replica)
     return "is the one that the key record commits to"
 
 
 def clock_text(state: State, now_ms: int) -> str:
-    """This clock (milliseconds, UTC) against the newest heartbeat in the log.
+    """Compares this clock (ms since 1970, UTC) with the newest heartbeat in the log, in words.
 
-    Nodes beat once a minute, the coordinator too, so a newest heartbeat that is older than minutes
-    by this clock says that this clock is ahead. Raises ConfigError CLOCK naming the clock.
+    Every node sends a heartbeat once a minute, the coordinator too, so a newest heartbeat that is
+    minutes old by this clock says that this clock is ahead. Raises ConfigError CLOCK.
     """
     newest_ms = max((beat.logged_ms for beat in state.heartbeats.values()), default=0)
     if not newest_ms:
-        return "not compared: no heartbeat was read from the log"
+        return "not compared: the log has no heartbeat, or it could not be read"
     wrong_s = coordinator_ahead_s(state)
     ahead_s = (now_ms - newest_ms) / 1000 + wrong_s
     if -ahead_s > OFFSET_S_MAX:
@@ -109,8 +109,8 @@ def clock_text(state: State, now_ms: int) -> str:
     if ahead_s > SILENT_MS / 1000:
         raise ConfigError(
             "CLOCK",
-            f"this clock is up to {ahead_s:.0f} s ahead: the newest heartbeat in the log is so old"
-            " by it, and nodes send one a minute; set it, unless the coordinator logs nothing",
+            f"this clock may be {ahead_s:.0f} s ahead: by it the newest heartbeat in the log is"
+            " that old, and nodes send one a minute; set it, unless the coordinator logs nothing",
         )
     text = f"the log's newest heartbeat is {max(0.0, ahead_s):.0f} s old by this clock"
     if wrong_s:

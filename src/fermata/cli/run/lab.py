@@ -1,4 +1,4 @@
-"""``fermata lab``: run a lab's node, try out what it would send, report by hand."""
+"""``fermata lab``: runs a lab's node, tries out what it would send, or reports by hand."""
 
 import time
 from contextlib import ExitStack
@@ -71,7 +71,7 @@ def lab_run(config_file: Path) -> None:
 @click.option("--offline", is_flag=True, help="Do not read the key from the log; sizes are rough.")
 @json_option
 def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> None:
-    """A dry run: how each value is read and encoded, and what would leave the building."""
+    """Try a report: how each value is read and encoded, and what would leave the building."""
     config = load_config(config_file, Role.LAB)
     state = None if offline else find_state(config)
     number = round_of(charter_for(config, state, 0), period)
@@ -88,9 +88,10 @@ def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> N
 
 
 def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter:
-    """The charter that a round is held under, or would be if it were opened now.
+    """The charter under which a round is held, or would be if it were opened now.
 
-    Without the log it is the newest that the node's folder has. ``number`` 0 is the next round.
+    Without the log's state it is the newest charter in the node's folder. ``number`` 0 stands for
+    the next round.
     """
     if state is None or state.charter is None:
         return config.roster
@@ -109,18 +110,19 @@ def round_of(charter: Charter, period: str) -> int:
     number = period_count(charter.cadence, charter.first_period, period)
     last = charter.last_period or period
     if number < 1 or period_count(charter.cadence, period, last) < 1:
-        fail(f"the charter has rounds from {charter.first_period} to {charter.last_period or '-'}")
+        until = f"to {charter.last_period}" if charter.last_period else "on"
+        fail(f"must be from {charter.first_period} {until}")
     return number
 
 
 def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathered:
-    """The lab's figures of a period, and where they stand; none if it is to abstain.
+    """The lab's figures of a period and their places; no figures if the lab is to abstain.
 
-    Raises ConfigError FIGURES_ABSENT naming what is not there, and those of the sources.
+    Raises ConfigError FIGURES_ABSENT naming the missing figures, and whatever the sources raise.
     """
     gathered = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
     for metric in gathered.unused:
-        say(f"{metric}: has a [[lab.source]], and the charter of this round gives no such metric")
+        say(f"{metric}: has a [[lab.source]], but the charter of this round has no such metric")
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
     if gathered.absent and not abstains:
         raise ConfigError("FIGURES_ABSENT", "; ".join(gathered.absent))
@@ -128,13 +130,13 @@ def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathere
 
 
 def read_figures(config: NodeConfig, charter: Charter, period: str) -> Measurement:
-    """What the lab would report for a period. Raises as ``gather_figures`` does."""
+    """What the lab would report for a period. Raises whatever ``gather_figures`` raises."""
     measurement = to_measurement(gather_figures(config, charter, period), abstains=True)
     return measurement if measurement is not None else Measurement({})
 
 
 def find_state(config: NodeConfig) -> State | None:
-    """What follows from the log as it is now; None where it cannot be read."""
+    """The state that follows from the log now; None, with a remark, if it cannot be read."""
     try:
         with connect(config, tls_files(config)) as log:
             check_log_charter(log, config)
@@ -152,7 +154,7 @@ def find_state(config: NodeConfig) -> State | None:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """One thing that would leave the building: what, who gets to see it, how many bytes."""
+    """One thing that would leave the building: what it is, who sees it, and its size in bytes."""
 
     field: str
     seen_by: str
@@ -162,15 +164,15 @@ class Leaving:
 def rehearse(
     charter: Charter, encoded: EncodedReport, key: ThresholdKey, number: int, period: str
 ) -> list[Leaving]:
-    """What would leave, measured on a report made by the node's own code, and thrown away.
+    """What would leave, measured on a report that the node's own code makes and throws away.
 
-    Raises ConfigError REPORT_SIZE for one that the log would not take.
+    Raises ConfigError REPORT_SIZE for a report that is larger than the log takes.
     """
     none_ms = TimeMs(0)
     round_ = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
     table = prover_table(key.public_key, charter.panels[0].claims.statements)
     statement, sealed = answer(charter, key, table, round_, encoded, entropy)
-    # Of a signature only its length matters here, so the key stays closed.
+    # Only a signature's length matters here, so the signing key stays closed.
     envelope = assemble(STATEMENT_TYPE, encode(statement), {encoded.lab: bytes(SIGNATURE_BYTES)})
     if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
         raise ConfigError("REPORT_SIZE", "the report is larger than the log takes; split the panel")
@@ -195,7 +197,7 @@ def rehearse(
 
 
 def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
-    """The open part, field by field, with the bytes of each."""
+    """The open part, field by field, with the size of each in bytes."""
     rows = [("charter hash", len(statement.charter_sha256)), ("party", len(statement.author))]
     if statement.HasField("abstention"):
         return [*rows, ("abstention of the round", statement.abstention.ByteSize())]
@@ -213,7 +215,7 @@ def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
 
 
 def estimate(charter: Charter, encoded: EncodedReport) -> list[Leaving]:
-    """About what would leave, from the charter alone."""
+    """About what would leave, computed from the charter alone."""
     leaving = []
     for panel_id in encoded.witnesses:
         statements = charter.panel(panel_id).claims.statements
@@ -233,7 +235,7 @@ def estimate(charter: Charter, encoded: EncodedReport) -> list[Leaving]:
     return [*leaving, Leaving(rest, "everybody", _ENVELOPE_BYTES + 80)]
 
 
-#: Where each figure stands, and what its file says of it.
+#: Columns for the place of each figure, and what its file says about it.
 _PLACES = ["metric", "file", "field", "model", "samples"]
 
 
@@ -244,7 +246,7 @@ def check_document(
     leaving: list[Leaving],
     exact: bool,
 ) -> tuple[dict[str, object], str]:
-    """What ``lab check`` shows, for programs and for people. Raises ConfigError."""
+    """What ``lab check`` shows, as a document and as text. Raises ConfigError."""
     figures = {figure.metric: figure for figure in gathered.figures}
     rows, places = [], []
     for panel_id in encoded.witnesses:
@@ -288,7 +290,7 @@ def check_document(
 )  # fmt: skip
 @json_option
 def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> None:
-    """Report to the round that is open now, once, and wait for the receipt."""
+    """Report to the open round, once, and wait for the receipt."""
     config = load_config(config_file, Role.LAB)
     with ExitStack() as stack:
         telemetry = make_telemetry(config)
@@ -312,7 +314,7 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
     charter = driver.replica.charter
     measurement = read_figures(config, charter, current.period)
     if not measurement.values and current.reports.get(config.text.party):
-        raise Refusal("REPORTED", "a report that was made cannot be taken back, only corrected")
+        raise Refusal("REPORTED", "a report cannot be taken back, only corrected")
     slot = driver.correct(current, measurement)
     try:
         driver.step()
@@ -327,7 +329,7 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
 
 
 def _open_round(driver: Driver, wait_s: int) -> Round:
-    """The round that takes reports now. Raises Refusal NO_ROUND after the wait."""
+    """The round that takes reports now. Raises Refusal NO_ROUND after ``wait_s`` seconds."""
     limit_ms = clock_ms() + wait_s * 1000
     has_said = False
     while True:

@@ -1,4 +1,4 @@
-"""``fermata node backup|restore``: a node's data, encrypted, out of the building and back."""
+"""``fermata node backup|restore``: saves a node's data, encrypted, and puts it back."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PATH = click.Path(path_type=Path)
 
 @click.group()
 def node() -> None:
-    """The data of a node of any role."""
+    """Back up and restore the data of a node of any role."""
 
 
 @node.command("backup")
@@ -26,7 +26,7 @@ def node() -> None:
 @click.option("--out", type=PATH, required=True, help="New file for the backup.")
 @click.option(
     "--wait-s", type=click.IntRange(min=1), default=60, show_default=True,
-    help="How long a running node may take to make it.",
+    help="How long to wait for a running node to make it.",
 )  # fmt: skip
 @json_option
 def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) -> None:
@@ -45,13 +45,13 @@ def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) ->
 )
 @click.option(
     "--head", "heads", type=PATH, multiple=True,
-    help="head.note of another node's data folder: what the backup must hold. For a coordinator.",
+    help="For a coordinator: head.note of another node; the backup must hold that head.",
 )  # fmt: skip
 @json_option
 def restore_node(
     config_file: Path, file: Path, identity: Path, heads: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Put a backup into a data folder that has no store; the node must not run."""
+    """Put a backup into a data folder without a store; the node must be stopped."""
     config = load_config(config_file)
     entries = restore(config, file, load_identity(identity), heads)
     text = f"{config.data}: restored {config.text.party}, {entries} log entries"

@@ -1,4 +1,4 @@
-"""``fermata coordinator|auditor|enroll``: the verbs of the roles; a lab's are in ``lab``."""
+"""``fermata coordinator|auditor|enroll``: the commands of the roles; a lab's are in ``lab``."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ TOKEN_BYTES_MAX = 1024
 
 @click.group()
 def coordinator() -> None:
-    """The oversight body's node: the log."""
+    """The oversight body's node, which writes the log."""
 
 
 @coordinator.command("run")
@@ -35,7 +35,7 @@ def coordinator_run(config_file: Path) -> None:
 
 @click.group()
 def auditor() -> None:
-    """An auditor's node: check, endorse, open."""
+    """An auditor's node, which checks, endorses and opens."""
 
 
 @auditor.command("run")
@@ -54,11 +54,11 @@ def auditor_run(config_file: Path) -> None:
 def enroll(
     folder: Path, address: str, root_fingerprint: str, token_file: Path, as_json: bool
 ) -> None:
-    """Get a first certificate with a one-time token; FOLDER is made by it."""
+    """Get a first certificate with a one-time token, into FOLDER, which must not exist."""
     try:
         token = read_file(token_file, TOKEN_BYTES_MAX).decode("ascii").strip()
     except UnicodeDecodeError:
-        raise ConfigError("TOKEN", f"{token_file}: is no token; it has 43 characters") from None
+        raise ConfigError("TOKEN", f"{token_file}: must hold a token of 43 characters") from None
     identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
     text = f"wrote the certificate of {identity.uri}, its key and the root to {folder}"
     emit(as_json, {"identity": identity.uri, "folder": str(folder)}, text)

@@ -1,4 +1,4 @@
-"""``fermata lab push``: a pipeline hands figures to its lab's own node."""
+"""``fermata lab push``: hands figures from a pipeline to its lab's own node."""
 
 import sys
 from pathlib import Path
@@ -17,9 +17,9 @@ from fermata.wire.v1 import local_service_pb2
 @click.command("push")
 @CONFIG
 @click.argument("figures", nargs=-1, metavar="[METRIC=VALUE]...")
-@click.option("--period", default="", help="Of which period; else that of the open round.")
+@click.option("--period", default="", help="Period of the figures; default: the open round's.")
 @click.option("--correct", is_flag=True, help="Allow to correct a report that was made.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read METRIC=VALUE, one a line.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read lines of METRIC=VALUE.")
 @json_option
 def lab_push(
     config_file: Path,
@@ -31,7 +31,7 @@ def lab_push(
 ) -> None:
     """Hand figures to the running node, which keeps them until the round's report.
 
-    Other users of the machine can see a command's words: with --stdin they see no figure.
+    Other users of the machine can see a command's arguments; --stdin keeps figures out of them.
     """
     config = load_config(config_file, Role.LAB)
     values = [_pushed(word) for word in figures]
@@ -39,7 +39,7 @@ def lab_push(
         lines = sys.stdin.read(REQUEST_BYTES_MAX).splitlines()
         values += [_pushed(line.strip()) for line in lines if line.strip()]
     if not values:
-        raise click.UsageError("needs METRIC=VALUE, or --stdin")
+        raise click.UsageError("give METRIC=VALUE or --stdin")
     request = local_service_pb2.PushRequest(period=period, values=values, correct=correct)
     answer = push(socket_path(config.data), request)
     data = {"period": answer.period, "replaced": list(answer.replaced), "slot": answer.slot}
@@ -52,8 +52,8 @@ def lab_push(
 
 
 def _pushed(word: str) -> local_service_pb2.PushedValue:
-    """A word such as ``score=0.5``. Raises ConfigError PUSH_WORD, which shows no figure."""
+    """Parses a word such as ``score=0.5``. Raises ConfigError PUSH_WORD, which shows no figure."""
     metric, equals, value = word.partition("=")
     if not equals or not metric or not value:
-        raise ConfigError("PUSH_WORD", "a figure to push is METRIC=VALUE, such as score=0.5")
+        raise ConfigError("PUSH_WORD", "a figure must be METRIC=VALUE, such as score=0.5")
     return local_service_pb2.PushedValue(metric=metric, value=value)

@@ -1,28 +1,28 @@
-"""The value axis: where it ends, and what its ticks are called."""
+"""The value axis: its ends, and the texts of its ticks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, isfinite, log10
 
 from fermata.dashboard.charts.data import Chart
 
-#: Ends that are closer than this share of their size are one value: a double has 16 digits.
+#: Ends that differ by less than this fraction are one value: a double has 16 digits.
 _SPAN_SHARE_MIN = 1e-9
 _SPAN_MIN = 1e-290
-#: A value beyond it cannot be drawn beside others: the difference of two may not be a float.
+#: Values beyond it are not drawn, since the difference of two may be infinite.
 _VALUE_MAX = 1e300
-#: Room beyond the highest and the lowest value, so that no point lies on the frame.
+#: Room above the highest and below the lowest value, so that no point is on the frame.
 _PAD_SHARE, _BAR_PAD_SHARE = 0.08, 0.14
 _PLAIN_MAX, _PLAIN_STEP_MIN = 1e6, 1e-4
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def drawable(value: float | None) -> float | None:
-    """The value, or None if there is none or no axis can hold it."""
+    """The value, or None if it is missing or no axis can hold it."""
     return value if value is not None and abs(value) <= _VALUE_MAX else None
 
 
 def domain(chart: Chart) -> tuple[float, float]:
-    """Ends of the value axis, which has all values, limits and bands between them."""
+    """The ends of the value axis, between which all values, limits and bands are."""
     values = [v for v in _values(chart) if isfinite(v)] or [0.0]
     low, high = min(values), max(values)
     if chart.is_bars:
@@ -51,7 +51,7 @@ def _values(chart: Chart) -> Iterator[float]:
 
 
 def tick_texts(ticks: Sequence[float]) -> list[str]:
-    """What stands beside ticks, in ascending order; different ticks get different texts."""
+    """The texts of ticks, in ascending order; different ticks get different texts."""
     if len(ticks) < 2:
         return [f"{tick:.3g}" for tick in ticks]
     step, size = ticks[1] - ticks[0], max(abs(ticks[0]), abs(ticks[-1]))

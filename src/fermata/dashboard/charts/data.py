@@ -1,11 +1,11 @@
-"""What a chart shows."""
+"""The data of a chart."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place on the x axis. ``value`` is None where there is no result; ``text`` says it."""
+    """One point of the x axis. ``value`` is None without a result; ``text`` is its label."""
 
     label: str
     value: float | None
@@ -16,17 +16,17 @@ class Point:
 class Band:
     """A limit that moves with the values.
 
-    ``ranges`` has one pair for each point: the value that a rule compares with, and the value that
-    is at the rule's limit. It is None where the limit is unknown.
+    ``ranges`` has one pair per point: the value with which a rule compares, and the value at the
+    rule's limit. It is None if the limit is unknown.
     """
 
     label: str
     ranges: tuple[tuple[float, float] | None, ...]
 
 
-#: A horizontal line to compare with: what it is called, and its value.
+#: A horizontal line to compare with: its name and its value.
 Limit = tuple[str, float]
-#: First and last index of points to shade, both included, and what that means.
+#: First and last index of the points to shade, both included, and their label.
 Span = tuple[int, int, str]
 
 
@@ -44,10 +44,10 @@ NO_MARKS = Annotations()
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All that decides how a chart looks.
+    """Everything on which a chart's look depends.
 
     ``unit`` names the value axis and ``place`` the other one; both may be empty. ``is_bars`` asks
-    for bars from 0, else a line is drawn.
+    for bars from 0; otherwise a line is drawn.
     """
 
     points: tuple[Point, ...]
@@ -58,5 +58,5 @@ class Chart:
 
 
 def visible(text: str) -> str:
-    """XML has no room for control characters, and others turn text around."""
+    """The text without control characters, which XML forbids or which turn text around."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,7 +1,7 @@
 """Charts as SVG text, for screens, phones and screen readers.
 
 Nothing runs in a chart: no script, no handler, no style attribute, so it fits a strict content
-policy. Every number is in the tip of its mark; the pages have a table of the same numbers.
+policy. Each shape has its number as a tooltip; the pages have a table of the same numbers.
 """
 
 import logging
@@ -12,7 +12,7 @@ from html import escape
 from fermata.dashboard.charts.data import NO_MARKS, Annotations, Chart, Point, visible
 from fermata.dashboard.charts.inks import CSS_CHARTS
 
-#: Drawings kept, at about 10 kB each: pages are read far more often than results come out.
+#: Drawings kept, of about 10 kB each: pages are read far more often than results come out.
 _DRAWINGS_KEPT = 256
 _SVG = "http://www.w3.org/2000/svg"
 _log = logging.getLogger("fermata.dashboard.charts")
@@ -26,10 +26,10 @@ def line_chart(
     unit: str = "",
     annotations: Annotations = NO_MARKS,
 ) -> str:
-    """A value over rounds, with ``unit`` at the value axis; empty if it cannot be drawn here.
+    """A value over the rounds, with ``unit`` at the value axis; empty if it cannot be drawn here.
 
-    Gaps stay gaps. ``name`` must be unique on the page: it makes the ids that screen readers
-    follow.
+    Missing values are gaps. ``name`` must be unique on the page: it makes the ids by which screen
+    readers find title and description.
     """
     return _svg(name, title, description, Chart(tuple(points), unit, "", annotations, False))
 
@@ -43,18 +43,18 @@ def bar_chart(
     annotations: Annotations = NO_MARKS,
     place: str = "",
 ) -> str:
-    """Amounts side by side, from 0, else as ``line_chart``; ``place`` names the x axis."""
+    """Amounts side by side, from 0, as ``line_chart`` otherwise; ``place`` names the x axis."""
     return _svg(name, title, description, Chart(tuple(points), unit, place, annotations, True))
 
 
 def standalone(svg: str) -> str:
-    """A chart as a file of its own, with its styles in it."""
+    """A chart as a file of its own that includes its styles."""
     head, end, rest = svg.partition(">")
     return f"{head}{end}\n<style>{CSS_CHARTS}</style>{rest}\n"
 
 
 def _svg(name: str, title: str, description: str, chart: Chart) -> str:
-    """``role="img"`` makes readers speak title and description, not the shapes."""
+    """The chart's SVG. With ``role="img"`` readers speak title and description, not shapes."""
     try:
         view_box, shapes = _drawn(chart)
     except Exception as fault:  # noqa: BLE001 - a page without its picture still has the numbers
@@ -74,14 +74,14 @@ def _svg(name: str, title: str, description: str, chart: Chart) -> str:
 
 @cache
 def _note(fault: str) -> None:
-    """Once, since every visit of a page asks for all of its charts again."""
+    """Logs a fault once, since every visit of a page asks for all of its charts again."""
     _log.warning("a chart could not be drawn: %s", fault)
 
 
 @lru_cache(maxsize=_DRAWINGS_KEPT)
 def _drawn(chart: Chart) -> tuple[str, str]:
     """The view box and the shapes of a chart."""
-    # matplotlib costs memory and a second or more, which only those who draw should spend.
+    # matplotlib costs memory and a second or more, so it is loaded only to draw.
     from fermata.dashboard.charts.axis import drawable
     from fermata.dashboard.charts.figure import picture
     from fermata.dashboard.charts.svg import shapes_of

@@ -1,8 +1,8 @@
 """A chart as matplotlib draws it, before its SVG is made fit for pages.
 
-All texts stand outside of the plot, in rows of their own: the unit above it, ticks left of it,
-periods below it, and names in the legend. So none can cover a point or another text. Figures are
-made without pyplot, which would keep them.
+All texts are outside of the plot, in rows of their own: the unit above it, ticks left of it,
+periods below it, and names in the legend. So no text can cover a point or another text. Figures are
+made without pyplot, which would keep them in memory.
 """
 
 import io
@@ -37,7 +37,7 @@ WIDTH = 360.0
 _UNITS_PER_INCH = 72
 _PLOT_HEIGHT, _TICK_GAP, _TICKS_MAX = 190.0, 7.0, 5
 _MARGIN, _SIDE, _DESCENT = 8.0, 3.0, 4.0
-#: From the plot to the line that a text stands on, and to where the next row begins.
+#: From the plot to a text's baseline, and to where the next row begins.
 _LABEL_DROP, _LABEL_ROW, _UNIT_RISE = 20.0, 26.0, 15.0
 _LEGEND_GAP, _HANDLE_EMS, _HANDLE_GAP_EMS, _COLUMN_GAP_EMS = 12.0, 2.4, 0.6, 1.6
 _COLUMNS_MAX = 3
@@ -47,9 +47,9 @@ _DRAWING = threading.Lock()
 
 
 def picture(chart: Chart) -> str:
-    """The SVG that matplotlib writes of a chart; the same text for the same chart."""
+    """The SVG that matplotlib writes for a chart; the same text for the same chart."""
     with _DRAWING, matplotlib.rc_context():
-        # A file of settings in the working directory or at home decides nothing here.
+        # matplotlib's settings files in the working directory or at home have no effect here.
         matplotlib.rcParams.update(matplotlib.rcParamsDefault)
         matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fermata"})
         out = io.StringIO()
@@ -58,11 +58,11 @@ def picture(chart: Chart) -> str:
 
 
 def figure_of(chart: Chart) -> Figure:
-    """The chart as a figure of 72 units an inch, ``WIDTH`` units wide and as high as it needs."""
+    """The chart as a figure with 72 units to the inch, ``WIDTH`` units wide, as high as needed."""
     # Browsers have fonts for the others.
     warnings.filterwarnings("ignore", "Glyph .* missing from font")
     figure = Figure(dpi=_UNITS_PER_INCH, facecolor=INKS["ground"].light)
-    # It is the canvas that measures texts, too: no other needs to be loaded.
+    # The canvas also measures texts, so no other canvas needs to be loaded.
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), facecolor="none")
     axes.set_xlim(0.0, max(1, len(chart.points)))
@@ -99,7 +99,7 @@ def figure_of(chart: Chart) -> Figure:
 
 
 def _numbers(figure: Figure, axes: Axes, chart: Chart) -> None:
-    """Numbers above bars, where there is room for all of them and nothing that they could cover."""
+    """Numbers above the bars, if there is room for all and nothing that they could cover."""
     if not chart.is_bars or chart.annotations.limits or chart.annotations.bands:
         return
     numbers = [
@@ -122,7 +122,7 @@ def _write(
     ink: str,
     side: Literal["left", "center"] = "left",
 ) -> None:
-    """A text that stands on the line y, and begins at x or has its middle there.
+    """A text whose baseline is at y, and which begins at x or has its middle there.
 
     Both are in units from the lower left.
     """
@@ -133,7 +133,7 @@ def _write(
 
 
 def _value_axis(axes: Axes, chart: Chart) -> float:
-    """The axis with its ticks; returns the width that their texts need."""
+    """Draws the axis with its ticks; returns the width that their texts need."""
     low, high = domain(chart)
     axes.set_ylim(low, high)
     is_whole = chart.is_bars and all(float(p.value or 0).is_integer() for p in chart.points)
@@ -152,7 +152,7 @@ def _value_axis(axes: Axes, chart: Chart) -> float:
 
 
 def _legend(figure: Figure, rows: Sequence[Row]) -> Legend | None:
-    """What everything is called, in as many columns as fit; None where the title says it all."""
+    """The names of everything drawn, in as many columns as fit; None if the title is enough."""
     if len(rows) < 2:
         return None
     handle_width = (_HANDLE_EMS + _HANDLE_GAP_EMS) * FONT_SIZE
@@ -178,7 +178,7 @@ def _legend(figure: Figure, rows: Sequence[Row]) -> Legend | None:
         labelcolor=INKS["ink"].light,
         prop=font(),
     )
-    # A label given above would be left out if it began with an underscore.
+    # matplotlib leaves out a label that begins with an underscore if it is given above.
     for text, lines in zip(legend.get_texts(), labels, strict=True):
         text.set(parse_math=False, text="\n".join(lines))
     figure.add_artist(legend)

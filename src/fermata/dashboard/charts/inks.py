@@ -1,6 +1,6 @@
-"""Colours of charts: attributes for light pages, which a style sheet replaces elsewhere.
+"""Colours of charts: attributes for light pages, which a style sheet replaces in other modes.
 
-A reader without the style sheet, such as a viewer of Markdown, still sees the light colours.
+A reader without the style sheet, such as a Markdown viewer, still sees the light colours.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Ink(NamedTuple):
-    """A colour in light, in dark, and the system's word for it where the reader chose colours."""
+    """A colour for light pages, for dark ones, and its system colour in forced colours."""
 
     light: str
     dark: str
@@ -23,8 +23,8 @@ INKS: Mapping[str, Ink] = {
     "limit": Ink("#a02a00", "#ffa784", "CanvasText"),
     "grid": Ink("#d0d0d0", "#3c4046", "Canvas"),
     "ground": Ink("#ffffff", "#16181c", "Canvas"),
-    # Where the reader chose colours there is no quiet one for a grid, and none for shading: there
-    # edges show spans and bands.
+    # Forced colours have no quiet one for a grid, and none for shading: there edges show spans and
+    # bands.
     "span": Ink("#ede8da", "#302c20", "Canvas"),
     "band": Ink("#fbe3da", "#40261c", "Canvas"),
 }

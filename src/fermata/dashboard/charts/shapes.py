@@ -1,7 +1,7 @@
-"""What is drawn between the axes of a chart, and how the legend shows it.
+"""The shapes between the axes of a chart, and their rows in the legend.
 
-Every function draws one kind of thing and returns its rows of the legend. What has a meaning gets
-that meaning's word as its id: ``line``, ``point``, ``bar``, ``none`` (no result), ``limit``,
+Every function draws one kind of shape and returns its rows of the legend. A shape with a meaning
+has that meaning's word as its id: ``line``, ``point``, ``bar``, ``none`` (no result), ``limit``,
 ``band``, ``band-edge``, ``span``.
 """
 
@@ -21,29 +21,29 @@ from fermata.dashboard.charts.inks import INKS
 
 _LARGE_MARKS_MAX = 30
 _MARK_SIZE, _SMALL_MARK_SIZE = 8.0, 4.5
-#: Of the plot's height, and of a period's width.
+#: Fractions of the plot's height, and of a period's width.
 _CROSS_RISE_SHARE, _BAR_SHARE = 0.05, 0.7
 _LINE_WIDTH, _EDGE_WIDTH = 2.5, 2.0
-#: Lengths on and off, in widths of the line. The legend shows them, so they must be told apart.
+#: Lengths on and off, in widths of the line. The legend shows them, so they must look different.
 _DASHES = ((4, 2), (1, 1.2), (5, 1.5, 1, 1.5), (8, 2), (2, 1), (3, 1, 1, 1, 1, 1))
 _DOTS = (1, 2)
 #: From the back to the front; the grid is at 1.5.
 _AT_SPAN, _AT_BAND, _AT_LIMIT, _AT_LINE, _AT_POINT = 0.2, 0.4, 2.0, 3.0, 4.0
-#: matplotlib's own words for how something is drawn.
+#: matplotlib's own keywords for how something is drawn.
 _Look = dict[str, Any]
 _A = TypeVar("_A", bound=Artist)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the legend: what it shows, and what that is called."""
+    """A row of the legend: a sample of the shape, and its name."""
 
     handle: Artist
     label: str
 
 
 def draw_shapes(axes: Axes, chart: Chart) -> list[Row]:
-    """Everything between the axes; point i lies at i + 0.5, its period goes from i to i + 1."""
+    """Draws all shapes; point i is at x = i + 0.5, its period goes from i to i + 1."""
     rows = [*_values(axes, chart), *_gaps(axes, chart)]
     limits = _limits(axes, chart.annotations.limits)
     return [*rows, *limits, *_bands(axes, chart, len(limits)), *_spans(axes, chart)]
@@ -60,7 +60,7 @@ def _values(axes: Axes, chart: Chart) -> list[Row]:
             axes.add_patch(_meant(bar, "bar", _AT_LINE))
         return [Row(Patch(facecolor=colour), "result")]
     stroke = {"color": colour, "linewidth": _LINE_WIDTH, "solid_joinstyle": "round"}
-    # A value that is not a number parts the line.
+    # A missing value interrupts the line.
     line = [(index + 0.5, nan if value is None else value) for index, value in enumerate(kept)]
     axes.add_line(_meant(_line(line, stroke), "line", _AT_LINE))
     dot: _Look = {"marker": "o", "markeredgecolor": INKS["ground"].light, "color": colour}
@@ -71,7 +71,7 @@ def _values(axes: Axes, chart: Chart) -> list[Row]:
 
 
 def _gaps(axes: Axes, chart: Chart) -> list[Row]:
-    """A cross above the axis where there is no value."""
+    """A cross above the axis for each missing value."""
     places = [
         (index + 0.5, _CROSS_RISE_SHARE)
         for index, point in enumerate(chart.points)
@@ -89,7 +89,7 @@ def _gaps(axes: Axes, chart: Chart) -> list[Row]:
 
 def _limits(axes: Axes, limits: tuple[Limit, ...]) -> list[Row]:
     """Dashed lines over the whole width; the legend has them in their order on the page."""
-    # Limits of one value are one line, with all their names.
+    # Limits of the same value are one line with all their names.
     names: dict[float, list[str]] = {}
     for name, value in limits:
         if drawable(value) is not None:
@@ -105,7 +105,7 @@ def _limits(axes: Axes, limits: tuple[Limit, ...]) -> list[Row]:
 
 
 def _bands(axes: Axes, chart: Chart, limits: int) -> list[Row]:
-    """Over each period from the value that a rule compares with to its limit, which is dashed."""
+    """Over each period from the value with which a rule compares to its limit, which is dashed."""
     ground, colour, rows = INKS["band"].light, INKS["limit"].light, []
     for number, band in enumerate(chart.annotations.bands, start=limits):
         edge: list[tuple[float, float]] = []
@@ -124,7 +124,7 @@ def _bands(axes: Axes, chart: Chart, limits: int) -> list[Row]:
 
 
 def _spans(axes: Axes, chart: Chart) -> list[Row]:
-    """Shaded periods, cut to those that are shown."""
+    """Shaded periods, cut to those that the chart has."""
     names = []
     look: _Look = {"facecolor": INKS["span"].light, "edgecolor": INKS["quiet"].light}
     look |= {"linewidth": 1.0, "linestyle": (0.0, _DOTS)}
@@ -143,7 +143,7 @@ def _line(places: Sequence[tuple[float, float]], look: _Look) -> Line2D:
 
 
 def _meant(artist: _A, meaning: str, layer: float) -> _A:
-    """The artist with its id and its layer. Nothing is cut off at the axes: all lies inside."""
+    """The artist with its id and layer, unclipped, since everything is within the axes."""
     artist.set(gid=meaning, zorder=layer, clip_on=False)
     return artist
 

@@ -1,8 +1,8 @@
-"""matplotlib's SVG made fit for our pages.
+"""Makes matplotlib's SVG fit for our pages.
 
-The pages' content policy takes no style element and no style attribute, and an id may stand once
+The pages' content policy allows no style element and no style attribute, and an id must be unique
 on a page. So styles become attributes of their own, shapes that are used by id are written out,
-and what is left of ids is the word for a meaning, as a class.
+and a shape keeps of its id only the word for its meaning, as a class.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-#: What shapes.py gives ids to.
+#: The ids that shapes.py gives.
 MEANINGS = frozenset({"line", "point", "bar", "none", "limit", "band", "band-edge", "span"})
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _TEXT_ATTRIBUTES = ("x", "y", "text-anchor")
@@ -29,9 +29,9 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
 def shapes_of(picture: str, tips: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    """The view box and the shapes of a picture that matplotlib has written.
+    """The view box and the shapes of a picture that matplotlib wrote.
 
-    ``tips`` has what each shape of a meaning is, in their order; a pointer over it shows that.
+    ``tips`` has the tooltips of the shapes of each meaning, in the shapes' order.
     """
     root = ElementTree.fromstring(picture)  # noqa: S314 - our own picture
     used = {e.get("id", ""): e for e in root.iter(f"{_SVG}path") if e.get("id")}
@@ -51,7 +51,7 @@ def _walk(elements: Sequence[Element]) -> Iterator[Element]:
 
 
 def _clean(element: Element, used: Mapping[str, Element]) -> list[Element]:
-    """The element as we write it; the children in its place if it is a group without meaning."""
+    """The element as we write it; for a group without meaning, its children."""
     kind = element.tag.removeprefix(_SVG)
     if kind == "g":
         children = [shape for child in element for shape in _clean(child, used)]
@@ -74,12 +74,12 @@ def _clean(element: Element, used: Mapping[str, Element]) -> list[Element]:
 
 
 def _styles(element: Element) -> dict[str, str]:
-    """An element's attributes, with what its style attribute says among them."""
+    """An element's attributes, including those in its style attribute."""
     styles = dict(element.attrib)
     for declaration in styles.pop("style", "").split(";"):
         name, _, value = declaration.partition(":")
         styles[name.strip()] = value.strip()
-    # The first line of a text with several has its place in a transform.
+    # The first line of a text with several lines has its place in a transform.
     place = _PLACE.match(styles.get("transform", ""))
     if place and "x" not in styles:
         styles |= {"x": place[1], "y": place[2]}
@@ -92,5 +92,5 @@ def _shape(kind: str, names: Sequence[str], styles: Mapping[str, str]) -> Elemen
 
 
 def _short(value: str) -> str:
-    """Numbers to a hundredth of a pixel."""
+    """The value with its numbers rounded to a hundredth of a pixel."""
     return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", " ".join(value.split()))

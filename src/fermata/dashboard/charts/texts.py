@@ -1,7 +1,7 @@
-"""Texts in a chart: how wide they are, where they break, and which of them stand side by side.
+"""Texts in a chart: how wide they are, where they break, and which of them fit side by side.
 
-Widths are those of DejaVu Sans, which matplotlib brings along and which is wider than the fonts
-that browsers take for ``system-ui``: what does not overlap here does not overlap there.
+Widths are those of DejaVu Sans, which comes with matplotlib and is wider than the fonts that
+browsers use for ``system-ui``: texts that do not overlap here do not overlap there.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from fermata.dashboard.charts.data import visible
 FONT_SIZE = 13
 LINE_HEIGHT = 17
 _FONT_FILE = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-#: Labels beside each other are at least so far apart.
+#: The least distance between two labels side by side.
 _GAP = 6
 _LABEL_WIDTH_MAX = 120
 _BOX_LACKS_EMS = 0.5
@@ -30,19 +30,19 @@ _STRIDES = (1, 2, 4, 8, 12, 16, 20)
 
 @cache
 def font() -> FontProperties:
-    """The one font of every text."""
+    """The one font of all texts."""
     return FontProperties(fname=_FONT_FILE, size=FONT_SIZE)
 
 
 @cache
 def _known() -> frozenset[int]:
-    """The characters that the font has."""
+    """The code points that the font has."""
     return frozenset(get_font(_FONT_FILE).get_charmap())
 
 
 @lru_cache(maxsize=_WIDTHS_KEPT)
 def width_of(text: str) -> float:
-    """The width of a line as it is drawn; what the font lacks counts as wide as letters get."""
+    """The width of a drawn line; a character that the font lacks counts as the widest letter."""
     others = sum(ord(c) not in _known() for c in text)
     # matplotlib draws a box for each of these, which is narrower than some letters.
     width, _, _ = text_to_path.get_text_width_height_descent(text, font(), ismath=False)
@@ -50,7 +50,7 @@ def width_of(text: str) -> float:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Lines of at most this width, broken at spaces where there are some."""
+    """The text as lines of at most this width, broken at spaces if it has any."""
     lines: list[str] = []
     line = ""
     for word in visible(text).split(" "):
@@ -75,9 +75,9 @@ def _pieces(word: str, width: float) -> list[str]:
 
 
 def point_labels(texts: Sequence[str], slot: float) -> list[list[str]]:
-    """The lines of each label below an axis, of which each has ``slot`` units of width.
+    """The lines of each label below an axis; each label has ``slot`` units of width.
 
-    Where they would not fit side by side, a span such as ``0..5`` goes on two lines.
+    If they would not fit side by side, a span such as ``0..5`` goes on two lines.
     """
     labels = [[_shortened(text)] for text in texts]
     if all(_width(lines) + _GAP <= slot for lines in labels):
@@ -104,10 +104,10 @@ def _width(lines: Sequence[str]) -> float:
 def spread(
     labels: Sequence[Sequence[str]], centres: Sequence[float], right: float
 ) -> dict[int, float]:
-    """Which labels to write below an axis, by index, each with the middle of its lines.
+    """The labels to write below an axis: (index, middle of its lines) of each.
 
-    ``centres`` are where they belong; none begins left of 0 or ends beyond ``right``. The last one,
-    which is the newest round's, is among them unless that would leave out more.
+    ``centres`` are their points; no label begins left of 0 or ends beyond ``right``. The last one,
+    which is the newest round's, is among them unless that would leave out more of the others.
     """
     halves = [_width(lines) / 2 for lines in labels]
     middles = [

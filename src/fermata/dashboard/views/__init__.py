@@ -1,4 +1,4 @@
-"""What pages show beyond the records of the summary: the log by pages, results over the rounds.
+"""What pages show beyond the summary's records: the log by pages, results over the rounds.
 
 ``log_page`` and ``entry_page`` show entries and their proofs, ``overview`` a whole run with its
 series.

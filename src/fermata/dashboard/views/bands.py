@@ -1,6 +1,6 @@
 """Limits of rules on change and growth as bands, which move with the values (docs/spec/rules.md).
 
-For people only: a change's band ends exactly where its rule is decided, while a rule on growth is
+They only inform: a change's band ends exactly where its rule decides, but a rule on growth is
 decided by a fitted line with its confidence, and its band only shows steady growth at the limit.
 """
 
@@ -17,10 +17,10 @@ _KINDS = {CHANGE: "change", GROWTH: "growth per round", DOUBLING: "rounds to dou
 def bands_of(
     rules: Sequence[Rule], values: Sequence[float | None], periods: Sequence[int | None]
 ) -> tuple[Band, ...]:
-    """One band for each rule on change, growth rate or doubling time.
+    """One band per rule on change, growth rate or doubling time.
 
     ``values`` are those of the rules' statistic by round, None without a result; ``periods`` has
-    the place of each round's period, None for a round that the rules leave out.
+    the index of each round's period, None for a round that the rules leave out.
     """
     known = {
         period: value
@@ -42,7 +42,7 @@ def _label(rule: Rule) -> str:
 
 
 def _range(rule: Rule, known: Mapping[int, float], period: int) -> tuple[float, float] | None:
-    """From the value that the rule compares with, to the value at which it is at its limit."""
+    """The value with which the rule compares, and the value at the rule's limit."""
     if rule.kind == CHANGE:
         start = known.get(period - rule.over_rounds)
         return None if start is None else (start, start + float(rule.limit))

@@ -1,4 +1,4 @@
-"""The log as pages show it: entries by page, and one entry with the proof that it is there."""
+"""The log as pages show it: entries by page, and one entry with the proof of its inclusion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.wire.v1 import envelope_pb2
 
 ENTRIES_PER_PAGE = 100
-#: Statements of one round, which their pages link to.
+#: Statements about one round, to whose page they link.
 _OF_ROUND = frozenset(
     {"open_round", "close_round", "report", "abstention", "endorsement", "partial_opening"}
 )
@@ -35,7 +35,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Entries oldest first; pages count from 1, and ``pages`` is the newest."""
+    """Entries, oldest first; pages count from 1, and number ``pages`` is the newest."""
 
     number: int
     pages: int
@@ -46,7 +46,7 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class ProofStep:
-    """One step of an audit path: hash the node and its sibling, in their order."""
+    """One step of an audit path: the hash of a node and its sibling, in their order."""
 
     sibling: str
     side: str
@@ -55,7 +55,7 @@ class ProofStep:
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """An entry and the proof that the head covers it. ``leads``: the steps end at the root."""
+    """An entry and its proof against the head. ``leads``: the steps end at the root."""
 
     row: EntryRow
     signers: tuple[str, ...]
@@ -72,12 +72,12 @@ class EntryPage:
 
 
 def page_count(size: int) -> int:
-    """Pages that a log of this size has; at least one."""
+    """The number of pages of a log with ``size`` entries; at least one."""
     return max(1, -(-size // ENTRIES_PER_PAGE))
 
 
 def log_page(now: Snapshot, number: int) -> LogPage | None:
-    """A page of the log; None if there is no such page."""
+    """A page of the log; None if the log does not have it."""
     size = now.state.size
     if not 1 <= number <= page_count(size):
         return None
@@ -89,7 +89,7 @@ def log_page(now: Snapshot, number: int) -> LogPage | None:
 
 
 def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict]) -> EntryRow:
-    """An entry as its leaf and the fold's verdict tell it; whatever the leaf is."""
+    """An entry, from its leaf (any bytes) and the fold's verdict."""
     time, kind, author, number = "", "Unknown", "", 0
     try:
         wire = decode(envelope_pb2.LogEntry, leaf)
@@ -107,14 +107,14 @@ def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict]) -> Entry
     verdict = rejected.get(entry)
     if verdict is None:
         return EntryRow(entry, time, kind, author, True, "", "", number)
-    # Who signed a rejected entry, and what it was, is what the fold could make sure of.
+    # Of a rejected entry, trust only the author and kind that the fold could make sure of.
     return EntryRow(
         entry, time, verdict.kind, verdict.author, False, verdict.reason, verdict.detail, 0
     )
 
 
 def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
-    """An entry with its inclusion proof, checked; None if there is no such entry."""
+    """An entry with its checked inclusion proof; None if the log does not have it."""
     size = now.state.size
     if not 0 <= entry < size:
         return None

@@ -1,4 +1,4 @@
-"""What pages show, as plain data made from the state alone."""
+"""The contents of the report's and the dashboard's pages, as plain data from the state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from fermata.summary.words import is_count, limit_text, statistic_name, statisti
 
 #: Limits to draw, by metric and statistic, such as ("hours", "mean").
 Limits = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
-#: First and last number of rounds to shade, both included.
+#: First and last number of the rounds to shade, both included.
 RoundSpan = tuple[int, int]
 
 
@@ -64,7 +64,7 @@ class SeriesView:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """A whole run. ``charter_hash`` is entry 0's, ``metrics`` are the results by round's number."""
+    """A whole run. ``charter_hash`` is entry 0's, ``metrics`` has the results by round number."""
 
     charter: Charter
     charter_hash: str
@@ -83,8 +83,8 @@ def overview(
 ) -> OverviewView:
     """Everything that the report and the dashboard show of a run.
 
-    ``limits`` and ``spans`` are drawn into the series: else the limits of the charter's rules, and
-    the rounds of each pause. Limits of rules on change and growth are drawn as bands.
+    ``limits`` and ``spans`` are drawn into the series: by default the limits of the charter's
+    rules, and the rounds of each pause. Limits of rules on change and growth are drawn as bands.
     """
     limits = rule_limits(charter.rules) if limits is None else limits
     spans = pause_spans(state) if spans is None else spans
@@ -99,7 +99,7 @@ def overview(
 
 
 def rule_limits(rules: Sequence[Rule]) -> Limits:
-    """The limits of rules on a level, named after their rule; those on changes have no place."""
+    """The limits of rules on a level, named after their rule; rules on changes have no line."""
     limits: dict[tuple[str, str], list[Limit]] = {}
     for rule in rules:
         if rule.kind == LEVEL:
@@ -127,7 +127,7 @@ def _series(
     spans: Sequence[RoundSpan],
     span_label: str,
 ) -> tuple[SeriesView, ...]:
-    """Every statistic of whole panels that came out at least once, but for quartiles' places."""
+    """Every statistic of whole panels that ever came out, except the bins of quartiles."""
     closed = [r for r in state.rounds if r.close is not None]
     periods = _periods(state.rounds, closed)
     places: dict[int, int] = {r.number: index for index, r in enumerate(closed)}
@@ -163,6 +163,6 @@ def _series(
 
 
 def _periods(rounds: Sequence[Round], closed: Sequence[Round]) -> list[int | None]:
-    """The place of each closed round's period; None for a call that a later one replaced (RU5a)."""
+    """The index of each closed round's period; None for a call that a later one replaced (RU5a)."""
     places = {r.number: place for place, r in enumerate(last_calls(rounds))}
     return [places.get(r.number) for r in closed]

@@ -1,28 +1,28 @@
-"""Whose clock is off, by what the nodes' heartbeats say of theirs.
+"""Whose clock is off, as far as the nodes' heartbeats show.
 
-A heartbeat has its node's time, and the log the coordinator's when it was logged. If one node
-differs, its clock is wrong; if most differ on one side, the coordinator's is, and theirs are not.
+A heartbeat has the time of its node's clock, and its entry the time of the coordinator's. If one
+node differs, its clock is wrong; if most differ on one side, the coordinator's clock is wrong.
 """
 
 from statistics import median_high, median_low
 
 from fermata.protocol.state.state import HeartbeatSeen, State
 
-#: Further off than this, a clock needs a look. The way of a heartbeat takes seconds at most.
+#: A clock that is further off (seconds) needs attention; a heartbeat travels seconds at most.
 OFFSET_S_MAX = 30.0
-#: Heartbeats that were logged so long before the log's end say nothing of clocks now.
+#: A heartbeat that is this much older than the log's end says nothing about clocks now.
 RECENT_MS = 600_000
 
 
 def offset_s(beat: HeartbeatSeen) -> float:
-    """By how many seconds a node's clock was ahead of the log's; a slow way makes it smaller."""
+    """Seconds by which a node's clock was ahead of the log's; a slow network makes it smaller."""
     return (beat.time_ms - beat.logged_ms) / 1000
 
 
 def coordinator_ahead_s(state: State) -> float:
-    """By how many seconds the coordinator's clock is ahead of most others; 0 if it is not off.
+    """Seconds by which the coordinator's clock is ahead of most others; 0 if it is not off.
 
-    By the last heartbeats in the log; of fewer than three other nodes nothing is concluded.
+    It goes by the last heartbeats in the log, and needs those of at least three other nodes.
     """
     coordinator = state.charter.coordinator if state.charter is not None else ""
     offsets = [
@@ -38,9 +38,9 @@ def coordinator_ahead_s(state: State) -> float:
 
 
 def clock_ahead_s(state: State, party: str) -> float:
-    """By how many seconds a node's clock is ahead, by its last heartbeat; 0 without one.
+    """Seconds by which a node's clock is ahead, by its last heartbeat; 0 without a heartbeat.
 
-    Of the log's, unless the coordinator's is the one that is wrong; then of most nodes'.
+    It is compared with the log's clock, or with most nodes' if the coordinator's is wrong.
     """
     beat = state.heartbeats.get(party)
     if beat is None:

@@ -8,13 +8,13 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import Round, State, labs_of_round
 
-#: Why a lab that shows no band pays what the highest band pays.
+#: The basis of dues for a lab that shows no band, which pays what the highest band pays.
 NOT_SHOWN = "no band shown"
 
 
 @dataclass(frozen=True, slots=True)
 class DuesLine:
-    """What one lab owes for one round, and why: its tier, or its band."""
+    """What one lab owes for one round, and why: its tier or its band."""
 
     round: int
     period: str
@@ -25,7 +25,7 @@ class DuesLine:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All lines, their sums by lab and by round, and the sum of all: the three agree."""
+    """All lines, their sums by lab and by round, and their total; the three agree."""
 
     unit: str
     lines: tuple[DuesLine, ...]
@@ -35,7 +35,7 @@ class Account:
 
 
 def lines_of(charter: Charter, round_: Round, labs: Sequence[str]) -> tuple[DuesLine, ...]:
-    """What each of these labs owes for a closed round; nothing before the close."""
+    """What each of these labs owes for a round; empty before the round's close."""
     if charter.dues is None or round_.close is None:
         return ()
     lines = []
@@ -53,9 +53,9 @@ def lines_of(charter: Charter, round_: Round, labs: Sequence[str]) -> tuple[Dues
 
 
 def dues_lines(state: State) -> list[DuesLine]:
-    """All lines of the log, each by the charter that its round was held under.
+    """All lines of the log, each by the charter of its round.
 
-    A period that was asked twice is owed for once, by its second call.
+    A period with two calls is owed for once, by its second call.
     """
     return [
         line
@@ -72,7 +72,7 @@ def account_record(state: State) -> Account | None:
 
 
 def account_of(unit: str, lines: Sequence[DuesLine]) -> Account:
-    """The account over these lines."""
+    """The account that sums up these lines, in ``unit``."""
     by_lab: dict[str, Decimal] = {}
     by_round: dict[int, Decimal] = {}
     for line in lines:

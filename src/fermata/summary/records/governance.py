@@ -1,4 +1,4 @@
-"""What the committee decides as records."""
+"""The committee's motions, disputes and exclusions as records."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from fermata.protocol.state.state import State
 class GovernanceRecord:
     """Motions and disputes, oldest first, and the committee in office as of ``round``.
 
-    ``tallies``: how each open motion stands, by its entry. Whoever counts in a motion may have
-    changed since it was decided, so the others have none. ``exclusions``: lab to the round from
-    which it is excluded. ``overdue``: rulings that are late.
+    ``tallies``: the count of each open motion, by its entry. Decided motions have none, since those
+    who count in a motion may have changed since. ``exclusions``: lab to the first round
+    from which it is excluded. ``overdue``: rulings that are late.
     """
 
     round: int
@@ -29,7 +29,7 @@ class GovernanceRecord:
 
 
 def governance_record(state: State, now_ms: int) -> GovernanceRecord:
-    """The committee's work; late is what is late at ``now_ms``. Raises Refusal NO_COMMITTEE."""
+    """The committee's work; ``now_ms`` decides what is late. Raises Refusal NO_COMMITTEE."""
     number, committee, governance = round_in_office(state), committee_of(state), state.governance
     motions = tuple(governance.motions.values())
     return GovernanceRecord(

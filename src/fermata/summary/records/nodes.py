@@ -1,4 +1,4 @@
-"""Participants and the health of their nodes as records."""
+"""Parties and the health of their nodes as records."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State, p
 from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
 from fermata.types import Role
 
-#: Nodes beat once a minute unless they are told otherwise.
+#: How often a node sends a heartbeat, unless its configuration says otherwise.
 STALE_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """One party of the charter in force and the last heartbeat of its node, None without one.
+    """One party of the charter in force, and its node's last heartbeat, or None.
 
     ``is_expected``: its node must be seen. ``ahead_s``: seconds by which its clock is ahead of the
-    log's, or of most nodes' if ``is_log_off``: the coordinator's clock is the one that is wrong.
-    ``done``: what it has done in the newest round; None without one, or if it need not be seen.
+    log's; if ``is_log_off``, the coordinator's clock is wrong and it is compared with most nodes'.
+    ``done``: what it has done in the newest round; None without a round, or unless ``is_expected``.
     """
 
     party: str

@@ -13,8 +13,8 @@ from fermata.types import Cause, PausePhase
 class RuleRecord(RuleVerdict):
     """What one rule of the charter said as of one round; ``holds`` is None if unknown.
 
-    ``value`` and ``limit`` are texts for people; ``streak`` counts rounds in a row, of
-    ``for_rounds`` needed; ``why`` says why it is unknown.
+    ``value`` and ``limit`` are texts for people; the rule has held for ``streak`` rounds in a row,
+    and ``for_rounds`` are needed; ``why`` is the reason if it is unknown.
     """
 
     round: int
@@ -23,11 +23,11 @@ class RuleRecord(RuleVerdict):
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """One thing that happened to the pause. ``index`` counts the deployment's changes from 0.
+    """One change of the pause. ``index`` counts the deployment's changes from 0.
 
-    ``round`` is the round that it rests on, ``period`` its name and ``rules`` what each rule of the
-    charter said as of it; 0 and empty if it rests on none. ``fired`` are the ids of the rules that
-    brought the change. ``calm_rounds`` is how many there were in a row after it.
+    ``round`` is the round on which it rests, ``period`` that round's period and ``rules`` what each
+    rule of the charter said as of it; 0 and empty if it rests on none. ``fired`` has the ids of the
+    rules that brought the change. ``calm_rounds`` counts the calm rounds in a row after it.
     ``acknowledge_by_ms`` is None for a change that asks for no acknowledgement. Times are
     milliseconds since 1970, UTC, by the log.
     """
@@ -48,10 +48,10 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class PauseBrief:
-    """What obeying the pause takes. ``phase``: running, triggered, paused or lifting.
+    """What a lab must know to obey the pause. ``phase``: running, triggered, paused or lifting.
 
-    ``calm_rounds`` of ``lift_rounds`` are there; 0 if the charter in force has no pause.
-    ``missing``: labs that have not acknowledged the last change that asks for it.
+    There were ``calm_rounds`` of the ``lift_rounds`` that lift it, which is 0 if the charter in
+    force has no pause. ``missing``: labs that have not acknowledged the last change that asks.
     """
 
     phase: PausePhase
@@ -63,13 +63,13 @@ class PauseBrief:
 
 @dataclass(frozen=True, slots=True)
 class PauseRecord(PauseBrief):
-    """The pause at the end of the log. ``changes``: all that ever happened to it, oldest first.
+    """The pause at the end of the log. ``changes`` has all of its changes, oldest first.
 
-    ``since``: the change that brought the present phase, ``asked``: the last one that labs
-    acknowledge, ``trigger``: the one that the present pause rests on; each is None without one.
-    ``acknowledged`` of ``labs`` have done so, ``needed`` complete the pause, and ``late`` did so
-    after ``acknowledge_by_ms``. ``lift_rule`` lifts it. Both are empty without a pause in the
-    charter, and ``needed`` is 0.
+    ``since`` is the change that began the present phase, ``asked`` the last one that asks labs to
+    acknowledge, and ``trigger`` the one that began the present pause; each may be None.
+    ``acknowledged`` of ``labs`` have acknowledged, ``needed`` complete the pause, and ``late`` did
+    so after ``acknowledge_by_ms``. ``lift_rule`` lifts it. If the charter has no pause, ``labs``
+    and ``lift_rule`` are empty and ``needed`` is 0.
     """
 
     changes: tuple[ChangeRecord, ...]
@@ -101,7 +101,7 @@ def newest_judged(state: State) -> int:
 
 
 def change_record(state: State, index: int) -> ChangeRecord:
-    """The pause's change number ``index``, from 0. Raises IndexError."""
+    """The pause's change number ``index``, counted from 0. Raises IndexError."""
     change = state.pause.changes[index]
     judgement, round_ = state.judgements.get(change.round), state.round(change.round)
     return ChangeRecord(
@@ -121,7 +121,7 @@ def change_record(state: State, index: int) -> ChangeRecord:
 
 
 def _acknowledge_by_ms(state: State, change: Change) -> int | None:
-    """By the charter of the change's own round, whatever an amendment made of it since."""
+    """By the charter of the change's own round, whatever an amendment has changed since."""
     if change.why not in ASKING:
         return None
     if change == machine.asking(state.pause)[-1]:
@@ -131,7 +131,7 @@ def _acknowledge_by_ms(state: State, change: Change) -> int | None:
 
 
 def pause_brief(state: State) -> PauseBrief:
-    """What obeying the pause takes, as of the whole log."""
+    """What a lab must know to obey the pause, as of the end of the log."""
     terms = state.pause_terms
     return PauseBrief(
         phase=state.pause.phase,
@@ -143,7 +143,7 @@ def pause_brief(state: State) -> PauseBrief:
 
 
 def pause_record(state: State) -> PauseRecord:
-    """The pause as of the whole log."""
+    """The pause as of the end of the log."""
     pause, labs = state.pause, labs_in_force(state)
     terms = state.pause_terms
     brief = pause_brief(state)
@@ -173,7 +173,7 @@ def overdue_records(state: State, now_ms: int) -> tuple[Overdue, ...]:
 
 
 def pause_spans(state: State) -> tuple[tuple[int, int], ...]:
-    """First and last round of each pause: from the one that triggered it to the newest at its end.
+    """First and last round of each pause: from its triggering round to the newest at its end.
 
     A pause that is not over goes on to the newest round.
     """

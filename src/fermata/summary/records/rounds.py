@@ -24,11 +24,11 @@ from fermata.types import RoundPhase
 class ResultRecord:
     """One number that came out of an opened round.
 
-    ``exact`` is what follows from the opened sums; for ``stddev`` and ``geometric-mean`` it is
-    rounded as docs/spec/charter.md (C9) says, and for the bin of a quartile it is the bin's lowest
-    value. ``text`` is its decimal form as published, for a bin ``lowest..highest``. ``unit`` is the
-    metric's own. ``group`` is empty for a whole panel. ``cohort``: organisations whose values are
-    in it.
+    ``exact`` follows from the opened sums; for ``stddev`` and ``geometric-mean`` it is rounded as
+    docs/spec/charter.md (C9) says, and for the bin of a quartile it is the bin's lowest value.
+    ``text`` is its decimal form as published; for a bin it is ``lowest..highest``. ``unit`` is the
+    metric's. ``group`` is empty for a whole panel. ``cohort`` counts the organisations whose values
+    are in it.
     """
 
     round: int
@@ -43,7 +43,7 @@ class ResultRecord:
 
     @property
     def value(self) -> float:
-        """The nearest double; infinite where there is none."""
+        """The nearest double; infinite if the number is beyond all doubles."""
         try:
             return float(self.exact)
         except OverflowError:
@@ -52,20 +52,21 @@ class ResultRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
-    """One reporting period. Times are milliseconds since 1970, UTC, by the log.
+    """One round. Times are milliseconds since 1970, UTC, by the log.
 
     ``state`` is collecting, closed, endorsed, opened or refused; ``refusal`` says why nothing came
-    out, else it is empty. ``cohorts`` counts organisations by cell, empty before the close;
-    ``cohort_min`` are needed in each. ``entry`` opened the round for reports. ``close_entry``
-    closed it at ``closed_ms``; both are None before.
+    out, otherwise it is empty. ``cohorts`` counts organisations by cell and is empty before the
+    close; each cell needs ``cohort_min``. ``entry`` opened the round for reports. ``close_entry``
+    closed it at ``closed_ms``; both are None before the close.
 
     ``labs`` are all that were asked. ``received``: those whose report is in the log; ``reported``:
     those whose report counts (so far). ``excluded``: (entry, reason) of reports that do not count.
-    ``is_asked``: it was opened in a pause, so labs prove that they comply; ``compliance`` then says
-    what each lab showed of its duties, and is else empty.
+    ``is_asked``: the round was opened in a pause, so labs prove that they comply; ``compliance``
+    then says what each lab showed of its duties, otherwise it is empty.
 
-    ``endorsed`` and ``opened_by`` are auditors, of whom so many are needed; ``culprits`` those that
-    gave a wrong part. ``waits_for``: the parties without whom the round does not go on.
+    ``endorsed`` and ``opened_by`` are auditors; ``endorsements_needed`` and ``openings_needed`` say
+    how many are needed. ``culprits`` gave a wrong part. ``waits_for``: the parties without which
+    the round does not go on.
     """
 
     number: int
@@ -95,7 +96,7 @@ class RoundRecord:
 
     @property
     def cohort(self) -> int:
-        """Organisations in the smallest cell; 0 before the close."""
+        """The number of organisations in the smallest cell; 0 before the close."""
         return min(self.cohorts.values(), default=0)
 
     @property
@@ -105,7 +106,7 @@ class RoundRecord:
 
 
 def round_record(state: State, round_: Round) -> RoundRecord:
-    """A round, by the charter that it was held under."""
+    """A round as a record, by the charter of that round."""
     charter, close = state.charter_at(round_.number), round_.close
     labs = labs_of_round(state, round_)
     return RoundRecord(
@@ -150,7 +151,7 @@ def _waits_for(charter: Charter, round_: Round) -> tuple[str, ...]:
 
 
 def result_records(state: State, round_: Round) -> Iterator[ResultRecord]:
-    """What came out of a round, in the charter's order; nothing unless it was opened."""
+    """The results of a round, in the charter's order; empty unless it was opened."""
     charter, close, opening = state.charter_at(round_.number), round_.close, round_.opening
     if close is None or opening is None or round_.phase(charter.endorsement_quorum) != OPENED:
         return
