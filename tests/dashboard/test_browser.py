@@ -157,7 +157,7 @@ def test_warnings_can_be_read_too(chrome, axe, scheme):
         page = opened(chrome, "phone", scheme)
         for name in ("index.html", "verify.html"):
             page.goto(f"http://{address}/{name}")
-            assert "Nothing here is to be trusted" in page.inner_text("main")
+            assert "Do not trust anything here" in page.inner_text("main")
             assert violations(page, axe) == []
         page.close()
 

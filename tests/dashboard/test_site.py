@@ -223,7 +223,7 @@ def test_a_log_that_does_not_verify_has_a_warning_on_every_page():
     for name, _ in NAVIGATION:
         page = render(now(), found, name)
         assert page is not None
-        assert b"Nothing here is to be trusted" in page.body
+        assert b"Do not trust anything here" in page.body
 
 
 def test_a_bundle_that_does_not_verify_is_refused():

@@ -18,7 +18,7 @@ from fermata.demo.charter import (
 )
 from fermata.demo.figures import labs, quarters
 from fermata.demo.run import STOPPED, STOPPED_AFTER
-from fermata.demo.story import acknowledgements_text, dues_text, told
+from fermata.demo.story import acknowledgements_text, dues_text, events_since
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.disclosure import change_refusal, cohort_refusal
 from fermata.protocol.fold.pause import settle_rounds
@@ -87,7 +87,7 @@ def states() -> list[State]:
 
 
 def story(state: State, since: int = -1) -> str:
-    return "\n".join(text for _, text in told(state, since, invented_quarters(FIGURES)))
+    return "\n".join(text for _, text in events_since(state, since, invented_quarters(FIGURES)))
 
 
 def test_the_charter_refuses_the_two_quarters_with_too_few_labs_and_no_other() -> None:
@@ -139,7 +139,7 @@ def test_the_story_tells_why_it_was_triggered_and_what_became_of_it(states) -> N
 
 
 def test_what_was_told_is_not_told_again(states) -> None:
-    last = max(entry for entry, _ in told(states[4], -1, frozenset()))
+    last = max(entry for entry, _ in events_since(states[4], -1, frozenset()))
     assert story(states[4], last) == ""
     assert story(states[5], last).startswith("2026Q1 (invented)  opened")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, progress_bar
-from fermata.cli.read.log import PATH
 from fermata.dashboard.checks import Checks, checks_view
 from fermata.dashboard.export import site_files
 from fermata.dashboard.server import is_loopback, serving
@@ -26,7 +26,7 @@ WAIT_S = 3600.0
     "--address", default=LISTEN, show_default=True,
     help="Where to serve, on this machine only; port 0 takes a free port.",
 )  # fmt: skip
-@click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")
+@charter_hash_option
 @json_option
 def dashboard(
     bundle: Path, out: Path | None, address: str, charter_hash: str | None, as_json: bool

@@ -1,19 +1,16 @@
 """Options that say what opens age files, which several commands share."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from fermata.cli.options import PATH, F
 from fermata.errors import ConfigError, IdentityError
 from fermata.node.pki.identity import check_deployment
 from fermata.node.storage import keystore
-
-F = TypeVar("F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.checks import ChecksView
 from fermata.dashboard.filters import FILTERS
-from fermata.dashboard.report import bins_chart, series_chart
+from fermata.dashboard.report import bins_chart, chart_markup, series_chart
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views.log import entry_page, log_page, page_count
@@ -176,11 +176,6 @@ def _run(now: Snapshot) -> OverviewView:
     return overview(newest, charter, spans=pause_spans(state))
 
 
-def _svg(chart: str) -> Markup:
-    """A chart as markup; charts escape all text that goes into them."""
-    return Markup(chart)  # noqa: S704
-
-
 def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
     """The charter's rules, each with what it said of a round, None if it was not judged."""
     by_rule = {record.rule: record for record in said}
@@ -203,7 +198,7 @@ def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
 
 def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
     run = _run(now)
-    charts = [(series, _svg(series_chart(series))) for series in run.series]
+    charts = [(series, chart_markup(series_chart(series))) for series in run.series]
     return {"charts": charts, "cut": len(now.state.rounds) - len(run.rounds)}
 
 
@@ -222,7 +217,7 @@ def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] 
         "round": record,
         "logged": round_,
         "charter": charter,
-        "charts": [(m, _svg(bins_chart(record, m))) for m in metric_views(state, round_)],
+        "charts": [(m, chart_markup(bins_chart(record, m))) for m in metric_views(state, round_)],
         "groups": [result for result in result_records(state, round_) if result.group],
         "rules": _rules(charter, said) if said else [],
         "later": number + 1 if number < len(state.rounds) else 0,

@@ -74,7 +74,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
     charts = [(series, series_chart(series)) for series in run.series]
     files = {f"chart-{series.name}.svg": standalone(chart) for series, chart in charts if chart}
     index = pages.get_template("index.html")
-    files["index.html"] = index.render(shared, charts=[(s, _svg(c)) for s, c in charts])
+    files["index.html"] = index.render(shared, charts=[(s, chart_markup(c)) for s, c in charts])
     files["index.md"] = index_markdown(run, frozenset(files))
     page = pages.get_template("round.html")
     for round_ in run.rounds:
@@ -86,7 +86,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
         files[f"{name}.html"] = page.render(
             shared,
             round=round_,
-            metrics=[(metric, _svg(chart)) for metric, chart in bars],
+            metrics=[(metric, chart_markup(chart)) for metric, chart in bars],
             earlier=round_.number - 1,
             later=round_.number + 1 if round_.number < len(run.rounds) else 0,
         )
@@ -94,7 +94,7 @@ def report_files(run: OverviewView) -> dict[str, bytes]:
     return {name: text.encode() for name, text in files.items()}
 
 
-def _svg(chart: str) -> Markup:
+def chart_markup(chart: str) -> Markup:
     """A chart as markup; charts escape all text that goes into them."""
     return Markup(chart)  # noqa: S704
 

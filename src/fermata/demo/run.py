@@ -23,7 +23,7 @@ from fermata.demo.layout import (
     write_apart,
     write_configs,
 )
-from fermata.demo.story import acknowledgements_text, dues_text, told
+from fermata.demo.story import acknowledgements_text, dues_text, events_since
 from fermata.errors import FermataError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.files import write_atomic
@@ -159,12 +159,12 @@ def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say
             time.sleep(0.2)
             continue
         state = replica.state
-        for _, text in told(state, seen, invented):
+        for _, text in events_since(state, seen, invented):
             say(text)
         seen = state.size - 1
         current = state.current
-        told_now = current and current.period == STOPPED_AFTER and STOPPED in current.reports
-        if told_now and not is_stopped:
+        is_due = current and current.period == STOPPED_AFTER and STOPPED in current.reports
+        if is_due and not is_stopped:
             processes.stop((STOPPED,))
             say(f"({STOPPED}'s node is stopped now, for the story: it will say nothing more)")
             is_stopped = True

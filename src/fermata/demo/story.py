@@ -21,7 +21,7 @@ from fermata.summary.records.rounds import (
 from fermata.summary.words import comparison_text, count_text, verdict_text
 
 
-def told(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:
+def events_since(state: State, since: int, invented: frozenset[str]) -> Iterator[tuple[int, str]]:
     """What happened after entry ``since``, as (entry, text), in the order of the log.
 
     Of one entry, the round that ended comes before its consequences.

@@ -41,6 +41,8 @@ class KeysText(Strict, frozen=True):
 
 
 class LogText(Strict, frozen=True):
+    """``address`` is where the coordinator's log listens, as host:port."""
+
     address: str
 
 
@@ -69,6 +71,8 @@ class ListenText(Strict, frozen=True):
 
 
 class TelemetryText(Strict, frozen=True):
+    """``address`` is for metrics and health; without ``log_file`` events go to standard error."""
+
     address: str = "127.0.0.1:0"
     log_file: str = ""
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.read.log import replicate
-from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic

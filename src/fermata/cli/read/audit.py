@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say
 from fermata.cli.read.log import replicate, replicate_witnessed
 from fermata.cli.run.lab import lab
-from fermata.cli.run.nodes import CONFIG, PATH
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from fermata.cli.options import CONFIG, PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, progress_bar, say, table_text
-from fermata.cli.run.nodes import CONFIG
 from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
@@ -31,7 +31,6 @@ from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verific
 from fermata.summary.documents import document, results_document
 from fermata.summary.words import culprits_text, duration_text
 
-PATH = click.Path(path_type=Path)
 OWN_FAULT = 3
 #: Roles that may have the sealed parts of all labs.
 HOLD_SEALED = ("coordinator", "auditor")
@@ -122,7 +121,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 
 @click.command()
 @click.argument("folder", type=PATH)
-@click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")
+@charter_hash_option
 @json_option
 @click.pass_context
 def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:

@@ -2,16 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from fermata.cli.options import CONFIG, PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, say
-from fermata.cli.read.log import PATH, replicate
+from fermata.cli.read.log import replicate
 from fermata.cli.run.lab import read_figures, round_of
-from fermata.cli.run.nodes import CONFIG
 from fermata.dashboard.report import report_files
 from fermata.dashboard.standing import Standing, standings_of
 from fermata.dashboard.tables import csv_text
@@ -26,15 +24,6 @@ from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.types import Role
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def charter_hash_option(command: F) -> F:
-    """Adds --charter-hash to a command."""
-    return click.option("--charter-hash", help="SHA-256 of the charter that you trust, in hex.")(
-        command
-    )
 
 
 def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Charter]:

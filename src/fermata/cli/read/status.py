@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.read.log import replicate
-from fermata.cli.run.nodes import CONFIG
 from fermata.node.config import load_config
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text

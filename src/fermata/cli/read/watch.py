@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from fermata.cli.options import CONFIG
 from fermata.cli.output import say
 from fermata.cli.read.log import replicate
-from fermata.cli.run.nodes import CONFIG
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import load_config
 from fermata.node.observe.alarm import Alarm

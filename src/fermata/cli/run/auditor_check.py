@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option
-from fermata.cli.run.nodes import CONFIG
 from fermata.errors import ConfigError, FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config

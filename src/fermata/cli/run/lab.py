@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import click
 
+from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
-from fermata.cli.run.nodes import CONFIG
 from fermata.crypto.report.codec import exponent_response_bits, open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option
-from fermata.cli.run.nodes import CONFIG
 from fermata.node.config import load_config
 from fermata.node.run.parts import entropy
 from fermata.node.storage.backup import back_up
 from fermata.node.storage.keystore import load_identity, recipient
 from fermata.node.storage.restore import restore
-
-PATH = click.Path(path_type=Path)
 
 
 @click.group()

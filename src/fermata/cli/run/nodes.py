@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option
 from fermata.dashboard.embedded import dashboard_of
 from fermata.errors import ConfigError
@@ -15,8 +16,6 @@ from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.types import Role
 
-PATH = click.Path(path_type=Path)
-CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
 TOKEN_BYTES_MAX = 1024
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option
-from fermata.cli.run.nodes import CONFIG
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.rpc.local_service import REQUEST_BYTES_MAX, push, socket_path
@@ -18,7 +18,7 @@ from fermata.wire.v1 import local_service_pb2
 @CONFIG
 @click.argument("figures", nargs=-1, metavar="[METRIC=VALUE]...")
 @click.option("--period", default="", help="Period of the figures; default: the open round's.")
-@click.option("--correct", is_flag=True, help="Allow to correct a report that was made.")
+@click.option("--correct", is_flag=True, help="Correct a report that was made.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read lines of METRIC=VALUE.")
 @json_option
 def lab_push(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
 from fermata.crypto.paillier import check_modulus
@@ -32,7 +33,6 @@ from fermata.protocol.wire.codec import (
 )
 from fermata.wire.v1 import statement_pb2
 
-PATH = click.Path(path_type=Path)
 RECORD = "key-record.bin"
 RECIPIENT_BYTES_MAX = 1024
 _STEPS = 3

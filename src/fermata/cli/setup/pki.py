@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option
 from fermata.cli.unlock import Opener, deployment_option, unlock_options
 from fermata.errors import IdentityError
@@ -15,7 +16,6 @@ from fermata.node.pki.tls import check_tls_directory
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage.bundles import check_new
 
-PATH = click.Path(path_type=Path)
 FOLDER = click.argument("folder", type=PATH)
 ROLE = click.option(
     "--role", type=click.Choice(sorted(role.value for role in ROLES)), required=True
