@@ -57,7 +57,7 @@ def test_a_lab_may_have_sources_and_no_table(site):
     path.write_text(path.read_text().replace('metrics = "metrics.csv"\n', ""))
     assert load_config(path).text.lab.metrics == ""
     path.write_text(path.read_text().partition("[[lab.source]]")[0])
-    with pytest.raises(ConfigError, match="needs metrics, the path of a table, or a"):
+    with pytest.raises(ConfigError, match="must have metrics, the path of a table, or a"):
         load_config(path)
 
 
