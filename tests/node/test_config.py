@@ -43,7 +43,7 @@ def test_a_good_file_is_read_and_its_paths_are_its_folders(site):
         ('party = "lab-1"', "party = 1", "line 2: party: expected `str`, got `int`"),
         ('party = "lab-1"', 'party = "lab-1"\nheartbeat_s = 0', "line 3: heartbeat_s: must be"),
         ('party = "lab-1"', 'party = "lab-1"\nport = 1', "line 3: port: is not a key"),
-        ('party = "lab-1"', 'party = "lab-1', "is not TOML"),
+        ('party = "lab-1"', 'party = "lab-1', "must be TOML"),
         ('party = "lab-1"\n', "", "object missing required field `party`"),
         ('charter = "charter.toml"', 'charter = ""', "line 1: charter: must be the path"),
         ('charter = "charter.toml"', 'charter = "a\\u0000b"', "line 1: charter: must be the path"),

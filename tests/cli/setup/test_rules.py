@@ -107,7 +107,7 @@ def test_without_rules_there_is_no_table(check):
 def test_a_rule_that_contradicts_itself_names_its_line(check):
     answer = check(RULES.replace('statistic = "sum"\nabove', 'statistic = "mean"\nabove'))
     assert answer.code == 2
-    assert "rule[0].statistic: does not come out of score; what does: sum" in answer.error
+    assert "rule[0].statistic: must be a result of score, which has sum" in answer.error
 
 
 def test_no_other_command_loads_what_calibrates():

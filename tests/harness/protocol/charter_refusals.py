@@ -10,7 +10,7 @@ def _numbered(interval: str) -> tuple[str, str]:
 
 REFUSED: dict[str, tuple[str, str, str, str]] = {
     # what: (old, new, fragment of the message, fragment of the line that it names)
-    "format 2": ("format = 1", "format = 2", "format: this version reads format 1", "format = 2"),
+    "format 2": ("format = 1", "format = 2", "format: must be 1, got 2", "format = 2"),
     "a capital in the deployment": (
         'deployment = "tests"',
         'deployment = "Tests"',
@@ -29,7 +29,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "title: must be at most 200 printable",
         "title =",
     ),
-    "modulus too small": ("modulus_bits = 512", "modulus_bits = 192", "256..4096", "modulus_bits"),
+    "modulus too small": (
+        "modulus_bits = 512",
+        "modulus_bits = 192",
+        "from 256 to 4096",
+        "modulus_bits",
+    ),
     "modulus too large": ("modulus_bits = 512", "modulus_bits = 4160", "4096", "modulus_bits"),
     "modulus not of 64": ("modulus_bits = 512", "modulus_bits = 528", "of 64", "modulus_bits"),
     "threshold 0": (
@@ -78,7 +83,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "cohort above the labs": (
         "cohort_min = 3",
         "cohort_min = 7",
-        "has fewer organisations than disclosure.cohort_min",
+        "must be of disclosure.cohort_min organisations or more",
         "[[panel]]",
     ),
     "window 0": ("window_s = 3600", "window_s = 0", "rounds.window_s", "window_s"),
@@ -86,13 +91,13 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "interval of a calendar": (
         "window_s = 3600",
         "window_s = 3600\ninterval_s = 6480000",
-        'rounds.interval_s: is for cadence = "number" only',
+        'rounds.interval_s: must be left out unless cadence = "number"',
         "interval_s",
     ),
     "no interval of numbered rounds": (
         'cadence = "quarter"\nfirst = "2025Q3"',
         'cadence = "number"\nfirst = "1"',
-        'rounds: needs interval_s with cadence = "number"',
+        'rounds: must have interval_s with cadence = "number"',
         "[rounds]",
     ),
     "interval of nothing": (*_numbered("interval_s = 0"), "rounds.interval_s", "interval_s"),
@@ -126,7 +131,7 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "last before first: no rounds": (
         'last = ""',
         'last = "2025Q2"',
-        "rounds.last: is before the first period",
+        "rounds.last: must be",
         "last =",
     ),
     "party id with a space": ('"auditor-2"', '"auditor 2"', "auditor[1].id", '"auditor 2"'),
@@ -135,13 +140,13 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "a lab called as an auditor": (
         'id = "lab-2"',
         'id = "auditor-2"',
-        "lab[1].id: auditor-2 is on the roster twice",
+        "lab[1].id: must be unique, got auditor-2 again",
         'id = "auditor-2"#2',
     ),
     "duplicate lab": (
         'id = "lab-2"',
         'id = "lab-1"',
-        "lab[1].id: lab-1 is on the roster twice",
+        "lab[1].id: must be unique, got lab-1 again",
         'id = "lab-1"#2',
     ),
     "empty organisation": (
@@ -171,46 +176,51 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "one organisation in two spellings": (
         '"Organisation b"',
         '"ORGANISATION A"',
-        "lab[1].organisation: is spelled in another way",
+        "lab[1].organisation: must be spelled as for the lab before",
         '"ORGANISATION A"',
     ),
     "panel with an unknown lab": (
         'labs = ["lab-2"',
         'labs = ["lab-9"',
-        "panel[1].labs: no lab is called lab-9",
+        "panel[1].labs: must name a lab, and lab-9 is not one",
         "labs = [",
     ),
     "panel that names a lab twice": (
         'labs = ["lab-2"',
         'labs = ["lab-3"',
-        "panel[1].labs: names a lab twice",
+        "panel[1].labs: must name each lab once",
         "labs = [",
     ),
     "panel with two organisations": (
         'labs = ["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"]',
         'labs = ["lab-2", "lab-3"]',
-        "panel[1].labs: has fewer organisations",
+        "panel[1].labs: must be of disclosure.cohort_min organisations or more",
         "labs = [",
     ),
     "panel without labs": (
         'labs = ["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"]',
         "labs = []",
-        "panel[1].labs: has fewer organisations",
+        "panel[1].labs: must be of disclosure.cohort_min organisations or more",
         "labs = [",
     ),
     "panel without a metric": (
         'id = "beta"\n',
         'id = "beta"\n[[panel]]\nid = "gamma"\n',
-        "panel[2]: has no metric",
+        "panel[2]: must have a [[metric]]",
         "[[panel]]#3",
     ),
     "metric of no panel": (
         'panel = "alpha"',
         'panel = "gamma"',
-        "metric[0].panel: no panel is called gamma",
+        "metric[0].panel: must name a panel, and gamma is not one",
         'panel = "gamma"',
     ),
-    "metric twice": ('id = "wide-2"', 'id = "share"', "metric[3].id: share", 'id = "share"#2'),
+    "metric twice": (
+        'id = "wide-2"',
+        'id = "share"',
+        "metric[3].id: must be unique, got share again",
+        'id = "share"#2',
+    ),
     "metric id": ('id = "wide-2"', 'id = "Wide"', "metric[3].id: must be 1 to 40", 'id = "Wide"'),
     "unit that moves the cursor": (
         'unit = "%"',
@@ -221,13 +231,13 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "aggregate of no metric": (
         'metric = "share"',
         'metric = "hare"',
-        "aggregate[1].metric: no metric is called hare",
+        "aggregate[1].metric: must name a metric, and hare is not one",
         'metric = "hare"',
     ),
     "aggregate twice": (
         'metric = "share"',
         'metric = "hours"',
-        "aggregate[1].metric: hours has an [[aggregate]] already",
+        "aggregate[1].metric: hours must have only one [[aggregate]]",
         'metric = "hours"#2',
     ),
     "unknown statistic": (
@@ -239,13 +249,13 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "no statistic": (
         'statistics = ["mean"]',
         "statistics = []",
-        "aggregate[1].statistics: asks for nothing",
+        "aggregate[1].statistics: must name a statistic",
         "statistics = []",
     ),
     "statistic twice": (
         'statistics = ["mean"]',
         'statistics = ["mean", "mean"]',
-        "aggregate[1].statistics: names one twice",
+        "aggregate[1].statistics: must name each statistic once",
         '"mean", "mean"',
     ),
     "minimum not a decimal": ('min = "-100"', 'min = "low"', "metric[1].min", '"low"'),
@@ -283,13 +293,13 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
     "a value of 108 bits": (
         'resolution = "0.01"',
         'resolution = "0.001"',
-        "metric[2].resolution: needs more than 107 bits",
+        "metric[2].resolution: must give values of at most 107 bits",
         "resolution#3",
     ),
     "a range of 200 bits": (
         'resolution = "0.01"',
         'resolution = "0.000000000000000000000000000001"',
-        "metric[2].resolution: needs more than 107 bits",
+        "metric[2].resolution: must give values of at most 107 bits",
         "resolution#3",
     ),
 }

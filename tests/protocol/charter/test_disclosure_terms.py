@@ -55,12 +55,15 @@ ZONE = 'profile = "antitrust-safety-zone"\nage_days = 90\n'
         ("openings_per_key_max = 0\n", "must be a whole number from 1"),
         ("age_days = -1\n", "must be a whole number from 0"),
         ("age_days = 36500\n", "must be a whole number from 0"),
-        ('profile = "none"\n', "no profile has this name"),
+        ('profile = "none"\n', "or left out"),
         ('dominance = "0"\n', "above 0 and at most 1"),
         ('dominance = "1.01"\n', "above 0 and at most 1"),
         ('dominance = "a quarter"\n', "must be a plain decimal"),
-        ('dominance = "0.25"\n', "needs a value in [disclosure.dominance_start] for hours, wide-1"),
-        ('dominance_start = {hours = "5"}\n', "goes with disclosure.dominance"),
+        (
+            'dominance = "0.25"\n',
+            "must have a value in [disclosure.dominance_start] for hours, wide-1",
+        ),
+        ('dominance_start = {hours = "5"}\n', "no effect without disclosure.dominance"),
     ],
 )
 def test_a_term_that_protects_nothing_is_refused(terms: str, message: str) -> None:
@@ -70,10 +73,10 @@ def test_a_term_that_protects_nothing_is_refused(terms: str, message: str) -> No
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('hours = "1000"', 'hour = "1000"', "no metric is called hour"),
+        ('hours = "1000"', 'hour = "1000"', "must name a metric, and hour is not one"),
         ('hours = "1000"', 'hours = "0"', "every lab would have to report 0"),
         ('hours = "1000"', 'hours = "0.003"', "every lab would have to report 0"),
-        ('hours = "1000"', 'share = "1000"', "another min than 0"),
+        ('hours = "1000"', 'share = "1000"', "must have min 0"),
         ('hours = "1000"', 'hours = "1e3"', "must be a plain decimal"),
         ('dominance = "0.25"', 'dominance = "0.16"', "the 6 labs of panel alpha"),
     ],
@@ -92,7 +95,12 @@ def test_numbered_rounds_have_no_age() -> None:
 
 def test_too_many_edges_and_limits_of_a_metric_are_refused() -> None:
     edit = ('statistics = ["sum", "mean", "count"]', 'count_above = ["1", "2"]\nhistogram = ["3"]')
-    refused("hours has 3 edges and limits, more", "[[metric]]", "thresholds_max = 2\n", edit=edit)
+    refused(
+        "hours must have at most 2 edges and limits",
+        "[[metric]]",
+        "thresholds_max = 2\n",
+        edit=edit,
+    )
     edit = (edit[0], 'count_above = ["1", "2"]\nhistogram = ["2"]')
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         refused("", "", "thresholds_max = 2\n", edit=edit)
@@ -101,7 +109,7 @@ def test_too_many_edges_and_limits_of_a_metric_are_refused() -> None:
 @pytest.mark.parametrize(
     ("terms", "cohort_min", "message", "line"),
     [
-        (ZONE + SHARES, 4, "needs at least 5: raise it", "cohort_min"),
+        (ZONE + SHARES, 4, "must be at least 5", "cohort_min"),
         (ZONE, 5, 'needs dominance = "0.25" or less', "profile"),
         (ZONE + SHARES.replace("0.25", "0.26"), 5, 'needs dominance = "0.25"', "dominance"),
         (ZONE.replace("90", "89") + SHARES, 5, "needs age_days = 90 or more", "age_days"),
@@ -149,13 +157,17 @@ def test_unless_told_otherwise_half_the_cohort_must_change() -> None:
 @pytest.mark.parametrize(
     ("groups", "message", "line"),
     [
-        ((("north", "123"),), "no group of it has lab-4, lab-5, lab-6", "[[panel]]"),
-        ((("all", "123456"),), "has one group", "[[panel]]"),
-        ((("north", "1234"), ("south", "456")), "lab-4 is in the group north already", "labs"),
-        ((("north", "1234"), ("south", "56")), "fewer than 3 organisations", "labs"),
-        ((("north", "1233"), ("south", "456")), "names a lab twice", "labs"),
+        ((("north", "123"),), "must have lab-4, lab-5, lab-6 in a group too", "[[panel]]"),
+        ((("all", "123456"),), "must have two or more groups", "[[panel]]"),
+        (
+            (("north", "1234"), ("south", "456")),
+            "lab-4 must be in one group, is in north too",
+            "labs",
+        ),
+        ((("north", "1234"), ("south", "56")), "at least 3 organisations", "labs"),
+        ((("north", "1233"), ("south", "456")), "must name each lab once", "labs"),
         ((("north", "1239"), ("south", "456")), "has no lab called lab-9", "labs"),
-        ((("north", "123"), ("north", "456")), "a group called north already", "id ="),
+        ((("north", "123"), ("north", "456")), "must be unique, got north again", "id ="),
         ((("North", "123"), ("south", "456")), "must be 1 to 40", "id ="),
     ],
 )
@@ -166,9 +178,9 @@ def test_groups_that_are_no_partition_are_refused(
 
 
 def test_groups_cut_no_organisation_in_two() -> None:
-    refused("belong in one group", "labs", groups=GROUPS, organisations="abccde")
+    refused("must be in the group north", "labs", groups=GROUPS, organisations="abccde")
 
 
 def test_a_group_of_no_panel_is_refused() -> None:
     edit = ('[[group]]\npanel = "alpha"', '[[group]]\npanel = "gamma"')
-    refused("no panel is called gamma", "panel", groups=GROUPS, edit=edit)
+    refused("must name a panel, and gamma is not one", "panel", groups=GROUPS, edit=edit)

@@ -59,22 +59,24 @@ def test_a_statistic_that_is_not_known_is_refused(name: str) -> None:
 
 
 def test_a_statistic_twice_is_refused() -> None:
-    message = "aggregate[0].statistics: names one twice"
+    message = "aggregate[0].statistics: must name each statistic once"
     refused(A, aggregate("a", "variance", "variance"), message=message, line="statistics =")
 
 
 def test_an_aggregate_that_asks_for_nothing_is_refused() -> None:
-    refused(A, aggregate("a"), message="aggregate[0].statistics: asks for nothing", line="[[agg")
+    refused(
+        A, aggregate("a"), message="aggregate[0].statistics: must name a statistic", line="[[agg"
+    )
 
 
 @pytest.mark.parametrize("name", PAIRED)
 def test_a_paired_statistic_needs_the_other_metric(name: str) -> None:
-    message = "aggregate[0].with: goes with covariance, weighted-mean, ratio"
+    message = "aggregate[0].with: must be there for covariance, weighted-mean, ratio"
     refused(A, B, aggregate("a", name), message=message, line="[[aggregate]]")
 
 
 def test_another_metric_without_a_paired_statistic_is_refused() -> None:
-    message = "aggregate[0].with: goes with"
+    message = "aggregate[0].with: must be there for"
     refused(A, B, aggregate("a", "sum", other="b"), message=message, line="with =")
 
 
@@ -92,10 +94,10 @@ def test_the_other_metric_is_another_of_the_same_panel(other: str) -> None:
 
 
 def test_an_aggregate_of_no_metric_or_of_one_twice_is_refused() -> None:
-    message = "aggregate[0].metric: no metric is called z"
+    message = "aggregate[0].metric: must name a metric, and z is not one"
     refused(A, aggregate("z", "sum"), message=message, line='metric = "z"')
     twice = (aggregate("a", "sum"), aggregate("a", "mean"))
-    message = "aggregate[1].metric: a has an [[aggregate]] already"
+    message = "aggregate[1].metric: a must have only one [[aggregate]]"
     refused(A, *twice, message=message, line='metric = "a"')
 
 
@@ -105,7 +107,7 @@ def test_squares_have_their_limit(name: str) -> None:
     refused(
         metric("a", high=SQUARE_TOO_WIDE),
         aggregate("a", name),
-        message="aggregate[0].statistics: the squares need more than 107 bits",
+        message="aggregate[0].statistics: must have squares of at most 107 bits",
         line="statistics =",
     )
 
@@ -132,7 +134,7 @@ def test_a_geometric_mean_is_of_logarithms(low: str, high: str) -> None:
     refused(
         metric("a", low, high, "0.5"),
         aggregate("a", "geometric-mean"),
-        message="aggregate[0].statistics: a geometric mean needs log10 values to 30",
+        message="aggregate[0].statistics: geometric-mean needs log10 values from -30 to 30",
         line="statistics =",
     )
 
@@ -146,7 +148,7 @@ def test_an_edge_off_the_grid_or_outside_is_refused(key: str, value: str) -> Non
     refused(
         A,
         aggregate("a", **{key: [value]}),
-        message=f"aggregate[0].{key}: {value} is not above min, at most max, and on a's grid",
+        message=f"aggregate[0].{key}: must be above min, at most max",
         line=f"{key} =",
     )
 
@@ -161,7 +163,7 @@ def test_an_edge_that_is_no_decimal_is_refused(key: str, value: str) -> None:
 @pytest.mark.parametrize("values", [["1", "0"], ["1", "1"], ["0", "2", "1"], ["1", "1.0"]])
 @pytest.mark.parametrize("key", ["histogram", "count_above"])
 def test_edges_rise(key: str, values: list[str]) -> None:
-    message = f"aggregate[0].{key}: must rise, and have fewer than {BINS_MAX}"
+    message = f"aggregate[0].{key}: must be in rising order, with fewer than {BINS_MAX}"
     refused(A, aggregate("a", **{key: values}), message=message, line=f"{key} =")
 
 
@@ -170,13 +172,13 @@ def test_there_is_an_end_to_edges(key: str) -> None:
     wide = metric("a", high="1000")
     most = [str(k) for k in range(1, BINS_MAX)]
     panel_of(wide, aggregate("a", **{key: most}))
-    message = f"aggregate[0].{key}: must rise, and have fewer than"
+    message = f"aggregate[0].{key}: must be in rising order, with fewer than"
     refused(wide, aggregate("a", **{key: [*most, "900"]}), message=message, line=f"{key} =")
 
 
 @pytest.mark.parametrize("value", ["-10", "10.5", "0.25"])
 def test_a_limit_off_the_grid_or_outside_is_refused(value: str) -> None:
-    message = f"statement[0].at_most: {value} is not above min"
+    message = "statement[0].at_most: must be above min, at most max"
     refused(A, statement("a", at_most=value), message=message, line="at_most =")
 
 
@@ -186,12 +188,12 @@ def test_a_limit_that_is_no_decimal_is_refused() -> None:
 
 
 def test_a_statement_of_no_metric_is_refused() -> None:
-    message = "statement[0].metric: no metric is called z"
+    message = "statement[0].metric: must name a metric, and z is not one"
     refused(A, statement("z", at_most="1"), message=message, line='metric = "z"')
 
 
 def test_a_statement_says_one_thing() -> None:
-    message = "statement[0]: needs one of at_most and equals"
+    message = "statement[0]: must have at_most or equals"
     refused(A, B, statement("a"), message=message, line="[[statement]]")
     both = statement("a", at_most="1", equals="b")
     refused(A, B, both, message=message, line="[[statement]]")
@@ -214,7 +216,7 @@ def test_equal_metrics_are_two_of_one_panel_on_one_grid(other: str, more: str) -
         more or B,
         metric("e", panel="q"),
         statement("a", equals=other),
-        message="statement[0].equals: must be another metric of the panel, of the same grid",
+        message="statement[0].equals: must be another metric of the panel",
         line="equals =",
         panels=("p", "q"),
     )

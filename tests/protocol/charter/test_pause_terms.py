@@ -55,10 +55,10 @@ def test_the_share_is_a_fraction_or_a_decimal(text: str, share: Fraction) -> Non
     ("key", "value", "what"),
     [
         ("triggers", "[]", "must name at least one rule"),
-        ("triggers", '["hot", "warm"]', "no rule is called warm"),
-        ("triggers", '["hot", "hot"]', "names a rule twice"),
-        ("lift", '"warm"', "no rule is called warm"),
-        ("lift", '"hot"', "cannot lift it"),
+        ("triggers", '["hot", "warm"]', "must name a rule, and warm is not one"),
+        ("triggers", '["hot", "hot"]', "must name each rule once"),
+        ("lift", '"warm"', "must name a rule, and warm is not one"),
+        ("lift", '"hot"', "must not be a trigger"),
         ("lift_rounds", "0", "must be a whole number from 1 to 1000"),
         ("lift_rounds", "1001", "must be a whole number from 1 to 1000"),
         ("acknowledge_s", "0", "a whole number from 1 to 31622400"),
@@ -93,5 +93,5 @@ def test_every_key_is_required(key: str) -> None:
 
 
 def test_an_unknown_key_is_refused() -> None:
-    with pytest.raises(ConfigError, match="not a key that may stand here"):
+    with pytest.raises(ConfigError, match="is not a key of this table"):
         read(TEXT + "lift_by_hand = true\n")

@@ -46,7 +46,7 @@ def test_a_round_number_gives_its_period(
 
 
 def test_rounds_count_from_one() -> None:
-    with pytest.raises(ValueError, match="count from 1"):
+    with pytest.raises(ValueError, match="must be 1 or more"):
         period_of("quarter", "2025Q3", 0)
 
 

@@ -35,12 +35,12 @@ def test_a_key_that_is_missing_names_the_line_of_its_table() -> None:
 )
 def test_an_unknown_key_is_refused_with_its_line(old: str, new: str, path: str, mark: str) -> None:
     text = edit(old, new)
-    refused(text, f"{path}: is not a key that may stand here", line=line_of(text, mark))
+    refused(text, f"{path}: is not a key of this table", line=line_of(text, mark))
 
 
 def test_an_unknown_table_is_refused_with_its_line() -> None:
     text = TEXT + "\n[colours]\nafter = 3\n"
-    refused(text, "colours: is not a key that may stand here", line=line_of(text, "[colours]"))
+    refused(text, "colours: is not a key of this table", line=line_of(text, "[colours]"))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_wrong_type_is_refused_with_its_line(old: str, new: str, path: str, ma
     ],
 )
 def test_what_is_not_toml_is_refused_with_its_line(old: str, new: str) -> None:
-    message = refused(edit(old, new), "is not TOML")
+    message = refused(edit(old, new), "must be TOML")
     assert "line " in message or "at end of document" in message
 
 
@@ -102,7 +102,7 @@ def test_bytes_that_no_editor_would_write_are_refused(data: bytes) -> None:
 def test_a_file_above_256_kib_is_refused_before_it_is_parsed() -> None:
     text = TEXT + "#" * (CHARTER_BYTES_MAX - len(TEXT.encode()))
     parse(text)
-    refused(text + "#", f"is larger than {CHARTER_BYTES_MAX} bytes")
+    refused(text + "#", f"must have at most {CHARTER_BYTES_MAX} bytes")
 
 
 def test_a_message_does_not_repeat_escapes_of_the_file() -> None:

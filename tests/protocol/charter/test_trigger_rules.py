@@ -58,12 +58,12 @@ def test_every_result_that_comes_out_can_be_named() -> None:
     [
         ({"kind": "slope", "above": "5"}, "kind: must be one of level, change", "kind"),
         ({"kind": "", "above": "5"}, "kind: must be one of", "kind"),
-        ({"metric": "y", "above": "5"}, "metric: no metric is called y", "metric"),
-        ({"statistic": "median", "above": "5"}, "does not come out of x; what does: sum,", "stat"),
-        ({"statistic": "ratio:z", "above": "5"}, "does not come out of x", "statistic"),
+        ({"metric": "y", "above": "5"}, "metric: must name a metric, and y is not one", "metric"),
+        ({"statistic": "median", "above": "5"}, "must be a result of x, which has sum,", "stat"),
+        ({"statistic": "ratio:z", "above": "5"}, "must be a result of x", "statistic"),
         ({"metric": "w", "statistic": "above:21", "above": "1"}, "above:20, bin:1..9", "stat"),
-        ({}, "needs one of above, at_least, below, at_most", "[[rule]]"),
-        ({"above": "5", "below": "9"}, "needs one of above", "[[rule]]"),
+        ({}, "must have exactly one of above, at_least, below, at_most", "[[rule]]"),
+        ({"above": "5", "below": "9"}, "must have exactly one of above", "[[rule]]"),
         ({"above": "five"}, "above: must be a plain decimal", "above"),
         ({"above": "1e3"}, "above: must be a plain decimal", "above"),
         ({"above": "NaN"}, "above: must be a plain decimal", "above"),
@@ -84,11 +84,11 @@ def test_every_result_that_comes_out_can_be_named() -> None:
         ),
         ({"above": "5", "unknown": "lifts"}, "unknown: must be one of resets", "unknown"),
         ({"above": "5", "unknown": ""}, "unknown: must be one of resets", "unknown"),
-        ({"above": "5", "over_rounds": 3}, "over_rounds: is not used by the kind level", "over"),
-        ({"above": "5", "scale": "log10"}, "scale: is not used by the kind level", "scale"),
-        ({"above": "5", "confidence": "0.95"}, "confidence: is not used by", "confidence"),
-        ({"above": "5", "noise": "0.1"}, "noise: is not used by the kind level", "noise"),
-        ({"kind": "change", "above": "5"}, "needs over_rounds", "[[rule]]"),
+        ({"above": "5", "over_rounds": 3}, "over_rounds: must be left out: the kind level", "over"),
+        ({"above": "5", "scale": "log10"}, "scale: must be left out: the kind level", "scale"),
+        ({"above": "5", "confidence": "0.95"}, "confidence: must be left out", "confidence"),
+        ({"above": "5", "noise": "0.1"}, "noise: must be left out: the kind level", "noise"),
+        ({"kind": "change", "above": "5"}, "must have over_rounds", "[[rule]]"),
         (
             {"kind": "change", "above": "5", "over_rounds": 0},
             "must be a whole number from 1 to 62",
@@ -108,25 +108,25 @@ def test_every_result_that_comes_out_can_be_named() -> None:
         ({**GROWING, "confidence": "0.9"}, "confidence: must be one of 0.90, 0.95", "confidence"),
         ({**GROWING, "confidence": ""}, "confidence: must be one of 0.90, 0.95", "confidence"),
         ({**GROWING, "scale": "log2"}, "scale: must be one of linear, log10", "scale"),
-        ({**GROWING, "above": "-1"}, "above: a rate of growth is above -1", "above"),
-        ({**GROWING, "points_min": 3}, "points_min: is not used by the kind growth", "points"),
-        ({**GROWING, "noise": "0.1"}, "needs growth", "[[rule]]"),
-        ({**GROWING, "false_alarm_max": "0.1", "growth": "0"}, "needs noise", "[[rule]]"),
-        ({**GROWING, "kind": "doubling-time", "above": "0"}, "doubling time is above 0", "above"),
+        ({**GROWING, "above": "-1"}, "above: must be above -1", "above"),
+        ({**GROWING, "points_min": 3}, "points_min: must be left out: the kind growth", "points"),
+        ({**GROWING, "noise": "0.1"}, "must have growth", "[[rule]]"),
+        ({**GROWING, "false_alarm_max": "0.1", "growth": "0"}, "must have noise", "[[rule]]"),
+        ({**GROWING, "kind": "doubling-time", "above": "0"}, "above: must be above 0", "above"),
         ({**ACCELERATING, "at_least": "1"}, "at_least: must be above 1", "at_least"),
         (
             {**ACCELERATING, "points_min": 2},
             "points_min: must be a whole number from 3",
             "points_min",
         ),
-        ({**ACCELERATING, "points_min": 5}, "twice 5 points are above over_rounds", "points_min"),
-        ({**ACCELERATING, "r2_min": "1"}, "r2_min: must be 0 or more, below 1", "r2_min"),
+        ({**ACCELERATING, "points_min": 5}, "must be at most half of over_rounds, 8", "points_min"),
+        ({**ACCELERATING, "r2_min": "1"}, "r2_min: must be 0 or more and below 1", "r2_min"),
         ({**ACCELERATING, "r2_min": "-0.1"}, "r2_min: must be 0 or more", "r2_min"),
         ({**ACCELERATING, "noise": "0"}, "noise: must be above 0", "noise"),
         ({**ACCELERATING, "growth": "-1"}, "growth: must be above -1", "growth"),
         ({**ACCELERATING, "false_alarm_max": "0"}, "must be between 0 and 1", "false_alarm_max"),
         ({**ACCELERATING, "false_alarm_max": "1"}, "must be between 0 and 1", "false_alarm_max"),
-        ({**ACCELERATING, "confidence": "0.95"}, "confidence: is not used by", "confidence"),
+        ({**ACCELERATING, "confidence": "0.95"}, "confidence: must be left out", "confidence"),
     ],
 )
 def test_a_leaf_that_contradicts_itself_is_refused(
@@ -138,21 +138,21 @@ def test_a_leaf_that_contradicts_itself_is_refused(
 @pytest.mark.parametrize("missing", [k for k in ACCELERATING if k not in ("kind", "at_least")])
 def test_an_acceleration_says_what_it_is_calibrated_to(missing: str) -> None:
     keys = {k: v for k, v in ACCELERATING.items() if k != missing}
-    refused(leaf(**keys), what=f"needs {missing}", key="[[rule]]")
+    refused(leaf(**keys), what=f"must have {missing}", key="[[rule]]")
 
 
 @pytest.mark.parametrize("comparison", ["below", "at_most"])
 def test_an_acceleration_has_no_upper_limit(comparison: str) -> None:
     keys = {**ACCELERATING, comparison: "2"}
     del keys["at_least"]
-    refused(leaf(**keys), what="an acceleration has above or at_least", key=comparison)
+    refused(leaf(**keys), what="must be replaced by above or at_least", key=comparison)
 
 
 @pytest.mark.parametrize("key", ["metric", "statistic"])
 def test_a_leaf_names_its_result(key: str) -> None:
     text = leaf(above="5")
     line = next(part for part in text.split("\n") if part.startswith(key))
-    refused(text.replace(line + "\n", ""), what=f"needs {key}", key="[[rule]]")
+    refused(text.replace(line + "\n", ""), what=f"must have {key}", key="[[rule]]")
 
 
 @pytest.mark.parametrize(
@@ -221,17 +221,27 @@ B = leaf("b", below="3")
 @pytest.mark.parametrize(
     ("rules", "what", "key", "occurrence"),
     [
-        ((A, leaf("a", above="6")), "rule[1].id: a is there twice", "id", 2),
+        ((A, leaf("a", above="6")), "rule[1].id: must be unique, got a again", "id", 2),
         ((leaf("A b", above="6"),), "rule[0].id: must be 1 to 40", "id", 1),
-        ((A, rule("c", all_of=["a", "d"])), "no rule before this one is called d", "all_of", 1),
-        ((A, rule("c", any_of=["a", "c"])), "no rule before this one is called c", "any_of", 1),
-        ((rule("c", any_of=["a"]), A), "no rule before this one is called a", "any_of", 1),
+        (
+            (A, rule("c", all_of=["a", "d"])),
+            "must name an earlier rule, and d is not one",
+            "all_of",
+            1,
+        ),
+        (
+            (A, rule("c", any_of=["a", "c"])),
+            "must name an earlier rule, and c is not one",
+            "any_of",
+            1,
+        ),
+        ((rule("c", any_of=["a"]), A), "must name an earlier rule, and a is not one", "any_of", 1),
         ((A, rule("c", any_of=[])), "any_of: must name a rule", "any_of", 1),
         ((A, rule("c", all_of=[])), "all_of: must name a rule", "all_of", 1),
-        ((A, rule("c", all_of=["a", "a"])), "all_of: names a rule twice", "all_of", 1),
-        ((A, B, rule("c", all_of=["a"], any_of=["b"])), "not stand beside", "any_of", 1),
-        ((A, rule("c", all_of=["a"], kind="level")), "kind: is not used by", "kind", 2),
-        ((A, rule("c", all_of=["a"], above="5")), "above: is not used by", "above", 2),
+        ((A, rule("c", all_of=["a", "a"])), "all_of: must name each rule once", "all_of", 1),
+        ((A, B, rule("c", all_of=["a"], any_of=["b"])), "must be left out next to", "any_of", 1),
+        ((A, rule("c", all_of=["a"], kind="level")), "kind: must be left out", "kind", 2),
+        ((A, rule("c", all_of=["a"], above="5")), "above: must be left out", "above", 2),
         (
             (A, rule("c", all_of=["a"], for_rounds=0)),
             "for_rounds: must be a whole number from 1",
@@ -248,7 +258,7 @@ def test_a_joined_rule_that_contradicts_itself_is_refused(
 
 
 def test_an_unknown_key_is_refused() -> None:
-    refused(leaf(above="5", abov="6"), what="is not a key that may stand here", key="abov ")
+    refused(leaf(above="5", abov="6"), what="is not a key of this table", key="abov ")
 
 
 def test_there_are_not_more_rules_than_a_node_evaluates_in_time() -> None:
@@ -288,7 +298,7 @@ def test_what_is_unknown_never_lifts(unknown: str) -> None:
 
 
 def test_a_lift_is_a_rule() -> None:
-    with pytest.raises(ConfigError, match="no rule is called lift"):
+    with pytest.raises(ConfigError, match="must name a rule, and lift is not one"):
         lift(A)
 
 
@@ -324,9 +334,9 @@ DOUBLING = {**SHRINKING, "kind": "doubling-time"}
 def test_a_lift_that_can_hold_while_a_trigger_holds_is_refused(
     trigger: dict[str, object], lifting: dict[str, object]
 ) -> None:
-    with pytest.raises(ConfigError, match="lift can hold while the trigger"):
+    with pytest.raises(ConfigError, match="lift must not hold where the trigger"):
         opposed(leaf("trigger", **trigger), leaf("lift", **lifting))
-    with pytest.raises(ConfigError, match="lift can hold while the trigger deep"):
+    with pytest.raises(ConfigError, match="lift must not hold where the trigger deep"):
         opposed(leaf("deep", **trigger), rule("trigger", any_of=["deep"]), leaf("lift", **lifting))
 
 

@@ -203,10 +203,10 @@ def test_the_door_and_the_fold_look_at_the_same_parts() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ('metric = "hours"\nat_most = "5"', 'metric = "other"\nat_most = "5"', "no metric"),
-        ('at_most = "5"', 'at_most = "999999999999.999"', "no more than every report"),
-        ('at_most = "5"', 'at_most = "0.0001"', "grid"),
-        ("[[duty]]", '[[duty]]\nmetric = "hours"\nat_most = "6"\n[[duty]]', "already"),
+        ('metric = "hours"\nat_most = "5"', 'metric = "other"\nat_most = "5"', "other is not one"),
+        ('at_most = "5"', 'at_most = "999999999999.999"', "below what every report proves"),
+        ('at_most = "5"', 'at_most = "0.0001"', "multiple of the resolution"),
+        ("[[duty]]", '[[duty]]\nmetric = "hours"\nat_most = "6"\n[[duty]]', "only one"),
     ],
 )
 def test_a_duty_that_makes_no_sense_is_refused(old: str, new: str, what: str) -> None:

@@ -1,6 +1,6 @@
 """What a report of a panel proves, compiled from the charter (docs/spec/charter.md, claims).
 
-The panel's metrics come first, then the values that statistics need beside them: squares and
+The panel's metrics come first, then the further values that statistics need: squares and
 products, one-hot bins, comparison bits. All of them are encrypted and summed.
 """
 
@@ -27,13 +27,13 @@ Slot = tuple[str, str, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The compiled panel: the statements, and which value each index is."""
+    """A compiled panel: the proof statements, and what the value at each index is."""
 
     statements: StatementSet
     slots: tuple[Slot, ...]
 
     def index(self, kind: str, metric: str, detail: int | str = 0) -> int:
-        """Where a value stands. Raises KeyError."""
+        """The index of a value. Raises KeyError if the panel does not have it."""
         try:
             return self.slots.index((kind, metric, detail))
         except ValueError:
@@ -84,7 +84,7 @@ class _Compiler:
             self.ranges += comparison(x, bit, threshold, metric.bound, self.range_base or 2)
 
     def histogram(self, x: int, metric: Metric) -> None:
-        """One-hot bins h, and lo_i <= x <= hi_i for the bin with h_i = 1."""
+        """Adds one-hot bins h, and lo_i <= x <= hi_i for the bin with h_i = 1."""
         bins = bins_of(metric)
         hot = [self.add(("bin", metric.id, i), 1) for i in range(len(bins))]
         self.equalities.append(one_hot(hot))
@@ -126,7 +126,10 @@ def bins_of(metric: Metric) -> tuple[tuple[int, int], ...]:
 def witness_of(
     claims: Claims, metrics: Sequence[Metric], encoded: Mapping[str, int]
 ) -> tuple[int, ...]:
-    """All values of a panel from its metrics' encoded integers."""
+    """All values that a report encrypts, in the order of ``claims.slots``.
+
+    ``encoded`` has the encoded integer of every metric of the panel, by id.
+    """
     bins = {m.id: bins_of(m) for m in metrics if m.edges}
     values = []
     for kind, metric, detail in claims.slots:
@@ -146,5 +149,8 @@ def witness_of(
 
 
 def totals_of(claims: Claims, opened: Sequence[int]) -> dict[Slot, int]:
-    """The opened sums by what they are sums of. Raises InvalidEncoding PACKING."""
+    """The sum of every value, by what it is a sum of.
+
+    ``opened`` are the plaintexts of a cell's aggregates. Raises InvalidEncoding PACKING.
+    """
     return dict(zip(claims.slots, claims.statements.packing.unpack(opened), strict=True))

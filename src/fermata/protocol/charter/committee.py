@@ -17,7 +17,7 @@ _FRACTION = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})\Z")
 
 
 class MemberText(Strict, frozen=True):
-    """One ``[[member]]``; it serves in the rounds from ``first_round`` to ``last_round``."""
+    """One ``[[member]]``, which serves in the rounds from ``first_round`` to ``last_round``."""
 
     id: str
     organisation: str
@@ -53,10 +53,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Committee:
-    """``quorum``: the share of the entitled members that must vote for a motion.
+    """The committee's members and times, with the share of the entitled that carries a motion.
 
-    ``notice_s`` passes before an exclusion or an amendment has effect, ``vote_s`` until a motion
-    expires, ``ruling_s`` until a ruling is overdue, ``appeal_s`` until a ruling is final.
+    That share is ``quorum``, above 1/2 and at most 1. ``notice_s`` passes before an exclusion or
+    an amendment has effect, ``vote_s`` until a motion expires, ``ruling_s`` until a ruling is
+    overdue, ``appeal_s`` until a ruling is final.
     """
 
     quorum: Fraction
@@ -68,7 +69,7 @@ class Committee:
     members: tuple[Member, ...]
 
     def member(self, member_id: str) -> Member | None:
-        """The member with this id."""
+        """The member with this id, or None."""
         return next((m for m in self.members if m.id == member_id), None)
 
     def serving(self, round_number: int) -> tuple[Member, ...]:
@@ -76,9 +77,10 @@ class Committee:
         return tuple(m for m in self.members if m.serves(round_number))
 
     def chair(self, round_number: int, barred: Collection[str] = ()) -> str | None:
-        """Who is in the chair: of the rotation's members that serve, the round's in turn.
+        """The id of the member in the chair: the rotation's members take it round by round.
 
-        ``barred`` are passed over for the next. None if nobody is left.
+        Members that do not serve in the round, or are ``barred``, are passed over. None if
+        nobody is left (G3).
         """
         serving = {m.id for m in self.serving(round_number)}
         turn = [m for m in self.rotation if m in serving]
@@ -87,12 +89,12 @@ class Committee:
         return next(left, None)
 
     def votes_needed(self, entitled: int) -> int:
-        """How many votes carry a motion: the quorum's share of the entitled, rounded up."""
+        """How many of ``entitled`` members must vote for a motion: the quorum, rounded up."""
         return -(-self.quorum.numerator * entitled // self.quorum.denominator)
 
 
 def fold_organisation(name: str) -> str:
-    """An organisation's name for comparison: spellings that look alike are one."""
+    """An organisation's name in the form in which spellings that look alike are equal."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
@@ -110,11 +112,11 @@ def read_committee(
     if text is None:
         # G1.1: parties with no say.
         if members:
-            source.fail("member[0]", "needs a [committee] table")
+            source.fail("member[0]", "has no effect without a [committee] table; add one")
         return None
     # G1.2.
     if not 1 <= len(members) <= MEMBERS_MAX:
-        source.fail("committee", f"needs 1 to {MEMBERS_MAX} [[member]]s")
+        source.fail("committee", f"must have 1 to {MEMBERS_MAX} [[member]]s, got {len(members)}")
     committee = Committee(
         quorum=_quorum(source, text.quorum),
         rotation=text.rotation,
@@ -131,7 +133,7 @@ def read_committee(
 def _member(source: TomlSource, path: str, text: MemberText) -> Member:
     # G1.3.
     if text.last_round != 0 and text.last_round < text.first_round:
-        source.fail(f"{path}.last_round", "is before the term's first round; 0 has no end")
+        source.fail(f"{path}.last_round", "must be first_round or later, or 0 for no end")
     return Member(text.id, text.organisation, text.first_round, text.last_round)
 
 
@@ -148,24 +150,24 @@ def _quorum(source: TomlSource, text: str) -> Fraction:
 
 
 def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | None) -> None:
-    """From the first term on every round has a chair, of another organisation than the last.
+    """Checks that every round has a chair, of another organisation than the round before.
 
-    Between two changes of who serves, the chairs repeat after one turn of the rotation; so
-    looking at one turn after each change looks at all rounds.
+    Between two changes of who serves, the chairs repeat after one turn of the rotation. One turn
+    after each change therefore stands for all rounds.
     """
     path, rotation = "committee.rotation", committee.rotation
     terms = {m.id: m for m in committee.members}
     for member in rotation:
         # G2.3.
         if member not in terms:
-            source.fail(path, f"no member is called {member}")
+            source.fail_unknown(path, "a member", member)
     # G2.4.
     if len(rotation) > ROTATION_MAX:
-        source.fail(path, f"has more than {ROTATION_MAX} places")
+        source.fail(path, f"must have at most {ROTATION_MAX} places, got {len(rotation)}")
     organisations = {m.id: fold_organisation(m.organisation) for m in committee.members}
     # G3.1: one organisation would have the chair for ever.
     if len({organisations[m] for m in rotation}) < 2:
-        source.fail(path, "needs members of at least two organisations")
+        source.fail(path, "must name members of at least two organisations")
     begin = min(terms[m].first_round for m in rotation)
     ends = {terms[m].last_round + 1 for m in rotation if terms[m].last_round}
     for change in sorted({terms[m].first_round for m in rotation} | ends):
@@ -175,10 +177,12 @@ def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | 
             chair = committee.chair(number)
             # G3.2: a round in which nothing can be tabled.
             if chair is None:
-                source.fail(path, f"nobody in it serves in round {number}")
+                source.fail(path, f"must name a member that serves in round {number}")
             last = committee.chair(number - 1) if number > begin else None
             # G3.3: one organisation must not delay a matter.
             if last is not None and organisations[last] == organisations[chair]:
                 source.fail(
-                    path, f"one organisation has the chair in rounds {number - 1}, {number}"
+                    path,
+                    "must pass the chair to another organisation in every round, but one has it in"
+                    f" rounds {number - 1} and {number}",
                 )

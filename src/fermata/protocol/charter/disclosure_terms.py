@@ -1,7 +1,7 @@
 """What the charter says on disclosure: ``[disclosure]`` and ``[[group]]``.
 
 Normative text: docs/spec/disclosure.md, D1 to D9. Only the text is read and checked here; the
-rules that act on a round are in ``disclosure``.
+rules that act on a round are in ``fold.disclosure``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,8 +76,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureTerms:
-    """The checked terms. Zero turns ``change_min`` and ``age_days`` off; ``window_rounds`` 0 is
-    every earlier round. ``dominance`` is a lab's largest share of the sum before, None if off.
+    """The checked terms.
+
+    Zero turns ``change_min`` and ``age_days`` off; ``window_rounds`` 0 compares with every
+    earlier round. ``dominance`` is a lab's largest share of the sum before, None if off.
     """
 
     change_min: int
@@ -92,7 +94,7 @@ class DisclosureTerms:
 
 @dataclass(frozen=True, slots=True)
 class PanelLabs:
-    """A panel as its groups are checked against: its labs, and every lab's organisation."""
+    """A panel's labs, and every lab's organisation: what its groups are checked against."""
 
     id: str
     labs: Sequence[str]
@@ -100,14 +102,17 @@ class PanelLabs:
 
 
 def thresholds_of(metric: Metric) -> frozenset[int]:
-    """Every encoded limit that tells which side a value is on: counts, bins, statements."""
+    """Every encoded limit at which something opened or proven says on which side a value is.
+
+    These are the metric's edges of bins, limits of counts, limits of statements and duties.
+    """
     return frozenset((*metric.thresholds, *metric.edges, *metric.limits, *metric.duties))
 
 
 def read_terms(
     source: TomlSource, text: DisclosureText, metrics: Sequence[Metric], cadence: str
 ) -> DisclosureTerms:
-    """The terms of ``[disclosure]``. ``metrics`` are in the file's order.
+    """The checked terms of ``[disclosure]``; ``metrics`` are the charter's, in the file's order.
 
     Raises ConfigError with the line for terms that protect nothing or contradict each other.
     """
@@ -141,8 +146,8 @@ def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> No
     if text.age_days and cadence == "number":
         source.fail(
             "disclosure.age_days",
-            "must be 0 when rounds are numbered: a number has no end; else let the cadence be"
-            " quarter or month",
+            "must be 0 when rounds are numbered, since a number has no end; leave it out, or set"
+            " the cadence to quarter or month",
         )
 
 
@@ -153,8 +158,8 @@ def _check_thresholds(source: TomlSource, text: DisclosureText, metrics: Sequenc
         if count > text.thresholds_max:
             source.fail(
                 f"metric[{index}]",
-                f"{metric.id} has {count} edges and limits, more than the {text.thresholds_max}"
-                " of disclosure.thresholds_max: leave some out",
+                f"{metric.id} must have at most {text.thresholds_max} edges and limits"
+                f" (disclosure.thresholds_max), got {count}; leave some out",
             )
 
 
@@ -162,7 +167,10 @@ def _share(source: TomlSource, text: DisclosureText) -> Fraction | None:
     if not text.dominance:
         # D8.1: terms without effect.
         if text.dominance_start:
-            source.fail("disclosure.dominance_start", "goes with disclosure.dominance")
+            source.fail(
+                "disclosure.dominance_start",
+                "has no effect without disclosure.dominance; set that too",
+            )
         return None
     # D8.2: a share that some lab can have, and not every lab has.
     share = Fraction(read_decimal(source, "disclosure.dominance", text.dominance))
@@ -174,7 +182,7 @@ def _share(source: TomlSource, text: DisclosureText) -> Fraction | None:
 def _start_values(
     source: TomlSource, text: DisclosureText, metrics: Sequence[Metric], share: Fraction | None
 ) -> dict[str, Decimal]:
-    """The sums that shares refer to before any was opened, by metric."""
+    """The sums to which shares refer until a sum has been opened, by metric."""
     by_id = {m.id: m for m in metrics}
     values: dict[str, Decimal] = {}
     for name, value in text.dominance_start.items():
@@ -182,14 +190,14 @@ def _start_values(
         metric = by_id.get(name)
         # D8.3.
         if metric is None:
-            source.fail(path, f"no metric is called {name}")
+            source.fail_unknown(path, "a metric", name)
         # D8.4: a sum that is shifted has no shares.
         if metric.minimum != 0:
-            source.fail(path, f"{name} has another min than 0, so shares of its sum mean nothing")
+            source.fail(path, f"{name} must have min 0, or shares of its sum mean nothing")
         # D8.5: a limit that only 0 keeps.
         start = read_decimal(source, path, value)
         if share is None or share * Fraction(start) < Fraction(metric.resolution):
-            source.fail(path, "is so small that every lab would have to report 0")
+            source.fail(path, "must be larger: every lab would have to report 0")
         values[name] = start
     if share is not None:
         missing = [m.id for m in metrics if m.minimum == 0 and m.id not in values]
@@ -197,36 +205,36 @@ def _start_values(
         if missing:
             source.fail(
                 "disclosure.dominance",
-                f"needs a value in [disclosure.dominance_start] for {', '.join(missing)}",
+                f"must have a value in [disclosure.dominance_start] for {', '.join(missing)}",
             )
     return values
 
 
 def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | None) -> None:
-    """D9: what the profile promises must follow from the other terms."""
+    """Checks that what the profile promises follows from the other terms (D9)."""
     if not text.profile:
         return
     # D9.1: a promise that nobody checks.
     if text.profile != SAFETY_ZONE:
-        source.fail("disclosure.profile", f'no profile has this name; there is "{SAFETY_ZONE}"')
+        source.fail("disclosure.profile", f'must be "{SAFETY_ZONE}" or left out')
     # D9.2: no less than the name promises; so for the next.
     if text.cohort_min < SAFETY_ZONE_COHORT:
         source.fail(
             "disclosure.cohort_min",
-            f"the profile {SAFETY_ZONE} needs at least {SAFETY_ZONE_COHORT}: raise it, or leave"
-            " out the profile",
+            f"must be at least {SAFETY_ZONE_COHORT} for the profile {SAFETY_ZONE}; raise it, or"
+            " leave out the profile",
         )
     # D9.3.
     if share is None or share > SAFETY_ZONE_SHARE:
         source.fail(
             "disclosure.dominance" if text.dominance else "disclosure.profile",
-            f'{SAFETY_ZONE} needs dominance = "0.25" or less: set it, or leave out the profile',
+            f'{SAFETY_ZONE} needs dominance = "0.25" or less; set it, or leave out the profile',
         )
     # D9.4.
     if text.age_days < SAFETY_ZONE_AGE_DAYS:
         source.fail(
             "disclosure.age_days" if text.age_days else "disclosure.profile",
-            f"{SAFETY_ZONE} needs age_days = {SAFETY_ZONE_AGE_DAYS} or more: raise it, or leave"
+            f"{SAFETY_ZONE} needs age_days = {SAFETY_ZONE_AGE_DAYS} or more; raise it, or leave"
             " out the profile",
         )
 
@@ -234,7 +242,7 @@ def _check_profile(source: TomlSource, text: DisclosureText, share: Fraction | N
 def read_groups(
     source: TomlSource, groups: Sequence[GroupText], panels: Sequence[PanelLabs], cohort_min: int
 ) -> dict[str, tuple[Group, ...]]:
-    """The groups by panel, in the file's order; none for a panel without.
+    """The groups by panel id, in the file's order; an empty tuple for a panel without groups.
 
     Raises ConfigError with the line unless a panel's groups are a partition of its labs that
     cuts no organisation in two, each with at least ``cohort_min`` organisations.
@@ -246,13 +254,13 @@ def read_groups(
         panel = by_id.get(text.panel)
         # D3.1.
         if panel is None:
-            source.fail(f"{path}.panel", f"no panel is called {text.panel}")
+            source.fail_unknown(f"{path}.panel", "a panel", text.panel)
         _check_group(source, path, text, panel, by_panel[panel.id])
         # D3.8: a cell that never comes out.
         if len({panel.organisations[lab] for lab in text.labs}) < cohort_min:
             source.fail(
                 f"{path}.labs",
-                f"has fewer than {cohort_min} organisations (disclosure.cohort_min)",
+                f"must be of at least {cohort_min} organisations (disclosure.cohort_min)",
             )
         by_panel[panel.id] += (Group(text.id, frozenset(text.labs)),)
     for index, panel in enumerate(panels):
@@ -260,10 +268,10 @@ def read_groups(
         missing = sorted(set(panel.labs).difference(*(g.labs for g in of_panel)))
         # D3.9: whoever is in the total and in no cell is their difference.
         if of_panel and missing:
-            source.fail(f"panel[{index}]", f"no group of it has {', '.join(missing)}")
+            source.fail(f"panel[{index}]", f"must have {', '.join(missing)} in a group too")
         # D3.10.
         if len(of_panel) == 1:
-            source.fail(f"panel[{index}]", "has one group, which says nothing: add another")
+            source.fail(f"panel[{index}]", "must have two or more groups, or none")
     return by_panel
 
 
@@ -274,10 +282,10 @@ def _check_group(
     check_id(source, f"{path}.id", text.id)
     # D3.3.
     if any(g.id == text.id for g in before):
-        source.fail(f"{path}.id", f"panel {panel.id} has a group called {text.id} already")
+        source.fail_repeated(f"{path}.id", text.id)
     # D3.4: a lab must not count twice.
     if len(set(text.labs)) != len(text.labs):
-        source.fail(f"{path}.labs", "names a lab twice")
+        source.fail(f"{path}.labs", "must name each lab once")
     for lab in text.labs:
         # D3.5.
         if lab not in panel.labs:
@@ -285,13 +293,13 @@ def _check_group(
         for group in before:
             # D3.6: a report in two sums.
             if lab in group.labs:
-                source.fail(f"{path}.labs", f"{lab} is in the group {group.id} already")
+                source.fail(f"{path}.labs", f"{lab} must be in one group, is in {group.id} too")
             # D3.7: an organisation counts in one cell.
             if panel.organisations[lab] in {panel.organisations[other] for other in group.labs}:
                 source.fail(
                     f"{path}.labs",
-                    f"{lab} is of an organisation that group {group.id} has labs of: an"
-                    " organisation's labs belong in one group",
+                    f"{lab} must be in the group {group.id}, where its organisation's other labs"
+                    " are",
                 )
 
 
@@ -301,18 +309,18 @@ def check_dominance(
     panels: Sequence[PanelLabs],
     groups: Mapping[str, Sequence[Group]],
 ) -> None:
-    """D8, D9: shares of the labs can add up to a sum. The limit on shares is a lab's and of the
-    total, so the profile allows neither groups nor an organisation with two labs.
+    """Checks that the dominance limit lets labs reach the sum before, and the profile (D8, D9).
 
-    Raises ConfigError with the line.
+    The limit is on one lab's share of the total, so the profile allows neither groups nor two
+    labs of one organisation. Raises ConfigError with the line.
     """
     for panel in panels:
         # D8.7: else no round could reach the sum before.
         if terms.dominance is not None and terms.dominance * len(panel.labs) < 1:
             source.fail(
                 "disclosure.dominance",
-                f"the {len(panel.labs)} labs of panel {panel.id}, with at most this share each,"
-                " cannot reach the sum before: raise it",
+                f"must be at least 1/{len(panel.labs)}, or the {len(panel.labs)} labs of panel"
+                f" {panel.id} cannot reach the sum before; raise it",
             )
     if terms.profile != SAFETY_ZONE:
         return
@@ -321,13 +329,13 @@ def check_dominance(
         if groups[panel.id]:
             source.fail(
                 f"panel[{index}]",
-                f"{SAFETY_ZONE} limits shares of totals, not of groups: leave out its groups",
+                f"{SAFETY_ZONE} limits shares of totals, not of groups; leave out its groups",
             )
         organisations = [panel.organisations[lab] for lab in panel.labs]
         # D9.6: two labs may be more than a quarter together.
         if len(set(organisations)) != len(organisations):
             source.fail(
                 f"panel[{index}]",
-                f"{SAFETY_ZONE} limits a lab's share, and an organisation has two labs here:"
+                f"{SAFETY_ZONE} limits a lab's share, and an organisation has two labs here;"
                 " leave one out",
             )

@@ -21,7 +21,7 @@ BANDS_MAX = 32
 
 
 class TierText(Strict, frozen=True):
-    """``panels``: those that a lab of the tier must report, if it reports at all."""
+    """One ``[[tier]]``: a lab of it that reports at all must report its ``panels``."""
 
     id: str
     panels: list[str]
@@ -41,7 +41,10 @@ class DuesText(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A verification tier: the panels it must report, and its dues for a round, if by tier."""
+    """A tier: the panels that its labs must report, and their dues for a round.
+
+    ``amount`` is in the charter's unit, and None if dues do not go by tier.
+    """
 
     id: str
     panels: tuple[str, ...]
@@ -50,7 +53,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Encoded values ``low`` to ``high`` of the metric that dues go by, and what they owe."""
+    """The encoded values ``low`` to ``high`` of the metric that dues go by, both included.
+
+    A lab whose value is among them owes ``amount``, in the charter's unit, for a round.
+    """
 
     low: int
     high: int
@@ -59,7 +65,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Dues:
-    """How dues are reckoned. ``metric``, ``panel`` and ``bands`` are empty for dues by tier."""
+    """What dues go by; ``metric``, ``panel`` and ``bands`` are empty for dues by tier."""
 
     unit: str
     metric: str = ""
@@ -74,7 +80,7 @@ class Dues:
 def read_tiers(
     source: TomlSource, texts: Sequence[TierText], panels: Mapping[str, frozenset[str]]
 ) -> tuple[Tier, ...]:
-    """The charter's tiers; ``panels``: the labs of each. Raises ConfigError with the line."""
+    """The charter's tiers; ``panels`` has the labs of each. Raises ConfigError with the line."""
     tiers: list[Tier] = []
     for index, text in enumerate(texts):
         path = f"tier[{index}]"
@@ -82,14 +88,14 @@ def read_tiers(
         check_id(source, f"{path}.id", text.id)
         # S4.2.
         if any(t.id == text.id for t in tiers):
-            source.fail(f"{path}.id", f"{text.id} is there twice")
+            source.fail_repeated(f"{path}.id", text.id)
         # S4.3: a tier that asks for nothing.
         if not text.panels or len(set(text.panels)) != len(text.panels):
             source.fail(f"{path}.panels", "must name at least one panel, each once")
         for panel in text.panels:
             # S4.4.
             if panel not in panels:
-                source.fail(f"{path}.panels", f"no panel is called {panel}")
+                source.fail_unknown(f"{path}.panels", "a panel", panel)
         # S4.5.
         amount = _amount(source, f"{path}.dues", text.dues) if text.dues else None
         tiers.append(Tier(text.id, tuple(text.panels), amount))
@@ -104,28 +110,35 @@ def check_tier_of(
     tiers: Sequence[Tier],
     panels: Mapping[str, frozenset[str]],
 ) -> None:
-    """Checks that a lab has a tier if there are any, and may report all that it asks for."""
+    """Checks that a lab has a tier if there are any, and may report every panel of the tier.
+
+    ``path`` is where the charter names the tier, ``wanted`` its name, empty for none. Raises
+    ConfigError with the line.
+    """
     if not tiers and not wanted:
         return
     tier = next((t for t in tiers if t.id == wanted), None)
     # S4.6: no lab owes nothing by mistake.
     if tier is None:
-        source.fail(path, f"no tier is called {wanted}" if wanted else "names no tier")
+        known = ", ".join(t.id for t in tiers)
+        source.fail(path, f"must be one of {known}" if known else "must be left out without tiers")
     for panel in tier.panels:
         # S4.7: else it could not do what its tier asks.
         if lab not in panels[panel]:
-            source.fail(path, f"tier {tier.id} must report panel {panel}, which leaves {lab} out")
+            source.fail(
+                path, f"tier {tier.id} must report panel {panel}, so {lab} must be among its labs"
+            )
 
 
 def read_dues(
     source: TomlSource, text: DuesText | None, tiers: Sequence[Tier], metrics: Sequence[Metric]
 ) -> Dues | None:
-    """How dues are reckoned. Raises ConfigError with the line."""
+    """What dues go by; None for a charter without dues. Raises ConfigError with the line."""
     priced = [t for t in tiers if t.amount is not None]
     if text is None:
         # S5.1: amounts without a unit.
         if priced:
-            source.fail("tier[0].dues", "needs a [dues] table with their unit")
+            source.fail("tier[0].dues", "has no effect without a [dues] table with a unit; add one")
         return None
     # S5.2.
     check_text(source, "dues.unit", text.unit)
@@ -135,25 +148,25 @@ def read_dues(
     if not text.metric:
         # S5.4: bands of nothing.
         if text.band:
-            source.fail("dues.metric", "is needed for bands")
+            source.fail("dues.metric", "must name the metric that the bands are of")
         # S5.5: else nobody could tell what a lab owes.
         if not tiers or len(priced) != len(tiers):
-            source.fail("dues", "needs a metric with bands, or [[tier]]s that all name their dues")
+            source.fail("dues", "must have a metric with bands, or dues in every [[tier]]")
         return Dues(text.unit)
     # S5.6: nobody owes twice.
     if priced:
-        source.fail("dues.metric", "dues go by bands or by tiers, not by both")
+        source.fail("dues.metric", "dues must go by bands or by tiers, not by both")
     metric = next((m for m in metrics if m.id == text.metric), None)
     # S5.7.
     if metric is None:
-        source.fail("dues.metric", f"no metric is called {text.metric}")
+        source.fail_unknown("dues.metric", "a metric", text.metric)
     return Dues(text.unit, metric.id, metric.panel, _bands(source, text.band, metric))
 
 
 def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tuple[Band, ...]:
     # S5.8: narrow bands would tell the figure.
     if not 1 < len(texts) <= BANDS_MAX:
-        source.fail("dues", f"needs 2 to {BANDS_MAX} [[dues.band]]s")
+        source.fail("dues", f"must have 2 to {BANDS_MAX} [[dues.band]]s, got {len(texts)}")
     bands: list[Band] = []
     low = 0
     for index, text in enumerate(texts):
@@ -161,17 +174,17 @@ def _bands(source: TomlSource, texts: Sequence[BandText], metric: Metric) -> tup
         is_last = index == len(texts) - 1
         # S5.9: every value is in a band.
         if bool(text.at_most) == is_last:
-            source.fail(f"{path}.at_most", "is for every band but the last, which has no end")
+            source.fail(f"{path}.at_most", "must be in every band but the last, which has no end")
         high = metric.bound
         if text.at_most:
             high = encode_limit(source, f"{path}.at_most", metric, text.at_most)
         # S5.10: an empty band.
         if high < low:
-            source.fail(f"{path}.at_most", "must be above that of the band before")
+            source.fail(f"{path}.at_most", "must be above the at_most of the band before")
         amount = _amount(source, f"{path}.amount", text.amount)
         # S5.11: who pays less for more would show no band.
         if bands and amount < bands[-1].amount:
-            source.fail(f"{path}.amount", "is below that of the band before")
+            source.fail(f"{path}.amount", "must not be below the amount of the band before")
         bands.append(Band(low, high, amount))
         low = high + 1
     return tuple(bands)
@@ -182,5 +195,5 @@ def _amount(source: TomlSource, path: str, text: str) -> Decimal:
     exponent = amount.as_tuple().exponent
     # S5.12: sums must come out.
     if amount < 0 or not isinstance(exponent, int) or exponent < -2:
-        source.fail(path, "must not be negative, and have at most two decimals")
+        source.fail(path, "must be 0 or more, with at most two decimals")
     return amount

@@ -1,4 +1,4 @@
-"""Metrics, what comes out of them, and what reports must prove: the charter's middle part."""
+"""The charter's metrics, with the statistics, limits and duties that it asks of each."""
 
 import re
 import unicodedata
@@ -63,10 +63,11 @@ class StatementText(Strict, frozen=True):
 class Metric:
     """One figure: a decimal in [minimum, maximum] on a grid of ``resolution``.
 
-    ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B. Encoded,
-    too: ``edges`` (each the lowest value of the next bin), ``thresholds`` of counts above, and
-    ``limits`` that every report must keep, ``duties`` that labs are to keep in a pause.
-    ``paired``: (statistic, other metric); ``equal_to``: metrics that must be equal.
+    ``bound`` is the integer B of docs/spec/proof.md: the encoded value lies in 0..B. ``edges``
+    (each the lowest value of the next bin), ``thresholds`` of counts above, ``limits`` that every
+    report must keep and ``duties`` that labs are to keep in a pause are encoded in the same way.
+    ``paired`` has pairs of a statistic and the other metric's id, ``equal_to`` the ids of metrics
+    that must be equal to this one.
     """
 
     id: str
@@ -97,19 +98,25 @@ class Metric:
 
 
 def check_id(source: TomlSource, path: str, value: str) -> None:
-    """Ids are safe in file names, certificates and lines of a log."""
+    """Checks that an id is safe in file names, certificates and log lines.
+
+    Raises ConfigError with the line.
+    """
     if not _ID.match(value):
-        source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, not at the ends")
+        source.fail(path, "must be 1 to 40 of a-z, 0-9 and -, with no - at the ends")
 
 
 def is_plain_text(value: str, characters_max: int) -> bool:
-    """Whether what looks alike is equal, and nothing in it moves a terminal's cursor."""
+    """Whether a text is printable, in Unicode's form NFC, and not too long.
+
+    Then texts that look alike are equal, and nothing in them moves a terminal's cursor.
+    """
     plain = unicodedata.normalize("NFC", value).strip() == value and value.isprintable()
     return plain and len(value) <= characters_max
 
 
 def check_text(source: TomlSource, path: str, value: str) -> None:
-    """Text for people, of a charter. Raises ConfigError with the line."""
+    """Checks a text that people read in a charter. Raises ConfigError with the line."""
     if not is_plain_text(value, TEXT_CHARACTERS_MAX):
         source.fail(
             path,
@@ -119,7 +126,7 @@ def check_text(source: TomlSource, path: str, value: str) -> None:
 
 
 def read_decimal(source: TomlSource, path: str, value: str) -> Decimal:
-    """A decimal in plain notation. Raises ConfigError with the line."""
+    """The number that a decimal in plain notation stands for. Raises ConfigError with the line."""
     if not _DECIMAL.match(value):
         source.fail(path, 'must be a plain decimal in quotes, such as "0.001"')
     return Decimal(value)
@@ -132,17 +139,20 @@ def read_metrics(
     statements: Sequence[StatementText],
     duties: Sequence[DutyText] = (),
 ) -> list[Metric]:
-    """The charter's metrics with all that is asked of them. Raises ConfigError with the line."""
+    """The charter's metrics, with their statistics, limits and duties, in the file's order.
+
+    Raises ConfigError with the line.
+    """
     panels = {m.id: m.panel for m in metrics}
     asked: dict[str, tuple[str, AggregateText]] = {}
     for index, aggregate in enumerate(aggregates):
         path = f"aggregate[{index}]"
         # C9.1.
         if aggregate.metric not in panels:
-            source.fail(f"{path}.metric", f"no metric is called {aggregate.metric}")
+            source.fail_unknown(f"{path}.metric", "a metric", aggregate.metric)
         # C9.2: one answer to what is asked of a metric.
         if aggregate.metric in asked:
-            source.fail(f"{path}.metric", f"{aggregate.metric} has an [[aggregate]] already")
+            source.fail(f"{path}.metric", f"{aggregate.metric} must have only one [[aggregate]]")
         _check_statistics(source, path, aggregate, panels)
         asked[aggregate.metric] = (path, aggregate)
     read = []
@@ -162,14 +172,14 @@ def _check_statistics(
         source.fail(f"{path}.statistics", f"must be some of {', '.join(known)}")
     # C9.4.
     if len(set(text.statistics)) != len(text.statistics):
-        source.fail(f"{path}.statistics", "names one twice")
+        source.fail(f"{path}.statistics", "must name each statistic once")
     # C9.5.
     if not (text.statistics or text.histogram or text.count_above):
-        source.fail(f"{path}.statistics", "asks for nothing")
+        source.fail(f"{path}.statistics", "must name a statistic, or add histogram or count_above")
     pairs = [s for s in text.statistics if s in PAIRED]
     # C9.6.
     if bool(pairs) != bool(text.with_):
-        source.fail(f"{path}.with", f"goes with {', '.join(PAIRED)}, which need it")
+        source.fail(f"{path}.with", f"must be there for {', '.join(PAIRED)}, and only for them")
     # C9.7: a product is proven within one panel.
     if pairs and (text.with_ == text.metric or panels.get(text.with_) != panels[text.metric]):
         source.fail(f"{path}.with", "must be another metric of the same panel")
@@ -196,22 +206,33 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     with localcontext(prec=100):
         # C6.6: no figure rounds out of its range.
         if (high - low) % step != 0 or low % step != 0:
-            source.fail(f"{path}.resolution", "must divide min, and max - min, exactly")
+            source.fail(f"{path}.resolution", "must divide min and max - min exactly")
         bound = int((high - low) / step)
     # C6.7: responses of a proof must not wrap.
     if bound.bit_length() > VALUE_BITS_MAX:
-        source.fail(f"{path}.resolution", f"needs more than {VALUE_BITS_MAX} bits per value")
+        source.fail(
+            f"{path}.resolution",
+            f"must give values of at most {VALUE_BITS_MAX} bits, got {bound.bit_length()}",
+        )
     return Metric(text.id, text.panel, text.unit, low, high, step, bound)
 
 
 def encode_limit(source: TomlSource, path: str, metric: Metric, value: str) -> int:
-    """An edge or a limit as an integer: on the metric's grid, above min, at most max."""
+    """The encoded integer of an edge or a limit of a metric, from 1 to its bound.
+
+    Raises ConfigError with the line unless the decimal is on the metric's grid, above min and at
+    most max.
+    """
     number = read_decimal(source, path, value)
     with localcontext(prec=100):
         steps = (number - metric.minimum) / metric.resolution
         # C9.8: nothing is in a bin beside the grid.
         if steps != int(steps) or not 0 < steps <= metric.bound:
-            source.fail(path, f"{value} is not above min, at most max, and on {metric.id}'s grid")
+            source.fail(
+                path,
+                f"must be above min, at most max and a multiple of the resolution of {metric.id},"
+                f" got {value}",
+            )
         return int(steps)
 
 
@@ -221,15 +242,21 @@ def _with_aggregate(source: TomlSource, path: str, metric: Metric, text: Aggrega
     for key, numbers in (("histogram", edges), ("count_above", above)):
         # C9.9: no bin twice.
         if list(numbers) != sorted(set(numbers)) or len(numbers) >= BINS_MAX:
-            source.fail(f"{path}.{key}", f"must rise, and have fewer than {BINS_MAX}")
+            source.fail(f"{path}.{key}", f"must be in rising order, with fewer than {BINS_MAX}")
     squares = SQUARED.intersection(text.statistics)
     # C9.10: as C6.7.
     if squares and 2 * metric.bound.bit_length() > VALUE_BITS_MAX:
-        source.fail(f"{path}.statistics", f"the squares need more than {VALUE_BITS_MAX} bits")
+        source.fail(
+            f"{path}.statistics",
+            f"must have squares of at most {VALUE_BITS_MAX} bits; use a coarser resolution",
+        )
     too_long = max(abs(metric.minimum), abs(metric.maximum)) > LOG_LIMIT
     # C9.11: 10^x must stay a number that can be printed.
     if "geometric-mean" in text.statistics and too_long:
-        source.fail(f"{path}.statistics", f"a geometric mean needs log10 values to {LOG_LIMIT}")
+        source.fail(
+            f"{path}.statistics",
+            f"geometric-mean needs log10 values from -{LOG_LIMIT} to {LOG_LIMIT}",
+        )
     return replace(
         metric,
         statistics=tuple(s for s in text.statistics if s in ALONE),
@@ -250,10 +277,10 @@ def _with_statements(
         metric = by_id.get(text.metric)
         # C9a.1.
         if metric is None:
-            source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+            source.fail_unknown(f"{path}.metric", "a metric", text.metric)
         # C9a.2.
         if bool(text.at_most) == bool(text.equals):
-            source.fail(path, "needs one of at_most and equals")
+            source.fail(path, "must have at_most or equals, and not both")
         if text.at_most:
             # C9a.3.
             limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
@@ -262,7 +289,10 @@ def _with_statements(
         other = by_id.get(text.equals)
         # C9a.4: else equal integers would be other figures.
         if other is None or other.id == metric.id or not _same_grid(metric, other):
-            source.fail(f"{path}.equals", "must be another metric of the panel, of the same grid")
+            source.fail(
+                f"{path}.equals",
+                "must be another metric of the panel, with the same min and resolution",
+            )
         equal.setdefault(metric.id, []).append(other.id)
     return [
         replace(m, limits=tuple(limits.get(m.id, ())), equal_to=tuple(equal.get(m.id, ())))
@@ -279,15 +309,15 @@ def _with_duties(
         metric = by_id.get(text.metric)
         # S2.1.
         if metric is None:
-            source.fail(f"{path}.metric", f"no metric is called {text.metric}")
+            source.fail_unknown(f"{path}.metric", "a metric", text.metric)
         # S2.2: the smaller of two would be the duty, and the larger mislead.
         if metric.duties:
-            source.fail(f"{path}.metric", f"{metric.id} has a [[duty]] already")
+            source.fail(f"{path}.metric", f"{metric.id} must have only one [[duty]]")
         # S2.3.
         limit = encode_limit(source, f"{path}.at_most", metric, text.at_most)
         # S2.4: a duty that everyone keeps shows nothing.
         if limit == metric.bound or any(known <= limit for known in metric.limits):
-            source.fail(f"{path}.at_most", "asks for no more than every report proves")
+            source.fail(f"{path}.at_most", "must be below what every report proves already")
         by_id[metric.id] = replace(metric, duties=(limit,))
     return [by_id[m.id] for m in metrics]
 

@@ -1,4 +1,4 @@
-"""A panel: the metrics that are reported, proven and opened together."""
+"""The class of panels, apart so that claims and groups can be part of it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from fermata.protocol.charter.metrics import Metric
 class Panel:
     """Metrics that are reported, proven and opened together, and the labs that may report.
 
-    ``groups`` are a partition of the labs, or none: the panel is opened whole.
+    ``groups`` are a partition of the labs; a panel without groups is opened whole.
     """
 
     id: str

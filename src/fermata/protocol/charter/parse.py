@@ -82,7 +82,7 @@ class PartyText(Strict, frozen=True):
 
 
 class LabText(PartyText, frozen=True):
-    """A lab; ``tier`` if the charter has tiers."""
+    """A lab as the file writes it; ``tier`` is empty in a charter without tiers."""
 
     tier: str = ""
 
@@ -129,7 +129,7 @@ class CharterText(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One of the roster. ``role``: coordinator, auditor, lab or member; the key has 32 bytes."""
+    """One party of the roster; ``signing_key`` is an Ed25519 public key of 32 bytes."""
 
     id: str
     role: Role
@@ -139,7 +139,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Charter:
-    """A checked charter. ``sha256`` is the hash of the file's bytes."""
+    """A checked charter; ``sha256`` is the SHA-256 of the file's bytes."""
 
     sha256: bytes
     deployment: str
@@ -169,7 +169,7 @@ class Charter:
 
     @property
     def endorsement_quorum(self) -> int:
-        """q = floor((n + f) / 2) + 1 with f = t - 1: two quorums share an honest auditor."""
+        """floor((n + f) / 2) + 1 auditors with f = t - 1: two quorums share an honest auditor."""
         return (len(self.auditors) + self.threshold - 1) // 2 + 1
 
     @property
@@ -192,11 +192,11 @@ class Charter:
         return f"{self.deployment}.fermata/auditor/{auditor}"
 
     def period(self, place: int) -> str:
-        """The charter's period at this place, counted from 1."""
+        """The charter's period at a place, counted from 1 at the first."""
         return period_of(self.cadence, self.first_period, place)
 
     def place(self, period: str) -> int:
-        """Where a period of the charter's cadence stands, counted from 1 at the first."""
+        """The place of a period of the charter's cadence, counted from 1 at the first."""
         return period_count(self.cadence, self.first_period, period)
 
     def metrics_of(self, lab: str) -> dict[str, Metric]:
@@ -204,7 +204,7 @@ class Charter:
         return {m.id: m for p in self.panels if lab in p.labs for m in p.metrics}
 
     def panel(self, panel_id: str) -> Panel:
-        """Raises KeyError for a panel the charter does not have."""
+        """The panel with this id. Raises KeyError if the charter does not have it."""
         for panel in self.panels:
             if panel.id == panel_id:
                 return panel
@@ -236,29 +236,29 @@ def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
     for path, role, party_text in listed:
         party = _party(source, path, role, party_text)
         if party.id in parties:  # C2.6: two could not be told apart.
-            source.fail(f"{path}.id", f"{party.id} is on the roster twice")
+            source.fail_repeated(f"{path}.id", party.id)
         if any(p.signing_key == party.signing_key for p in parties.values()):  # C2.7.
-            source.fail(f"{path}.signing_key", "belongs to another party too")
+            source.fail(f"{path}.signing_key", "must differ from every other party's key")
         parties[party.id] = party
     _check_organisations(source, text)
     return parties
 
 
 def _check_organisations(source: TomlSource, text: CharterText) -> None:
-    """Cohorts count organisations by their spelling, so one must not have two."""
+    """Checks that no organisation has two spellings, since cohorts count spellings."""
     spelled: dict[str, str] = {}
     for index, lab in enumerate(text.lab):
         folded = fold_organisation(lab.organisation)
         if spelled.setdefault(folded, lab.organisation) != lab.organisation:  # C2.8.
-            source.fail(f"lab[{index}].organisation", "is spelled in another way for another lab")
+            source.fail(f"lab[{index}].organisation", "must be spelled as for the lab before")
 
 
 def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
     for lab in members:
         if lab not in labs:  # C5.5.
-            source.fail(path, f"no lab is called {lab}")
+            source.fail_unknown(path, "a lab", lab)
     if len(set(members)) != len(members):  # C5.6: a lab must not count twice.
-        source.fail(path, "names a lab twice")
+        source.fail(path, "must name each lab once")
 
 
 def _panels(
@@ -268,27 +268,27 @@ def _panels(
     names = [p.id for p in text.panel]
     for index, metric in enumerate(metrics):
         if metric.panel not in names:  # C5.1: nobody would report it.
-            source.fail(f"metric[{index}].panel", f"no panel is called {metric.panel}")
+            source.fail_unknown(f"metric[{index}].panel", "a panel", metric.panel)
         if any(m.id == metric.id for m in metrics[:index]):  # C5.2.
-            source.fail(f"metric[{index}].id", f"{metric.id} is there twice")
+            source.fail_repeated(f"metric[{index}].id", metric.id)
     panels = []
     for index, panel in enumerate(text.panel):
         path = f"panel[{index}]"
         check_id(source, f"{path}.id", panel.id)  # C5.3.
         if names.index(panel.id) != index:  # C5.4.
-            source.fail(f"{path}.id", f"{panel.id} is there twice")
+            source.fail_repeated(f"{path}.id", panel.id)
         members = list(labs) if panel.labs is None else panel.labs
         _check_members(source, f"{path}.labs", members, labs)
         if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:  # C5.7.
-            source.fail(f"{path}.labs", "has fewer organisations than disclosure.cohort_min")
+            source.fail(f"{path}.labs", "must be of disclosure.cohort_min organisations or more")
         of_panel = tuple(m for m in metrics if m.panel == panel.id)
         if not of_panel:  # C5.8.
-            source.fail(path, "has no metric")
+            source.fail(path, "must have a [[metric]]")
         panels.append(
             Panel(panel.id, frozenset(members), of_panel, _claims(source, path, text, of_panel))
         )
     if not panels:  # C5.9.
-        source.fail("", "has no [[panel]]")
+        source.fail("", "must have a [[panel]]")
     with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
     groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
     check_dominance(source, terms, with_labs, groups)
@@ -298,7 +298,7 @@ def _panels(
 def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
     if text.pause is None:
         if text.duty:  # S2.5.
-            source.fail("duty[0]", "is for a pause, and the charter has no [pause]")
+            source.fail("duty[0]", "has no effect without a [pause] table; add one")
         return None
     terms = read_pause(source, text.pause, [rule.id for rule in rules])
     check_lift(source, rules, terms.lift)
@@ -336,16 +336,16 @@ def _claims(
 def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
     crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
     if text.format != 1:  # C1.4.
-        source.fail("format", "this version reads format 1")
+        source.fail("format", f"must be 1, got {text.format}; use a newer fermata")
     check_id(source, "deployment", text.deployment)  # C2.1: messages are told apart by it.
     check_text(source, "title", text.title)  # C2.2.
     if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
         source.fail(
             "cryptography.modulus_bits",  # C3.1: neither too weak nor too slow.
-            f"must be {modulus_bits_min}..{MODULUS_BITS_MAX}, a multiple of 64",
+            f"must be a multiple of 64 from {modulus_bits_min} to {MODULUS_BITS_MAX}",
         )
     if not 1 <= auditors <= AUDITORS_MAX:  # C3.2: bounds the subsets of shares.
-        source.fail("", f"needs 1 to {AUDITORS_MAX} [[auditor]]s")
+        source.fail("", f"must have 1 to {AUDITORS_MAX} [[auditor]]s, got {auditors}")
     if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:  # C3.3: not few of many.
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if len(text.lab) > 1 << crypto.headroom_bits:  # C3.4: sums must not carry.

@@ -1,4 +1,4 @@
-"""The charter's ``[pause]`` table: which rules pull the pause, what lifts it, and its times.
+"""The charter's ``[pause]`` table: the rules that begin and lift a pause, and its times.
 
 Normative text: docs/spec/pause.md, PA1.
 """
@@ -49,23 +49,26 @@ class PauseTerms:
 
 
 def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> PauseTerms:
-    """The table, checked against the ids of the charter's rules. Raises ConfigError."""
+    """The table, checked against the ids of the charter's rules.
+
+    Raises ConfigError with the line.
+    """
     # PA1.1: a pause that nothing pulls.
     if not text.triggers:
         source.fail("pause.triggers", "must name at least one rule")
     for rule in text.triggers:
         # PA1.2.
         if rule not in rule_ids:
-            source.fail("pause.triggers", f"no rule is called {rule}")
+            source.fail_unknown("pause.triggers", "a rule", rule)
     # PA1.3.
     if len(set(text.triggers)) != len(text.triggers):
-        source.fail("pause.triggers", "names a rule twice")
+        source.fail("pause.triggers", "must name each rule once")
     # PA1.4: a pause that nothing lifts.
     if text.lift not in rule_ids:
-        source.fail("pause.lift", f"no rule is called {text.lift}")
+        source.fail_unknown("pause.lift", "a rule", text.lift)
     # PA1.5.
     if text.lift in text.triggers:
-        source.fail("pause.lift", f"{text.lift} is a trigger: what pulls the pause cannot lift it")
+        source.fail("pause.lift", f"must not be a trigger, and {text.lift} is one")
     return PauseTerms(
         triggers=tuple(text.triggers),
         lift=text.lift,

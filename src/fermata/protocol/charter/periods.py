@@ -1,4 +1,4 @@
-"""Names of reporting periods: a round's number gives its period, so nobody chooses it."""
+"""Names of reporting periods. A round's number gives its period, so nobody chooses it."""
 
 import datetime
 import re
@@ -23,7 +23,7 @@ _SHAPES = {
 
 
 def check_period(cadence: str, period: str, fail: Callable[[str], NoReturn]) -> None:
-    """Calls ``fail`` with what is wrong unless ``period`` is one of this cadence."""
+    """Calls ``fail`` with a message unless ``period`` is one of this cadence (C4)."""
     if not _SHAPES[cadence].match(period):
         example = {"quarter": "2024Q3", "month": "2024-07", "number": "1"}[cadence]
         fail(f"must be a {cadence} such as {example}")
@@ -32,16 +32,19 @@ def check_period(cadence: str, period: str, fail: Callable[[str], NoReturn]) -> 
 def _ordinal(cadence: str, period: str) -> int:
     match = _SHAPES[cadence].match(period)
     if match is None:
-        raise ValueError(f"not a {cadence}")
+        raise ValueError(f"period must be a {cadence}")
     if cadence == "number":
         return int(match[1])
     return int(match[1]) * (4 if cadence == "quarter" else 12) + int(match[2]) - 1
 
 
 def period_of(cadence: str, first: str, round_number: int) -> str:
-    """The period of a round, counted from 1 at ``first``."""
+    """The period of a round; rounds count from 1, whose period is ``first``.
+
+    Raises ValueError for a round below 1 and for a ``first`` of another cadence.
+    """
     if round_number < 1:
-        raise ValueError("rounds count from 1")
+        raise ValueError(f"round must be 1 or more, got {round_number}")
     ordinal = _ordinal(cadence, first) + round_number - 1
     if cadence == "number":
         return str(ordinal)
@@ -51,18 +54,21 @@ def period_of(cadence: str, first: str, round_number: int) -> str:
 
 
 def period_count(cadence: str, first: str, last: str) -> int:
-    """Number of periods from ``first`` to ``last``, both included; 0 or less if out of order."""
+    """The number of periods from ``first`` to ``last``, both included; 0 or less out of order.
+
+    Raises ValueError for periods of another cadence.
+    """
     return _ordinal(cadence, last) - _ordinal(cadence, first) + 1
 
 
 def period_end_ms(cadence: str, period: str) -> int:
-    """When a quarter or month is over, UTC, in milliseconds since the epoch.
+    """The end of a quarter or month, UTC, in milliseconds since 1970.
 
     Raises ValueError for a ``number``, which has no end. Days are counted here since date
     libraries do not know the year 0, nor the one after 9999.
     """
     if cadence == "number":
-        raise ValueError("a number has no end")
+        raise ValueError("cadence must be quarter or month: a number has no end")
     months = (_ordinal(cadence, period) + 1) * (3 if cadence == "quarter" else 1)
     year, month = divmod(months, 12)
     # Days of the civil calendar, its years from March on: a leap day is the last of its year.
@@ -72,6 +78,6 @@ def period_end_ms(cadence: str, period: str) -> int:
 
 
 def utc_text(time_ms: int) -> str:
-    """A time in milliseconds since the epoch as RFC 3339, UTC, to the second."""
+    """A time, in milliseconds since 1970, as RFC 3339 text in UTC, to the second."""
     moment = datetime.datetime.fromtimestamp(time_ms / 1000, tz=datetime.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

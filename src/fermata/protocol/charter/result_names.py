@@ -1,4 +1,4 @@
-"""What comes out of a metric: the names of its results, and the values that they can have."""
+"""The names of a metric's results, and the values that they can have."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -26,7 +26,7 @@ def above_name(metric: Metric, threshold: int) -> str:
 
 
 def spans_of(metric: Metric) -> list[str]:
-    """The bins of a metric's histogram as text: lowest and highest value."""
+    """The bins of a metric's histogram as texts such as ``0..9``, the lowest and highest value."""
     return [
         f"{decimal_text(metric.decode(low))}..{decimal_text(metric.decode(high))}"
         for low, high in bins_of(metric)
@@ -34,7 +34,7 @@ def spans_of(metric: Metric) -> list[str]:
 
 
 def bin_name(span: str) -> str:
-    """The name of the count of a bin."""
+    """The name of the count of labs in the bin with this text."""
     return f"bin:{span}"
 
 
@@ -49,10 +49,10 @@ def result_names(metric: Metric) -> tuple[str, ...]:
 
 
 def reach_of(name: str, metric: Metric, metrics: Mapping[str, Metric], labs: int) -> Reach:
-    """What a result of a metric can be when one to ``labs`` labs report.
+    """The lowest and highest value of a metric's result when one to ``labs`` labs report.
 
-    The bounds are never too narrow; some are wider than need be. ``metrics`` are those of the
-    panel by id.
+    The bounds are never too narrow, but some are wider than they need to be. ``name`` is one of
+    ``result_names``, and ``metrics`` are those of the panel by id.
     """
     low, high = Fraction(metric.minimum), Fraction(metric.maximum)
     statistic, _, other = name.partition(":")

@@ -21,7 +21,7 @@ class RoundsText(Strict, frozen=True):
 
 
 def check_rounds(source: TomlSource, rounds: RoundsText) -> None:
-    """Checks the table by itself (charter.md C4). Raises ConfigError with the line."""
+    """Checks the table on its own (charter.md C4). Raises ConfigError with the line."""
     # C4.1.
     if rounds.cadence not in CADENCES:
         source.fail("rounds.cadence", f"must be one of {', '.join(CADENCES)}")
@@ -32,27 +32,27 @@ def check_rounds(source: TomlSource, rounds: RoundsText) -> None:
         check_period(rounds.cadence, rounds.last, lambda what: source.fail("rounds.last", what))
         # C4.4: a charter without a round.
         if period_count(rounds.cadence, rounds.first, rounds.last) < 1:
-            source.fail("rounds.last", "is before the first period")
+            source.fail("rounds.last", f"must be {rounds.first} or later, got {rounds.last}")
     _check_pace(source, rounds)
 
 
 def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
-    """Rounds must keep up with their periods: one that outlasts its period makes all later drift.
+    """Checks that a round ends before the next is due, or all later rounds would fall behind.
 
-    A calendar says itself when a round may open; only numbered rounds need an interval.
+    The calendar says when rounds of quarters and months are due; numbered rounds need an interval.
     """
     if rounds.cadence == NUMBERED:
         # C4.5: one rule alone says when a round is due.
         if rounds.interval_s is None:
-            source.fail("rounds", f'needs interval_s with cadence = "{NUMBERED}"')
+            source.fail("rounds", f'must have interval_s with cadence = "{NUMBERED}"')
         longest_s, what = rounds.interval_s, "interval_s"
     else:
         # C4.5.
         if rounds.interval_s is not None:
             source.fail(
                 "rounds.interval_s",
-                f'is for cadence = "{NUMBERED}" only: a {rounds.cadence} is asked when it is over;'
-                " leave it out",
+                f'must be left out unless cadence = "{NUMBERED}": a round of a {rounds.cadence} is'
+                " due when it is over",
             )
         longest_s = SHORTEST_DAYS[rounds.cadence] * 86400
         what = f"{longest_s}, the shortest {rounds.cadence}"
@@ -60,5 +60,5 @@ def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
     if rounds.window_s > longest_s:
         source.fail(
             "rounds.window_s",
-            f"must be at most {what}: a longer window makes each round later than the one before",
+            f"must be at most {what}, or rounds fall behind their periods, got {rounds.window_s}",
         )

@@ -33,7 +33,7 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TomlSource:
-    """A file's bytes, what the file is called in messages, and the reason code of its errors."""
+    """The bytes of a file, with its name in messages and the reason of its errors."""
 
     def __init__(self, data: bytes, name: str, reason: str, bytes_max: int = 256 * 1024) -> None:
         self._data = data
@@ -43,7 +43,10 @@ class TomlSource:
         self._lines = data.decode("utf-8", "replace").split("\n")
 
     def fail(self, path: str, what: str) -> NoReturn:
-        """Raises ConfigError naming the line of a path such as ``metric[2].min``."""
+        """Raises ConfigError: ``what`` is wrong at a path such as ``metric[2].min``.
+
+        The message names the file and the line. An empty path stands for the whole file.
+        """
         line = self._line(path)
         where = f"{self._name} line {line}" if line else self._name
         key = f"{path}: " if path else ""
@@ -51,15 +54,23 @@ class TomlSource:
         message = "".join(c if c.isprintable() else "?" for c in f"{where}: {key}{what}")
         raise ConfigError(self._reason, message)
 
+    def fail_unknown(self, path: str, kind: str, name: str) -> NoReturn:
+        """Raises ConfigError: a key must name ``kind`` ("a lab"), and ``name`` is not one."""
+        self.fail(path, f"must name {kind}, and {name} is not one")
+
+    def fail_repeated(self, path: str, name: str) -> NoReturn:
+        """Raises ConfigError: an id that another table of the same kind has already."""
+        self.fail(path, f"must be unique, got {name} again")
+
     def decode(self, kind: type[T]) -> T:
-        """The file as ``kind``, a Strict. Raises ConfigError."""
+        """The file as ``kind``, a Strict. Raises ConfigError with the line."""
         # C1.1: a stranger does not decide on our memory and time.
         if len(self._data) > self._bytes_max:
-            self.fail("", f"is larger than {self._bytes_max} bytes")
+            self.fail("", f"must have at most {self._bytes_max} bytes, got {len(self._data)}")
         for number, line in enumerate(self._lines, 1):
             # C1.2: the parser would work for minutes.
             if line.count(".") > LINE_DOTS_MAX and not line.lstrip().startswith("#"):
-                self.fail("", f"is not TOML that can be read: line {number} has too many dots")
+                self.fail("", f"line {number} must have at most {LINE_DOTS_MAX} dots")
         try:
             # C1.3: no misspelt key is ignored, no number is foreign.
             return msgspec.toml.decode(self._data, type=kind)
@@ -69,15 +80,15 @@ class TomlSource:
             unknown = re.search(r"unknown field `(.*)`", what)
             if unknown:
                 path = f"{path}.{unknown[1]}" if path else unknown[1]
-                what = "is not a key that may stand here"
+                what = "is not a key of this table; remove it, or correct its spelling"
             domain = _domain_text(kind, path)
             if domain and ", got `" not in what:
                 what = f"must be {domain}"
             self.fail(path, what[:1].lower() + what[1:])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.fail("", f"is not TOML: {error}")
+            self.fail("", f"must be TOML: {error}")
         except (ValueError, RecursionError):
-            self.fail("", "is not TOML that can be read: nested too deeply, or a number too long")
+            self.fail("", "must be TOML with shallower nesting and shorter numbers")
 
     def _line(self, path: str) -> int | None:
         """The line of a key, or of its table's heading; None if neither is found."""
@@ -107,7 +118,7 @@ class TomlSource:
 
 
 def domain_of(kind: type, path: str) -> inspect.Type | None:
-    """The type that a key of a shape has, such as ``rule[2].for_rounds``; None if it has none."""
+    """The type of the key at a path such as ``rule[2].for_rounds`` in a shape, or None."""
     type_info: inspect.Type | None = inspect.type_info(kind)
     for word in re.split(r"[.\[]", path):
         parts = type_info.types if isinstance(type_info, inspect.UnionType) else (type_info,)
@@ -124,7 +135,7 @@ def _step(type_info: inspect.Type | None, word: str) -> inspect.Type | None:
 
 
 def _domain_text(kind: type, path: str) -> str:
-    """What a whole number at this path must be, in words; empty for a key of another type."""
+    """The range of the whole number at this path, in words; empty for a key of another type."""
     domain = domain_of(kind, path)
     parts = domain.types if isinstance(domain, inspect.UnionType) else (domain,)
     for part in parts:

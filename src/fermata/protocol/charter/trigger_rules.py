@@ -1,7 +1,7 @@
 """Rules over results and their history, as the charter writes them (docs/spec/rules.md).
 
 A rule is a leaf, which compares something of one result with a limit, or joins earlier rules.
-What a rule says of given results is found by fermata.protocol.statistics.policy.
+fermata.protocol.statistics.policy evaluates rules on results.
 """
 
 import operator
@@ -100,7 +100,7 @@ class NullHypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A checked rule: a leaf, or ``kind`` all_of or any_of with ``parts``.
+    """A checked rule: a leaf, or one of kind all_of or any_of that joins ``parts``.
 
     ``comparison`` is one of COMPARISONS, ``limit_text`` the limit as the charter writes it. Fields
     that a kind does not use keep their defaults.
@@ -125,12 +125,12 @@ class Rule:
 
     @property
     def is_strict(self) -> bool:
-        """Whether the limit itself does not hold."""
+        """Whether a value equal to the limit does not pass it."""
         return self.comparison in ("above", "below")
 
     @property
     def is_rising(self) -> bool:
-        """Whether more (of the slope, for fits) makes it hold rather than less."""
+        """Whether the rule holds for larger values (slopes, for fits) rather than smaller ones."""
         more = self.comparison in ("above", "at_least")
         # A short doubling time is fast growth.
         return not more if self.kind == DOUBLING else more
@@ -141,7 +141,7 @@ class Rule:
 
     @property
     def slope_limit(self) -> Fraction:
-        """The limit of a growth rate or doubling time as a slope of the natural logarithm."""
+        """The limit of a growth rate or doubling time as a slope of ln per round."""
         if self.kind == GROWTH:
             return logarithm(1 + self.limit)
         return logarithm(Fraction(2)) / self.limit
@@ -158,14 +158,14 @@ def read_rules(
     Raises ConfigError with the line for a rule that contradicts itself or the charter.
     """
     if len(texts) > RULES_MAX:  # RU1.1.
-        source.fail(f"rule[{RULES_MAX}]", f"a charter has at most {RULES_MAX} rules")
+        source.fail(f"rule[{RULES_MAX}]", f"the charter must have at most {RULES_MAX} rules")
     rules: list[Rule] = []
     for index, text in enumerate(texts):
         path = f"rule[{index}]"
         check_id(source, f"{path}.id", text.id)  # RU1.2.
         earlier = [r.id for r in rules]
         if text.id in earlier:  # RU1.3: a trigger names one rule.
-            source.fail(f"{path}.id", f"{text.id} is there twice")
+            source.fail_repeated(f"{path}.id", text.id)
         if text.all_of is None and text.any_of is None:
             rules.append(_Leaf(source, path, text).read({m.id: m for m in metrics}, labs))
         else:
@@ -174,7 +174,7 @@ def read_rules(
 
 
 def _choice(source: TomlSource, path: str, text: RuleText, key: str, choices: Sequence[str]) -> str:
-    """One of some words, the first of them if the key is not there."""
+    """The word that a key has, one of ``choices``; the first of them if the key is not there."""
     given = getattr(text, key)
     chosen = choices[0] if given is None else str(given)
     if (not chosen and given is not None) or chosen not in choices:
@@ -183,7 +183,7 @@ def _choice(source: TomlSource, path: str, text: RuleText, key: str, choices: Se
 
 
 def _run(source: TomlSource, path: str, text: RuleText) -> tuple[int, str]:
-    """For how many rounds it must hold, and what a round does in which it is unknown."""
+    """For how many rounds a rule must hold, and what a round does in which it is unknown."""
     for_rounds = 1 if text.for_rounds is None else text.for_rounds
     return for_rounds, _choice(source, path, text, "unknown", UNKNOWN)  # RU5.1.
 
@@ -191,12 +191,12 @@ def _run(source: TomlSource, path: str, text: RuleText) -> tuple[int, str]:
 def _check_unused(source: TomlSource, path: str, text: RuleText, used: set[str], by: str) -> None:
     for key in RuleText.__struct_fields__:
         if key not in used and getattr(text, key) is not None:
-            source.fail(f"{path}.{key}", f"is not used by {by}")
+            source.fail(f"{path}.{key}", f"must be left out: {by} does not use it")
 
 
 def _joined(source: TomlSource, path: str, text: RuleText, earlier: Sequence[str]) -> Rule:
     if text.all_of is not None and text.any_of is not None:  # RU1.4.
-        source.fail(f"{path}.any_of", "does not stand beside all_of")
+        source.fail(f"{path}.any_of", "must be left out next to all_of")
     kind = JOINED[text.all_of is None]
     _check_unused(source, path, text, {*_EVERY, kind}, f"a rule with {kind}")  # RU1.5.
     parts = text.any_of if text.all_of is None else text.all_of
@@ -204,9 +204,9 @@ def _joined(source: TomlSource, path: str, text: RuleText, earlier: Sequence[str
         source.fail(f"{path}.{kind}", "must name a rule")
     for part in parts:
         if part not in earlier:  # RU1.7: no cycle.
-            source.fail(f"{path}.{kind}", f"no rule before this one is called {part}")
+            source.fail_unknown(f"{path}.{kind}", "an earlier rule", part)
     if len(set(parts)) != len(parts):  # RU1.8.
-        source.fail(f"{path}.{kind}", "names a rule twice")
+        source.fail(f"{path}.{kind}", "must name each rule once")
     for_rounds, unknown = _run(source, path, text)
     return Rule(text.id, kind, for_rounds=for_rounds, unknown=unknown, parts=parts)
 
@@ -231,12 +231,12 @@ class _Leaf:
         self.check_keys(kind)  # RU2.2, RU2.3: no default means anything.
         metric = metrics.get(text.metric or "")
         if metric is None:  # RU2.4.
-            self.source.fail(f"{self.path}.metric", f"no metric is called {text.metric}")
+            self.source.fail_unknown(f"{self.path}.metric", "a metric", str(text.metric))
         names = result_names(metric)  # RU2.5: else it is unknown for ever.
         self.fail_unless(
             text.statistic in names,
             "statistic",
-            f"does not come out of {metric.id}; what does: {', '.join(names) or 'nothing'}",
+            f"must be a result of {metric.id}, which has {', '.join(names) or 'none'}",
         )
         comparison = self.comparison()
         for_rounds, unknown = _run(self.source, self.path, text)
@@ -270,12 +270,12 @@ class _Leaf:
             needed = needed | _NULL
         for key in RuleText.__struct_fields__:
             if key in {*_LEAF, *needed} - given:
-                self.source.fail(self.path, f"needs {key}")
+                self.source.fail(self.path, f"must have {key}")
 
     def comparison(self) -> str:
         given = [key for key in COMPARISONS if getattr(self.text, key) is not None]
         if len(given) != 1:  # RU2.6.
-            self.source.fail(self.path, f"needs one of {', '.join(COMPARISONS)}")
+            self.source.fail(self.path, f"must have exactly one of {', '.join(COMPARISONS)}")
         return given[0]
 
     def over_rounds(self, kind: str) -> int:
@@ -291,7 +291,7 @@ class _Leaf:
                 points >= SIDE_POINTS_MIN, "points_min", f"must be {SIDE_POINTS_MIN} or more"
             )
             self.fail_unless(
-                2 * points <= rounds, "points_min", f"twice {points} points are above over_rounds"
+                2 * points <= rounds, "points_min", f"must be at most half of over_rounds, {rounds}"
             )
         return rounds
 
@@ -299,26 +299,26 @@ class _Leaf:
         if self.text.noise is None:
             return None
         null = NullHypothesis(*map(self.decimal, ("noise", "growth", "false_alarm_max")))
-        self.fail_unless(0 < null.noise <= 10, "noise", "must be above 0, at most 10")
-        self.fail_unless(-1 < null.growth <= 1000, "growth", "must be above -1, at most 1000")
+        self.fail_unless(0 < null.noise <= 10, "noise", "must be above 0 and at most 10")
+        self.fail_unless(-1 < null.growth <= 1000, "growth", "must be above -1 and at most 1000")
         self.fail_unless(0 < null.false_alarm_max < 1, "false_alarm_max", "must be between 0 and 1")
         return null
 
     def check_limit(self, rule: Rule, reach: Reach) -> None:
         key = rule.comparison
         if rule.kind == GROWTH:
-            self.fail_unless(rule.limit > -1, key, "a rate of growth is above -1")  # RU3.3.
+            self.fail_unless(rule.limit > -1, key, "must be above -1")  # RU3.3.
         elif rule.kind == DOUBLING:
-            self.fail_unless(rule.limit > 0, key, "a doubling time is above 0")  # RU3.4.
+            self.fail_unless(rule.limit > 0, key, "must be above 0")  # RU3.4.
         elif rule.kind == ACCELERATION:  # RU3.5 to RU3.7.
-            self.fail_unless(rule.is_rising, key, "an acceleration has above or at_least")
+            self.fail_unless(rule.is_rising, key, "must be replaced by above or at_least")
             self.fail_unless(rule.limit > 1, key, "must be above 1, which is steady growth")
-            self.fail_unless(0 <= rule.r2_min < 1, "r2_min", "must be 0 or more, below 1")
+            self.fail_unless(0 <= rule.r2_min < 1, "r2_min", "must be 0 or more and below 1")
         else:
             self.check_reach(rule, reach)  # RU3.8: it must be able to hold, and not to.
 
     def check_reach(self, rule: Rule, reach: Reach) -> None:
-        """A limit that every value passes, or none, is a mistake."""
+        """Checks that some values pass the limit and others do not (RU3.8)."""
         low, high = reach
         if rule.kind == CHANGE:
             span = None if low is None or high is None else high - low
@@ -348,12 +348,13 @@ def _with_parts(rules: Sequence[Rule], ids: Sequence[str]) -> Iterator[tuple[int
 def check_lift(
     source: TomlSource, rules: Sequence[Rule], lift_id: str, path: str = "pause.lift"
 ) -> None:
-    """What is unknown never lifts a pause: in the lift and its parts it resets the run.
+    """Checks that an unknown value resets the run of the lift and of all that it joins (RU9.1).
 
-    ``path`` is where the charter names the lift. Raises ConfigError with the line.
+    A pause is then never lifted by what nobody knows. ``path`` is where the charter names the
+    lift. Raises ConfigError with the line.
     """
     if all(rule.id != lift_id for rule in rules):
-        source.fail(path, f"no rule is called {lift_id}")
+        source.fail_unknown(path, "a rule", lift_id)
     for index, rule in _with_parts(rules, [lift_id]):
         if rule.unknown != UNKNOWN[0]:  # RU9.1: what nobody knows does not lift.
             source.fail(
@@ -368,18 +369,18 @@ def check_opposed(
     trigger_ids: Sequence[str],
     lift_id: str,
 ) -> None:
-    """No leaf of the lift holds at a value at which a leaf of a trigger holds.
+    """Checks that no leaf of the lift holds at a value at which a leaf of a trigger holds (RU9.2).
 
-    Compared are leaves on the same quantity: the same statistic of the same metric by the same
-    kind (a growth rate and a doubling time are one). ``path`` is the key that names the lift.
-    Raises ConfigError with its line.
+    It compares leaves on the same quantity: the same statistic of the same metric by the same
+    kind, where a growth rate and a doubling time count as one. ``path`` is the key that names the
+    lift. Raises ConfigError with its line.
     """
     lifts = [rule for _, rule in _with_parts(rules, [lift_id]) if not rule.parts]
     for _, trigger in _with_parts(rules, trigger_ids):
         for lift in lifts:
             if _can_both_hold(trigger, lift):  # RU9.2: no value pulls and lifts.
-                what = f"{lift.id} can hold while the trigger {trigger.id} holds"
-                source.fail(path, f"{what}: their limits are inverted")
+                what = f"{lift.id} must not hold where the trigger {trigger.id} holds"
+                source.fail(path, f"{what}; move their limits apart")
 
 
 def _quantity(rule: Rule) -> tuple[str, str, str]:
