@@ -63,6 +63,6 @@ class StorageError(FermataError):
 
 
 class ConfigError(FermataError):
-    """A file, flag or charter that its author must mend."""
+    """A file, flag or charter that its author must fix."""
 
     exit_code = 2

@@ -15,9 +15,9 @@ from fermata.wire.v1 import envelope_pb2
 
 
 def envelope_sha256_of(leaf: bytes) -> bytes | None:
-    """SHA-256 of the envelope in a leaf; None for bytes that are no LogEntry, which a log may have.
+    """The SHA-256 of the envelope in a leaf, or None for bytes that are not a LogEntry.
 
-    Whether the leaf is canonical is the fold's to judge.
+    A log may have such bytes. The fold judges whether the leaf is canonical.
     """
     try:
         return sha256(envelope_pb2.LogEntry.FromString(leaf).envelope)

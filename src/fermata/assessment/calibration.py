@@ -69,7 +69,7 @@ def false_alarm_rate(rule: Rule, runs: int, seed: int) -> FalseAlarms:
 def fires(rule: Rule, logs: Floats) -> Booleans:
     """Whether a rule holds, for each run (row) as of each round from the first that it can.
 
-    ``logs`` are natural logarithms, one column a round, with none missing.
+    ``logs`` are natural logarithms, one column per round, with none missing.
     """
     windows = sliding_window_view(logs, rule.over_rounds, axis=1)
     now = _bends(rule, windows) if rule.kind == ACCELERATION else _grows(rule, windows)

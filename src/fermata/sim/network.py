@@ -17,7 +17,7 @@ Request = Callable[[LogWriter], T]
 
 
 class Witness(Protocol):
-    """Who is told of everything that crosses the network."""
+    """An object that sees everything that crosses the network."""
 
     def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
         """A statement on its way to the log."""

@@ -129,7 +129,7 @@ def test_sealed_parts_that_are_swapped_are_found() -> None:
     bundle = files()
     first, second = [p for p in sorted(bundle) if p.startswith("sealed/")][:2]
     bundle[first], bundle[second] = bundle[second], bundle[first]
-    invalid(bundle, 6, "entry ", "not the one that the report names")
+    invalid(bundle, 6, "entry ", "must be the one that the report names")
 
 
 def test_another_format_is_refused() -> None:

@@ -58,7 +58,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _KeyedRule:
-    """The same, of a body that means nothing before there is a key."""
+    """The same for a body that means nothing before there is a key."""
 
     handle: KeyedHandler
     role: Role
@@ -75,7 +75,7 @@ def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
 
 
 def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError | None]:
-    """``apply``, and for a rejected entry the error itself, for the door of the log."""
+    """``apply``, and for a rejected entry the error itself, which the log's guard returns."""
     after = replace(state, size=state.size + 1)
     index, kind, author = EntryIndex(state.size), "Unknown", ""
     try:
@@ -132,11 +132,11 @@ def _charter(state: State, entry: Entry) -> CharteredState:
     envelope = unseal(entry.envelope)  # F1.1: one charter must not have two encodings.
     # F1.2: a statement must not be taken for a charter.
     if envelope.payload_type != CHARTER_TYPE:
-        raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: not a charter")
+        raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: must be a charter")
     # F1.3: the log of another deployment is not the one asked for.
     payload_sha256 = hashlib.sha256(envelope.payload).digest()
     if state.charter_sha256 is not None and payload_sha256 != state.charter_sha256:
-        raise Refusal("CHARTER_HASH", "entry 0: another charter than the one asked for")
+        raise Refusal("CHARTER_HASH", "entry 0: must be the charter asked for")
     # F1.4: terms that cannot be kept must not come into force.
     try:
         charter = parse_charter(envelope.payload, state.modulus_bits_min)
@@ -165,11 +165,13 @@ def _authenticate(
     """F2: bound to this charter, signed by its author, whose role may say this."""
     # F2.9: statements of other deployments, or from before an amendment, are not replayed.
     if statement.charter_sha256 != charter.sha256:
-        raise Refusal("CHARTER_HASH", "statement: bound to another charter")
+        raise Refusal("CHARTER_HASH", "statement: must be bound to the charter in force")
     if body == "key_record":
         # F2.10: one record, one form.
         if statement.author:
-            raise InvalidEncoding("AUTHOR", "key record: all auditors sign it, it has no author")
+            raise InvalidEncoding(
+                "AUTHOR", "key record: must not have an author, since all auditors sign it"
+            )
         check_signatures(envelope, charter.signing_keys, charter.auditors)
         return ""
     # F2.11: strangers have no say.
@@ -181,7 +183,9 @@ def _authenticate(
     # F2.14: no party acts as one of another kind.
     role = RULES[body].role
     if role is not None and role != party.role:
-        raise Refusal("WRONG_ROLE", f"statement: {party.id} is {party.role}, not {role}")
+        raise Refusal(
+            "WRONG_ROLE", f"statement: its author must be {role}, and {party.id} is {party.role}"
+        )
     return party.id
 
 
@@ -192,7 +196,7 @@ def _key_record(
     charter = state.charter
     # F3.1: the key must not be exchanged under the labs' feet.
     if isinstance(state, KeyedState):
-        raise Refusal("KEY_EXISTS", "key record: this deployment has its key already")
+        raise Refusal("KEY_EXISTS", "key record: the deployment has its key already")
     # F3.2, F3.3: an origin that can be checked, and one form for each number.
     record, proof = key_record_from_wire(wire, charter.modulus_bits)
     # F3.4: where no one may have known the key, a dealer's is refused.
@@ -202,11 +206,11 @@ def _key_record(
         )
     # F3.5: the first key has no history.
     if record.epoch != 1:
-        raise Refusal("KEY_EPOCH", "key record: the first key has epoch 1")
+        raise Refusal("KEY_EPOCH", "key record: the first key must have epoch 1")
     # F3.6: fewer auditors than agreed must not be able to open.
     if record.threshold != charter.threshold or len(record.verification) != len(charter.auditors):
         raise Refusal(
-            "KEY_SHAPE", "key record: threshold or number of auditors is not the charter's"
+            "KEY_SHAPE", "key record: threshold and number of auditors must be the charter's"
         )
     check_modulus(record.n, charter.modulus_bits)  # F3.7: not easily factored (K2).
     check_key(record)  # F3.8: the shares can open (K3).
@@ -247,10 +251,12 @@ def _heartbeat(
             raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
     # F10.4: one node must not fill the log.
     if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
-        raise Refusal("TOO_OFTEN", f"heartbeat: {author} sends more than one a second")
+        raise Refusal("TOO_OFTEN", f"heartbeat: {author} must send at most one per second")
     # F10.5: other text could harm a screen.
     if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
-        raise InvalidEncoding("VERSION", "heartbeat: not a version")
+        raise InvalidEncoding(
+            "VERSION", "heartbeat: the version must have at most 40 printable ASCII characters"
+        )
     seen = HeartbeatSeen(
         entry.index,
         entry.time_ms,

@@ -48,7 +48,7 @@ def cohort_refusal(charter: Charter, cells: Sequence[Cell]) -> str:
 
 
 def group_refusal(charter: Charter, round_: Round, cells: Sequence[Cell]) -> str:
-    """P4: why these cells are no partition of the counted reports, panel by panel; else empty."""
+    """Why these cells are not a partition of each panel's counted reports; empty if so (P4)."""
     for panel in charter.panels:
         own = [cell for cell in cells if cell.panel == panel.id]
         labs = sorted(lab for cell in own for lab in cell.labs)

@@ -75,7 +75,9 @@ def motion(
     # F12.5: whoever kept a motion must not table it again.
     envelope_sha256 = entry.envelope_sha256
     if envelope_sha256 in state.governance.envelopes:
-        raise Refusal("DUPLICATE", f"{kind}: this very motion is in the log; say it anew")
+        raise Refusal(
+            "DUPLICATE", f"{kind}: this very motion is in the log already; sign a new one"
+        )
     tabled = Motion(
         entry=entry.index,
         kind=kind,
@@ -122,7 +124,7 @@ def _check_form(wire: statement_pb2.Motion) -> MotionKind:
     said = {descriptor.name for descriptor, _ in wire.ListFields()} - {"kind", "reason"}
     extra = sorted(said - _FIELDS[kind])
     if extra:
-        raise InvalidEncoding("MOTION_FIELDS", f"{kind}: has no field {', '.join(extra)}")
+        raise InvalidEncoding("MOTION_FIELDS", f"{kind}: must not have {', '.join(extra)}")
     # F12.4: other text could harm a screen, or fill the log.
     if not is_plain_text(wire.reason, REASON_CHARACTERS_MAX):
         raise InvalidEncoding(
@@ -188,13 +190,13 @@ def _appeal(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -
         raise Refusal("NOT_CONCERNED", f"appeal: {tabled.author} is not a party to the dispute")
     # F12.12: every matter ends.
     if dispute.appeal_entry:
-        raise Refusal("APPEALED", "appeal: there was one, and there is only one")
+        raise Refusal("APPEALED", "appeal: a dispute must have only one, and had it")
     # F12.13: no appeal in advance.
     if dispute.status == g.FILED:
         raise Refusal("NOT_RULED", "appeal: there is no ruling to appeal against yet")
     # F12.14: what is final stays.
     if dispute.status == g.FINAL:
-        raise Refusal("LATE", "appeal: the time for it has passed, the ruling is final")
+        raise Refusal("LATE", "appeal: the ruling is final, the time to appeal has passed")
     appealed = replace(
         dispute,
         status=g.APPEALED,
@@ -213,7 +215,9 @@ def _ruling(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -
         raise Refusal("RULED", f"ruling: dispute {dispute.entry} has its ruling")
     # F12.16: nobody judges their own ruling.
     if tabled.author == dispute.chair:
-        raise Refusal("SAME_CHAIR", "ruling: who ruled first does not rule on the appeal")
+        raise Refusal(
+            "SAME_CHAIR", "ruling: the chair that ruled first must not rule on the appeal"
+        )
     _check_chair(state, tabled)  # F12.18.
     # F12.21: one decision of one matter at a time, here and for the other kinds.
     if any(m.about_entry == dispute.entry for m in _open_of(state, g.RULING)):
@@ -238,7 +242,9 @@ def _exclusion(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
     _check_chair(state, tabled)  # F12.18.
     _check_from_round(state, tabled)  # F12.19.
     if exclusion_pending(state, tabled.lab):  # F12.21.
-        raise Refusal("MOTION_OPEN", f"exclusion: {tabled.lab} is excluded, or one is pending")
+        raise Refusal(
+            "MOTION_OPEN", f"exclusion: {tabled.lab} is excluded, or its exclusion is pending"
+        )
     return _table(state, tabled)
 
 
@@ -262,7 +268,7 @@ def _check_lab(state: CharteredState, tabled: Motion, may_be_empty: bool = False
     if tabled.lab == "" and may_be_empty:
         return
     if tabled.lab not in state.charter.labs:
-        raise Refusal("NO_LAB", f"{tabled.kind}: names no lab of the charter")
+        raise Refusal("NO_LAB", f"{tabled.kind}: must name a lab of the charter")
 
 
 def _check_chair(state: CharteredState, tabled: Motion) -> None:
@@ -297,11 +303,11 @@ def vote(
     # F13.2: a vote must not be counted in two ways.
     choice = _CHOICES.get(wire.choice)
     if choice is None:
-        raise InvalidEncoding("CHOICE", "vote: neither for, nor against, nor recused")
+        raise InvalidEncoding("CHOICE", "vote: must be for, against or recused")
     # F13.3: no vote in advance.
     motion = state.governance.motions.get(wire.motion_entry)
     if motion is None:
-        raise Refusal("NO_MOTION", "vote: that entry is not a motion")
+        raise Refusal("NO_MOTION", "vote: must be on an entry that is a motion")
     # F13.4: a decision does not change.
     if motion.status != g.OPEN:
         raise Refusal("DECIDED", f"vote: motion {motion.entry} is {motion.status}")
@@ -317,7 +323,7 @@ def vote(
         raise Refusal("VOTED", f"vote: {author} has voted on motion {motion.entry}")
     # F13.8: nobody votes on their own matter.
     if author not in {m.id for m in entitled(state, motion)}:
-        raise Refusal("RECUSED", f"vote: {author} is recused, its organisation is concerned")
+        raise Refusal("RECUSED", f"vote: {author} is recused, since its organisation is concerned")
     return _decide(state, replace(motion, votes={**motion.votes, author: choice}), entry.index)
 
 

@@ -44,17 +44,17 @@ def open_round(
         raise Refusal("TOO_EARLY", "open: the amendment that it is bound to is not in force yet")
     # F4.3: no round is left out or held twice.
     if wire.round != len(state.rounds) + 1:
-        raise Refusal("ROUND_NUMBER", f"open: the next round is {len(state.rounds) + 1}")
+        raise Refusal("ROUND_NUMBER", f"open: the round must be {len(state.rounds) + 1}")
     # F4.4: of two open rounds, a coordinator could choose the one that it likes; yet a round that
     # nobody closes must not hold up all later ones.
     if before is not None and before.phase(charter.endorsement_quorum) == COLLECTING:
         if time_ms < given_up_ms(charter, before):
-            raise Refusal("ROUND_OPEN", f"open: round {before.number} is not closed")
+            raise Refusal("ROUND_OPEN", f"open: round {before.number} must be closed first")
         state = _end_without_result(state, before.number, NEVER_CLOSED)
     call = _call_of(charter, state, time_ms, wire.period)  # F4.5, F4.6
     # F4.7: reports are made for the key that the round names.
     if wire.key_id != key.key_id:
-        raise Refusal("KEY_ID", "open: names another key than the one in force")
+        raise Refusal("KEY_ID", "open: must name the key in force")
     # F4.8: what one stolen key could open stays limited.
     if is_worn(charter, state.rounds, key.key_id):
         raise Refusal("KEY_WORN", "open: as many rounds as the charter allows used this key")

@@ -29,7 +29,7 @@ def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close
         raise Refusal("ROUND_REFUSED", f"round {number}: nothing of it may be opened")
     # F8.5, F9.4: the close of another log is not this one.
     if round_.close.entry != close_entry:
-        raise Refusal("WRONG_CLOSE", f"round {number}: names another close than the log's")
+        raise Refusal("WRONG_CLOSE", f"round {number}: must name the log's close")
     return round_, round_.close
 
 
@@ -45,7 +45,7 @@ def endorsement(
     # F8.6: at the same index of a split view stands another close.
     named = LeafHash(wire.close_leaf_hash), AggregateDigest(wire.aggregate_sha256)
     if named != (close.leaf_hash, close.aggregate_sha256):
-        raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} endorses another close")
+        raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} must endorse the log's close")
     return state.with_round(
         replace(round_, endorsements={**round_.endorsements, auditor: entry.index})
     )
@@ -63,10 +63,10 @@ def partial_opening(
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
     # F9.7: a part must not be exchanged for another once the result is known.
     if auditor in round_.parts:
-        raise Refusal("ALREADY_OPENED", f"round {wire.round}: {auditor} has given its part")
+        raise Refusal("ALREADY_OPENED", f"round {wire.round}: {auditor} has given its part already")
     # F9.8: shares of two epochs do not interpolate.
     if wire.epoch_id != key.epoch_id:
-        raise Refusal("EPOCH_ID", f"round {wire.round}: part of another key epoch")
+        raise Refusal("EPOCH_ID", f"round {wire.round}: parts must be of the key's epoch")
     # F9.9: parts are of the endorsed products and of nothing else.
     if [p.panel for p in wire.panels] != list(close.aggregates):
         raise Refusal("PANELS", f"round {wire.round}: parts must be of the aggregates, in order")
@@ -76,7 +76,9 @@ def partial_opening(
     for panel in wire.panels:
         # F9.10: one part for each ciphertext.
         if len(panel.parts) != len(close.aggregates[panel.panel]):
-            raise InvalidEncoding("LENGTH", f"round {wire.round}: wrong number of parts")
+            raise InvalidEncoding(
+                "LENGTH", f"round {wire.round}: each ciphertext must have one part"
+            )
         # F9.11: one part has one form.
         numbers = tuple(int_from_bytes(p, width, "part") for p in panel.parts)
         # F9.12, F9.13: 1 and -1 say nothing of a share; a non-unit cannot be combined.

@@ -185,11 +185,11 @@ def check_sealed(
     """
     # P2.2: it must not be exchanged after the report.
     if sha256(data) != sealed_sha256:
-        raise Refusal("SEALED_DIGEST", "sealed part: not the one that the report names")
+        raise Refusal("SEALED_DIGEST", "sealed part: must be the one that the report names")
     wire = decode(statement_pb2.SealedPart, data, SEALED_BYTES_MAX)  # P2.3: one part, one encoding.
     # P2.4: ciphertexts of another panel would be added up in this one.
     if [p.panel for p in wire.panels] != [p.panel for p in parts]:
-        raise InvalidEncoding("PANELS", "sealed part: other panels than the report's")
+        raise InvalidEncoding("PANELS", "sealed part: must have the report's panels")
     panels: dict[str, SealedPanel] = {}
     for panel, part in zip(wire.panels, parts, strict=True):
         count = len(part.ciphertext_sha256)
@@ -199,7 +199,10 @@ def check_sealed(
             raise InvalidEncoding("LENGTH", f"sealed part: panel {part.panel} is incomplete")
         # P2.6: other ciphertexts than the log counts.
         if tuple(sha256(c) for c in panel.ciphertexts) != part.ciphertext_sha256:
-            raise Refusal("SEALED_DIGEST", f"sealed part: panel {part.panel} is another's")
+            raise Refusal(
+                "SEALED_DIGEST",
+                f"sealed part: panel {part.panel} must have the report's ciphertexts",
+            )
         panels[part.panel] = SealedPanel(
             # P2.7: one that is no unit, or unblinded, makes the opening of the product reveal more.
             tuple(ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts),

@@ -41,7 +41,7 @@ def round_of(state: State, number: int) -> Round:
     """The round with this number. Raises Refusal NO_ROUND."""
     round_ = state.round(number)
     if round_ is None:
-        raise Refusal("NO_ROUND", "statement: that round was not opened")
+        raise Refusal("NO_ROUND", "statement: its round must be one that was called")
     return round_
 
 
@@ -94,7 +94,8 @@ def parts_of(
         # F5.11: the proof must be of the ciphertexts that count, not of others.
         if not part.proof.startswith(b"".join(digests)):
             raise Refusal(
-                "PROOF_DIGEST", f"report of {lab}: panel {part.panel} has another's proof"
+                "PROOF_DIGEST",
+                f"report of {lab}: the proof of panel {part.panel} must be of its ciphertexts",
             )
     return tuple(
         ReportPart(
@@ -118,7 +119,7 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
-        raise Refusal("KEY_ID", f"report of {lab}: made for another key")
+        raise Refusal("KEY_ID", f"report of {lab}: must be made for the key in force")
     revisions = round_.revisions.get(lab, ())
     parts = parts_of(charter, round_, lab, wire)  # F5.7 to F5.11.
     # F5.12: one report has one form, and its sealed part can be asked for.
@@ -126,13 +127,15 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
         0,
         DIGEST_BYTES,
     ):
-        raise InvalidEncoding("LENGTH", f"report of {lab}: a digest has not 32 bytes")
+        raise InvalidEncoding("LENGTH", f"report of {lab}: digests must have {DIGEST_BYTES} bytes")
     # F5.13: whoever kept a replaced report could undo its correction.
     if entry.envelope_sha256 in revisions:
         raise Refusal("DUPLICATE", f"report of {lab}: this very report is in the log already")
     # F5.14: one lab must not fill the log.
     if len(revisions) >= REVISIONS_MAX:
-        raise Refusal("REVISIONS", f"report of {lab}: its {REVISIONS_MAX} of the round are used up")
+        raise Refusal(
+            "REVISIONS", f"report of {lab}: must be one of at most {REVISIONS_MAX} of the round"
+        )
     digests = [d for p in parts for d in p.ciphertext_sha256]
     _check_fresh(state, round_, lab, digests)  # F5.15, F5.16.
     seen = ReportSeen(
@@ -228,12 +231,10 @@ def close_round(
     # F7.5: nobody chooses which reports count.
     listed = [(r.lab, r.entry) for r in wire.listed]
     if listed != [(lab, round_.reports[lab].entry) for lab in sorted(round_.reports)]:
-        raise Refusal("CLOSE_LIST", "close: does not list exactly the reports that count")
+        raise Refusal("CLOSE_LIST", "close: must list exactly the reports that count")
     # F7.6: no report is dropped in silence.
     if [(e.entry, e.reason) for e in wire.excluded] != sorted(round_.excluded):
-        raise Refusal(
-            "CLOSE_EXCLUDED", "close: does not name exactly the reports that do not count"
-        )
+        raise Refusal("CLOSE_EXCLUDED", "close: must name exactly the reports that do not count")
     # F7.7: no product of other reports, and none of too few (D2, D4, D8).
     cells = cells_of(charter, round_)
     refusal = refusal_of(charter, state.rounds, round_)

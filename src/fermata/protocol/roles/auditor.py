@@ -142,8 +142,8 @@ def rounds_to_open(state: KeyedState, me: str) -> list[Round]:
 def is_ahead(close: Close, now_ms: int) -> bool:
     """P1: whether the close claims a time in the future of this node's clock.
 
-    Asked once, when the close is first seen, and remembered: a coordinator that closes early
-    under a later time shuts labs out, and waiting does not mend that.
+    The auditor asks once, when it first sees the close, and remembers the answer: a coordinator
+    that closes early under a later time shuts labs out, and waiting does not fix that.
     """
     return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
 

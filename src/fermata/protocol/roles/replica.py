@@ -16,10 +16,10 @@ READ_COUNT = 256
 
 
 class Replica:
-    """State, tree and head of one node. Rebuilt from its store at every start.
+    """State, tree and head of one node, rebuilt from its store at every start.
 
     ``charter`` is the charter that this node was configured with: its coordinator's key signs
-    the log's heads, and entry 0 must be it. ``on_verdict`` is told of each entry folded.
+    the log's heads, and entry 0 must be it. ``on_verdict`` gets the verdict on each entry.
     """
 
     def __init__(

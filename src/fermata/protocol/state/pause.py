@@ -238,7 +238,7 @@ def _ask(pause: Pause, terms: PauseTerms) -> Pause:
 
 
 def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
-    """A trigger holds. In a pause that is a relapse: it is recorded, and calm counts anew."""
+    """A trigger holds. In a pause this is a relapse, and calm rounds count from 0 again."""
     # PA4.1.
     if pause.phase == RUNNING:
         return _ask(_turn(pause, TRIGGERED, RULE, ground), terms)

@@ -30,10 +30,10 @@ _FORMAT = re.compile("fermata-bundle/([1-9][0-9]{0,8})")
 
 
 def check_readable(where: str, files: Mapping[str, bytes]) -> None:
-    """Checks that files can be read as a bundle at all; whether it is valid is the verifier's.
+    """Checks that files can be read as a bundle at all; the verifier says whether it is valid.
 
-    ``where`` names the bundle in messages. Raises ConfigError BUNDLE_NEWER if its format is newer
-    than this version's, and BUNDLE if it is no bundle.
+    ``files`` are contents by path, and ``where`` names the bundle in messages. Raises ConfigError
+    BUNDLE_NEWER if its format is newer than this version's, and BUNDLE if it is not a bundle.
     """
     marker = files.get(MARKER)
     # B1.6: a folder named by mistake.
@@ -64,7 +64,7 @@ def check_readable(where: str, files: Mapping[str, bytes]) -> None:
 
 
 def sealed_path(sealed_sha256: bytes) -> str:
-    """Where a sealed part stands in a bundle."""
+    """The path of a sealed part in a bundle, from its SHA-256 (32 bytes)."""
     return f"sealed/{sealed_sha256.hex()}.bin"
 
 

@@ -1,4 +1,4 @@
-"""What to pin instead, for who asked for a log by the hash of a charter that came by amendment."""
+"""The hint for a reader that pinned a log by the hash of an amended charter."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from fermata.protocol.state.state import State
 
 
 def hint_for_pin(leaves: Iterable[bytes], pinned: bytes, modulus_bits_min: int) -> str:
-    """From which round on the charter with the hash ``pinned`` is in force; empty if it never is.
+    """The text that says from which round the charter with hash ``pinned`` is in force, or "".
 
     The log is folded as if no hash had been asked for. Nothing else is concluded from that: the
     bundle stays invalid, since whoever made its entry 0 may have put that charter into it.

@@ -56,7 +56,7 @@ class OpenedValue:
     evidence_salt: bytes = field(default=b"", repr=False)
 
     def to_bytes(self) -> bytes:
-        """JSON with one field a line; integers that may be large as decimal strings."""
+        """JSON with one field per line; integers that may be large are decimal strings."""
         document = {
             "format": FORMAT,
             "charter_sha256": self.charter_sha256.hex(),

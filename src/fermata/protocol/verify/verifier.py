@@ -73,7 +73,7 @@ class Check:
 
     @property
     def title(self) -> str:
-        """What the check is about."""
+        """The check's subject, for people."""
         return TITLES[self.number]
 
 
@@ -106,7 +106,7 @@ class Verification:
 
     @property
     def is_valid(self) -> bool:
-        """True if every check passed that the bundle's kind allows; one not reached is no pass."""
+        """Whether every check that the bundle's kind allows was reached and passed."""
         needless = NEEDS_SEALED if self.is_public else {}
         return all(c.status == PASSED or c.number in needless for c in self.checks)
 

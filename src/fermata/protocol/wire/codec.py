@@ -43,17 +43,21 @@ def decode(kind: type[M], data: bytes, bytes_max: int = ENVELOPE_BYTES_MAX) -> M
     name = kind.DESCRIPTOR.name
     # L8.1: a stranger does not decide on our memory.
     if len(data) > bytes_max:
-        raise InvalidEncoding("SIZE", f"{name}: {len(data)} bytes, more than {bytes_max}")
+        raise InvalidEncoding(
+            "SIZE", f"{name}: must have at most {bytes_max} bytes, got {len(data)}"
+        )
     try:
         # L6.1: bytes without a meaning.
         message = kind.FromString(data)
         plain = kind.FromString(data)
     except (DecodeError, ValueError) as error:
-        raise InvalidEncoding("ENCODING", f"{name}: not a protobuf message of this kind") from error
+        raise InvalidEncoding(
+            "ENCODING", f"{name}: must be a protobuf message of this kind"
+        ) from error
     plain.DiscardUnknownFields()
     # L6.2: one meaning must not have two hashes.
     if encode(plain) != data:
-        raise InvalidEncoding("ENCODING", f"{name}: not the canonical encoding of its fields")
+        raise InvalidEncoding("ENCODING", f"{name}: must be the canonical encoding of its fields")
     return message
 
 
@@ -103,7 +107,7 @@ def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.
 def key_record_from_wire(
     wire: statement_pb2.KeyRecord, modulus_bits: int
 ) -> tuple[KeyRecord, ModulusProof]:
-    """The numbers of a key record. Raises InvalidEncoding; proves nothing."""
+    """The numbers of a key record and of its proof. Raises InvalidEncoding; checks no proof."""
     if wire.origin != statement_pb2.KEY_ORIGIN_DEALER:
         raise InvalidEncoding("KEY_ORIGIN", "key record: this version knows dealer keys only")
     width = (modulus_bits + 7) // 8

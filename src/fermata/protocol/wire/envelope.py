@@ -55,11 +55,11 @@ def statement_of(envelope: envelope_pb2.Envelope) -> statement_pb2.Statement:
     """The statement in an envelope. Raises InvalidEncoding."""
     # L4.1: a charter must not be taken for a statement.
     if envelope.payload_type != STATEMENT_TYPE:
-        raise InvalidEncoding("PAYLOAD_TYPE", "envelope: not a statement")
+        raise InvalidEncoding("PAYLOAD_TYPE", "envelope: its payload must be a statement")
     statement = decode(statement_pb2.Statement, envelope.payload)
     # L4.2: a signature over nothing.
     if statement.WhichOneof("body") is None:
-        raise InvalidEncoding("BODY", "statement: has no body")
+        raise InvalidEncoding("BODY", "statement: must have a body")
     return statement
 
 

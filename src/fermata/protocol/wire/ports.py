@@ -9,15 +9,15 @@ from typing import Protocol
 
 #: Returns that many bytes from a cryptographic source.
 Entropy = Callable[[int], bytes]
-#: Milliseconds since the epoch, UTC.
+#: Milliseconds since 1970, UTC.
 ClockMs = Callable[[], int]
-#: Told of something worth a log line: a static event name, and allow-listed fields.
+#: Receives what is worth a log line: a static event name, and allow-listed fields.
 OnEvent = Callable[[str, dict[str, str | int]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a driver asks of the machine that it runs on, and whom it tells what happens."""
+    """The clock and entropy of the machine that a driver runs on, and the sink of its events."""
 
     clock_ms: ClockMs
     entropy: Entropy
@@ -133,7 +133,7 @@ class Store(Protocol):
 
 
 class Log(Protocol):
-    """The log as one caller reaches it: who that is was settled when this was made.
+    """The log as one caller reaches it; the object is made for one caller's identity.
 
     Raises ``TransportError`` (try again later), ``IdentityError`` (this caller may not),
     ``VerificationError`` or ``StorageError``.

@@ -45,11 +45,11 @@ def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
 
 
 def evidence_commitment(digest: bytes, salt: bytes) -> bytes:
-    """What a report says of its evidence; nothing for no evidence.
+    """The commitment to evidence in a report, 32 bytes; empty for an empty ``digest``.
 
-    The salt hides the digest: of a file with a few short figures, whoever tries all of them would
-    find the right one. ``salt`` has SALT_BYTES. It hides if SHA-256 is like a random function,
-    and binds as no collision is found.
+    ``salt`` has SALT_BYTES and hides the digest: without it, whoever tries all contents of a file
+    with a few short figures would find the right one. The commitment hides if SHA-256 is like a
+    random function, and binds as long as no collision is found.
     """
     return digest_parts(DOMAIN_COMMITMENT, salt, digest) if digest else b""
 

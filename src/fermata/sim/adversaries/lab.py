@@ -43,7 +43,7 @@ class CopiesReport(Misbehaviour):
 
 
 class ReplaysEarlierRound(Misbehaviour):
-    """Sends its report of the first round again in the second: as it was, and signed anew."""
+    """Sends its report of the first round again in the second: as it was, and signed again."""
 
     shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=2)
     #: Entries that the log had before and after.

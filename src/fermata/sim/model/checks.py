@@ -54,7 +54,7 @@ ALLOWED = frozenset(
 
 
 def check_state(machine: Machine, terms: PauseTerms, world: World) -> Iterator[str]:
-    """Of one state: its shape, that the log alone gives it, and that it is no dead end."""
+    """Checks one state: its shape, that the log alone gives it, and that it can be left again."""
     pause = world.pause
     last = pause.changes[-1].after if pause.changes else RUNNING
     if last != pause.phase:
