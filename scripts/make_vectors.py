@@ -19,6 +19,7 @@ GENERATORS = {
     "report-proof": "make_proof_vectors.py",
     "bytes": "vectors/make_byte_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
+    "factor-proof": "vectors/make_factor_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",
     "value-opening": "vectors/make_value_vectors.py",
     "charters": "vectors/make_charter_vectors.py",

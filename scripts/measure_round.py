@@ -140,7 +140,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
     writer.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
     record = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
     )
     writer.append(seal_statement(record, {a: keys[a] for a in charter.auditors}))
     key = replica.state.key

@@ -20,7 +20,7 @@ from fermata.crypto.report.challenges import ReportTranscript
 from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
-from fermata.crypto.threshold import modulus_proof
+from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.key_record import DEALER, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
 from fermata.crypto.threshold.opening import KeyShare
@@ -58,6 +58,7 @@ RECORD = KeyRecord(N, 2, 1, 3628800, 7, (11, 12, 13), DEALER)
 ROSTER = ("a-1", "a-2", "a-3")
 ROUNDS = tuple((3 + i, 5 + i, bool(i % 2), bool(i % 3)) for i in range(128))
 PLACES = (0, 1, 127)
+ANNOUNCEMENTS = [3 + i for i in range(64)]
 FILES = (EvidenceFile("b.json", b"two"), EvidenceFile("a.json", b"one"))
 AGGREGATES = {"alpha": (b"\1" * 8, b"\2" * 8), "beta/east+west": (b"\3" * 8,)}
 SEED = sha256(b"signing key")
@@ -114,6 +115,13 @@ def keys() -> Vectors:
         "modulus-proof-weights": vector(
             b"".join(be(w, 3) for row in weights for w in row),
             charter=CHARTER, n=N, w=W, rounds=[[x, z, int(a), int(b)] for x, z, a, b in ROUNDS],
+        ),
+        "factor-proof-base": vector(
+            be(factor_proof._base(N, CHARTER), width), charter=CHARTER, n=N
+        ),
+        "factor-proof-challenge": vector(
+            factor_proof._challenge(N, ANNOUNCEMENTS, CHARTER),
+            charter=CHARTER, n=N, announcements=ANNOUNCEMENTS,
         ),
         "key-share": vector(
             share.to_bytes(), index=share.index, key_id=share.key_id, value="-1234567890abcdef"

@@ -209,3 +209,14 @@ def test_a_split_table_refuses_an_exponent_out_of_range() -> None:
 def test_a_table_of_no_use_is_refused(bits: int, window: int, blocks: int) -> None:
     with pytest.raises(ValueError, match="table"):
         integers.SplitTable(2, 15, bits, window, blocks)
+
+
+@given(st.lists(st.integers(0, 1 << 200), min_size=1, max_size=5), st.integers(0, 1 << 70))
+def test_powers_of_one_base_are_what_pow_gives(exponents: list[int], base: int) -> None:
+    assert integers.powers_of(base, exponents, ODD) == [pow(base, e, ODD) for e in exponents]
+
+
+def test_powers_of_one_base_need_exponents_that_are_not_negative() -> None:
+    for exponents in ([], [3, -1]):
+        with pytest.raises(ValueError, match="exponents"):
+            integers.powers_of(2, exponents, ODD)

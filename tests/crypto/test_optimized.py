@@ -8,7 +8,7 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from harness.crypto.keys import CONTEXT, all_parts, dealt, encrypt_with_root, primes
-from fermata.crypto.threshold import modulus_proof, opening
+from fermata.crypto.threshold import factor_proof, modulus_proof, opening
 from fermata.crypto import paillier, signing
 from fermata.crypto.threshold.key_record import check_key
 from fermata.crypto.report.verifier import verify, verify_open
@@ -56,6 +56,10 @@ cases = {
     "modulus proof rounds": lambda: modulus_proof.verify(
         n, replace(key.modulus_proof, rounds=()), CONTEXT
     ),
+    "factor proof context": lambda: factor_proof.verify(n, key.factor_proof, b"other"),
+    "factor proof rounds": lambda: factor_proof.verify(
+        n, replace(key.factor_proof, responses=()), CONTEXT
+    ),
     "signature": lambda: signing.verify_signature(signer.public_key, bytes(64), b""),
     "zero key": lambda: signing.verify_signature(bytes(32), signer.sign(b""), b""),
     "packing": lambda: paillier.Packing((8,), 2, 256).unpack((1 << 10,)),
@@ -91,4 +95,4 @@ def test_checks_hold_without_assertions() -> None:
         cwd=Path(__file__).parents[1],
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "27"
+    assert done.stdout.strip() == "29"

@@ -274,7 +274,7 @@ def make_deployment(
     data = charter_text(keys, modulus_bits, threshold, organisations, **settings).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)
     dealt = deal(modulus_bits, threshold, auditors, entropy_of(seed, "dealer"), charter.sha256)
-    key_record = key_record_to_wire(dealt.record, dealt.modulus_proof)
+    key_record = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, key_record=key_record)
     return Deployment(
         seed=seed,

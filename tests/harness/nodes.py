@@ -184,7 +184,7 @@ class Site:
             keystore.save_sealed(
                 file, share.to_bytes(), keystore.KEY_SHARE, NAME, self.unlock(auditor)
             )
-        wire = key_record_to_wire(dealt.record, dealt.modulus_proof)
+        wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
         statement = statement_pb2.Statement(charter_sha256=self.charter.sha256, key_record=wire)
         self.record.write_bytes(encode(statement))
         for auditor in AUDITORS:

@@ -29,6 +29,8 @@ FOLLOWS = {
     "crypto.report.statements.__post_init__": "statements",
     "crypto.report.value_opening._challenge": "fermata/v1/value-opening",
     "crypto.signing.sign": "signature",
+    "crypto.threshold.factor_proof._base": "factor-proof-base",
+    "crypto.threshold.factor_proof._challenge": "factor-proof-challenge",
     "crypto.threshold.key_record.epoch_id": "epoch-id",
     "crypto.threshold.key_record.key_id": "key-id",
     "crypto.threshold.key_record.verification_base": "verification-base",

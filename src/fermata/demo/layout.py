@@ -116,7 +116,7 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
         )
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
     )
     record = demo.folder / "key-record.bin"
     write_atomic(record, encode(statement))

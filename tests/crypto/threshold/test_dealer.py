@@ -1,9 +1,9 @@
 import pytest
 
 from fermata.crypto.paillier import check_modulus
+from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.dealer import deal
 from fermata.crypto.threshold.key_record import DELTA, check_key, key_id, verification_base
-from fermata.crypto.threshold.modulus_proof import verify
 from fermata.crypto.threshold.opening import check_share
 from harness.crypto.keys import CONTEXT, SeededEntropy, dealt, primes
 
@@ -15,7 +15,8 @@ def test_a_dealt_key_passes_every_check_of_a_lab_and_of_an_auditor(
     key = deal(bits, threshold, auditors, SeededEntropy("deal"), CONTEXT)
     check_modulus(key.record.n, bits)
     check_key(key.record)
-    verify(key.record.n, key.modulus_proof, CONTEXT)
+    modulus_proof.verify(key.record.n, key.modulus_proof, CONTEXT)
+    factor_proof.verify(key.record.n, key.factor_proof, CONTEXT)
     assert key.record.origin == "dealer"
     assert (key.record.kappa, key.record.theta, key.record.epoch) == (1, 1, 1)
     assert [s.index for s in key.shares] == list(range(1, auditors + 1))
@@ -57,7 +58,7 @@ def test_the_same_entropy_gives_the_same_key_and_other_entropy_another() -> None
 def test_progress_is_told_step_by_step() -> None:
     steps: list[str] = []
     deal(256, 1, 1, SeededEntropy("steps"), CONTEXT, steps.append)
-    assert steps == ["two primes", "proof of the modulus", "shares"]
+    assert steps == ["two primes", "proofs of the modulus", "shares"]
 
 
 @pytest.mark.parametrize(

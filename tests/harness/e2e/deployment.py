@@ -198,7 +198,7 @@ def _deal(made: Deployment, keys: dict[str, SigningKey]) -> None:
             charter.deployment,
             identity,
         )
-    wire = key_record_to_wire(dealt.record, dealt.modulus_proof)
+    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
     record = made.node(COORDINATOR) / "key-record.bin"
     record.write_bytes(
         encode(statement_pb2.Statement(charter_sha256=charter.sha256, key_record=wire))

@@ -47,7 +47,7 @@ def deployment(kind: str) -> Deployment:
     count = len(charter.auditors)
     entropy = entropy_of(SEED, "scenario dealer")
     dealt = deal(charter.modulus_bits, charter.threshold, count, entropy, charter.sha256)
-    record = key_record_to_wire(dealt.record, dealt.modulus_proof)
+    record = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, key_record=record)
     signing_keys = keys(kind)
     return Deployment(

@@ -103,6 +103,25 @@ def modulus_weights_joined(charter, n, w, rounds):
     return b"".join(be(weight, 3) for row in found for weight in row)
 
 
+def factor_base(charter, n):
+    seed = parts("fermata/v1/factor-base", charter, be(n, width_of(n)))
+    return shake_mod("fermata/v1/factor-base", seed, n)
+
+
+def factor_challenge(charter, n, announcements):
+    width = width_of(n)
+    sent = (be(x, width) for x in announcements)
+    return parts("fermata/v1/factor-proof", charter, be(n, width), *sent)[:16]
+
+
+def factor_base_bytes(charter, n):
+    return be(factor_base(raw(charter), number(n)), width_of(number(n)))
+
+
+def factor_challenge_bytes(charter, n, announcements):
+    return factor_challenge(raw(charter), number(n), [number(x) for x in announcements])
+
+
 def key_share(index, key_id, value):
     return f"fermata/v1/key-share\nindex: {index}\nkey: {key_id}\nvalue: {value}\n".encode()
 
@@ -337,6 +356,8 @@ RECIPES = {
     "verification-base": lambda n: square_of_hash("fermata/v1/verification-base", n),
     "modulus-proof-challenge": modulus_challenges_joined,
     "modulus-proof-weights": modulus_weights_joined,
+    "factor-proof-base": factor_base_bytes,
+    "factor-proof-challenge": factor_challenge_bytes,
     "key-share": key_share,
     "keyfile": keyfile,
     "charter-hash": lambda file: sha256(raw(file)),

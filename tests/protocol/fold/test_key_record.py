@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.integers import gcd, int_to_bytes
+from fermata.crypto.threshold import dealer, factor_proof
 from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.state.state import Verdict
+from fermata.protocol.wire.codec import key_record_from_wire, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 from harness.chains import START_MS, Chain, Deployment, make_deployment
+from harness.deployments import entropy_of
 
 
 def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = None) -> Verdict:
@@ -41,8 +44,8 @@ def key_rejected(reason: str, deployment: Deployment | None = None, **changes: o
         if name == "verification":
             del wire.verification[:]
             wire.verification.extend(value)  # type: ignore[arg-type]
-        elif name == "modulus_proof":
-            wire.modulus_proof.CopyFrom(value)  # type: ignore[arg-type]
+        elif name in ("modulus_proof", "factor_proof"):
+            getattr(wire, name).CopyFrom(value)
         else:
             setattr(wire, name, value)
     verdict = rejected(chain, key_envelope(deployment, wire), reason)
@@ -145,6 +148,50 @@ def test_the_proof_of_the_modulus_is_checked(deployment: Deployment) -> None:
     key_rejected("MODULUS_PROOF", modulus_proof=proof)
     del proof.rounds[:]
     key_rejected("MODULUS_PROOF", modulus_proof=proof)
+
+
+def test_the_proof_that_no_prime_is_small_is_checked(deployment: Deployment) -> None:
+    proof = statement_pb2.FactorProof()
+    proof.CopyFrom(deployment.key_record.factor_proof)
+    proof.responses[7], proof.responses[8] = proof.responses[8], proof.responses[7]
+    key_rejected("FACTOR_PROOF", factor_proof=proof)
+    del proof.responses[:]
+    key_rejected("FACTOR_PROOF", factor_proof=proof)
+
+
+def test_a_key_without_a_proof_that_no_prime_is_small_is_rejected(deployment: Deployment) -> None:
+    wire = statement_pb2.KeyRecord()
+    wire.CopyFrom(deployment.key_record)
+    wire.ClearField("factor_proof")
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    rejected(chain, key_envelope(deployment, wire), "FACTOR_PROOF")
+
+
+def test_a_factor_proof_that_was_made_for_another_charter_is_rejected() -> None:
+    # The same seed gives the same modulus under both charters.
+    wire, other = make_deployment().key_record, make_deployment(first="2025Q2")
+    assert wire.modulus == other.key_record.modulus
+    key_rejected("FACTOR_PROOF", other, factor_proof=wire.factor_proof)
+
+
+def test_a_dealers_key_with_a_prime_of_21_bits_is_rejected_for_that_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lab that knew such a prime could report other numbers than those that it proved."""
+    small, large = 1_048_583, 2**491 + 1443
+    assert small % 4 == large % 4 == 3
+    assert gcd(small * large, (small - 1) * (large - 1)) == 1
+    honest = make_deployment()
+    factors = key_record_from_wire(honest.key_record, 512)[2]
+    monkeypatch.setattr(dealer, "_primes", lambda bits, entropy: (small, large))
+    monkeypatch.setattr(factor_proof, "prove", lambda p, q, context, entropy: factors)
+    entropy = entropy_of(0, "small prime")
+    dealt = dealer.deal(512, 2, 3, entropy, honest.charter.sha256)
+    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
+    chain = Chain(honest)
+    chain.put_ok(honest.charter_envelope)
+    rejected(chain, key_envelope(honest, wire), "FACTOR_PROOF")
 
 
 def test_a_key_that_was_dealt_for_another_charter_is_rejected() -> None:

@@ -122,9 +122,9 @@ def test_a_leaf_is_read_back(time_ms: int, envelope: bytes) -> None:
 
 
 def test_a_key_record_is_read_back(deployment: Deployment) -> None:
-    record, proof = key_record_from_wire(deployment.key_record, 512)
+    record, proof, factors = key_record_from_wire(deployment.key_record, 512)
     assert record == deployment.record
-    assert key_record_to_wire(record, proof) == deployment.key_record
+    assert key_record_to_wire(record, proof, factors) == deployment.key_record
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_a_key_record_with_numbers_that_are_not_canonical_is_refused(
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("where", ["verification", "w", "x", "z"])
-def test_every_wide_number_of_a_key_record_has_the_width_of_the_modulus(
+@pytest.mark.parametrize("where", ["verification", "w", "x", "z", "response"])
+def test_every_wide_number_of_a_key_record_has_its_width(
     deployment: Deployment, where: str
 ) -> None:
     wire = statement_pb2.KeyRecord()
@@ -162,6 +162,8 @@ def test_every_wide_number_of_a_key_record_has_the_width_of_the_modulus(
         wire.verification[1] = wire.verification[1][1:]
     elif where == "w":
         wire.modulus_proof.w += b"\x00"
+    elif where == "response":
+        wire.factor_proof.responses[63] += b"\x00"
     else:
         setattr(wire.modulus_proof.rounds[5], where, b"\x07")
     with pytest.raises(InvalidEncoding) as caught:

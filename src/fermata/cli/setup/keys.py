@@ -13,6 +13,7 @@ from fermata.crypto.paillier import check_modulus
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import DealtKey
 from fermata.crypto.threshold.dealer import deal as deal_key
+from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import DISTRIBUTED, KeyRecord, check_key
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.threshold.opening import KeyShare, check_share
@@ -86,7 +87,7 @@ def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None
         dealt = _deal(charter, advance)
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
     )
     files = {RECORD: (encode(statement), 0o644)}
     for auditor, share in zip(charter.auditors, dealt.shares, strict=True):
@@ -146,7 +147,7 @@ def check_record(charter: Charter, data: bytes, where: Path) -> KeyRecord:
         raise InvalidEncoding("KEY_RECORD", f"{where}: is not a key record")
     if statement.charter_sha256 != charter.sha256:
         raise ConfigError("CHARTER_HASH", f"{where}: was dealt for another charter")
-    record, proof = key_record_from_wire(statement.key_record, charter.modulus_bits)
+    record, proof, factors = key_record_from_wire(statement.key_record, charter.modulus_bits)
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", f"{where}: the first key has epoch 1")
     if (record.threshold, record.auditors) != (charter.threshold, len(charter.auditors)):
@@ -154,6 +155,7 @@ def check_record(charter: Charter, data: bytes, where: Path) -> KeyRecord:
     check_modulus(record.n, charter.modulus_bits)
     check_key(record)
     verify_modulus_proof(record.n, proof, charter.sha256)
+    verify_factor_proof(record.n, factors, charter.sha256)
     return record
 
 

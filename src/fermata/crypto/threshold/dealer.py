@@ -16,7 +16,8 @@ from fermata.crypto.integers import (
     random_bits,
     random_prime,
 )
-from fermata.crypto.threshold import modulus_proof
+from fermata.crypto.threshold import factor_proof, modulus_proof
+from fermata.crypto.threshold.factor_proof import FactorProof
 from fermata.crypto.threshold.key_record import (
     AUDITORS_MAX,
     DEALER,
@@ -41,6 +42,7 @@ class DealtKey:
     record: KeyRecord
     shares: tuple[KeyShare, ...]
     modulus_proof: ModulusProof
+    factor_proof: FactorProof
 
 
 def deal(
@@ -54,7 +56,7 @@ def deal(
     """Makes a key of which any ``threshold`` of ``auditors`` shares open a ciphertext.
 
     ``modulus_bits``: a multiple of 64 from 256 to 4096; the charter says what real use needs.
-    ``context`` goes into the modulus proof (the charter's hash). ``progress`` gets the name of
+    ``context`` goes into both proofs (the charter's hash). ``progress`` gets the name of
     each step before the step starts. Raises ValueError for parameters out of range.
     """
     if modulus_bits % 64 or not MODULUS_BITS_MIN <= modulus_bits <= MODULUS_BITS_MAX:
@@ -66,8 +68,9 @@ def deal(
     progress("two primes")
     p, q = _primes(modulus_bits // 2, entropy)
     n = p * q
-    progress("proof of the modulus")
+    progress("proofs of the modulus")
     proof = modulus_proof.prove(p, q, context, entropy)
+    factors = factor_proof.prove(p, q, context, entropy)
     progress("shares")
     coefficients = [invert(n, lcm(p - 1, q - 1))]
     del p, q
@@ -86,7 +89,7 @@ def deal(
     )
     key = key_id(record)
     shares = tuple(KeyShare(i, s_i, key) for i, s_i in enumerate(values, start=1))
-    return DealtKey(record, shares, proof)
+    return DealtKey(record, shares, proof, factors)
 
 
 def _primes(bits: int, entropy: Entropy) -> tuple[int, int]:

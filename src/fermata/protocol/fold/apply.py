@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, assert_never
 
 from fermata.crypto.paillier import PublicKey, check_modulus
+from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
@@ -198,7 +199,7 @@ def _key_record(
     if isinstance(state, KeyedState):
         raise Refusal("KEY_EXISTS", "key record: the deployment has its key already")
     # F3.2, F3.3: an origin that can be checked, and one form for each number.
-    record, proof = key_record_from_wire(wire, charter.modulus_bits)
+    record, proof, factors = key_record_from_wire(wire, charter.modulus_bits)
     # F3.4: where no one may have known the key, a dealer's is refused.
     if charter.key_origin == DISTRIBUTED and record.origin == DEALER:
         raise Refusal(
@@ -215,6 +216,8 @@ def _key_record(
     check_modulus(record.n, charter.modulus_bits)  # F3.7: not easily factored (K2).
     check_key(record)  # F3.8: the shares can open (K3).
     verify_modulus_proof(record.n, proof, charter.sha256)  # F3.9: ciphertexts open one way (K4).
+    # F3.10: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
+    verify_factor_proof(record.n, factors, charter.sha256)
     key = ThresholdKey(
         record,
         PublicKey(record.n),

@@ -16,6 +16,7 @@ from fermata.crypto.integers import (
     minimal_from_bytes,
     minimal_to_bytes,
 )
+from fermata.crypto.threshold.factor_proof import FactorProof, response_width
 from fermata.crypto.threshold.key_record import DEALER, KeyRecord
 from fermata.crypto.threshold.modulus_proof import ModulusProof
 from fermata.errors import InvalidEncoding
@@ -80,8 +81,10 @@ def leaf_of(time_ms: int, envelope: bytes) -> bytes:
     return encode(envelope_pb2.LogEntry(time_ms=time_ms, envelope=envelope))
 
 
-def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.KeyRecord:
-    """The wire form of a dealer's key record."""
+def key_record_to_wire(
+    record: KeyRecord, proof: ModulusProof, factors: FactorProof
+) -> statement_pb2.KeyRecord:
+    """The wire form of a dealer's key record, with what the dealer proves of its modulus."""
     width = (record.n.bit_length() + 7) // 8
     wide = [int_to_bytes(v, width) for v in record.verification]
     return statement_pb2.KeyRecord(
@@ -101,13 +104,19 @@ def key_record_to_wire(record: KeyRecord, proof: ModulusProof) -> statement_pb2.
                 for x, z, a, b in proof.rounds
             ],
         ),
+        factor_proof=statement_pb2.FactorProof(
+            challenge=factors.challenge,
+            responses=[
+                int_to_bytes(y, response_width(record.n.bit_length())) for y in factors.responses
+            ],
+        ),
     )
 
 
 def key_record_from_wire(
     wire: statement_pb2.KeyRecord, modulus_bits: int
-) -> tuple[KeyRecord, ModulusProof]:
-    """The numbers of a key record and of its proof. Raises InvalidEncoding; checks no proof."""
+) -> tuple[KeyRecord, ModulusProof, FactorProof]:
+    """The numbers of a key record and of its proofs. Raises InvalidEncoding; checks no proof."""
     if wire.origin != statement_pb2.KEY_ORIGIN_DEALER:
         raise InvalidEncoding("KEY_ORIGIN", "key record: this version knows dealer keys only")
     width = (modulus_bits + 7) // 8
@@ -123,6 +132,14 @@ def key_record_from_wire(
             for r in wire.modulus_proof.rounds
         ),
     )
+    response_bytes = response_width(modulus_bits)
+    factors = FactorProof(
+        wire.factor_proof.challenge,
+        tuple(
+            int_from_bytes(y, response_bytes, "factor proof response")
+            for y in wire.factor_proof.responses
+        ),
+    )
     record = KeyRecord(
         n=int_from_bytes(wire.modulus, width, "modulus"),
         threshold=wire.threshold,
@@ -132,4 +149,4 @@ def key_record_from_wire(
         verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
         origin=DEALER,
     )
-    return record, proof
+    return record, proof, factors

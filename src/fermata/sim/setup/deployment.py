@@ -259,7 +259,7 @@ def deployment_of(shape: Shape) -> Deployment:
     signatures = {name: key.sign(charter_message(data)) for name, key in keys.items()}
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
     )
     return Deployment(
         shape,

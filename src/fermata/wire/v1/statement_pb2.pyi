@@ -170,6 +170,7 @@ class KeyRecord(_message.Message):
     THETA_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
     MODULUS_PROOF_FIELD_NUMBER: _builtins.int
+    FACTOR_PROOF_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     origin: Global___KeyOrigin.ValueType
     threshold: _builtins.int
@@ -186,6 +187,10 @@ class KeyRecord(_message.Message):
     def modulus_proof(self) -> Global___ModulusProof:
         """Paillier-Blum proof of a dealer's modulus."""
 
+    @_builtins.property
+    def factor_proof(self) -> Global___FactorProof:
+        """That neither prime of a dealer's modulus is small."""
+
     def __init__(
         self,
         *,
@@ -197,10 +202,11 @@ class KeyRecord(_message.Message):
         theta: _builtins.bytes = ...,
         verification: _abc.Iterable[_builtins.bytes] | None = ...,
         modulus_proof: Global___ModulusProof | None = ...,
+        factor_proof: Global___FactorProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["modulus_proof", b"modulus_proof"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["factor_proof", b"factor_proof", "modulus_proof", b"modulus_proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -258,6 +264,31 @@ class ModulusRound(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModulusRound: _TypeAlias = ModulusRound  # noqa: Y015
+
+@_typing.final
+class FactorProof(_message.Message):
+    """docs/spec/keys.md, K10: 64 rounds with a challenge of 2 bits each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.bytes
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.bytes = ...,
+        responses: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactorProof: _TypeAlias = FactorProof  # noqa: Y015
 
 @_typing.final
 class OpenRound(_message.Message):
