@@ -161,8 +161,9 @@ def bad_vectors(good: dict[str, Any]) -> dict[str, dict[str, Any]]:
         ("record_threshold_zero", ["record", "threshold"], 0, "InvalidEncoding", "KEY_SHAPE"),
         ("record_threshold_six", ["record", "threshold"], 6, "InvalidEncoding", "KEY_SHAPE"),
         ("record_theta_zero", ["record", "theta"], "0", "InvalidEncoding", "KEY_RANGE"),
-        ("record_theta_two", ["record", "theta"], "2", "InvalidProof", "KEY_SHARES"),
-        ("record_kappa_delta", ["record", "kappa"], hexed(DELTA), "InvalidProof", "KEY_SHARES"),
+        ("record_theta_two", ["record", "theta"], "2", "InvalidEncoding", "KEY_RANGE"),
+        ("record_kappa_one", ["record", "kappa"], "1", "InvalidEncoding", "KEY_RANGE"),
+        ("record_epoch_two", ["record", "epoch"], 2, "InvalidEncoding", "KEY_RANGE"),
         (
             "record_verification_tampered",
             v_2,

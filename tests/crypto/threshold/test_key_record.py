@@ -145,19 +145,28 @@ def test_an_impossible_shape_is_refused(change: dict[str, object]) -> None:
         {"kappa": 0},
         {"kappa": -1},
         {"kappa": 1 << 400},
+        {"kappa": 1},
+        {"kappa": 2},
+        {"kappa": DELTA**2},
+        {"theta": 2},
+        {"epoch": 2},
+        {"epoch": 2, "kappa": DELTA**3},
     ],
 )
-def test_kappa_and_theta_out_of_range_are_refused(change: dict[str, int]) -> None:
+def test_kappa_and_theta_that_are_out_of_range_or_not_a_dealers_are_refused(
+    change: dict[str, int],
+) -> None:
     assert refused(replace(RECORD, **change)) == (InvalidEncoding, "KEY_RANGE")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"theta": 2}, {"kappa": 2}, {"kappa": 40320}, {"threshold": 2}])
+@pytest.mark.parametrize("change", [{"theta": 2}, {"kappa": 2}, {"kappa": 1}, {"threshold": 2}])
 def test_numbers_that_do_not_belong_to_the_shares_are_refused(change: dict[str, int]) -> None:
-    assert refused(replace(RECORD, **change)) == (InvalidProof, "KEY_SHARES")  # type: ignore[arg-type]
+    changed = replace(RECORD, origin="another", **change)  # type: ignore[arg-type]
+    assert refused(changed) == (InvalidProof, "KEY_SHARES")
 
 
 def test_theta_with_a_factor_of_n_is_refused() -> None:
-    changed = replace(RECORD, theta=primes()[0])
+    changed = replace(RECORD, origin="another", theta=primes()[0])
     assert refused(changed) == (InvalidProof, "KEY_NOT_UNIT")
 
 

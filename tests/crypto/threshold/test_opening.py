@@ -14,6 +14,7 @@ from fermata.crypto.threshold.key_record import (
     KeyRecord,
     check_key,
     lagrange,
+    share_offset_bits,
     verification_base,
 )
 from fermata.crypto.threshold.opening import (
@@ -65,13 +66,17 @@ def test_blinding_changes_no_part_and_is_drawn_every_time() -> None:
     assert drawn == [32, 32]
 
 
-def test_a_negative_share_gives_the_inverse_part() -> None:
+def test_a_negative_share_is_refused_even_if_the_record_commits_to_it() -> None:
     share = KEY.shares[0]
     record = replace(RECORD, verification=(powmod(RECORD.verification[0], -1, N),) * 5)
     negative = KeyShare(1, -share.value, share.key_id)
-    check_share(record, negative)
-    part = partial_opening(record, negative, CIPHERTEXT, ENTROPY)
-    assert part * PARTS[1] % N == 1
+    for use in (
+        lambda: check_share(record, negative),
+        lambda: partial_opening(record, negative, CIPHERTEXT, ENTROPY),
+    ):
+        with pytest.raises(InvalidProof) as error:
+            use()
+        assert error.value.reason == "SHARE_RANGE"
 
 
 def test_an_opening_is_the_plaintext_and_the_randomness() -> None:
@@ -133,7 +138,8 @@ def test_a_key_with_kappa_and_theta_opens_as_well() -> None:
     theta = 987654321
     order = (p - 1) * (q - 1)
     d = theta * pow(N, -1, order) % order
-    values = [DELTA * d - 5 * N * i + 7 * N * N * i * i - 3 * N * N * i for i in range(1, 6)]
+    offset = 1 << share_offset_bits(N)
+    values = [DELTA * d + (offset - 5 * N) * i + (offset + 7 * N) * i * i for i in range(1, 6)]
     base = verification_base(N)
     record = KeyRecord(
         n=N,
@@ -328,16 +334,12 @@ def test_a_damaged_or_misplaced_share_is_refused() -> None:
         assert error.value.reason == "SHARE"
 
 
-def test_a_share_longer_than_any_of_this_key_is_refused() -> None:
-    long = replace(KEY.shares[0], value=1 << (512 + 256))
+@pytest.mark.parametrize("heads", [-2, -1, 1, 2**40])
+def test_a_share_of_another_length_than_its_index_gives_is_refused(heads: int) -> None:
+    changed = KEY.shares[0].value + (heads << share_offset_bits(N))
     with pytest.raises(InvalidProof) as error:
-        partial_opening(RECORD, long, CIPHERTEXT, ENTROPY)
+        partial_opening(RECORD, replace(KEY.shares[0], value=changed), CIPHERTEXT, ENTROPY)
     assert error.value.reason == "SHARE_RANGE"
-
-
-def test_the_longest_possible_dealt_share_is_within_the_fixed_exponent_length() -> None:
-    longest = sum((1 << (512 + 2 * 16 + 128)) * 7**k for k in range(7))
-    assert (DELTA * longest).bit_length() <= 512 + 256
 
 
 @settings(max_examples=50, deadline=None)

@@ -69,7 +69,7 @@ def test_the_ids_of_the_vector_are_reproduced() -> None:
 
 
 def test_there_is_a_vector_for_every_kind_of_defect() -> None:
-    assert len(BAD) == 26
+    assert len(BAD) == 27
 
 
 @pytest.mark.parametrize("name", BAD)

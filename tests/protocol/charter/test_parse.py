@@ -123,11 +123,17 @@ def test_a_charter_without_panels_is_refused() -> None:
     refused(text, "must have a [[panel]]")
 
 
+def test_two_auditors_do_not_each_have_the_whole_key() -> None:
+    text = charter_text(party_keys(0, 6, 2), threshold=1)
+    line = line_of(text, "threshold = 1")
+    refused(text, "cryptography.threshold: must be 2 or more where there are several", line=line)
+    assert parse(charter_text(party_keys(0, 6, 1), threshold=1)).threshold == 1
+
+
 @pytest.mark.parametrize(
     ("auditors", "threshold", "quorum"),
     [
         (1, 1, 1),
-        (2, 1, 2),
         (2, 2, 2),
         (3, 2, 3),
         (3, 3, 3),

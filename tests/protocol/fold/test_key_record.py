@@ -136,7 +136,8 @@ def test_verification_values_that_fit_no_key_are_rejected(deployment: Deployment
 def test_scales_out_of_range_are_rejected() -> None:
     key_rejected("KEY_RANGE", theta=b"\xff" * 64)
     key_rejected("KEY_RANGE", kappa=b"\xff" * 512)
-    key_rejected("KEY_SHARES", kappa=b"\x02")
+    key_rejected("KEY_RANGE", kappa=b"\x01")
+    key_rejected("KEY_RANGE", theta=b"\x02")
 
 
 def test_the_proof_of_the_modulus_is_checked(deployment: Deployment) -> None:

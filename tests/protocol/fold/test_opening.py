@@ -10,6 +10,7 @@ from math import gcd
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import InvalidEncoding
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.statistics.results import digits_of, results_of
@@ -32,7 +33,7 @@ def rejected(chain: Chain, statement: statement_pb2.Statement, reason: str) -> V
 def factor_of(deployment: Deployment) -> int:
     """A prime factor of the test key, from t = 2 of its shares."""
     first, second, _ = deployment.shares.values()
-    exponent = (2 * first.value - second.value) * deployment.record.n - 1
+    exponent = (2 * first.value - second.value) * deployment.record.n - DELTA
     n = deployment.record.n
     while exponent % 2 == 0:
         exponent //= 2

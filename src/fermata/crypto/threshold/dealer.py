@@ -22,9 +22,10 @@ from fermata.crypto.threshold.key_record import (
     AUDITORS_MAX,
     DEALER,
     DELTA,
-    SIGMA,
+    MASK_SLACK_BITS,
     KeyRecord,
     key_id,
+    share_offset_bits,
     verification_base,
 )
 from fermata.crypto.threshold.modulus_proof import ModulusProof
@@ -72,17 +73,20 @@ def deal(
     proof = modulus_proof.prove(p, q, context, entropy)
     factors = factor_proof.prove(p, q, context, entropy)
     progress("shares")
-    coefficients = [invert(n, lcm(p - 1, q - 1))]
+    # Times Delta, another d with the same t - 1 shares is a polynomial over the integers away.
+    coefficients = [DELTA * invert(n, lcm(p - 1, q - 1))]
     del p, q
+    # The offsets are public: every share is positive, and its length follows from its index.
+    offset = 1 << share_offset_bits(n)
     for _ in range(1, threshold):
-        coefficients.append(random_bits(entropy, modulus_bits + 2 * DELTA.bit_length() + SIGMA))
+        coefficients.append(offset + random_bits(entropy, modulus_bits + MASK_SLACK_BITS))
     values = [sum(a_k * i**k for k, a_k in enumerate(coefficients)) for i in range(1, auditors + 1)]
     base = verification_base(n)
     record = KeyRecord(
         n=n,
         threshold=threshold,
         epoch=1,
-        kappa=1,
+        kappa=DELTA,
         theta=1,
         verification=tuple(powmod_secret(base, DELTA * s_i, n) for s_i in values),
         origin=DEALER,

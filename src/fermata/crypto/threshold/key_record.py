@@ -33,6 +33,11 @@ DEALER = "dealer"
 DISTRIBUTED = "distributed"
 #: Statistical security in bits.
 SIGMA = 128
+#: Coefficients of a dealer's polynomial are longer than n by this much, before the offset.
+MASK_SLACK_BITS = 2 * DELTA.bit_length() + SIGMA
+#: The offset 2^L of every coefficient has this much more: whatever is random in Delta*s_i is
+#: below 2^L, where s_i adds up six powers of 7 and Delta has 16 bits.
+OFFSET_SLACK_BITS = MASK_SLACK_BITS + 40
 #: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
 KAPPA_BITS_MAX = DELTA.bit_length() * 25
 
@@ -64,6 +69,16 @@ class KeyRecord:
     def scale(self) -> int:
         """``Delta^2*kappa*theta``: r to this is what the parts of an opening combine to."""
         return DELTA**2 * self.kappa * self.theta
+
+
+def share_offset_bits(n: int) -> int:
+    """L of ``sum 2^L X^k``, k from 1: the public part of every dealt polynomial."""
+    return n.bit_length() + OFFSET_SLACK_BITS
+
+
+def share_head(index: int, threshold: int) -> int:
+    """``sum index^k`` for k from 1 below the threshold: what stands above bit L of a share."""
+    return sum(index**k for k in range(1, threshold))
 
 
 def modulus_to_bytes(n: int) -> bytes:
@@ -109,6 +124,11 @@ def check_key(record: KeyRecord) -> None:
     # K3.3: one key has one record; 1 and -1 commit to no share.
     if not (1 <= record.theta < n and 1 <= record.kappa < 1 << KAPPA_BITS_MAX):
         raise InvalidEncoding("KEY_RANGE", "key record: kappa or theta is out of range")
+    # Without Delta in kappa, t - 1 auditors would learn d modulo the product of their indices.
+    if record.origin == DEALER and (record.epoch, record.kappa, record.theta) != (1, DELTA, 1):
+        raise InvalidEncoding(
+            "KEY_RANGE", f"key record: a dealer's key has epoch 1, kappa {DELTA} and theta 1"
+        )
     if not all(1 < v_i < n - 1 for v_i in record.verification):
         raise InvalidEncoding("KEY_RANGE", "key record: each verification value must be in 2..n-2")
     base = verification_base(n)

@@ -26,12 +26,12 @@ from fermata.crypto.threshold.key_record import (
     KeyRecord,
     key_id,
     lagrange,
+    share_head,
+    share_offset_bits,
     verification_base,
 )
 from fermata.errors import InvalidEncoding, InvalidProof
 
-#: A share's exponent is shorter than |n| + this much per epoch (the dealer's by 60 bits).
-EXPONENT_SLACK_BITS = 256
 #: Length of the exponent that blinds the base of a secret power.
 BLINDING_BITS = 256
 SHARE_BYTES_MAX = 8192
@@ -88,14 +88,9 @@ def check_share(record: KeyRecord, share: KeyShare) -> None:
     """Checks that a share is the one that the record commits its index to.
 
     Raises InvalidProof: SHARE_KEY (the share is of another key), SHARE_INDEX (no auditor has its
-    index), SHARE (it does not fit).
+    index), SHARE (it does not fit), SHARE_RANGE (it does not have the form of dealt shares).
     """
-    # K6.1: a share of another key opens nothing of this one.
-    if share.key_id != key_id(record):
-        raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
-    # K6.2: an index that is nobody's has no v_i to compare with.
-    if not 1 <= share.index <= record.auditors:
-        raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+    _check_name(record, share)
     # K6.3: parts by a damaged share would be taken for an attack by its auditor.
     v_i = record.verification[share.index - 1]
     power = powmod_secret(verification_base(record.n), DELTA * share.value, record.n)
@@ -103,6 +98,23 @@ def check_share(record: KeyRecord, share: KeyShare) -> None:
         raise InvalidProof(
             "SHARE", "key share: does not fit the key record; it is damaged or of another epoch"
         )
+    _check_form(record, share)
+
+
+def _check_name(record: KeyRecord, share: KeyShare) -> None:
+    # K6.1: a share of another key opens nothing of this one.
+    if share.key_id != key_id(record):
+        raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
+    # K6.2: an index that is nobody's has no v_i to compare with.
+    if not 1 <= share.index <= record.auditors:
+        raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
+
+
+def _check_form(record: KeyRecord, share: KeyShare) -> None:
+    # K6.4: an exponent of another sign or length would show in the time that a part takes.
+    head = DELTA * share_head(share.index, record.threshold)
+    if DELTA * share.value >> share_offset_bits(record.n) != head:
+        raise InvalidProof("SHARE_RANGE", "key share: must have the length of a dealt share of its index")
 
 
 def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy: Entropy) -> int:
@@ -112,26 +124,19 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
     SHARE_RANGE for a share that cannot be of this key, ValueError if c is not a unit.
     """
     n = record.n
-    # K6.1, K6.2: as check_share, since a caller may have another share in hand by now.
-    if share.key_id != key_id(record):
-        raise InvalidProof("SHARE_KEY", "key share: belongs to another key")
-    if not 1 <= share.index <= record.auditors:
-        raise InvalidProof("SHARE_INDEX", f"key share: the key has {record.auditors} auditors")
-    # K6.4: a longer exponent would show its length in the time it takes.
-    exponent, bits = DELTA * share.value, n.bit_length() + EXPONENT_SLACK_BITS * record.epoch
-    if exponent.bit_length() > bits:
-        raise InvalidProof("SHARE_RANGE", "key share: longer than any share of this key")
+    # As check_share does, since a caller may have another share in hand by now.
+    _check_name(record, share)
+    _check_form(record, share)
     c = ciphertext % n
     if gcd(c, n) != 1:
         raise ValueError("the ciphertext must be a unit mod n^2")
     # The base is blinded by v^k, whose power to the share's exponent is the public v_i^k.
     k = random_bits(entropy, BLINDING_BITS)
-    blinded = c * powmod(verification_base(n), k, n) % n
-    # Exponents in (2^(bits+1), 2^(bits+2)): neither length nor sign of the share shows in time.
-    offset = 3 << bits
-    power = powmod_secret(blinded, exponent + offset, n)
-    unblind = multi_powmod([blinded, record.verification[share.index - 1]], [-offset, -k], n)
-    return power * unblind % n
+    blinded = c * powmod_secret(verification_base(n), k, n) % n
+    # The exponent is positive, and its length follows from the index (K6.4): nothing to hide.
+    power = powmod_secret(blinded, DELTA * share.value, n)
+    v_i = record.verification[share.index - 1]
+    return power * invert(powmod_secret(v_i, k, n), n) % n
 
 
 def check_part(n: int, part: int) -> None:

@@ -350,6 +350,8 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
         source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
     if len(text.lab) > 1 << crypto.headroom_bits:  # C3.4: sums must not carry.
         source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
+    if auditors > 1 and crypto.threshold < 2:  # C3.5: with 1, each auditor has the whole key.
+        source.fail("cryptography.threshold", "must be 2 or more where there are several auditors")
     check_rounds(source, rounds)
 
 
