@@ -213,10 +213,8 @@ def aggregate(cells):
 
 def evidence(files):
     digests = sorted((name, sha256(raw(data))) for name, data in files)
-    if len(digests) == 1:
-        return digests[0][1]
     items = (item for name, digest in digests for item in (name.encode(), digest))
-    return parts("fermata/v1/evidence", *items)
+    return parts("fermata/v1/evidence", be(len(digests), 4), *items)
 
 
 # The tree: RFC 6962, section 2.1.

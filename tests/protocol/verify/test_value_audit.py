@@ -211,11 +211,14 @@ def test_a_report_does_not_let_its_evidence_be_guessed() -> None:
     assert len(second.evidence_salt) == 32
 
 
-def test_the_evidence_of_one_file_is_its_sha256_and_of_several_depends_on_names() -> None:
+def test_the_digest_of_evidence_is_of_a_list_with_its_count_and_the_names() -> None:
     a, b = EvidenceFile("a", b"1"), EvidenceFile("b", b"2")
     assert evidence_sha256(()) == b""
-    assert evidence_sha256((a,)) == sha256(b"1")
-    both = digest_parts("fermata/v1/evidence", b"a", sha256(b"1"), b"b", sha256(b"2"))
+    one = digest_parts("fermata/v1/evidence", bytes([0, 0, 0, 1]), b"a", sha256(b"1"))
+    assert evidence_sha256((a,)) == one
+    assert evidence_sha256((EvidenceFile("c", b"1"),)) != one
+    count = bytes([0, 0, 0, 2])
+    both = digest_parts("fermata/v1/evidence", count, b"a", sha256(b"1"), b"b", sha256(b"2"))
     assert evidence_sha256((b, a)) == evidence_sha256((a, b)) == both
     assert evidence_sha256((EvidenceFile("c", b"1"), b)) != both
 

@@ -33,15 +33,14 @@ class EvidenceFile:
 def evidence_sha256(files: Iterable[EvidenceFile]) -> bytes:
     """The digest of evidence, 32 bytes; none for no file.
 
-    Of one file its SHA-256, as ``sha256sum`` prints it; of several, a digest of names and digests
-    in the order of the names.
+    Always of a list: the number of files, then the name and the SHA-256 of each, in the order of
+    the names. A digest of one bare file could be that of a file that is itself such a list.
     """
     digests = sorted((file.name, sha256(file.data)) for file in files)
-    if len(digests) < 2:
-        return b"".join(digest for _, digest in digests)
-    return digest_parts(
-        DOMAIN_EVIDENCE, *(p for n, digest in digests for p in (n.encode(), digest))
-    )
+    if not digests:
+        return b""
+    listed = (part for name, digest in digests for part in (name.encode(), digest))
+    return digest_parts(DOMAIN_EVIDENCE, len(digests).to_bytes(4, "big"), *listed)
 
 
 def evidence_commitment(digest: bytes, salt: bytes) -> bytes:
