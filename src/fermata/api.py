@@ -68,6 +68,8 @@ class Bundle:
     """The contents of a bundle that passed every check. ``charter_hash`` is entry 0's, in hex.
 
     ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
+    ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
+    without them, a sentence for each check, and is empty for a full bundle.
     ``size`` counts the log's entries, ``newest_ms`` is the log's time of the newest (milliseconds
     since 1970, UTC), ``age_s`` is by how many seconds that is before this machine's clock, and
     ``cosigners`` is how many auditors cosigned the head.
@@ -80,6 +82,8 @@ class Bundle:
     rules: tuple[RuleRecord, ...]
     pause: PauseRecord
     account: Account | None
+    is_public: bool
+    not_checked: tuple[str, ...]
     size: int
     newest_ms: int
     age_s: int
@@ -125,6 +129,8 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         rules=tuple(r for round_ in state.rounds for r in rule_records(state, round_.number)),
         pause=pause_record(state),
         account=account_record(state),
+        is_public=verification.is_public,
+        not_checked=verification.not_checked,
         size=verification.size,
         newest_ms=verification.newest_ms,
         age_s=verification.age_s(time.time_ns() // 1_000_000),

@@ -104,6 +104,20 @@ def test_a_valid_bundle_says_how_old_it_is_and_who_cosigned_it(folder, monkeypat
     assert (bundle.age_s, found.age_s(state.time_ms - 5000)) == (90, -5)
 
 
+def test_a_bundle_says_whether_it_is_public_and_what_was_not_checked(folder, tmp_path):
+    full = fermata.open_bundle(folder)
+    assert (full.is_public, full.not_checked) == (False, ())
+    run = finished_run()
+    note = run.ledger.checkpoint()
+    write_bundle(tmp_path / "public", build_bundle(run.state, run.leaves(), note, None))
+    public, found = fermata.open_bundle(tmp_path / "public"), fermata.verify(tmp_path / "public")
+    assert public.is_public
+    assert public.results == full.results
+    assert found.not_checked == public.not_checked
+    assert [said.split(" ", 1)[0] for said in public.not_checked] == ["V5", "V7"]
+    assert all("sealed parts" in said for said in public.not_checked)
+
+
 @pytest.mark.parametrize("form", ["SHA256:{}", "sha256:{}", "Sha256:{}", " {}\n", "{}"])
 @pytest.mark.parametrize("case", [str.upper, str.lower])
 def test_a_hash_is_taken_as_people_paste_it(folder, form, case):

@@ -91,6 +91,16 @@ class Verification:
     cosigners: int = 0
 
     @property
+    def not_checked(self) -> tuple[str, ...]:
+        """What a public bundle cannot show, a sentence for each check; nothing for a full one."""
+        return tuple(
+            f"V{c.number} ({c.title}): {said}"
+            for c in self.checks
+            if c.status != FAILED
+            for said in c.findings
+        )
+
+    @property
     def size(self) -> int:
         """How many entries the log has."""
         return self.state.size
