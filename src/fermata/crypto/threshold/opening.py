@@ -114,7 +114,7 @@ def _check_form(record: KeyRecord, share: KeyShare) -> None:
     # K6.4: an exponent of another sign or length would show in the time that a part takes.
     head = DELTA * share_head(share.index, record.threshold)
     if DELTA * share.value >> share_offset_bits(record.n) != head:
-        raise InvalidProof("SHARE_RANGE", "key share: must have the length of a dealt share of its index")
+        raise InvalidProof("SHARE_RANGE", "key share: must be as long as those that are dealt")
 
 
 def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy: Entropy) -> int:
