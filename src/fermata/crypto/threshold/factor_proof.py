@@ -38,7 +38,7 @@ _TRIES_MAX = 4096
 
 @dataclass(frozen=True, slots=True)
 class FactorProof:
-    """``challenge``: 16 bytes, hashed from all announcements; ``responses``: one y a round."""
+    """``challenge``: 16 bytes, hashed from all announcements; ``responses``: one y per round."""
 
     challenge: bytes
     responses: tuple[int, ...]
