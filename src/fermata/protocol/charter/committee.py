@@ -98,6 +98,18 @@ def fold_organisation(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
 
+def check_spelling(source: TomlSource, organisations: Sequence[str]) -> None:
+    """Checks that no lab's organisation has two spellings, since cohorts count spellings.
+
+    Raises ConfigError with the line.
+    """
+    spelled: dict[str, str] = {}
+    for index, organisation in enumerate(organisations):
+        folded = fold_organisation(organisation)
+        if spelled.setdefault(folded, organisation) != organisation:  # C2.8.
+            source.fail(f"lab[{index}].organisation", "must be spelled as for the lab before")
+
+
 def read_committee(
     source: TomlSource,
     text: CommitteeText | None,

@@ -18,7 +18,7 @@ from fermata.protocol.charter.committee import (
     Committee,
     CommitteeText,
     MemberText,
-    fold_organisation,
+    check_spelling,
     read_committee,
 )
 from fermata.protocol.charter.disclosure_terms import (
@@ -240,17 +240,8 @@ def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
         if any(p.signing_key == party.signing_key for p in parties.values()):  # C2.7.
             source.fail(f"{path}.signing_key", "must differ from every other party's key")
         parties[party.id] = party
-    _check_organisations(source, text)
+    check_spelling(source, [lab.organisation for lab in text.lab])
     return parties
-
-
-def _check_organisations(source: TomlSource, text: CharterText) -> None:
-    """Checks that no organisation has two spellings, since cohorts count spellings."""
-    spelled: dict[str, str] = {}
-    for index, lab in enumerate(text.lab):
-        folded = fold_organisation(lab.organisation)
-        if spelled.setdefault(folded, lab.organisation) != lab.organisation:  # C2.8.
-            source.fail(f"lab[{index}].organisation", "must be spelled as for the lab before")
 
 
 def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:

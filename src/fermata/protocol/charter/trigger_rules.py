@@ -24,13 +24,8 @@ ROUNDS_MAX = FREEDOM_MAX + 2
 #: Points on each side of a bend; through fewer, a line passes whatever they are.
 SIDE_POINTS_MIN = 3
 
-LEVEL, CHANGE, GROWTH, DOUBLING, ACCELERATION = (
-    "level",
-    "change",
-    "growth-rate",
-    "doubling-time",
-    "acceleration",
-)
+LEVEL, CHANGE, ACCELERATION = "level", "change", "acceleration"
+GROWTH, DOUBLING = "growth-rate", "doubling-time"
 JOINED = ("all_of", "any_of")
 _PASSES: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "above": operator.gt,
