@@ -20,7 +20,7 @@ from fermata.node.sources.paths import FILES_MAX, SourceFile, path_fault
 from fermata.node.sources.readers.pushed import keep_pushed
 from fermata.node.sources.reading import Reading
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.report_secrets import EvidenceFile, evidence_sha256
 from harness.chains import make_deployment
 from harness.node.source_files import FIXTURES, changed, fixture
 
@@ -85,7 +85,8 @@ def test_a_figure_is_found_and_its_file_is_the_evidence(logs):
     assert (figure.field, figure.value) == ("results.scores[0].metrics.accuracy.value", SECRET)
     measured = found.measurement()
     assert measured.values == {"score": SECRET}
-    assert measured.evidence_sha256 == sha256((FIXTURES / "inspect.eval").read_bytes())
+    log = EvidenceFile(measured.evidence[0].name, (FIXTURES / "inspect.eval").read_bytes())
+    assert measured.evidence_sha256 == evidence_sha256((log,))
 
 
 def test_a_period_without_a_run_has_no_figure(logs):
