@@ -127,7 +127,7 @@ def check_key(record: KeyRecord) -> None:
     # Without Delta in kappa, t - 1 auditors would learn d modulo the product of their indices.
     if record.origin == DEALER and (record.epoch, record.kappa, record.theta) != (1, DELTA, 1):
         raise InvalidEncoding(
-            "KEY_RANGE", f"key record: a dealer's key has epoch 1, kappa {DELTA} and theta 1"
+            "KEY_RANGE", f"key record: a dealer's key must have epoch 1, kappa {DELTA}, theta 1"
         )
     if not all(1 < v_i < n - 1 for v_i in record.verification):
         raise InvalidEncoding("KEY_RANGE", "key record: each verification value must be in 2..n-2")
