@@ -233,6 +233,12 @@ def of_beginnings(story: Story, files: Files) -> Defects:
     def other_root(found: wire.KeyRecord) -> None:
         found.modulus_proof.rounds[3].x = found.modulus_proof.rounds[4].x
 
+    def other_response(found: wire.KeyRecord) -> None:
+        found.factor_proof.responses[3] = found.factor_proof.responses[4]
+
+    def no_factor_proof(found: wire.KeyRecord) -> None:
+        found.ClearField("factor_proof")
+
     def fewer_rounds(found: wire.KeyRecord) -> None:
         del found.modulus_proof.rounds[127]
 
@@ -248,6 +254,8 @@ def of_beginnings(story: Story, files: Files) -> Defects:
         "key_record_wrong": ("two auditors' shares are one", record(other_share)),
         "modulus_proof_wrong": ("a fourth root of another round", record(other_root)),
         "modulus_proof_truncated": ("a round too few", record(fewer_rounds)),
+        "factor_proof_wrong": ("a response of another round", record(other_response)),
+        "factor_proof_missing": ("no proof that no prime is small", record(no_factor_proof)),
         "key_record_signature_forged": (
             "an auditor's signature of the key record is false",
             [charter, edited(key, bend)],
