@@ -1,10 +1,11 @@
 """Writes tests/vectors/report_proof*.json: known answers for report proofs.
 
-    python scripts/make_proof_vectors.py [--check]
+    PYTHONPATH=tests python scripts/make_proof_vectors.py [--check]
 
 ``report_proof.json`` has proofs from fixed seeds under a modulus of 512 bits, which is far too
 short for use, with their challenges. Each ``report_proof_bad_*.json`` replaces values of one case
-and says how a verifier must answer. ``--check`` writes nothing and fails on a difference.
+and says how a verifier must answer; each ``report_proof_also_*.json`` replaces values, and the
+proof still holds. ``--check`` writes nothing and fails on a difference.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from fermata.crypto.report.statements import (
 )
 from fermata.crypto.report.verifier import Report, parse_open, prove, prover_table, verify
 from fermata.crypto.threshold.dealer import deal
+from harness.crypto.torsion import TorsionProver, library_point, point_names, torsion_points
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SEED = "fermata report proof vectors 1"
@@ -278,10 +280,12 @@ class Maker:
             "open_part_short": ([[["open_part"], data[:-1].hex()]], encoding, "PROOF_LENGTH"),
             "open_part_long": ([[["open_part"], (data + b"\0").hex()]], encoding, "PROOF_LENGTH"),
             "point_identity": (opened(32, b"\xc0" + bytes(47)), encoding, "POINT"),
+            "point_identity_negated": (opened(32, b"\xe0" + bytes(47)), encoding, "POINT"),
+            "point_off_the_curve": (opened(32, b"\x80" + bytes(46) + b"\1"), encoding, "POINT"),
             "point_outside_subgroup": (
-                opened(32, bytes([0x80]) + bytes(46) + bytes([4])),
-                encoding,
-                "POINT",
+                opened(32, b"\x80" + bytes(46) + b"\4"),
+                "InvalidProof",
+                "EC1",
             ),
             "point_uncompressed": (opened(32, bytes([data[32] & 0x7F])), encoding, "POINT"),
             "scalar_is_q": (
@@ -375,7 +379,26 @@ class Maker:
             ),
         }
 
-    def bad(self) -> dict[str, Any]:
+    def also_good(self) -> dict[str, list[list[Any]]]:
+        """Changes that the relation does not look at, by name."""
+        statements = mixed(16)
+        witness = make_witness(statements, MIXED_VALUES)
+        names = point_names(statements)
+        torsion = [library_point(point) for point in torsion_points(len(names))]
+        shifts = {f"in_{name}": {name: part} for name, part in zip(names, torsion, strict=True)}
+        shifts["everywhere"] = dict(zip(names, reversed(torsion), strict=True))
+        found = {}
+        for name, moved in shifts.items():
+            entropy = SeededEntropy(f"{SEED}: torsion {name}")
+            prover = TorsionProver(statements, self.table, CONTEXT, witness, entropy, moved)
+            made = report_json(prover.report())
+            found[f"torsion_{name}"] = [
+                [["open_part"], made["open_part"]],
+                [["sealed"], made["sealed"]],
+            ]
+        return found
+
+    def changed(self) -> dict[str, Any]:
         every = {
             **self.false_statements(),
             **self.wrong_numbers(),
@@ -383,16 +406,22 @@ class Maker:
             **self.bad_sealed(),
             **self.wrong_inputs(),
         }
-        case = list(GOOD).index("digits of base 16")
-        return {
-            f"report_proof_bad_{name}.json": {
-                "of": "report_proof.json",
-                "case": case,
-                "changes": [{"replace": path, "by": value} for path, value in changes],
-                "refused": {"error": error, "reason": reason},
-            }
+        files = {
+            f"report_proof_bad_{name}.json": _changed(changes, {"error": error, "reason": reason})
             for name, (changes, error, reason) in every.items()
         }
+        for name, changes in self.also_good().items():
+            files[f"report_proof_also_{name}.json"] = _changed(changes, None)
+        return files
+
+
+def _changed(changes: list[list[Any]], refused: dict[str, str] | None) -> dict[str, Any]:
+    return {
+        "of": "report_proof.json",
+        "case": list(GOOD).index("digits of base 16"),
+        "changes": [{"replace": path, "by": value} for path, value in changes],
+        "refused": refused,
+    }
 
 
 def main() -> None:
@@ -400,7 +429,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     check = parser.parse_args().check
     maker = Maker()
-    files = {"report_proof.json": maker.good(), **maker.bad()}
+    files = {"report_proof.json": maker.good(), **maker.changed()}
     texts = {name: json.dumps(vector, indent=1) + "\n" for name, vector in files.items()}
     present = {path.name for path in FOLDER.glob("report_proof*.json")}
     if check:

@@ -1,18 +1,21 @@
 """Writes tests/vectors/value_opening.json: one value of a report opened to an auditor (R11).
 
-    PYTHONPATH=scripts python scripts/vectors/make_value_vectors.py [--check]
+    PYTHONPATH=tests:scripts python scripts/vectors/make_value_vectors.py [--check]
 
 The report is a case of report_proof.json. Each element of ``bad`` replaces values of the good
-opening, and says how a verifier must answer.
+opening, and says how a verifier must answer; those of ``also`` hold.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from common import SeededEntropy, run, text_of
 
-from fermata.crypto.group import POINT_BYTES, Q, point_to_bytes
+from fermata.crypto.group import POINT_BYTES, Q, point_to_bytes, scalar_to_bytes
+from fermata.crypto.report.argument import commit_values, random_scalars
 from fermata.crypto.report.codec import open_from_bytes
 from fermata.crypto.report.value_opening import ValueClaim, _challenge, prove_value, verify_value
+from harness.crypto.torsion import library_point, torsion_points
 from make_proof_vectors import CONTEXT, GOOD, MIXED_VALUES, SEED, Maker, mixed
 
 CASE = "digits of base 16"
@@ -57,6 +60,32 @@ def bad_ones(proof: bytes, w_of_another: bytes) -> list[Bad]:
     ]
 
 
+def also_good(claim: ValueClaim, gamma: int) -> list[dict[str, Any]]:
+    """The same opening by a lab whose W, announcement or both have parts outside GG."""
+    statements = mixed(16)
+    part = library_point(torsion_points(1)[0])
+    found = []
+    for what, in_w, in_announcement in (
+        ("W has a part of order 3", True, False),
+        ("the announcement has a part of order 3", False, True),
+        ("both have a part of order 3", True, True),
+    ):
+        moved = replace(claim, w=claim.w + part) if in_w else claim
+        masks = random_scalars(SeededEntropy(f"{SEED}: {what}"), len(MIXED_VALUES) + 1)
+        masks[INDEX] = 0
+        point = commit_values(masks[-1], masks[:-1])
+        announcement = point_to_bytes(point + part if in_announcement else point)
+        e = _challenge(statements, moved, announcement)
+        witness = (*MIXED_VALUES, gamma)
+        responses = [(mask + e * w) % Q for mask, w in zip(masks, witness, strict=True)]
+        del responses[INDEX]
+        proof = b"".join((announcement, *map(scalar_to_bytes, responses)))
+        verify_value(statements, moved, proof)
+        fields = {"W": point_to_bytes(moved.w).hex()} if in_w else {}
+        found.append({"what": what, "replace": {**fields, "proof": proof.hex()}})
+    return found
+
+
 def make() -> dict[str, str]:
     maker, statements = Maker(), mixed(16)
     report, another = maker.reports[CASE], maker.reports["bits only"]
@@ -81,6 +110,7 @@ def make() -> dict[str, str]:
         "gamma": f"{report.gamma:x}",
         "e": f"{_challenge(statements, claim, proof[:POINT_BYTES]):x}",
         "proof": proof.hex(),
+        "also": also_good(claim, report.gamma),
         "bad": [
             {"what": what, "replace": fields, "refused": {"error": error, "reason": reason}}
             for what, fields, error, reason in bad_ones(

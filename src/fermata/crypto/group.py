@@ -1,5 +1,9 @@
 """The curve group of report proofs, BLS12-381 G1: the one place that imports the curve library.
 
+The group GG is a subgroup of the curve's points; every other point is the sum of one of GG and one
+whose order divides ``COFACTOR_MULTIPLE``. A foreign point may be any of them, and its equations are
+asked with ``is_zero_in_group``, which looks at the parts in GG alone (proof.md, R10.3).
+
 Scalars are Python integers mod q everywhere else; points are opaque. Generators are hashed (RFC
 9380), so that nobody knows a relation between them; the library's own generator is never used.
 """
@@ -20,6 +24,9 @@ Point = G1Point
 Q = fast_int(0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001)
 POINT_BYTES = 48
 SCALAR_BYTES = 32
+#: 1 - x, for the curve's parameter x: it takes every point of the curve into GG, and none of GG but
+#: the identity to the identity (RFC 9380, section 8.8.1; proof.md, R10.3).
+COFACTOR_MULTIPLE = 0xD201000000010001
 
 #: Domain of ``hash_to_curve``, suite BLS12381G1_XMD:SHA-256_SSWU_RO_; the message is "kind/index".
 GENERATOR_DOMAIN = b"fermata/v1/generators"
@@ -41,19 +48,20 @@ def point_to_bytes(point: Point) -> bytes:
 
 
 def point_from_bytes(data: bytes, what: str) -> Point:
-    """Parses foreign bytes as a point of the subgroup; ``what`` names it in errors.
+    """Parses foreign bytes as a point of the curve; ``what`` names it in errors.
 
-    Raises InvalidEncoding POINT: wrong length, not on the curve or not in the subgroup, the
-    identity, or not the one encoding of the point.
+    The point may lie outside GG, since the check of it is most of what a batch would cost: an
+    equation of such points must be asked with ``is_zero_in_group``. Raises InvalidEncoding POINT:
+    wrong length, not on the curve, the identity, or not the one encoding of the point.
     """
     if len(data) != POINT_BYTES:
         raise InvalidEncoding("POINT", f"{what}: must have {POINT_BYTES} bytes, got {len(data)}")
     try:
-        # R9.13: with a part of small order, an equation could hold by luck.
-        point = Point.from_compressed_bytes(data)
+        # R9.13: sums of numbers that are no points mean nothing. GG is left to the equations.
+        point = Point.from_compressed_bytes_unchecked(data)
     except ValueError:
-        raise InvalidEncoding("POINT", f"{what}: must be a point of the group") from None
-    # R9.14: the identity commits to nothing; another encoding is another proof.
+        raise InvalidEncoding("POINT", f"{what}: must be a point of the curve") from None
+    # R9.14: another encoding is another proof; the identity has several.
     if point == _IDENTITY or bytes(point.to_compressed_bytes()) != data:
         raise InvalidEncoding(
             "POINT", f"{what}: must not be the identity, and must be encoded canonically"
@@ -82,15 +90,17 @@ def scalar_from_bytes(data: bytes, what: str) -> int:
     return value
 
 
-def is_identity(point: Point) -> bool:
-    """Whether the point is the neutral element."""
-    return bool(point == _IDENTITY)
+def is_zero_in_group(point: Point) -> bool:
+    """Whether the part of a point in GG is the identity, whatever the rest of it is."""
+    return bool(msm([point], [COFACTOR_MULTIPLE]) == _IDENTITY)
 
 
 def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
     """``sum scalars[i] * points[i]``; scalars are taken mod q. Not constant time.
 
-    Raises ValueError for lists of different lengths, which the library would truncate.
+    Right for all points of the curve; of those outside GG the reduction of the scalars changes the
+    part of small order, and no other. Raises ValueError for lists of different lengths, which the
+    library would truncate.
     """
     if len(points) != len(scalars):
         raise ValueError(

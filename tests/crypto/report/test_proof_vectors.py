@@ -19,10 +19,12 @@ from fermata.crypto.report.verifier import parse_open, verify, verify_open
 from harness.crypto.keys import VECTORS
 from harness.crypto.proof_vectors import inputs
 from harness.crypto.proof_world import CONTEXT
+from harness.crypto.torsion import point_names
 
 ROOT = Path(__file__).parents[3]
 GOOD = json.loads((VECTORS / "report_proof.json").read_text())
 BAD = sorted(path.name for path in VECTORS.glob("report_proof_bad_*.json"))
+ALSO_GOOD = sorted(path.name for path in VECTORS.glob("report_proof_also_*.json"))
 NAMES = [case["what"] for case in GOOD["cases"]]
 
 
@@ -78,28 +80,58 @@ def test_generators_and_covers_are_those_of_the_vectors() -> None:
 
 
 def test_there_is_a_vector_for_every_kind_of_defect_of_a_report_proof() -> None:
-    assert len(BAD) == 49
+    assert len(BAD) == 51
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_report_proof_gets_the_answer_it_names(name: str) -> None:
-    bad = json.loads((VECTORS / name).read_text())
-    assert bad["of"] == "report_proof.json"
-    case = copy.deepcopy(GOOD["cases"][bad["case"]])
-    for change in bad["changes"]:
+def changed(name: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A file's case, and how it is refused."""
+    found = json.loads((VECTORS / name).read_text())
+    assert found["of"] == "report_proof.json"
+    case = copy.deepcopy(GOOD["cases"][found["case"]])
+    for change in found["changes"]:
         *path, last = change["replace"]
         place = case
         for step in path:
             place = place[step]
         assert place[last] != change["by"]
         place[last] = change["by"]
+    return case, found["refused"]
+
+
+def test_there_is_a_vector_for_a_part_of_small_order_in_every_point() -> None:
+    statements, *_ = inputs(changed(ALSO_GOOD[0])[0])
+    named = {f"report_proof_also_torsion_in_{name}.json" for name in point_names(statements)}
+    assert named <= set(ALSO_GOOD)
+
+
+@pytest.mark.parametrize("name", ALSO_GOOD)
+def test_a_report_proof_that_holds_in_the_relation_alone_is_accepted(name: str) -> None:
+    case, refused = changed(name)
+    assert refused is None
+    statements, key, context, open_part, sealed = inputs(case)
+    verify(statements, key, context, open_part, sealed)
+    verify_open(statements, key, context, open_part)
+    good = inputs(GOOD["cases"][0])
+    items = [
+        BatchItem(good[0], good[2], good[3], good[4]),
+        BatchItem(statements, context, open_part, sealed),
+    ]
+    for byte in (b"\x05", b"\x06", b"\x07"):
+        verify_batch(key, items, lambda size, byte=byte: byte * size)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_report_proof_gets_the_answer_it_names(name: str) -> None:
+    case, refused = changed(name)
+    assert refused is not None
     with pytest.raises(errors.VerificationError) as error:
         verify(*inputs(case))
-    assert type(error.value) is getattr(errors, bad["refused"]["error"])
-    assert error.value.reason == bad["refused"]["reason"]
+    assert type(error.value) is getattr(errors, refused["error"])
+    assert error.value.reason == refused["reason"]
 
 
 def test_the_report_proof_vectors_are_what_the_script_makes() -> None:
-    script = ROOT / "scripts" / "make_proof_vectors.py"
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    script = ROOT / "scripts" / "make_vectors.py"
+    command = [sys.executable, script, "--check", "report-proof"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -53,6 +53,12 @@ def test_the_transcript_of_the_page_gives_the_challenge_of_an_opening() -> None:
     assert f"{e:x}" == GOOD["e"]
 
 
+@pytest.mark.parametrize("also", GOOD["also"], ids=[also["what"] for also in GOOD["also"]])
+def test_an_opening_with_parts_outside_the_group_is_accepted(also: dict[str, Any]) -> None:
+    assert all(GOOD[name] != value for name, value in also["replace"].items())
+    check({**GOOD, **also["replace"]})
+
+
 @pytest.mark.parametrize("bad", GOOD["bad"], ids=[bad["what"] for bad in GOOD["bad"]])
 def test_a_bad_opening_gets_the_answer_it_names(bad: dict[str, Any]) -> None:
     assert all(GOOD[name] != value for name, value in bad["replace"].items())

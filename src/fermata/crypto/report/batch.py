@@ -8,13 +8,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fermata.crypto.group import is_identity
 from fermata.crypto.integers import Entropy, random_bits
 from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.argument import ec1_equation, ec2_equation
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
-from fermata.crypto.report.equations import Equation, total
+from fermata.crypto.report.equations import Equation, holds
 from fermata.crypto.report.link import (
     PaillierEquation,
     ec3_equation,
@@ -122,7 +121,7 @@ def verify_batch(
             _weigh(item, candidates.get(index), entropy)
 
     def open_holds(indices: list[int]) -> bool:
-        return is_identity(total(part for i in indices for part in candidates[i].terms))
+        return holds(part for i in indices for part in candidates[i].terms)
 
     def sealed_holds(indices: list[int]) -> bool:
         chosen = [candidates[i] for i in indices]
@@ -170,14 +169,14 @@ def _weigh(item: BatchItem, candidate: _Candidate | None, entropy: Entropy) -> N
     ]
 
 
-def _bad(indices: list[int], holds: Callable[[list[int]], bool]) -> list[int]:
+def _bad(indices: list[int], are_good: Callable[[list[int]], bool]) -> list[int]:
     """The indices whose equations do not hold, by halving what fails."""
-    if not indices or holds(indices):
+    if not indices or are_good(indices):
         return []
     if len(indices) == 1:
         return indices
     half = len(indices) // 2
-    return _bad(indices[:half], holds) + _bad(indices[half:], holds)
+    return _bad(indices[:half], are_good) + _bad(indices[half:], are_good)
 
 
 def _reason(candidate: _Candidate) -> VerificationError:

@@ -1,10 +1,14 @@
-"""Verification equations as sums that must be the identity, so that many become one MSM."""
+"""Verification equations as sums that must be zero in GG, so that many become one MSM.
+
+An equation is never asked in another way than by ``holds``: of points outside GG a comparison would
+depend on the weights that stand before them (docs/spec/proof.md, R1.5).
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from fermata.crypto.group import Point, generators, msm
+from fermata.crypto.group import Point, generators, is_zero_in_group, msm
 
 
 @dataclass(slots=True)
@@ -42,6 +46,11 @@ def total(parts: Iterable[Equation]) -> Point:
         points += generators(kind)[: len(sums)]
         scalars += sums
     return msm(points, scalars)
+
+
+def holds(parts: Iterable[Equation]) -> bool:
+    """Whether the sum of the equations, each with the weight that is in it, is zero in GG."""
+    return is_zero_in_group(total(parts))
 
 
 def _add(sums: list[int], more: Sequence[int]) -> list[int]:

@@ -14,7 +14,6 @@ from fermata.crypto.group import (
     SCALAR_BYTES,
     Point,
     Q,
-    is_identity,
     point_from_bytes,
     point_to_bytes,
     scalar_from_bytes,
@@ -23,7 +22,7 @@ from fermata.crypto.group import (
 from fermata.crypto.integers import Entropy
 from fermata.crypto.report.argument import commit_values, random_scalar, random_scalars
 from fermata.crypto.report.challenges import Context
-from fermata.crypto.report.equations import Equation, total
+from fermata.crypto.report.equations import Equation, holds
 from fermata.crypto.report.prover import HedgedEntropy
 from fermata.crypto.report.statements import StatementSet
 from fermata.crypto.transcript import Transcript
@@ -118,7 +117,7 @@ def verify_value(statements: StatementSet, claim: ValueClaim, proof: bytes) -> N
         base=(0, blinding, 0), values=hidden, points=[announcement, claim.w], scalars=[-1, -e]
     )
     # R9.33: (VO).
-    if not is_identity(total([equation])):
+    if not holds([equation]):
         raise InvalidProof("VALUE_OPENING", "opened value: is not the one in the report")
 
 

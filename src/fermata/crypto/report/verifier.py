@@ -7,12 +7,11 @@ prover.py, checks of many proofs at once in batch.py.
 
 from dataclasses import dataclass, field
 
-from fermata.crypto.group import is_identity
 from fermata.crypto.paillier import EncryptionTable, PublicKey
 from fermata.crypto.report.argument import Weights, ec1_equation, ec2_equation, weigh
 from fermata.crypto.report.challenges import Challenges, Context, replay
 from fermata.crypto.report.codec import OpenProof, SealedProof, open_from_bytes
-from fermata.crypto.report.equations import total
+from fermata.crypto.report.equations import holds
 from fermata.crypto.report.link import ec3_equation, paillier_equations, paillier_holds
 from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.prover import Report, prove, prover_table
@@ -66,13 +65,13 @@ def check_open(parsed: ParsedProof) -> None:
     """Each equation of the open part by itself. Raises InvalidProof: EC1, EC3, EC2."""
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
     # R9.23: t^ must be the value of the committed polynomial.
-    if not is_identity(total([ec1_equation(proof, challenges, 1)])):
+    if not holds([ec1_equation(proof, challenges, 1)]):
         raise InvalidProof("EC1", "proof: the evaluation is not the committed polynomial's")
     # R9.24: all constraints hold, of the values in W.
-    if not is_identity(total([ec3_equation(proof, challenges, weights, 1)])):
+    if not holds([ec3_equation(proof, challenges, weights, 1)]):
         raise InvalidProof("EC3", "proof: a statement does not hold, or is of other values")
     # R9.25: l and r are those committed before the challenges.
-    if not is_identity(total([ec2_equation(proof, challenges, weights, 1)])):
+    if not holds([ec2_equation(proof, challenges, weights, 1)]):
         raise InvalidProof("EC2", "proof: the inner product argument does not hold")
 
 
