@@ -36,6 +36,7 @@ from fermata.crypto.report.statements import (
 )
 from fermata.crypto.report.verifier import Report, parse_open, prove, prover_table, verify
 from fermata.crypto.threshold.dealer import deal
+from harness.crypto.factors import FactorProver
 from harness.crypto.torsion import TorsionProver, library_point, point_names, torsion_points
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
@@ -396,6 +397,16 @@ class Maker:
                 [["open_part"], made["open_part"]],
                 [["sealed"], made["sealed"]],
             ]
+        for name, fields in (
+            ("announcement_negated", {"announcements"}),
+            ("ciphertext_negated", {"ciphertexts"}),
+            ("both_negated", {"announcements", "ciphertexts"}),
+        ):
+            entropy = SeededEntropy(f"{SEED}: {name}")
+            factors = dict.fromkeys(fields, -1)
+            negating = FactorProver(statements, self.table, CONTEXT, witness, entropy, factors)
+            made = report_json(negating.report())
+            found[name] = [[["open_part"], made["open_part"]], [["sealed"], made["sealed"]]]
         return found
 
     def changed(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from common import FOLDER, run, text_of
 
 from fermata.assessment.calibration import seed_of
 from fermata.crypto.paillier import PublicKey
-from fermata.crypto.report.batch import BatchItem, hashed_entropy
+from fermata.crypto.report.batch import BatchItem, batch_weights
 from fermata.crypto.report.challenges import ReportTranscript
 from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.statements import StatementSet, encode_statements
@@ -260,10 +260,10 @@ def proofs() -> Vectors:
     """What goes into the report proof beside its own messages; its challenges are in its files."""
     found, key, context, open_part, sealed = inputs(CASE)
     item = BatchItem(found, context, open_part, sealed)
-    draw = hashed_entropy(key, [item, BatchItem(found, context, open_part)])
+    leaf = sha256(b"a close")
+    drawn = batch_weights(key, [item, BatchItem(found, context, open_part)], leaf)
     round_context = context_of(make_deployment().charter, 7, "alpha", "lab-1")
     prefix = ReportTranscript(found, key, context)._running._running.digest()
-    blob = b"".join((*sealed.ciphertexts, *sealed.announcements, *sealed.exponents))
     fields = [found.statement_hash, context.charter_hash, context.round_id, context.lab_id]
     return {
         "statements": vector(encode_statements(found), **shape_of(found)),
@@ -273,8 +273,8 @@ def proofs() -> Vectors:
         ),
         "round-id": vector(round_context.round_id, round=7, panel="alpha"),
         "batch-weights": vector(
-            draw(16) + draw(16), n=key.n,
-            items=[[*fields, open_part, blob], [*fields, open_part, b""]],
+            be(next(drawn), 16) + be(next(drawn), 16), n=key.n, leaf_hash=leaf,
+            items=[[*fields, open_part], [*fields, open_part]],
         ),
     }  # fmt: skip
 

@@ -10,7 +10,6 @@
 ``Results.to_numpy`` imports numpy, when it is called: everything that decides anything is exact.
 """
 
-import secrets
 import time
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -103,9 +102,7 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
     is newer than this version's, CHARTER_HASH if the hash does not have 64 hex digits.
     """
     pinned = pinned_hash(charter_hash)
-    verification = verify_bundle(
-        read_bundle(Path(folder)), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
-    )
+    verification = verify_bundle(read_bundle(Path(folder)), pinned, MODULUS_BITS_MIN)
     return (
         verification if verification.is_valid else replace(verification, state=State(), cosigners=0)
     )
@@ -117,9 +114,7 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
     Raises whatever ``verify`` raises, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
     pinned = pinned_hash(charter_hash)
-    verification, charter = read_valid(
-        Path(folder), pinned, MODULUS_BITS_MIN, entropy=secrets.token_bytes
-    )
+    verification, charter = read_valid(Path(folder), pinned, MODULUS_BITS_MIN)
     state = verification.state
     return Bundle(
         charter_hash=state.charters[0].charter.sha256.hex(),

@@ -14,7 +14,7 @@ from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from harness.bundles import finished_run
-from harness.chains import MODULUS_BITS_MIN, entropy_of
+from harness.chains import MODULUS_BITS_MIN
 from harness.nodes import COORDINATOR, lay_out
 
 
@@ -27,8 +27,7 @@ def ledger():
 
 def source():
     run = finished_run()
-    entropy = entropy_of(0, "dashboard")
-    return LogWriterSource(ledger(), lambda: run.now_ms, entropy, MODULUS_BITS_MIN)
+    return LogWriterSource(ledger(), lambda: run.now_ms, MODULUS_BITS_MIN)
 
 
 def test_a_snapshot_is_the_coordinators_own_state_and_never_changes():

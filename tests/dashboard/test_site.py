@@ -230,17 +230,17 @@ def test_a_bundle_that_does_not_verify_is_refused():
     chain = paused_chain().fork()
     chain.put(b"nothing")
     with pytest.raises(Refusal, match=r"\(V4\)") as refused:
-        BundleSource(bundle_of(chain), None, None, MODULUS_BITS_MIN)
+        BundleSource(bundle_of(chain), None, MODULUS_BITS_MIN)
     assert refused.value.reason == "BUNDLE_INVALID"
 
 
 def test_a_bundle_whose_log_cannot_be_read_is_refused():
     broken = {k: v for k, v in paused_files().items() if not k.startswith("tile/entries")}
     with pytest.raises(Refusal) as refused:
-        BundleSource(broken, None, None, MODULUS_BITS_MIN)
+        BundleSource(broken, None, MODULUS_BITS_MIN)
     assert refused.value.reason == "BUNDLE_INVALID"
 
 
 def test_a_bundle_of_another_charter_than_the_one_trusted_is_refused():
     with pytest.raises(Refusal):
-        BundleSource(paused_files(), b"\0" * 32, None, MODULUS_BITS_MIN)
+        BundleSource(paused_files(), b"\0" * 32, MODULUS_BITS_MIN)

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.apply import apply
@@ -72,6 +73,7 @@ class Chain:
         self.time_ms = START_MS
         self.sealed_parts: dict[bytes, bytes] = {}
         self.entropy = entropy_of(deployment.seed, "chain")
+        self.cache = ProofCache()
 
     def fork(self) -> "Chain":
         """Another chain with the same past."""
@@ -79,7 +81,7 @@ class Chain:
         twin.state, twin.time_ms = self.state, self.time_ms
         twin.leaves, twin.verdicts = list(self.leaves), list(self.verdicts)
         twin.sealed_parts = dict(self.sealed_parts)
-        twin.entropy = self.entropy
+        twin.entropy, twin.cache = self.entropy, self.cache
         return twin
 
     def sealed(self, sealed_sha256: bytes) -> bytes | None:
@@ -90,7 +92,9 @@ class Chain:
 
     def duties(self, now_ms: int) -> list[Duty]:
         """What its coordinator owes, if nothing was planned before."""
-        return coordinator_role.duties(self.state, now_ms, lambda slot: False, self.sealed)
+        return coordinator_role.duties(
+            self.state, now_ms, lambda slot: False, self.sealed, self.cache
+        )
 
     @property
     def round(self) -> Round:
@@ -100,7 +104,7 @@ class Chain:
         return found
 
     def put_leaf(self, leaf: bytes) -> Verdict:
-        self.state, verdict = apply(self.state, leaf)
+        self.state, verdict = apply(self.state, leaf, self.cache)
         self.leaves.append(leaf)
         self.verdicts.append(verdict)
         return verdict
@@ -179,7 +183,7 @@ class Chain:
         return self.put_ok(self.deployment.seal(self.close_statement()), time_ms)
 
     def endorsement_statement(self, auditor: str) -> statement_pb2.Statement:
-        close = auditor_role.check_close(self.state, self.round, self.fetch, self.entropy)
+        close = auditor_role.check_close(self.state, self.round, self.fetch, self.cache)
         return auditor_role.endorse(self.state, self.round, close, auditor)
 
     def endorse(self, *auditors: str) -> None:

@@ -111,7 +111,7 @@ def paused_files() -> dict[str, bytes]:
 
 @functools.cache
 def paused_source() -> BundleSource:
-    return BundleSource(paused_files(), None, None, MODULUS_BITS_MIN)
+    return BundleSource(paused_files(), None, MODULUS_BITS_MIN)
 
 
 def paused_checks() -> Checks:

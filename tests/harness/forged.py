@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from fermata.crypto.integers import Entropy
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.argument import Witness, make_witness
 from fermata.crypto.report.challenges import Context
-from fermata.crypto.report.prover import prove_witness
+from fermata.crypto.report.prover import Report, prove_witness
 from fermata.crypto.report.statements import StatementSet
 from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.claims import witness_of
@@ -22,6 +23,7 @@ from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, figures
 
 WitnessChange = Callable[[str, StatementSet, Witness], Witness]
 ContextChange = Callable[[Context], Context]
+ProveWitness = Callable[[StatementSet, EncryptionTable, Context, Witness, Entropy], Report]
 
 
 def set_digest(part: statement_pb2.ReportPart, position: int, digest: bytes) -> None:
@@ -38,8 +40,12 @@ def forged(
     context: ContextChange = lambda right: right,
     table: EncryptionTable | None = None,
     values: Mapping[str, str] | None = None,
+    prove: ProveWitness = prove_witness,
 ) -> statement_pb2.Statement:
-    """A report whose witness or context is changed before it is proven; its sealed part is kept."""
+    """A report whose witness or context is changed before it is proven; its sealed part is kept.
+
+    ``prove``: another prover.
+    """
     charter, key = chain.deployment.charter, chain.state.key
     assert key is not None
     values = figures(chain.deployment, lab) if values is None else values
@@ -51,7 +57,7 @@ def forged(
         encoded = witness_of(panel.claims, panel.metrics, encode_panel(panel, values))
         changed = witness(panel.id, statements, make_witness(statements, encoded))
         reduced = tuple(m % key.record.n for m in changed.plaintexts)
-        made = prove_witness(
+        made = prove(
             statements,
             table or chain.deployment.table,
             context(context_of(charter, chain.round.number, panel.id, lab)),

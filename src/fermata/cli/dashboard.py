@@ -11,7 +11,7 @@ from fermata.dashboard.export import site_files
 from fermata.dashboard.server import is_loopback, serving
 from fermata.dashboard.source import BundleSource
 from fermata.node.run.loop import Wake, stop_on_signal
-from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.run.parts import clock_ms
 from fermata.node.storage.bundles import check_new, pinned_hash, read_bundle, write_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 
@@ -39,7 +39,7 @@ def dashboard(
     pinned, files = pinned_hash(charter_hash), read_bundle(bundle)
     started_ms = clock_ms()
     with progress_bar("verifying the bundle", 1):
-        source = BundleSource(files, pinned, entropy, MODULUS_BITS_MIN)
+        source = BundleSource(files, pinned, MODULUS_BITS_MIN)
     view = checks_view(source.verification, started_ms)
     if out is not None:
         pages = site_files(source.snapshot(), view)

@@ -9,7 +9,7 @@ from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.coordinator import Embed
-from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.run.parts import clock_ms
 from fermata.node.run.shared_log_writer import SharedLogWriter
 
 
@@ -31,7 +31,7 @@ def dashboard_of(config: NodeConfig) -> Embed:
         wanted = config.text.dashboard
         if wanted is None:
             return ""
-        source, text = LogWriterSource(writer, clock_ms, entropy), config.text.tls
+        source, text = LogWriterSource(writer, clock_ms), config.text.tls
         files = (config.path(text.certificate), config.path(text.key)) if wanted.tls else None
         return stack.enter_context(serving(source, Checks(source, clock_ms), wanted.address, files))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
@@ -15,7 +16,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
 from fermata.protocol.verify.verifier import Verification, verify_bundle
-from fermata.protocol.wire.ports import ClockMs, Entropy
+from fermata.protocol.wire.ports import ClockMs
 
 #: Seconds that a check waits for a head that a quorum of auditors has cosigned.
 COSIGNED_WAIT_S = 10.0
@@ -73,12 +74,11 @@ class BundleSource:
         self,
         files: Mapping[str, bytes],
         charter_sha256: bytes | None,
-        entropy: Entropy | None,
         modulus_bits_min: int = MODULUS_BITS_MIN,
     ) -> None:
         self._files = files
         self._pinned = charter_sha256
-        self._entropy = entropy
+        self._cache = ProofCache()
         self._modulus_bits_min = modulus_bits_min
         self.verification = self.verify()
         self._charter = charter_of_valid(self.verification, "bundle")
@@ -104,7 +104,7 @@ class BundleSource:
 
     def verify(self) -> Verification:
         """See Source."""
-        return verify_bundle(self._files, self._pinned, self._modulus_bits_min, self._entropy)
+        return verify_bundle(self._files, self._pinned, self._modulus_bits_min, self._cache)
 
 
 class LogWriterSource:
@@ -114,12 +114,11 @@ class LogWriterSource:
         self,
         writer: SharedLogWriter,
         clock_ms: ClockMs,
-        entropy: Entropy,
         modulus_bits_min: int = MODULUS_BITS_MIN,
     ) -> None:
         self._writer = writer
         self._clock_ms = clock_ms
-        self._entropy = entropy
+        self._cache = ProofCache()
         self._modulus_bits_min = modulus_bits_min
 
     def snapshot(self) -> Snapshot:
@@ -150,7 +149,7 @@ class LogWriterSource:
             now = self.snapshot()
         files = self._bundle(now)
         pinned = now.state.charter_sha256
-        return verify_bundle(files, pinned, self._modulus_bits_min, self._entropy)
+        return verify_bundle(files, pinned, self._modulus_bits_min, self._cache)
 
     def _bundle(self, now: Snapshot) -> dict[str, bytes]:
         kept = MemoryStore()

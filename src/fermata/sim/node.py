@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement
@@ -34,6 +35,7 @@ class Surroundings:
     on_call: Callable[[str, tuple[Any, ...]], None]
     has_heartbeat: Callable[[], bool]
     politics: Politics
+    cache: ProofCache
 
 
 class SimNode:
@@ -55,7 +57,7 @@ class SimNode:
         """Rebuilds all that is volatile from the disk. Raises StorageError, Crash."""
         around, deployment = self._around, self._around.deployment
         store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
-        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN)
+        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN, cache=around.cache)
         if around.log is None:
             self.writer = self.make_writer(replica, self._signer.key, around.outside.clock_ms)
         self.driver = Driver(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import LogWriter
@@ -57,7 +58,9 @@ class World:
         #: By round, the figures behind the reports that count in it.
         self._counted: dict[int, Mapping[str, Mapping[str, str]]] = {}
         disk = MemoryStore()
-        self.watch = Watch(self.deployment, disk, self.canaries)
+        #: One memory for all nodes of a run, to save time; whoever verifies at its end has none.
+        self.cache = ProofCache()
+        self.watch = Watch(self.deployment, disk, self.canaries, self.cache)
         chance = Dice(stream(seed, "network"))
         self.network = Network(chance, self.tally, self._writer_for, self.crashed, self.watch)
         data = self.deployment.charter_data
@@ -86,6 +89,7 @@ class World:
             on_call=lambda call, args: self.watch.saw_call(name, call, args),
             has_heartbeat=lambda: self.has_heartbeats,
             politics=self.politics,
+            cache=self.cache,
         )
         return SimNode(name, Fuse(name, self.tally), around)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.crypto.integers import multi_powmod, power_product, random_below, random_unit
-from fermata.crypto.report.batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
+from fermata.crypto.report.batch import BatchItem, InvalidBatch, batch_weights, verify_batch
 from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.report.statements import StatementSet, Value
 from fermata.crypto.report.verifier import prove
@@ -23,6 +23,7 @@ from harness.crypto.proof_world import (
 )
 
 KEY = public_key()
+LEAF_HASH = bytes(range(32))
 LABS = [f"lab-{k}".encode() for k in range(6)]
 
 
@@ -38,33 +39,33 @@ def forged(lab: bytes, values: Sequence[int], **changes: object) -> BatchItem:
     return BatchItem(sample(), context, report.open_part, report.sealed)
 
 
-def failures(items: Sequence[BatchItem], seed: str = "weights") -> dict[int, str]:
+def failures(items: Sequence[BatchItem]) -> dict[int, str]:
     with pytest.raises(InvalidBatch) as caught:
-        verify_batch(KEY, items, SeededEntropy(seed))
+        verify_batch(KEY, items, LEAF_HASH)
     assert caught.value.reason == "BATCH"
     return {index: problem.reason for index, problem in caught.value.failures.items()}
 
 
 def test_a_batch_of_honest_proofs_is_accepted() -> None:
-    verify_batch(KEY, [item(lab) for lab in LABS], SeededEntropy("weights"))
+    verify_batch(KEY, [item(lab) for lab in LABS], LEAF_HASH)
 
 
 def test_an_empty_batch_and_a_batch_of_one_are_accepted() -> None:
-    verify_batch(KEY, [], SeededEntropy("weights"))
-    verify_batch(KEY, [item(LABS[0])], SeededEntropy("weights"))
+    verify_batch(KEY, [], LEAF_HASH)
+    verify_batch(KEY, [item(LABS[0])], LEAF_HASH)
 
 
 def test_open_parts_alone_are_accepted() -> None:
     items = [dataclasses.replace(item(lab), sealed=None) for lab in LABS]
-    verify_batch(KEY, items, SeededEntropy("weights"))
-    verify_batch(KEY, items, hashed_entropy(KEY, items))
+    verify_batch(KEY, items, LEAF_HASH)
+    verify_batch(KEY, items)
 
 
 def test_proofs_of_different_statements_share_a_batch() -> None:
     small = StatementSet((Value(9), Value(2**30)), base=2, modulus_bits=512)
     report = prove(small, table(), CONTEXT, (9, 12345), SeededEntropy("small"))
     other = BatchItem(small, CONTEXT, report.open_part, report.sealed)
-    verify_batch(KEY, [item(LABS[0]), other, item(LABS[1])], SeededEntropy("weights"))
+    verify_batch(KEY, [item(LABS[0]), other, item(LABS[1])], LEAF_HASH)
 
 
 @given(st.sets(st.integers(0, 5), min_size=1), st.data())
@@ -99,7 +100,7 @@ def test_a_proof_that_is_bad_in_its_sealed_part_only_passes_without_it() -> None
     good = best_effort(sample(), SAMPLE_VALUES).plaintexts[0]
     bad = forged(LABS[0], SAMPLE_VALUES, plaintexts=(good + 1,))
     assert failures([item(LABS[1]), bad]) == {1: "PA"}
-    verify_batch(KEY, [dataclasses.replace(bad, sealed=None)], SeededEntropy("weights"))
+    verify_batch(KEY, [dataclasses.replace(bad, sealed=None)], LEAF_HASH)
 
 
 def test_an_empty_sealed_part_is_not_a_missing_one() -> None:
@@ -112,23 +113,40 @@ def test_a_proof_twice_in_a_batch_is_checked_twice() -> None:
     assert failures([bad, item(LABS[0]), bad]) == {0: "EC3", 2: "EC3"}
 
 
-def test_hashed_weights_depend_on_everything_checked() -> None:
+def first_weights(items: Sequence[BatchItem], leaf_hash: bytes = LEAF_HASH, bits: int = 512) -> str:
+    weights = batch_weights(public_key(bits), items, leaf_hash)
+    return " ".join(str(next(weights)) for _ in range(4))
+
+
+def test_weights_depend_on_the_key_the_close_and_everything_checked() -> None:
     good = item(LABS[0])
-    assert good.sealed is not None
     variants = [
         [good],
         [good, good],
         [],
-        [dataclasses.replace(good, sealed=None)],
         [dataclasses.replace(good, open_part=good.open_part + b"\0")],
+        [dataclasses.replace(good, open_part=b"", context=dataclasses.replace(CONTEXT))],
         [dataclasses.replace(good, context=dataclasses.replace(CONTEXT, round_id=b"8"))],
+        [dataclasses.replace(good, context=dataclasses.replace(CONTEXT, charter_hash=bytes(32)))],
         [dataclasses.replace(good, statements=sample(base=64))],
         [item(LABS[1])],
+        [item(LABS[0]), item(LABS[1])],
+        [item(LABS[1]), item(LABS[0])],
     ]
-    drawn = {hashed_entropy(KEY, items)(16) for items in variants}
-    assert len(drawn | {hashed_entropy(public_key(256), [good])(16)}) == len(variants) + 1
-    twice = hashed_entropy(KEY, [good])
-    assert twice(16) != twice(16)
+    drawn = [first_weights(items) for items in variants]
+    drawn += [first_weights([good], bits=256), first_weights([good], b"\1" * 32)]
+    drawn.append(first_weights([good], b""))
+    assert len(set(drawn)) == len(drawn)
+    assert len(set(drawn[0].split())) == 4
+
+
+def test_weights_do_not_depend_on_which_sealed_parts_are_at_hand() -> None:
+    items = [item(lab) for lab in LABS[:3]]
+    without = [dataclasses.replace(items[0], sealed=None), *items[1:]]
+    assert first_weights(items) == first_weights(without)
+    good = best_effort(sample(), SAMPLE_VALUES).plaintexts[0]
+    bad = forged(LABS[2], SAMPLE_VALUES, plaintexts=(good + 1,))
+    assert failures([without[0], items[1], bad]) == failures([*items[:2], bad]) == {2: "PA"}
 
 
 @given(st.lists(st.integers(0, 1 << 260), min_size=0, max_size=80))

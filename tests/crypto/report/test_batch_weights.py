@@ -4,13 +4,13 @@ Each forgery is first shown to be one: with equal weights the batch accepts it.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, repeat
 
 import pytest
 
 from fermata.crypto.group import Q, generators, msm
-from fermata.crypto.integers import Entropy
-from fermata.crypto.report import prover
+from fermata.crypto.report import batch, prover
 from fermata.crypto.report.argument import Vectors
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
 from fermata.crypto.report.statements import CHALLENGE_BITS
@@ -30,12 +30,10 @@ UNTRUE = (250, 20, 5001, 1, 0, 1)
 Change = Callable[[prover._Prover], None]
 
 
-def equal_weights(size: int) -> bytes:
-    return b"\x07" * size
-
-
-def own_weights(seed: str = "weights") -> Entropy:
-    return SeededEntropy(seed)
+def hold_with_equal_weights(*items: BatchItem) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "batch_weights", lambda *given: repeat(7))
+        verify_batch(public_key(), items, bytes(32))
 
 
 def made(
@@ -59,7 +57,7 @@ def made(
 
 def reasons(items: list[BatchItem]) -> dict[int, str]:
     with pytest.raises(InvalidBatch) as caught:
-        verify_batch(public_key(), items, own_weights())
+        verify_batch(public_key(), items, bytes(32))
     return {index: error.reason for index, error in caught.value.failures.items()}
 
 
@@ -159,7 +157,7 @@ def test_a_proof_of_an_untrue_statement_passes_with_one_weight_and_not_with_thre
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     forged = untrue(monkeypatch, b"lab-a")
-    verify_batch(public_key(), [forged], equal_weights)
+    hold_with_equal_weights(forged)
     assert reasons([forged, made(b"lab-b")]) == {0: "EC1"}
 
 
@@ -176,7 +174,7 @@ def test_errors_of_two_equations_of_a_proof_do_not_cancel(
     change: Change, after_link: Change, reason: str
 ) -> None:
     forged = made(b"lab-a", SAMPLE_VALUES, change, after_link)
-    verify_batch(public_key(), [forged], equal_weights)
+    hold_with_equal_weights(forged)
     assert reasons([made(b"lab-b"), forged]) == {1: reason}
 
 
@@ -194,18 +192,30 @@ def test_errors_of_one_equation_of_two_proofs_do_not_cancel(
     plus: tuple[Change, Change], minus: tuple[Change, Change], reason: str
 ) -> None:
     items = [made(b"lab-a", SAMPLE_VALUES, *plus), made(b"lab-b", SAMPLE_VALUES, *minus)]
-    verify_batch(public_key(), items, equal_weights)
+    hold_with_equal_weights(*items)
     assert reasons(items) == {0: reason, 1: reason}
 
 
 def test_weights_have_as_many_bits_as_the_challenge() -> None:
-    """The bound 2^-128 of R7 is that of the weights' length."""
-    drawn: list[int] = []
+    """The bound 2^-128 of R7.1 is that of the weights' length."""
+    weights = batch.batch_weights(public_key(), [made(b"lab-a")], bytes(32))
+    drawn = [next(weights) for _ in range(200)]
+    assert max(drawn).bit_length() == CHALLENGE_BITS
+    assert {bit for weight in drawn for bit in range(CHALLENGE_BITS) if weight >> bit & 1} == set(
+        range(CHALLENGE_BITS)
+    )
 
-    def counted(size: int) -> bytes:
-        drawn.append(size)
-        return SeededEntropy(f"{len(drawn)}")(size)
 
-    item = made(b"lab-a")
-    verify_batch(public_key(), [item], counted)
-    assert drawn == [CHALLENGE_BITS // 8] * (3 + sample().packing.ciphertexts)
+def test_every_equation_of_a_batch_has_a_weight_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[int] = []
+
+    def counted(*given: object) -> Iterator[int]:
+        for weight in count(1):
+            taken.append(weight)
+            yield weight
+
+    monkeypatch.setattr(batch, "batch_weights", counted)
+    verify_batch(public_key(), [made(b"lab-a"), made(b"lab-b")], bytes(32))
+    assert len(taken) == 2 * (3 + sample().packing.ciphertexts)

@@ -59,7 +59,7 @@ def check_everywhere(report: Report) -> None:
     verify_open(sample(), KEY, CONTEXT, report.open_part)
     beside = item(sample_report(b"lab-b"), b"lab-b")
     for seed in range(4):
-        verify_batch(KEY, [item(report), beside], SeededEntropy(f"weights {seed}"))
+        verify_batch(KEY, [item(report), beside], bytes([seed]) * 32)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +74,7 @@ def test_parts_of_all_orders_in_all_points_are_accepted_alone_and_in_a_batch() -
 
 def test_forty_batches_give_a_proof_with_parts_of_small_order_one_verdict() -> None:
     for seed in range(40):
-        verify_batch(KEY, [item(everywhere())], SeededEntropy(f"weights {seed}"))
+        verify_batch(KEY, [item(everywhere())], bytes([seed]) * 32)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,7 +100,7 @@ def test_a_false_statement_with_a_part_of_small_order_is_refused_with_its_reason
     assert alone.value.reason == "EC3"
     for seed in range(3):
         with pytest.raises(InvalidBatch) as caught:
-            verify_batch(KEY, [item(bad), item(everywhere())], SeededEntropy(f"weights {seed}"))
+            verify_batch(KEY, [item(bad), item(everywhere())], bytes([seed]) * 32)
         assert {k: e.reason for k, e in caught.value.failures.items()} == {0: "EC3"}
 
 

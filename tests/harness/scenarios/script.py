@@ -180,7 +180,7 @@ class Scenario:
             found = self._round(number)
             try:
                 close = auditor_role.check_close(
-                    self.state, found, self.chain.fetch, self.chain.entropy
+                    self.state, found, self.chain.fetch, self.chain.cache
                 )
             except VerificationError as error:
                 self.teller.say([f"no auditor endorses: {error}"])

@@ -326,13 +326,11 @@ def statements(constants, shape, values, offsets, ranges, equalities, products):
     return b"".join(be(len(i), 4) + i for i in items)
 
 
-def batch_weights(n, items):
+def batch_weights(n, leaf_hash, items):
     n = number(n)
     seed = hashlib.sha512(b"fermata/v1/report-batch")
-    for item in items:
-        for part in map(raw, item):
-            seed.update(be(len(part), 8) + part)
-    seed.update(be(n, width_of(n)))
+    for part in (be(n, width_of(n)), raw(leaf_hash), *(raw(p) for item in items for p in item)):
+        seed.update(be(len(part), 8) + part)
     draws = (hashlib.shake_256(seed.digest() + be(i, 8)).digest(16) for i in (1, 2))
     return b"".join(draws)
 

@@ -86,7 +86,7 @@ def test_auditors_that_ignore_the_refusal_are_refused(changed_by_one: Chain) -> 
     part = chain.deployment.statement("auditor-1", partial_opening=opening)
     assert rejected(chain, part) == "ROUND_REFUSED"
     with pytest.raises(Refusal) as caught:
-        check_close(chain.state, chain.round, chain.fetch, chain.entropy)
+        check_close(chain.state, chain.round, chain.fetch)
     assert caught.value.reason == "ROUND_REFUSED"
     assert verify(bundle_of(chain)).is_valid
 

@@ -17,7 +17,7 @@ from fermata.protocol.roles.auditor import check_close
 from fermata.protocol.state.state import ReportSeen
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import bundle_of, failed, verify
-from harness.chains import Chain, chain_at, entropy_of, make_deployment
+from harness.chains import Chain, chain_at, make_deployment
 from harness.forged import (
     endorse_unseen,
     false_values,
@@ -75,7 +75,8 @@ def close_that_lists_all(chain: Chain) -> Statement:
     """The close of a coordinator that looks at no proof."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "fermata.protocol.roles.coordinator.proven_round", lambda charter, key, found: found
+            "fermata.protocol.roles.coordinator.proven_round",
+            lambda charter, key, found, cache: found,
         )
         return chain.close_statement()
 
@@ -114,10 +115,10 @@ def test_an_auditor_looks_at_open_proofs_itself(
     forced(collecting, out_of_range(collecting, "lab-1"))
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     statement = close_that_lists_all(collecting)
-    monkeypatch.setattr(round_rules, "proven_round", lambda charter, key, found: found)
+    monkeypatch.setattr(round_rules, "proven_round", lambda charter, key, found, cache: found)
     collecting.put_ok(collecting.deployment.seal(statement))
     with pytest.raises(Refusal) as caught:
-        check_close(collecting.state, collecting.round, collecting.fetch, collecting.entropy)
+        check_close(collecting.state, collecting.round, collecting.fetch)
     assert caught.value.reason == "P2_PROOF"
     assert "lab-1" in str(caught.value)
     found = failed(verify(bundle_of(collecting)))
@@ -217,9 +218,8 @@ def test_a_batch_names_whom_single_checks_refuse(wrong: set[int]) -> None:
             verify_report(charter, key, 1, lab, seen.parts, sealed[lab], chain.deployment.table)
         except InvalidProof as error:
             singly[lab] = error.reason
-    hashed = failures_of(charter, key, 1, reports, sealed)
-    drawn = failures_of(charter, key, 1, reports, sealed, chain.entropy)
-    assert hashed == drawn == singly
+    for leaf_hash in (bytes(32), b"\1" * 32):
+        assert failures_of(charter, key, 1, reports, sealed, leaf_hash) == singly
     assert set(singly) == {labs[i] for i in wrong}
 
 
@@ -258,4 +258,4 @@ def test_contexts_of_rounds_panels_and_labs_all_differ() -> None:
 
 def test_an_empty_batch_holds() -> None:
     items: list[BatchItem] = []
-    verify_batch(make_deployment().table.public_key, items, entropy_of(0, "weights"))
+    verify_batch(make_deployment().table.public_key, items, bytes(32))

@@ -175,13 +175,13 @@ def test_unknown_and_missing_metrics_are_refused_by_name(collecting: Chain) -> N
 
 def test_an_auditor_checks_no_close_that_is_not_there_or_refused(collecting: Chain) -> None:
     with pytest.raises(Refusal) as caught:
-        check_close(collecting.state, collecting.round, collecting.fetch, collecting.entropy)
+        check_close(collecting.state, collecting.round, collecting.fetch)
     assert caught.value.reason == "ROUND_REFUSED"
     for lab in collecting.deployment.charter.labs:
         collecting.abstain(lab)
     collecting.close()
     with pytest.raises(Refusal) as caught:
-        check_close(collecting.state, collecting.round, collecting.fetch, collecting.entropy)
+        check_close(collecting.state, collecting.round, collecting.fetch)
     assert caught.value.reason == "ROUND_REFUSED"
 
 
@@ -190,7 +190,7 @@ def test_an_auditor_counts_the_cohort_itself(closed: Chain) -> None:
     close = replace(closed.round.close, listed=tuple(few))  # type: ignore[type-var]
     found = replace(closed.round, reports=few, close=close)
     with pytest.raises(Refusal) as caught:
-        check_close(closed.state, found, closed.fetch, closed.entropy)
+        check_close(closed.state, found, closed.fetch)
     assert caught.value.reason == "P3_COHORT"
 
 

@@ -121,7 +121,7 @@ def test_the_public_sees_an_open_proof_that_fails(
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     for module in ("roles.coordinator", "fold.round_rules"):
         monkeypatch.setattr(
-            f"fermata.protocol.{module}.proven_round", lambda charter, key, found: found
+            f"fermata.protocol.{module}.proven_round", lambda charter, key, found, cache: found
         )
     collecting.close()
     endorse_unseen(collecting)

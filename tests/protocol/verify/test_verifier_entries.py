@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.threshold.opening import Opening
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold import opening
@@ -98,8 +99,8 @@ def test_a_sealed_part_that_is_no_ciphertext_is_found(
 def with_fold(monkeypatch: pytest.MonkeyPatch, change: Callable[[State], State]) -> None:
     """A fold that is wrong in one way, as the verifier sees it."""
 
-    def wrong(state: State, leaf: bytes) -> tuple[State, Verdict]:
-        after, verdict = apply(state, leaf)
+    def wrong(state: State, leaf: bytes, cache: ProofCache) -> tuple[State, Verdict]:
+        after, verdict = apply(state, leaf, cache)
         return change(after), verdict
 
     monkeypatch.setattr("fermata.protocol.verify.verifier.apply", wrong)

@@ -14,7 +14,6 @@ from fermata.assessment.attack.bounds import Attack, Known, attack
 from fermata.assessment.attack.releases import histories_of
 from fermata.errors import ConfigError, FermataError, Refusal
 from fermata.node.files import write_atomic
-from fermata.node.run.parts import entropy
 from fermata.node.sources import read_measurement
 from fermata.node.storage.bundles import read_verified
 from fermata.protocol.charter.encoding import encode_value
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> 
             raise ConfigError("LIMIT", f"--limit {options.limit:g}: must be from 0 to 100 percent")
         assumptions = [parse_assumption(text) for text in options.assume or ["none"]]
         _say("reading and verifying the bundle")
-        state, charter = read_verified(options.bundle, None, modulus_bits_min, entropy)
+        state, charter = read_verified(options.bundle, None, modulus_bits_min)
         known = _known(state, charter, options.own)
         histories = histories_of(state)
         if not any(history.releases for history in histories):

@@ -149,7 +149,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
     """
     if bundle is not None and config_file is None:
         verification = verify_bundle(
-            read_bundle(bundle), pinned_hash(charter_hash), MODULUS_BITS_MIN, entropy
+            read_bundle(bundle), pinned_hash(charter_hash), MODULUS_BITS_MIN
         )
         if not verification.is_valid:
             raise InvalidProof(

@@ -13,7 +13,7 @@ from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.stray_lines import place_of
-from fermata.node.run.parts import check_log_charter, clock_ms, connect, entropy, tls_files
+from fermata.node.run.parts import check_log_charter, clock_ms, connect, tls_files
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
@@ -133,7 +133,7 @@ def verify(context: click.Context, folder: Path, charter_hash: str | None, as_js
     pinned = pinned_hash(charter_hash)
     files = read_bundle(folder)
     try:
-        verification = verify_bundle(files, pinned, MODULUS_BITS_MIN, entropy)
+        verification = verify_bundle(files, pinned, MODULUS_BITS_MIN)
     except FermataError:
         # The folder changed, or its disk failed, while it was read.
         raise

@@ -1,14 +1,15 @@
-"""Many report proofs at once: one MSM, one multi-exponentiation (docs/spec/proof.md, R7).
+"""The reports of one round at once: one MSM, one multi-exponentiation (docs/spec/proof.md, R7).
 
-Each equation gets a random weight of 128 bits, drawn after all proofs are fixed; a wrong one
-passes with probability 2^-128. If a batch fails, halves are tried until the bad ones are named.
+Each equation gets a weight of 128 bits, hashed from all that is checked, so that everybody draws
+the same: a wrong one passes with probability 2^-128. What holds alone holds in every batch; if a
+batch fails, each of its proofs is checked alone, and those that fail alone are named.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-from fermata.crypto.integers import Entropy, random_bits
 from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.argument import ec1_equation, ec2_equation
 from fermata.crypto.report.challenges import Context
@@ -23,10 +24,12 @@ from fermata.crypto.report.link import (
 from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.statements import StatementSet
 from fermata.crypto.report.verifier import ParsedProof, check_open, parse_open
+from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidProof, VerificationError
 
 WEIGHT_BITS = 128
 DOMAIN_BATCH = "fermata/v1/report-batch"
+DOMAIN_VERDICT = "fermata/v1/report-batch-held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,126 +66,133 @@ class _Candidate:
     weights: list[int] = field(default_factory=list)
 
 
-def hashed_entropy(public_key: PublicKey, items: Sequence[BatchItem]) -> Entropy:
-    """Weights for a check that everyone repeats: SHAKE256 over all that is checked.
+def batch_weights(
+    public_key: PublicKey, items: Sequence[BatchItem], leaf_hash: bytes
+) -> Iterator[int]:
+    """Weights of 128 bits without end: SHAKE256 over key, leaf hash and all that is checked.
 
-    Whoever made the items could search for weights that suit them, at 2^128 hashes for one hit;
-    a verifier that has entropy of its own should use that.
+    ``leaf_hash``: of the close that lists the reports, 32 bytes; empty while there is none. Whoever
+    made the items could search for weights that suit them, at 2^128 hashes for one hit. Sealed
+    parts are bound by the digests in the open parts, so that the weights are the same where some
+    are missing.
     """
     seed = hashlib.sha512(DOMAIN_BATCH.encode())
+    parts = [public_key.n.to_bytes(public_key.modulus_width, "big"), leaf_hash]
     for item in items:
-        sealed = b"" if item.sealed is None else item.sealed.to_bytes()
-        for part in (
-            item.statements.statement_hash,
-            item.context.charter_hash,
-            item.context.round_id,
-            item.context.lab_id,
-            item.open_part,
-            sealed,
-        ):
-            seed.update(len(part).to_bytes(8, "big") + part)
-    seed.update(public_key.n.to_bytes(public_key.modulus_width, "big"))
+        context = item.context
+        parts += [item.statements.statement_hash, context.charter_hash]
+        parts += [context.round_id, context.lab_id, item.open_part]
+    for part in parts:
+        seed.update(len(part).to_bytes(8, "big") + part)
     key, count = seed.digest(), 0
-
-    def draw(size: int) -> bytes:
-        nonlocal count
+    while True:
         count += 1
-        return hashlib.shake_256(key + count.to_bytes(8, "big")).digest(size)
-
-    return draw
+        drawn = hashlib.shake_256(key + count.to_bytes(8, "big")).digest(WEIGHT_BITS // 8)
+        yield int.from_bytes(drawn, "big")
 
 
 def verify_batch(
     public_key: PublicKey,
     items: Sequence[BatchItem],
-    entropy: Entropy,
+    leaf_hash: bytes = b"",
     cache: ProofCache | None = None,
 ) -> None:
     """Checks all items; those with a sealed part wholly, others as ``verify_open`` does.
 
-    ``entropy``: the verifier's own, or ``hashed_entropy``. ``cache``: proofs that need not be
-    checked again; those that hold are added. An empty batch holds. Raises InvalidBatch, whose
-    ``failures`` say what ``verify`` or ``verify_open`` would.
+    ``items``: the reports that a close lists, in the order of R7.3, and ``leaf_hash`` that close's
+    (32 bytes), or empty where there is none and no item has a sealed part. ``cache``: what need not
+    be checked again; what holds is added. Neither changes the verdict. An empty batch holds. Raises
+    InvalidBatch, whose ``failures`` say what ``verify`` or ``verify_open`` would.
     """
     known = ProofCache() if cache is None else cache
     digests = [item.digests(public_key) for item in items]
+    verdict = digest_parts(DOMAIN_VERDICT, leaf_hash, *(found[-1] for found in digests))
+    if verdict in known:
+        return
     failures: dict[int, VerificationError] = {}
     candidates: dict[int, _Candidate] = {}
+    weights = batch_weights(public_key, items, leaf_hash)
     for index, item in enumerate(items):
+        # Drawn for every item, so that no weight depends on what is known or fails to parse.
+        drawn = _draw(item, weights)
         if digests[index][-1] in known:
             continue
         try:
-            candidates[index] = _prepare(public_key, item, digests[index][0] in known)
+            candidates[index] = _prepare(public_key, item, digests[index][0] in known, drawn)
         except VerificationError as problem:
             failures[index] = problem
-    for index, item in enumerate(items):
-        if index not in failures:
-            # Drawn for known proofs too, so that what is drawn does not depend on memory.
-            _weigh(item, candidates.get(index), entropy)
-
-    def open_holds(indices: list[int]) -> bool:
-        return holds(part for i in indices for part in candidates[i].terms)
-
-    def sealed_holds(indices: list[int]) -> bool:
-        chosen = [candidates[i] for i in indices]
-        equations = [equation for candidate in chosen for equation in candidate.equations]
-        weights = [weight for candidate in chosen for weight in candidate.weights]
-        return paillier_holds(public_key, equations, weights)
-
-    for index in _bad([i for i in candidates if not candidates[i].is_proven], open_holds):
-        failures[index] = _reason(candidates.pop(index))
-    for index in _bad([i for i in candidates if candidates[i].equations], sealed_holds):
-        failures[index] = InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+    failures |= _open_failures(candidates)
     for index in candidates.keys() - failures.keys():
-        known.add(digests[index])
+        known.add(digests[index][:1])
+    failures |= _sealed_failures(
+        public_key, {i: c for i, c in candidates.items() if i not in failures}
+    )
     # R9.27: the reason of each proof is its own, whatever stood beside it (R7.3).
     if failures:
         raise InvalidBatch(failures)
+    # A sealed part that passed among others is not known to pass alone (R7.4): the round is.
+    known.add([verdict])
 
 
-def _prepare(public_key: PublicKey, item: BatchItem, is_proven: bool) -> _Candidate:
+def _draw(item: BatchItem, weights: Iterator[int]) -> list[int]:
+    """Of EC1, EC2 and EC3, then of each ciphertext, whether its sealed part is there or not."""
+    return [next(weights) for _ in range(3 + item.statements.packing.ciphertexts)]
+
+
+def _prepare(
+    public_key: PublicKey, item: BatchItem, is_proven: bool, drawn: list[int]
+) -> _Candidate:
     parsed = parse_open(item.statements, public_key, item.context, item.open_part)
     candidate = _Candidate(parsed, is_proven)
+    proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
     if item.sealed is not None:
         candidate.equations = paillier_equations(
-            item.statements, public_key, parsed.proof, item.sealed, parsed.challenges.e
+            item.statements, public_key, proof, item.sealed, challenges.e
         )
+        candidate.weights = drawn[3:]
+    if not is_proven:
+        one, two, three = drawn[:3]
+        candidate.terms = [
+            ec1_equation(proof, challenges, one),
+            ec2_equation(proof, challenges, weights, two),
+            ec3_equation(proof, challenges, weights, three),
+        ]
     return candidate
 
 
-def _weigh(item: BatchItem, candidate: _Candidate | None, entropy: Entropy) -> None:
-    """Draws an item's weights; only after every item of the batch is fixed."""
-    one, two, three = (random_bits(entropy, WEIGHT_BITS) for _ in range(3))
-    count = 0 if item.sealed is None else len(item.sealed.ciphertexts)
-    sealed_weights = [random_bits(entropy, WEIGHT_BITS) for _ in range(count)]
-    if candidate is None:
-        return
-    candidate.weights = sealed_weights
-    if candidate.is_proven:
-        return
-    parsed = candidate.parsed
-    proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
-    candidate.terms = [
-        ec1_equation(proof, challenges, one),
-        ec2_equation(proof, challenges, weights, two),
-        ec3_equation(proof, challenges, weights, three),
-    ]
+def _open_failures(candidates: dict[int, _Candidate]) -> dict[int, VerificationError]:
+    """What ``check_open`` says of each, asked only if the sum of all fails."""
+    asked = {i: c for i, c in candidates.items() if not c.is_proven}
+    if not asked or holds(part for candidate in asked.values() for part in candidate.terms):
+        return {}
+    failures: dict[int, VerificationError] = {}
+    for index, candidate in asked.items():
+        try:
+            check_open(candidate.parsed)
+        except VerificationError as problem:
+            failures[index] = problem
+    return _some(failures)
 
 
-def _bad(indices: list[int], are_good: Callable[[list[int]], bool]) -> list[int]:
-    """The indices whose equations do not hold, by halving what fails."""
-    if not indices or are_good(indices):
-        return []
-    if len(indices) == 1:
-        return indices
-    half = len(indices) // 2
-    return _bad(indices[:half], are_good) + _bad(indices[half:], are_good)
+def _sealed_failures(
+    public_key: PublicKey, candidates: dict[int, _Candidate]
+) -> dict[int, VerificationError]:
+    """The proofs one of whose ciphertexts fails alone, asked only if the product of all fails."""
+    asked = {i: c for i, c in candidates.items() if c.equations}
+    equations = list(chain.from_iterable(c.equations for c in asked.values()))
+    weights = list(chain.from_iterable(c.weights for c in asked.values()))
+    if not asked or paillier_holds(public_key, equations, weights):
+        return {}
+    return _some(
+        {
+            index: InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+            for index, candidate in asked.items()
+            if any(not paillier_holds(public_key, [found], [1]) for found in candidate.equations)
+        }
+    )
 
 
-def _reason(candidate: _Candidate) -> VerificationError:
-    """Which equation it is that fails."""
-    try:
-        check_open(candidate.parsed)
-    except VerificationError as problem:
-        return problem
-    raise RuntimeError("a weighted sum fails although each of its equations holds")
+def _some(failures: dict[int, VerificationError]) -> dict[int, VerificationError]:
+    if not failures:
+        raise RuntimeError("a weighted sum fails though each of its equations holds")
+    return failures

@@ -132,7 +132,7 @@ def ec3_equation(
 
 @dataclass(frozen=True, slots=True)
 class PaillierEquation:
-    """(PA_k) ``(1 + n message) h_s^exponent = announcement * ciphertext^e mod n^2``."""
+    """(PA_k) ``(1 + n message) h_s^exponent = announcement * ciphertext^e`` as squares mod n^2."""
 
     message: int
     exponent: int
@@ -200,11 +200,11 @@ def paillier_holds(
     weights: Sequence[int],
     table: EncryptionTable | None = None,
 ) -> bool:
-    """Whether the product of the equations, each to its weight, holds mod n^2.
+    """Whether the squares of the products of both sides, each to its weight, are equal mod n^2.
 
-    With random weights of 128 bits, equations that are wrong in the plaintext pass with
-    probability 2^-128; factors of small order may pass and are harmless: n-th residues do not
-    change what a ciphertext decrypts to. ``table`` serves exponents that fit it.
+    Squares, because a side times -1 would fail alone and pass under an even weight. What holds
+    alone holds under all weights. With weights of 128 bits that nobody could choose, equations that
+    are wrong in the plaintext pass with probability 2^-128. ``table`` serves exponents that fit it.
     """
     n, square = public_key.n, public_key.n_squared
     message = exponent = 0
@@ -219,4 +219,5 @@ def paillier_holds(
         claimed = table.power(exponent, message % n)
     else:
         claimed = (1 + n * (message % n)) * powmod(_h_s(public_key), exponent, square) % square
-    return claimed == power_product(bases, powers, n)
+    found = power_product(bases, powers, n)
+    return (claimed * claimed - found * found) % square == 0

@@ -1,4 +1,4 @@
-"""The report proofs that one process has checked already and found to hold, by digest."""
+"""What a node has checked already and found to hold: proofs and whole rounds, by digest."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ PROOF_CACHE_MAX = 1 << 14
 
 
 class ProofCache:
-    """Digests of the proofs that this process has checked itself and found to hold.
+    """Digests of what its owner has checked itself and found to hold.
 
-    A proof that failed is not remembered. When there are too many, all are forgotten and checked
-    again.
+    Proofs that hold alone, and the verdict about a whole round under the leaf hash of its close.
+    What failed is not remembered. When there are too many, all are forgotten and checked again.
     """
 
     __slots__ = ("_digests",)
@@ -29,7 +29,7 @@ class ProofCache:
         return digest in self._digests
 
     def add(self, digests: Sequence[bytes]) -> None:
-        """Remembers proofs that were just found to hold."""
+        """Remembers what was just found to hold."""
         if len(self._digests) + len(digests) > PROOF_CACHE_MAX:
             self._digests.clear()
         self._digests.update(digests)

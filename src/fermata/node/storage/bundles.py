@@ -15,7 +15,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256_from_text
-from fermata.protocol.wire.ports import ClockMs, Entropy, Log
+from fermata.protocol.wire.ports import ClockMs, Log
 
 POLL_S = 0.2
 
@@ -145,13 +145,13 @@ def read_bundle(folder: Path) -> Mapping[str, bytes]:
 
 
 def read_valid(
-    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
+    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int
 ) -> tuple[Verification, Charter]:
     """What the verifier found of a bundle that passes all checks, and the charter in force.
 
     Raises ConfigError as ``read_bundle``, and Refusal BUNDLE_INVALID naming the checks that failed.
     """
-    verification = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min, entropy)
+    verification = verify_bundle(read_bundle(folder), charter_sha256, modulus_bits_min)
     return verification, charter_of_valid(verification, str(folder))
 
 
@@ -164,8 +164,8 @@ def charter_of_valid(verification: Verification, where: str) -> Charter:
 
 
 def read_verified(
-    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int, entropy: Entropy
+    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int
 ) -> tuple[State, Charter]:
     """State and charter of a bundle that passes all checks. Raises as ``read_valid``."""
-    verification, charter = read_valid(folder, charter_sha256, modulus_bits_min, entropy)
+    verification, charter = read_valid(folder, charter_sha256, modulus_bits_min)
     return verification.state, charter

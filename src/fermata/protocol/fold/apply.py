@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, assert_never
 
 from fermata.crypto.paillier import PublicKey, check_modulus
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
@@ -65,17 +66,20 @@ class _KeyedRule:
     role: Role
 
 
-def apply(state: State, leaf: bytes) -> tuple[State, Verdict]:
+def apply(state: State, leaf: bytes, cache: ProofCache | None = None) -> tuple[State, Verdict]:
     """The state after one more entry, and the verdict on it.
 
     ``leaf`` is a LogEntry's bytes. Never raises for what the leaf contains: whatever is wrong
-    with it becomes a rejecting verdict, and then only size and time change.
+    with it becomes a rejecting verdict, and then only size and time change. ``cache``: proofs that
+    its owner has checked; it saves time, and changes no verdict.
     """
-    after, verdict, _ = judge(state, leaf)
+    after, verdict, _ = judge(state, leaf, cache)
     return after, verdict
 
 
-def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError | None]:
+def judge(
+    state: State, leaf: bytes, cache: ProofCache | None = None
+) -> tuple[State, Verdict, VerificationError | None]:
     """``apply``, and for a rejected entry the error itself, which the log's guard returns."""
     after = replace(state, size=state.size + 1)
     index, kind, author = EntryIndex(state.size), "Unknown", ""
@@ -90,7 +94,7 @@ def judge(state: State, leaf: bytes) -> tuple[State, Verdict, VerificationError 
         if time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
         after = replace(after, time_ms=time_ms)
-        entry = Entry(index, time_ms, leaf, wire.envelope)
+        entry = Entry(index, time_ms, leaf, wire.envelope, cache=cache)
         if state.size == 0:
             kind = "Charter"
             return _charter(after, entry), Verdict(index, kind, "", True), None

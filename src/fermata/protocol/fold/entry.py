@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.state.state import CharteredState, KeyedState
 from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
@@ -14,7 +15,8 @@ from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
 class Entry:
     """An entry as its handler sees it.
 
-    ``charter_sha256`` is the charter that its statement is bound to, empty for entry 0.
+    ``charter_sha256`` is the charter that its statement is bound to, empty for entry 0. ``cache``
+    spares what its owner has checked before; no verdict depends on it.
     """
 
     index: EntryIndex
@@ -22,6 +24,7 @@ class Entry:
     leaf: bytes
     envelope: bytes
     charter_sha256: bytes = b""
+    cache: ProofCache | None = field(default=None, compare=False, repr=False)
 
     @property
     def leaf_hash(self) -> LeafHash:

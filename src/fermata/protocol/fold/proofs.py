@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fermata.crypto.paillier import EncryptionTable
-from fermata.crypto.report.batch import BatchItem, InvalidBatch, hashed_entropy, verify_batch
+from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.report.proof_cache import ProofCache
@@ -12,12 +12,9 @@ from fermata.crypto.report.verifier import verify
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.report_flags import statements_of
 from fermata.protocol.state.state import ReportPart, ReportSeen, Round, ThresholdKey
-from fermata.protocol.wire.ports import Entropy
 
 #: Reason by which a close excludes a report whose proof does not hold.
 PROOF = "PROOF"
-#: One node meets a proof at the door, before it closes, in the fold and with its sealed part.
-_PROOF_CACHE = ProofCache()
 
 
 def context_of(charter: Charter, round_number: int, panel_id: str, lab: str) -> Context:
@@ -34,13 +31,14 @@ def verify_report(
     parts: tuple[ReportPart, ...],
     sealed: Mapping[str, SealedProof],
     table: EncryptionTable | None,
+    cache: ProofCache | None = None,
 ) -> None:
-    """Checks every panel of one report wholly. Raises VerificationError."""
+    """Checks every panel of one report wholly and alone. Raises VerificationError."""
     for part in parts:
         statements = statements_of(charter.panel(part.panel), part.shown_ranges)
         context = context_of(charter, round_number, part.panel, lab)
         sealed_proof = sealed[part.panel]
-        verify(statements, key.public_key, context, part.proof, sealed_proof, table, _PROOF_CACHE)
+        verify(statements, key.public_key, context, part.proof, sealed_proof, table, cache)
 
 
 def failures_of(
@@ -49,36 +47,40 @@ def failures_of(
     round_number: int,
     reports: Mapping[str, ReportSeen],
     sealed: Mapping[str, Mapping[str, SealedProof]],
-    entropy: Entropy | None = None,
+    leaf_hash: bytes = b"",
+    cache: ProofCache | None = None,
 ) -> dict[str, str]:
     """Labs whose proofs do not hold, with the reason; all panels of all labs in one batch.
 
-    ``sealed``: by lab and panel; what of it is missing is checked as far as the open part goes.
-    Without ``entropy`` the weights are hashed from the batch, so that everybody finds the same.
+    ``reports``: those that the close lists. ``sealed``: by lab and panel; what of it is missing is
+    checked as far as the open part goes. ``leaf_hash``: of the close, 32 bytes; empty before there
+    is one, where no sealed part is asked. The weights are hashed from it and the proofs, so that
+    everybody finds the same.
     """
     items: list[BatchItem] = []
     owners: list[str] = []
     for lab, seen in sorted(reports.items()):
-        for part in seen.parts:
+        for part in sorted(seen.parts, key=lambda part: part.panel):
             context = context_of(charter, round_number, part.panel, lab)
             statements = statements_of(charter.panel(part.panel), part.shown_ranges)
             sealed_proof = sealed.get(lab, {}).get(part.panel)
             items.append(BatchItem(statements, context, part.proof, sealed_proof))
             owners.append(lab)
     try:
-        weights = entropy or hashed_entropy(key.public_key, items)
-        verify_batch(key.public_key, items, weights, _PROOF_CACHE)
+        verify_batch(key.public_key, items, leaf_hash, cache)
     except InvalidBatch as batch:
         return {owners[index]: error.reason for index, error in sorted(batch.failures.items())}
     return {}
 
 
-def proven_round(charter: Charter, key: ThresholdKey, round_: Round) -> Round:
+def proven_round(
+    charter: Charter, key: ThresholdKey, round_: Round, cache: ProofCache | None = None
+) -> Round:
     """The round with reports whose open proofs do not hold moved to the excluded ones.
 
     The same for everybody: it needs the log alone.
     """
-    failures = failures_of(charter, key, round_.number, round_.reports, {})
+    failures = failures_of(charter, key, round_.number, round_.reports, {}, cache=cache)
     if not failures:
         return round_
     excluded = [(round_.reports[lab].entry, PROOF) for lab in failures]

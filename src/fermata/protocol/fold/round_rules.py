@@ -227,7 +227,7 @@ def close_round(
     # F7.4: a coordinator must not shut a lab out by closing early.
     if entry.time_ms < round_.deadline_ms and waiting_for(charter, round_):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
-    round_ = proven_round(charter, key, round_)
+    round_ = proven_round(charter, key, round_, entry.cache)
     # F7.5: nobody chooses which reports count.
     listed = [(r.lab, r.entry) for r in wire.listed]
     if listed != [(lab, round_.reports[lab].entry) for lab in sorted(round_.reports)]:

@@ -7,6 +7,7 @@ itself from reports that it checked itself, in a round that a quorum has endorse
 from collections.abc import Callable, Iterator
 
 from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.threshold.opening import KeyShare, check_share, partial_opening
 from fermata.errors import Refusal, VerificationError
 from fermata.protocol.fold.disclosure import check_openable
@@ -79,7 +80,7 @@ class CloseChecks:
             return self._passed[round_.number]
         try:
             self._check_time(round_)
-            close = check_close(self._replica.state, round_, self._fetch, self._outside.entropy)
+            close = check_close(self._replica.state, round_, self._fetch, self._replica.cache)
         except VerificationError as error:
             self._event_once("close_not_endorsed", round_.number, error.reason)
             return None
@@ -148,7 +149,9 @@ def is_ahead(close: Close, now_ms: int) -> bool:
     return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
 
 
-def check_close(state: State, round_: Round, fetch: FetchSealed, entropy: Entropy) -> Close:
+def check_close(
+    state: State, round_: Round, fetch: FetchSealed, cache: ProofCache | None = None
+) -> Close:
     """Applies P1 to P8 to a closed round; returns its close when all hold.
 
     The fold has applied what needs the log alone (P1 signatures, P7 against the list of the
@@ -170,8 +173,8 @@ def check_close(state: State, round_: Round, fetch: FetchSealed, entropy: Entrop
         reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: round_.reports[lab] for lab in close.listed}
-    # P2.8: with weights of our own, which nobody can have made a false proof for.
-    failures = failures_of(charter, key, round_.number, listed, proofs, entropy)
+    # P2.8: with the weights of everybody, so that no auditor's verdict differs from another's.
+    failures = failures_of(charter, key, round_.number, listed, proofs, close.leaf_hash, cache)
     if failures:
         raise Refusal(
             "P2_PROOF",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.amendment import charter_for_next_round, due_amendment
@@ -32,10 +33,17 @@ def is_log_ahead(state: State, now_ms: int) -> bool:
     return state.time_ms > now_ms + LOG_AHEAD_MS_MAX
 
 
-def duties(state: State, now_ms: int, is_drafted: IsDrafted, find_sealed: FindSealed) -> list[Duty]:
+def duties(
+    state: State,
+    now_ms: int,
+    is_drafted: IsDrafted,
+    find_sealed: FindSealed,
+    cache: ProofCache | None = None,
+) -> list[Duty]:
     """What the coordinator owes the log now: one statement, or nothing.
 
-    Raises StorageError DATA_LOSS if the sealed part of a report that counts is gone.
+    ``cache``: proofs that this node has checked. Raises StorageError DATA_LOSS if the sealed part
+    of a report that counts is gone.
     """
     if not isinstance(state, KeyedState):
         return []
@@ -48,7 +56,7 @@ def duties(state: State, now_ms: int, is_drafted: IsDrafted, find_sealed: FindSe
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
-            round_ = proven_round(charter, key, current)
+            round_ = proven_round(charter, key, current, cache)
             return [Duty(slot, _close(charter, key, state.rounds, round_, find_sealed))]
     charter = charter_for_next_round(state, now_ms)
     call = _due_call(charter, key, state, now_ms)

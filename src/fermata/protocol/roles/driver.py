@@ -106,7 +106,8 @@ class Driver:
                 self._event_once("log_time_ahead", 0, "WRITER_CLOCK")
                 return ()
             case Role.COORDINATOR:
-                return coordinator.duties(state, now_ms, self._is_drafted, self.store.sealed)
+                cache = self.replica.cache
+                return coordinator.duties(state, now_ms, self._is_drafted, self.store.sealed, cache)
             case Role.AUDITOR:
                 passed, entropy = self._closes.passed, self._outside.entropy
                 return auditor.duties(state, me, self._is_drafted, passed, self._share, entropy)

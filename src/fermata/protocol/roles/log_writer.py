@@ -143,7 +143,7 @@ class LogWriter:
         self._hear(submission)
         now_ms = max(self._clock_ms(), self.state.time_ms)
         leaf = leaf_of(now_ms, envelope)
-        after, verdict, error = judge(self.state, leaf)
+        after, verdict, error = judge(self.state, leaf, self.replica.cache)
         self._check_caller(submission)  # L23.3.
         if error is not None:
             # L23.4: what every reader would reject, unless it proves misbehaviour.
@@ -174,7 +174,7 @@ class LogWriter:
         if self.replica.store.find_envelope(sha256(envelope)) is not None:
             return None
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        _, _, error = judge(self.state, leaf_of(now_ms, envelope))
+        _, _, error = judge(self.state, leaf_of(now_ms, envelope), self.replica.cache)
         if error is not None:
             return None
         try:
@@ -222,7 +222,8 @@ class LogWriter:
         def run() -> None:
             # L23.8: a false figure would leave the round without this lab.
             table = self._verification_table(charter, key)
-            verify_report(charter, key, report.round, lab, parts, proofs, table)
+            cache = self.replica.cache
+            verify_report(charter, key, report.round, lab, parts, proofs, table, cache)
 
         return ReportCheck(lab, report.round, run)
 

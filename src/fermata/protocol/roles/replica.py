@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import InvalidProof, StorageError, VerificationError
 from fermata.log.checkpoint import Checkpoint, open_checkpoint
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
@@ -20,6 +21,7 @@ class Replica:
 
     ``charter`` is the charter that this node was configured with: its coordinator's key signs
     the log's heads, and entry 0 must be it. ``on_verdict`` gets the verdict on each entry.
+    ``cache`` has proofs that its owner has checked; without one the node starts with none.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Replica:
         store: Store,
         modulus_bits_min: int,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+        cache: ProofCache | None = None,
     ) -> None:
         self._pinned = charter
         self.store = store
@@ -35,6 +38,8 @@ class Replica:
         self.tree = Tree()
         self.rejected: list[Verdict] = []
         self._on_verdict = on_verdict
+        #: A node meets a proof at the door, before a close, in the fold and with its sealed part.
+        self.cache = ProofCache() if cache is None else cache
         self._reload()
 
     @property
@@ -72,7 +77,7 @@ class Replica:
 
     def _fold(self, leaves: list[bytes]) -> None:
         for leaf in leaves:
-            self.state, verdict = apply(self.state, leaf)
+            self.state, verdict = apply(self.state, leaf, self.cache)
             self.tree.append(leaf_hash(leaf))
             self._note(verdict)
 

@@ -3,8 +3,7 @@
 ``verify_bundle`` starts from bytes alone and gives every check with its findings; ``build_bundle``
 makes a bundle.
 
-    >>> from secrets import token_bytes
     >>> from fermata.protocol.verify.verifier import verify_bundle
-    >>> verify_bundle({}, None, 3072, token_bytes).is_valid
+    >>> verify_bundle({}, None, 3072).is_valid
     False
 """

@@ -7,6 +7,7 @@ V7.2 and so on stand where the check is made, in the order of the table there.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.threshold.key_record import check_key
 from fermata.crypto.threshold.opening import check_opening
 from fermata.errors import VerificationError
@@ -38,7 +39,6 @@ from fermata.protocol.verify.bundle import (
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import decode, sha256
-from fermata.protocol.wire.ports import Entropy
 from fermata.wire.v1 import envelope_pb2
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
@@ -124,9 +124,10 @@ class Verification:
 class _Run:
     """Collects findings; a check that found something has failed."""
 
-    def __init__(self, files: Mapping[str, bytes], state: State) -> None:
+    def __init__(self, files: Mapping[str, bytes], state: State, cache: ProofCache) -> None:
         self.files = files
         self.state = state
+        self.cache = cache
         self.rejected: list[Verdict] = []
         self.verdicts: list[Verdict] = []
         self.leaves: list[bytes] = []
@@ -166,13 +167,14 @@ def verify_bundle(
     files: Mapping[str, bytes],
     charter_sha256: bytes | None = None,
     modulus_bits_min: int = MODULUS_BITS_MIN,
-    entropy: Entropy | None = None,
+    cache: ProofCache | None = None,
 ) -> Verification:
     """Runs all checks over a bundle's files (path to bytes). Never raises for their content.
 
-    ``entropy`` gives the weights of the batch of proofs; without it they are hashed.
+    ``cache``: proofs that the caller has checked before; no verdict depends on it.
     """
-    run = _Run(files, State(charter_sha256=charter_sha256, modulus_bits_min=modulus_bits_min))
+    state = State(charter_sha256=charter_sha256, modulus_bits_min=modulus_bits_min)
+    run = _Run(files, state, ProofCache() if cache is None else cache)
     if not _read_log(run):
         return run.result()
     _fold(run)
@@ -188,7 +190,7 @@ def verify_bundle(
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
     for round_ in run.state.rounds:
-        _check_round(run, run.state.charter_at(round_.number), key, round_, entropy)
+        _check_round(run, run.state.charter_at(round_.number), key, round_)
     _check_pause(run)
     return run.result()
 
@@ -265,7 +267,7 @@ def _fold(run: _Run) -> None:
     """V1, V2 and V4 by the fold itself: whatever it rejects has no effect, and is shown."""
     run.reach(1)
     for leaf in run.leaves:
-        run.state, verdict = apply(run.state, leaf)
+        run.state, verdict = apply(run.state, leaf, run.cache)
         run.verdicts.append(verdict)
         if verdict.accepted:
             continue
@@ -325,9 +327,7 @@ def _check_key_record(run: _Run, key: ThresholdKey) -> None:
         run.fail(2, f"entry {key.entry}: {error}")
 
 
-def _check_round(
-    run: _Run, charter: Charter, key: ThresholdKey, round_: Round, entropy: Entropy | None
-) -> None:
+def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) -> None:
     """V5, V6, V7, V8 and V9 of one round, if it is closed."""
     close = round_.close
     if close is None:
@@ -336,7 +336,8 @@ def _check_round(
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
     listed = {lab: round_.reports[lab] for lab in close.listed}
     # V5.1: a figure out of range, or of other ciphertexts than the proof is of.
-    for lab, reason in failures_of(charter, key, round_.number, listed, proofs, entropy).items():
+    failures = failures_of(charter, key, round_.number, listed, proofs, close.leaf_hash, run.cache)
+    for lab, reason in failures.items():
         run.fail(5, f"entry {round_.reports[lab].entry} ({lab}): {reason}")
     if round_.refusal and not close.aggregates:
         return

@@ -196,7 +196,9 @@ class Forks(Misbehaviour):
         """Closes the round in two logs; auditors 1 and 2 see one, the others the other."""
         open_round(world)
         report(world, *world.charter.labs[:-1])
-        replica = Replica(world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN)
+        replica = Replica(
+            world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN, cache=world.cache
+        )
         key = world.deployment.signing_keys[COORDINATOR]
         other = RogueWriter(replica, key, lambda: world.now_ms)
         self.others.append(other)

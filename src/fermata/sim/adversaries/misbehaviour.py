@@ -146,7 +146,7 @@ class RogueWriter(LogWriter):
     def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
         """Logs an envelope whatever the fold says of it."""
         leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
-        after, verdict = apply(self.state, leaf)
+        after, verdict = apply(self.state, leaf, self.replica.cache)
         self._commit(leaf, list(sealed), after, verdict)
         return verdict
 
@@ -164,7 +164,9 @@ def force_close(
     """The coordinator signs and logs the close that is due, with a change in it."""
     chosen = writer or rogue_writer(world)
     find = chosen.replica.store.sealed
-    (_, statement, _), *_ = duties(chosen.state, world.now_ms, lambda slot: False, find)
+    (_, statement, _), *_ = duties(
+        chosen.state, world.now_ms, lambda slot: False, find, world.cache
+    )
     change(statement.close_round)
     key = world.deployment.signing_keys[COORDINATOR]
     chosen.force(seal_statement(statement, {COORDINATOR: key}))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.report.verifier import verify_open
 from fermata.crypto.threshold.opening import partial_opening
 from fermata.errors import VerificationError
@@ -42,11 +43,14 @@ class Watch:
     It keeps a fold of its own, from the disk alone; what nodes hold in memory must agree.
     """
 
-    def __init__(self, deployment: Deployment, disk: Store, canaries: Canaries) -> None:
+    def __init__(
+        self, deployment: Deployment, disk: Store, canaries: Canaries, cache: ProofCache
+    ) -> None:
         self._deployment = deployment
         self._charter = deployment.charter
         self._disk = disk
         self._canaries = canaries
+        self._cache = cache
         self._tree = Tree()
         self._roots = [self._tree.root()]
         self._envelopes: dict[bytes, int] = {}
@@ -150,7 +154,7 @@ class Watch:
         """I8: what the log gives when it is folded from its start; equal at every length."""
         state = self.states[0]
         for entry, leaf in enumerate(self.leaves):
-            state, _ = apply(state, leaf)
+            state, _ = apply(state, leaf, self._cache)
             if state.pause != self.states[entry + 1].pause:
                 self.violate("I8", f"entry {entry} gives another pause than it gave before")
         return state
@@ -162,7 +166,7 @@ class Watch:
 
     def _grow(self, leaf: bytes) -> None:
         entry, before = len(self.leaves), self.state
-        after, verdict = apply(before, leaf)
+        after, verdict = apply(before, leaf, self._cache)
         envelope = decode(envelope_pb2.LogEntry, leaf).envelope
         first = self._envelopes.setdefault(sha256(envelope), entry)
         if first != entry and verdict.accepted:
