@@ -18,6 +18,7 @@ GENERATORS = {
     "opening": "make_opening_vectors.py",
     "report-proof": "make_proof_vectors.py",
     "bytes": "vectors/make_byte_vectors.py",
+    "signatures": "vectors/make_signature_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
     "factor-proof": "vectors/make_factor_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",

@@ -42,12 +42,12 @@ appeal_s = 1800
 [[member]]
 id = "member-1"
 organisation = "Agency"
-signing_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+signing_key = "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w="
 
 [[member]]
 id = "member-2"
 organisation = "Ministry"
-signing_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+signing_key = "gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q="
 """
 TIERS = '\n[[tier]]\nid = "t"\npanels = ["alpha"]\ndues = "1"\n'
 BANDS = """

@@ -85,7 +85,7 @@ def test_keys_that_are_not_reduced_are_refused(y: int) -> None:
 
 
 def test_a_key_that_is_no_point_is_refused() -> None:
-    assert refused((2).to_bytes(32, "little")) == "SIGNATURE"
+    assert refused((2).to_bytes(32, "little")) == "PUBLIC_KEY"
 
 
 def double(point: tuple[int, int]) -> tuple[int, int]:

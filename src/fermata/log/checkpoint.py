@@ -12,9 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature as RejectedSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from fermata.crypto.signing import verify_signature
 from fermata.errors import InvalidEncoding, InvalidSignature
 
 #: Signature types of C2SP signed-note.
@@ -26,8 +24,6 @@ SIZE_MAX = 2**63 - 1
 TIME_S_MAX = 2**63 - 1
 ROOT_BYTES = 32
 KEY_ID_BYTES = 4
-PUBLIC_KEY_BYTES = 32
-SIGNATURE_BYTES = 64
 TIME_BYTES = 8
 _DASH = "\u2014"
 #: Control characters of ASCII and Latin-1, but the newline.
@@ -145,7 +141,7 @@ def open_checkpoint(note: bytes, origin: str, name: str, public_key: bytes) -> C
     if not ours:
         raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {name}")
     # L13.2: forgery.
-    _verify(public_key, ours[0].signature, parsed.text, f"checkpoint: signature of {name}")
+    verify_signature(public_key, ours[0].signature, parsed.text, f"checkpoint: signature of {name}")
     checkpoint = parse_checkpoint(parsed.text)
     # L12.1: a coordinator of two deployments signs the heads of both.
     if checkpoint.origin != origin:
@@ -238,7 +234,7 @@ def verify_cosigners(
         # L13.3: no line that vouches for nothing.
         if key == log_key:
             where = f"checkpoint: signature of {log_name}"
-            _verify(log_public_key, line.signature, parsed.text, where)
+            verify_signature(log_public_key, line.signature, parsed.text, where)
             is_signed = True
         elif key in cosigners:
             times_s[line.name] = _verify_cosigned(parsed.text, line, cosigners[key])
@@ -266,20 +262,9 @@ def _verify_cosigned(text: bytes, line: NoteSignature, public_key: bytes) -> int
     # L16.2: a time that C2SP has no form for.
     if time_s > TIME_S_MAX:
         raise InvalidSignature("SIGNATURE", f"{where}: its time must be at most 2^63 - 1")
-    _verify(public_key, line.signature[TIME_BYTES:], _cosigned(text, time_s), where)  # L16.3.
+    message = _cosigned(text, time_s)
+    verify_signature(public_key, line.signature[TIME_BYTES:], message, where)  # L16.3.
     return time_s
-
-
-def _verify(public_key: bytes, signature: bytes, message: bytes, where: str) -> None:
-    """Ed25519, RFC 8032. Raises InvalidSignature PUBLIC_KEY or SIGNATURE."""
-    if len(public_key) != PUBLIC_KEY_BYTES:
-        raise InvalidSignature("PUBLIC_KEY", f"{where}: its key must have {PUBLIC_KEY_BYTES} bytes")
-    if len(signature) != SIGNATURE_BYTES:
-        raise InvalidSignature("SIGNATURE", f"{where}: must have {SIGNATURE_BYTES} bytes")
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (RejectedSignature, ValueError):
-        raise InvalidSignature("SIGNATURE", f"{where}: does not verify") from None
 
 
 def _print_line(line: NoteSignature) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from fermata.crypto.signing import pae
-from fermata.errors import InvalidEncoding, InvalidSignature
+from fermata.errors import ConfigError, InvalidEncoding, InvalidSignature
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.wire.codec import CHARTER_TYPE, STATEMENT_TYPE, encode
 from fermata.protocol.wire.envelope import (
@@ -175,10 +175,12 @@ def test_a_key_of_small_order_under_which_anyone_signs_is_refused(
 
     old = base64.b64encode(deployment.keys["lab-1"].public_key)
     data = deployment.charter_data.replace(old, base64.b64encode(bytes.fromhex(y)))
-    charter = parse_charter(data, MODULUS_BITS_MIN)
+    with pytest.raises(ConfigError, match="must be an Ed25519 key"):
+        parse_charter(data, MODULUS_BITS_MIN)
+    keys = {**deployment.charter.signing_keys, "lab-1": bytes.fromhex(y)}
     sealed = assemble(CHARTER_TYPE, data, {"lab-1": bytes.fromhex(y) + b"\x00" * 32})
     with pytest.raises(InvalidSignature) as caught:
-        check_signatures(unseal(sealed), charter.signing_keys, ["lab-1"])
+        check_signatures(unseal(sealed), keys, ["lab-1"])
     assert caught.value.reason == "SIGNATURE"
     assert charter_message(data).startswith(b"DSSEv1 ")
 

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from fermata.errors import InvalidEncoding
+from fermata.crypto.signing import check_public_key
+from fermata.errors import InvalidEncoding, InvalidSignature
 from fermata.protocol.charter.claims import Claims, compile_claims
 from fermata.protocol.charter.committee import (
     Committee,
@@ -222,6 +223,13 @@ def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberTe
         public_key = b""
     if len(public_key) != 32 or base64.b64encode(public_key).decode() != text.signing_key:
         source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")  # C2.5.
+    try:
+        check_public_key(public_key)  # C2.9: with another key, verifiers differ (L29).
+    except InvalidSignature:
+        source.fail(
+            f"{path}.signing_key",
+            "must be an Ed25519 key: the one encoding of a point of prime order",
+        )
     return Party(text.id, role, text.organisation, public_key)
 
 
