@@ -1,10 +1,12 @@
-"""The class of panels, apart so that claims and groups can be part of it."""
+"""A panel of metrics and the labs that may report it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fermata.protocol.charter.claims import Claims
 from fermata.protocol.charter.disclosure_terms import Group
 from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.toml_source import TomlSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,15 @@ class Panel:
     metrics: tuple[Metric, ...]
     claims: Claims
     groups: tuple[Group, ...] = ()
+
+
+def check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
+    """Checks that a panel's labs are labs of the charter, each named once.
+
+    Raises ConfigError with the line.
+    """
+    for lab in members:
+        if lab not in labs:  # C5.5.
+            source.fail_unknown(path, "a lab", lab)
+    if len(set(members)) != len(members):  # C5.6: a lab must not count twice.
+        source.fail(path, "must name each lab once")

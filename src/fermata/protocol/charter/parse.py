@@ -6,7 +6,7 @@ parsed but never printed back.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -50,7 +50,7 @@ from fermata.protocol.charter.metrics import (
     check_text,
     read_metrics,
 )
-from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.panel import Panel, check_members
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
 from fermata.protocol.charter.periods import NUMBERED, period_count, period_of
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
@@ -252,14 +252,6 @@ def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
     return parties
 
 
-def _check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:
-    for lab in members:
-        if lab not in labs:  # C5.5.
-            source.fail_unknown(path, "a lab", lab)
-    if len(set(members)) != len(members):  # C5.6: a lab must not count twice.
-        source.fail(path, "must name each lab once")
-
-
 def _panels(
     source: TomlSource, text: CharterText, metrics: list[Metric], terms: DisclosureTerms
 ) -> tuple[Panel, ...]:
@@ -277,7 +269,7 @@ def _panels(
         if names.index(panel.id) != index:  # C5.4.
             source.fail_repeated(f"{path}.id", panel.id)
         members = list(labs) if panel.labs is None else panel.labs
-        _check_members(source, f"{path}.labs", members, labs)
+        check_members(source, f"{path}.labs", members, labs)
         if len({labs[lab] for lab in members}) < text.disclosure.cohort_min:  # C5.7.
             source.fail(f"{path}.labs", "must be of disclosure.cohort_min organisations or more")
         of_panel = tuple(m for m in metrics if m.panel == panel.id)

@@ -299,9 +299,8 @@ def _check_head(run: _Run, charter: Charter) -> None:
         seen = verify_cosigners(note, origin, coordinator, cosigners)  # V3.9: only known vouchers.
         run.cosigners = len(seen)
         if len(seen) < charter.endorsement_quorum:  # V3.10: a fork for this reader alone.
-            run.fail(
-                3, f"checkpoint: cosigned by {len(seen)} of {charter.endorsement_quorum} needed"
-            )
+            needed = charter.endorsement_quorum
+            run.fail(3, f"checkpoint: cosigned by {len(seen)} of {needed} needed")
     except VerificationError as error:
         run.fail(3, f"checkpoint: {error}")
     if run.files.get(CHARTER) is None:  # V1.2, and then V1.3: what people read is what was signed.
@@ -380,8 +379,9 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round
     close, opening = round_.close, round_.opening
     if close is None or opening is None:
         return
+    where = f"entry {opening.entry} (round {round_.number})"
     if len(round_.endorsements) < charter.endorsement_quorum:  # V8.1: no quorum checked it.
-        run.fail(8, f"entry {opening.entry} (round {round_.number}): opened without a quorum")
+        run.fail(8, f"{where}: opened without a quorum")
     for panel, ciphertexts in close.aggregates.items():
         for ciphertext, plaintext, root in zip(
             ciphertexts, opening.plaintexts[panel], opening.roots[panel], strict=True
@@ -389,12 +389,11 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round
             try:
                 check_opening(key.record.n, ciphertext, plaintext, root)  # V9.1: a false result.
             except VerificationError as error:
-                where = f"entry {opening.entry} (round {round_.number})"
                 run.fail(9, f"{where}: {panel} does not open so: {error}")
     try:
         _, results = results_of(charter, close.members, opening.plaintexts)  # V9.2.
     except VerificationError as error:
-        run.fail(9, f"entry {opening.entry} (round {round_.number}): {error}")
+        run.fail(9, f"{where}: {error}")
         return
     if results != opening.results:  # V9.3.
-        run.fail(9, f"entry {opening.entry} (round {round_.number}): statistics differ")
+        run.fail(9, f"{where}: statistics differ")
