@@ -81,10 +81,10 @@ def test_a_file_that_is_none_is_refused(tmp_path, file):
             read_measurement(path, "2026Q1", "quarter")
         assert caught.value.reason == "METRICS_FILE"
     os.mkfifo(file)
-    with pytest.raises(ConfigError, match="not a regular file"):
+    with pytest.raises(ConfigError, match="must be a regular file"):
         read_measurement(file, "2026Q1", "quarter")
     os.unlink(file)
-    assert "longer than" in refused(file, HEAD + "\n" * 5_000_000)
+    assert "must have at most" in refused(file, HEAD + "\n" * 5_000_000)
 
 
 @settings(max_examples=50, deadline=None)
