@@ -106,7 +106,7 @@ def verify_batch(
     """
     known = ProofCache() if cache is None else cache
     digests = [item.digests(public_key) for item in items]
-    verdict = digest_parts(DOMAIN_VERDICT, leaf_hash, *(found[-1] for found in digests))
+    verdict = digest_parts(DOMAIN_VERDICT, leaf_hash, *(of_item[-1] for of_item in digests))
     if verdict in known:
         return
     failures: dict[int, VerificationError] = {}
@@ -187,7 +187,7 @@ def _sealed_failures(
         {
             index: InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
             for index, candidate in asked.items()
-            if any(not paillier_holds(public_key, [found], [1]) for found in candidate.equations)
+            if any(not paillier_holds(public_key, [one], [1]) for one in candidate.equations)
         }
     )
 

@@ -219,5 +219,5 @@ def paillier_holds(
         claimed = table.power(exponent, message % n)
     else:
         claimed = (1 + n * (message % n)) * powmod(_h_s(public_key), exponent, square) % square
-    found = power_product(bases, powers, n)
-    return (claimed * claimed - found * found) % square == 0
+    sent = power_product(bases, powers, n)
+    return (claimed * claimed - sent * sent) % square == 0
