@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fermata.crypto.signing import SigningKey
 from fermata.dashboard.views.overview import rule_limits
 from fermata.demo.charter import (
     AUDITORS,
@@ -30,7 +31,11 @@ from harness.rounds import START_MS, state_of
 
 FIGURES = demo_figures()
 PARTIES = (COORDINATOR, *AUDITORS, *labs(FIGURES))
-KEYS = {p: base64.b64encode(hashlib.sha256(p.encode()).digest()).decode() for p in PARTIES}
+SEEDS = {party: hashlib.sha256(party.encode()).digest() for party in PARTIES}
+KEYS = {
+    party: base64.b64encode(SigningKey.from_seed(seed).public_key).decode()
+    for party, seed in SEEDS.items()
+}
 CHARTER = parse_charter(charter_text(FIGURES, KEYS, 12).encode())
 HISTORY = [
     {

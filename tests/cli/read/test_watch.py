@@ -138,7 +138,7 @@ def test_a_log_that_breaks_its_promises_ends_the_watch(run, clock):
     log = run.log_of("lab-1")
     leaves = run.leaves()
     log.read = lambda start, count_max: [leaves[0]] * count_max
-    with pytest.raises(InvalidProof, match="not of what it showed"):
+    with pytest.raises(InvalidProof, match="contradicts what it showed"):
         Watcher(copy_of(run, size=2), log, False).look(Wake())
 
 

@@ -112,5 +112,5 @@ def test_another_identity_deployment_or_damage_is_refused(tmp_path, reports, ide
 
 def test_a_file_of_another_form_is_refused_with_its_path(tmp_path, reports, identity):
     keystore.save_sealed(path_of(tmp_path), b"{}", "kept-report", "spring", identity)
-    with pytest.raises(ConfigError, match=r"3-0a.*\.age: kept report"):
+    with pytest.raises(ConfigError, match=r"3-0a.*\.age: report secrets"):
         reports.find(3, b"\x0a" * 32)

@@ -252,7 +252,7 @@ def test_squares_that_the_values_cannot_have_are_no_result_and_no_crash() -> Non
 
 
 def test_bins_that_do_not_add_up_are_no_result() -> None:
-    assert refused(SUITE, THREE, {("bin", "x"): 1}).startswith("BOUND: x: its bins do not add up")
+    assert refused(SUITE, THREE, {("bin", "x"): 1}).startswith("BOUND: x: its bins must add up")
 
 
 @pytest.mark.parametrize("slot", [("value", "x"), ("value", "y"), ("square", "y"), ("bin", "x")])

@@ -1,4 +1,4 @@
-"""Backups of a node: its store, and a lab's kept reports, in one file encrypted with age.
+"""Backups of a node: its store, and a lab's report secrets, in one file encrypted with age.
 
 The file is a tar to an age recipient: ``backup.json``, ``store.db``, ``reports/*``. No key is in
 it: keys are few, change seldom, and are kept apart from what they open.

@@ -105,7 +105,7 @@ def _close(
         for seen in listed:
             sealed = find_sealed(seen.sealed_sha256)
             if sealed is None or sha256(sealed) != seen.sealed_sha256:
-                raise StorageError("DATA_LOSS", f"store: lacks the sealed part of {seen.lab}")
+                raise StorageError("DATA_LOSS", f"store: the sealed part of {seen.lab} is missing")
             reports[seen.lab] = check_sealed(key, seen.parts, seen.sealed_sha256, sealed)
         cells = cells_of(charter, current)
         aggregates = aggregates_to_wire(key, aggregate(key, cells, reports))

@@ -191,7 +191,7 @@ class Driver:
                 later.append(promise)
                 continue
             if self.replica.tree.root(int(entry) + 1).hex() != root:
-                raise InvalidProof("RECEIPT_BROKEN", f"log: entry {entry} is not what it promised")
+                raise InvalidProof("RECEIPT_BROKEN", f"log: entry {entry} is not the promised one")
         if kept:
             self.store.put_value(PROMISES, "".join(f"{p}\n" for p in later).encode())
 

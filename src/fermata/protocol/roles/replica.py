@@ -120,7 +120,7 @@ class Replica:
         # P9.4: another log for this node than for others.
         if grown.root() != head.root:
             raise InvalidProof(
-                "SPLIT_VIEW", f"log: its head of {head.size} entries is not of what it showed"
+                "SPLIT_VIEW", f"log: its head of {head.size} entries contradicts what it showed"
             )
         if leaves:
             self.store.extend(known, leaves, note)
@@ -133,7 +133,7 @@ class Replica:
         entry = decode(envelope_pb2.LogEntry, receipt.leaf)
         # L20.2: another statement was logged in its place.
         if entry.envelope != envelope:
-            raise InvalidProof("RECEIPT", "receipt: for another envelope than the one sent")
+            raise InvalidProof("RECEIPT", "receipt: must be for the envelope that was sent")
         # L20.3: only a promise that can be shown to be broken is one.
         verify_inclusion(
             leaf_hash(receipt.leaf), receipt.entry, head.size, receipt.inclusion_proof, head.root

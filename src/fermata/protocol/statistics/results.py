@@ -132,7 +132,7 @@ class _Sums:
         variance = squares / self.count - mean * mean
         # C9.14: squares of other figures.
         if variance < 0:
-            raise InvalidEncoding("BOUND", f"{metric.id}: its sum of squares is of other values")
+            raise InvalidEncoding("BOUND", f"{metric.id}: its sum of squares does not fit its sum")
         if statistic == "variance":
             return _rounded(metric, "variance", variance, 2 * digits + EXTRA_DIGITS)
         places = digits + EXTRA_DIGITS
@@ -159,7 +159,7 @@ class _Sums:
         counts = [self.totals["bin", metric.id, i] for i in range(len(spans))]
         # C9.15: a lab in two bins, or in none.
         if sum(counts) != self.count:
-            raise InvalidEncoding("BOUND", f"{metric.id}: its bins do not add up to its reports")
+            raise InvalidEncoding("BOUND", f"{metric.id}: its bins must add up to its reports")
         results = [_count(metric, bin_name(s), c) for s, c in zip(spans, counts, strict=True)]
         for name, quarter in QUARTILES:
             rank, seen = -(-self.count * quarter // 4), 0

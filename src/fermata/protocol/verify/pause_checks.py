@@ -34,11 +34,11 @@ def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
         ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
         # V10.1: the pause must not pass over a round.
         if (ended and bool(charter.rules)) != (round_.number in state.judgements):
-            yield f"round {round_.number}: its end was not judged as it must be"
+            yield f"round {round_.number}: must be judged exactly if it has ended under rules"
     for number, judgement in state.judgements.items():
         # V10.2: no trigger is forgotten.
         if _judged(state, number) != judgement:
-            yield f"entry {judgement.entry} (round {number}): the rules say something else"
+            yield f"entry {judgement.entry} (round {number}): is not judged as the rules say"
     # V10.3: nobody asserts the pause.
     if _replayed(state, times_ms) != state.pause:
         yield "the pause does not follow from the log"
@@ -109,7 +109,7 @@ def findings_v12(state: State) -> Iterator[str]:
             _, labs = _in_force(state, seen.entry)
             # V12.1: nothing is acknowledged in advance.
             if change not in asked or seen.entry <= change or lab not in labs:
-                yield f"entry {seen.entry} ({lab}): acknowledges no change that asked for it"
+                yield f"entry {seen.entry} ({lab}): acknowledges a change that did not ask it to"
     for round_ in state.rounds:
         charter = state.charter_at(round_.number)
         for lab in round_.close.listed if round_.close else ():
@@ -118,12 +118,12 @@ def findings_v12(state: State) -> Iterator[str]:
                 panel = charter.panel(part.panel)
                 # V12.2: a flag without a proof behind it.
                 if part.shown_ranges != shown_ranges(charter, round_.asked, panel, report.flags):
-                    yield f"entry {report.entry} ({lab}): says that it shows what it does not"
+                    yield f"entry {report.entry} ({lab}): its flags claim more than its proofs"
     for motion in state.governance.motions.values():
         decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)
         # V12.3: a decision that its votes do not carry.
         if decided and tally(_as_of(state, motion.decided_entry), motion).status != motion.status:
-            yield f"entry {motion.entry}: its votes do not decide it so"
+            yield f"entry {motion.entry}: its status does not follow from its votes"
 
 
 def _as_of(state: State, entry: int) -> State:

@@ -173,7 +173,7 @@ def open_value(
     seen, part = counted_part(state, kept.round, lab, panel.id)
     secrets = kept.panel(panel.id)
     if secrets is None or kept.sealed_sha256 != seen.sealed_sha256:
-        raise ConfigError("KEPT_REPORT", f"kept report: is not of entry {seen.entry}, which counts")
+        raise ConfigError("KEPT_REPORT", f"report secrets: must be of entry {seen.entry}")
     index = panel.claims.index("value", metric.id)
     statements = statements_of(panel, part.shown_ranges)
     try:
@@ -188,7 +188,7 @@ def open_value(
         proof = prove_value(statements, claim, secrets.values, secrets.gamma, entropy)
     except (ValueError, IndexError):
         raise ConfigError(
-            "KEPT_REPORT", f"kept report: does not open entry {seen.entry}; restore a backup"
+            "KEPT_REPORT", f"report secrets: do not open entry {seen.entry}; restore a backup"
         ) from None
     return OpenedValue(
         charter.sha256,

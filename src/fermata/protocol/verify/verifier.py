@@ -227,7 +227,7 @@ def _read_log(run: _Run) -> bool:
         return False
     # V3.3: a forged size must not cost the reader its memory.
     if not 0 < head.size <= min(ENTRIES_MAX, TILE_WIDTH * len(run.files)):
-        run.fail(3, f"checkpoint: covers {head.size} entries, which no tiles here can hold")
+        run.fail(3, f"checkpoint: covers {head.size} entries, more than the tiles can hold")
         return False
     # Other files are not so much as read: of what size they are is up to whoever put them there.
     expected = expected_paths(head.size)

@@ -97,7 +97,7 @@ class ReportSecrets:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(
                 "KEPT_REPORT",
-                "kept report: is not of a form that this version knows; restore the file from a"
+                "report secrets: must have a form that this version knows; restore the file from a"
                 " backup",
             ) from None
 
