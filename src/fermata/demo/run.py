@@ -46,8 +46,9 @@ POLL_S = 0.1
 LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
 STOPPED, STOPPED_AFTER = "xai", "2026Q1"
-#: The window if the probe takes ``PROBE_S``, as on the slower of today's desktop processors.
-WINDOW_S_MIN, WINDOW_S_MAX = 7, 240
+#: The window if the probe takes ``PROBE_S``, as on the slower of today's desktop processors. In the
+#: first round every node checks the key record and makes its tables, which took 6 s of two cores.
+WINDOW_S_MIN, WINDOW_S_MAX = 12, 240
 PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 
 Say = Callable[[str], None]
@@ -218,7 +219,9 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
     write_bundle(folder / "bundle", bundle)
     write_outcome(demo, replica.state)
     say(acknowledgements_text(replica.state))
-    notices = (demo.node(HOOKED) / NOTICES).read_bytes().count(b"\n")
+    file = demo.node(HOOKED) / NOTICES
+    # The hook makes the file at the first change of the pause, which a slow machine may not reach.
+    notices = file.read_bytes().count(b"\n") if file.exists() else 0
     say(f"hook of {HOOKED}: {notices} signed notices taken by its own command")
     say(dues_text(replica.state))
     return demo
