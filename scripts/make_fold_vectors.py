@@ -7,12 +7,8 @@ its leaves, with further leaves; the last breaks two checks, and its verdict has
 first. docs/spec/vectors.md describes the form.
 """
 
-import argparse
 import itertools
-import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from fermata.crypto.integers import random_prime
@@ -21,8 +17,8 @@ from fermata.wire.v1 import statement_pb2 as wire
 from harness.chains import MODULUS_BITS_MIN, Chain, make_deployment
 from harness.deployments import entropy_of
 from harness.protocol.state_digest import state_digest
+from vectors.common import run, text_of
 
-FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 TIERS = """
 [dues]
 unit = "EUR"
@@ -359,26 +355,11 @@ def vectors() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     return files, missing
 
 
-def main() -> None:
-    """Writes the files, and removes those that are no longer made; or compares them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args().check
+def make() -> dict[str, str]:
     files, missing = vectors()
-    texts = {name: json.dumps(content, indent=1) + "\n" for name, content in files.items()}
-    present = {path.name for path in FOLDER.glob("fold_*.json")}
-    if check:
-        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
-        stale += sorted(present - set(texts))
-        if stale:
-            sys.exit(f"differ from what this script makes: {', '.join(stale)}")
-        return
-    for name in present - set(texts):
-        (FOLDER / name).unlink()
-    for name, text in texts.items():
-        (FOLDER / name).write_text(text)
     print(f"{len(files) - 1} pairs, {len(missing)} that cannot be, or were not made")
+    return {name: text_of(content) for name, content in files.items()}
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "fold_*.json", make)

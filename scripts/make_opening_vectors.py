@@ -7,35 +7,19 @@ every auditor's part, and the openings. Each ``opening_bad_*.json`` replaces one
 says how an implementation must answer. ``--check`` writes nothing and fails on a difference.
 """
 
-import argparse
 import copy
-import hashlib
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from fermata.crypto.integers import jacobi, random_prime, random_unit
 from fermata.crypto.threshold.dealer import DealtKey, deal
 from fermata.crypto.threshold.key_record import DELTA, epoch_id, key_id
 from fermata.crypto.threshold.opening import check_opening, partial_opening
+from vectors.common import SeededEntropy, run, text_of
 
-FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SEED = "fermata opening vectors 1"
 BITS, THRESHOLD, AUDITORS = 2048, 3, 5
 CONTEXT = b"fermata opening vectors"
 ROSTER = [f"auditor-{i}" for i in range(1, AUDITORS + 1)]
-
-
-class SeededEntropy:
-    """SHAKE256(seed || counter of 8 bytes): public, so of no use for a real key."""
-
-    def __init__(self, seed: str) -> None:
-        self.seed, self.count = seed.encode(), 0
-
-    def __call__(self, size: int) -> bytes:
-        self.count += 1
-        return hashlib.shake_256(self.seed + self.count.to_bytes(8, "big")).digest(size)
 
 
 def hexed(value: int) -> str:
@@ -228,28 +212,14 @@ def changed(good: dict[str, Any], vector: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args().check
+def make() -> dict[str, str]:
     good = good_vector()
     files = {"opening.json": good, **bad_vectors(good)}
     for name, vector in files.items():
         if name != "opening.json":
             changed(good, vector)
-    present = {path.name for path in FOLDER.glob("opening*.json")}
-    if check:
-        texts = {name: json.dumps(vector, indent=1) + "\n" for name, vector in files.items()}
-        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
-        stale += sorted(present - set(texts))
-        if stale:
-            sys.exit(f"differ from what this script makes: {', '.join(stale)}")
-        return
-    for name in present - set(files):
-        (FOLDER / name).unlink()
-    for name, vector in files.items():
-        (FOLDER / name).write_text(json.dumps(vector, indent=1) + "\n")
+    return {name: text_of(vector) for name, vector in files.items()}
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "opening*.json", make)

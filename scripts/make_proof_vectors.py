@@ -8,13 +8,8 @@ and says how a verifier must answer; each ``report_proof_also_*.json`` replaces 
 proof still holds. ``--check`` writes nothing and fails on a difference.
 """
 
-import argparse
-import hashlib
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from fermata.crypto.group import Q, generators, hash_generator, point_to_bytes
@@ -38,8 +33,8 @@ from fermata.crypto.report.verifier import Report, parse_open, prove, prover_tab
 from fermata.crypto.threshold.dealer import deal
 from harness.crypto.factors import FactorProver
 from harness.crypto.torsion import TorsionProver, library_point, point_names, torsion_points
+from vectors.common import SeededEntropy, run, text_of
 
-FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SEED = "fermata report proof vectors 1"
 BITS = 512
 CONTEXT = Context(sha256(b"fermata report proof vectors"), b"round 7", b"lab-a")
@@ -48,17 +43,6 @@ MIXED = (Value(300), Value(20), Value(6000), Value(1), Value(1, enc=False), Valu
 MIXED_VALUES = (250, 20, 5000, 1, 0, 1)
 GENERATORS = (("base", 0), ("base", 1), ("base", 2), ("G", 1), ("G", 1024), ("g", 0), ("h", 2047))
 COVERS = ((0, 2), (5, 2), (700, 2), (14, 16), (15, 16), (700, 16), (255, 4))
-
-
-class SeededEntropy:
-    """SHAKE256(seed || counter of 8 bytes): public, so of no use for a real report."""
-
-    def __init__(self, seed: str) -> None:
-        self.seed, self.count = seed.encode(), 0
-
-    def __call__(self, size: int) -> bytes:
-        self.count += 1
-        return hashlib.shake_256(self.seed + self.count.to_bytes(8, "big")).digest(size)
 
 
 def mixed(base: int) -> StatementSet:
@@ -435,25 +419,11 @@ def _changed(changes: list[list[Any]], refused: dict[str, str] | None) -> dict[s
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args().check
+def make() -> dict[str, str]:
     maker = Maker()
     files = {"report_proof.json": maker.good(), **maker.changed()}
-    texts = {name: json.dumps(vector, indent=1) + "\n" for name, vector in files.items()}
-    present = {path.name for path in FOLDER.glob("report_proof*.json")}
-    if check:
-        stale = [n for n, t in texts.items() if n not in present or (FOLDER / n).read_text() != t]
-        stale += sorted(present - set(texts))
-        if stale:
-            sys.exit(f"differ from what this script makes: {', '.join(stale)}")
-        return
-    for name in present - set(files):
-        (FOLDER / name).unlink()
-    for name, text in texts.items():
-        (FOLDER / name).write_text(text)
+    return {name: text_of(vector) for name, vector in files.items()}
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "report_proof*.json", make)

@@ -1,27 +1,16 @@
 """The lint of identifiers: what it refuses, and that src has none of it unnoticed."""
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from harness.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _load() -> ModuleType:
-    path = ROOT / "scripts" / "check_names.py"
-    spec = importlib.util.spec_from_file_location("check_names", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["check_names"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-check_names = _load()
+check_names = load_script("check_names")
 HEAD = "| not | but | kinds | where | why |\n|---|---|---|---|---|\n"
 EXCEPTIONS = "| name | why |\n|---|---|\n"
 

@@ -1,27 +1,15 @@
 """The lint of prose: what it refuses, where it looks, and that the documents have none of it."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from harness.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _load() -> ModuleType:
-    path = ROOT / "scripts" / "check_prose.py"
-    spec = importlib.util.spec_from_file_location("check_prose", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["check_prose"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-check_prose = _load()
+check_prose = load_script("check_prose")
 
 BAD = [
     "5 bytes where 768 are due",

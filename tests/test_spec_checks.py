@@ -1,36 +1,24 @@
 """The checks of the specification and the code that makes them: the same reasons, either way."""
 
 import ast
-import importlib.util
 import io
 import re
-import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from fermata.cli.read.log import OWN_FAULT
 from fermata.errors import ConfigError
 from fermata.protocol.verify.verifier import TITLES
+from harness.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fermata"
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("spec_index", ROOT / "scripts" / "spec_index.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["spec_index"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-spec_index = _load()
+spec_index = load_script("spec_index")
 REASONS: dict[str, frozenset[str]] = spec_index.reasons_of_checks(ROOT)
 _NUMBER = spec_index._NUMBER
 #: A comment that says at its beginning which checks come next.

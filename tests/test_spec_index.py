@@ -1,26 +1,15 @@
 """The index of the specification's numbers: what it resolves, and what it refuses."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from harness.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("spec_index", ROOT / "scripts" / "spec_index.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["spec_index"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-spec_index = _load()
+spec_index = load_script("spec_index")
 FOLD = "# The fold\n\n| F1 | Charter |\n\n## F1 Charter\n\n| F1.1 | size |\n| F1.2 | type |\n"
 CODE = '"""F1: the charter."""\n# F1.1: size.\n# F1.2: type.\n'
 

@@ -1,35 +1,11 @@
 """Charters with one defect each that tests/vectors/charters.json adds to the tests' own, by key."""
 
+from harness.deployments import DUTY_TABLE, PAUSE_RULES, PAUSE_TABLE, PAUSE_TABLES
+
 STATISTICS = 'metric = "share"\nstatistics = ["mean"]'
 COHORT = "cohort_min = 3"
 WINDOW = "window_s = 3600"
 NUMBERED = 'cadence = "number"\nfirst = "1"\nwindow_s = 1\ninterval_s = 9\n'
-HOT = """
-[[rule]]
-id = "hot"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-at_least = "100"
-
-[[rule]]
-id = "calm"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-below = "60"
-"""
-PAUSE = """
-[pause]
-triggers = ["hot"]
-lift = "calm"
-lift_rounds = 2
-acknowledge_s = 600
-acknowledge_share = "2/3"
-open_within_s = 7200
-settle_within_s = 3600
-silence_s = 1800
-"""
 COMMITTEE = """
 [committee]
 quorum = "2/3"
@@ -74,8 +50,7 @@ id = "west"
 labs = ["lab-4", "lab-5", "lab-6"]
 """
 STATEMENT = '\n[[statement]]\nmetric = "share"\nat_most = "50"\n'
-DUTY = '\n[[duty]]\nmetric = "hours"\nat_most = "10"\n'
-ALL = HOT + PAUSE + DUTY + COMMITTEE + BANDS + GROUPS + STATEMENT
+ALL = PAUSE_TABLES + COMMITTEE + BANDS + GROUPS + STATEMENT
 
 Edit = tuple[str, str, str, str]
 
@@ -156,20 +131,20 @@ REFUSED: dict[str, Edit] = {
         "equals",
         '\n[[statement]]\nmetric = "share"\nequals = "hours"\n',
     ),
-    "a duty without a pause": added("at_most", DUTY),
-    "two duties of a metric": added("metric", HOT + PAUSE + DUTY + DUTY),
+    "a duty without a pause": added("at_most", DUTY_TABLE),
+    "two duties of a metric": added("metric", PAUSE_TABLES + DUTY_TABLE),
     "a duty that asks for nothing": added(
         "at_most",
-        HOT + PAUSE + DUTY.replace('"10"', '"999999999999.999"'),
+        PAUSE_RULES + PAUSE_TABLE + DUTY_TABLE.replace('"10"', '"999999999999.999"'),
     ),
-    "a pause without its rules": added("triggers", PAUSE),
+    "a pause without its rules": added("triggers", PAUSE_TABLE),
     "a trigger that lifts": added(
         "lift",
-        HOT + PAUSE.replace('"calm"', '"hot"'),
+        PAUSE_RULES + PAUSE_TABLE.replace('"calm"', '"hot"'),
     ),
     "a share of none": added(
         "acknowledge_share",
-        HOT + PAUSE.replace("2/3", "0.0"),
+        PAUSE_RULES + PAUSE_TABLE.replace("2/3", "0.0"),
     ),
     "members without a committee": added(
         "committee",

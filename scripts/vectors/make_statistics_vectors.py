@@ -11,25 +11,14 @@ from common import run, text_of
 from fermata.errors import InvalidEncoding
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
-from fermata.protocol.charter.metrics import ALONE, PAIRED
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.statistics.results import results_of
 from harness.chains import MODULUS_BITS_MIN
-from harness.protocol.panels import aggregate, charter_file, metric, statement
+from harness.protocol.panels import EVERY_STATISTIC, charter_file, statement
 
 TEXT = charter_file(
-    metric("x", "-10", "10", "0.25"),
-    metric("y", "-3", "40", "0.5"),
-    aggregate(
-        "x",
-        *ALONE,
-        *PAIRED,
-        other="y",
-        histogram=["-5", "0", "0.25", "7.5"],
-        count_above=["-9.75", "0", "10"],
-    ),
-    aggregate("y", "sum", "variance", "concentration"),
+    *EVERY_STATISTIC,
     statement("y", at_most="35"),
 )
 CHARTER = parse_charter(TEXT.encode(), MODULUS_BITS_MIN)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from harness.deployments import PAUSE_TABLE
 from harness.protocol.rule_texts import ACCELERATING, GROWING, leaf, rule
 
 Results = Mapping[str, str] | None
@@ -192,17 +193,6 @@ LINES: tuple[Sequence[str | None], ...] = (
     ["3", None, "5", "4", None, "9", "20", "18"],
     EVEN,
 )
-PAUSE = """
-[pause]
-triggers = ["hot"]
-lift = "calm"
-lift_rounds = 2
-acknowledge_s = 600
-acknowledge_share = "2/3"
-open_within_s = 7200
-settle_within_s = 3600
-silence_s = 1800
-"""
 HOT = leaf("hot", at_least="100")
 REFUSED = (
     ("RU1", leaf("a", above="5") + leaf("a", above="6")),
@@ -235,15 +225,18 @@ REFUSED = (
     ("RU3", leaf("a", at_most="6000000")),
     ("RU3", leaf("a", kind="change", over_rounds=2, above="6000000")),
     ("RU5", leaf("a", above="5", unknown="lifts")),
-    ("RU9", HOT + leaf("calm", below="60", unknown="skips") + PAUSE),
-    ("RU9", HOT + leaf("calm", below="60", unknown="holds") + PAUSE),
-    ("RU9", HOT + leaf("calm", at_most="100") + PAUSE),
+    ("RU9", HOT + leaf("calm", below="60", unknown="skips") + PAUSE_TABLE),
+    ("RU9", HOT + leaf("calm", below="60", unknown="holds") + PAUSE_TABLE),
+    ("RU9", HOT + leaf("calm", at_most="100") + PAUSE_TABLE),
     (
         "RU9",
-        HOT + leaf("part", below="60", unknown="skips") + rule("calm", all_of=["part"]) + PAUSE,
+        HOT
+        + leaf("part", below="60", unknown="skips")
+        + rule("calm", all_of=["part"])
+        + PAUSE_TABLE,
     ),
     (
         "RU9",
-        leaf("hot", **DOUBLING, at_most="4") + leaf("calm", **FAST, below="0.5") + PAUSE,
+        leaf("hot", **DOUBLING, at_most="4") + leaf("calm", **FAST, below="0.5") + PAUSE_TABLE,
     ),
 )

@@ -27,7 +27,7 @@ WINDOW_S = 3600
 
 #: Tables of a charter that pauses when the hours add up to 100 or more, and lifts after two
 #: rounds in a row with less than 60.
-PAUSE_TABLES = """
+PAUSE_RULES = """
 [[rule]]
 id = "hot"
 kind = "level"
@@ -41,7 +41,8 @@ kind = "level"
 metric = "hours"
 statistic = "sum"
 below = "60"
-
+"""
+PAUSE_TABLE = """
 [pause]
 triggers = ["hot"]
 lift = "calm"
@@ -51,11 +52,13 @@ acknowledge_share = "2/3"
 open_within_s = 7200
 settle_within_s = 3600
 silence_s = 1800
-
+"""
+DUTY_TABLE = """
 [[duty]]
 metric = "hours"
 at_most = "10"
 """
+PAUSE_TABLES = PAUSE_RULES + PAUSE_TABLE + DUTY_TABLE
 
 
 def entropy_of(seed: int, label: str) -> Entropy:

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -128,12 +126,3 @@ def test_the_notices_are_of_the_changes_of_the_pause_and_signed_as_the_page_says
         assert RECIPES["canonical-json"](document) == payload
         own = RECIPES["notice"](charter.sha256.hex(), index).hex()
         assert document["idempotency_key"] == own
-
-
-def test_the_bundles_are_what_the_script_makes():
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "make_vectors.py", "--check", "bundles"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr

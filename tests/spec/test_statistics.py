@@ -1,8 +1,6 @@
 """tests/vectors/statistics.json: the product, and charter.md's C9 computed from the figures."""
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from math import ceil, isqrt
 from pathlib import Path
@@ -105,12 +103,3 @@ def test_the_results_of_x_follow_from_the_figures_by_the_text(what):
     geometric = Fraction(found.pop("geometric-mean")[1])
     assert found == means(xs, ys) | counts(xs)
     assert abs(geometric / Fraction(10 ** float(sum(xs) / len(xs))) - 1) < Fraction(1, 10**5)
-
-
-def test_the_statistics_vectors_are_what_the_script_makes():
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "make_vectors.py", "--check", "statistics"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr

@@ -219,12 +219,22 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
     write_bundle(folder / "bundle", bundle)
     write_outcome(demo, replica.state)
     say(acknowledgements_text(replica.state))
-    file = demo.node(HOOKED) / NOTICES
-    # The hook makes the file at the first change of the pause, which a slow machine may not reach.
-    notices = file.read_bytes().count(b"\n") if file.exists() else 0
-    say(f"hook of {HOOKED}: {notices} signed notices taken by its own command")
+    say(f"hook of {HOOKED}: {notices_taken(demo)} signed notices taken by its own command")
     say(dues_text(replica.state))
     return demo
+
+
+def notices_taken(demo: Demo) -> int:
+    """The number of notices that one lab's own hook has taken. Raises DemoFailed for none."""
+    file = demo.node(HOOKED) / NOTICES
+    # The hook makes the file at the first change of the pause.
+    if not file.exists():
+        raise DemoFailed(
+            "DEMO",
+            "the pause of the story did not begin, most likely as reports came too late for their"
+            " rounds; end other work on this machine, and run the demo again",
+        )
+    return file.read_bytes().count(b"\n")
 
 
 def write_outcome(demo: Demo, state: State) -> None:

@@ -1,9 +1,6 @@
 """Known answers for report proofs, good ones and some with one defect each."""
 
-import copy
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from harness.crypto.keys import VECTORS
 from harness.crypto.proof_vectors import inputs
 from harness.crypto.proof_world import CONTEXT
 from harness.crypto.torsion import point_names
+from harness.spec.changed_vector import changed_vector
 
 ROOT = Path(__file__).parents[3]
 GOOD = json.loads((VECTORS / "report_proof.json").read_text())
@@ -84,18 +82,7 @@ def test_there_is_a_vector_for_every_kind_of_defect_of_a_report_proof() -> None:
 
 
 def changed(name: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """A file's case, and how it is refused."""
-    found = json.loads((VECTORS / name).read_text())
-    assert found["of"] == "report_proof.json"
-    case = copy.deepcopy(GOOD["cases"][found["case"]])
-    for change in found["changes"]:
-        *path, last = change["replace"]
-        place = case
-        for step in path:
-            place = place[step]
-        assert place[last] != change["by"]
-        place[last] = change["by"]
-    return case, found["refused"]
+    return changed_vector(name, "report_proof.json")
 
 
 def test_there_is_a_vector_for_a_part_of_small_order_in_every_point() -> None:
@@ -128,10 +115,3 @@ def test_a_bad_report_proof_gets_the_answer_it_names(name: str) -> None:
         verify(*inputs(case))
     assert type(error.value) is getattr(errors, refused["error"])
     assert error.value.reason == refused["reason"]
-
-
-def test_the_report_proof_vectors_are_what_the_script_makes() -> None:
-    script = ROOT / "scripts" / "make_vectors.py"
-    command = [sys.executable, script, "--check", "report-proof"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

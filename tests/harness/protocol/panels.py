@@ -1,5 +1,6 @@
 """Charters of one panel, from few words."""
 
+from fermata.protocol.charter.metrics import ALONE, PAIRED
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter, parse_charter
 from harness.chains import MODULUS_BITS_MIN, charter_text, party_keys
@@ -50,3 +51,19 @@ def charter_of(*parts: str, panels: tuple[str, ...] = ("p",)) -> Charter:
 
 def panel_of(*parts: str) -> Panel:
     return charter_of(*parts).panels[0]
+
+
+#: Two metrics of one panel, and of the first all statistics that there are.
+EVERY_STATISTIC = (
+    metric("x", "-10", "10", "0.25"),
+    metric("y", "-3", "40", "0.5"),
+    aggregate(
+        "x",
+        *ALONE,
+        *PAIRED,
+        other="y",
+        histogram=["-5", "0", "0.25", "7.5"],
+        count_above=["-9.75", "0", "10"],
+    ),
+    aggregate("y", "sum", "variance", "concentration"),
+)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import threading
 import time
+from functools import partial
 
 import grpc
 import pytest
@@ -20,9 +21,10 @@ from harness.node.node_world import call, world
 
 APPEND = "/fermata.wire.v1.LogService/Append"
 WATCH = "/fermata.wire.v1.LogService/Watch"
-#: A busy machine alone delays an answer by less than this; a caller that an attack keeps out waits
-#: until silent calls end, which takes seconds, or is refused.
-FLOOR_MS = 1000.0
+#: What an honest answer may take on a busy machine, whatever it took before.
+FLOOR_MS = 50.0
+#: An attack that keeps callers out does so each time; other work on the machine comes and goes.
+ATTEMPTS_MAX = 4
 EASY = {"calls_per_s_of_one": 1e6, "calls_burst_of_one": 10**6, "handshake_ms": 20_000}
 ENVELOPE = wire.AppendRequest(envelope=b"x").SerializeToString()
 
@@ -39,13 +41,19 @@ def asks(channel):
 
 @contextlib.contextmanager
 def honest_is_served(here, attack):
-    """The 99th percentile of an honest caller stays below twice its own during the attack."""
+    """The 99th percentile of an honest caller stays below twice its own during the attack.
+
+    ``attack`` begins a new attack at each call, and gives what it holds.
+    """
     with here.channel(here.party("auditor")) as channel:
-        before = percentile_ms(asks(channel))
-        with attack as held:
-            during = percentile_ms(asks(channel))
-            yield held
-        assert during < 2 * before + FLOOR_MS
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            before = percentile_ms(asks(channel))
+            with attack() as held:
+                is_served_as_before = percentile_ms(asks(channel)) < 2 * before + FLOOR_MS
+                if is_served_as_before or attempt == ATTEMPTS_MAX:
+                    yield held
+                    break
+        assert is_served_as_before
     # Whoever comes anew gets in as well.
     with here.channel(here.party("lab")) as channel:
         call(channel, "Append", ENVELOPE)
@@ -53,7 +61,7 @@ def honest_is_served(here, attack):
 
 def test_calls_without_a_message_hold_no_more_than_one_callers_places(here):
     silent = here.party("lab")
-    attack = calls_without_message(lambda: here.channel(silent), APPEND, 200)
+    attack = partial(calls_without_message, lambda: here.channel(silent), APPEND, 200)
     with honest_is_served(here, attack) as held, here.channel(here.party("member")) as channel:
         assert is_served(asks(channel))
         refused = [c for c in held if c.done() and c.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
@@ -76,16 +84,13 @@ def test_a_call_that_sends_no_message_ends_and_its_place_is_free_again():
 def test_a_denied_certificate_is_refused_at_its_headers(here):
     denied = here.party("lab")
     here.denied.add(denied.found.identity.uri)
-    attack = calls_without_message(lambda: here.channel(denied), APPEND, 200)
-    with here.channel(here.party("auditor")) as channel:
-        before = percentile_ms(asks(channel))
-        with attack as held:
-            during = percentile_ms(asks(channel))
-            limit = time.monotonic() + 20
-            while not all(c.done() for c in held) and time.monotonic() < limit:
-                time.sleep(0.02)
-            codes = {c.code() for c in held}
-        assert during < 2 * before + FLOOR_MS
+    attack = partial(calls_without_message, lambda: here.channel(denied), APPEND, 200)
+    with honest_is_served(here, attack) as held:
+        limit = time.monotonic() + 20
+        while not all(c.done() for c in held) and time.monotonic() < limit:
+            time.sleep(0.02)
+        codes = {c.code() for c in held}
+        here.denied.discard(denied.found.identity.uri)
     assert codes <= {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED,
                      grpc.StatusCode.UNAUTHENTICATED}  # fmt: skip
 
@@ -104,13 +109,13 @@ def test_a_denied_caller_is_named_and_told_in_few_lines(here):
 
 
 def test_half_open_connections_of_one_source_keep_nobody_out(here):
-    attack = sockets(here.address, 600)
+    attack = partial(sockets, here.address, 600)
     with honest_is_served(here, attack):
         pass
 
 
 def test_finished_connections_of_one_lab_keep_nobody_out(here):
-    attack = sockets(here.address, 150, tls=here.party("lab"))
+    attack = partial(sockets, here.address, 150, tls=here.party("lab"))
     with honest_is_served(here, attack):
         pass
     assert (

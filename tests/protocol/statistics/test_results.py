@@ -18,20 +18,10 @@ from fermata.protocol.charter.metrics import ALONE, PAIRED
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Result
 from fermata.protocol.statistics.results import results_of
-from harness.protocol.panels import aggregate, charter_of, metric
+from harness.protocol.panels import EVERY_STATISTIC, aggregate, charter_of, metric
 
 SUITE = charter_of(
-    metric("x", "-10", "10", "0.25"),
-    metric("y", "-3", "40", "0.5"),
-    aggregate(
-        "x",
-        *ALONE,
-        *PAIRED,
-        other="y",
-        histogram=["-5", "0", "0.25", "7.5"],
-        count_above=["-9.75", "0", "10"],
-    ),
-    aggregate("y", "sum", "variance", "concentration"),
+    *EVERY_STATISTIC,
 )
 POSITIVE = charter_of(
     metric("x", "0", "1000", "0.01"),

@@ -61,8 +61,8 @@ class _Candidate:
 
     parsed: ParsedProof
     is_proven: bool
-    terms: list[Equation] = field(default_factory=list)
-    equations: list[PaillierEquation] = field(default_factory=list)
+    point_equations: list[Equation] = field(default_factory=list)
+    link_equations: list[PaillierEquation] = field(default_factory=list)
     weights: list[int] = field(default_factory=list)
 
 
@@ -146,13 +146,13 @@ def _prepare(
     candidate = _Candidate(parsed, is_proven)
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
     if item.sealed is not None:
-        candidate.equations = paillier_equations(
+        candidate.link_equations = paillier_equations(
             item.statements, public_key, proof, item.sealed, challenges.e
         )
         candidate.weights = drawn[3:]
     if not is_proven:
         one, two, three = drawn[:3]
-        candidate.terms = [
+        candidate.point_equations = [
             ec1_equation(proof, challenges, one),
             ec2_equation(proof, challenges, weights, two),
             ec3_equation(proof, challenges, weights, three),
@@ -163,7 +163,8 @@ def _prepare(
 def _open_failures(candidates: dict[int, _Candidate]) -> dict[int, VerificationError]:
     """What ``check_open`` says of each, asked only if the sum of all fails."""
     asked = {i: c for i, c in candidates.items() if not c.is_proven}
-    if not asked or holds(part for candidate in asked.values() for part in candidate.terms):
+    equations = chain.from_iterable(c.point_equations for c in asked.values())
+    if not asked or holds(equations):
         return {}
     failures: dict[int, VerificationError] = {}
     for index, candidate in asked.items():
@@ -178,8 +179,8 @@ def _sealed_failures(
     public_key: PublicKey, candidates: dict[int, _Candidate]
 ) -> dict[int, VerificationError]:
     """The proofs one of whose ciphertexts fails alone, asked only if the product of all fails."""
-    asked = {i: c for i, c in candidates.items() if c.equations}
-    equations = list(chain.from_iterable(c.equations for c in asked.values()))
+    asked = {i: c for i, c in candidates.items() if c.link_equations}
+    equations = list(chain.from_iterable(c.link_equations for c in asked.values()))
     weights = list(chain.from_iterable(c.weights for c in asked.values()))
     if not asked or paillier_holds(public_key, equations, weights):
         return {}
@@ -187,7 +188,7 @@ def _sealed_failures(
         {
             index: InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
             for index, candidate in asked.items()
-            if any(not paillier_holds(public_key, [one], [1]) for one in candidate.equations)
+            if any(not paillier_holds(public_key, [one], [1]) for one in candidate.link_equations)
         }
     )
 
