@@ -88,7 +88,7 @@ def door_parts() -> dict[str, Part]:
     """What the log sees: a refused one must leave it as it was."""
     chain = chain_at("collecting")
     statement = chain.report_statement("lab-2")
-    envelope = chain.deployment.seal(statement)
+    envelope = chain.seal(statement)
     sealed = chain.fetch(statement.report.sealed_sha256)
 
     def append(envelope: bytes, sealed: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from fermata.crypto.integers import random_prime
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import MODULUS_BITS_MIN, Chain, make_deployment
 from harness.deployments import entropy_of
 from harness.protocol.state_digest import state_digest
@@ -44,6 +45,8 @@ REASONS = {
     " PANELS LENGTH WIDTH PART_RANGE PART_NOT_UNIT",
 }
 LOGS = ("main", "refused", "unproven", "given_up")
+#: The log, its stage, statements before, the statement or a sealed one, and its time.
+Made = tuple[str, str, list[wire.Statement], wire.Statement | bytes, int | None]
 LATER = "a round that was not opened, or a log without a key, has no state of its own"
 EXCLUSIVE = "no log reaches a state in which both fail"
 
@@ -85,7 +88,7 @@ class Logs:
             unproven.report(lab)
         # Its proof is found out at the close, and then the lab has not answered.
         forged = _prove(_plain_report(main, "unproven"))
-        unproven.put_ok(self.deployment.seal(self.deployment.statement("lab-4", report=forged)))
+        unproven.put_ok(unproven.seal(self.deployment.statement("lab-4", report=forged)))
         unproven.abstain("lab-5")
         unproven.close()
         self._mark("unproven", "closed", unproven)
@@ -107,7 +110,7 @@ class Logs:
         motion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=1)
         tabled = chain.say("member-1", motion=motion)
         for member in ("member-1", "member-2"):
-            body = wire.Vote(motion_entry=tabled.entry, choice=wire.CHOICE_FOR)
+            body = wire.Vote(motion=EntryRef(index=tabled.entry), choice=wire.CHOICE_FOR)
             if not chain.say(member, vote=body).accepted:
                 raise SystemExit("a vote of the base log was rejected")
         chain.open_round(chain.time_ms + 86_400_000)
@@ -162,8 +165,8 @@ def _refuse(faults: set[int], *pairs: tuple[int, set[int]]) -> None:
             raise Impossible(LATER if one in (1, 2) else EXCLUSIVE)
 
 
-def report(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, int | None]:
-    """F5: the log, its stage, envelopes before, the envelope and its time."""
+def report(logs: Logs, faults: set[int]) -> Made:
+    """F5."""
     _refuse(
         faults,
         (1, {3, 4, 5, 13, 14, 15}),
@@ -177,11 +180,11 @@ def report(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, 
     lab = "lab-6" if 4 in faults else "lab-2"
     deadline = logs.chains["main"].state.rounds[0].deadline_ms
     time_ms = deadline if 5 in faults else None
-    before = []
+    before: list[wire.Statement] = []
     if 14 in faults:
         for k in range(15):
             spare = _prove(_plain_report(logs.chains["main"], f"spare {k}"))
-            before.append(logs.deployment.seal(logs.deployment.statement("lab-2", report=spare)))
+            before.append(logs.deployment.statement("lab-2", report=spare))
     if 13 in faults:
         return "main", stage, before, logs.envelope_of("lab-2"), time_ms
     wanted = _plain_report(logs.chains["main"], str(sorted(faults)))
@@ -215,10 +218,10 @@ def report(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, 
         del wanted.parts[:]
         wanted.parts.extend(copies)
     statement = logs.deployment.statement(lab, report=wanted)
-    return "main", stage, before, logs.deployment.seal(statement), time_ms
+    return "main", stage, before, statement, time_ms
 
 
-def abstention(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, int | None]:
+def abstention(logs: Logs, faults: set[int]) -> Made:
     """F6."""
     _refuse(faults, (1, {2, 3, 4, 5, 6}), (3, {5, 6}), (5, {6}))
     stage = "closed" if 2 in faults else "reported"
@@ -229,12 +232,12 @@ def abstention(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], byt
         "main",
         stage,
         [],
-        logs.deployment.seal(statement),
+        statement,
         deadline if 4 in faults else None,
     )
 
 
-def close(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, int | None]:
+def close(logs: Logs, faults: set[int]) -> Made:
     """F7."""
     _refuse(faults, (1, {3, 4}), (2, {3, 4}))
     log = "unproven" if {3, 4} <= faults else "main"
@@ -255,10 +258,10 @@ def close(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, i
         first.ciphertexts.append(first.ciphertexts[0])
     if 9 in faults:
         first.ciphertexts[0] = bytes(len(first.ciphertexts[0]))
-    return log, stage, [], logs.deployment.seal(statement), None
+    return log, stage, [], statement, None
 
 
-def endorsement(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, int | None]:
+def endorsement(logs: Logs, faults: set[int]) -> Made:
     """F8."""
     _refuse(faults, (1, {2, 3, 4, 5, 6}), (2, {3}))
     if {2, 4} <= faults:
@@ -269,12 +272,15 @@ def endorsement(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], by
     statement = wire.Statement.FromString(logs.endorsement.SerializeToString())
     wanted = statement.endorsement
     own = logs.chains[log].state.rounds[0].close
-    wanted.close_entry = own.entry + (5 in faults) if own else 0
-    wanted.close_leaf_hash = b"\0" * 32 if 6 in faults or not own else own.leaf_hash
-    return log, stage, [], logs.deployment.seal(statement), None
+    wanted.close.CopyFrom(
+        EntryRef(index=own.entry - (5 in faults) if own and 3 not in faults else 0)
+    )
+    if 6 in faults:
+        wanted.aggregate_sha256 = bytes(32)
+    return log, stage, [], statement, None
 
 
-def opening(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes, int | None]:
+def opening(logs: Logs, faults: set[int]) -> Made:
     """F9."""
     later = set(range(2, 14))
     _refuse(faults, (1, later), (2, {7}), (6, {7}), (5, later | {1}))
@@ -286,7 +292,9 @@ def opening(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes,
     statement = wire.Statement.FromString(logs.part.SerializeToString())
     wanted = statement.partial_opening
     own = logs.chains[log].state.rounds[0].close
-    wanted.close_entry = own.entry + (4 in faults) if own else 0
+    wanted.close.CopyFrom(
+        EntryRef(index=own.entry - (4 in faults) if own and 2 not in faults else 0)
+    )
     beta = wanted.panels[1]
     width = len(beta.parts[0])
     if 8 in faults:
@@ -303,7 +311,7 @@ def opening(logs: Logs, faults: set[int]) -> tuple[str, str, list[bytes], bytes,
         beta.parts.append(beta.parts[0])
     if 9 in faults:
         wanted.panels[0].panel = "gamma"
-    return log, stage, [], logs.deployment.seal(statement), None
+    return log, stage, [], statement, None
 
 
 RULES = {5: report, 6: abstention, 7: close, 8: endorsement, 9: opening}
@@ -332,14 +340,15 @@ def vectors() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         for pair in itertools.combinations(range(1, len(reasons) + 1), 2):
             name = f"F{rule}.{pair[0]} F{rule}.{pair[1]}"
             try:
-                log, stage, before, envelope, time_ms = make(logs, set(pair))
+                log, stage, before, last, time_ms = make(logs, set(pair))
             except Impossible as why:
                 missing[name] = str(why)
                 continue
             chain = logs.at(log, stage)
             start = len(chain.leaves)
             for earlier in before:
-                chain.put_ok(earlier)
+                chain.put_ok(chain.seal(earlier))
+            envelope = last if isinstance(last, bytes) else chain.seal(last)
             verdict = chain.put(envelope, time_ms and max(time_ms, chain.time_ms))
             if verdict.reason != reasons[pair[0] - 1]:
                 raise SystemExit(f"{name}: {verdict}")

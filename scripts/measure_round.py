@@ -34,7 +34,8 @@ from fermata.node.storage import keystore
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.proofs import failures_of
-from fermata.protocol.fold.reports import aggregate, check_sealed, make_report
+from fermata.protocol.fold.references import bind
+from fermata.protocol.fold.reports import aggregate, check_sealed, encode_report, make_report
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.wire.codec import key_record_to_wire
@@ -151,6 +152,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         author="oversight",
         open_round=statement_pb2.OpenRound(round=1, period="1", key_id=key.key_id),
     )
+    bind(replica.tree, opening)
     writer.append(seal_statement(opening, {"oversight": keys["oversight"]}))
     values = {
         lab: {f"m{j}": str(secrets.randbelow(2**32)) for j in range(METRICS)}
@@ -161,7 +163,9 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
     reports = []
     with watch.stage("encrypt and prove, 8 reports"):
         for number, lab in enumerate(charter.labs):
-            statement, sealed = make_report(charter, key, table, lab, 1, values[lab], b"", entropy)
+            encoded = encode_report(charter, lab, values[lab])
+            statement, sealed = make_report(charter, key, table, encoded, 1, entropy)
+            bind(replica.tree, statement)
             reports.append((seal_statement(statement, {lab: keys[lab]}), sealed, number))
     server, address, tls = serve(folder, writer, charter)
     with GrpcLog(address, DEPLOYMENT, tls) as log:

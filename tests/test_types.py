@@ -18,6 +18,7 @@ from fermata.protocol.fold.entry import Entry
 from fermata.protocol.roles.auditor import endorsement_body
 from fermata.protocol.state import pause
 from fermata.protocol.fold import motions, round_rules
+from fermata.protocol.state.position import EntryRef
 from fermata.protocol.state.state import (
     COLLECTING, CharteredState, Close, KeyedState, Round, State, ThresholdKey
 )
@@ -26,7 +27,7 @@ from fermata.wire.v1.statement_pb2 import Report
 
 def sound(p: pause.Pause, t: PauseTerms, e: EntryIndex, m: TimeMs, c: Close) -> None:
     pause.advance(p, t, e, m, ())
-    endorsement_body(RoundNumber(1), e, c.leaf_hash, c.aggregate_sha256)
+    endorsement_body(RoundNumber(1), c.ref, c.aggregate_sha256)
     Party("a", Role.LAB, "A", bytes(32))
     p.phase == pause.RUNNING
 
@@ -41,10 +42,11 @@ CONFUSED = {
         "def bad(p: pause.Pause, t: PauseTerms, e: EntryIndex, m: TimeMs) -> None:\n"
         "    pause.advance(p, t, m, e, ())\n",
     "entry and time of an entry are swapped":
-        "def bad(e: EntryIndex, m: TimeMs) -> Entry:\n    return Entry(m, e, b'', b'')\n",
+        "def bad(e: EntryIndex, m: TimeMs) -> Entry:\n    return Entry(m, e, b'', b'', b'', e)\n",
     "the two digests of an endorsement are swapped":
-        "def bad(e: EntryIndex, c: Close) -> None:\n"
-        "    endorsement_body(RoundNumber(1), e, c.aggregate_sha256, c.leaf_hash)\n",
+        "def bad(c: Close) -> None:\n"
+        "    endorsement_body(RoundNumber(1),"
+        "        EntryRef(c.entry, c.aggregate_sha256), c.leaf_hash)\n",
     "a role is misspelt":
         "def bad() -> Role:\n    return Role.AUDITER\n",
     "a role is a word of its own":

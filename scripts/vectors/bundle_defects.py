@@ -2,13 +2,15 @@
 
 import base64
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from fermata.crypto.signing import SigningKey
 from fermata.log.checkpoint import Checkpoint, add_signatures, cosign, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import export_tiles
+from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.verify.bundle import CHARTER, CHECKPOINT, MARKER, PUBLIC
-from fermata.protocol.wire.codec import encode, leaf_of
+from fermata.protocol.wire.codec import encode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
@@ -81,12 +83,19 @@ def statement_in(leaf: bytes) -> wire.Statement:
     return statement_of(unseal(envelope_pb2.LogEntry.FromString(leaf).envelope))
 
 
+def relogged(leaf: bytes, **changes: Any) -> bytes:
+    """The leaf with fields of its own changed."""
+    entry = envelope_pb2.LogEntry.FromString(leaf)
+    entry.MergeFrom(envelope_pb2.LogEntry(**changes))
+    return encode(entry)
+
+
 def edited(leaf: bytes, edit: Callable[[envelope_pb2.Envelope], object]) -> bytes:
     """The leaf with its envelope changed, and nothing signed again."""
     entry = envelope_pb2.LogEntry.FromString(leaf)
     envelope = envelope_pb2.Envelope.FromString(entry.envelope)
     edit(envelope)
-    return leaf_of(entry.time_ms, encode(envelope))
+    return relogged(leaf, envelope=encode(envelope))
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -224,8 +233,7 @@ def of_beginnings(story: Story, files: Files) -> Defects:
         statement = statement_in(key)
         change(statement.key_record)
         auditors = deployment.charter.auditors
-        time_ms = envelope_pb2.LogEntry.FromString(key).time_ms
-        return [charter, leaf_of(time_ms, deployment.seal(statement, *auditors))]
+        return [charter, relogged(key, envelope=deployment.seal(statement, *auditors))]
 
     def other_share(found: wire.KeyRecord) -> None:
         found.verification[1] = found.verification[0]
@@ -275,7 +283,9 @@ def of_beginnings(story: Story, files: Files) -> Defects:
 def _later(story: Story, leaf: bytes) -> bytes:
     """The same envelope at the end of the log."""
     end_ms = envelope_pb2.LogEntry.FromString(story.leaves[-1]).time_ms
-    return leaf_of(end_ms + 1000, envelope_pb2.LogEntry.FromString(leaf).envelope)
+    return next_leaf(
+        story.chain.tree, end_ms + 1000, envelope_pb2.LogEntry.FromString(leaf).envelope
+    )
 
 
 def of_statements(story: Story, files: Files) -> Defects:
@@ -301,7 +311,7 @@ def of_statements(story: Story, files: Files) -> Defects:
         "entry_of_wrong_role": ("a lab opens a round", stranger.leaves),
         "entry_before_its_time": (
             "the last entry's time is before the one before it",
-            [*before, leaf_of(1, envelope_pb2.LogEntry.FromString(last).envelope)],
+            [*before, relogged(last, time_ms=1)],
         ),
     }
     found = {name: (what, story.rebuilt(files, log)) for name, (what, log) in logs.items()}
@@ -332,7 +342,7 @@ def without_a_lab(story: Story) -> Chain:
     inverse = pow(int.from_bytes(theirs, "big"), -1, n_squared)
     without = int.from_bytes(product[0], "big") * inverse % n_squared
     product[0] = without.to_bytes(len(product[0]), "big")
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     endorse_unseen(chain)
     chain.open_part("auditor-1", "auditor-2")
     return chain
@@ -342,7 +352,7 @@ def with_false_link(story: Story) -> Chain:
     """Round 4, in which lab-1's ciphertext holds 7 and its open proof is of 10."""
     chain = story.prefix(story.entry_of("report", 4), "false link")
     witness = other_plaintexts({"training": (7,)})
-    chain.put_ok(chain.deployment.seal(forged(chain, "lab-1", witness=witness, values=TEN)))
+    chain.put_ok(chain.seal(forged(chain, "lab-1", witness=witness, values=TEN)))
     for lab in ("lab-2", "lab-3"):
         chain.report(lab, TEN)
     for lab in ("lab-4", "lab-5", "lab-6"):

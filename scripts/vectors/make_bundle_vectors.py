@@ -99,12 +99,12 @@ def motion_story() -> Story:
     chain = scenario.chain
     false = chain.endorsement_statement("auditor-1")
     false.endorsement.aggregate_sha256 = bytes(32)
-    chain.put(chain.deployment.seal(false))
+    chain.put(chain.seal(false))
     scenario.step("endorse 3")
     wrong = chain.opening_statement("auditor-3")
     part = wrong.partial_opening.panels[0]
     part.parts[0] = (2).to_bytes(len(part.parts[0]), "big")
-    chain.put(chain.deployment.seal(wrong))
+    chain.put(chain.seal(wrong))
     run_steps(scenario, AFTER_MOTION)
     return Story(chain, len(chain.leaves))
 

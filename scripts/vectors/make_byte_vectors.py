@@ -46,6 +46,7 @@ from fermata.protocol.wire.report_secrets import (
 )
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
 from harness.crypto.proof_vectors import inputs
 from harness.deployments import make_deployment
 
@@ -145,10 +146,10 @@ def statements() -> Vectors:
         author="a-1",
         endorsement=wire.Endorsement(
             round=3,
-            close_entry=300,
-            close_leaf_hash=leaf_hash(b"close"),
+            close=EntryRef(index=300, leaf_hash=leaf_hash(b"close")),
             aggregate_sha256=aggregate_digest(AGGREGATES),
         ),
+        seen=EntryRef(index=301, leaf_hash=leaf_hash(b"seen")),
     )
     payload = encode(endorsement)
     message = pae(STATEMENT_TYPE, payload)
@@ -163,8 +164,8 @@ def statements() -> Vectors:
         "charter-hash": vector(CHARTER, file=b"charter"),
         "aggregate": vector(aggregate_digest(AGGREGATES), cells=list(AGGREGATES.items())),
         "endorsement": vector(
-            payload, charter=CHARTER, author="a-1", round=3, close_entry=300,
-            close_leaf_hash=leaf_hash(b"close"), aggregate=aggregate_digest(AGGREGATES),
+            payload, charter=CHARTER, author="a-1", round=3, close=[300, leaf_hash(b"close")],
+            aggregate=aggregate_digest(AGGREGATES), seen=[301, leaf_hash(b"seen")],
         ),
         "dsse": vector(message, type=STATEMENT_TYPE, payload=payload),
         "signature": vector(signature, seed=SEED, message=message),
@@ -172,7 +173,23 @@ def statements() -> Vectors:
             envelope, type=STATEMENT_TYPE, payload=payload, signatures=list(signatures.items())
         ),
         "envelope-hash": vector(sha256(envelope), envelope=envelope),
-        "leaf": vector(leaf_of(TIME_MS, envelope), time_ms=TIME_MS, envelope=envelope),
+        "entry-ref": vector(
+            encode(EntryRef(index=300, leaf_hash=leaf_hash(b"close"))),
+            index=300,
+            leaf_hash=leaf_hash(b"close"),
+        ),
+        "leaf": vector(
+            leaf_of(
+                leaf_hash(b"before"),
+                TIME_MS,
+                envelope,
+                [EntryProof(leaf_hash=leaf_hash(b"close"), path=[leaf_hash(b"other")])],
+            ),
+            previous_root=leaf_hash(b"before"),
+            time_ms=TIME_MS,
+            envelope=envelope,
+            proofs=[[leaf_hash(b"close"), [leaf_hash(b"other")]]],
+        ),
         "sealed-part": vector(
             sealed,
             panels=[["alpha", [b"\1" * 8], [b"\2" * 8], [b"\3" * 4]]],

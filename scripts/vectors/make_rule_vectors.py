@@ -14,7 +14,7 @@ from rule_cases import CASES, LINES, LOGARITHMS, REFUSED, Case
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.charter.trigger_rules import Rule
-from fermata.protocol.state.state import RuleVerdict
+from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.statistics.policy import history
 from fermata.protocol.statistics.student_t import CONFIDENCES, FREEDOM_MAX, quantile
 from fermata.protocol.statistics.trend import Point, decimal_of, fit_hinge, fit_line, logarithm

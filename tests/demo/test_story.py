@@ -20,10 +20,12 @@ from fermata.demo.charter import (
 from fermata.demo.figures import labs, quarters
 from fermata.demo.run import STOPPED, STOPPED_AFTER
 from fermata.demo.story import acknowledgements_text, dues_text, events_since
+from fermata.log.merkle import Frontier
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.disclosure import change_refusal, cohort_refusal
 from fermata.protocol.fold.pause import settle_rounds
 from fermata.protocol.state.pause import PAUSED, RUNNING, TRIGGERED, acknowledge, asking
+from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import Asked, Flags
 from fermata.protocol.state.state import ReportSeen, State
 from fermata.summary.records.pause import pause_spans
@@ -80,7 +82,10 @@ def states() -> list[State]:
             del absent[STOPPED]
         shown = replace(each, reports=reports, abstained=absent, asked=Asked(in_pause))
         state = replace(
-            state, rounds=(*state.rounds, shown), time_ms=START_MS + number, size=100 * number
+            state,
+            rounds=(*state.rounds, shown),
+            time_ms=START_MS + number,
+            position=Position(Frontier(100 * number)),
         )
         state = settle_rounds(state, 100 * number)
         if number == TRIGGER:

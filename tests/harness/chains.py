@@ -6,8 +6,10 @@ from typing import Any
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.checkpoint import add_signatures, cosign
+from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.references import about, at, next_leaf
 from fermata.protocol.fold.reports import encode_report, make_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
@@ -18,9 +20,10 @@ from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import Round, State, Verdict
-from fermata.protocol.wire.codec import leaf_of, sha256
+from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Log, Outside
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.deployments import (
     COORDINATOR,
     MODULUS_BITS_MIN,
@@ -69,6 +72,7 @@ class Chain:
             charter_sha256=deployment.charter.sha256, modulus_bits_min=MODULUS_BITS_MIN
         )
         self.leaves: list[bytes] = []
+        self.tree = Tree()
         self.verdicts: list[Verdict] = []
         self.time_ms = START_MS
         self.sealed_parts: dict[bytes, bytes] = {}
@@ -80,6 +84,7 @@ class Chain:
         twin = Chain(self.deployment)
         twin.state, twin.time_ms = self.state, self.time_ms
         twin.leaves, twin.verdicts = list(self.leaves), list(self.verdicts)
+        twin.tree = self.tree.copy()
         twin.sealed_parts = dict(self.sealed_parts)
         twin.entropy, twin.cache = self.entropy, self.cache
         return twin
@@ -106,13 +111,33 @@ class Chain:
     def put_leaf(self, leaf: bytes) -> Verdict:
         self.state, verdict = apply(self.state, leaf, self.cache)
         self.leaves.append(leaf)
+        self.tree.append(leaf_hash(leaf))
         self.verdicts.append(verdict)
         return verdict
 
     def put(self, envelope: bytes, time_ms: int | None = None) -> Verdict:
         """Logs an envelope, one second after the last unless a time is given."""
         self.time_ms = self.time_ms + 1000 if time_ms is None else time_ms
-        return self.put_leaf(leaf_of(self.time_ms, envelope))
+        return self.put_leaf(next_leaf(self.tree, self.time_ms, envelope))
+
+    def ref(self, index: int) -> EntryRef:
+        """Names an entry of this log; one that it does not have by a leaf hash of zeros."""
+        known = 0 <= index < self.tree.size
+        return at(self.tree, index) if known else EntryRef(index=index, leaf_hash=bytes(32))
+
+    def bind(self, statement: statement_pb2.Statement) -> statement_pb2.Statement:
+        """As a node would before it signs; a statement that has seen an entry stays as it is."""
+        if not statement.HasField("seen") and not statement.HasField("key_record"):
+            for named in about(statement):
+                if not named.leaf_hash:
+                    named.CopyFrom(self.ref(named.index))
+            if self.tree.size:
+                statement.seen.CopyFrom(self.ref(self.tree.size - 1))
+        return statement
+
+    def seal(self, statement: statement_pb2.Statement, *signers: str) -> bytes:
+        """The envelope of a statement as of this log, by its author unless others are named."""
+        return self.deployment.seal(self.bind(statement), *signers)
 
     def put_ok(self, envelope: bytes, time_ms: int | None = None) -> Verdict:
         verdict = self.put(envelope, time_ms)
@@ -120,7 +145,7 @@ class Chain:
         return verdict
 
     def say(self, author: str, time_ms: int | None = None, **body: Any) -> Verdict:
-        return self.put(self.deployment.seal(self.deployment.statement(author, **body)), time_ms)
+        return self.put(self.seal(self.deployment.statement(author, **body)), time_ms)
 
     def start(self) -> None:
         self.put_ok(self.deployment.charter_envelope)
@@ -139,7 +164,7 @@ class Chain:
         )
 
     def open_round(self, time_ms: int | None = None) -> None:
-        self.put_ok(self.deployment.seal(self.open_round_statement()), time_ms)
+        self.put_ok(self.seal(self.open_round_statement()), time_ms)
 
     def report_statement(
         self, lab: str, values: Mapping[str, str] | None = None, number: int | None = None
@@ -164,7 +189,7 @@ class Chain:
         return statement
 
     def report(self, lab: str, values: Mapping[str, str] | None = None) -> Verdict:
-        return self.put_ok(self.deployment.seal(self.report_statement(lab, values)))
+        return self.put_ok(self.seal(self.report_statement(lab, values)))
 
     def abstain(self, lab: str) -> Verdict:
         return self.say(lab, abstention=statement_pb2.Abstention(round=self.round.number))
@@ -180,7 +205,7 @@ class Chain:
         return duty.statement
 
     def close(self, time_ms: int | None = None) -> Verdict:
-        return self.put_ok(self.deployment.seal(self.close_statement()), time_ms)
+        return self.put_ok(self.seal(self.close_statement()), time_ms)
 
     def endorsement_statement(self, auditor: str) -> statement_pb2.Statement:
         close = auditor_role.check_close(self.state, self.round, self.fetch, self.cache)
@@ -188,7 +213,7 @@ class Chain:
 
     def endorse(self, *auditors: str) -> None:
         for auditor in auditors or self.deployment.charter.auditors:
-            self.put_ok(self.deployment.seal(self.endorsement_statement(auditor)))
+            self.put_ok(self.seal(self.endorsement_statement(auditor)))
 
     def opening_statement(self, auditor: str) -> statement_pb2.Statement:
         assert self.round.close is not None
@@ -203,7 +228,7 @@ class Chain:
 
     def open_part(self, *auditors: str) -> None:
         for auditor in auditors or self.deployment.charter.auditors:
-            self.put_ok(self.deployment.seal(self.opening_statement(auditor)))
+            self.put_ok(self.seal(self.opening_statement(auditor)))
 
 
 STAGES = ("empty", "keyed", "collecting", "reported", "closed", "endorsed", "opened")

@@ -5,6 +5,7 @@ import functools
 from fermata.dashboard.checks import Checks, checks_view
 from fermata.dashboard.source import BundleSource
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import bundle_of
 from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Chain, make_deployment
 
@@ -36,13 +37,13 @@ def paused_chain() -> Chain:
     chain.start()
     for hours in HOURS[:-1]:
         _round(chain, dict.fromkeys(chain.deployment.charter.labs, hours))
-    change = statement_pb2.Acknowledgement(change_entry=chain.state.pause.changes[0].entry)
+    said = statement_pb2.Acknowledgement(change=EntryRef(index=chain.state.pause.changes[0].entry))
     for lab in chain.deployment.charter.labs[:5]:
-        chain.say(lab, acknowledgement=change)
+        chain.say(lab, acknowledgement=said)
     calm = dict.fromkeys(chain.deployment.charter.labs, HOURS[-1])
     _round(chain, {**calm, "lab-4": "10.5"})
     # The same auditor endorses again: refused, and kept as evidence.
-    chain.put(chain.deployment.seal(chain.endorsement_statement("auditor-1")))
+    chain.put(chain.seal(chain.endorsement_statement("auditor-1")))
     _motions(chain)
     for party in chain.deployment.charter.parties:
         if party != "lab-5" and not party.startswith("member"):
@@ -68,13 +69,13 @@ def _motions(chain: Chain) -> None:
     report = chain.round.reports["lab-4"].entry
     dispute = statement_pb2.Motion(
         kind=statement_pb2.MOTION_KIND_DISPUTE,
-        about_entry=report,
+        about=EntryRef(index=report),
         lab="lab-4",
         reason="It did not show that it complies.",
     )
     filed = chain.say("lab-2", motion=dispute)
     ruling = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_RULING, about_entry=filed.entry, is_upheld=True
+        kind=statement_pb2.MOTION_KIND_RULING, about=EntryRef(index=filed.entry), is_upheld=True
     )
     _tabled_and_voted(chain, ruling, "member-2", "member-3")
     lift = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_LIFT, reason="The figures fell.")
@@ -89,7 +90,9 @@ def _tabled_and_voted(chain: Chain, motion: statement_pb2.Motion, *members: str)
     tabled = chain.say(chair, motion=motion)
     assert tabled.accepted, tabled
     for member in members:
-        vote = statement_pb2.Vote(motion_entry=tabled.entry, choice=statement_pb2.CHOICE_FOR)
+        vote = statement_pb2.Vote(
+            motion=EntryRef(index=tabled.entry), choice=statement_pb2.CHOICE_FOR
+        )
         verdict = chain.say(member, vote=vote)
         assert verdict.accepted, verdict
 

@@ -13,6 +13,7 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.fold.reports import part_to_wire
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
@@ -101,8 +102,7 @@ def endorse_unseen(chain: Chain, *auditors: str) -> None:
     assert close is not None
     body = statement_pb2.Endorsement(
         round=chain.round.number,
-        close_entry=close.entry,
-        close_leaf_hash=close.leaf_hash,
+        close=to_wire(close.ref),
         aggregate_sha256=close.aggregate_sha256,
     )
     for auditor in auditors or chain.deployment.charter.auditors:

@@ -8,9 +8,10 @@ from fermata.errors import Refusal
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.codec import decode, leaf_of
+from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Outside, Receipt
 from fermata.wire.v1 import statement_pb2
@@ -34,10 +35,12 @@ class RogueLog:
 
     def log(self, envelope: bytes, time_ms: int | None = None) -> int:
         self.now_ms = self.now_ms + 1000 if time_ms is None else time_ms
-        self.leaves.append(leaf_of(self.now_ms, envelope))
+        self.leaves.append(next_leaf(self.tree(), self.now_ms, envelope))
         return len(self.leaves) - 1
 
     def log_statement(self, statement: statement_pb2.Statement, time_ms: int | None = None) -> int:
+        if not statement.HasField("seen"):
+            bind(self.tree(), statement)
         return self.log(self.deployment.seal(statement), time_ms)
 
     def tree(self) -> Tree:

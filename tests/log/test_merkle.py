@@ -12,6 +12,7 @@ from pymerkle import InmemoryTree
 from fermata.errors import InvalidProof
 from fermata.log.merkle import (
     EMPTY_ROOT,
+    Frontier,
     Tree,
     leaf_hash,
     node_hash,
@@ -266,3 +267,18 @@ def test_the_outside_vectors_hold_where_they_are_at_hand() -> None:
         return
     files = sorted(OUTSIDE.rglob("*.json"))
     assert check_vectors([json.loads(f.read_text()) for f in files]) == len(files) >= 190
+
+
+# The frontier.
+
+
+def test_a_frontier_has_the_roots_of_the_whole_tree_at_every_size() -> None:
+    tree, frontier = Tree(), Frontier()
+    assert frontier.root() == EMPTY_ROOT
+    for number in range(300):
+        tree.append(leaf_hash(b"leaf %d" % number))
+        before = frontier
+        frontier = frontier.after(leaf_hash(b"leaf %d" % number))
+        assert (frontier.size, frontier.root()) == (number + 1, tree.root())
+        assert len(frontier.subtrees) == (number + 1).bit_count()
+        assert before.root() == tree.root(number)

@@ -8,8 +8,9 @@ from fermata.demo.charter import DUTY
 from fermata.protocol.charter.trigger_rules import CHANGE, Rule
 from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
-from fermata.protocol.state.state import Round, RuleVerdict, State, labs_in_force
+from fermata.protocol.state.state import Round, State, labs_in_force
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.pause import ChangeRecord, pause_record
 from fermata.summary.records.rounds import (

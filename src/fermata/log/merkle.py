@@ -5,6 +5,7 @@ Leaves enter as hashes, so that a tree holds 64 bytes per entry whatever the ent
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fermata.errors import InvalidProof
 
@@ -58,6 +59,10 @@ class Tree:
             if height == len(self._levels):
                 self._levels.append([])
             self._levels[height].append(node)
+
+    def leaf(self, index: int) -> bytes:
+        """Hash of the leaf at ``index``, 32 bytes. Raises IndexError beyond the end."""
+        return self._levels[0][index]
 
     def root(self, size: int | None = None) -> bytes:
         """Root of the first ``size`` leaves (of all by default), 32 bytes.
@@ -218,6 +223,37 @@ def verify_consistency(
     # L10.12: the log was rewritten.
     if old != old_root or new != new_root:
         raise InvalidProof("CONSISTENCY", f"{where}: does not lead to both roots")
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """What a tree needs to grow: its size and the roots of its complete subtrees, largest first.
+
+    A value: ``after`` gives a new one. A frontier has one hash of 32 bytes for each bit that is set
+    in its size, and cannot answer for the sizes before.
+    """
+
+    size: int = 0
+    subtrees: tuple[bytes, ...] = ()
+
+    def after(self, leaf_hash: bytes) -> "Frontier":
+        """The frontier of the tree with one more leaf, given by its hash of 32 bytes."""
+        node, left = leaf_hash, len(self.subtrees)
+        size = self.size
+        while size % 2:
+            left -= 1
+            node = node_hash(self.subtrees[left], node)
+            size >>= 1
+        return Frontier(self.size + 1, (*self.subtrees[:left], node))
+
+    def root(self) -> bytes:
+        """Root of the tree, 32 bytes. RFC 6962, 2.1."""
+        if not self.subtrees:
+            return EMPTY_ROOT
+        root = self.subtrees[-1]
+        for subtree in reversed(self.subtrees[:-1]):
+            root = node_hash(subtree, root)
+        return root
 
 
 def _split(length: int) -> int:

@@ -84,7 +84,7 @@ class SimNode:
         changed = self.driver.step()
         for slot, statement in self._around.politics.due(self.driver.replica.state, self.name):
             if self.driver.store.draft(slot) is None:
-                envelope = self._signer.seal(statement)
+                envelope = self._signer.seal(self.driver.replica.tree, statement)
                 self.driver.store.put_draft(Draft(slot, envelope, b""))
                 changed += 1
         return changed

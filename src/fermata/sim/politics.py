@@ -15,6 +15,7 @@ from fermata.protocol.state.state import State
 from fermata.sim.dice import Dice, stream
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 #: Statements that are due, with the outbox's slot of each.
 Due = Iterator[tuple[str, wire.Statement]]
@@ -50,7 +51,7 @@ class Politics:
         where = f"{number}/{me}"
         if state.rounds and self._chance(f"dispute/{where}", 25):
             about = state.rounds[-1].entry
-            body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about_entry=about)
+            body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about=EntryRef(index=about))
             yield f"motion/dispute/{number}", body
         for dispute in state.governance.disputes.values():
             yield from self._of_dispute(state, dispute, me)
@@ -77,7 +78,7 @@ class Politics:
         entry = dispute.entry
         if dispute.status in g.RULED and dispute.author == me:
             if self._chance(f"appeal/{entry}", 500):
-                body = wire.Motion(kind=wire.MOTION_KIND_APPEAL, about_entry=entry)
+                body = wire.Motion(kind=wire.MOTION_KIND_APPEAL, about=EntryRef(index=entry))
                 yield f"motion/appeal/{entry}", body
             return
         waits = dispute.status in (g.FILED, g.APPEALED)
@@ -86,7 +87,9 @@ class Politics:
         )
         if waits and not voted_on and chair_of(state, g.RULING, about_entry=entry) == me:
             upheld = self._chance(f"ruling/{entry}/{dispute.status}", 500)
-            body = wire.Motion(kind=wire.MOTION_KIND_RULING, about_entry=entry, is_upheld=upheld)
+            body = wire.Motion(
+                kind=wire.MOTION_KIND_RULING, about=EntryRef(index=entry), is_upheld=upheld
+            )
             # Once for the dispute, once for its appeal; a lost one is not tabled again.
             yield f"motion/ruling/{entry}/{dispute.status}", body
 
@@ -94,7 +97,7 @@ class Politics:
         for motion in state.governance.open_motions:
             if me in {m.id for m in entitled(state, motion)} and me not in motion.votes:
                 choice = self._choice(motion, me)
-                body = wire.Vote(motion_entry=motion.entry, choice=choice)
+                body = wire.Vote(motion=EntryRef(index=motion.entry), choice=choice)
                 yield f"vote/{motion.entry}", body
 
     def _choice(self, motion: Motion, me: str) -> wire.Choice.ValueType:

@@ -18,7 +18,8 @@ from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import governance as g
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.governance import Dispute, Motion
-from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, RuleVerdict
+from fermata.protocol.state.judgement import RuleVerdict
+from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
 from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.summary.records.nodes import NodeRecord
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord

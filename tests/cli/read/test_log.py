@@ -237,7 +237,14 @@ def state_at(stage):
 
 def beats(state, now_ms, **changes):
     """The same state with a heartbeat of everybody."""
-    fields = {"entry": 1, "logged_ms": now_ms, "time_ms": now_ms, "version": "1", "backlog": 0}
+    fields = {
+        "entry": 1,
+        "seen": 0,
+        "logged_ms": now_ms,
+        "time_ms": now_ms,
+        "version": "1",
+        "backlog": 0,
+    }
     fields |= {"certificate_expires_ms": now_ms + 30 * 24 * HOUR_MS} | changes
     beat = HeartbeatSeen(**fields)
     return replace(state, heartbeats=dict.fromkeys(state.charter.parties, beat))

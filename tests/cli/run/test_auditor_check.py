@@ -60,7 +60,7 @@ def with_beats(*ahead_s: int) -> State:
     """A log in which nodes' clocks were so far ahead of the coordinator's at their heartbeats."""
     charter = make_deployment().charter
     beats = {
-        party: HeartbeatSeen(i, LOGGED_MS, LOGGED_MS + 1000 * ahead_s[i], "1", 0, 0)
+        party: HeartbeatSeen(i, 0, LOGGED_MS, LOGGED_MS + 1000 * ahead_s[i], "1", 0, 0)
         for i, party in enumerate(charter.labs[: len(ahead_s)])
     }
     return CharteredState(charter=charter, time_ms=LOGGED_MS, heartbeats=beats)

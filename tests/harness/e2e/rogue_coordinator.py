@@ -15,12 +15,13 @@ from fermata.node.rpc.service import LogServer
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey
-from fermata.protocol.wire.codec import STATEMENT_TYPE, leaf_of
+from fermata.protocol.wire.codec import STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statement
 from fermata.protocol.wire.ports import Log
 from fermata.wire.v1 import statement_pb2
@@ -37,7 +38,8 @@ class RogueWriter(LogWriter):
     """A ledger whose owner can log anything."""
 
     def force(self, envelope: bytes) -> None:
-        leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
+        now_ms = max(self._clock_ms(), self.state.time_ms)
+        leaf = next_leaf(self.replica.tree, now_ms, envelope)
         after, verdict = apply(self.state, leaf)
         self._commit(leaf, [], after, verdict)
 
@@ -146,7 +148,9 @@ class RogueCoordinator:
         statement = statement_pb2.Statement(
             charter_sha256=self.charter.sha256, author=COORDINATOR, **body
         )
-        view.force(seal_statement(statement, {COORDINATOR: self._key}))
+        with view.lock:
+            bind(view.ledger.replica.tree, statement)
+            view.force(seal_statement(statement, {COORDINATOR: self._key}))
 
     def open_round(self) -> int:
         """Opens the next round, whatever became of the last; gives its number."""

@@ -1,5 +1,6 @@
 """A store with something in each of its tables, and all that it holds as one value."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fermata.node.storage.store import SqliteStore
@@ -15,11 +16,17 @@ def open_store(path: Path, deployment: bytes = DEPLOYMENT, owner: str = OWNER) -
 
 
 def leaf(number: int) -> bytes:
-    return leaf_of(number, b"envelope %d" % number)
+    return leaf_of(bytes(32), number, b"envelope %d" % number)
 
 
-def fill(store: SqliteStore, count: int = 3) -> None:
-    store.extend(0, [leaf(n) for n in range(count)], b"head", [b"sealed part"])
+def first_release_leaf(number: int) -> bytes:
+    """The same under the contract of the first release: time in field 1, envelope in field 2."""
+    time = b"\x08%c" % number if number else b""
+    return time + b"\x12\x0aenvelope %d" % number
+
+
+def fill(store: SqliteStore, count: int = 3, make: Callable[[int], bytes] = leaf) -> None:
+    store.extend(0, [make(n) for n in range(count)], b"head", [b"sealed part"])
     store.put_draft(Draft("endorsement/1", b"an envelope", b"a part"))
     store.put_draft(Draft("endorsement/2", b"an envelope"))
     store.settle_draft("endorsement/1", "logged")

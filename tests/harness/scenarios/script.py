@@ -18,6 +18,7 @@ from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, Deployment, Run, entropy_of
 from harness.scenarios import telling
 from harness.scenarios.telling import Teller
@@ -150,7 +151,7 @@ class Scenario:
             # From here on everybody speaks under the amended charter.
             self.chain.deployment = replace(self.chain.deployment, charter=due.charter)
         statement = self.chain.open_round_statement(round=int(number), period=period)
-        self.chain.put(self.chain.deployment.seal(statement))
+        self.chain.put(self.chain.seal(statement))
 
     def report(self, labs: str, hours: str) -> None:
         found, made = self._round(None), self.chain.deployment
@@ -173,7 +174,7 @@ class Scenario:
         found, charter = self._round(None), self.chain.deployment.charter
         if waiting_for(charter, found):
             self.chain.time_ms = max(self.chain.time_ms, found.deadline_ms - 1000)
-        self.chain.put(self.chain.deployment.seal(self.chain.close_statement()))
+        self.chain.put(self.chain.seal(self.chain.close_statement()))
 
     def endorse(self, number: str | None) -> None:
         for auditor in self.chain.deployment.charter.auditors:
@@ -186,7 +187,7 @@ class Scenario:
                 self.teller.say([f"no auditor endorses: {error}"])
                 return
             said = auditor_role.endorse(self.state, found, close, auditor)
-            self.chain.put(self.chain.deployment.seal(said))
+            self.chain.put(self.chain.seal(said))
 
     def open_results(self, number: str | None) -> None:
         made = self.chain.deployment
@@ -202,7 +203,7 @@ class Scenario:
             except VerificationError as error:
                 self.teller.say([f"no auditor opens: {error}"])
                 return
-            self.chain.put(made.seal(said))
+            self.chain.put(self.chain.seal(said))
 
     def result(self, number: str | None) -> None:
         self.endorse(number)
@@ -213,7 +214,7 @@ class Scenario:
         asked = asking(self.state.pause)
         if not asked:
             raise ValueError("there is nothing to acknowledge")
-        said = wire.Acknowledgement(change_entry=asked[-1].entry)
+        said = wire.Acknowledgement(change=EntryRef(index=asked[-1].entry))
         for lab in self._labs(labs):
             self.say(lab, acknowledgement=said)
 
@@ -238,14 +239,16 @@ class Scenario:
     def dispute(self, lab: str, author: str) -> None:
         """About the lab's report in the newest round."""
         about = self._round(None).reports[lab].entry
-        self.move(author, kind=wire.MOTION_KIND_DISPUTE, lab=lab, about_entry=about)
+        self.move(author, kind=wire.MOTION_KIND_DISPUTE, lab=lab, about=EntryRef(index=about))
 
     def rule(self, finding: str, author: str) -> None:
         upheld, about = finding == "upheld", self._dispute
-        self.move(author, kind=wire.MOTION_KIND_RULING, about_entry=about, is_upheld=upheld)
+        self.move(
+            author, kind=wire.MOTION_KIND_RULING, about=EntryRef(index=about), is_upheld=upheld
+        )
 
     def appeal(self, author: str) -> None:
-        self.move(author, kind=wire.MOTION_KIND_APPEAL, about_entry=self._dispute)
+        self.move(author, kind=wire.MOTION_KIND_APPEAL, about=EntryRef(index=self._dispute))
 
     def move_lift(self, author: str) -> None:
         self.move(author, kind=wire.MOTION_KIND_LIFT)
@@ -263,7 +266,7 @@ class Scenario:
 
     def vote(self, choice: str, members: str) -> None:
         for member in members.split():
-            said = wire.Vote(motion_entry=self._motion, choice=CHOICES[choice])
+            said = wire.Vote(motion=EntryRef(index=self._motion), choice=CHOICES[choice])
             self.say(member, vote=said)
 
     def run_nodes(self, hours: str) -> None:

@@ -16,9 +16,9 @@ from fermata.protocol.state.governance import (
     Dispute,
     Motion,
 )
+from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import ACKNOWLEDGED, DEADLINE, asking, is_holding, late, missing
 from fermata.protocol.state.state import (
-    Judgement,
     Round,
     State,
     Verdict,

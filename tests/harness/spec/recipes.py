@@ -163,14 +163,22 @@ def envelope(type, payload, signatures):
     )
 
 
-def leaf(time_ms, envelope):
-    return field(1, time_ms) + field(2, raw(envelope))
+def leaf(previous_root, time_ms, envelope, proofs):
+    found = field(1, raw(previous_root)) + field(2, raw(envelope))
+    for leaf_hash, path in proofs:
+        proof = field(1, raw(leaf_hash)) + b"".join(element(2, raw(h)) for h in path)
+        found += element(3, proof)
+    return found + field(4, time_ms)
 
 
-def endorsement(charter, author, round, close_entry, close_leaf_hash, aggregate):
-    body = field(1, round) + field(2, close_entry)
-    body += field(3, raw(close_leaf_hash)) + field(4, raw(aggregate))
-    return field(1, raw(charter)) + field(2, author.encode()) + element(8, body)
+def entry_ref(index, leaf_hash):
+    return field(1, index) + field(2, raw(leaf_hash))
+
+
+def endorsement(charter, author, round, close, aggregate, seen):
+    body = field(1, round) + element(2, entry_ref(*close)) + field(3, raw(aggregate))
+    found = field(1, raw(charter)) + field(2, author.encode()) + element(8, body)
+    return found + element(14, entry_ref(*seen))
 
 
 def sealed_part(panels):
@@ -363,6 +371,7 @@ RECIPES = {
     "signature": lambda seed, message: sign(raw(seed), raw(message)),
     "envelope": envelope,
     "envelope-hash": lambda envelope: sha256(raw(envelope)),
+    "entry-ref": entry_ref,
     "leaf": leaf,
     "leaf-hash": lambda leaf: leaf_hash(raw(leaf)),
     "node-hash": lambda left, right: node_hash(raw(left), raw(right)),

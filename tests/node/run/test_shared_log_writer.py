@@ -33,7 +33,7 @@ class Door:
             entry = decode(envelope_pb2.LogEntry, leaf)
             now_ms[0] = entry.time_ms
             self.shared.append(entry.envelope)
-        self.report = deployment.seal(self.chain.report_statement("lab-2"))
+        self.report = self.chain.seal(self.chain.report_statement("lab-2"))
         named = statement_of(unseal(self.report)).report.sealed_sha256
         self.sealed = self.chain.fetch(named)
 
@@ -44,7 +44,7 @@ class Door:
         statement = self.chain.deployment.statement(
             lab, abstention=statement_pb2.Abstention(round=1)
         )
-        return self.shared.append_as(Role.LAB, lab, self.chain.deployment.seal(statement), b"")
+        return self.shared.append_as(Role.LAB, lab, self.chain.seal(statement), b"")
 
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from fermata.errors import TransportError
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.writer_clock import HEARD_MS, TOLERANCE_MS, WriterClock, monotonic_ms
+from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.state import OPENED
 from fermata.types import Role
@@ -175,6 +176,7 @@ def test_heartbeats_are_heard_also_while_nothing_is_logged() -> None:
         beat = statement_pb2.Heartbeat(version="1", time_ms=run.now_ms + wrong.by_ms)
         statement = run.deployment.statement(auditor, heartbeat=beat)
         ledger: LogWriter = run.ledger
+        bind(ledger.replica.tree, statement)
         if number == 0:
             with pytest.raises(TransportError):
                 ledger.append_as(Role.AUDITOR, auditor, run.deployment.seal(statement))

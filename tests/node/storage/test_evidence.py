@@ -6,6 +6,7 @@ from fermata.errors import InvalidProof
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.evidence import RECEIPT_HEADS, WitnessedLog
+from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.driver import PROMISES
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
@@ -84,6 +85,7 @@ def test_two_logs_leave_both_heads(tmp_path):
     for k in range(size):
         statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
         witness.run.now_ms += 2000
+        bind(other.replica.tree, statement)
         other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
     witness.point_to(other)
     error = witness.broken(tmp_path)
@@ -102,6 +104,7 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     for k in range(3):
         statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
         witness.run.now_ms += 2000
+        bind(other.replica.tree, statement)
         other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
     witness.point_to(other)
     error = witness.broken(tmp_path)
@@ -116,6 +119,7 @@ def test_heads_of_receipts_are_kept_until_their_entries_were_read():
     assert len(list(witness.log._receipts())) == 1
     witness.driver.step()
     statement = witness.run.deployment.statement("lab-1", heartbeat=beat(1))
+    bind(witness.run.ledger.replica.tree, statement)
     witness.log.append(witness.run.deployment.seal(statement))
     kept = list(witness.log._receipts())
     assert [entry for entry, _ in kept] == [witness.run.ledger.size() - 1]

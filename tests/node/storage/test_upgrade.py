@@ -11,7 +11,13 @@ from fermata.node.storage import file as store_file
 from fermata.node.storage.rows import Rows
 from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
-from harness.node.stores import check_every_row, content, fill, open_store
+from harness.node.stores import (
+    check_every_row,
+    content,
+    fill,
+    first_release_leaf,
+    open_store,
+)
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -25,7 +31,7 @@ def released(path):
 
 def test_a_store_of_the_first_release_is_read_by_this_one(tmp_path):
     with open_store(tmp_path / "new.db") as store:
-        fill(store)
+        fill(store, make=first_release_leaf)
         wanted = content(store)
     with open_store(released(tmp_path / "store.db")) as store:
         assert content(store) == wanted

@@ -16,6 +16,7 @@ from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.envelope import charter_message
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import bundle_of, verify
 from harness.chains import (
     MODULUS_BITS_MIN,
@@ -86,7 +87,7 @@ def carried(chain: Chain, data: bytes, **body: Any) -> int:
     verdict = tabled(chain, data, **body)
     assert verdict.accepted, verdict
     for member in ("member-1", "member-2", "member-3"):
-        vote = wire.Vote(motion_entry=verdict.entry, choice=wire.CHOICE_FOR)
+        vote = wire.Vote(motion=EntryRef(index=verdict.entry), choice=wire.CHOICE_FOR)
         assert chain.say(member, vote=vote).accepted
     return chain.state.governance.motions[verdict.entry].effective_ms
 
@@ -213,7 +214,7 @@ def test_an_amendment_that_expired_makes_room(chain: Chain) -> None:
 def test_a_lost_amendment_makes_room(chain: Chain) -> None:
     entry = tabled(chain, amended(chain)).entry
     for member in ("member-1", "member-2"):
-        chain.say(member, vote=wire.Vote(motion_entry=entry, choice=wire.CHOICE_AGAINST))
+        chain.say(member, vote=wire.Vote(motion=EntryRef(index=entry), choice=wire.CHOICE_AGAINST))
     assert chain.state.governance.amendment is None
     assert tabled(chain, amended(chain), reason="again").accepted
 
@@ -272,7 +273,7 @@ def test_before_its_notice_is_over_rounds_are_opened_under_the_old_charter(chain
     due_ms = carried(chain, data)
     close_round(chain)
     twin = under(chain.fork(), data)
-    envelope = twin.deployment.seal(twin.open_round_statement())
+    envelope = twin.seal(twin.open_round_statement())
     verdict = chain.put(envelope, due_ms - 2)
     assert (verdict.accepted, verdict.reason) == (False, "TOO_EARLY")
     chain.open_round(due_ms - 1)
@@ -282,7 +283,7 @@ def test_before_its_notice_is_over_rounds_are_opened_under_the_old_charter(chain
 def test_an_opening_under_the_old_charter_is_refused_when_the_new_one_is_due(chain: Chain) -> None:
     due_ms = carried(chain, amended(chain))
     close_round(chain)
-    verdict = chain.put(chain.deployment.seal(chain.open_round_statement()), due_ms)
+    verdict = chain.put(chain.seal(chain.open_round_statement()), due_ms)
     assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
 
 
@@ -291,7 +292,7 @@ def test_an_opening_under_a_charter_that_nobody_carried_is_refused(chain: Chain)
     assert tabled(chain, data).accepted
     close_round(chain)
     under(chain, data)
-    verdict = chain.put(chain.deployment.seal(chain.open_round_statement()))
+    verdict = chain.put(chain.seal(chain.open_round_statement()))
     assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
 
 
@@ -328,7 +329,7 @@ def test_a_round_that_is_not_settled_is_voided(stage: str) -> None:
     assert (voided.phase(3), voided.refusal) == ("refused", AMENDED)
     if opening is not None:
         opening.charter_sha256 = chain.deployment.charter.sha256
-        verdict = chain.put(chain.deployment.seal(opening))
+        verdict = chain.put(chain.seal(opening))
         assert (verdict.accepted, verdict.reason) == (False, "ROUND_REFUSED")
 
 
@@ -393,7 +394,7 @@ def test_a_lab_that_leaves_the_roster_takes_its_exclusion_along(chain: Chain) ->
     exclusion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=2)
     entry = chain.say("member-1", motion=exclusion).entry
     for member in ("member-1", "member-2", "member-3"):
-        chain.say(member, vote=wire.Vote(motion_entry=entry, choice=wire.CHOICE_FOR))
+        chain.say(member, vote=wire.Vote(motion=EntryRef(index=entry), choice=wire.CHOICE_FOR))
     text = chain.deployment.charter_data.decode()
     table = text[text.index('[[lab]]\nid = "lab-6"') : text.index("[committee]")]
     data = amended(chain, (table, ""), (', "lab-6"', ""))
@@ -419,7 +420,7 @@ def test_the_coordinator_opens_under_the_charter_that_is_due(chain: Chain) -> No
     )
     assert slot == "open/2"
     assert later.startswith("open/2/")
-    assert chain.put(chain.deployment.seal(due), due_ms).accepted
+    assert chain.put(chain.seal(due), due_ms).accepted
 
 
 def test_an_excluded_lab_has_no_round_to_answer(chain: Chain) -> None:

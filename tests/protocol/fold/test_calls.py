@@ -38,12 +38,12 @@ def refused_once(**settings: Any) -> Chain:
 
 def reason(chain: Chain, period: str, time_ms: int) -> str:
     statement = chain.open_round_statement(period=period)
-    return chain.fork().put(chain.deployment.seal(statement), time_ms).reason
+    return chain.fork().put(chain.seal(statement), time_ms).reason
 
 
 def open_again(chain: Chain, time_ms: int | None = None) -> None:
     statement = chain.open_round_statement(period=chain.round.period)
-    chain.put_ok(chain.deployment.seal(statement), time_ms)
+    chain.put_ok(chain.seal(statement), time_ms)
 
 
 def result_of_round(chain: Chain) -> None:
@@ -125,7 +125,7 @@ def test_a_closed_round_is_asked_again_only_while_no_quorum_has_endorsed_it(
     found = chain.state.rounds[0]
     assert found.phase(quorum) == REFUSED
     # Endorsements that come later find nothing to endorse: one sum a period at the most.
-    late = first.deployment.seal(first.endorsement_statement("auditor-3"))
+    late = first.seal(first.endorsement_statement("auditor-3"))
     assert chain.put(late).reason == "ROUND_REFUSED"
 
 
@@ -147,7 +147,7 @@ def asked_twice(**settings: Any) -> Chain:
     open_again(chain)
     result_of_round(chain)
     statement = chain.open_round_statement(period="2036Q1")
-    chain.put_ok(chain.deployment.seal(statement), NEXT_DUE_MS)
+    chain.put_ok(chain.seal(statement), NEXT_DUE_MS)
     result_of_round(chain)
     return chain
 
@@ -224,7 +224,7 @@ def test_no_phase_of_a_round_holds_up_the_log_for_ever(phase: str, is_live: bool
     assert call is not None
     assert call.is_second == (is_live and phase in (COLLECTING, CLOSED, REFUSED))
     statement = chain.open_round_statement(period=call.period)
-    chain.put_ok(chain.deployment.seal(statement), max(time_ms, call.from_ms))
+    chain.put_ok(chain.seal(statement), max(time_ms, call.from_ms))
     assert chain.round.number == 2
     if phase == COLLECTING:
         assert chain.state.rounds[0].phase(charter.endorsement_quorum) == REFUSED
@@ -237,7 +237,7 @@ def test_a_round_that_was_never_closed_takes_neither_reports_nor_a_close() -> No
     open_again(chain, chain.round.deadline_ms + WINDOW_MS)
     before = chain.state.rounds[0]
     for statement in (close, report):
-        assert chain.put(chain.deployment.seal(statement)).reason == "ROUND_CLOSED"
+        assert chain.put(chain.seal(statement)).reason == "ROUND_CLOSED"
     assert chain.state.rounds[0] == before
 
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from fermata.crypto.integers import int_to_bytes
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.state.state import Verdict
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, make_deployment
 from harness.forged import set_digest
 
@@ -19,10 +21,12 @@ def rejected(
     chain: Chain, statement: statement_pb2.Statement, reason: str, time_ms: int | None = None
 ) -> Verdict:
     before = chain.state
-    verdict = chain.put(chain.deployment.seal(statement), time_ms)
+    verdict = chain.put(chain.seal(statement), time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
-    assert chain.state == replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
+    assert chain.state == replace(
+        before, position=chain.state.position, time_ms=chain.state.time_ms
+    )
     return verdict
 
 
@@ -58,7 +62,7 @@ def test_a_close_that_still_waits_is_too_early_until_the_deadline(collecting: Ch
     statement = collecting.close_statement()
     deadline_ms = collecting.round.deadline_ms
     rejected(collecting, statement, "TOO_EARLY", deadline_ms - 1)
-    collecting.put_ok(collecting.deployment.seal(statement), deadline_ms)
+    collecting.put_ok(collecting.seal(statement), deadline_ms)
 
 
 def test_a_round_is_closed_once(closed: Chain) -> None:
@@ -141,7 +145,7 @@ def with_excluded(reported: Chain) -> Chain:
     reported.report("lab-2")
     theirs = reported.round.reports["lab-4"].parts[0].ciphertext_sha256[0]
     set_digest(copied.report.parts[0], 0, theirs)
-    assert reported.put(reported.deployment.seal(copied)).reason == "CT_DUPLICATE"
+    assert reported.put(reported.seal(copied)).reason == "CT_DUPLICATE"
     return reported
 
 
@@ -329,18 +333,17 @@ def test_a_close_below_the_cohort_may_not_carry_products(collecting: Chain) -> N
 
 def test_nothing_of_a_refused_round_is_endorsed_or_opened(collecting: Chain) -> None:
     chain = below(collecting, "lab-1", "lab-2", "lab-3")
-    entry = chain.close().entry
+    chain.close()
     close = chain.round.close
     assert close is not None
     body = statement_pb2.Endorsement(
         round=1,
-        close_entry=entry,
-        close_leaf_hash=close.leaf_hash,
+        close=to_wire(close.ref),
         aggregate_sha256=close.aggregate_sha256,
     )
     statement = chain.deployment.statement("auditor-1", endorsement=body)
     rejected(chain, statement, "ROUND_REFUSED")
-    part = statement_pb2.PartialOpening(round=1, close_entry=entry)
+    part = statement_pb2.PartialOpening(round=1, close=to_wire(close.ref))
     statement = chain.deployment.statement("auditor-1", partial_opening=part)
     rejected(chain, statement, "ROUND_REFUSED")
 
@@ -357,17 +360,26 @@ def test_a_quorum_of_endorsements_lets_a_round_be_opened(closed: Chain) -> None:
 
 def test_a_second_endorsement_is_rejected(closed: Chain) -> None:
     statement = closed.endorsement_statement("auditor-1")
-    closed.put_ok(closed.deployment.seal(statement))
-    rejected(closed, statement, "ALREADY_ENDORSED")
+    closed.put_ok(closed.seal(statement))
+    # The very same is no misbehaviour: a node that lost its outbox signs it again.
+    statement.ClearField("seen")
+    rejected(closed, statement, "DUPLICATE")
 
 
-@pytest.mark.parametrize("field", ["close_entry", "close_leaf_hash", "aggregate_sha256"])
+def another_entry(chain: Chain, wire: statement_pb2.Endorsement) -> None:
+    wire.close.CopyFrom(chain.ref(3))
+
+
+def other_products(chain: Chain, wire: statement_pb2.Endorsement) -> None:
+    wire.aggregate_sha256 = b"\x01" * 32
+
+
+@pytest.mark.parametrize("change", [another_entry, other_products])
 def test_an_endorsement_of_another_close_is_evidence_against_its_author(
-    closed: Chain, field: str
+    closed: Chain, change: Callable[[Chain, statement_pb2.Endorsement], None]
 ) -> None:
     statement = closed.endorsement_statement("auditor-1")
-    value = 3 if field == "close_entry" else b"\x01" * 32
-    setattr(statement.endorsement, field, value)
+    change(closed, statement.endorsement)
     rejected(closed, statement, "WRONG_CLOSE")
     closed.endorse("auditor-1")
     statement.endorsement.round = 1
@@ -375,7 +387,7 @@ def test_an_endorsement_of_another_close_is_evidence_against_its_author(
 
 
 def test_a_round_that_is_not_closed_is_not_endorsed(reported: Chain) -> None:
-    body = statement_pb2.Endorsement(round=1, close_entry=9)
+    body = statement_pb2.Endorsement(round=1, close=EntryRef(index=8))
     rejected(reported, reported.deployment.statement("auditor-1", endorsement=body), "NOT_CLOSED")
     body.round = 2
     rejected(reported, reported.deployment.statement("auditor-1", endorsement=body), "NO_ROUND")

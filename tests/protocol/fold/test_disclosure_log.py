@@ -7,6 +7,7 @@ import pytest
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.roles.auditor import check_close, endorse
 from fermata.summary.documents import results_document
 from fermata.wire.v1 import statement_pb2
@@ -38,7 +39,7 @@ def whole_round(chain: Chain, absent: str = "") -> Chain:
 
 
 def rejected(chain: Chain, statement: statement_pb2.Statement) -> str:
-    verdict = chain.fork().put(chain.deployment.seal(statement))
+    verdict = chain.fork().put(chain.seal(statement))
     assert not verdict.accepted
     return verdict.reason
 
@@ -82,7 +83,7 @@ def test_auditors_that_ignore_the_refusal_are_refused(changed_by_one: Chain) -> 
     assert rejected(chain, endorse(chain.state, chain.round, close, "auditor-1")) == "ROUND_REFUSED"
     key = chain.state.key
     assert key is not None
-    opening = statement_pb2.PartialOpening(round=2, close_entry=close.entry, epoch_id=key.epoch_id)
+    opening = statement_pb2.PartialOpening(round=2, close=to_wire(close.ref), epoch_id=key.epoch_id)
     part = chain.deployment.statement("auditor-1", partial_opening=opening)
     assert rejected(chain, part) == "ROUND_REFUSED"
     with pytest.raises(Refusal) as caught:
@@ -193,7 +194,7 @@ def test_products_of_the_wrong_group_are_not_endorsed() -> None:
     statement = chain.close_statement()
     north, south, _ = statement.close_round.aggregates
     north.ciphertexts[:], south.ciphertexts[:] = list(south.ciphertexts), list(north.ciphertexts)
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     with pytest.raises(Refusal) as caught:
         chain.endorsement_statement("auditor-1")
     assert caught.value.reason == "P2_PRODUCT"
@@ -230,8 +231,7 @@ def test_fresh_figures_are_not_asked_for() -> None:
     assert rejected(chain, chain.open_round_statement()) == "TOO_FRESH"
     assert not opens(chain, due_ms - 1)
     assert opens(chain, due_ms)
-    seal = chain.deployment.seal
-    verdict = chain.fork().put(seal(chain.open_round_statement()), due_ms - 1)
+    verdict = chain.fork().put(chain.seal(chain.open_round_statement()), due_ms - 1)
     assert verdict.reason == "TOO_FRESH"
     chain.open_round(due_ms)
     for lab in chain.deployment.charter.labs:
@@ -248,7 +248,7 @@ def test_without_an_age_a_running_period_is_not_asked_for_before_it_is_over() ->
     chain = whole_round(chain_with(first="2035Q4"))
     due_ms = period_end_ms("quarter", "2036Q1")
     statement = chain.open_round_statement()
-    verdict = chain.fork().put(chain.deployment.seal(statement), due_ms - 1)
+    verdict = chain.fork().put(chain.seal(statement), due_ms - 1)
     assert verdict.reason == "TOO_FRESH"
     assert not opens(chain, due_ms - 1)
     chain.open_round(due_ms)

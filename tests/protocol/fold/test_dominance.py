@@ -67,7 +67,7 @@ def test_a_report_that_claims_to_be_within_and_is_not_is_excluded() -> None:
     statement = run.report_statement("lab-1", {"hours": "12.001", "share": "1"})
     assert not statement.report.within_shares
     statement.report.within_shares = True
-    run.put_ok(run.deployment.seal(statement))
+    run.put_ok(run.seal(statement))
     for lab in run.deployment.charter.labs[1:]:
         beta = {f"wide-{k}": "100" for k in range(1, 6)}
         run.report(lab, {"hours": "1", "share": "1"} | beta)

@@ -52,7 +52,7 @@ def test_every_integer_of_a_statement_gets_a_verdict(kind: str) -> None:
             most = 2**32 if field.cpp_type != field.CPPTYPE_UINT64 else 2**64
             setattr(holder, field.name, number % most)
             before = chain.state.size
-            verdict = chain.put(chain.deployment.seal(statement))
+            verdict = chain.put(chain.seal(statement))
             assert chain.state.size == before + 1
             assert verdict.accepted or verdict.reason
             changed += 1
@@ -82,5 +82,5 @@ def test_every_integer_of_a_short_statement_gets_a_verdict(body: statement_pb2.S
             setattr(getattr(statement, name), field.name, number)
             statement.author = "lab-1"
             statement.charter_sha256 = chain.deployment.charter.sha256
-            verdict = chain.put(chain.deployment.seal(statement))
+            verdict = chain.put(chain.seal(statement))
             assert verdict.accepted or verdict.reason

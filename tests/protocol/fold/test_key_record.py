@@ -21,7 +21,7 @@ def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = N
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.entry == before.size
     assert verdict.detail
-    same = replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
+    same = replace(before, position=chain.state.position, time_ms=chain.state.time_ms)
     assert chain.state == same
     return verdict
 
@@ -224,7 +224,7 @@ def test_every_party_may_send_heartbeats(keyed: Chain, author: str) -> None:
 
 
 def test_a_heartbeat_that_is_not_newer_is_rejected(keyed: Chain) -> None:
-    seal_beat = keyed.deployment.seal
+    seal_beat = keyed.seal
     statement = keyed.deployment.statement
     keyed.put_ok(seal_beat(statement("lab-1", heartbeat=heartbeat(START_MS))))
     for time_ms in (START_MS, START_MS - 1):
@@ -235,7 +235,7 @@ def test_a_heartbeat_that_is_not_newer_is_rejected(keyed: Chain) -> None:
 
 def beat_at(chain: Chain, time_ms: int, author: str = "lab-1") -> bytes:
     statement = chain.deployment.statement(author, heartbeat=heartbeat(time_ms))
-    return chain.deployment.seal(statement)
+    return chain.seal(statement)
 
 
 def test_a_heartbeat_far_ahead_of_the_log_is_refused_and_leaves_later_ones_alone(
@@ -271,7 +271,7 @@ def test_an_old_heartbeat_is_not_replayed_after_one_that_was_ahead(keyed: Chain)
 def test_two_heartbeats_in_a_second_are_one_too_many(keyed: Chain) -> None:
     def beat(time_ms: int) -> bytes:
         statement = keyed.deployment.statement("lab-1", heartbeat=heartbeat(time_ms))
-        return keyed.deployment.seal(statement)
+        return keyed.seal(statement)
 
     logged_ms = keyed.time_ms + 5000
     keyed.put_ok(beat(START_MS), logged_ms)
@@ -282,12 +282,12 @@ def test_two_heartbeats_in_a_second_are_one_too_many(keyed: Chain) -> None:
 @pytest.mark.parametrize("version", ["1" * 41, "1.0\x1b[2J", "1.0\n", "é"])
 def test_a_version_that_is_none_is_rejected(keyed: Chain, version: str) -> None:
     beat = statement_pb2.Heartbeat(version=version, time_ms=START_MS)
-    envelope = keyed.deployment.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
+    envelope = keyed.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
     rejected(keyed, envelope, "VERSION")
 
 
 @pytest.mark.parametrize("field", ["time_ms", "certificate_expires_ms"])
 def test_a_heartbeat_with_an_absurd_time_is_rejected(keyed: Chain, field: str) -> None:
     beat = statement_pb2.Heartbeat(version="1", **{field: TIME_MS_MAX + 1})  # type: ignore[arg-type]
-    envelope = keyed.deployment.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
+    envelope = keyed.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
     rejected(keyed, envelope, "TIME")

@@ -14,6 +14,7 @@ from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import PAUSED, Pause
 from fermata.protocol.state.state import State, Verdict, labs_in_force
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef, LogEntry
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
 
 #: Organisations of the members; the first is lab-1's too. Notice, vote, ruling, appeal: seconds.
@@ -53,6 +54,8 @@ def said(chain: Chain, author: str, kind: int, time_ms: int | None = None, **bod
     if kind == LIFT:
         # These charters have no rules: that there is something to lift is given.
         chain.state = replace(chain.state, pause=Pause(phase=PAUSED))
+    if "about_entry" in body:
+        body["about"] = EntryRef(index=body.pop("about_entry"))
     motion = wire.Motion(kind=kind, **body)  # type: ignore[arg-type]
     return chain.say(author, time_ms, motion=motion)
 
@@ -66,13 +69,13 @@ def refused(chain: Chain, author: str, kind: int, code: str, **body: Any) -> Non
 
 def vote(chain: Chain, motion: int, choice: int, *members: str, time_ms: int | None = None) -> None:
     for member in members:
-        body = wire.Vote(motion_entry=motion, choice=choice)  # type: ignore[arg-type]
+        body = wire.Vote(motion=EntryRef(index=motion), choice=choice)  # type: ignore[arg-type]
         verdict = chain.say(member, time_ms, vote=body)
         assert verdict.accepted, verdict
 
 
 def vote_refused(chain: Chain, motion: int, member: str, reason: str, choice: int = YES) -> None:
-    body = wire.Vote(motion_entry=motion, choice=choice)  # type: ignore[arg-type]
+    body = wire.Vote(motion=EntryRef(index=motion), choice=choice)  # type: ignore[arg-type]
     verdict = chain.say(member, vote=body)
     assert (verdict.accepted, verdict.reason) == (False, reason)
 
@@ -136,8 +139,11 @@ def test_a_reason_of_500_characters_is_accepted(chain: Chain) -> None:
 
 
 def test_a_motion_logged_again_is_refused(chain: Chain) -> None:
-    ruled(chain)
-    refused(chain, "lab-2", DISPUTE, "DUPLICATE", about_entry=2, lab="lab-3")
+    dispute = LogEntry.FromString(chain.leaves[dispute_of(chain, ruled(chain)).entry])
+    before = chain.state.governance
+    verdict = chain.put(dispute.envelope)
+    assert (verdict.accepted, verdict.reason) == (False, "DUPLICATE")
+    assert chain.state.governance == before
 
 
 # Disputes.
@@ -153,7 +159,8 @@ def test_any_party_may_dispute_any_entry(chain: Chain, party: str) -> None:
 
 
 def test_a_dispute_about_itself_or_what_is_to_come_is_refused(chain: Chain) -> None:
-    refused(chain, "lab-1", DISPUTE, "ABOUT_ENTRY", about_entry=chain.state.size)
+    refused(chain, "lab-1", DISPUTE, "SPLIT_VIEW", about_entry=chain.state.size)
+    refused(chain, "lab-1", DISPUTE, "ABOUT_ENTRY")
 
 
 def test_a_dispute_about_no_lab_of_the_charter_is_refused(chain: Chain) -> None:
@@ -313,7 +320,7 @@ def test_a_motion_expires(chain: Chain) -> None:
     twin, limit_ms = chain.fork(), motion_of(chain, entry).expires_ms
     assert limit_ms == chain.time_ms + VOTE_MS
     vote(twin, entry, YES, "member-1", time_ms=limit_ms - 1)
-    body = wire.Vote(motion_entry=entry, choice=YES)
+    body = wire.Vote(motion=EntryRef(index=entry), choice=YES)
     verdict = chain.say("member-1", limit_ms, vote=body)
     assert (verdict.reason, motion_of(chain, entry).status) == ("DECIDED", "expired")
     table(chain, "member-1", LIFT, reason="another try")
@@ -469,7 +476,7 @@ def test_a_round_opened_within_the_notice_has_the_lab(chain: Chain) -> None:
 
 def test_an_excluded_lab_neither_reports_nor_abstains(chain: Chain) -> None:
     next_round(chain, excluded(chain))
-    verdict = chain.put(chain.deployment.seal(chain.report_statement("lab-2")))
+    verdict = chain.put(chain.seal(chain.report_statement("lab-2")))
     assert (verdict.accepted, verdict.reason) == (False, "EXCLUDED")
     assert chain.abstain("lab-2").reason == "EXCLUDED"
     assert chain.report("lab-3").accepted

@@ -39,7 +39,7 @@ def with_negated_announcement() -> Chain:
     """All labs have reported; the first sends the negative of its announcement."""
     chain = chain_at("collecting")
     statement = forged(chain, LAB, prove=negating)
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     chain.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     return chain
 
@@ -56,7 +56,7 @@ def test_the_door_takes_a_report_whose_announcement_is_negated() -> None:
     chain = chain_at("collecting")
     statement = forged(chain, LAB, prove=negating)
     door = door_of(chain)
-    envelope, sealed = chain.deployment.seal(statement), chain.fetch(statement.report.sealed_sha256)
+    envelope, sealed = chain.seal(statement), chain.fetch(statement.report.sealed_sha256)
     receipt = door.append_as(Role.LAB, LAB, envelope, sealed)
     assert receipt.entry == len(chain.leaves)
 

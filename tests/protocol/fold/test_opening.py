@@ -12,9 +12,11 @@ import pytest
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import InvalidEncoding
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.statistics.results import digits_of, results_of
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, Deployment, chain_at, figures, make_deployment
 from harness.forged import endorse_unseen, forged, other_plaintexts
 
@@ -23,10 +25,12 @@ N = make_deployment().record.n
 
 def rejected(chain: Chain, statement: statement_pb2.Statement, reason: str) -> Verdict:
     before = chain.state
-    verdict = chain.put(chain.deployment.seal(statement))
+    verdict = chain.put(chain.seal(statement))
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
-    assert chain.state == replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
+    assert chain.state == replace(
+        before, position=chain.state.position, time_ms=chain.state.time_ms
+    )
     return verdict
 
 
@@ -63,7 +67,7 @@ def test_a_part_before_the_quorum_is_rejected(closed: Chain) -> None:
 
 
 def test_a_part_of_a_round_that_is_not_closed_is_rejected(reported: Chain) -> None:
-    body = statement_pb2.PartialOpening(round=1, close_entry=9)
+    body = statement_pb2.PartialOpening(round=1, close=EntryRef(index=8))
     statement = reported.deployment.statement("auditor-1", partial_opening=body)
     rejected(reported, statement, "NOT_CLOSED")
     body.round = 2
@@ -72,7 +76,8 @@ def test_a_part_of_a_round_that_is_not_closed_is_rejected(reported: Chain) -> No
 
 
 def another_close(body: statement_pb2.PartialOpening) -> None:
-    body.close_entry -= 1
+    body.close.Clear()
+    body.close.index = 3
 
 
 def another_epoch(body: statement_pb2.PartialOpening) -> None:
@@ -147,7 +152,7 @@ def test_a_part_with_this_is_rejected(endorsed: Chain, what: str) -> None:
 
 def test_a_second_part_of_an_auditor_is_rejected(endorsed: Chain) -> None:
     statement = endorsed.opening_statement("auditor-1")
-    endorsed.put_ok(endorsed.deployment.seal(statement))
+    endorsed.put_ok(endorsed.seal(statement))
     rejected(endorsed, statement, "ALREADY_OPENED")
     rejected(endorsed, wrong_statement(endorsed, "auditor-1"), "ALREADY_OPENED")
 
@@ -192,7 +197,7 @@ def test_a_wrong_part_names_its_auditor_and_the_result_still_comes(
             if auditor == cheat
             else endorsed.opening_statement(auditor)
         )
-        endorsed.put_ok(endorsed.deployment.seal(statement))
+        endorsed.put_ok(endorsed.seal(statement))
     assert endorsed.round.culprits == {cheat}
     reference = chain_at("opened").round.opening
     assert endorsed.round.opening is not None
@@ -201,7 +206,7 @@ def test_a_wrong_part_names_its_auditor_and_the_result_still_comes(
 
 
 def test_a_wrong_and_a_right_part_give_nothing_and_blame_nobody(endorsed: Chain) -> None:
-    endorsed.put_ok(endorsed.deployment.seal(wrong_statement(endorsed, "auditor-1")))
+    endorsed.put_ok(endorsed.seal(wrong_statement(endorsed, "auditor-1")))
     endorsed.open_part("auditor-2")
     assert endorsed.round.opening is None
     assert endorsed.round.culprits == frozenset()
@@ -211,7 +216,7 @@ def test_a_part_for_another_round_is_found_to_be_wrong(endorsed: Chain) -> None:
     swapped = endorsed.opening_statement("auditor-1")
     panels = swapped.partial_opening.panels
     panels[1].parts[0], panels[1].parts[1] = panels[1].parts[1], panels[1].parts[0]
-    endorsed.put_ok(endorsed.deployment.seal(swapped))
+    endorsed.put_ok(endorsed.seal(swapped))
     endorsed.open_part("auditor-2", "auditor-3")
     assert endorsed.round.culprits == {"auditor-1"}
     assert endorsed.round.opening is not None
@@ -222,7 +227,7 @@ def test_the_negative_of_a_part_opens_the_same(endorsed: Chain) -> None:
     for panel in statement.partial_opening.panels:
         for i, data in enumerate(panel.parts):
             panel.parts[i] = int_to_bytes(N - int.from_bytes(data, "big"), 64)
-    endorsed.put_ok(endorsed.deployment.seal(statement))
+    endorsed.put_ok(endorsed.seal(statement))
     endorsed.open_part("auditor-3")
     reference = chain_at("opened").round.opening
     assert endorsed.round.culprits == frozenset()
@@ -294,7 +299,7 @@ def test_a_sum_that_valid_reports_cannot_give_refuses_the_round(
 ) -> None:
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     statement = forged(collecting, "lab-1", witness=other_plaintexts({"alpha": (plaintext,)}))
-    collecting.put_ok(collecting.deployment.seal(statement))
+    collecting.put_ok(collecting.seal(statement))
     collecting.close()
     endorse_unseen(collecting)
     collecting.open_part("auditor-1", "auditor-2")
@@ -303,7 +308,7 @@ def test_a_sum_that_valid_reports_cannot_give_refuses_the_round(
     assert found.opening is None
     assert found.fault == found.refusal != ""
     assert found.close is not None
-    body = statement_pb2.PartialOpening(round=1, close_entry=found.close.entry)
+    body = statement_pb2.PartialOpening(round=1, close=to_wire(found.close.ref))
     rejected(
         collecting,
         collecting.deployment.statement("auditor-3", partial_opening=body),

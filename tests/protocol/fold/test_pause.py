@@ -29,6 +29,7 @@ from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
 from fermata.protocol.wire.codec import decode
 from fermata.wire.v1 import envelope_pb2, statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, PAUSE_TABLES, Chain, Run, make_deployment
 
 BETA = {f"wide-{k}": "1" for k in range(1, 6)}
@@ -55,7 +56,7 @@ def one_round(chain: Chain, hours: str, **by_lab: str) -> None:
 
 def acknowledge(chain: Chain, *labs: str) -> list[str]:
     change = next(c for c in reversed(chain.state.pause.changes) if c.why in ("rule", "lifted"))
-    said = statement_pb2.Acknowledgement(change_entry=change.entry)
+    said = statement_pb2.Acknowledgement(change=EntryRef(index=change.entry))
     return [chain.say(lab, acknowledgement=said).reason for lab in labs]
 
 
@@ -124,18 +125,18 @@ def test_the_pause_is_there_at_the_first_entry_after_the_deadline_even_a_rejecte
 def test_only_a_lab_acknowledges_and_only_once_and_only_what_asks_for_it() -> None:
     chain = triggered()
     change = chain.state.pause.changes[0].entry
-    said = statement_pb2.Acknowledgement(change_entry=change)
+    said = statement_pb2.Acknowledgement(change=EntryRef(index=change))
     assert chain.say("auditor-1", acknowledgement=said).reason == "WRONG_ROLE"
     assert chain.say("lab-1", acknowledgement=said).accepted
     assert chain.say("lab-1", acknowledgement=said).reason == "DUPLICATE"
-    other = statement_pb2.Acknowledgement(change_entry=change - 1)
+    other = statement_pb2.Acknowledgement(change=EntryRef(index=change - 1))
     assert chain.say("lab-2", acknowledgement=other).reason == "NO_CHANGE"
 
 
 def test_a_charter_without_a_pause_takes_no_acknowledgement() -> None:
     chain = Chain(make_deployment())
     chain.start()
-    said = statement_pb2.Acknowledgement(change_entry=1)
+    said = statement_pb2.Acknowledgement(change=EntryRef(index=1))
     assert chain.say("lab-1", acknowledgement=said).reason == "NO_PAUSE"
 
 
@@ -366,7 +367,7 @@ def opened_late() -> Chain:
         assert late.close is not None
         share = chain.deployment.shares[auditor]
         said = open_part(chain.state, late, late.close, auditor, share, chain.entropy)
-        chain.put_ok(chain.deployment.seal(said))
+        chain.put_ok(chain.seal(said))
     return chain
 
 
@@ -402,7 +403,9 @@ def decide(chain: Chain, author: str, *members: str, **motion: object) -> int:
     tabled = chain.say(author, motion=statement_pb2.Motion(**motion))
     assert tabled.accepted, tabled
     for member in members:
-        said = statement_pb2.Vote(motion_entry=tabled.entry, choice=statement_pb2.CHOICE_FOR)
+        said = statement_pb2.Vote(
+            motion=EntryRef(index=tabled.entry), choice=statement_pb2.CHOICE_FOR
+        )
         assert chain.say(member, vote=said).accepted
     return tabled.entry
 
@@ -450,7 +453,7 @@ def test_an_excluded_lab_is_asked_for_nothing_and_the_verifier_follows() -> None
     )
     chain.time_ms += 86_400_000
     chain.open_round()
-    said = statement_pb2.Acknowledgement(change_entry=chain.state.pause.changes[0].entry)
+    said = statement_pb2.Acknowledgement(change=EntryRef(index=chain.state.pause.changes[0].entry))
     assert chain.say("lab-6", acknowledgement=said).reason == "NOT_ON_ROSTER"
     for lab in ("lab-1", "lab-2", "lab-3", "lab-4", "lab-5"):
         chain.report(lab, figures(lab, "8"))

@@ -60,7 +60,7 @@ def refused_at_the_door(statement: Statement, *reasons: str) -> None:
     before = ledger.state, ledger.size(), ledger.checkpoint()
     sealed = chain.fetch(statement.report.sealed_sha256)
     with pytest.raises(VerificationError) as caught:
-        ledger.append_as(Role.LAB, statement.author, chain.deployment.seal(statement), sealed)
+        ledger.append_as(Role.LAB, statement.author, chain.seal(statement), sealed)
     assert caught.value.reason in reasons, caught.value.reason
     assert (ledger.state, ledger.size(), ledger.checkpoint()) == before
     assert ledger.replica.rejected == []
@@ -75,7 +75,7 @@ def test_an_honest_report_passes_the_door() -> None:
     chain, ledger = collecting_once(), door_of(collecting_once())
     statement = report_of("lab-2")
     sealed = chain.fetch(statement.report.sealed_sha256)
-    ledger.append_as(Role.LAB, "lab-2", chain.deployment.seal(statement), sealed)
+    ledger.append_as(Role.LAB, "lab-2", chain.seal(statement), sealed)
     assert set(ledger.state.rounds[0].reports) == {"lab-2"}
 
 

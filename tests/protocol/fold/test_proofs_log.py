@@ -36,7 +36,7 @@ Statement = statement_pb2.Statement
 
 def forced(chain: Chain, statement: Statement) -> int:
     """What a coordinator logs in spite of its duties; the fold alone does not look at proofs."""
-    return chain.put_ok(chain.deployment.seal(statement)).entry
+    return chain.put_ok(chain.seal(statement)).entry
 
 
 def out_of_range(chain: Chain, lab: str) -> Statement:
@@ -85,7 +85,7 @@ def test_everyone_rejects_a_close_that_lists_a_report_whose_proof_fails(collecti
     forced(collecting, out_of_range(collecting, "lab-1"))
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     statement = close_that_lists_all(collecting)
-    verdict = collecting.put(collecting.deployment.seal(statement))
+    verdict = collecting.put(collecting.seal(statement))
     assert (verdict.accepted, verdict.reason) == (False, "CLOSE_LIST")
     assert collecting.round.close is None
 
@@ -96,7 +96,7 @@ def test_a_report_whose_proof_holds_cannot_be_excluded(reported: Chain, reason: 
     entry = reported.round.reports["lab-1"].entry
     del statement.close_round.listed[0]
     statement.close_round.excluded.append(statement_pb2.ExcludedReport(entry=entry, reason=reason))
-    verdict = reported.put(reported.deployment.seal(statement))
+    verdict = reported.put(reported.seal(statement))
     assert (verdict.accepted, verdict.reason) == (False, "CLOSE_LIST")
 
 
@@ -105,7 +105,7 @@ def test_a_report_whose_proof_fails_is_excluded_for_no_other_reason(collecting: 
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     statement = collecting.close_statement()
     statement.close_round.excluded[0].reason = "LATE"
-    verdict = collecting.put(collecting.deployment.seal(statement))
+    verdict = collecting.put(collecting.seal(statement))
     assert (verdict.accepted, verdict.reason) == (False, "CLOSE_EXCLUDED")
 
 
@@ -116,7 +116,7 @@ def test_an_auditor_looks_at_open_proofs_itself(
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     statement = close_that_lists_all(collecting)
     monkeypatch.setattr(round_rules, "proven_round", lambda charter, key, found, cache: found)
-    collecting.put_ok(collecting.deployment.seal(statement))
+    collecting.put_ok(collecting.seal(statement))
     with pytest.raises(Refusal) as caught:
         check_close(collecting.state, collecting.round, collecting.fetch)
     assert caught.value.reason == "P2_PROOF"
@@ -176,13 +176,15 @@ def test_a_sealed_part_that_does_not_fit_its_proof_is_never_opened(
 def test_a_replayed_report_is_not_counted_again(collecting: Chain) -> None:
     statement = collecting.report_statement("lab-1")
     forced(collecting, statement)
-    assert collecting.put(collecting.deployment.seal(statement)).reason == "DUPLICATE"
+    assert collecting.put(collecting.seal(statement)).reason == "DUPLICATE"
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     collecting.close()
     collecting.open_round()
-    assert collecting.put(collecting.deployment.seal(statement)).reason == "ROUND_CLOSED"
+    assert collecting.put(collecting.seal(statement)).reason == "ROUND_CLOSED"
     statement.report.round = 2
-    assert collecting.put(collecting.deployment.seal(statement)).reason == "CT_REUSED"
+    assert collecting.put(collecting.seal(statement)).reason == "SEEN_BEFORE"
+    statement.ClearField("seen")
+    assert collecting.put(collecting.seal(statement)).reason == "CT_REUSED"
 
 
 # Many at once.

@@ -19,10 +19,10 @@ def rejected(
 ) -> Verdict:
     """Rejected for this reason; of the state only size, time and the list of the excluded move."""
     before = chain.state
-    verdict = chain.put(chain.deployment.seal(statement), time_ms)
+    verdict = chain.put(chain.seal(statement), time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
-    same = replace(before, size=before.size + 1, time_ms=chain.state.time_ms)
+    same = replace(before, position=chain.state.position, time_ms=chain.state.time_ms)
     found = before.round(statement.report.round)
     if found is not None and found.close is None:
         excluded = (*found.excluded, (before.size, reason))
@@ -129,7 +129,7 @@ def test_the_deadline_itself_is_late(collecting: Chain, offset_ms: int, in_time:
     statement = collecting.report_statement("lab-1")
     time_ms = collecting.round.deadline_ms + offset_ms
     if in_time:
-        collecting.put_ok(collecting.deployment.seal(statement), time_ms)
+        collecting.put_ok(collecting.seal(statement), time_ms)
     else:
         rejected(collecting, statement, "LATE", time_ms)
         assert collecting.round.reports == {}
@@ -224,13 +224,13 @@ def test_a_report_of_another_length_is_rejected(
 def test_evidence_may_be_given_as_one_digest(collecting: Chain) -> None:
     statement = collecting.report_statement("lab-2")
     statement.report.evidence_sha256 = b"\x05" * 32
-    collecting.put_ok(collecting.deployment.seal(statement))
+    collecting.put_ok(collecting.seal(statement))
     assert collecting.round.reports["lab-2"].evidence_sha256 == b"\x05" * 32
 
 
 def test_a_copied_report_is_rejected(collecting: Chain) -> None:
     statement = collecting.report_statement("lab-2")
-    collecting.put_ok(collecting.deployment.seal(statement))
+    collecting.put_ok(collecting.seal(statement))
     statement.author = "lab-3"
     rejected(collecting, statement, "CT_DUPLICATE")
 
@@ -243,14 +243,14 @@ def copy_one(source: statement_pb2.Statement, target: statement_pb2.Statement) -
 
 def test_one_copied_ciphertext_is_enough(collecting: Chain) -> None:
     theirs, mine = (collecting.report_statement(lab) for lab in ("lab-2", "lab-3"))
-    collecting.put_ok(collecting.deployment.seal(theirs))
+    collecting.put_ok(collecting.seal(theirs))
     copy_one(theirs, mine)
     rejected(collecting, mine, "CT_DUPLICATE")
 
 
 def test_a_ciphertext_of_a_replaced_report_is_not_there_for_others(collecting: Chain) -> None:
     theirs, mine = (collecting.report_statement(lab) for lab in ("lab-2", "lab-3"))
-    collecting.put_ok(collecting.deployment.seal(theirs))
+    collecting.put_ok(collecting.seal(theirs))
     collecting.report("lab-2")
     copy_one(theirs, mine)
     rejected(collecting, mine, "CT_DUPLICATE")
@@ -258,7 +258,7 @@ def test_a_ciphertext_of_a_replaced_report_is_not_there_for_others(collecting: C
 
 def test_a_ciphertext_of_an_earlier_round_is_not_there_for_others(collecting: Chain) -> None:
     theirs = collecting.report_statement("lab-2")
-    collecting.put_ok(collecting.deployment.seal(theirs))
+    collecting.put_ok(collecting.seal(theirs))
     for lab in ("lab-1", "lab-3", "lab-4", "lab-5", "lab-6"):
         collecting.report(lab)
     collecting.close()
@@ -278,16 +278,16 @@ def test_a_lab_may_send_its_own_ciphertexts_again_to_correct_its_evidence(
     collecting: Chain,
 ) -> None:
     statement = collecting.report_statement("lab-2")
-    first = collecting.put_ok(collecting.deployment.seal(statement))
+    first = collecting.put_ok(collecting.seal(statement))
     statement.report.evidence_sha256 = b"\x05" * 32
-    second = collecting.put_ok(collecting.deployment.seal(statement))
+    second = collecting.put_ok(collecting.seal(statement))
     assert collecting.round.reports["lab-2"].entry == second.entry
     assert collecting.round.excluded == ((first.entry, "SUPERSEDED"),)
 
 
 def test_a_lab_may_not_use_a_ciphertext_of_its_own_in_another_round(collecting: Chain) -> None:
     old = collecting.report_statement("lab-2")
-    collecting.put_ok(collecting.deployment.seal(old))
+    collecting.put_ok(collecting.seal(old))
     for lab in ("lab-1", "lab-3", "lab-4", "lab-5", "lab-6"):
         collecting.report(lab)
     collecting.close()
@@ -299,7 +299,7 @@ def test_a_lab_may_not_use_a_ciphertext_of_its_own_in_another_round(collecting: 
 
 def test_a_ciphertext_that_is_anothers_and_ones_own_is_anothers(collecting: Chain) -> None:
     theirs, mine = (collecting.report_statement(lab) for lab in ("lab-2", "lab-3"))
-    collecting.put_ok(collecting.deployment.seal(theirs))
+    collecting.put_ok(collecting.seal(theirs))
     copy_one(mine, mine)
     copy_one(theirs, mine)
     set_digest(mine.report.parts[1], 1, theirs.report.parts[1].ciphertext_sha256[1])
@@ -316,7 +316,7 @@ def test_a_corrected_report_replaces_the_last_and_counts_once(collecting: Chain)
 
 def test_a_replayed_report_that_was_replaced_is_rejected(collecting: Chain) -> None:
     old = collecting.report_statement("lab-2")
-    collecting.put_ok(collecting.deployment.seal(old))
+    collecting.put_ok(collecting.seal(old))
     new = collecting.report("lab-2")
     rejected(collecting, old, "DUPLICATE")
     assert collecting.round.reports["lab-2"].entry == new.entry
@@ -324,7 +324,7 @@ def test_a_replayed_report_that_was_replaced_is_rejected(collecting: Chain) -> N
 
 def test_the_report_that_counts_is_not_counted_again(collecting: Chain) -> None:
     statement = collecting.report_statement("lab-2")
-    entry = collecting.put_ok(collecting.deployment.seal(statement)).entry
+    entry = collecting.put_ok(collecting.seal(statement)).entry
     rejected(collecting, statement, "DUPLICATE")
     assert collecting.round.reports["lab-2"].entry == entry
 
@@ -379,7 +379,7 @@ def test_a_second_abstention_is_rejected(collecting: Chain) -> None:
 def test_an_abstention_at_the_deadline_is_late(collecting: Chain) -> None:
     deadline_ms = collecting.round.deadline_ms
     statement = abstention(collecting, "lab-2")
-    collecting.fork().put_ok(collecting.deployment.seal(statement), deadline_ms - 1)
+    collecting.fork().put_ok(collecting.seal(statement), deadline_ms - 1)
     rejected(collecting, statement, "LATE", deadline_ms)
 
 
@@ -390,4 +390,4 @@ def test_an_abstention_needs_an_open_round(keyed: Chain, closed: Chain) -> None:
 
 def test_the_coordinator_neither_reports_nor_abstains(collecting: Chain) -> None:
     statement = abstention(collecting, COORDINATOR)
-    assert collecting.put(collecting.deployment.seal(statement)).reason == "WRONG_ROLE"
+    assert collecting.put(collecting.seal(statement)).reason == "WRONG_ROLE"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.roles.auditor import CLOCK_TOLERANCE_MS, duties
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.state.state import CharteredState
@@ -133,7 +134,7 @@ def test_endorsements_of_others_do_not_make_an_auditor_open_another_product(
         return one_lab(reported, panel, position, value)
 
     log = RogueLog(reported)
-    entry = log.log_statement(close_with(reported, change))
+    log.log_statement(close_with(reported, change))
     honest = Auditor("auditor-1", log)
     let_work(honest)
     close = honest.driver.replica.state.rounds[0].close
@@ -141,8 +142,7 @@ def test_endorsements_of_others_do_not_make_an_auditor_open_another_product(
     for name in ("auditor-2", "auditor-3"):
         body = statement_pb2.Endorsement(
             round=1,
-            close_entry=entry,
-            close_leaf_hash=close.leaf_hash,
+            close=to_wire(close.ref),
             aggregate_sha256=close.aggregate_sha256,
         )
         log.log_statement(log.deployment.statement(name, endorsement=body))

@@ -46,7 +46,7 @@ def test_two_closes_shown_to_different_auditors_are_both_not_opened(
         assert len(found.endorsements) < 3
         assert found.parts == {}
         reasons = {v.reason for v in auditor.driver.replica.rejected}
-        assert reasons == {"WRONG_CLOSE"}
+        assert reasons == {"SPLIT_VIEW"}
     assert ours.said("partial_opening") == theirs.said("partial_opening") == []
 
 

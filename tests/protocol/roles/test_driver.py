@@ -271,7 +271,9 @@ def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
     assert [c.why for c in chain.state.pause.changes] == ["rule"]
     entry = chain.state.pause.changes[0].entry
     store = MemoryStore()
-    replica = SimpleNamespace(state=chain.state, store=store, charter=chain.deployment.charter)
+    replica = SimpleNamespace(
+        state=chain.state, store=store, charter=chain.deployment.charter, tree=chain.tree
+    )
     lab = Driver(
         Signer("lab-1", chain.deployment.keys["lab-1"]),
         cast(Replica, replica),

@@ -16,6 +16,7 @@ from fermata.errors import (
 from fermata.log.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from fermata.log.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from fermata.memory_store import MemoryStore
+from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.log_writer import READ_BYTES_MAX, LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, decode, sha256
@@ -66,7 +67,7 @@ def test_the_ledger_comes_to_the_state_of_the_fold(opened: Chain) -> None:
 def test_a_receipt_proves_that_the_envelope_is_logged(collecting: Chain) -> None:
     ledger = ledger_of(collecting)
     statement = collecting.report_statement("lab-2")
-    envelope = collecting.deployment.seal(statement)
+    envelope = collecting.seal(statement)
     receipt = ledger.append_as(Role.LAB, "lab-2", envelope, sealed_of(collecting, envelope))
     assert receipt.entry == ledger.size() - 1
     head = ledger.replica.open_checkpoint(receipt.checkpoint)
@@ -82,7 +83,7 @@ def test_a_retry_gets_the_same_receipt_also_later(reported: Chain) -> None:
     envelope = envelope_in(reported.leaves[3])
     first = ledger.append_as(Role.LAB, "lab-1", envelope, sealed_of(reported, envelope))
     size = ledger.size()
-    ledger.append(reported.deployment.seal(reported.close_statement()))
+    ledger.append(reported.seal(reported.close_statement()))
     assert ledger.append_as(Role.LAB, "lab-1", envelope) == first
     assert ledger.size() == size + 1
 
@@ -91,10 +92,10 @@ def test_a_refused_statement_leaves_the_log_as_it_was(collecting: Chain) -> None
     ledger = ledger_of(collecting)
     before = (ledger.size(), ledger.checkpoint(), ledger.state)
     late = collecting.deployment.statement("lab-2", abstention=statement_pb2.Abstention(round=2))
-    envelope = collecting.deployment.seal(late)
+    envelope = collecting.seal(late)
     refused(Refusal, "NO_ROUND", lambda: ledger.append_as(Role.LAB, "lab-2", envelope))
     refused(InvalidEncoding, "ENCODING", lambda: ledger.append_as(Role.LAB, "lab-2", b"garbage"))
-    forged = collecting.deployment.seal(late, "lab-3")
+    forged = collecting.seal(late, "lab-3")
     refused(InvalidSignature, "SIGNERS", lambda: ledger.append_as(Role.LAB, "lab-2", forged))
     large = b"\x00" * (ENVELOPE_BYTES_MAX + 1)
     refused(InvalidEncoding, "SIZE", lambda: ledger.append_as(Role.LAB, "lab-2", large))
@@ -106,7 +107,7 @@ def test_a_caller_sends_only_its_own_statements(collecting: Chain) -> None:
     statement = collecting.deployment.statement(
         "lab-2", abstention=statement_pb2.Abstention(round=1)
     )
-    envelope = collecting.deployment.seal(statement)
+    envelope = collecting.seal(statement)
     refused(IdentityError, "NOT_AUTHOR", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
     assert ledger.append(envelope).entry == 3
 
@@ -123,7 +124,7 @@ def test_a_report_without_the_sealed_part_that_it_names_is_refused(
     collecting: Chain, change: Callable[[bytes], bytes], reason: str
 ) -> None:
     ledger = ledger_of(collecting)
-    envelope = collecting.deployment.seal(collecting.report_statement("lab-2"))
+    envelope = collecting.seal(collecting.report_statement("lab-2"))
     sealed = change(sealed_of(collecting, envelope))
     refused(Refusal, reason, lambda: ledger.append_as(Role.LAB, "lab-2", envelope, sealed))
     assert ledger.size() == 3
@@ -134,7 +135,7 @@ def test_only_a_report_has_a_sealed_part(collecting: Chain) -> None:
     statement = collecting.deployment.statement(
         "lab-2", abstention=statement_pb2.Abstention(round=1)
     )
-    envelope = collecting.deployment.seal(statement)
+    envelope = collecting.seal(statement)
     refused(InvalidEncoding, "SEALED", lambda: ledger.append_as(Role.LAB, "lab-2", envelope, b"x"))
 
 
@@ -148,7 +149,7 @@ def test_sealed_parts_are_handed_out_by_digest(reported: Chain) -> None:
 def wrong_endorsement(closed: Chain, auditor: str, fill: bytes) -> bytes:
     statement = closed.endorsement_statement(auditor)
     statement.endorsement.aggregate_sha256 = fill * 32
-    return closed.deployment.seal(statement)
+    return closed.seal(statement)
 
 
 def test_evidence_is_logged_once_a_party_and_reason_and_round(closed: Chain) -> None:
@@ -174,7 +175,7 @@ def test_a_copied_report_is_evidence_and_the_close_names_it(reported: Chain) -> 
     copied = reported.report_statement("lab-3")
     theirs = reported.round.reports["lab-2"].parts[0].ciphertext_sha256[0]
     set_digest(copied.report.parts[0], 0, theirs)
-    envelope = reported.deployment.seal(copied)
+    envelope = reported.seal(copied)
     refused(Refusal, "CT_DUPLICATE", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
     assert ledger.state.rounds[0].excluded == ((9, "CT_DUPLICATE"),)
     refused(Refusal, "CT_DUPLICATE", lambda: ledger.append_as(Role.LAB, "lab-3", envelope))
@@ -185,8 +186,9 @@ def test_the_time_of_the_log_never_goes_back(keyed: Chain) -> None:
     now_ms = [START_MS + 10_000]
     ledger = ledger_of(keyed, lambda: now_ms[0])
     now_ms[0] = START_MS - 3_600_000
-    envelope = keyed.deployment.seal(keyed.open_round_statement())
-    ledger.append(envelope)
+    statement = keyed.open_round_statement()
+    bind(ledger.replica.tree, statement)
+    ledger.append(keyed.seal(statement))
     assert ledger.state.time_ms == START_MS + 10_000
 
 
@@ -265,7 +267,7 @@ def test_a_head_that_the_coordinators_key_signed_for_another_log_is_refused(
 def test_a_head_that_the_log_had_before_may_still_be_cosigned(keyed: Chain) -> None:
     ledger = ledger_of(keyed)
     note = cosigned(keyed.deployment, ledger.checkpoint(), "auditor-1")
-    ledger.append(keyed.deployment.seal(keyed.open_round_statement()))
+    ledger.append(keyed.seal(keyed.open_round_statement()))
     ledger.add_cosignature_as("auditor-1", note)
     assert set(ledger.replica.store.cosignatures(2)) == {"auditor-1"}
     assert len(parse_note(ledger.checkpoint()).signatures) == 1

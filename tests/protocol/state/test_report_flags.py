@@ -80,7 +80,7 @@ def test_a_report_that_claims_a_duty_it_breaks_is_excluded_at_the_close() -> Non
     chain = collecting(DUTIES)
     statement = chain.report_statement("lab-1", BUSY)
     statement.report.complies = True
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     for lab in chain.deployment.charter.labs[1:]:
         chain.report(lab)
     chain.close()
@@ -94,7 +94,7 @@ def test_a_report_that_claims_a_lower_band_is_excluded_at_the_close() -> None:
     statement = chain.report_statement("lab-1", BUSY)
     assert statement.report.dues_band == 3
     statement.report.dues_band = 1
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     for lab in chain.deployment.charter.labs[1:]:
         chain.report(lab)
     chain.close()
@@ -123,7 +123,7 @@ def test_the_fold_checks_the_flags() -> None:
     chain = collecting()
     statement = chain.report_statement("lab-1", CALM)
     statement.report.complies = True
-    assert chain.put(chain.deployment.seal(statement)).reason == "SHOWN"
+    assert chain.put(chain.seal(statement)).reason == "SHOWN"
 
 
 @given(hours=st.integers(0, 10_000), share=st.integers(0, 400))
@@ -183,11 +183,9 @@ def test_a_lab_must_report_the_panels_of_its_tier() -> None:
     chain = chain_at("collecting", extra=TIERS, tiers="sfffss")
     only_beta = {f"wide-{k}": "1" for k in range(1, 6)}
     statement = chain.report_statement("lab-5", only_beta)
-    assert chain.put(chain.deployment.seal(statement)).reason == "TIER"
+    assert chain.put(chain.seal(statement)).reason == "TIER"
     only_alpha = {"hours": "1", "share": "1"}
-    assert chain.put(chain.deployment.seal(chain.report_statement("lab-2", only_alpha))).reason == (
-        "TIER"
-    )
+    assert chain.put(chain.seal(chain.report_statement("lab-2", only_alpha))).reason == ("TIER")
     chain.report("lab-5", only_alpha)
     chain.report("lab-2")
 
@@ -195,7 +193,7 @@ def test_a_lab_must_report_the_panels_of_its_tier() -> None:
 def test_the_door_and_the_fold_look_at_the_same_parts() -> None:
     chain = collecting(DUTIES)
     statement = chain.report_statement("lab-1", CALM)
-    chain.put_ok(chain.deployment.seal(statement))
+    chain.put_ok(chain.seal(statement))
     found: Round = chain.round
     assert parts_of(charter(), found, "lab-1", statement.report) == found.reports["lab-1"].parts
 

@@ -117,7 +117,7 @@ def test_the_public_sees_an_open_proof_that_fails(
     collecting: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = forged(collecting, "lab-1", witness=false_values("alpha", 1, 401))
-    entry = collecting.put_ok(collecting.deployment.seal(statement)).entry
+    entry = collecting.put_ok(collecting.seal(statement)).entry
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     for module in ("roles.coordinator", "fold.round_rules"):
         monkeypatch.setattr(
@@ -132,7 +132,7 @@ def test_the_public_sees_an_open_proof_that_fails(
 
 def test_the_public_leans_on_the_quorum_for_what_the_sealed_parts_hold(collecting: Chain) -> None:
     statement = forged(collecting, "lab-1", witness=other_plaintexts({"alpha": (12345,)}))
-    collecting.put_ok(collecting.deployment.seal(statement))
+    collecting.put_ok(collecting.seal(statement))
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
     collecting.close()
     endorse_unseen(collecting)

@@ -68,7 +68,7 @@ def kept_chain() -> tuple[Chain, list[ReportSecrets]]:
             kept.append,
         )
         chain.sealed_parts[sha256(sealed)] = sealed
-        chain.put_ok(chain.deployment.seal(statement))
+        chain.put_ok(chain.seal(statement))
     return chain, kept
 
 

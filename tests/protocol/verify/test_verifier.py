@@ -60,7 +60,7 @@ def test_a_log_without_a_key_is_not_valid() -> None:
 def test_a_wrong_part_of_an_auditor_does_not_make_a_run_invalid(endorsed: Chain) -> None:
     statement = endorsed.opening_statement("auditor-1")
     statement.partial_opening.panels[0].parts[0] = int_to_bytes(2, 64)
-    endorsed.put_ok(endorsed.deployment.seal(statement))
+    endorsed.put_ok(endorsed.seal(statement))
     endorsed.open_part("auditor-2", "auditor-3")
     found = verify(bundle_of(endorsed))
     assert found.is_valid
@@ -70,7 +70,7 @@ def test_a_wrong_part_of_an_auditor_does_not_make_a_run_invalid(endorsed: Chain)
 def test_evidence_is_shown_and_does_not_make_a_run_invalid(closed: Chain) -> None:
     statement = closed.endorsement_statement("auditor-1")
     statement.endorsement.aggregate_sha256 = b"\x01" * 32
-    assert closed.put(closed.deployment.seal(statement)).reason == "WRONG_CLOSE"
+    assert closed.put(closed.seal(statement)).reason == "WRONG_CLOSE"
     found = verify(bundle_of(closed))
     assert found.is_valid
     assert [(v.author, v.reason) for v in found.rejected] == [("auditor-1", "WRONG_CLOSE")]

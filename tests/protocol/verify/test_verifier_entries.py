@@ -55,7 +55,7 @@ def with_wrong_product(reported: Chain, signers: tuple[str, ...]) -> Chain:
             inverse = pow(int.from_bytes(c, "big"), -1, n_squared)
             product = int.from_bytes(mine.ciphertexts[i], "big") * inverse % n_squared
             mine.ciphertexts[i] = int_to_bytes(product, 128)
-    reported.put_ok(reported.deployment.seal(statement))
+    reported.put_ok(reported.seal(statement))
     if signers:
         endorse_unseen(reported, *signers)
     return reported
@@ -84,7 +84,7 @@ def test_a_sealed_part_that_is_no_ciphertext_is_found(
         one = int_to_bytes(1, 128)
         patch.setattr("fermata.crypto.report.prover.ciphertext_to_bytes", lambda key, c: one)
         statement = collecting.report_statement("lab-1")
-    entry = collecting.put_ok(collecting.deployment.seal(statement)).entry
+    entry = collecting.put_ok(collecting.seal(statement)).entry
     collecting.report_all(["lab-2", "lab-3"])
     for lab in ("lab-4", "lab-5", "lab-6"):
         collecting.abstain(lab)

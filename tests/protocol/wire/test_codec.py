@@ -18,7 +18,7 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.chains import Deployment
 
 ENTRY = envelope_pb2.LogEntry(time_ms=300, envelope=b"abc")
-TIME, ENVELOPE = b"\x08\xac\x02", b"\x12\x03abc"
+TIME, ENVELOPE = b"\x20\xac\x02", b"\x12\x03abc"
 OPEN = statement_pb2.Statement(
     charter_sha256=b"h",
     author="x",
@@ -36,32 +36,32 @@ def refused(kind: type[Message], data: bytes, reason: str = "ENCODING") -> None:
 
 
 def test_the_canonical_bytes_are_accepted() -> None:
-    assert encode(ENTRY) == TIME + ENVELOPE
-    assert decode(envelope_pb2.LogEntry, TIME + ENVELOPE) == ENTRY
+    assert encode(ENTRY) == ENVELOPE + TIME
+    assert decode(envelope_pb2.LogEntry, ENVELOPE + TIME) == ENTRY
     assert encode(OPEN) == OPEN_BYTES
     assert decode(statement_pb2.Statement, OPEN_BYTES) == OPEN
 
 
 ENTRY_VARIANTS = {
-    "a varint that is longer than needed": b"\x08\xac\x82\x00" + ENVELOPE,
-    "a varint of ten bytes": b"\x08\xac\x82\x80\x80\x80\x80\x80\x80\x80\x00" + ENVELOPE,
-    "a length that is longer than needed": TIME + b"\x12\x83\x00abc",
-    "a tag that is longer than needed": b"\x88\x00\xac\x02" + ENVELOPE,
-    "fields in another order": ENVELOPE + TIME,
-    "a scalar given twice": TIME + TIME + ENVELOPE,
-    "a scalar given twice, the first different": b"\x08\x01" + TIME + ENVELOPE,
-    "bytes given twice": TIME + b"\x12\x01z" + ENVELOPE,
-    "an explicit default": b"\x08\x00" + ENVELOPE,
-    "empty bytes given": TIME + b"\x12\x00",
-    "an unknown varint field": TIME + ENVELOPE + b"\x18\x01",
-    "an unknown field of bytes": TIME + ENVELOPE + b"\x22\x00",
-    "an unknown field in front": b"\x18\x01" + TIME + ENVELOPE,
-    "an unknown group": TIME + ENVELOPE + b"\x1b\x1c",
-    "a known field of another wire type": TIME + ENVELOPE + b"\x0d\x01\x00\x00\x00",
-    "bytes after the message": TIME + ENVELOPE + b"\x00",
+    "a varint that is longer than needed": ENVELOPE + b"\x20\xac\x82\x00",
+    "a varint of ten bytes": ENVELOPE + b"\x20\xac\x82\x80\x80\x80\x80\x80\x80\x80\x00",
+    "a length that is longer than needed": b"\x12\x83\x00abc" + TIME,
+    "a tag that is longer than needed": ENVELOPE + b"\xa0\x00\xac\x02",
+    "fields in another order": TIME + ENVELOPE,
+    "a scalar given twice": ENVELOPE + TIME + TIME,
+    "a scalar given twice, the first different": ENVELOPE + b"\x20\x01" + TIME,
+    "bytes given twice": b"\x12\x01z" + ENVELOPE + TIME,
+    "an explicit default": ENVELOPE + b"\x20\x00",
+    "empty bytes given": b"\x12\x00" + TIME,
+    "an unknown varint field": ENVELOPE + TIME + b"\x28\x01",
+    "an unknown field of bytes": ENVELOPE + TIME + b"\x2a\x00",
+    "an unknown field in front": b"\x28\x01" + ENVELOPE + TIME,
+    "an unknown group": ENVELOPE + TIME + b"\x2b\x2c",
+    "a known field of another wire type": ENVELOPE + TIME + b"\x0d\x01\x00\x00\x00",
+    "bytes after the message": ENVELOPE + TIME + b"\x00",
     "a length beyond the end": TIME + b"\x12\x04abc",
-    "a varint without an end": b"\x08\xff",
-    "a varint of eleven bytes": b"\x08" + b"\xff" * 10 + b"\x01" + ENVELOPE,
+    "a varint without an end": ENVELOPE + b"\x20\xff",
+    "a varint of eleven bytes": ENVELOPE + b"\x20" + b"\xff" * 10 + b"\x01",
 }
 
 
@@ -117,7 +117,7 @@ def test_what_is_accepted_prints_as_the_same_bytes(data: bytes) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.binary(max_size=40))
 def test_a_leaf_is_read_back(time_ms: int, envelope: bytes) -> None:
-    entry = decode(envelope_pb2.LogEntry, leaf_of(time_ms, envelope))
+    entry = decode(envelope_pb2.LogEntry, leaf_of(bytes(32), time_ms, envelope))
     assert (entry.time_ms, entry.envelope) == (time_ms, envelope)
 
 

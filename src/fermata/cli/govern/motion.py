@@ -18,10 +18,11 @@ from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.amendment import new_parties
 from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.fold.tally import Tally
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.governance import Motion
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.summary.documents import document, overdue_document
 from fermata.summary.records.governance import GovernanceRecord, governance_record
@@ -47,6 +48,11 @@ def _signing(command: Callable[..., None]) -> Callable[..., None]:
     return CONFIG(out(json_option(command)))
 
 
+def _entry(index: int) -> envelope_pb2.EntryRef:
+    """An entry by index; ``bind`` adds what the log has there."""
+    return envelope_pb2.EntryRef(index=index)
+
+
 def _filing(command: Callable[..., None]) -> Callable[..., None]:
     reason = click.option("--reason", default="", help="For people; at most 500 characters.")
     return reason(_signing(command))
@@ -68,7 +74,9 @@ def file_motion() -> None:
 @_filing
 def dispute(about: int, lab: str, **options: Any) -> None:
     """Dispute an entry of the log."""
-    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_DISPUTE, about_entry=about, lab=lab)
+    body = statement_pb2.Motion(
+        kind=statement_pb2.MOTION_KIND_DISPUTE, about=_entry(about), lab=lab
+    )
     _file(body, **options)
 
 
@@ -79,7 +87,7 @@ def dispute(about: int, lab: str, **options: Any) -> None:
 def ruling(about: int, upheld: bool, **options: Any) -> None:
     """Propose a ruling on a dispute; --about is the entry of the dispute."""
     body = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_RULING, about_entry=about, is_upheld=upheld
+        kind=statement_pb2.MOTION_KIND_RULING, about=_entry(about), is_upheld=upheld
     )
     _file(body, **options)
 
@@ -89,7 +97,7 @@ def ruling(about: int, upheld: bool, **options: Any) -> None:
 @_filing
 def appeal(about: int, **options: Any) -> None:
     """Appeal against the ruling on a dispute; --about is the entry of the dispute."""
-    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_APPEAL, about_entry=about)
+    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_APPEAL, about=_entry(about))
     _file(body, **options)
 
 
@@ -141,7 +149,7 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
     """Vote on the motion in entry ENTRY of the log."""
     config = load_config(config_file)
     replica, _ = replicate(config)
-    body = statement_pb2.Vote(motion_entry=entry, choice=CHOICES[choice])
+    body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
     _say(config, replica, out, as_json, vote=body)
 
 
@@ -184,6 +192,7 @@ def _say(
     statement = statement_pb2.Statement(
         charter_sha256=replica.charter.sha256, author=config.text.party, **body
     )
+    bind(replica.tree, statement)
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
     _, _, error = judge(replica.state, _leaf(replica, envelope))
     if error is not None:
@@ -197,7 +206,7 @@ def _say(
 
 
 def _leaf(replica: Replica, envelope: bytes) -> bytes:
-    return leaf_of(max(clock_ms(), replica.state.time_ms), envelope)
+    return next_leaf(replica.tree, max(clock_ms(), replica.state.time_ms), envelope)
 
 
 def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from fermata.crypto.report.codec import exponent_response_bits, open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
+from fermata.log.merkle import HASH_BYTES
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.run.assembly import make_node, open_base
@@ -48,6 +49,7 @@ from fermata.protocol.wire.codec import (
 from fermata.protocol.wire.envelope import assemble
 from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 #: What an envelope adds to a statement, for estimates: its type, the party, the framing.
 _ENVELOPE_BYTES = 140
@@ -172,6 +174,7 @@ def rehearse(
     round_ = Round(RoundNumber(number), period, EntryIndex(0), none_ms, none_ms)
     table = prover_table(key.public_key, charter.panels[0].claims.statements)
     statement, sealed = answer(charter, key, table, round_, encoded, entropy)
+    statement.seen.CopyFrom(EntryRef(index=number, leaf_hash=bytes(HASH_BYTES)))
     # Only a signature's length matters here, so the signing key stays closed.
     envelope = assemble(STATEMENT_TYPE, encode(statement), {encoded.lab: bytes(SIGNATURE_BYTES)})
     if len(envelope) > ENVELOPE_BYTES_MAX or len(sealed) > SEALED_BYTES_MAX:
@@ -199,6 +202,7 @@ def rehearse(
 def _open_fields(statement: statement_pb2.Statement) -> list[tuple[str, int]]:
     """The open part, field by field, with the size of each in bytes."""
     rows = [("charter hash", len(statement.charter_sha256)), ("party", len(statement.author))]
+    rows += [("the newest entry that the node has", len(statement.seen.leaf_hash))]
     if statement.HasField("abstention"):
         return [*rows, ("abstention of the round", statement.abstention.ByteSize())]
     report = statement.report

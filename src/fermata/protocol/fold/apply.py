@@ -16,9 +16,10 @@ from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
+from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
-from fermata.protocol.fold import motions, open_round, opening, round_rules
+from fermata.protocol.fold import motions, open_round, opening, references, round_rules
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.amendment import charter_bound
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
@@ -38,13 +39,14 @@ from fermata.protocol.wire.codec import (
     key_record_from_wire,
 )
 from fermata.protocol.wire.envelope import check_signatures, statement_of, unseal
-from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
+from fermata.types import EntryIndex, LeafHash, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 HEARTBEAT_INTERVAL_MS_MIN = 1000
 #: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
 HEARTBEAT_AHEAD_MS_MAX = 300_000
-LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
+#: A leaf has a root, a time and at most two inclusion proofs beside its envelope.
+LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +83,41 @@ def judge(
     state: State, leaf: bytes, cache: ProofCache | None = None
 ) -> tuple[State, Verdict, VerificationError | None]:
     """``apply``, and for a rejected entry the error itself, which the log's guard returns."""
-    after = replace(state, size=state.size + 1)
-    index, kind, author = EntryIndex(state.size), "Unknown", ""
+    before = state.position
+    grown = replace(state, position=before.after(LeafHash(leaf_hash(leaf))))
+    after, index, kind, author = grown, EntryIndex(before.size), "Unknown", ""
     try:
         # F2.1: one meaning must not have two leaf hashes.
         wire = decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX)
-        # F2.2: dates beyond it overflow, and no honest clock could follow.
+        # F2.2: the entry of another log, or of another place in this one, means nothing here.
+        if wire.previous_root != before.root():
+            raise Refusal(
+                "PREVIOUS_ROOT", "log entry: must carry the root of the entries before it"
+            )
+        # F2.3: dates beyond it overflow, and no honest clock could follow.
         time_ms = TimeMs(wire.time_ms)
         if time_ms > TIME_MS_MAX:
             raise Refusal("TIME", "log entry: its time is beyond the year 9000")
-        # F2.3: turning time back would move deadlines.
+        # F2.4: turning time back would move deadlines.
         if time_ms < state.time_ms:
             raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
         after = replace(after, time_ms=time_ms)
-        entry = Entry(index, time_ms, leaf, wire.envelope, cache=cache)
-        if state.size == 0:
+        if before.size == 0:
             kind = "Charter"
-            return _charter(after, entry), Verdict(index, kind, "", True), None
-        # F2.4: without a charter there is no roster to check by.
+            return _charter(after, wire), Verdict(index, kind, "", True), None
+        # F2.5: without a charter there is no roster to check by.
         after = pausing.pass_time(motions.settle(after.chartered()), index)
-        envelope = unseal(entry.envelope)  # F2.5: one statement, one envelope.
-        statement = statement_of(envelope)  # F2.6 to F2.8: its type, its bytes, its body.
+        envelope = unseal(wire.envelope)  # F2.6: one statement, one envelope.
+        statement = statement_of(envelope)  # F2.7 to F2.9: its type, its bytes, its body.
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
+        named = references.references(statement)
+        present = references.look_up(before, named, wire.proofs)  # F2.10.
         author = _authenticate(charter_bound(after, statement), envelope, statement, body)
-        bound = replace(entry, charter_sha256=statement.charter_sha256)
-        done = _handle(RULES[body], after, bound, getattr(statement, body), author)
+        references.check_view(after, statement, named, present)  # F2.17 to F2.19.
+        seen = EntryIndex(statement.seen.index)
+        entry = Entry(index, time_ms, leaf, wire.envelope, statement.charter_sha256, seen, cache)
+        done = _handle(RULES[body], after, entry, getattr(statement, body), author)
         done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
         done = pausing.settle_rounds(done, index)
         if author:
@@ -114,6 +125,9 @@ def judge(
         return done, Verdict(index, kind, author, True), None
     except VerificationError as error:
         verdict = Verdict(index, kind, author, False, error.reason, str(error))
+        if error.reason == "PROOF_OF_ENTRY":
+            # The fault is the logger's, not the author's: the entry changes nothing.
+            return grown, verdict, error
         if kind == "Report" and author:
             after = round_rules.exclude(after, statement.report.round, index, error.reason)
         return after, verdict, error
@@ -132,31 +146,32 @@ def _handle(
             assert_never(rule)
 
 
-def _charter(state: State, entry: Entry) -> CharteredState:
+def _charter(state: State, wire: envelope_pb2.LogEntry) -> CharteredState:
     """F1: entry 0 is the charter, pinned if its hash is known, signed by every party."""
-    envelope = unseal(entry.envelope)  # F1.1: one charter must not have two encodings.
-    # F1.2: a statement must not be taken for a charter.
+    # F1.1: there is nothing before it to prove.
+    if wire.proofs:
+        raise Refusal("PROOF_OF_ENTRY", "entry 0: must have no proofs")
+    envelope = unseal(wire.envelope)  # F1.2: one charter must not have two encodings.
+    # F1.3: a statement must not be taken for a charter.
     if envelope.payload_type != CHARTER_TYPE:
         raise InvalidEncoding("PAYLOAD_TYPE", "entry 0: must be a charter")
-    # F1.3: the log of another deployment is not the one asked for.
+    # F1.4: the log of another deployment is not the one asked for.
     payload_sha256 = hashlib.sha256(envelope.payload).digest()
     if state.charter_sha256 is not None and payload_sha256 != state.charter_sha256:
         raise Refusal("CHARTER_HASH", "entry 0: must be the charter asked for")
-    # F1.4: terms that cannot be kept must not come into force.
+    # F1.5: terms that cannot be kept must not come into force.
     try:
         charter = parse_charter(envelope.payload, state.modulus_bits_min)
     except ConfigError as error:
         raise Refusal("CHARTER", str(error)) from error
-    # F1.5, F1.6: everybody on the roster has agreed, and nobody else.
+    # F1.6, F1.7: everybody on the roster has agreed, and nobody else.
     check_signatures(envelope, charter.signing_keys, charter.signers)
-    signatures = {s.party: s.signature for s in envelope.signatures}
     return CharteredState(
         charter=charter,
-        charters=(CharterVersion(charter, RoundNumber(1), entry.index),),
+        charters=(CharterVersion(charter, RoundNumber(1), EntryIndex(0)),),
         charter_sha256=payload_sha256,
-        charter_signatures=signatures,
         modulus_bits_min=state.modulus_bits_min,
-        size=state.size,
+        position=state.position,
         time_ms=state.time_ms,
     )
 
@@ -168,24 +183,24 @@ def _authenticate(
     body: str,
 ) -> str:
     """F2: bound to this charter, signed by its author, whose role may say this."""
-    # F2.9: statements of other deployments, or from before an amendment, are not replayed.
+    # F2.11: statements of other deployments, or from before an amendment, are not replayed.
     if statement.charter_sha256 != charter.sha256:
         raise Refusal("CHARTER_HASH", "statement: must be bound to the charter in force")
     if body == "key_record":
-        # F2.10: one record, one form.
+        # F2.12: one record, one form.
         if statement.author:
             raise InvalidEncoding(
                 "AUTHOR", "key record: must not have an author, since all auditors sign it"
             )
         check_signatures(envelope, charter.signing_keys, charter.auditors)
         return ""
-    # F2.11: strangers have no say.
+    # F2.13: strangers have no say.
     party = charter.parties.get(statement.author)
     if party is None:
         raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
-    # F2.12, F2.13: nobody puts words into another's mouth.
+    # F2.14, F2.15: nobody puts words into another's mouth.
     check_signatures(envelope, charter.signing_keys, (party.id,))
-    # F2.14: no party acts as one of another kind.
+    # F2.16: no party acts as one of another kind.
     role = RULES[body].role
     if role is not None and role != party.role:
         raise Refusal(
@@ -256,16 +271,23 @@ def _heartbeat(
         oldest_ms = entry.time_ms - HEARTBEAT_AHEAD_MS_MAX if was_ahead else last.time_ms + 1
         if wire.time_ms < oldest_ms or wire.time_ms == last.time_ms:
             raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
-    # F10.4: one node must not fill the log.
+    # F10.4: a node that has folded less than before has another log, or lost its store.
+    if last is not None and entry.seen < last.seen:
+        raise Refusal(
+            "SEEN_BACK",
+            f"heartbeat: {author} had folded entry {last.seen}, and names entry {entry.seen}",
+        )
+    # F10.5: one node must not fill the log.
     if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
         raise Refusal("TOO_OFTEN", f"heartbeat: {author} must send at most one per second")
-    # F10.5: other text could harm a screen.
+    # F10.6: other text could harm a screen.
     if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
         raise InvalidEncoding(
             "VERSION", "heartbeat: the version must have at most 40 printable ASCII characters"
         )
     seen = HeartbeatSeen(
         entry.index,
+        entry.seen,
         entry.time_ms,
         TimeMs(wire.time_ms),
         wire.version,

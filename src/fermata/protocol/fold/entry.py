@@ -15,15 +15,17 @@ from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
 class Entry:
     """An entry as its handler sees it.
 
-    ``charter_sha256`` is the charter that its statement is bound to, empty for entry 0. ``cache``
-    spares what its owner has checked before; no verdict depends on it.
+    ``charter_sha256`` is the charter that its statement is bound to; ``seen`` the newest entry that
+    its author had folded, 0 for a key record. ``cache`` spares what its owner has checked before;
+    no verdict depends on it.
     """
 
     index: EntryIndex
     time_ms: TimeMs
     leaf: bytes
     envelope: bytes
-    charter_sha256: bytes = b""
+    charter_sha256: bytes
+    seen: EntryIndex
     cache: ProofCache | None = field(default=None, compare=False, repr=False)
 
     @property

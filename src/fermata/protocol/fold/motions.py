@@ -41,9 +41,9 @@ _CHOICES = {
 }
 #: What a motion of each kind may say beside its kind and its reason.
 _FIELDS = {
-    g.DISPUTE: {"lab", "about_entry"},
-    g.RULING: {"about_entry", "is_upheld"},
-    g.APPEAL: {"about_entry"},
+    g.DISPUTE: {"lab", "about"},
+    g.RULING: {"about", "is_upheld"},
+    g.APPEAL: {"about"},
     g.LIFT: set[str](),
     g.EXCLUSION: {"lab", "from_round"},
     g.AMENDMENT: {"from_round", "charter", "signatures"},
@@ -86,7 +86,7 @@ def motion(
         expires_ms=state.time_ms + committee.vote_s * 1000,
         reason=wire.reason,
         lab=wire.lab,
-        about_entry=wire.about_entry,
+        about_entry=wire.about.index,
         is_upheld=wire.is_upheld,
         from_round=wire.from_round,
     )
@@ -138,8 +138,8 @@ def _check_form(wire: statement_pb2.Motion) -> MotionKind:
 def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """Any party of the roster, about an entry that is in the log."""
     # F12.6: a dispute is about what happened.
-    if wire.about_entry >= tabled.entry:
-        raise Refusal("ABOUT_ENTRY", "dispute: is not about an entry that the log has")
+    if not wire.HasField("about"):
+        raise Refusal("ABOUT_ENTRY", "dispute: must name the entry that it is about")
     _check_lab(state, tabled, may_be_empty=True)  # F12.7.
     # F12.8: one matter is ruled on once.
     waiting = [
@@ -147,7 +147,7 @@ def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) 
         for d in state.governance.disputes.values()
         if d.author == tabled.author and d.status in (g.FILED, g.APPEALED)
     ]
-    if any((d.about_entry, d.lab) == (wire.about_entry, wire.lab) for d in waiting):
+    if any((d.about_entry, d.lab) == (tabled.about_entry, wire.lab) for d in waiting):
         raise Refusal("DUPLICATE", f"dispute: {tabled.author} has filed it, and it is not ruled on")
     # F12.9: the committee must not be buried.
     if len(waiting) >= DISPUTES_MAX:
@@ -156,7 +156,7 @@ def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) 
         entry=tabled.entry,
         author=tabled.author,
         lab=wire.lab,
-        about_entry=wire.about_entry,
+        about_entry=tabled.about_entry,
         reason=wire.reason,
         filed_ms=tabled.tabled_ms,
         due_ms=tabled.tabled_ms + committee_of(state).ruling_s * 1000,
@@ -174,9 +174,9 @@ def _without_vote(tabled: Motion) -> Motion:
     )
 
 
-def _dispute_of(state: CharteredState, entry: int) -> Dispute:
+def _dispute_of(state: CharteredState, wire: statement_pb2.Motion) -> Dispute:
     # F12.10: no ruling on nothing.
-    dispute = state.governance.disputes.get(entry)
+    dispute = state.governance.disputes.get(wire.about.index)
     if dispute is None:
         raise Refusal("NO_DISPUTE", "motion: that entry is not a dispute")
     return dispute
@@ -184,7 +184,7 @@ def _dispute_of(state: CharteredState, entry: int) -> Dispute:
 
 def _appeal(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """A party to the dispute, once, in time after the ruling."""
-    dispute = _dispute_of(state, wire.about_entry)
+    dispute = _dispute_of(state, wire)
     # F12.11: an outsider must not reopen a matter.
     if tabled.author not in (dispute.author, dispute.lab):
         raise Refusal("NOT_CONCERNED", f"appeal: {tabled.author} is not a party to the dispute")
@@ -209,7 +209,7 @@ def _appeal(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -
 
 def _ruling(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -> CharteredState:
     """The chair; late as well, or a chair could end a dispute by waiting."""
-    dispute = _dispute_of(state, wire.about_entry)
+    dispute = _dispute_of(state, wire)
     # F12.15: one instance rules once.
     if dispute.status not in (g.FILED, g.APPEALED):
         raise Refusal("RULED", f"ruling: dispute {dispute.entry} has its ruling")
@@ -305,7 +305,7 @@ def vote(
     if choice is None:
         raise InvalidEncoding("CHOICE", "vote: must be for, against or recused")
     # F13.3: no vote in advance.
-    motion = state.governance.motions.get(wire.motion_entry)
+    motion = state.governance.motions.get(wire.motion.index)
     if motion is None:
         raise Refusal("NO_MOTION", "vote: must be on an entry that is a motion")
     # F13.4: a decision does not change.

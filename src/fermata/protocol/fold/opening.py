@@ -5,6 +5,7 @@ Each check carries its number, and they are made in that order.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 from fermata.crypto.integers import int_from_bytes
 from fermata.crypto.threshold.opening import check_part, culprits_of
@@ -15,11 +16,11 @@ from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.round_rules import round_of
 from fermata.protocol.state.state import CharteredState, Close, Opening, Round, State, ThresholdKey
 from fermata.protocol.statistics.results import results_of
-from fermata.types import AggregateDigest, EntryIndex, LeafHash
-from fermata.wire.v1 import statement_pb2
+from fermata.types import AggregateDigest, EntryIndex
+from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 
-def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close]:
+def _openable(state: State, number: int, named: envelope_pb2.EntryRef) -> tuple[Round, Close]:
     round_ = round_of(state, number)
     # F8.3, F9.2: before the close nobody knows what will be opened.
     if round_.close is None:
@@ -27,8 +28,8 @@ def _openable(state: State, number: int, close_entry: int) -> tuple[Round, Close
     # F8.4, F9.3: what disclosure.md forbids must not come out.
     if round_.refusal:
         raise Refusal("ROUND_REFUSED", f"round {number}: nothing of it may be opened")
-    # F8.5, F9.4: the close of another log is not this one.
-    if round_.close.entry != close_entry:
+    # F8.5, F9.4: another entry of this log is not the close. Of another log, F2.18 refuses it.
+    if (round_.close.entry, round_.close.leaf_hash) != (named.index, named.leaf_hash):
         raise Refusal("WRONG_CLOSE", f"round {number}: must name the log's close")
     return round_, round_.close
 
@@ -40,22 +41,32 @@ def endorsement(
     round_ = round_of(state, wire.round)  # F8.1: nothing is endorsed in advance.
     # F8.2: an auditor that vouches for two closes could let both be opened.
     if auditor in round_.endorsements:
-        raise Refusal("ALREADY_ENDORSED", f"round {wire.round}: {auditor} has endorsed already")
-    round_, close = _openable(state, wire.round, wire.close_entry)  # F8.3 to F8.5.
-    # F8.6: at the same index of a split view stands another close.
-    named = LeafHash(wire.close_leaf_hash), AggregateDigest(wire.aggregate_sha256)
-    if named != (close.leaf_hash, close.aggregate_sha256):
-        raise Refusal("WRONG_CLOSE", f"round {wire.round}: {auditor} must endorse the log's close")
+        _refuse_second(round_, wire, auditor)
+    round_, close = _openable(state, wire.round, wire.close)  # F8.3 to F8.5.
+    # F8.6: the auditor computed other products than those that would be opened.
+    if AggregateDigest(wire.aggregate_sha256) != close.aggregate_sha256:
+        raise Refusal(
+            "WRONG_CLOSE", f"round {wire.round}: {auditor} must endorse the close's products"
+        )
     return state.with_round(
         replace(round_, endorsements={**round_.endorsements, auditor: entry.index})
     )
+
+
+def _refuse_second(round_: Round, wire: statement_pb2.Endorsement, auditor: str) -> NoReturn:
+    """The same endorsement signed anew is no misbehaviour; one of anything else is."""
+    close = round_.close
+    said = wire.close.index, wire.close.leaf_hash, wire.aggregate_sha256
+    if close is not None and said == (close.entry, close.leaf_hash, close.aggregate_sha256):
+        raise Refusal("DUPLICATE", f"round {wire.round}: {auditor} has endorsed this close")
+    raise Refusal("ALREADY_ENDORSED", f"round {wire.round}: {auditor} has endorsed another close")
 
 
 def partial_opening(
     state: CharteredState, entry: Entry, wire: statement_pb2.PartialOpening, auditor: str
 ) -> CharteredState:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
-    round_, close = _openable(state, wire.round, wire.close_entry)  # F9.1 to F9.4.
+    round_, close = _openable(state, wire.round, wire.close)  # F9.1 to F9.4.
     charter = state.charter_at(round_.number)
     key = state.keyed().key  # F9.5: parts are under a key.
     # F9.6: a quorum has checked what is opened, and two quorums share an honest auditor.

@@ -11,13 +11,13 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
 from fermata.protocol.state.state import (
     OPENED,
     REFUSED,
     CharteredState,
-    Judgement,
     Round,
     State,
     labs_in_force,
@@ -130,7 +130,7 @@ def acknowledgement(
         terms,
         entry.index,
         state.time_ms,
-        EntryIndex(wire.change_entry),
+        EntryIndex(wire.change.index),
         lab,
         labs_in_force(state),
     )

@@ -12,15 +12,17 @@ from fermata.crypto.threshold.opening import KeyShare, check_share, partial_open
 from fermata.errors import Refusal, VerificationError
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
+from fermata.protocol.fold.references import to_wire
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
+from fermata.protocol.state.position import EntryRef
 from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, KeyedState, Round, State
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Entropy, Log, Outside
-from fermata.types import AggregateDigest, EntryIndex, LeafHash, RoundNumber
+from fermata.types import AggregateDigest, RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 #: How far in the future of its own clock an auditor lets the log's time be.
@@ -198,17 +200,17 @@ def endorse(state: KeyedState, round_: Round, close: Close, me: str) -> statemen
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=me,
-        endorsement=endorsement_body(round_.number, close.entry, close.leaf_hash, digest),
+        endorsement=endorsement_body(round_.number, close.ref, digest),
     )
 
 
 def endorsement_body(
-    number: RoundNumber, close: EntryIndex, close_leaf: LeafHash, aggregates: AggregateDigest
+    number: RoundNumber, close: EntryRef, aggregates: AggregateDigest
 ) -> statement_pb2.Endorsement:
     """What an endorsement says; on the wire both digests are bytes, which the compiler would let
     one swap."""
     return statement_pb2.Endorsement(
-        round=number, close_entry=close, close_leaf_hash=close_leaf, aggregate_sha256=aggregates
+        round=number, close=to_wire(close), aggregate_sha256=aggregates
     )
 
 
@@ -236,7 +238,7 @@ def open_part(
         author=me,
         partial_opening=statement_pb2.PartialOpening(
             round=round_.number,
-            close_entry=close.entry,
+            close=to_wire(close.ref),
             epoch_id=key.epoch_id,
             panels=panels,
         ),

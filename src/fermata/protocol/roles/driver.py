@@ -13,6 +13,8 @@ from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import InvalidProof, StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
+from fermata.log.merkle import Tree
+from fermata.protocol.fold.references import bind
 from fermata.protocol.roles import auditor, coordinator, lab
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.replica import Replica
@@ -40,8 +42,9 @@ class Signer:
     party: str
     key: SigningKey = field(repr=False)
 
-    def seal(self, statement: statement_pb2.Statement) -> bytes:
-        """The envelope of a statement with this party's signature."""
+    def seal(self, tree: Tree, statement: statement_pb2.Statement) -> bytes:
+        """The envelope of a statement with this party's signature, completed by the log it has."""
+        bind(tree, statement)
         return seal_statement(statement, {self.party: self.key})
 
 
@@ -123,7 +126,7 @@ class Driver:
         return self.store.draft(slot) is not None
 
     def _draft(self, duty: Duty) -> None:
-        envelope = self._signer.seal(duty.statement)
+        envelope = self._signer.seal(self.replica.tree, duty.statement)
         self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
     def correct(self, round_: Round, measurement: lab.Measurement) -> str:
@@ -144,11 +147,11 @@ class Driver:
         pending = self.store.drafts_pending()
         answered = sum(self._send_draft(draft) for draft in pending)
         beat = self._heartbeat(len(pending) - answered) if self.role else None
-        if beat is not None:
+        if beat is not None and self.replica.tree.size:
             statement = statement_pb2.Statement(
                 charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
             )
-            self._send_heartbeat(self._signer.seal(statement))
+            self._send_heartbeat(self._signer.seal(self.replica.tree, statement))
         return answered
 
     def _send_heartbeat(self, envelope: bytes) -> None:

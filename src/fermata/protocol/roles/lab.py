@@ -14,7 +14,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharteredState, Round, State, ThresholdKey
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import EvidenceFile, ReportSecrets
-from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ def duties(
             statement = statement_pb2.Statement(
                 charter_sha256=state.charter.sha256,
                 author=me,
-                acknowledgement=statement_pb2.Acknowledgement(change_entry=entry),
+                acknowledgement=statement_pb2.Acknowledgement(
+                    change=envelope_pb2.EntryRef(index=entry)
+                ),
             )
             yield Duty(slot, statement)
 

@@ -24,18 +24,20 @@ from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.proofs import verify_report
+from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of, sha256
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
-#: Refusals that prove misbehaviour of a roster party: logged, so that others can see them.
-EVIDENCE_REASONS = frozenset({"WRONG_CLOSE", "ALREADY_ENDORSED", "CT_DUPLICATE"})
+#: Refusals that prove misbehaviour of somebody: logged, so that others can see them. SPLIT_VIEW
+#: proves none by itself: with the head under which its author folded, it convicts the coordinator.
+EVIDENCE_REASONS = frozenset({"WRONG_CLOSE", "ALREADY_ENDORSED", "CT_DUPLICATE", "SPLIT_VIEW"})
 READ_BYTES_MAX = 1024 * 1024
 
 
@@ -142,7 +144,7 @@ class LogWriter:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
         self._hear(submission)
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        leaf = leaf_of(now_ms, envelope)
+        leaf = next_leaf(self.replica.tree, now_ms, envelope)
         after, verdict, error = judge(self.state, leaf, self.replica.cache)
         self._check_caller(submission)  # L23.3.
         if error is not None:
@@ -174,7 +176,9 @@ class LogWriter:
         if self.replica.store.find_envelope(sha256(envelope)) is not None:
             return None
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        _, _, error = judge(self.state, leaf_of(now_ms, envelope), self.replica.cache)
+        _, _, error = judge(
+            self.state, next_leaf(self.replica.tree, now_ms, envelope), self.replica.cache
+        )
         if error is not None:
             return None
         try:

@@ -3,7 +3,7 @@
 State is immutable: a rejected entry leaves nothing behind but the log's length and time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +15,9 @@ from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.state.governance import Governance
+from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
+from fermata.protocol.state.position import EntryRef, Position
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
 from fermata.types import (
     AggregateDigest,
@@ -124,6 +126,11 @@ class Close:
     organisations: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def ref(self) -> EntryRef:
+        """The close's entry."""
+        return EntryRef(self.entry, self.leaf_hash)
+
+    @property
     def members(self) -> dict[str, tuple[str, ...]]:
         """Labs whose reports count, per cell."""
         return {cell.id: cell.labs for cell in self.cells}
@@ -215,51 +222,12 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleVerdict:
-    """What a rule says as of a round.
-
-    ``holds`` is None if it is unknown, and ``why`` says why. ``value`` is what was compared with
-    ``limit``, as text for people; ``streak`` counts the rounds in a row, of which the rule needs
-    ``for_rounds``.
-    """
-
-    rule: str
-    holds: bool | None
-    value: str
-    limit: str
-    streak: int
-    for_rounds: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the rules say as of a round, and the entry with which the round came to its end.
-
-    ``late``: of a round that ended after later ones, the triggers that hold as of one of those now
-    that this round is known, and did not before.
-    """
-
-    entry: EntryIndex
-    time_ms: TimeMs
-    verdicts: tuple[RuleVerdict, ...]
-    late: tuple[str, ...] = ()
-
-    def fired(self, triggers: Sequence[str]) -> tuple[str, ...]:
-        """The triggers that this round pulls (pause.md, PA3)."""
-        holding = {v.rule for v in self.verdicts if v.holds is True}
-        return tuple(rule for rule in triggers if rule in holding or rule in self.late)
-
-    def holds(self, rule: str) -> bool | None:
-        """What it says of one rule; None is unknown."""
-        return next(v.holds for v in self.verdicts if v.rule == rule)
-
-
-@dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
-    """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own."""
+    """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own; ``seen``
+    is the newest entry that the node had folded."""
 
     entry: EntryIndex
+    seen: EntryIndex
     logged_ms: TimeMs
     time_ms: TimeMs
     version: str
@@ -288,16 +256,20 @@ class State:
 
     charter_sha256: bytes | None = None
     modulus_bits_min: int = MODULUS_BITS_MIN
-    size: int = 0
+    position: Position = field(default_factory=Position)
     time_ms: TimeMs = _NO_TIME
     charters: tuple[CharterVersion, ...] = ()
-    charter_signatures: Mapping[str, bytes] = field(default_factory=dict)
     rounds: tuple[Round, ...] = ()
     heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
     last_entry: Mapping[str, int] = field(default_factory=dict)
     judgements: Mapping[int, Judgement] = field(default_factory=dict)
     pause: Pause = NO_PAUSE
     governance: Governance = field(default_factory=Governance)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.position.size
 
     @property
     def charter(self) -> Charter | None:

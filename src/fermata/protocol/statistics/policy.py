@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from fermata.protocol.charter.trigger_rules import ACCELERATION, CHANGE, GROWTH, LEVEL, Rule
 from fermata.protocol.state.calls import last_calls
-from fermata.protocol.state.state import OPENED, Round, RuleVerdict
+from fermata.protocol.state.judgement import RuleVerdict
+from fermata.protocol.state.state import OPENED, Round
 from fermata.protocol.statistics.student_t import quantile
 from fermata.protocol.statistics.trend import (
     POINTS_MIN,

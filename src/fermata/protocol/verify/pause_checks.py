@@ -13,12 +13,12 @@ from fermata.protocol.fold.pause import fired_late, settle_by
 from fermata.protocol.fold.tally import tally
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
+from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import shown_ranges
 from fermata.protocol.state.state import (
     OPENED,
     REFUSED,
-    Judgement,
     Round,
     State,
     labs_of_round,

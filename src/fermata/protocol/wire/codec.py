@@ -6,6 +6,7 @@ a hash or a signature over received bytes is a hash or a signature over the mean
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -76,9 +77,21 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def leaf_of(time_ms: int, envelope: bytes) -> bytes:
-    """The leaf that logs an envelope at a time."""
-    return encode(envelope_pb2.LogEntry(time_ms=time_ms, envelope=envelope))
+def leaf_of(
+    previous_root: bytes,
+    time_ms: int,
+    envelope: bytes,
+    proofs: Iterable[envelope_pb2.EntryProof] = (),
+) -> bytes:
+    """The leaf that logs an envelope at a time, after entries whose tree has this root (32 bytes).
+
+    ``proofs``: of the entries that its statement names and that are not recent (log.md, 3a).
+    """
+    return encode(
+        envelope_pb2.LogEntry(
+            previous_root=previous_root, envelope=envelope, proofs=proofs, time_ms=time_ms
+        )
+    )
 
 
 def key_record_to_wire(

@@ -8,6 +8,7 @@ from fermata.sim.setup.deployment import Shape
 from fermata.sim.setup.terms import Terms
 from fermata.sim.world import World
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 #: The chair of the first round, a member of the second lab's organisation, and one whose term
 #: begins with the second round.
@@ -38,7 +39,7 @@ class _OfCommittee(Misbehaviour):
     def vote(self, world: World, member: str, entry: int, choice: wire.Choice.ValueType) -> None:
         """A member votes on the motion of this entry."""
         statement = wire.Statement(charter_sha256=world.charter.sha256, author=member)
-        statement.vote.CopyFrom(wire.Vote(motion_entry=entry, choice=choice))
+        statement.vote.CopyFrom(wire.Vote(motion=EntryRef(index=entry), choice=choice))
         self.send(world, member, statement)
 
     @abstractmethod

@@ -9,12 +9,12 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import FermataError, TransportError
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF
+from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter, Submission
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
-from fermata.protocol.wire.codec import leaf_of
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.sim.reference.watch import Violation
@@ -72,6 +72,7 @@ class Misbehaviour(ABC):
         self, world: World, name: str, statement: statement_pb2.Statement, sealed: bytes = b""
     ) -> None:
         """A party sends what its own code would not; remembers the refusal."""
+        bind(rogue_writer(world).replica.tree, statement)
         envelope = seal_statement(statement, {name: world.deployment.signing_keys[name]})
         try:
             world.port(name).append(envelope, sealed)
@@ -145,7 +146,7 @@ class RogueWriter(LogWriter):
 
     def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
         """Logs an envelope whatever the fold says of it."""
-        leaf = leaf_of(max(self._clock_ms(), self.state.time_ms), envelope)
+        leaf = next_leaf(self.replica.tree, max(self._clock_ms(), self.state.time_ms), envelope)
         after, verdict = apply(self.state, leaf, self.replica.cache)
         self._commit(leaf, list(sealed), after, verdict)
         return verdict
@@ -154,6 +155,22 @@ class RogueWriter(LogWriter):
 def rogue_writer(world: World) -> RogueWriter:
     """The log writer of a world in which a misbehaviour is played."""
     return cast(RogueWriter, world.nodes[COORDINATOR].writer)
+
+
+def force_statement(
+    world: World,
+    party: str,
+    statement: statement_pb2.Statement,
+    *sealed: bytes,
+    writer: RogueWriter | None = None,
+) -> Verdict:
+    """The coordinator logs a party's statement, signed as of that log, whatever the fold says."""
+    chosen = writer or rogue_writer(world)
+    bind(chosen.replica.tree, statement)
+    key = world.deployment.signing_keys[party]
+    verdict = chosen.force(seal_statement(statement, {party: key}), *sealed)
+    world.check(party)
+    return verdict
 
 
 def force_close(
@@ -168,9 +185,7 @@ def force_close(
         chosen.state, world.now_ms, lambda slot: False, find, world.cache
     )
     change(statement.close_round)
-    key = world.deployment.signing_keys[COORDINATOR]
-    chosen.force(seal_statement(statement, {COORDINATOR: key}))
-    world.check(COORDINATOR)
+    force_statement(world, COORDINATOR, statement, writer=chosen)
 
 
 def current(world: World) -> Round:

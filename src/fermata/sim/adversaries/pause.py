@@ -8,13 +8,13 @@ from fermata.protocol.roles.auditor import endorse as endorse_statement
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.report_flags import Flags
 from fermata.protocol.state.state import labs_in_force
-from fermata.protocol.wire.envelope import seal_statement
 from fermata.sim.adversaries.coordinator import set_products
 from fermata.sim.adversaries.forgery import forge, with_value
 from fermata.sim.adversaries.misbehaviour import (
     Misbehaviour,
     current,
     force_close,
+    force_statement,
     open_round,
     open_up,
     pass_deadline,
@@ -24,7 +24,7 @@ from fermata.sim.adversaries.misbehaviour import (
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.setup.terms import HEAT_MAX, Terms
 from fermata.sim.world import World
-from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 #: All labs must acknowledge, one calm round lifts.
 TERMS = Terms(lift_rounds=1, acknowledge_share="1", rules=256)
@@ -242,9 +242,7 @@ def force_open(world: World, charter_sha256: bytes) -> None:
             key_id=world.watch.state.keyed().key.key_id,
         ),
     )
-    key = world.deployment.signing_keys[COORDINATOR]
-    rogue_writer(world).force(seal_statement(statement, {COORDINATOR: key}))
-    world.check(COORDINATOR)
+    force_statement(world, COORDINATOR, statement)
 
 
 class _Claims(Misbehaviour):
@@ -271,9 +269,7 @@ class _Claims(Misbehaviour):
         )
         sealed = forged.finish()
         self.send(world, rogue, forged.statement, sealed)
-        key = world.deployment.signing_keys[rogue]
-        rogue_writer(world).force(seal_statement(forged.statement, {rogue: key}), sealed)
-        world.check(rogue)
+        force_statement(world, rogue, forged.statement, sealed)
         pass_deadline(world)
         open_up(world)
 
@@ -337,7 +333,7 @@ class AcknowledgesNothing(Misbehaviour):
         """See Misbehaviour."""
         whole_round(world, 1, HEAT_MAX)
         rogue, change = world.charter.labs[0], world.watch.state.pause.changes[0]
-        said = statement_pb2.Acknowledgement(change_entry=change.entry - 1)
+        said = statement_pb2.Acknowledgement(change=envelope_pb2.EntryRef(index=change.entry - 1))
         statement = statement_pb2.Statement(
             charter_sha256=world.charter.sha256, author=rogue, acknowledgement=said
         )

@@ -12,6 +12,7 @@ from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.argument import Witness
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.statements import StatementSet
+from fermata.protocol.fold.references import bind
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.envelope import seal_statement, statement_of, unseal
@@ -19,6 +20,7 @@ from fermata.sim.adversaries.forgery import Forged, forge, set_digest, with_valu
 from fermata.sim.adversaries.misbehaviour import (
     Misbehaviour,
     current,
+    force_statement,
     open_round,
     report,
     rogue_writer,
@@ -53,10 +55,7 @@ class _Forges(Misbehaviour):
     def _force(
         self, world: World, rogue: str, statement: statement_pb2.Statement, sealed: bytes
     ) -> None:
-        envelope = seal_statement(statement, {rogue: world.deployment.signing_keys[rogue]})
-        verdict = rogue_writer(world).force(envelope, sealed)
-        self.entry = verdict.entry
-        world.check(rogue)
+        self.entry = force_statement(world, rogue, statement, sealed).entry
 
     def forgeries(self, world: World, rogue: str) -> list[Forged]:
         """What is sent."""
@@ -317,6 +316,7 @@ class AltersReport(Misbehaviour):
         forged = forge(world, victim)
         forged.finish()
         statement = forged.statement
+        bind(rogue_writer(world).replica.tree, statement)
         key = world.deployment.signing_keys[victim]
         envelope = bytearray(seal_statement(statement, {victim: key}))
         proof = bytes(statement.report.parts[0].proof)

@@ -119,7 +119,7 @@ class TermsWatch:
         statement = statement_of(unseal(envelope)) if entry else None
         if statement is None or not statement.HasField("acknowledgement"):
             return
-        named = statement.acknowledgement.change_entry
+        named = statement.acknowledgement.change.index
         said = self._said.setdefault(named, set())
         if named not in self._asked or statement.author in said or statement.author not in labs:
             self._watch.violate("I8", f"entry {entry} acknowledges what it may not")

@@ -14,6 +14,7 @@ from fermata.protocol.fold import motions
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
+from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
 from fermata.protocol.wire.codec import decode, sha256
@@ -109,7 +110,7 @@ class Watch:
         body = statement.WhichOneof("body") or ""
         if body == "endorsement":
             number = statement.endorsement.round
-            said = statement.endorsement.close_leaf_hash + statement.endorsement.aggregate_sha256
+            said = statement.endorsement.close.leaf_hash + statement.endorsement.aggregate_sha256
         elif body == "partial_opening":
             number, said = statement.partial_opening.round, sha256(envelope)
         else:
@@ -287,7 +288,7 @@ def _is_untouched(before: State, after: State) -> bool:
 
     def bare(state: State) -> State:
         rounds = tuple(replace(r, excluded=()) for r in state.rounds)
-        return replace(state, size=0, time_ms=TimeMs(0), rounds=rounds)
+        return replace(state, position=Position(), time_ms=TimeMs(0), rounds=rounds)
 
     if before is after:
         return True

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 
 from fermata.protocol.roles.overdue import Overdue, overdue
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import ASKING, RUNNING, Change
-from fermata.protocol.state.state import RuleVerdict, State, labs_in_force
+from fermata.protocol.state.state import State, labs_in_force
 from fermata.types import Cause, PausePhase
 
 

@@ -76,25 +76,88 @@ Global___Signature: _TypeAlias = Signature  # noqa: Y015
 
 @_typing.final
 class LogEntry(_message.Message):
-    """One leaf of the log. time_ms never decreases along the log."""
+    """One leaf of the log. Its hash commits to all entries before it (docs/spec/log.md, 3a)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TIME_MS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_ROOT_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
-    time_ms: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
+    TIME_MS_FIELD_NUMBER: _builtins.int
+    previous_root: _builtins.bytes
+    """RFC 6962 root of the tree of all entries before this one, 32 bytes."""
     envelope: _builtins.bytes
     """A canonical Envelope."""
+    time_ms: _builtins.int
+    """Never decreases along the log."""
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryProof]:
+        """For each EntryRef of the statement, in order, whose entry is not among the last 256."""
+
     def __init__(
         self,
         *,
-        time_ms: _builtins.int = ...,
+        previous_root: _builtins.bytes = ...,
         envelope: _builtins.bytes = ...,
+        proofs: _abc.Iterable[Global___EntryProof] | None = ...,
+        time_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "time_ms", b"time_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "previous_root", b"previous_root", "proofs", b"proofs", "time_ms", b"time_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogEntry: _TypeAlias = LogEntry  # noqa: Y015
+
+@_typing.final
+class EntryRef(_message.Message):
+    """An entry of this log, by position and content: of two logs that differ before or at it, only one
+    has it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    LEAF_HASH_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    leaf_hash: _builtins.bytes
+    """RFC 6962 hash of the entry's leaf, 32 bytes."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        leaf_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "leaf_hash", b"leaf_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryRef: _TypeAlias = EntryRef  # noqa: Y015
+
+@_typing.final
+class EntryProof(_message.Message):
+    """What this log has at the index of an EntryRef, proven in the tree of previous_root."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_HASH_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    leaf_hash: _builtins.bytes
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        leaf_hash: _builtins.bytes = ...,
+        path: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_hash", b"leaf_hash", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryProof: _TypeAlias = EntryProof  # noqa: Y015

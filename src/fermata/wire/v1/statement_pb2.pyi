@@ -103,6 +103,7 @@ class Statement(_message.Message):
     ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
     MOTION_FIELD_NUMBER: _builtins.int
     VOTE_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
     charter_sha256: _builtins.bytes
     """SHA-256 of the charter file in force."""
     author: _builtins.str
@@ -129,6 +130,10 @@ class Statement(_message.Message):
     def motion(self) -> Global___Motion: ...
     @_builtins.property
     def vote(self) -> Global___Vote: ...
+    @_builtins.property
+    def seen(self) -> _envelope_pb2.EntryRef:
+        """The newest entry that the author had folded; not in a KeyRecord."""
+
     def __init__(
         self,
         *,
@@ -145,10 +150,11 @@ class Statement(_message.Message):
         acknowledgement: Global___Acknowledgement | None = ...,
         motion: Global___Motion | None = ...,
         vote: Global___Vote | None = ...,
+        seen: _envelope_pb2.EntryRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "vote", b"vote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "vote", b"vote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -557,26 +563,25 @@ class Endorsement(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUND_FIELD_NUMBER: _builtins.int
-    CLOSE_ENTRY_FIELD_NUMBER: _builtins.int
-    CLOSE_LEAF_HASH_FIELD_NUMBER: _builtins.int
+    CLOSE_FIELD_NUMBER: _builtins.int
     AGGREGATE_SHA256_FIELD_NUMBER: _builtins.int
     round: _builtins.int
-    close_entry: _builtins.int
-    """Index and RFC 6962 leaf hash of the CloseRound's entry."""
-    close_leaf_hash: _builtins.bytes
     aggregate_sha256: _builtins.bytes
     """SHA-256 over the aggregates that the auditor computed itself."""
+    @_builtins.property
+    def close(self) -> _envelope_pb2.EntryRef:
+        """The CloseRound's entry."""
+
     def __init__(
         self,
         *,
         round: _builtins.int = ...,
-        close_entry: _builtins.int = ...,
-        close_leaf_hash: _builtins.bytes = ...,
+        close: _envelope_pb2.EntryRef | None = ...,
         aggregate_sha256: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close", b"close"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_sha256", b"aggregate_sha256", "close_entry", b"close_entry", "close_leaf_hash", b"close_leaf_hash", "round", b"round"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate_sha256", b"aggregate_sha256", "close", b"close", "round", b"round"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,25 +592,28 @@ class PartialOpening(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUND_FIELD_NUMBER: _builtins.int
-    CLOSE_ENTRY_FIELD_NUMBER: _builtins.int
+    CLOSE_FIELD_NUMBER: _builtins.int
     EPOCH_ID_FIELD_NUMBER: _builtins.int
     PANELS_FIELD_NUMBER: _builtins.int
     round: _builtins.int
-    close_entry: _builtins.int
     epoch_id: _builtins.bytes
+    @_builtins.property
+    def close(self) -> _envelope_pb2.EntryRef:
+        """The CloseRound's entry."""
+
     @_builtins.property
     def panels(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenedPanel]: ...
     def __init__(
         self,
         *,
         round: _builtins.int = ...,
-        close_entry: _builtins.int = ...,
+        close: _envelope_pb2.EntryRef | None = ...,
         epoch_id: _builtins.bytes = ...,
         panels: _abc.Iterable[Global___OpenedPanel] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close", b"close"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_entry", b"close_entry", "epoch_id", b"epoch_id", "panels", b"panels", "round", b"round"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "epoch_id", b"epoch_id", "panels", b"panels", "round", b"round"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -670,17 +678,19 @@ class Acknowledgement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGE_ENTRY_FIELD_NUMBER: _builtins.int
-    change_entry: _builtins.int
-    """Index of the entry that the change came with."""
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> _envelope_pb2.EntryRef:
+        """The entry that the change came with."""
+
     def __init__(
         self,
         *,
-        change_entry: _builtins.int = ...,
+        change: _envelope_pb2.EntryRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_entry", b"change_entry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -688,13 +698,13 @@ Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
 
 @_typing.final
 class Motion(_message.Message):
-    """Something that the committee decides on. A motion is known by its entry's index."""
+    """Something that the committee decides on. A motion is known by its entry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     LAB_FIELD_NUMBER: _builtins.int
-    ABOUT_ENTRY_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
     IS_UPHELD_FIELD_NUMBER: _builtins.int
     FROM_ROUND_FIELD_NUMBER: _builtins.int
     CHARTER_FIELD_NUMBER: _builtins.int
@@ -703,8 +713,6 @@ class Motion(_message.Message):
     kind: Global___MotionKind.ValueType
     lab: _builtins.str
     """Dispute: the lab that it concerns, if any. Exclusion: the lab."""
-    about_entry: _builtins.int
-    """Dispute: the entry in dispute. Ruling and appeal: the entry of the dispute."""
     is_upheld: _builtins.bool
     """Ruling: whether the dispute is upheld."""
     from_round: _builtins.int
@@ -714,6 +722,10 @@ class Motion(_message.Message):
     reason: _builtins.str
     """For people."""
     @_builtins.property
+    def about(self) -> _envelope_pb2.EntryRef:
+        """Dispute: the entry in dispute. Ruling and appeal: the entry of the dispute."""
+
+    @_builtins.property
     def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signature]:
         """Amendment: signatures over the new charter by each party that the charter in force lacks."""
 
@@ -722,16 +734,16 @@ class Motion(_message.Message):
         *,
         kind: Global___MotionKind.ValueType = ...,
         lab: _builtins.str = ...,
-        about_entry: _builtins.int = ...,
+        about: _envelope_pb2.EntryRef | None = ...,
         is_upheld: _builtins.bool = ...,
         from_round: _builtins.int = ...,
         charter: _builtins.bytes = ...,
         signatures: _abc.Iterable[_envelope_pb2.Signature] | None = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["about", b"about"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_entry", b"about_entry", "charter", b"charter", "from_round", b"from_round", "is_upheld", b"is_upheld", "kind", b"kind", "lab", b"lab", "reason", b"reason", "signatures", b"signatures"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "charter", b"charter", "from_round", b"from_round", "is_upheld", b"is_upheld", "kind", b"kind", "lab", b"lab", "reason", b"reason", "signatures", b"signatures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -741,19 +753,20 @@ Global___Motion: _TypeAlias = Motion  # noqa: Y015
 class Vote(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    MOTION_ENTRY_FIELD_NUMBER: _builtins.int
+    MOTION_FIELD_NUMBER: _builtins.int
     CHOICE_FIELD_NUMBER: _builtins.int
-    motion_entry: _builtins.int
     choice: Global___Choice.ValueType
+    @_builtins.property
+    def motion(self) -> _envelope_pb2.EntryRef: ...
     def __init__(
         self,
         *,
-        motion_entry: _builtins.int = ...,
+        motion: _envelope_pb2.EntryRef | None = ...,
         choice: Global___Choice.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["motion", b"motion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "motion_entry", b"motion_entry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "motion", b"motion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

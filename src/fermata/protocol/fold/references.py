@@ -1,0 +1,173 @@
+"""The entries that a statement names: what the log has there, and that the statement says so.
+
+Normative text: docs/spec/log.md, section 3a, and fold.md, F2.10 and F2.17 to F2.19. A statement is
+about a place in one log. Whoever moves it to another log, or to a fork of this one, moves it away
+from the entries that it names.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from fermata.errors import InvalidEncoding, InvalidProof, Refusal, VerificationError
+from fermata.log.merkle import HASH_BYTES, Tree, verify_inclusion
+from fermata.protocol.state import position as log_position
+from fermata.protocol.state.position import Position
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, leaf_of
+from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.types import LeafHash
+from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
+from fermata.wire.v1.statement_pb2 import Statement
+
+#: Bodies about a round that was opened before.
+_OF_ROUND = frozenset({"report", "abstention", "close_round", "endorsement", "partial_opening"})
+
+
+def _is_reference(field: FieldDescriptor) -> bool:
+    message: Descriptor | None = field.message_type
+    return message is not None and message.full_name == EntryRef.DESCRIPTOR.full_name
+
+
+def _fields_of(body: FieldDescriptor) -> tuple[str, ...]:
+    message: Descriptor | None = body.message_type
+    return tuple(f.name for f in message.fields if _is_reference(f)) if message else ()
+
+
+#: The fields of each body that name an entry, in the order of their numbers.
+_FIELDS: dict[str, tuple[str, ...]] = {
+    body.name: _fields_of(body) for body in Statement.DESCRIPTOR.oneofs_by_name["body"].fields
+}
+
+
+def to_wire(reference: log_position.EntryRef) -> EntryRef:
+    """The wire form of a reference."""
+    return EntryRef(index=reference.index, leaf_hash=reference.leaf_hash)
+
+
+def at(tree: Tree, index: int) -> EntryRef:
+    """Names an entry of a log. Raises Refusal NO_ENTRY if the log does not have it."""
+    if not 0 <= index < tree.size:
+        raise Refusal("NO_ENTRY", f"log: must have entry {index}, and has {tree.size} entries")
+    return EntryRef(index=index, leaf_hash=tree.leaf(index))
+
+
+def bind(tree: Tree, statement: Statement) -> None:
+    """Completes a statement for its author's signature, in place, by the log that the author has.
+
+    ``seen`` becomes the newest entry, and an entry that the body names by index alone gets its leaf
+    hash. Raises Refusal NO_ENTRY for an entry that the log does not have.
+    """
+    for reference in about(statement):
+        if not reference.leaf_hash:
+            reference.CopyFrom(at(tree, reference.index))
+    statement.seen.CopyFrom(at(tree, tree.size - 1))
+
+
+def about(statement: Statement) -> list[EntryRef]:
+    """The entries that a statement's body names."""
+    name = statement.WhichOneof("body") or ""
+    body = getattr(statement, name) if name else None
+    return [getattr(body, f) for f in _FIELDS.get(name, ()) if body and body.HasField(f)]
+
+
+def references(statement: Statement) -> list[EntryRef]:
+    """All entries that a statement names: the newest that its author had folded comes first."""
+    seen = [statement.seen] if statement.HasField("seen") else []
+    return [*seen, *about(statement)]
+
+
+def prove(tree: Tree, statement: Statement) -> list[EntryProof]:
+    """The proofs with which a statement is logged next: one for each older entry that it names."""
+    oldest = Position.oldest_recent(tree.size)
+    return [
+        EntryProof(leaf_hash=tree.leaf(r.index), path=tree.inclusion_proof(r.index, tree.size))
+        for r in references(statement)
+        if r.index < oldest
+    ]
+
+
+def next_leaf(tree: Tree, time_ms: int, envelope: bytes) -> bytes:
+    """The leaf with which an envelope is logged next in this log; the envelope may be any bytes."""
+    proofs: list[EntryProof] = []
+    if len(envelope) <= ENVELOPE_BYTES_MAX:
+        with suppress(VerificationError):
+            proofs = prove(tree, statement_of(unseal(envelope)))
+    return leaf_of(tree.root(), time_ms, envelope, proofs)
+
+
+def look_up(
+    position: Position, named: Sequence[EntryRef], proofs: Sequence[EntryProof]
+) -> list[LeafHash | None]:
+    """What this log has at each place that a statement names; None where it has no entry yet.
+
+    ``named`` are its ``references``. ``proofs`` must be exactly those that are needed, in order
+    (F2.10). They are the logger's, and prove what this log has there, not what the statement says.
+    Raises Refusal PROOF_OF_ENTRY.
+    """
+    left = list(proofs)
+    found: list[LeafHash | None] = []
+    for reference in named:
+        index = reference.index
+        if index >= position.size:
+            found.append(None)
+        elif index >= position.recent_from:
+            found.append(position.leaf_hash(index))
+        elif left:
+            found.append(_proven(position, index, left.pop(0)))
+        else:
+            raise Refusal("PROOF_OF_ENTRY", f"log entry: lacks the proof of entry {index}")
+    if left:
+        raise Refusal("PROOF_OF_ENTRY", "log entry: has a proof that its statement does not need")
+    return found
+
+
+def _proven(position: Position, index: int, proof: EntryProof) -> LeafHash:
+    try:
+        verify_inclusion(proof.leaf_hash, index, position.size, proof.path, position.root())
+    except InvalidProof as error:
+        raise Refusal("PROOF_OF_ENTRY", f"log entry: {error}") from error
+    return LeafHash(proof.leaf_hash)
+
+
+def check_view(
+    state: State,
+    statement: Statement,
+    named: Sequence[EntryRef],
+    present: Sequence[LeafHash | None],
+) -> None:
+    """The statement is about this log, and its author knew what it is about.
+
+    ``named`` are its ``references`` and ``present`` is what ``look_up`` gave for them. Raises
+    InvalidEncoding SEEN, Refusal SPLIT_VIEW, SEEN_BEFORE.
+    """
+    body = statement.WhichOneof("body") or ""
+    has_seen = statement.HasField("seen")
+    # F2.17: a statement without a view could be moved anywhere; a key record has several authors.
+    if has_seen == (body == "key_record"):
+        raise InvalidEncoding(
+            "SEEN",
+            "statement: must name the newest entry that its author had folded, and a key record"
+            " must name none",
+        )
+    for reference, leaf in zip(named, present, strict=True):
+        if len(reference.leaf_hash) != HASH_BYTES:
+            raise InvalidEncoding("SEEN", f"statement: each leaf hash must have {HASH_BYTES} bytes")
+        # F2.18: of a fork, or of another log, the leaf at that place is another one.
+        if reference.leaf_hash != leaf:
+            raise Refusal(
+                "SPLIT_VIEW",
+                f"statement: {statement.author} names an entry {reference.index} that this log does"
+                " not have: one of the two was shown another log",
+            )
+    # F2.19: nobody speaks of what came after the view that they spoke from.
+    newest = max((r.index for r in named[1:]), default=0)
+    if body in _OF_ROUND and (round_ := state.round(getattr(statement, body).round)) is not None:
+        newest = max(newest, round_.entry)
+    if has_seen and statement.seen.index < newest:
+        raise Refusal(
+            "SEEN_BEFORE",
+            f"statement: {statement.author} had folded {statement.seen.index + 1} entries and"
+            f" speaks of entry {newest}",
+        )

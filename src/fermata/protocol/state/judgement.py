@@ -1,0 +1,47 @@
+"""What the charter's rules say as of a round (docs/spec/rules.md)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fermata.types import EntryIndex, TimeMs
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """What a rule says as of a round.
+
+    ``holds`` is None if it is unknown, and ``why`` says why. ``value`` is what was compared with
+    ``limit``, as text for people; ``streak`` counts the rounds in a row, of which the rule needs
+    ``for_rounds``.
+    """
+
+    rule: str
+    holds: bool | None
+    value: str
+    limit: str
+    streak: int
+    for_rounds: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules say as of a round, and the entry with which the round came to its end.
+
+    ``late``: of a round that ended after later ones, the triggers that hold as of one of those now
+    that this round is known, and did not before.
+    """
+
+    entry: EntryIndex
+    time_ms: TimeMs
+    verdicts: tuple[RuleVerdict, ...]
+    late: tuple[str, ...] = ()
+
+    def fired(self, triggers: Sequence[str]) -> tuple[str, ...]:
+        """The triggers that this round pulls (pause.md, PA3)."""
+        holding = {v.rule for v in self.verdicts if v.holds is True}
+        return tuple(rule for rule in triggers if rule in holding or rule in self.late)
+
+    def holds(self, rule: str) -> bool | None:
+        """What it says of one rule; None is unknown."""
+        return next(v.holds for v in self.verdicts if v.rule == rule)
