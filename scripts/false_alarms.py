@@ -18,18 +18,18 @@ TARGET = Path(__file__).parent.parent / "docs" / "false-alarms.md"
 SEED = 1
 TEXT = """# False alarms of trend rules
 
-How often a rule fires although growth is steady, in any of ten rounds in a row with full windows
-(and, in brackets, in one round), measured over {runs} seeded runs by `scripts/false_alarms.py`.
-It is the measurement that `fermata charter check` makes for a charter's own rules
-(docs/spec/rules.md, RU10); the 95 % interval of each figure is at most {width} points either way.
+The tables say how often a rule fires although growth is steady: in any of ten rounds in a row with
+full windows and, in brackets, in one round. `scripts/false_alarms.py` measured them over {runs}
+seeded runs, as `fermata charter check` does for a charter's own rules (docs/spec/rules.md, RU10).
+The 95 % interval of each figure is at most {width} points either way.
 
-**Growth rate** `above` the true growth, by window and confidence. Growth is exactly at the limit,
-the worst case; the noise does not matter.
+**Growth rate** `above` the true growth, by window and confidence. Growth is exactly at the
+limit, which is the worst case; the noise does not matter.
 
 {growth}
 
 **Acceleration**, slope ratio `at_least` 2 with `r2_min` 0.9 and 3 points on each side, growth of
-{rate} a round, by window and noise (standard deviation of the logarithm):
+{rate} per round, by window and noise (standard deviation of the logarithm):
 
 {two}
 
@@ -37,9 +37,9 @@ The same with slope ratio 3:
 
 {three}
 
-Reading it: at growth of 20 % a round, a bend is safe to look for where the noise is 5 % or less;
-with 10 % even long windows see bends that are not there. A charter that wants a quick alarm all
-the same asks for a run of rounds (`for_rounds`), or for a higher ratio. More noise can also give
+How to read them: at growth of 20 % per round, a rule can safely look for a bend if the noise is 5 %
+or less; with 10 % even long windows show bends that do not exist. A charter that still wants a
+quick alarm asks for a run of rounds (`for_rounds`), or for a higher ratio. More noise can also give
 fewer alarms, since `r2_min` then fails (8 rounds against 12 at noise 0.2): a rule that is
 calibrated for one noise is not safe for another.
 """

@@ -2,7 +2,7 @@
 
 #: One line a package, at most 30 characters.
 PURPOSES = {
-    "cli": "commands, one line an error",
+    "cli": "commands, one line per error",
     "demo": "a deployment on one machine",
     "dashboard": "pages, charts, tables",
     "api": "import fermata",
