@@ -1,7 +1,7 @@
 """Whole deployments in one process, from one integer: faults, adversaries, a second opinion.
 
-``simulation.run`` plays a seed and checks what came of it, ``adversaries.play`` one misbehaviour.
-All chance is drawn from named streams, so a run can be repeated:
+``simulation.run`` plays a seed and checks the outcome; ``adversaries.play`` plays one
+misbehaviour. All randomness comes from named streams, so a run can be repeated:
 
     >>> from fermata.sim.dice import Dice, stream
     >>> Dice(stream(7, "weather")).below(100) == Dice(stream(7, "weather")).below(100)

@@ -1,4 +1,4 @@
-"""``python -m fermata.sim``: simulates many seeds, or tells one."""
+"""``python -m fermata.sim``: simulates many seeds, or prints the run of one."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""All chance of a run: one integer seed, and named streams that are drawn from it."""
+"""All randomness of a run: one integer seed, and named streams that are derived from it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def stream(seed: int, label: str) -> Entropy:
-    """Bytes that depend on the seed and the label alone: SHAKE256 in counter mode.
+    """A source of bytes that depend on the seed and the label alone: SHAKE256 in counter mode.
 
-    The counter lives in the stream, so a node that is rebuilt after a crash never draws the
-    same bytes again, as a real node would not.
+    The counter lives in the stream. So a node that is rebuilt after a crash never draws the same
+    bytes twice; nor does a real node.
     """
     prefix = f"fermata/v1/sim/{seed}/{label}/".encode()
     drawn = 0
@@ -42,7 +42,7 @@ class Dice:
         return low + self.below(high - low + 1)
 
     def chance(self, per_mille: int) -> bool:
-        """True that often in a thousand."""
+        """True with a probability of ``per_mille`` in a thousand."""
         return self.below(1000) < per_mille
 
     def pick(self, choices: Sequence[T]) -> T:
@@ -50,7 +50,7 @@ class Dice:
         return choices[self.below(len(choices))]
 
     def weighted(self, choices: Sequence[tuple[T, int]]) -> T:
-        """One of the choices, as often as their whole weights say."""
+        """One of the choices, with a probability in proportion to its weight, a whole number."""
         left = self.below(sum(weight for _, weight in choices))
         for choice, weight in choices:
             left -= weight

@@ -28,7 +28,7 @@ Tally = Counter[str]
 
 
 class Crash(BaseException):
-    """The process of ``node`` ends here. Not an Exception: no handler of the code may catch it."""
+    """The process of ``node`` ends here. It is not an Exception, so that no handler catches it."""
 
     def __init__(self, node: str) -> None:
         super().__init__(node)
@@ -36,7 +36,7 @@ class Crash(BaseException):
 
 
 class Fuse:
-    """Burns down with each call of one node, and ends the node's process at the last."""
+    """Counts down with each call of one node, and ends the node's process at the last call."""
 
     def __init__(self, node: str, tally: Tally) -> None:
         self.node = node
@@ -45,15 +45,15 @@ class Fuse:
         self._after = False
 
     def light(self, calls: int, after: bool) -> None:
-        """The crash comes at the call with this number from now, before or after its effect."""
+        """Sets the crash for the ``calls``-th call from now, before or after its effect."""
         self._left, self._after = calls, after
 
     def put_out(self) -> None:
-        """No crash comes."""
+        """Cancels the crash."""
         self._left = 0
 
     def through(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """Makes a call that may be the last one."""
+        """Makes a call, which may be the last one. Raises Crash."""
         if self._left == 0:
             return call(*args, **named)
         self._left -= 1
@@ -70,7 +70,7 @@ OnCall = Callable[[str, tuple[Any, ...]], None]
 
 
 class Fragile:
-    """Any port, with a fuse in every call of it, and somebody told of every call."""
+    """Any port, with a fuse in each of its calls; ``on_call`` is called before each of them."""
 
     def __init__(self, port: Any, fuse: Fuse, on_call: OnCall) -> None:
         self._port = port

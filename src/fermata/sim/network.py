@@ -1,4 +1,4 @@
-"""The way between the nodes and the log: requests get lost, doubled, held up, cut off."""
+"""The network between the nodes and the log: requests get lost, doubled, delayed, cut off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,17 +32,17 @@ class Witness(Protocol):
         ...
 
     def saw_refusal(self, error: VerificationError) -> None:
-        """What the log has answered instead of a receipt."""
+        """An error with which the log answered instead of a receipt."""
         ...
 
     def check_refusal(self, before: State, after: State) -> None:
-        """The log's state before and after a statement that it refused."""
+        """Compares the log's state before and after a statement that it refused."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """How often, of a thousand requests, each thing goes wrong."""
+    """How many of a thousand requests meet each fault."""
 
     lost: int = 0
     reply_lost: int = 0
@@ -57,7 +57,7 @@ CALM = Odds()
 class Network:
     """Carries requests to whichever log writer is reachable for the caller.
 
-    ``writer_for`` gives None while the coordinator is down. ``on_crash`` is told when the
+    ``writer_for`` gives None while the coordinator is down. ``on_crash`` is called when the
     coordinator's process ends in the middle of somebody's request.
     """
 
@@ -71,7 +71,7 @@ class Network:
     held_up: list[Request[object]] = field(default_factory=list)
 
     def carry(self, caller: str, request: Request[T], can_wait: bool) -> T:
-        """Delivers a request, or not. Raises TransportError, and what the log raises."""
+        """Delivers, loses or delays a request. Raises TransportError, or what the log raises."""
         if caller in self.cut_off:
             raise TransportError("UNREACHABLE", f"log: cannot be reached from {caller}")
         if self._happens(self.odds.lost, "request lost"):
@@ -87,7 +87,7 @@ class Network:
         return answer
 
     def release(self, index: int) -> None:
-        """Delivers a request that was held up; its sender is not listening any more."""
+        """Delivers a delayed request; its sender no longer listens."""
         self.tally["delayed request delivered"] += 1
         self._deliver_unheard("", self.held_up.pop(index))
 
@@ -120,7 +120,7 @@ class Network:
 
 
 class SimLog:
-    """One caller's Log: what the node's gRPC client and the log service do together."""
+    """One caller's Log: it stands for the node's gRPC client and the log service together."""
 
     def __init__(self, network: Network, role: Role, caller: str) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""One simulated node: its disk survives, everything else is lost in a crash."""
+"""One simulated node: in a crash its disk survives, and everything else is lost."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ HEARTBEAT_MS = 3_000_000
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a node is given: its way out, its clock, its chance, and who watches it.
+    """Everything outside a node: the log, its clock, its randomness, and whoever watches it.
 
-    ``is_ready`` says whether a lab has its figures of a period by now.
+    ``is_ready`` says whether a lab already has its figures of a period.
     """
 
     deployment: Deployment
@@ -54,7 +54,7 @@ class SimNode:
         self._beat_ms = around.outside.clock_ms()
 
     def start(self) -> None:
-        """Rebuilds all that is volatile from the disk. Raises StorageError, Crash."""
+        """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
         around, deployment = self._around, self._around.deployment
         store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
         replica = Replica(deployment.charter, store, MODULUS_BITS_MIN, cache=around.cache)
@@ -71,12 +71,12 @@ class SimNode:
         )
 
     def stop(self) -> None:
-        """The process ends; only the disk remains."""
+        """Ends the process; only the disk remains."""
         self.driver = None
         self.writer = None
 
     def step(self) -> int:
-        """One turn of the production loop; the coordinator first logs what everything rests on."""
+        """One turn of the production loop; the coordinator first logs the charter and the key."""
         if self.driver is None:
             raise ValueError("the node is not running")
         if self.writer is not None:
@@ -90,7 +90,7 @@ class SimNode:
         return changed
 
     def correct(self) -> str:
-        """A lab's person corrects the report of the open round; the slot, or nothing to do."""
+        """Corrects the lab's report of the open round; the slot, or "" if there is none."""
         current = self.driver.replica.state.current if self.driver is not None else None
         if self.driver is None or current is None or current.close is not None:
             return ""

@@ -1,6 +1,6 @@
-"""What the committee's members, and parties that quarrel, say in a run: by the seed alone.
+"""What the committee's members, and parties in a dispute, say in a run: by the seed alone.
 
-Each says a thing at most once: what is due follows from the state, and its slot keeps it.
+Each says a thing at most once: the state decides what is due, and a slot keeps what was said.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Due = Iterator[tuple[str, wire.Statement]]
 
 
 class Politics:
-    """The script of a run; in a calm one nobody tables anything and nobody votes."""
+    """The script of a run; in a calm run nobody tables a motion and nobody votes."""
 
     def __init__(self, seed: int, charter_data: bytes, is_calm: bool) -> None:
         self._seed = seed
@@ -30,7 +30,7 @@ class Politics:
         self._is_calm = is_calm
 
     def due(self, state: State, me: str) -> Due:
-        """What a party has to say in this state."""
+        """The statements that a party has to make in this state."""
         charter = state.charter
         if self._is_calm or charter is None or charter.committee is None:
             return

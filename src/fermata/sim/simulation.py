@@ -1,4 +1,4 @@
-"""One run from one seed: a phase of faults, a calm phase in which all must end well, a verdict."""
+"""One run from one seed: a phase of faults, a calm phase in which all must recover, a verdict."""
 
 from dataclasses import dataclass
 
@@ -25,9 +25,9 @@ COORDINATOR_SKEW_MS_MAX = 140_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. ``lines`` tells it: seconds since the start, who, what.
+    """The outcome of a run. ``lines`` describe it: seconds since the start, who, what.
 
-    ``seen``: what the pause, the duties and the committee came to, if the charter has them.
+    ``seen``: what became of the pause, the duties and the committee, if the charter has them.
     """
 
     seed: int
@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """The run as people read it."""
+        """The run as text for people."""
         return "".join(f"{line}\n" for line in self.lines)
 
 
@@ -69,7 +69,7 @@ def run(seed: int) -> Outcome:
 
 
 def _trouble(world: World) -> None:
-    """The fault phase: any node may be next, and anything may go wrong."""
+    """The fault phase: any node may have the next turn, and any fault may occur."""
     dice = world.dice
     world.network.odds = Odds(
         lost=dice.below(60), reply_lost=dice.below(60),
@@ -122,7 +122,7 @@ def _change_clock(world: World, name: str) -> None:
 
 
 def _correct(world: World, lab: str) -> None:
-    """A person at the lab corrects its report; the node's process may end in the middle of it."""
+    """A person at the lab corrects its report; the node's process may crash during it."""
     try:
         slot = world.nodes[lab].correct()
     except Crash as crash:
@@ -136,7 +136,7 @@ def _correct(world: World, lab: str) -> None:
 
 
 def _calm(world: World) -> None:
-    """Nothing goes wrong any more, but what was held up still arrives."""
+    """Ends all faults; delayed requests still arrive."""
     world.tell("network", "all is calm from here")
     world.network.odds = CALM
     world.network.cut_off.clear()
@@ -151,7 +151,7 @@ def _calm(world: World) -> None:
 
 
 def _judge(world: World) -> None:
-    """What can only be told at the end: I4, I9, and that nobody honest was stopped or blamed."""
+    """Checks at the end: I4, I9, and that nobody honest was stopped or blamed (I10, I11)."""
     for name, reason in world.halts.items():
         world.watch.violate("I10", f"{name} halted: {reason}")
     for verdict in world.watch.verdicts:
@@ -168,7 +168,7 @@ def _judge(world: World) -> None:
 
 
 def _check_bundle(world: World) -> None:
-    """I9: from the coordinator's files alone, anyone comes to the same results."""
+    """I9: from the coordinator's files alone, anyone derives the same results."""
     node, watch = world.nodes[COORDINATOR], world.watch
     if node.writer is None:
         return

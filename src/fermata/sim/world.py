@@ -1,4 +1,4 @@
-"""A whole deployment in one process: nodes, their clocks, the network, and who watches."""
+"""A whole deployment in one process: nodes, their clocks, the network, and the watches."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -34,7 +34,7 @@ QUIET_PASSES_MAX, PASSES_MAX = 10, 2_000
 class World:
     """Runs the production code of every role over simulated time, disks and network.
 
-    In a calm world all labs report at once, and nothing goes wrong but by hand.
+    In a calm world all labs report at once, and the only faults are those that a caller causes.
     """
 
     def __init__(self, seed: int, shape: Shape, *, is_calm: bool = False) -> None:
@@ -126,7 +126,7 @@ class World:
         return self.nodes[COORDINATOR].writer
 
     def crashed(self, crash: Crash) -> None:
-        """A node's process has ended: what is not on its disk is gone."""
+        """Notes that a node's process has ended: everything that is not on its disk is lost."""
         node = self.nodes[crash.node]
         self.forget(node.name)
         article = (
@@ -145,9 +145,9 @@ class World:
         self._folded.pop(name, None)
 
     def step(self, name: str) -> int:
-        """One turn of a node, after which everything is checked; 0 if nothing came of it.
+        """One turn of a node, after which everything is checked; 0 if it changed nothing.
 
-        What the node's shell would do about an error is done here: try again, or halt.
+        An error is handled as the node's process would: by another try later, or by a halt.
         """
         node, changed = self.nodes[name], 0
         try:
@@ -213,7 +213,7 @@ class World:
             self.tell("result", f"round {round_.number}: {what} is {result.text}")
 
     def counted(self, lab: str, round_: Round) -> Mapping[str, str]:
-        """The figures behind the report of a lab that counts in a round."""
+        """The figures behind a lab's report that counts in a round."""
         leaf = self.watch.leaves[round_.reports[lab].entry]
         envelope = decode(envelope_pb2.LogEntry, leaf).envelope
         revision = 0
@@ -227,25 +227,25 @@ class World:
         return {}
 
     def port(self, name: str) -> SimLog:
-        """The way to the log of a party that does not run the production code."""
+        """The log as a party sees it that does not run the production code."""
         return SimLog(self.network, self.charter.parties[name].role, name)
 
     def phases(self) -> list[str]:
-        """Where each round stands, by the coordinator's disk."""
+        """The phase of each round, by the coordinator's disk."""
         quorum = self.charter.endorsement_quorum
         return [round_.phase(quorum) for round_ in self.watch.state.rounds]
 
     def is_over(self) -> bool:
-        """Every round of the charter has been opened or refused."""
+        """Whether every round of the charter has been opened or refused."""
         is_last = is_over(self.charter, self.watch.state.rounds, self.now_ms)
         return is_last and all(phase in (OPENED, REFUSED) for phase in self.phases())
 
     def settle(
         self, names: Sequence[str] | None = None, until: Callable[[], bool] | None = None
     ) -> bool:
-        """Lets nodes step in turn until all is quiet; True if ``until`` (or the end) came true.
+        """Gives nodes turns until nothing changes; True if ``until`` (or the end) came true.
 
-        The clock is slow while something happens and leaps when nothing does.
+        The clock moves slowly while something happens, and leaps when nothing does.
         """
         names = tuple(self.nodes) if names is None else names
         until = until or self.is_over

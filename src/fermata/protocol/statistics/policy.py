@@ -36,9 +36,9 @@ SLOPE_TOLD = 100
 
 @dataclass(frozen=True, slots=True)
 class RoundFacts:
-    """A round's results by (metric, statistic); None, and ``why``, if nothing came out of it.
+    """A round's results by (metric, statistic); None, and ``why``, if it has no results.
 
-    ``number`` counts periods from 1: a period that was asked twice counts once.
+    ``number`` counts periods from 1: a period that was called twice counts once.
     """
 
     number: int
@@ -49,7 +49,7 @@ class RoundFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What a round by itself says of a rule, before rounds are counted."""
+    """What a rule says of a round by itself, before rounds in a row are counted."""
 
     holds: bool | None
     value: str = ""
@@ -57,10 +57,10 @@ class _Finding:
 
 
 def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ...]:
-    """One fact a period: its newest round's. ``quorum`` is the charter's endorsement quorum.
+    """One fact per period, of its newest round. ``quorum`` is the charter's endorsement quorum.
 
-    A round that has not been opened counts as unknown, so a caller leaves out one that may
-    still be.
+    A round that has not been opened counts as unknown, so a caller leaves out a round that may
+    still be opened.
     """
     facts = []
     for place, round_ in enumerate(last_calls(state_rounds), start=1):
@@ -80,7 +80,7 @@ def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ..
 def evaluate(rules: Sequence[Rule], facts: Sequence[RoundFacts]) -> tuple[RuleVerdict, ...]:
     """The verdict on each rule as of the last of ``facts``, which are consecutive rounds.
 
-    Raises ValueError if a round's number does not follow the one before.
+    Raises ValueError if a round's number is not one more than the number before.
     """
     if not facts:
         return tuple(
@@ -93,7 +93,10 @@ def evaluate(rules: Sequence[Rule], facts: Sequence[RoundFacts]) -> tuple[RuleVe
 def history(
     rules: Sequence[Rule], facts: Sequence[RoundFacts]
 ) -> tuple[tuple[RuleVerdict, ...], ...]:
-    """The verdicts as of each of ``facts``: what ``evaluate`` says of each prefix, in one pass."""
+    """The verdicts as of each of ``facts``, in one pass: those of ``evaluate`` for each prefix.
+
+    Raises ValueError as ``evaluate`` does.
+    """
     if any(b.number != a.number + 1 for a, b in pairwise(facts)):
         raise ValueError("rounds are evaluated in order, without a gap")
     streaks = {rule.id: 0 for rule in rules}
@@ -131,7 +134,7 @@ def _parts_needed(rule: Rule) -> str:
 
 
 def _join(rule: Rule, parts: Sequence[RuleVerdict]) -> _Finding:
-    """Kleene's logic: what is unknown matters only where it could change the answer."""
+    """The finding by Kleene's logic: an unknown part matters only if it could change the answer."""
     answers = [part.holds for part in parts]
     decisive = rule.kind == "any_of"
     value = str(answers.count(True))
@@ -144,7 +147,7 @@ def _join(rule: Rule, parts: Sequence[RuleVerdict]) -> _Finding:
 
 
 def _leaf(rule: Rule, window: Sequence[RoundFacts]) -> _Finding:
-    """What the rounds that a leaf looks at, of which the last is evaluated, say of it."""
+    """The finding of a rule without parts, from the rounds in its window; the last is judged."""
     values: list[tuple[int, Fraction]] = []
     missing = ""
     for fact in window:
@@ -188,7 +191,7 @@ def _change(
 
 
 def _growth(rule: Rule, points: tuple[Point, ...]) -> _Finding:
-    """The bound of the slope's confidence interval that makes the rule hold later decides."""
+    """The finding of a growth rule, by the bound of the interval that makes it hold later."""
     line = fit_line(points)
     q = quantile(rule.confidence, line.freedom)
     side = 1 if rule.is_rising else -1

@@ -37,11 +37,11 @@ def results_of(
 ) -> tuple[dict[str, Decimal], tuple[Result, ...]]:
     """Sums per metric, and all results of the charter's aggregates, in its order.
 
-    ``members`` are the labs per cell, ``plaintexts`` the opened integers per cell. Of a panel with
-    groups, sums and results are first those of the total, which is the sum of its cells, then
-    each cell's if there are several. Raises InvalidEncoding BOUND if a sum is not one that this
-    many valid values can reach, or PACKING if bits outside the slots are set; neither can follow
-    from reports whose proofs hold.
+    ``members`` are the labs per cell, ``plaintexts`` the opened integers per cell. For a panel with
+    groups, the results of the total, which is the sum of its cells, come first, and then those of
+    each cell if there are several. Raises InvalidEncoding BOUND if this many valid values cannot
+    have the sum, or PACKING if bits outside the packing slots are set; neither can follow from
+    reports whose proofs hold.
     """
     sums: dict[str, Decimal] = {}
     results: list[Result] = []
@@ -61,7 +61,10 @@ def results_of(
 
 
 def _opened(panel: Panel, groups: str, plaintexts: Sequence[int], count: int) -> "_Sums":
-    """A cell's sums, each checked against what ``count`` valid values can give."""
+    """A cell's sums, each checked against the most that ``count`` valid values can reach.
+
+    Raises InvalidEncoding BOUND, PACKING.
+    """
     totals = totals_of(panel.claims, plaintexts)  # C9.12: a sum that carried.
     for value, total in zip(panel.claims.statements.values, totals.values(), strict=True):
         # C9.13: figures that no proof allowed.
@@ -73,7 +76,7 @@ def _opened(panel: Panel, groups: str, plaintexts: Sequence[int], count: int) ->
 
 
 def _total(panel: Panel, cells: Sequence["_Sums"]) -> "_Sums":
-    """The whole panel: no product of its own is opened, the cells' sums are added."""
+    """The sums of the whole panel, added from its cells: the panel has no product of its own."""
     totals = {slot: sum(c.totals[slot] for c in cells) for slot in panel.claims.slots}
     return _Sums(panel, totals, sum(c.count for c in cells))
 
@@ -90,11 +93,11 @@ class _Sums:
         self.group = group
 
     def total(self, metric: Metric) -> Fraction:
-        """Sum of x."""
+        """The sum of x, in the metric's unit."""
         return Fraction(decode_sum(metric, self.totals["value", metric.id, 0], self.count))
 
     def product(self, a: Metric, b: Metric) -> Fraction:
-        """Sum of x*y, from the sum of the encoded products; a = b gives the squares."""
+        """The sum of x*y, from the sum of the encoded products; a = b gives the squares."""
         slot = ("square", a.id, 0) if a.id == b.id else ("product", a.id, b.id)
         low_a, low_b = Fraction(a.minimum), Fraction(b.minimum)
         step_a, step_b = Fraction(a.resolution), Fraction(b.resolution)
@@ -106,7 +109,10 @@ class _Sums:
         )
 
     def results(self, metric: Metric) -> list[Result]:
-        """All results of a metric; one that is not defined (division by zero) is left out."""
+        """All results of a metric; an undefined result (division by zero) is left out.
+
+        Raises InvalidEncoding BOUND if the sums contradict each other.
+        """
         results = [self._alone(metric, statistic) for statistic in metric.statistics]
         results += [self._paired(metric, s, self.metrics[other]) for s, other in metric.paired]
         for threshold in metric.thresholds:
@@ -152,7 +158,7 @@ class _Sums:
         return _rounded(metric, name, products / self.count - means, digits)
 
     def _histogram(self, metric: Metric) -> list[Result]:
-        """Counts per bin, and the bins of the quartiles (lower median where two are middle)."""
+        """Counts per bin, and the bins of the quartiles (of two middle values the lower one)."""
         if not metric.edges:
             return []
         spans = spans_of(metric)
@@ -177,7 +183,7 @@ def _count(metric: Metric, name: str, count: int) -> Result:
 
 
 def _rounded(metric: Metric, name: str, value: Fraction, digits: int) -> Result:
-    """The value stays exact; its text is rounded half to even."""
+    """A result with its exact value; only its text is rounded, half to even."""
     return Result(metric.id, name, value, fraction_text(value, digits))
 
 
@@ -186,7 +192,7 @@ def _quotient(metric: Metric, name: str, a: Fraction, b: Fraction) -> Result | N
 
 
 def _geometric(metric: Metric, mean: Fraction) -> Result:
-    """10 to the mean of log10 values, to GEOMETRIC_DIGITS significant digits."""
+    """10 to the power of the mean of log10 values, to GEOMETRIC_DIGITS significant digits."""
     with localcontext(prec=60):
         power = Decimal(10) ** (Decimal(mean.numerator) / Decimal(mean.denominator))
     with localcontext(prec=GEOMETRIC_DIGITS, rounding=ROUND_HALF_EVEN):

@@ -1,8 +1,8 @@
 """Quantiles of Student's t distribution, as integers, so that everyone decides alike.
 
-From the finite series of M. Abramowitz, I. A. Stegun, Handbook of Mathematical Functions, 26.7.3
-(odd degrees of freedom) and 26.7.4 (even), solved for t and rounded up at the sixth decimal: an
-interval is never narrower than its name says. The tests compute the table again.
+They come from the finite series of M. Abramowitz, I. A. Stegun, Handbook of Mathematical Functions,
+26.7.3 (odd degrees of freedom) and 26.7.4 (even), solved for t and rounded up at the sixth decimal:
+an interval is never narrower than its level says. The tests compute the table again.
 """
 
 from fractions import Fraction
@@ -77,7 +77,10 @@ _MILLIONTHS = (
 
 
 def quantile(confidence: str, freedom: int) -> Fraction:
-    """t such that |T| <= t with probability ``confidence``, for 1 to FREEDOM_MAX degrees."""
+    """t such that |T| <= t with probability ``confidence``, one of CONFIDENCES.
+
+    Raises ValueError unless there are 1 to FREEDOM_MAX degrees of freedom.
+    """
     if not 1 <= freedom <= FREEDOM_MAX:
         raise ValueError(f"the table has 1 to {FREEDOM_MAX} degrees of freedom")
     return Fraction(_MILLIONTHS[freedom - 1][CONFIDENCES.index(confidence)], 10**6)

@@ -2,8 +2,8 @@
 
 Logarithms are the only rounded step. Decimal.ln, exp and division are correctly rounded (IBM's
 General Decimal Arithmetic): their result is the one decimal of PRECISION digits nearest the true
-value, which leaves an implementation no choice. All else is rational arithmetic, and comparisons
-with a standard error are squared, so no root decides.
+value, which leaves an implementation no choice. All other steps are rational arithmetic, and
+comparisons with a standard error are squared, so no decision depends on a root.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ Point = tuple[int, Fraction]
 
 
 def _context(precision: int) -> Context:
-    """One that owes nothing to the caller's or the machine's; it carries flags, so a new one."""
+    """A context without any setting of the caller's; a new one each time, since it has flags."""
     return Context(
         prec=precision,
         rounding=ROUND_HALF_EVEN,
@@ -47,7 +47,7 @@ def _context(precision: int) -> Context:
 
 
 def decimal_of(value: Fraction, precision: int = _QUOTIENT_PRECISION) -> Decimal:
-    """A fraction rounded half to even to so many significant digits."""
+    """A fraction rounded half to even to ``precision`` significant digits."""
     return _context(precision).divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
@@ -63,12 +63,12 @@ def logarithm(value: Fraction) -> Fraction:
 
 
 def exponential(value: Fraction, precision: int) -> Decimal:
-    """e to the value, for people: nothing is decided by it."""
+    """e to the power of the value, for people: no decision depends on it."""
     return _context(precision).exp(decimal_of(value))
 
 
 def root(value: Fraction, precision: int) -> Fraction:
-    """The square root, for people: nothing is decided by it."""
+    """The square root, for people: no decision depends on it."""
     return Fraction(_context(precision).sqrt(decimal_of(value)))
 
 
@@ -96,7 +96,10 @@ class Hinge:
 
 
 class _Centred:
-    """Points as integers around their mean: n times (x - mean), and n times d times (y - mean)."""
+    """Points as integers around their mean, for n points and the common denominator d of all y.
+
+    The integers are n times (x - mean), and n times d times (y - mean).
+    """
 
     def __init__(self, points: Sequence[Point]) -> None:
         self.count = len(points)
@@ -110,7 +113,7 @@ class _Centred:
         return [self.count * number - total for number in numbers]
 
     def squares(self, fitted: Fraction | int) -> Fraction:
-        """A sum of squares of the centred integers in the points' own unit."""
+        """Converts a sum of squares of the centred integers to the points' own unit."""
         return Fraction(fitted) / (self.count * self.scale) ** 2
 
 
@@ -120,7 +123,7 @@ def _dot(a: Sequence[int], b: Sequence[int]) -> int:
 
 @lru_cache(maxsize=REMEMBERED)
 def fit_line(points: tuple[Point, ...]) -> Line:
-    """Least squares. Raises ValueError for fewer than POINTS_MIN points."""
+    """The line by least squares. Raises ValueError for fewer than POINTS_MIN points."""
     if len(points) < POINTS_MIN:
         raise ValueError(f"a line needs {POINTS_MIN} points")
     data = _Centred(points)
@@ -134,10 +137,10 @@ def fit_line(points: tuple[Point, ...]) -> Line:
 
 @lru_cache(maxsize=REMEMBERED)
 def fit_hinge(points: tuple[Point, ...], points_min: int) -> Hinge:
-    """The continuous line with one bend that leaves the smallest residuals; of equals the earliest.
+    """The continuous line with one bend whose residuals are smallest; of equals the earliest.
 
-    It bends at a point, which counts as one before the bend; ``points_min`` of at least 2 points
-    stand on each side. Raises ValueError for fewer than twice that many points.
+    It bends at a point, which counts as a point before the bend. Each side has ``points_min``
+    points or more. Raises ValueError if that is below 2, or for fewer than twice that many points.
     """
     if points_min < 2 or len(points) < 2 * points_min:
         raise ValueError("too few points for a line that bends")
@@ -165,7 +168,10 @@ def fit_hinge(points: tuple[Point, ...], points_min: int) -> Hinge:
 
 
 def is_beyond(distance: Fraction, variance: Fraction, quantile: Fraction, strict: bool) -> bool:
-    """distance > quantile * sqrt(variance), or >= if not strict, without a root."""
+    """Whether distance > quantile * sqrt(variance), or >= if not strict, computed without a root.
+
+    A distance below 0 is never beyond.
+    """
     if distance < 0:
         return False
     squared, margin = distance * distance, quantile * quantile * variance
@@ -173,10 +179,10 @@ def is_beyond(distance: Fraction, variance: Fraction, quantile: Fraction, strict
 
 
 def accelerates(hinge: Hinge, ratio: Fraction, r2_min: Fraction, strict: bool) -> bool:
-    """after / before > ratio (>= if not strict) and R^2 >= r2_min, without a division.
+    """Whether after / before > ratio (>= if not strict) and R^2 >= r2_min, without a division.
 
-    There is growth after the bend, and after > ratio * before. With no growth before it (before
-    is 0 or less) any growth after it counts, as a ratio above every limit.
+    There must be growth after the bend, with after > ratio * before. Without growth before the
+    bend (before is 0 or less) any growth after it counts, as a ratio above every limit.
     """
     if hinge.after <= 0 or hinge.total - hinge.residual < r2_min * hinge.total:
         return False

@@ -1,7 +1,7 @@
-"""All misbehaviours that the simulator plays: what a party does, one class per way.
+"""All misbehaviours that the simulator plays, with one class for each.
 
-``ALL`` has the classes, and ``play`` plays one by its name: which rounds were opened all the same,
-and with which reasons the log refused.
+``ALL`` has the classes, and ``play`` plays one by its name and says which rounds were opened all
+the same, and with which reasons the log refused.
 
     >>> from fermata.sim.adversaries import play
     >>> play("VotesTwice", 1).reasons

@@ -1,4 +1,4 @@
-"""Auditors that break the rules, or stay away, one class per way."""
+"""Auditors that break the rules, or stay away, with one class for each way."""
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.protocol.roles.auditor import endorse as endorse_statement
@@ -27,7 +27,7 @@ def _close_round(world: World) -> Close:
 
 
 class SendsWrongPart(Misbehaviour):
-    """Gives a part that is not the product's; two others open the round."""
+    """Gives a part of something else than the product; two other auditors open the round."""
 
     shape = Shape(auditors=3, threshold=2, organisations="abcd", rounds=1)
 
@@ -48,13 +48,13 @@ class SendsWrongPart(Misbehaviour):
 
 
 class SendsWrongPartAmongFive(SendsWrongPart):
-    """The same where two of five could be wrong, so that four parts leave room for doubt."""
+    """Gives a wrong part where two of five could be wrong, so four parts name no culprit yet."""
 
     shape = Misbehaviour.shape
 
 
 class _EndorsesWrongly(Misbehaviour):
-    """Vouches for products that are not the close's."""
+    """Endorses products that are not the close's."""
 
     is_second = False
 
@@ -70,7 +70,7 @@ class _EndorsesWrongly(Misbehaviour):
 
 
 class EndorsesOtherProducts(_EndorsesWrongly):
-    """Endorses a digest that is not the close's, before any other endorsement of its own."""
+    """Endorses a digest that is not the close's, before it has endorsed anything else."""
 
 
 class EndorsesTwice(_EndorsesWrongly):
@@ -80,7 +80,7 @@ class EndorsesTwice(_EndorsesWrongly):
 
 
 class OneStaysAway(Misbehaviour):
-    """One auditor of five is never there; four are a quorum."""
+    """One auditor of five never takes part; four are a quorum."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -90,7 +90,7 @@ class OneStaysAway(Misbehaviour):
 
 
 class TwoStayAway(Misbehaviour):
-    """Two auditors of five are away before they endorse, and come back later."""
+    """Two auditors of five leave before they endorse, and come back later."""
 
     #: Rounds that were opened while they were away.
     opened_meanwhile = -1
@@ -105,7 +105,7 @@ class TwoStayAway(Misbehaviour):
 
 
 class TwoLeaveAfterEndorsing(Misbehaviour):
-    """Four of five have endorsed, then two of these leave before they give their part."""
+    """Four of five endorse; then two of these leave before they give their part."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -117,7 +117,7 @@ class TwoLeaveAfterEndorsing(Misbehaviour):
 
 
 class ReplaysOwnPart(Misbehaviour):
-    """Sends its part once more after the round is open."""
+    """Sends its part again after the round has been opened."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""

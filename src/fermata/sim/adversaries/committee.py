@@ -44,11 +44,11 @@ class _OfCommittee(Misbehaviour):
 
     @abstractmethod
     def break_rule(self, world: World, entry: int) -> None:
-        """What a member does about the motion of this entry."""
+        """Lets a member break a rule about the motion of this entry."""
 
 
 class VotesTwice(_OfCommittee):
-    """Votes for, and then against."""
+    """Votes for a motion, and then against it."""
 
     def break_rule(self, world: World, entry: int) -> None:
         """See _OfCommittee."""

@@ -1,4 +1,4 @@
-"""A coordinator that breaks the rules, one class per way."""
+"""A coordinator that breaks the rules, with one class for each way."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def _sealed(world: World, lab: str) -> list[statement_pb2.SealedPanel]:
 def set_products(
     world: World, close: statement_pb2.CloseRound, labs: Sequence[str], factor: int = 1
 ) -> None:
-    """Makes the close's aggregates the products over these labs, panel by panel.
+    """Sets the close's aggregates to the products over these labs, panel by panel.
 
-    ``factor`` goes into each product.
+    Each product is multiplied by ``factor``.
     """
     key: ThresholdKey = world.watch.state.keyed().key
     parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab)} for lab in set(labs)}
@@ -54,7 +54,7 @@ def set_products(
 
 
 class _WrongProduct(Misbehaviour):
-    """The close lists the right reports, and asks to open something else."""
+    """Lists the right reports in the close, and asks to open something else."""
 
     def misbehave(self, world: World) -> None:
         open_round(world)
@@ -86,7 +86,7 @@ class OpensOneLabInDisguise(_WrongProduct):
 
 
 class RepeatsReportInProduct(_WrongProduct):
-    """Multiplies one lab's ciphertexts into the product once more."""
+    """Multiplies one lab's ciphertexts into the product a second time."""
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
@@ -94,7 +94,7 @@ class RepeatsReportInProduct(_WrongProduct):
 
 
 class BlindsProductAgain(_WrongProduct):
-    """Multiplies the product by an encryption of zero: the same sum, but nobody's product."""
+    """Multiplies the product by an encryption of zero: the same sum, but not the labs' product."""
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See _WrongProduct."""
@@ -104,7 +104,7 @@ class BlindsProductAgain(_WrongProduct):
 
 
 class DropsReport(Misbehaviour):
-    """Leaves a report out of the close, of which the lab holds a receipt."""
+    """Leaves a report out of the close although the lab holds its receipt."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -136,7 +136,7 @@ class CountsLabTwice(Misbehaviour):
 
 
 class OpensBelowCohort(Misbehaviour):
-    """Asks to open the sum of two organisations, where the charter wants three."""
+    """Asks to open the sum of two organisations, where the charter requires three."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -149,7 +149,7 @@ class OpensBelowCohort(Misbehaviour):
 
 
 class ClosesAhead(Misbehaviour):
-    """Shuts two labs out: logs the close under a time that has not come yet."""
+    """Shuts two labs out by logging the close under a time in the future."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -215,7 +215,7 @@ class Forks(Misbehaviour):
 
 
 class ForksPastLostCopies(Forks):
-    """Shows the other log to auditors that have lost their copy of the log, not their outbox."""
+    """Shows the other log to auditors that lost their copy of the log but not their outbox."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -233,7 +233,7 @@ class ForksPastLostCopies(Forks):
 
 
 class RollsBack(Misbehaviour):
-    """Goes on from yesterday's copy of the log, as if later reports had never been."""
+    """Goes on from yesterday's copy of the log, as if nobody had sent later reports."""
 
     shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=2)
 

@@ -1,4 +1,4 @@
-"""Reports that no honest lab makes, proven as well as such reports can be."""
+"""Reports that no honest lab makes, with the best proofs that such reports can have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -38,14 +38,14 @@ class Forged:
         return list(self.sealed.panels)
 
     def finish(self) -> bytes:
-        """Names the sealed part in the report; returns its bytes."""
+        """Puts the digest of the sealed part into the report; returns the sealed part's bytes."""
         data = encode(self.sealed)
         self.statement.report.sealed_sha256 = sha256(data)
         return data
 
 
 def set_digest(part: statement_pb2.ReportPart, position: int, digest: bytes) -> None:
-    """Names another ciphertext, in the list and in the proof."""
+    """Puts another ciphertext's digest into the list and into the proof."""
     part.ciphertext_sha256[position] = digest
     start = len(digest) * position
     part.proof = part.proof[:start] + digest + part.proof[start + len(digest) :]
@@ -59,9 +59,9 @@ def forge(
     public_key: PublicKey | None = None,
     flags: Flags = NO_FLAGS,
 ) -> Forged:
-    """A lab's report of the open round, with a change to what it proves, or in which context.
+    """A lab's report of the open round, with another witness, or with another context.
 
-    ``flags``: what it claims to show.
+    ``flags`` are what the report claims to show.
     """
     charter, key, round_ = world.charter, world.watch.state.keyed().key, current(world)
     entropy = stream(world.seed, f"forgery/{lab}")
@@ -97,7 +97,7 @@ def forge(
 
 
 def with_value(statements: StatementSet, honest: Witness, index: int, value: int) -> Witness:
-    """One value is another, in the commitment and its slot, from which it borrows or carries."""
+    """The witness with another value, in its commitment and in its packing slot, with any carry."""
     values = (*honest.values[:index], value, *honest.values[index + 1 :])
     plaintexts = [0] * statements.packing.ciphertexts
     for claimed, (ciphertext, shift) in zip(values, statements.packing.offsets, strict=True):

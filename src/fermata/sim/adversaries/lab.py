@@ -1,4 +1,4 @@
-"""Labs that break the rules, one class per way."""
+"""Labs that break the rules, with one class for each way."""
 
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -28,7 +28,7 @@ def _statement(draft: Draft) -> statement_pb2.Statement:
 
 
 class CopiesReport(Misbehaviour):
-    """Reports another lab's ciphertexts as its own, with the others' sealed part at hand."""
+    """Reports another lab's ciphertexts as its own, and has that lab's sealed part."""
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
@@ -43,7 +43,7 @@ class CopiesReport(Misbehaviour):
 
 
 class ReplaysEarlierRound(Misbehaviour):
-    """Sends its report of the first round again in the second: as it was, and signed again."""
+    """Sends its report of the first round again in the second: unchanged, and signed again."""
 
     shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=2)
     #: Entries that the log had before and after.

@@ -1,4 +1,4 @@
-"""What a misbehaviour is, how one is played against honest nodes, and what came of it."""
+"""A misbehaviour, how it is played against honest nodes, and what came of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,10 +30,10 @@ WORK_PASSES = 6
 class Exposure:
     """What came of a misbehaviour.
 
-    ``opened``: rounds whose results came out. ``named``: parties that evidence speaks against.
-    ``reasons``: why something was refused, by whomever. ``halted``: nodes that stopped because
+    ``opened``: rounds whose results came out. ``named``: parties against which there is evidence.
+    ``reasons``: the reasons of all refusals, by any party. ``halted``: nodes that stopped because
     the log broke its promises, with the reason. ``waits_for``: auditors whose endorsement the
-    last closed round lacked when it stood still.
+    last closed round lacked when nothing more happened.
     """
 
     opened: tuple[int, ...]
@@ -71,7 +71,7 @@ class Misbehaviour(ABC):
     def send(
         self, world: World, name: str, statement: statement_pb2.Statement, sealed: bytes = b""
     ) -> None:
-        """A party sends what its own code would not; remembers the refusal."""
+        """Sends a statement that the party's own code would not send; remembers the refusal."""
         bind(rogue_writer(world).replica.tree, statement)
         envelope = seal_statement(statement, {name: world.deployment.signing_keys[name]})
         try:
@@ -99,7 +99,7 @@ class Misbehaviour(ABC):
 
 
 def _named(world: World, rejected: list[Verdict]) -> set[str]:
-    """Whom the log's entries, the openings and the nodes' own findings speak against."""
+    """The parties that the log's entries, the openings and the nodes' own findings accuse."""
     named = {culprit for round_ in world.watch.state.rounds for culprit in round_.culprits}
     for verdict in rejected:
         # No honest log writer logs what the fold rejects, but for evidence against its author.
@@ -117,8 +117,8 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
 class RogueWriter(LogWriter):
     """A log writer whose owner can log anything, and answer with anything.
 
-    ``instead``: sealed parts that are given out in place of those with these digests. ``drops``
-    says of a statement's kind and author whether it never gets an answer.
+    ``instead``: by digest, the sealed part that is given out in place of the right one. ``drops``
+    says by a statement's kind and author whether the statement never gets an answer.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ def force_close(
     change: Callable[[statement_pb2.CloseRound], None] = lambda close: None,
     writer: RogueWriter | None = None,
 ) -> None:
-    """The coordinator signs and logs the close that is due, with a change in it."""
+    """Makes the coordinator sign and log the close that is due, with a change in it."""
     chosen = writer or rogue_writer(world)
     find = chosen.replica.store.sealed
     (_, statement, _), *_ = duties(
@@ -204,14 +204,14 @@ def open_round(world: World) -> Round:
 
 
 def report(world: World, *labs: str) -> None:
-    """Lets labs report in the open round; all of them if none is named."""
+    """Lets labs report in the open round; all labs if none is named."""
     for lab in labs or world.charter.labs:
         world.step(lab)
         world.step(lab)
 
 
 def open_up(world: World) -> None:
-    """Lets coordinator and auditors work on the newest round, and not open the next."""
+    """Lets the coordinator and the auditors finish the newest round without opening the next."""
     writer = rogue_writer(world)
     kept, quorum = writer.drops, world.charter.endorsement_quorum
     writer.drops = lambda body, author: body == "open_round" or kept(body, author)

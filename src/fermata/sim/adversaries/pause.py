@@ -1,4 +1,4 @@
-"""Parties that break the terms of a charter with a pause, one class per way."""
+"""Parties that break the terms of a charter with a pause, with one class for each way."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -33,13 +33,13 @@ MODEST = 5
 
 
 def heat_of(world: World, round_number: int, heat: int) -> None:
-    """What every lab measures in a round."""
+    """Sets what every lab measures in a round."""
     for lab in world.charter.labs:
         world.inputs.heat[lab, world.charter.period(round_number)] = heat
 
 
 def whole_round(world: World, number: int, heat: int) -> None:
-    """One honest round, up to its end and what the labs say to it; the next is not opened."""
+    """Plays an honest round to its end, with the labs' acknowledgements; opens no next round."""
     heat_of(world, number, heat)
     open_round(world)
     report(world)
@@ -48,7 +48,7 @@ def whole_round(world: World, number: int, heat: int) -> None:
 
 
 class _IsOverdue(Misbehaviour):
-    """The coordinator does nothing where it should; everybody's own clock tells."""
+    """The coordinator does nothing when it should act; everybody's own clock shows it."""
 
     shape: ClassVar[Shape] = Shape(3, 2, "abcd", rounds=2, terms=TERMS)
     #: What is overdue on each honest node a millisecond before the charter's time, and at it.
@@ -72,7 +72,7 @@ class _IsOverdue(Misbehaviour):
 
     @abstractmethod
     def wait(self, world: World, terms: PauseTerms) -> int:
-        """Plays up to where the coordinator falls silent; until when it has time."""
+        """Plays until the coordinator falls silent; returns the time until which it may act."""
 
 
 def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
@@ -85,7 +85,7 @@ def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
 
 
 class WithholdsTrigger(_IsOverdue):
-    """Drops the auditors' parts of a round that would trigger."""
+    """Drops the auditors' parts of a round that would trigger a pause."""
 
     def wait(self, world: World, terms: PauseTerms) -> int:
         """See _IsOverdue."""
@@ -99,7 +99,7 @@ class WithholdsTrigger(_IsOverdue):
 
 
 class SendsNoOpenRound(_IsOverdue):
-    """Opens no second round."""
+    """Does not open a second round."""
 
     def wait(self, world: World, terms: PauseTerms) -> int:
         """See _IsOverdue."""
@@ -135,7 +135,7 @@ class DropsAcknowledgement(_IsOverdue):
 
 
 class ClosesOtherCells(Misbehaviour):
-    """Asks to open the panel's total, where its two groups have their cohorts."""
+    """Asks to open the panel's total although each of its two groups has a cohort."""
 
     shape = Shape(3, 2, "abcdef", rounds=1, terms=Terms(has_groups=True, rules=256))
 
@@ -152,7 +152,7 @@ class ClosesOtherCells(Misbehaviour):
 
 
 class SwapsCells(ClosesOtherCells):
-    """Names each group's product after the other group."""
+    """Swaps the names of the two groups' products."""
 
     def change(self, world: World, close: statement_pb2.CloseRound) -> None:
         """See ClosesOtherCells."""
@@ -179,16 +179,16 @@ class _OpensWithheld(Misbehaviour):
         world.settle([COORDINATOR, *world.charter.auditors])
 
     def break_rule(self, world: World, labs: tuple[str, ...]) -> None:
-        """What is done about the round, in which these labs have reported."""
+        """Breaks a rule about the round in which these labs have reported."""
         force_close(world, lambda close: set_products(world, close, labs))
 
     def reporting(self, world: World) -> tuple[str, ...]:
-        """Who reports in the second round."""
+        """The labs that report in the second round."""
         return world.charter.labs[:-1]
 
 
 class IgnoresChangeRule(_OpensWithheld):
-    """One organisation has left since, where the charter wants none or two."""
+    """Asks to open although one organisation has left, where the charter requires none or two."""
 
     shape = Shape(3, 2, "abcde", rounds=2, change_min=2, terms=TERMS)
 
@@ -209,7 +209,7 @@ class EndorsesWithheld(_OpensWithheld):
 
 
 class IgnoresDominance(_OpensWithheld):
-    """One lab's report does not show that it is within the limit."""
+    """Asks to open although one lab's report does not show that it is within the limit."""
 
     shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(dominance="0.4", rules=256))
 
@@ -231,7 +231,7 @@ class IgnoresAge(Misbehaviour):
 
 
 def force_open(world: World, charter_sha256: bytes) -> None:
-    """The coordinator logs the opening of the next round, bound to this charter."""
+    """Makes the coordinator log the OpenRound of the next round, bound to this charter."""
     number = len(world.watch.state.rounds) + 1
     statement = statement_pb2.Statement(
         charter_sha256=charter_sha256,
@@ -246,7 +246,7 @@ def force_open(world: World, charter_sha256: bytes) -> None:
 
 
 class _Claims(Misbehaviour):
-    """The last lab claims to show what is not so; the coordinator, which is with it, logs it."""
+    """The last lab makes a false claim; the coordinator, which helps it, logs the report."""
 
     #: What it claims, and the figure that it encrypts.
     flags: Flags
@@ -274,7 +274,7 @@ class _Claims(Misbehaviour):
         open_up(world)
 
     def come_to_round(self, world: World) -> None:
-        """Opens the round in which it claims so."""
+        """Opens the round in which the lab makes its claim."""
         open_round(world)
 
 
@@ -286,7 +286,7 @@ class ClaimsLowerBand(_Claims):
 
 
 class ClaimsWithinShares(_Claims):
-    """Claims to be within the dominance limit, far above it."""
+    """Claims to be within the dominance limit, with a figure far above it."""
 
     shape = IgnoresDominance.shape
     flags = Flags(within_shares=True)
@@ -298,7 +298,7 @@ class ClaimsWithinShares(_Claims):
 
 
 class ClaimsCompliance(_Claims):
-    """Claims to keep its duty in a pause, far above the limit."""
+    """Claims to keep its duty in a pause, with a figure far above the limit."""
 
     shape = Shape(3, 2, "abcd", rounds=2, terms=TERMS)
     flags = Flags(complies=True)
@@ -310,7 +310,7 @@ class ClaimsCompliance(_Claims):
 
 
 class ClaimsDutyOutsidePause(Misbehaviour):
-    """Sets the flag of a duty in a round that asks for none; the proof would hold."""
+    """Sets the flag of a duty in a round that asks for no duty; the proof would hold."""
 
     shape = Shape(3, 2, "abcd", rounds=1, terms=TERMS)
 

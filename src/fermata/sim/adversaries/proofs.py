@@ -1,7 +1,7 @@
-"""Labs whose reports prove what is not so, and coordinators that log them or change reports.
+"""Labs whose reports have false proofs, and coordinators that log such reports or change reports.
 
-Each lab first tries the door of the log. Then the coordinator, which is with it, logs the
-report in spite of its duties.
+Each lab first sends its report to the log. Then the coordinator, which helps the lab, logs the
+report against its duties.
 """
 
 from abc import abstractmethod
@@ -58,16 +58,16 @@ class _Forges(Misbehaviour):
         self.entry = force_statement(world, rogue, statement, sealed).entry
 
     def forgeries(self, world: World, rogue: str) -> list[Forged]:
-        """What is sent."""
+        """The reports that the lab sends."""
         return [self.forgery(world, rogue)]
 
     @abstractmethod
     def forgery(self, world: World, rogue: str) -> Forged:
-        """The report that is sent."""
+        """The report that the lab sends."""
 
 
 class _FalseWitness(_Forges):
-    """Proves as well as can be what is not so."""
+    """Makes the best possible proof of a false witness."""
 
     def forgery(self, world: World, rogue: str) -> Forged:
         """See _Forges."""
@@ -75,11 +75,11 @@ class _FalseWitness(_Forges):
 
     @abstractmethod
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
-        """Another witness than the honest one."""
+        """A witness other than the honest one."""
 
 
 class ReportsOneTooMany(_FalseWitness):
-    """A value is one above its bound."""
+    """Reports a value that is one above its bound."""
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
@@ -87,7 +87,7 @@ class ReportsOneTooMany(_FalseWitness):
 
 
 class ReportsOneTooFew(_FalseWitness):
-    """A value is minus one, which borrows from the slot above its own."""
+    """Reports a value of minus one, which borrows from the packing slot above its own."""
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
@@ -95,7 +95,7 @@ class ReportsOneTooFew(_FalseWitness):
 
 
 class ForgesLookup(_FalseWitness):
-    """A digit is not in the table; all that is linear in the digits holds."""
+    """Uses a digit that is not in the table; everything linear in the digits holds."""
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
@@ -107,7 +107,7 @@ class ForgesLookup(_FalseWitness):
 
 
 class EncryptsOtherNumbers(_FalseWitness):
-    """The proof is of honest values, and the ciphertext of others."""
+    """Proves honest values, and encrypts others."""
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
@@ -115,7 +115,7 @@ class EncryptsOtherNumbers(_FalseWitness):
 
 
 class PutsFractionInSlot(_FalseWitness):
-    """The ciphertext holds a third, which is a huge number mod n."""
+    """Encrypts a third, which is a huge number mod n."""
 
     def falsify(self, statements: StatementSet, honest: Witness) -> Witness:
         """See _FalseWitness."""
@@ -157,11 +157,11 @@ class _ChangesCopy(_Forges):
 
     @abstractmethod
     def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
-        """What is made of the other's ciphertext."""
+        """The ciphertext that the lab makes from the other lab's."""
 
 
 class RandomisesCopy(_ChangesCopy):
-    """The same figures in a ciphertext that nobody has seen."""
+    """Sends the other's figures in a ciphertext that nobody has seen."""
 
     def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
         """See _ChangesCopy."""
@@ -170,7 +170,7 @@ class RandomisesCopy(_ChangesCopy):
 
 
 class SquaresCopy(_ChangesCopy):
-    """Twice the other's figures."""
+    """Sends twice the other's figures."""
 
     def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
         """See _ChangesCopy."""
@@ -178,7 +178,7 @@ class SquaresCopy(_ChangesCopy):
 
 
 class InvertsCopy(_ChangesCopy):
-    """Takes the other's figures out of the sum."""
+    """Sends the inverse, which takes the other's figures out of the sum."""
 
     def change(self, world: World, ciphertext: int, key: PublicKey) -> int:
         """See _ChangesCopy."""
@@ -186,7 +186,7 @@ class InvertsCopy(_ChangesCopy):
 
 
 class _OtherContext(_Forges):
-    """An honest proof, of something else."""
+    """Sends an honest proof that is bound to another context."""
 
     def forgery(self, world: World, rogue: str) -> Forged:
         """See _Forges."""
@@ -194,11 +194,11 @@ class _OtherContext(_Forges):
 
     @abstractmethod
     def context(self, right: Context) -> Context:
-        """What the proof is bound to."""
+        """The context to which the proof is bound."""
 
 
 class ProvesForOtherLab(_OtherContext):
-    """The proof is another lab's."""
+    """Binds its proof to another lab."""
 
     def context(self, right: Context) -> Context:
         """See _OtherContext."""
@@ -206,7 +206,7 @@ class ProvesForOtherLab(_OtherContext):
 
 
 class ProvesForOtherRound(_OtherContext):
-    """The proof is of the next round."""
+    """Binds its proof to the next round."""
 
     def context(self, right: Context) -> Context:
         """See _OtherContext."""
@@ -214,7 +214,7 @@ class ProvesForOtherRound(_OtherContext):
 
 
 class ProvesForOtherCharter(_OtherContext):
-    """The proof is under another charter."""
+    """Binds its proof to another charter."""
 
     def context(self, right: Context) -> Context:
         """See _OtherContext."""
@@ -222,7 +222,7 @@ class ProvesForOtherCharter(_OtherContext):
 
 
 class ProvesUnderOtherKey(_Forges):
-    """The proof is under another deployment's key."""
+    """Makes its proof under another deployment's key."""
 
     def forgery(self, world: World, rogue: str) -> Forged:
         """See _Forges."""
@@ -231,7 +231,7 @@ class ProvesUnderOtherKey(_Forges):
 
 
 class MixesReports(_Forges):
-    """One panel is its own, the other another lab's."""
+    """Sends one panel of its own, and another lab's second panel."""
 
     shape = Shape(auditors=5, threshold=3, organisations="abcde", rounds=1, panels=2)
 
@@ -245,7 +245,7 @@ class MixesReports(_Forges):
 
 
 class ProvesNothing(_Forges):
-    """Reports without panels, without ciphertexts, without proofs."""
+    """Sends reports without panels, without ciphertexts, and without proofs."""
 
     is_forced = False
 
@@ -269,7 +269,7 @@ class ProvesNothing(_Forges):
 
 
 class TampersWithEveryField(_Forges):
-    """Its report with one bit flipped, again and again: in each part of the proof."""
+    """Sends its report many times, each time with one bit of a part of the proof flipped."""
 
     is_forced = False
     #: Bytes of the open part between two flips; points and scalars are longer.

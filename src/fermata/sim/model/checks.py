@@ -1,7 +1,7 @@
-"""What must hold in every state of the pause's model, and on every step between two.
+"""What must hold in every state of the pause's model, and on every step between two states.
 
-Written from docs/spec/pause.md and not from the code that it checks. Each check yields what is
-wrong, in words.
+The checks are written from docs/spec/pause.md and not from the code that they check. Each check
+yields a sentence about whatever is wrong.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ ALLOWED = frozenset(
 
 
 def check_state(machine: Machine, terms: PauseTerms, world: World) -> Iterator[str]:
-    """Checks one state: its shape, that the log alone gives it, and that it can be left again."""
+    """Checks one state: its shape, that it follows from the log alone, and that it can end."""
     pause = world.pause
     last = pause.changes[-1].after if pause.changes else RUNNING
     if last != pause.phase:
@@ -73,7 +73,7 @@ def check_state(machine: Machine, terms: PauseTerms, world: World) -> Iterator[s
 
 
 def _check_replay(machine: Machine, terms: PauseTerms, world: World) -> Iterator[str]:
-    """A function of the log: waits, restarts, the order of the labs and repeats leave no trace."""
+    """The state is a function of the log: waits, restarts, repeats and lab order do not matter."""
     alone, repeated, shuffled = Pause(), Pause(), Pause()
     for logged in world.log:
         alone, _ = take(machine, terms, alone, logged)
@@ -90,7 +90,7 @@ def _check_replay(machine: Machine, terms: PauseTerms, world: World) -> Iterator
 
 
 def _reaches_running(machine: Machine, terms: PauseTerms, world: World) -> bool:
-    """From here on: time passes, and calm rounds come. No lab needs to say anything."""
+    """Whether the pause ends if time passes and calm rounds come, while no lab says anything."""
     events = [Event(WAIT, wait_ms=terms.acknowledge_ms), Event(BEAT)]
     events += [Event(SETTLE, is_calm=True)] * terms.lift_rounds
     for event in events:
@@ -99,14 +99,14 @@ def _reaches_running(machine: Machine, terms: PauseTerms, world: World) -> bool:
 
 
 def _pauses_by_acknowledgement(machine: Machine, terms: PauseTerms, world: World) -> bool:
-    """A triggered pause needs no deadline when the labs answer."""
+    """Whether the acknowledgements of all labs end *triggered* without the deadline."""
     for lab in world.labs:
         world = step(machine, terms, world, Event(ACKNOWLEDGE, lab=lab)).after
     return world.pause.phase != TRIGGERED
 
 
 def check_step(machine: Machine, terms: PauseTerms, taken: Step) -> Iterator[str]:
-    """Of one step: only what the specification allows happens, and nothing is forgotten."""
+    """Checks one step: only allowed changes happen, and nothing is forgotten."""
     before, after = taken.before.pause, taken.after.pause
     yield from _check_growth(before, after)
     yield from _check_unasked(taken, before, after)
@@ -135,7 +135,7 @@ def _check_growth(before: Pause, after: Pause) -> Iterator[str]:
 
 
 def _check_unasked(taken: Step, before: Pause, after: Pause) -> Iterator[str]:
-    """What an event of one kind must never do."""
+    """Checks that an event does nothing that events of its kind must never do."""
     event = taken.event
     if event.kind == WAIT and after != before:
         yield "the clock alone changed the pause"
@@ -155,7 +155,7 @@ def _check_unasked(taken: Step, before: Pause, after: Pause) -> Iterator[str]:
 
 
 def _check_evidence(terms: PauseTerms, taken: Step, change: Change) -> Iterator[str]:
-    """Never lifted without K calm rounds in the log, or a motion; never paused early."""
+    """Checks that a lift has K calm rounds in the log, or a motion, and no pause comes early."""
     if change.why == "lifted":
         is_own = taken.event.kind == SETTLE and not taken.event.is_late
         if not is_own or taken.after.calm_run < terms.lift_rounds:
@@ -186,7 +186,7 @@ def _check_refusal(taken: Step) -> Iterator[str]:
 
 
 def _check_triggered(terms: PauseTerms, taken: Step) -> Iterator[str]:
-    """Nobody can keep a trigger from becoming a pause, nor move its deadline."""
+    """Checks that nobody can keep a trigger from becoming a pause, or move its deadline."""
     before, after = taken.before.pause, taken.after.pause
     if before.phase != TRIGGERED or after.phase != TRIGGERED:
         return
@@ -199,7 +199,7 @@ def _check_triggered(terms: PauseTerms, taken: Step) -> Iterator[str]:
 
 
 def _is_share_met(terms: PauseTerms, taken: Step) -> bool:
-    """Among the labs that were in force when the entry came."""
+    """Whether enough of the labs in force when the entry came have acknowledged the trigger."""
     labs = taken.before.labs
     rule = next(c for c in reversed(taken.after.pause.changes) if c.why == "rule")
     seen = taken.after.pause.acknowledged.get(rule.entry, {})

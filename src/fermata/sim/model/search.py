@@ -1,9 +1,9 @@
 """``python -m fermata.sim.model``: explores every state that the pause can reach.
 
-Breadth first over the functions of fermata.protocol.state.pause themselves, not over a copy.
-Entries, times and round numbers grow for ever, so two situations count as one if nothing that can
-follow tells them apart (``_key``): then there are finitely many, and all are visited.
-docs/spec/pause.md, PA12, says what is checked (``model_checks``) and what is abstracted.
+The search goes breadth first over the functions of fermata.protocol.state.pause themselves, not
+over a copy. Entries, times and round numbers grow without end, so two situations count as one if
+nothing that can follow distinguishes them (``_key``). Then there are finitely many, and all are
+visited. docs/spec/pause.md, PA12, says what is checked (``checks``) and what is abstracted.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _ENDS_OF_ROUNDS: tuple[tuple[bool, bool | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """What was found. ``kinds`` counts transitions by (before, after, why)."""
+    """The outcome of a search. ``kinds`` counts transitions by (before, after, why)."""
 
     states: int
     transitions: int
@@ -65,8 +65,8 @@ def terms_of(share: Fraction, lift_rounds: int) -> PauseTerms:
 def explore(terms: PauseTerms, labs: tuple[str, ...], machine: Machine | None = None) -> Explored:
     """Visits every reachable state once, and checks it and every step out of it.
 
-    ``machine`` has the functions to explore, those of fermata.protocol.state.pause unless given:
-    tests plant bugs. Stops early once ``VIOLATIONS_MAX`` were found.
+    ``machine`` has the functions to explore, by default those of fermata.protocol.state.pause;
+    tests plant bugs in it. The search stops early at ``VIOLATIONS_MAX`` violations.
     """
     machine = Machine() if machine is None else machine
     start = World(labs=labs)
@@ -91,12 +91,11 @@ def explore(terms: PauseTerms, labs: tuple[str, ...], machine: Machine | None = 
 
 
 def _key(world: World, terms: PauseTerms) -> tuple[object, ...]:
-    """All of a world that what follows can depend on.
+    """Everything in a world on which its future can depend.
 
-    A deadline counts by what is left of it, and while triggered only; a round by whether one
-    before the newest is still to come; of the acknowledgements those of the last change that asks.
-    The evidence that the checks count for themselves is in it, so that a machine that is wrong
-    about it cannot hide behind one that is right.
+    That is the time left to the deadline while triggered; whether a round before the newest has
+    not ended yet; the acknowledgements of the last change that asks; and the calm rounds that the
+    checks count for themselves, so that a wrong machine's state never counts as a right one's.
     """
     pause = world.pause
     asked = asking(pause)
@@ -116,7 +115,7 @@ def _key(world: World, terms: PauseTerms) -> tuple[object, ...]:
 
 
 def _events(world: World, terms: PauseTerms, labs: tuple[str, ...]) -> Iterator[Event]:
-    """All that can happen next, honest or not."""
+    """All events that can come next, honest or not."""
     for fired, is_calm in _ENDS_OF_ROUNDS:
         yield Event(SETTLE, fired=fired, is_calm=is_calm)
         if world.newest:
@@ -147,7 +146,7 @@ def _kind(change: Change) -> tuple[str, str, str]:
 
 
 def _told(world: World, what: str) -> str:
-    """A violation, with the shortest log that leads to it."""
+    """The text of a violation, with the shortest log that leads to it."""
     entries = "; ".join(f"{logged.event} at {logged.time_ms} ms" for logged in world.log)
     return f"{what}\n    after {entries or 'no entry'}"
 

@@ -34,9 +34,10 @@ class Machine:
 class Event:
     """One thing that happens.
 
-    A round settles next in turn, or ``skips`` one that is still to come, or is that one
-    (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the last change that
-    asks for it, or the one before (``back`` 1), or none (2). WAIT moves the clock and logs nothing.
+    The round that settles is the next in turn, or ``skips`` a round that has not ended yet, or is
+    that skipped round (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the
+    last change that asks for it, the change before (``back`` 1), or none (2). WAIT moves the clock
+    and logs nothing.
     """
 
     kind: str
@@ -62,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An event as an entry of the log: with the facts that the fold would hand in."""
+    """An event as an entry of the log, with the facts that the fold would pass to the machine."""
 
     event: Event
     entry: int
@@ -75,10 +76,10 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A situation. ``pending`` is a round older than the newest that is yet to come to its end.
+    """A situation. ``pending`` is a round older than the newest that has not ended yet.
 
-    ``calm_run`` is counted apart from the machine, from what was logged: calm rounds, each the
-    newest and next in turn, without a trigger among them, up to the newest.
+    ``calm_run`` is counted from the log, independently of the machine: the calm rounds up to the
+    newest, each the newest and next in turn, without a trigger among them.
     """
 
     pause: Pause = field(default_factory=Pause)
@@ -105,7 +106,7 @@ class Step:
 
 
 def step(machine: Machine, terms: PauseTerms, world: World, event: Event) -> Step:
-    """The world after one event. A refused entry is in the log too, and moves time only."""
+    """The world after one event. A refused entry is in the log too, and moves only the time."""
     if event.kind == WAIT:
         after = replace(world, now_ms=world.now_ms + event.wait_ms)
         return Step(world, event, None, after)
@@ -122,7 +123,7 @@ def step(machine: Machine, terms: PauseTerms, world: World, event: Event) -> Ste
 
 
 def take(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> tuple[Pause, str]:
-    """What the fold does with one entry: time first, then the effect, unless it is refused."""
+    """Does what the fold does with an entry: first its time, then its effect unless refused."""
     event, entry, time_ms = logged.event, logged.entry, logged.time_ms
     now = machine.advance(pause, terms, entry, time_ms, logged.labs)
     if event.kind == SETTLE:

@@ -1,7 +1,7 @@
-"""What may come out of a simulated round, from who reported what: sets and fractions alone.
+"""What a simulated round may disclose, from who reported what: with sets and fractions alone.
 
-Written apart from fermata.protocol.fold.disclosure, by docs/spec/disclosure.md, D2 to D4 and D8:
-every sum of the one round is compared with every sum of the other, where the fold looks at cells.
+It is written independently of fermata.protocol.fold.disclosure, from docs/spec/disclosure.md, D2
+to D4 and D8: it compares every sum of one round with every sum of the other; the fold uses cells.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ def organisation_of(shape: Shape) -> dict[str, str]:
 
 
 def cells_of(shape: Shape, counted: Counted) -> dict[int, Cells]:
-    """The cells by panel, from 1: two groups where both have their cohort, else all labs."""
+    """The cells by panel, from 1: two groups if both have their cohort, otherwise all labs."""
     labs, owner = lab_names(shape), organisation_of(shape)
     cells: dict[int, Cells] = {}
     for panel in range(1, shape.panels + 1):
@@ -41,7 +41,7 @@ def cells_of(shape: Shape, counted: Counted) -> dict[int, Cells]:
 def is_withheld(
     shape: Shape, counted: Counted, limit: int | None, earlier: Sequence[Mapping[int, Cells]]
 ) -> bool:
-    """Whether nothing may come out of a round. ``earlier``: cells of the rounds compared with."""
+    """Whether a round must be withheld. ``earlier``: the cells of the rounds to compare it with."""
     owner, cells = organisation_of(shape), cells_of(shape, counted)
     small = any(
         len({owner[lab] for lab in cell}) < shape.cohort_min
@@ -53,7 +53,7 @@ def is_withheld(
 
 
 def differs_by_few(shape: Shape, now: Mapping[int, Cells], old: Mapping[int, Cells]) -> bool:
-    """D4: whether some sum of one round and some of another differ by too few."""
+    """D4: whether a sum of one round and a sum of another differ by too few organisations."""
     if not shape.change_min:
         return False
     owner = organisation_of(shape)
@@ -79,7 +79,7 @@ def _sums(
 
 
 def share_limit(shape: Shape, last_sum: Fraction | None) -> int | None:
-    """D8: the most that a lab may have after the last sum that was opened; None without a limit."""
+    """D8: the most that a lab may report after the last opened sum; None without a limit."""
     if shape.terms is None or not shape.terms.dominance:
         return None
     before = Fraction(DOMINANCE_START) if last_sum is None else last_sum

@@ -1,6 +1,6 @@
-"""What a round must come to, from the labs' own figures: fractions alone, no cryptography.
+"""The results that a round must have, from the labs' own figures: fractions, no cryptography.
 
-Written apart from fermata.protocol.statistics.results, by the definitions of
+It is written independently of fermata.protocol.statistics.results, from the definitions of
 docs/spec/charter.md, C9.
 """
 
@@ -28,13 +28,13 @@ class Root:
     is_rounded_down: bool
 
     def fits(self, value: Fraction) -> bool:
-        """Whether the value is the root after rounding; powers of it decide, no root is taken."""
+        """Whether the value is the rounded root; it compares powers and takes no root."""
         low = value if self.is_rounded_down else value - self.step / 2
         return low**self.power <= self.exact <= (low + self.step) ** self.power
 
 
 def check_sums(charter: Charter, round_: Round, figures: Figures) -> Iterator[str]:
-    """Yields what differs between an opened round and the figures that went into it."""
+    """Yields each difference between an opened round and the figures that went into it."""
     if round_.opening is None:
         yield f"round {round_.number} is not opened"
         return
@@ -62,7 +62,7 @@ def _fits(value: Fraction | None, right: Fraction | Root | None) -> bool:
 def results_of(
     metric: Metric, columns: Mapping[str, Sequence[Fraction]]
 ) -> Iterator[tuple[str, Fraction | Root | None]]:
-    """Name and value of each result of a metric; None for a quotient by zero, which is left out."""
+    """Name and value of each result of a metric; None for a quotient by zero, which is omitted."""
     values = columns[metric.id]
     for statistic in metric.statistics:
         yield statistic, _alone(metric, statistic, values)

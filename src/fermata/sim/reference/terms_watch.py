@@ -1,7 +1,7 @@
-"""Checks what a charter's terms come to, entry by entry, from the labs' own figures.
+"""Checks the effects of a charter's terms, entry by entry, from the labs' own figures.
 
-A second, small pause machine walks along the log (docs/spec/pause.md); duties, shares, dues and
-withheld rounds are worked out from the figures. The fold must say the same.
+A second, small pause machine follows the log (docs/spec/pause.md); duties, dominance, dues and
+withheld rounds are computed from the figures. The fold must agree.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting
 
 
 class TermsWatch:
-    """Follows the log that a Watch has folded; does nothing for a charter without terms."""
+    """Follows the log that a Watch folds; it does nothing for a charter without terms."""
 
     def __init__(self, deployment: Deployment, watch: Watch) -> None:
         self._shape = deployment.shape
@@ -48,7 +48,7 @@ class TermsWatch:
         self.seen: set[str] = set()
 
     def follow(self, counted: Mapping[int, Counted]) -> None:
-        """Checks the entries that are new. ``counted``: the figures behind each closed round."""
+        """Checks the new entries. ``counted`` has the figures behind each closed round."""
         while self._next < len(self._watch.leaves):
             entry, self._next = self._next, self._next + 1
             # Where a lab never made what counts (I2), there are no figures to go by.
@@ -252,7 +252,7 @@ class TermsWatch:
     # The end.
 
     def check_end(self, state: State, now_ms: int) -> None:
-        """Every lab in force has acknowledged every change that asked; so nothing is late."""
+        """Checks that every lab in force acknowledged every change that asked; nothing is late."""
         terms = state.pause_terms
         if terms is None:
             return

@@ -1,7 +1,7 @@
-"""What the rules of a simulated charter say, from the labs' own figures: fractions alone.
+"""What the rules of a simulated charter say, from the labs' own figures: with fractions alone.
 
-Written apart from fermata.protocol.statistics.policy, by docs/spec/rules.md, RU2, RU4 and RU5:
-levels and changes of a sum, mean or count, and rules that join them.
+It is written independently of fermata.protocol.statistics.policy, from docs/spec/rules.md, RU2,
+RU4 and RU5: levels and changes of a sum, mean or count, and rules that join them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def holds_at_end(rules: Sequence[Rule], values: Values) -> dict[str, bool | None
 
 
 def _said(by_id: Mapping[str, Rule], rule: Rule, values: Values) -> bool | None:
-    """RU5: goes back from the last round until the run is broken."""
+    """RU5: what a rule says; it looks back from the last round to where the run is broken."""
     last = _unknown_as(rule, _now(by_id, rule, values))
     if last is not True:
         return last
@@ -39,7 +39,7 @@ def _unknown_as(rule: Rule, now: bool | None) -> bool | None:
 
 
 def _now(by_id: Mapping[str, Rule], rule: Rule, values: Values) -> bool | None:
-    """What the last round by itself says."""
+    """What a rule says of the last round by itself."""
     if rule.parts:
         parts = [_said(by_id, by_id[part], values) for part in rule.parts]
         wanted = rule.kind == "any_of"

@@ -29,7 +29,7 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """An invariant that did not hold, and what was seen."""
+    """An invariant that did not hold, and what the watch saw."""
 
     invariant: str
     detail: str
@@ -39,9 +39,9 @@ class Violation:
 
 
 class Watch:
-    """Follows the coordinator's disk and all that is signed, sent and handed out.
+    """Follows the coordinator's disk and everything that parties sign, send and hand out.
 
-    It keeps a fold of its own, from the disk alone; what nodes hold in memory must agree.
+    It keeps a fold of its own, from the disk alone; the states in the nodes' memories must agree.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class Watch:
 
     @property
     def state(self) -> State:
-        """What follows from the coordinator's disk."""
+        """The state that follows from the coordinator's disk."""
         return self.states[-1]
 
     def violate(self, invariant: str, detail: str) -> None:
-        """Remembers that an invariant does not hold."""
+        """Records that an invariant does not hold."""
         self.violations.append(Violation(invariant, detail))
 
     # What the nodes and the network tell.
 
     def saw_call(self, node: str, name: str, args: tuple[Any, ...]) -> None:
-        """A node's call to its store or to the log."""
+        """Notes a node's call to its store or to the log."""
         self._canaries.saw(f"{node}'s {name}", _bytes_in(args))
         if name == "put_draft" and isinstance(args[0], Draft):
             self._saw_statement(node, args[0].envelope)
@@ -105,7 +105,7 @@ class Watch:
         self._canaries.saw("a refusal", (str(error).encode(),))
 
     def _saw_statement(self, node: str, envelope: bytes) -> None:
-        """I6 and P5: an auditor vouches for one close and gives one part, whatever happens."""
+        """I6 and P5: an auditor endorses one close and gives one part, whatever happens."""
         statement = statement_of(unseal(envelope))
         body = statement.WhichOneof("body") or ""
         if body == "endorsement":
@@ -124,7 +124,7 @@ class Watch:
     # What is checked after every step.
 
     def check(self) -> list[Verdict]:
-        """Catches up with the coordinator's disk; returns the verdicts on what is new."""
+        """Reads what is new on the coordinator's disk; returns the verdicts on the new entries."""
         known = len(self.verdicts)
         count = self._disk.entry_count()
         if count < len(self.leaves):
@@ -145,14 +145,14 @@ class Watch:
             self.violate("I3", "an entry of the log changed")
 
     def check_replica(self, node: str, state: State) -> None:
-        """I8: a node that has folded so many entries holds what everybody derives from them."""
+        """I8: the state of a node is the state that everybody derives from the same entries."""
         if state.size >= len(self.states):
             self.violate("I1", f"{node} has {state.size} entries, the log {len(self.states) - 1}")
         elif state != self.states[state.size]:
             self.violate("I8", f"{node} derives another state from {state.size} entries")
 
     def refold(self) -> State:
-        """I8: what the log gives when it is folded from its start; equal at every length."""
+        """I8: the state of the log folded from its start; every entry must give the same pause."""
         state = self.states[0]
         for entry, leaf in enumerate(self.leaves):
             state, _ = apply(state, leaf, self._cache)
@@ -161,7 +161,7 @@ class Watch:
         return state
 
     def check_refusal(self, before: State, after: State) -> None:
-        """I7: a refusal leaves the log as it was, but for evidence, which changes nothing."""
+        """I7: a refusal leaves the log as it was, except for one entry as evidence at most."""
         if after.size > before.size + 1 or not _is_untouched(before, after):
             self.violate("I7", "a refused statement changed the log's state")
 
@@ -186,7 +186,7 @@ class Watch:
             self._check_close(statement_of(unseal(envelope)).close_round)
 
     def _check_close(self, close: statement_pb2.CloseRound) -> None:
-        """I2: each lab at most once, with the last report that was accepted and is proven."""
+        """I2: a close lists each lab at most once, with its last accepted and proven report."""
         listed = [(r.lab, r.entry) for r in close.listed]
         unproven = {e.entry for e in close.excluded if e.reason == PROOF}
         last = sorted(
@@ -221,7 +221,7 @@ class Watch:
         return True
 
     def _check_receipts(self) -> None:
-        """I1: what was acknowledged is on the disk."""
+        """I1: every entry with a receipt is on the disk."""
         for receipt in self._receipts:
             here = receipt.entry < len(self.leaves)
             if not here or self.leaves[receipt.entry] != receipt.leaf:
@@ -238,7 +238,7 @@ class Watch:
         self._heads.clear()
 
     def _check_part(self, statement: statement_pb2.Statement) -> None:
-        """I5: a part is of the product of the reports that count, and of nothing else."""
+        """I5: an opening part is of the product of the counted reports, and of nothing else."""
         opening, state = statement.partial_opening, self.state
         round_ = state.round(opening.round)
         if round_ is None or round_.close is None:
@@ -283,8 +283,8 @@ def _has_panel(parts: Iterable[Any], panel: str) -> bool:
 
 
 def _is_untouched(before: State, after: State) -> bool:
-    """Equal but for the log's length and time, what time alone changes (the pause's deadline, votes
-    that expire), and the rejected reports that a close must name."""
+    """Whether two states are equal except for the log's length and time, what time alone changes
+    (the pause's deadline, votes that expire), and the rejected reports that a close must name."""
 
     def bare(state: State) -> State:
         rounds = tuple(replace(r, excluded=()) for r in state.rounds)

@@ -1,4 +1,4 @@
-"""I4: what must stay with its owner is planted in a run, and looked for in all that was written."""
+"""I4: a run plants secrets that must stay with their owners, and searches all that was written."""
 
 from collections.abc import Iterable
 
@@ -7,25 +7,25 @@ BYTES_MIN = 6
 
 
 class Canaries:
-    """Secrets in every form they could leak in, and every piece of data that left a node."""
+    """Secrets in every form in which they could leak, and every piece of data that left a node."""
 
     def __init__(self) -> None:
         self._needles: dict[bytes, str] = {}
         self._pieces: dict[bytes, str] = {}
 
     def plant_number(self, what: str, number: int) -> None:
-        """Looks for a number in decimal, in hexadecimal, and as bytes of either order."""
+        """Adds a number to search for: in decimal, in hexadecimal, and as bytes in either order."""
         magnitude = abs(number)
         raw = magnitude.to_bytes((magnitude.bit_length() + 7) // 8, "big")
         self._plant(what, f"{magnitude}".encode())
         self.plant_bytes(what, raw)
 
     def plant_text(self, what: str, text: str) -> None:
-        """Looks for a text."""
+        """Adds a text to search for."""
         self._plant(what, text.encode())
 
     def plant_bytes(self, what: str, raw: bytes) -> None:
-        """Looks for bytes in either order, and in hexadecimal."""
+        """Adds bytes to search for: in either order, and in hexadecimal."""
         self._plant(what, raw)
         self._plant(what, raw[::-1])
         self._plant(what, raw.hex().encode())
@@ -35,12 +35,12 @@ class Canaries:
             self._needles[needle] = what
 
     def saw(self, where: str, pieces: Iterable[bytes]) -> None:
-        """Keeps data that was written, sent or told."""
+        """Keeps data that a node wrote, sent or printed."""
         for piece in pieces:
             self._pieces.setdefault(piece, where)
 
     def leaks(self) -> list[str]:
-        """What was found outside of its owner, and where; never the secret itself."""
+        """The name of each secret that left its owner, and where it is; never the secret itself."""
         everything = b"\0".join(self._pieces)
         places = []
         for needle, what in self._needles.items():

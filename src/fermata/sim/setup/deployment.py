@@ -1,7 +1,7 @@
 """Deployments to simulate: a shape gives a charter, and the keys of everyone in it.
 
-The keys depend on the shape alone, so that they are dealt once per process; everything else of
-a run depends on its seed.
+The keys depend on the shape alone, so a process deals them only once; everything else in a run
+depends on its seed.
 """
 
 import base64
@@ -36,7 +36,7 @@ COORDINATOR = "oversight"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a deployment is. ``organisations`` has one letter per lab: equal, shared.
+    """How large a deployment is. ``organisations`` has a letter per lab; labs may share one.
 
     Without ``terms`` its charter has every statistic and no pause.
     """
@@ -95,7 +95,7 @@ def shape_of(seed: int) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A charter and every key of it, as no single party ever holds them."""
+    """A charter and all its keys; no single party of a real deployment holds them all."""
 
     shape: Shape
     charter: Charter
@@ -192,7 +192,7 @@ statistics = ["mean"]
 
 
 def _rich_text(dice: Dice) -> str:
-    """Every other statistic and statement, over a few small metrics more of the first panel."""
+    """Every other statistic and proof statement, over a few more small metrics of panel 1."""
     most = dice.between(8, 20)
     edge = dice.between(1, most - 1)
     edges = f'"{edge}", "{dice.between(edge + 1, most)}"'

@@ -20,7 +20,7 @@ COOL, MILD, HOT = (0, 7), (5, 12), (10, 20)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a lab treats one round: what it does at first, and how long after the opening."""
+    """How a lab acts in one round: what it does first, and how long after the OpenRound."""
 
     action: str
     delay_ms: int
@@ -41,13 +41,13 @@ class Inputs:
         self.heat: dict[tuple[str, str], int] = {}
 
     def mood(self, period: str) -> tuple[int, int]:
-        """From what to what the heat of all labs is in a period."""
+        """The lowest and the highest heat of all labs in a period."""
         dice = Dice(stream(self._seed, f"mood/{period}"))
         drawn = dice.weighted(((COOL, 50), (MILD, 15), (HOT, 35)))
         return self.moods.get(period, drawn)
 
     def plan(self, lab: str, period: str) -> Plan:
-        """What a lab does in a period; in a calm deployment all report at once."""
+        """The plan of a lab for a period; in a calm deployment all labs report at once."""
         if self._is_calm:
             return Plan(REPORT, 0, 0)
         dice = Dice(stream(self._seed, f"plan/{lab}/{period}"))
@@ -56,7 +56,7 @@ class Inputs:
         return Plan(action, dice.below(self._charter.window_s * 300), corrections)
 
     def figures(self, lab: str, period: str, revision: int) -> Mapping[str, str]:
-        """The values that the lab has at its so-many-th look; none in a first look that abstains.
+        """The lab's values at this revision; none at the first revision of a lab that abstains.
 
         Every value lies on its metric's grid, so that sums can be compared exactly.
         """

@@ -1,6 +1,6 @@
-"""What a simulated charter has beside its parties and panels: rules, pause, dues, committee.
+"""What a simulated charter has besides its parties and panels: rules, pause, dues, committee.
 
-Such charters have few and small metrics, so that a seed can afford the rounds of a whole pause.
+Such charters have few and small metrics, so that a seed has time for the rounds of a whole pause.
 """
 
 import base64
@@ -47,7 +47,7 @@ class Terms:
 
 
 def draw_terms(dice: Dice, organisations: int, has_change: bool) -> Terms:
-    """The terms of one seed, for a panel with so many organisations."""
+    """The terms of one seed, for a panel with this number of organisations."""
     return Terms(
         lift_rounds=dice.weighted(((1, 30), (2, 50), (3, 20))),
         acknowledge_share=dice.pick(("1/4", "1/2", "2/3", "1")),
@@ -96,7 +96,7 @@ def _metric(name: str, panel: int, low: str, high: str) -> str:
 
 
 def tier_of(terms: Terms, lab: int, panels: int) -> str:
-    """The tier of the lab with this place in the roster, from 0; empty without tiers."""
+    """The tier of the lab with this index in the roster, from 0; empty without tiers."""
     if terms.dues != "tier":
         return ""
     return "large" if lab and panels > 1 else "small"
