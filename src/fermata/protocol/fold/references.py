@@ -107,20 +107,20 @@ def look_up(
     Raises Refusal PROOF_OF_ENTRY.
     """
     left = list(proofs)
-    found: list[LeafHash | None] = []
+    present: list[LeafHash | None] = []
     for reference in named:
         index = reference.index
         if index >= position.size:
-            found.append(None)
+            present.append(None)
         elif index >= position.recent_from:
-            found.append(position.leaf_hash(index))
+            present.append(position.leaf_hash(index))
         elif left:
-            found.append(_proven(position, index, left.pop(0)))
+            present.append(_proven(position, index, left.pop(0)))
         else:
             raise Refusal("PROOF_OF_ENTRY", f"log entry: lacks the proof of entry {index}")
     if left:
         raise Refusal("PROOF_OF_ENTRY", "log entry: has a proof that its statement does not need")
-    return found
+    return present
 
 
 def _proven(position: Position, index: int, proof: EntryProof) -> LeafHash:
