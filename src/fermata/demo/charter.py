@@ -32,11 +32,8 @@ def invented_quarters(figures: tuple[Figure, ...]) -> frozenset[str]:
 
 def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str], window_s: int) -> str:
     """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds."""
-    source = files("fermata.demo").joinpath("charter_template.toml").read_text(encoding="utf-8")
-    template: Template = Template(
-        source, trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
-    )
-    return template.render(
+    return filled(
+        "charter_template.toml",
         deployment=DEPLOYMENT,
         invented=min(invented_quarters(figures)),
         quarters=quarters(figures),
@@ -49,3 +46,12 @@ def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str], windo
         duty=DUTY,
         public_keys=public_keys,
     )
+
+
+def filled(name: str, **values: object) -> str:
+    """The text of the package's template of this name, with these values."""
+    source = files("fermata.demo").joinpath(name).read_text(encoding="utf-8")
+    template: Template = Template(
+        source, trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    return template.render(values)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import deal
-from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, charter_text, invented_quarters
+from fermata.demo.charter import (
+    AUDITORS,
+    COORDINATOR,
+    DEPLOYMENT,
+    charter_text,
+    filled,
+    invented_quarters,
+)
 from fermata.demo.figures import Figure, labs
 from fermata.errors import ConfigError
 from fermata.node.files import write_atomic
@@ -21,7 +28,6 @@ from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.wire.codec import encode, key_record_to_wire
-from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 MARKER = ".fermata-demo"
@@ -154,34 +160,25 @@ def _inputs(demo: Demo, figures: tuple[Figure, ...]) -> None:
     write_atomic(inputs / "INVENTED.txt", f"All figures of {named} are invented.\n".encode())
 
 
-def write_configs(demo: Demo, party: str, log_address: str) -> Path:
-    """Writes a node's configuration file; returns its path."""
-    role = demo.charter.parties[party].role
-    lines = [
-        'charter = "charter.toml"',
-        f'party = "{party}"',
-        "heartbeat_s = 30",
-        "",
-        "[keys]",
-        'identity = "keys/identity.txt"',
-    ]
-    if role == Role.AUDITOR:
-        lines.append('share = "keys/share.age"')
-    lines += ["", "[telemetry]", f'log_file = "../../logs/{party}.log"']
-    if role == Role.COORDINATOR:
-        lines += ["", "[listen]", 'address = "127.0.0.1:0"', 'authority = "authority"']
-        lines.append('enrolment = "127.0.0.1:0"')
-    else:
-        lines += ["", "[log]", f'address = "{log_address}"']
-    if role == Role.LAB:
-        lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"', 'absent = "abstain"']
-    if party == HOOKED:
-        # Each notice is one line of JSON; the shell gets the file's name as an argument.
-        append = '["/bin/sh", "-c", "{ cat && echo; } >> \\"$0\\"", %s]'
-        path_text = json.dumps(str(demo.node(party) / NOTICES), ensure_ascii=False)
-        lines += ["", "[hook]", "command = " + append % path_text]
+def write_config(demo: Demo, party: str, log_address: str, port: int | None = None) -> Path:
+    """Writes a node's configuration file; returns its path.
+
+    ``port`` is where the coordinator listens if each node has only its own folder. None is for
+    nodes side by side on one machine: then one of them also has a hook.
+    """
     path = demo.node(party) / "fermata.toml"
-    write_atomic(path, "\n".join([*lines, ""]).encode())
+    # Each notice is one line of JSON; the shell gets the file's name as an argument.
+    notices = json.dumps(str(demo.node(party) / NOTICES), ensure_ascii=False)
+    text = filled(
+        "node_template.toml",
+        party=party,
+        role=demo.charter.parties[party].role,
+        log_address=log_address,
+        port=port,
+        telemetry_port=TELEMETRY_PORT,
+        notices=notices if party == HOOKED and port is None else "",
+    )
+    write_atomic(path, text.encode())
     return path
 
 
@@ -190,20 +187,8 @@ def write_apart(demo: Demo, log_address: str) -> None:
 
     ``log_address`` (host:port) is where they reach the coordinator, which listens on that port.
     """
-    port = split_address(log_address)[1]
+    for lab in demo.labs:
+        shutil.copy(demo.folder / "inputs" / f"{lab}.csv", demo.node(lab) / "metrics.csv")
+    # The coordinator's file comes last: once it exists, all of them do.
     for party in reversed(demo.parties):
-        role = demo.charter.parties[party].role
-        lines = ['charter = "charter.toml"', f'party = "{party}"', "heartbeat_s = 30", ""]
-        lines += ["[keys]", 'identity = "keys/identity.txt"']
-        if role == Role.AUDITOR:
-            lines.append('share = "keys/share.age"')
-        lines += ["", "[telemetry]", f'address = "0.0.0.0:{TELEMETRY_PORT}"', ""]
-        if role == Role.COORDINATOR:
-            lines += ["[listen]", f'address = "0.0.0.0:{port}"', 'authority = "authority"']
-        else:
-            lines += ["[log]", f'address = "{log_address}"']
-        if role == Role.LAB:
-            shutil.copy(demo.folder / "inputs" / f"{party}.csv", demo.node(party) / "metrics.csv")
-            lines += ["", "[lab]", 'metrics = "metrics.csv"', 'absent = "abstain"']
-        # The coordinator's file comes last: once it exists, all of them do.
-        write_atomic(demo.node(party) / "fermata.toml", "\n".join([*lines, ""]).encode())
+        write_config(demo, party, log_address, split_address(log_address)[1])

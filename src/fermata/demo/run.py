@@ -21,7 +21,7 @@ from fermata.demo.layout import (
     hand_over_key_record,
     lay_out,
     write_apart,
-    write_configs,
+    write_config,
 )
 from fermata.demo.story import acknowledgements_text, dues_text, events_since
 from fermata.errors import FermataError, TransportError
@@ -68,7 +68,7 @@ class Processes:
     def start(self, parties: Sequence[str], log_address: str) -> None:
         """Starts the nodes of these parties."""
         for party in parties:
-            config = write_configs(self._demo, party, log_address)
+            config = write_config(self._demo, party, log_address)
             role = self._demo.charter.parties[party].role
             command = [sys.executable, "-m", "fermata.cli.main", role, "run"]
             with (self._demo.folder / "logs" / f"{party}.stderr").open("wb") as errors:
