@@ -1,36 +1,31 @@
-"""The functions of ``fermata.summary.words`` as filters of the templates, under their names."""
+"""The templates, with the functions of ``fermata.summary.words`` as filters under their names."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from html import escape
+from inspect import getmembers, isfunction
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from fermata.protocol.charter.periods import utc_text
 from fermata.summary import words
 
-FILTERS: Mapping[str, Callable[..., Any]] = {
-    made.__name__: made
-    for made in (
-        utc_text,
-        words.ago_text,
-        words.amount_text,
-        words.auditor_opening,
-        words.cause_words,
-        words.dispute_next,
-        words.dispute_outcome,
-        words.dues_basis,
-        words.lab_answer,
-        words.motion_count,
-        words.motion_matter,
-        words.motion_status,
-        words.motion_until,
-        words.offset_text,
-        words.overdue_words,
-        words.phase_words,
-        words.result_unit,
-        words.round_state,
-        words.rule_role,
-        words.rule_text,
-        words.statistic_name,
-        words.term_text,
-        words.verdict_text,
+
+def environment(folder: str, finalize: Callable[[object], object] | None = None) -> Environment:
+    """The templates of a folder of this package; ``finalize`` sees every value that is shown."""
+    templates = Environment(
+        loader=PackageLoader("fermata.dashboard", folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalize,
     )
-}
+    templates.filters.update(getmembers(words, isfunction), utc_text=utc_text, plain=plain)
+    return templates
+
+
+def plain(text: str) -> Markup:
+    """A charter's text for Markdown, with everything escaped that could be markup."""
+    marked = "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in text)
+    return Markup(escape(marked, quote=False))  # noqa: S704 - escaped

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.checks import ChecksView
-from fermata.dashboard.filters import FILTERS
-from fermata.dashboard.report import bins_chart, chart_markup, series_chart
+from fermata.dashboard.filters import environment
+from fermata.dashboard.report import bins_chart, series_chart, static
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views.log import entry_page, log_page, page_count
@@ -130,20 +128,7 @@ def _visible(value: object) -> object:
     return "".join(kept)
 
 
-def _environment() -> Environment:
-    templates = Environment(
-        loader=PackageLoader("fermata.dashboard", "templates/site"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,
-    )
-    templates.filters.update(FILTERS)
-    return templates
-
-
-_TEMPLATES = _environment()
+_TEMPLATES = environment("templates/site", _visible)
 
 
 def _html(template: str, frame: Frame, content: Mapping[str, Any]) -> bytes:
@@ -198,7 +183,7 @@ def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
 
 def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
     run = _run(now)
-    charts = [(series, chart_markup(series_chart(series))) for series in run.series]
+    charts = [(series, series_chart(series)) for series in run.series]
     return {"charts": charts, "cut": len(now.state.rounds) - len(run.rounds)}
 
 
@@ -217,7 +202,7 @@ def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] 
         "round": record,
         "logged": round_,
         "charter": charter,
-        "charts": [(m, chart_markup(bins_chart(record, m))) for m in metric_views(state, round_)],
+        "charts": [(m, bins_chart(record, m)) for m in metric_views(state, round_)],
         "groups": [result for result in result_records(state, round_) if result.group],
         "rules": _rules(charter, said) if said else [],
         "later": number + 1 if number < len(state.rounds) else 0,
@@ -271,13 +256,9 @@ def _leaf(now: Snapshot, entry: int) -> Page | None:
     return Page(BYTES, now.leaves(entry, entry + 1)[0])
 
 
-def _static(name: str) -> bytes:
-    return (files("fermata.dashboard") / "static" / name).read_bytes()
-
-
 _STATIC: Mapping[str, Callable[[], Page]] = {
-    "style.css": lambda: Page(CSS, _static("style.css") + CSS_CHARTS.encode()),
-    "icon.svg": lambda: Page(SVG, _static("icon.svg")),
+    "style.css": lambda: Page(CSS, static("style.css") + CSS_CHARTS.encode()),
+    "icon.svg": lambda: Page(SVG, static("icon.svg")),
 }
 _Make = Callable[[Snapshot, ChecksView, int], Mapping[str, Any] | None]
 #: By name, or kind of numbered page: the template, the entry of the navigation, the content.
