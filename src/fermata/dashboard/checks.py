@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.dashboard.source import Source
 from fermata.errors import FermataError
@@ -71,16 +71,7 @@ class Checks:
                 return ChecksView(status=RUNNING, started=self._running)
             rest_ms = self._rest_left_ms(self._clock_ms())
             last = self._last
-        return ChecksView(
-            last.status,
-            last.started,
-            last.size,
-            last.is_valid,
-            last.is_public,
-            last.checks,
-            last.error,
-            -(-rest_ms // 1000),
-        )
+        return replace(last, next_s=-(-rest_ms // 1000))
 
     def _rest_left_ms(self, now_ms: int) -> int:
         """The rest of the rest; 0 if the clock has gone back since the run ended."""

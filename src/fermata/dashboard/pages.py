@@ -14,7 +14,7 @@ from fermata.dashboard.report import bins_chart, series_chart, static
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views.log import entry_page, log_page, page_count
-from fermata.dashboard.views.overview import OverviewView, metric_views, overview
+from fermata.dashboard.views.overview import metric_views, overview
 from fermata.node.storage.bundles import cosigners_of
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
@@ -22,7 +22,7 @@ from fermata.protocol.charter.trigger_rules import Rule
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
-from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
+from fermata.summary.records.nodes import STALE_MS, node_records
 from fermata.summary.records.pause import (
     RuleRecord,
     newest_judged,
@@ -35,7 +35,7 @@ from fermata.summary.records.rounds import result_records, round_record, round_r
 from fermata.summary.words import backlog_text, node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
-SVG, BYTES, TEXT = "image/svg+xml", "application/octet-stream", "text/plain; charset=utf-8"
+SVG, BYTES = "image/svg+xml", "application/octet-stream"
 #: Nothing may run; only the style sheet and the icon are loaded, and from this site.
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
@@ -66,28 +66,10 @@ class Page:
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What every page shows. ``here`` is the page's entry in the navigation."""
-
-    title: str
-    deployment: str
-    charter_hash: str
-    size: int
-    as_of: str
-    is_live: bool
-    is_file: bool
-    cosigned: str
-    doubt: str
-    navigation: tuple[tuple[str, str], ...]
-    here: str
-    policy: str
-
-
 def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) -> Page | None:
     """The page of this name, or None. ``is_file`` says that it will be in a folder."""
     if name in _STATIC:
-        return _STATIC[name]()
+        return _STATIC[name]
     numbered = _NUMBERED.match(name)
     kind = numbered[1] if numbered else name
     number = int(numbered[2]) if numbered else 0
@@ -102,12 +84,12 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
     content = make(now, checks, number)
     if content is None:
         return None
-    return Page(HTML, _html(template, _frame(now, checks, here, is_file), content))
+    return _page(now, checks, here, is_file, template, content)
 
 
 def missing_page(now: Snapshot, checks: ChecksView) -> Page:
     """A server's answer to a name that no page has."""
-    return Page(HTML, _html("missing.html", _frame(now, checks, "", False), {}), 404)
+    return replace(_page(now, checks, "", False, "missing.html", {}), status=404)
 
 
 def names(now: Snapshot) -> list[str]:
@@ -131,34 +113,31 @@ def _visible(value: object) -> object:
 _TEMPLATES = environment("templates/site", _visible)
 
 
-def _html(template: str, frame: Frame, content: Mapping[str, Any]) -> bytes:
-    return _TEMPLATES.get_template(template).render(frame=frame, **content).encode()
-
-
-def _frame(now: Snapshot, checks: ChecksView, here: str, is_file: bool) -> Frame:
+def _page(
+    now: Snapshot,
+    checks: ChecksView,
+    here: str,
+    is_file: bool,
+    template: str,
+    content: Mapping[str, Any],
+) -> Page:
+    """A page with what every page shows; ``here`` is its entry in the navigation."""
     charter = now.charter
-    policy = POLICY.partition(" frame-ancestors")[0]  # A page cannot say this about itself.
-    cosigners = cosigners_of(charter, now.note)
-    return Frame(
-        title=charter.title,
-        deployment=charter.deployment,
-        charter_hash=now.state.charters[0].charter.sha256.hex(),
-        size=now.state.size,
-        as_of=utc_text(now.state.time_ms),
-        is_live=now.is_live,
-        is_file=is_file,
-        cosigned=f"{cosigners} of {len(charter.auditors)} auditors",
-        doubt="This does not verify." if checks.checks and not checks.is_valid else "",
-        navigation=NAVIGATION,
-        here=here,
-        policy=policy,
-    )
-
-
-def _run(now: Snapshot) -> OverviewView:
-    state, charter = now.state, now.charter
-    newest = replace(state, rounds=state.rounds[-CHART_ROUNDS_MAX:])
-    return overview(newest, charter, spans=pause_spans(state))
+    frame = {
+        "title": charter.title,
+        "deployment": charter.deployment,
+        "charter_hash": now.state.charters[0].charter.sha256.hex(),
+        "size": now.state.size,
+        "as_of": utc_text(now.state.time_ms),
+        "is_live": now.is_live,
+        "is_file": is_file,
+        "cosigned": f"{cosigners_of(charter, now.note)} of {len(charter.auditors)} auditors",
+        "doubt": "This does not verify." if checks.checks and not checks.is_valid else "",
+        "navigation": NAVIGATION,
+        "here": here,
+        "policy": POLICY.partition(" frame-ancestors")[0],  # A page cannot say this about itself.
+    }
+    return Page(HTML, _TEMPLATES.get_template(template).render(frame=frame, **content).encode())
 
 
 def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
@@ -182,7 +161,8 @@ def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
 
 
 def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    run = _run(now)
+    newest = replace(now.state, rounds=now.state.rounds[-CHART_ROUNDS_MAX:])
+    run = overview(newest, now.charter, spans=pause_spans(now.state))
     charts = [(series, series_chart(series)) for series in run.series]
     return {"charts": charts, "cut": len(now.state.rounds) - len(run.rounds)}
 
@@ -210,12 +190,11 @@ def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] 
 
 
 def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    nodes = [(node, _troubles(node, now.now_ms)) for node in node_records(now.state)]
+    nodes = [
+        (node, [*node_troubles(node, now.now_ms, STALE_MS), *backlog_text(node)])
+        for node in node_records(now.state)
+    ]
     return {"nodes": nodes, "now_ms": now.now_ms}
-
-
-def _troubles(node: NodeRecord, now_ms: int) -> list[str]:
-    return [*node_troubles(node, now_ms, STALE_MS), *backlog_text(node)]
 
 
 def _key(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
@@ -256,9 +235,9 @@ def _leaf(now: Snapshot, entry: int) -> Page | None:
     return Page(BYTES, now.leaves(entry, entry + 1)[0])
 
 
-_STATIC: Mapping[str, Callable[[], Page]] = {
-    "style.css": lambda: Page(CSS, static("style.css") + CSS_CHARTS.encode()),
-    "icon.svg": lambda: Page(SVG, static("icon.svg")),
+_STATIC = {
+    "style.css": Page(CSS, static("style.css") + CSS_CHARTS.encode()),
+    "icon.svg": Page(SVG, static("icon.svg")),
 }
 _Make = Callable[[Snapshot, ChecksView, int], Mapping[str, Any] | None]
 #: By name, or kind of numbered page: the template, the entry of the navigation, the content.
