@@ -3,7 +3,7 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -43,6 +43,13 @@ class Opener:
 def unlock_options(command: F) -> F:
     """Adds --identity, --passphrase-file and --passphrase-fd; the command gets ``opener``."""
 
+    @click.option("--identity", type=PATH, help="age identity file (0600).")
+    @click.option("--passphrase-file", type=PATH, help="File with the passphrase (0600).")
+    @click.option(
+        "--passphrase-fd",
+        type=click.IntRange(min=0),
+        help="Open file descriptor to read the passphrase from, as in --passphrase-fd 3 3<FILE",
+    )
     @functools.wraps(command)
     def wrapped(
         *args: Any,
@@ -54,29 +61,14 @@ def unlock_options(command: F) -> F:
         opener = Opener(identity, passphrase_file, passphrase_fd)
         return command(*args, opener=opener, **kwargs)
 
-    options = (
-        click.option("--identity", type=PATH, help="age identity file (0600)."),
-        click.option("--passphrase-file", type=PATH, help="File with the passphrase (0600)."),
-        click.option(
-            "--passphrase-fd",
-            type=click.IntRange(min=0),
-            help="Open file descriptor to read the passphrase from, as in --passphrase-fd 3 3<FILE",
-        ),
-    )
-    decorated: Any = wrapped
-    for option in reversed(options):
-        decorated = option(decorated)
-    result: F = decorated
-    return result
+    return cast(F, wrapped)
 
 
 def signing_options(command: F) -> F:
     """Adds the options of a command that signs as a party."""
-    command = unlock_options(command)
-    command = click.option("--key", type=PATH, required=True, help="Signing key (age file).")(
-        command
-    )
-    return click.option("--party", required=True, help="The party's id in the charter.")(command)
+    key = click.option("--key", type=PATH, required=True, help="Signing key (age file).")
+    party = click.option("--party", required=True, help="The party's id in the charter.")
+    return party(key(unlock_options(command)))
 
 
 def _deployment(context: click.Context, option: click.Parameter, value: str) -> str:

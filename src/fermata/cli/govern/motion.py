@@ -74,10 +74,7 @@ def file_motion() -> None:
 @_filing
 def dispute(about: int, lab: str, **options: Any) -> None:
     """Dispute an entry of the log."""
-    body = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_DISPUTE, about=_entry(about), lab=lab
-    )
-    _file(body, **options)
+    _file(kind=statement_pb2.MOTION_KIND_DISPUTE, about=_entry(about), lab=lab, **options)
 
 
 @file_motion.command("ruling")
@@ -86,10 +83,7 @@ def dispute(about: int, lab: str, **options: Any) -> None:
 @_filing
 def ruling(about: int, upheld: bool, **options: Any) -> None:
     """Propose a ruling on a dispute; --about is the entry of the dispute."""
-    body = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_RULING, about=_entry(about), is_upheld=upheld
-    )
-    _file(body, **options)
+    _file(kind=statement_pb2.MOTION_KIND_RULING, about=_entry(about), is_upheld=upheld, **options)
 
 
 @file_motion.command("appeal")
@@ -97,15 +91,14 @@ def ruling(about: int, upheld: bool, **options: Any) -> None:
 @_filing
 def appeal(about: int, **options: Any) -> None:
     """Appeal against the ruling on a dispute; --about is the entry of the dispute."""
-    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_APPEAL, about=_entry(about))
-    _file(body, **options)
+    _file(kind=statement_pb2.MOTION_KIND_APPEAL, about=_entry(about), **options)
 
 
 @file_motion.command("lift")
 @_filing
 def lift(**options: Any) -> None:
     """Propose to lift the pause."""
-    _file(statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_LIFT), **options)
+    _file(kind=statement_pb2.MOTION_KIND_LIFT, **options)
 
 
 @file_motion.command("exclusion")
@@ -114,10 +107,7 @@ def lift(**options: Any) -> None:
 @_filing
 def exclusion(lab: str, from_round: int, **options: Any) -> None:
     """Propose to exclude a lab from later rounds."""
-    body = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=lab, from_round=from_round
-    )
-    _file(body, **options)
+    _file(kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=lab, from_round=from_round, **options)
 
 
 @file_motion.command("amendment")
@@ -135,10 +125,8 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
             for party in sorted(signatures)
         )
 
-    body = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_AMENDMENT, from_round=from_round, charter=data
-    )
-    _file(body, complete=complete, **options)
+    kind = statement_pb2.MOTION_KIND_AMENDMENT
+    _file(kind=kind, from_round=from_round, charter=data, complete=complete, **options)
 
 
 @motion.command("vote")
@@ -166,17 +154,17 @@ def send(file: Path, config_file: Path, as_json: bool) -> None:
 
 
 def _file(
-    body: statement_pb2.Motion,
     config_file: Path,
     out: Path | None,
     as_json: bool,
-    reason: str,
     complete: Callable[[statement_pb2.Motion, Replica], None] = lambda body, replica: None,
+    **fields: Any,
 ) -> None:
+    """Files a motion with these fields; ``complete`` adds those that need the log's state."""
+    body = statement_pb2.Motion(**fields)
     config = load_config(config_file)
     replica, _ = replicate(config)
     complete(body, replica)
-    body.reason = reason
     _say(config, replica, out, as_json, motion=body)
 
 
@@ -194,7 +182,8 @@ def _say(
     )
     bind(replica.tree, statement)
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
-    _, _, error = judge(replica.state, _leaf(replica, envelope))
+    leaf = next_leaf(replica.tree, max(clock_ms(), replica.state.time_ms), envelope)
+    _, _, error = judge(replica.state, leaf)
     if error is not None:
         raise error
     if out is None:
@@ -203,10 +192,6 @@ def _say(
     write_atomic(out, envelope)
     text = f"wrote {out}; send it with: fermata motion send {out} --config {config.file}"
     emit(as_json, {"file": str(out)}, text)
-
-
-def _leaf(replica: Replica, envelope: bytes) -> bytes:
-    return next_leaf(replica.tree, max(clock_ms(), replica.state.time_ms), envelope)
 
 
 def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import click
@@ -108,21 +109,15 @@ def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None
 
 
 def _deal(charter: Charter, advance: Callable[[int], None]) -> DealtKey:
-    done = -1
+    done = count()
 
     def step(name: str) -> None:
-        nonlocal done
-        done += 1
-        advance(done)
+        advance(next(done))
         say(f"dealing: {name}")
 
+    auditors = len(charter.auditors)
     return deal_key(
-        charter.modulus_bits,
-        charter.threshold,
-        len(charter.auditors),
-        entropy,
-        charter.sha256,
-        progress=step,
+        charter.modulus_bits, charter.threshold, auditors, entropy, charter.sha256, progress=step
     )
 
 
