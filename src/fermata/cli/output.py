@@ -4,18 +4,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def json_option(command: F) -> F:
-    """Adds --json to a command."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
-        command
-    )
+#: Adds --json to a command.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 def emit(as_json: bool, data: object, text: str) -> None:

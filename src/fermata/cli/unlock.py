@@ -1,13 +1,14 @@
 """Options that say what opens age files, which several commands share."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
-from fermata.cli.options import PATH, F
+from fermata.cli.options import PATH
 from fermata.errors import ConfigError, IdentityError
 from fermata.node.pki.identity import check_deployment
 from fermata.node.storage import keystore
@@ -40,7 +41,7 @@ class Opener:
         return keystore.passphrase_from_prompt(confirm=confirm)
 
 
-def unlock_options(command: F) -> F:
+def unlock_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --identity, --passphrase-file and --passphrase-fd; the command gets ``opener``."""
 
     @click.option("--identity", type=PATH, help="age identity file (0600).")
@@ -57,14 +58,13 @@ def unlock_options(command: F) -> F:
         passphrase_file: Path | None,
         passphrase_fd: int | None,
         **kwargs: Any,
-    ) -> Any:
-        opener = Opener(identity, passphrase_file, passphrase_fd)
-        return command(*args, opener=opener, **kwargs)
+    ) -> None:
+        command(*args, opener=Opener(identity, passphrase_file, passphrase_fd), **kwargs)
 
-    return cast(F, wrapped)
+    return wrapped
 
 
-def signing_options(command: F) -> F:
+def signing_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of a command that signs as a party."""
     key = click.option("--key", type=PATH, required=True, help="Signing key (age file).")
     party = click.option("--party", required=True, help="The party's id in the charter.")
@@ -79,8 +79,7 @@ def _deployment(context: click.Context, option: click.Parameter, value: str) -> 
     return value
 
 
-def deployment_option(command: F) -> F:
-    """Adds --deployment, which must be a name that a deployment can have."""
-    return click.option(
-        "--deployment", required=True, callback=_deployment, help="The charter's deployment name."
-    )(command)
+#: Adds --deployment, which must be a name that a deployment can have.
+deployment_option = click.option(
+    "--deployment", required=True, callback=_deployment, help="The charter's deployment name."
+)
