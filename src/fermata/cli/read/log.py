@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from fermata.errors import FermataError, IdentityError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.observe.stray_lines import place_of
+from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import check_log_charter, clock_ms, connect, tls_files
 from fermata.node.storage.bundles import (
     check_new,
@@ -36,12 +39,21 @@ OWN_FAULT = 3
 HOLD_SEALED = ("coordinator", "auditor")
 
 
+@contextmanager
+def checked_log(config: NodeConfig) -> Iterator[tuple[GrpcLog, Replica]]:
+    """The coordinator's log, which is that of the node's charter, and an empty replica in memory.
+
+    Raises whatever ``connect`` and ``check_log_charter`` raise.
+    """
+    with connect(config, tls_files(config)) as log_port:
+        check_log_charter(log_port, config)
+        yield log_port, Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+
+
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     """The log as the coordinator shows it now, checked and folded in memory, and its verdicts."""
     verdicts: list[Verdict] = []
-    with connect(config, tls_files(config)) as log_port:
-        check_log_charter(log_port, config)
-        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+    with checked_log(config) as (log_port, replica):
         total = replica.open_checkpoint(log_port.checkpoint()).size
         with progress_bar("reading the log", total) as advance:
 
@@ -59,9 +71,7 @@ def replicate_witnessed(config: NodeConfig, wait_s: int = 60) -> Replica:
 
     Raises TransportError if there is none after ``wait_s`` seconds, and as ``replicate`` does.
     """
-    with connect(config, tls_files(config)) as log_port:
-        check_log_charter(log_port, config)
-        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+    with checked_log(config) as (log_port, replica):
         pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
     return replica
 
@@ -108,9 +118,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
             f"bundle: only auditors and the coordinator may have sealed parts, and"
             f" {config.text.party} is a {config.role}; use --public for a bundle without them",
         )
-    with connect(config, tls_files(config)) as log_port:
-        check_log_charter(log_port, config)
-        replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+    with checked_log(config) as (log_port, replica):
         note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
         with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
             files = export_bundle(replica, log_port, note, advance, is_public)

@@ -10,12 +10,12 @@ import click
 
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.read.log import checked_log
 from fermata.crypto.report.codec import exponent_response_bits, open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
 from fermata.log.merkle import HASH_BYTES
-from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.run.assembly import make_node, open_base
 from fermata.node.run.participant import run_participant
@@ -26,17 +26,15 @@ from fermata.node.run.parts import (
     entropy,
     lab_sources,
     make_telemetry,
-    tls_files,
 )
 from fermata.node.sources import Gathered, to_measurement
 from fermata.node.storage.evidence import WitnessedLog
-from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import EncodedReport
 from fermata.protocol.roles.driver import LOGGED, Driver
 from fermata.protocol.roles.lab import Measurement, answer
-from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import Round, State, ThresholdKey
 from fermata.protocol.wire.codec import (
@@ -140,9 +138,7 @@ def read_figures(config: NodeConfig, charter: Charter, period: str) -> Measureme
 def find_state(config: NodeConfig) -> State | None:
     """The state that follows from the log now; None, with a remark, if it cannot be read."""
     try:
-        with connect(config, tls_files(config)) as log:
-            check_log_charter(log, config)
-            replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+        with checked_log(config) as (log, replica):
             replica.pull(log)
     except (TransportError, ConfigError, IdentityError, Refusal) as error:
         if error.reason == "CHARTER_HASH":
