@@ -11,12 +11,7 @@ from fermata.protocol.charter.trigger_rules import LEVEL, Rule
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, Round, State
 from fermata.summary.records.pause import pause_spans
-from fermata.summary.records.rounds import (
-    ResultRecord,
-    RoundRecord,
-    result_records,
-    round_records,
-)
+from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
 from fermata.summary.words import is_count, limit_text, statistic_name, statistic_unit
 
 #: Limits to draw, by metric and statistic, such as ("hours", "mean").
@@ -79,7 +74,6 @@ def overview(
     charter: Charter,
     limits: Limits | None = None,
     spans: Sequence[RoundSpan] | None = None,
-    span_label: str = "pause",
 ) -> OverviewView:
     """Everything that the report and the dashboard show of a run.
 
@@ -94,7 +88,7 @@ def overview(
         as_of_ms=state.time_ms,
         rounds=round_records(state),
         metrics={round_.number: metric_views(state, round_) for round_ in state.rounds},
-        series=_series(state, charter, limits, spans, span_label),
+        series=_series(state, charter, limits, spans),
     )
 
 
@@ -121,11 +115,7 @@ def metric_views(state: State, round_: Round) -> tuple[MetricView, ...]:
 
 
 def _series(
-    state: State,
-    charter: Charter,
-    limits: Limits,
-    spans: Sequence[RoundSpan],
-    span_label: str,
+    state: State, charter: Charter, limits: Limits, spans: Sequence[RoundSpan]
 ) -> tuple[SeriesView, ...]:
     """Every statistic of whole panels that ever came out, except the bins of quartiles."""
     closed = [r for r in state.rounds if r.close is not None]
@@ -155,7 +145,7 @@ def _series(
                 [p.value for p in points],
                 periods,
             ),
-            spans=tuple((indexes[0], indexes[-1], span_label) for indexes in shaded if indexes),
+            spans=tuple((indexes[0], indexes[-1], "pause") for indexes in shaded if indexes),
             is_count=is_count(statistic),
         )
         for (metric, statistic), points in points_of.items()
