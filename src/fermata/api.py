@@ -22,12 +22,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.summary.records.dues import Account, account_record
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records
-from fermata.summary.records.rounds import (
-    ResultRecord,
-    RoundRecord,
-    result_records,
-    round_records,
-)
+from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
 
 if TYPE_CHECKING:
     import numpy as np

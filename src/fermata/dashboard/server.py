@@ -33,10 +33,7 @@ def is_loopback(address: str) -> bool:
 
 @contextmanager
 def serving(
-    source: Source,
-    checks: Checks,
-    address: str,
-    tls: tuple[Path, Path] | None = None,
+    source: Source, checks: Checks, address: str, tls: tuple[Path, Path] | None = None
 ) -> Iterator[str]:
     """Serves until the context is left; yields the bound address. ``tls``: certificate and key.
 

@@ -111,10 +111,7 @@ class LogWriterSource:
     """The coordinator's running log: its own state and its own store, without copies."""
 
     def __init__(
-        self,
-        writer: SharedLogWriter,
-        clock_ms: ClockMs,
-        modulus_bits_min: int = MODULUS_BITS_MIN,
+        self, writer: SharedLogWriter, clock_ms: ClockMs, modulus_bits_min: int = MODULUS_BITS_MIN
     ) -> None:
         self._writer = writer
         self._clock_ms = clock_ms

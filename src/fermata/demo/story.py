@@ -13,12 +13,7 @@ from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
 from fermata.protocol.state.state import Round, State, labs_in_force
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.pause import ChangeRecord, pause_record
-from fermata.summary.records.rounds import (
-    ResultRecord,
-    RoundRecord,
-    result_records,
-    round_record,
-)
+from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_record
 from fermata.summary.words import comparison_text, count_text, verdict_text
 
 

@@ -13,12 +13,7 @@ from fermata.protocol.fold.dominance import achieved_shares
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state.pause import RUNNING, asking
 from fermata.protocol.state.state import State
-from fermata.summary.records.pause import (
-    ChangeRecord,
-    PauseRecord,
-    RuleRecord,
-    rule_records,
-)
+from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord, rule_records
 from fermata.summary.records.rounds import RoundRecord, result_records, round_record
 
 _RULE = "rule holds value limit rounds=streak rounds_needed=for_rounds why"

@@ -19,12 +19,7 @@ from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log
 from fermata.summary.documents import change_document, overdue_document, pause_document
-from fermata.summary.records.pause import (
-    change_record,
-    newest_judged,
-    pause_record,
-    rule_records,
-)
+from fermata.summary.records.pause import change_record, newest_judged, pause_record, rule_records
 from fermata.summary.words import change_line, overdue_line, pause_lines
 
 
