@@ -5,6 +5,7 @@ Good to a factor of two: enough to see that a charter asks for seconds and not f
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from timeit import repeat
 
 from fermata.crypto.group import Q, generators, msm, point_from_bytes, point_to_bytes
 from fermata.crypto.integers import powmod
@@ -49,13 +50,8 @@ def measure_speed(modulus_bits: int, clock_ns: ClockNs) -> Speed:
     points, scalars = generators("g")[:POINTS], [Q // (k + 2) for k in range(POINTS)]
     encoded = [point_to_bytes(point) for point in points[:16]]
 
-    def least(task: Callable[[], object]) -> int:
-        rows = []
-        for _ in range(RUNS):
-            start_ns = clock_ns()
-            task()
-            rows.append(clock_ns() - start_ns)
-        return max(0, min(rows))
+    def least(task: Callable[[], object]) -> float:
+        return max(0, min(repeat(task, timer=clock_ns, repeat=RUNS, number=1)))
 
     return Speed(
         # A window saves most of the products, so that a bit costs little more than a squaring.
