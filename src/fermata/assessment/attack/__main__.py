@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from fermata.assessment.attack.assumptions import parse_assumption
+from fermata.assessment.attack.assumptions import Assumption, parse_assumption
 from fermata.assessment.attack.bounds import Attack, Known, attack
 from fermata.assessment.attack.releases import histories_of
 from fermata.errors import ConfigError, FermataError, Refusal
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> 
         if not any(history.releases for history in histories):
             raise Refusal("NO_RESULTS", f"{options.bundle}: no round of it was opened")
         attacks = [
-            attack(histories, assumption, known, options.whole, _Progress(str(assumption)))
+            attack(histories, assumption, known, options.whole, partial(_say_progress, assumption))
             for assumption in assumptions
         ]
         _say("")
@@ -92,12 +93,8 @@ def _say(text: str) -> None:
         sys.stderr.flush()
 
 
-class _Progress:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, done: int, total: int) -> None:
-        _say(f"assuming {self._name}: {done} of {total} metrics")
+def _say_progress(assumption: Assumption, done: int, total: int) -> None:
+    _say(f"assuming {assumption}: {done} of {total} metrics")
 
 
 def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:
