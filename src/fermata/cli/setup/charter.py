@@ -29,6 +29,7 @@ from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
+from fermata.summary.documents import document
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -131,12 +132,9 @@ def describe(charter: Charter) -> dict[str, object]:
     """The charter's main facts for programs."""
     return {
         "charter_hash": charter.sha256.hex(),
-        "deployment": charter.deployment,
-        "title": charter.title,
-        "modulus_bits": charter.modulus_bits,
+        **document(charter, "deployment title modulus_bits"),
         "auditors": len(charter.auditors),
-        "threshold": charter.threshold,
-        "endorsement_quorum": charter.endorsement_quorum,
+        **document(charter, "threshold endorsement_quorum"),
         "labs": len(charter.labs),
         "cohort_min": charter.cohort_min,
         "disclosure": terms_of(charter),
@@ -149,8 +147,7 @@ def describe(charter: Charter) -> dict[str, object]:
                 "proves": claims(p),
                 "metrics": [
                     {
-                        "id": m.id,
-                        "unit": m.unit,
+                        **document(m, "id unit"),
                         "min": decimal_text(m.minimum),
                         "max": decimal_text(m.maximum),
                         "resolution": decimal_text(m.resolution),

@@ -5,6 +5,7 @@ from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.calls import due_ms
+from fermata.summary.documents import document
 from fermata.summary.words import percent_text
 
 
@@ -13,12 +14,8 @@ def terms_of(charter: Charter) -> dict[str, object]:
     terms = charter.disclosure
     return {
         "cohort_min": charter.cohort_min,
-        "change_min": terms.change_min,
-        "window_rounds": terms.window_rounds,
-        "thresholds_max": terms.thresholds_max,
-        "openings_per_key_max": terms.openings_per_key_max,
-        "age_days": terms.age_days,
-        "profile": terms.profile,
+        **document(terms, "change_min window_rounds thresholds_max openings_per_key_max"),
+        **document(terms, "age_days profile"),
         "dominance": "" if terms.dominance is None else str(terms.dominance),
         "dominance_start": {m: decimal_text(v) for m, v in terms.dominance_start.items()},
     }
