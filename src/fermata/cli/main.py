@@ -16,8 +16,7 @@ from fermata.cli.read.status import status
 from fermata.cli.read.watch import watch
 from fermata.cli.run.auditor_check import auditor_check
 from fermata.cli.run.lab import lab
-from fermata.cli.run.node import node
-from fermata.cli.run.nodes import auditor, coordinator, enroll
+from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.push import lab_push
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.keys import keys

@@ -1,4 +1,4 @@
-"""``fermata coordinator|auditor|enroll``: the commands of the roles; a lab's are in ``lab``."""
+"""``fermata coordinator|auditor|enroll|node``: commands of nodes; a lab's own are in ``lab``."""
 
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from fermata.node.pki.enrolment import enroll as enroll_node
 from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.storage.backup import back_up
+from fermata.node.storage.keystore import load_identity, recipient
+from fermata.node.storage.restore import restore
 from fermata.types import Role
 
 TOKEN_BYTES_MAX = 1024
@@ -61,3 +64,46 @@ def enroll(
     identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
     text = f"wrote the certificate of {identity.uri}, its key and the root to {folder}"
     emit(as_json, {"identity": identity.uri, "folder": str(folder)}, text)
+
+
+@click.group()
+def node() -> None:
+    """Back up and restore the data of a node of any role."""
+
+
+@node.command("backup")
+@CONFIG
+@click.option("--to", required=True, help="age1... recipient whose identity opens the backup.")
+@click.option("--out", type=PATH, required=True, help="New file for the backup.")
+@click.option(
+    "--wait-s", type=click.IntRange(min=1), default=60, show_default=True,
+    help="How long to wait for a running node to make it.",
+)  # fmt: skip
+@json_option
+def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) -> None:
+    """Back up a node's data, running or stopped; its keys are not in it."""
+    config = load_config(config_file)
+    entries = back_up(config, recipient(to), out, entropy, wait_s)
+    text = f"{out}: backup of {config.text.party}, {entries} log entries"
+    emit(as_json, {"backup": str(out), "entries": entries}, text)
+
+
+@node.command("restore")
+@CONFIG
+@click.option("--in", "file", type=PATH, required=True, help="Backup file.")
+@click.option(
+    "--identity", type=PATH, required=True, help="age identity file (0600) that opens it."
+)
+@click.option(
+    "--head", "heads", type=PATH, multiple=True,
+    help="For a coordinator: head.note of another node; the backup must hold that head.",
+)  # fmt: skip
+@json_option
+def restore_node(
+    config_file: Path, file: Path, identity: Path, heads: tuple[Path, ...], as_json: bool
+) -> None:
+    """Put a backup into a data folder without a store; the node must be stopped."""
+    config = load_config(config_file)
+    entries = restore(config, file, load_identity(identity), heads)
+    text = f"{config.data}: restored {config.text.party}, {entries} log entries"
+    emit(as_json, {"data": str(config.data), "entries": entries}, text)
