@@ -43,17 +43,6 @@ POLICY = (
 )
 #: More points than these would blur; the table of all results has every one.
 CHART_ROUNDS_MAX = 60
-NAVIGATION = (
-    ("index.html", "Overview"),
-    ("aggregates.html", "Aggregates"),
-    ("rounds.html", "Rounds"),
-    ("participants.html", "Participants"),
-    ("key.html", "Key"),
-    ("dues.html", "Dues"),
-    ("governance.html", "Governance"),
-    ("log.html", "Log"),
-    ("verify.html", "Verify"),
-)
 _NUMBERED = re.compile(r"(round|log|entry)-(0|[1-9][0-9]{0,11})\.(html|bin)\Z")
 
 
@@ -70,21 +59,18 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
     """The page of this name, or None. ``is_file`` says that it will be in a folder."""
     if name in _STATIC:
         return _STATIC[name]
-    numbered = _NUMBERED.match(name)
-    kind = numbered[1] if numbered else name
-    number = int(numbered[2]) if numbered else 0
-    if numbered and numbered[3] == "bin":
-        return _leaf(now, number) if kind == "entry" else None
     if name == "results.csv":
         return Page(CSV, csv_text(ROW_COLUMNS, result_rows(now.state)).encode())
-    page = _PAGES.get(kind)
-    if page is None or (numbered is None and kind in ("round", "entry", "log")):
-        return None
-    template, here, make = page
-    content = make(now, checks, number)
-    if content is None:
-        return None
-    return _page(now, checks, here, is_file, template, content)
+    numbered = _NUMBERED.match(name)
+    if numbered is None:
+        template = here = name
+        content = _PAGES[name][1](now) if name in _PAGES else None
+    elif numbered[3] == "bin":
+        return _leaf(now, int(numbered[2])) if numbered[1] == "entry" else None
+    else:
+        template, here, make = _NUMBERED_PAGES[numbered[1]]
+        content = make(now, int(numbered[2]))
+    return None if content is None else _page(now, checks, here, is_file, template, content)
 
 
 def missing_page(now: Snapshot, checks: ChecksView) -> Page:
@@ -137,7 +123,8 @@ def _page(
         "here": here,
         "policy": POLICY.partition(" frame-ancestors")[0],  # A page cannot say this about itself.
     }
-    return Page(HTML, _TEMPLATES.get_template(template).render(frame=frame, **content).encode())
+    text = _TEMPLATES.get_template(template).render(frame=frame, checks=checks, **content)
+    return Page(HTML, text.encode())
 
 
 def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, RuleRecord | None]]:
@@ -146,7 +133,7 @@ def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, Rul
     return [(rule, by_rule.get(rule.id)) for rule in charter.rules]
 
 
-def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _index(now: Snapshot) -> Mapping[str, Any]:
     state, charter = now.state, now.charter
     judged = newest_judged(state)
     return {
@@ -156,23 +143,22 @@ def _index(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
         "judged": state.round(judged),
         "newest": round_record(state, state.current) if state.current else None,
         "charter": charter,
-        "checks": checks,
     }
 
 
-def _aggregates(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _aggregates(now: Snapshot) -> Mapping[str, Any]:
     newest = replace(now.state, rounds=now.state.rounds[-CHART_ROUNDS_MAX:])
     run = overview(newest, now.charter, spans=pause_spans(now.state))
     charts = [(series, series_chart(series)) for series in run.series]
     return {"charts": charts, "cut": len(now.state.rounds) - len(run.rounds)}
 
 
-def _rounds(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _rounds(now: Snapshot) -> Mapping[str, Any]:
     paused = {n for first, last in pause_spans(now.state) for n in range(first, last + 1)}
     return {"rounds": round_records(now.state)[::-1], "paused": paused}
 
 
-def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+def _round(now: Snapshot, number: int) -> Mapping[str, Any] | None:
     state, round_ = now.state, now.state.round(number)
     if round_ is None:
         return None
@@ -189,7 +175,7 @@ def _round(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] 
     }
 
 
-def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _participants(now: Snapshot) -> Mapping[str, Any]:
     nodes = [
         (node, [*node_troubles(node, now.now_ms, STALE_MS), *backlog_text(node)])
         for node in node_records(now.state)
@@ -197,36 +183,24 @@ def _participants(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str
     return {"nodes": nodes, "now_ms": now.now_ms}
 
 
-def _key(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"key": now.state.key}
-
-
-def _dues(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _dues(now: Snapshot) -> Mapping[str, Any]:
     state = now.state
     return {"dues": now.charter.dues, "account": account_record(state), "rounds": state.rounds}
 
 
-def _governance(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
+def _governance(now: Snapshot) -> Mapping[str, Any]:
     record = governance_record(now.state, now.now_ms) if now.charter.committee else None
     return {"governance": record, "charters": now.state.charters}
 
 
-def _log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+def _log(now: Snapshot, number: int) -> Mapping[str, Any] | None:
     page = log_page(now, number)
     return None if page is None else {"page": page}
 
 
-def _newest_log(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
-    return _log(now, checks, page_count(now.state.size))
-
-
-def _entry(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any] | None:
+def _entry(now: Snapshot, number: int) -> Mapping[str, Any] | None:
     page = entry_page(now, number)
     return None if page is None else {"page": page}
-
-
-def _verify(now: Snapshot, checks: ChecksView, number: int) -> Mapping[str, Any]:
-    return {"checks": checks}
 
 
 def _leaf(now: Snapshot, entry: int) -> Page | None:
@@ -239,19 +213,22 @@ _STATIC = {
     "style.css": Page(CSS, static("style.css") + CSS_CHARTS.encode()),
     "icon.svg": Page(SVG, static("icon.svg")),
 }
-_Make = Callable[[Snapshot, ChecksView, int], Mapping[str, Any] | None]
-#: By name, or kind of numbered page: the template, the entry of the navigation, the content.
-_PAGES: Mapping[str, tuple[str, str, _Make]] = {
-    "index.html": ("index.html", "index.html", _index),
-    "aggregates.html": ("aggregates.html", "aggregates.html", _aggregates),
-    "rounds.html": ("rounds.html", "rounds.html", _rounds),
+#: By name: the entry of the navigation, and the content.
+_PAGES: Mapping[str, tuple[str, Callable[[Snapshot], Mapping[str, Any] | None]]] = {
+    "index.html": ("Overview", _index),
+    "aggregates.html": ("Aggregates", _aggregates),
+    "rounds.html": ("Rounds", _rounds),
+    "participants.html": ("Participants", _participants),
+    "key.html": ("Key", lambda now: {"key": now.state.key}),
+    "dues.html": ("Dues", _dues),
+    "governance.html": ("Governance", _governance),
+    "log.html": ("Log", lambda now: _log(now, page_count(now.state.size))),
+    "verify.html": ("Verify", lambda now: {}),
+}
+NAVIGATION = tuple((name, title) for name, (title, _) in _PAGES.items())
+#: By kind: the template, the page of the navigation, the content.
+_NUMBERED_PAGES = {
     "round": ("round.html", "rounds.html", _round),
-    "participants.html": ("participants.html", "participants.html", _participants),
-    "key.html": ("key.html", "key.html", _key),
-    "dues.html": ("dues.html", "dues.html", _dues),
-    "governance.html": ("governance.html", "governance.html", _governance),
-    "log.html": ("log.html", "log.html", _newest_log),
     "log": ("log.html", "log.html", _log),
     "entry": ("entry.html", "log.html", _entry),
-    "verify.html": ("verify.html", "verify.html", _verify),
 }
