@@ -1,7 +1,6 @@
 """``fermata auditor check``: tries everything that an auditor's node needs, and sends nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -30,23 +29,6 @@ from fermata.summary.records.clocks import OFFSET_S_MAX, coordinator_ahead_s
 from fermata.types import Role
 
 
-@dataclass
-class Checks:
-    """The results so far, and the first error."""
-
-    rows: list[dict[str, str]] = field(default_factory=list)
-    error: FermataError | None = None
-
-    def run(self, name: str, check: Callable[[], str]) -> None:
-        """Runs one check, which returns what it found or raises what is wrong; keeps the result."""
-        try:
-            row = {"check": name, "result": "ok", "detail": check()}
-        except FermataError as error:
-            row = {"check": name, "result": "failed", "detail": str(error), "reason": error.reason}
-            self.error = self.error or error
-        self.rows.append(row)
-
-
 @click.command("check")
 @CONFIG
 @json_option
@@ -54,16 +36,25 @@ def auditor_check(config_file: Path, as_json: bool) -> None:
     """Try keys, certificate, log, charter, key share and clock; sends and writes nothing."""
     config = load_config(config_file, Role.AUDITOR)
     replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
-    checks = Checks()
-    checks.run("signing key", lambda: _signing_key(config))
-    checks.run("certificate", lambda: _certificate(config))
-    checks.run("log and charter", lambda: _log(config, replica))
-    checks.run("key share", lambda: _share(config, replica))
-    checks.run("clock", lambda: clock_text(replica.state, clock_ms()))
-    lines = [f"{row['result']:6}  {row['check']}: {row['detail']}" for row in checks.rows]
-    emit(as_json, {"ok": checks.error is None, "checks": checks.rows}, "\n".join(lines))
-    if checks.error is not None:
-        raise checks.error
+    checks: dict[str, Callable[[], str]] = {
+        "signing key": lambda: _signing_key(config),
+        "certificate": lambda: _certificate(config),
+        "log and charter": lambda: _log(config, replica),
+        "key share": lambda: _share(config, replica),
+        "clock": lambda: clock_text(replica.state, clock_ms()),
+    }
+    rows, errors = [], []
+    for name, check in checks.items():
+        try:
+            row = {"check": name, "result": "ok", "detail": check()}
+        except FermataError as error:
+            row = {"check": name, "result": "failed", "detail": str(error), "reason": error.reason}
+            errors.append(error)
+        rows.append(row)
+    lines = [f"{row['result']:6}  {row['check']}: {row['detail']}" for row in rows]
+    emit(as_json, {"ok": not errors, "checks": rows}, "\n".join(lines))
+    if errors:
+        raise errors[0]
 
 
 def _signing_key(config: NodeConfig) -> str:
