@@ -1,13 +1,12 @@
 """The dashboard over HTTP: it only reads, runs no script, and refuses everything else."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fermata.dashboard.checks import Checks
 from fermata.dashboard.pages import BYTES, POLICY, Page, missing_page, render
@@ -27,13 +26,9 @@ HEADERS = {
 }
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 PATH_CHARACTERS_MAX = 200
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
-def make_app(source: Source, checks: Checks, is_loopback: bool) -> _App:
+def make_app(source: Source, checks: Checks, is_loopback: bool) -> ASGIApp:
     """The dashboard as an ASGI application.
 
     ``is_loopback``: it is served on the machine itself and answers only to the names of loopback,
@@ -83,15 +78,15 @@ def _response(page: Page, name: str) -> Response:
     return response
 
 
-def _guarded(app: _App, is_loopback: bool) -> _App:
+def _guarded(app: ASGIApp, is_loopback: bool) -> ASGIApp:
     """The application with the headers on every answer, whichever part made it."""
 
-    async def guarded(scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
 
-        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
                 message = {**message, "headers": [*message.get("headers", ()), *headers]}
@@ -106,7 +101,7 @@ def _guarded(app: _App, is_loopback: bool) -> _App:
     return guarded
 
 
-def _is_for_loopback(scope: _Scope) -> bool:
+def _is_for_loopback(scope: Scope) -> bool:
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1:
         return False
