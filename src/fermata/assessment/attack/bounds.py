@@ -80,10 +80,23 @@ def _bounds_of(
         # Nothing links the rounds: each is a program of its own.
         parts = [(release,) for release in history.releases]
     bounds = []
+    prior = history.ceiling / history.metric.bound
     for releases in parts:
         program = Program(history, releases, assumption, known, whole)
         for cell, release, labs in _targets(releases, known):
-            bounds.append(_bound(history, release, labs, program.range_of(cell)))
+            low, high = program.range_of(cell)
+            bounds.append(
+                Bound(
+                    metric=history.metric.id,
+                    number=release.number,
+                    period=release.period,
+                    labs=labs,
+                    cohort=len(release.labs),
+                    low=low,
+                    high=high,
+                    width=max(0.0, high - low) / prior,
+                )
+            )
     return bounds
 
 
@@ -105,20 +118,3 @@ def _targets(
         for labs in classes.values():
             targets.append(((release.number, labs[0]), release, tuple(labs)))
     return targets
-
-
-def _bound(
-    history: History, release: Release, labs: tuple[str, ...], reached: tuple[float, float]
-) -> Bound:
-    low, high = reached
-    prior = history.ceiling / history.metric.bound
-    return Bound(
-        metric=history.metric.id,
-        number=release.number,
-        period=release.period,
-        labs=labs,
-        cohort=len(release.labs),
-        low=low,
-        high=high,
-        width=max(0.0, high - low) / prior,
-    )
