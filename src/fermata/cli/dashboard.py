@@ -45,10 +45,8 @@ def dashboard(
         pages = site_files(source.snapshot(), view)
         write_bundle(out, pages)
         index = out / "index.html"
-        data: dict[str, object] = {
-            "export": str(index), "files": len(pages), "valid": view.is_valid,
-        }  # fmt: skip
-        emit(as_json, data, f"{index}: {len(pages)} files; the bundle is valid")
+        made = {"export": str(index), "files": len(pages), "valid": view.is_valid}
+        emit(as_json, made, f"{index}: {len(pages)} files; the bundle is valid")
         return
     wake = Wake()
     with stop_on_signal(wake), serving(source, Checks(source, clock_ms, view), address) as bound:
