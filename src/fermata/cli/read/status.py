@@ -38,7 +38,7 @@ from fermata.summary.words import (
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
-#: Clocks decide about certificates and the times of closes; the way to the log counts as well.
+#: The exit code if anything needs attention.
 UNHEALTHY = 1
 
 

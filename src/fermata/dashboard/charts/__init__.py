@@ -1,6 +1,6 @@
 """Charts as SVG text, drawn by matplotlib on the server (ADR 0018).
 
-``line_chart`` and ``bar_chart`` of ``draw`` make a chart from ``Point``s and ``Marks``, and
+``line_chart`` and ``bar_chart`` of ``draw`` make a chart from ``Point``s and ``Annotations``, and
 ``standalone`` a file of one; a machine that cannot draw gets an empty text.
 
     >>> from fermata.dashboard.charts.data import Point

@@ -6,7 +6,7 @@ from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State, p
 from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
 from fermata.types import Role
 
-#: How often a node sends a heartbeat, unless its configuration says otherwise.
+#: A node that was last seen longer ago (milliseconds) needs attention; nodes beat once a minute.
 STALE_MS = 300_000
 
 
