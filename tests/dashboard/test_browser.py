@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from fermata.dashboard.checks import RUNNING, Checks
-from fermata.dashboard.export import site_files
+from fermata.dashboard.pages import site_files
 from fermata.dashboard.server import serving
 from harness.browser import PAGES, SCHEMES, SIZES, axe_source, browser, served, violations
 from harness.dashboard import paused_checks, paused_source

@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fermata.dashboard.checks import ChecksView, checks_view
-from fermata.dashboard.export import site_files
-from fermata.dashboard.pages import NAVIGATION, names, render
+from fermata.dashboard.pages import NAVIGATION, names, render, site_files
 from fermata.dashboard.source import BundleSource
 from fermata.errors import Refusal
 from fermata.protocol.charter.trigger_rules import CHANGE, Rule

@@ -7,7 +7,7 @@ import click
 from fermata.cli.options import PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, progress_bar
 from fermata.dashboard.checks import Checks, checks_view
-from fermata.dashboard.export import site_files
+from fermata.dashboard.pages import site_files
 from fermata.dashboard.server import is_loopback, serving
 from fermata.dashboard.source import BundleSource
 from fermata.node.run.loop import Wake, stop_on_signal

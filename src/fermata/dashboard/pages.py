@@ -88,6 +88,12 @@ def names(now: Snapshot) -> list[str]:
     return names
 
 
+def site_files(now: Snapshot, checks: ChecksView) -> dict[str, bytes]:
+    """Every page as of now, by file name, for a folder; the links between them are relative."""
+    pages = {name: render(now, checks, name, is_file=True) for name in names(now)}
+    return {name: page.body for name, page in pages.items() if page is not None}
+
+
 def _visible(value: object) -> object:
     """Text without characters that move the cursor, hide or turn text; markup of ours is kept."""
     if not isinstance(value, str) or isinstance(value, Markup):

@@ -45,7 +45,7 @@ def test_a_chart_is_drawn_where_no_memory_may_be_writable_and_executable():
 def test_commands_and_a_dashboard_without_a_request_load_no_drawing():
     program = (
         "import fermata.cli.main\n"
-        "from fermata.dashboard import export, report, server\n"
+        "from fermata.dashboard import pages, report, server\n"
         "from fermata.dashboard.app import make_app\n"
         "make_app(None, None, True)\n"
     )
