@@ -86,11 +86,9 @@ def _drawn(chart: Chart) -> tuple[str, str]:
     from fermata.dashboard.charts.figure import picture
     from fermata.dashboard.charts.svg import shapes_of
 
-    drawn = [p for p in chart.points if drawable(p.value) is not None]
-    missing = [p for p in chart.points if drawable(p.value) is None]
     meaning = "bar" if chart.is_bars else "point"
-    tips = {meaning: drawn, "none": missing}
-    return shapes_of(
-        picture(chart),
-        {kind: [visible(f"{p.label}: {p.text}") for p in points] for kind, points in tips.items()},
-    )
+    tips: dict[str, list[str]] = {meaning: [], "none": []}
+    for point in chart.points:
+        shape = "none" if drawable(point.value) is None else meaning
+        tips[shape].append(visible(f"{point.label}: {point.text}"))
+    return shapes_of(picture(chart), tips)
