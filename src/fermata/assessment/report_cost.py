@@ -1,6 +1,7 @@
-"""How long reports take on this machine: four operations are timed, and then counted.
+"""What reports cost: their time on this machine, and the size of their sealed parts.
 
-Good to a factor of two: enough to see that a charter asks for seconds and not for minutes.
+Four operations are timed, and then counted. That is good to a factor of two: enough to see that a
+charter asks for seconds and not for minutes.
 """
 
 from collections.abc import Callable
@@ -60,6 +61,12 @@ def measure_speed(modulus_bits: int, clock_ns: ClockNs) -> Speed:
         decoding_ns=least(lambda: [point_from_bytes(e, "point") for e in encoded]) / len(encoded),
         scalar_ns=least(lambda: [scalars[k % POINTS] ** 2 % Q for k in range(SCALARS)]) / SCALARS,
     )
+
+
+def sealed_bytes(statements: StatementSet) -> int:
+    """About the size of a sealed part: its ciphertexts, announcements and sealed responses."""
+    response = exponent_response_bits(statements) // 8 + 1
+    return statements.packing.ciphertexts * (statements.modulus_bits // 2 + response)
 
 
 def cost_of(statements: StatementSet, speed: Speed) -> Cost:

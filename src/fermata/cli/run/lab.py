@@ -8,10 +8,11 @@ from typing import NoReturn
 
 import click
 
+from fermata.assessment.report_cost import sealed_bytes
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.read.log import checked_log
-from fermata.crypto.report.codec import exponent_response_bits, open_bytes
+from fermata.crypto.report.codec import open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
 from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, TransportError
@@ -219,15 +220,13 @@ def estimate(charter: Charter, encoded: EncodedReport) -> list[Leaving]:
     leaving = []
     for panel_id in encoded.witnesses:
         statements = charter.panel(panel_id).claims.statements
-        count = statements.packing.ciphertexts
-        name = f"panel {panel_id}"
-        leaving.append(Leaving(f"{name}: SHA-256 of each ciphertext", "everybody", 32 * count))
-        leaving.append(
-            Leaving(f"{name}: zero-knowledge proof", "everybody", open_bytes(statements))
-        )
-        size = count * (charter.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1)
+        name, hashes = f"panel {panel_id}", 32 * statements.packing.ciphertexts
         sealed = f"{name}: ciphertexts, announcements, sealed responses"
-        leaving.append(Leaving(sealed, "coordinator, auditors", size))
+        leaving += [
+            Leaving(f"{name}: SHA-256 of each ciphertext", "everybody", hashes),
+            Leaving(f"{name}: zero-knowledge proof", "everybody", open_bytes(statements)),
+            Leaving(sealed, "coordinator, auditors", sealed_bytes(statements)),
+        ]
     if leaving:
         digests = "SHA-256 of the sealed part and of the metrics file"
         leaving.append(Leaving(digests, "everybody", 64))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
+from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed, sealed_bytes
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.setup.dates_text import dates_of, dates_text
 from fermata.cli.setup.disclosure_text import (
@@ -18,7 +18,7 @@ from fermata.cli.setup.disclosure_text import (
 )
 from fermata.cli.setup.rules import alarms_text, false_alarms, rule_text
 from fermata.cli.unlock import Opener, signing_options
-from fermata.crypto.report.codec import exponent_response_bits, open_bytes
+from fermata.crypto.report.codec import open_bytes
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter, read_charter_file
 from fermata.node.files import write_atomic
@@ -256,11 +256,8 @@ def claims(panel: Panel) -> list[str]:
             lines.append(f"{metric.id}: the bits for counts above are right")
         lines += [f"{metric.id} <= {decimal_text(metric.decode(t))}" for t in metric.limits]
         lines += [f"{metric.id} = {other}" for other in metric.equal_to]
-    count = statements.packing.ciphertexts
-    size = open_bytes(statements) + count * (
-        statements.modulus_bits // 2 + exponent_response_bits(statements) // 8 + 1
-    )
-    layout = statements.layout
+    count, layout = statements.packing.ciphertexts, statements.layout
+    size = open_bytes(statements) + sealed_bytes(statements)
     lines.append(
         f"panel {panel.id}: {len(statements.values)} numbers in {count} ciphertext(s), base"
         f" {layout.base}, {layout.size} slots of proof, about {size} bytes a report"
