@@ -43,7 +43,9 @@ def paused_chain() -> Chain:
     calm = dict.fromkeys(chain.deployment.charter.labs, HOURS[-1])
     _round(chain, {**calm, "lab-4": "10.5"})
     # The same auditor endorses again: refused, and kept as evidence.
-    chain.put(chain.seal(chain.endorsement_statement("auditor-1")))
+    other = chain.endorsement_statement("auditor-1")
+    other.endorsement.aggregate_sha256 = bytes(32)
+    chain.put(chain.seal(other))
     _motions(chain)
     for party in chain.deployment.charter.parties:
         if party != "lab-5" and not party.startswith("member"):

@@ -115,7 +115,7 @@ def test_agent_that_sends_before_it_keeps_is_found(monkeypatch: pytest.MonkeyPat
     """Without the outbox a lab encrypts anew at each retry, and the log holds what it lost."""
 
     def draft(self: Any, duty: Duty) -> None:
-        envelope = self._signer.seal(duty.statement)
+        envelope = self._signer.seal(self.replica.tree, duty.statement)
         self._log.append(envelope, duty.sealed_part)
         self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
