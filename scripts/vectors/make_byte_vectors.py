@@ -208,6 +208,13 @@ def tree() -> Vectors:
     inclusion = found.inclusion_proof(2, size)
     head = Checkpoint(ORIGIN, size, found.root())
     note = sign_checkpoint(head, ORIGIN, KEY.sign, KEY.public_key)
+    refusal = log_service_pb2.AppendRefusal(
+        charter_sha256=CHARTER,
+        envelope_sha256=sha256(b"an envelope"),
+        reason="LATE",
+        head=EntryRef(index=2, leaf_hash=leaf_hash(LEAVES[2])),
+        time_ms=TIME_MS,
+    )
     receipt = log_service_pb2.AppendResponse(
         entry=2, checkpoint=note, inclusion_proof=inclusion, leaf=LEAVES[2]
     )
@@ -218,6 +225,14 @@ def tree() -> Vectors:
         "inclusion-proof": vector(b"".join(inclusion), leaves=LEAVES, index=2),
         "consistency-proof": vector(
             b"".join(found.consistency_proof(3, size)), leaves=LEAVES, old=3
+        ),
+        "refusal": vector(
+            encode(refusal),
+            charter=CHARTER,
+            envelope_hash=sha256(b"an envelope"),
+            reason="LATE",
+            head=[2, leaf_hash(LEAVES[2])],
+            time_ms=TIME_MS,
         ),
         "receipt": vector(
             encode(receipt), entry=2, checkpoint=note, proof=inclusion, leaf=LEAVES[2]

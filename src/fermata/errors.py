@@ -23,9 +23,17 @@ class FermataError(Exception):
 
 
 class VerificationError(FermataError):
-    """Something received does not hold: the sender's fault, never ours."""
+    """Something received does not hold: the sender's fault, never ours.
+
+    ``signed`` is the envelope in which a log's coordinator signed that it refuses an append for
+    this reason (docs/spec/log.md, L32); no bytes for every other error.
+    """
 
     exit_code = 3
+
+    def __init__(self, reason: str, message: str, signed: bytes = b"") -> None:
+        super().__init__(reason, message)
+        self.signed = signed
 
 
 class InvalidEncoding(VerificationError):

@@ -104,7 +104,7 @@ def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
             if statement.HasField("endorsement"):
                 with pytest.raises(Refusal) as refusal:
                     other.append(decode(envelope_pb2.LogEntry, leaves[entry]).envelope)
-                assert refusal.value.reason == "WRONG_CLOSE"
+                assert refusal.value.reason == "SPLIT_VIEW"
         # Once the auditors are shown one log, those of the other stop for good.
         with other.lock:
             other.ledger = rogue.view.ledger

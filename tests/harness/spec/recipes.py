@@ -191,6 +191,11 @@ def sealed_part(panels):
     return found
 
 
+def refusal(charter, envelope_hash, reason, head, time_ms):
+    found = field(1, raw(charter)) + field(2, raw(envelope_hash)) + field(3, reason.encode())
+    return found + element(4, entry_ref(*head)) + field(5, time_ms)
+
+
 def receipt(entry, checkpoint, proof, leaf):
     found = field(1, entry) + field(2, raw(checkpoint))
     return found + b"".join(element(3, raw(h)) for h in proof) + field(4, raw(leaf))
@@ -379,6 +384,7 @@ RECIPES = {
     "inclusion-proof": lambda leaves, index: b"".join(inclusion([*map(raw, leaves)], index)),
     "consistency-proof": lambda leaves, old: b"".join(consistency([*map(raw, leaves)], old)),
     "receipt": receipt,
+    "refusal": refusal,
     "checkpoint-text": checkpoint_text,
     "note-key-id": lambda name, kind, public_key: note_key_id(name, kind, raw(public_key)),
     "checkpoint-line": checkpoint_line,

@@ -7,10 +7,12 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from fermata.crypto.signing import SigningKey
 from fermata.errors import IdentityError, InvalidEncoding, Refusal, TransportError
 from fermata.node.pki.tls import TlsFiles, write_tls
 from fermata.node.rpc import client
 from fermata.node.rpc.client import GrpcLog
+from fermata.protocol.wire.envelope import seal
 from fermata.protocol.wire.ports import Receipt
 from fermata.wire.v1 import log_service_pb2 as wire
 from harness.node.node_script import scripting
@@ -55,6 +57,20 @@ def test_refusal_of_the_log_is_raised_here(here):
         log.append(b"e")
     assert caught.value.reason == "ROUND_CLOSED"
     assert str(caught.value) == "round 3: is closed"
+
+
+def test_a_refusal_comes_with_what_the_coordinator_signed(here):
+    key = SigningKey.from_seed(bytes(32))
+    signed = seal("application/vnd.fermata.refusal.v1+protobuf", b"words", {"oversight": key})
+    here.ledger.trouble = Refusal("LATE", "report: the deadline has passed", signed)
+    with here.client(here.party("lab")) as log, pytest.raises(Refusal) as caught:
+        log.append(b"e")
+    assert (caught.value.reason, caught.value.signed) == ("LATE", signed)
+    # An error that nobody signed has nothing of the kind.
+    here.ledger.trouble = IdentityError("NOT_AUTHOR", "append: not yours")
+    with here.client(here.party("lab")) as log, pytest.raises(IdentityError) as caught:
+        log.append(b"e")
+    assert not hasattr(caught.value, "signed")
 
 
 def test_party_off_the_roster_is_told_so(here):

@@ -7,8 +7,8 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.evidence import RECEIPT_HEADS, WitnessedLog
 from fermata.protocol.fold.references import bind
-from fermata.protocol.roles.driver import PROMISES
 from fermata.protocol.roles.log_writer import LogWriter
+from fermata.protocol.roles.outbox import PROMISES
 from fermata.protocol.roles.replica import Replica
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2

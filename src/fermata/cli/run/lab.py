@@ -34,8 +34,9 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import EncodedReport
-from fermata.protocol.roles.driver import LOGGED, Driver
+from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.lab import Measurement, answer
+from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import Round, State, ThresholdKey
 from fermata.protocol.wire.codec import (
@@ -316,6 +317,8 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
         raise Refusal("REPORTED", "a report cannot be taken back, only corrected")
     slot = driver.correct(current, measurement)
     try:
+        driver.step()
+        # The report is settled once this node has read its entry.
         driver.step()
     except TransportError as error:
         raise TransportError(

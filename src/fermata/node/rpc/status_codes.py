@@ -8,9 +8,11 @@ exception never crosses the wire, in either direction.
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -27,6 +29,10 @@ from fermata.errors import (
     VerificationError,
 )
 from fermata.node.observe.telemetry import plain_text
+from fermata.protocol.wire.codec import encode
+from fermata.wire.v1 import envelope_pb2
+
+M = TypeVar("M", bound=Message)
 
 DOMAIN = "fermata"
 INCIDENT = "INCIDENT"
@@ -114,7 +120,8 @@ def to_status(error: FermataError) -> grpc.Status:
     if kind not in KINDS:
         kind = TransportError.__name__
         message = "the log's own machine has a fault; its operator must look"
-    return _rich_status(status_code(error), error.reason, message, {"kind": kind})
+    signed = error.signed if isinstance(error, VerificationError) else b""
+    return _rich_status(status_code(error), error.reason, message, {"kind": kind}, signed)
 
 
 def incident_status(incident: str) -> grpc.Status:
@@ -132,10 +139,13 @@ def error_of_call(failure: grpc.RpcError, where: str) -> FermataError:
     give up a statement.
     """
     code = failure.code()
-    info = _error_info(failure)
+    info, signed = _details_of(failure)
     if info is not None:
         kind = KINDS.get(info.metadata["kind"], TransportError)
-        return kind(info.reason, plain_text(failure.details() or "", MESSAGE_CHARS_MAX))
+        error = kind(info.reason, plain_text(failure.details() or "", MESSAGE_CHARS_MAX))
+        if isinstance(error, VerificationError):
+            error.signed = signed
+        return error
     reason = _BARE.get(code, "SERVER_FAULT")
     return TransportError(reason, f"log at {where}: no answer ({code.name}); {_HINT}")
 
@@ -146,36 +156,51 @@ def is_retryable(failure: grpc.RpcError) -> bool:
         return True
     if failure.code() is not _Code.RESOURCE_EXHAUSTED:
         return False
-    info = _error_info(failure)
+    info, _ = _details_of(failure)
     return info is None or info.reason in ("RATE", "BUSY")
 
 
 def _rich_status(
-    code: grpc.StatusCode, reason: str, message: str, details: Mapping[str, str]
+    code: grpc.StatusCode,
+    reason: str,
+    message: str,
+    details: Mapping[str, str],
+    signed: bytes = b"",
 ) -> grpc.Status:
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=details))
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=details))
+    packed = [info]
+    if signed:
+        refusal = any_pb2.Any()
+        refusal.Pack(envelope_pb2.Envelope.FromString(signed))
+        packed.append(refusal)
     number = code.value[0]
     rich: grpc.Status = rpc_status.to_status(
         status_pb2.Status(
-            code=number, message=plain_text(message, MESSAGE_CHARS_MAX), details=[detail]
+            code=number, message=plain_text(message, MESSAGE_CHARS_MAX), details=packed
         )
     )
     return rich
 
 
-def _error_info(failure: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
-    """The ErrorInfo of this domain that came with a failure, if it is well formed."""
+def _details_of(failure: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo | None, bytes]:
+    """The ErrorInfo of this domain that came with a failure, if it is well formed, and the envelope
+    of a signed refusal, whose signature the caller checks."""
     try:
         status = rpc_status.from_call(failure)
+        details = list(status.details) if status is not None else []
+        info = _unpacked(details, error_details_pb2.ErrorInfo)
+        refusal = _unpacked(details, envelope_pb2.Envelope)
     except Exception:  # noqa: BLE001 - foreign bytes: whatever is wrong, there is no ErrorInfo
-        return None
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        try:
-            is_info = detail.Unpack(info)
-        except Exception:  # noqa: BLE001 - as above
-            return None
-        if is_info and info.domain == DOMAIN and _REASON.match(info.reason):
-            return info
+        return None, b""
+    is_ours = info is not None and info.domain == DOMAIN and _REASON.match(info.reason)
+    return info if is_ours else None, encode(refusal) if refusal is not None else b""
+
+
+def _unpacked(details: list[any_pb2.Any], kind: type[M]) -> M | None:
+    """The first detail of a kind. Raises DecodeError."""
+    for detail in details:
+        message = kind()
+        if detail.Unpack(message):
+            return message
     return None

@@ -9,7 +9,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles.log_writer import LogWriter, ReportCheck, read_submission
+from fermata.protocol.roles.log_writer import LogWriter, ReportCheck, Submission, read_submission
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
@@ -107,9 +107,13 @@ class SharedLogWriter(LogWriter):
         if len(envelope) <= ENVELOPE_BYTES_MAX:
             # L23.1: no single party can fill the log or the disk.
             self._budgets.charge(caller, kind_of(submission.statement))
-        check = self.report_check(submission)
-        if check is not None:
-            self._proofs.run(check)
+        with self.refusals_signed(envelope):
+            check = self.report_check(submission)
+            if check is not None:
+                self._proofs.run(check)
+            return self._append_alone(submission)
+
+    def _append_alone(self, submission: Submission) -> Receipt:
         with self.lock:
             before = self.size()
             try:

@@ -11,24 +11,19 @@ from typing import assert_never
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
-from fermata.errors import InvalidProof, StorageError, TransportError, VerificationError
+from fermata.errors import StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.log.merkle import Tree
 from fermata.protocol.fold.references import bind
 from fermata.protocol.roles import auditor, coordinator, lab
 from fermata.protocol.roles.duty import Duty
+from fermata.protocol.roles.outbox import Outbox
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import Draft, Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
-
-LOGGED = "logged"
-#: Refusals that the same bytes may not meet again: this node's clock went back after planning.
-LATER = frozenset({"TOO_EARLY", "TOO_FRESH"})
-#: Receipts that this replica has not grown past yet, one a line: entry and root of its head.
-PROMISES = "promises"
 
 NO_TOOLS = lab.LabTools()
 #: Gives a heartbeat when one is due, from the number of drafts that wait for their answer.
@@ -76,6 +71,7 @@ class Driver:
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, outside, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
+        self._outbox = Outbox(replica, outside)
         self._reported: set[tuple[str, int, str]] = set()
 
     @property
@@ -91,7 +87,7 @@ class Driver:
         InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop.
         """
         changed = self.replica.pull(self._log)
-        self._check_receipts()
+        changed += self._outbox.settle()
         if self.role == Role.AUDITOR:
             self._cosign()
         self._plan()
@@ -144,8 +140,10 @@ class Driver:
 
         Returns how many drafts got their answer.
         """
-        pending = self.store.drafts_pending()
+        pending = self._outbox.waiting()
         answered = sum(self._send_draft(draft) for draft in pending)
+        # The log writer's own replica has folded already what it logged.
+        self._outbox.settle()
         beat = self._heartbeat(len(pending) - answered) if self.role else None
         if beat is not None and self.replica.tree.size:
             statement = statement_pb2.Statement(
@@ -163,40 +161,15 @@ class Driver:
             self._outside.on_event("heartbeat_lost", {"reason": error.reason})
 
     def _send_draft(self, draft: Draft) -> bool:
-        """Sends one draft; True when it is answered for good."""
+        """Sends one draft; True when it got a receipt, or a refusal that settles it."""
         try:
             receipt = self._log.append(draft.envelope, draft.sealed_part)
         except VerificationError as error:
-            if error.reason in LATER:
-                self._event_once("statement_too_early", 0, draft.slot)
-                return False
-            self.store.settle_draft(draft.slot, error.reason)
-            self._outside.on_event(
-                "statement_refused", {"slot": draft.slot, "reason": error.reason}
-            )
-            return True
-        self.replica.check_receipt(draft.envelope, receipt)
-        root = self.replica.open_checkpoint(receipt.checkpoint).root
-        promise = f"{receipt.entry} {root.hex()}\n".encode()
-        self.store.put_value(f"receipt/{draft.slot}", receipt.checkpoint)
-        self.store.put_value(PROMISES, (self.store.value(PROMISES) or b"") + promise)
-        self.store.settle_draft(draft.slot, LOGGED)
-        self._outside.on_event("statement_logged", {"slot": draft.slot, "entry": receipt.entry})
+            # The refusal may rest on entries that this replica has not folded yet.
+            self.replica.pull(self._log)
+            return self._outbox.refused(draft, error)
+        self._outbox.receipted(draft, receipt)
         return True
-
-    def _check_receipts(self) -> None:
-        """L22.1: what a receipt promised must stand in the log as it grows."""
-        kept = self.store.value(PROMISES) or b""
-        later = []
-        for promise in kept.decode().splitlines():
-            entry, _, root = promise.partition(" ")
-            if int(entry) >= self.replica.tree.size:
-                later.append(promise)
-                continue
-            if self.replica.tree.root(int(entry) + 1).hex() != root:
-                raise InvalidProof("RECEIPT_BROKEN", f"log: entry {entry} is not the promised one")
-        if kept:
-            self.store.put_value(PROMISES, "".join(f"{p}\n" for p in later).encode())
 
     def _cosign(self) -> None:
         """Witnesses the head this replica has checked, once per head."""

@@ -4,8 +4,8 @@ Writes are single-threaded; a node that serves several callers holds one lock ar
 need no lock: the tree and the state are replaced whole at each append and never changed.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from fermata.crypto.paillier import EncryptionTable
@@ -24,9 +24,10 @@ from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.proofs import verify_report
-from fermata.protocol.fold.references import next_leaf
+from fermata.protocol.fold.references import next_leaf, to_wire
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
+from fermata.protocol.roles.refusals import seal_refusal
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
@@ -119,7 +120,8 @@ class LogWriter:
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """The coordinator's own append, of whosever statement; see ``append_as``."""
         owner = self.replica.charter.coordinator
-        return self._append(read_submission(Role.COORDINATOR, owner, envelope, sealed_part))
+        with self.refusals_signed(envelope):
+            return self._append(read_submission(Role.COORDINATOR, owner, envelope, sealed_part))
 
     def append_as(
         self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
@@ -131,7 +133,26 @@ class LogWriter:
         leaves the log as it was, except that an authentic one that proves misbehaviour is kept as
         evidence.
         """
-        return self._append(read_submission(role, caller, envelope, sealed_part))
+        with self.refusals_signed(envelope):
+            return self._append(read_submission(role, caller, envelope, sealed_part))
+
+    @contextmanager
+    def refusals_signed(self, envelope: bytes) -> Iterator[None]:
+        """Adds the coordinator's signature to the refusal of an append in the block (L32)."""
+        try:
+            yield
+        except VerificationError as error:
+            state, charter = self.state, self.replica.charter
+            error.signed = seal_refusal(
+                charter,
+                self._signing_key,
+                state.charter_sha256 or charter.sha256,
+                envelope,
+                error.reason,
+                to_wire(state.position.newest) if state.size else None,
+                max(self._clock_ms(), state.time_ms),
+            )
+            raise
 
     def _append(self, submission: Submission) -> Receipt:
         envelope = submission.envelope

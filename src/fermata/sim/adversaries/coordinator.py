@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fermata.crypto.paillier import ciphertext_to_bytes, product
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.driver import LOGGED
+from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import ThresholdKey
 from fermata.sim.adversaries.misbehaviour import (

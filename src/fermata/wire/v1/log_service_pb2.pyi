@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fermata.wire.v1 import envelope_pb2 as _envelope_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -71,6 +72,46 @@ class AppendResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendResponse: _TypeAlias = AppendResponse  # noqa: Y015
+
+@_typing.final
+class AppendRefusal(_message.Message):
+    """Why the log did not take an envelope: the payload of an envelope that the coordinator signs, which
+    comes with the status of the failed call (docs/spec/log.md, 7a).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARTER_SHA256_FIELD_NUMBER: _builtins.int
+    ENVELOPE_SHA256_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    TIME_MS_FIELD_NUMBER: _builtins.int
+    charter_sha256: _builtins.bytes
+    """Of the charter that users pin."""
+    envelope_sha256: _builtins.bytes
+    reason: _builtins.str
+    time_ms: _builtins.int
+    """The coordinator's time, which the entry would have had."""
+    @_builtins.property
+    def head(self) -> _envelope_pb2.EntryRef:
+        """The last entry of the log when it refused; absent while the log is empty."""
+
+    def __init__(
+        self,
+        *,
+        charter_sha256: _builtins.bytes = ...,
+        envelope_sha256: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+        head: _envelope_pb2.EntryRef | None = ...,
+        time_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_sha256", b"charter_sha256", "envelope_sha256", b"envelope_sha256", "head", b"head", "reason", b"reason", "time_ms", b"time_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendRefusal: _TypeAlias = AppendRefusal  # noqa: Y015
 
 @_typing.final
 class ReadRequest(_message.Message):

@@ -1,0 +1,146 @@
+"""What becomes of a statement that this node has sent: L32 and L33 of docs/spec/log.md.
+
+A draft is settled by nothing but the node's own fold. A receipt is a promise, and a refusal is a
+word of the other side; both are kept, and neither changes what the node remembers of a draft until
+its own copy of the log says the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fermata.errors import InvalidProof, VerificationError
+from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.references import next_leaf
+from fermata.protocol.roles.refusals import open_refusal
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.ports import Draft, Outside, Receipt
+from fermata.types import TimeMs
+
+LOGGED = "logged"
+#: Receipts that this replica has not grown past yet, one a line: entry and root of its head, slot.
+PROMISES = "promises"
+#: Refusals that the same bytes may not meet again: the log grows, or a clock is set right.
+PASSING = frozenset(
+    {
+        *("TOO_EARLY", "TOO_FRESH", "TOO_OFTEN", "TIME", "CLOCK_AHEAD"),
+        *("NO_CHARTER", "NO_KEY", "NO_ROUND", "NOT_CLOSED", "NO_QUORUM", "ROUND_OPEN"),
+        *("NO_MOTION", "NO_DISPUTE", "NOT_RULED", "NO_CHANGE"),
+        *("PREVIOUS_ROOT", "PROOF_OF_ENTRY"),
+    }
+)
+#: How far ahead of this node's clock the time in a refusal may be.
+TOLERANCE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    entry: int
+    root: str
+    slot: str
+
+
+class Outbox:
+    """The answers to this node's drafts, kept in its store."""
+
+    def __init__(self, replica: Replica, outside: Outside) -> None:
+        self._replica = replica
+        self._store = replica.store
+        self._outside = outside
+        self._said: set[tuple[str, str]] = set()
+
+    def waiting(self) -> list[Draft]:
+        """Drafts that have no receipt yet, oldest first."""
+        promised = {promise.slot for promise in self._promises()}
+        return [d for d in self._store.drafts_pending() if d.slot not in promised]
+
+    def receipted(self, draft: Draft, receipt: Receipt) -> None:
+        """Keeps a receipt. Raises VerificationError if it is not one of the draft's envelope."""
+        self._replica.check_receipt(draft.envelope, receipt)
+        root = self._replica.open_checkpoint(receipt.checkpoint).root
+        self._store.put_value(f"receipt/{draft.slot}", receipt.checkpoint)
+        line = f"{receipt.entry} {root.hex()} {draft.slot}\n".encode()
+        self._store.put_value(PROMISES, (self._store.value(PROMISES) or b"") + line)
+
+    def settle(self) -> int:
+        """Settles what this replica has folded; returns how many drafts.
+
+        Raises InvalidProof RECEIPT_BROKEN if the log has grown past a receipt and is another.
+        """
+        settled, later = 0, []
+        promises = list(self._promises())
+        for promise in promises:
+            if promise.entry >= self._replica.tree.size:
+                later.append(promise)
+                continue
+            # L22.1: what a receipt promised must stand in the log as it grows.
+            if self._replica.tree.root(promise.entry + 1).hex() != promise.root:
+                raise InvalidProof(
+                    "RECEIPT_BROKEN", f"log: entry {promise.entry} is not the promised one"
+                )
+            settled += self._settle_folded(promise)
+        if len(later) != len(promises):
+            lines = (f"{p.entry} {p.root} {p.slot}\n" for p in later)
+            self._store.put_value(PROMISES, "".join(lines).encode())
+        return settled
+
+    def _settle_folded(self, promise: _Promise) -> int:
+        rejected = next((v for v in self._replica.rejected if v.entry == promise.entry), None)
+        if rejected is None:
+            # L33.1: the entry of the receipt was folded, and accepted.
+            self._store.settle_draft(promise.slot, LOGGED)
+            self._tell("statement_logged", promise.slot, "", promise.entry)
+            return 1
+        # L33.2: the log took the statement and gave it no effect, which no honest log does.
+        self._tell("logged_without_effect", promise.slot, rejected.reason, promise.entry)
+        return 0
+
+    def refused(self, draft: Draft, error: VerificationError) -> bool:
+        """Whether a refusal settles a draft. The caller has pulled the log after it."""
+        charter = self._replica.charter
+        try:
+            # L33.3: an unsigned refusal is no answer; it could be held against nobody.
+            refusal = open_refusal(charter, error.signed, draft.envelope, error.reason)
+        except VerificationError:
+            self._tell("refusal_unsigned", draft.slot, error.reason)
+            return False
+        self._store.put_value(f"refusal/{draft.slot}", error.signed)
+        own = self._own_refusal(draft, refusal.time_ms)
+        # L33.4: this node's own fold says something else.
+        if own != error.reason:
+            self._tell("refused_falsely", draft.slot, error.reason)
+            return False
+        # L33.5: what is too early today is not too early for good.
+        if own in PASSING:
+            self._tell("statement_too_early", draft.slot, error.reason)
+            return False
+        self._store.settle_draft(draft.slot, own)
+        self._outside.on_event("statement_refused", {"slot": draft.slot, "reason": own})
+        return True
+
+    def _own_refusal(self, draft: Draft, time_ms: int) -> str:
+        """The reason of this node's own fold at its own head, empty if it accepts.
+
+        The time is the refusal's, as far as this node's clock bears it out.
+        """
+        state = self._replica.state
+        bound_ms = min(time_ms, self._outside.clock_ms() + TOLERANCE_MS)
+        leaf = next_leaf(self._replica.tree, TimeMs(max(state.time_ms, bound_ms)), draft.envelope)
+        _, verdict, _ = judge(state, leaf, self._replica.cache)
+        return verdict.reason
+
+    def _promises(self) -> Iterator[_Promise]:
+        for line in (self._store.value(PROMISES) or b"").decode().splitlines():
+            entry, root, slot = line.split(" ", 2)
+            yield _Promise(int(entry), root, slot)
+
+    def _tell(self, event: str, slot: str, reason: str, entry: int | None = None) -> None:
+        """Tells of an event of a draft, once for each reason."""
+        if (event, slot + reason) in self._said:
+            return
+        self._said.add((event, slot + reason))
+        fields: dict[str, str | int] = {"slot": slot}
+        if reason:
+            fields["reason"] = reason
+        if entry is not None:
+            fields["entry"] = entry
+        self._outside.on_event(event, fields)
