@@ -77,8 +77,8 @@ FOLLOWS = {
     "protocol.wire.envelope.charter_message": "dsse",
     "protocol.wire.envelope.check_signatures": "dsse",
     "protocol.wire.envelope.seal": "dsse",
-    "protocol.roles.refusals.open_refusal": "refusal",
-    "protocol.roles.refusals.seal_refusal": "refusal",
+    "protocol.wire.refusals.open_refusal": "refusal",
+    "protocol.wire.refusals.seal_refusal": "refusal",
     "protocol.wire.report_secrets.evidence_commitment": "evidence-commitment",
     "protocol.wire.report_secrets.evidence_sha256": "evidence",
 }

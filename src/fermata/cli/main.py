@@ -9,6 +9,7 @@ from fermata import __version__
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.motion import motion
+from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
 from fermata.cli.read.audit import audit
 from fermata.cli.read.log import bundle, log, verify
 from fermata.cli.read.results import lab_place, report, results

@@ -11,10 +11,10 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.references import at, next_leaf
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.outbox import LOGGED
-from fermata.protocol.roles.refusals import REFUSAL_TYPE, open_refusal, seal_refusal
 from fermata.protocol.wire.codec import encode, sha256
 from fermata.protocol.wire.envelope import seal
 from fermata.protocol.wire.ports import Log, LogWrapper, Receipt
+from fermata.protocol.wire.refusals import REFUSAL_TYPE, open_refusal, seal_refusal
 from fermata.wire.v1.log_service_pb2 import AppendRefusal
 from harness.chains import COORDINATOR, Run, make_deployment
 
@@ -54,7 +54,13 @@ class World:
         key = self.run.deployment.keys[COORDINATOR]
         now_ms = self.run.now_ms if time_ms is None else time_ms
         head = at(tree, tree.size - 1)
-        return seal_refusal(charter, key, charter.sha256, envelope, reason, head, now_ms)
+        return seal_refusal(
+            charter.coordinator, key, charter.sha256, envelope, reason, head, now_ms
+        )
+
+    def open(self, signed: bytes, envelope: bytes, reason: str) -> AppendRefusal:
+        key = self.run.charter.parties[COORDINATOR].signing_key
+        return open_refusal(COORDINATOR, key, signed, envelope, reason)
 
     def steps(self, count: int = 3) -> None:
         for _ in range(count):
@@ -188,7 +194,7 @@ def test_a_signed_refusal_that_the_own_fold_contradicts_settles_nothing_and_is_k
     kept = world.store.value(f"refusal/{SLOT}")
     assert draft is not None
     assert kept is not None
-    refusal = open_refusal(world.run.charter, kept, draft.envelope, "EXCLUDED")
+    refusal = world.open(kept, draft.envelope, "EXCLUDED")
     assert refusal.head.index == world.run.ledger.size() - 1
     world.log.answer = honest
     world.steps()
@@ -223,20 +229,18 @@ def test_a_true_refusal_settles_the_draft(world: World) -> None:
 
 def test_a_refusal_is_read_as_it_was_signed(world: World) -> None:
     signed = world.signed(b"an envelope", "LATE", 17)
-    refusal = open_refusal(world.run.charter, signed, b"an envelope", "LATE")
+    refusal = world.open(signed, b"an envelope", "LATE")
     assert (refusal.reason, refusal.time_ms) == ("LATE", 17)
     assert refusal.charter_sha256 == world.run.charter.sha256
     with pytest.raises(InvalidEncoding):
-        open_refusal(world.run.charter, b"", b"an envelope", "LATE")
+        world.open(b"", b"an envelope", "LATE")
 
 
 def test_the_coordinator_signs_every_refusal_of_an_append(world: World) -> None:
     for envelope in (b"", b"junk", bytes(600 * 1024)):
         with pytest.raises(VerificationError) as caught:
             world.run.log_of("lab-1").append(envelope)
-        refusal = open_refusal(
-            world.run.charter, caught.value.signed, envelope, caught.value.reason
-        )
+        refusal = world.open(caught.value.signed, envelope, caught.value.reason)
         tree = world.run.ledger.replica.tree
         assert refusal.head == at(tree, tree.size - 1)
 
@@ -246,4 +250,4 @@ def test_a_note_is_not_a_refusal(world: World) -> None:
     origin = world.run.charter.log_origin
     note = sign_checkpoint(Checkpoint(origin, 1, bytes(32)), origin, key.sign, key.public_key)
     with pytest.raises(InvalidEncoding):
-        open_refusal(world.run.charter, note, b"x", "LATE")
+        world.open(note, b"x", "LATE")

@@ -27,12 +27,12 @@ from fermata.protocol.fold.proofs import verify_report
 from fermata.protocol.fold.references import next_leaf, to_wire
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
-from fermata.protocol.roles.refusals import seal_refusal
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt
+from fermata.protocol.wire.refusals import seal_refusal
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
@@ -144,7 +144,7 @@ class LogWriter:
         except VerificationError as error:
             state, charter = self.state, self.replica.charter
             error.signed = seal_refusal(
-                charter,
+                charter.coordinator,
                 self._signing_key,
                 state.charter_sha256 or charter.sha256,
                 envelope,

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from fermata.errors import InvalidProof, VerificationError
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
-from fermata.protocol.roles.refusals import open_refusal
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.ports import Draft, Outside, Receipt
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.ports import Draft, Outside, Receipt, Store
+from fermata.protocol.wire.refusals import open_refusal
 from fermata.types import TimeMs
+from fermata.wire.v1.log_service_pb2 import AppendRefusal
 
 LOGGED = "logged"
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head, slot.
@@ -37,6 +40,15 @@ class _Promise:
     entry: int
     root: str
     slot: str
+
+
+def kept_refusals(store: Store) -> Iterator[tuple[str, bytes, bytes]]:
+    """Refusals of drafts that are still pending: reason, the draft's envelope, what was signed."""
+    for draft in store.drafts_pending():
+        signed = store.value(f"refusal/{draft.slot}")
+        if signed is not None:
+            refusal = decode(AppendRefusal, unseal(signed).payload)
+            yield refusal.reason, draft.envelope, signed
 
 
 class Outbox:
@@ -97,9 +109,12 @@ class Outbox:
     def refused(self, draft: Draft, error: VerificationError) -> bool:
         """Whether a refusal settles a draft. The caller has pulled the log after it."""
         charter = self._replica.charter
+        key = charter.parties[charter.coordinator].signing_key
         try:
             # L33.3: an unsigned refusal is no answer; it could be held against nobody.
-            refusal = open_refusal(charter, error.signed, draft.envelope, error.reason)
+            refusal = open_refusal(
+                charter.coordinator, key, error.signed, draft.envelope, error.reason
+            )
         except VerificationError:
             self._tell("refusal_unsigned", draft.slot, error.reason)
             return False

@@ -6,7 +6,6 @@ log's last entry, so anyone who has the log can ask the fold for the same verdic
 
 from fermata.crypto.signing import SigningKey
 from fermata.errors import InvalidProof
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.protocol.wire.envelope import check_signatures, seal, unseal
 from fermata.wire.v1.envelope_pb2 import EntryRef
@@ -17,7 +16,7 @@ REFUSAL_TYPE = "application/vnd.fermata.refusal.v1+protobuf"
 
 
 def seal_refusal(
-    charter: Charter,
+    coordinator: str,
     signing_key: SigningKey,
     pinned_sha256: bytes,
     envelope: bytes,
@@ -37,11 +36,15 @@ def seal_refusal(
         head=head,
         time_ms=time_ms,
     )
-    return seal(REFUSAL_TYPE, encode(refusal), {charter.coordinator: signing_key})
+    return seal(REFUSAL_TYPE, encode(refusal), {coordinator: signing_key})
 
 
-def open_refusal(charter: Charter, signed: bytes, envelope: bytes, reason: str) -> AppendRefusal:
-    """The refusal of an envelope for a reason, as the charter's coordinator signed it.
+def open_refusal(
+    coordinator: str, public_key: bytes, signed: bytes, envelope: bytes, reason: str
+) -> AppendRefusal:
+    """The refusal of an envelope for a reason, as the coordinator signed it.
+
+    ``public_key``: its Ed25519 key of the charter, 32 bytes.
 
     Raises InvalidProof REFUSAL if it is of something else, InvalidEncoding, InvalidSignature.
     """
@@ -50,7 +53,7 @@ def open_refusal(charter: Charter, signed: bytes, envelope: bytes, reason: str) 
     if sealed.payload_type != REFUSAL_TYPE:
         raise InvalidProof("REFUSAL", "refusal: its envelope must be of a refusal")
     # L32.3: a word of nobody.
-    check_signatures(sealed, charter.signing_keys, (charter.coordinator,))
+    check_signatures(sealed, {coordinator: public_key}, (coordinator,))
     refusal = decode(AppendRefusal, sealed.payload)  # L32.4: as L32.1.
     # L32.5: a refusal of another envelope, or for another reason than the one that was told.
     if refusal.envelope_sha256 != sha256(envelope) or refusal.reason != reason:

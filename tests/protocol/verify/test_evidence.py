@@ -1,0 +1,154 @@
+"""Two files of evidence convict a coordinator that signed two logs, and nobody else (L34)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fermata.errors import ConfigError, InvalidProof, InvalidSignature, VerificationError
+from fermata.log.checkpoint import Checkpoint, sign_checkpoint
+from fermata.protocol.fold.references import at
+from fermata.protocol.verify.evidence import (
+    FORMAT,
+    Conviction,
+    Evidence,
+    convictions,
+    kept_refusal,
+    parse_evidence,
+    view_of,
+)
+from fermata.protocol.wire.refusals import seal_refusal
+from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
+
+
+def head_of(chain: Chain, key_of: str = COORDINATOR) -> bytes:
+    origin, key = chain.deployment.charter.log_origin, chain.deployment.keys[key_of]
+    head = Checkpoint(origin, chain.tree.size, chain.tree.root())
+    return sign_checkpoint(head, origin, key.sign, key.public_key)
+
+
+def shown(chain: Chain, *entries: int, refusals: tuple[Any, ...] = ()) -> Evidence:
+    views = tuple(view_of(chain.tree, head_of(chain), index) for index in entries)
+    return Evidence(FORMAT, chain.deployment.charter.sha256.hex(), views, refusals)
+
+
+def refused(chain: Chain) -> Any:
+    charter = chain.deployment.charter
+    head = at(chain.tree, chain.tree.size - 1)
+    key = chain.deployment.keys[COORDINATOR]
+    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head, 1)
+    return kept_refusal("LATE", b"words", signed)
+
+
+@pytest.fixture
+def forked() -> tuple[Chain, Chain]:
+    """Two logs that differ from entry 3 on."""
+    ours = chain_at("collecting")
+    theirs = ours.fork()
+    ours.abstain("lab-1")
+    theirs.abstain("lab-2")
+    for chain in (ours, theirs):
+        chain.abstain("lab-3")
+    return ours, theirs
+
+
+def judged(**files: Evidence) -> list[Conviction]:
+    return convictions(chain_at("collecting").deployment.charter, files)
+
+
+def test_two_views_of_one_entry_convict(forked: tuple[Chain, Chain]) -> None:
+    ours, theirs = forked
+    assert judged(a=shown(ours, 3), b=shown(theirs, 3)) == [Conviction(3, ("a", "b"))]
+    # An entry after the fork differs too, also if the same words stand in it.
+    assert judged(a=shown(ours, 4), b=shown(theirs, 4)) == [Conviction(4, ("a", "b"))]
+
+
+def test_views_that_agree_or_do_not_meet_convict_nobody(forked: tuple[Chain, Chain]) -> None:
+    ours, theirs = forked
+    assert judged(a=shown(ours, 0, 1, 2), b=shown(theirs, 0, 1, 2)) == []
+    assert judged(a=shown(ours, 3), b=shown(theirs, 4)) == []
+    assert judged(a=shown(ours, 3), b=shown(ours, 3)) == []
+    grown = ours.fork()
+    grown.abstain("lab-4")
+    assert judged(a=shown(ours, 3, 4), b=shown(grown, 3, 4, 5)) == []
+
+
+def test_a_signed_refusal_is_a_view_of_the_log_that_refused(forked: tuple[Chain, Chain]) -> None:
+    ours, theirs = forked
+    newest = ours.tree.size - 1
+    by_refusal = shown(theirs, refusals=(refused(theirs),))
+    assert judged(a=shown(ours, newest), b=by_refusal) == [Conviction(newest, ("a", "b"))]
+    assert judged(a=shown(theirs, newest), b=by_refusal) == []
+
+
+def test_a_head_that_the_coordinator_did_not_sign_convicts_nobody(
+    forked: tuple[Chain, Chain],
+) -> None:
+    ours, theirs = forked
+    view = view_of(theirs.tree, head_of(theirs, "lab-1"), 3)
+    made_up = Evidence(FORMAT, ours.deployment.charter.sha256.hex(), (view,))
+    with pytest.raises(VerificationError) as caught:
+        judged(a=shown(ours, 3), b=made_up)
+    assert str(caught.value).startswith("b: ")
+
+
+def test_a_leaf_that_is_not_in_the_head_convicts_nobody(forked: tuple[Chain, Chain]) -> None:
+    ours, theirs = forked
+    honest = shown(ours, 3)
+    (view,) = honest.views
+    other = type(view)(view.note, view.index, theirs.tree.leaf(3).hex(), view.path)
+    with pytest.raises(InvalidProof):
+        judged(a=honest, b=Evidence(FORMAT, honest.charter_sha256, (other,)))
+
+
+def test_a_refusal_of_a_stranger_convicts_nobody(forked: tuple[Chain, Chain]) -> None:
+    ours, theirs = forked
+    charter, head = ours.deployment.charter, at(theirs.tree, theirs.tree.size - 1)
+    key = ours.deployment.keys["lab-1"]
+    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head, 1)
+    with pytest.raises(InvalidSignature):
+        judged(a=shown(ours, 3, refusals=(kept_refusal("LATE", b"words", signed),)))
+
+
+def test_evidence_of_another_deployment_is_refused(forked: tuple[Chain, Chain]) -> None:
+    other = Evidence(FORMAT, make_deployment(seed=5).charter.sha256.hex())
+    with pytest.raises(ConfigError) as caught:
+        judged(a=shown(forked[0], 3), b=other)
+    assert caught.value.reason == "EVIDENCE"
+
+
+def test_a_file_is_read_back(forked: tuple[Chain, Chain]) -> None:
+    made = shown(forked[0], 0, 3, refusals=(refused(forked[0]),))
+    assert parse_evidence(made.to_bytes(), "f") == made
+    assert json.loads(made.to_bytes())["format"] == FORMAT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"format": "other/1", "charter_sha256": ""}',
+        b'{"format": "fermata-evidence/1", "charter_sha256": "", "views": [{}]}',
+        b'{"format": "fermata-evidence/1", "format": "x", "charter_sha256": ""}',
+        b"\xff",
+    ],
+)
+def test_a_file_that_is_none_gets_a_clear_error(data: bytes) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_evidence(data, "some.json")
+    assert caught.value.reason == "EVIDENCE"
+    assert str(caught.value).startswith("some.json: must")
+
+
+@pytest.mark.parametrize("change", [{"leaf_hash": "zz"}, {"path": ["0"]}, {"note": "no head"}])
+def test_a_view_with_damage_is_refused(
+    forked: tuple[Chain, Chain], change: dict[str, object]
+) -> None:
+    document = json.loads(shown(forked[0], 3).to_bytes())
+    document["views"][0].update(change)
+    damaged = parse_evidence(json.dumps(document).encode(), "f")
+    with pytest.raises((ConfigError, VerificationError)) as caught:
+        judged(f=damaged)
+    assert str(caught.value).startswith("f: ")
