@@ -2,42 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from fermata.errors import IdentityError, TransportError, VerificationError
 from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import Log, Receipt
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
+from fermata.sim.reference.watch import Watch
 from fermata.types import Role
 
 T = TypeVar("T")
 Request = Callable[[LogWriter], T]
-
-
-class Witness(Protocol):
-    """An object that sees everything that crosses the network."""
-
-    def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
-        """A statement on its way to the log."""
-        ...
-
-    def saw_receipt(self, receipt: Receipt) -> None:
-        """A receipt that the log has given out."""
-        ...
-
-    def saw_head(self, note: bytes) -> None:
-        """A signed head that the log has shown."""
-        ...
-
-    def saw_refusal(self, error: VerificationError) -> None:
-        """An error with which the log answered instead of a receipt."""
-        ...
-
-    def check_refusal(self, before: State, after: State) -> None:
-        """Compares the log's state before and after a statement that it refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +34,15 @@ class Network:
     """Carries requests to whichever log writer is reachable for the caller.
 
     ``writer_for`` gives None while the coordinator is down. ``on_crash`` is called when the
-    coordinator's process ends in the middle of somebody's request.
+    coordinator's process ends in the middle of somebody's request. ``watch`` sees everything that
+    crosses the network.
     """
 
     dice: Dice
     tally: Tally
     writer_for: Callable[[str], LogWriter | None]
     on_crash: Callable[[Crash], None]
-    witness: Witness
+    watch: Watch
     odds: Odds = CALM
     cut_off: set[str] = field(default_factory=set)
     held_up: list[Request[object]] = field(default_factory=list)
@@ -115,7 +92,7 @@ class Network:
             self.on_crash(crash)
             raise TransportError("UNREACHABLE", "log: the connection broke") from None
         except VerificationError as error:
-            self.witness.saw_refusal(error)
+            self.watch.saw_refusal(error)
             raise
 
 
@@ -142,12 +119,12 @@ class SimLog:
             try:
                 receipt = writer.append_as(self._role, self._caller, envelope, sealed_part)
             except VerificationError:
-                self._network.witness.check_refusal(before, writer.state)
+                self._network.watch.check_refusal(before, writer.state)
                 raise
-            self._network.witness.saw_receipt(receipt)
+            self._network.watch.saw_receipt(receipt)
             return receipt
 
-        self._network.witness.saw_request(self._caller, envelope, sealed_part)
+        self._network.watch.saw_request(self._caller, envelope, sealed_part)
         return self._network.carry(self._caller, request, can_wait=True)
 
     def checkpoint(self) -> bytes:
@@ -155,7 +132,7 @@ class SimLog:
 
         def request(log: Log) -> bytes:
             note = log.checkpoint()
-            self._network.witness.saw_head(note)
+            self._network.watch.saw_head(note)
             return note
 
         return self._ask(request)

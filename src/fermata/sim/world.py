@@ -129,13 +129,7 @@ class World:
         """Notes that a node's process has ended: everything that is not on its disk is lost."""
         node = self.nodes[crash.node]
         self.forget(node.name)
-        article = (
-            "a"
-            if node.role in ("lab", "member")
-            else "the"
-            if node.role == Role.COORDINATOR
-            else "an"
-        )
+        article = {Role.COORDINATOR: "the", Role.AUDITOR: "an"}.get(node.role, "a")
         self.tally[f"crash of {article} {node.role}"] += 1
         self.tell(node.name, "crashes")
 

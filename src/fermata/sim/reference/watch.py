@@ -86,22 +86,22 @@ class Watch:
             self._saw_statement(node, args[0].envelope)
 
     def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
-        """See Witness."""
+        """A statement on its way to the log."""
         self._canaries.saw(f"a request of {caller}", (envelope, sealed_part))
         self._saw_statement(caller, envelope)
 
     def saw_receipt(self, receipt: Receipt) -> None:
-        """See Witness."""
+        """A receipt that the log has given out."""
         self._receipts.append(receipt)
         self.saw_head(receipt.checkpoint)
 
     def saw_head(self, note: bytes) -> None:
-        """See Witness."""
+        """A signed head that the log has shown."""
         if note not in self._checked:
             self._heads[note] = None
 
     def saw_refusal(self, error: VerificationError) -> None:
-        """See Witness."""
+        """An error with which the log answered instead of a receipt."""
         self._canaries.saw("a refusal", (str(error).encode(),))
 
     def _saw_statement(self, node: str, envelope: bytes) -> None:
