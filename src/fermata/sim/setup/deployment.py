@@ -4,7 +4,6 @@ The keys depend on the shape alone, so a process deals them only once; everythin
 depends on its seed.
 """
 
-import base64
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,10 @@ from fermata.sim.setup.terms import (
     disclosure_text,
     draw_terms,
     member_names,
+    metric_text,
+    panel_text,
     panels_text,
+    party_text,
     pause_text,
     tier_of,
 )
@@ -108,13 +110,6 @@ class Deployment:
 
 def _charter_text(shape: Shape, keys: Mapping[str, SigningKey], dice: Dice) -> str:
     terms = shape.terms
-
-    def party(name: str, organisation: str, tier: str = "") -> str:
-        public_key = base64.b64encode(keys[name].public_key).decode()
-        lines = [f'id = "{name}"', f'organisation = "{organisation}"']
-        lines += [f'tier = "{tier}"'] if tier else []
-        return "\n".join((*lines, f'signing_key = "{public_key}"', ""))
-
     tables = [
         f"""format = 1
 deployment = "sim"
@@ -134,12 +129,13 @@ cohort_min = {shape.cohort_min}
 change_min = {shape.change_min}
 {disclosure_text(terms) if terms else ""}
 [coordinator]
-{party(COORDINATOR, "Oversight")}"""
+{party_text(COORDINATOR, "Oversight", keys[COORDINATOR])}"""
     ]
-    tables += [f"[[auditor]]\n{party(a, f'Audit {a}')}" for a in auditor_names(shape)]
+    for name in auditor_names(shape):
+        tables.append(f"[[auditor]]\n{party_text(name, f'Audit {name}', keys[name])}")
     for index, (name, letter) in enumerate(zip(lab_names(shape), shape.organisations, strict=True)):
         tier = tier_of(terms, index, shape.panels) if terms else ""
-        tables.append(f"[[lab]]\n{party(name, f'Organisation {letter}', tier)}")
+        tables.append(f"[[lab]]\n{party_text(name, f'Organisation {letter}', keys[name], tier)}")
     if terms is not None:
         tables.append(panels_text(terms, lab_names(shape), shape.panels))
         tables.append(pause_text(terms, shape.labs, shape.panels))
@@ -159,28 +155,9 @@ def _periods_text(shape: Shape) -> str:
 
 
 def _panel_text(shape: Shape, panel: int) -> str:
-    # The first lab has nothing to report in the second panel.
-    labs = ", ".join(f'"{lab}"' for lab in lab_names(shape)[panel - 1 :])
-    return f"""[[panel]]
-id = "panel-{panel}"
-labs = [{labs}]
-
-[[metric]]
-id = "hours-{panel}"
-panel = "panel-{panel}"
-unit = "h"
-min = "0"
-max = "999999999999.999"
-resolution = "0.001"
-
-[[metric]]
-id = "share-{panel}"
-panel = "panel-{panel}"
-unit = "%"
-min = "-100"
-max = "100"
-resolution = "0.5"
-
+    return f"""{panel_text(panel, lab_names(shape))}
+{metric_text(f"hours-{panel}", panel, "h", "0", "999999999999.999", "0.001")}
+{metric_text(f"share-{panel}", panel, "%", "-100", "100", "0.5")}
 [[aggregate]]
 metric = "hours-{panel}"
 statistics = ["sum", "mean", "count"]
@@ -196,21 +173,10 @@ def _rich_text(dice: Dice) -> str:
     most = dice.between(8, 20)
     edge = dice.between(1, most - 1)
     edges = f'"{edge}", "{dice.between(edge + 1, most)}"'
-
-    def metric(name: str, low: str, high: str, step: str) -> str:
-        return f"""[[metric]]
-id = "{name}"
-panel = "panel-1"
-unit = ""
-min = "{low}"
-max = "{high}"
-resolution = "{step}"
-"""
-
-    return f"""{metric("part", "0", str(most), "1")}
-{metric("twin", "0", str(most), "1")}
-{metric("gain", "-5", "5", "0.5")}
-{metric("size", "0", str(dice.between(3, 6)), "0.1")}
+    return f"""{metric_text("part", 1, "", "0", str(most), "1")}
+{metric_text("twin", 1, "", "0", str(most), "1")}
+{metric_text("gain", 1, "", "-5", "5", "0.5")}
+{metric_text("size", 1, "", "0", str(dice.between(3, 6)), "0.1")}
 [[aggregate]]
 metric = "part"
 statistics = ["count", "concentration"]

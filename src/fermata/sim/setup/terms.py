@@ -72,15 +72,12 @@ def disclosure_text(terms: Terms) -> str:
 
 
 def panels_text(terms: Terms, labs: Sequence[str], panels: int) -> str:
-    """Panels and their metrics; the first lab has nothing to report in the second panel."""
-    texts = []
-    for panel in range(1, panels + 1):
-        reporters = ", ".join(f'"{lab}"' for lab in labs[panel - 1 :])
-        texts.append(f'[[panel]]\nid = "panel-{panel}"\nlabs = [{reporters}]\n')
-    texts.append(_metric(HEAT, 1, "0", str(HEAT_MAX)))
+    """Panels and their metrics."""
+    texts = [panel_text(panel, labs) for panel in range(1, panels + 1)]
+    texts.append(metric_text(HEAT, 1, "h", "0", str(HEAT_MAX), "1"))
     texts.append(f'[[aggregate]]\nmetric = "{HEAT}"\nstatistics = ["sum", "mean", "count"]\n')
     if panels > 1:
-        texts.append(_metric("gain", 2, "-5", "5"))
+        texts.append(metric_text("gain", 2, "h", "-5", "5", "1"))
         texts.append('[[aggregate]]\nmetric = "gain"\nstatistics = ["mean"]\n')
     if terms.has_groups:
         half = len(labs) // 2
@@ -90,9 +87,24 @@ def panels_text(terms: Terms, labs: Sequence[str], panels: int) -> str:
     return "\n".join(texts)
 
 
-def _metric(name: str, panel: int, low: str, high: str) -> str:
-    head = f'[[metric]]\nid = "{name}"\npanel = "panel-{panel}"\nunit = "h"\n'
-    return head + f'min = "{low}"\nmax = "{high}"\nresolution = "1"\n'
+def panel_text(panel: int, labs: Sequence[str]) -> str:
+    """One panel, counted from 1; the first lab has nothing to report in the second."""
+    reporters = ", ".join(f'"{lab}"' for lab in labs[panel - 1 :])
+    return f'[[panel]]\nid = "panel-{panel}"\nlabs = [{reporters}]\n'
+
+
+def metric_text(name: str, panel: int, unit: str, low: str, high: str, step: str) -> str:
+    """One metric of a panel: decimals from ``low`` to ``high`` in multiples of ``step``."""
+    head = f'[[metric]]\nid = "{name}"\npanel = "panel-{panel}"\nunit = "{unit}"\n'
+    return head + f'min = "{low}"\nmax = "{high}"\nresolution = "{step}"\n'
+
+
+def party_text(name: str, organisation: str, key: SigningKey, tier: str = "") -> str:
+    """The lines of one party; without ``tier`` it has none."""
+    public_key = base64.b64encode(key.public_key).decode()
+    lines = [f'id = "{name}"', f'organisation = "{organisation}"']
+    lines += [f'tier = "{tier}"'] if tier else []
+    return "\n".join((*lines, f'signing_key = "{public_key}"', ""))
 
 
 def tier_of(terms: Terms, lab: int, panels: int) -> str:
@@ -172,10 +184,7 @@ appeal_s = 1800
     for index in range(1, MEMBERS + 1):
         name = f"member-{index}"
         organisation = "Organisation b" if index == 2 else f"Public {index}"
-        key = base64.b64encode(keys[name].public_key).decode()
-        text = (
-            f'[[member]]\nid = "{name}"\norganisation = "{organisation}"\nsigning_key = "{key}"\n'
-        )
+        text = f"[[member]]\n{party_text(name, organisation, keys[name])}"
         if index > ROTATION:
             text += f"first_round = {GUEST_ROUNDS[0]}\nlast_round = {GUEST_ROUNDS[1]}\n"
         texts.append(text)
