@@ -17,11 +17,16 @@ from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 
 def place_of(fault: BaseException) -> str:
     """Class and place of a fault, but not its text, which may quote a secret or a figure."""
+    return f"{type(fault).__name__} at {line_of(fault)}"
+
+
+def line_of(fault: BaseException) -> str:
+    """File and line, as ``name.py:7``, where a fault arose; ``nowhere:0`` if it was not raised."""
     place = fault.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     name = place.tb_frame.f_code.co_filename.rpartition("/")[2] if place else "nowhere"
-    return f"{type(fault).__name__} at {name}:{place.tb_lineno if place else 0}"
+    return f"{name}:{place.tb_lineno if place else 0}"
 
 
 class _Events(logging.Handler):

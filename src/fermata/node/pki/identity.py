@@ -5,6 +5,7 @@ the common name is for people. A connection may outlive a certificate, so ``chec
 is called for every request, not once per connection.
 """
 
+import contextlib
 import datetime
 import functools
 import re
@@ -32,6 +33,10 @@ _DEPLOYMENT = re.compile(rf"{_WORD}\Z")
 _URI = re.compile(rf"fermata://({_WORD})/({'|'.join(ROLES)})/({_WORD})\Z")
 #: A party as ``role/id``.
 PARTY = re.compile(rf"(?:{'|'.join(ROLES)})/{_WORD}\Z")
+#: What the library raises of a signature that is wrong, or that it cannot check.
+NOT_SIGNED = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError)
+#: What it raises of an extension that is missing or cannot be read.
+NO_EXTENSION = (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension)
 _BASIC = ExtensionOID.BASIC_CONSTRAINTS
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -100,7 +105,7 @@ def identity_of(certificate: x509.Certificate) -> Identity:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         hosts = [name for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except NO_EXTENSION:
         raise _no_identity("no subject alternative name that can be read") from None
     except x509.UnsupportedGeneralNameType:
         raise _no_identity("a name of an unknown kind") from None
@@ -168,7 +173,7 @@ def is_client_leaf(certificate: x509.Certificate) -> bool:
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         constraints = [e.value for e in certificate.extensions if e.oid == _BASIC]
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except NO_EXTENSION:
         return False
     is_authority = any(isinstance(c, x509.BasicConstraints) and c.ca for c in constraints)
     return ExtendedKeyUsageOID.CLIENT_AUTH in usages and not is_authority
@@ -177,19 +182,17 @@ def is_client_leaf(certificate: x509.Certificate) -> bool:
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
 def _is_leaf(certificate: x509.Certificate, root: x509.Certificate) -> bool:
     """Whether the root signed it, and not as an authority; the same for the same bytes."""
+    return _is_authority(certificate, root) is False
+
+
+def _is_authority(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
+    """Whether the issuer made it an authority; None if it did not sign it, or does not say so."""
     try:
-        certificate.verify_directly_issued_by(root)
+        certificate.verify_directly_issued_by(issuer)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        return not constraints.value.ca
-    except (
-        InvalidSignature,
-        UnsupportedAlgorithm,
-        ValueError,
-        TypeError,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-    ):
-        return False
+    except (*NOT_SIGNED, *NO_EXTENSION):
+        return None
+    return constraints.value.ca
 
 
 def check_root(certificate: x509.Certificate) -> None:
@@ -197,22 +200,10 @@ def check_root(certificate: x509.Certificate) -> None:
 
     TLS libraries take any certificate as an anchor, also a party's.
     """
-    try:
-        certificate.verify_directly_issued_by(certificate)
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        if constraints.value.ca:
+    with contextlib.suppress(IdentityError):
+        if _is_authority(certificate, certificate):
             deployment_of(certificate)
             return
-    except (
-        InvalidSignature,
-        UnsupportedAlgorithm,
-        ValueError,
-        TypeError,
-        IdentityError,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-    ):
-        pass
     raise IdentityError(
         "ROOT_FORM", "the certificate is not the root of a deployment; ask for the root's own"
     )

@@ -7,15 +7,14 @@ look up.
 """
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 from fermata.errors import FermataError, IdentityError, InvalidEncoding, TransportError
+from fermata.node.observe.stray_lines import line_of
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import CSR_BYTES_MAX
@@ -123,13 +122,11 @@ class EnrolmentServicer:
 
     def _incident(self, fault: Exception) -> grpc.Status:
         incident = self._authority.entropy(8).hex()
-        place = traceback.extract_tb(fault.__traceback__)[-1]
         kind = fault.reason if isinstance(fault, FermataError) else type(fault).__name__
         self._alarm(
             FermataError(
                 "INCIDENT",
-                f"Enroll failed, incident {incident}: {kind} at {Path(place.filename).name}:"
-                f"{place.lineno}",
+                f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}",
             )
         )
         return incident_status(incident)

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from fermata.errors import IdentityError
 from fermata.node.pki.certificates import ROOT_NAME
 from fermata.node.pki.identity import (
     CERTIFICATES_KEPT,
+    NOT_SIGNED,
     ROLES,
     SERVER_ROLE,
     Identity,
@@ -162,7 +162,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate, below: int)
     """Whether the issuer signed the certificate, and may, with so many authorities below it."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except NOT_SIGNED:
         return False
     return _may_sign(issuer, below)
 

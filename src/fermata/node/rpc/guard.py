@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 
 from fermata.errors import FermataError, IdentityError, InvalidEncoding, TransportError
 from fermata.node.observe.repetitions import Repetitions
+from fermata.node.observe.stray_lines import line_of
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import CERTIFICATES_KEPT, Identity, identity_of
 from fermata.node.pki.tls import TlsFiles
@@ -238,17 +239,13 @@ class Guard:
     def _incident(self, method: str, caller: Identity | None, fault: Exception) -> grpc.Status:
         """Logs where a fault of ours arose, but not its text; returns the status for the peer."""
         incident = self._entropy(8).hex()
-        place = fault.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        name = place.tb_frame.f_code.co_filename.rpartition("/")[2] if place else ""
         self._telemetry.event(
             "incident",
             incident=incident,
             method=method,
             party=caller.id if caller else "",
             fault=type(fault).__name__,
-            where=f"{name}:{place.tb_lineno}" if place else "",
+            where=line_of(fault),
         )
         return incident_status(incident)
 
