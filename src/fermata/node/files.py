@@ -38,7 +38,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
+        sync(path.parent)
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -58,7 +58,7 @@ def write_secret(path: Path, data: bytes) -> None:
             ) from None
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync(path.parent)
 
 
 def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
@@ -68,13 +68,11 @@ def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
     FILE_UNWRITABLE.
     """
     with _explained_write(path):
-        temporary = Path(
-            tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=path.parent)
-        )
+        temporary = temporary_directory(path.parent)
         try:
             for name, (data, mode) in files.items():
                 _write_temporary(temporary, data, mode).rename(temporary / name)
-            _sync_directory(temporary)
+            sync(temporary)
             temporary.rename(path)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -84,7 +82,7 @@ def write_directory(path: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
                     f"{path} must be an empty directory; choose another path or move it away",
                 ) from None
             raise
-        _sync_directory(path.parent)
+        sync(path.parent)
 
 
 def ensure_directory(path: Path) -> None:
@@ -147,16 +145,14 @@ def write_link(path: Path, target: str) -> None:
     Raises ``ConfigError`` FILE_UNWRITABLE.
     """
     with _explained_write(path):
-        # mkdtemp makes a private directory, in which the name of the link must be free.
-        place = Path(
-            tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=path.parent)
-        )
+        # In a directory of its own, the name of the link is free.
+        place = temporary_directory(path.parent)
         try:
             (place / "link").symlink_to(target)
             (place / "link").rename(path)
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        _sync_directory(path.parent)
+        sync(path.parent)
 
 
 def read_file(path: Path, size_max: int) -> bytes:
@@ -252,6 +248,15 @@ def remove_leftovers(directory: Path) -> int:
     return len(leftovers)
 
 
+def temporary_directory(directory: Path) -> Path:
+    """A new directory (mode 0700) in ``directory``, as ``remove_leftovers`` finds it after a kill.
+
+    Raises OSError.
+    """
+    name = tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX, dir=directory)
+    return Path(name)
+
+
 def _write_temporary(directory: Path, data: bytes, mode: int) -> Path:
     """A synced file of this mode in ``directory``; its mode is 0600 until it is complete."""
     descriptor, name = tempfile.mkstemp(
@@ -269,8 +274,9 @@ def _write_temporary(directory: Path, data: bytes, mode: int) -> Path:
     return Path(name)
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Makes a file's content, or the names in a directory, durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -81,8 +81,10 @@ class Front:
     """Listens on the public address and splices each connection to ``target`` (host, port)."""
 
     def __init__(self, target: tuple[str, int], limits: FrontLimits, refused: Refused) -> None:
-        self._target = target
-        self._limits = within_descriptors(limits, _raised_descriptors())
+        #: The host and port to which connections are passed on.
+        self.target = target
+        #: The limits that are in force.
+        self.limits = within_descriptors(limits, _raised_descriptors())
         self._refused = refused
         self._server: asyncio.Server | None = None
         self._open: OrderedDict[_Outer, str] = OrderedDict()
@@ -119,17 +121,12 @@ class Front:
         port = peer.rpartition(":")[2]
         return self._by_port.get(int(port)) if port.isdigit() else None
 
-    @property
-    def limits(self) -> FrontLimits:
-        """The limits that are in force."""
-        return self._limits
-
     def admit(self, outer: "_Outer", source: str) -> bool:
         """Takes a place for a connection, perhaps one that the largest source must give up."""
-        if self._held[source] >= self._limits.connections_of_source:
+        if self._held[source] >= self.limits.connections_of_source:
             self._refused("CONNECTIONS_OF_SOURCE")
             return False
-        if len(self._open) >= self._limits.connections_max:
+        if len(self._open) >= self.limits.connections_max:
             largest, count = self._held.most_common(1)[0]
             if count <= self._held[source] + 1:
                 self._refused("CONNECTIONS_MAX")
@@ -155,11 +152,6 @@ class Front:
         if self._held[source] <= 0:
             del self._held[source]
 
-    @property
-    def target(self) -> tuple[str, int]:
-        """The host and port to which connections are passed on."""
-        return self._target
-
 
 class _Side(asyncio.Protocol):
     """One side of a spliced connection; what it receives, the other side sends."""
@@ -173,35 +165,37 @@ class _Side(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=_WAITING_BYTES_MAX)
 
+    @property
+    def opposite(self) -> asyncio.Transport | None:
+        """The transport of the other side, once it has one."""
+        return self.other.transport if self.other is not None else None
+
     def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
+        if self.opposite is not None:
+            self.opposite.write(data)
 
     def eof_received(self) -> bool:
         self.has_ended = True
-        if self.other is None or self.other.has_ended or self.other.transport is None:
+        if self.other is None or self.other.has_ended or self.opposite is None:
             # Both sides have ended, or there is no other side: the transport closes.
             return False
         with suppress(OSError):
-            self.other.transport.write_eof()
+            self.opposite.write_eof()
         return True
 
     def pause_writing(self) -> None:
-        other = self.other.transport if self.other is not None else None
-        if other is not None:
+        if self.opposite is not None:
             with suppress(RuntimeError):
-                other.pause_reading()
+                self.opposite.pause_reading()
 
     def resume_writing(self) -> None:
-        other = self.other.transport if self.other is not None else None
-        if other is not None:
+        if self.opposite is not None:
             with suppress(RuntimeError):
-                other.resume_reading()
+                self.opposite.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        other = self.other.transport if self.other is not None else None
-        if other is not None:
-            other.close()
+        if self.opposite is not None:
+            self.opposite.close()
 
 
 class _Outer(_Side):

@@ -7,7 +7,7 @@ the same bytes later.
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from fermata.errors import TransportError
@@ -120,23 +120,14 @@ class Admission:
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
 
-    @contextmanager
-    def call(self, caller: str) -> Iterator[None]:
+    def call(self, caller: str) -> AbstractContextManager[None]:
         """Holds one call of a caller. Raises TransportError RATE or BUSY."""
-        self._enter(caller, self._calls, self._limits.calls_at_once_of_one)
-        try:
-            yield
-        finally:
-            self._leave(caller, self._calls)
+        return self._hold(caller, self._calls, self._limits.calls_at_once_of_one)
 
-    @contextmanager
-    def stream(self, caller: str) -> Iterator[None]:
+    def stream(self, caller: str) -> AbstractContextManager[None]:
         """Holds one stream of a caller. Raises TransportError RATE or BUSY."""
-        self._enter(caller, self._streams, self._limits.streams_of_one, self._limits.streams_max)
-        try:
-            yield
-        finally:
-            self._leave(caller, self._streams)
+        limits = self._limits
+        return self._hold(caller, self._streams, limits.streams_of_one, limits.streams_max)
 
     def check_not_refused(self, caller: str) -> None:
         """Turns away a caller that was refused too often. Raises TransportError RATE."""
@@ -149,9 +140,10 @@ class Admission:
         with self._lock:
             self._refused.of(caller).take()
 
-    def _enter(
+    @contextmanager
+    def _hold(
         self, caller: str, held: Counter[str], one_max: int, all_max: int | None = None
-    ) -> None:
+    ) -> Iterator[None]:
         with self._lock:
             if not self._rate.of(caller).take():
                 per_s = self._limits.calls_per_s_of_one
@@ -161,9 +153,10 @@ class Admission:
             if all_max is not None and held.total() >= all_max:
                 raise TransportError("BUSY", "the server has as many streams as it can serve; wait")
             held[caller] += 1
-
-    def _leave(self, caller: str, held: Counter[str]) -> None:
-        with self._lock:
-            held[caller] -= 1
-            if held[caller] <= 0:
-                del held[caller]
+        try:
+            yield
+        finally:
+            with self._lock:
+                held[caller] -= 1
+                if held[caller] <= 0:
+                    del held[caller]

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,9 +22,9 @@ import msgspec
 
 from fermata.errors import ConfigError, FermataError, StorageError
 from fermata.node.config import NodeConfig
-from fermata.node.files import read_secret, write_secret
+from fermata.node.files import read_secret, sync, temporary_directory, write_secret
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.node.storage.file import mend_errors, sync
+from fermata.node.storage.file import mend_errors
 from fermata.node.storage.keystore import Recipient, recipient, seal_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.ports import Entropy
@@ -60,7 +59,7 @@ class _Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def work_folder(data: Path) -> Iterator[Path]:
     """A private folder that is gone afterwards; after a kill the node's next start removes it."""
     with mend_errors(data):
-        folder = Path(tempfile.mkdtemp(prefix=".fermata-", suffix=".tmp", dir=data))
+        folder = temporary_directory(data)
     try:
         yield folder
     finally:

@@ -189,15 +189,6 @@ def lock_and_bind(
     _migrate(connection, version, deployment, owner)
 
 
-def sync(path: Path) -> None:
-    """Makes a file's content, or the names in a directory, durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Reserve:
     """A file whose only use is its room: given up when the disk is full, taken again later.
 

@@ -15,9 +15,9 @@ import msgspec
 
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
-from fermata.node.files import ensure_directory, read_file
+from fermata.node.files import ensure_directory, read_file, sync
 from fermata.node.storage.backup import MANIFEST, REPORTS, STORE, work_folder
-from fermata.node.storage.file import mend_errors, sync
+from fermata.node.storage.file import mend_errors
 from fermata.node.storage.high_water import HEAD_BYTES_MAX, NAME, HighWater, check_head
 from fermata.node.storage.keystore import AgeIdentity, open_file
 from fermata.node.storage.store import SqliteStore

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fermata.errors import StorageError
 from fermata.memory_store import check_range, envelope_sha256_of, stale_head
+from fermata.node.files import sync
 from fermata.node.storage.file import (
     FILE_MODE,
     RESERVE_BYTES,
@@ -27,7 +28,6 @@ from fermata.node.storage.file import (
     lock_and_bind,
     mend_errors,
     prepare_file,
-    sync,
 )
 from fermata.node.storage.rows import (
     COSIGNATURES,
