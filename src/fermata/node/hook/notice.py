@@ -7,7 +7,6 @@ can check it.
 
 import base64
 import json
-from dataclasses import dataclass
 
 import msgspec
 
@@ -54,13 +53,6 @@ class Notice(_Part, frozen=True):
     change: ChangeRecord
     pause: PauseBrief
     log: LogNotice
-
-
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    payload: bytes
-    key_id: str
-    signature: bytes
 
 
 def idempotency_key(charter_sha256: bytes, index: int) -> str:
@@ -124,7 +116,7 @@ def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
     """The notice in its envelope, signed by the key of the notice's node."""
     payload = canonical_json(msgspec.to_builtins(notice))
     signature = signing_key.sign(pae(NOTICE_TYPE, payload))
-    return _envelope(_Signed(payload, notice.node, signature))
+    return _envelope(payload, notice.node, signature)
 
 
 def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> Notice:
@@ -136,14 +128,14 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
     replica or ``fermata verify``. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
     InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
     """
-    signed = _parse_envelope(data)  # N4.1 to N4.3.
-    party = charter.parties.get(signed.key_id)
+    payload, key_id, signature = _parse_envelope(data)  # N4.1 to N4.3.
+    party = charter.parties.get(key_id)
     # N4.4: a stranger must not announce a pause.
     if party is None:
         raise InvalidSignature("NOT_ON_ROSTER", "notice: signer must be on the roster")
     # N4.5: forgery.
-    verify_signature(party.signing_key, signed.signature, pae(NOTICE_TYPE, signed.payload))
-    notice = _parse_notice(signed.payload)  # N4.6, N4.7.
+    verify_signature(party.signing_key, signature, pae(NOTICE_TYPE, payload))
+    notice = _parse_notice(payload)  # N4.6, N4.7.
     pinned = pinned or charter.sha256
     # N4.8: a notice of another deployment's pause.
     if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
@@ -180,19 +172,14 @@ def _parse_notice(payload: bytes) -> Notice:
     return notice
 
 
-def _envelope(signed: _Signed) -> bytes:
-    document = {
-        "payload": base64.b64encode(signed.payload).decode(),
-        "payloadType": NOTICE_TYPE,
-        "signatures": [
-            {"keyid": signed.key_id, "sig": base64.b64encode(signed.signature).decode()}
-        ],
-    }
-    return canonical_json(document)
+def _envelope(payload: bytes, key_id: str, signature: bytes) -> bytes:
+    signed = _SignatureText(key_id, base64.b64encode(signature).decode())
+    envelope = _EnvelopeText(base64.b64encode(payload).decode(), NOTICE_TYPE, [signed])
+    return canonical_json(msgspec.to_builtins(envelope))
 
 
-def _parse_envelope(data: bytes) -> _Signed:
-    """Raises InvalidEncoding SIZE or NOTICE."""
+def _parse_envelope(data: bytes) -> tuple[bytes, str, bytes]:
+    """Payload, key id and signature. Raises InvalidEncoding SIZE or NOTICE."""
     # N4.1: a stranger must not decide how much memory this takes.
     if len(data) > NOTICE_BYTES_MAX:
         raise InvalidEncoding(
@@ -201,19 +188,16 @@ def _parse_envelope(data: bytes) -> _Signed:
     try:
         # N4.2.
         envelope = decode_json(data, _EnvelopeText, NOTICE_BYTES_MAX)
-        (signature,) = envelope.signatures
-        signed = _Signed(
-            base64.b64decode(envelope.payload, validate=True),
-            signature.keyid,
-            base64.b64decode(signature.sig, validate=True),
-        )
-        same = _envelope(signed) == data
+        (signed,) = envelope.signatures
+        payload = base64.b64decode(envelope.payload, validate=True)
+        signature = base64.b64decode(signed.sig, validate=True)
+        same = _envelope(payload, signed.keyid, signature) == data
     except ValueError:
         raise InvalidEncoding("NOTICE", "notice: must be an envelope with one signature") from None
     # N4.3: one notice in two forms would count as two.
     if not same:
         raise InvalidEncoding("NOTICE", "notice: envelope must be in canonical form")
-    return signed
+    return payload, signed.keyid, signature
 
 
 class _SignatureText(_Part, frozen=True):

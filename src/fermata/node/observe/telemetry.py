@@ -93,63 +93,53 @@ class Telemetry:
         self._stream = stream
         self.registry = CollectorRegistry()
         self._make_metrics()
-        _metric(Gauge, "fermata_node", "This node.", self.registry, "node", "role").labels(
-            node, role
-        ).set(1)
+        self.gauge("fermata_node", "This node.", "node", "role").labels(node, role).set(1)
 
     def _make_metrics(self) -> None:
-        registry = self.registry
-        self._calls = _metric(
-            Counter, "fermata_calls", "Calls answered.", registry, "method", "role", "status"
+        metric, gauge = self._metric, self.gauge
+        self._calls = metric(
+            Counter, "fermata_calls", "Calls answered.", "method", "role", "status"
         )
-        self._call_seconds = _metric(
-            Histogram, "fermata_call_seconds", "Time to answer a call.", registry, "method"
+        self._call_seconds = metric(
+            Histogram, "fermata_call_seconds", "Time to answer a call.", "method"
         )
-        self._troubles = _metric(
-            Counter, "fermata_troubles", "Events that carried a reason.", registry, "reason"
+        self._troubles = metric(
+            Counter, "fermata_troubles", "Events that carried a reason.", "reason"
         )
-        self._connections_refused = _metric(
+        self._connections_refused = metric(
             Counter,
             "fermata_connections_refused",
             "Connections turned away before anything was read from them.",
-            registry,
             "reason",
         )
         for reason in CONNECTION_REASONS:
             # Exported from the start, so that an alert sees the first increase.
             self._connections_refused.labels(reason)
-        self._lost = _metric(
-            Counter, "fermata_log_lines_lost", "Lines that could not be written.", registry
+        self._lost = metric(Counter, "fermata_log_lines_lost", "Lines that could not be written.")
+        self._ready = gauge("fermata_ready", "1 if the node is ready.")
+        self._entries = gauge("fermata_log_entries", "Entries known.")
+        self._grown = gauge(
+            "fermata_log_grown_timestamp_seconds", "When this node last saw a new entry."
         )
-        self._ready = _metric(Gauge, "fermata_ready", "1 if the node is ready.", registry)
-        self._entries = _metric(Gauge, "fermata_log_entries", "Entries known.", registry)
-        self._grown = _metric(
-            Gauge,
-            "fermata_log_grown_timestamp_seconds",
-            "When this node last saw a new entry.",
-            registry,
+        self._rounds = gauge("fermata_rounds", "Rounds known.")
+        self._backlog = gauge("fermata_backlog", "Statements not sent yet.")
+        self._notices = metric(
+            Counter, "fermata_hook_notices", "Notices given to the hook.", "status"
         )
-        self._rounds = _metric(Gauge, "fermata_rounds", "Rounds known.", registry)
-        self._backlog = _metric(Gauge, "fermata_backlog", "Statements not sent yet.", registry)
-        self._notices = _metric(
-            Counter, "fermata_hook_notices", "Notices given to the hook.", registry, "status"
-        )
-        self._overdue = _metric(
-            Gauge, "fermata_overdue", "1 for what is late by the charter.", registry, "what"
-        )
-        self._phase = _metric(
-            Gauge, "fermata_pause_phase", "1 for the phase of the pause.", registry, "phase"
-        )
-        self._expiry = _metric(
-            Gauge,
-            "fermata_certificate_expiry_timestamp_seconds",
-            "When this node's certificate ends.",
-            registry,
+        self._overdue = gauge("fermata_overdue", "1 for what is late by the charter.", "what")
+        self._phase = gauge("fermata_pause_phase", "1 for the phase of the pause.", "phase")
+        self._expiry = gauge(
+            "fermata_certificate_expiry_timestamp_seconds", "When this node's certificate ends."
         )
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
         """A new gauge. Raises ValueError for a name in use or a label that is not allowed."""
-        return _metric(Gauge, name, text, self.registry, *labels)
+        return self._metric(Gauge, name, text, *labels)
+
+    def _metric(self, kind: type[M], name: str, text: str, *labels: str) -> M:
+        if not LABELS.issuperset(labels):
+            raise ValueError(f"telemetry: labels {labels} must all be on the list of labels")
+        return kind(name, text, labels, registry=self.registry)
 
     def event(self, event: str, /, **fields: Value) -> None:
         """Writes one line. Raises ValueError for a name, field or value that is not allowed.
@@ -301,12 +291,6 @@ class _Page(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Logs no requests: their text is the peer's."""
-
-
-def _metric(kind: type[M], name: str, text: str, registry: CollectorRegistry, *labels: str) -> M:
-    if not LABELS.issuperset(labels):
-        raise ValueError(f"telemetry: labels {labels} must all be on the list of labels")
-    return kind(name, text, labels, registry=registry)
 
 
 def _plain(name: str, value: Value) -> Value:

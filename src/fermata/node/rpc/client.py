@@ -4,7 +4,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TypeVar
 
 import grpc
@@ -76,12 +75,7 @@ class GrpcLog:
     def __enter__(self) -> "GrpcLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 #: Answers one request of a caller, in a thread; a stream answers with several messages.
 Answer = Callable[[Identity, Any], Message]
 Stream = Callable[[Identity, Any, Context], AsyncIterator[Message]]
-Body = Callable[[Identity], Awaitable[None]]
+Body = Callable[[Identity, Context], Awaitable[None]]
 _Hold = Callable[[str], AbstractContextManager[None]]
 
 #: Groups of roles, each with its own threads, so that no group can take those of another.
@@ -114,30 +114,24 @@ class Guard:
     def call(self, method: str, roles: frozenset[str], answer: Answer, kind: type[Message]) -> Any:
         """A handler that answers one request with one message."""
 
-        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
-            async def body(caller: Identity) -> None:
-                data = await self._first_message(context)
-                response = await self.run(caller, lambda: encode(answer(caller, parse(kind, data))))
-                await context.write(response)
+        async def body(caller: Identity, context: Context) -> None:
+            data = await self._first_message(context)
+            response = await self.run(caller, lambda: encode(answer(caller, parse(kind, data))))
+            await context.write(response)
 
-            await self._guard(method, roles, context, self._admission.call, body)
-
-        return grpc.stream_stream_rpc_method_handler(handle)
+        return self._handler(method, roles, self._admission.call, body)
 
     def stream(
         self, method: str, roles: frozenset[str], answer: Stream, kind: type[Message]
     ) -> Any:
         """A handler that answers one request with a stream."""
 
-        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
-            async def body(caller: Identity) -> None:
-                request = parse(kind, await self._first_message(context))
-                async for message in answer(caller, request, context):
-                    await context.write(encode(message))
+        async def body(caller: Identity, context: Context) -> None:
+            request = parse(kind, await self._first_message(context))
+            async for message in answer(caller, request, context):
+                await context.write(encode(message))
 
-            await self._guard(method, roles, context, self._admission.stream, body)
-
-        return grpc.stream_stream_rpc_method_handler(handle)
+        return self._handler(method, roles, self._admission.stream, body)
 
     def dialogue(
         self,
@@ -148,16 +142,16 @@ class Guard:
     ) -> Any:
         """A handler that answers each request of a stream, one after the other."""
 
-        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
-            async def body(caller: Identity) -> None:
-                while True:
-                    data = await self._next_message(context)
-                    if data is None:
-                        return
-                    for message in answer(parse(kind, data)):
-                        await context.write(encode(message))
+        async def body(caller: Identity, context: Context) -> None:
+            while (data := await self._next_message(context)) is not None:
+                for message in answer(parse(kind, data)):
+                    await context.write(encode(message))
 
-            await self._guard(method, roles, context, self._admission.stream, body)
+        return self._handler(method, roles, self._admission.stream, body)
+
+    def _handler(self, method: str, roles: frozenset[str], hold: _Hold, body: Body) -> Any:
+        async def handle(_: AsyncIterator[bytes], context: Context) -> None:
+            await self._guard(method, roles, context, hold, body)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -190,7 +184,7 @@ class Guard:
                     raise IdentityError(
                         "WRONG_ROLE", f"{method}: must not be called by {caller.role}"
                     )
-                await body(caller)
+                await body(caller, context)
             outcome = grpc.StatusCode.OK
         except FermataError as error:
             outcome, status = status_code(error), to_status(error)

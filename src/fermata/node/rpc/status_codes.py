@@ -52,29 +52,27 @@ BY_CLASS: tuple[tuple[type[FermataError], grpc.StatusCode], ...] = (
 )
 
 
-def _by_reason() -> Mapping[str, grpc.StatusCode]:
-    reasons = {
-        _Code.INVALID_ARGUMENT: (
-            "AMENDMENT_KEEPS AMENDMENT_SAME CHARTER CHARTER_HASH CLOSE_EXCLUDED CLOSE_LIST"
-            " CLOSE_PANELS EPOCH_ID KEY_ID KEY_SHAPE NOT_OUR_HEAD PANELS PERIOD"
-            " SEALED_DIGEST WRONG_CLOSE CSR_REFUSED"
-        ),
-        _Code.NOT_FOUND: "NO_DISPUTE NO_LAB NO_MOTION NO_ROUND NO_SEALED NO_SERVICE RANGE",
-        _Code.ALREADY_EXISTS: (
-            "ALREADY_ENDORSED ALREADY_OPENED CT_DUPLICATE CT_REUSED DUPLICATE KEY_EXISTS REPORTED"
-        ),
-        _Code.UNAUTHENTICATED: "NOT_ON_ROSTER",
-        _Code.PERMISSION_DENIED: (
-            "WRONG_ROLE NOT_AUTHOR NOT_CHAIR NOT_CONCERNED NOT_IN_TERM NOT_MEMBER CERT_DENIED"
-        ),
-        _Code.RESOURCE_EXHAUSTED: "SIZE RATE BUSY REVISIONS TOO_OFTEN STORAGE_FULL",
-        _Code.ABORTED: "STALE_HEAD",
-        _Code.DEADLINE_EXCEEDED: "DEADLINE",
-    }
-    return MappingProxyType({r: code for code, text in reasons.items() for r in text.split()})
-
-
-BY_REASON = _by_reason()
+_REASONS = {
+    _Code.INVALID_ARGUMENT: (
+        "AMENDMENT_KEEPS AMENDMENT_SAME CHARTER CHARTER_HASH CLOSE_EXCLUDED CLOSE_LIST"
+        " CLOSE_PANELS EPOCH_ID KEY_ID KEY_SHAPE NOT_OUR_HEAD PANELS PERIOD"
+        " SEALED_DIGEST WRONG_CLOSE CSR_REFUSED"
+    ),
+    _Code.NOT_FOUND: "NO_DISPUTE NO_LAB NO_MOTION NO_ROUND NO_SEALED NO_SERVICE RANGE",
+    _Code.ALREADY_EXISTS: (
+        "ALREADY_ENDORSED ALREADY_OPENED CT_DUPLICATE CT_REUSED DUPLICATE KEY_EXISTS REPORTED"
+    ),
+    _Code.UNAUTHENTICATED: "NOT_ON_ROSTER",
+    _Code.PERMISSION_DENIED: (
+        "WRONG_ROLE NOT_AUTHOR NOT_CHAIR NOT_CONCERNED NOT_IN_TERM NOT_MEMBER CERT_DENIED"
+    ),
+    _Code.RESOURCE_EXHAUSTED: "SIZE RATE BUSY REVISIONS TOO_OFTEN STORAGE_FULL",
+    _Code.ABORTED: "STALE_HEAD",
+    _Code.DEADLINE_EXCEEDED: "DEADLINE",
+}
+BY_REASON: Mapping[str, grpc.StatusCode] = MappingProxyType(
+    {reason: code for code, text in _REASONS.items() for reason in text.split()}
+)
 
 #: The classes that a caller may be asked to raise. A fault of the server's own disk is never a
 #: StorageError of the caller, at which a node must stop.

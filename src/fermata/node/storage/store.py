@@ -38,6 +38,8 @@ from fermata.node.storage.rows import (
     SEALED,
     Row,
     Rows,
+    Table,
+    Value,
     as_bytes,
     as_int,
     data_loss,
@@ -182,9 +184,7 @@ class SqliteStore(Store):
 
     def checkpoint(self) -> bytes | None:
         """See Store."""
-        with self._reading() as rows:
-            row = rows.get(HEADS, 0)
-        return None if row is None else as_bytes(row[1])
+        return self._bytes(HEADS, 0)
 
     def find_envelope(self, envelope_sha256: bytes) -> int | None:
         """See Store; of an envelope that the log repeats, the first."""
@@ -200,9 +200,7 @@ class SqliteStore(Store):
 
     def sealed(self, sealed_sha256: bytes) -> bytes | None:
         """See Store."""
-        with self._reading() as rows:
-            row = rows.get(SEALED, sealed_sha256)
-        return None if row is None else as_bytes(row[1])
+        return self._bytes(SEALED, sealed_sha256)
 
     def put_draft(self, draft: Draft) -> Draft:
         """See Store."""
@@ -259,8 +257,12 @@ class SqliteStore(Store):
 
     def value(self, name: str) -> bytes | None:
         """See Store."""
+        return self._bytes(NOTES, name)
+
+    def _bytes(self, table: Table, key: Value) -> bytes | None:
+        """What a table of keys and bytes has under a key."""
         with self._reading() as rows:
-            row = rows.get(NOTES, name)
+            row = rows.get(table, key)
         return None if row is None else as_bytes(row[1])
 
     @contextmanager
