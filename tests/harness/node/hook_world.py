@@ -117,7 +117,7 @@ class Node:
             self.telemetry,
             lambda count: bytes(count),
             taken=self.woken.set,
-            stopping=stopping,
+            stopping=stopping or threading.Event(),
         )
 
     @property

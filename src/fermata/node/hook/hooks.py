@@ -6,6 +6,7 @@ after the hook has taken one and before the next is sent, so a crash repeats at 
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from fermata.crypto.signing import SigningKey
 from fermata.errors import FermataError, StorageError
@@ -27,6 +28,7 @@ STOP_S = 2.0
 Deliver = Callable[[bytes, str], None]
 
 
+@dataclass(eq=False)
 class Hook:
     """Delivers the changes of a replica's pause in its own thread, until ``stop``.
 
@@ -35,34 +37,24 @@ class Hook:
     change counts as taken, and nothing is kept.
     """
 
-    def __init__(
-        self,
-        me: str,
-        replica: Replica,
-        signing_key: SigningKey,
-        deliver: Deliver | None,
-        telemetry: Telemetry,
-        entropy: Entropy,
-        *,
-        taken: Callable[[], None] = lambda: None,
-        stopping: threading.Event | None = None,
-    ) -> None:
-        self._me = me
-        self._replica = replica
-        self._signing_key = signing_key
-        self._deliver = deliver
-        self._telemetry = telemetry
-        self._entropy = entropy
-        self._tell_taken = taken
-        self._stopping = stopping or threading.Event()
+    me: str
+    replica: Replica
+    signing_key: SigningKey
+    deliver: Deliver | None
+    telemetry: Telemetry
+    entropy: Entropy
+    taken: Callable[[], None] = lambda: None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
         self._news = threading.Event()
         self._seen: tuple[State, bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._count = int(replica.store.value(TAKEN) or b"0")
+        self._count = int(self.replica.store.value(TAKEN) or b"0")
 
     def start(self) -> None:
         """Starts the thread, with what the last run left over."""
-        if self._deliver is None:
+        if self.deliver is None:
             return
         self.look()
         self._thread = threading.Thread(target=self._run, name="hook", daemon=True)
@@ -70,50 +62,50 @@ class Hook:
 
     def stop(self) -> None:
         """Ends the thread, and a command that is running; may be called twice."""
-        self._stopping.set()
+        self.stopping.set()
         self._news.set()
         if self._thread is not None:
             self._thread.join(STOP_S)
 
     def look(self) -> None:
         """After each step, in the loop's thread: passes new changes to the hook's thread."""
-        state = self._replica.state
-        if self._deliver is None or len(state.pause.changes) <= self._count:
+        state = self.replica.state
+        if self.deliver is None or len(state.pause.changes) <= self._count:
             return
         if self._seen and len(self._seen[0].pause.changes) == len(state.pause.changes):
             return
         # Between two steps the store's head is the state's, whatever this thread does later.
-        note = self._replica.store.checkpoint()
+        note = self.replica.store.checkpoint()
         if note is not None:
             self._seen = (state, note)
             self._news.set()
 
     def has_taken(self, change_entry: int) -> bool:
         """Whether the hook has taken every change up to this entry of the log."""
-        if self._deliver is None:
+        if self.deliver is None:
             return True
-        changes = self._replica.state.pause.changes
+        changes = self.replica.state.pause.changes
         return all(c.entry != change_entry for c in changes[self._count :])
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             self._news.wait()
             self._news.clear()
             try:
                 self._catch_up()
             except StorageError as error:
-                if self._stopping.is_set():
+                if self.stopping.is_set():
                     return
-                self._telemetry.event("hook_failed", reason=error.reason)
+                self.telemetry.event("hook_failed", reason=error.reason)
                 if error.reason != "STORAGE_FULL":
                     # The loop meets the same fault, and ends the node.
                     return
-                self._stopping.wait(BACKOFF_S[-1])
+                self.stopping.wait(BACKOFF_S[-1])
                 self._news.set()
 
     def _catch_up(self) -> None:
         """Delivers all changes seen so far, one after the other."""
-        while self._seen is not None and not self._stopping.is_set():
+        while self._seen is not None and not self.stopping.is_set():
             state, note = self._seen
             if self._count >= len(state.pause.changes):
                 return
@@ -124,35 +116,35 @@ class Hook:
         data = self._notice(state, note, index)
         key = idempotency_key(state.charter_sha256 or b"", index)
         failures = 0
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
-                if self._deliver is not None:
-                    self._deliver(data, key)
+                if self.deliver is not None:
+                    self.deliver(data, key)
             except FermataError as error:
-                if self._stopping.is_set():
+                if self.stopping.is_set():
                     return
                 failures += 1
-                self._telemetry.count_notice("failed")
+                self.telemetry.count_notice("failed")
                 if failures.bit_count() == 1:
-                    self._telemetry.event("hook_failed", reason=error.reason, failures=failures)
+                    self.telemetry.event("hook_failed", reason=error.reason, failures=failures)
                 longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
-                self._stopping.wait(longest_s * (0.5 + self._entropy(1)[0] / 510))
+                self.stopping.wait(longest_s * (0.5 + self.entropy(1)[0] / 510))
                 continue
-            self._replica.store.put_value(TAKEN, str(index + 1).encode())
+            self.replica.store.put_value(TAKEN, str(index + 1).encode())
             self._count = index + 1
-            self._telemetry.count_notice("taken")
+            self.telemetry.count_notice("taken")
             change = state.pause.changes[index]
-            self._telemetry.event("hook_taken", entry=change.entry, status=change.after)
-            self._tell_taken()
+            self.telemetry.event("hook_taken", entry=change.entry, status=change.after)
+            self.taken()
             return
 
     def _notice(self, state: State, note: bytes, index: int) -> bytes:
         """The bytes of a change's notice, made once, so that a repetition has the same bytes."""
         name = f"hook/notice/{index}"
-        kept = self._replica.store.value(name)
+        kept = self.replica.store.value(name)
         if kept is None:
-            kept = seal_notice(notice_of(state, index, note, self._me), self._signing_key)
-            self._replica.store.put_value(name, kept)
+            kept = seal_notice(notice_of(state, index, note, self.me), self.signing_key)
+            self.replica.store.put_value(name, kept)
         return kept
 
 

@@ -5,6 +5,7 @@ goes by the node's own clock, even while the log cannot be reached at all.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue
@@ -14,6 +15,7 @@ from fermata.protocol.wire.ports import ClockMs
 from fermata.summary.records.pause import overdue_records
 
 
+@dataclass(eq=False)
 class Alarm:
     """What is late now, for a caller that looks repeatedly; each fact begins and ends once.
 
@@ -22,37 +24,32 @@ class Alarm:
     log also counts as silent if this reader has seen no new entry for that long.
     """
 
-    def __init__(
-        self,
-        replica: Replica,
-        clock_ms: ClockMs,
-        begin: Callable[[Overdue], None],
-        end: Callable[[Overdue], None],
-    ) -> None:
-        self._replica = replica
-        self._clock_ms = clock_ms
-        self._begin = begin
-        self._end = end
-        self._size = replica.state.size
-        self._seen_ms = clock_ms()
+    replica: Replica
+    clock_ms: ClockMs
+    begin: Callable[[Overdue], None]
+    end: Callable[[Overdue], None]
+
+    def __post_init__(self) -> None:
+        self._size = self.replica.state.size
+        self._seen_ms = self.clock_ms()
         self._late: dict[tuple[str, int], Overdue] = {}
 
     def look(self) -> tuple[Overdue, ...]:
         """All that is late now; empty if the charter has no ``[pause]``."""
-        now_ms = self._clock_ms()
+        now_ms = self.clock_ms()
         late_now = {_name(late): late for late in self._overdue(now_ms)}
         for name, late in late_now.items():
             if name not in self._late:
-                self._begin(late)
+                self.begin(late)
         for name, late in self._late.items():
             if name not in late_now:
-                self._end(late)
+                self.end(late)
         self._late = late_now
         return tuple(late_now.values())
 
     def _overdue(self, now_ms: int) -> tuple[Overdue, ...]:
         """By the pause terms in force, which an amendment may have added or removed."""
-        terms, state = self._replica.charter.pause, self._replica.state
+        terms, state = self.replica.charter.pause, self.replica.state
         # Without this, a clock that was set back would put the alarm off until it has caught up.
         if state.size != self._size or now_ms < self._seen_ms:
             self._size, self._seen_ms = state.size, now_ms

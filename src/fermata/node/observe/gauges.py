@@ -4,6 +4,7 @@ Each is about the node itself or the deployment as a whole; none is about a sing
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.driver import Driver
@@ -25,21 +26,17 @@ ROLES = ("coordinator", "auditor", "lab")
 _PHASES = (COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED)
 
 
+@dataclass(eq=False)
 class Gauges:
     """Sets gauges from a driver's replica; ``free_bytes`` gives the free bytes of its disk."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        telemetry: Telemetry,
-        clock_ms: ClockMs,
-        free_bytes: Callable[[], int] | None = None,
-    ) -> None:
-        self._driver = driver
-        self._telemetry = telemetry
-        self._clock_ms = clock_ms
-        self._free_bytes = free_bytes
-        gauge = telemetry.gauge
+    driver: Driver
+    telemetry: Telemetry
+    clock_ms: ClockMs
+    free_bytes: Callable[[], int] | None = None
+
+    def __post_init__(self) -> None:
+        gauge = self.telemetry.gauge
         self._step = gauge("fermata_step_timestamp_seconds", "Time of the last step that worked.")
         self._head = gauge("fermata_log_head_timestamp_seconds", "Time of the log's newest entry.")
         self._offset = gauge(
@@ -65,24 +62,24 @@ class Gauges:
 
     def stepped(self) -> None:
         """Notes that a step of the node worked."""
-        self._step.set(self._clock_ms() / 1000)
+        self._step.set(self.clock_ms() / 1000)
 
     def look(self) -> None:
         """Sets all gauges from what the node knows now. Raises StorageError of the store."""
-        state, now_ms = self._driver.replica.state, self._clock_ms()
-        backlog = len(self._driver.store.drafts_pending())
-        self._telemetry.set_progress(state.size, len(state.rounds), backlog)
+        state, now_ms = self.driver.replica.state, self.clock_ms()
+        backlog = len(self.driver.store.drafts_pending())
+        self.telemetry.set_progress(state.size, len(state.rounds), backlog)
         self._head.set(state.time_ms / 1000)
-        beat = state.heartbeats.get(self._driver.me)
+        beat = state.heartbeats.get(self.driver.me)
         if beat is not None:
             self._offset.set((beat.time_ms - beat.logged_ms) / 1000)
         self._look_at_rounds(state, now_ms)
         self._look_at_nodes(state, now_ms)
-        if self._free_bytes is not None:
-            self._free.set(self._free_bytes())
+        if self.free_bytes is not None:
+            self._free.set(self.free_bytes())
 
     def _look_at_rounds(self, state: State, now_ms: int) -> None:
-        quorum = self._driver.replica.charter.endorsement_quorum
+        quorum = self.driver.replica.charter.endorsement_quorum
         newest = state.rounds[-1] if state.rounds else None
         self._number.set(newest.number if newest else 0)
         self._deadline.set(newest.deadline_ms / 1000 if newest else 0)
@@ -96,9 +93,9 @@ class Gauges:
         )
 
     def _look_at_nodes(self, state: State, now_ms: int) -> None:
-        charter = self._driver.replica.charter
-        if self._driver.role == Role.COORDINATOR and state.size:
-            cosigned = self._driver.store.cosignatures(state.size)
+        charter = self.driver.replica.charter
+        if self.driver.role == Role.COORDINATOR and state.size:
+            cosigned = self.driver.store.cosignatures(state.size)
             self._missing.set(sum(auditor not in cosigned for auditor in charter.auditors))
         expected = parties_with_nodes(state)
         for role in ROLES:

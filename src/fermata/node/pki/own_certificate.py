@@ -1,6 +1,7 @@
 """A node's own certificate while it runs: watched, and renewed without a restart."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -118,6 +119,7 @@ def alarm_of(telemetry: Telemetry) -> Alarm:
     return alarm
 
 
+@dataclass(eq=False)
 class OwnCertificate:
     """Publishes when the certificate ends, and renews it after two thirds of its life.
 
@@ -125,31 +127,24 @@ class OwnCertificate:
     returns the chain (PEM); None where nobody does.
     """
 
-    def __init__(
-        self,
-        config: NodeConfig,
-        files: TlsFiles,
-        send: Callable[[bytes, Sequence[str]], bytes] | None,
-        telemetry: Telemetry,
-        clock_ms: ClockMs,
-        entropy: Entropy,
-    ) -> None:
-        self._paths = tls_paths(config)
-        self._files = files
-        self._send = send
-        self._telemetry = telemetry
-        self._clock_ms = clock_ms
-        self._entropy = entropy
+    config: NodeConfig
+    files: TlsFiles
+    send: Callable[[bytes, Sequence[str]], bytes] | None
+    telemetry: Telemetry
+    clock_ms: ClockMs
+    entropy: Entropy
+
+    def __post_init__(self) -> None:
         self._looked_ms: int | None = None
         self._generation = 0
 
     def look(self) -> None:
         """Acts at the first call, and then once an hour. Never raises a FermataError."""
-        generation, material = self._files.current()
+        generation, material = self.files.current()
         if generation != self._generation:
             self._generation = generation
-            self._telemetry.set_certificate_expiry(not_after_ms(material.certificate))
-        now_ms = self._clock_ms()
+            self.telemetry.set_certificate_expiry(not_after_ms(material.certificate))
+        now_ms = self.clock_ms()
         # A clock that was set back must not put this off until the old time comes again.
         if self._looked_ms is not None and 0 <= now_ms - self._looked_ms < LOOK_MS:
             return
@@ -163,25 +158,26 @@ class OwnCertificate:
             if material.is_foreign:
                 raise ConfigError("FOREIGN_AUTHORITY", "its own authority renews it; put it here")
             folder = self._folder()
-            send = self._send
+            send = self.send
             if send is None:
                 raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
             names = host_names_in(material.certificate, material.identity.deployment)
-            enrolment.renew(folder, lambda csr: send(csr, names), self._clock_ms, self._entropy)
+            enrolment.renew(folder, lambda csr: send(csr, names), self.clock_ms, self.entropy)
         except FermataError as error:
-            self._telemetry.event(
+            self.telemetry.event(
                 "certificate_not_renewed", reason=error.reason, expires_ms=expires_ms
             )
             return
-        self._generation, renewed = self._files.current()
+        self._generation, renewed = self.files.current()
         expires_ms = not_after_ms(renewed.certificate)
-        self._telemetry.set_certificate_expiry(expires_ms)
-        self._telemetry.event("certificate_renewed", expires_ms=expires_ms)
+        self.telemetry.set_certificate_expiry(expires_ms)
+        self.telemetry.event("certificate_renewed", expires_ms=expires_ms)
 
     def _folder(self) -> Path:
         """The folder that enrolling made; files of another origin are their owner's to renew."""
-        folder = self._paths[0].parent
-        if self._paths != tuple(folder / name for name in _NAMES):
+        paths = tls_paths(self.config)
+        folder = paths[0].parent
+        if paths != tuple(folder / name for name in _NAMES):
             raise ConfigError("TLS_FOLDER", f"{folder}: is not as enrolling makes it; enrol again")
         check_tls_directory(folder)
         return folder

@@ -9,6 +9,7 @@ look up.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -47,6 +48,7 @@ ENROLMENT_LIMITS = Limits(
 )
 
 
+@dataclass(eq=False)
 class EnrolmentServicer:
     """Answers Enroll with raw bytes on both sides, so that a bad request is ours to refuse.
 
@@ -54,17 +56,13 @@ class EnrolmentServicer:
     number that the caller gets.
     """
 
-    def __init__(
-        self,
-        authority: Authority,
-        clock: ClockMs,
-        source: Callable[[str], str | None],
-        alarm: Alarm = log_alarm,
-    ) -> None:
-        self._authority = authority
-        self._admission = Admission(ENROLMENT_LIMITS, clock)
-        self._source = source
-        self._alarm = alarm
+    authority: Authority
+    clock: ClockMs
+    source: Callable[[str], str | None]
+    alarm: Alarm = log_alarm
+
+    def __post_init__(self) -> None:
+        self._admission = Admission(ENROLMENT_LIMITS, self.clock)
         self._threads = ThreadPoolExecutor(
             ENROLMENT_LIMITS.threads_of_role, thread_name_prefix="enrolment"
         )
@@ -83,7 +81,7 @@ class EnrolmentServicer:
     ) -> None:
         """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.rpc.status_codes)."""
         try:
-            with self._admission.call(self._source(context.peer()) or "unknown"):
+            with self._admission.call(self.source(context.peer()) or "unknown"):
                 request = await self._message(context)
                 loop = asyncio.get_running_loop()
                 response = await loop.run_in_executor(self._threads, self._answer, request)
@@ -110,20 +108,20 @@ class EnrolmentServicer:
     def _answer(self, request: bytes) -> bytes:
         asked = parse(log_service_pb2.EnrollRequest, request)
         try:
-            chain = self._authority.enroll(asked.token, asked.csr)
+            chain = self.authority.enroll(asked.token, asked.csr)
         except IdentityError as error:
             # The request is checked before the token, so that this says nothing about the token.
             if error.reason == "CSR_REFUSED":
                 raise
             raise token_refused() from None
         return encode(
-            log_service_pb2.EnrollResponse(certificate_chain=chain, root=self._authority.root_pem)
+            log_service_pb2.EnrollResponse(certificate_chain=chain, root=self.authority.root_pem)
         )
 
     def _incident(self, fault: Exception) -> grpc.Status:
-        incident = self._authority.entropy(8).hex()
+        incident = self.authority.entropy(8).hex()
         kind = fault.reason if isinstance(fault, FermataError) else type(fault).__name__
-        self._alarm(
+        self.alarm(
             FermataError(
                 "INCIDENT",
                 f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}",

@@ -1,6 +1,7 @@
 """A gRPC server behind a front, in an event loop of its own: how every server of a node runs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import grpc
 
@@ -10,6 +11,7 @@ from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.loop_thread import LoopThread
 
 
+@dataclass(eq=False)
 class FrontedServer:
     """Listens on the public address, and serves on the loopback interface behind it.
 
@@ -18,21 +20,14 @@ class FrontedServer:
     beside those that follow from ``limits``. Any thread may call its methods.
     """
 
-    def __init__(
-        self,
-        name: str,
-        handlers: Sequence[grpc.GenericRpcHandler],
-        credentials: Callable[[], grpc.ServerCredentials],
-        limits: Limits,
-        refused: Callable[[str], None],
-        options: Sequence[tuple[str, int]],
-    ) -> None:
-        self._name = name
-        self._handlers = handlers
-        self._credentials = credentials
-        self._limits = limits
-        self._refused = refused
-        self._options = [*_options(limits), *options]
+    name: str
+    handlers: Sequence[grpc.GenericRpcHandler]
+    credentials: Callable[[], grpc.ServerCredentials]
+    limits: Limits
+    refused: Callable[[str], None]
+    options: Sequence[tuple[str, int]]
+
+    def __post_init__(self) -> None:
         self._loop: LoopThread | None = None
         self._server: grpc.aio.Server | None = None
         self._front: Front | None = None
@@ -44,7 +39,7 @@ class FrontedServer:
         """
         if self._loop is not None:
             raise ValueError("server: must be started once only")
-        self._loop = LoopThread(self._name)
+        self._loop = LoopThread(self.name)
         self._loop.start()
         try:
             return self._loop.run(self._start(address))
@@ -54,14 +49,14 @@ class FrontedServer:
 
     async def _start(self, address: str) -> str:
         self._server = grpc.aio.server(
-            handlers=self._handlers,
-            options=self._options,
-            maximum_concurrent_rpcs=self._limits.calls_max,
+            handlers=self.handlers,
+            options=[*_options(self.limits), *self.options],
+            maximum_concurrent_rpcs=self.limits.calls_max,
         )
-        port = self._server.add_secure_port("127.0.0.1:0", self._credentials())
+        port = self._server.add_secure_port("127.0.0.1:0", self.credentials())
         await self._server.start()
-        self._front = Front(("127.0.0.1", port), self._limits.front, self._refused)
-        return await self._front.start(address, self._name)
+        self._front = Front(("127.0.0.1", port), self.limits.front, self.refused)
+        return await self._front.start(address, self.name)
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
         """Calls a function soon on the server's loop, or never if the server does not run."""

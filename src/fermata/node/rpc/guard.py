@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
@@ -61,30 +62,24 @@ def _chain_of(leaf_pem: bytes, above_pem: bytes) -> Chain:
     return (leaf, *(certificate for certificate in above if certificate != leaf))
 
 
+@dataclass(eq=False)
 class Guard:
     """The one way in: identity, limits and role of callers, and the errors that they see."""
 
-    def __init__(
-        self,
-        tls: TlsFiles,
-        authorise: Callable[[Identity], None],
-        is_denied: Callable[[Identity, int], bool] | None,
-        limits: Limits,
-        clock_ms: ClockMs,
-        telemetry: Telemetry,
-        entropy: Entropy,
-    ) -> None:
-        self._tls = tls
-        self._authorise = authorise
-        self._is_denied = is_denied
-        self._limits = limits
-        self._admission = Admission(limits, clock_ms)
-        self._clock_ms = clock_ms
-        self._telemetry = telemetry
-        self._entropy = entropy
+    tls: TlsFiles
+    authorise: Callable[[Identity], None]
+    is_denied: Callable[[Identity, int], bool] | None
+    limits: Limits
+    clock_ms: ClockMs
+    telemetry: Telemetry
+    entropy: Entropy
+
+    def __post_init__(self) -> None:
+        self._admission = Admission(self.limits, self.clock_ms)
         self._refusals = Repetitions()
+        threads = self.limits.threads_of_role
         self._threads = {
-            group: ThreadPoolExecutor(limits.threads_of_role, thread_name_prefix=f"log-{group}")
+            group: ThreadPoolExecutor(threads, thread_name_prefix=f"log-{group}")
             for group in set(_GROUPS.values())
         }
 
@@ -99,11 +94,11 @@ class Guard:
         Raises IdentityError.
         """
         chain = _shown(context)
-        own = self._tls.material()
+        own = self.tls.material()
         deployment = own.identity.deployment
-        check_chain(chain, own.anchors, deployment, self._clock_ms(), self._is_denied)
+        check_chain(chain, own.anchors, deployment, self.clock_ms(), self.is_denied)
         identity = identity_of(chain[0])
-        self._authorise(identity)
+        self.authorise(identity)
         return identity
 
     async def run(self, caller: Identity, work: Callable[[], T]) -> T:
@@ -158,9 +153,9 @@ class Guard:
     async def _next_message(self, context: Context) -> bytes | None:
         """The next message, None at the end. Raises TransportError DEADLINE."""
         try:
-            data = await asyncio.wait_for(context.read(), self._limits.first_message_s)
+            data = await asyncio.wait_for(context.read(), self.limits.first_message_s)
         except TimeoutError:
-            wait_s = self._limits.first_message_s
+            wait_s = self.limits.first_message_s
             raise TransportError(
                 "DEADLINE", f"a message must follow the headers within {wait_s:g} s"
             ) from None
@@ -175,7 +170,7 @@ class Guard:
     async def _guard(
         self, method: str, roles: frozenset[str], context: Context, hold: _Hold, body: Body
     ) -> None:
-        started_ms, caller, outcome = self._clock_ms(), None, grpc.StatusCode.CANCELLED
+        started_ms, caller, outcome = self.clock_ms(), None, grpc.StatusCode.CANCELLED
         status: grpc.Status | None = None
         try:
             caller = self._admit(context)
@@ -196,8 +191,8 @@ class Guard:
             outcome, status = grpc.StatusCode.INTERNAL, self._incident(method, caller, fault)
         finally:
             role = caller.role if caller else "unknown"
-            passed_s = max(0, self._clock_ms() - started_ms) / 1000
-            self._telemetry.count_call(method, role, outcome.name, passed_s)
+            passed_s = max(0, self.clock_ms() - started_ms) / 1000
+            self.telemetry.count_call(method, role, outcome.name, passed_s)
         if status is not None:
             await context.abort_with_status(status)
 
@@ -220,7 +215,7 @@ class Guard:
         party, role = (caller.id, caller.role) if caller else ("", "")
         times = self._refusals.count((method, party, role, error.reason))
         if times:
-            self._telemetry.event(
+            self.telemetry.event(
                 "call_refused",
                 method=method,
                 party=party,
@@ -232,8 +227,8 @@ class Guard:
 
     def _incident(self, method: str, caller: Identity | None, fault: Exception) -> grpc.Status:
         """Logs where a fault of ours arose, but not its text; returns the status for the peer."""
-        incident = self._entropy(8).hex()
-        self._telemetry.event(
+        incident = self.entropy(8).hex()
+        self.telemetry.event(
             "incident",
             incident=incident,
             method=method,

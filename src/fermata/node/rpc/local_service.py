@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
@@ -53,22 +54,19 @@ def socket_path(data: Path) -> Path:
     return path
 
 
+@dataclass(eq=False)
 class PushDesk:
     """Takes pushes in any thread, and answers them in the loop's."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        texts: tuple[SourceText, ...],
-        sources: Sources,
-        data: Path,
-        wake: Callable[[], None],
-    ) -> None:
-        self._driver = driver
-        self._texts = {text.metric: text for text in texts if text.kind == "push"}
-        self._sources = sources
-        self._folder = data / FOLDER
-        self._wake = wake
+    driver: Driver
+    texts: tuple[SourceText, ...]
+    sources: Sources
+    data: Path
+    wake: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self._by_metric = {text.metric: text for text in self.texts if text.kind == "push"}
+        self._folder = self.data / FOLDER
         self._waiting: SimpleQueue[tuple[wire.PushRequest, Future[wire.PushResponse]]] = (
             SimpleQueue()
         )
@@ -77,7 +75,7 @@ class PushDesk:
         """Waits for the loop's answer. Raises its FermataError, or TransportError DEADLINE."""
         answer: Future[wire.PushResponse] = Future()
         self._waiting.put((request, answer))
-        self._wake()
+        self.wake()
         try:
             return answer.result(ANSWER_S)
         except WaitTimeout:
@@ -104,7 +102,7 @@ class PushDesk:
     def _take(self, request: wire.PushRequest) -> wire.PushResponse:
         period, number = self._period(request.period)
         values = self._values(request)
-        driver = self._driver
+        driver = self.driver
         state = driver.replica.state
         round_ = round_of_period(state.rounds, period)
         number = round_.number if round_ is not None else number
@@ -132,7 +130,7 @@ class PushDesk:
 
     def _comes_again(self, round_: Round) -> bool:
         """Whether a closed round's period may be called a second time, by the log's time."""
-        state, charter = self._driver.replica.state, self._driver.replica.charter
+        state, charter = self.driver.replica.state, self.driver.replica.charter
         is_newest = round_ is state.current
         return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
 
@@ -142,18 +140,18 @@ class PushDesk:
         Returns the slot of the draft. Raises what making the report raises.
         """
         try:
-            charter, me = self._driver.replica.charter, self._driver.me
-            measurement = self._sources.gather(round_.period, charter.metrics_of(me)).measurement()
-            return self._driver.correct(round_, measurement)
+            charter, me = self.driver.replica.charter, self.driver.me
+            measurement = self.sources.gather(round_.period, charter.metrics_of(me)).measurement()
+            return self.driver.correct(round_, measurement)
         except FermataError:
             keep_pushed(self._folder, round_.period, old)
             raise
 
     def _period(self, written: str) -> tuple[str, int]:
         """The period for which the figures are, and its round's number."""
-        charter = self._driver.replica.charter
+        charter = self.driver.replica.charter
         if not written:
-            current = self._driver.replica.state.current
+            current = self.driver.replica.state.current
             if current is None or current.close is not None:
                 raise Refusal("NO_ROUND", "no round is open; say with --period which one you mean")
             return current.period, current.number
@@ -170,16 +168,16 @@ class PushDesk:
 
     def _values(self, request: wire.PushRequest) -> dict[str, str]:
         """The figures by metric; each is of a metric that comes by push, and in its range."""
-        charter = self._driver.replica.charter
-        metrics = charter.metrics_of(self._driver.me)
+        charter = self.driver.replica.charter
+        metrics = charter.metrics_of(self.driver.me)
         values: dict[str, str] = {}
         for pushed in request.values:
-            text = self._texts.get(pushed.metric)
+            text = self._by_metric.get(pushed.metric)
             if text is None:
                 raise Refusal(
                     "METRIC_UNKNOWN",
                     "a pushed metric must have a [[lab.source]] of kind push; these have one:"
-                    f" {', '.join(sorted(self._texts)) or 'none'}",
+                    f" {', '.join(sorted(self._by_metric)) or 'none'}",
                 )
             if text.metric not in metrics:
                 raise Refusal(

@@ -4,6 +4,7 @@ import functools
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import grpc
@@ -107,20 +108,14 @@ class LogServer(FrontedServer):
         self._guard.close()
 
 
+@dataclass(eq=False)
 class _LogHandlers:
     """The methods of the service, which run behind the guard."""
 
-    def __init__(
-        self,
-        log_for: LogFor,
-        renew: Callable[[Identity, bytes], bytes] | None,
-        growth: Growth,
-        guard: Guard,
-    ) -> None:
-        self._log_for = log_for
-        self._renew = renew
-        self._growth = growth
-        self._guard = guard
+    log_for: LogFor
+    renew: Callable[[Identity, bytes], bytes] | None
+    growth: Growth
+    guard: Guard
 
     def handler(self) -> grpc.GenericRpcHandler:
         """All methods of the contract; one that is missing here or in ALLOWED is an error."""
@@ -138,15 +133,15 @@ class _LogHandlers:
         for method in SERVICE.methods:
             name, kind = method.name, getattr(wire, method.input_type.name)
             if name == "Watch":
-                methods[name] = self._guard.stream(name, ALLOWED[name], self._watch, kind)
+                methods[name] = self.guard.stream(name, ALLOWED[name], self._watch, kind)
             else:
-                methods[name] = self._guard.call(name, ALLOWED[name], answers[name], kind)
+                methods[name] = self.guard.call(name, ALLOWED[name], answers[name], kind)
         return grpc.method_handlers_generic_handler(SERVICE.full_name, methods)
 
     def _append(self, caller: Identity, request: wire.AppendRequest) -> Message:
         if not request.envelope:
             raise _missing("Append", "envelope")
-        receipt = self._log_for(caller).append(request.envelope, request.sealed_part)
+        receipt = self.log_for(caller).append(request.envelope, request.sealed_part)
         return wire.AppendResponse(
             entry=receipt.entry,
             leaf=receipt.leaf,
@@ -158,33 +153,33 @@ class _LogHandlers:
         if not request.count_max:
             raise _missing("Read", "count_max")
         count = min(request.count_max, READ_COUNT_MAX)
-        return wire.ReadResponse(leaves=self._log_for(caller).read(request.start, count))
+        return wire.ReadResponse(leaves=self.log_for(caller).read(request.start, count))
 
     async def _watch(
         self, caller: Identity, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[Message]:
-        log, entry = self._log_for(caller), request.start
-        while not self._growth.is_stopping:
+        log, entry = self.log_for(caller), request.start
+        while not self.growth.is_stopping:
             read = functools.partial(log.read, entry, READ_COUNT_MAX)
-            leaves = await self._guard.run(caller, read)
+            leaves = await self.guard.run(caller, read)
             for leaf in leaves:
                 yield wire.WatchResponse(entry=entry, leaf=leaf)
                 entry += 1
             if not leaves:
-                await self._growth.wait_beyond(entry, WATCH_CHECK_S)
-            self._guard.identify(context)
+                await self.growth.wait_beyond(entry, WATCH_CHECK_S)
+            self.guard.identify(context)
 
     def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
-        return wire.GetCheckpointResponse(checkpoint=self._log_for(caller).checkpoint())
+        return wire.GetCheckpointResponse(checkpoint=self.log_for(caller).checkpoint())
 
     def _prove_inclusion(self, caller: Identity, request: wire.ProveInclusionRequest) -> Message:
-        proof = self._log_for(caller).prove_inclusion(request.entry, request.size)
+        proof = self.log_for(caller).prove_inclusion(request.entry, request.size)
         return wire.ProveInclusionResponse(proof=proof)
 
     def _prove_consistency(
         self, caller: Identity, request: wire.ProveConsistencyRequest
     ) -> Message:
-        proof = self._log_for(caller).prove_consistency(request.old_size, request.new_size)
+        proof = self.log_for(caller).prove_consistency(request.old_size, request.new_size)
         return wire.ProveConsistencyResponse(proof=proof)
 
     def _fetch_sealed(self, caller: Identity, request: wire.FetchSealedRequest) -> Message:
@@ -194,23 +189,23 @@ class _LogHandlers:
                 f"FetchSealed: sealed_sha256 must have 32 bytes, got {len(request.sealed_sha256)}",
             )
         return wire.FetchSealedResponse(
-            sealed_part=self._log_for(caller).fetch_sealed(request.sealed_sha256)
+            sealed_part=self.log_for(caller).fetch_sealed(request.sealed_sha256)
         )
 
     def _add_cosignature(self, caller: Identity, request: wire.AddCosignatureRequest) -> Message:
         if not request.checkpoint:
             raise _missing("AddCosignature", "checkpoint")
-        self._log_for(caller).add_cosignature(request.checkpoint)
+        self.log_for(caller).add_cosignature(request.checkpoint)
         return wire.AddCosignatureResponse()
 
     def _renew_certificate(
         self, caller: Identity, request: wire.RenewCertificateRequest
     ) -> Message:
-        if self._renew is None:
+        if self.renew is None:
             raise Refusal("NO_AUTHORITY", "this server issues no certificates; ask the operator")
         if not request.csr:
             raise _missing("RenewCertificate", "csr")
-        return wire.RenewCertificateResponse(certificate_chain=self._renew(caller, request.csr))
+        return wire.RenewCertificateResponse(certificate_chain=self.renew(caller, request.csr))
 
 
 def _missing(method: str, name: str) -> InvalidEncoding:

@@ -84,53 +84,47 @@ def _evidence(files: Sequence[SourceFile]) -> list[EvidenceFile]:
     return evidence
 
 
+@dataclass(eq=False)
 class Sources:
     """A lab's sources; ``folder`` is the one of its configuration, ``pushed`` that of pushes.
 
     ``metrics`` is the lab's own table, or None.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        metrics: Path | None,
-        texts: Sequence[SourceText],
-        pushed: Path,
-        cadence: str,
-        *,
-        fetch: Fetch = scrape,
-    ) -> None:
-        self._folder = folder.absolute()
-        self._metrics = metrics
-        self._texts = tuple(texts)
-        self._pushed = pushed
-        self._cadence = cadence
-        self._fetch = fetch
+    folder: Path
+    metrics: Path | None
+    texts: Sequence[SourceText]
+    pushed: Path
+    cadence: str
+    fetch: Fetch = scrape
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
 
     def gather(self, period: str, metrics: Mapping[str, Metric]) -> Gathered:
         """What is there now for a period. Raises ConfigError.
 
         ``metrics``, by id, are those that the charter of the period's round gives the lab.
         """
-        texts = usable(self._texts, metrics)
-        if self._texts and not texts and self._metrics is None:
+        texts = usable(self.texts, metrics)
+        if self.texts and not texts and self.metrics is None:
             # A slip in a name must not look like a lab that has nothing to report.
             raise ConfigError(
                 "SOURCE_METRIC",
-                f"{self._texts[0].metric}: the charter of this round gives the lab no metric of"
+                f"{self.texts[0].metric}: the charter of this round gives the lab no metric of"
                 " this name, nor of that of any other source",
             )
         figures: list[Figure] = []
         absent: list[str] = []
         files: list[SourceFile] = []
-        if self._metrics is not None:
-            table, readings = self._table(self._metrics)
+        if self.metrics is not None:
+            table, readings = self._table(self.metrics)
             of_period = [r for r in readings if r.period == period]
             files += [table] if of_period else []
-            absent += [] if of_period else [f"{self._metrics}: has no line for {period}"]
-            name = str(self._metrics)
+            absent += [] if of_period else [f"{self.metrics}: has no line for {period}"]
+            name = str(self.metrics)
             figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in of_period]
-        bounds = bounds_ms(self._cadence, period)
+        bounds = bounds_ms(self.cadence, period)
         kept: dict[tuple[str, str], SourceFile] = {}
         for text in texts:
             choice: Choice = choose(text, self._readings(text, period, kept), period, bounds)
@@ -138,21 +132,21 @@ class Sources:
             files += [file for file in with_companions if file not in files]
             figures += [choice.figure] if choice.figure is not None else []
             absent += [] if choice.figure is not None else [f"{text.metric}: {choice.absent}"]
-        unused = tuple(text.metric for text in self._texts if text not in texts)
+        unused = tuple(text.metric for text in self.texts if text not in texts)
         return Gathered(tuple(figures), tuple(absent), tuple(files), unused)
 
     def stamp(self, period: str, clock_ms: ClockMs) -> tuple[object, ...]:
         """What changes when the answer of ``gather`` may have."""
-        paths = [self._metrics] if self._metrics is not None else []
+        paths = [self.metrics] if self.metrics is not None else []
         stamps: list[object] = []
-        for text in self._texts:
+        for text in self.texts:
             if text.kind == "push":
-                paths.append(pushed_path(self._pushed, period))
+                paths.append(pushed_path(self.pushed, period))
             elif text.kind == "scrape":
                 stamps.append(clock_ms() // SCRAPE_MS)
             else:
                 try:
-                    now = find_files(self._folder, text.path, period)
+                    now = find_files(self.folder, text.path, period)
                     companions = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
                     paths += [*now, *companions]
                 except ConfigError as error:
@@ -164,7 +158,7 @@ class Sources:
             data = read_file(path, CSV_BYTES_MAX)
         except ConfigError as error:
             raise ConfigError("METRICS_FILE", str(error)) from None
-        return SourceFile(str(path), data), read_table(str(path), data, self._cadence)
+        return SourceFile(str(path), data), read_table(str(path), data, self.cadence)
 
     def _readings(
         self, text: SourceText, period: str, kept: dict[tuple[str, str], SourceFile]
@@ -174,13 +168,13 @@ class Sources:
             key = ("scrape", text.url)
             if key not in kept:
                 name = f"scrape-{text.metric}.txt"
-                kept[key] = SourceFile(name, self._fetch(text.url))
+                kept[key] = SourceFile(name, self.fetch(text.url))
             page = kept[key]
             return [Candidate(page, reading) for reading in read_prometheus(page.name, page.data)]
         if text.kind == "push":
-            paths = [p for p in [pushed_path(self._pushed, period)] if p.exists()]
+            paths = [p for p in [pushed_path(self.pushed, period)] if p.exists()]
         else:
-            paths = find_files(self._folder, text.path, period)
+            paths = find_files(self.folder, text.path, period)
         candidates = []
         for path in paths:
             # A file is read by a kind: only HELM's has another beside it.
@@ -192,10 +186,10 @@ class Sources:
         return candidates
 
     def _read_file(self, text: SourceText, path: Path) -> SourceFile:
-        file = read_source(path, self._folder)
+        file = read_source(path, self.folder)
         spec = path.with_name(RUN_SPEC)
         if text.kind == "helm" and spec.exists():
-            return replace(file, companions=(read_source(spec, self._folder),))
+            return replace(file, companions=(read_source(spec, self.folder),))
         return file
 
     def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
@@ -204,7 +198,7 @@ class Sources:
             return [r for r in pushed if text.metric in r.scores]
         if text.kind == "csv":
             wanted = text.score or text.metric
-            table = read_table(file.name, file.data, self._cadence)
+            table = read_table(file.name, file.data, self.cadence)
             return [r for r in table if wanted in r.scores]
         if text.kind in DOCUMENTS:
             return [_at_path(text, file)]

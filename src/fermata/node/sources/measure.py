@@ -1,6 +1,7 @@
 """What a lab's node is asked, again and again: its figures of a period."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.errors import ConfigError
@@ -30,6 +31,7 @@ def to_measurement(gathered: Gathered, abstains: bool) -> Measurement | None:
     return gathered.measurement() if gathered.figures else Measurement({})
 
 
+@dataclass(eq=False)
 class Measure:
     """A lab's sources as its node asks them for the figures of a period.
 
@@ -37,25 +39,19 @@ class Measure:
     refused once is refused again from memory, so a mistake costs nothing until it is fixed.
     """
 
-    def __init__(
-        self,
-        sources: Sources,
-        charter: Callable[[], Charter],
-        lab: str,
-        abstains: bool,
-        clock_ms: ClockMs,
-    ) -> None:
-        self._sources = sources
-        self._charter = charter
-        self._lab = lab
-        self._abstains = abstains
-        self._clock_ms = clock_ms
+    sources: Sources
+    charter: Callable[[], Charter]
+    lab: str
+    abstains: bool
+    clock_ms: ClockMs
+
+    def __post_init__(self) -> None:
         self._seen: tuple[str, bytes, tuple[object, ...]] | None = None
         self._answer: Measurement | ConfigError | None = None
 
     def __call__(self, period: str) -> Measurement | None:
         """See fermata.protocol.roles.lab.Measure. Raises ConfigError."""
-        seen = (period, self._charter().sha256, self._sources.stamp(period, self._clock_ms))
+        seen = (period, self.charter().sha256, self.sources.stamp(period, self.clock_ms))
         if seen != self._seen:
             self._answer = self._read(period)
             self._seen = seen
@@ -66,11 +62,11 @@ class Measure:
 
     def _read(self, period: str) -> Measurement | ConfigError | None:
         try:
-            charter = self._charter()
-            gathered = self._sources.gather(period, charter.metrics_of(self._lab))
-            measurement = to_measurement(gathered, self._abstains)
+            charter = self.charter()
+            gathered = self.sources.gather(period, charter.metrics_of(self.lab))
+            measurement = to_measurement(gathered, self.abstains)
             if measurement is not None:
-                measurement.encode(charter, self._lab)
+                measurement.encode(charter, self.lab)
         except ConfigError as error:
             return error
         return measurement

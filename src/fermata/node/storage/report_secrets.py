@@ -5,6 +5,7 @@ node that runs unattended can write them. Without such a file no value of its re
 to anybody; with it and the key to it, all of them can.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError
@@ -20,28 +21,22 @@ PURPOSE = "kept-report"
 SPARE_BYTES = 2 * RESERVE_BYTES
 
 
+@dataclass(eq=False)
 class ReportSecretsFolder:
     """The folder of these files, ``<round>-<SHA-256 of the sealed part>.age``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        deployment: str,
-        unlock: keystore.Unlock,
-        free_bytes: FreeBytes = disk_free_bytes,
-    ) -> None:
-        self._folder = folder
-        self._free_bytes = free_bytes
-        self._deployment = deployment
-        self._unlock = unlock
+    folder: Path
+    deployment: str
+    unlock: keystore.Unlock
+    free_bytes: FreeBytes = disk_free_bytes
 
     def prepare(self) -> None:
         """Makes the folder, and removes what a killed write left there; by its one writer.
 
         Raises ConfigError FILE_UNWRITABLE.
         """
-        ensure_directory(self._folder)
-        remove_leftovers(self._folder)
+        ensure_directory(self.folder)
+        remove_leftovers(self.folder)
 
     def keep(self, kept: ReportSecrets) -> None:
         """Writes a report's file (mode 0600) durably, before anyone gets to see the report.
@@ -52,15 +47,15 @@ class ReportSecretsFolder:
         path = self._path(kept.round, kept.sealed_sha256)
         data = kept.to_bytes()
         try:
-            free, needed = self._free_bytes(self._folder), len(data) + SPARE_BYTES
+            free, needed = self.free_bytes(self.folder), len(data) + SPARE_BYTES
             if free < needed:
-                raise StorageError("STORAGE_FULL", f"{self._folder}: {no_room_text(free, needed)}")
-            keystore.save_sealed(path, data, PURPOSE, self._deployment, self._unlock)
+                raise StorageError("STORAGE_FULL", f"{self.folder}: {no_room_text(free, needed)}")
+            keystore.save_sealed(path, data, PURPOSE, self.deployment, self.unlock)
         except OSError as error:
-            raise system_error(error, self._folder) from None
+            raise system_error(error, self.folder) from None
         except ConfigError as error:
             if isinstance(error.__cause__, OSError):
-                raise system_error(error.__cause__, self._folder) from None
+                raise system_error(error.__cause__, self.folder) from None
             raise StorageError("STORE_UNWRITABLE", f"report not sent: {error}") from None
 
     def find(self, number: int, sealed_sha256: bytes) -> ReportSecrets:
@@ -76,7 +71,7 @@ class ReportSecretsFolder:
                 " made on another machine or removed, restore it from a backup",
             )
         data = keystore.load_sealed(
-            path, PURPOSE, self._deployment, self._unlock, size_max=SECRETS_BYTES_MAX
+            path, PURPOSE, self.deployment, self.unlock, size_max=SECRETS_BYTES_MAX
         )
         try:
             return ReportSecrets.from_bytes(data)
@@ -84,4 +79,4 @@ class ReportSecretsFolder:
             raise ConfigError(error.reason, f"{path}: {error}") from None
 
     def _path(self, number: int, sealed_sha256: bytes) -> Path:
-        return self._folder / f"{number}-{sealed_sha256.hex()}.age"
+        return self.folder / f"{number}-{sealed_sha256.hex()}.age"
