@@ -21,8 +21,9 @@ from fermata.crypto.integers import random_prime
 from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.batch import BatchItem, verify_batch
 from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.prover import prove, prover_table
 from fermata.crypto.report.statements import StatementSet, Value
-from fermata.crypto.report.verifier import prove, prover_table, verify, verify_open
+from fermata.crypto.report.verifier import verify, verify_open
 
 METRICS, VALUE_BITS, MODULUS_BITS = 64, 32, 3072
 #: Proofs made; a bigger batch takes them again, each at its own places.

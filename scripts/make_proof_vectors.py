@@ -19,7 +19,7 @@ from fermata.crypto.report.argument import Witness, make_witness
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sha256
 from fermata.crypto.report.decomposition import cover
-from fermata.crypto.report.prover import prove_witness
+from fermata.crypto.report.prover import Report, prove, prove_witness, prover_table
 from fermata.crypto.report.statements import (
     LinearForm,
     StatementSet,
@@ -29,7 +29,7 @@ from fermata.crypto.report.statements import (
     multiplication,
     one_hot,
 )
-from fermata.crypto.report.verifier import Report, parse_open, prove, prover_table, verify
+from fermata.crypto.report.verifier import parse_open, verify
 from fermata.crypto.threshold.dealer import deal
 from harness.crypto.factors import FactorProver
 from harness.crypto.torsion import TorsionProver, library_point, point_names, torsion_points

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from fermata.crypto.integers import random_prime
 from fermata.crypto.paillier import (
+    EXPONENT_SLACK_BITS,
+    WINDOW_BITS,
     EncryptionTable,
     PublicKey,
     check_modulus,
@@ -21,7 +23,13 @@ from harness.crypto.keys import SeededEntropy, dealt, encrypt_with_root, primes,
 
 P, Q = primes()
 KEY = PublicKey(P * Q)
-TABLE = EncryptionTable.for_key(KEY)
+
+
+def table_of(key: PublicKey, window: int = WINDOW_BITS) -> EncryptionTable:
+    return EncryptionTable(key, key.bits + EXPONENT_SLACK_BITS, window)
+
+
+TABLE = table_of(KEY)
 PHE_PRIVATE = phe.PaillierPrivateKey(phe.PaillierPublicKey(KEY.n), P, Q)
 
 
@@ -51,12 +59,12 @@ def test_a_table_at_full_size_encrypts_as_the_formula_says() -> None:
     exponent = random_exponent(SeededEntropy("full size"), key)
     message = key.n // 3
     direct = (1 + key.n * message) * pow(key.h_s, exponent, key.n_squared) % key.n_squared
-    assert encrypt(EncryptionTable.for_key(key), message, exponent) == direct
+    assert encrypt(table_of(key), message, exponent) == direct
 
 
 def test_windows_do_not_change_a_ciphertext() -> None:
     exponent = random_exponent(SeededEntropy("window"), KEY)
-    assert encrypt(EncryptionTable.for_key(KEY, 7), 5, exponent) == encrypt(TABLE, 5, exponent)
+    assert encrypt(table_of(KEY, 7), 5, exponent) == encrypt(TABLE, 5, exponent)
 
 
 def test_the_blinding_base_is_hashed_from_n_and_is_a_square_and_a_residue() -> None:
@@ -178,7 +186,7 @@ def test_unblinded_ciphertexts_are_refused() -> None:
 
 def test_a_ciphertext_of_a_longer_key_is_refused() -> None:
     other = PublicKey(dealt(1024).record.n)
-    data = ciphertext_to_bytes(other, encrypt(EncryptionTable.for_key(other), 1, 99))
+    data = ciphertext_to_bytes(other, encrypt(table_of(other), 1, 99))
     with pytest.raises(InvalidEncoding):
         ciphertext_from_bytes(KEY, data)
 

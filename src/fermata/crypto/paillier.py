@@ -96,14 +96,14 @@ def check_modulus(n: int, bits: int) -> None:
         raise InvalidProof("MODULUS_POWER", "modulus: is a power of a smaller number")
 
 
-class EncryptionTable:
+class EncryptionTable(SplitTable):
     """Fixed-base tables of one key's ``h_s``; build it once per key and keep it.
 
     ``exponent_bits``: length of the exponents it takes; ``window`` and ``blocks``: the shape of
-    the comb, see ``SplitTable``; with ``blocks=None`` it is largest and fastest.
+    the comb; with ``blocks=None`` it is largest and fastest.
     """
 
-    __slots__ = ("_powers", "public_key")
+    __slots__ = ("public_key",)
 
     def __init__(
         self,
@@ -113,21 +113,7 @@ class EncryptionTable:
         blocks: int | None = BLOCKS,
     ) -> None:
         self.public_key = public_key
-        self._powers = SplitTable(public_key.h_s, public_key.n, exponent_bits, window, blocks)
-
-    @classmethod
-    def for_key(cls, public_key: PublicKey, window: int = WINDOW_BITS) -> "EncryptionTable":
-        """A table that takes the exponents of ``random_exponent``."""
-        return cls(public_key, public_key.bits + EXPONENT_SLACK_BITS, window)
-
-    @property
-    def exponent_bits(self) -> int:
-        """Exponents below 2^exponent_bits can be looked up."""
-        return self._powers.exponent_bits
-
-    def power(self, exponent: int, message: int) -> int:
-        """``(1 + n*message) * h_s^exponent mod n^2``, also for an exponent that hides nothing."""
-        return self._powers.power(exponent, message)
+        super().__init__(public_key.h_s, public_key.n, exponent_bits, window, blocks)
 
 
 def random_exponent(entropy: Entropy, public_key: PublicKey) -> int:

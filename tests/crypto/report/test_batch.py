@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from fermata.crypto.integers import multi_powmod, power_product, random_below, random_unit
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, batch_weights, verify_batch
 from fermata.crypto.report.codec import SealedProof
+from fermata.crypto.report.prover import prove
 from fermata.crypto.report.statements import StatementSet, Value
-from fermata.crypto.report.verifier import prove
 from harness.crypto.keys import SeededEntropy, primes
 from harness.crypto.proof_world import (
     CONTEXT,

@@ -18,8 +18,9 @@ from fermata.crypto.report.challenges import ReportTranscript
 from fermata.crypto.report.codec import open_from_bytes, sha256
 from fermata.crypto.report.equations import total
 from fermata.crypto.report.link import Masks, PaillierEquation, Responses, paillier_holds, respond
+from fermata.crypto.report.prover import Report, prove
 from fermata.crypto.report.statements import StatementSet, Value, linear_form
-from fermata.crypto.report.verifier import Report, prove, verify
+from fermata.crypto.report.verifier import verify
 from fermata.crypto.transcript import Transcript
 from fermata.errors import InvalidProof
 from harness.crypto.keys import SeededEntropy, primes

@@ -162,15 +162,17 @@ class _Reader:
     def point(self, what: str) -> Point:
         return point_from_bytes(self.take(POINT_BYTES), f"proof, {what}")
 
+    def scalar(self, what: str) -> int:
+        return scalar_from_bytes(self.take(SCALAR_BYTES), f"proof, {what}")
+
     def scalars(self, count: int, what: str) -> tuple[int, ...]:
-        taken = (self.take(SCALAR_BYTES) for _ in range(count))
-        return tuple(scalar_from_bytes(data, f"proof, {what}") for data in taken)
+        return tuple(self.scalar(what) for _ in range(count))
 
     def responses(self, statements: StatementSet) -> tuple[int, ...]:
         responses: list[int] = []
         for index, bits in enumerate(response_bits(statements)):
             if not bits:
-                responses.extend(self.scalars(1, f"response {index}"))
+                responses.append(self.scalar(f"response {index}"))
                 continue
             value = int.from_bytes(self.take((bits + 7) // 8), "little")
             # R9.15: what is proven of a longer value may not hold over the integers.
@@ -189,37 +191,27 @@ def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:
         # R9.12: a proof of another shape.
         raise InvalidEncoding("PROOF_LENGTH", f"proof: must have {due} bytes, got {len(data)}")
     reader, count = _Reader(data), statements.packing.ciphertexts
-    ciphertext_digests = reader.digests(count)
-    w, a1, a2, s = (reader.point(name) for name in ("W", "A1", "A2", "S"))
-    t = tuple(reader.point(f"T{k}") for k in range(5))
-    de = reader.point("DE")
-    announcement_digests = reader.digests(count)
-    z = reader.responses(statements)
-    exponent_digests = reader.digests(count)
-    th, t_hat, tau_x, mu = reader.scalars(4, "th and evaluations")
-    folds = tuple(
-        (reader.point(f"L{k}"), reader.point(f"R{k}")) for k in range(fold_count(statements))
-    )
-    left = reader.scalars(final_size(statements), "final l")
-    right = reader.scalars(final_size(statements), "final r")
+    # In the order of the bytes: Python evaluates arguments from the first to the last.
     return OpenProof(
-        ciphertext_digests=ciphertext_digests,
-        w=w,
-        a1=a1,
-        a2=a2,
-        s=s,
-        t=t,
-        de=de,
-        announcement_digests=announcement_digests,
-        z=z,
-        exponent_digests=exponent_digests,
-        th=th,
-        t_hat=t_hat,
-        tau_x=tau_x,
-        mu=mu,
-        folds=folds,
-        left=left,
-        right=right,
+        ciphertext_digests=reader.digests(count),
+        w=reader.point("W"),
+        a1=reader.point("A1"),
+        a2=reader.point("A2"),
+        s=reader.point("S"),
+        t=tuple(reader.point(f"T{k}") for k in range(5)),
+        de=reader.point("DE"),
+        announcement_digests=reader.digests(count),
+        z=reader.responses(statements),
+        exponent_digests=reader.digests(count),
+        th=reader.scalar("th and evaluations"),
+        t_hat=reader.scalar("th and evaluations"),
+        tau_x=reader.scalar("th and evaluations"),
+        mu=reader.scalar("th and evaluations"),
+        folds=tuple(
+            (reader.point(f"L{k}"), reader.point(f"R{k}")) for k in range(fold_count(statements))
+        ),
+        left=reader.scalars(final_size(statements), "final l"),
+        right=reader.scalars(final_size(statements), "final r"),
     )
 
 

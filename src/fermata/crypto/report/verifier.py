@@ -14,22 +14,8 @@ from fermata.crypto.report.codec import OpenProof, SealedProof, open_from_bytes
 from fermata.crypto.report.equations import holds
 from fermata.crypto.report.link import ec3_equation, paillier_equations, paillier_holds
 from fermata.crypto.report.proof_cache import ProofCache, proof_digests
-from fermata.crypto.report.prover import Report, prove, prover_table
 from fermata.crypto.report.statements import StatementSet
 from fermata.errors import InvalidProof
-
-__all__ = [
-    "Context",
-    "ParsedProof",
-    "Report",
-    "SealedProof",
-    "check_open",
-    "parse_open",
-    "prove",
-    "prover_table",
-    "verify",
-    "verify_open",
-]
 
 
 @dataclass(frozen=True, slots=True)
