@@ -38,11 +38,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _summary(runs: list[Outcome]) -> str:
-    faults: Tally = Tally()
-    phases: Tally = Tally()
-    for outcome in runs:
-        faults.update(outcome.faults)
-        phases.update(outcome.phases)
+    faults = sum((outcome.faults for outcome in runs), Tally())
+    phases = Tally(phase for outcome in runs for phase in outcome.phases)
     ended = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
     lines = [
         f"seeds       {len(runs)}",
