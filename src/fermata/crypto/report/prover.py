@@ -139,7 +139,17 @@ class _Prover:
     ) -> None:
         self.statements, self.table, self.witness = statements, table, witness
         self.transcript = ReportTranscript(statements, table.public_key, context)
-        self.nonces = _hedge(entropy, statements, table.public_key, context, witness)
+        key = table.public_key
+        vectors = (witness.values, witness.plaintexts, witness.left, witness.factors, witness.cross)
+        self.nonces = HedgedEntropy(
+            entropy,
+            statements.statement_hash,
+            key.n.to_bytes(key.modulus_width, "big"),
+            context.charter_hash,
+            context.round_id,
+            context.lab_id,
+            *(b",".join(b"%x" % value for value in vector) for vector in vectors),
+        )
 
     def encrypt(self) -> None:
         """The ciphertexts and W."""
@@ -231,22 +241,3 @@ class _Prover:
 
     def _fold(self, left: Point, right: Point) -> int:
         return self.transcript.fold(point_to_bytes(left), point_to_bytes(right))
-
-
-def _hedge(
-    entropy: Entropy,
-    statements: StatementSet,
-    public_key: PublicKey,
-    context: Context,
-    witness: Witness,
-) -> HedgedEntropy:
-    vectors = (witness.values, witness.plaintexts, witness.left, witness.factors, witness.cross)
-    return HedgedEntropy(
-        entropy,
-        statements.statement_hash,
-        public_key.n.to_bytes(public_key.modulus_width, "big"),
-        context.charter_hash,
-        context.round_id,
-        context.lab_id,
-        *(b",".join(b"%x" % value for value in vector) for vector in vectors),
-    )
