@@ -167,6 +167,15 @@ def read_file(path: Path, size_max: int) -> bytes:
             return _read_limited(path, file.read(size_max + 1), size_max)
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What changes when the file does; empty if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+
 def _as_file(descriptor: int) -> BinaryIO:
     """The file of a descriptor; it closes the descriptor if that is of a directory."""
     try:

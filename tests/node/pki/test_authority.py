@@ -118,7 +118,7 @@ def test_sealed_authority_issues_tokens_and_no_certificates(world):
     sealed = world.reopen()
     token = sealed.issue_token("lab", "alpha", 60)
     assert _reason(sealed.enroll, token, make_csr(world.key())) == "AUTHORITY_SEALED"
-    assert _reason(sealed.renew, LAB, make_csr(world.key())) == "AUTHORITY_SEALED"
+    assert _reason(sealed.issue, LAB, make_csr(world.key())) == "AUTHORITY_SEALED"
     # And the refusal has not used the token up.
     world.authority.enroll(token, make_csr(world.key()))
 
@@ -194,7 +194,7 @@ def test_serial_numbers_differ(world):
 
 def test_identity_of_another_deployment_gets_nothing(world):
     foreign = Identity("autumn", "lab", "alpha")
-    assert _reason(world.authority.renew, foreign, make_csr(world.key())) == "CERT_FOREIGN"
+    assert _reason(world.authority.issue, foreign, make_csr(world.key())) == "CERT_FOREIGN"
 
 
 def _named_csr(key, names):
@@ -261,7 +261,7 @@ def test_request_with_another_kind_of_key_is_refused(world):
         (ec.generate_private_key(ec.SECP256K1()), hashes.SHA256()),
         (ed25519.Ed25519PrivateKey.generate(), None),
     ):
-        reason = _reason(world.authority.renew, LAB, _csr_of(key, algorithm))
+        reason = _reason(world.authority.issue, LAB, _csr_of(key, algorithm))
         assert reason == "CSR_REFUSED"
 
 
@@ -269,7 +269,7 @@ def test_renewed_certificate_has_the_same_identity_and_another_key(world):
     old_key, old = world.issue()
     world.clock.pass_days(20)
     key = world.key()
-    new = load_chain(world.authority.renew(LAB, make_csr(key)))[0]
+    new = load_chain(world.authority.issue(LAB, make_csr(key)))[0]
     assert identity_of(new) == identity_of(load_chain(old)[0]) == LAB
     assert new.public_key() == key.public_key() != old_key.public_key()
     assert not_after_ms(new) > not_after_ms(load_chain(old)[0])
@@ -289,7 +289,7 @@ def test_denied_party_is_refused_from_the_next_call_on(world):
 def test_denied_party_gets_no_certificate_and_no_token(world):
     token = world.authority.issue_token("lab", "alpha", 60)
     world.authority.deny("lab", "alpha")
-    assert _reason(world.authority.renew, LAB, make_csr(world.key())) == "CERT_DENIED"
+    assert _reason(world.authority.issue, LAB, make_csr(world.key())) == "CERT_DENIED"
     assert _reason(world.authority.enroll, token, make_csr(world.key())) == "CERT_DENIED"
     assert _reason(world.authority.issue_token, "lab", "alpha", 60) == "CERT_DENIED"
 

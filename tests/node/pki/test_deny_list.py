@@ -3,14 +3,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.pki.deny_list import DenyList, deny, empty_deny_list, parse_deny_list
+from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, deny, parse_deny_list
 from harness.node.pki_world import LAB, OTHER_LAB
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "denied.txt"
-    path.write_bytes(empty_deny_list())
+    path.write_bytes(EMPTY_DENY_LIST)
     return path
 
 
@@ -45,7 +45,7 @@ def test_broken_file_leaves_the_last_entries_in_force_and_is_told_once(path):
         "DENY_LIST_SYNTAX",
         "FILE_MISSING",
     ]
-    path.write_bytes(empty_deny_list())
+    path.write_bytes(EMPTY_DENY_LIST)
     assert not denials.is_denied(LAB, 1)
     assert len(problems) == 3
 
@@ -90,7 +90,7 @@ def test_denying_keeps_what_people_wrote_and_adds_each_entry_once(path):
 @given(serials=st.sets(st.integers(1, 2**159)))
 def test_what_was_denied_reads_back(tmp_path_factory, serials):
     path = tmp_path_factory.mktemp("d") / "denied.txt"
-    path.write_bytes(empty_deny_list())
+    path.write_bytes(EMPTY_DENY_LIST)
     deny(path, *serials)
     assert parse_deny_list(path.read_bytes(), path).serials == serials
 

@@ -42,7 +42,7 @@ class Node:
         authority = self.world.authority
         return renew(
             self.directory,
-            lambda csr: authority.renew(identity, csr),
+            lambda csr: authority.issue(identity, csr),
             self.world.clock,
             self.world.entropy,
         )
@@ -84,11 +84,11 @@ def test_renewal_is_due_after_two_thirds_of_life(world):
 
 def test_renewal_changes_the_generation_and_nothing_else_does(node, world):
     old = node.files.material()
-    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert [node.files.current()[0] for _ in range(3)] == [1, 1, 1]
     world.clock.pass_days(21)
     assert needs_renewal(old.certificate, world.clock())
     assert node.renew() == LAB
-    assert node.files.generation == 2
+    assert node.files.current()[0] == 2
     new = node.files.material()
     assert (new.identity, new.root_pem) == (old.identity, old.root_pem)
     assert new.key_pem != old.key_pem
@@ -101,13 +101,13 @@ def test_files_are_read_again_only_when_they_have_changed(node, monkeypatch):
     readings = []
     read = TlsFiles._read
     monkeypatch.setattr(TlsFiles, "_read", lambda files: readings.append(1) or read(files))
-    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert [node.files.current()[0] for _ in range(3)] == [1, 1, 1]
     assert readings == []
     (node.directory / "cert.pem").touch()
-    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert [node.files.current()[0] for _ in range(3)] == [1, 1, 1]
     assert readings == [1]
     node.renew()
-    assert [node.files.generation for _ in range(3)] == [2, 2, 2]
+    assert [node.files.current()[0] for _ in range(3)] == [2, 2, 2]
     assert readings == [1, 1]
 
 
@@ -127,14 +127,14 @@ def test_failed_renewal_leaves_the_old_files(node, world):
 
     for send in (
         fail,
-        lambda csr: world.authority.renew(OTHER_LAB, csr),
-        lambda csr: world.authority.renew(LAB, make_csr(world.key())),
+        lambda csr: world.authority.issue(OTHER_LAB, csr),
+        lambda csr: world.authority.issue(LAB, make_csr(world.key())),
     ):
         with pytest.raises(ConfigError):
             renew(node.directory, send, world.clock, world.entropy)
         assert (node.directory / "cert.pem").read_bytes() == old
         assert _names(node.directory.parent) == before
-    assert node.files.generation == 1
+    assert node.files.current()[0] == 1
 
 
 def test_crash_before_the_link_moves_leaves_the_old_files(node, monkeypatch):
@@ -179,11 +179,11 @@ def test_truncated_file_keeps_the_old_ones_and_is_told_once(node, name):
     path = node.directory / name
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
-    assert [node.files.generation for _ in range(3)] == [1, 1, 1]
+    assert [node.files.current()[0] for _ in range(3)] == [1, 1, 1]
     assert node.files.material() is old
     assert [each.reason for each in node.problems] == ["TLS_FILES"]
     path.write_bytes(good)
-    assert node.files.generation == 1
+    assert node.files.current()[0] == 1
     path.write_bytes(good[:10])
     assert node.files.material() is old
     assert len(node.problems) == 2

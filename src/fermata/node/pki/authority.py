@@ -27,7 +27,7 @@ from fermata.node.files import (
 )
 from fermata.node.pki import certificates
 from fermata.node.pki.alarm import Alarm, log_alarm
-from fermata.node.pki.deny_list import DenyList, deny, empty_deny_list
+from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, deny
 from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
     Identity,
@@ -38,7 +38,7 @@ from fermata.node.pki.identity import (
     identity_of,
     load_chain,
 )
-from fermata.node.pki.tokens import TokenBook, empty_token_book
+from fermata.node.pki.tokens import EMPTY_TOKEN_BOOK, TokenBook
 from fermata.node.storage import keystore
 from fermata.protocol.wire.ports import ClockMs, Entropy
 
@@ -88,8 +88,6 @@ class Authority:
         lock: keystore.Lock,
         clock: ClockMs,
         entropy: Entropy,
-        *,
-        leaf_days: int = LEAF_DAYS,
     ) -> "Authority":
         """Makes the directory with a new root, whole or not at all, and opens it.
 
@@ -108,11 +106,11 @@ class Authority:
         files = {
             "root-key.age": (sealed, SECRET_MODE),
             "root.pem": (certificates.certificate_to_pem(root), 0o644),
-            "tokens.json": (empty_token_book(), SECRET_MODE),
-            "denied.txt": (empty_deny_list(), 0o644),
+            "tokens.json": (EMPTY_TOKEN_BOOK, SECRET_MODE),
+            "denied.txt": (EMPTY_DENY_LIST, 0o644),
         }
         write_directory(directory, files)
-        return cls(directory, root, key, clock, entropy, leaf_days=leaf_days)
+        return cls(directory, root, key, clock, entropy)
 
     @classmethod
     def open(
@@ -186,13 +184,6 @@ class Authority:
         CERT_FOREIGN; ``ConfigError`` AUTHORITY_SEALED, HOST_NAME.
         """
         return self._issue(identity, certificates.key_of_csr(csr_der), host_names)
-
-    def renew(self, identity: Identity, csr_der: bytes) -> bytes:
-        """A new chain (PEM) for the identity of a certificate that ``check_certificate`` passed.
-
-        Raises as ``issue`` does.
-        """
-        return self.issue(identity, csr_der)
 
     def is_denied(self, identity: Identity, serial: int) -> bool:
         """Whether this identity, or the certificate with this serial number, was taken back."""

@@ -16,7 +16,10 @@ from fermata.node.pki.identity import Identity
 
 DENY_LIST_BYTES_MAX = 1024 * 1024
 _SERIAL = re.compile(r"[0-9a-f]{1,40}\Z")
-_HEADING = b"# One entry a line: identity fermata://<deployment>/<role>/<id>, or serial <hex>.\n"
+#: The bytes of a deny-list without entries.
+EMPTY_DENY_LIST = (
+    b"# One entry a line: identity fermata://<deployment>/<role>/<id>, or serial <hex>.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,6 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
                 " 'serial <hexadecimal>'; fix the line",
             ) from None
     return Denied(frozenset(identities), frozenset(serials))
-
-
-def empty_deny_list() -> bytes:
-    """The bytes of a deny-list without entries."""
-    return _HEADING
 
 
 def deny(path: Path, *entries: Identity | int) -> None:

@@ -27,7 +27,7 @@ class Renewals:
         """The chain (PEM) for the key of the request; for a key that has one, the same again.
 
         Raises Refusal TOO_EARLY unless a certificate of the party has passed two thirds of its
-        life, or if ``YOUNG_MAX`` were made since; and as ``Authority.renew`` does.
+        life, or if ``YOUNG_MAX`` were made since; and as ``Authority.issue`` does.
         """
         public = key_of_csr(csr_der)
         authority, now_ms = self._authority, self._authority.clock()
@@ -48,4 +48,4 @@ class Renewals:
                     f"renewal: {identity.uri} has a certificate that is not due;"
                     " renew after two thirds of its life",
                 )
-            return authority.renew(identity, csr_der)
+            return authority.issue(identity, csr_der)

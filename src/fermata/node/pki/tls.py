@@ -6,7 +6,7 @@
 
 ``write_tls`` makes ``<directory>`` a symbolic link to a fresh directory beside it, so that a crash
 leaves the old three files or the new three. Rotation needs no restart: a server asks for the files
-at every handshake, a client rebuilds its channel when ``TlsFiles.generation`` has changed.
+at every handshake, a client rebuilds its channel when the generation of ``TlsFiles`` has changed.
 """
 
 import shutil
@@ -21,7 +21,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fermata.errors import ConfigError, FermataError, IdentityError
-from fermata.node.files import SECRET_MODE, read_file, read_secret, write_directory, write_link
+from fermata.node.files import (
+    SECRET_MODE,
+    read_file,
+    read_secret,
+    stamp,
+    write_directory,
+    write_link,
+)
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.certificates import certificate_to_pem, key_to_pem
 from fermata.node.pki.identity import (
@@ -133,11 +140,6 @@ class TlsFiles:
         self._stamp = self._stamps()
         self._material = _with_place(certificate, *self._read(), others)
 
-    @property
-    def generation(self) -> int:
-        """Grows by one with every new set of files that is taken over."""
-        return self.current()[0]
-
     def material(self) -> TlsMaterial:
         """The files in force."""
         return self.current()[1]
@@ -147,7 +149,7 @@ class TlsFiles:
         return self.material().chain_pem
 
     def current(self) -> tuple[int, TlsMaterial]:
-        """Generation and files, of one moment."""
+        """Generation, which grows by one with every new set of files taken over, and the files."""
         with self._lock:
             self._refresh()
             return self._generation, self._material
@@ -180,13 +182,8 @@ class TlsFiles:
 
     def _stamps(self) -> tuple[int, ...]:
         """What changes when a file does; empty if one is not there."""
-        try:
-            statuses = [path.stat() for path in self._paths]
-        except OSError:
-            return ()
-        return tuple(
-            n for s in statuses for n in (s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino)
-        )
+        stamps = [stamp(path) for path in self._paths]
+        return sum(stamps, ()) if all(stamps) else ()
 
     def _refresh(self) -> None:
         problem: FermataError | None = None

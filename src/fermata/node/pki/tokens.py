@@ -41,6 +41,10 @@ class _Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: tuple[_Entry, ...]
 
 
+#: The bytes of a book without tokens.
+EMPTY_TOKEN_BOOK = msgspec.json.encode(_Book(1, ()))
+
+
 class TokenBook:
     """The tokens at ``path`` that were issued and not used."""
 
@@ -93,7 +97,7 @@ class TokenBook:
             raise ConfigError(
                 "TOKEN_BOOK",
                 f"{self._path} is not a book of tokens; restore it, or write"
-                f" {empty_token_book().decode()} into it and issue new tokens",
+                f" {EMPTY_TOKEN_BOOK.decode()} into it and issue new tokens",
             )
         return tuple(entry for entry in book.tokens if now_ms < entry.expires_ms)
 
@@ -106,11 +110,6 @@ def token_refused() -> IdentityError:
     return IdentityError(
         "TOKEN_REFUSED", "the token is refused; ask the deployment's operator for a new one"
     )
-
-
-def empty_token_book() -> bytes:
-    """The bytes of a book without tokens."""
-    return msgspec.json.encode(_Book(1, ()))
 
 
 def _hash(token: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fermata.errors import ConfigError
-from fermata.node.files import read_file
+from fermata.node.files import read_file, stamp
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
 FILES_MAX = 1000
@@ -70,9 +70,9 @@ def read_source(path: Path, folder: Path) -> SourceFile:
 
     SOURCE_CHANGING if it was written meanwhile or is: try again when it is whole.
     """
-    before = _stamp(path)
+    before = stamp(path)
     data = read_file(path, FILE_BYTES_MAX)
-    if _stamp(path) != before:
+    if stamp(path) != before:
         raise ConfigError("SOURCE_CHANGING", f"{path}: was written while it was read")
     if data.startswith(_SQLITE_MAGIC):
         _check_settled(path)
@@ -84,7 +84,7 @@ def stamp_files(paths: list[Path]) -> tuple[object, ...]:
     """What changes when one of the files does."""
     companions = ("", *_SQLITE_COMPANIONS)
     return tuple(
-        (str(path), *(_stamp(path.with_name(path.name + suffix)) for suffix in companions))
+        (str(path), *(stamp(path.with_name(path.name + suffix)) for suffix in companions))
         for path in paths
     )
 
@@ -103,12 +103,3 @@ def _check_settled(path: Path) -> None:
                 f"{path}: {companion.name} is beside it, so it is being written; stop the"
                 " writer, or copy the database with sqlite3's .backup and name the copy",
             )
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when the file does; empty if there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
