@@ -9,7 +9,6 @@ look up.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -48,40 +47,49 @@ ENROLMENT_LIMITS = Limits(
 )
 
 
-@dataclass(eq=False)
-class EnrolmentServicer:
-    """Answers Enroll with raw bytes on both sides, so that a bad request is ours to refuse.
+class EnrolmentServer(FrontedServer):
+    """A gRPC server with the enrolment service and nothing else. For plain threads.
 
-    ``source`` names the address behind a peer; ``alarm`` gets our own faults, under the
-    number that the caller gets.
+    ``alarm`` gets our own faults, under the number that the caller gets.
     """
 
-    authority: Authority
-    clock: ClockMs
-    source: Callable[[str], str | None]
-    alarm: Alarm = log_alarm
-
-    def __post_init__(self) -> None:
-        self._admission = Admission(ENROLMENT_LIMITS, self.clock)
+    def __init__(
+        self,
+        authority: Authority,
+        tls: TlsFiles,
+        clock: ClockMs,
+        alarm: Alarm = log_alarm,
+        refused: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._authority = authority
+        self._admission = Admission(ENROLMENT_LIMITS, clock)
+        self._alarm = alarm
         self._threads = ThreadPoolExecutor(
             ENROLMENT_LIMITS.threads_of_role, thread_name_prefix="enrolment"
         )
+        # Registered as a stream, which is the same on the wire, with raw bytes on both sides, so
+        # that a bad request is ours to refuse.
+        method: Any = grpc.stream_stream_rpc_method_handler(self._enroll)
+        super().__init__(
+            "enrolment",
+            [grpc.method_handlers_generic_handler(SERVICE, {"Enroll": method})],
+            lambda: tls.server_credentials(require_client=False),
+            ENROLMENT_LIMITS,
+            refused,
+            [("grpc.max_receive_message_length", REQUEST_BYTES_MAX)],
+        )
 
-    def close(self) -> None:
-        """Ends the threads once they have finished what they do."""
+    def stop(self, grace_s: float = 1.0) -> None:
+        """Ends calls that do not end in time, and returns when the port is free."""
+        super().stop(grace_s)
         self._threads.shutdown(wait=False)
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """The service; registered as a stream, which is the same on the wire."""
-        method: Any = grpc.stream_stream_rpc_method_handler(self.enroll)
-        return grpc.method_handlers_generic_handler(SERVICE, {"Enroll": method})
-
-    async def enroll(
+    async def _enroll(
         self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> None:
         """EnrollRequest to EnrollResponse; aborts with a status (fermata.node.rpc.status_codes)."""
         try:
-            with self._admission.call(self.source(context.peer()) or "unknown"):
+            with self._admission.call(self.source_of_peer(context.peer()) or "unknown"):
                 request = await self._message(context)
                 loop = asyncio.get_running_loop()
                 response = await loop.run_in_executor(self._threads, self._answer, request)
@@ -108,50 +116,23 @@ class EnrolmentServicer:
     def _answer(self, request: bytes) -> bytes:
         asked = parse(log_service_pb2.EnrollRequest, request)
         try:
-            chain = self.authority.enroll(asked.token, asked.csr)
+            chain = self._authority.enroll(asked.token, asked.csr)
         except IdentityError as error:
             # The request is checked before the token, so that this says nothing about the token.
             if error.reason == "CSR_REFUSED":
                 raise
             raise token_refused() from None
         return encode(
-            log_service_pb2.EnrollResponse(certificate_chain=chain, root=self.authority.root_pem)
+            log_service_pb2.EnrollResponse(certificate_chain=chain, root=self._authority.root_pem)
         )
 
     def _incident(self, fault: Exception) -> grpc.Status:
-        incident = self.authority.entropy(8).hex()
+        incident = self._authority.entropy(8).hex()
         kind = fault.reason if isinstance(fault, FermataError) else type(fault).__name__
-        self.alarm(
+        self._alarm(
             FermataError(
                 "INCIDENT",
                 f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}",
             )
         )
         return incident_status(incident)
-
-
-class EnrolmentServer(FrontedServer):
-    """A gRPC server with the enrolment service and nothing else. For plain threads."""
-
-    def __init__(
-        self,
-        authority: Authority,
-        tls: TlsFiles,
-        clock: ClockMs,
-        alarm: Alarm = log_alarm,
-        refused: Callable[[str], None] = lambda reason: None,
-    ) -> None:
-        self._servicer = EnrolmentServicer(authority, clock, self.source_of_peer, alarm)
-        super().__init__(
-            "enrolment",
-            [self._servicer.handler()],
-            lambda: tls.server_credentials(require_client=False),
-            ENROLMENT_LIMITS,
-            refused,
-            [("grpc.max_receive_message_length", REQUEST_BYTES_MAX)],
-        )
-
-    def stop(self, grace_s: float = 1.0) -> None:
-        """Ends calls that do not end in time, and returns when the port is free."""
-        super().stop(grace_s)
-        self._servicer.close()
