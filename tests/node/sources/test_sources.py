@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.sources import MetricsFile, read_measurement
+from fermata.node.sources import Measure, Sources, read_measurement
 from fermata.protocol.roles.lab import Measurement
 from harness.chains import make_deployment
 
@@ -143,7 +143,9 @@ class Reader:
     """A lab's file, and how often it was read."""
 
     def __init__(self, file, abstains=False):
-        self.measure = MetricsFile(file, lambda: make_deployment().charter, "lab-1", abstains)
+        charter = make_deployment().charter
+        sources = Sources(file.parent, file, (), file.parent, charter.cadence)
+        self.measure = Measure(sources, lambda: charter, "lab-1", abstains, lambda: 0)
         self.count = 0
         read = self.measure._read
 

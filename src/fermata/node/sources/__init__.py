@@ -13,7 +13,6 @@ from fermata.node.sources.gather import Gathered, Sources
 from fermata.node.sources.mapping import SourceText, check_sources
 from fermata.node.sources.measure import (
     Measure,
-    MetricsFile,
     read_measurement,
     to_measurement,
 )
@@ -21,7 +20,6 @@ from fermata.node.sources.measure import (
 __all__ = [
     "Gathered",
     "Measure",
-    "MetricsFile",
     "SourceText",
     "Sources",
     "check_sources",

@@ -70,13 +70,3 @@ class Measure:
         except ConfigError as error:
             return error
         return measurement
-
-
-class MetricsFile(Measure):
-    """A lab's own table alone."""
-
-    def __init__(
-        self, path: Path, charter: Callable[[], Charter], lab: str, abstains: bool
-    ) -> None:
-        sources = Sources(path.parent, path, (), path.parent, charter().cadence)
-        super().__init__(sources, charter, lab, abstains, lambda: 0)
