@@ -164,7 +164,7 @@ def test_successes_pay_the_budget_back(scripted):
 
 def test_pause_between_attempts_is_at_least_half_of_the_longest(scripted):
     _, log, waits = scripted(Code.UNAVAILABLE, DONE)
-    log._entropy = lambda count: b"\x00" * count
+    log.entropy = lambda count: b"\x00" * count
     log.append(b"e")
     assert waits == [0.1]
 

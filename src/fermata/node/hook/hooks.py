@@ -164,13 +164,5 @@ def make_hook(
     elif text is not None:
         ca_file = config.path(text.ca_file) if text.ca_file else None
         deliver = WebCall(text.url, ca_file, text.timeout_s)
-    return Hook(
-        config.text.party,
-        replica,
-        signing_key,
-        deliver,
-        telemetry,
-        entropy,
-        taken=taken,
-        stopping=stopping,
-    )
+    me = config.text.party
+    return Hook(me, replica, signing_key, deliver, telemetry, entropy, taken, stopping)

@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
@@ -42,6 +43,7 @@ WATCH_S = 240.0
 M = TypeVar("M", bound=Message)
 
 
+@dataclass(eq=False)
 class GrpcLog:
     """A Log. Every call has a deadline; the same bytes are sent again if that can help.
 
@@ -51,20 +53,13 @@ class GrpcLog:
     IdentityError (this node may not), or the VerificationError with which the log answered.
     """
 
-    def __init__(
-        self,
-        address: str,
-        deployment: str,
-        tls: TlsFiles,
-        *,
-        entropy: Entropy = secrets.token_bytes,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._address = address
-        self._server_name = server_name(deployment)
-        self._tls = tls
-        self._entropy = entropy
-        self._sleep = sleep
+    address: str
+    deployment: str
+    tls: TlsFiles
+    entropy: Entropy = secrets.token_bytes
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._budget = BUDGET_MAX
         self._generation = 0
@@ -198,7 +193,7 @@ class GrpcLog:
         """Waits and returns if the call should be made again; otherwise raises what failed."""
         if self._is_closed:
             raise _closed() from None
-        error = error_of_call(failure, self._address)
+        error = error_of_call(failure, self.address)
         if failures >= ATTEMPTS_MAX or not is_retryable(failure):
             raise error from None
         with self._lock:
@@ -207,8 +202,8 @@ class GrpcLog:
             self._budget -= 1
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 1))
         # Jitter between half and all of it, so that nodes that failed together part ways.
-        share = int.from_bytes(self._entropy(4), "big") / 2**32
-        self._sleep(longest_s * (0.5 + 0.5 * share))
+        share = int.from_bytes(self.entropy(4), "big") / 2**32
+        self.sleep(longest_s * (0.5 + 0.5 * share))
 
     def _current_channel(self) -> grpc.Channel:
         """The channel for the TLS files in force.
@@ -216,7 +211,7 @@ class GrpcLog:
         The channel before it is kept for the calls that it still carries, and closed at the next
         change of the files.
         """
-        generation, material = self._tls.current()
+        generation, material = self.tls.current()
         with self._lock:
             if self._is_closed:
                 raise _closed()
@@ -226,7 +221,7 @@ class GrpcLog:
                     material.root_pem, material.key_pem, material.chain_pem
                 )
                 self._channel = grpc.secure_channel(
-                    self._address, credentials, _options(self._server_name)
+                    self.address, credentials, _options(server_name(self.deployment))
                 )
                 self._generation = generation
                 if old is not None:
