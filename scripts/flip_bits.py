@@ -20,11 +20,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sealed_from_bytes, sha256
+from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sha256
 from fermata.crypto.report.verifier import verify
 from fermata.errors import FermataError
 from harness.chains import chain_at
-from harness.crypto.proof_world import CONTEXT, public_key, sample, sample_report, table
+from harness.crypto.proof_world import (
+    CONTEXT,
+    public_key,
+    sample,
+    sample_report,
+    sealed_bytes,
+    sealed_like,
+    table,
+)
 from harness.forged import door_of
 
 PROGRESS_S = 10.0
@@ -54,7 +62,7 @@ def proof_parts() -> dict[str, Part]:
         verify(statements, key, **given)  # type: ignore[arg-type]
 
     def named(data: bytes) -> None:
-        sealed = sealed_from_bytes(statements, key, data)
+        sealed = sealed_like(report.sealed, data)
         proof = dataclasses.replace(
             open_from_bytes(statements, report.open_part),
             ciphertext_digests=tuple(map(sha256, sealed.ciphertexts)),
@@ -75,10 +83,10 @@ def proof_parts() -> dict[str, Part]:
         )
 
     check()
-    sealed = report.sealed.to_bytes()
+    sealed = sealed_bytes(report.sealed)
     return {
         "open": Part(report.open_part, lambda data: check(open_part=data)),
-        "sealed": Part(sealed, lambda data: check(sealed=sealed_from_bytes(statements, key, data))),
+        "sealed": Part(sealed, lambda data: check(sealed=sealed_like(report.sealed, data))),
         "named": Part(sealed, named),
         "context": Part(CONTEXT.charter_hash + CONTEXT.round_id + CONTEXT.lab_id, context),
     }

@@ -1,6 +1,7 @@
 """Small report proofs, honest and forged, for the tests of the report proof."""
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from fermata.crypto.paillier import EncryptionTable, PublicKey
 from fermata.crypto.report.argument import Witness, make_witness
 from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.prover import Report, prove, prove_witness, prover_table
 from fermata.crypto.report.statements import (
@@ -62,6 +64,18 @@ def sample_report(lab: bytes = b"lab-a", base: int = 0, bits: int = 512) -> Repo
     context = dataclasses.replace(CONTEXT, lab_id=lab)
     entropy = SeededEntropy(f"sample {lab!r}")
     return prove(sample(base, bits), table(bits), context, SAMPLE_VALUES, entropy)
+
+
+def sealed_bytes(sealed: SealedProof) -> bytes:
+    """All fields of a sealed part, one after the other."""
+    return b"".join((*sealed.ciphertexts, *sealed.announcements, *sealed.exponents))
+
+
+def sealed_like(sealed: SealedProof, data: bytes) -> SealedProof:
+    """The sealed part of these bytes, cut into fields as long as those of another."""
+    rest = io.BytesIO(data)
+    kinds = (sealed.ciphertexts, sealed.announcements, sealed.exponents)
+    return SealedProof(*(tuple(rest.read(len(field)) for field in kind) for kind in kinds))
 
 
 def best_effort(statements: StatementSet, values: Sequence[int], **changes: Any) -> Witness:

@@ -17,7 +17,6 @@ from fermata.crypto.group import (
     scalar_from_bytes,
     scalar_to_bytes,
 )
-from fermata.crypto.paillier import PublicKey
 from fermata.crypto.report.statements import CHALLENGE_BITS, SLACK_BITS, STOP, StatementSet
 from fermata.errors import InvalidEncoding
 
@@ -58,10 +57,6 @@ class SealedProof:
     ciphertexts: tuple[bytes, ...] = field(repr=False)
     announcements: tuple[bytes, ...] = field(repr=False)
     exponents: tuple[bytes, ...] = field(repr=False)
-
-    def to_bytes(self) -> bytes:
-        """All C_k, then all DC_k, then all za_k."""
-        return b"".join((*self.ciphertexts, *self.announcements, *self.exponents))
 
 
 def sha256(data: bytes) -> bytes:
@@ -212,22 +207,4 @@ def open_from_bytes(statements: StatementSet, data: bytes) -> OpenProof:
         ),
         left=reader.scalars(final_size(statements), "final l"),
         right=reader.scalars(final_size(statements), "final r"),
-    )
-
-
-def sealed_from_bytes(statements: StatementSet, public_key: PublicKey, data: bytes) -> SealedProof:
-    """Parses the output of ``SealedProof.to_bytes``; the verifier checks what the fields hold.
-
-    Raises InvalidEncoding SEALED_LENGTH.
-    """
-    count = statements.packing.ciphertexts
-    wide, narrow = public_key.ciphertext_width, (exponent_response_bits(statements) + 7) // 8
-    due = count * (2 * wide + narrow)
-    if len(data) != due:
-        raise InvalidEncoding("SEALED_LENGTH", f"sealed: must have {due} bytes, got {len(data)}")
-    reader = _Reader(data)
-    return SealedProof(
-        ciphertexts=tuple(reader.take(wide) for _ in range(count)),
-        announcements=tuple(reader.take(wide) for _ in range(count)),
-        exponents=tuple(reader.take(narrow) for _ in range(count)),
     )
