@@ -20,13 +20,16 @@ from fermata.wire.v1 import statement_pb2
 HEARTBEAT_MS = 3_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Everything outside a node: the log, its clock, its randomness, and whoever watches it.
+@dataclass(eq=False)
+class SimNode:
+    """A party's node. ``driver`` is None while its process is not running.
 
-    ``is_ready`` says whether a lab already has its figures of a period.
+    ``log``: its way to the log, None at the coordinator. ``is_ready`` says whether a lab has its
+    figures of a period already.
     """
 
+    name: str
+    fuse: Fuse
     deployment: Deployment
     log: Log | None
     outside: Outside = field(repr=False)
@@ -37,34 +40,27 @@ class Surroundings:
     politics: Politics
     cache: ProofCache
 
-
-class SimNode:
-    """A party's node. ``driver`` is None while its process is not running."""
-
-    def __init__(self, name: str, fuse: Fuse, around: Surroundings) -> None:
-        self.name = name
-        self.role = around.deployment.charter.parties[name].role
-        self.fuse = fuse
+    def __post_init__(self) -> None:
+        self.role = self.deployment.charter.parties[self.name].role
         self.disk = MemoryStore()
         self.driver: Driver | None = None
         self.writer: LogWriter | None = None
         self.make_writer = LogWriter
-        self._around = around
-        self._signer = Signer(name, around.deployment.signing_keys[name])
-        self._beat_ms = around.outside.clock_ms()
+        self._signer = Signer(self.name, self.deployment.signing_keys[self.name])
+        self._beat_ms = self.outside.clock_ms()
 
     def start(self) -> None:
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
-        around, deployment = self._around, self._around.deployment
-        store = cast(Store, Fragile(self.disk, self.fuse, around.on_call))
-        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN, cache=around.cache)
-        if around.log is None:
-            self.writer = self.make_writer(replica, self._signer.key, around.outside.clock_ms)
+        deployment = self.deployment
+        store = cast(Store, Fragile(self.disk, self.fuse, self.on_call))
+        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN, cache=self.cache)
+        if self.log is None:
+            self.writer = self.make_writer(replica, self._signer.key, self.outside.clock_ms)
         self.driver = Driver(
             self._signer,
             replica,
-            cast(Log, Fragile(around.log or self.writer, self.fuse, around.on_call)),
-            around.outside,
+            cast(Log, Fragile(self.log or self.writer, self.fuse, self.on_call)),
+            self.outside,
             self._heartbeat,
             deployment.shares.get(self.name),
             LabTools(self._measure),
@@ -82,7 +78,7 @@ class SimNode:
         if self.writer is not None:
             self._bootstrap(self.writer)
         changed = self.driver.step()
-        for slot, statement in self._around.politics.due(self.driver.replica.state, self.name):
+        for slot, statement in self.politics.due(self.driver.replica.state, self.name):
             if self.driver.store.draft(slot) is None:
                 envelope = self._signer.seal(self.driver.replica.tree, statement)
                 self.driver.store.put_draft(Draft(slot, envelope, b""))
@@ -97,26 +93,26 @@ class SimNode:
         revision = 0
         while self.disk.draft(f"answer/{current.number}/{revision}") is not None:
             revision += 1
-        plan = self._around.inputs.plan(self.name, current.period)
+        plan = self.inputs.plan(self.name, current.period)
         if not 0 < revision <= plan.corrections:
             return ""
-        figures = self._around.inputs.figures(self.name, current.period, revision)
+        figures = self.inputs.figures(self.name, current.period, revision)
         return self.driver.correct(current, Measurement(figures))
 
     def _bootstrap(self, writer: LogWriter) -> None:
         if writer.size() == 0:
-            writer.append(self._around.deployment.charter_envelope)
+            writer.append(self.deployment.charter_envelope)
         if writer.state.key is None:
-            writer.append(self._around.deployment.key_envelope)
+            writer.append(self.deployment.key_envelope)
 
     def _measure(self, period: str) -> Measurement | None:
-        if not self._around.is_ready(period):
+        if not self.is_ready(period):
             return None
-        return Measurement(self._around.inputs.figures(self.name, period, 0))
+        return Measurement(self.inputs.figures(self.name, period, 0))
 
     def _heartbeat(self, backlog: int) -> statement_pb2.Heartbeat | None:
-        now_ms = self._around.outside.clock_ms()
-        if not self._around.has_heartbeat() or now_ms < self._beat_ms + HEARTBEAT_MS:
+        now_ms = self.outside.clock_ms()
+        if not self.has_heartbeat() or now_ms < self._beat_ms + HEARTBEAT_MS:
             return None
         self._beat_ms = now_ms
         return statement_pb2.Heartbeat(version="sim", time_ms=now_ms, backlog=backlog)

@@ -13,7 +13,7 @@ from fermata.protocol.wire.ports import Entropy, OnEvent, Outside
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.network import Network, SimLog
-from fermata.sim.node import SimNode, Surroundings
+from fermata.sim.node import SimNode
 from fermata.sim.politics import Politics
 from fermata.sim.reference.sums import check_sums
 from fermata.sim.reference.terms_watch import TermsWatch
@@ -76,7 +76,9 @@ class World:
 
     def _make_node(self, name: str) -> SimNode:
         role = self.charter.parties[name].role
-        around = Surroundings(
+        return SimNode(
+            name,
+            Fuse(name, self.tally),
             deployment=self.deployment,
             log=None if name == COORDINATOR else SimLog(self.network, role, name),
             outside=Outside(
@@ -91,7 +93,6 @@ class World:
             politics=self.politics,
             cache=self.cache,
         )
-        return SimNode(name, Fuse(name, self.tally), around)
 
     def _entropy_of(self, name: str) -> Entropy:
         draw = stream(self.seed, f"entropy/{name}")
