@@ -252,7 +252,7 @@ def test_material_and_errors_do_not_show_the_key(node):
     shown = io.StringIO()
     shown.write(repr(material) + str(material) + repr(node.files))
     try:
-        parse_tls(material.key_pem[:-40], material.chain_pem, material.root_pem)
+        parse_tls(node.directory, material.key_pem[:-40], material.chain_pem, material.root_pem)
     except ConfigError as error:
         traceback.print_exception(error, file=shown)
     assert "is not an unencrypted PEM key" in shown.getvalue()

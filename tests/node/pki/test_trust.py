@@ -1,6 +1,7 @@
 """Authorities that an organisation has already: pinned, and only for its own parties."""
 
 import datetime
+from pathlib import Path
 
 import grpc
 import pytest
@@ -202,9 +203,9 @@ def test_leaf_is_no_authority_to_pin(company):
 def test_files_of_a_company_fit_only_where_it_is_named(company):
     tls = Shown(company, Authority().certificate)
     files = (tls.found.key_pem, tls.chain_pem, tls.found.root_pem)
-    assert parse_tls(*files, company.anchors()).is_foreign
+    assert parse_tls(Path("tls"), *files, company.anchors()).is_foreign
     with pytest.raises(ConfigError) as caught:
-        parse_tls(*files)
+        parse_tls(Path("tls"), *files)
     assert caught.value.reason == "TLS_FILES"
 
 

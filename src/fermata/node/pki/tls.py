@@ -77,18 +77,23 @@ class TlsMaterial:
 
 
 def parse_tls(
-    key_pem: bytes, chain_pem: bytes, root_pem: bytes, others: tuple[Anchor, ...] = ()
+    place: Path, key_pem: bytes, chain_pem: bytes, root_pem: bytes, others: tuple[Anchor, ...] = ()
 ) -> TlsMaterial:
-    """Checks that key, chain and root belong together.
+    """Checks that key, chain and root belong together; ``place`` names them in errors.
 
     ``others``: authorities that are pinned beside those of the root file. Whether the certificate
     is valid now is the other side's question. Raises ``ConfigError`` TLS_FILES; the key never
     shows.
     """
+
+    def broken(what: str) -> ConfigError:
+        message = f"{place}: {what}; put back the three files, or enrol again"
+        return ConfigError("TLS_FILES", message)
+
     try:
         key = serialization.load_pem_private_key(key_pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _broken("the key is not an unencrypted PEM key") from None
+        raise broken("the key is not an unencrypted PEM key") from None
     try:
         chain = tuple(load_chain(chain_pem))
         identity = identity_of(chain[0])
@@ -97,12 +102,12 @@ def parse_tls(
         public_key = chain[0].public_key()
     except IdentityError as error:
         if error.reason == "CERT_FOREIGN":
-            raise _broken("the certificate was not issued by the root, for this party") from None
-        raise _broken("the certificate or the root is damaged or of no deployment") from None
+            raise broken("the certificate was not issued by the root, for this party") from None
+        raise broken("the certificate or the root is damaged or of no deployment") from None
     except (UnsupportedAlgorithm, ValueError, TypeError):
-        raise _broken("the certificate or the root is damaged or of no deployment") from None
+        raise broken("the certificate or the root is damaged or of no deployment") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or (key.public_key() != public_key):
-        raise _broken("the key is not the certificate's")
+        raise broken("the key is not the certificate's")
     # Written again, since gRPC's reader refuses what ours skips: bytes before a PEM heading.
     return TlsMaterial(
         key_to_pem(key),
@@ -138,7 +143,7 @@ class TlsFiles:
         self._generation = 1
         self._reported = ""
         self._stamp = self._stamps()
-        self._material = _with_place(certificate, *self._read(), others)
+        self._material = parse_tls(certificate, *self._read(), others)
 
     def material(self) -> TlsMaterial:
         """The files in force."""
@@ -193,7 +198,7 @@ class TlsFiles:
             if stamp and stamp == self._stamp:
                 return
             try:
-                material = _with_place(self._paths[1], *self._read(), self._others)
+                material = parse_tls(self._paths[1], *self._read(), self._others)
                 if material.files == self._material.files:
                     self._reported = ""
                 else:
@@ -232,7 +237,7 @@ def write_tls(
     """
     check_tls_directory(directory)
     key_pem = key_to_pem(key)
-    material = _with_place(directory, key_pem, chain_pem, root_pem)
+    material = parse_tls(directory, key_pem, chain_pem, root_pem)
     held = _identity_in(directory)
     if held is not None and held != material.identity:
         raise ConfigError(
@@ -286,20 +291,3 @@ def _configuration(material: TlsMaterial) -> grpc.ServerCertificateConfiguration
         [(material.key_pem, material.chain_pem)],
         certificate_to_pem(*dict.fromkeys(anchor.certificate for anchor in material.anchors)),
     )
-
-
-def _with_place(
-    place: Path,
-    key_pem: bytes,
-    chain_pem: bytes,
-    root_pem: bytes,
-    others: tuple[Anchor, ...] = (),
-) -> TlsMaterial:
-    try:
-        return parse_tls(key_pem, chain_pem, root_pem, others)
-    except ConfigError as error:
-        raise ConfigError(error.reason, f"{place}: {error}") from None
-
-
-def _broken(what: str) -> ConfigError:
-    return ConfigError("TLS_FILES", f"{what}; put back the three files, or enrol again")
