@@ -11,6 +11,8 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -67,6 +69,7 @@ def plain_text(text: str, chars_max: int) -> str:
     return printable[:chars_max]
 
 
+@dataclass(eq=False)
 class Telemetry:
     """One node's log, metrics and health page. Thread-safe.
 
@@ -74,40 +77,32 @@ class Telemetry:
     otherwise to standard error. Raises ConfigError LOG_FILE.
     """
 
-    def __init__(
-        self,
-        node: str,
-        role: str,
-        clock_ms: ClockMs,
-        log_file: Path | None = None,
-        stream: TextIO | None = None,
-    ) -> None:
-        self._node = node
-        self._clock_ms = clock_ms
+    node: str
+    role: str
+    clock_ms: ClockMs
+    log_file: Path | None = None
+    stream: TextIO | None = None
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._reasons: set[str] = set()
         self._is_ready = False
         self._entries_seen = -1
         self._server: _HealthServer | None = None
-        self._file = _open_log(log_file) if log_file is not None else None
-        self._stream = stream
+        self._file = _open_log(self.log_file) if self.log_file is not None else None
         self.registry = CollectorRegistry()
         self._make_metrics()
-        self.gauge("fermata_node", "This node.", "node", "role").labels(node, role).set(1)
+        node = self.gauge("fermata_node", "This node.", "node", "role")
+        node.labels(self.node, self.role).set(1)
 
     def _make_metrics(self) -> None:
-        metric, gauge = self._metric, self.gauge
-        self._calls = metric(
-            Counter, "fermata_calls", "Calls answered.", "method", "role", "status"
-        )
-        self._call_seconds = metric(
+        counter, gauge = partial(self._metric, Counter), self.gauge
+        self._calls = counter("fermata_calls", "Calls answered.", "method", "role", "status")
+        self._call_seconds = self._metric(
             Histogram, "fermata_call_seconds", "Time to answer a call.", "method"
         )
-        self._troubles = metric(
-            Counter, "fermata_troubles", "Events that carried a reason.", "reason"
-        )
-        self._connections_refused = metric(
-            Counter,
+        self._troubles = counter("fermata_troubles", "Events that carried a reason.", "reason")
+        self._connections_refused = counter(
             "fermata_connections_refused",
             "Connections turned away before anything was read from them.",
             "reason",
@@ -115,7 +110,7 @@ class Telemetry:
         for reason in CONNECTION_REASONS:
             # Exported from the start, so that an alert sees the first increase.
             self._connections_refused.labels(reason)
-        self._lost = metric(Counter, "fermata_log_lines_lost", "Lines that could not be written.")
+        self._lost = counter("fermata_log_lines_lost", "Lines that could not be written.")
         self._ready = gauge("fermata_ready", "1 if the node is ready.")
         self._entries = gauge("fermata_log_entries", "Entries known.")
         self._grown = gauge(
@@ -123,9 +118,7 @@ class Telemetry:
         )
         self._rounds = gauge("fermata_rounds", "Rounds known.")
         self._backlog = gauge("fermata_backlog", "Statements not sent yet.")
-        self._notices = metric(
-            Counter, "fermata_hook_notices", "Notices given to the hook.", "status"
-        )
+        self._notices = counter("fermata_hook_notices", "Notices given to the hook.", "status")
         self._overdue = gauge("fermata_overdue", "1 for what is late by the charter.", "what")
         self._phase = gauge("fermata_pause_phase", "1 for the phase of the pause.", "phase")
         self._expiry = gauge(
@@ -148,7 +141,7 @@ class Telemetry:
         """
         if not _EVENT.match(event):
             raise ValueError("telemetry: an event's name must be a static word in snake_case")
-        line: dict[str, Value] = {"time_ms": self._clock_ms(), "node": self._node, "event": event}
+        line: dict[str, Value] = {"time_ms": self.clock_ms(), "node": self.node, "event": event}
         for name, value in fields.items():
             if name not in FIELDS:
                 raise ValueError(f"telemetry: field {name!r} must be on the list of fields")
@@ -157,7 +150,7 @@ class Telemetry:
             self._troubles.labels(self._known_reason(reason)).inc()
         text = msgspec.json.encode(line).decode() + "\n"
         with self._lock:
-            out = self._file or self._stream or sys.stderr
+            out = self._file or self.stream or sys.stderr
             try:
                 out.write(text)
                 out.flush()
@@ -184,7 +177,7 @@ class Telemetry:
         with self._lock:
             if entries != self._entries_seen:
                 self._entries_seen = entries
-                self._grown.set(self._clock_ms() / 1000)
+                self._grown.set(self.clock_ms() / 1000)
             self._entries.set(entries)
         self._rounds.set(rounds)
         self._backlog.set(backlog)

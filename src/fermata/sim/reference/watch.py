@@ -38,20 +38,20 @@ class Violation:
         return f"{self.invariant}: {self.detail}"
 
 
+@dataclass(eq=False)
 class Watch:
     """Follows the coordinator's disk and everything that parties sign, send and hand out.
 
     It keeps a fold of its own, from the disk alone; the states in the nodes' memories must agree.
     """
 
-    def __init__(
-        self, deployment: Deployment, disk: Store, canaries: Canaries, cache: ProofCache
-    ) -> None:
-        self._deployment = deployment
-        self._charter = deployment.charter
-        self._disk = disk
-        self._canaries = canaries
-        self._cache = cache
+    deployment: Deployment
+    disk: Store
+    canaries: Canaries
+    cache: ProofCache
+
+    def __post_init__(self) -> None:
+        self._charter = self.deployment.charter
         self._tree = Tree()
         self._roots = [self._tree.root()]
         self._envelopes: dict[bytes, int] = {}
@@ -81,13 +81,13 @@ class Watch:
 
     def saw_call(self, node: str, name: str, args: tuple[Any, ...]) -> None:
         """Notes a node's call to its store or to the log."""
-        self._canaries.saw(f"{node}'s {name}", _bytes_in(args))
+        self.canaries.saw(f"{node}'s {name}", _bytes_in(args))
         if name == "put_draft" and isinstance(args[0], Draft):
             self._saw_statement(node, args[0].envelope)
 
     def saw_request(self, caller: str, envelope: bytes, sealed_part: bytes) -> None:
         """A statement on its way to the log."""
-        self._canaries.saw(f"a request of {caller}", (envelope, sealed_part))
+        self.canaries.saw(f"a request of {caller}", (envelope, sealed_part))
         self._saw_statement(caller, envelope)
 
     def saw_receipt(self, receipt: Receipt) -> None:
@@ -102,7 +102,7 @@ class Watch:
 
     def saw_refusal(self, error: VerificationError) -> None:
         """An error with which the log answered instead of a receipt."""
-        self._canaries.saw("a refusal", (str(error).encode(),))
+        self.canaries.saw("a refusal", (str(error).encode(),))
 
     def _saw_statement(self, node: str, envelope: bytes) -> None:
         """I6 and P5: an auditor endorses one close and gives one part, whatever happens."""
@@ -126,11 +126,11 @@ class Watch:
     def check(self) -> list[Verdict]:
         """Reads what is new on the coordinator's disk; returns the verdicts on the new entries."""
         known = len(self.verdicts)
-        count = self._disk.entry_count()
+        count = self.disk.entry_count()
         if count < len(self.leaves):
             self.violate("I1", f"the log shrank from {len(self.leaves)} to {count} entries")
             return []
-        for leaf in self._disk.leaves(len(self.leaves), count):
+        for leaf in self.disk.leaves(len(self.leaves), count):
             self._grow(leaf)
         self._check_receipts()
         self._check_heads()
@@ -141,7 +141,7 @@ class Watch:
 
     def check_disk(self) -> None:
         """I1, I3: after a restart of the coordinator every entry is what it was."""
-        if self._disk.leaves(0, len(self.leaves)) != self.leaves:
+        if self.disk.leaves(0, len(self.leaves)) != self.leaves:
             self.violate("I3", "an entry of the log changed")
 
     def check_replica(self, node: str, state: State) -> None:
@@ -155,7 +155,7 @@ class Watch:
         """I8: the state of the log folded from its start; every entry must give the same pause."""
         state = self.states[0]
         for entry, leaf in enumerate(self.leaves):
-            state, _ = apply(state, leaf, self._cache)
+            state, _ = apply(state, leaf, self.cache)
             if state.pause != self.states[entry + 1].pause:
                 self.violate("I8", f"entry {entry} gives another pause than it gave before")
         return state
@@ -167,7 +167,7 @@ class Watch:
 
     def _grow(self, leaf: bytes) -> None:
         entry, before = len(self.leaves), self.state
-        after, verdict = apply(before, leaf, self._cache)
+        after, verdict = apply(before, leaf, self.cache)
         envelope = decode(envelope_pb2.LogEntry, leaf).envelope
         first = self._envelopes.setdefault(sha256(envelope), entry)
         if first != entry and verdict.accepted:
@@ -245,7 +245,7 @@ class Watch:
             self.violate("I5", f"{statement.author} opens round {opening.round} before its close")
             return
         key = state.keyed().key
-        share = self._deployment.shares[statement.author]
+        share = self.deployment.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
             labs = self._labs(round_, panel.panel)
@@ -271,7 +271,7 @@ class Watch:
     def _product(self, round_: Round, labs: list[str], panel: str, position: int, n: int) -> int:
         product = 1
         for lab in labs:
-            sealed = self._disk.sealed(round_.reports[lab].sealed_sha256) or b""
+            sealed = self.disk.sealed(round_.reports[lab].sealed_sha256) or b""
             for part in statement_pb2.SealedPart.FromString(sealed).panels:
                 if part.panel == panel:
                     product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)
