@@ -1,6 +1,7 @@
 """The network between the nodes and the log: requests get lost, doubled, delayed, cut off."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -75,10 +76,8 @@ class Network:
         return True
 
     def _deliver_unheard(self, caller: str, request: Request[object]) -> None:
-        try:
+        with suppress(TransportError, VerificationError, IdentityError):
             self._deliver(caller, request)
-        except (TransportError, VerificationError, IdentityError):
-            return
 
     def _deliver(self, caller: str, request: Request[T]) -> T:
         writer = self.writer_for(caller)

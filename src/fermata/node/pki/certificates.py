@@ -7,6 +7,7 @@ entropy that is passed in (FIPS 186-5, A.2.1: 64 bits more than the order, then 
 import ipaddress
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -174,10 +175,8 @@ def host_names_of(
 
 
 def _host_name(text: str) -> x509.DNSName | x509.IPAddress:
-    try:
+    with suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(text))
-    except ValueError:
-        pass
     if not _DNS_NAME.match(text):
         raise ConfigError(
             "HOST_NAME",

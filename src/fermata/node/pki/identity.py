@@ -250,11 +250,9 @@ def certificate_expiry_ms(pem: bytes) -> int:
 
 def load_chain(chain_pem: bytes) -> list[x509.Certificate]:
     """The certificates of a PEM file, at least one. Raises ``IdentityError`` CHAIN_FORM."""
-    try:
+    with contextlib.suppress(ValueError, x509.InvalidVersion):
         if len(chain_pem) <= CHAIN_BYTES_MAX:
             return x509.load_pem_x509_certificates(chain_pem)
-    except (ValueError, x509.InvalidVersion):
-        pass
     raise IdentityError("CHAIN_FORM", "this is not a PEM file of certificates, whole and in order")
 
 

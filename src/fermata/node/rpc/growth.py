@@ -1,6 +1,7 @@
 """How the streams of the log's server wait until the log grows."""
 
 import asyncio
+from contextlib import suppress
 
 
 class Growth:
@@ -11,13 +12,9 @@ class Growth:
 
     def __init__(self) -> None:
         self._size = 0
-        self._is_stopping = False
+        #: Whether the server is stopping.
+        self.is_stopping = False
         self._changed = asyncio.Event()
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether the server is stopping."""
-        return self._is_stopping
 
     def notify(self, size: int) -> None:
         """Wakes the watchers, since the log now has ``size`` entries."""
@@ -26,7 +23,7 @@ class Growth:
 
     def stop(self) -> None:
         """Wakes everyone who waits, since the server stops."""
-        self._is_stopping = True
+        self.is_stopping = True
         self._wake()
 
     def _wake(self) -> None:
@@ -36,9 +33,7 @@ class Growth:
 
     async def wait_beyond(self, size: int, seconds: float) -> None:
         """Returns when the log is larger than ``size``, the server stops or ``seconds`` are up."""
-        if self._size > size or self._is_stopping:
+        if self._size > size or self.is_stopping:
             return
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return

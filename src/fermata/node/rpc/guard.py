@@ -44,14 +44,8 @@ Body = Callable[[Identity, Context], Awaitable[None]]
 _Hold = Callable[[str], AbstractContextManager[None]]
 
 #: Groups of roles, each with its own threads, so that no group can take those of another.
-_GROUPS: Mapping[str, str] = {
-    "lab": "labs",
-    "auditor": "auditors",
-    "coordinator": "readers",
-    "member": "readers",
-    "operator": "readers",
-    "observer": "readers",
-}
+_GROUPS = ("labs", "auditors", "readers")
+_GROUP_OF_ROLE = {"lab": "labs", "auditor": "auditors"}
 
 
 @functools.lru_cache(maxsize=CERTIFICATES_KEPT)
@@ -80,7 +74,7 @@ class Guard:
         threads = self.limits.threads_of_role
         self._threads = {
             group: ThreadPoolExecutor(threads, thread_name_prefix=f"log-{group}")
-            for group in set(_GROUPS.values())
+            for group in _GROUPS
         }
 
     def close(self) -> None:
@@ -103,7 +97,7 @@ class Guard:
 
     async def run(self, caller: Identity, work: Callable[[], T]) -> T:
         """Does blocking work in a thread of the caller's group; returns what ``work`` returns."""
-        threads = self._threads[_GROUPS[caller.role]]
+        threads = self._threads[_GROUP_OF_ROLE.get(caller.role, "readers")]
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     def call(self, method: str, roles: frozenset[str], answer: Answer, kind: type[Message]) -> Any:

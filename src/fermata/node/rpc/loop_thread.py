@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,10 +27,8 @@ class LoopThread:
 
     def call(self, function: Any, *arguments: Any) -> None:
         """Calls a function soon on the loop, or never if the loop has ended."""
-        try:
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            return
 
     def stop(self) -> None:
         """Ends the loop and its thread, and cancels the tasks that still run."""
