@@ -40,7 +40,7 @@ from fermata.wire.v1 import log_service_pb2, log_service_pb2_grpc
 TIMEOUT_S = 10.0
 
 
-def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> bytes:
+def fetch_root(address: str, fingerprint: str) -> bytes:
     """The root (PEM) with this fingerprint, out of the chain that ``address`` presents.
 
     Raises ``ConfigError`` ADDRESS or FINGERPRINT_FORM, ``TransportError`` UNREACHABLE,
@@ -61,7 +61,7 @@ def fetch_root(address: str, fingerprint: str, timeout_s: float = TIMEOUT_S) -> 
     context.set_alpn_protocols(["h2"])
     try:
         with (
-            socket.create_connection((host, port), timeout_s) as plain,
+            socket.create_connection((host, port), TIMEOUT_S) as plain,
             context.wrap_socket(plain) as connection,
         ):
             chain = _unverified_chain(connection)

@@ -13,7 +13,7 @@ import re
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -146,14 +146,7 @@ class Backups:
             write_secret(answer.with_suffix(".json"), json.dumps(outcome).encode())
 
 
-def back_up(
-    config: NodeConfig,
-    to: Recipient,
-    out: Path,
-    entropy: Entropy,
-    wait_s: int,
-    sleep: Callable[[float], None] = time.sleep,
-) -> int:
+def back_up(config: NodeConfig, to: Recipient, out: Path, entropy: Entropy, wait_s: int) -> int:
     """Backs a node up, running or not; returns the number of log entries in the backup.
 
     Raises as ``write_backup`` does, and StorageError BACKUP_NO_ANSWER when a running node does
@@ -169,19 +162,12 @@ def back_up(
     except StorageError as error:
         if error.reason != "STORE_IN_USE":
             raise
-        return _ask_the_node(config, to, out, entropy(8).hex(), wait_s, sleep)
+        return _ask_the_node(config, to, out, entropy(8).hex(), wait_s)
     with store:
         return write_backup(config, store, to, out)
 
 
-def _ask_the_node(
-    config: NodeConfig,
-    to: Recipient,
-    out: Path,
-    number: str,
-    wait_s: int,
-    sleep: Callable[[float], None],
-) -> int:
+def _ask_the_node(config: NodeConfig, to: Recipient, out: Path, number: str, wait_s: int) -> int:
     request, answer = config.data / REQUEST, config.data / f"backup-{number}.json"
     write_secret(request, json.dumps({"id": number, "recipient": to.text}).encode())
     made = answer.with_suffix(".age")
@@ -189,7 +175,7 @@ def _ask_the_node(
         for _ in range(int(wait_s / POLL_S)):
             if answer.exists():
                 break
-            sleep(POLL_S)
+            time.sleep(POLL_S)
         else:
             raise StorageError(
                 "BACKUP_NO_ANSWER",
