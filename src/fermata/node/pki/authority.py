@@ -10,6 +10,7 @@ Opened without the key it is sealed: tokens and denials work, certificates do no
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -46,36 +47,29 @@ LEAF_DAYS = 30
 LEAF_DAYS_MAX = 90
 
 
+@dataclass(eq=False, repr=False)
 class Authority:
     """Issues, renews and takes back the certificates of one deployment.
 
     Safe to use from several threads, and beside another process on the same directory.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        root: x509.Certificate,
-        key: ec.EllipticCurvePrivateKey | None,
-        clock: ClockMs,
-        entropy: Entropy,
-        *,
-        leaf_days: int = LEAF_DAYS,
-        alarm: Alarm = log_alarm,
-    ) -> None:
-        if not 1 <= leaf_days <= LEAF_DAYS_MAX:
+    directory: Path
+    root: x509.Certificate
+    _key: ec.EllipticCurvePrivateKey | None
+    clock: ClockMs
+    entropy: Entropy
+    leaf_days: int = LEAF_DAYS
+    alarm: Alarm = log_alarm
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.leaf_days <= LEAF_DAYS_MAX:
             raise ConfigError(
-                "LEAF_DAYS", f"leaf_days must be 1 to {LEAF_DAYS_MAX}, got {leaf_days}"
+                "LEAF_DAYS", f"leaf_days must be 1 to {LEAF_DAYS_MAX}, got {self.leaf_days}"
             )
-        self.root = root
-        self.deployment = deployment_of(root)
-        self._deny_list = DenyList(directory / "denied.txt", alarm)
-        self._directory = directory
-        self._key = key
-        self.clock = clock
-        self.entropy = entropy
-        self._life_ms = leaf_days * certificates.DAY_MS
-        self._tokens = TokenBook(directory / "tokens.json", clock, entropy)
+        self.deployment = deployment_of(self.root)
+        self._deny_list = DenyList(self.directory / "denied.txt", self.alarm)
+        self._tokens = TokenBook(self.directory / "tokens.json", self.clock, self.entropy)
 
     def __repr__(self) -> str:
         return f"<Authority of {self.deployment}: {'sealed' if self._key is None else 'open'}>"
@@ -215,13 +209,13 @@ class Authority:
         """Every certificate that was issued to an identity and is kept in ``issued/``."""
         return [
             certificate
-            for path in sorted((self._directory / "issued").glob("*.pem"))
+            for path in sorted((self.directory / "issued").glob("*.pem"))
             for certificate in load_chain(read_file(path, CHAIN_BYTES_MAX))
             if identity_of(certificate) == identity
         ]
 
     def _deny(self, *entries: Identity | int) -> None:
-        deny(self._directory / "denied.txt", *entries)
+        deny(self.directory / "denied.txt", *entries)
 
     def _issue(
         self, identity: Identity, public: ec.EllipticCurvePublicKey, host_names: Sequence[str]
@@ -235,14 +229,14 @@ class Authority:
             self.root,
             key,
             now_ms=self.clock(),
-            life_ms=self._life_ms,
+            life_ms=self.leaf_days * certificates.DAY_MS,
             entropy=self.entropy,
             host_names=host_names,
         )
         self._check_not_denied(identity, leaf.serial_number)
         # Kept before it is handed out: a certificate that nobody knows of cannot be taken back.
         pem = certificates.certificate_to_pem(leaf)
-        folder = self._directory / "issued"
+        folder = self.directory / "issued"
         ensure_directory(folder)
         write_atomic(folder / f"{leaf.serial_number:040x}.pem", pem)
         return pem + self.root_pem

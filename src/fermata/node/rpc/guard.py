@@ -40,6 +40,7 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 #: Answers one request of a caller, in a thread; a stream answers with several messages.
 Answer = Callable[[Identity, Any], Message]
 Stream = Callable[[Identity, Any, Context], AsyncIterator[Message]]
+Dialogue = Callable[[Any], Iterator[Message]]
 Body = Callable[[Identity, Context], Awaitable[None]]
 _Hold = Callable[[str], AbstractContextManager[None]]
 
@@ -123,11 +124,7 @@ class Guard:
         return self._handler(method, roles, self._admission.stream, body)
 
     def dialogue(
-        self,
-        method: str,
-        roles: frozenset[str],
-        answer: Callable[[Any], Iterator[Message]],
-        kind: type[Message],
+        self, method: str, roles: frozenset[str], answer: Dialogue, kind: type[Message]
     ) -> Any:
         """A handler that answers each request of a stream, one after the other."""
 
