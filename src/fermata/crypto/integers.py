@@ -313,8 +313,7 @@ def minimal_from_bytes(data: bytes, what: str) -> int:
     """The inverse of ``minimal_to_bytes``. Raises InvalidEncoding MINIMAL."""
     if not 1 <= len(data) <= MINIMAL_BYTES_MAX or data[0] == 0:
         raise InvalidEncoding(
-            "MINIMAL",
-            f"{what}: must have 1 to {MINIMAL_BYTES_MAX} bytes and no leading zero",
+            "MINIMAL", f"{what}: must have 1 to {MINIMAL_BYTES_MAX} bytes and no leading zero"
         )
     return int.from_bytes(data, "big")
 

@@ -316,8 +316,7 @@ def _explained_read(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise ConfigError(
-            "FILE_UNREADABLE",
-            f"{path} cannot be read: {cause_text(error)}",
+            "FILE_UNREADABLE", f"{path} cannot be read: {cause_text(error)}"
         ) from None
 
 

@@ -142,11 +142,7 @@ class PaillierEquation:
 
 
 def paillier_equations(
-    statements: StatementSet,
-    public_key: PublicKey,
-    proof: OpenProof,
-    sealed: SealedProof,
-    e: int,
+    statements: StatementSet, public_key: PublicKey, proof: OpenProof, sealed: SealedProof, e: int
 ) -> list[PaillierEquation]:
     """Parses the sealed part, which must be the one that the open part names.
 

@@ -52,11 +52,7 @@ def opening_bytes(statements: StatementSet) -> int:
 
 
 def prove_value(
-    statements: StatementSet,
-    claim: ValueClaim,
-    values: Sequence[int],
-    gamma: int,
-    entropy: Entropy,
+    statements: StatementSet, claim: ValueClaim, values: Sequence[int], gamma: int, entropy: Entropy
 ) -> bytes:
     """Proves a claim, given all values of the report and the blinding of W (R11.2).
 

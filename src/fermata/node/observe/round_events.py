@@ -73,8 +73,5 @@ class RoundEvents:
                     a for a in self._driver.replica.charter.auditors if a not in done
                 )
                 self._telemetry.event(
-                    "waiting_for",
-                    round=round_.number,
-                    status=phase,
-                    party=others[:VALUE_CHARS_MAX],
+                    "waiting_for", round=round_.number, status=phase, party=others[:VALUE_CHARS_MAX]
                 )

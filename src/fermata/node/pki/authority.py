@@ -76,12 +76,7 @@ class Authority:
 
     @classmethod
     def create(
-        cls,
-        directory: Path,
-        deployment: str,
-        lock: keystore.Lock,
-        clock: ClockMs,
-        entropy: Entropy,
+        cls, directory: Path, deployment: str, lock: keystore.Lock, clock: ClockMs, entropy: Entropy
     ) -> "Authority":
         """Makes the directory with a new root, whole or not at all, and opens it.
 
@@ -252,8 +247,7 @@ class Authority:
     def _check_not_denied(self, identity: Identity, serial: int = 0) -> None:
         if self.is_denied(identity, serial):
             raise IdentityError(
-                "CERT_DENIED",
-                f"{identity.uri} is on the deny-list; take it off denied.txt first",
+                "CERT_DENIED", f"{identity.uri} is on the deny-list; take it off denied.txt first"
             )
 
 

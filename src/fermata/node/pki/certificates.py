@@ -42,9 +42,7 @@ def new_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
 def key_to_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     """PKCS#8 PEM in the clear, for a file of mode 0600."""
     return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 

@@ -84,12 +84,7 @@ def fetch_root(address: str, fingerprint: str) -> bytes:
 
 
 def enroll(
-    directory: Path,
-    address: str,
-    fingerprint: str,
-    token: str,
-    clock: ClockMs,
-    entropy: Entropy,
+    directory: Path, address: str, fingerprint: str, token: str, clock: ClockMs, entropy: Entropy
 ) -> Identity:
     """Exchanges a token for a certificate; writes key, chain and root into ``directory``.
 
@@ -113,11 +108,7 @@ def enroll(
 
 
 def enroll_locally(
-    authority: Authority,
-    role: str,
-    party: str,
-    directory: Path,
-    host_names: Sequence[str] = (),
+    authority: Authority, role: str, party: str, directory: Path, host_names: Sequence[str] = ()
 ) -> Identity:
     """Makes a party's key and certificate where the authority is, without a token.
 

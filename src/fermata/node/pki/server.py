@@ -131,8 +131,7 @@ class EnrolmentServer(FrontedServer):
         kind = fault.reason if isinstance(fault, FermataError) else type(fault).__name__
         self._alarm(
             FermataError(
-                "INCIDENT",
-                f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}",
+                "INCIDENT", f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}"
             )
         )
         return incident_status(incident)

@@ -11,11 +11,7 @@ The number in a reading does not print:
 
 from fermata.node.sources.gather import Gathered, Sources
 from fermata.node.sources.mapping import SourceText, check_sources
-from fermata.node.sources.measure import (
-    Measure,
-    read_measurement,
-    to_measurement,
-)
+from fermata.node.sources.measure import Measure, read_measurement, to_measurement
 
 __all__ = [
     "Gathered",

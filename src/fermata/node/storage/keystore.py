@@ -95,8 +95,7 @@ def recipient(text: str) -> Recipient:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
         raise ConfigError(
-            "RECIPIENT_FORM",
-            "the recipient must be the age1... public key of an X25519 identity",
+            "RECIPIENT_FORM", "the recipient must be the age1... public key of an X25519 identity"
         ) from None
     return Recipient(text)
 
@@ -203,12 +202,7 @@ def save_sealed(path: Path, secret: bytes, purpose: str, deployment: str, lock: 
 
 
 def load_sealed(
-    path: Path,
-    purpose: str,
-    deployment: str,
-    unlock: Unlock,
-    *,
-    size_max: int = SECRET_BYTES_MAX,
+    path: Path, purpose: str, deployment: str, unlock: Unlock, *, size_max: int = SECRET_BYTES_MAX
 ) -> bytes:
     """The secret in an age file that was saved for this purpose and deployment.
 

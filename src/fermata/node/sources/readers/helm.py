@@ -8,13 +8,7 @@ instances were allowed at most, stands in the ``run_spec.json`` beside it.
 from pathlib import PurePath
 from typing import Any
 
-from fermata.node.sources.readers.documents import (
-    count_of,
-    number_of,
-    read_json,
-    table_of,
-    text_of,
-)
+from fermata.node.sources.readers.documents import count_of, number_of, read_json, table_of, text_of
 from fermata.node.sources.reading import Literal, Reading, refuse_format
 
 #: The file beside a run's statistics that says what was asked of the run.
