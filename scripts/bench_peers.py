@@ -77,7 +77,7 @@ def encryption(key: PublicKey) -> dict[str, float]:
     """Seconds a metric: a packed report's encryption, and phe's number by number."""
     packing, table = (
         statements(METRICS).packing,
-        EncryptionTable(key, key.bits + EXPONENT_SLACK_BITS, 8),
+        EncryptionTable(key, key.bits + EXPONENT_SLACK_BITS),
     )
     theirs = phe.PaillierPublicKey(key.n)
 
@@ -98,7 +98,7 @@ def encryption(key: PublicKey) -> dict[str, float]:
 def ciphertexts(key: PublicKey) -> dict[str, float | str]:
     """Seconds a ciphertext with an exponent of n/2 bits, here and by peers in Rust and C++."""
     bits, count = MODULUS_BITS // 2, 32
-    table = EncryptionTable(key, bits, 8)
+    table = EncryptionTable(key, bits)
 
     def ours() -> None:
         for value in values()[:count]:

@@ -99,21 +99,14 @@ def check_modulus(n: int, bits: int) -> None:
 class EncryptionTable(SplitTable):
     """Fixed-base tables of one key's ``h_s``; build it once per key and keep it.
 
-    ``exponent_bits``: length of the exponents it takes; ``window`` and ``blocks``: the shape of
-    the comb; with ``blocks=None`` it is largest and fastest.
+    ``exponent_bits``: length of the exponents it takes.
     """
 
     __slots__ = ("public_key",)
 
-    def __init__(
-        self,
-        public_key: PublicKey,
-        exponent_bits: int,
-        window: int = WINDOW_BITS,
-        blocks: int | None = BLOCKS,
-    ) -> None:
+    def __init__(self, public_key: PublicKey, exponent_bits: int) -> None:
         self.public_key = public_key
-        super().__init__(public_key.h_s, public_key.n, exponent_bits, window, blocks)
+        super().__init__(public_key.h_s, public_key.n, exponent_bits, WINDOW_BITS, BLOCKS)
 
 
 def random_exponent(entropy: Entropy, public_key: PublicKey) -> int:
