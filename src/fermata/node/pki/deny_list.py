@@ -6,7 +6,6 @@ and sessions that were open before it.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError
@@ -22,12 +21,8 @@ EMPTY_DENY_LIST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The entries of one state of the file."""
-
-    identities: frozenset[Identity]
-    serials: frozenset[int]
+#: The entries of one state of the file: identities, and serial numbers.
+Denied = frozenset[Identity | int]
 
 
 class DenyList:
@@ -46,7 +41,7 @@ class DenyList:
     def is_denied(self, identity: Identity, serial: int) -> bool:
         """Whether this identity, or the certificate with this serial number, was denied."""
         denied = self._current()
-        return identity in denied.identities or serial in denied.serials
+        return identity in denied or serial in denied
 
     def _current(self) -> Denied:
         """The entries to go by; returned, so that no other thread's older read replaces them."""
@@ -76,8 +71,7 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
         raise ConfigError(
             "DENY_LIST_SYNTAX", f"{path} is empty; restore it, or write a comment line into it"
         )
-    identities: set[Identity] = set()
-    serials: set[int] = set()
+    denied: set[Identity | int] = set()
     for number, line in enumerate(data.split(b"\n"), start=1):
         words = line.partition(b"#")[0].split()
         if not words:
@@ -85,9 +79,9 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
         try:
             kind, value = (word.decode("ascii") for word in words)
             if kind == "identity":
-                identities.add(Identity.parse(value))
+                denied.add(Identity.parse(value))
             elif kind == "serial" and _SERIAL.match(value):
-                serials.add(int(value, 16))
+                denied.add(int(value, 16))
             else:
                 raise ValueError
         except (ValueError, IdentityError):
@@ -96,7 +90,7 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
                 f"{path}, line {number}: must be 'identity fermata://<deployment>/<role>/<id>' or"
                 " 'serial <hexadecimal>'; fix the line",
             ) from None
-    return Denied(frozenset(identities), frozenset(serials))
+    return frozenset(denied)
 
 
 def deny(path: Path, *entries: Identity | int) -> None:
@@ -110,7 +104,7 @@ def deny(path: Path, *entries: Identity | int) -> None:
         lines = [
             f"identity {entry.uri}\n" if isinstance(entry, Identity) else f"serial {entry:x}\n"
             for entry in dict.fromkeys(entries)
-            if entry not in denied.identities and entry not in denied.serials
+            if entry not in denied
         ]
         if data and not data.endswith(b"\n"):
             data += b"\n"
