@@ -156,8 +156,10 @@ class Front:
 class _Side(asyncio.Protocol):
     """One side of a spliced connection; what it receives, the other side sends."""
 
+    #: From when the connection is made, before anything else is called.
+    transport: asyncio.Transport
+
     def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
         self.other: _Side | None = None
         self.has_ended = False
 
@@ -167,7 +169,7 @@ class _Side(asyncio.Protocol):
 
     @property
     def opposite(self) -> asyncio.Transport | None:
-        """The transport of the other side, once it has one."""
+        """The transport of the other side, once there is one."""
         return self.other.transport if self.other is not None else None
 
     def data_received(self, data: bytes) -> None:
@@ -214,7 +216,7 @@ class _Outer(_Side):
         peer: Any = transport.get_extra_info("peername")
         source = source_of(str(peer[0])) if peer else "unknown"
         if not self._front.admit(self, source):
-            cast(asyncio.Transport, transport).abort()
+            self.give_up()
             return
         loop = asyncio.get_running_loop()
         self._silence = loop.call_later(self._front.limits.first_byte_s, self.give_up)
@@ -226,8 +228,7 @@ class _Outer(_Side):
             self._silence.cancel()
             self._silence = None
             self._early = data
-            if self.transport is not None:
-                self.transport.pause_reading()
+            self.transport.pause_reading()
             self._task = asyncio.get_running_loop().create_task(self._connect())
             return
         super().data_received(data)
@@ -245,7 +246,7 @@ class _Outer(_Side):
             return
         self._port = transport.get_extra_info("sockname")[1]
         self._front.connected(self._port, self._source)
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             transport.close()
             self._front.leave(self, self._port)
             return
@@ -256,8 +257,7 @@ class _Outer(_Side):
 
     def give_up(self) -> None:
         """Ends the connection at once."""
-        if self.transport is not None:
-            self.transport.abort()
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._silence is not None:
