@@ -69,7 +69,7 @@ def test_secret_under_a_passphrase_comes_back(tmp_path):
 def test_any_secret_to_a_recipient_comes_back(tmp_path_factory, secret):
     folder = tmp_path_factory.mktemp("keys")
     identity = keystore.new_identity(folder / "identity.txt")
-    lock = keystore.recipient(identity.recipient)
+    lock = keystore.Recipient(identity.recipient)
     keystore.save_sealed(folder / "key.age", secret, keystore.KEY_SHARE, "spring", lock)
     found = keystore.load_sealed(folder / "key.age", keystore.KEY_SHARE, "spring", identity)
     assert found == secret
@@ -191,8 +191,8 @@ def test_identity_file_of_another_form_is_refused(tmp_path, text):
 
 
 def test_recipient_of_another_form_is_refused(identity):
-    assert _reason(keystore.recipient, "age1nonsense") == "RECIPIENT_FORM"
-    assert _reason(keystore.recipient, identity.recipient.upper() + "x") == "RECIPIENT_FORM"
+    assert _reason(keystore.Recipient, "age1nonsense") == "RECIPIENT_FORM"
+    assert _reason(keystore.Recipient, identity.recipient.upper() + "x") == "RECIPIENT_FORM"
 
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "nul\0", "x" * 1025])
@@ -319,7 +319,7 @@ def test_age_tool_format_is_plain_age(tmp_path, identity):
 def test_file_of_any_size_comes_back(tmp_path, size):
     identity = keystore.new_identity(tmp_path / "identity.txt")
     (tmp_path / "clear").write_bytes(b"x" * size)
-    to = keystore.recipient(identity.recipient)
+    to = keystore.Recipient(identity.recipient)
     keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
     keystore.open_file(tmp_path / "sealed", tmp_path / "again", identity)
     assert (tmp_path / "again").read_bytes() == b"x" * size
@@ -331,7 +331,7 @@ def test_file_of_any_size_comes_back(tmp_path, size):
 def test_file_that_was_cut_off_does_not_open(tmp_path, cut):
     identity = keystore.new_identity(tmp_path / "identity.txt")
     (tmp_path / "clear").write_bytes(b"x" * 300_000)
-    to = keystore.recipient(identity.recipient)
+    to = keystore.Recipient(identity.recipient)
     keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
     (tmp_path / "sealed").write_bytes((tmp_path / "sealed").read_bytes()[:-cut])
     with pytest.raises(ConfigError) as caught:
@@ -345,7 +345,7 @@ def test_full_disk_is_told_also_at_the_last_byte(tmp_path, monkeypatch, size, op
     # The age library says nothing when its last write fails.
     identity = keystore.new_identity(tmp_path / "identity.txt")
     (tmp_path / "clear").write_bytes(b"x" * size)
-    to = keystore.recipient(identity.recipient)
+    to = keystore.Recipient(identity.recipient)
     keystore.seal_file(tmp_path / "clear", tmp_path / "sealed", to)
     (tmp_path / "full").symlink_to("/dev/full")
     monkeypatch.setattr(keystore, "write_secret", lambda path, data: None)

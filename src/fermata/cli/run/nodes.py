@@ -15,7 +15,7 @@ from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage.backup import back_up
-from fermata.node.storage.keystore import load_identity, recipient
+from fermata.node.storage.keystore import Recipient, load_identity
 from fermata.node.storage.restore import restore
 from fermata.types import Role
 
@@ -83,7 +83,7 @@ def node() -> None:
 def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) -> None:
     """Back up a node's data, running or stopped; its keys are not in it."""
     config = load_config(config_file)
-    entries = back_up(config, recipient(to), out, entropy, wait_s)
+    entries = back_up(config, Recipient(to), out, entropy, wait_s)
     text = f"{out}: backup of {config.text.party}, {entries} log entries"
     emit(as_json, {"backup": str(out), "entries": entries}, text)
 

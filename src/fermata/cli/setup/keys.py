@@ -123,7 +123,7 @@ def _deal(charter: Charter, advance: Callable[[int], None]) -> DealtKey:
 
 def _recipient(path: Path) -> keystore.Recipient:
     try:
-        return keystore.recipient(read_file(path, RECIPIENT_BYTES_MAX).decode("ascii").strip())
+        return keystore.Recipient(read_file(path, RECIPIENT_BYTES_MAX).decode("ascii").strip())
     except UnicodeDecodeError:
         raise ConfigError("RECIPIENT_FORM", f"{path}: must be an age recipient in ASCII") from None
     except ConfigError as error:

@@ -25,7 +25,7 @@ from fermata.node.config import NodeConfig
 from fermata.node.files import read_secret, sync, temporary_directory, write_secret
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.storage.file import mend_errors
-from fermata.node.storage.keystore import Recipient, recipient, seal_file
+from fermata.node.storage.keystore import Recipient, seal_file
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.strict_json import NotJson, decode_json
@@ -69,10 +69,8 @@ def work_folder(data: Path) -> Iterator[Path]:
 def write_backup(config: NodeConfig, store: SqliteStore, to: Recipient, out: Path) -> int:
     """Writes a new backup file (mode 0600) of an open store; returns the log entries in it.
 
-    Nothing unencrypted is left. Raises StorageError as ``SqliteStore.backup`` does, ConfigError
-    RECIPIENT_FORM.
+    Nothing unencrypted is left. Raises StorageError as ``SqliteStore.backup`` does.
     """
-    to = recipient(to.text)
     with work_folder(config.data) as work, mend_errors(out):
         if out.exists():
             raise StorageError("BACKUP_EXISTS", f"{out}: exists; choose another name")
@@ -152,7 +150,6 @@ def back_up(config: NodeConfig, to: Recipient, out: Path, entropy: Entropy, wait
     Raises as ``write_backup`` does, and StorageError BACKUP_NO_ANSWER when a running node does
     not make it in time.
     """
-    recipient(to.text)
     if out.exists():
         raise StorageError("BACKUP_EXISTS", f"{out}: exists; choose another name")
     if not (config.data / STORE).exists():

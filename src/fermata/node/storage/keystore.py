@@ -79,25 +79,26 @@ class AgeIdentity(_Hidden):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The public half of somebody's identity: ``age1...``."""
+    """The public half of somebody's identity: ``age1...``.
+
+    Raises ``ConfigError`` RECIPIENT_FORM.
+    """
 
     text: str
+
+    def __post_init__(self) -> None:
+        try:
+            pyrage.x25519.Recipient.from_str(self.text)
+        except pyrage.RecipientError:
+            raise ConfigError(
+                "RECIPIENT_FORM",
+                "the recipient must be the age1... public key of an X25519 identity",
+            ) from None
 
 
 #: What a secret can be sealed to, and what opens it again.
 Lock = Passphrase | AgeIdentity | Recipient
 Unlock = Passphrase | AgeIdentity
-
-
-def recipient(text: str) -> Recipient:
-    """The recipient that is written ``age1...``. Raises ``ConfigError`` RECIPIENT_FORM."""
-    try:
-        pyrage.x25519.Recipient.from_str(text)
-    except pyrage.RecipientError:
-        raise ConfigError(
-            "RECIPIENT_FORM", "the recipient must be the age1... public key of an X25519 identity"
-        ) from None
-    return Recipient(text)
 
 
 def passphrase_from_file(path: Path) -> Passphrase:
@@ -183,20 +184,20 @@ def seal(secret: bytes, purpose: str, deployment: str, lock: Lock) -> bytes:
     """The age file that holds ``secret`` for this purpose and deployment.
 
     ``purpose`` and ``deployment`` are words of lower-case letters, digits and hyphens. An
-    identity seals to its own recipient. Raises ``ConfigError`` RECIPIENT_FORM.
+    identity seals to its own recipient.
     """
     length = len(secret).to_bytes(_LENGTH_BYTES, "big")
     framed = _header(purpose, deployment) + b"\n" + length + secret
     if isinstance(lock, Passphrase):
         return bytes(pyrage.passphrase.encrypt(framed, lock._text))
-    text = recipient(lock.recipient if isinstance(lock, AgeIdentity) else lock.text).text
+    text = lock.recipient if isinstance(lock, AgeIdentity) else lock.text
     return bytes(pyrage.encrypt(framed, [pyrage.x25519.Recipient.from_str(text)]))
 
 
 def save_sealed(path: Path, secret: bytes, purpose: str, deployment: str, lock: Lock) -> None:
     """Writes ``secret`` to a new age file (mode 0600); never replaces one, never in the clear.
 
-    Raises ``ConfigError`` FILE_EXISTS, FILE_UNWRITABLE or RECIPIENT_FORM.
+    Raises ``ConfigError`` FILE_EXISTS or FILE_UNWRITABLE.
     """
     write_secret(path, seal(secret, purpose, deployment, lock))
 
@@ -263,9 +264,9 @@ class _Out:
 def seal_file(source: Path, target: Path, to: Recipient) -> None:
     """Encrypts a file of any size to a recipient, into a new file that is its owner's only.
 
-    Raises ``ConfigError`` FILE_EXISTS, FILE_UNWRITABLE, RECIPIENT_FORM.
+    Raises ``ConfigError`` FILE_EXISTS, FILE_UNWRITABLE.
     """
-    recipients = [pyrage.x25519.Recipient.from_str(recipient(to.text).text)]
+    recipients = [pyrage.x25519.Recipient.from_str(to.text)]
     _convert(source, target, lambda read, write: pyrage.encrypt_io(read, write, recipients))
 
 
