@@ -51,13 +51,10 @@ def signature_states(file: Path, payload: bytes, charter: Charter) -> dict[str, 
     states = {}
     for party in charter.parties:
         try:
-            _read_one(file, payload, charter, party)
+            signature = _read_one(file, payload, charter, party)
+            states[party] = MISSING if signature is None else SIGNED
         except ConfigError:
             states[party] = WRONG
-        except FileNotFoundError:
-            states[party] = MISSING
-        else:
-            states[party] = SIGNED
     return states
 
 
@@ -81,25 +78,20 @@ def read_signatures(file: Path, charter: Charter, parties: tuple[str, ...]) -> d
     Raises ConfigError SIGNATURES naming who is missing or whose signature is wrong.
     """
     payload = read_file(file, ENVELOPE_BYTES_MAX)
-    signatures: dict[str, bytes] = {}
-    missing = []
-    for party in parties:
-        try:
-            signatures[party] = _read_one(file, payload, charter, party)
-        except FileNotFoundError:
-            missing.append(party)
+    signatures = {party: _read_one(file, payload, charter, party) for party in parties}
+    missing = [party for party, signature in signatures.items() if signature is None]
     if missing:
         raise ConfigError(
             "SIGNATURES", f"{file.name}: not signed by {', '.join(missing)} (see {folder_of(file)})"
         )
-    return signatures
+    return {party: signature for party, signature in signatures.items() if signature is not None}
 
 
-def _read_one(file: Path, payload: bytes, charter: Charter, party: str) -> bytes:
-    """A party's signature, checked. Raises ConfigError, FileNotFoundError if there is none."""
+def _read_one(file: Path, payload: bytes, charter: Charter, party: str) -> bytes | None:
+    """A party's signature, checked; None if there is none. Raises ConfigError SIGNATURES."""
     path = folder_of(file) / party
     if not path.exists():
-        raise FileNotFoundError
+        return None
     try:
         signature = base64.b64decode(read_file(path, _LINE_BYTES_MAX).strip(), validate=True)
         message = pae(payload_type_of(file), payload)
