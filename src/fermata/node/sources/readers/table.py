@@ -23,25 +23,18 @@ def read_table(name: str, data: bytes, cadence: str) -> list[Reading]:
     """
     readings: dict[tuple[str, str], Reading] = {}
     rows = csv.reader(io.StringIO(_text(name, data), newline=""), strict=True)
-    has_header = False
     try:
-        for row in rows:
+        if next(rows, None) != HEADER:
+            line = max(rows.line_num, 1)
+            raise _error(name, line, f"the first line must be {','.join(HEADER)}")
+        for row in filter(None, rows):
             line = rows.line_num
-            if not has_header:
-                if row != HEADER:
-                    raise _error(name, line, f"the first line must be {','.join(HEADER)}")
-                has_header = True
-            elif row:
-                period, metric, value = _figure(name, line, row, cadence)
-                if (period, metric) in readings:
-                    raise _error(name, line, f"{metric} stands twice for {period}")
-                readings[period, metric] = Reading(
-                    f"line {line}", "", (metric,), value, period=period
-                )
+            period, metric, value = _figure(name, line, row, cadence)
+            if (period, metric) in readings:
+                raise _error(name, line, f"{metric} stands twice for {period}")
+            readings[period, metric] = Reading(f"line {line}", "", (metric,), value, period=period)
     except csv.Error:
         raise _error(name, rows.line_num, "is not CSV") from None
-    if not has_header:
-        raise _error(name, 1, f"the first line must be {','.join(HEADER)}")
     return list(readings.values())
 
 
