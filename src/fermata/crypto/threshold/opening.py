@@ -53,10 +53,9 @@ class KeyShare:
 
     def to_bytes(self) -> bytes:
         """Four lines of text, all of it secret; the one encoding that ``from_bytes`` takes."""
-        sign = "-" if self.value < 0 else ""
         return (
             f"fermata/v1/key-share\nindex: {self.index}\nkey: {self.key_id.hex()}\n"
-            f"value: {sign}{abs(self.value):x}\n"
+            f"value: {self.value:x}\n"
         ).encode()
 
     @classmethod

@@ -86,7 +86,8 @@ class Telemetry:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._reasons: set[str] = set()
-        self._is_ready = False
+        #: Whether ``/-/ready`` answers 200; see ``set_ready``.
+        self.is_ready = False
         self._entries_seen = -1
         self._server: _HealthServer | None = None
         self._file = _open_log(self.log_file) if self.log_file is not None else None
@@ -199,13 +200,8 @@ class Telemetry:
 
     def set_ready(self, is_ready: bool) -> None:
         """Sets whether ``/-/ready`` answers 200; otherwise it answers 503."""
-        self._is_ready = is_ready
+        self.is_ready = is_ready
         self._ready.set(int(is_ready))
-
-    @property
-    def is_ready(self) -> bool:
-        """The value that was set last; False at first."""
-        return self._is_ready
 
     def serve(self, address: str = "127.0.0.1:0") -> str:
         """Serves ``/metrics``, ``/-/ready`` and ``/-/healthy``; returns the bound address.

@@ -58,28 +58,27 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Takes one token; False if there is no token."""
-        self._fill()
-        if self._level < 1:
+        if self.is_empty():
             return False
         self._level -= 1
         return True
 
     def is_empty(self) -> bool:
         """Whether there is no token to take."""
-        self._fill()
-        return self._level < 1
+        return self._filled() < 1
 
     def is_full(self) -> bool:
         """Whether all tokens are back."""
-        self._fill()
-        return self._level >= self._burst
+        return self._filled() >= self._burst
 
-    def _fill(self) -> None:
+    def _filled(self) -> float:
+        """The level as of now."""
         now_ms = self._clock_ms()
         # A clock that steps back adds no tokens and removes none.
         passed_ms = max(0, now_ms - self._filled_ms)
         self._level = min(self._burst, self._level + passed_ms * self._per_ms)
         self._filled_ms = now_ms
+        return self._level
 
 
 class Buckets:

@@ -257,13 +257,9 @@ def push(path: Path, request: wire.PushRequest, timeout_s: float = ANSWER_S) -> 
         try:
             answer = call(encode(request), timeout=timeout_s)
         except grpc.RpcError as failure:
-            raise _error(path, failure) from None
+            error = error_of_call(failure, str(path))
+            raise (_away(path) if error.reason == "UNREACHABLE" else error) from None
     return parse(wire.PushResponse, answer)
-
-
-def _error(path: Path, failure: grpc.RpcError) -> FermataError:
-    error = error_of_call(failure, str(path))
-    return _away(path) if error.reason == "UNREACHABLE" else error
 
 
 def _away(path: Path) -> TransportError:
