@@ -6,6 +6,7 @@ RU4 and RU5: levels and changes of a sum, mean or count, and rules that join the
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from operator import ge, gt, le, lt
 
 from fermata.protocol.charter.trigger_rules import Rule
 
@@ -53,11 +54,8 @@ def _now(by_id: Mapping[str, Rule], rule: Rule, values: Values) -> bool | None:
         value = None if value is None or earlier is None else value - earlier
     if value is None:
         return None
-    if rule.comparison == "above":
-        return value > rule.limit
-    if rule.comparison == "at_least":
-        return value >= rule.limit
-    return value < rule.limit if rule.comparison == "below" else value <= rule.limit
+    compare = {"above": gt, "at_least": ge, "below": lt, "at_most": le}[rule.comparison]
+    return bool(compare(value, rule.limit))
 
 
 def _result(statistic: str, values: Sequence[Fraction] | None) -> Fraction | None:
