@@ -34,7 +34,10 @@ _PASSPHRASE_BYTES_MAX = 1024
 _IDENTITY_BYTES_MAX = 4096
 _LENGTH_BYTES = 4
 _WORD = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
-_HEADER = re.compile(rb"fermata/v1/keyfile ([a-z0-9-]{1,40}) ([a-z0-9-]{1,40})\Z")
+#: Purpose, deployment, the secret's length and the secret.
+_FRAMED = re.compile(
+    rb"fermata/v1/keyfile ([a-z0-9-]{1,40}) ([a-z0-9-]{1,40})\n(.{4})(.*)", re.DOTALL
+)
 
 
 class _Hidden:
@@ -187,7 +190,7 @@ def seal(secret: bytes, purpose: str, deployment: str, lock: Lock) -> bytes:
     identity seals to its own recipient.
     """
     length = len(secret).to_bytes(_LENGTH_BYTES, "big")
-    framed = _header(purpose, deployment) + b"\n" + length + secret
+    framed = _header(purpose, deployment) + length + secret
     if isinstance(lock, Passphrase):
         return bytes(pyrage.passphrase.encrypt(framed, lock._text))
     text = lock.recipient if isinstance(lock, AgeIdentity) else lock.text
@@ -220,24 +223,17 @@ def load_sealed(
     except pyrage.DecryptError:
         # K9.1: wrong passphrase, wrong identity and damage look alike from outside (E5).
         raise _unreadable(path) from None
-    header, newline, body = framed.partition(b"\n")
-    match = _HEADER.match(header)
-    length, secret = body[:_LENGTH_BYTES], body[_LENGTH_BYTES:]
-    if (
-        match is None
-        or not newline
-        or len(length) != _LENGTH_BYTES
-        or int.from_bytes(length, "big") != len(secret)
-    ):
+    match = _FRAMED.fullmatch(framed)
+    if match is None or int.from_bytes(match[3], "big") != len(match[4]):
         raise _unreadable(path)
     # K9.2: a key must not be used for what it was not made for.
-    if header != wanted:
+    if not framed.startswith(wanted):
         raise ConfigError(
             "KEYFILE_FOREIGN",
             f"{path} holds a {match[1].decode()} of deployment {match[2].decode()}; a {purpose} of"
             f" deployment {deployment} is wanted here",
         )
-    return secret
+    return match[4]
 
 
 class _Out:
@@ -299,7 +295,7 @@ def _header(purpose: str, deployment: str) -> bytes:
     for word in (purpose, deployment):
         if not _WORD.match(word):
             raise ValueError("purpose and deployment must be words of a-z, 0-9 and -")
-    return f"{_DOMAIN} {purpose} {deployment}".encode()
+    return f"{_DOMAIN} {purpose} {deployment}\n".encode()
 
 
 def _unreadable(path: Path) -> ConfigError:
