@@ -11,7 +11,7 @@ from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.identity import PARTY
-from fermata.node.sources import SourceText, check_sources
+from fermata.node.sources.mapping import SourceText, check_sources
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.charter.toml_source import Strict, TomlSource
 from fermata.types import Role

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.sources import Measure, Sources, SourceText
 from fermata.node.sources.choose import Candidate, choose, plain_value
 from fermata.node.sources.dates import bounds_ms, epoch_ms, iso_ms
+from fermata.node.sources.gather import Sources
+from fermata.node.sources.mapping import SourceText
+from fermata.node.sources.measure import Measure
 from fermata.node.sources.paths import FILES_MAX, SourceFile, path_fault
 from fermata.node.sources.readers.pushed import keep_pushed
 from fermata.node.sources.reading import Reading

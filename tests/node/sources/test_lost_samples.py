@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.node.sources import Sources, SourceText
-from fermata.node.sources.mapping import READERS
+from fermata.node.sources.gather import Sources
+from fermata.node.sources.mapping import READERS, SourceText
 from fermata.node.sources.reading import Reading
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import METRIC, gather, read, refused

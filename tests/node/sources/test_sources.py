@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.sources import Measure, Sources, read_measurement
+from fermata.node.sources.gather import Sources
+from fermata.node.sources.measure import Measure, read_measurement
 from fermata.protocol.roles.lab import Measurement
 from harness.chains import make_deployment
 

@@ -15,7 +15,7 @@ from fermata.assessment.attack.bounds import Attack, Known, attack
 from fermata.assessment.attack.releases import histories_of
 from fermata.errors import ConfigError, FermataError, Refusal
 from fermata.node.files import write_atomic
-from fermata.node.sources import read_measurement
+from fermata.node.sources.measure import read_measurement
 from fermata.node.storage.bundles import read_verified
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter

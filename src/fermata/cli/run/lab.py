@@ -28,7 +28,8 @@ from fermata.node.run.parts import (
     lab_sources,
     make_telemetry,
 )
-from fermata.node.sources import Gathered, to_measurement
+from fermata.node.sources.gather import Gathered
+from fermata.node.sources.measure import to_measurement
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import check_period, period_count

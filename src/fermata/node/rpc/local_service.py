@@ -19,8 +19,9 @@ from fermata.errors import ConfigError, FermataError, Refusal, TransportError
 from fermata.node.files import ensure_directory
 from fermata.node.rpc.rpc_contract import parse
 from fermata.node.rpc.status_codes import error_of_call, incident_status, to_status
-from fermata.node.sources import Sources, SourceText
 from fermata.node.sources.choose import plain_value
+from fermata.node.sources.gather import Sources
+from fermata.node.sources.mapping import SourceText
 from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.periods import check_period, period_count

@@ -9,16 +9,7 @@ The number in a reading does not print:
     False
 """
 
-from fermata.node.sources.gather import Gathered, Sources
-from fermata.node.sources.mapping import SourceText, check_sources
-from fermata.node.sources.measure import Measure, read_measurement, to_measurement
+from fermata.node.sources.gather import Sources
+from fermata.node.sources.measure import Measure
 
-__all__ = [
-    "Gathered",
-    "Measure",
-    "SourceText",
-    "Sources",
-    "check_sources",
-    "read_measurement",
-    "to_measurement",
-]
+__all__ = ["Measure", "Sources"]
