@@ -115,7 +115,8 @@ def check_chain(
     """
     paths = _issuers(chain, anchors)
     check_holder(chain[0], deployment, now_ms, is_denied)
-    if not any(all(_is_valid(authority, now_ms) for authority in path) for _, path in paths):
+    valid = (all(not_before_ms(a) <= now_ms <= not_after_ms(a) for a in path) for _, path in paths)
+    if not any(valid):
         raise IdentityError(
             "CERT_EXPIRED", "an authority above the certificate is not valid now; renew its chain"
         )
@@ -179,10 +180,6 @@ def _may_sign(certificate: x509.Certificate, below: int) -> bool:
         return absent.oid == x509.KeyUsage.oid
     except (ValueError, x509.DuplicateExtension):
         return False
-
-
-def _is_valid(certificate: x509.Certificate, now_ms: int) -> bool:
-    return not_before_ms(certificate) <= now_ms <= not_after_ms(certificate)
 
 
 def _common_name(certificate: x509.Certificate) -> str:

@@ -278,11 +278,8 @@ def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes, ow
 def _scripts() -> list[str]:
     folder = resources.files("fermata.node") / "migrations"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return ["\n".join(_without_comments(f.read_text(encoding="utf-8"))) for f in files]
-
-
-def _without_comments(text: str) -> Iterator[str]:
-    return (line for line in text.splitlines() if not line.startswith("--"))
+    texts = [f.read_text(encoding="utf-8").splitlines() for f in files]
+    return ["\n".join(line for line in text if not line.startswith("--")) for text in texts]
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

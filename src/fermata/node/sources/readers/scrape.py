@@ -4,6 +4,7 @@ import http.client
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPSConnection
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -60,17 +61,12 @@ def scrape(
 
 
 def _ask(stack: ExitStack, parts: SplitResult, timeout_s: float) -> http.client.HTTPResponse:
-    connection = stack.enter_context(closing(_connection(parts, timeout_s)))
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    stack.enter_context(closing(connection))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection.request("GET", target, headers={"Accept": ACCEPT, "User-Agent": "fermata"})
     return stack.enter_context(closing(connection.getresponse()))
-
-
-def _connection(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s)
-    return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
 
 
 def _read(url: str, answer: http.client.HTTPResponse, has_time: Callable[[], bool]) -> bytes:
