@@ -47,25 +47,16 @@ def read_toml(file: str, data: bytes) -> Any:
         refuse_format(file, "is not TOML; is it still being written?")
 
 
-_STEP = re.compile(r"([^.\[\]\"]+)|\"([^\"]+)\"")
+_STEP = r"[^.\[\]\"]+|\"[^\"]+\""
+_PATH = re.compile(rf"(?:{_STEP})(?:\.(?:{_STEP}))*")
 
 
 def path_steps(path: str) -> list[str] | None:
     """The keys of a path such as ``results.gpqa."acc,none"``; None if it is not a path."""
-    steps: list[str] = []
-    at = 0
-    while at <= len(path):
-        match = _STEP.match(path, at)
-        if match is None:
-            return None
-        steps.append(match[1] or match[2])
-        at = match.end()
-        if at == len(path):
-            return steps if len(steps) <= DEPTH_MAX else None
-        if path[at] != ".":
-            return None
-        at += 1
-    return None
+    if not _PATH.fullmatch(path):
+        return None
+    steps = [step.strip('"') for step in re.findall(_STEP, path)]
+    return steps if len(steps) <= DEPTH_MAX else None
 
 
 def number_of(value: Any) -> str:
