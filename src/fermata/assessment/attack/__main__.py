@@ -16,7 +16,7 @@ from fermata.assessment.attack.releases import histories_of
 from fermata.errors import ConfigError, FermataError, Refusal
 from fermata.node.files import write_atomic
 from fermata.node.sources.measure import read_measurement
-from fermata.node.storage.bundles import read_verified
+from fermata.node.storage.bundles import read_valid
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str], modulus_bits_min: int = MODULUS_BITS_MIN) -> 
             raise ConfigError("LIMIT", f"--limit {options.limit:g}: must be from 0 to 100 percent")
         assumptions = [parse_assumption(text) for text in options.assume or ["none"]]
         _say("reading and verifying the bundle")
-        state, charter = read_verified(options.bundle, None, modulus_bits_min)
+        verification, charter = read_valid(options.bundle, None, modulus_bits_min)
+        state = verification.state
         known = _known(state, charter, options.own)
         histories = histories_of(state)
         if not any(history.releases for history in histories):

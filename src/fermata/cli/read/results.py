@@ -17,7 +17,7 @@ from fermata.dashboard.views.overview import overview
 from fermata.errors import ConfigError, Refusal
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
-from fermata.node.storage.bundles import check_new, pinned_hash, read_verified, write_bundle
+from fermata.node.storage.bundles import check_new, pinned_hash, read_valid, write_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import OPENED, State
@@ -29,7 +29,8 @@ def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Char
     """A bundle's state and charter, after all checks. Raises as ``read_valid`` does."""
     pinned = pinned_hash(charter_hash)
     say("verifying the bundle")
-    return read_verified(folder, pinned, MODULUS_BITS_MIN)
+    verification, charter = read_valid(folder, pinned, MODULUS_BITS_MIN)
+    return verification.state, charter
 
 
 @click.command()

@@ -11,7 +11,6 @@ from fermata.log.checkpoint import verify_cosigners
 from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256_from_text
@@ -161,11 +160,3 @@ def charter_of_valid(verification: Verification, where: str) -> Charter:
         failed = ", ".join(f"V{c.number}" for c in verification.checks if c.status == FAILED)
         raise Refusal("BUNDLE_INVALID", f"{where}: does not verify ({failed}); see: fermata verify")
     return verification.state.charter
-
-
-def read_verified(
-    folder: Path, charter_sha256: bytes | None, modulus_bits_min: int
-) -> tuple[State, Charter]:
-    """State and charter of a bundle that passes all checks. Raises as ``read_valid``."""
-    verification, charter = read_valid(folder, charter_sha256, modulus_bits_min)
-    return verification.state, charter
