@@ -9,7 +9,6 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.amendment import exclusion_pending
 from fermata.protocol.fold.tally import chair_of, entitled, round_in_office
 from fermata.protocol.state import governance as g
-from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import State
 from fermata.sim.dice import Dice, stream
@@ -19,6 +18,8 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 
 #: Statements that are due, with the outbox's slot of each.
 Due = Iterator[tuple[str, wire.Statement]]
+#: What members vote, and how often in a hundred.
+CHOICES = ((wire.CHOICE_FOR, 70), (wire.CHOICE_AGAINST, 22), (wire.CHOICE_RECUSED, 8))
 
 
 class Politics:
@@ -96,11 +97,6 @@ class Politics:
     def _votes(self, state: State, me: str) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
         for motion in state.governance.open_motions:
             if me in {m.id for m in entitled(state, motion)} and me not in motion.votes:
-                choice = self._choice(motion, me)
-                body = wire.Vote(motion=EntryRef(index=motion.entry), choice=choice)
+                dice = Dice(stream(self._seed, f"politics/vote/{motion.entry}/{me}"))
+                body = wire.Vote(motion=EntryRef(index=motion.entry), choice=dice.weighted(CHOICES))
                 yield f"vote/{motion.entry}", body
-
-    def _choice(self, motion: Motion, me: str) -> wire.Choice.ValueType:
-        dice = Dice(stream(self._seed, f"politics/vote/{motion.entry}/{me}"))
-        choices = ((wire.CHOICE_FOR, 70), (wire.CHOICE_AGAINST, 22), (wire.CHOICE_RECUSED, 8))
-        return dice.weighted(choices)

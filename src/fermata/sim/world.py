@@ -63,8 +63,7 @@ class World:
         self.watch = Watch(self.deployment, disk, self.canaries, self.cache)
         chance = Dice(stream(seed, "network"))
         self.network = Network(chance, self.tally, self._writer_for, self.crashed, self.watch)
-        data = self.deployment.charter_data
-        self.politics = Politics(seed, data, is_calm)
+        self.politics = Politics(seed, self.deployment.charter_data, is_calm)
         self.terms_watch = TermsWatch(self.deployment, self.watch)
         for name in self.deployment.signing_keys:
             self.nodes[name] = self._make_node(name)

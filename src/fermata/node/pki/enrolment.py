@@ -153,10 +153,9 @@ def _call_enroll(
     )
     with grpc.secure_channel(address, credentials, options) as channel:
         stub = log_service_pb2_grpc.EnrolmentServiceStub(channel)
+        request = log_service_pb2.EnrollRequest(token=token, csr=csr)
         try:
-            return stub.Enroll(
-                log_service_pb2.EnrollRequest(token=token, csr=csr), timeout=TIMEOUT_S
-            )
+            return stub.Enroll(request, timeout=TIMEOUT_S)
         except grpc.RpcError as failure:
             raise error_of_call(failure, address) from None
 

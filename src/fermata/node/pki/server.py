@@ -129,9 +129,6 @@ class EnrolmentServer(FrontedServer):
     def _incident(self, fault: Exception) -> grpc.Status:
         incident = self._authority.entropy(8).hex()
         kind = fault.reason if isinstance(fault, FermataError) else type(fault).__name__
-        self._alarm(
-            FermataError(
-                "INCIDENT", f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}"
-            )
-        )
+        message = f"Enroll failed, incident {incident}: {kind} at {line_of(fault)}"
+        self._alarm(FermataError("INCIDENT", message))
         return incident_status(incident)
