@@ -79,9 +79,7 @@ def batch_weights(
     seed = hashlib.sha512(DOMAIN_BATCH.encode())
     parts = [public_key.n.to_bytes(public_key.modulus_width, "big"), leaf_hash]
     for item in items:
-        context = item.context
-        parts += [item.statements.statement_hash, context.charter_hash]
-        parts += [context.round_id, context.lab_id, item.open_part]
+        parts += [item.statements.statement_hash, *item.context.parts, item.open_part]
     for part in parts:
         seed.update(len(part).to_bytes(8, "big") + part)
     key, count = seed.digest(), 0

@@ -25,6 +25,11 @@ class Context:
     round_id: bytes
     lab_id: bytes
 
+    @property
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        """All of it, in the order in which digests take it in."""
+        return self.charter_hash, self.round_id, self.lab_id
+
 
 @dataclass(frozen=True, slots=True)
 class Challenges:

@@ -50,9 +50,7 @@ def proof_digests(
     parts = [
         public_key.n.to_bytes(public_key.modulus_width, "big"),
         statements.statement_hash,
-        context.charter_hash,
-        context.round_id,
-        context.lab_id,
+        *context.parts,
         open_part,
     ]
     digests = [digest_parts(DOMAIN_PROVEN, *parts)]

@@ -145,9 +145,7 @@ class _Prover:
             entropy,
             statements.statement_hash,
             key.n.to_bytes(key.modulus_width, "big"),
-            context.charter_hash,
-            context.round_id,
-            context.lab_id,
+            *context.parts,
             *(b",".join(b"%x" % value for value in vector) for vector in vectors),
         )
 
