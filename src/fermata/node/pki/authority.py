@@ -183,11 +183,11 @@ class Authority:
 
         Raises ``IdentityError`` IDENTITY_FORM.
         """
-        self._deny(Identity.of(self.deployment, role, party))
+        deny(self.directory / "denied.txt", Identity.of(self.deployment, role, party))
 
     def deny_serial(self, serial: int) -> None:
         """Takes back one certificate by its serial number."""
-        self._deny(serial)
+        deny(self.directory / "denied.txt", serial)
 
     def deny_issued(self, role: str, party: str) -> int:
         """Takes back every certificate issued to a party so far; returns their number.
@@ -197,7 +197,7 @@ class Authority:
         """
         identity = Identity.of(self.deployment, role, party)
         serials = [certificate.serial_number for certificate in self.issued_to(identity)]
-        self._deny(*serials)
+        deny(self.directory / "denied.txt", *serials)
         return len(serials)
 
     def issued_to(self, identity: Identity) -> list[x509.Certificate]:
@@ -208,9 +208,6 @@ class Authority:
             for certificate in load_chain(read_file(path, CHAIN_BYTES_MAX))
             if identity_of(certificate) == identity
         ]
-
-    def _deny(self, *entries: Identity | int) -> None:
-        deny(self.directory / "denied.txt", *entries)
 
     def _issue(
         self, identity: Identity, public: ec.EllipticCurvePublicKey, host_names: Sequence[str]

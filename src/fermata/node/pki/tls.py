@@ -61,11 +61,6 @@ class TlsMaterial:
     identity: Identity
 
     @property
-    def files(self) -> tuple[bytes, bytes, bytes]:
-        """Key, chain and root."""
-        return self.key_pem, self.chain_pem, self.root_pem
-
-    @property
     def chain(self) -> Chain:
         """The certificates of ``chain_pem``."""
         return tuple(load_chain(self.chain_pem))
@@ -199,7 +194,7 @@ class TlsFiles:
                 return
             try:
                 material = parse_tls(self._paths[1], *self._read(), self._others)
-                if material.files == self._material.files:
+                if material == self._material:
                     self._reported = ""
                 else:
                     self._take(material)

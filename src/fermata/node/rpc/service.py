@@ -4,7 +4,7 @@ import functools
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import grpc
@@ -142,12 +142,7 @@ class _LogHandlers:
         if not request.envelope:
             raise _missing("Append", "envelope")
         receipt = self.log_for(caller).append(request.envelope, request.sealed_part)
-        return wire.AppendResponse(
-            entry=receipt.entry,
-            leaf=receipt.leaf,
-            checkpoint=receipt.checkpoint,
-            inclusion_proof=receipt.inclusion_proof,
-        )
+        return wire.AppendResponse(**asdict(receipt))
 
     def _read(self, caller: Identity, request: wire.ReadRequest) -> Message:
         if not request.count_max:

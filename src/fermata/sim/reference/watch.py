@@ -265,7 +265,9 @@ class Watch:
         name, _, groups = cell.partition("/")
         kept = self._charter.panel(name).groups
         members = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
-        labs = [r.lab for r in round_.reports.values() if _has_panel(r.parts, name)]
+        labs = [
+            r.lab for r in round_.reports.values() if any(part.panel == name for part in r.parts)
+        ]
         return [lab for lab in labs if lab in members] if groups else labs
 
     def _product(self, round_: Round, labs: list[str], panel: str, position: int, n: int) -> int:
@@ -276,10 +278,6 @@ class Watch:
                 if part.panel == panel:
                     product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)
         return product
-
-
-def _has_panel(parts: Iterable[Any], panel: str) -> bool:
-    return any(part.panel == panel for part in parts)
 
 
 def _is_untouched(before: State, after: State) -> bool:
