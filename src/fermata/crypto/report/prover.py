@@ -126,26 +126,25 @@ def prove_witness(
     return prover.finish()
 
 
+@dataclass(eq=False)
 class _Prover:
     """The state of one proof; the methods are called once each, in this order."""
 
-    def __init__(
-        self,
-        statements: StatementSet,
-        table: EncryptionTable,
-        context: Context,
-        witness: Witness,
-        entropy: Entropy,
-    ) -> None:
-        self.statements, self.table, self.witness = statements, table, witness
-        self.transcript = ReportTranscript(statements, table.public_key, context)
-        key = table.public_key
+    statements: StatementSet
+    table: EncryptionTable
+    context: Context
+    witness: Witness
+    entropy: Entropy
+
+    def __post_init__(self) -> None:
+        key, witness = self.table.public_key, self.witness
+        self.transcript = ReportTranscript(self.statements, key, self.context)
         vectors = (witness.values, witness.plaintexts, witness.left, witness.factors, witness.cross)
         self.nonces = HedgedEntropy(
-            entropy,
-            statements.statement_hash,
+            self.entropy,
+            self.statements.statement_hash,
             key.n.to_bytes(key.modulus_width, "big"),
-            *context.parts,
+            *self.context.parts,
             *(b",".join(b"%x" % value for value in vector) for vector in vectors),
         )
 
