@@ -6,6 +6,7 @@ goes by the node's own clock, even while the log cannot be reached at all.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue
@@ -74,15 +75,11 @@ class AlarmEvents:
     def __init__(self, replica: Replica, telemetry: Telemetry, clock_ms: ClockMs) -> None:
         self._replica = replica
         self._telemetry = telemetry
-        self._alarm = Alarm(
-            replica, clock_ms, self._teller("overdue"), self._teller("overdue_over")
-        )
+        begin, end = partial(self._tell, "overdue"), partial(self._tell, "overdue_over")
+        self._alarm = Alarm(replica, clock_ms, begin, end)
 
-    def _teller(self, event: str) -> Callable[[Overdue], None]:
-        def tell(late: Overdue) -> None:
-            self._telemetry.event(event, status=late.what, where=late.detail[:VALUE_CHARS_MAX])
-
-        return tell
+    def _tell(self, event: str, late: Overdue) -> None:
+        self._telemetry.event(event, status=late.what, where=late.detail[:VALUE_CHARS_MAX])
 
     def look(self) -> None:
         """After each step, failed or not: writes events and sets the gauges."""

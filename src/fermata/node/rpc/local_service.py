@@ -42,6 +42,9 @@ VALUES_MAX = 1000
 ANSWER_S = 60.0
 _THREADS = 4
 
+#: A push, and where its answer goes.
+_Waiting = tuple[wire.PushRequest, Future[wire.PushResponse]]
+
 
 def socket_path(data: Path) -> Path:
     """The path of the socket of the node with this folder. Raises ConfigError SOCKET_PATH."""
@@ -68,9 +71,7 @@ class PushDesk:
     def __post_init__(self) -> None:
         self._by_metric = {text.metric: text for text in self.texts if text.kind == "push"}
         self._folder = self.data / FOLDER
-        self._waiting: SimpleQueue[tuple[wire.PushRequest, Future[wire.PushResponse]]] = (
-            SimpleQueue()
-        )
+        self._waiting: SimpleQueue[_Waiting] = SimpleQueue()
 
     def ask(self, request: wire.PushRequest) -> wire.PushResponse:
         """Waits for the loop's answer. Raises its FermataError, or TransportError DEADLINE."""

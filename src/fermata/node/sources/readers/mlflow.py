@@ -73,11 +73,11 @@ def read_mlflow(file: str, data: bytes) -> list[Reading]:
         values, newest = models.get((run, key), {}), _number(value, is_nan)
         if newest not in values.values():
             values = {**values, "": newest}
-        for model, text in values.items():
-            names = (str(key),)
-            readings.append(
-                Reading(field, str(experiment), names, text, ended, model=model, fault=fault)
-            )
+        task, names = str(experiment), (str(key),)
+        readings += [
+            Reading(field, task, names, text, ended, model=model, fault=fault)
+            for model, text in values.items()
+        ]
     return readings
 
 
