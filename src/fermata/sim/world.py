@@ -7,7 +7,7 @@ from fermata.errors import FermataError, InvalidProof, StorageError, TransportEr
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.calls import is_over
-from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round, Verdict
+from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.ports import Entropy, OnEvent, Outside
 from fermata.sim.dice import Dice, stream
@@ -177,7 +177,9 @@ class World:
     def check(self, name: str) -> None:
         """Checks the invariants after a turn of this node."""
         for verdict in self.watch.check():
-            self._tell_entry(verdict)
+            who = f" of {verdict.author}" if verdict.author else ""
+            end = "" if verdict.accepted else f" rejected: {verdict.reason}"
+            self.tell("log", f"entry {verdict.entry}: {verdict.kind}{who}{end}")
         for looked_at in dict.fromkeys((name, COORDINATOR)):
             driver = self.nodes[looked_at].driver
             if driver is not None and self._folded.get(looked_at) != driver.replica.state.size:
@@ -193,11 +195,6 @@ class World:
                 self._summed.add(round_.number)
                 self._check_sums(round_)
         self.terms_watch.follow(self._counted)
-
-    def _tell_entry(self, verdict: Verdict) -> None:
-        who = f" of {verdict.author}" if verdict.author else ""
-        end = "" if verdict.accepted else f" rejected: {verdict.reason}"
-        self.tell("log", f"entry {verdict.entry}: {verdict.kind}{who}{end}")
 
     def _check_sums(self, round_: Round) -> None:
         for what in check_sums(self.charter, round_, self._counted[round_.number]):
