@@ -54,7 +54,7 @@ def endorsement(
 
 
 def _refuse_second(round_: Round, wire: statement_pb2.Endorsement, auditor: str) -> NoReturn:
-    """The same endorsement signed anew is no misbehaviour; one of anything else is."""
+    """Refuses a second endorsement: of the same close as a repeat, of another as misbehaviour."""
     close = round_.close
     said = wire.close.index, wire.close.leaf_hash, wire.aggregate_sha256
     if close is not None and said == (close.entry, close.leaf_hash, close.aggregate_sha256):
