@@ -133,6 +133,10 @@ class MemoryStore(Store):
         """See Store."""
         return {p: line for (s, p), line in sorted(self._cosignatures.items()) if s == size}
 
+    def newest_cosignatures(self) -> dict[str, tuple[int, bytes]]:
+        """See Store."""
+        return {p: (s, line) for (s, p), line in sorted(self._cosignatures.items())}
+
     def put_value(self, name: str, value: bytes) -> None:
         """See Store."""
         self._notes[name] = value

@@ -94,6 +94,7 @@ def reports_by_hand(site):
 
 
 def motion(site, party, *words):
+    site.witness()
     answer = fermata("motion", *words, "--config", site.config(party))
     assert answer.code == 0, answer.err
     return answer
@@ -218,6 +219,8 @@ UNTOUCHED = {
     "motion file appeal": LIKE_EXCLUSION, "motion file lift": LIKE_EXCLUSION,
     "node backup": "copies the store, and names it by the first charter",
     "node restore": "folds a copy of the store, and names it by the first charter",
+    "log evidence": "proves what this node was shown, whatever it means",
+    "log judge": READS_FILES,
     "demo": "makes a deployment of its own",
 }  # fmt: skip
 

@@ -17,13 +17,14 @@ from fermata.cli.main import run
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import DealtKey, deal
 from fermata.dashboard.embedded import dashboard_of
+from fermata.log.checkpoint import add_signatures, cosign
 from fermata.node.config import load_config
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import run_participant
-from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.run.parts import clock_ms, connect, entropy, tls_files
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -175,6 +176,16 @@ class Site:
             thread.join()
         if faults:
             raise faults[0]
+
+    def witness(self, *auditors: str) -> None:
+        """Auditors cosign the log's head, as their nodes would."""
+        for auditor in auditors or AUDITORS:
+            config, charter = load_config(self.config(auditor)), self.charter
+            key, name = self.signing_key(auditor), charter.witness_name(auditor)
+            with connect(config, tls_files(config)) as log:
+                note = log.checkpoint()
+                line = cosign(note, name, key.sign, key.public_key, clock_ms() // 1000)
+                log.add_cosignature(add_signatures(note, [line]))
 
     def deal(self) -> DealtKey:
         """The key record, signed, and the shares, where they belong."""

@@ -13,7 +13,7 @@ from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Outside, Receipt
+from fermata.protocol.wire.ports import Outside, Receipt, Witness
 from fermata.wire.v1 import statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, entropy_of
 
@@ -66,6 +66,9 @@ class RogueLog:
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         return self.tree().inclusion_proof(entry, size)
+
+    def witnesses(self) -> list[Witness]:
+        return []
 
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
         return self.tree().consistency_proof(old_size, new_size)

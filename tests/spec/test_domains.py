@@ -16,6 +16,7 @@ LOCAL = "local"
 FOLLOWS = {
     "assessment.calibration.seed_of": "calibration",
     "crypto.group._generator_bytes": LOCAL,
+    "cli.govern.charter_changes.charter_text": "charter-hash",
     "crypto.group.hash_generator": "fermata/v1/generators",
     "crypto.integers.hash_to_zn": "encryption-base",
     "crypto.paillier.__post_init__": "encryption-base",

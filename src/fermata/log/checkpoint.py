@@ -182,6 +182,14 @@ def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -
     return _verify_cosigned(text, signature, public_key)
 
 
+def verify_witness(checkpoint: Checkpoint, line: bytes, name: str, public_key: bytes) -> int:
+    """The time (seconds since 1970) at which a witness cosigned a head that the reader made itself.
+
+    Raises as ``verify_cosignature`` does.
+    """
+    return verify_cosignature(checkpoint_text(checkpoint) + b"\n" + line, line, name, public_key)
+
+
 def witness_line(note: Note, name: str) -> bytes:
     """The one signature line under ``name``, not verified.
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fermata.errors import IdentityError, TransportError, VerificationError
 from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.wire.ports import Log, Receipt
+from fermata.protocol.wire.ports import Log, Receipt, Witness
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.reference.watch import Watch
@@ -135,6 +135,10 @@ class SimLog:
             return note
 
         return self._ask(request)
+
+    def witnesses(self) -> list[Witness]:
+        """See Log."""
+        return self._ask(lambda log: log.witnesses())
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""

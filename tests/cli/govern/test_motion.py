@@ -29,6 +29,7 @@ def site(template, tmp_path):
 
 
 def motion(site, party, *words):
+    site.witness()
     return fermata("motion", *words, "--config", site.config(party))
 
 
@@ -93,7 +94,8 @@ def test_an_amendment_is_filed_with_the_new_charters_bytes(site):
 def test_without_a_committee_there_is_nothing_to_list(tmp_path):
     site = lay_out(tmp_path / "site")
     with site.coordinator() as address:
-        site.write_config("lab-1", address)
+        for party in PARTIES[1:]:
+            site.write_config(party, address)
         answer = motion(site, "lab-1", "list")
         assert answer.error.endswith("[NO_COMMITTEE]")
         assert motion(site, "lab-1", "file", "lift").error.endswith("[NO_COMMITTEE]")

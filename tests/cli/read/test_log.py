@@ -17,6 +17,7 @@ from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import HeartbeatSeen
 from fermata.summary.words import CERTIFICATE_WARN_MS
 from harness.chains import MODULUS_BITS_MIN, Run, chain_at, make_deployment
@@ -369,7 +370,9 @@ def test_with_a_committee_every_node_that_must_run_is_missed(role):
 
 def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):
     state = with_committee()
-    monkeypatch.setattr(status, "replicate", lambda config: (SimpleNamespace(state=state), []))
+    replica = SimpleNamespace(state=state, charter=state.charter, tree=SimpleNamespace(size=5))
+    view = replica, Witnessed(5, state.charter.endorsement_quorum, {})
+    monkeypatch.setattr(status, "view_of_log", lambda config: view)
     monkeypatch.setattr(status, "clock_ms", lambda: state.time_ms)
     answer = fermata("status", "--config", site.write_config(COORDINATOR, "127.0.0.1:1"))
     assert (answer.code, answer.err) == (0, ""), answer.out

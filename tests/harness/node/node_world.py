@@ -19,7 +19,7 @@ from fermata.node.pki.trust import root_anchors
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
-from fermata.protocol.wire.ports import LogWrapper, Receipt
+from fermata.protocol.wire.ports import LogWrapper, Receipt, Witness
 
 DEPLOYMENT = "trial"
 NAME = "trial.fermata"
@@ -171,6 +171,9 @@ class FakeWriter:
 
     def read(self, start, count_max):
         return self.leaves[start : start + count_max]
+
+    def witnesses(self):
+        return [Witness("eve", 3, b"a line")]
 
     def prove_inclusion(self, entry, size):
         return [entry.to_bytes(32, "big"), size.to_bytes(32, "big")]

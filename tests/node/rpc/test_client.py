@@ -13,7 +13,7 @@ from fermata.node.pki.tls import TlsFiles, write_tls
 from fermata.node.rpc import client
 from fermata.node.rpc.client import GrpcLog
 from fermata.protocol.wire.envelope import seal
-from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.ports import Receipt, Witness
 from fermata.wire.v1 import log_service_pb2 as wire
 from harness.node.node_script import scripting
 from harness.node.node_world import DEPLOYMENT, NAME, Authority, world
@@ -41,6 +41,7 @@ def test_every_method_brings_back_what_the_log_gave(here):
         assert log.checkpoint() == b"the note"
         assert log.read(0, 10) == [b"leaf of e", b"leaf of f"]
         assert log.read(2, 10) == []
+        assert log.witnesses() == [Witness("eve", 3, b"a line")]
         assert log.prove_inclusion(3, 4) == [(3).to_bytes(32, "big"), (4).to_bytes(32, "big")]
         assert log.prove_consistency(1, 2) == [(1).to_bytes(32, "big"), (2).to_bytes(32, "big")]
         assert log.fetch_sealed(b"\x07" * 32) == b"sealed"

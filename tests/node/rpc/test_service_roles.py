@@ -17,6 +17,7 @@ REQUESTS = {
     "Read": wire.ReadRequest(count_max=1),
     "Watch": wire.WatchRequest(),
     "GetCheckpoint": wire.GetCheckpointRequest(),
+    "GetWitnesses": wire.GetWitnessesRequest(),
     "ProveInclusion": wire.ProveInclusionRequest(size=1),
     "ProveConsistency": wire.ProveConsistencyRequest(new_size=1),
     "FetchSealed": wire.FetchSealedRequest(sealed_sha256=b"\x07" * 32),

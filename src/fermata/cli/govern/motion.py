@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from fermata.cli.govern.charter_changes import charter_changes, charter_text
 from fermata.cli.options import CONFIG, PATH
-from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.read.log import replicate
-from fermata.errors import ConfigError
+from fermata.cli.read.view import TrustedView, trusted_view, witnessed_line
+from fermata.errors import ConfigError, TransportError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
 from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_files
@@ -18,7 +20,7 @@ from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.amendment import new_parties
 from fermata.protocol.fold.apply import judge
-from fermata.protocol.fold.references import bind, next_leaf
+from fermata.protocol.fold.references import about, bind, next_leaf
 from fermata.protocol.fold.tally import Tally
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.governance import Motion
@@ -136,9 +138,29 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
 def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
     """Vote on the motion in entry ENTRY of the log."""
     config = load_config(config_file)
-    replica, _ = replicate(config)
+    view = trusted_view(config)
+    found = view.state.governance.motions.get(entry)
+    if found is not None:
+        say(motion_to_read(view.replica, found))
     body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
-    _say(config, replica, out, as_json, vote=body)
+    _say(config, view, out, as_json, vote=body)
+
+
+def motion_to_read(replica: Replica, found: Motion) -> str:
+    """The motion itself, for whoever is about to vote: of an amendment, every line that changes."""
+    lines = [f"entry {found.entry}: {found.kind} by {found.author}"]
+    subject = motion_subject(found)
+    lines += [f"about {subject}"] if subject else []
+    lines += [f"from round {found.from_round}"] if found.from_round else []
+    lines += [f"upheld: {'yes' if found.is_upheld else 'no'}"] if found.kind == "ruling" else []
+    lines += [f"reason: {found.reason}"] if found.reason else []
+    if found.charter is not None:
+        old, new = (
+            charter_text(replica, replica.charter.sha256),
+            charter_text(replica, found.charter.sha256),
+        )
+        lines += ["the charter in force, and the new one:", *charter_changes(old, new)]
+    return "\n".join(lines)
 
 
 @motion.command("send")
@@ -163,24 +185,34 @@ def _file(
     """Files a motion with these fields; ``complete`` adds those that need the log's state."""
     body = statement_pb2.Motion(**fields)
     config = load_config(config_file)
-    replica, _ = replicate(config)
-    complete(body, replica)
-    _say(config, replica, out, as_json, motion=body)
+    view = trusted_view(config)
+    complete(body, view.replica)
+    _say(config, view, out, as_json, motion=body)
 
 
 def _say(
-    config: NodeConfig, replica: Replica, out: Path | None, as_json: bool, **body: Any
+    config: NodeConfig, view: TrustedView, out: Path | None, as_json: bool, **body: Any
 ) -> None:
     """Signs a statement under the charter in force; sends it, or writes it to a file.
 
-    Raises the refusal that the log would give, before anything is sent or written.
+    It is about witnessed entries alone. Raises TransportError NOT_COSIGNED for another, and the
+    refusal that the log would give, before anything is sent or written.
     """
+    replica, size = view.replica, view.witnessed.size
     if out is not None:
         check_new(out)
     statement = statement_pb2.Statement(
         charter_sha256=replica.charter.sha256, author=config.text.party, **body
     )
-    bind(replica.tree, statement)
+    bind(replica.tree, statement, size)
+    for named in about(statement):
+        # L36.2: what nobody else was shown is not voted on.
+        if named.index >= size:
+            raise TransportError(
+                "NOT_COSIGNED",
+                f"entry {named.index}: {witnessed_line(replica, view.witnessed)}; try again when it"
+                " is witnessed",
+            )
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
     leaf = next_leaf(replica.tree, max(clock_ms(), replica.state.time_ms), envelope)
     _, _, error = judge(replica.state, leaf)

@@ -7,7 +7,7 @@ import click
 
 from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say
-from fermata.cli.read.log import replicate, replicate_witnessed
+from fermata.cli.read.view import trusted_view
 from fermata.cli.run.lab import lab
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import load_config
@@ -55,8 +55,8 @@ def lab_open_value(
     config = load_config(config_file, Role.LAB)
     party = config.text.party
     check_new(out, may_be_empty=True)
-    replica, _ = replicate(config)
-    charter = replica.state.charter_at(number)
+    state = trusted_view(config).state
+    charter = state.charter_at(number)
     place = find_metric(charter, party, metric_id)
     if place is None:
         raise ConfigError(
@@ -66,9 +66,9 @@ def lab_open_value(
         )
     if auditor not in charter.auditors:
         raise ConfigError("PARTY", f"--auditor: must be an auditor of the charter, got {auditor}")
-    seen, _ = counted_part(replica.state, number, party, place[0].id)
+    seen, _ = counted_part(state, number, party, place[0].id)
     kept = report_secrets_folder(config).find(number, seen.sealed_sha256)
-    opened = open_value(replica.state, kept, party, metric_id, auditor, entropy)
+    opened = open_value(state, kept, party, metric_id, auditor, entropy)
     evidence = () if no_evidence else kept.evidence
     if evidence:
         check_evidence(seen, evidence, kept.evidence_salt)
@@ -143,9 +143,9 @@ def read_opened(folder: Path) -> tuple[OpenedValue, tuple[EvidenceFile, ...]]:
 
 
 def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | None) -> State:
-    """The state that follows from a valid bundle, or from the log as a node sees it now.
+    """The state that follows from a valid bundle, or from the witnessed entries of the log.
 
-    Raises InvalidProof BUNDLE_INVALID, ConfigError BUNDLE, and whatever ``replicate`` raises.
+    Raises InvalidProof BUNDLE_INVALID, ConfigError BUNDLE, and whatever ``trusted_view`` raises.
     """
     if bundle is not None and config_file is None:
         verification = verify_bundle(
@@ -157,7 +157,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
             )
         return verification.state
     if config_file is not None and bundle is None and charter_hash is None:
-        return replicate_witnessed(load_config(config_file)).state
+        return trusted_view(load_config(config_file)).state
     raise click.UsageError("give either --bundle, with or without --charter-hash, or --config")
 
 

@@ -28,6 +28,7 @@ from fermata.node.storage.bundles import (
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import Witnessed, witnessed
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
@@ -51,29 +52,36 @@ def checked_log(config: NodeConfig) -> Iterator[tuple[GrpcLog, Replica]]:
 
 
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
-    """The log as the coordinator shows it now, checked and folded in memory, and its verdicts."""
+    """The log as the coordinator shows it now, checked and folded in memory, and its verdicts.
+
+    Nothing says that others were shown the same: see ``fermata.cli.read.view``.
+    """
     verdicts: list[Verdict] = []
+    replica, _ = replicate_with(config, verdicts)
+    return replica, verdicts
+
+
+def replicate_with(
+    config: NodeConfig, verdicts: list[Verdict] | None = None
+) -> tuple[Replica, Witnessed]:
+    """``replicate``, and what of that log is witnessed; ``verdicts`` takes those on its entries."""
+    count = 0
     with checked_log(config) as (log_port, replica):
         total = replica.open_checkpoint(log_port.checkpoint()).size
         with progress_bar("reading the log", total) as advance:
 
             def seen(verdict: Verdict) -> None:
-                verdicts.append(verdict)
-                advance(len(verdicts))
+                nonlocal count
+                count += 1
+                if verdicts is not None:
+                    verdicts.append(verdict)
+                advance(count)
 
             replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN, seen)
+            # What is witnessed by now is at most what is read next.
+            witnesses = log_port.witnesses()
             replica.pull(log_port)
-    return replica, verdicts
-
-
-def replicate_witnessed(config: NodeConfig, wait_s: int = 60) -> Replica:
-    """The log up to a head that a quorum of auditors has cosigned, folded in memory.
-
-    Raises TransportError if there is none after ``wait_s`` seconds, and as ``replicate`` does.
-    """
-    with checked_log(config) as (log_port, replica):
-        pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
-    return replica
+    return replica, witnessed(replica.charter, replica.tree, witnesses)
 
 
 @click.group()

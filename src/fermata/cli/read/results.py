@@ -8,7 +8,7 @@ import click
 
 from fermata.cli.options import CONFIG, PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, say
-from fermata.cli.read.log import replicate
+from fermata.cli.read.view import trusted_view
 from fermata.cli.run.lab import read_figures, round_of
 from fermata.dashboard.report import report_files
 from fermata.dashboard.standing import Standing, standings_of
@@ -49,7 +49,7 @@ def results(
     if (bundle is None) == (config_file is None):
         raise click.UsageError("give either a BUNDLE or --config")
     if config_file is not None:
-        state = replicate(load_config(config_file))[0].state
+        state = trusted_view(load_config(config_file)).state
     elif bundle is not None:
         state, _ = state_of_bundle(bundle, charter_hash)
     rows = result_rows(state)
@@ -88,7 +88,7 @@ def lab_place(
     config = load_config(config_file, Role.LAB)
     me = config.text.party
     if bundle is None:
-        state = replicate(config)[0].state
+        state = trusted_view(config).state
     else:
         state, _ = state_of_bundle(bundle, charter_hash)
         if state.charter_sha256 != config.genesis.sha256:

@@ -1,6 +1,7 @@
 """``fermata status``: every node's health and the state of the rounds, from the log."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import click
 
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, table_text
-from fermata.cli.read.log import replicate
+from fermata.cli.read.view import view_of_log, witnessed_line
 from fermata.node.config import load_config
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.fold.apply import LEAF_BYTES_MAX
 from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import OPENED, REFUSED, State
+from fermata.protocol.wire.codec import decode
 from fermata.summary.documents import document, overdue_document, pause_document
 from fermata.summary.records.clocks import offset_s
 from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
@@ -35,6 +40,7 @@ from fermata.summary.words import (
     pause_lines,
     round_line,
 )
+from fermata.wire.v1 import envelope_pb2
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
@@ -53,13 +59,47 @@ UNHEALTHY = 1
 def status(context: click.Context, config_file: Path, stale_s: int | None, as_json: bool) -> None:
     """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
-    replica, _ = replicate(config)
+    replica, witnessed = view_of_log(config)
     # The log does not say how often others mean to send heartbeats; most likely as this node does.
     stale_ms = 1000 * stale_s if stale_s else max(STALE_MS, 3000 * config.text.heartbeat_s)
-    report = health(replica.state, clock_ms(), stale_ms)
-    emit(as_json, health_document(report), health_text(report))
+    now_ms = clock_ms()
+    report = health(replica.state, now_ms, stale_ms)
+    unwitnessed = witness_problems(replica, witnessed, now_ms - stale_ms)
+    report = replace(report, problems=(*report.problems, *unwitnessed))
+    line = witnessed_line(replica, witnessed)
+    data = health_document(report) | {"witnessed": witnessed_document(replica, witnessed)}
+    emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:
         context.exit(UNHEALTHY)
+
+
+def witness_problems(
+    replica: Replica, witnessed: Witnessed, stale_ms: int
+) -> Iterator[tuple[str, str]]:
+    """(who, what) needs attention: false cosignatures, and an entry logged before ``stale_ms`` that
+    is not witnessed."""
+    for auditor in witnessed.false:
+        yield auditor, "its cosignature is not of this log: one of the two was shown another log"
+    if witnessed.size < replica.tree.size:
+        (leaf,) = replica.store.leaves(witnessed.size, witnessed.size + 1)
+        if decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX).time_ms < stale_ms:
+            waits = witnessed.waits_for(witnessed.size + 1, replica.charter.auditors)
+            yield "log", f"entry {witnessed.size} is not witnessed; it waits for {', '.join(waits)}"
+
+
+def witnessed_document(replica: Replica, witnessed: Witnessed) -> dict[str, object]:
+    """What is witnessed, for programs: ``entries`` of ``of``, by ``auditors``."""
+    size = replica.tree.size
+    return {
+        "entries": witnessed.size,
+        "of": size,
+        "quorum": witnessed.quorum,
+        "auditors": {
+            auditor: {"entries": cosigned.size, "at": utc_text(1000 * cosigned.time_s)}
+            for auditor, cosigned in sorted(witnessed.cosigned.items())
+        },
+        "waits_for": list(witnessed.waits_for(size, replica.charter.auditors)),
+    }
 
 
 @dataclass(frozen=True, slots=True)

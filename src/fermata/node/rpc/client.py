@@ -24,7 +24,7 @@ from fermata.node.rpc.rpc_contract import (
 )
 from fermata.node.rpc.status_codes import error_of_call, is_retryable
 from fermata.protocol.wire.codec import encode
-from fermata.protocol.wire.ports import Entropy, Receipt
+from fermata.protocol.wire.ports import Entropy, Receipt, Witness
 from fermata.wire.v1 import log_service_pb2 as wire
 
 ATTEMPTS_MAX = 4
@@ -93,6 +93,11 @@ class GrpcLog:
         """See Log."""
         request = wire.GetCheckpointRequest()
         return self._call("GetCheckpoint", request, wire.GetCheckpointResponse).checkpoint
+
+    def witnesses(self) -> list[Witness]:
+        """See Log."""
+        answer = self._call("GetWitnesses", wire.GetWitnessesRequest(), wire.GetWitnessesResponse)
+        return [Witness(w.auditor, w.size, w.line) for w in answer.witnesses]
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""

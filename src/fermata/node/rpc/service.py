@@ -43,6 +43,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "Read": EVERY_ROLE,
         "Watch": EVERY_ROLE,
         "GetCheckpoint": EVERY_ROLE,
+        "GetWitnesses": EVERY_ROLE,
         "ProveInclusion": EVERY_ROLE,
         "ProveConsistency": EVERY_ROLE,
         "FetchSealed": frozenset({"auditor", "coordinator"}),
@@ -123,6 +124,7 @@ class _LogHandlers:
             "Append": self._append,
             "Read": self._read,
             "GetCheckpoint": self._get_checkpoint,
+            "GetWitnesses": self._get_witnesses,
             "ProveInclusion": self._prove_inclusion,
             "ProveConsistency": self._prove_consistency,
             "FetchSealed": self._fetch_sealed,
@@ -166,6 +168,14 @@ class _LogHandlers:
 
     def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
         return wire.GetCheckpointResponse(checkpoint=self.log_for(caller).checkpoint())
+
+    def _get_witnesses(self, caller: Identity, request: wire.GetWitnessesRequest) -> Message:
+        return wire.GetWitnessesResponse(
+            witnesses=[
+                wire.Witness(auditor=w.auditor, size=w.size, line=w.line)
+                for w in self.log_for(caller).witnesses()
+            ]
+        )
 
     def _prove_inclusion(self, caller: Identity, request: wire.ProveInclusionRequest) -> Message:
         proof = self.log_for(caller).prove_inclusion(request.entry, request.size)

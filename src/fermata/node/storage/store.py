@@ -50,6 +50,10 @@ from fermata.protocol.wire.ports import Draft, Store
 DEPLOYMENT_BYTES = 32
 #: Errors after which the store must be opened anew.
 _FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_IO"})
+#: Of each party the cosignature of its largest size.
+_NEWEST = (
+    "WHERE size = (SELECT max(size) FROM cosignatures AS c WHERE c.party = cosignatures.party)"
+)
 
 
 class SqliteStore(Store):
@@ -249,6 +253,12 @@ class SqliteStore(Store):
         with self._reading() as rows:
             selected = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
             return {str(party): as_bytes(line) for _, party, line in selected}
+
+    def newest_cosignatures(self) -> dict[str, tuple[int, bytes]]:
+        """See Store."""
+        with self._reading() as rows:
+            selected = rows.select(COSIGNATURES, _NEWEST)
+            return {str(party): (int(str(size)), as_bytes(line)) for size, party, line in selected}
 
     def put_value(self, name: str, value: bytes) -> None:
         """See Store."""

@@ -53,16 +53,17 @@ def at(tree: Tree, index: int) -> EntryRef:
     return EntryRef(index=index, leaf_hash=tree.leaf(index))
 
 
-def bind(tree: Tree, statement: Statement) -> None:
+def bind(tree: Tree, statement: Statement, size: int | None = None) -> None:
     """Completes a statement for its author's signature, in place, by the log that the author has.
 
-    ``seen`` becomes the newest entry, and an entry that the body names by index alone gets its leaf
-    hash. Raises Refusal NO_ENTRY for an entry that the log does not have.
+    ``seen`` becomes the newest of the first ``size`` entries (of all by default), and an entry that
+    the body names by index alone gets its leaf hash. Raises Refusal NO_ENTRY for an entry that the
+    log does not have.
     """
     for reference in about(statement):
         if not reference.leaf_hash:
             reference.CopyFrom(at(tree, reference.index))
-    statement.seen.CopyFrom(at(tree, tree.size - 1))
+    statement.seen.CopyFrom(at(tree, (tree.size if size is None else size) - 1))
 
 
 def about(statement: Statement) -> list[EntryRef]:

@@ -31,7 +31,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt
+from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt, Witness
 from fermata.protocol.wire.refusals import seal_refusal
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
@@ -308,6 +308,15 @@ class LogWriter:
         lines = self.replica.store.cosignatures(tree.size)
         head = self._signed_head(tree.size, tree.root())
         return add_signatures(head, [lines[p] for p in sorted(lines)])
+
+    def witnesses(self) -> list[Witness]:
+        """Each auditor's newest cosignature, whatever head it is of; by auditor.
+
+        A log that moves is never cosigned by all at its newest size.
+        """
+        newest = self.replica.store.newest_cosignatures()
+        auditors = self.replica.charter.auditors
+        return [Witness(a, *newest[a]) for a in sorted(newest) if a in auditors]
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """Leaves from start on, as many as fit a message, at least one if there are any."""

@@ -51,6 +51,18 @@ class Receipt:
     inclusion_proof: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """An auditor's newest cosignature that the log has: of the head of ``size`` entries.
+
+    ``line``: a C2SP signature line with its newline, not verified.
+    """
+
+    auditor: str
+    size: int
+    line: bytes
+
+
 class Store(Protocol):
     """Durable state of one node. Every method that writes returns only after the data is safe.
 
@@ -123,6 +135,10 @@ class Store(Protocol):
         """Cosignature lines of the checkpoint of that size, by party."""
         ...
 
+    def newest_cosignatures(self) -> dict[str, tuple[int, bytes]]:
+        """By party, its cosignature line of the largest checkpoint, with that size."""
+        ...
+
     def put_value(self, name: str, value: bytes) -> None:
         """Keeps a small named value (last receipt, hook state)."""
         ...
@@ -145,6 +161,10 @@ class Log(Protocol):
 
     def checkpoint(self) -> bytes:
         """The newest signed checkpoint note."""
+        ...
+
+    def witnesses(self) -> list[Witness]:
+        """Each auditor's newest cosignature, by auditor."""
         ...
 
     def read(self, start: int, count_max: int) -> list[bytes]:
@@ -181,6 +201,10 @@ class LogWrapper:
     def checkpoint(self) -> bytes:
         """See Log."""
         return self._log.checkpoint()
+
+    def witnesses(self) -> list[Witness]:
+        """See Log."""
+        return self._log.witnesses()
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""

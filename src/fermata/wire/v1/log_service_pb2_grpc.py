@@ -55,6 +55,11 @@ class LogServiceStub:
                 request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.GetWitnesses = channel.unary_unary(
+                '/fermata.wire.v1.LogService/GetWitnesses',
+                request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.SerializeToString,
+                response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.FromString,
+                _registered_method=True)
         self.ProveInclusion = channel.unary_unary(
                 '/fermata.wire.v1.LogService/ProveInclusion',
                 request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.ProveInclusionRequest.SerializeToString,
@@ -109,6 +114,13 @@ class LogServiceServicer:
 
     def GetCheckpoint(self, request, context):
         """The newest checkpoint, with the cosignatures that it has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWitnesses(self, request, context):
+        """Each auditor's newest cosignature, whatever the size of the head that it is of.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +181,11 @@ def add_LogServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.FromString,
                     response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetWitnesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWitnesses,
+                    request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.FromString,
+                    response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.SerializeToString,
             ),
             'ProveInclusion': grpc.unary_unary_rpc_method_handler(
                     servicer.ProveInclusion,
@@ -305,6 +322,33 @@ class LogService:
             '/fermata.wire.v1.LogService/GetCheckpoint',
             fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.SerializeToString,
             fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWitnesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fermata.wire.v1.LogService/GetWitnesses',
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.SerializeToString,
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class LogServiceStub:
     """Streams leaves from start on, for as long as the caller listens."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]
     """The newest checkpoint, with the cosignatures that it has."""
+    GetWitnesses: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]
+    """Each auditor's newest cosignature, whatever the size of the head that it is of."""
     ProveInclusion: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ProveInclusionRequest, _log_service_pb2.ProveInclusionResponse]
     ProveConsistency: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ProveConsistencyRequest, _log_service_pb2.ProveConsistencyResponse]
     FetchSealed: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.FetchSealedRequest, _log_service_pb2.FetchSealedResponse]
@@ -63,6 +65,8 @@ class LogServiceAsyncStub(LogServiceStub):
     """Streams leaves from start on, for as long as the caller listens."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """The newest checkpoint, with the cosignatures that it has."""
+    GetWitnesses: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]  # type: ignore[assignment]
+    """Each auditor's newest cosignature, whatever the size of the head that it is of."""
     ProveInclusion: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ProveInclusionRequest, _log_service_pb2.ProveInclusionResponse]  # type: ignore[assignment]
     ProveConsistency: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ProveConsistencyRequest, _log_service_pb2.ProveConsistencyResponse]  # type: ignore[assignment]
     FetchSealed: _aio.UnaryUnaryMultiCallable[_log_service_pb2.FetchSealedRequest, _log_service_pb2.FetchSealedResponse]  # type: ignore[assignment]
@@ -106,6 +110,14 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_log_service_pb2.GetCheckpointResponse, _abc.Awaitable[_log_service_pb2.GetCheckpointResponse]]:
         """The newest checkpoint, with the cosignatures that it has."""
+
+    @_abc_1.abstractmethod
+    def GetWitnesses(
+        self,
+        request: _log_service_pb2.GetWitnessesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_log_service_pb2.GetWitnessesResponse, _abc.Awaitable[_log_service_pb2.GetWitnessesResponse]]:
+        """Each auditor's newest cosignature, whatever the size of the head that it is of."""
 
     @_abc_1.abstractmethod
     def ProveInclusion(
