@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from fermata.cli.govern.charter_changes import charter_changes
 from fermata.protocol.charter.parse import parse_charter
 from harness.nodes import COORDINATOR, MEMBERS, PARTIES, Site, fermata, lay_out, until
 
@@ -99,3 +100,39 @@ def test_without_a_committee_there_is_nothing_to_list(tmp_path):
         answer = motion(site, "lab-1", "list")
         assert answer.error.endswith("[NO_COMMITTEE]")
         assert motion(site, "lab-1", "file", "lift").error.endswith("[NO_COMMITTEE]")
+
+
+def test_a_vote_is_not_cast_blind(site):
+    """The motion is printed before it is signed: of an amendment every line that changes."""
+    words = ("exclusion", "--lab", "lab-3", "--from-round", 2, "--reason", "It does not answer.")
+    entry = filed(site, "member-1", *words)
+    answer = motion(site, "member-2", "vote", entry, "for")
+    assert answer.code == 0
+    for part in (f"entry {entry}: exclusion by member-1", "lab-3", "from round 2", "not answer."):
+        assert part in answer.err
+    new = site.charter_file.read_text().replace("window_s = 3600", "window_s = 7200")
+    amended = site.node("member-1") / "amended.toml"
+    amended.write_text(new)
+    entry = filed(site, "member-1", "amendment", "--charter", amended, "--from-round", 2)
+    answer = motion(site, "member-2", "vote", entry, "against")
+    assert answer.code == 0
+    shown = [line.strip() for line in answer.err.splitlines()]
+    at = shown.index("[rounds]")
+    assert shown[at : at + 3] == ["[rounds]", "- window_s = 3600", "+ window_s = 7200"]
+    assert [line for line in shown if line[:2] in ("- ", "+ ")] == shown[at + 1 : at + 3]
+
+
+def test_changes_of_a_charter_stand_under_their_tables():
+    old = 'title = "a"\n[rounds]\nwindow_s = 1\n[[lab]]\nid = "x"\n[[lab]]\nid = "y"\n'
+    new = 'title = "b"\n[rounds]\nwindow_s = 1\nfirst = "1"\n[[lab]]\nid = "y"\n'
+    assert list(charter_changes(old, new)) == [
+        "  (top)",
+        '  - title = "a"',
+        '  + title = "b"',
+        "  [[lab]]",
+        "  - [[lab]]",
+        '  - id = "x"',
+        "  [rounds]",
+        '  + first = "1"',
+    ]
+    assert list(charter_changes(old, old)) == []

@@ -24,11 +24,11 @@ def charter_text(replica: Replica, charter_sha256: bytes) -> str:
 
 def charter_changes(old: str, new: str) -> Iterator[str]:
     """Lines that only one of two charters has, marked - and +, each after its table's heading."""
-    told = ""
+    heading: str | None = None
     for mark, table, line in _changed(old, new):
-        if table != told:
+        if table != heading:
             yield f"  {table or '(top)'}"
-            told = table
+            heading = table
         yield f"  {mark} {line}"
 
 

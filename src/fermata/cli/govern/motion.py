@@ -139,25 +139,25 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
     """Vote on the motion in entry ENTRY of the log."""
     config = load_config(config_file)
     view = trusted_view(config)
-    found = view.state.governance.motions.get(entry)
-    if found is not None:
-        say(motion_to_read(view.replica, found))
+    tabled = view.state.governance.motions.get(entry)
+    if tabled is not None:
+        say(motion_to_read(view.replica, tabled))
     body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
     _say(config, view, out, as_json, vote=body)
 
 
-def motion_to_read(replica: Replica, found: Motion) -> str:
+def motion_to_read(replica: Replica, tabled: Motion) -> str:
     """The motion itself, for whoever is about to vote: of an amendment, every line that changes."""
-    lines = [f"entry {found.entry}: {found.kind} by {found.author}"]
-    subject = motion_subject(found)
+    lines = [f"entry {tabled.entry}: {tabled.kind} by {tabled.author}"]
+    subject = motion_subject(tabled)
     lines += [f"about {subject}"] if subject else []
-    lines += [f"from round {found.from_round}"] if found.from_round else []
-    lines += [f"upheld: {'yes' if found.is_upheld else 'no'}"] if found.kind == "ruling" else []
-    lines += [f"reason: {found.reason}"] if found.reason else []
-    if found.charter is not None:
+    lines += [f"from round {tabled.from_round}"] if tabled.from_round else []
+    lines += [f"upheld: {'yes' if tabled.is_upheld else 'no'}"] if tabled.kind == "ruling" else []
+    lines += [f"reason: {tabled.reason}"] if tabled.reason else []
+    if tabled.charter is not None:
         old, new = (
             charter_text(replica, replica.charter.sha256),
-            charter_text(replica, found.charter.sha256),
+            charter_text(replica, tabled.charter.sha256),
         )
         lines += ["the charter in force, and the new one:", *charter_changes(old, new)]
     return "\n".join(lines)
