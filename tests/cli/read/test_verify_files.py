@@ -159,3 +159,22 @@ def test_the_help_says_what_each_exit_code_means():
     for code, word in (("0", "passed"), ("1", "invalid"), ("2", "newer"), ("3", "own fault")):
         assert f"{code}: " in told
         assert word in told
+
+
+def test_a_bundle_that_is_older_than_asked_for_ends_with_1_and_says_why(bundle, tmp_path):
+    entries = json.loads(fermata("verify", bundle, "--json").out)["log"]["size"]
+    assert fermata("verify", bundle, "--at-least", entries).code == 0
+    assert fermata("verify", bundle, "--not-before", "2000-01-01").code == 0
+    assert fermata("verify", bundle, "--extends", bundle / CHECKPOINT).code == 0
+    for words in (
+        ("--at-least", entries + 1),
+        ("--not-before", "2199-01-01T00:00:00Z"),
+        ("--extends", bundle / "charter.toml"),
+    ):
+        answer = fermata("verify", bundle, *words)
+        assert answer.code == 1
+        assert "\nNOT AS ASKED: " in answer.out
+        found = json.loads(fermata("verify", bundle, *words, "--json").out)
+        assert (found["valid"], len(found["not_as_asked"])) == (True, 1)
+    assert fermata("verify", bundle, "--not-before", "yesterday").code == 2
+    assert fermata("verify", bundle, "--extends", tmp_path / "none.note").code == 2

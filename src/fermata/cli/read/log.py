@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import click
 from fermata.cli.options import CONFIG, PATH, charter_hash_option
 from fermata.cli.output import emit, json_option, progress_bar, say, table_text
 from fermata.errors import FermataError, IdentityError
+from fermata.log.checkpoint import NOTE_BYTES_MAX
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
+from fermata.node.files import read_file
 from fermata.node.observe.stray_lines import place_of
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import check_log_charter, clock_ms, connect, tls_files
@@ -31,6 +34,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed, witnessed
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
+from fermata.protocol.verify.freshness import Demands, unmet
 from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
 from fermata.summary.documents import document, results_document
 from fermata.summary.words import culprits_text, duration_text
@@ -138,27 +142,50 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 @click.command()
 @click.argument("folder", type=PATH)
 @charter_hash_option
+@click.option(
+    "--at-least", type=click.IntRange(min=0), default=0, metavar="N",
+    help="The log must have at least N entries.",
+)  # fmt: skip
+@click.option(
+    "--not-before", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]), metavar="TIME",
+    help="An honest auditor must have cosigned the head at TIME (UTC) or later.",
+)  # fmt: skip
+@click.option(
+    "--extends", type=PATH, metavar="NOTE",
+    help="The log must extend this signed head, which you had before.",
+)  # fmt: skip
 @json_option
 @click.pass_context
-def verify(context: click.Context, folder: Path, charter_hash: str | None, as_json: bool) -> None:
+def verify(
+    context: click.Context, folder: Path, charter_hash: str | None, at_least: int,
+    not_before: datetime | None, extends: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Verify a bundle offline.
 
-    Exit code 0: every check passed. 1: a check failed, so the bundle is invalid. 2: wrong usage, or
-    a FOLDER that cannot be read as a bundle or has a newer format. 3: the verifier's own fault.
+    Exit code 0: every check passed, and the bundle is as new as asked for. 1: the bundle is
+    invalid, or older than asked for. 2: wrong usage, or a FOLDER that cannot be read as a bundle or has a newer
+    format. 3: the verifier's own fault.
     """
     pinned = pinned_hash(charter_hash)
+    demands = Demands(
+        at_least,
+        None if not_before is None else int(not_before.replace(tzinfo=UTC).timestamp() * 1000),
+        None if extends is None else read_file(extends, NOTE_BYTES_MAX),
+    )
     files = read_bundle(folder)
     try:
         verification = verify_bundle(files, pinned, MODULUS_BITS_MIN)
+        missed = unmet(files, verification.state, demands) if verification.is_valid else ()
     except FermataError:
         # The folder changed, or its disk failed, while it was read.
         raise
     except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
         say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
         context.exit(OWN_FAULT)
-    emit(as_json, _document(verification), "\n".join(_lines(verification, pinned is not None)))
+    lines = [*_lines(verification, pinned is not None), *(f"NOT AS ASKED: {m}" for m in missed)]
+    emit(as_json, _document(verification) | {"not_as_asked": list(missed)}, "\n".join(lines))
     sys.stdout.flush()
-    context.exit(0 if verification.is_valid else 1)
+    context.exit(0 if verification.is_valid and not missed else 1)
 
 
 def _document(verification: Verification) -> dict[str, object]:
