@@ -76,6 +76,20 @@ def test_fork_opens_nothing_and_is_seen_by_whoever_compares() -> None:
     assert "I3" in {v.invariant for v in exposure.violations}
 
 
+def test_votes_that_are_moved_to_another_motion_count_for_nothing() -> None:
+    exposure = exposed("MovesVotes")
+    assert exposure.reasons == {"SPLIT_VIEW"}
+    assert exposure.violations == ()
+
+
+def test_false_refusals_lose_no_endorsement_and_name_the_coordinator() -> None:
+    exposure = exposed("RefusesFalsely")
+    assert exposure.opened == (1,)
+    assert exposure.named == (COORDINATOR,)
+    assert exposure.reasons == {"EXCLUDED"}
+    assert exposure.violations == ()
+
+
 def test_fork_past_a_lost_copy_of_the_log_gets_no_second_endorsement() -> None:
     exposure = exposed("ForksPastLostCopies")
     assert exposure.opened == ()

@@ -163,8 +163,8 @@ def verify(
     """Verify a bundle offline.
 
     Exit code 0: every check passed, and the bundle is as new as asked for. 1: the bundle is
-    invalid, or older than asked for. 2: wrong usage, or a FOLDER that cannot be read as a bundle or has a newer
-    format. 3: the verifier's own fault.
+    invalid, or older than asked for. 2: wrong usage, or a FOLDER that cannot be read as a bundle or
+    has a newer format. 3: the verifier's own fault.
     """
     pinned = pinned_hash(charter_hash)
     demands = Demands(

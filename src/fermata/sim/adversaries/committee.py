@@ -2,17 +2,26 @@
 
 from abc import abstractmethod
 
-from fermata.sim.adversaries.misbehaviour import Misbehaviour, open_round
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.wire.codec import decode
+from fermata.sim.adversaries.misbehaviour import (
+    Misbehaviour,
+    RogueWriter,
+    force_statement,
+    open_round,
+    rogue_writer,
+)
 from fermata.sim.adversaries.pause import MODEST, force_open, whole_round
-from fermata.sim.setup.deployment import Shape
+from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Shape
 from fermata.sim.setup.terms import Terms
 from fermata.sim.world import World
+from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 
-#: The chair of the first round, a member of the second lab's organisation, and one whose term
-#: begins with the second round.
-CHAIR, RELATED, GUEST = "member-1", "member-2", "member-4"
+#: The chair of the first round, a member of the second lab's organisation, one of none, and one
+#: whose term begins with the second round.
+CHAIR, RELATED, NEUTRAL, GUEST = "member-1", "member-2", "member-3", "member-4"
 
 
 class _OfCommittee(Misbehaviour):
@@ -107,10 +116,46 @@ class OpensUnderOtherCharter(_OfCommittee):
             self.vote(world, member, entry, wire.CHOICE_FOR)
 
 
+class MovesVotes(_OfCommittee):
+    """The chair tables another exclusion in a fork, and the coordinator moves the votes there.
+
+    The votes are for the exclusion that everybody was shown.
+    """
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        open_round(world)
+        copy = world.nodes[COORDINATOR].disk.copy()
+        replica = Replica(world.charter, copy, MODULUS_BITS_MIN, cache=world.cache)
+        key = world.deployment.signing_keys[COORDINATOR]
+        fork = RogueWriter(replica, key, lambda: world.now_ms)
+        self.others.append(fork)
+        for writer, lab in ((None, 1), (fork, 2)):
+            statement = wire.Statement(charter_sha256=world.charter.sha256, author=CHAIR)
+            statement.motion.CopyFrom(
+                wire.Motion(
+                    kind=wire.MOTION_KIND_EXCLUSION, lab=world.charter.labs[lab], from_round=2
+                )
+            )
+            force_statement(world, CHAIR, statement, writer=writer)
+        self.break_rule(world, len(world.watch.leaves) - 1)
+        writer = rogue_writer(world)
+        for leaf in writer.replica.store.leaves(fork.size(), writer.size()):
+            envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+            self.refused.append(fork.force(envelope).reason)
+        world.settle()
+
+    def break_rule(self, world: World, entry: int) -> None:
+        """See _OfCommittee: here the votes that carry the first exclusion."""
+        for member in (CHAIR, NEUTRAL):
+            self.vote(world, member, entry, wire.CHOICE_FOR)
+
+
 ALL_COMMITTEE: tuple[type[Misbehaviour], ...] = (
     VotesTwice,
     VotesOutOfTerm,
     VotesInOwnMatter,
     TablesOutOfTurn,
     OpensUnderOtherCharter,
+    MovesVotes,
 )

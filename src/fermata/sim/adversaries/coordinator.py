@@ -253,6 +253,23 @@ class RollsBack(Misbehaviour):
         world.settle(until=lambda: False)
 
 
+class RefusesFalsely(Misbehaviour):
+    """Refuses every endorsement with a signed reason that is not so, and later takes them."""
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        open_round(world)
+        report(world)
+        pass_deadline(world)
+        writer = rogue_writer(world)
+        writer.refuses = lambda body, author: body == "endorsement"
+        for _ in range(4):
+            for name in (COORDINATOR, *world.charter.auditors):
+                world.step(name)
+        writer.refuses = lambda body, author: False
+        world.settle()
+
+
 def _all_but_coordinator(world: World) -> list[str]:
     return [name for name in world.nodes if name != COORDINATOR]
 
@@ -270,4 +287,5 @@ ALL_COORDINATORS: tuple[type[Misbehaviour], ...] = (
     Forks,
     ForksPastLostCopies,
     RollsBack,
+    RefusesFalsely,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from fermata.crypto.signing import SigningKey
-from fermata.errors import FermataError, TransportError
+from fermata.errors import FermataError, Refusal, TransportError
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF
 from fermata.protocol.fold.references import bind, next_leaf
@@ -109,7 +109,8 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
             # The lab has signed it, and no honest log writer logs it.
             if reason == PROOF:
                 named |= {world.watch.verdicts[entry].author, COORDINATOR}
-    if any(event == "close_not_endorsed" for _, event, _ in world.events) or world.halts:
+    told = {event for _, event, _ in world.events}
+    if told & {"close_not_endorsed", "refused_falsely"} or world.halts:
         named.add(COORDINATOR)
     return named
 
@@ -118,7 +119,8 @@ class RogueWriter(LogWriter):
     """A log writer whose owner can log anything, and answer with anything.
 
     ``instead``: by digest, the sealed part that is given out in place of the right one. ``drops``
-    says by a statement's kind and author whether the statement never gets an answer.
+    says by a statement's kind and author whether the statement never gets an answer, ``refuses`` in
+    the same way whether it gets a signed refusal that the fold does not give.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class RogueWriter(LogWriter):
         super().__init__(replica, signing_key, clock_ms, heard)
         self.instead: dict[bytes, bytes] = {}
         self.drops: Callable[[str, str], bool] = lambda body, author: False
+        self.refuses: Callable[[str, str], bool] = lambda body, author: False
 
     def _append(self, submission: Submission) -> Receipt:
         """See LogWriter."""
@@ -138,6 +141,8 @@ class RogueWriter(LogWriter):
         body = statement.WhichOneof("body") if statement is not None else None
         if self.state.key is not None and statement and self.drops(body or "", statement.author):
             raise TransportError("UNREACHABLE", "log: no answer")
+        if self.state.key is not None and statement and self.refuses(body or "", statement.author):
+            raise Refusal("EXCLUDED", "log: refused, though the fold accepts it")
         return super()._append(submission)
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
