@@ -109,8 +109,8 @@ def _named(world: World, rejected: list[Verdict]) -> set[str]:
             # The lab has signed it, and no honest log writer logs it.
             if reason == PROOF:
                 named |= {world.watch.verdicts[entry].author, COORDINATOR}
-    told = {event for _, event, _ in world.events}
-    if told & {"close_not_endorsed", "refused_falsely"} or world.halts:
+    events = {event for _, event, _ in world.events}
+    if events & {"close_not_endorsed", "refused_falsely"} or world.halts:
         named.add(COORDINATOR)
     return named
 
