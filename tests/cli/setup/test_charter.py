@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from fermata.assessment.report_cost import Cost
-from fermata.cli.setup.charter import cost_lines
+from fermata.cli.setup.charter import away_line, cost_lines
+from harness.chains import make_deployment
 from harness.deployments import charter_text, party_keys
 from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
 
@@ -197,3 +198,19 @@ def test_a_charter_is_not_signed_by_mistake(site):
     assert "[CHARTER_NAME]" in fermata("charter", "sign", other, "--party", "a", "--key", "b").error
     assert not site.charter_file.with_name("charter.toml.sig").exists()
     assert site.charter.parties[COORDINATOR].role == "coordinator"
+
+
+@pytest.mark.parametrize(
+    ("auditors", "threshold", "words"),
+    [
+        (3, 2, "No auditor may be away"),
+        (4, 2, "At most 1 may be away"),
+        (5, 3, "At most 1 may be away"),
+        (7, 4, "At most 1 may be away"),
+    ],
+)
+def test_a_charter_says_how_many_auditors_may_be_away(auditors, threshold, words):
+    charter = make_deployment(auditors=auditors, threshold=threshold).charter
+    line = away_line(charter)
+    assert line.startswith(words)
+    assert (f"Up to {threshold - 1} who lie" in line) == ("No auditor" not in words)

@@ -84,7 +84,7 @@ def report(bundle: Path, out: Path, charter_hash: str | None, as_json: bool) -> 
 def lab_place(
     config_file: Path, period: str, bundle: Path | None, charter_hash: str | None, as_json: bool
 ) -> None:
-    """Your own place in a round's results, in words. It sends nothing, and keeps only the head seen."""
+    """Your own place in a round's results, in words. It sends nothing, and keeps the head."""
     config = load_config(config_file, Role.LAB)
     me = config.text.party
     if bundle is None:

@@ -222,6 +222,7 @@ def explain(charter: Charter) -> list[str]:
         "",
         f"A close counts after {charter.endorsement_quorum} of {n} auditors endorse it;"
         f" {t} openings give the result.",
+        away_line(charter),
         "",
         "What each report proves in zero knowledge, with no trusted set-up:",
     ]
@@ -230,6 +231,19 @@ def explain(charter: Charter) -> list[str]:
     if charter.rules:
         lines += ["", "Rules over the results:", *(f"  {rule_text(r)}" for r in charter.rules)]
     return lines
+
+
+def away_line(charter: Charter) -> str:
+    """How many auditors may be away, and how many may lie, before nothing opens."""
+    spare = len(charter.auditors) - charter.endorsement_quorum
+    away = "No auditor may be away" if not spare else f"At most {spare} may be away"
+    liars = charter.threshold - 1
+    if not spare:
+        return f"{away}: without all of them no round opens and nothing is witnessed."
+    return (
+        f"{away} or refuse to act: rounds open and entries are witnessed all the same. Up to"
+        f" {liars} who lie can neither open a value nor witness two logs."
+    )
 
 
 def statistics_of(metric: Metric) -> list[str]:
