@@ -265,7 +265,7 @@ def endorsement(logs: Logs, faults: set[int]) -> Made:
     """F8."""
     _refuse(faults, (1, {2, 3, 4, 5, 6}), (2, {3}))
     if {2, 4} <= faults:
-        raise Impossible("only an amendment or a second call ends an endorsed round: not made")
+        raise Impossible("only a second call ends an endorsed round: not made")
     log = "given_up" if {3, 4} <= faults else "refused" if 4 in faults else "main"
     stage = "endorsed" if 2 in faults else "closed"
     stage = "reported" if 3 in faults and log == "main" else stage
@@ -285,7 +285,7 @@ def opening(logs: Logs, faults: set[int]) -> Made:
     later = set(range(2, 14))
     _refuse(faults, (1, later), (2, {7}), (6, {7}), (5, later | {1}))
     if {3, 7} <= faults:
-        raise Impossible("only an amendment or a second call ends such a round: not made")
+        raise Impossible("only a second call ends such a round: not made")
     log = "given_up" if {2, 3} <= faults else "refused" if 3 in faults else "main"
     stages = {3: "closed", 2: "reported", 6: "closed", 7: "parted"}
     stage = next((s for f, s in stages.items() if f in faults), "endorsed")

@@ -108,7 +108,7 @@ def test_the_charter_refuses_the_two_quarters_with_too_few_labs_and_no_other() -
         refusal = cohort_refusal(CHARTER, close.cells)
         assert bool(refusal) == (found.number in REFUSED)
         if not refusal:
-            assert change_refusal(CHARTER, whole.rounds, found, close.cells) == ""
+            assert change_refusal(whole, found, close.cells) == ""
     assert CHARTER.disclosure.change_min == 2
 
 

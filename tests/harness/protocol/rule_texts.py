@@ -69,7 +69,7 @@ def rounds(
 ) -> tuple[RoundFacts, ...]:
     """Facts with one result a round; None is a round that came to nothing."""
     return tuple(
-        RoundFacts(n, str(n), None, f"round {n} is void")
+        RoundFacts(n, str(n), None, f"round {n} is refused")
         if value is None
         else RoundFacts(n, str(n), {key: Fraction(value)})
         for n, value in enumerate(values, 1)

@@ -165,8 +165,8 @@ def test_rules_see_one_fact_a_period_that_of_its_second_call() -> None:
 
 def test_the_window_of_the_change_rule_counts_periods() -> None:
     chain = asked_twice(disclosure="change_min = 2\nwindow_rounds = 1\n")
-    charter, rounds = chain.deployment.charter, chain.state.rounds
-    assert [r.number for r in compared_rounds(charter, rounds, rounds[2])] == [2]
+    compared = compared_rounds(chain.state, chain.state.rounds[2])
+    assert [r.number for r in compared] == [2]
 
 
 def test_a_first_call_that_was_not_endorsed_is_compared_with_the_second() -> None:
@@ -175,8 +175,8 @@ def test_a_first_call_that_was_not_endorsed_is_compared_with_the_second() -> Non
     chain.report_all()
     chain.close()
     open_again(chain, chain.time_ms + WINDOW_MS)
-    charter, rounds = chain.deployment.charter, chain.state.rounds
-    assert [r.number for r in compared_rounds(charter, rounds, rounds[1])] == [1]
+    compared = compared_rounds(chain.state, chain.state.rounds[1])
+    assert [r.number for r in compared] == [1]
 
 
 def test_a_period_that_was_asked_twice_is_owed_for_once() -> None:

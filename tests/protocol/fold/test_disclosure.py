@@ -53,10 +53,17 @@ def alpha(charter: Charter, found: Round) -> tuple[Cell, ...]:
     return tuple(cell for cell in cells_of(charter, found) if cell.panel == "alpha")
 
 
+def state_of(rounds: tuple[Round, ...], *charters: Charter) -> CharteredState:
+    """Rounds under these charters, of which the n-th came with round n."""
+    versions = tuple(CharterVersion(c, n, n - 1) for n, c in enumerate(charters, 1))
+    return CharteredState(charter=charters[-1], charters=versions, rounds=rounds)
+
+
 def refusal(charter: Charter, rounds: tuple[Round, ...], found: Round) -> str:
     """As the fold finds it, for panel alpha alone."""
     cells = alpha(charter, found)
-    return cohort_refusal(charter, cells) or change_refusal(charter, rounds, found, cells)
+    state = state_of(rounds, charter)
+    return cohort_refusal(charter, cells) or change_refusal(state, found, cells)
 
 
 def reported(number: int, labs: Iterable[str]) -> Round:
@@ -220,6 +227,61 @@ def test_no_message_names_an_organisation_or_a_lab() -> None:
     assert not any(word in said for word in ("lab-", "Organisation "))
 
 
+# Rounds under two charters.
+
+
+def told_of_two(before: Charter, now: Charter, first: str, second: str) -> str:
+    """Why the second of two rounds is refused; each is its labs' digits, under its own charter."""
+    earlier = history(before, [[f"lab-{d}" for d in first]])
+    assert earlier[0].refusal == ""
+    found = reported(2, [f"lab-{d}" for d in second])
+    return change_refusal(state_of(earlier, before, now), found, alpha(now, found))
+
+
+@pytest.mark.parametrize(("before", "now"), [(3, 0), (0, 3), (2, 3), (3, 2)])
+def test_of_two_charters_the_larger_change_holds(before: int, now: int) -> None:
+    """An amendment that lets changes be smaller would tell a few organisations' part."""
+    charters = charter_of("whole", before), charter_of("whole", now)
+    assert "2 organisations joined" in told_of_two(*charters, "345678", "34567892")
+    assert told_of_two(*charters, "34567", "34567892") == ""
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 0), (0, 1), (1, 2), (2, 1)])
+def test_of_two_charters_the_longer_window_holds(before: int, now: int) -> None:
+    one, two = charter_of("whole", 2, before), charter_of("whole", 2, now)
+    rounds = (*history(one, [[f"lab-{d}" for d in "345678"]]), reported(2, ()))
+    found = reported(3, [f"lab-{d}" for d in "3456789"])
+    state = state_of(rounds, one, two, two)
+    assert "1 organisation joined since round 1" in change_refusal(state, found, alpha(two, found))
+
+
+def renamed(charter: Charter, *labs: str) -> Charter:
+    """The charter in which the organisations of these labs have other names."""
+    parties = {lab: replace(charter.parties[lab], organisation=f"Renamed {lab}") for lab in labs}
+    return replace(charter, parties={**charter.parties, **parties})
+
+
+def test_a_renamed_organisation_has_neither_left_nor_joined() -> None:
+    before = charter_of("whole")
+    now = renamed(before, "lab-5")
+    assert told_of_two(before, now, "345678", "345678") == ""
+
+
+def test_renaming_two_organisations_does_not_hide_that_one_joined() -> None:
+    """By their names three have joined and two have left, which would be enough."""
+    before = charter_of("whole")
+    now = renamed(before, "lab-5", "lab-6")
+    assert "1 organisation joined" in told_of_two(before, now, "345678", "3456789")
+
+
+def test_a_larger_cohort_is_no_change_by_itself() -> None:
+    """Five join the three of before: the sums differ by enough, though three are below it."""
+    before = charter_of("three", 2)
+    whole = replace(before, panels=tuple(replace(p, groups=()) for p in before.panels))
+    now = replace(whole, disclosure=replace(whole.disclosure, change_min=5))
+    assert told_of_two(whole, now, "123", "12345678") == ""
+
+
 # Cells.
 
 
@@ -260,9 +322,7 @@ def test_a_small_group_does_not_show_through_the_total() -> None:
 def judged(charter: Charter, rounds: tuple[Round, ...]) -> str:
     """The reason for which an auditor would not endorse the last round, had the fold let it by."""
     with pytest.raises(Refusal) as caught:
-        versions = (CharterVersion(charter, 1, 0),)
-        state = CharteredState(charter=charter, charters=versions, rounds=rounds)
-        check_openable(state, rounds[-1])
+        check_openable(state_of(rounds, charter), rounds[-1])
     return caught.value.reason
 
 

@@ -19,7 +19,7 @@ from fermata.protocol.fold.pause import (
     acknowledgements_due,
     compliance_of,
 )
-from fermata.protocol.roles.auditor import open_part
+from fermata.protocol.roles.auditor import check_close, endorse, open_part
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, missing
 from fermata.protocol.state.report_flags import ShownRange
@@ -385,6 +385,67 @@ def test_v10_finds_what_a_late_round_is_said_to_fire_and_does_not() -> None:
     lied = replace(chain.state.judgements[1], late=())
     forged = replace(chain.state, judgements={**chain.state.judgements, 1: lied})
     assert any("round 1" in f for f in findings_v10(forged, times))
+
+
+def opened(chain: Chain, number: int) -> None:
+    """An older round is endorsed and opened after later ones have settled."""
+    for auditor in chain.deployment.charter.auditors:
+        found = chain.state.rounds[number - 1]
+        close = check_close(chain.state, found, chain.fetch, chain.cache)
+        chain.put_ok(chain.seal(endorse(chain.state.keyed(), found, close, auditor)))
+    for auditor in chain.deployment.charter.auditors[:2]:
+        found = chain.state.rounds[number - 1]
+        assert found.close is not None
+        share, keyed = chain.deployment.shares[auditor], chain.state.keyed()
+        part = open_part(keyed, found, found.close, auditor, share, chain.entropy)
+        chain.put_ok(chain.seal(part))
+
+
+def held_back(hours: str) -> Chain:
+    """Paused; round 2 with these hours is closed and not endorsed; rounds 3 and 4 are calm."""
+    chain = paused()
+    chain.open_round()
+    for lab in chain.deployment.charter.labs:
+        chain.report(lab, figures(lab, hours))
+    chain.close()
+    one_round(chain, "1")
+    one_round(chain, "1")
+    return chain
+
+
+def test_a_round_that_is_held_back_until_the_lift_holds_the_lift_up() -> None:
+    """Two calm rounds in a row are there; round 2, closed before them, would fire."""
+    chain = held_back("20")
+    assert (chain.state.pause.phase, chain.state.pause.calm_rounds) == (LIFTING, 2)
+    opened(chain, 2)
+    assert (chain.state.pause.phase, chain.state.pause.changes[-1].why) == (PAUSED, "relapse")
+    assert replayed(chain) == []
+
+
+def test_a_lift_comes_when_the_older_round_has_settled_without_firing() -> None:
+    chain = held_back("1")
+    assert (chain.state.pause.phase, chain.state.pause.calm_rounds) == (LIFTING, 2)
+    opened(chain, 2)
+    assert chain.state.pause.phase == LIFTING
+    chain.say("lab-1", heartbeat=statement_pb2.Heartbeat(time_ms=chain.time_ms))
+    last = chain.state.pause.changes[-1]
+    assert (last.after, last.why, last.round) == (RUNNING, "lifted", 4)
+    assert replayed(chain) == []
+
+
+def test_a_lift_waits_for_an_older_round_only_while_it_can_still_settle() -> None:
+    chain = held_back("20")
+    close, terms = chain.state.rounds[1].close, chain.state.pause_terms
+    assert close is not None
+    assert terms is not None
+    window_ms = chain.state.rounds[1].deadline_ms - chain.state.rounds[1].opened_ms
+    until_ms = close.time_ms + max(window_ms, terms.settle_within_ms)
+    beat = statement_pb2.Heartbeat(time_ms=until_ms)
+    chain.say("lab-1", until_ms - 1, heartbeat=beat)
+    assert chain.state.pause.phase == LIFTING
+    chain.say("lab-2", until_ms, heartbeat=beat)
+    assert (chain.state.pause.phase, chain.state.pause.changes[-1].why) == (RUNNING, "lifted")
+    assert replayed(chain) == []
 
 
 @functools.cache

@@ -80,7 +80,7 @@ def test_a_change_is_from_the_round_so_many_before() -> None:
     verdicts = told([1, None, 7, 8, 9, 14, None], change)
     assert [v.holds for v in verdicts] == [None, None, True, None, False, True, None]
     assert verdicts[0].why == verdicts[3].why == "no value 2 round(s) earlier"
-    assert verdicts[6].why == "round 7 is void"
+    assert verdicts[6].why == "round 7 is refused"
     assert verdicts[2].value == "6"
 
 
@@ -98,7 +98,7 @@ def test_a_round_that_is_unknown_does_to_the_run_what_the_rule_says(
     verdicts = told([6, 6, None, 6, 6, 6, 1], leaf(above="5", for_rounds=2, unknown=unknown))
     assert [v.holds for v in verdicts] == holds
     assert [v.streak for v in verdicts] == streaks
-    assert verdicts[2].why == "round 3 is void"
+    assert verdicts[2].why == "round 3 is refused"
     assert {v.for_rounds for v in verdicts} == {2}
 
 
@@ -225,7 +225,7 @@ def test_missing_rounds_leave_their_place_empty() -> None:
 def test_a_fit_without_its_last_round_is_unknown() -> None:
     values = [*powers("0.3", 8), None]
     (verdict,) = told(values, leaf(**GROWING))[-1:]
-    assert (verdict.holds, verdict.why) == (None, "round 9 is void")
+    assert (verdict.holds, verdict.why) == (None, "round 9 is refused")
 
 
 def test_a_fit_with_too_few_values_is_unknown() -> None:

@@ -1,7 +1,7 @@
 """Amendments of the charter: what may change, and when the new one comes into force.
 
 Normative text: docs/spec/governance.md, G12 to G15. Nothing changes inside a round: what the
-committee decided takes effect with an OpenRound.
+committee decided takes effect with an OpenRound, and each earlier round keeps its own terms.
 """
 
 from dataclasses import replace
@@ -11,21 +11,11 @@ from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
-from fermata.protocol.state.state import (
-    OPENED,
-    REFUSED,
-    CharteredState,
-    CharterVersion,
-    Round,
-    State,
-)
+from fermata.protocol.state.state import CharteredState, CharterVersion, State
 from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
 from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
-
-#: Why nothing comes out of a round that an amendment has overtaken.
-AMENDED = "the charter was amended"
 
 
 def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
@@ -216,14 +206,8 @@ def _amend(state: CharteredState, entry: int, charter: Charter) -> CharteredStat
         state,
         charter=charter,
         charters=(*state.charters, version),
-        rounds=tuple(_void(r, charter.endorsement_quorum) for r in state.rounds),
         governance=_without_leavers(replace(state.governance, amendment=None), charter),
     )
-
-
-def _void(round_: Round, quorum: int) -> Round:
-    """A round that has no end yet gets one: nothing of it may be opened under another charter."""
-    return round_ if round_.phase(quorum) in (OPENED, REFUSED) else replace(round_, fault=AMENDED)
 
 
 def _without_leavers(governance: Governance, charter: Charter) -> Governance:

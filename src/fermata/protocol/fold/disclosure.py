@@ -13,9 +13,10 @@ from fermata.protocol.fold.dominance import share_refusal
 from fermata.protocol.state.cells import cells_of, members_of, organisations_of, panel_of
 from fermata.protocol.state.state import Cell, Round, State
 
-#: An organisation with those of its labs that are in a sum. With other labs it is another
-#: contribution, so a changed set of labs counts as one that left and one that joined.
-Contribution = tuple[str, frozenset[str]]
+#: The labs of one organisation that are in a sum. With other labs it is another contribution, so a
+#: changed set of labs counts as one that left and one that joined. The organisation's name is no
+#: part of it: one that an amendment renamed has neither left nor joined.
+Contribution = frozenset[str]
 #: Contributions by cell.
 _Contributions = Mapping[str, frozenset[Contribution]]
 
@@ -27,9 +28,7 @@ def contributions_of(
     by_organisation: dict[str, set[str]] = {}
     for lab in labs:
         by_organisation.setdefault(organisations[lab], set()).add(lab)
-    return frozenset(
-        (name, frozenset(contributors)) for name, contributors in by_organisation.items()
-    )
+    return frozenset(frozenset(contributors) for contributors in by_organisation.values())
 
 
 def cohorts_of(charter: Charter, cells: Sequence[Cell]) -> dict[str, int]:
@@ -58,36 +57,39 @@ def group_refusal(charter: Charter, round_: Round, cells: Sequence[Cell]) -> str
     return ""
 
 
-def compared_rounds(charter: Charter, rounds: Sequence[Round], round_: Round) -> tuple[Round, ...]:
-    """Earlier rounds in the charter's window whose sums are or may become known.
+def compared_rounds(state: State, round_: Round) -> tuple[Round, ...]:
+    """Earlier rounds in the window of the two charters whose sums are or may become known.
 
-    A round that was refused only after its parts were given counts too: the parts are public.
-    The window counts periods, so that a period that was asked twice does not shorten it.
+    Of the charters of the two rounds, the one with the longer window decides. A round that was
+    refused only after its parts were given counts too: the parts are public. The window counts
+    periods, so that a period that was asked twice does not shorten it.
     """
-    window = charter.disclosure.window_rounds
-    first = charter.place(round_.period) - window if window else 1
+    place = state.charter_at(round_.number).place  # All charters have the same periods (G12).
     return tuple(
         r
-        for r in rounds
-        if r.number < round_.number
-        and charter.place(r.period) >= first
+        for r in state.rounds[: round_.number - 1]
+        if any(
+            not window or place(r.period) >= place(round_.period) - window
+            for window in (
+                state.charter_at(n).disclosure.window_rounds for n in (r.number, round_.number)
+            )
+        )
         and r.close is not None
         and not r.close.refusal
     )
 
 
-def change_refusal(
-    charter: Charter, rounds: Sequence[Round], round_: Round, cells: Sequence[Cell]
-) -> str:
+def change_refusal(state: State, round_: Round, cells: Sequence[Cell]) -> str:
     """P6: the first earlier round that this one would say too much against; else empty.
 
     No two sums, one formed of this round's cells and one of an earlier round's, may differ by
-    some contributions but fewer than ``change_min``, on either side.
+    some contributions but fewer than ``change_min``, on either side: the larger one of the two
+    rounds' charters, so that neither round says more than the terms that its labs agreed to let.
     """
-    least = charter.disclosure.change_min
-    if not least:
-        return ""
-    for earlier in compared_rounds(charter, rounds, round_):
+    charter = state.charter_at(round_.number)
+    for earlier in compared_rounds(state, round_):
+        before = state.charter_at(earlier.number).disclosure
+        least = max(charter.disclosure.change_min, before.change_min)
         if earlier.close is None:
             continue
         for panel in charter.panels:
@@ -113,7 +115,12 @@ def _contributions(
 
 
 def _differences(least: int, now: _Contributions, old: _Contributions) -> Iterator[str]:
-    """Yields what differs by too few. D5 says why looking at these sets is enough."""
+    """Yields what differs by too few. D5 says why looking at these sets is enough.
+
+    Nothing if ``least`` is 0, or if one of the rounds has no sum of the panel.
+    """
+    if not now or not old:
+        return
     for here, there, changed in ((now, old, "joined"), (old, now, "left")):
         everyone = frozenset[Contribution]().union(*there.values())
         for cell_id, cell in here.items():
@@ -122,7 +129,8 @@ def _differences(least: int, now: _Contributions, old: _Contributions) -> Iterat
                 yield f"{_organisations(alone)} {changed} since"
             for other_id, other in there.items():
                 shared = len(cell & other)
-                if alone == 0 and 0 < shared < least:
+                # Without its only cell the other round has no sum to compare with.
+                if len(there) > 1 and alone == 0 and 0 < shared < least:
                     yield f"{_organisations(shared)} common to {cell_id} and {other_id} of"
 
 
@@ -130,14 +138,18 @@ def _organisations(count: int) -> str:
     return f"{count} organisation" if count == 1 else f"{count} organisations"
 
 
-def refusal_of(charter: Charter, rounds: Sequence[Round], round_: Round) -> str:
-    """Why nothing of a round may be opened, by its counted reports; empty if it may be."""
+def refusal_of(state: State, round_: Round) -> str:
+    """Why nothing of a round may be opened, by its counted reports; empty if it may be.
+
+    ``round_`` may have fewer reports than the one of ``state``: only those that are proven.
+    """
+    charter = state.charter_at(round_.number)
     cells = cells_of(charter, round_)
     # D2.1, D8.8, D4.2: no sum tells a lab's value, by itself or beside an earlier one.
     return (
         cohort_refusal(charter, cells)
         or share_refusal(charter, round_)
-        or change_refusal(charter, rounds, round_, cells)
+        or change_refusal(state, round_, cells)
     )
 
 
@@ -166,7 +178,7 @@ def check_openable(state: State, round_: Round) -> None:
     if what := share_refusal(charter, round_):
         raise Refusal("P8_SHARES", f"P8: {where}: {what}")
     # P6.1: the difference of two sums would be a few organisations'.
-    if what := change_refusal(charter, state.rounds, round_, cells):
+    if what := change_refusal(state, round_, cells):
         raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):

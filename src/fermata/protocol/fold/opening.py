@@ -11,13 +11,15 @@ from fermata.crypto.integers import int_from_bytes
 from fermata.crypto.threshold.opening import check_part, culprits_of
 from fermata.crypto.threshold.opening import combine as combine_parts
 from fermata.errors import InvalidEncoding, Refusal
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.round_rules import round_of
 from fermata.protocol.state.state import CharteredState, Close, Opening, Round, State, ThresholdKey
 from fermata.protocol.statistics.results import results_of
 from fermata.types import AggregateDigest, EntryIndex
 from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+#: The ids of the auditors, in the order of their key shares.
+Auditors = tuple[str, ...]
 
 
 def _openable(state: State, number: int, named: envelope_pb2.EntryRef) -> tuple[Round, Close]:
@@ -67,10 +69,9 @@ def partial_opening(
 ) -> CharteredState:
     """F9: after a quorum of endorsements; t good parts give the result, bad ones a culprit."""
     round_, close = _openable(state, wire.round, wire.close)  # F9.1 to F9.4.
-    charter = state.charter_at(round_.number)
     key = state.keyed().key  # F9.5: parts are under a key.
     # F9.6: a quorum has checked what is opened, and two quorums share an honest auditor.
-    if len(round_.endorsements) < charter.endorsement_quorum:
+    if len(round_.endorsements) < state.charter.endorsement_quorum:
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
     # F9.7: a part must not be exchanged for another once the result is known.
     if auditor in round_.parts:
@@ -96,54 +97,57 @@ def partial_opening(
         for number in numbers:
             check_part(key.record.n, number)
         parts[panel.panel] = numbers
-    return state.with_round(
-        _combine(charter, key, replace(round_, parts={**round_.parts, auditor: parts}), entry.index)
-    )
+    grown = replace(round_, parts={**round_.parts, auditor: parts})
+    return state.with_round(_combine(state, key, grown, entry.index))
 
 
-def _given(charter: Charter, round_: Round, panel: str, position: int) -> dict[int, int]:
+def _given(auditors: Auditors, round_: Round, panel: str, position: int) -> dict[int, int]:
     """The parts of one ciphertext, by the auditors' indices."""
     return {
-        charter.auditors.index(auditor) + 1: parts[panel][position]
+        auditors.index(auditor) + 1: parts[panel][position]
         for auditor, parts in round_.parts.items()
     }
 
 
-def _combine(charter: Charter, key: ThresholdKey, round_: Round, entry: EntryIndex) -> Round:
-    """Opens the round if enough good parts are there."""
-    close = round_.close
+def _combine(state: CharteredState, key: ThresholdKey, round_: Round, entry: EntryIndex) -> Round:
+    """Opens the round if enough good parts are there.
+
+    The auditors are those of the charter in force; what the numbers mean, the round's own says.
+    """
+    close, auditors = round_.close, state.charter.auditors
     if close is None or len(round_.parts) < key.record.threshold:
         return round_
     if round_.opening is not None:
-        return _name_culprits(charter, key, round_, round_.opening.roots)
+        return _name_culprits(auditors, key, round_, round_.opening.roots)
     plaintexts: dict[str, tuple[int, ...]] = {}
     roots: dict[str, tuple[int, ...]] = {}
     for panel, ciphertexts in close.aggregates.items():
         openings = []
         for position, ciphertext in enumerate(ciphertexts):
-            given = _given(charter, round_, panel, position)
+            given = _given(auditors, round_, panel, position)
             opening = combine_parts(key.record, ciphertext, given)
             if opening is None:
                 return round_
             openings.append(opening)
         plaintexts[panel] = tuple(o.plaintext for o in openings)
         roots[panel] = tuple(o.root for o in openings)
-    round_ = _name_culprits(charter, key, round_, roots)
+    round_ = _name_culprits(auditors, key, round_, roots)
     try:
-        sums, results = results_of(charter, close.members, plaintexts)
+        terms = state.charter_at(round_.number)
+        sums, results = results_of(terms, close.members, plaintexts)
     except InvalidEncoding as error:
         return replace(round_, fault=str(error))
     return replace(round_, opening=Opening(entry, sums, results, plaintexts, roots))
 
 
 def _name_culprits(
-    charter: Charter, key: ThresholdKey, round_: Round, roots: Mapping[str, tuple[int, ...]]
+    auditors: Auditors, key: ThresholdKey, round_: Round, roots: Mapping[str, tuple[int, ...]]
 ) -> Round:
     """Tells wrong parts by the known roots; cheap, so that late parts are checked as well."""
     culprits = {
-        charter.auditors[index - 1]
+        auditors[index - 1]
         for panel, panel_roots in roots.items()
         for position, root in enumerate(panel_roots)
-        for index in culprits_of(key.record, root, _given(charter, round_, panel, position))
+        for index in culprits_of(key.record, root, _given(auditors, round_, panel, position))
     }
     return replace(round_, culprits=frozenset(culprits))

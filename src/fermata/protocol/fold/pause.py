@@ -3,7 +3,7 @@
 Normative text: docs/spec/pause.md and rules.md; duties and compliance: docs/spec/dues.md, S2.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from fermata.errors import Refusal
@@ -35,7 +35,10 @@ def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
     terms = state.pause_terms
     if terms is None:
         return state
-    passed = machine.advance(state.pause, terms, entry, state.time_ms, labs_in_force(state))
+    # As of the entry before: what this one does comes after.
+    may_lift = not waits(state, EntryIndex(entry - 1), state.time_ms)
+    labs = labs_in_force(state)
+    passed = machine.advance(state.pause, terms, entry, state.time_ms, labs, may_lift)
     return replace(state, pause=passed)
 
 
@@ -57,27 +60,77 @@ def lift_by_hand(state: CharteredState, entry: EntryIndex, lifted_before: int) -
 def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
     """Judges every round that has come to its end with this entry, in order of their numbers.
 
-    Each by the charter it was held under.
+    Each by the charter it was held under. One without rules is judged as soon as there are any:
+    the rules of later charters look back at it.
     """
+    quorum = state.charter.endorsement_quorum
     for round_ in state.rounds:
         charter = state.charter_at(round_.number)
-        quorum = charter.endorsement_quorum
-        is_judged = round_.number in state.judgements or not charter.rules
+        is_judged = round_.number in state.judgements or not is_under_rules(state, round_)
         if is_judged or round_.phase(quorum) not in (OPENED, REFUSED):
             continue
         judged = evaluate(charter.rules, facts_of(state.rounds[: round_.number], quorum))
         is_newest = round_.number > max(state.judgements, default=0)
-        late = fired_late(charter, state.rounds, round_.number, tuple(state.judgements))
+        late = fired_late(
+            state.charter_at, state.rounds, round_.number, tuple(state.judgements), quorum
+        )
         judgement = Judgement(entry, state.time_ms, judged, late)
         state = replace(state, judgements={**state.judgements, round_.number: judgement})
-        if charter.pause is not None:
-            settled = settle_by(state.pause, charter.pause, judgement, round_.number, is_newest)
+        terms = terms_of_settling(charter, state.charter, judgement)
+        if terms is not None:
+            may_lift = not waits(state, entry, state.time_ms)
+            settled = settle_by(state.pause, terms, judgement, round_.number, is_newest, may_lift)
             state = replace(state, pause=settled)
     return state
 
 
+def is_under_rules(state: State, round_: Round) -> bool:
+    """Whether a round's charter has rules, or any that came into force after it was opened."""
+    later = any(v.charter.rules for v in state.charters if v.entry > round_.entry)
+    return later or bool(state.charter_at(round_.number).rules)
+
+
+def terms_of_settling(own: Charter, in_force: Charter, judgement: Judgement) -> PauseTerms | None:
+    """By which terms a judged round settles: its own charter's.
+
+    A round whose charter had no pause settles only if it fires late, by those in force.
+    """
+    return own.pause or (in_force.pause if judgement.late else None)
+
+
+def waits(state: State, entry: EntryIndex, time_ms: int) -> bool:
+    """PA6: whether a lift waits, as of an entry, for an older round that can still settle.
+
+    A closed round can until the log's time is ``settle_within_s`` after its close and the next
+    round no longer waits for it (``window_s`` after its close, its own).
+    """
+    settled = {n for n, judgement in state.judgements.items() if judgement.entry <= entry}
+    newest = max(settled, default=0)
+    return any(
+        round_.number < newest
+        and round_.number not in settled
+        and round_.close is not None
+        and round_.close.entry <= entry
+        and time_ms < _can_settle_until_ms(state, round_)
+        for round_ in state.rounds
+    )
+
+
+def _can_settle_until_ms(state: State, round_: Round) -> int:
+    terms, close = state.charter_at(round_.number).pause, round_.close
+    if close is None:
+        return 0
+    window_ms = round_.deadline_ms - round_.opened_ms
+    return close.time_ms + max(window_ms, terms.settle_within_ms if terms else 0)
+
+
 def settle_by(
-    pause: Pause, terms: PauseTerms, judgement: Judgement, number: RoundNumber, is_newest: bool
+    pause: Pause,
+    terms: PauseTerms,
+    judgement: Judgement,
+    number: RoundNumber,
+    is_newest: bool,
+    may_lift: bool,
 ) -> Pause:
     """The pause after a round that was judged so."""
     return machine.settle(
@@ -89,32 +142,39 @@ def settle_by(
         judgement.fired(terms.triggers),
         judgement.holds(terms.lift),
         is_newest,
+        may_lift,
     )
 
 
 def fired_late(
-    charter: Charter, rounds: Sequence[Round], number: int, judged: Sequence[int]
+    charter_at: Callable[[int], Charter],
+    rounds: Sequence[Round],
+    number: int,
+    judged: Sequence[int],
+    quorum: int,
 ) -> tuple[str, ...]:
     """Triggers that hold as of a later round now that round ``number`` is known, and only now.
 
     Rules look back: without this, whoever delays a round would hide what later ones show against
     it. ``judged``: the rounds that came to their end before this one; the others of ``rounds``
-    have no result yet. An amendment makes what is open void, so all are under one charter.
+    have no result yet. Each later round is judged by its own charter, which ``charter_at`` gives
+    by the round's number; ``quorum`` is that of the auditors in force.
     """
-    if charter.pause is None:
-        return ()
-    quorum = charter.endorsement_quorum
     unknown = [replace(r, opening=None) if r.number == number else r for r in rounds]
-    fired: set[str] = set()
+    fired: dict[str, None] = {}
     for later in sorted(n for n in judged if n > number):
+        charter = charter_at(later)
+        if charter.pause is None:
+            continue
         before = evaluate(charter.rules, facts_of(unknown[:later], quorum))
         now = evaluate(charter.rules, facts_of(rounds[:later], quorum))
-        fired |= {
+        new = {
             new.rule
             for old, new in zip(before, now, strict=True)
             if new.holds is True and old.holds is not True
         }
-    return tuple(rule for rule in charter.pause.triggers if rule in fired)
+        fired |= dict.fromkeys(rule for rule in charter.pause.triggers if rule in new)
+    return tuple(fired)
 
 
 def acknowledgement(

@@ -110,7 +110,7 @@ def parts_of(
 
 def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str) -> CharteredState:
     """F5: in time, under the key in force, with the charter's shape, nobody else's numbers."""
-    charter, key = state.charter, state.key
+    key = state.key
     round_ = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
     _check_collecting(round_)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(round_, lab)  # F5.4: the committee took this lab out of the sum.
@@ -121,7 +121,7 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", f"report of {lab}: must be made for the key in force")
     revisions = round_.revisions.get(lab, ())
-    parts = parts_of(charter, round_, lab, wire)  # F5.7 to F5.11.
+    parts = parts_of(state.charter_at(round_.number), round_, lab, wire)  # F5.7 to F5.11.
     # F5.12: one report has one form, and its sealed part can be asked for.
     if len(wire.sealed_sha256) != DIGEST_BYTES or len(wire.evidence_sha256) not in (
         0,
@@ -221,8 +221,9 @@ def close_round(
     state: KeyedState, entry: Entry, wire: statement_pb2.CloseRound, author: str
 ) -> CharteredState:
     """F7: after the deadline or when all have answered; lists what the fold derives, no less."""
-    charter, key = state.charter, state.key
+    key = state.key
     round_ = round_of(state, wire.round)  # F7.2: no close of nothing.
+    charter = state.charter_at(round_.number)
     _check_collecting(round_)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.
     if entry.time_ms < round_.deadline_ms and waiting_for(charter, round_):
@@ -237,7 +238,7 @@ def close_round(
         raise Refusal("CLOSE_EXCLUDED", "close: must name exactly the reports that do not count")
     # F7.7: no product of other reports, and none of too few (D2, D4, D8).
     cells = cells_of(charter, round_)
-    refusal = refusal_of(charter, state.rounds, round_)
+    refusal = refusal_of(state, round_)
     wanted = [] if refusal else [cell.id for cell in cells]
     if [a.panel for a in wire.aggregates] != wanted:
         raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the round's cells")

@@ -47,12 +47,12 @@ def duties(
     if not isinstance(state, KeyedState):
         return
     for round_ in rounds_to_endorse(state, me):
-        slot = f"endorsement/{round_.number}"
+        slot = _slot(state, "endorsement", round_)
         # P5.1: a slot is filled once, whatever close is shown later.
         if not is_drafted(slot) and (close := passed(round_)) is not None:
             yield Duty(slot, endorse(state, round_, close, me))
     for round_ in rounds_to_open(state, me):
-        slot = f"opening/{round_.number}"
+        slot = _slot(state, "opening", round_)
         # P5.2: a second part could be of something else.
         if share is None or is_drafted(slot):
             continue
@@ -60,6 +60,17 @@ def duties(
             # P5.3: a part by a wrong share would make this auditor a culprit.
             check_share(state.key.record, share)
             yield Duty(slot, open_part(state, round_, close, me, share, entropy))
+
+
+def _slot(state: KeyedState, what: str, round_: Round) -> str:
+    """The name of the one draft of its kind for a round.
+
+    What was signed under the charter before may be refused (F2.11), so under a charter that came
+    after the close it is signed anew, about the same close.
+    """
+    slot, version = f"{what}/{round_.number}", state.charters[-1]
+    is_older = round_.close is not None and version.entry > round_.close.entry
+    return f"{slot}/{version.entry}" if is_older else slot
 
 
 class CloseChecks:

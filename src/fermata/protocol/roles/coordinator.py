@@ -1,6 +1,6 @@
 """The coordinator's duties: open the next round, close the one that is due."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
@@ -57,7 +57,7 @@ def duties(
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
             round_ = proven_round(charter, key, current, cache)
-            return [Duty(slot, _close(charter, key, state.rounds, round_, find_sealed))]
+            return [Duty(slot, _close(state, round_, find_sealed))]
     charter = charter_for_next_round(state, now_ms)
     call = _due_call(charter, key, state, now_ms)
     if call is None:
@@ -91,16 +91,11 @@ def _basis(current: Round) -> int:
     return max(entries, default=current.entry)
 
 
-def _close(
-    charter: Charter,
-    key: ThresholdKey,
-    rounds: Sequence[Round],
-    current: Round,
-    find_sealed: FindSealed,
-) -> statement_pb2.Statement:
+def _close(state: KeyedState, current: Round, find_sealed: FindSealed) -> statement_pb2.Statement:
+    charter, key = state.charter, state.key
     listed = [current.reports[lab] for lab in sorted(current.reports)]
     aggregates: dict[str, tuple[bytes, ...]] = {}
-    if not refusal_of(charter, rounds, current):
+    if not refusal_of(state, current):
         reports = {}
         for seen in listed:
             sealed = find_sealed(seen.sealed_sha256)

@@ -51,12 +51,13 @@ def given_up_ms(charter: Charter, last: Round) -> int:
     """From when on the next round waits no longer for what became of a round.
 
     It must have been closed ``window_s`` after its deadline, and been opened or refused
-    ``window_s`` after its close. No phase holds the log up for longer than that.
+    ``window_s`` after its close. No phase holds the log up for longer than that. The window is the
+    round's own (G15): an amendment with a shorter one must not end the round sooner.
     """
     if last.phase(charter.endorsement_quorum) in (OPENED, REFUSED):
         return last.close.time_ms if last.close is not None else last.opened_ms
     since_ms = last.deadline_ms if last.close is None else last.close.time_ms
-    return since_ms + charter.window_s * 1000
+    return since_ms + (last.deadline_ms - last.opened_ms)
 
 
 def next_call(charter: Charter, rounds: Sequence[Round], time_ms: int) -> Call | None:

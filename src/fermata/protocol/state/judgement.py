@@ -29,7 +29,7 @@ class Judgement:
     """What the rules say as of a round, and the entry with which the round came to its end.
 
     ``late``: of a round that ended after later ones, the triggers that hold as of one of those now
-    that this round is known, and did not before.
+    that this round is known, and did not before. They are triggers of the later round's charter.
     """
 
     entry: EntryIndex
@@ -38,10 +38,11 @@ class Judgement:
     late: tuple[str, ...] = ()
 
     def fired(self, triggers: Sequence[str]) -> tuple[str, ...]:
-        """The triggers that this round pulls (pause.md, PA3)."""
+        """The triggers that this round pulls (pause.md, PA3): its charter's, then later ones'."""
         holding = {v.rule for v in self.verdicts if v.holds is True}
-        return tuple(rule for rule in triggers if rule in holding or rule in self.late)
+        own = tuple(rule for rule in triggers if rule in holding or rule in self.late)
+        return own + tuple(rule for rule in self.late if rule not in own)
 
     def holds(self, rule: str) -> bool | None:
-        """What it says of one rule; None is unknown."""
-        return next(v.holds for v in self.verdicts if v.rule == rule)
+        """What it says of one rule; None is unknown, as is a rule that it does not have."""
+        return next((v.holds for v in self.verdicts if v.rule == rule), None)

@@ -72,6 +72,8 @@ class Acknowledged:
 class Pause:
     """The state of the pause. ``calm_rounds`` is k, above 0 only while lifting.
 
+    It is K while the lift waits for an older round that can still settle.
+
     ``deadline_ms``: by when the last change of ``ASKING`` is to be acknowledged, 0 before any.
     ``acknowledged``: by the entry of such a change, by lab. ``settled``: by the number of each
     round that came to its end, the log's time then.
@@ -103,11 +105,13 @@ def settle(
     fired: tuple[str, ...],
     is_calm: bool | None,
     is_newest: bool,
+    may_lift: bool = True,
 ) -> Pause:
-    """PA3 to PA7: a round came to its end: opened, refused or void.
+    """PA3 to PA7: a round came to its end: opened or refused.
 
     ``fired``: the trigger rules that hold for it. ``is_calm``: whether the lift rule holds; None
     is unknown, and not good news. ``is_newest``: no later round has come to its end before it.
+    ``may_lift``: no older closed round can still settle.
     """
     now = _pass_deadline(pause, entry, time_ms)
     # PA3.1: no calm round counts twice.
@@ -119,7 +123,10 @@ def settle(
         now = _fire(now, terms, _Ground(entry, time_ms, round_number, fired))
     elif is_newest and now.phase in (PAUSED, LIFTING):
         ground = _Ground(entry, time_ms, round_number, (terms.lift,))
-        now = _calm(now, terms, ground, is_next) if is_calm is True else _unsettle(now, ground)
+        if is_calm is True:
+            now = _calm(now, terms, ground, is_next, may_lift)
+        else:
+            now = _unsettle(now, ground)
     return replace(now, settled={**now.settled, round_number: time_ms})
 
 
@@ -156,13 +163,25 @@ def acknowledge(
 
 
 def advance(
-    pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, labs: Sequence[str]
+    pause: Pause,
+    terms: PauseTerms,
+    entry: EntryIndex,
+    time_ms: TimeMs,
+    labs: Sequence[str],
+    may_lift: bool = True,
 ) -> Pause:
     """PA2: the log's time is ``time_ms`` now; before the effect of every entry, rejected or not.
 
     The labs in force may be fewer than before, so those who have acknowledged are counted too.
+    ``may_lift``: no older closed round can still settle, so a lift that waited for one comes now.
     """
-    return _count_labs(_pass_deadline(pause, entry, time_ms), terms, entry, time_ms, labs)
+    now = _count_labs(_pass_deadline(pause, entry, time_ms), terms, entry, time_ms, labs)
+    # PA2.3: it has waited for the older round, which settled or no longer can.
+    if now.phase == LIFTING and now.calm_rounds >= terms.lift_rounds and may_lift:
+        last = now.changes[-1]
+        ground = _Ground(entry, time_ms, last.round, last.rules)
+        return _ask(_turn(now, RUNNING, LIFTED, ground, now.calm_rounds), terms)
+    return now
 
 
 def lift_by_motion(
@@ -247,11 +266,11 @@ def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
     return _turn(pause, after, RELAPSE, ground)
 
 
-def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool) -> Pause:
+def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool, may_lift: bool) -> Pause:
     """One more calm round; the first of a new run if a round was skipped, since it is missing."""
-    calm_rounds = pause.calm_rounds + 1 if is_next else 1
-    # PA6.1.
-    if calm_rounds >= terms.lift_rounds:
+    calm_rounds = min(pause.calm_rounds + 1 if is_next else 1, terms.lift_rounds)
+    # PA6.1: an older round that can still settle may fire; the lift waits for it.
+    if calm_rounds >= terms.lift_rounds and may_lift:
         return _ask(_turn(pause, RUNNING, LIFTED, ground, calm_rounds), terms)
     # PA6.2: a missing round could be the one that was not calm.
     is_broken = pause.phase == LIFTING and not is_next

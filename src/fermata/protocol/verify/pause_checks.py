@@ -9,7 +9,13 @@ from dataclasses import replace
 
 from fermata.errors import VerificationError
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.pause import fired_late, settle_by
+from fermata.protocol.fold.pause import (
+    fired_late,
+    is_under_rules,
+    settle_by,
+    terms_of_settling,
+    waits,
+)
 from fermata.protocol.fold.tally import tally
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
@@ -33,7 +39,7 @@ def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
         charter = state.charter_at(round_.number)
         ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
         # V10.1: the pause must not pass over a round.
-        if (ended and bool(charter.rules)) != (round_.number in state.judgements):
+        if (ended and is_under_rules(state, round_)) != (round_.number in state.judgements):
             yield f"round {round_.number}: must be judged exactly if it has ended under rules"
     for number, judgement in state.judgements.items():
         # V10.2: no trigger is forgotten.
@@ -51,9 +57,11 @@ def _judged(state: State, number: int) -> Judgement:
         round_ if _had_ended(state, round_, now.entry) else replace(round_, opening=None, fault="")
         for round_ in state.rounds
     ]
-    verdicts = evaluate(charter.rules, facts_of(known[:number], charter.endorsement_quorum))
+    quorum = charter.endorsement_quorum
+    verdicts = evaluate(charter.rules, facts_of(known[:number], quorum))
     before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
-    return replace(now, verdicts=verdicts, late=fired_late(charter, known, number, before))
+    late = fired_late(state.charter_at, known, number, before, quorum)
+    return replace(now, verdicts=verdicts, late=late)
 
 
 def _had_ended(state: State, round_: Round, entry: int) -> bool:
@@ -81,7 +89,8 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
         charter, labs = _in_force(state, entry)
         if charter.pause is None:
             continue
-        pause = machine.advance(pause, charter.pause, entry, time_ms, labs)
+        may_lift = not waits(state, EntryIndex(index - 1), time_ms)
+        pause = machine.advance(pause, charter.pause, entry, time_ms, labs, may_lift)
         if entry in said:
             change, lab = said[entry]
             try:
@@ -94,11 +103,20 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
                 lifted = EntryIndex(motion)
                 pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, lifted)
         for number, judgement in state.judgements.items():
-            terms = state.charter_at(number).pause
+            in_force = _in_force(state, EntryIndex(index + 1))[0]
+            terms = terms_of_settling(state.charter_at(number), in_force, judgement)
             if judgement.entry == entry and terms is not None:
                 is_newest = number > pause.newest_round
-                pause = settle_by(pause, terms, judgement, RoundNumber(number), is_newest)
+                may_lift = not waits(_settling(state, judgement, number), entry, time_ms)
+                settled = RoundNumber(number)
+                pause = settle_by(pause, terms, judgement, settled, is_newest, may_lift)
     return pause
+
+
+def _settling(state: State, judgement: Judgement, number: int) -> State:
+    """The state with no round judged that is judged after this one, with the same entry."""
+    kept = {n: j for n, j in state.judgements.items() if j.entry != judgement.entry or n <= number}
+    return replace(state, judgements=kept)
 
 
 def findings_v12(state: State) -> Iterator[str]:
