@@ -15,6 +15,7 @@ from fermata import open_bundle
 from fermata.cli.main import cli
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
+from harness.deployments import changing
 from harness.nodes import AUDITORS, COORDINATOR, LABS, MEMBERS, METRICS, PARTIES, fermata, lay_out
 from harness.nodes import until as wait_until
 
@@ -54,7 +55,7 @@ def site(tmp_path_factory):
             found.write_config(party, address, PUSHED if party == "lab-1" else "")
         wait_until(lambda: found.events(COORDINATOR, "round_opened"))
         new = found.node("member-1") / "new.toml"
-        new.write_text(found.charter_file.read_text() + EXTRA)
+        new.write_text(changing(found.charter_file.read_text(), found.charter) + EXTRA)
         words = ("--charter", new, "--from-round", 2, "--json")
         entry = json.loads(motion(found, "member-1", "file", "amendment", *words).out)["entry"]
         for member in MEMBERS[:2]:

@@ -73,6 +73,11 @@ def entropy_of(seed: int, label: str) -> Entropy:
     return draw
 
 
+def changing(text: str, base: Charter) -> str:
+    """A charter's text that names the charter that it changes."""
+    return f'previous = "{base.sha256.hex()}"\n{text}'
+
+
 def lab_names(labs: int) -> list[str]:
     return [f"lab-{i}" for i in range(1, labs + 1)]
 

@@ -61,7 +61,8 @@ class Politics:
         if state.pause.phase != RUNNING and self._chance(f"lift/{where}", 500):
             yield f"motion/lift/{number}", wire.Motion(kind=wire.MOTION_KIND_LIFT)
         if self._chance(f"amendment/{where}", 200) and state.governance.amendment is None:
-            data = self._charter_data.replace(b"[cryptography]", b"# %d\n[cryptography]" % number)
+            head = f'# {number}\nprevious = "{charter.sha256.hex()}"\n[cryptography]'
+            data = self._charter_data.replace(b"[cryptography]", head.encode())
             body = wire.Motion(
                 kind=wire.MOTION_KIND_AMENDMENT, from_round=len(state.rounds) + 1, charter=data
             )

@@ -7,6 +7,7 @@ import pytest
 
 from fermata.cli.govern.charter_changes import charter_changes
 from fermata.protocol.charter.parse import parse_charter
+from harness.deployments import changing
 from harness.nodes import COORDINATOR, MEMBERS, PARTIES, Site, fermata, lay_out, until
 
 
@@ -82,7 +83,8 @@ def test_an_envelope_is_written_and_sent_later(site, tmp_path):
 
 def test_an_amendment_is_filed_with_the_new_charters_bytes(site):
     new = site.node("member-1") / "new.toml"
-    new.write_text(site.charter_file.read_text().replace("A charter for", "Amended for"))
+    text = site.charter_file.read_text().replace("A charter for", "Amended for")
+    new.write_text(changing(text, site.charter))
     filed(site, "member-1", "amendment", "--charter", new, "--from-round", 2)
     assert listed(site)["motions"][0]["kind"] == "amendment"
     assert parse_charter(new.read_bytes()).title == "Amended for tests"

@@ -20,6 +20,7 @@ from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, Deployment, Run, entropy_of
+from harness.deployments import changing
 from harness.scenarios import telling
 from harness.scenarios.telling import Teller
 from harness.scenarios.world import COMMITTEE, PLAIN, STRICT, deployment
@@ -258,9 +259,10 @@ class Scenario:
 
     def move_amendment(self, limit: str, number: str, author: str) -> None:
         """Another limit of the rule hot."""
-        data = self.chain.deployment.charter_data.replace(
-            b'at_least = "100"', f'at_least = "{limit}"'.encode()
+        text = self.chain.deployment.charter_data.decode().replace(
+            'at_least = "100"', f'at_least = "{limit}"'
         )
+        data = changing(text, self.state.chartered().charter).encode()
         kind = wire.MOTION_KIND_AMENDMENT
         self.move(author, kind=kind, from_round=int(number), charter=data)
 

@@ -2,15 +2,18 @@
 
 import base64
 import functools
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fermata.errors import Refusal
+from fermata.log.merkle import Tree
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.auditor import check_close, duties, endorse, open_part
 from fermata.protocol.roles.lab import rounds_to_answer
 from fermata.protocol.state.state import Close, Round, State, Verdict
@@ -26,7 +29,9 @@ from harness.chains import (
     chain_at,
     make_deployment,
     party_keys,
+    seal_charter_file,
 )
+from harness.deployments import changing
 
 MEMBERS = "axyz"
 NOTICE_MS, VOTE_MS = 86_400_000, 7_200_000
@@ -46,8 +51,9 @@ def chain() -> Chain:
 
 
 def amended(chain: Chain, *edits: tuple[str, str]) -> bytes:
-    """The charter of the deployment with these edits."""
+    """The charter of the deployment with these edits, which names the one that it changes."""
     text = chain.deployment.charter_data.decode()
+    text = changing(re.sub("^previous = .*\n", "", text), chain.deployment.charter)
     for old, new in edits or (COMMENT,):
         assert old in text
         text = text.replace(old, new)
@@ -218,6 +224,45 @@ def test_a_lost_amendment_makes_room(chain: Chain) -> None:
         chain.say(member, vote=wire.Vote(motion=EntryRef(index=entry), choice=wire.CHOICE_AGAINST))
     assert chain.state.governance.amendment is None
     assert tabled(chain, amended(chain), reason="again").accepted
+
+
+# Which charter it changes.
+
+
+def test_a_partys_signature_on_a_new_charter_is_not_used_for_another_step(chain: Chain) -> None:
+    """Its amendment was lost, and another charter has come into force since."""
+    data = joining(chain)
+    signatures = signed(data, lab_7=NEW_KEY)
+    entry = tabled(chain, data, signatures=signatures).entry
+    for member in ("member-1", "member-2"):
+        chain.say(member, vote=wire.Vote(motion=EntryRef(index=entry), choice=wire.CHOICE_AGAINST))
+    other = amended(chain, ("cohort_min = 3", "cohort_min = 4"))
+    due_ms = carried(chain, other)
+    close_round(chain)
+    under(chain, other).open_round(due_ms)
+    said = refused(chain, "AMENDMENT_BASE", data, author="member-2", signatures=signatures)
+    assert chain.deployment.charter.sha256.hex() in said
+
+
+@pytest.mark.parametrize("previous", ["", f'previous = "{"0" * 64}"\n'])
+def test_an_amendment_names_the_charter_that_it_changes(chain: Chain, previous: str) -> None:
+    data = previous + chain.deployment.charter_data.decode().replace(*COMMENT)
+    refused(chain, "AMENDMENT_BASE", data.encode())
+
+
+def test_a_charter_that_changes_another_begins_no_log(chain: Chain) -> None:
+    data = amended(chain)
+    envelope = seal_charter_file(data, chain.deployment.keys)
+    state = State(parse_charter(data, MODULUS_BITS_MIN).sha256, MODULUS_BITS_MIN)
+    _, verdict = apply(state, next_leaf(Tree(), chain.time_ms, envelope))
+    assert (verdict.accepted, verdict.reason) == (False, "CHARTER")
+    assert "previous" in verdict.detail
+
+
+@pytest.mark.parametrize("previous", ["0" * 63, "A" * 64, "0" * 65, "x"])
+def test_a_previous_that_is_no_hash_is_refused_with_its_line(chain: Chain, previous: str) -> None:
+    data = f'previous = "{previous}"\n'.encode() + chain.deployment.charter_data
+    assert "previous: must be the hash" in refused(chain, "CHARTER", data)
 
 
 # Who signs.

@@ -122,17 +122,22 @@ def show(file: Path, as_json: bool) -> None:
         "parties": [dict(zip(columns, row, strict=True)) for row in rows],
         "complete": complete,
     }
-    head = f"{parsed.title}\ncharter hash {parsed.sha256.hex()}\n"
+    head = f"{parsed.title}\ncharter hash {parsed.sha256.hex()}\n{_previous_text(parsed)}"
     missing = [party for party, state in states.items() if state != SIGNED]
     foot = "signed by all" if complete else f"not signed by {', '.join(missing)}"
     emit(as_json, data, f"{head}{table_text(columns, rows)}\n{foot}")
+
+
+def _previous_text(charter: Charter) -> str:
+    """Which charter this one changes, as a line; empty for a first charter."""
+    return f"changes the charter {charter.previous}\n" if charter.previous else ""
 
 
 def describe(charter: Charter) -> dict[str, object]:
     """The charter's main facts for programs."""
     return {
         "charter_hash": charter.sha256.hex(),
-        **document(charter, "deployment title modulus_bits"),
+        **document(charter, "previous deployment title modulus_bits"),
         "auditors": len(charter.auditors),
         **document(charter, "threshold endorsement_quorum"),
         "labs": len(charter.labs),
@@ -202,7 +207,7 @@ def explain(charter: Charter) -> list[str]:
     lines = [
         f"{charter.title}: {len(charter.labs)} labs, {n} auditors,"
         f" charter hash {charter.sha256.hex()}",
-        "",
+        _previous_text(charter),
         "What comes out of a round, for everybody:",
     ]
     for panel in charter.panels:

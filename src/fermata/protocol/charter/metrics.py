@@ -97,6 +97,12 @@ class Metric:
             return self.minimum + encoded * self.resolution
 
 
+def check_previous(source: TomlSource, text: str) -> None:
+    """C1.5: nothing, or a charter's hash as a later charter names it. Raises ConfigError."""
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        source.fail("previous", "must be the hash of the charter that it changes: 64 of 0-9 a-f")
+
+
 def check_id(source: TomlSource, path: str, value: str) -> None:
     """Checks that an id is safe in file names, certificates and log lines.
 

@@ -47,6 +47,7 @@ from fermata.protocol.charter.metrics import (
     MetricText,
     StatementText,
     check_id,
+    check_previous,
     check_text,
     read_metrics,
 )
@@ -126,6 +127,7 @@ class CharterText(Strict, frozen=True):
     committee: CommitteeText | None = None
     member: tuple[MemberText, ...] = ()
     group: tuple[GroupText, ...] = ()
+    previous: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Charter:
-    """A checked charter; ``sha256`` is the SHA-256 of the file's bytes."""
+    """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes."""
 
     sha256: bytes
     deployment: str
@@ -167,6 +169,7 @@ class Charter:
     rules: tuple[Rule, ...]
     pause: PauseTerms | None
     committee: Committee | None = None
+    previous: str = ""
 
     @property
     def endorsement_quorum(self) -> int:
@@ -328,6 +331,7 @@ def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int)
     crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
     if text.format != 1:  # C1.4.
         source.fail("format", f"must be 1, got {text.format}; use a newer fermata")
+    check_previous(source, text.previous)  # C1.5: one hash, one spelling.
     check_id(source, "deployment", text.deployment)  # C2.1: messages are told apart by it.
     check_text(source, "title", text.title)  # C2.2.
     if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
@@ -364,8 +368,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     rounds = text.rounds
     rounds_max = period_count(rounds.cadence, rounds.first, rounds.last) if rounds.last else None
     if rounds_max is not None and rounds.cadence != NUMBERED:
-        # Each period of a calendar may be asked twice.
-        rounds_max *= 2
+        rounds_max *= 2  # Each period of a calendar may be asked twice.
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -392,4 +395,5 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         rules=rules,
         pause=_pause(source, text, rules),
         committee=read_committee(source, text.committee, text.member, rounds_max),
+        previous=text.previous,
     )

@@ -21,7 +21,8 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
     """The new charter of an amendment, once all that it must keep is kept.
 
-    Raises Refusal CHARTER, AMENDMENT_SAME, AMENDMENT_KEEPS; InvalidSignature SIGNERS, SIGNATURE.
+    Raises Refusal CHARTER, AMENDMENT_SAME, AMENDMENT_KEEPS, AMENDMENT_BASE; InvalidSignature
+    SIGNERS, SIGNATURE.
     """
     # F12.22: terms that cannot be kept must not be voted on.
     charter = parse_amendment(wire.charter, state.modulus_bits_min)
@@ -53,13 +54,13 @@ def new_parties(old: Charter, new: Charter) -> tuple[str, ...]:
 def check_kept(state: State, new: Charter) -> None:
     """What the key, the log and earlier rounds rest on stays as it is.
 
-    Raises Refusal AMENDMENT_SAME, AMENDMENT_KEEPS.
+    Raises Refusal AMENDMENT_SAME, AMENDMENT_KEEPS, AMENDMENT_BASE.
     """
     old = state.charter_at(len(state.rounds) + 1)
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24 is G12.1 to G12.11: first what the key and the rounds so far rest on, G12.1 to G12.6.
+    # F12.24 is G12.1 to G12.12: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -92,6 +93,12 @@ def check_kept(state: State, new: Charter) -> None:
                 f"amendment: metric {metric.id} must keep panel, unit, min, max and resolution;"
                 " give the new one another id",
             )
+    # G12.12: who signed it agreed to this step, and not to one from a charter of later.
+    if new.previous != old.sha256.hex():
+        raise Refusal(
+            "AMENDMENT_BASE",
+            f'amendment: must have previous = "{old.sha256.hex()}", the charter in force',
+        )
 
 
 def _check_thresholds(state: State, new: Charter) -> None:

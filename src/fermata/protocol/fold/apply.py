@@ -166,6 +166,9 @@ def _charter(state: State, wire: envelope_pb2.LogEntry) -> CharteredState:
         raise Refusal("CHARTER", str(error)) from error
     # F1.6, F1.7: everybody on the roster has agreed, and nobody else.
     check_signatures(envelope, charter.signing_keys, charter.signers)
+    # F1.8: what was signed to change another charter does not begin a log.
+    if charter.previous:
+        raise Refusal("CHARTER", "entry 0: must have no previous charter; it changes none")
     return CharteredState(
         charter=charter,
         charters=(CharterVersion(charter, RoundNumber(1), EntryIndex(0)),),

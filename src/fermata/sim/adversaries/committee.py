@@ -98,7 +98,8 @@ class OpensUnderOtherCharter(_OfCommittee):
         """See Misbehaviour."""
         whole_round(world, 1, MODEST)
         force_open(world, bytes(32))
-        charter = world.deployment.charter_data + b"\n# amended\n"
+        base = world.charter.sha256.hex()
+        charter = f'previous = "{base}"\n'.encode() + world.deployment.charter_data
         self.table(
             world,
             CHAIR,

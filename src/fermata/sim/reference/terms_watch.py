@@ -65,6 +65,7 @@ class TermsWatch:
         roster, exclusions = before.chartered().charter.labs, before.governance.exclusions
         labs = [lab for lab in roster if lab not in exclusions]
         self._pass_time(terms, after.time_ms, labs)
+        self._pass_wait(terms, entry, before, after.time_ms)
         if len(after.rounds) > len(before.rounds):
             self._open(after, counted)
         if self._watch.verdicts[entry].accepted:
@@ -107,6 +108,24 @@ class TermsWatch:
         if self._phase == TRIGGERED and time_ms >= self._asked_ms + terms.acknowledge_ms:
             self._turn(PAUSED)
         self._count(terms, labs)
+
+    def _pass_wait(self, terms: PauseTerms, entry: int, before: State, time_ms: int) -> None:
+        is_due = self._phase == LIFTING and self._calm_rounds == terms.lift_rounds
+        if is_due and not self._is_waiting(before, time_ms):
+            self._turn(RUNNING)
+            self._ask(entry, time_ms)
+
+    def _is_waiting(self, state: State, time_ms: int) -> bool:
+        """Whether a closed round before the newest that has settled may yet fire (PA6)."""
+        for round_ in state.rounds[: max(self._settled, default=0)]:
+            terms = state.charter_at(round_.number).pause
+            if round_.number in self._settled or round_.close is None or terms is None:
+                continue
+            window_ms = state.charter_at(round_.number).window_s * 1000
+            if time_ms - round_.close.time_ms < max(window_ms, terms.settle_within_ms):
+                self.seen.add("lift waits")
+                return True
+        return False
 
     def _count(self, terms: PauseTerms, labs: list[str]) -> None:
         if self._phase == TRIGGERED:
@@ -163,8 +182,9 @@ class TermsWatch:
             self._turn(PAUSED)
             return
         calm_rounds = self._calm_rounds + 1 if number == newest + 1 else 1
-        if calm_rounds < terms.lift_rounds:
-            self._turn(LIFTING, calm_rounds)
+        waits = calm_rounds >= terms.lift_rounds and self._is_waiting(after, after.time_ms)
+        if calm_rounds < terms.lift_rounds or waits:
+            self._turn(LIFTING, min(calm_rounds, terms.lift_rounds))
             return
         self._turn(RUNNING)
         self._ask(entry, after.time_ms)
