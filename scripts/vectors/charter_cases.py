@@ -198,5 +198,8 @@ ACCEPTED: dict[str, Edit] = {
     "a range of one step": edited(
         "max", 'max = "100"\nresolution = "0.5"', 'max = "-99.5"\nresolution = "0.5"'
     ),
+    "a charter that changes another": edited(
+        "format", "format = 1", f'format = 1\nprevious = "{"0123456789abcdef" * 4}"'
+    ),
     "a comment with many dots": edited("format", "format = 1", f"format = 1\n# {'.' * 80}"),
 }

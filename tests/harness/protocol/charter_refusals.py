@@ -11,6 +11,12 @@ def _numbered(interval: str) -> tuple[str, str]:
 REFUSED: dict[str, tuple[str, str, str, str]] = {
     # what: (old, new, fragment of the message, fragment of the line that it names)
     "format 2": ("format = 1", "format = 2", "format: must be 1, got 2", "format = 2"),
+    "a previous that is no hash": (
+        "format = 1",
+        'format = 1\nprevious = "' + "A" * 64 + '"',
+        "previous: must be the hash of the charter that it changes",
+        'previous = "AAAA',
+    ),
     "a capital in the deployment": (
         'deployment = "tests"',
         'deployment = "Tests"',

@@ -93,7 +93,7 @@ def check_kept(state: State, new: Charter) -> None:
                 f"amendment: metric {metric.id} must keep panel, unit, min, max and resolution;"
                 " give the new one another id",
             )
-    # G12.12: who signed it agreed to this step, and not to one from a charter of later.
+    # F12.24, G12.12: who signed it agreed to this step, and not to one from a later charter.
     if new.previous != old.sha256.hex():
         raise Refusal(
             "AMENDMENT_BASE",
