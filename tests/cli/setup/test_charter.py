@@ -10,7 +10,7 @@ import pytest
 from fermata.assessment.report_cost import Cost
 from fermata.cli.setup.charter import away_line, cost_lines
 from harness.chains import make_deployment
-from harness.deployments import charter_text, party_keys
+from harness.deployments import changing, charter_text, party_keys
 from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
 
 
@@ -214,3 +214,19 @@ def test_a_charter_says_how_many_auditors_may_be_away(auditors, threshold, words
     line = away_line(charter)
     assert line.startswith(words)
     assert (f"Up to {threshold - 1} who lie" in line) == ("No auditor" not in words)
+
+
+def test_check_and_show_name_the_charter_that_a_new_one_changes(site, tmp_path):
+    new = tmp_path / "new.toml"
+    new.write_text(changing(site.charter_file.read_text(), site.charter))
+    for command in ("check", "show"):
+        assert f"changes the charter {site.charter.sha256.hex()}" in ok(command, new)
+        told = json.loads(fermata("charter", command, new, "--json").out)
+        assert told["previous"] == site.charter.sha256.hex()
+        assert "changes the charter" not in ok(command, site.charter_file)
+
+
+def ok(command, file):
+    answer = fermata("charter", command, file)
+    assert answer.code == 0, answer.error
+    return answer.out

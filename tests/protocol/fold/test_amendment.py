@@ -2,7 +2,6 @@
 
 import base64
 import functools
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +13,8 @@ from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.references import next_leaf
-from fermata.protocol.roles.auditor import check_close, duties, endorse, open_part
 from fermata.protocol.roles.lab import rounds_to_answer
-from fermata.protocol.state.state import Close, Round, State, Verdict
-from fermata.protocol.wire.envelope import charter_message
-from fermata.wire.v1 import envelope_pb2
+from fermata.protocol.state.state import State
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import bundle_of, verify
@@ -28,15 +24,22 @@ from harness.chains import (
     Chain,
     chain_at,
     make_deployment,
-    party_keys,
     seal_charter_file,
 )
-from harness.deployments import changing
-
-MEMBERS = "axyz"
-NOTICE_MS, VOTE_MS = 86_400_000, 7_200_000
-COMMENT = ('title = "For tests"', 'title = "Amended"')
-NEW_KEY = party_keys(7, 7, 3)["lab-7"]
+from harness.protocol.amendments import (
+    COMMENT,
+    MEMBERS,
+    NEW_KEY,
+    OTHER_TERMS,
+    VOTE_MS,
+    amended,
+    carried,
+    close_round,
+    joining,
+    signed,
+    tabled,
+    under,
+)
 
 
 @functools.cache
@@ -50,72 +53,12 @@ def chain() -> Chain:
     return _chain("collecting").fork()
 
 
-def amended(chain: Chain, *edits: tuple[str, str]) -> bytes:
-    """The charter of the deployment with these edits, which names the one that it changes."""
-    text = chain.deployment.charter_data.decode()
-    text = changing(re.sub("^previous = .*\n", "", text), chain.deployment.charter)
-    for old, new in edits or (COMMENT,):
-        assert old in text
-        text = text.replace(old, new)
-    return text.encode()
-
-
-def joining(chain: Chain) -> bytes:
-    """The charter with one more lab, whose key is NEW_KEY."""
-    key = base64.b64encode(NEW_KEY.public_key).decode()
-    table = f'[[lab]]\nid = "lab-7"\norganisation = "Organisation g"\nsigning_key = "{key}"\n\n'
-    return amended(chain, ("[committee]", table + "[committee]"))
-
-
-def signed(data: bytes, **keys: Any) -> list[envelope_pb2.Signature]:
-    message = charter_message(data)
-    return [
-        envelope_pb2.Signature(party=party.replace("_", "-"), signature=key.sign(message))
-        for party, key in sorted(keys.items())
-    ]
-
-
-def tabled(chain: Chain, data: bytes, author: str = "member-1", **body: Any) -> Verdict:
-    fields = {"from_round": len(chain.state.rounds) + 1, "charter": data} | body
-    motion = wire.Motion(kind=wire.MOTION_KIND_AMENDMENT, **fields)
-    return chain.say(author, motion=motion)
-
-
 def refused(chain: Chain, code: str, data: bytes, **body: Any) -> str:
     before = chain.state.governance
     verdict = tabled(chain, data, **body)
     assert (verdict.accepted, verdict.reason) == (False, code), verdict
     assert chain.state.governance == before
     return verdict.detail
-
-
-def carried(chain: Chain, data: bytes, **body: Any) -> int:
-    """Tables an amendment and carries it; returns when its notice is over."""
-    verdict = tabled(chain, data, **body)
-    assert verdict.accepted, verdict
-    for member in ("member-1", "member-2", "member-3"):
-        vote = wire.Vote(motion=EntryRef(index=verdict.entry), choice=wire.CHOICE_FOR)
-        assert chain.say(member, vote=vote).accepted
-    return chain.state.governance.motions[verdict.entry].effective_ms
-
-
-def close_round(chain: Chain) -> None:
-    """Everybody abstains, and the round is refused for its cohort."""
-    for lab in chain.deployment.charter.labs:
-        chain.abstain(lab)
-    chain.close()
-
-
-def under(chain: Chain, data: bytes, **keys: Any) -> Chain:
-    """The chain, whose parties now speak under another charter."""
-    deployment = chain.deployment
-    chain.deployment = replace(
-        deployment,
-        charter_data=data,
-        charter=parse_charter(data, MODULUS_BITS_MIN),
-        keys={**deployment.keys, **{p.replace("_", "-"): k for p, k in keys.items()}},
-    )
-    return chain
 
 
 # What an amendment must keep.
@@ -362,121 +305,6 @@ def test_statements_bound_to_the_old_charter_are_refused_afterwards(chain: Chain
     statement = before.statement("lab-1", abstention=wire.Abstention(round=2))
     verdict = chain.put(before.seal(statement))
     assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
-
-
-def finish(chain: Chain, number: int, auditors: tuple[str, ...] = ()) -> None:
-    """Every auditor endorses an older round and gives its part, as its node would."""
-    everyone = auditors or chain.deployment.charter.auditors
-    for auditor in everyone:
-        found = chain.state.rounds[number - 1]
-        close = check_close(chain.state, found, chain.fetch, chain.cache)
-        if auditor not in found.endorsements:
-            assert chain.put_ok(chain.seal(endorse(chain.state.keyed(), found, close, auditor)))
-    for auditor in everyone:
-        found = chain.state.rounds[number - 1]
-        assert found.close is not None
-        share = chain.deployment.shares[auditor]
-        part = open_part(chain.state.keyed(), found, found.close, auditor, share, chain.entropy)
-        assert chain.put_ok(chain.seal(part))
-
-
-#: Under this charter round 1 could not be checked: a statistic and a lab of a panel are gone.
-OTHER_TERMS = (
-    ('statistics = ["sum", "mean", "count"]', 'statistics = ["sum"]'),
-    ('labs = ["lab-2", ', "labs = ["),
-)
-
-
-@pytest.mark.parametrize("stage", ["closed", "endorsed"])
-def test_void_by_opening_is_stopped(stage: str) -> None:
-    """With an amendment pending, the coordinator voided the closed round of its choice."""
-    chain = _chain(stage).fork()
-    data = amended(chain, *OTHER_TERMS)
-    due_ms = carried(chain, data)
-    old = chain.opening_statement("auditor-1") if stage == "endorsed" else None
-    under(chain, data).open_round(due_ms)
-    assert chain.state.rounds[0].refusal == ""
-    if old is not None:
-        # Signed before the amendment: to be signed anew, not to be given up.
-        verdict = chain.fork().put(chain.seal(old))
-        assert (verdict.accepted, verdict.reason) == (False, "CHARTER_HASH")
-    finish(chain, 1)
-    first = chain.state.rounds[0]
-    assert first.opening is not None
-    # What came out is what the round's own charter asks for.
-    assert {r.statistic for r in first.opening.results if r.metric == "hours"} == {
-        "sum",
-        "mean",
-        "count",
-    }
-    verification = verify(bundle_of(chain))
-    assert verification.is_valid, verification.checks
-
-
-def test_an_amendment_with_a_shorter_window_does_not_end_a_round_sooner(chain: Chain) -> None:
-    window_ms = chain.round.deadline_ms - chain.round.opened_ms
-    data = amended(chain, (f"window_s = {window_ms // 1000}", "window_s = 60"))
-    due_ms = carried(chain, data, from_round=3)
-    close_round(chain)
-    chain.open_round(due_ms)
-    given_up_ms = chain.round.deadline_ms + window_ms
-    envelope = under(chain, data).seal(chain.open_round_statement())
-    verdict = chain.fork().put(envelope, given_up_ms - 1)
-    assert (verdict.accepted, verdict.reason) == (False, "ROUND_OPEN")
-    assert chain.put(envelope, given_up_ms).accepted
-
-
-def test_a_report_of_a_lab_that_left_counts_and_the_lab_says_no_more() -> None:
-    chain = _chain("closed").fork()
-    text = chain.deployment.charter_data.decode()
-    table = text[text.index('[[lab]]\nid = "lab-6"') : text.index("[committee]")]
-    data = amended(chain, (table, ""), (', "lab-6"', ""))
-    due_ms = carried(chain, data)
-    under(chain, data).open_round(due_ms)
-    verdict = chain.fork().abstain("lab-6")
-    assert (verdict.accepted, verdict.reason) == (False, "NOT_ON_ROSTER")
-    finish(chain, 1)
-    first = chain.state.rounds[0]
-    assert first.opening is not None
-    assert first.close is not None
-    assert "lab-6" in first.close.listed
-    verification = verify(bundle_of(chain))
-    assert verification.is_valid, verification.checks
-
-
-def test_an_auditor_signs_anew_what_an_amendment_overtook() -> None:
-    """The drafts planned before are bound to the old charter, and refused for good."""
-    chain = _chain("closed").fork()
-    data = amended(chain)
-    due_ms = carried(chain, data)
-    drafted: set[str] = set()
-
-    def planned() -> list[str]:
-        state, me = chain.state, "auditor-1"
-        share = chain.deployment.shares[me]
-
-        def passed(found: Round) -> Close | None:
-            return check_close(state, found, chain.fetch, chain.cache)
-
-        slots = []
-        for duty in duties(state, me, drafted.__contains__, passed, share, chain.entropy):
-            assert duty.statement.charter_sha256 == chain.deployment.charter.sha256
-            slots.append(duty.slot)
-        drafted.update(slots)
-        return slots
-
-    assert planned() == ["endorsement/1"]
-    assert planned() == []
-    under(chain, data).open_round(due_ms)
-    opening = chain.round.entry
-    assert planned() == [f"endorsement/1/{opening}"]
-    assert planned() == []
-    others = ("auditor-1", "auditor-2", "auditor-3")
-    for auditor in others:
-        first = chain.state.rounds[0]
-        close = check_close(chain.state, first, chain.fetch, chain.cache)
-        chain.put_ok(chain.seal(endorse(chain.state.keyed(), first, close, auditor)))
-    assert planned() == [f"opening/1/{opening}"]
 
 
 def test_an_opened_round_keeps_its_result_and_is_verified_under_its_own_charter() -> None:
