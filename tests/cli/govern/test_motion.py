@@ -112,7 +112,8 @@ def test_a_vote_is_not_cast_blind(site):
     assert answer.code == 0
     for part in (f"entry {entry}: exclusion by member-1", "lab-3", "from round 2", "not answer."):
         assert part in answer.err
-    new = site.charter_file.read_text().replace("window_s = 3600", "window_s = 7200")
+    text = site.charter_file.read_text().replace("window_s = 3600", "window_s = 7200")
+    new = changing(text, site.charter)
     amended = site.node("member-1") / "amended.toml"
     amended.write_text(new)
     entry = filed(site, "member-1", "amendment", "--charter", amended, "--from-round", 2)
@@ -121,7 +122,9 @@ def test_a_vote_is_not_cast_blind(site):
     shown = [line.strip() for line in answer.err.splitlines()]
     at = shown.index("[rounds]")
     assert shown[at : at + 3] == ["[rounds]", "- window_s = 3600", "+ window_s = 7200"]
-    assert [line for line in shown if line[:2] in ("- ", "+ ")] == shown[at + 1 : at + 3]
+    changed = [line for line in shown if line[:2] in ("- ", "+ ")]
+    base = f'+ previous = "{site.charter.sha256.hex()}"'
+    assert changed == [base, *shown[at + 1 : at + 3]]
 
 
 def test_changes_of_a_charter_stand_under_their_tables():

@@ -66,7 +66,7 @@ def _slot(state: KeyedState, what: str, round_: Round) -> str:
     """The name of the one draft of its kind for a round.
 
     What was signed under the charter before may be refused (F2.11), so under a charter that came
-    after the close it is signed anew, about the same close.
+    after the close it is signed again, about the same close.
     """
     slot, version = f"{what}/{round_.number}", state.charters[-1]
     is_older = round_.close is not None and version.entry > round_.close.entry
