@@ -99,6 +99,10 @@ def test_what_the_reader_has_not_read_and_strangers_count_for_nothing() -> None:
     (one,) = witnesses_of(chain, auditor_1=size)
     for name in ("lab-1", COORDINATOR, "nobody"):
         assert witnessed(charter, chain.tree, [Witness(name, size, one.line)]).cosigned == {}
+    # A line that a lab has really signed, under the name that it would have as a witness.
+    (by_lab,) = witnesses_of(chain, lab_1=size)
+    found = witnessed(charter, chain.tree, [by_lab])
+    assert (found.cosigned, found.false) == ({}, ())
     # The line of one auditor under the name of another, and no line at all.
     for line in (one.line, b"", b"junk\n"):
         found = witnessed(charter, chain.tree, [Witness("auditor-2", size, line)])
