@@ -239,10 +239,10 @@ def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) 
 def list_motions(config_file: Path, as_json: bool) -> None:
     """List every motion and its status, the chair, and what is overdue."""
     config = load_config(config_file)
-    replica, _ = replicate(config)
-    if replica.charter.committee is None:
+    state = trusted_view(config).state
+    if state.chartered().charter.committee is None:
         raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: must have a [committee]")
-    record = governance_record(replica.state, clock_ms())
+    record = governance_record(state, clock_ms())
     emit(as_json, motions_document(record), motions_text(record))
 
 
