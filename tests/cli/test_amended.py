@@ -169,13 +169,13 @@ def test_checking_a_value_names_the_hash_to_pin_and_that_hash_is_accepted(site, 
 
 
 def test_a_motion_is_filed_sent_and_voted_on_under_the_amended_charter(site, tmp_path):
-    chair = json.loads(ok("motion", "list", "--config", site.config("lab-1"), "--json"))["chair"]
+    chair = json.loads(motion(site, "lab-1", "list", "--json").out)["chair"]
     file = tmp_path / "motion"
     words = ("--lab", "lab-3", "--from-round", 9, "--reason", "a test", "--out", file)
     motion(site, chair, "file", "exclusion", *words)
     entry = json.loads(motion(site, chair, "send", file, "--json").out)["entry"]
     motion(site, "member-1", "vote", entry, "against")
-    shown = json.loads(ok("motion", "list", "--config", site.config("lab-1"), "--json"))["motions"]
+    shown = json.loads(motion(site, "lab-1", "list", "--json").out)["motions"]
     assert [(m["kind"], m["against"]) for m in shown if m["entry"] == entry] == [("exclusion", 1)]
 
 
