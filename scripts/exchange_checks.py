@@ -29,6 +29,7 @@ _TAG = re.compile(r"# ?((?:F[5-9]\.\d+)(?:(?:, | to )F[5-9]\.\d+)*)[:.]")
 EQUIVALENT = {
     "F5.12 | F5.13": "an envelope that was accepted before has digests of the right length",
     "F6.5 | F6.6": "a report ends the abstention, and no abstention follows a report",
+    "F9.5 | F9.6": "a round that was closed has a key, since only a key lets one be opened",
     "F9.6 | F9.7": "a part is accepted after a quorum alone, and endorsements are never taken back",
 }
 
