@@ -28,6 +28,14 @@ def test_seed_holds_every_invariant_and_ends(seed: int) -> None:
     assert set(outcome.phases) <= {"opened", "refused"}
 
 
+@pytest.mark.parametrize("seed", [423, 470])
+def test_a_part_that_is_signed_again_after_a_crash_is_the_same_part(seed: int) -> None:
+    """An auditor crashed between its signature and its store, and had then seen more."""
+    outcome = run(seed)
+    assert outcome.faults["crash before a call"]
+    assert not outcome.violations, outcome.violations
+
+
 def test_same_seed_tells_the_same_run() -> None:
     assert run(3).text == outcome_of(3).text
 

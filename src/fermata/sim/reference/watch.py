@@ -17,7 +17,7 @@ from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
-from fermata.protocol.wire.codec import decode, sha256
+from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
@@ -112,7 +112,8 @@ class Watch:
             number = statement.endorsement.round
             said = statement.endorsement.close.leaf_hash + statement.endorsement.aggregate_sha256
         elif body == "partial_opening":
-            number, said = statement.partial_opening.round, sha256(envelope)
+            # A node that crashed before its draft was durable signs it again with another seen.
+            number, said = statement.partial_opening.round, encode(statement.partial_opening)
         else:
             return
         first = self._vouched.setdefault((node, body, number), said)
