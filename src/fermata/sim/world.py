@@ -8,7 +8,7 @@ from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.ports import Entropy, OnEvent, Outside
 from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Crash, Fuse, Tally
@@ -22,7 +22,6 @@ from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
 from fermata.sim.setup.inputs import ABSENT, Inputs
 from fermata.types import Role
-from fermata.wire.v1 import envelope_pb2
 
 #: 2036-01-01T00:00:00Z: the periods of most shapes are over by then.
 START_MS = 2_082_758_400_000
@@ -206,7 +205,7 @@ class World:
     def counted(self, lab: str, round_: Round) -> Mapping[str, str]:
         """The figures behind a lab's report that counts in a round."""
         leaf = self.watch.leaves[round_.reports[lab].entry]
-        envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+        envelope = decode_entry(leaf).envelope
         revision = 0
         while (
             draft := self.nodes[lab].disk.draft(f"answer/{round_.number}/{revision}")

@@ -141,3 +141,9 @@ def test_changes_of_a_charter_stand_under_their_tables():
         '  + first = "1"',
     ]
     assert list(charter_changes(old, old)) == []
+
+
+def test_an_amendments_text_cannot_harm_a_screen():
+    """C1 controls and directions of text are allowed in a comment of a charter's file."""
+    (_, line) = charter_changes("", "a = 1 # \x9b2J \u202e b")
+    assert line == r"  + a = 1 # \x9b2J \x202e b"

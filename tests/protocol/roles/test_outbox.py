@@ -60,7 +60,8 @@ class World:
 
     def open(self, signed: bytes, envelope: bytes, reason: str) -> AppendRefusal:
         key = self.run.charter.parties[COORDINATOR].signing_key
-        return open_refusal(COORDINATOR, key, signed, envelope, reason)
+        pinned = self.run.charter.sha256
+        return open_refusal(COORDINATOR, key, pinned, signed, envelope, reason)
 
     def steps(self, count: int = 3) -> None:
         for _ in range(count):
@@ -133,6 +134,11 @@ def by_nobody(world: World, envelope: bytes) -> bytes:
     return b""
 
 
+def of_another_deployment(world: World, envelope: bytes) -> bytes:
+    key = world.run.deployment.keys[COORDINATOR]
+    return seal_refusal(COORDINATOR, key, bytes(32), envelope, "EXCLUDED", None, 1)
+
+
 def by_a_stranger(world: World, envelope: bytes) -> bytes:
     key = SigningKey.from_seed(bytes(32))
     refusal = AppendRefusal(envelope_sha256=sha256(envelope), reason="EXCLUDED")
@@ -162,6 +168,7 @@ def with_bytes_after(world: World, envelope: bytes) -> bytes:
     [
         by_nobody,
         by_a_stranger,
+        of_another_deployment,
         of_another_envelope,
         for_another_reason,
         of_another_type,

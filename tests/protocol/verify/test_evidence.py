@@ -1,6 +1,7 @@
 """Two files of evidence convict a coordinator that signed two logs, and nobody else (L34)."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fermata.protocol.verify.evidence import (
     FORMAT,
     Conviction,
     Evidence,
+    View,
     convictions,
     kept_refusal,
     parse_evidence,
@@ -152,3 +154,30 @@ def test_a_view_with_damage_is_refused(
     with pytest.raises((ConfigError, VerificationError)) as caught:
         judged(f=damaged)
     assert str(caught.value).startswith("f: ")
+
+
+# Nobody is framed.
+
+
+@pytest.mark.parametrize("spell", [str.upper, lambda h: f" {h} ", lambda h: f"{h[:2]} {h[2:]}"])
+def test_another_spelling_of_one_hash_convicts_nobody(
+    forked: tuple[Chain, Chain], spell: Callable[[str], str]
+) -> None:
+    honest = shown(forked[0], 3)
+    (view,) = honest.views
+    spelt = View(view.note, view.index, spell(view.leaf_hash), view.path)
+    assert judged(a=honest, b=Evidence(FORMAT, honest.charter_sha256, (spelt,))) == []
+
+
+def test_a_refusal_in_another_deployment_of_the_same_coordinator_convicts_nobody(
+    forked: tuple[Chain, Chain],
+) -> None:
+    """A coordinator may use one key in two deployments, whose logs differ of course."""
+    ours, theirs = forked
+    head = at(theirs.tree, theirs.tree.size - 1)
+    key = ours.deployment.keys[COORDINATOR]
+    signed = seal_refusal(COORDINATOR, key, bytes(32), b"words", "LATE", head, 1)
+    elsewhere = shown(ours, refusals=(kept_refusal("LATE", b"words", signed),))
+    with pytest.raises(InvalidProof) as caught:
+        judged(a=shown(ours, ours.tree.size - 1), b=elsewhere)
+    assert caught.value.reason == "REFUSAL"

@@ -3,10 +3,13 @@
 import difflib
 from collections.abc import Iterator
 
+from fermata.node.observe.telemetry import plain_text
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.codec import CHARTER_TYPE, decode, sha256
+from fermata.protocol.wire.codec import CHARTER_TYPE, decode_entry, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.wire.v1 import envelope_pb2
+
+#: Characters of an escaped one, such as \\x10ffff.
+_ESCAPED_MAX = 8
 
 
 def charter_text(replica: Replica, charter_sha256: bytes) -> str:
@@ -14,7 +17,7 @@ def charter_text(replica: Replica, charter_sha256: bytes) -> str:
     numbers = [0, *sorted(m.entry for m in replica.state.governance.motions.values() if m.charter)]
     for number in numbers:
         (leaf,) = replica.store.leaves(number, number + 1)
-        envelope = unseal(decode(envelope_pb2.LogEntry, leaf).envelope)
+        envelope = unseal(decode_entry(leaf).envelope)
         is_charter = envelope.payload_type == CHARTER_TYPE
         data = envelope.payload if is_charter else statement_of(envelope).motion.charter
         if sha256(data) == charter_sha256:
@@ -27,9 +30,14 @@ def charter_changes(old: str, new: str) -> Iterator[str]:
     heading: str | None = None
     for mark, table, line in _changed(old, new):
         if table != heading:
-            yield f"  {table or '(top)'}"
+            yield f"  {_shown(table) or '(top)'}"
             heading = table
-        yield f"  {mark} {line}"
+        yield f"  {mark} {_shown(line)}"
+
+
+def _shown(line: str) -> str:
+    """A line of a file that its author chose, whole, and safe for a terminal."""
+    return plain_text(line, _ESCAPED_MAX * len(line))
 
 
 def _changed(old: str, new: str) -> Iterator[tuple[str, str, str]]:

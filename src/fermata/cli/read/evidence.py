@@ -27,9 +27,8 @@ from fermata.protocol.verify.evidence import (
     parse_evidence,
     view_of,
 )
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.wire.v1 import envelope_pb2
 
 
 @log.command("evidence")
@@ -83,7 +82,7 @@ def _named_elsewhere(replica: Replica) -> Iterator[int]:
     for verdict in replica.rejected:
         if verdict.reason == "SPLIT_VIEW":
             (leaf,) = replica.store.leaves(verdict.entry, verdict.entry + 1)
-            entry = decode(envelope_pb2.LogEntry, leaf)
+            entry = decode_entry(leaf)
             for reference in references(statement_of(unseal(entry.envelope))):
                 if reference.index < replica.tree.size:
                     yield reference.index

@@ -13,12 +13,11 @@ from fermata.cli.read.view import view_of_log, witnessed_line
 from fermata.node.config import load_config
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.fold.apply import LEAF_BYTES_MAX
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import OPENED, REFUSED, State
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.summary.documents import document, overdue_document, pause_document
 from fermata.summary.records.clocks import offset_s
 from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
@@ -40,7 +39,6 @@ from fermata.summary.words import (
     pause_lines,
     round_line,
 )
-from fermata.wire.v1 import envelope_pb2
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
@@ -82,7 +80,7 @@ def witness_problems(
         yield auditor, "its cosignature is not of this log: one of the two was shown another log"
     if witnessed.size < replica.tree.size:
         (leaf,) = replica.store.leaves(witnessed.size, witnessed.size + 1)
-        if decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX).time_ms < stale_ms:
+        if decode_entry(leaf).time_ms < stale_ms:
             waits = witnessed.waits_for(witnessed.size + 1, replica.charter.auditors)
             yield "log", f"entry {witnessed.size} is not witnessed; it waits for {', '.join(waits)}"
 

@@ -12,7 +12,7 @@ from fermata.cli.read.log import replicate_with
 from fermata.errors import InvalidProof, TransportError
 from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file, write_atomic
-from fermata.node.storage.high_water import HEAD_BYTES_MAX
+from fermata.node.storage.high_water import HEAD_BYTES_MAX, open_head
 from fermata.node.storage.high_water import NAME as NODE_HEAD
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.roles.replica import Replica
@@ -69,7 +69,7 @@ def view_of_log(config: NodeConfig) -> tuple[Replica, Witnessed]:
     """The log up to its head, and what is witnessed of it.
 
     The log must extend every head that this folder has seen; its own is then kept. Raises
-    InvalidProof ROLLBACK or SPLIT_VIEW, and as ``replicate`` does.
+    InvalidProof ROLLBACK or SPLIT_VIEW, ConfigError HEAD_NOTE, and as ``replicate`` does.
     """
     # A node that runs beside this command keeps newer heads while the log is read.
     known = {path: read_file(path, HEAD_BYTES_MAX) for path in _heads(config) if path.exists()}
@@ -88,7 +88,7 @@ def _heads(config: NodeConfig) -> tuple[Path, ...]:
 
 
 def _check_extends(replica: Replica, path: Path, note: bytes) -> None:
-    head = replica.open_checkpoint(note)
+    head = open_head(replica, path, note)
     size = replica.tree.size
     # L37.1: a log set back to before an entry would take back what it promised.
     if head.size > size:

@@ -8,9 +8,8 @@ from fermata.errors import VerificationError
 from fermata.log.merkle import leaf_hash, node_hash, verify_inclusion
 from fermata.protocol.charter.periods import TIME_MS_MAX, utc_text
 from fermata.protocol.state.state import Verdict
-from fermata.protocol.wire.codec import CHARTER_TYPE, decode
+from fermata.protocol.wire.codec import CHARTER_TYPE, decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.wire.v1 import envelope_pb2
 
 ENTRIES_PER_PAGE = 100
 #: Statements about one round, to whose page they link.
@@ -92,7 +91,7 @@ def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict]) -> Entry
     """An entry, from its leaf (any bytes) and the fold's verdict."""
     time, kind, author, number = "", "Unknown", "", 0
     try:
-        wire = decode(envelope_pb2.LogEntry, leaf)
+        wire = decode_entry(leaf)
         time = utc_text(wire.time_ms) if wire.time_ms <= TIME_MS_MAX else ""
         envelope = unseal(wire.envelope)
         if envelope.payload_type == CHARTER_TYPE:
@@ -139,7 +138,7 @@ def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
 
 def _signers(leaf: bytes) -> tuple[str, ...]:
     try:
-        envelope = unseal(decode(envelope_pb2.LogEntry, leaf).envelope)
+        envelope = unseal(decode_entry(leaf).envelope)
     except VerificationError:
         return ()
     return tuple(s.party for s in envelope.signatures)

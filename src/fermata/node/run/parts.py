@@ -24,10 +24,9 @@ from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
 from fermata.node.storage.store import SqliteStore
-from fermata.protocol.wire.codec import decode, sha256
+from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log
-from fermata.wire.v1 import envelope_pb2
 
 ADDRESS_BYTES_MAX = 300
 #: The loopback address for a server that listens on all addresses of this machine.
@@ -101,7 +100,7 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
     """
     for leaf in log.read(0, 1):
         try:
-            in_log = sha256(unseal(decode(envelope_pb2.LogEntry, leaf).envelope).payload)
+            in_log = sha256(unseal(decode_entry(leaf).envelope).payload)
         except VerificationError:
             in_log = b""
         if in_log != config.genesis.sha256:

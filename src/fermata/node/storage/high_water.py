@@ -8,11 +8,23 @@ signed head (C2SP checkpoint); the same file of another node says what a restore
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError, VerificationError
+from fermata.log.checkpoint import Checkpoint
 from fermata.node.files import read_file, write_atomic
 from fermata.protocol.roles.replica import Replica
 
 NAME = "head.note"
 HEAD_BYTES_MAX = 64 * 1024
+
+
+def open_head(replica: Replica, path: Path, note: bytes) -> Checkpoint:
+    """The head in a file. Raises ConfigError HEAD_NOTE if it is not one of this log."""
+    try:
+        return replica.open_checkpoint(note)
+    except VerificationError:
+        raise ConfigError(
+            "HEAD_NOTE",
+            f"{path}: must be a head of this deployment's log; give another node's {NAME}",
+        ) from None
 
 
 def check_head(replica: Replica, path: Path, note: bytes) -> None:
@@ -21,13 +33,7 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
     Raises StorageError STORE_BEHIND if it ends earlier or holds something else, ConfigError
     HEAD_NOTE if the note is not a head of this log.
     """
-    try:
-        head = replica.open_checkpoint(note)
-    except VerificationError:
-        raise ConfigError(
-            "HEAD_NOTE",
-            f"{path}: must be a head of this deployment's log; give another node's {NAME}",
-        ) from None
+    head = open_head(replica, path, note)
     have = replica.tree.size
     if head.size > have:
         raise StorageError(

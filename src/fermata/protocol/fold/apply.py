@@ -34,8 +34,7 @@ from fermata.protocol.state.state import (
 )
 from fermata.protocol.wire.codec import (
     CHARTER_TYPE,
-    ENVELOPE_BYTES_MAX,
-    decode,
+    decode_entry,
     key_record_from_wire,
 )
 from fermata.protocol.wire.envelope import check_signatures, statement_of, unseal
@@ -45,8 +44,6 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 HEARTBEAT_INTERVAL_MS_MIN = 1000
 #: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
 HEARTBEAT_AHEAD_MS_MAX = 300_000
-#: A leaf has a root, a time and at most two inclusion proofs beside its envelope.
-LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def judge(
     after, index, kind, author = grown, EntryIndex(before.size), "Unknown", ""
     try:
         # F2.1: one meaning must not have two leaf hashes.
-        wire = decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX)
+        wire = decode_entry(leaf)
         # F2.2: the entry of another log, or of another place in this one, means nothing here.
         if wire.previous_root != before.root():
             raise Refusal(

@@ -91,10 +91,16 @@ def prove(tree: Tree, statement: Statement) -> list[EntryProof]:
 
 def next_leaf(tree: Tree, time_ms: int, envelope: bytes) -> bytes:
     """The leaf with which an envelope is logged next in this log; the envelope may be any bytes."""
-    proofs: list[EntryProof] = []
+    statement = None
     if len(envelope) <= ENVELOPE_BYTES_MAX:
         with suppress(VerificationError):
-            proofs = prove(tree, statement_of(unseal(envelope)))
+            statement = statement_of(unseal(envelope))
+    return leaf_with(tree, time_ms, envelope, statement)
+
+
+def leaf_with(tree: Tree, time_ms: int, envelope: bytes, statement: Statement | None) -> bytes:
+    """``next_leaf`` for an envelope whose statement was read already; None if it holds none."""
+    proofs = prove(tree, statement) if statement is not None else ()
     return leaf_of(tree.root(), time_ms, envelope, proofs)
 
 

@@ -24,7 +24,7 @@ from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.proofs import verify_report
-from fermata.protocol.fold.references import next_leaf, to_wire
+from fermata.protocol.fold.references import leaf_with, to_wire
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.replica import Replica
@@ -165,7 +165,7 @@ class LogWriter:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
         self._hear(submission)
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        leaf = next_leaf(self.replica.tree, now_ms, envelope)
+        leaf = leaf_with(self.replica.tree, now_ms, envelope, submission.statement)
         after, verdict, error = judge(self.state, leaf, self.replica.cache)
         self._check_caller(submission)  # L23.3.
         if error is not None:
@@ -197,9 +197,8 @@ class LogWriter:
         if self.replica.store.find_envelope(sha256(envelope)) is not None:
             return None
         now_ms = max(self._clock_ms(), self.state.time_ms)
-        _, _, error = judge(
-            self.state, next_leaf(self.replica.tree, now_ms, envelope), self.replica.cache
-        )
+        leaf = leaf_with(self.replica.tree, now_ms, envelope, statement)
+        _, _, error = judge(self.state, leaf, self.replica.cache)
         if error is not None:
             return None
         try:

@@ -110,10 +110,11 @@ class Outbox:
         """Whether a refusal settles a draft. The caller has pulled the log after it."""
         charter = self._replica.charter
         key = charter.parties[charter.coordinator].signing_key
+        pinned = self._replica.state.charter_sha256 or charter.sha256
         try:
             # L33.3: an unsigned refusal is no answer; it could be held against nobody.
             refusal = open_refusal(
-                charter.coordinator, key, error.signed, draft.envelope, error.reason
+                charter.coordinator, key, pinned, error.signed, draft.envelope, error.reason
             )
         except VerificationError:
             self._tell("refusal_unsigned", draft.slot, error.reason)

@@ -9,9 +9,8 @@ from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.state.state import State, Verdict
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.ports import Log, Receipt, Store
-from fermata.wire.v1 import envelope_pb2
 
 READ_COUNT = 256
 
@@ -130,7 +129,7 @@ class Replica:
     def check_receipt(self, envelope: bytes, receipt: Receipt) -> None:
         """The receipt proves that the log has this envelope. Raises VerificationError."""
         head = self.open_checkpoint(receipt.checkpoint)  # L20.1: a promise of nobody.
-        entry = decode(envelope_pb2.LogEntry, receipt.leaf)
+        entry = decode_entry(receipt.leaf)
         # L20.2: another statement was logged in its place.
         if entry.envelope != envelope:
             raise InvalidProof("RECEIPT", "receipt: must be for the envelope that was sent")

@@ -14,11 +14,10 @@ from fermata.errors import ConfigError, Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.tiles import export_tiles
 from fermata.protocol.state.state import State
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Store
 from fermata.protocol.wire.strict_json import NotJson, parse_json
-from fermata.wire.v1 import envelope_pb2
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
@@ -93,7 +92,7 @@ def build_bundle(
     head = parse_checkpoint(parse_note(checkpoint).text)
     if head.size != len(leaves) or state.size != len(leaves):
         raise ValueError("the checkpoint is of another size than the leaves")
-    entry = decode(envelope_pb2.LogEntry, leaves[0])
+    entry = decode_entry(leaves[0])
     files = {
         MARKER: PUBLIC if store is None else FULL,
         CHARTER: unseal(entry.envelope).payload,

@@ -101,7 +101,7 @@ def convictions(charter: Charter, files: Mapping[str, Evidence]) -> list[Convict
     VerificationError for evidence that does not hold (a head that the coordinator did not sign, a
     false proof): whoever made the file has no such view.
     """
-    leaves_at: dict[int, dict[str, str]] = {}
+    leaves_at: dict[int, dict[bytes, str]] = {}
     for name, evidence in files.items():
         if evidence.charter_sha256 != charter.sha256.hex():
             raise ConfigError("EVIDENCE", f"{name}: is of a deployment with another charter")
@@ -114,7 +114,7 @@ def convictions(charter: Charter, files: Mapping[str, Evidence]) -> list[Convict
     ]
 
 
-def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tuple[int, str]]:
+def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tuple[int, bytes]]:
     """Each index with the leaf hash that the coordinator's signature says is there."""
     key = charter.parties[charter.coordinator].signing_key
     try:
@@ -122,21 +122,25 @@ def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tupl
         for kept in evidence.refusals:
             envelope = base64.b64decode(kept.envelope, validate=True)
             signed = base64.b64decode(kept.signed, validate=True)
-            refusal = open_refusal(charter.coordinator, key, signed, envelope, kept.reason)
+            refusal = open_refusal(
+                charter.coordinator, key, charter.sha256, signed, envelope, kept.reason
+            )
             if refusal.HasField("head"):
-                yield refusal.head.index, refusal.head.leaf_hash.hex()
+                yield refusal.head.index, refusal.head.leaf_hash
     except (binascii.Error, ValueError) as error:
         raise ConfigError("EVIDENCE", f"{name}: must have hex and base64 where due") from error
     except VerificationError as error:
         raise type(error)(error.reason, f"{name}: {error}") from None
 
 
-def _of_views(charter: Charter, views: Iterable[View]) -> Iterator[tuple[int, str]]:
+def _of_views(charter: Charter, views: Iterable[View]) -> Iterator[tuple[int, bytes]]:
     key = charter.parties[charter.coordinator].signing_key
     for view in views:
         # L34.1: the coordinator promised this head.
         head = open_checkpoint(view.note.encode(), charter.log_origin, charter.log_origin, key)
         path = [bytes.fromhex(h) for h in view.path]
+        # Bytes are compared, as one hash has many spellings.
+        leaf = bytes.fromhex(view.leaf_hash)
         # L34.2: the entry is in it.
-        verify_inclusion(bytes.fromhex(view.leaf_hash), view.index, head.size, path, head.root)
-        yield view.index, view.leaf_hash
+        verify_inclusion(leaf, view.index, head.size, path, head.root)
+        yield view.index, leaf

@@ -34,7 +34,7 @@ from fermata.types import EntryIndex, RoundNumber, TimeMs
 
 
 def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
-    """What does not follow about rules and pause. ``times_ms``: of every entry, in order."""
+    """What does not follow about rules and pause. ``times_ms``: the log's at each entry."""
     for round_ in state.rounds:
         charter = state.charter_at(round_.number)
         ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)

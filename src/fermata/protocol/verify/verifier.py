@@ -38,8 +38,8 @@ from fermata.protocol.verify.bundle import (
 )
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.pin_hint import hint_for_pin
-from fermata.protocol.wire.codec import decode, sha256
-from fermata.wire.v1 import envelope_pb2
+from fermata.protocol.wire.codec import sha256
+from fermata.types import TimeMs
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
@@ -130,6 +130,7 @@ class _Run:
         self.cache = cache
         self.rejected: list[Verdict] = []
         self.verdicts: list[Verdict] = []
+        self.times_ms: list[TimeMs] = []
         self.leaves: list[bytes] = []
         self.cosigners = 0
         self._findings: dict[int, list[str]] = {}
@@ -197,11 +198,8 @@ def verify_bundle(
 
 def _check_pause(run: _Run) -> None:
     """V10 and V12."""
-    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in run.leaves]
-    for number, findings in (
-        (10, findings_v10(run.state, times_ms)),
-        (12, findings_v12(run.state)),
-    ):
+    v10, v12 = findings_v10(run.state, run.times_ms), findings_v12(run.state)
+    for number, findings in ((10, v10), (12, v12)):
         run.reach(number)
         for finding in findings:
             run.fail(number, finding)
@@ -269,6 +267,7 @@ def _fold(run: _Run) -> None:
     for leaf in run.leaves:
         run.state, verdict = apply(run.state, leaf, run.cache)
         run.verdicts.append(verdict)
+        run.times_ms.append(run.state.time_ms)
         if verdict.accepted:
             continue
         run.rejected.append(verdict)

@@ -25,6 +25,8 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 #: Bounds on foreign bytes, checked before they are parsed.
 ENVELOPE_BYTES_MAX = 512 * 1024
+#: A leaf has a root, a time and at most two inclusion proofs beside its envelope.
+LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 8192
 SEALED_BYTES_MAX = 1024 * 1024
 #: Payload type of the envelope that carries the charter file as entry 0.
 CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
@@ -61,6 +63,11 @@ def decode(kind: type[M], data: bytes, bytes_max: int = ENVELOPE_BYTES_MAX) -> M
     if encode(plain) != data:
         raise InvalidEncoding("ENCODING", f"{name}: must be the canonical encoding of its fields")
     return message
+
+
+def decode_entry(leaf: bytes) -> envelope_pb2.LogEntry:
+    """The entry in a leaf, which may be longer than an envelope. Raises as ``decode`` does."""
+    return decode(envelope_pb2.LogEntry, leaf, LEAF_BYTES_MAX)
 
 
 def sha256_from_text(text: str) -> bytes | None:

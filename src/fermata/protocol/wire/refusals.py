@@ -40,11 +40,16 @@ def seal_refusal(
 
 
 def open_refusal(
-    coordinator: str, public_key: bytes, signed: bytes, envelope: bytes, reason: str
+    coordinator: str,
+    public_key: bytes,
+    pinned_sha256: bytes,
+    signed: bytes,
+    envelope: bytes,
+    reason: str,
 ) -> AppendRefusal:
     """The refusal of an envelope for a reason, as the coordinator signed it.
 
-    ``public_key``: its Ed25519 key of the charter, 32 bytes.
+    ``public_key``: its Ed25519 key of the charter, 32 bytes; ``pinned_sha256`` as above.
 
     Raises InvalidProof REFUSAL if it is of something else, InvalidEncoding, InvalidSignature.
     """
@@ -55,7 +60,10 @@ def open_refusal(
     # L32.3: a word of nobody.
     check_signatures(sealed, {coordinator: public_key}, (coordinator,))
     refusal = decode(AppendRefusal, sealed.payload)  # L32.4: as L32.1.
-    # L32.5: a refusal of another envelope, or for another reason than the one that was told.
+    # L32.5: one key may serve two deployments, whose logs differ.
+    if refusal.charter_sha256 != pinned_sha256:
+        raise InvalidProof("REFUSAL", "refusal: must be of this deployment")
+    # L32.6: a refusal of another envelope, or for another reason than the one that was told.
     if refusal.envelope_sha256 != sha256(envelope) or refusal.reason != reason:
         raise InvalidProof("REFUSAL", "refusal: must be of the envelope that was sent, as told")
     return refusal

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.sim.adversaries.misbehaviour import (
     Misbehaviour,
     RogueWriter,
@@ -15,7 +15,6 @@ from fermata.sim.adversaries.pause import MODEST, force_open, whole_round
 from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Shape
 from fermata.sim.setup.terms import Terms
 from fermata.sim.world import World
-from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 
@@ -142,7 +141,7 @@ class MovesVotes(_OfCommittee):
         self.break_rule(world, len(world.watch.leaves) - 1)
         writer = rogue_writer(world)
         for leaf in writer.replica.store.leaves(fork.size(), writer.size()):
-            envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+            envelope = decode_entry(leaf).envelope
             self.refused.append(fork.force(envelope).reason)
         world.settle()
 

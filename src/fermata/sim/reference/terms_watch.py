@@ -15,7 +15,7 @@ from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_
 from fermata.protocol.roles.overdue import SILENT as SILENT_LOG
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
-from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.sim.reference.disclosed import Cells, Counted, cells_of, is_withheld, share_limit
 from fermata.sim.reference.verdicts import holds_at_end
@@ -23,7 +23,6 @@ from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.deployment import Deployment
 from fermata.sim.setup.terms import BAND_TOP, BANDS, DUTY_MAX, HEAT, TIER_DUES, tier_of
 from fermata.summary.records.dues import lines_of
-from fermata.wire.v1 import envelope_pb2
 
 RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
 
@@ -134,7 +133,7 @@ class TermsWatch:
                 self._turn(PAUSED)
 
     def _acknowledge(self, terms: PauseTerms, entry: int, labs: list[str]) -> None:
-        envelope = decode(envelope_pb2.LogEntry, self._watch.leaves[entry]).envelope
+        envelope = decode_entry(self._watch.leaves[entry]).envelope
         statement = statement_of(unseal(envelope)) if entry else None
         if statement is None or not statement.HasField("acknowledgement"):
             return

@@ -17,14 +17,14 @@ from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
-from fermata.protocol.wire.codec import decode, encode, sha256
+from fermata.protocol.wire.codec import decode_entry, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.types import EntryIndex, TimeMs
-from fermata.wire.v1 import envelope_pb2, statement_pb2
+from fermata.wire.v1 import statement_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Watch:
     def _grow(self, leaf: bytes) -> None:
         entry, before = len(self.leaves), self.state
         after, verdict = apply(before, leaf, self.cache)
-        envelope = decode(envelope_pb2.LogEntry, leaf).envelope
+        envelope = decode_entry(leaf).envelope
         first = self._envelopes.setdefault(sha256(envelope), entry)
         if first != entry and verdict.accepted:
             self.violate("I2", f"entry {entry} repeats entry {first}")
@@ -205,7 +205,7 @@ class Watch:
 
     def _is_proven(self, entry: int) -> bool:
         """Whether the open proofs of a report hold, each checked by itself."""
-        statement = statement_of(unseal(decode(envelope_pb2.LogEntry, self.leaves[entry]).envelope))
+        statement = statement_of(unseal(decode_entry(self.leaves[entry]).envelope))
         key = self.state.keyed().key
         round_ = self.state.round(statement.report.round)
         charter = self.state.charter_at(statement.report.round)
