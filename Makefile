@@ -55,7 +55,7 @@ vectors: setup
 vectors-check: setup
 	@$(RUN) python scripts/make_vectors.py --check $(ARGS)
 
-# Exchanges neighbouring checks of F5 to F9 in a copy of the source; the vectors must notice.
+# Exchanges neighbouring checks of F5 to F10 in a copy of the source; the vectors must notice.
 exchange: setup
 	@$(RUN) python scripts/exchange_checks.py
 

@@ -1,4 +1,4 @@
-"""Exchanges neighbouring checks of F5 to F9 in a copy of the source, and runs the fold's vectors.
+"""Exchanges neighbouring checks of F5 to F10 in a copy of the source, and runs the fold's vectors.
 
     make exchange
 
@@ -22,9 +22,10 @@ FILES = (
     "src/fermata/protocol/fold/round_rules.py",
     "src/fermata/protocol/fold/opening.py",
     "src/fermata/crypto/threshold/opening.py",
+    "src/fermata/protocol/fold/heartbeats.py",
 )
 TEST = "tests/protocol/fold/test_fold_vectors.py"
-_TAG = re.compile(r"# ?((?:F[5-9]\.\d+)(?:(?:, | to )F[5-9]\.\d+)*)[:.]")
+_TAG = re.compile(r"# ?((?:F(?:[5-9]|10)\.\d+)(?:(?:, | to )F[5-9]\.\d+)*)[:.]")
 #: No log can tell these from their exchange.
 EQUIVALENT = {
     "F5.12 | F5.13": "an envelope that was accepted before has digests of the right length",

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from fermata.crypto.report.codec import open_from_bytes, open_to_bytes, sha256
 from fermata.crypto.report.verifier import verify
 from fermata.errors import FermataError
+from fermata.types import Role
 from harness.chains import chain_at
 from harness.crypto.proof_world import (
     CONTEXT,
@@ -102,13 +103,13 @@ def door_parts() -> dict[str, Part]:
     def append(envelope: bytes, sealed: bytes) -> None:
         before = door.size(), door.checkpoint()
         try:
-            door.append("lab", "lab-2", envelope, sealed)
+            door.append_as(Role.LAB, "lab-2", envelope, sealed)
         finally:
             if (door.size(), door.checkpoint()) != before:
                 raise SystemExit("the log has changed")
 
     # The honest report passes another door, so that this one stays as it is.
-    door_of(chain).append("lab", "lab-2", envelope, sealed)
+    door_of(chain).append_as(Role.LAB, "lab-2", envelope, sealed)
     door = door_of(chain)
     return {
         "envelope": Part(envelope, lambda data: append(data, sealed)),

@@ -1,4 +1,4 @@
-"""Writes tests/vectors/fold_*.json: two faults at once, for every pair of checks of F5 to F9.
+"""Writes tests/vectors/fold_*.json: two faults at once, for every pair of checks of F5 to F10.
 
     PYTHONPATH=tests python scripts/make_fold_vectors.py [--check]
 
@@ -43,6 +43,7 @@ REASONS = {
     8: "NO_ROUND ALREADY_ENDORSED NOT_CLOSED ROUND_REFUSED WRONG_CLOSE WRONG_CLOSE",
     9: "NO_ROUND NOT_CLOSED ROUND_REFUSED WRONG_CLOSE NO_KEY NO_QUORUM ALREADY_OPENED EPOCH_ID"
     " PANELS LENGTH WIDTH PART_RANGE PART_NOT_UNIT",
+    10: "TIME STALE SEEN_BACK TOO_OFTEN VERSION",
 }
 LOGS = ("main", "refused", "unproven", "given_up")
 #: The log, its stage, statements before, the statement or a sealed one, and its time.
@@ -66,6 +67,7 @@ class Logs:
         for lab in ("lab-1", "lab-2", "lab-3", "lab-4"):
             main.report(lab)
         self._mark("main", "waiting", main)
+        self.deadline_ms = main.deadline_ms
         main.abstain("lab-5")
         self._mark("main", "reported", main)
         self.close = main.close_statement()
@@ -93,9 +95,7 @@ class Logs:
         unproven.close()
         self._mark("unproven", "closed", unproven)
         # Nobody closes round 1, and round 2 is opened over it.
-        given_up.open_round(
-            given_up.round.deadline_ms + 1000 * given_up.deployment.charter.window_s
-        )
+        given_up.open_round(given_up.deadline_ms + given_up.round.window_ms)
         self._mark("given_up", "closed", given_up)
         self.chains = dict(zip(LOGS, (main, refused, unproven, given_up), strict=True))
 
@@ -178,8 +178,7 @@ def report(logs: Logs, faults: set[int]) -> Made:
         raise Impossible("16 reports before the close: not made, as the log would be long")
     stage = "charter" if 1 in faults else "closed" if 3 in faults else "reported"
     lab = "lab-6" if 4 in faults else "lab-2"
-    deadline = logs.chains["main"].state.rounds[0].deadline_ms
-    time_ms = deadline if 5 in faults else None
+    time_ms = logs.deadline_ms if 5 in faults else None
     before: list[wire.Statement] = []
     if 14 in faults:
         for k in range(15):
@@ -226,14 +225,13 @@ def abstention(logs: Logs, faults: set[int]) -> Made:
     _refuse(faults, (1, {2, 3, 4, 5, 6}), (3, {5, 6}), (5, {6}))
     stage = "closed" if 2 in faults else "reported"
     lab = "lab-6" if 3 in faults else "lab-5" if 6 in faults else "lab-2"
-    deadline = logs.chains["main"].state.rounds[0].deadline_ms
     statement = logs.deployment.statement(lab, abstention=wire.Abstention(round=1))
     return (
         "main",
         stage,
         [],
         statement,
-        deadline if 4 in faults else None,
+        logs.deadline_ms if 4 in faults else None,
     )
 
 
@@ -318,7 +316,28 @@ def opening(logs: Logs, faults: set[int]) -> Made:
     return log, stage, [], statement, None
 
 
-RULES = {5: report, 6: abstention, 7: close, 8: endorsement, 9: opening}
+def heartbeat(logs: Logs, faults: set[int]) -> Made:
+    """F10. An auditor's is never too often if its time is an hour later; a lab's may be."""
+    chain = logs.at("main", "collecting")
+    last = chain.state.heartbeats["auditor-1"]
+    later_ms = last.time_ms + 3_600_000
+    author, count, before = "auditor-1", last.count, []
+    if 4 in faults:
+        author, count = "lab-1", 1
+        first = wire.Heartbeat(count=count, time_ms=last.time_ms)
+        before.append(logs.deployment.statement(author, heartbeat=first))
+    wanted = wire.Heartbeat(count=count + (2 not in faults), time_ms=later_ms)
+    if 1 in faults:
+        wanted.time_ms = 10**15
+    if 5 in faults:
+        wanted.version = "\t"
+    statement = logs.deployment.statement(author, heartbeat=wanted)
+    if 3 in faults:
+        statement.seen.CopyFrom(chain.ref(0))
+    return "main", "collecting", before, statement, None
+
+
+RULES = {5: report, 6: abstention, 7: close, 8: endorsement, 9: opening, 10: heartbeat}
 
 
 def vectors() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

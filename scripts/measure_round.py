@@ -137,7 +137,7 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         SqliteStore.open(folder / "store.db", charter.sha256, "coordinator/measured"),
         MODULUS_BITS_MIN,
     )
-    writer = TimedWriter(replica, keys["oversight"], clock_ms, clock_ms)
+    writer = TimedWriter(replica, keys["oversight"], clock_ms)
     writer.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
     record = statement_pb2.Statement(
         charter_sha256=charter.sha256,
@@ -147,6 +147,14 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
     key = replica.state.key
     if key is None:
         raise SystemExit("the key record was refused")
+    for auditor in charter.auditors:
+        # No round is opened before the auditors have told the time.
+        beat = statement_pb2.Heartbeat(count=1, time_ms=clock_ms())
+        said = statement_pb2.Statement(
+            charter_sha256=charter.sha256, author=auditor, heartbeat=beat
+        )
+        bind(replica.tree, said)
+        writer.append(seal_statement(said, {auditor: keys[auditor]}))
     opening = statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author="oversight",

@@ -17,7 +17,8 @@ from fermata.protocol.charter.parse import Party
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.roles.auditor import endorsement_body
 from fermata.protocol.state import pause
-from fermata.protocol.fold import motions, round_rules
+from fermata.protocol.fold import round_rules
+from fermata.protocol.fold.governance import motions
 from fermata.protocol.state.position import EntryRef
 from fermata.protocol.state.state import (
     COLLECTING, CharteredState, Close, KeyedState, Round, State, ThresholdKey
@@ -26,7 +27,7 @@ from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1.statement_pb2 import Report
 
 def sound(p: pause.Pause, t: PauseTerms, e: EntryIndex, m: TimeMs, c: Close) -> None:
-    pause.advance(p, t, e, m, ())
+    pause.advance(p, t, e, m, (), True)
     endorsement_body(RoundNumber(1), c.ref, c.aggregate_sha256)
     Party("a", Role.LAB, "A", bytes(32))
     p.phase == pause.RUNNING
@@ -40,9 +41,10 @@ def sound_phases(s: State, k: KeyedState, e: Entry, r: Report) -> ThresholdKey:
 CONFUSED = {
     "entry and time are swapped":
         "def bad(p: pause.Pause, t: PauseTerms, e: EntryIndex, m: TimeMs) -> None:\n"
-        "    pause.advance(p, t, m, e, ())\n",
-    "entry and time of an entry are swapped":
-        "def bad(e: EntryIndex, m: TimeMs) -> Entry:\n    return Entry(m, e, b'', b'', b'', e)\n",
+        "    pause.advance(p, t, m, e, (), True)\n",
+    "entry and time of an acknowledgement are swapped":
+        "def bad(e: EntryIndex, m: TimeMs) -> pause.Acknowledged:\n"
+        "    return pause.Acknowledged(m, e)\n",
     "the two digests of an endorsement are swapped":
         "def bad(c: Close) -> None:\n"
         "    endorsement_body(RoundNumber(1),"

@@ -1,10 +1,11 @@
 """Charters with one defect each that tests/vectors/charters.json adds to the tests' own, by key."""
 
-from harness.deployments import DUTY_TABLE, PAUSE_RULES, PAUSE_TABLE, PAUSE_TABLES
+from harness.deployments import DUTY_TABLE, HEARTBEAT_S, PAUSE_RULES, PAUSE_TABLE, PAUSE_TABLES
 
 STATISTICS = 'metric = "share"\nstatistics = ["mean"]'
 COHORT = "cohort_min = 3"
 WINDOW = "window_s = 3600"
+HEARTBEAT = f"heartbeat_s = {HEARTBEAT_S}"
 NUMBERED = 'cadence = "number"\nfirst = "1"\nwindow_s = 1\ninterval_s = 9\n'
 COMMITTEE = """
 [committee]
@@ -75,9 +76,12 @@ REFUSED: dict[str, Edit] = {
     "change_min above the cohort": edited("change_min", COHORT, f"{COHORT}\nchange_min = 4"),
     "an age of numbers": edited(
         "age_days",
-        f'cadence = "quarter"\nfirst = "2025Q3"\n{WINDOW}\n\nlast = ""\n\n[disclosure]',
+        f'cadence = "quarter"\nfirst = "2025Q3"\n{WINDOW}\n\nlast = ""\n{HEARTBEAT}\n'
+        "\n[disclosure]",
         f"{NUMBERED}\n[disclosure]\nage_days = 1",
     ),
+    "a heartbeat more often than the log takes one": edited("", HEARTBEAT, "heartbeat_s = 59"),
+    "a heartbeat less than once a day": edited("", HEARTBEAT, "heartbeat_s = 86401"),
     "more edges than the charter allows": edited(
         "thresholds_max",
         COHORT,
@@ -195,6 +199,8 @@ ACCEPTED: dict[str, Edit] = {
     "no rule for joiners and leavers": edited("change_min", COHORT, f"{COHORT}\nchange_min = 0"),
     "the longest window of a quarter": edited("window_s", WINDOW, "window_s = 7776000"),
     "an id of 40 characters": edited("id", 'id = "oversight"', f'id = "{"x" * 40}"'),
+    "a heartbeat every minute": edited("", HEARTBEAT, "heartbeat_s = 60"),
+    "no word of heartbeats": edited("", f"{HEARTBEAT}\n", ""),
     "a range of one step": edited(
         "max", 'max = "100"\nresolution = "0.5"', 'max = "-99.5"\nresolution = "0.5"'
     ),

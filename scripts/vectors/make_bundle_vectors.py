@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python scripts/vectors/make_bundle_vectors.py [--check]
 
-Two bundles are stored whole, each in a folder. Every other is one of them with changes, in a
+Three bundles are stored whole, each in a folder. Every other is one of them with changes, in a
 ``good_*.json`` or ``bad_*.json`` that also says what a verifier finds. The keys are made from
 public seeds and are shorter than any charter may ask for outside of tests.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from bundle_defects import Story, defects
 from common import run, text_of
+from time_story import time_chain
 
 from fermata.errors import ConfigError
 from fermata.log.merkle import Tree, leaf_hash
@@ -21,9 +22,10 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, check_readable
 from fermata.protocol.verify.verifier import verify_bundle
+from fermata.types import EntryIndex
 from harness.chains import MODULUS_BITS_MIN
 from harness.scenarios.script import Scenario
-from harness.scenarios.world import COMMITTEE, PLAIN
+from harness.scenarios.world import COMMITTEE, PLAIN, deployment
 from harness.spec.bundle_vectors import Files, changes_between, expected_of
 
 PAUSE = """start
@@ -33,7 +35,7 @@ abstain lab-4 lab-5 lab-6
 close
 result
 acknowledge lab-1 lab-2 lab-3 lab-4
-heartbeat auditor-1
+heartbeat lab-6
 acknowledge lab-5 lab-6
 # round 2 (2025Q4)
 report lab-1 lab-2 lab-3 hours=8
@@ -52,7 +54,7 @@ abstain lab-4 lab-5 lab-6
 close
 result"""
 #: Up to here the pause is in force, and two labs have not acknowledged it.
-IN_FORCE = "heartbeat auditor-1"
+IN_FORCE = "heartbeat lab-6"
 MOTION = """start
 # round 1 (2025Q3)
 report lab-1 lab-2 lab-3 hours=40
@@ -61,7 +63,7 @@ close
 result
 acknowledge lab-1 lab-2
 wait 700 s
-heartbeat auditor-1
+heartbeat lab-6
 acknowledge lab-3
 # round 2 (2025Q4)
 report lab-1 lab-2 hours=8
@@ -138,9 +140,27 @@ def notices(story: Story) -> dict[str, Any]:
     return {"of": "pause", "node": "lab-1", "signing_key": key, "notices": told}
 
 
+def times(story: Story) -> dict[str, Any]:
+    """The witnessed time after each entry, and what follows from it at the log's end."""
+    state = State(charter_sha256=story.deployment.charter.sha256, modulus_bits_min=MODULUS_BITS_MIN)
+    told: list[int] = []
+    for leaf in story.leaves:
+        state, _ = apply(state, leaf)
+        told.append(state.time_ms)
+    clock, entries = state.clock, range(state.size)
+    return {
+        "place": clock.place,
+        "gap_ms": clock.gap_ms,
+        "times_ms": told,
+        "starts_ms": [clock.start_ms(EntryIndex(index)) for index in entries],
+        "deadlines_ms": {str(r.number): clock.due_ms(r.deadline) for r in state.rounds},
+    }
+
+
 def make() -> dict[str, str | bytes]:
     pause, motion = pause_story(), motion_story()
-    whole = {"pause": pause.files(), "motion": motion.files()}
+    time = Story(time_chain(deployment(PLAIN)), 0)
+    whole = {"pause": pause.files(), "motion": motion.files(), "time": time.files()}
     for name, files in whole.items():
         if answer(files)["exit_code"] != 0 or files[MARKER] != FULL:
             raise SystemExit(f"{name}: is not a valid full bundle")
@@ -166,14 +186,17 @@ def make() -> dict[str, str | bytes]:
     add("good_not_pinned", "pause", whole["pause"], "no hash is asked for", None)
     pin_of_motion = motion.deployment.charter.sha256
     add("good_motion", "motion", whole["motion"], _first_line(motion_story), pin_of_motion)
+    add("good_time", "time", whole["time"], _first_line(time_chain))
     for name, (what, files) in defects(pause, whole["pause"]).items():
         add(f"bad_{name}", "pause", files, what)
     add("bad_pin_of_another", "pause", whole["pause"], "another hash is asked for", bytes(32))
     texts["bundles/notices.json"] = text_of(notices(pause))
+    stories = {"pause": pause, "motion": motion, "time": time}
+    texts["bundles/times.json"] = text_of({name: times(s) for name, s in stories.items()})
     return texts
 
 
-def _first_line(function: Callable[[], object]) -> str:
+def _first_line(function: Callable[..., object]) -> str:
     return (function.__doc__ or "").splitlines()[0]
 
 

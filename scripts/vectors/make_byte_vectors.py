@@ -152,6 +152,14 @@ def statements() -> Vectors:
         seen=EntryRef(index=301, leaf_hash=leaf_hash(b"seen")),
     )
     payload = encode(endorsement)
+    heartbeat = wire.Statement(
+        charter_sha256=CHARTER,
+        author="a-1",
+        heartbeat=wire.Heartbeat(
+            count=200, time_ms=TIME_MS, version="1", certificate_expires_ms=TIME_MS + 1, backlog=4
+        ),
+        seen=EntryRef(index=301, leaf_hash=leaf_hash(b"seen")),
+    )
     message = pae(STATEMENT_TYPE, payload)
     signature = KEY.sign(message)
     signatures = {"a-1": signature}
@@ -167,6 +175,11 @@ def statements() -> Vectors:
             payload, charter=CHARTER, author="a-1", round=3, close=[300, leaf_hash(b"close")],
             aggregate=aggregate_digest(AGGREGATES), seen=[301, leaf_hash(b"seen")],
         ),
+        "heartbeat": vector(
+            encode(heartbeat), charter=CHARTER, author="a-1", count=200, time_ms=TIME_MS,
+            version="1", certificate_expires_ms=TIME_MS + 1, backlog=4,
+            seen=[301, leaf_hash(b"seen")],
+        ),
         "dsse": vector(message, type=STATEMENT_TYPE, payload=payload),
         "signature": vector(signature, seed=SEED, message=message),
         "envelope": vector(
@@ -181,12 +194,10 @@ def statements() -> Vectors:
         "leaf": vector(
             leaf_of(
                 leaf_hash(b"before"),
-                TIME_MS,
                 envelope,
                 [EntryProof(leaf_hash=leaf_hash(b"close"), path=[leaf_hash(b"other")])],
             ),
             previous_root=leaf_hash(b"before"),
-            time_ms=TIME_MS,
             envelope=envelope,
             proofs=[[leaf_hash(b"close"), [leaf_hash(b"other")]]],
         ),
@@ -213,7 +224,6 @@ def tree() -> Vectors:
         envelope_sha256=sha256(b"an envelope"),
         reason="LATE",
         head=EntryRef(index=2, leaf_hash=leaf_hash(LEAVES[2])),
-        time_ms=TIME_MS,
     )
     receipt = log_service_pb2.AppendResponse(
         entry=2, checkpoint=note, inclusion_proof=inclusion, leaf=LEAVES[2]
@@ -232,7 +242,6 @@ def tree() -> Vectors:
             envelope_hash=sha256(b"an envelope"),
             reason="LATE",
             head=[2, leaf_hash(LEAVES[2])],
-            time_ms=TIME_MS,
         ),
         "receipt": vector(
             encode(receipt), entry=2, checkpoint=note, proof=inclusion, leaf=LEAVES[2]

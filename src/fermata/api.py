@@ -64,9 +64,9 @@ class Bundle:
     ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
     ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
     without them, a sentence for each check, and is empty for a full bundle.
-    ``size`` counts the log's entries, ``newest_ms`` is the log's time of the newest (milliseconds
-    since 1970, UTC), ``age_s`` is by how many seconds that is before this machine's clock, and
-    ``cosigners`` is how many auditors cosigned the head.
+    ``size`` counts the log's entries, ``newest_ms`` is the log's time at its end (milliseconds
+    since 1970, UTC; 0 before the auditors have told a time), ``age_s`` is by how many seconds that
+    is before this machine's clock, and ``cosigners`` is how many auditors cosigned the head.
     """
 
     charter_hash: str

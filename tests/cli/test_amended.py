@@ -16,7 +16,7 @@ from fermata.cli.main import cli
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from harness.deployments import changing
-from harness.nodes import AUDITORS, COORDINATOR, LABS, MEMBERS, METRICS, PARTIES, fermata, lay_out
+from harness.nodes import AUDITORS, LABS, MEMBERS, METRICS, PARTIES, fermata, lay_out
 from harness.nodes import until as wait_until
 
 SOURCES = Path(__file__).parents[2] / "src" / "fermata"
@@ -53,13 +53,16 @@ def site(tmp_path_factory):
     with found.coordinator() as address:
         for party in (*PARTIES[1:], *MEMBERS):
             found.write_config(party, address, PUSHED if party == "lab-1" else "")
-        wait_until(lambda: found.events(COORDINATOR, "round_opened"))
+        found.open_round(address)
         new = found.node("member-1") / "new.toml"
         new.write_text(changing(found.charter_file.read_text(), found.charter) + EXTRA)
         words = ("--charter", new, "--from-round", 2, "--json")
         entry = json.loads(motion(found, "member-1", "file", "amendment", *words).out)["entry"]
         for member in MEMBERS[:2]:
             motion(found, member, "vote", entry, "for")
+        # The notice begins when the auditors have seen the last vote, and ends by their clocks.
+        assert found.tell()
+        wait_until(found.tell)
         for lab in LABS:
             rows = METRICS + ROWS
             if lab == "lab-1":

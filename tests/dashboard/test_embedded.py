@@ -22,7 +22,7 @@ from harness.nodes import COORDINATOR, lay_out
 def ledger():
     run = finished_run()
     key = run.deployment.keys[run.charter.coordinator]
-    return SharedLogWriter(run.ledger.replica, key, lambda: run.now_ms, lambda: 0)
+    return SharedLogWriter(run.ledger.replica, key, lambda: 0)
 
 
 def source():

@@ -55,7 +55,7 @@ def acknowledged(state: State, entry: int, silent: str = "") -> State:
     for place, lab in enumerate(lab for lab in CHARTER.labs if lab != silent):
         pause = acknowledge(
             pause, CHARTER.pause, entry + place, state.time_ms, asking(pause)[-1].entry, lab,
-            CHARTER.labs,
+            CHARTER.labs, False,
         )  # fmt: skip
     return replace(state, pause=pause)
 
@@ -84,7 +84,7 @@ def states() -> list[State]:
         state = replace(
             state,
             rounds=(*state.rounds, shown),
-            time_ms=START_MS + number,
+            clock=replace(state.clock, time_ms=START_MS + number),
             position=Position(Frontier(100 * number)),
         )
         state = settle_rounds(state, 100 * number)

@@ -12,7 +12,6 @@ import yaml
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import Telemetry
-from fermata.node.run.writer_clock import WriterClock
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +45,6 @@ def scraped():
     gauges = Gauges(run.drivers["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     gauges.stepped()
     gauges.look()
-    WriterClock(lambda: run.now_ms, lambda: run.now_ms, lambda: 3, telemetry)
     AlarmEvents(run.ledger.replica, telemetry, lambda: run.now_ms).look()
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")

@@ -27,11 +27,11 @@ def put_back(fleet: Fleet, party: str, copy: Path) -> None:
 def test_an_auditor_on_an_older_copy_goes_on_and_endorses_nothing_twice(new_fleet):
     fleet = new_fleet(SMALL)
     fleet.start(COORDINATOR)
-    fleet.start("auditor-1")
+    fleet.start(*fleet.deployment.auditors)
     fleet.wait("the first round is open", lambda s: s.rounds)
     fleet.stop("auditor-1")
     copy = keep_copy(fleet, "auditor-1")
-    fleet.start(*fleet.deployment.auditors)
+    fleet.start("auditor-1")
     fleet.report(1)
     fleet.wait_opened(1)
     fleet.report(2)
@@ -55,12 +55,11 @@ def test_a_coordinator_on_an_older_copy_is_left_by_everybody(new_fleet):
     fleet = new_fleet(FULL)
     made = fleet.deployment
     fleet.start(COORDINATOR)
-    fleet.start("lab-1", "lab-2")
+    fleet.start(*made.auditors[:3], "lab-1", "lab-2")
     fleet.wait("two labs have reported", lambda s: s.rounds and len(s.rounds[0].reports) == 2)
     fleet.stop(COORDINATOR)
     copy = keep_copy(fleet, COORDINATOR)
     fleet.start(COORDINATOR)
-    fleet.start(*made.auditors[:3])
     fleet.report(1, *made.labs[2:])
     # Three of four endorsements: nothing is opened, and every node has seen the close.
     fleet.wait("three endorse", lambda s: len(s.rounds[0].endorsements) == 3)

@@ -9,8 +9,12 @@ from fermata.log.checkpoint import add_signatures, cosign
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.fold.references import about, at, next_leaf
+from fermata.protocol.fold.heartbeats import INTERVAL_MS_MIN, next_count
+from fermata.protocol.fold.limits import is_news, pending
+from fermata.protocol.fold.proofs import proven_round
+from fermata.protocol.fold.references import about, at, bind, next_leaf
 from fermata.protocol.fold.reports import encode_report, make_report
+from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Driver, Signer
@@ -18,10 +22,12 @@ from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.report_flags import NOTHING_ASKED
-from fermata.protocol.state.state import Round, State, Verdict
+from fermata.protocol.state.state import CharteredState, Round, State, Verdict
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Log, Outside
+from fermata.types import EntryIndex, Role
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.deployments import (
@@ -51,9 +57,12 @@ __all__ = [
     "Deployment",
     "Run",
     "auditor_names",
+    "beat_into",
     "chain_at",
     "charter_text",
+    "clocks_of",
     "cosigned",
+    "deadline_of",
     "entropy_of",
     "figures",
     "lab_names",
@@ -95,11 +104,9 @@ class Chain:
     def fetch(self, sealed_sha256: bytes) -> bytes:
         return self.sealed_parts[sealed_sha256]
 
-    def duties(self, now_ms: int) -> list[Duty]:
+    def duties(self) -> list[Duty]:
         """What its coordinator owes, if nothing was planned before."""
-        return coordinator_role.duties(
-            self.state, now_ms, lambda slot: False, self.sealed, self.cache
-        )
+        return coordinator_role.duties(self.state, lambda slot: False, self.sealed, self.cache)
 
     @property
     def round(self) -> Round:
@@ -116,9 +123,87 @@ class Chain:
         return verdict
 
     def put(self, envelope: bytes, time_ms: int | None = None) -> Verdict:
-        """Logs an envelope, one second after the last unless a time is given."""
-        self.time_ms = self.time_ms + 1000 if time_ms is None else time_ms
-        return self.put_leaf(next_leaf(self.tree, self.time_ms, envelope))
+        """Logs an envelope, one second after the last unless a time is given.
+
+        The auditors say the time before it, if it was given or moves a limit, and after it.
+        """
+        if time_ms is None:
+            self.time_ms += 1000
+            self.tell()
+        else:
+            self.advance(time_ms)
+        verdict = self.put_leaf(next_leaf(self.tree, envelope))
+        self.tell()
+        return verdict
+
+    def advance(self, time_ms: int) -> None:
+        """Sets the clocks, and lets the auditors say what time it is."""
+        self.time_ms = time_ms
+        self.tell(is_asked=True)
+
+    def tell(self, *, is_asked: bool = False) -> None:
+        """Logs the heartbeats that honest auditors send now; if asked, so that all know the time.
+
+        Their regular ones would only make the log longer.
+        """
+        if not isinstance(self.state, CharteredState):
+            return
+        while self._is_far():
+            # Regular heartbeats go on, so that the log is not taken for having been away (T3).
+            self._tell(self.state.time_ms + self.state.clock.gap_ms, is_asked=True)
+        self._tell(self.time_ms, is_asked=is_asked)
+
+    def _is_far(self) -> bool:
+        state = self.state.chartered()
+        rights = [limit for limit in pending(state) if limit.is_right]
+        due = [state.clock.due_ms(limit) for limit in rights]
+        in_between = any(d is not None and d <= self.time_ms for d in due)
+        return in_between and self.time_ms - state.time_ms > state.clock.gap_ms
+
+    def _tell(self, time_ms: int, *, is_asked: bool) -> None:
+        for auditor in self.state.chartered().charter.auditors:
+            last = self.state.heartbeats.get(auditor)
+            is_apart = last is not None and abs(time_ms - last.time_ms) >= INTERVAL_MS_MIN
+            seen = EntryIndex(self.tree.size - 1)
+            if (is_asked and is_apart) or is_news(self.state.chartered(), auditor, seen, time_ms):
+                self.beat(auditor, time_ms)
+
+    def beat(self, party: str, time_ms: int | None = None, **more: Any) -> Verdict:
+        """Logs a heartbeat with the time of the party's clock, by default the chain's."""
+        statement = self.beat_statement(party, time_ms, **more)
+        return self.put_leaf(next_leaf(self.tree, self.seal(statement)))
+
+    def beat_statement(
+        self, party: str, time_ms: int | None = None, **more: Any
+    ) -> statement_pb2.Statement:
+        """The party's next heartbeat."""
+        beat = statement_pb2.Heartbeat(
+            count=next_count(self.state, party),
+            time_ms=self.time_ms if time_ms is None else time_ms,
+            **more,
+        )
+        charter = self.state.chartered().charter
+        return statement_pb2.Statement(charter_sha256=charter.sha256, author=party, heartbeat=beat)
+
+    def due_ms(self, limit: Limit) -> int:
+        """When a limit passes, by what the auditors have told."""
+        due_ms = self.state.clock.due_ms(limit)
+        assert due_ms is not None
+        return due_ms
+
+    @property
+    def deadline_ms(self) -> int:
+        """When the newest round's window ends."""
+        return self.due_ms(self.round.deadline)
+
+    def clocks(self) -> list[Clock]:
+        """The log's clock after each entry."""
+        return clocks_of(self.deployment, self.leaves)
+
+    def pass_deadline(self) -> None:
+        """Lets time pass until the newest round may be closed."""
+        self.time_ms = self.deadline_ms
+        self.tell()
 
     def ref(self, index: int) -> EntryRef:
         """Names an entry of this log; one that it does not have by a leaf hash of zeros."""
@@ -199,12 +284,14 @@ class Chain:
             self.report(lab)
 
     def close_statement(self) -> statement_pb2.Statement:
-        """The close that an honest coordinator would log now."""
-        (duty,) = self.duties(self.round.deadline_ms)
-        assert duty.statement.HasField("close_round")
-        return duty.statement
+        """The close that an honest coordinator would log once it is due."""
+        state = self.state.keyed()
+        round_ = proven_round(self.deployment.charter, state.key, self.round, self.cache)
+        return coordinator_role.close_statement(state, round_, self.sealed)
 
     def close(self, time_ms: int | None = None) -> Verdict:
+        if time_ms is None and waiting_for(self.deployment.charter, self.round):
+            self.pass_deadline()
         return self.put_ok(self.seal(self.close_statement()), time_ms)
 
     def endorsement_statement(self, auditor: str) -> statement_pb2.Statement:
@@ -274,9 +361,7 @@ class Run:
         self.told: list[tuple[str, str, str]] = []
         self._measure = measure or self._measure_figures
         self.stores = {name: MemoryStore() for name in deployment.keys}
-        self.ledger = LogWriter(
-            self._replica(COORDINATOR), deployment.keys[COORDINATOR], lambda: self.now_ms
-        )
+        self.ledger = LogWriter(self._replica(COORDINATOR), deployment.keys[COORDINATOR])
         for envelope in (deployment.charter_envelope, deployment.key_envelope):
             self.ledger.append(envelope)
         self.drivers = {COORDINATOR: self.make_driver(COORDINATOR, self.ledger)}
@@ -308,6 +393,7 @@ class Run:
             replica,
             log,
             Outside(lambda: self.now_ms, entropy, on_event),
+            lambda: statement_pb2.Heartbeat(version="1"),
             share=self.deployment.shares.get(name),
             tools=LabTools(**tools),
         )
@@ -338,6 +424,32 @@ class Run:
     def reasons(self, event: str) -> dict[str, str]:
         """The last reason that each node told with an event."""
         return {name: reason for name, what, reason in self.told if what == event}
+
+
+def clocks_of(deployment: Deployment, leaves: Iterable[bytes]) -> list[Clock]:
+    """The log's clock after each of its entries."""
+    state, clocks, cache = Chain(deployment).state, [], ProofCache()
+    for leaf in leaves:
+        state, _ = apply(state, leaf, cache)
+        clocks.append(state.clock)
+    return clocks
+
+
+def beat_into(deployment: Deployment, ledger: LogWriter, auditor: str, time_ms: int) -> None:
+    """An auditor's heartbeat, sent to a log as its node would."""
+    beat = statement_pb2.Heartbeat(
+        count=next_count(ledger.state, auditor), time_ms=time_ms, version="1"
+    )
+    statement = deployment.statement(auditor, heartbeat=beat)
+    bind(ledger.replica.tree, statement)
+    ledger.append_as(Role.AUDITOR, auditor, deployment.seal(statement))
+
+
+def deadline_of(run: Run, number: int) -> int:
+    """When a round's window ends, by what the auditors have told."""
+    due_ms = run.state.clock.due_ms(run.state.rounds[number - 1].deadline)
+    assert due_ms is not None
+    return due_ms
 
 
 def cosigned(deployment: Deployment, note: bytes, *auditors: str) -> bytes:

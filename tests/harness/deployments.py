@@ -24,6 +24,8 @@ COORDINATOR = "oversight"
 #: 2036-01-01T00:00:00Z: many quarters after the charter's first, so that they are over.
 START_MS = 2_082_758_400_000
 WINDOW_S = 3600
+#: The longest that a charter allows: what tests wait for is no outage.
+HEARTBEAT_S = 86_400
 
 #: Tables of a charter that pauses when the hours add up to 100 or more, and lifts after two
 #: rounds in a row with less than 60.
@@ -115,6 +117,7 @@ def charter_text(
     cadence: str = "quarter",
     first: str = "2025Q3",
     window_s: int = WINDOW_S,
+    heartbeat_s: int = HEARTBEAT_S,
     members: str = "",
     terms: tuple[tuple[str, int, int], ...] = (),
     disclosure: str = "",
@@ -141,6 +144,7 @@ first = "{first}"
 window_s = {window_s}
 {f"interval_s = {interval_s}" if interval_s is not None else ""}
 last = "{last}"
+heartbeat_s = {heartbeat_s}
 
 [disclosure]
 cohort_min = {cohort_min}

@@ -131,12 +131,10 @@ def packed(statements: StatementSet, values: tuple[int, ...]) -> tuple[int, ...]
 
 def door_of(chain: Chain) -> LogWriter:
     """The ledger of a coordinator that has logged what the chain has."""
-    now_ms = [0]
     replica = Replica(chain.deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
-    ledger = LogWriter(replica, chain.deployment.keys[COORDINATOR], lambda: now_ms[0])
+    ledger = LogWriter(replica, chain.deployment.keys[COORDINATOR])
     for leaf in chain.leaves:
         entry = decode(envelope_pb2.LogEntry, leaf)
-        now_ms[0] = entry.time_ms
         statement = None if not ledger.size() else statement_of(unseal(entry.envelope))
         is_report = statement is not None and statement.HasField("report")
         sealed = chain.fetch(statement.report.sealed_sha256) if statement and is_report else b""

@@ -18,6 +18,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import DealtKey, deal
 from fermata.dashboard.embedded import dashboard_of
 from fermata.log.checkpoint import add_signatures, cosign
+from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.certificates import DAY_MS
@@ -27,8 +28,14 @@ from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import clock_ms, connect, entropy, tls_files
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import sign_file
-from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
+from fermata.protocol.fold.heartbeats import next_count
+from fermata.protocol.fold.references import bind
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.timekeeping import is_due
 from fermata.protocol.wire.codec import encode, key_record_to_wire
+from fermata.protocol.wire.envelope import seal_statement
+from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
 
 NAME = "nodes"
@@ -186,6 +193,41 @@ class Site:
                 note = log.checkpoint()
                 line = cosign(note, name, key.sign, key.public_key, clock_ms() // 1000)
                 log.add_cosignature(add_signatures(note, [line]))
+
+    def tell(self, *auditors: str) -> list[str]:
+        """Auditors send the heartbeats that their nodes would send now; gives who owed one."""
+        told = []
+        for auditor in auditors or AUDITORS:
+            config, signer = load_config(self.config(auditor)), {auditor: self.signing_key(auditor)}
+            replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+            with connect(config, tls_files(config)) as log:
+                replica.pull(log)
+                now_ms, seen = clock_ms(), EntryIndex(replica.state.size - 1)
+                if not is_due(replica.state, auditor, seen, now_ms):
+                    continue
+                beat = statement_pb2.Heartbeat(
+                    count=next_count(replica.state, auditor),
+                    time_ms=now_ms,
+                    version="1",
+                    certificate_expires_ms=now_ms + 30 * DAY_MS,
+                )
+                statement = statement_pb2.Statement(
+                    charter_sha256=replica.charter.sha256, author=auditor, heartbeat=beat
+                )
+                bind(replica.tree, statement)
+                log.append(seal_statement(statement, signer))
+                told.append(auditor)
+        return told
+
+    def open_round(self, address: str) -> None:
+        """Waits until the coordinator opens a round; the auditors tell the time before it and
+        after it."""
+        for auditor in AUDITORS:
+            self.write_config(auditor, address)
+        opened = len(self.events(COORDINATOR, "round_opened"))
+        self.tell()
+        until(lambda: len(self.events(COORDINATOR, "round_opened")) > opened)
+        self.tell()
 
     def deal(self) -> DealtKey:
         """The key record, signed, and the shares, where they belong."""

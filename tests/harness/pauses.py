@@ -31,6 +31,21 @@ def pause_run(last="2025Q3"):
     return run
 
 
+@functools.cache
+def late_run():
+    """The run to its first pause, in which no lab acknowledges before the auditors have told when
+    the pause began; and the log's size until then."""
+    run = Run(make_deployment(labs=4, auditors=2, extra=PAUSE_TABLES, last="2025Q3"), measure)
+    while not run.state.pause.changes:
+        for name in run.drivers:
+            if not run.state.pause.changes:
+                run.step(name)
+    run.until_quiet(*run.charter.auditors)
+    size = run.state.size
+    run.until_quiet()
+    return run, size
+
+
 def copy_of(run, store=None, size=None):
     """A replica of the run's log, whole or up to a size, over a store of its own."""
     store = MemoryStore() if store is None else store

@@ -35,7 +35,7 @@ class RogueLog:
 
     def log(self, envelope: bytes, time_ms: int | None = None) -> int:
         self.now_ms = self.now_ms + 1000 if time_ms is None else time_ms
-        self.leaves.append(next_leaf(self.tree(), self.now_ms, envelope))
+        self.leaves.append(next_leaf(self.tree(), envelope))
         return len(self.leaves) - 1
 
     def log_statement(self, statement: statement_pb2.Statement, time_ms: int | None = None) -> int:

@@ -6,6 +6,7 @@ from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.disclosure import organisations_by_lab
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import (
     Cell,
     CharteredState,
@@ -69,7 +70,7 @@ def state_of(charter: Charter, history: Sequence[Reports], refused: Sequence[int
                 period=charter.period(number),
                 entry=10 * number,
                 opened_ms=START_MS + ROUND_MS * number,
-                deadline_ms=START_MS + ROUND_MS * number + 3_600_000,
+                window_ms=3_600_000,
                 endorsements=dict.fromkeys(charter.auditors, 0),
                 close=close,
                 opening=None if number in refused else opening_of(charter, close, reports),
@@ -80,5 +81,5 @@ def state_of(charter: Charter, history: Sequence[Reports], refused: Sequence[int
         charter_sha256=charter.sha256,
         charter=charter,
         rounds=tuple(rounds),
-        time_ms=START_MS + ROUND_MS * len(history) + 7_200_000,
+        clock=Clock(time_ms=START_MS + ROUND_MS * len(history) + 7_200_000),
     )

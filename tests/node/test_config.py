@@ -41,7 +41,11 @@ def test_a_good_file_is_read_and_its_paths_are_its_folders(site):
     [
         ('party = "lab-1"', 'party = "lab-9"', "line 2: party: must be on the charter's roster"),
         ('party = "lab-1"', "party = 1", "line 2: party: expected `str`, got `int`"),
-        ('party = "lab-1"', 'party = "lab-1"\nheartbeat_s = 0', "line 3: heartbeat_s: must be"),
+        (
+            'party = "lab-1"',
+            'party = "lab-1"\nheartbeat_s = 60',
+            "line 3: heartbeat_s: is not a key",
+        ),
         ('party = "lab-1"', 'party = "lab-1"\nport = 1', "line 3: port: is not a key"),
         ('party = "lab-1"', 'party = "lab-1', "must be TOML"),
         ('party = "lab-1"\n', "", "object missing required field `party`"),

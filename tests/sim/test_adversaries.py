@@ -6,6 +6,7 @@ import pytest
 
 from fermata.sim.adversaries import ALL, play
 from fermata.sim.adversaries import auditor as adversaries_auditor
+from fermata.sim.adversaries import clock as adversaries_clock
 from fermata.sim.adversaries import committee as adversaries_committee
 from fermata.sim.adversaries import coordinator as adversaries_coordinator
 from fermata.sim.adversaries import lab as adversaries_lab
@@ -46,14 +47,6 @@ def test_close_that_is_not_the_derived_one_is_rejected_by_everyone(name: str, re
     exposure = exposed(name)
     assert exposure.opened == ()
     assert exposure.reasons == {reason}
-    assert exposure.named == (COORDINATOR,)
-    assert exposure.violations == ()
-
-
-def test_close_in_the_future_is_never_endorsed() -> None:
-    exposure = exposed("ClosesAhead")
-    assert exposure.opened == ()
-    assert exposure.reasons == {"P1_TIME"}
     assert exposure.named == (COORDINATOR,)
     assert exposure.violations == ()
 
@@ -288,6 +281,7 @@ def test_misbehaviour_replays_from_its_seed(kind: type) -> None:
 def test_every_misbehaviour_is_in_the_table_once() -> None:
     modules = (
         adversaries_auditor,
+        adversaries_clock,
         adversaries_committee,
         adversaries_coordinator,
         adversaries_lab,

@@ -31,6 +31,18 @@ def test_what_the_coordinator_withholds_is_late_on_every_node_at_the_charter_s_t
     assert exposure.violations == ()
 
 
+def test_without_heartbeats_a_round_waits_past_its_deadline_and_every_node_says_so() -> None:
+    kind = adversaries_pause.LogsNoHeartbeats()
+    exposure = kind.play(SEED)
+    assert exposure.opened == ()
+    assert len(kind.late) == 7
+    # Its deadline is known, and the log's time does not reach it.
+    assert set(kind.early.values()) == {frozenset({"unclosed"})}
+    assert set(kind.late.values()) == {frozenset({"unclosed", "silent"})}
+    assert not any("CloseRound" in line for line in exposure.lines)
+    assert exposure.violations == ()
+
+
 def test_a_coordinator_cannot_say_that_a_round_asks_for_no_duties() -> None:
     """Everyone derives it from the pause, so there is no such lie to play."""
     fields = statement_pb2.OpenRound.DESCRIPTOR.fields_by_name

@@ -1,5 +1,6 @@
 """The simulator finds bugs: each test plants one in the production code."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.fold import disclosure, reports
-from fermata.protocol.roles import auditor
+from fermata.protocol.fold.limits import is_news
+from fermata.protocol.roles import auditor, timekeeping
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import Answers
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.clock import Beats, Clock
 from fermata.protocol.state.report_flags import NO_FLAGS
 from fermata.protocol.statistics import policy
 from fermata.protocol.wire.ports import Draft, Receipt
@@ -21,6 +24,8 @@ from fermata.sim.simulation import Outcome, run
 
 #: A seed whose labs have figures that are long enough to be looked for.
 RICH_SEED = 2
+#: A seed in which the log's time jumps over a deadline.
+JUMPED_SEED = 1
 
 
 def invariants(outcome: Outcome) -> set[str]:
@@ -159,3 +164,55 @@ def test_a_lab_that_does_not_show_what_it_keeps_violates_i12(
 ) -> None:
     monkeypatch.setattr(reports, "flags_for", lambda *args: NO_FLAGS)
     assert is_found_in_pauses("I12")
+
+
+def test_time_that_goes_by_the_fastest_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    under = Clock.under
+    monkeypatch.setattr(Clock, "under", lambda self, *terms: replace(under(self, *terms), place=0))
+    exposure = play("TellsNextYear", 1)
+    assert any("ahead of the true one" in v.detail for v in exposure.violations)
+
+
+def plant_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Clock.heard
+    monkeypatch.setattr(Clock, "heard", lambda self, *told: replace(heard(self, *told), jumps=()))
+
+
+@pytest.mark.parametrize("name", ["ShutsOutByBurst", "ExpiresVoteByBurst", "EndsNoticeByBurst"])
+def test_limit_that_begins_before_its_entry_was_seen_is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(Beats, "first_seeing", lambda self, entry: self.chunks[0][0][1])
+    # The gap would still save the lab and the vote.
+    plant_no_gap(monkeypatch)
+    exposure = play(name, 1)
+    assert any("early by the true time" in v.detail for v in exposure.violations)
+
+
+def test_limit_that_passes_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    due_ms = Clock.due_ms
+
+    def hasty(self: Clock, limit: Any) -> int | None:
+        found = due_ms(self, limit)
+        return None if found is None else found - 60_000
+
+    monkeypatch.setattr(Clock, "due_ms", hasty)
+    assert "time" in invariants(run(0))
+
+
+def test_right_that_passes_while_the_log_was_down_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant_no_gap(monkeypatch)
+    assert "time" in invariants(run(JUMPED_SEED))
+
+
+def test_auditors_that_beat_only_when_a_limit_needs_it_let_the_time_stand_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def only_news(state: Any, me: str, seen: Any, now_ms: int) -> bool:
+        is_told = state.charter is not None and me in state.heartbeats
+        return not is_told or is_news(state.chartered(), me, seen, now_ms)
+
+    monkeypatch.setattr(timekeeping, "is_due", only_news)
+    assert "liveness" in invariants(run(RICH_SEED))

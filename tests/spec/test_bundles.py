@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 CASES = {
     path.stem: json.loads(path.read_text())
     for path in sorted(FOLDER.glob("*.json"))
-    if path.stem != "notices"
+    if path.stem not in ("notices", "times")
 }
 WHOLE = {path.name: whole_files(path.name) for path in FOLDER.iterdir() if path.is_dir()}
 
@@ -107,6 +107,19 @@ def test_the_good_bundles_show_every_way_that_the_pause_moves():
     why = {c["why"] for case in CASES.values() for c in case["expected"].get("pause", ())}
     assert why == {"rule", "acknowledged", "deadline", "relapse", "calm", "lifted", "motion"}
     assert CASES["good_in_force"]["expected"]["phase"] == "paused"
+
+
+def test_the_bundle_about_time_shows_every_reason_for_which_the_time_refuses_an_entry():
+    told = {(kind, reason) for _, kind, _, reason in CASES["good_time"]["expected"]["evidence"]}
+    beats = ("TIME", "STALE", "SEEN_BACK", "TOO_OFTEN", "VERSION")
+    assert told == {
+        ("OpenRound", "NO_TIME"),
+        ("OpenRound", "TOO_FRESH"),
+        ("OpenRound", "ROUND_OPEN"),
+        ("Report", "LATE"),
+        ("Abstention", "LATE"),
+        *(("Heartbeat", reason) for reason in beats),
+    }
 
 
 def test_the_notices_are_of_the_changes_of_the_pause_and_signed_as_the_page_says():

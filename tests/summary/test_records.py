@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from fermata.errors import Refusal
-from fermata.protocol.state.pause import RUNNING, Change
+from fermata.protocol.fold.heartbeats import stale_ms
+from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
-from fermata.summary.records.nodes import STALE_MS, node_records
+from fermata.summary.records.nodes import node_records
 from fermata.summary.records.pause import (
     newest_judged,
     overdue_records,
@@ -52,7 +53,8 @@ def test_the_pause_tells_who_has_acknowledged_and_who_has_not() -> None:
     assert (found.acknowledged, found.labs, found.needed) == (5, 6, 4)
     assert (found.missing, found.late) == (("lab-6",), ())
     assert found.asked is not None
-    assert found.asked.acknowledge_by_ms == found.acknowledge_by_ms == state().pause.deadline_ms
+    due_ms = paused_chain().due_ms(asking(state().pause)[-1].deadline)
+    assert found.asked.acknowledge_by_ms == found.acknowledge_by_ms == due_ms
 
 
 def test_changes_stand_oldest_first_with_their_cause_in_words() -> None:
@@ -141,7 +143,7 @@ def test_a_refused_round_tells_why_and_who_was_silent() -> None:
     chain = chain_at("collecting")
     chain.report("lab-1")
     chain.abstain("lab-2")
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     found = round_record(chain.state, chain.round)
     assert found.state == "refused"
     assert found.refusal
@@ -159,8 +161,9 @@ def test_a_report_that_does_not_count_is_told_apart() -> None:
 
 def troubles(later_ms: int = 0) -> dict[str, list[str]]:
     now_ms = state().time_ms + later_ms
+    charter = paused_chain().deployment.charter
     return {
-        node.party: [*node_troubles(node, now_ms, STALE_MS), *backlog_text(node)]
+        node.party: [*node_troubles(node, now_ms, stale_ms(charter)), *backlog_text(node)]
         for node in node_records(state())
     }
 
@@ -168,14 +171,17 @@ def troubles(later_ms: int = 0) -> dict[str, list[str]]:
 def test_nodes_tell_what_needs_a_look() -> None:
     found = troubles()
     assert found["lab-1"] == found["member-1"] == []
-    assert found["lab-2"] == ["its clock is +45 s off the log's"]
+    assert found["lab-2"] == ["its clock is -46 s off the auditors'"]
     assert found["lab-3"] == ["its certificate ends within three days"]
     assert found["lab-5"] == ["was never seen"]
     assert found["auditor-3"] == ["has statements that it could not send yet"]
 
 
 def test_nodes_that_went_silent_or_lost_their_certificate_are_told() -> None:
-    assert troubles(DAY_MS)["lab-3"] == ["not seen for 86402 s", "its certificate has ended"]
+    assert troubles(4 * DAY_MS)["lab-3"] == [
+        "not seen for 345600 s",
+        "its certificate has ended",
+    ]
 
 
 def test_before_the_charter_there_are_no_nodes_and_no_dues() -> None:

@@ -19,10 +19,11 @@ from fermata.node.storage.bundles import cosigners_of
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
-from fermata.summary.records.nodes import STALE_MS, node_records
+from fermata.summary.records.nodes import node_records
 from fermata.summary.records.pause import (
     RuleRecord,
     newest_judged,
@@ -183,7 +184,7 @@ def _round(now: Snapshot, number: int) -> Mapping[str, Any] | None:
 
 def _participants(now: Snapshot) -> Mapping[str, Any]:
     nodes = [
-        (node, [*node_troubles(node, now.now_ms, STALE_MS), *backlog_text(node)])
+        (node, [*node_troubles(node, now.now_ms, stale_ms(now.charter)), *backlog_text(node)])
         for node in node_records(now.state)
     ]
     return {"nodes": nodes, "now_ms": now.now_ms}

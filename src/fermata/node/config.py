@@ -111,7 +111,6 @@ class ConfigText(Strict, frozen=True):
     party: str
     amended: str = ""
     data: str = "data"
-    heartbeat_s: int = 60
     tls: TlsText = TlsText()
     keys: KeysText = KeysText()
     telemetry: TelemetryText = TelemetryText()
@@ -218,8 +217,6 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         source.fail("lab", "must have metrics, the path of a table, or a [[lab.source]]")
     if bool(text.keys.identity) == bool(text.keys.passphrase_file):
         source.fail("keys", "must have exactly one of identity and passphrase_file")
-    if not 1 <= text.heartbeat_s <= 86400:
-        source.fail("heartbeat_s", f"must be 1 to 86400, got {text.heartbeat_s}")
     listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:

@@ -13,6 +13,8 @@ KINDS = (
     "delayed request delivered",
     "partition",
     "clock changed",
+    "clock of an auditor wrong",
+    "outage",
     "coordinator down",
     "crash before a call",
     "crash after a call",

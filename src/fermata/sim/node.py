@@ -10,14 +10,13 @@ from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.ports import Draft, Log, Outside, Store
 from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.setup.inputs import Inputs
 from fermata.wire.v1 import statement_pb2
-
-HEARTBEAT_MS = 3_000_000
 
 
 @dataclass(eq=False)
@@ -36,7 +35,6 @@ class SimNode:
     inputs: Inputs
     is_ready: Callable[[str], bool]
     on_call: Callable[[str, tuple[Any, ...]], None]
-    has_heartbeat: Callable[[], bool]
     politics: Politics
     cache: ProofCache
 
@@ -46,25 +44,31 @@ class SimNode:
         self.driver: Driver | None = None
         self.writer: LogWriter | None = None
         self.make_writer = LogWriter
+        #: How many heartbeats its replicas have read.
+        self.beats = 0
         self._signer = Signer(self.name, self.deployment.signing_keys[self.name])
-        self._beat_ms = self.outside.clock_ms()
 
     def start(self) -> None:
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
         deployment = self.deployment
         store = cast(Store, Fragile(self.disk, self.fuse, self.on_call))
-        replica = Replica(deployment.charter, store, MODULUS_BITS_MIN, cache=self.cache)
+        replica = Replica(
+            deployment.charter, store, MODULUS_BITS_MIN, self._on_verdict, cache=self.cache
+        )
         if self.log is None:
-            self.writer = self.make_writer(replica, self._signer.key, self.outside.clock_ms)
+            self.writer = self.make_writer(replica, self._signer.key)
         self.driver = Driver(
             self._signer,
             replica,
             cast(Log, Fragile(self.log or self.writer, self.fuse, self.on_call)),
             self.outside,
-            self._heartbeat,
+            lambda: statement_pb2.Heartbeat(version="sim"),
             deployment.shares.get(self.name),
             LabTools(self._measure),
         )
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        self.beats += verdict.kind == "Heartbeat"
 
     def stop(self) -> None:
         """Ends the process; only the disk remains."""
@@ -109,10 +113,3 @@ class SimNode:
         if not self.is_ready(period):
             return None
         return Measurement(self.inputs.figures(self.name, period, 0))
-
-    def _heartbeat(self, backlog: int) -> statement_pb2.Heartbeat | None:
-        now_ms = self.outside.clock_ms()
-        if not self.has_heartbeat() or now_ms < self._beat_ms + HEARTBEAT_MS:
-            return None
-        self._beat_ms = now_ms
-        return statement_pb2.Heartbeat(version="sim", time_ms=now_ms, backlog=backlog)

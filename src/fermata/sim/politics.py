@@ -6,8 +6,8 @@ Each says a thing at most once: the state decides what is due, and a slot keeps 
 from collections.abc import Iterator
 
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.amendment import exclusion_pending
-from fermata.protocol.fold.tally import chair_of, entitled, round_in_office
+from fermata.protocol.fold.governance.amendment import exclusion_pending
+from fermata.protocol.fold.governance.tally import chair_of, entitled, round_in_office
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import State
@@ -63,6 +63,9 @@ class Politics:
         if self._chance(f"amendment/{where}", 200) and state.governance.amendment is None:
             head = f'# {number}\nprevious = "{charter.sha256.hex()}"\n[cryptography]'
             data = self._charter_data.replace(b"[cryptography]", head.encode())
+            # It comes with another gap for the log's time to jump over (T6).
+            beat_s = Dice(stream(self._seed, f"politics/heartbeat/{where}")).pick((300, 900, 2400))
+            data = data.replace(b"[rounds]", f"[rounds]\nheartbeat_s = {beat_s}".encode())
             body = wire.Motion(
                 kind=wire.MOTION_KIND_AMENDMENT, from_round=len(state.rounds) + 1, charter=data
             )

@@ -14,20 +14,28 @@ from fermata.sim.world import World
 #: Turns of the fault phase, per node and round of the charter.
 TURNS_PER_NODE = 6
 TURN_MS_MAX = 40_000
+#: What a turn may be, and how often in a thousand.
+TURNS = (
+    ("step", 810), ("correct", 40), ("release", 40), ("crash", 50), ("cut", 20), ("clock", 30),
+    ("outage", 10),
+)  # fmt: skip
 #: A lit fuse burns for at most this many calls.
 FUSE_CALLS_MAX = 40
 #: Calls that a node makes while it starts.
 START_CALLS_MAX = 4
-#: Any two clocks differ by less than the tolerance of auditors: beyond it nothing need go on.
-SKEW_MS_MAX = 150_000
-COORDINATOR_SKEW_MS_MAX = 140_000
+#: How far auditors' clocks are off. All others', and that of one auditor, may be anywhere within
+#: a day, since nothing follows from them.
+SKEW_MS_MAX, WRONG_MS_MAX = 150_000, 86_400_000
+#: How long nobody has a turn; twice the time between heartbeats makes the log's time jump (T3).
+OUTAGE_MS_MAX = 4 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a run. ``lines`` describe it: seconds since the start, who, what.
 
-    ``seen``: what became of the pause, the duties and the committee, if the charter has them.
+    ``seen``: what the log's time did, and what became of the pause, the duties and the committee,
+    if the charter has them.
     """
 
     seed: int
@@ -51,9 +59,12 @@ def run(seed: int) -> Outcome:
     world.tell("run", f"seed {seed}: {shape}")
     _trouble(world)
     _calm(world)
-    if not world.settle():
+    is_over = world.settle()
+    _let_time_pass(world)
+    if not (is_over and world.settle()):
         phases = ", ".join(world.phases()) or "no round"
         world.watch.violate("liveness", f"after the calm phase: {phases}")
+    _witness(world)
     _judge(world)
     for violation in world.watch.violations:
         world.tell("violation", str(violation))
@@ -64,7 +75,7 @@ def run(seed: int) -> Outcome:
         faults=world.tally,
         phases=tuple(world.phases()),
         entries=len(world.watch.leaves),
-        seen=frozenset(world.terms_watch.seen),
+        seen=frozenset(world.terms_watch.seen | world.time_watch.seen),
     )
 
 
@@ -80,15 +91,15 @@ def _trouble(world: World) -> None:
     for _ in range(turns):
         world.now_ms += dice.below(TURN_MS_MAX)
         name = dice.pick(names)
-        kind = dice.weighted(
-            (("step", 82), ("correct", 4), ("release", 4), ("crash", 5), ("cut", 2), ("clock", 3))
-        )
+        kind = dice.weighted(TURNS)
         if kind == "crash":
             world.nodes[name].fuse.light(dice.between(1, FUSE_CALLS_MAX), dice.chance(500))
         elif kind == "cut":
             _cut_or_heal(world, name)
         elif kind == "clock":
             _change_clock(world, name)
+        elif kind == "outage":
+            _stand_still(world)
         elif kind == "release" and world.network.held_up:
             world.network.release(dice.below(len(world.network.held_up)))
             world.check(COORDINATOR)
@@ -115,10 +126,21 @@ def _cut_or_heal(world: World, name: str) -> None:
 
 
 def _change_clock(world: World, name: str) -> None:
-    bound = COORDINATOR_SKEW_MS_MAX if name == COORDINATOR else SKEW_MS_MAX
+    is_wrong = name not in world.charter.auditors[1:]
+    bound = WRONG_MS_MAX if is_wrong else SKEW_MS_MAX
     world.skew_ms[name] = world.dice.between(-bound, bound)
-    world.tally["clock changed"] += 1
+    if name == world.charter.auditors[0]:
+        world.time_watch.liars.add(name)
+        world.tally["clock of an auditor wrong"] += 1
+    else:
+        world.tally["clock changed"] += 1
     world.tell(name, f"has a clock {world.skew_ms[name] / 1000:+.3f} s off")
+
+
+def _stand_still(world: World) -> None:
+    world.now_ms += world.dice.below(OUTAGE_MS_MAX)
+    world.tally["outage"] += 1
+    world.tell("network", "nobody had a turn for a while")
 
 
 def _correct(world: World, lab: str) -> None:
@@ -141,13 +163,31 @@ def _calm(world: World) -> None:
     world.network.odds = CALM
     world.network.cut_off.clear()
     world.skew_ms.clear()
-    world.has_heartbeats = False
     for node in world.nodes.values():
         node.fuse.put_out()
     world.step(COORDINATOR)
     while world.network.held_up:
         world.network.release(0)
         world.check(COORDINATOR)
+
+
+def _let_time_pass(world: World) -> None:
+    """After all trouble, every auditor's clock is right, and so is the log's."""
+    charter = world.watch.state.charter
+    if charter is None:
+        return
+    world.now_ms += charter.heartbeat_s * 1000
+    for name in (COORDINATOR, *charter.auditors):
+        world.step(name)
+    if world.watch.state.time_ms != world.now_ms:
+        behind_ms = world.now_ms - world.watch.state.time_ms
+        world.watch.violate("liveness", f"the log's time is {behind_ms} ms behind the true one")
+
+
+def _witness(world: World) -> None:
+    """Lets the auditors cosign the last head, with heartbeats that came after their turn."""
+    for name in world.charter.auditors:
+        world.step(name)
 
 
 def _judge(world: World) -> None:
@@ -161,6 +201,7 @@ def _judge(world: World) -> None:
         for culprit in sorted(round_.culprits):
             world.watch.violate("I11", f"round {round_.number} blames {culprit}")
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
+    world.time_watch.check_starts()
     world.terms_watch.check_end(world.watch.state, world.now_ms)
     for leak in world.canaries.leaks():
         world.watch.violate("I4", leak)

@@ -17,6 +17,7 @@ from fermata.sim.node import SimNode
 from fermata.sim.politics import Politics
 from fermata.sim.reference.sums import check_sums
 from fermata.sim.reference.terms_watch import TermsWatch
+from fermata.sim.reference.time_watch import TimeWatch
 from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
@@ -48,7 +49,6 @@ class World:
         self.halts: dict[str, str] = {}
         #: What drivers told: node, event, reason.
         self.events: list[tuple[str, str, str]] = []
-        self.has_heartbeats = not is_calm
         self.canaries = Canaries()
         self.inputs = Inputs(seed, self.charter, self.canaries, is_calm)
         self.nodes: dict[str, SimNode] = {}
@@ -63,7 +63,8 @@ class World:
         chance = Dice(stream(seed, "network"))
         self.network = Network(chance, self.tally, self._writer_for, self.crashed, self.watch)
         self.politics = Politics(seed, self.deployment.charter_data, is_calm)
-        self.terms_watch = TermsWatch(self.deployment, self.watch)
+        self.time_watch = TimeWatch(self.deployment, self.watch)
+        self.terms_watch = TermsWatch(self.deployment, self.watch, self.time_watch)
         for name in self.deployment.signing_keys:
             self.nodes[name] = self._make_node(name)
         self.nodes[COORDINATOR].disk = disk
@@ -87,7 +88,6 @@ class World:
             inputs=self.inputs,
             is_ready=lambda period: self._is_ready(name, period),
             on_call=lambda call, args: self.watch.saw_call(name, call, args),
-            has_heartbeat=lambda: self.has_heartbeats,
             politics=self.politics,
             cache=self.cache,
         )
@@ -143,9 +143,14 @@ class World:
         An error is handled as the node's process would: by another try later, or by a halt.
         """
         node, changed = self.nodes[name], 0
+        self.time_watch.saw_clock(name, self.skew_ms.get(name, 0))
         try:
             self._start(node)
+            beats = node.beats
             changed = node.step()
+            if name != COORDINATOR:
+                # A heartbeat that a node reads is no news: nothing follows from most of them.
+                changed -= node.beats - beats
         except Crash as crash:
             if node.driver is None:
                 self.tally["crash while starting"] += 1
@@ -175,6 +180,7 @@ class World:
 
     def check(self, name: str) -> None:
         """Checks the invariants after a turn of this node."""
+        self.time_watch.saw_copy(name, self.nodes[name].disk.entry_count(), self.now_ms)
         for verdict in self.watch.check():
             who = f" of {verdict.author}" if verdict.author else ""
             end = "" if verdict.accepted else f" rejected: {verdict.reason}"
@@ -193,7 +199,7 @@ class World:
             if round_.opening is not None and round_.number not in self._summed:
                 self._summed.add(round_.number)
                 self._check_sums(round_)
-        self.terms_watch.follow(self._counted)
+        self.terms_watch.follow(self._counted, self.now_ms)
 
     def _check_sums(self, round_: Round) -> None:
         for what in check_sums(self.charter, round_, self._counted[round_.number]):
@@ -227,7 +233,8 @@ class World:
 
     def is_over(self) -> bool:
         """Whether every round of the charter has been opened or refused."""
-        is_last = is_over(self.charter, self.watch.state.rounds, self.now_ms)
+        state = self.watch.state
+        is_last = is_over(self.charter, state.rounds, state.clock, self.now_ms)
         return is_last and all(phase in (OPENED, REFUSED) for phase in self.phases())
 
     def settle(
@@ -256,5 +263,6 @@ class World:
     def _leap_ms(self) -> int:
         current = self.watch.state.current
         if current is not None and self.phases()[-1] == COLLECTING:
-            return max(BUSY_MS, min(QUIET_MS, current.deadline_ms - self.now_ms))
+            due_ms = self.watch.state.clock.due_ms(current.deadline) or self.now_ms
+            return max(BUSY_MS, min(QUIET_MS, due_ms - self.now_ms))
         return QUIET_MS

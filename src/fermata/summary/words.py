@@ -13,10 +13,11 @@ from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.trigger_rules import Rule
-from fermata.protocol.fold.tally import Tally
+from fermata.protocol.fold.governance.tally import Tally
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import governance as g
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
@@ -77,6 +78,7 @@ _STATISTICS = {
 _WITHOUT_UNIT = ("concentration", "covariance", "ratio", "geometric-mean")
 #: Kinds of motion that need no vote.
 _NO_VOTE = frozenset({g.DISPUTE, g.APPEAL})
+NOT_TOLD = "a time not told yet"
 #: A certificate that ends this soon (milliseconds) needs attention.
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
 
@@ -149,12 +151,17 @@ def round_state(round_: RoundRecord) -> str:
     return f"{words}: {round_.refusal}" if round_.refusal else words
 
 
+def time_text(time_ms: int | None) -> str:
+    """When something is due; None if the auditors have not told when it began."""
+    return NOT_TOLD if time_ms is None else utc_text(time_ms)
+
+
 def round_line(round_: RoundRecord) -> str:
     """The state of a round, and the parties for which it waits, in one line."""
     line = f"round {round_.number} ({round_.period}): {round_.state}"
     if round_.state == COLLECTING:
         line += f", {len(round_.received)} reports, {len(round_.abstained)} abstained"
-        line += f", until {utc_text(round_.deadline_ms)}"
+        line += f", until {time_text(round_.deadline_ms)}"
     elif round_.state == CLOSED:
         line += f", {len(round_.endorsed)} of {round_.endorsements_needed} endorsements"
     elif round_.state == ENDORSED:
@@ -223,8 +230,8 @@ def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
         head += f", {pause.calm_rounds} of {pause.lift_rounds} calm rounds"
     lines = [head + (", labs hold" if pause.is_holding else ", labs may go on")]
     lines += [f"  {rule_line(rule)}" for rule in rules]
-    if pause.missing and pause.acknowledge_by_ms is not None:
-        names, due = ", ".join(pause.missing), utc_text(pause.acknowledge_by_ms)
+    if pause.missing:
+        names, due = ", ".join(pause.missing), time_text(pause.acknowledge_by_ms)
         lines.append(f"  not acknowledged by {names}; due {due}")
     return lines
 
@@ -293,12 +300,11 @@ def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
         return []
     if beat is None:
         return ["was never seen"]
-    if now_ms > beat.logged_ms + stale_ms:
-        troubles.append(f"not seen for {(now_ms - beat.logged_ms) // 1000} s")
+    if node.seen_ms is not None and now_ms > node.seen_ms + stale_ms:
+        troubles.append(f"not seen for {(now_ms - node.seen_ms) // 1000} s")
     # What a silent node last said of its clock is out of date.
     elif abs(node.ahead_s) > OFFSET_S_MAX:
-        whose = "most nodes'" if node.is_log_off else "the log's"
-        troubles.append(f"its clock is {node.ahead_s:+.0f} s off {whose}")
+        troubles.append(f"its clock is {node.ahead_s:+.0f} s off the auditors'")
     if now_ms > beat.certificate_expires_ms:
         troubles.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
@@ -358,15 +364,16 @@ def motion_count(motion: Motion, tally: Tally | None) -> str:
     return f"{choices.count(g.FOR)} for, {choices.count(g.AGAINST)} against"
 
 
-def motion_until(motion: Motion) -> str:
+def motion_until(motion: Motion, clock: Clock) -> str:
     """When a motion expires, or when it was decided and takes effect."""
     until = ""
     if motion.kind not in _NO_VOTE and motion.status == g.OPEN:
-        until = f"expires {utc_text(motion.expires_ms)}"
+        until = f"expires {time_text(clock.due_ms(motion.expiry))}"
     elif motion.kind not in _NO_VOTE and motion.decided_ms:
         until = f"decided {utc_text(motion.decided_ms)}"
-    effect = motion.effective_ms
-    return f"{until}, in effect from {utc_text(effect)}" if effect else until
+    if not motion.notice_ms:
+        return until
+    return f"{until}, in effect from {time_text(clock.due_ms(motion.notice))}"
 
 
 def dispute_outcome(dispute: Dispute) -> str:
@@ -376,12 +383,12 @@ def dispute_outcome(dispute: Dispute) -> str:
     return "upheld" if dispute.is_upheld else "dismissed"
 
 
-def dispute_next(dispute: Dispute) -> str:
+def dispute_next(dispute: Dispute, clock: Clock) -> str:
     """What comes next in a dispute; empty once it is final."""
     if dispute.status in (g.FILED, g.APPEALED):
-        return f"a ruling is due {utc_text(dispute.due_ms)}"
+        return f"a ruling is due {time_text(clock.due_ms(dispute.ruling))}"
     if dispute.status in g.RULED:
-        return f"final from {utc_text(dispute.appeal_until_ms)} unless appealed"
+        return f"final from {time_text(clock.due_ms(dispute.appeal))} unless appealed"
     return ""
 
 

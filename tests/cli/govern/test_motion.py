@@ -8,7 +8,7 @@ import pytest
 from fermata.cli.govern.charter_changes import charter_changes
 from fermata.protocol.charter.parse import parse_charter
 from harness.deployments import changing
-from harness.nodes import COORDINATOR, MEMBERS, PARTIES, Site, fermata, lay_out, until
+from harness.nodes import AUDITORS, MEMBERS, PARTIES, Site, fermata, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def site(template, tmp_path):
     with found.coordinator() as address:
         for party in (*PARTIES[1:], *MEMBERS):
             found.write_config(party, address)
-        until(lambda: found.events(COORDINATOR, "round_opened"))
+        found.open_round(address)
         yield found
 
 
@@ -59,6 +59,17 @@ def test_a_dispute_is_filed_ruled_on_and_shown(site):
     text = motion(site, "member-2", "list").out
     assert "in the chair: member-1" in text
     assert "ruling" in text
+
+
+def test_a_motion_expires_at_a_time_that_the_auditors_tell(site):
+    entry = filed(site, "member-1", "exclusion", "--lab", "lab-3", "--from-round", 5)
+    assert [m["expires"] for m in listed(site)["motions"]] == [None]
+    assert "expires a time not told yet" in motion(site, "lab-1", "list").out
+    assert "expires a time not told yet" in motion(site, "member-2", "vote", entry, "against").err
+    assert site.tell() == list(AUDITORS)
+    (expires,) = (m["expires"] for m in listed(site)["motions"])
+    assert f"expires {expires}" in motion(site, "lab-1", "list").out
+    assert f"expires {expires}" in motion(site, "member-3", "vote", entry, "against").err
 
 
 def test_what_the_log_would_refuse_does_not_leave(site):
@@ -101,6 +112,8 @@ def test_without_a_committee_there_is_nothing_to_list(tmp_path):
             site.write_config(party, address)
         answer = motion(site, "lab-1", "list")
         assert answer.error.endswith("[NO_COMMITTEE]")
+        assert motion(site, "lab-1", "file", "lift").error.endswith("[NO_TIME]")
+        site.tell()
         assert motion(site, "lab-1", "file", "lift").error.endswith("[NO_COMMITTEE]")
 
 

@@ -4,26 +4,17 @@ import json
 import shutil
 import threading
 import time
-from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from fermata.cli.read import log as log_commands
-from fermata.cli.read import status
-from fermata.cli.read.status import LATE_MS, health, health_document, health_text
 from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.witness import Witnessed
-from fermata.protocol.state.state import HeartbeatSeen
-from fermata.summary.words import CERTIFICATE_WARN_MS
-from harness.chains import MODULUS_BITS_MIN, Run, chain_at, make_deployment
+from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
 from harness.nodes import AUDITORS, COORDINATOR, LABS, Site, fermata, lay_out
-
-HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -230,158 +221,3 @@ def test_junk_in_a_bundle_is_a_verdict_or_a_usage_error(tmp_path, small_bundle):
         answer = fermata("verify", folder)
         assert answer.code == 1
         assert "\x1b" not in answer.out + answer.err
-
-
-def state_at(stage):
-    return chain_at(stage).state
-
-
-def beats(state, now_ms, **changes):
-    """The same state with a heartbeat of everybody."""
-    fields = {
-        "entry": 1,
-        "seen": 0,
-        "logged_ms": now_ms,
-        "time_ms": now_ms,
-        "version": "1",
-        "backlog": 0,
-    }
-    fields |= {"certificate_expires_ms": now_ms + 30 * 24 * HOUR_MS} | changes
-    beat = HeartbeatSeen(**fields)
-    return replace(state, heartbeats=dict.fromkeys(state.charter.parties, beat))
-
-
-@pytest.mark.parametrize("stage", ["collecting", "closed", "endorsed", "opened"])
-def test_a_round_in_time_is_healthy_and_one_past_its_deadline_is_not(stage):
-    state = state_at(stage)
-    deadline_ms = state.rounds[0].deadline_ms
-    in_time = health(beats(state, deadline_ms), deadline_ms, HOUR_MS)
-    assert in_time.problems == ()
-    late_ms = deadline_ms + LATE_MS + 1
-    late = health(beats(state, late_ms), late_ms, HOUR_MS)
-    assert bool(late.problems) == (stage != "opened")
-    if stage != "opened":
-        assert "past its deadline, waits for" in late.problems[0][1]
-
-
-def test_a_round_says_for_whom_it_waits():
-    for stage, who in (("collecting", "lab-1"), ("closed", "auditor-1"), ("endorsed", "auditor-1")):
-        state = state_at(stage)
-        found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
-        assert who in health_document(found)["rounds"][0]["waits_for"]
-        assert f"waits for {who}" in health_text(found)
-
-
-@pytest.mark.parametrize(
-    ("changes", "what"),
-    [
-        ({"logged_ms": 0}, "not seen for"),
-        ({"certificate_expires_ms": 1}, "its certificate has ended"),
-        ({"certificate_expires_ms": CERTIFICATE_WARN_MS}, "within three days"),
-    ],
-)
-def test_a_node_that_needs_a_look_is_named(changes, what):
-    state = state_at("opened")
-    now_ms = state.time_ms
-    if "certificate_expires_ms" in changes and changes["certificate_expires_ms"] > 1:
-        changes = {"certificate_expires_ms": now_ms + CERTIFICATE_WARN_MS - 1}
-    problems = health(beats(state, now_ms, **changes), now_ms, HOUR_MS).problems
-    assert {who for who, _ in problems} == set(state.charter.parties)
-    assert all(what in said for _, said in problems)
-
-
-def test_a_clock_that_is_off_the_logs_is_named_and_shown():
-    state = state_at("opened")
-    now_ms = state.time_ms
-    right, wrong = beats(state, now_ms), beats(state, now_ms, time_ms=now_ms + 90_000)
-    mixed = {**right.heartbeats, "lab-2": wrong.heartbeats["lab-2"]}
-    found = health(replace(state, heartbeats=mixed), now_ms, HOUR_MS)
-    assert found.problems == (("lab-2", "its clock is +90 s off the log's"),)
-    offsets = {n["node"]: n["clock_offset_s"] for n in health_document(found)["nodes"]}
-    assert offsets["lab-2"] == 90.0
-    assert "+90.0 s" in health_text(found)
-
-
-def test_when_all_others_differ_from_the_coordinator_its_clock_alone_is_named():
-    state = state_at("opened")
-    now_ms = state.time_ms
-    found = health(beats(state, now_ms, time_ms=now_ms - 330_000), now_ms, HOUR_MS)
-    assert found.problems == ((COORDINATOR, "its clock is +330 s off most nodes'"),)
-
-
-@pytest.mark.parametrize(
-    ("stage", "coordinator", "auditor", "lab"),
-    [
-        ("keyed", None, None, None),
-        ("collecting", "collecting", "not yet", "not yet"),
-        ("closed", "closed", "not yet", "reported"),
-        ("endorsed", "endorsed", "endorsed", "reported"),
-        ("opened", "opened", "opened", "reported"),
-    ],
-)
-def test_every_node_shows_what_it_has_done_in_the_newest_round(stage, coordinator, auditor, lab):
-    state = state_at(stage)
-    found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
-    done = {n["node"]: n["newest_round"] for n in health_document(found)["nodes"]}
-    assert (done[COORDINATOR], done["auditor-1"], done["lab-1"]) == (coordinator, auditor, lab)
-    if auditor is not None:
-        assert auditor in health_text(found)
-
-
-def test_a_node_that_was_never_seen_and_a_key_that_is_missing_are_named():
-    chain = chain_at("empty")
-    chain.put_ok(chain.deployment.charter_envelope)
-    problems = health(chain.state, chain.time_ms, HOUR_MS).problems
-    assert [what for _, what in problems][:10] == ["was never seen"] * 10
-    assert problems[-1] == (COORDINATOR, "the log has no key record yet")
-    assert "no round yet" in health_text(health(chain.state, chain.time_ms, HOUR_MS))
-
-
-def with_committee(excluded=()):
-    """A round that is over in a deployment with a committee; only nodes that must run have beaten.
-
-    The members never do, and these labs are excluded and gone.
-    """
-    state = chain_at("opened", members="abc").state
-    governance = replace(state.governance, exclusions=dict.fromkeys(excluded, 2))
-    beating = beats(replace(state, governance=governance), state.time_ms)
-    parties = state.charter.parties.values()
-    runs = {p.id for p in parties if p.role != "member"} - set(excluded)
-    assert len(runs) == len(parties) - 3 - len(excluded)
-    return replace(beating, heartbeats={p: b for p, b in beating.heartbeats.items() if p in runs})
-
-
-@pytest.mark.parametrize("excluded", [(), ("lab-6",), ("lab-1", "lab-6")])
-def test_who_needs_no_node_is_not_missed(excluded):
-    state = with_committee(excluded)
-    found = health(state, state.time_ms, HOUR_MS)
-    assert found.problems == ()
-    assert {node.party: node.done for node in found.nodes}["member-1"] is None
-
-
-@pytest.mark.parametrize("role", ["coordinator", "auditor", "lab"])
-def test_with_a_committee_every_node_that_must_run_is_missed(role):
-    state = with_committee()
-    gone = next(p.id for p in state.charter.parties.values() if p.role == role)
-    left = {p: b for p, b in state.heartbeats.items() if p != gone}
-    found = health(replace(state, heartbeats=left), state.time_ms, HOUR_MS)
-    assert found.problems == ((gone, "was never seen"),)
-
-
-def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):
-    state = with_committee()
-    replica = SimpleNamespace(state=state, charter=state.charter, tree=SimpleNamespace(size=5))
-    view = replica, Witnessed(5, state.charter.endorsement_quorum, {})
-    monkeypatch.setattr(status, "view_of_log", lambda config: view)
-    monkeypatch.setattr(status, "clock_ms", lambda: state.time_ms)
-    answer = fermata("status", "--config", site.write_config(COORDINATOR, "127.0.0.1:1"))
-    assert (answer.code, answer.err) == (0, ""), answer.out
-    assert "member-1" in answer.out
-
-
-def test_status_ends_with_1_when_something_needs_a_look(site):
-    with site.coordinator():
-        answer = fermata("status", "--config", site.config(COORDINATOR))
-    assert answer.code == 1
-    assert "! lab-1: was never seen" in answer.out
-    assert answer.err == ""

@@ -8,9 +8,10 @@ import pytest
 from fermata.cli.read import log as command
 from fermata.node.storage.bundles import write_bundle
 from fermata.protocol.charter.periods import utc_text
-from harness.bundles import files, finished_run
-from harness.chains import MODULUS_BITS_MIN
+from harness.bundles import bundle_of, files, finished_run
+from harness.chains import MODULUS_BITS_MIN, chain_at
 from harness.nodes import fermata
+from harness.protocol.heartbeats import log
 
 MARKER, CHECKPOINT = "bundle.json", "checkpoint"
 NEWER = {
@@ -178,3 +179,16 @@ def test_a_bundle_that_is_older_than_asked_for_ends_with_1_and_says_why(bundle, 
         assert (found["valid"], len(found["not_as_asked"])) == (True, 1)
     assert fermata("verify", bundle, "--not-before", "yesterday").code == 2
     assert fermata("verify", bundle, "--extends", tmp_path / "none.note").code == 2
+
+
+def test_a_bundle_from_before_the_auditors_told_the_time_has_none(tmp_path):
+    chain = chain_at("empty")
+    for envelope in (chain.deployment.charter_envelope, chain.deployment.key_envelope):
+        log(chain, envelope)
+    write_bundle(tmp_path / "bundle", bundle_of(chain))
+    answer = fermata("verify", tmp_path / "bundle")
+    assert answer.code == 0, answer.out
+    line = "log: 2 entries, without a time yet; 3 of 3 auditors cosigned its head"
+    assert line in answer.out.splitlines()
+    told = json.loads(fermata("verify", tmp_path / "bundle", "--json").out)["log"]
+    assert told == {"size": 2, "newest": None, "age_s": None, "cosigners": 3, "auditors": 3}

@@ -17,8 +17,9 @@ from fermata.node.config import load_config
 from fermata.node.hook.notice import idempotency_key, open_notice
 from fermata.node.run.loop import Wake
 from fermata.node.run.participant import run_participant
+from fermata.protocol.charter.periods import utc_text
 from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, Site, fermata, lay_out, until
-from harness.pauses import copy_of, pause_run
+from harness.pauses import copy_of, late_run, pause_run
 
 #: Round 1 of the tests' labs adds up to 1.875, round 2 to 1.5.
 PAUSE = """
@@ -113,9 +114,15 @@ def test_json_is_one_object_a_line(run, clock, capsys):
     assert (second["event"], second["index"], second["why"]) == ("change", 1, "acknowledged")
 
 
-def test_what_is_late_is_shown_when_it_becomes_so_and_when_it_is_over(run, clock, capsys):
-    replica = copy_of(run, size=run.state.pause.changes[0].entry + 1)
-    clock[0] = replica.state.time_ms + 600_000
+def deadline_ms(state):
+    """Until when the labs of a state must acknowledge its first change."""
+    return state.clock.due_ms(state.pause.changes[0].deadline)
+
+
+def test_what_is_late_is_shown_when_it_becomes_so_and_when_it_is_over(clock, capsys):
+    run, size = late_run()
+    replica = copy_of(run, size=size)
+    clock[0] = deadline_ms(replica.state)
     away = run.log_of("lab-1")
     away.checkpoint = unreachable
     watcher = Watcher(replica, away, False)
@@ -144,21 +151,35 @@ def test_a_log_that_breaks_its_promises_ends_the_watch(run, clock):
 
 def test_status_shows_the_pause_its_rules_and_who_has_not_acknowledged(run):
     state = copy_of(run, size=run.state.pause.changes[0].entry + 2).state
+    assert deadline_ms(state) is None
     found = health(state, state.time_ms, 10**12)
     pause = health_document(found)["pause"]
     assert (pause["phase"], pause["holding"], pause["overdue"]) == ("triggered", True, [])
     assert pause["missing"] == [lab for lab in state.charter.labs if lab in pause["missing"]]
     assert len(pause["missing"]) == 3
+    # Too few auditors have told that they saw the change: it is this or later.
+    by = utc_text(state.pause.changes[0].time_ms + 600_000)
+    assert pause["acknowledge_by"] == by
     assert [(r["rule"], r["holds"]) for r in pause["rules"]] == [("hot", True), ("calm", False)]
     text = health_text(found)
     assert "pause: triggered since" in text
-    assert "  not acknowledged by lab-" in text
+    assert f"  not acknowledged by {', '.join(pause['missing'])}; due {by}" in text
     assert "overdue" not in text
 
 
-def test_status_counts_what_is_overdue_as_a_problem(run):
-    state = copy_of(run, size=run.state.pause.changes[0].entry + 1).state
-    found = health(state, state.time_ms + 600_000, 10**12)
+def test_status_shows_until_when_to_acknowledge_once_the_auditors_have_told():
+    run, size = late_run()
+    state = copy_of(run, size=size).state
+    found = health(state, state.time_ms, 10**12)
+    by = health_document(found)["pause"]["acknowledge_by"]
+    assert by == utc_text(deadline_ms(state))
+    assert f"  not acknowledged by lab-1, lab-2, lab-3, lab-4; due {by}" in health_text(found)
+
+
+def test_status_counts_what_is_overdue_as_a_problem():
+    run, size = late_run()
+    state = copy_of(run, size=size).state
+    found = health(state, deadline_ms(state), 10**12)
     document = health_document(found)
     assert [o["what"] for o in document["pause"]["overdue"]] == ["unacknowledged"]
     (problem,) = (p for p in document["problems"] if p["who"] == "overdue")

@@ -3,14 +3,13 @@
 import contextlib
 import json
 import shutil
-import threading
 
 import pytest
 
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import open_store
-from harness.nodes import COORDINATOR, METRICS, Site, fermata, lay_out
+from harness.nodes import METRICS, Site, fermata, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,9 @@ def site(template, tmp_path):
 @contextlib.contextmanager
 def collecting(site):
     """The coordinator's log with a round that is open."""
-    opened = threading.Event()
     with site.coordinator() as address:
         site.write_config("lab-1", address)
-        while not site.events(COORDINATOR, "round_opened"):
-            opened.wait(0.02)
+        site.open_round(address)
         yield
 
 

@@ -114,6 +114,7 @@ def running(site, *tables):
     """The coordinator with an open round, and the lab's node in a thread."""
     with site.coordinator() as address:
         configure(site, *tables, address=address)
+        site.open_round(address)
         config = load_config(site.config("lab-1"), "lab")
         ending, drivers = threading.Event(), []
 

@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from fermata.assessment.report_cost import Cost
-from fermata.cli.setup.charter import away_line, cost_lines
+from fermata.cli.setup.charter import away_line, cost_lines, warnings
 from harness.chains import make_deployment
-from harness.deployments import changing, charter_text, party_keys
+from harness.deployments import PAUSE_TABLES, changing, charter_text, party_keys
 from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
 
 
@@ -85,6 +85,27 @@ def test_the_dates_of_the_next_eight_rounds_are_told(tmp_path, monkeypatch):
     assert rounds[7]["opens"] == "2028-01-01T00:00:00Z"
     told = fermata("charter", "check", file).out
     assert "2026Q2: opens 2026-07-01T00:00:00Z, closes 2026-07-15T00:00:00Z at the latest" in told
+
+
+def test_how_often_nodes_send_heartbeats_is_told_with_the_dates(site, tmp_path):
+    told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
+    assert told["heartbeat_s"] == 900
+    assert "sends a heartbeat every 900 s" in fermata("charter", "check", site.charter_file).out
+    other = tmp_path / "other.toml"
+    text = site.charter_file.read_text()
+    other.write_text(text.replace("window_s = 3600", "window_s = 3600\nheartbeat_s = 61"))
+    assert "sends a heartbeat every 61 s" in fermata("charter", "check", other).out
+
+
+@pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(1799, False), (1800, True), (7200, True)])
+def test_a_pause_that_calls_the_time_between_heartbeats_silence_is_warned_of(
+    heartbeat_s, is_warned
+):
+    charter = make_deployment(heartbeat_s=heartbeat_s, extra=PAUSE_TABLES).charter
+    said = [line for line in warnings(charter) if "silence_s" in line]
+    expected = f"silence_s of the pause is 1800, not longer than heartbeat_s ({heartbeat_s}): a log"
+    assert [line.startswith(expected) for line in said] == [True] * is_warned
+    assert not any("silence_s" in line for line in warnings(make_deployment().charter))
 
 
 @pytest.mark.parametrize(

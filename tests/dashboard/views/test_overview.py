@@ -11,7 +11,10 @@ from fermata.dashboard.pages import render
 from fermata.dashboard.views.log import entry_page, entry_row, log_page, page_count, proof_steps
 from fermata.dashboard.views.overview import overview, rule_limits
 from fermata.log.merkle import Tree, leaf_hash
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import Verdict
+from harness.chains import START_MS
 from harness.dashboard import paused_checks, paused_source
 
 
@@ -22,13 +25,16 @@ def now():
 def test_the_log_shows_each_entry_with_its_verdict():
     page = log_page(now(), 1)
     assert page is not None
-    assert [row.kind for row in page.rows[:3]] == ["Charter", "KeyRecord", "OpenRound"]
-    (evidence,) = [row for row in page.rows if not row.accepted]
+    kinds = [row.kind for row in page.rows if row.kind != "Heartbeat"]
+    assert kinds[:3] == ["Charter", "KeyRecord", "OpenRound"]
+    assert page.rows[0].time == utc_text(START_MS + 1000)
+    rows = [row for number in range(1, page.pages + 1) for row in log_page(now(), number).rows]
+    (evidence,) = [row for row in rows if not row.accepted]
     assert (evidence.author, evidence.reason) == ("auditor-1", "ALREADY_ENDORSED")
     assert page.rejected == 1
 
 
-@pytest.mark.parametrize("number", [-1, 0, 2, 10**11])
+@pytest.mark.parametrize("number", [-1, 0, 4, 10**11])
 def test_a_page_of_the_log_that_is_not_there_is_none(number):
     assert log_page(now(), number) is None
 
@@ -41,7 +47,7 @@ def test_pages_of_the_log_are_counted_from_its_size(size, pages):
 @given(leaf=st.binary(max_size=200))
 @settings(max_examples=50, deadline=None)
 def test_whatever_stands_in_the_log_has_a_row(leaf):
-    row = entry_row(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")})
+    row = entry_row(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")}, Clock())
     assert not row.accepted
 
 

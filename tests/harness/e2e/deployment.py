@@ -136,7 +136,7 @@ class Deployment:
     def write_config(self, party: str, log_address: str) -> Path:
         """A node's configuration. ``log_address`` is where the log is, or will be."""
         role = self.role(party)
-        lines = ['charter = "charter.toml"', f'party = "{party}"', "heartbeat_s = 3600", ""]
+        lines = ['charter = "charter.toml"', f'party = "{party}"', ""]
         lines += ["[keys]", 'identity = "keys/identity.txt"']
         if role == "auditor":
             lines.append('share = "keys/share.age"')

@@ -15,9 +15,10 @@ from fermata.node.rpc.service import LogServer
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.fold.reports import Sealed, aggregates_to_wire, check_sealed
-from fermata.protocol.roles.coordinator import duties
+from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey
@@ -26,7 +27,7 @@ from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statemen
 from fermata.protocol.wire.ports import Log
 from fermata.wire.v1 import statement_pb2
 from harness.e2e.deployment import COORDINATOR
-from harness.e2e.fleet import Fleet
+from harness.e2e.fleet import Fleet, wait_for
 
 #: Ciphertexts by panel, of one report or of a close.
 Numbers = Mapping[str, tuple[int, ...]]
@@ -38,8 +39,7 @@ class RogueWriter(LogWriter):
     """A ledger whose owner can log anything."""
 
     def force(self, envelope: bytes) -> None:
-        now_ms = max(self._clock_ms(), self.state.time_ms)
-        leaf = next_leaf(self.replica.tree, now_ms, envelope)
+        leaf = next_leaf(self.replica.tree, envelope)
         after, verdict = apply(self.state, leaf)
         self._commit(leaf, [], after, verdict)
 
@@ -95,7 +95,6 @@ class RogueCoordinator:
     def __init__(self, fleet: Fleet) -> None:
         self.deployment = fleet.deployment
         self.charter = self.deployment.charter
-        self.skew_ms = 0
         self._key = self.deployment.signing_key(COORDINATOR)
         self._stack = ExitStack()
         self._telemetry = Telemetry(
@@ -119,9 +118,8 @@ class RogueCoordinator:
     def state(self) -> State:
         return self.view.ledger.state
 
-    def _ledger(self, store: MemoryStore, ahead_ms: int = 0) -> RogueWriter:
-        replica = Replica(self.charter, store, MODULUS_BITS_MIN)
-        return RogueWriter(replica, self._key, lambda: clock_ms() + self.skew_ms + ahead_ms)
+    def _ledger(self, store: MemoryStore) -> RogueWriter:
+        return RogueWriter(Replica(self.charter, store, MODULUS_BITS_MIN), self._key)
 
     def serve(self, view: View) -> str:
         """Shows a log to whoever comes to the address."""
@@ -138,10 +136,25 @@ class RogueCoordinator:
         view.notify = server.notify
         return address
 
-    def fork(self, ahead_ms: int) -> View:
-        """Another log with the same past, whose clock is ahead."""
+    def fork(self) -> View:
+        """Another log with the same past."""
         with self.view.lock:
-            return View(self._ledger(self.view.ledger.replica.store.copy(), ahead_ms))
+            return View(self._ledger(self.view.ledger.replica.store.copy()))
+
+    def tell(self, view: View | None = None, ahead_ms: int = 0) -> None:
+        """All auditors say what time it is, or lie: that of this clock plus so much."""
+        view = view or self.view
+        for auditor in self.deployment.auditors:
+            beat = statement_pb2.Heartbeat(
+                count=next_count(view.ledger.state, auditor), time_ms=clock_ms() + ahead_ms
+            )
+            statement = statement_pb2.Statement(
+                charter_sha256=self.charter.sha256, author=auditor, heartbeat=beat
+            )
+            with view.lock:
+                bind(view.ledger.replica.tree, statement)
+                key = self.deployment.signing_key(auditor)
+                view.force(seal_statement(statement, {auditor: key}))
 
     def say(self, view: View, **body: Any) -> None:
         """Signs and logs a statement."""
@@ -158,6 +171,7 @@ class RogueCoordinator:
         opened = statement_pb2.OpenRound(
             round=number, period=self.charter.period(number), key_id=self.state.keyed().key.key_id
         )
+        wait_for("the auditors tell the time", lambda: self.state.time_ms)
         self.say(self.view, open_round=opened)
         return number
 
@@ -167,8 +181,7 @@ class RogueCoordinator:
         state, store = view.ledger.state, view.ledger.replica.store
         found = state.current
         assert found is not None
-        ((_, statement, _),) = duties(state, found.deadline_ms, lambda slot: False, store.sealed)
-        close = statement.close_round
+        close = close_statement(state.keyed(), found, store.sealed).close_round
         if products is not None:
             key = state.keyed().key
             reports = []

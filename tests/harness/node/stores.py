@@ -16,7 +16,7 @@ def open_store(path: Path, deployment: bytes = DEPLOYMENT, owner: str = OWNER) -
 
 
 def leaf(number: int) -> bytes:
-    return leaf_of(bytes(32), number, b"envelope %d" % number)
+    return leaf_of(bytes(32), b"envelope %d" % number)
 
 
 def first_release_leaf(number: int) -> bytes:

@@ -64,7 +64,7 @@ def carried(chain: Chain, data: bytes, **body: Any) -> int:
     for member in ("member-1", "member-2", "member-3"):
         vote = wire.Vote(motion=EntryRef(index=verdict.entry), choice=wire.CHOICE_FOR)
         assert chain.say(member, vote=vote).accepted
-    return chain.state.governance.motions[verdict.entry].effective_ms
+    return chain.due_ms(chain.state.governance.motions[verdict.entry].notice)
 
 
 def close_round(chain: Chain) -> None:

@@ -36,10 +36,20 @@ class Log:
         self.labs = LABS
 
     def next(self, time_ms: int | None = None) -> tuple[int, int]:
+        """A heartbeat that moves the time, and then the entry that is to have an effect."""
         self.entry += 1
         self.time_ms = self.time_ms + 60_000 if time_ms is None else time_ms
-        self.pause = advance(self.pause, self.terms, self.entry, self.time_ms, self.labs)
+        self.advance()
         return self.entry, self.time_ms
+
+    def advance(self) -> None:
+        self.pause = advance(
+            self.pause, self.terms, self.entry, self.time_ms, self.labs, self.is_over()
+        )
+
+    def is_over(self, change_entry: int | None = None) -> bool:
+        asked = [c for c in asking(self.pause) if change_entry in (None, c.entry)]
+        return bool(asked) and self.time_ms >= asked[-1].time_ms + asked[-1].acknowledge_ms
 
     def settle(
         self,
@@ -52,6 +62,7 @@ class Log:
         is_newest = number > self.round
         entry, at = self.next(time_ms)
         self.pause = settle(self.pause, self.terms, entry, at, number, fired, is_calm, is_newest)
+        self.advance()
         self.round = max(self.round, number)
         return self.pause.phase
 
@@ -63,7 +74,9 @@ class Log:
     ) -> str:
         entry, at = self.next(time_ms)
         about = asking(self.pause)[-1].entry if change_entry is None else change_entry
-        self.pause = acknowledge(self.pause, self.terms, entry, at, about, lab, self.labs)
+        is_late = self.is_over(about)
+        self.pause = acknowledge(self.pause, self.terms, entry, at, about, lab, self.labs, is_late)
+        self.advance()
         return self.pause.phase
 
     def motion(self) -> str:

@@ -15,6 +15,7 @@ def _round(state: State, found: Round) -> dict[str, Any]:
         "barred": sorted(found.barred),
         "close": close and [close.entry, close.leaf_hash.hex(), close.aggregate_sha256.hex()],
         "culprits": sorted(found.culprits),
+        "deadline_ms": state.clock.due_ms(found.deadline),
         "endorsements": dict(found.endorsements),
         "excluded": sorted([entry, reason] for entry, reason in found.excluded),
         "number": found.number,
@@ -28,6 +29,7 @@ def state_digest(state: State) -> str:
     """SHA-256, in hex, of the state's summary as JSON: keys sorted, no spaces, ASCII."""
     summary = {
         "charter": state.charter.sha256.hex() if state.charter else None,
+        "heartbeats": {party: seen.entry for party, seen in state.heartbeats.items()},
         "key": state.key.key_id.hex() if state.key else None,
         "motions": {str(m.entry): m.status for m in state.governance.motions.values()},
         "pause": state.pause.phase,

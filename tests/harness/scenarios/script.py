@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fermata.errors import VerificationError
-from fermata.protocol.fold.amendment import due_amendment
+from fermata.protocol.fold.governance.amendment import due_amendment
 from fermata.protocol.fold.reports import encode_report, make_report
 from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles import auditor as auditor_role
@@ -15,11 +15,10 @@ from fermata.protocol.state.pause import asking
 from fermata.protocol.state.report_flags import Asked
 from fermata.protocol.state.state import Round, State, ThresholdKey, Verdict
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
-from fermata.protocol.wire.codec import decode, sha256
-from fermata.wire.v1 import envelope_pb2
+from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
-from harness.chains import Chain, Deployment, Run, entropy_of
+from harness.chains import Chain, Deployment, Run, clocks_of, entropy_of
 from harness.deployments import changing
 from harness.scenarios import telling
 from harness.scenarios.telling import Teller
@@ -105,6 +104,7 @@ class Scenario:
     """One run; ``step`` does what a line says and returns what came of it."""
 
     def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.teller = Teller()
         self.chain = ToldChain(deployment(kind), self.teller)
         self._silent: set[str] = set()
@@ -147,7 +147,8 @@ class Scenario:
 
     def open_round(self, number: str, period: str) -> None:
         self._silent = set()
-        due = due_amendment(self.state, self.chain.time_ms + 1000)
+        self.chain.tell()
+        due = due_amendment(self.state)
         if due is not None and due.charter is not None:
             # From here on everybody speaks under the amended charter.
             self.chain.deployment = replace(self.chain.deployment, charter=due.charter)
@@ -174,7 +175,7 @@ class Scenario:
     def close(self) -> None:
         found, charter = self._round(None), self.chain.deployment.charter
         if waiting_for(charter, found):
-            self.chain.time_ms = max(self.chain.time_ms, found.deadline_ms - 1000)
+            self.chain.time_ms = max(self.chain.time_ms, self.chain.deadline_ms - 1000)
         self.chain.put(self.chain.seal(self.chain.close_statement()))
 
     def endorse(self, number: str | None) -> None:
@@ -224,8 +225,10 @@ class Scenario:
         self.teller.say(telling.overdue_at(self.state, self.chain.time_ms))
 
     def heartbeat(self, party: str) -> None:
-        said = wire.Heartbeat(version="1", time_ms=self.chain.time_ms)
-        self.say(party, heartbeat=said)
+        """The auditors say what time it is, and then the party that it is there."""
+        self.chain.tell(is_asked=True)
+        if party not in self.chain.deployment.charter.auditors:
+            self.chain.beat(party)
 
     def now(self) -> None:
         self.teller.say([*telling.standing(self.state), *telling.committee(self.state)])
@@ -300,9 +303,8 @@ CHOICES = {
 
 def pause_findings(scenario: Scenario) -> list[str]:
     """What the verifier finds about the pause, which it derives in another way than the fold."""
-    leaves = scenario.chain.leaves
-    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in leaves]
-    return [*findings_v10(scenario.state, times_ms), *findings_v12(scenario.state)]
+    clocks = clocks_of(deployment(scenario.kind), scenario.chain.leaves)
+    return [*findings_v10(scenario.state, clocks), *findings_v12(scenario.state)]
 
 
 PARTY = r"[a-z]+-\d"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from fermata.protocol.fold.governance.tally import overdue_motions, round_in_office, tally
 from fermata.protocol.fold.pause import acknowledgements_due, compliance_of
 from fermata.protocol.fold.round_rules import waiting_for
-from fermata.protocol.fold.tally import overdue_motions, round_in_office, tally
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.governance import (
     APPEAL,
@@ -37,7 +37,12 @@ KINDS = {
 
 def clock(time_ms: int) -> str:
     """A time since the start, as hours:minutes:seconds."""
-    seconds = (time_ms - START_MS) // 1000
+    return span(time_ms - START_MS) if time_ms else "no time yet"
+
+
+def span(length_ms: int) -> str:
+    """A length of time, as hours:minutes:seconds."""
+    seconds = length_ms // 1000
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
@@ -87,9 +92,15 @@ class Teller:
         return lines
 
     def _end_row(self) -> None:
-        if self._row:
+        if self._row and not _is_beat(self._row[0]):
             self.lines.append(_row_text(self._row, self._row_ms))
+        if self._row:
             self._row = []
+
+
+def _is_beat(verdict: Verdict) -> bool:
+    """An auditor said the time; only what follows from it is told."""
+    return verdict.kind == "Heartbeat" and verdict.accepted
 
 
 def _row_text(row: Sequence[Verdict], time_ms: int) -> str:
@@ -160,12 +171,12 @@ def _pause_effects(before: State, after: State) -> Iterator[str]:
         if change.calm_rounds:
             why += f"; calm rounds {change.calm_rounds} of {terms.lift_rounds}"
         yield f"pause: {change.before} -> {change.after} ({why})"
-        if after.pause.deadline_ms != before.pause.deadline_ms:
-            due = clock(after.pause.deadline_ms)
-            yield f"labs are to acknowledge entry {change.entry} by {due}"
+        if change.acknowledge_ms:
+            length = span(change.acknowledge_ms)
+            yield f"labs are to acknowledge entry {change.entry} within {length}"
     for change in asking(before.pause):
-        known = late(before.pause, terms, change)
-        for lab in late(after.pause, terms, change):
+        known = late(before.pause, change)
+        for lab in late(after.pause, change):
             if lab not in known:
                 yield f"{lab} acknowledged entry {change.entry} late"
 
@@ -196,10 +207,10 @@ def _motion_text(state: State, motion: Motion) -> str:
     if motion.status == OPEN:
         count = tally(state, motion)
         text += f", {count.votes_for} of the {count.needed} votes needed"
-    if motion.effective_ms:
-        due = clock(motion.effective_ms)
+    if motion.notice_ms:
         text += (
-            f", with the first round from {motion.from_round} on that is opened at {due} or later"
+            f", with the first round from {motion.from_round} on that is opened"
+            f" {span(motion.notice_ms)} after this entry or later"
         )
     return text
 
@@ -207,10 +218,10 @@ def _motion_text(state: State, motion: Motion) -> str:
 def _dispute_text(dispute: Dispute) -> str:
     text = f"dispute {dispute.entry} of {dispute.author} about {dispute.lab}: {dispute.status}"
     if dispute.status in (FILED, APPEALED):
-        return f"{text}, a ruling is due by {clock(dispute.due_ms)}"
+        return f"{text}, a ruling is due within {span(dispute.ruling_ms)}"
     if dispute.status == FINAL:
         return f"{text}, {'upheld' if dispute.is_upheld else 'dismissed'}"
-    return f"{text}, an appeal is possible until {clock(dispute.appeal_until_ms)}"
+    return f"{text}, an appeal is possible for {span(dispute.appeal_ms)}"
 
 
 def committee(state: State) -> Iterator[str]:

@@ -163,22 +163,32 @@ def envelope(type, payload, signatures):
     )
 
 
-def leaf(previous_root, time_ms, envelope, proofs):
+def leaf(previous_root, envelope, proofs):
     found = field(1, raw(previous_root)) + field(2, raw(envelope))
     for leaf_hash, path in proofs:
         proof = field(1, raw(leaf_hash)) + b"".join(element(2, raw(h)) for h in path)
         found += element(3, proof)
-    return found + field(4, time_ms)
+    return found
 
 
 def entry_ref(index, leaf_hash):
     return field(1, index) + field(2, raw(leaf_hash))
 
 
+def statement(charter, author, place, body, seen):
+    found = field(1, raw(charter)) + field(2, author.encode()) + element(place, body)
+    return found + element(14, entry_ref(*seen))
+
+
 def endorsement(charter, author, round, close, aggregate, seen):
     body = field(1, round) + element(2, entry_ref(*close)) + field(3, raw(aggregate))
-    found = field(1, raw(charter)) + field(2, author.encode()) + element(8, body)
-    return found + element(14, entry_ref(*seen))
+    return statement(charter, author, 8, body, seen)
+
+
+def heartbeat(charter, author, count, time_ms, version, certificate_expires_ms, backlog, seen):
+    body = field(1, count) + field(2, time_ms) + field(3, version.encode())
+    body += field(4, certificate_expires_ms) + field(5, backlog)
+    return statement(charter, author, 10, body, seen)
 
 
 def sealed_part(panels):
@@ -191,9 +201,9 @@ def sealed_part(panels):
     return found
 
 
-def refusal(charter, envelope_hash, reason, head, time_ms):
+def refusal(charter, envelope_hash, reason, head):
     found = field(1, raw(charter)) + field(2, raw(envelope_hash)) + field(3, reason.encode())
-    return found + element(4, entry_ref(*head)) + field(5, time_ms)
+    return found + element(4, entry_ref(*head))
 
 
 def receipt(entry, checkpoint, proof, leaf):
@@ -372,6 +382,7 @@ RECIPES = {
     "charter-hash": lambda file: sha256(raw(file)),
     "aggregate": aggregate,
     "endorsement": endorsement,
+    "heartbeat": heartbeat,
     "dsse": dsse,
     "signature": lambda seed, message: sign(raw(seed), raw(message)),
     "envelope": envelope,

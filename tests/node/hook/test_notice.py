@@ -78,7 +78,7 @@ def test_a_notice_says_what_changed_why_and_until_when() -> None:
     assert (change.before, change.after, change.why) == ("running", "triggered", "rule")
     assert (change.entry, change.time_ms, change.index) == (first.entry, first.time_ms, 0)
     assert (change.round, change.period, change.fired) == (1, "2025Q3", ("hot",))
-    assert change.acknowledge_by_ms == first.time_ms + 600_000
+    assert change.acknowledge_by_ms == told().state.clock.due_ms(first.deadline)
     assert (rule.holds, rule.value, rule.limit) == (True, "120", "100")
     assert (pause.phase, pause.is_holding) == (told().state.pause.phase, True)
     assert (pause.calm_rounds, pause.lift_rounds) == (0, 2)

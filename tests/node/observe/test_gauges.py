@@ -5,10 +5,10 @@ import io
 import pytest
 
 from fermata.errors import TransportError
-from fermata.node.observe.gauges import SILENT_MS, Gauges
+from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import Telemetry
-from fermata.wire.v1 import statement_pb2
-from harness.chains import Run, make_deployment
+from fermata.protocol.fold.heartbeats import stale_ms
+from harness.chains import Run, deadline_of, make_deployment
 
 
 class Gauged:
@@ -45,19 +45,20 @@ def test_a_finished_round_is_told_by_number_phase_and_deadline():
     assert here.value("fermata_round_number") == 1
     assert here.value("fermata_round_phase", status="opened") == 1
     assert here.value("fermata_round_phase", status="collecting") == 0
-    deadline_ms = here.run.drivers["oversight"].replica.state.rounds[0].deadline_ms
+    deadline_ms = deadline_of(here.run, 1)
     assert here.value("fermata_round_deadline_timestamp_seconds") == deadline_ms / 1000
     assert here.value("fermata_rounds_unresolved") == 0
 
 
 def test_a_round_past_its_deadline_without_an_end_is_unresolved():
     here = Gauged()
-    auditors = here.run.drivers["oversight"].replica.charter.auditors
-    others = [name for name in here.run.drivers if name not in auditors]
-    here.until_quiet(*others)
+    here.run.step("oversight", *here.run.charter.auditors, "oversight", *here.run.charter.auditors)
+    here.gauges.look()
     assert here.value("fermata_rounds_unresolved") == 0
-    here.run.now_ms += 10**9
-    here.until_quiet(*others)
+    here.run.now_ms = deadline_of(here.run, 1)
+    # The coordinator does not step, so nobody closes it.
+    here.run.step(*here.run.charter.auditors)
+    here.gauges.look()
     assert here.value("fermata_rounds_unresolved") == 1
 
 
@@ -70,8 +71,8 @@ def test_no_round_is_told_as_none():
 
 def test_heads_that_auditors_have_not_cosigned_are_counted_at_the_coordinator():
     here = Gauged()
-    auditors = here.run.drivers["oversight"].replica.charter.auditors
-    here.until_quiet("oversight")
+    here.until_quiet("oversight", *here.run.charter.labs)
+    auditors = here.run.charter.auditors
     assert here.value("fermata_cosignatures_missing") == len(auditors)
     here.until_quiet()
     assert here.value("fermata_cosignatures_missing") == 0
@@ -92,28 +93,25 @@ def test_time_of_the_last_good_step_stands_still_while_steps_fail(monkeypatch):
     assert here.value("fermata_step_timestamp_seconds") == before
 
 
-def test_a_clock_that_is_ahead_of_the_logs_is_told():
+@pytest.mark.parametrize("off_s", [-90, 86_400 + 90])
+def test_a_clock_that_is_behind_the_auditors_or_more_than_a_heartbeat_ahead_is_told(off_s):
     here = Gauged("lab-1", "lab")
-    state_time_ms = here.run.now_ms
-    beats = [statement_pb2.Heartbeat(version="1", time_ms=state_time_ms + 90_000)]
-    here.run.drivers["lab-1"]._heartbeat = lambda backlog: beats.pop() if beats else None
-    here.until_quiet()
-    logged_ms = here.run.drivers["lab-1"].replica.state.heartbeats["lab-1"].logged_ms
-    offset_s = (state_time_ms + 90_000 - logged_ms) / 1000
-    assert here.value("fermata_clock_offset_seconds") == offset_s
+    here.run.step(*here.run.charter.auditors)
+    here.run.now_ms += 1000 * off_s
+    here.driver.step()
+    here.run.now_ms -= 1000 * off_s
+    here.step()
+    assert abs(here.value("fermata_clock_offset_seconds") - (-90 if off_s < 0 else 90)) < 5
 
 
 def test_nodes_that_the_log_does_not_hear_of_are_counted_by_role():
     here = Gauged()
-    labs = len(here.run.drivers["oversight"].replica.charter.labs)
-    now_ms = here.run.now_ms
-    beat = statement_pb2.Heartbeat(version="1", time_ms=now_ms)
-    here.run.drivers["lab-1"]._heartbeat = lambda backlog: beat
-    here.until_quiet("oversight")
+    labs = len(here.run.charter.labs)
+    here.until_quiet("oversight", *here.run.charter.auditors)
     assert here.value("fermata_nodes_silent", role="lab") == labs
     here.run.step("oversight", "lab-1")
     assert here.step().value("fermata_nodes_silent", role="lab") == labs - 1
-    here.run.now_ms += SILENT_MS + 60_000
+    here.run.now_ms += stale_ms(here.run.charter) + 60_000
     assert here.step().value("fermata_nodes_silent", role="lab") == labs
 
 

@@ -33,6 +33,7 @@ def site(template, tmp_path):
 def test_a_lab_and_an_auditor_run_beside_a_coordinator(site):
     site.deal()
     with site.coordinator() as address:
+        site.open_round(address)
         for party in ("lab-1", "auditor-1"):
             site.write_config(party, address)
             driver = run_node(site, party, entries=3)
@@ -76,6 +77,7 @@ def test_a_node_comes_back_after_the_coordinator_was_restarted(site):
     site.deal()
     with site.coordinator(address):
         # The key record and the first round come with the second run.
+        site.open_round(address)
         until(lambda: sizes[-1] >= 4)
         ending.set()
         thread.join(WAIT_S)
@@ -87,12 +89,12 @@ def test_the_coordinator_waits_for_the_key_record_and_says_what_is_missing(site)
     signature = site.node(COORDINATOR) / "key-record.bin.sig" / "auditor-2"
     kept = signature.read_bytes()
     signature.unlink()
-    with site.coordinator():
+    with site.coordinator() as address:
         until(lambda: site.events(COORDINATOR, "key_record_waits"))
         signature.write_bytes(b"junk")
         until(lambda: len(site.events(COORDINATOR, "key_record_waits")) == 2)
         signature.write_bytes(kept)
-        until(lambda: site.events(COORDINATOR, "round_opened"))
+        site.open_round(address)
     first, second = map(json.loads, site.events(COORDINATOR, "key_record_waits"))
     assert "not signed by auditor-2" in first["where"]
     assert "is not auditor-2's signature" in second["where"]
@@ -137,7 +139,8 @@ def test_a_full_disk_of_a_node_that_runs_is_told_and_waited_out(site, monkeypatc
         with GrpcLog(address, NAME, tls_files(load_config(site.config("lab-1")))) as log:
             assert len(log.read(0, 10)) >= 1
         full.clear()
-        until(lambda: site.events(COORDINATOR, "round_opened"))
+        until(lambda: site.events(COORDINATOR, "recovered"))
+        site.open_round(address)
     assert site.events(COORDINATOR, "recovered")
 
 
@@ -208,6 +211,7 @@ def test_figures_that_cannot_be_reported_are_told_once_and_sent_when_they_are_me
     metrics.write_text(good.replace("0.625", "1.7734"))
     ending = threading.Event()
     with site.coordinator() as address:
+        site.open_round(address)
         site.write_config("lab-1", address)
         config = load_config(site.config("lab-1"))
         thread = threading.Thread(target=lambda: run_participant(config, lambda _: ending.is_set()))

@@ -15,7 +15,7 @@ from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
-from harness.chains import COORDINATOR, MODULUS_BITS_MIN, START_MS, chain_at
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, beat_into, chain_at
 
 
 class Door:
@@ -24,14 +24,10 @@ class Door:
     def __init__(self):
         self.chain = chain_at("collecting")
         deployment = self.chain.deployment
-        now_ms = [START_MS]
         replica = Replica(deployment.charter, MemoryStore(), MODULUS_BITS_MIN)
-        self.shared = SharedLogWriter(
-            replica, deployment.keys[COORDINATOR], lambda: now_ms[0], lambda: 0
-        )
+        self.shared = SharedLogWriter(replica, deployment.keys[COORDINATOR], lambda: 0)
         for leaf in self.chain.leaves:
             entry = decode(envelope_pb2.LogEntry, leaf)
-            now_ms[0] = entry.time_ms
             self.shared.append(entry.envelope)
         self.report = self.chain.seal(self.chain.report_statement("lab-2"))
         named = statement_of(unseal(self.report)).report.sealed_sha256
@@ -88,14 +84,14 @@ def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch
         real(*args)
         if not closed:
             closed.append(True)
-            door.shared._clock_ms = lambda: door.shared.replica.state.current.deadline_ms
+            for auditor in door.chain.deployment.charter.auditors:
+                beat_into(door.chain.deployment, door.shared, auditor, door.chain.deadline_ms)
 
     monkeypatch.setattr(log_writer, "verify_report", slow)
-    size = door.shared.size()
     with pytest.raises(Refusal) as caught:
         door.send()
     assert caught.value.reason == "LATE"
-    assert door.shared.size() == size
+    assert door.shared.state.current.reports == {}
 
 
 def test_failed_proofs_are_charged_to_their_lab_and_the_next_is_not_checked(monkeypatch):

@@ -6,13 +6,11 @@ from fermata.errors import InvalidProof
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.evidence import RECEIPT_HEADS, WitnessedLog
-from fermata.protocol.fold.references import bind
+from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.outbox import PROMISES
 from fermata.protocol.roles.replica import Replica
-from fermata.types import Role
-from fermata.wire.v1 import statement_pb2
-from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, make_deployment
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, beat_into, figures, make_deployment
 
 
 class Witness:
@@ -28,7 +26,7 @@ class Witness:
         """A ledger of the same coordinator that has only so many of the entries."""
         store = MemoryStore()
         replica = Replica(self.run.charter, store, MODULUS_BITS_MIN)
-        ledger = LogWriter(replica, self.run.deployment.keys[COORDINATOR], lambda: self.run.now_ms)
+        ledger = LogWriter(replica, self.run.deployment.keys[COORDINATOR])
         tree = self.run.ledger.replica.tree
         root = tree.root(entries)
         key = self.run.deployment.keys[COORDINATOR]
@@ -51,13 +49,22 @@ def notes_in(folder):
     return {path.read_bytes() for path in folder.glob("evidence-*.note")}
 
 
-def beat(time_ms):
-    return statement_pb2.Heartbeat(version="1", time_ms=time_ms, certificate_expires_ms=1)
+def corrected(run):
+    return Measurement({**figures(run.deployment, "lab-1"), "share": "1"})
+
+
+def grow(run, ledger, count):
+    """Another log of the same coordinator goes on, with heartbeats of an auditor."""
+    for _ in range(count):
+        run.now_ms += 60_000
+        beat_into(run.deployment, ledger, "auditor-1", run.now_ms)
 
 
 def test_a_log_that_goes_back_leaves_both_heads(tmp_path):
     witness = Witness()
-    witness.run.until_quiet(*witness.run.charter.labs[1:], COORDINATOR)
+    witness.run.until_quiet(
+        *witness.run.charter.auditors, *witness.run.charter.labs[1:], COORDINATOR
+    )
     witness.driver.step()
     held = witness.store.checkpoint()
     other = witness.other_log(3)
@@ -78,15 +85,13 @@ def test_two_logs_leave_both_heads(tmp_path):
     witness = Witness()
     witness.driver.step()
     other = witness.other_log(2)
-    witness.run.until_quiet(*witness.run.charter.labs[1:], COORDINATOR)
+    witness.run.until_quiet(
+        *witness.run.charter.auditors, *witness.run.charter.labs[1:], COORDINATOR
+    )
     witness.driver.step()
     held = witness.store.checkpoint()
     size = witness.driver.replica.tree.size
-    for k in range(size):
-        statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
-        witness.run.now_ms += 2000
-        bind(other.replica.tree, statement)
-        other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
+    grow(witness.run, other, size)
     witness.point_to(other)
     error = witness.broken(tmp_path)
     assert error.reason == "SPLIT_VIEW"
@@ -95,17 +100,14 @@ def test_two_logs_leave_both_heads(tmp_path):
 
 def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     witness = Witness()
-    witness.run.step(COORDINATOR)
+    witness.run.step(*witness.run.charter.auditors, COORDINATOR)
     other = witness.other_log(witness.run.ledger.size())
     witness.driver.step()
     assert witness.store.value(PROMISES)
-    (promised,) = (note for _, note in witness.log._receipts())
+    # Of its heartbeat and of its report.
+    promised = [note for _, note in witness.log._receipts()][-1]
     # The log that goes on is one in which the report was never there.
-    for k in range(3):
-        statement = witness.run.deployment.statement("lab-2", heartbeat=beat(1 + k))
-        witness.run.now_ms += 2000
-        bind(other.replica.tree, statement)
-        other.append_as(Role.LAB, "lab-2", witness.run.deployment.seal(statement))
+    grow(witness.run, other, 3)
     witness.point_to(other)
     error = witness.broken(tmp_path)
     assert error.reason == "RECEIPT_BROKEN"
@@ -114,13 +116,14 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
 
 def test_heads_of_receipts_are_kept_until_their_entries_were_read():
     witness = Witness()
-    witness.run.step(COORDINATOR)
+    witness.run.step(*witness.run.charter.auditors, COORDINATOR)
     witness.driver.step()
-    assert len(list(witness.log._receipts())) == 1
+    assert len(list(witness.log._receipts())) == 2
     witness.driver.step()
-    statement = witness.run.deployment.statement("lab-1", heartbeat=beat(1))
-    bind(witness.run.ledger.replica.tree, statement)
-    witness.log.append(witness.run.deployment.seal(statement))
+    witness.run.drivers["lab-1"] = witness.driver
+    slot = witness.driver.correct(witness.run.state.rounds[0], corrected(witness.run))
+    draft = witness.store.draft(slot)
+    witness.log.append(draft.envelope, draft.sealed_part)
     kept = list(witness.log._receipts())
     assert [entry for entry, _ in kept] == [witness.run.ledger.size() - 1]
     assert witness.store.value(RECEIPT_HEADS)
@@ -128,7 +131,7 @@ def test_heads_of_receipts_are_kept_until_their_entries_were_read():
 
 def test_a_disk_that_is_full_does_not_hide_what_happened(tmp_path):
     witness = Witness()
-    witness.run.step(COORDINATOR)
+    witness.run.step(*witness.run.charter.auditors, COORDINATOR)
     witness.driver.step()
     witness.point_to(witness.other_log(2))
     error = witness.broken(tmp_path / "not there")

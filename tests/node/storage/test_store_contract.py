@@ -31,7 +31,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def leaf(number: int) -> bytes:
-    return leaf_of(bytes(32), number, b"envelope %d" % number)
+    return leaf_of(bytes(32), b"envelope %d" % number)
 
 
 def test_a_new_store_is_empty(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_entries_that_are_not_kept_are_a_misuse(store: Store) -> None:
 
 
 def test_an_envelope_is_found_by_its_hash_at_the_first_place_that_it_has(store: Store) -> None:
-    again = leaf_of(bytes(32), 9, b"envelope 1")
+    again = leaf_of(b"\1" * 32, b"envelope 1")
     store.extend(0, [leaf(0), leaf(1), again], b"head")
     assert store.find_envelope(sha256(b"envelope 1")) == 1
     assert store.leaves(2, 3) == [again]

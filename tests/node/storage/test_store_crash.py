@@ -35,7 +35,7 @@ def open_store(path: Path) -> SqliteStore:
 
 
 def leaf(number: int) -> bytes:
-    return leaf_of(bytes(32), number, b"envelope %d" % number)
+    return leaf_of(bytes(32), b"envelope %d" % number)
 
 
 def write_next(store: SqliteStore) -> None:

@@ -9,7 +9,6 @@ import pytest
 from fermata.errors import StorageError
 from fermata.node.storage import file as store_file
 from fermata.node.storage.rows import Rows
-from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
 from harness.node.stores import (
     check_every_row,
@@ -88,6 +87,5 @@ def test_an_upgrade_that_is_cut_off_is_done_again_at_the_next_start(tmp_path, mo
 @pytest.mark.parametrize("version", ["0.0.9", "0.1.0", "0.2.0", "1.0.0rc1"])
 def test_nodes_of_other_versions_are_heard(version):
     chain = chain_at("keyed")
-    beat = statement_pb2.Heartbeat(version=version, time_ms=chain.time_ms)
-    assert chain.say("lab-1", heartbeat=beat).accepted
+    assert chain.beat("lab-1", version=version).accepted
     assert chain.state.heartbeats["lab-1"].version == version

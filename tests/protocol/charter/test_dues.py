@@ -33,7 +33,7 @@ def test_a_lab_owes_what_the_band_it_has_shown_owes() -> None:
         beta = {f"wide-{k}": "1" for k in range(1, 6)} if lab != "lab-1" else {}
         chain.report(lab, {"hours": "1", "share": share} | beta)
     chain.abstain("lab-4")
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     charter = chain.deployment.charter
     lines = {line.lab: line for line in lines_of(charter, chain.round, charter.labs)}
     assert (lines["lab-1"].basis, lines["lab-1"].amount) == ("band 1", Decimal(10))

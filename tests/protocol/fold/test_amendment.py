@@ -10,8 +10,8 @@ import pytest
 from fermata.errors import Refusal
 from fermata.log.merkle import Tree
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.fold.amendment import charter_for_next_round
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.governance.amendment import charter_for_next_round
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.lab import rounds_to_answer
 from fermata.protocol.state.state import State
@@ -197,7 +197,7 @@ def test_a_charter_that_changes_another_begins_no_log(chain: Chain) -> None:
     data = amended(chain)
     envelope = seal_charter_file(data, chain.deployment.keys)
     state = State(parse_charter(data, MODULUS_BITS_MIN).sha256, MODULUS_BITS_MIN)
-    _, verdict = apply(state, next_leaf(Tree(), chain.time_ms, envelope))
+    _, verdict = apply(state, next_leaf(Tree(), envelope))
     assert (verdict.accepted, verdict.reason) == (False, "CHARTER")
     assert "previous" in verdict.detail
 
@@ -291,7 +291,7 @@ def test_it_waits_for_its_round(chain: Chain) -> None:
     close_round(chain)
     chain.open_round(due_ms)
     close_round(chain)
-    assert charter_for_next_round(chain.state, due_ms).sha256 != chain.deployment.charter.sha256
+    assert charter_for_next_round(chain.state).sha256 != chain.deployment.charter.sha256
     under(chain, data)
     chain.open_round()
     assert chain.state.charter_at(3) == chain.deployment.charter
@@ -381,8 +381,10 @@ def test_the_coordinator_opens_under_the_charter_that_is_due(chain: Chain) -> No
     data, old = amended(chain), chain.deployment.charter.sha256
     due_ms = carried(chain, data)
     close_round(chain)
-    ((slot, early, _),) = chain.duties(due_ms - 1)
-    ((later, due, _),) = chain.duties(due_ms)
+    chain.advance(due_ms - 1)
+    ((slot, early, _),) = chain.duties()
+    chain.advance(due_ms)
+    ((later, due, _),) = chain.duties()
     assert (early.charter_sha256, due.charter_sha256) == (
         old,
         parse_charter(data, MODULUS_BITS_MIN).sha256,

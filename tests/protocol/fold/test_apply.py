@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.state.state import State, Verdict
@@ -25,13 +24,15 @@ from harness.chains import (
 
 
 def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = None) -> Verdict:
-    """The entry is rejected for this reason, and changes nothing but size and time."""
+    """The entry is rejected for this reason, and changes nothing but the log's size."""
+    if time_ms is not None:
+        chain.advance(time_ms)
     before = chain.state
     verdict = chain.put(envelope, time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.entry == before.size
     assert verdict.detail
-    same = replace(before, position=chain.state.position, time_ms=chain.state.time_ms)
+    same = replace(before, position=chain.state.position)
     assert chain.state == same
     return verdict
 
@@ -39,7 +40,8 @@ def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = N
 def test_an_honest_log_is_accepted_whole(opened: Chain) -> None:
     assert all(v.accepted for v in opened.verdicts)
     assert [v.entry for v in opened.verdicts] == list(range(opened.state.size))
-    assert [v.kind for v in opened.verdicts[:4]] == ["Charter", "KeyRecord", "OpenRound", "Report"]
+    kinds = [v.kind for v in opened.verdicts if v.kind != "Heartbeat"]
+    assert kinds[:4] == ["Charter", "KeyRecord", "OpenRound", "Report"]
     assert opened.state.charter == opened.deployment.charter
     assert opened.round.opening is not None
 
@@ -128,12 +130,12 @@ def test_a_second_charter_is_no_statement(keyed: Chain) -> None:
 # F2: what holds for every statement.
 
 
-def heartbeat(time_ms: int = START_MS, **more: object) -> statement_pb2.Heartbeat:
-    return statement_pb2.Heartbeat(version="1.0", time_ms=time_ms, **more)  # type: ignore[arg-type]
+def heartbeat() -> statement_pb2.Heartbeat:
+    return statement_pb2.Heartbeat(count=1, version="1.0", time_ms=START_MS)
 
 
 def test_a_leaf_that_is_not_canonical_is_rejected(keyed: Chain) -> None:
-    leaf = next_leaf(keyed.tree, keyed.time_ms + 1000, keyed.deployment.charter_envelope)
+    leaf = next_leaf(keyed.tree, keyed.deployment.charter_envelope)
     before = keyed.state
     verdict = keyed.put_leaf(leaf + b"\x28\x01")
     assert (verdict.accepted, verdict.reason, verdict.kind) == (False, "ENCODING", "Unknown")
@@ -218,26 +220,6 @@ def test_a_statement_in_a_role_that_may_not_say_it_is_rejected(
         assert rejected(collecting, envelope, "WRONG_ROLE").author == ""
 
 
-def test_time_that_goes_back_is_rejected_and_not_taken(keyed: Chain) -> None:
-    envelope = keyed.seal(keyed.open_round_statement())
-    now_ms = keyed.state.time_ms
-    rejected(keyed, envelope, "TIME", now_ms - 1)
-    assert keyed.state.time_ms == now_ms
-    keyed.put_ok(envelope, now_ms)
-
-
-def test_time_beyond_all_calendars_is_rejected_and_not_taken(keyed: Chain) -> None:
-    envelope = keyed.seal(keyed.open_round_statement())
-    for time_ms in (TIME_MS_MAX + 1, 2**63, 2**64 - 1):
-        rejected(keyed, envelope, "TIME", time_ms)
-    assert keyed.state.time_ms < TIME_MS_MAX
-
-
-def test_a_rejected_entry_still_moves_the_time_of_the_log(keyed: Chain) -> None:
-    rejected(keyed, b"garbage", "ENCODING", START_MS + 10**6)
-    assert keyed.state.time_ms == START_MS + 10**6
-
-
 # Nothing that a leaf contains may stop the fold.
 
 OPENED = chain_at("opened")
@@ -249,7 +231,7 @@ def test_random_bytes_are_rejected_and_change_nothing(data: bytes, stage: str) -
     before = chain_at(stage).state
     after, verdict = apply(before, data)
     assert not verdict.accepted
-    assert after == replace(before, position=after.position, time_ms=after.time_ms)
+    assert after == replace(before, position=after.position)
 
 
 @settings(max_examples=50, deadline=None)
@@ -260,7 +242,7 @@ def test_random_payloads_that_are_signed_are_rejected_and_change_nothing(
     chain = chain_at("closed")
     before = chain.state
     sealed = seal(STATEMENT_TYPE, payload, {author: OPENED.deployment.keys[author]})
-    after, verdict = apply(before, next_leaf(chain.tree, before.time_ms, sealed))
+    after, verdict = apply(before, next_leaf(chain.tree, sealed))
     assert not verdict.accepted
     assert after == replace(before, position=after.position)
 
@@ -277,22 +259,19 @@ STATES = states_of(OPENED)
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_a_leaf_damaged_outside_its_time_changes_nothing(
+def test_a_damaged_leaf_changes_nothing(
     data: st.DataObject,
 ) -> None:
     index = data.draw(st.integers(0, len(OPENED.leaves) - 1))
     leaf = bytearray(OPENED.leaves[index])
     position = data.draw(st.integers(0, len(leaf) - 1))
-    # The time is the coordinator's word, so it alone is covered by no signature.
-    is_of_time = position >= len(leaf) - 7
     leaf[position] ^= data.draw(st.integers(1, 255))
     if data.draw(st.booleans()):
         del leaf[data.draw(st.integers(0, len(leaf))) :]
     before = STATES[index]
     after, verdict = apply(before, bytes(leaf))
-    if not is_of_time:
-        assert not verdict.accepted
-        assert after == replace(before, position=after.position, time_ms=after.time_ms)
+    assert not verdict.accepted
+    assert after == replace(before, position=after.position)
 
 
 def test_assembled_statements_need_no_private_key_of_ours(keyed: Chain) -> None:

@@ -7,11 +7,19 @@ import pytest
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.fold.disclosure import compared_rounds
 from fermata.protocol.roles.overdue import UNOPENED, overdue
-from fermata.protocol.state.calls import is_over, next_call, schedule
+from fermata.protocol.state.calls import is_over, next_call, patience, schedule
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
 from fermata.protocol.statistics.policy import facts_of
 from fermata.summary.records.dues import dues_lines
-from harness.chains import COORDINATOR, PAUSE_TABLES, WINDOW_S, Chain, Run, make_deployment
+from harness.chains import (
+    COORDINATOR,
+    PAUSE_TABLES,
+    WINDOW_S,
+    Chain,
+    Run,
+    deadline_of,
+    make_deployment,
+)
 
 WINDOW_MS = WINDOW_S * 1000
 DUE_MS = period_end_ms("quarter", "2035Q4")
@@ -31,7 +39,7 @@ def refused_once(**settings: Any) -> Chain:
     chain = live(**settings)
     chain.open_round()
     chain.report("lab-2")
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     assert chain.round.refusal
     return chain
 
@@ -77,7 +85,7 @@ def test_a_refused_round_may_be_asked_once_more_at_once() -> None:
 def test_a_period_is_asked_twice_at_most() -> None:
     chain = refused_once()
     open_again(chain)
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     assert chain.round.refusal
     assert reason(chain, "2035Q4", chain.time_ms) == "PERIOD"
     assert reason(chain, "2036Q1", NEXT_DUE_MS - 1) == "TOO_FRESH"
@@ -114,7 +122,8 @@ def test_a_closed_round_is_asked_again_only_while_no_quorum_has_endorsed_it(
     chain.close()
     chain.endorse(*chain.deployment.charter.auditors[:endorsements]) if endorsements else None
     assert chain.round.close is not None
-    again_ms = chain.round.close.time_ms + WINDOW_MS
+    again_ms = chain.state.clock.due_ms(patience(chain.round))
+    assert again_ms is not None
     quorum = chain.deployment.charter.endorsement_quorum
     if endorsements >= quorum:
         assert reason(chain, "2035Q4", again_ms) == "PERIOD"
@@ -132,12 +141,12 @@ def test_a_closed_round_is_asked_again_only_while_no_quorum_has_endorsed_it(
 def test_after_the_last_period_only_its_second_call_is_left() -> None:
     chain = refused_once(last="2035Q4")
     charter = chain.deployment.charter
-    assert not is_over(charter, chain.state.rounds, chain.time_ms)
-    assert is_over(charter, chain.state.rounds, NEXT_DUE_MS)
+    assert not is_over(charter, chain.state.rounds, chain.state.clock, chain.time_ms)
+    assert is_over(charter, chain.state.rounds, chain.state.clock, NEXT_DUE_MS)
     assert reason(chain, "2035Q4", NEXT_DUE_MS) == "NO_MORE_ROUNDS"
     open_again(chain)
     result_of_round(chain)
-    assert is_over(charter, chain.state.rounds, chain.time_ms)
+    assert is_over(charter, chain.state.rounds, chain.state.clock, chain.time_ms)
     assert reason(chain, "2036Q1", NEXT_DUE_MS) == "NO_MORE_ROUNDS"
 
 
@@ -200,7 +209,7 @@ def in_phase(phase: str) -> Chain:
     chain = live()
     chain.open_round()
     if phase == REFUSED:
-        chain.close(chain.round.deadline_ms)
+        chain.close(chain.deadline_ms)
         return chain
     chain.report_all()
     if phase != COLLECTING:
@@ -219,8 +228,10 @@ def test_no_phase_of_a_round_holds_up_the_log_for_ever(phase: str, is_live: bool
     chain = in_phase(phase)
     charter = chain.deployment.charter
     assert chain.round.phase(charter.endorsement_quorum) == phase
-    time_ms = chain.round.deadline_ms + WINDOW_MS if is_live else NEXT_DUE_MS
-    call = next_call(charter, chain.state.rounds, time_ms)
+    given_up_ms = chain.state.clock.due_ms(patience(chain.round))
+    given_up_ms = chain.time_ms if phase == REFUSED else given_up_ms
+    time_ms = given_up_ms if is_live and given_up_ms is not None else NEXT_DUE_MS
+    call = next_call(charter, chain.state.rounds, chain.state.clock, time_ms)
     assert call is not None
     assert call.is_second == (is_live and phase in (COLLECTING, CLOSED, REFUSED))
     statement = chain.open_round_statement(period=call.period)
@@ -234,7 +245,7 @@ def test_no_phase_of_a_round_holds_up_the_log_for_ever(phase: str, is_live: bool
 def test_a_round_that_was_never_closed_takes_neither_reports_nor_a_close() -> None:
     chain = in_phase(COLLECTING)
     close, report = chain.close_statement(), chain.report_statement("lab-2", number=1)
-    open_again(chain, chain.round.deadline_ms + WINDOW_MS)
+    open_again(chain, chain.deadline_ms + WINDOW_MS)
     before = chain.state.rounds[0]
     for statement in (close, report):
         assert chain.put(chain.seal(statement)).reason == "ROUND_CLOSED"
@@ -243,42 +254,26 @@ def test_a_round_that_was_never_closed_takes_neither_reports_nor_a_close() -> No
 
 def test_an_open_round_is_left_behind_only_a_window_after_its_deadline() -> None:
     chain = in_phase(COLLECTING)
-    given_up_ms = chain.round.deadline_ms + WINDOW_MS
+    given_up_ms = chain.deadline_ms + WINDOW_MS
     assert reason(chain, "2035Q4", given_up_ms - 1) == "ROUND_OPEN"
     assert reason(chain, "2035Q4", given_up_ms) == ""
 
 
-def test_a_round_whose_close_every_auditor_refuses_is_asked_again_by_the_nodes() -> None:
-    """The coordinator's clock was ahead when it closed (P1): the quarter is not lost for it."""
-    run = Run(make_deployment(**LIVE))
-    run.now_ms += 60_000
-    run.step(COORDINATOR)
-    run.step(*run.charter.labs)
-    true_ms = run.now_ms
-    run.now_ms += 330_000
-    run.step(COORDINATOR)
-    run.now_ms = true_ms
-    run.until_quiet()
-    assert run.state.rounds[0].phase(run.charter.endorsement_quorum) == CLOSED
-    assert run.state.rounds[0].endorsements == {}
-    run.now_ms += WINDOW_MS + 330_000
-    run.until_quiet()
-    phases = [(r.period, r.phase(run.charter.endorsement_quorum)) for r in run.state.rounds]
-    assert phases == [("2035Q4", REFUSED), ("2035Q4", OPENED)]
-
-
 def test_a_second_call_planned_in_time_and_logged_too_late_does_not_block_the_next_period() -> None:
-    run = Run(make_deployment(**LIVE), lambda lab, period: None)
+    run = Run(make_deployment(**LIVE, heartbeat_s=60), lambda lab, period: None)
     run.until_quiet()
-    run.now_ms = run.state.rounds[0].deadline_ms
-    run.step(COORDINATOR)
-    run.now_ms = NEXT_DUE_MS - WINDOW_MS
+    run.now_ms = deadline_of(run, 1)
+    run.step(*run.charter.auditors, COORDINATOR)
+    run.now_ms = NEXT_DUE_MS - WINDOW_MS - 1000
+    run.step(*run.charter.auditors)
     coordinator = run.drivers[COORDINATOR]
     coordinator._plan()
-    run.now_ms += 1000
+    run.now_ms += 60_000
+    run.step(*run.charter.auditors)
     coordinator.step()
     assert len(run.state.rounds) == 1
     run.now_ms = NEXT_DUE_MS
+    run.step(*run.charter.auditors)
     coordinator.step()
     assert run.state.rounds[-1].period == "2036Q1"
 

@@ -20,13 +20,13 @@ Change = Callable[[statement_pb2.CloseRound], None]
 def rejected(
     chain: Chain, statement: statement_pb2.Statement, reason: str, time_ms: int | None = None
 ) -> Verdict:
+    if time_ms is not None:
+        chain.advance(time_ms)
     before = chain.state
     verdict = chain.put(chain.seal(statement), time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
-    assert chain.state == replace(
-        before, position=chain.state.position, time_ms=chain.state.time_ms
-    )
+    assert chain.state == replace(before, position=chain.state.position)
     return verdict
 
 
@@ -60,7 +60,7 @@ def test_an_abstention_counts_as_an_answer(collecting: Chain) -> None:
 def test_a_close_that_still_waits_is_too_early_until_the_deadline(collecting: Chain) -> None:
     collecting.report_all(["lab-1", "lab-2", "lab-3", "lab-4"])
     statement = collecting.close_statement()
-    deadline_ms = collecting.round.deadline_ms
+    deadline_ms = collecting.deadline_ms
     rejected(collecting, statement, "TOO_EARLY", deadline_ms - 1)
     collecting.put_ok(collecting.seal(statement), deadline_ms)
 
@@ -150,9 +150,11 @@ def with_excluded(reported: Chain) -> Chain:
 
 
 def test_a_close_names_each_report_that_does_not_count_with_its_reason(reported: Chain) -> None:
+    replaced = reported.round.reports["lab-2"].entry
     chain = with_excluded(reported)
+    copied = chain.verdicts[-1].entry
     excluded = [(e.entry, e.reason) for e in chain.close_statement().close_round.excluded]
-    assert excluded == [(4, "SUPERSEDED"), (10, "CT_DUPLICATE")]
+    assert excluded == [(replaced, "SUPERSEDED"), (copied, "CT_DUPLICATE")]
     chain.close()
 
 

@@ -6,22 +6,23 @@ import pytest
 
 from fermata.crypto.integers import gcd, int_to_bytes
 from fermata.crypto.threshold import dealer, factor_proof
-from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.codec import key_record_from_wire, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
-from harness.chains import START_MS, Chain, Deployment, make_deployment
+from harness.chains import Chain, Deployment, make_deployment
 from harness.deployments import entropy_of
 
 
 def rejected(chain: Chain, envelope: bytes, reason: str, time_ms: int | None = None) -> Verdict:
     """The entry is rejected for this reason, and changes nothing but size and time."""
+    if time_ms is not None:
+        chain.advance(time_ms)
     before = chain.state
     verdict = chain.put(envelope, time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.entry == before.size
     assert verdict.detail
-    same = replace(before, position=chain.state.position, time_ms=chain.state.time_ms)
+    same = replace(before, position=chain.state.position)
     assert chain.state == same
     return verdict
 
@@ -205,89 +206,3 @@ def test_a_key_that_was_dealt_for_another_charter_is_rejected() -> None:
         verification=list(wire.verification),
         modulus_proof=wire.modulus_proof,
     )
-
-
-# F10: heartbeats.
-
-
-def heartbeat(time_ms: int = START_MS, **more: object) -> statement_pb2.Heartbeat:
-    return statement_pb2.Heartbeat(version="1.0", time_ms=time_ms, **more)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("author", ["oversight", "auditor-3", "lab-2"])
-def test_every_party_may_send_heartbeats(keyed: Chain, author: str) -> None:
-    beat = heartbeat(certificate_expires_ms=START_MS + 1, backlog=4)
-    assert keyed.say(author, heartbeat=beat).accepted
-    seen = keyed.state.heartbeats[author]
-    assert (seen.version, seen.time_ms, seen.backlog) == ("1.0", START_MS, 4)
-    assert seen.logged_ms == keyed.state.time_ms
-
-
-def test_a_heartbeat_that_is_not_newer_is_rejected(keyed: Chain) -> None:
-    seal_beat = keyed.seal
-    statement = keyed.deployment.statement
-    keyed.put_ok(seal_beat(statement("lab-1", heartbeat=heartbeat(START_MS))))
-    for time_ms in (START_MS, START_MS - 1):
-        envelope = seal_beat(statement("lab-1", heartbeat=heartbeat(time_ms)))
-        rejected(keyed, envelope, "STALE")
-    keyed.put_ok(seal_beat(statement("lab-2", heartbeat=heartbeat(START_MS))))
-
-
-def beat_at(chain: Chain, time_ms: int, author: str = "lab-1") -> bytes:
-    statement = chain.deployment.statement(author, heartbeat=heartbeat(time_ms))
-    return chain.seal(statement)
-
-
-def test_a_heartbeat_far_ahead_of_the_log_is_refused_and_leaves_later_ones_alone(
-    keyed: Chain,
-) -> None:
-    """Of a clock that was 21 days ahead for seconds, so that its node was unseen for 21 days."""
-    logged_ms = keyed.time_ms + 10_000
-    for ahead_ms in (300_001, 21 * 86_400_000):
-        rejected(keyed, beat_at(keyed, logged_ms + ahead_ms), "CLOCK_AHEAD", logged_ms)
-    keyed.put_ok(beat_at(keyed, logged_ms + 60_000), logged_ms + 60_000)
-    assert keyed.state.heartbeats["lab-1"].time_ms == logged_ms + 60_000
-
-
-def test_a_heartbeat_that_was_ahead_does_not_make_the_next_right_one_stale(keyed: Chain) -> None:
-    logged_ms = keyed.time_ms + 10_000
-    keyed.put_ok(beat_at(keyed, logged_ms + 300_000), logged_ms)
-    keyed.put_ok(beat_at(keyed, logged_ms + 60_000), logged_ms + 60_000)
-    seen = keyed.state.heartbeats["lab-1"]
-    assert (seen.logged_ms, seen.time_ms) == (logged_ms + 60_000, logged_ms + 60_000)
-    # From there on its own times order again.
-    later_ms = logged_ms + 62_000
-    rejected(keyed, beat_at(keyed, logged_ms + 59_000), "STALE", later_ms)
-
-
-def test_an_old_heartbeat_is_not_replayed_after_one_that_was_ahead(keyed: Chain) -> None:
-    old_ms = keyed.time_ms
-    logged_ms = old_ms + 600_000
-    keyed.put_ok(beat_at(keyed, logged_ms + 300_000), logged_ms)
-    rejected(keyed, beat_at(keyed, logged_ms + 300_000), "STALE", logged_ms + 1000)
-    rejected(keyed, beat_at(keyed, old_ms), "STALE", logged_ms + 2000)
-
-
-def test_two_heartbeats_in_a_second_are_one_too_many(keyed: Chain) -> None:
-    def beat(time_ms: int) -> bytes:
-        statement = keyed.deployment.statement("lab-1", heartbeat=heartbeat(time_ms))
-        return keyed.seal(statement)
-
-    logged_ms = keyed.time_ms + 5000
-    keyed.put_ok(beat(START_MS), logged_ms)
-    rejected(keyed, beat(START_MS + 1), "TOO_OFTEN", logged_ms + 999)
-    keyed.put_ok(beat(START_MS + 1), logged_ms + 1000)
-
-
-@pytest.mark.parametrize("version", ["1" * 41, "1.0\x1b[2J", "1.0\n", "é"])
-def test_a_version_that_is_none_is_rejected(keyed: Chain, version: str) -> None:
-    beat = statement_pb2.Heartbeat(version=version, time_ms=START_MS)
-    envelope = keyed.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
-    rejected(keyed, envelope, "VERSION")
-
-
-@pytest.mark.parametrize("field", ["time_ms", "certificate_expires_ms"])
-def test_a_heartbeat_with_an_absurd_time_is_rejected(keyed: Chain, field: str) -> None:
-    beat = statement_pb2.Heartbeat(version="1", **{field: TIME_MS_MAX + 1})  # type: ignore[arg-type]
-    envelope = keyed.seal(keyed.deployment.statement("lab-1", heartbeat=beat))
-    rejected(keyed, envelope, "TIME")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.fold.motions import DISPUTES_MAX
+from fermata.protocol.fold.governance.motions import DISPUTES_MAX
+from fermata.protocol.fold.governance.tally import chair_of, overdue_motions, tally
 from fermata.protocol.fold.round_rules import waiting_for
-from fermata.protocol.fold.tally import chair_of, overdue_motions, tally
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import PAUSED, Pause
 from fermata.protocol.state.state import State, Verdict, labs_in_force
@@ -154,7 +154,7 @@ def test_any_party_may_dispute_any_entry(chain: Chain, party: str) -> None:
     entry = table(chain, party, DISPUTE, about_entry=0, reason="not so")
     found = dispute_of(chain, entry)
     assert (found.author, found.status, found.about_entry) == (party, "filed", 0)
-    assert found.due_ms == chain.time_ms + RULING_MS
+    assert chain.due_ms(found.ruling) == chain.time_ms + RULING_MS
     assert motion_of(chain, entry).status == "carried"
 
 
@@ -192,7 +192,7 @@ def test_a_dispute_is_not_voted_on(chain: Chain) -> None:
 def test_a_ruling_decides_a_dispute(chain: Chain, is_upheld: bool, status: str) -> None:
     found = dispute_of(chain, ruled(chain, is_upheld))
     assert (found.status, found.is_upheld, found.chair) == (status, is_upheld, "member-1")
-    assert found.appeal_until_ms == chain.time_ms + APPEAL_MS
+    assert chain.due_ms(found.appeal) == chain.time_ms + APPEAL_MS
 
 
 def test_a_ruling_by_another_than_the_chair_is_refused(chain: Chain) -> None:
@@ -230,7 +230,7 @@ def test_a_ruling_on_a_dispute_that_has_one_is_refused(chain: Chain) -> None:
 
 def test_a_late_ruling_is_accepted_and_the_dispute_was_listed(chain: Chain) -> None:
     entry = table(chain, "lab-2", DISPUTE, about_entry=2)
-    due_ms = dispute_of(chain, entry).due_ms
+    due_ms = chain.due_ms(dispute_of(chain, entry).ruling)
     assert overdue_motions(chain.state, due_ms - 1) == []
     listed = overdue_motions(chain.state, due_ms)
     assert [(what, since) for what, since, _ in listed] == [("ruling", due_ms)]
@@ -255,7 +255,7 @@ def test_a_party_to_the_dispute_may_appeal(chain: Chain, party: str) -> None:
     entry = ruled(chain)
     table(chain, party, APPEAL, about_entry=entry)
     assert dispute_of(chain, entry).status == "appealed"
-    assert dispute_of(chain, entry).due_ms == chain.time_ms + RULING_MS
+    assert chain.due_ms(dispute_of(chain, entry).ruling) == chain.time_ms + RULING_MS
 
 
 def test_the_ruling_on_an_appeal_is_anothers_and_final(chain: Chain) -> None:
@@ -284,7 +284,7 @@ def test_an_appeal_against_no_dispute_is_refused(chain: Chain) -> None:
 
 def test_a_ruling_becomes_final_when_the_time_for_an_appeal_has_passed(chain: Chain) -> None:
     entry = ruled(chain)
-    until_ms = dispute_of(chain, entry).appeal_until_ms
+    until_ms = chain.due_ms(dispute_of(chain, entry).appeal)
     twin = chain.fork()
     table(twin, "lab-2", APPEAL, until_ms - 1, about_entry=entry)
     verdict = said(chain, "lab-2", APPEAL, until_ms, about_entry=entry)
@@ -301,7 +301,7 @@ def test_a_motion_carries_at_the_vote_that_reaches_the_quorum(chain: Chain) -> N
     assert motion_of(chain, entry).status == "open"
     vote(chain, entry, YES, "member-4")
     found = motion_of(chain, entry)
-    assert (found.status, found.decided_entry) == ("carried", chain.state.size - 1)
+    assert (found.status, chain.verdicts[found.decided_entry].kind) == ("carried", "Vote")
     assert chain.state.governance.lifts == ((entry, found.decided_entry),)
     vote_refused(chain, entry, "member-3", "DECIDED")
 
@@ -317,7 +317,7 @@ def test_a_motion_is_lost_when_the_quorum_cannot_be_reached(chain: Chain) -> Non
 
 def test_a_motion_expires(chain: Chain) -> None:
     entry = table(chain, "member-1", LIFT)
-    twin, limit_ms = chain.fork(), motion_of(chain, entry).expires_ms
+    twin, limit_ms = chain.fork(), chain.due_ms(motion_of(chain, entry).expiry)
     assert limit_ms == chain.time_ms + VOTE_MS
     vote(twin, entry, YES, "member-1", time_ms=limit_ms - 1)
     body = wire.Vote(motion=EntryRef(index=entry), choice=YES)
@@ -438,7 +438,7 @@ def test_an_exclusion_of_no_lab_is_refused(chain: Chain, lab: str) -> None:
 def excluded(chain: Chain, lab: str = "lab-2", from_round: int = 2) -> int:
     entry = table(chain, "member-1", EXCLUSION, lab=lab, from_round=from_round)
     vote(chain, entry, YES, "member-1", "member-2", "member-3")
-    return motion_of(chain, entry).effective_ms
+    return chain.due_ms(motion_of(chain, entry).notice)
 
 
 def next_round(chain: Chain, time_ms: int) -> None:

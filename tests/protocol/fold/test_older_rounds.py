@@ -8,10 +8,8 @@ from fermata.protocol.roles.auditor import check_close, duties, endorse
 from fermata.protocol.state.pause import RUNNING, TRIGGERED
 from fermata.protocol.state.state import Close, Round
 from fermata.protocol.verify.pause_checks import findings_v10
-from fermata.protocol.wire.codec import decode
-from fermata.wire.v1 import envelope_pb2
 from harness.bundles import bundle_of, verify
-from harness.chains import PAUSE_TABLES, Chain, chain_at, make_deployment
+from harness.chains import PAUSE_TABLES, Chain, chain_at, clocks_of, make_deployment
 from harness.protocol.amendments import (
     MEMBERS,
     OTHER_TERMS,
@@ -61,12 +59,12 @@ def test_void_by_opening_is_stopped(stage: str) -> None:
 
 
 def test_an_amendment_with_a_shorter_window_does_not_end_a_round_sooner(chain: Chain) -> None:
-    window_ms = chain.round.deadline_ms - chain.round.opened_ms
+    window_ms = chain.round.window_ms
     data = amended(chain, (f"window_s = {window_ms // 1000}", "window_s = 60"))
     due_ms = carried(chain, data, from_round=3)
     close_round(chain)
     chain.open_round(due_ms)
-    given_up_ms = chain.round.deadline_ms + window_ms
+    given_up_ms = chain.deadline_ms + window_ms
     envelope = under(chain, data).seal(chain.open_round_statement())
     verdict = chain.fork().put(envelope, given_up_ms - 1)
     assert (verdict.accepted, verdict.reason) == (False, "ROUND_OPEN")
@@ -165,8 +163,8 @@ def check(chain: Chain) -> None:
     assert [(c.after, c.round, c.rules) for c in chain.state.pause.changes] == [
         (TRIGGERED, 1, ("hot",))
     ]
-    times_ms = [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in chain.leaves]
-    assert list(findings_v10(chain.state, times_ms)) == []
+    clocks = clocks_of(chain.deployment, chain.leaves)
+    assert list(findings_v10(chain.state, clocks)) == []
     verification = verify(bundle_of(chain))
     assert verification.is_valid, verification.checks
 

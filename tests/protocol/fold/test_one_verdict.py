@@ -45,10 +45,11 @@ def with_negated_announcement() -> Chain:
 
 
 def closed(k: int) -> Chain:
-    """Its round, closed at another time for every k: so with another leaf hash."""
+    """Its round, closed after another heartbeat for every k: so with another leaf hash."""
     chain = with_negated_announcement().fork()
     chain.cache = ProofCache()
-    chain.close(chain.time_ms + 1000 + k)
+    chain.beat("auditor-1", chain.time_ms + 60_000 + k)
+    chain.close()
     return chain
 
 

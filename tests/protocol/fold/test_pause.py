@@ -18,19 +18,28 @@ from fermata.protocol.fold.pause import (
     SILENT,
     acknowledgements_due,
     compliance_of,
+    settling_limit,
 )
 from fermata.protocol.roles.auditor import check_close, endorse, open_part
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, missing
+from fermata.protocol.state.clock import Clock
+from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, asking, missing
 from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
-from fermata.protocol.wire.codec import decode
-from fermata.wire.v1 import envelope_pb2, statement_pb2
+from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
-from harness.chains import COORDINATOR, MODULUS_BITS_MIN, PAUSE_TABLES, Chain, Run, make_deployment
+from harness.chains import (
+    COORDINATOR,
+    MODULUS_BITS_MIN,
+    PAUSE_TABLES,
+    Chain,
+    Run,
+    clocks_of,
+    make_deployment,
+)
 
 BETA = {f"wide-{k}": "1" for k in range(1, 6)}
 
@@ -112,13 +121,14 @@ def test_the_pause_is_there_when_the_share_of_labs_has_acknowledged() -> None:
     assert missing(chain.state.pause, chain.deployment.charter.labs) == ("lab-5", "lab-6")
 
 
-def test_the_pause_is_there_at_the_first_entry_after_the_deadline_even_a_rejected_one() -> None:
+def test_the_pause_is_there_with_the_heartbeat_that_says_that_the_deadline_has_passed() -> None:
     chain = triggered()
-    deadline_ms = chain.state.pause.deadline_ms
-    chain.put(b"nothing", deadline_ms - 1)
+    deadline_ms = chain.due_ms(asking(chain.state.pause)[-1].deadline)
+    chain.advance(deadline_ms - 1)
     assert chain.state.pause.phase == TRIGGERED
-    assert not chain.put(b"nothing", deadline_ms).accepted
+    chain.advance(deadline_ms)
     assert chain.state.pause.phase == PAUSED
+    assert chain.verdicts[chain.state.pause.changes[-1].entry].kind == "Heartbeat"
     assert chain.state.pause.changes[-1].why == "deadline"
 
 
@@ -148,7 +158,7 @@ def test_rounds_of_a_pause_tell_who_complied_who_did_not_and_who_was_silent() ->
         chain.report(lab, figures(lab, "8"))
     chain.report("lab-4", figures("lab-4", "10.001"))
     chain.abstain("lab-5")
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     charter = chain.deployment.charter
     assert compliance_of(charter, chain.round, charter.labs) == {
         "lab-1": COMPLIED,
@@ -167,7 +177,7 @@ def test_a_lab_without_a_panel_that_has_a_duty_has_none_to_show() -> None:
     one_round(chain, "20")
     acknowledge(chain, "lab-1", "lab-2", "lab-3", "lab-4")
     chain.open_round()
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     charter = chain.deployment.charter
     assert compliance_of(charter, chain.round, charter.labs)["lab-1"] == NO_DUTY
 
@@ -193,7 +203,7 @@ def test_a_refused_round_never_counts_as_calm() -> None:
     chain = paused()
     one_round(chain, "8")
     chain.open_round()
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     assert chain.round.refusal
     assert chain.state.pause.phase == PAUSED
     verdicts = {v.rule: v for v in chain.state.judgements[3].verdicts}
@@ -282,19 +292,16 @@ def test_the_verifier_finds_the_same_pause_offline() -> None:
     assert found.state.pause == lived().state.pause
 
 
-def times_of(leaves: list[bytes]) -> list[int]:
-    return [decode(envelope_pb2.LogEntry, leaf).time_ms for leaf in leaves]
-
-
-def times_ms() -> list[int]:
-    return times_of(lived().leaves())
+@functools.cache
+def clocks() -> list[Clock]:
+    return clocks_of(lived().deployment, lived().leaves())
 
 
 def test_v10_finds_a_pause_that_does_not_follow() -> None:
     state = lived().state
-    assert list(findings_v10(state, times_ms())) == []
+    assert list(findings_v10(state, clocks())) == []
     forged = replace(state, pause=replace(state.pause, phase=PAUSED))
-    assert any("pause" in f for f in findings_v10(forged, times_ms()))
+    assert any("pause" in f for f in findings_v10(forged, clocks()))
 
 
 def test_v10_finds_a_verdict_that_the_results_do_not_give() -> None:
@@ -303,7 +310,7 @@ def test_v10_finds_a_verdict_that_the_results_do_not_give() -> None:
     forged = replace(judgement.verdicts[0], holds=False)
     changed = replace(judgement, verdicts=(forged, *judgement.verdicts[1:]))
     lied = replace(state, judgements={**state.judgements, 1: changed})
-    assert any("round 1" in f for f in findings_v10(lied, times_ms()))
+    assert any("round 1" in f for f in findings_v10(lied, clocks()))
 
 
 def test_v10_finds_a_round_that_nobody_judged() -> None:
@@ -380,7 +387,7 @@ def test_a_round_that_is_opened_late_fires_what_a_later_one_shows_now() -> None:
 
 def test_v10_finds_what_a_late_round_is_said_to_fire_and_does_not() -> None:
     chain = opened_late()
-    times = times_of(chain.leaves)
+    times = clocks_of(chain.deployment, chain.leaves)
     assert list(findings_v10(chain.state, times)) == []
     lied = replace(chain.state.judgements[1], late=())
     forged = replace(chain.state, judgements={**chain.state.judgements, 1: lied})
@@ -426,8 +433,6 @@ def test_a_lift_comes_when_the_older_round_has_settled_without_firing() -> None:
     chain = held_back("1")
     assert (chain.state.pause.phase, chain.state.pause.calm_rounds) == (LIFTING, 2)
     opened(chain, 2)
-    assert chain.state.pause.phase == LIFTING
-    chain.say("lab-1", heartbeat=statement_pb2.Heartbeat(time_ms=chain.time_ms))
     last = chain.state.pause.changes[-1]
     assert (last.after, last.why, last.round) == (RUNNING, "lifted", 4)
     assert replayed(chain) == []
@@ -435,15 +440,12 @@ def test_a_lift_comes_when_the_older_round_has_settled_without_firing() -> None:
 
 def test_a_lift_waits_for_an_older_round_only_while_it_can_still_settle() -> None:
     chain = held_back("20")
-    close, terms = chain.state.rounds[1].close, chain.state.pause_terms
-    assert close is not None
-    assert terms is not None
-    window_ms = chain.state.rounds[1].deadline_ms - chain.state.rounds[1].opened_ms
-    until_ms = close.time_ms + max(window_ms, terms.settle_within_ms)
-    beat = statement_pb2.Heartbeat(time_ms=until_ms)
-    chain.say("lab-1", until_ms - 1, heartbeat=beat)
+    round_ = chain.state.rounds[1]
+    assert round_.close is not None
+    until_ms = chain.due_ms(settling_limit(chain.state, round_.close, round_))
+    chain.advance(until_ms - 1)
     assert chain.state.pause.phase == LIFTING
-    chain.say("lab-2", until_ms, heartbeat=beat)
+    chain.advance(until_ms)
     assert (chain.state.pause.phase, chain.state.pause.changes[-1].why) == (RUNNING, "lifted")
     assert replayed(chain) == []
 
@@ -472,7 +474,10 @@ def decide(chain: Chain, author: str, *members: str, **motion: object) -> int:
 
 
 def replayed(chain: Chain) -> list[str]:
-    return [*findings_v10(chain.state, times_of(chain.leaves)), *findings_v12(chain.state)]
+    return [
+        *findings_v10(chain.state, clocks_of(chain.deployment, chain.leaves)),
+        *findings_v12(chain.state),
+    ]
 
 
 def test_a_quorum_of_the_committee_lifts_by_hand() -> None:

@@ -10,13 +10,10 @@ from fermata.protocol.state.pause import (
     RUNNING,
     TRIGGERED,
     Acknowledged,
-    acknowledge,
     asking,
     labs_needed,
     late,
-    lift_by_motion,
     missing,
-    settle,
 )
 from harness.protocol.pause_log import LABS, TERMS, Log, lifted, paused, triggered
 
@@ -39,27 +36,24 @@ def test_the_share_is_rounded_up_to_whole_labs(share: str, labs: int, needed: in
     assert labs_needed(terms, ["lab"] * labs) == needed
 
 
+def deadline_ms(log: Log) -> int:
+    change = asking(log.pause)[-1]
+    return change.time_ms + change.acknowledge_ms
+
+
 def test_an_entry_just_before_the_deadline_does_not_pause() -> None:
     log = triggered()
-    log.next(log.pause.deadline_ms - 1)
+    log.next(deadline_ms(log) - 1)
     assert log.pause.phase == TRIGGERED
 
 
 def test_the_first_entry_at_the_deadline_pauses_and_the_silent_are_missing() -> None:
     log = triggered()
     log.acknowledge("lab-2")
-    log.next(log.pause.deadline_ms)
+    log.next(deadline_ms(log))
     assert (log.pause.phase, log.last.why) == (PAUSED, "deadline")
     assert (log.last.entry, log.last.round) == (log.entry, 1)
     assert missing(log.pause, LABS) == ("lab-1", "lab-3")
-
-
-def test_each_function_sees_the_deadline_without_being_told_of_time_first() -> None:
-    pause = triggered().pause
-    at = pause.deadline_ms
-    assert settle(pause, TERMS, 9, at, 2, (), None, True).phase == PAUSED
-    assert acknowledge(pause, TERMS, 9, at, 1, "lab-1", LABS).phase == PAUSED
-    assert lift_by_motion(pause, TERMS, 9, at, 8).changes[1].why == "deadline"
 
 
 def test_a_lab_that_leaves_can_have_been_the_one_that_was_missing() -> None:
@@ -100,12 +94,12 @@ def test_acknowledging_by_a_lab_that_is_not_in_force_is_refused() -> None:
 
 def test_acknowledging_late_is_accepted_and_marked() -> None:
     log = triggered()
-    due_ms = log.pause.deadline_ms
+    due_ms = deadline_ms(log)
     log.acknowledge("lab-3", time_ms=due_ms - 1)
     log.acknowledge("lab-2", time_ms=due_ms)
     log.acknowledge("lab-1", time_ms=due_ms + 1)
     change = asking(log.pause)[0]
-    assert late(log.pause, TERMS, change) == ("lab-1", "lab-2")
+    assert late(log.pause, change) == ("lab-1", "lab-2")
     assert missing(log.pause, LABS) == ()
     assert log.pause.acknowledged[1]["lab-3"] == Acknowledged(2, due_ms - 1)
 

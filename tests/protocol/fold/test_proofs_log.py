@@ -14,6 +14,7 @@ from fermata.protocol.fold import round_rules
 from fermata.protocol.fold.proofs import PROOF, context_of, failures_of, proven_round, verify_report
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.roles.auditor import check_close
+from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.state.state import ReportSeen
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import bundle_of, failed, verify
@@ -73,12 +74,7 @@ def test_a_corrected_report_whose_proof_fails_does_not_bring_the_first_back(
 
 def close_that_lists_all(chain: Chain) -> Statement:
     """The close of a coordinator that looks at no proof."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "fermata.protocol.roles.coordinator.proven_round",
-            lambda charter, key, found, cache: found,
-        )
-        return chain.close_statement()
+    return close_statement(chain.state.keyed(), chain.round, chain.sealed)
 
 
 def test_everyone_rejects_a_close_that_lists_a_report_whose_proof_fails(collecting: Chain) -> None:

@@ -1,4 +1,4 @@
-"""A statement belongs to one place in one log (log.md 3a): F2.2, F2.10, F2.17 to F2.19."""
+"""A statement belongs to one place in one log (log.md 3a): F2.2, F2.8, F2.15 to F2.17."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_an_entry_under_another_root_has_no_effect_whatever() -> None:
     wrong = [bytes(32), b"", chain.tree.root()[:31], chain.tree.root(chain.tree.size - 1)]
     for previous_root in wrong:
         before = chain.state
-        verdict = chain.put_leaf(leaf_of(previous_root, chain.time_ms + 10**6, envelope))
+        verdict = chain.put_leaf(leaf_of(previous_root, envelope))
         assert (verdict.accepted, verdict.reason, verdict.author) == (False, "PREVIOUS_ROOT", "")
         assert nothing_changed(before, chain)
     assert chain.round.excluded == ()
@@ -87,24 +87,22 @@ def test_an_entry_under_another_root_has_no_effect_whatever() -> None:
 def test_the_first_entry_has_the_empty_root_and_no_proofs() -> None:
     deployment = make_deployment()
     chain = Chain(deployment)
-    leaf = envelope_pb2.LogEntry.FromString(
-        next_leaf(chain.tree, chain.time_ms, deployment.charter_envelope)
-    )
+    leaf = envelope_pb2.LogEntry.FromString(next_leaf(chain.tree, deployment.charter_envelope))
     leaf.proofs.add(leaf_hash=bytes(32))
     assert chain.put_leaf(leaf.SerializeToString()).reason == "PROOF_OF_ENTRY"
     chain = Chain(deployment)
-    verdict = chain.put_leaf(leaf_of(bytes(32), chain.time_ms, deployment.charter_envelope))
+    verdict = chain.put_leaf(leaf_of(bytes(32), deployment.charter_envelope))
     assert verdict.reason == "PREVIOUS_ROOT"
 
 
 def test_of_two_logs_that_differ_all_later_leaves_differ() -> None:
     ours = chain_at("keyed")
     theirs = ours.fork()
-    ours.say("lab-1", heartbeat=statement_pb2.Heartbeat(version="1", time_ms=ours.time_ms))
-    theirs.say("lab-2", heartbeat=statement_pb2.Heartbeat(version="1", time_ms=ours.time_ms))
+    at = ours.beat("lab-1").entry
+    theirs.beat("lab-2")
     for chain in (ours, theirs):
-        chain.open_round(chain.time_ms + 1000)
-    assert ours.tree.leaf(3) != theirs.tree.leaf(3)
+        chain.put(b"nothing")
+    assert ours.tree.leaf(at + 1) != theirs.tree.leaf(at + 1)
 
 
 # What was said in one log is not said in another.
@@ -275,9 +273,8 @@ def test_the_view_of_a_node_does_not_go_back() -> None:
 
     def beat(seen: int) -> Verdict:
         chain.time_ms += 60_000
-        statement = chain.deployment.statement(
-            "lab-1", heartbeat=statement_pb2.Heartbeat(version="1", time_ms=chain.time_ms)
-        )
+        chain.advance(chain.time_ms)
+        statement = chain.beat_statement("lab-1")
         statement.seen.CopyFrom(chain.ref(seen))
         return chain.put(chain.seal(statement))
 
@@ -294,15 +291,10 @@ def long_log() -> tuple[Chain, Wire]:
     """A log in which a motion is older than the leaves that a state keeps, and a vote on it."""
     chain = governed()
     statement = ballot(chain)
-    chain.say("lab-6", heartbeat=statement_pb2.Heartbeat(version="1", time_ms=chain.time_ms))
+    chain.beat("lab-6")
     chain.bind(statement)
-    number = 0
-    while chain.state.size <= RECENT_ENTRIES + 8:
-        number += 1
-        chain.say(
-            f"lab-{1 + number % 6}",
-            heartbeat=statement_pb2.Heartbeat(version="1", time_ms=chain.time_ms),
-        )
+    while chain.state.size <= RECENT_ENTRIES + statement.seen.index:
+        chain.put(b"nothing")
     return chain, statement
 
 
@@ -310,7 +302,7 @@ def test_a_vote_on_an_old_motion_is_logged_with_the_loggers_proofs() -> None:
     chain, statement = long_log()
     envelope = chain.seal(statement)
     assert len(prove(chain.tree, statement)) == 2
-    leaf = next_leaf(chain.tree, chain.time_ms + 1000, envelope)
+    leaf = next_leaf(chain.tree, envelope)
     (first, second) = decode(envelope_pb2.LogEntry, leaf).proofs
     assert first.leaf_hash == statement.seen.leaf_hash
     assert second.leaf_hash == statement.vote.motion.leaf_hash
@@ -338,7 +330,7 @@ def test_the_logger_alone_is_to_blame_for_a_wrong_proof(fault: str) -> None:
     envelope, before = chain.seal(statement), chain.state
     proofs = prove(chain.tree, statement)
     PROOF_FAULTS[fault](proofs)
-    leaf = leaf_of(chain.tree.root(), chain.time_ms + 1000, envelope, proofs)
+    leaf = leaf_of(chain.tree.root(), envelope, proofs)
     verdict = chain.put_leaf(leaf)
     assert (verdict.accepted, verdict.reason, verdict.author) == (False, "PROOF_OF_ENTRY", "")
     assert nothing_changed(before, chain)
@@ -352,7 +344,7 @@ def test_a_proof_that_nothing_needs_is_refused() -> None:
     proof = envelope_pb2.EntryProof(
         leaf_hash=chain.tree.leaf(0), path=chain.tree.inclusion_proof(0, chain.tree.size)
     )
-    leaf = leaf_of(chain.tree.root(), chain.time_ms + 1000, envelope, [proof])
+    leaf = leaf_of(chain.tree.root(), envelope, [proof])
     assert chain.put_leaf(leaf).reason == "PROOF_OF_ENTRY"
     assert chain.put(envelope).accepted
 
@@ -360,11 +352,10 @@ def test_a_proof_that_nothing_needs_is_refused() -> None:
 def test_an_old_entry_of_a_fork_is_told_by_the_proof_of_our_own() -> None:
     ours = governed()
     theirs = ours.fork()
-    theirs.say("lab-6", heartbeat=statement_pb2.Heartbeat(version="1", time_ms=theirs.time_ms))
+    theirs.beat("lab-6")
     statement = theirs.bind(ballot(theirs))
-    while ours.state.size <= RECENT_ENTRIES + 8:
-        for lab in ours.deployment.charter.labs:
-            ours.say(lab, heartbeat=statement_pb2.Heartbeat(version="1", time_ms=ours.time_ms))
+    while ours.state.size <= RECENT_ENTRIES + statement.seen.index:
+        ours.put(b"nothing")
     assert len(prove(ours.tree, statement)) == 2
     verdict = ours.put(theirs.seal(statement))
     assert (verdict.reason, verdict.author) == ("SPLIT_VIEW", "member-2")

@@ -7,10 +7,11 @@ import pytest
 
 from fermata.protocol.fold.round_rules import REVISIONS_MAX, waiting_for
 from fermata.protocol.state.calls import is_over
+from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.wire.v1 import statement_pb2
-from harness.chains import COORDINATOR, WINDOW_S, Chain, chain_at, figures
+from harness.chains import COORDINATOR, START_MS, WINDOW_S, Chain, chain_at, figures
 from harness.forged import set_digest
 
 
@@ -18,11 +19,13 @@ def rejected(
     chain: Chain, statement: statement_pb2.Statement, reason: str, time_ms: int | None = None
 ) -> Verdict:
     """Rejected for this reason; of the state only size, time and the list of the excluded move."""
+    if time_ms is not None:
+        chain.advance(time_ms)
     before = chain.state
     verdict = chain.put(chain.seal(statement), time_ms)
     assert (verdict.accepted, verdict.reason) == (False, reason)
     assert verdict.author == statement.author
-    same = replace(before, position=chain.state.position, time_ms=chain.state.time_ms)
+    same = replace(before, position=chain.state.position)
     found = before.round(statement.report.round)
     if found is not None and found.close is None:
         excluded = (*found.excluded, (before.size, reason))
@@ -44,8 +47,9 @@ def test_a_round_has_the_charters_period_and_deadline(keyed: Chain) -> None:
     keyed.open_round()
     found = keyed.round
     assert (found.number, found.period) == (1, "2025Q3")
-    assert found.opened_ms == keyed.time_ms
-    assert found.deadline_ms == keyed.time_ms + WINDOW_S * 1000
+    assert START_MS < found.opened_ms <= keyed.time_ms
+    assert found.window_ms == WINDOW_S * 1000
+    assert keyed.deadline_ms == keyed.time_ms + WINDOW_S * 1000
     assert found.phase(3) == "collecting"
 
 
@@ -75,7 +79,8 @@ def test_a_round_for_another_key_is_rejected(keyed: Chain) -> None:
 
 def test_two_openings_are_an_interval_apart_to_the_millisecond() -> None:
     chain = chain_at("closed", cadence="number", first="1", interval_s=7200)
-    due_ms = chain.round.opened_ms + 7200 * 1000
+    due_ms = chain.state.clock.due_ms(Limit(chain.round.entry, 7200 * 1000))
+    assert due_ms is not None
     rejected(chain, chain.open_round_statement(), "TOO_EARLY", due_ms - 1)
     chain.open_round(due_ms)
     assert chain.round.period == "2"
@@ -83,13 +88,15 @@ def test_two_openings_are_an_interval_apart_to_the_millisecond() -> None:
 
 def test_after_the_last_period_no_round_is_opened() -> None:
     chain = chain_at("closed", last="2025Q3")
-    assert is_over(chain.deployment.charter, chain.state.rounds, chain.time_ms)
+    assert is_over(chain.deployment.charter, chain.state.rounds, chain.state.clock, chain.time_ms)
     rejected(chain, chain.open_round_statement(), "NO_MORE_ROUNDS")
 
 
 def test_without_a_last_period_there_is_no_end() -> None:
     chain = chain_at("closed")
-    assert not is_over(chain.deployment.charter, chain.state.rounds, chain.time_ms)
+    assert not is_over(
+        chain.deployment.charter, chain.state.rounds, chain.state.clock, chain.time_ms
+    )
 
 
 # F5: reports.
@@ -127,7 +134,7 @@ def test_a_report_for_a_closed_round_is_rejected_while_the_next_collects(closed:
 @pytest.mark.parametrize(("offset_ms", "in_time"), [(-1, True), (0, False), (1, False)])
 def test_the_deadline_itself_is_late(collecting: Chain, offset_ms: int, in_time: bool) -> None:
     statement = collecting.report_statement("lab-1")
-    time_ms = collecting.round.deadline_ms + offset_ms
+    time_ms = collecting.deadline_ms + offset_ms
     if in_time:
         collecting.put_ok(collecting.seal(statement), time_ms)
     else:
@@ -377,7 +384,7 @@ def test_a_second_abstention_is_rejected(collecting: Chain) -> None:
 
 
 def test_an_abstention_at_the_deadline_is_late(collecting: Chain) -> None:
-    deadline_ms = collecting.round.deadline_ms
+    deadline_ms = collecting.deadline_ms
     statement = abstention(collecting, "lab-2")
     collecting.fork().put_ok(collecting.seal(statement), deadline_ms - 1)
     rejected(collecting, statement, "LATE", deadline_ms)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fermata.protocol.fold.references import to_wire
-from fermata.protocol.roles.auditor import CLOCK_TOLERANCE_MS, duties
+from fermata.protocol.roles.auditor import duties
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.state.state import CharteredState
 from fermata.wire.v1 import statement_pb2
@@ -230,36 +230,6 @@ def test_when_the_sealed_part_is_there_after_all_the_round_is_opened(reported: C
     log.sealed_parts[digest] = data
     let_work(*auditors)
     assert auditors[0].driver.replica.state.rounds[0].phase(3) == "opened"
-
-
-# P1: time.
-
-
-@pytest.mark.parametrize(("ahead_ms", "endorses"), [(0, True), (1, False)])
-def test_a_close_in_the_future_is_not_endorsed(
-    reported: Chain, ahead_ms: int, endorses: bool
-) -> None:
-    now_ms = reported.time_ms
-    log = RogueLog(reported)
-    log.log_statement(reported.close_statement(), now_ms + CLOCK_TOLERANCE_MS + ahead_ms)
-    auditor = Auditor("auditor-1", log, lambda: now_ms)
-    let_work(auditor)
-    assert (log.said("endorsement") == ["auditor-1"]) == endorses
-    if not endorses:
-        nothing_opened(log, auditor, reason="P1_TIME")
-
-
-def test_a_close_in_the_future_is_not_endorsed_later_nor_after_a_restart(reported: Chain) -> None:
-    now_ms = reported.time_ms
-    log = RogueLog(reported)
-    log.log_statement(reported.close_statement(), now_ms + CLOCK_TOLERANCE_MS + 1)
-    auditor = Auditor("auditor-1", log, lambda: now_ms)
-    let_work(auditor)
-    auditor.now_ms = lambda: now_ms + 10 * CLOCK_TOLERANCE_MS
-    let_work(auditor)
-    auditor.start()
-    let_work(auditor)
-    nothing_opened(log, auditor, reason="P1_TIME")
 
 
 def test_before_a_charter_and_a_key_there_is_nothing_to_do() -> None:

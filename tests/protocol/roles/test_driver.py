@@ -25,6 +25,7 @@ from harness.chains import (
     Deployment,
     Run,
     chain_at,
+    deadline_of,
     figures,
     make_deployment,
 )
@@ -93,7 +94,7 @@ def test_a_lab_whose_figures_are_wrong_sends_nothing_and_is_told_why() -> None:
     assert run.reasons("metrics_refused") == {"lab-3": "METRIC_VALUE"}
     assert "lab-3" not in run.state.rounds[0].reports
     assert run.state.rounds[0].phase(3) == "collecting"
-    run.now_ms = run.state.rounds[0].deadline_ms
+    run.now_ms = deadline_of(run, 1)
     run.until_quiet()
     assert run.state.rounds[0].phase(3) == "opened"
     assert run.state.rounds[0].cohort == 4
@@ -146,7 +147,7 @@ def test_a_corrected_report_replaces_the_first() -> None:
 
 def test_a_correction_that_cannot_be_encoded_fills_no_slot() -> None:
     run = Run(one_round())
-    run.until_quiet("oversight", "lab-2")
+    run.until_quiet("oversight", *run.charter.auditors, "lab-2")
     with pytest.raises(ConfigError):
         run.drivers["lab-2"].correct(run.state.rounds[0], Measurement({"hours": "1"}))
     assert run.stores["lab-2"].draft("answer/1/1") is None
@@ -203,13 +204,13 @@ class Forgetful(LogWrapper):
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         copy = Replica(self.run.charter, self.run.stores[COORDINATOR].copy(), MODULUS_BITS_MIN)
         key = self.run.deployment.keys[COORDINATOR]
-        elsewhere = LogWriter(copy, key, lambda: self.run.state.time_ms)
+        elsewhere = LogWriter(copy, key)
         return self.run.log_of(self.lab, elsewhere).append(envelope, sealed_part)
 
 
 def test_a_lab_whose_receipt_is_not_kept_stops_and_says_so() -> None:
     run = Run(one_round())
-    run.until_quiet(COORDINATOR)
+    run.until_quiet(COORDINATOR, *run.charter.auditors)
     log = Forgetful(run, "lab-2")
     run.drivers["lab-2"] = run.make_driver("lab-2", log)
     run.step("lab-2")
@@ -234,35 +235,18 @@ def test_results_before_there_is_a_charter_are_empty() -> None:
     assert results_document(State()) == {"charter_hash": None, "rounds": []}
 
 
-def test_an_opening_that_met_a_clock_set_back_is_sent_again_once_the_figures_are_old_enough() -> (
-    None
-):
-    """The bytes stay the same, and a slot is filled once: a final refusal would end all rounds."""
+def test_a_round_is_opened_once_the_auditors_say_that_the_figures_are_old_enough() -> None:
     run = Run(make_deployment(first="2035Q3", last="2035Q3", disclosure="age_days = 93\n"))
     due_ms = START_MS + DAY_MS
     coordinator = run.drivers[COORDINATOR]
-    run.now_ms = due_ms
-    coordinator._plan()
-    run.now_ms = due_ms - 1
+    run.until_quiet()
+    run.now_ms = due_ms - 1001
+    run.step(*run.charter.auditors)
     assert coordinator.step() == 0
-    assert run.state.rounds == ()
     run.now_ms = due_ms
+    run.step(*run.charter.auditors)
     assert coordinator.step() == 1
     assert len(run.state.rounds) == 1
-
-
-def test_a_round_is_not_closed_while_the_logs_time_is_ahead_of_the_clock() -> None:
-    """One entry of a clock 330 s ahead: a close would carry its time, and be refused for good."""
-    run = Run(make_deployment(last="2025Q3"))
-    run.step(COORDINATOR)
-    run.now_ms += 330_000
-    run.step(*run.charter.labs)
-    run.now_ms -= 330_000
-    run.step()
-    assert run.state.rounds[0].close is None
-    run.now_ms += 330_000
-    run.until_quiet()
-    assert run.state.rounds[0].phase(run.charter.endorsement_quorum) == "opened"
 
 
 def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:

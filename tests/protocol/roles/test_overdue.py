@@ -8,7 +8,8 @@ import pytest
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import DAY_MS
 from fermata.protocol.roles.overdue import Overdue, overdue
-from fermata.protocol.state.pause import Pause, acknowledge, settle
+from fermata.protocol.state.clock import Limit
+from fermata.protocol.state.pause import Pause, acknowledge, asking, settle
 from fermata.protocol.state.state import State
 from harness.chains import START_MS, WINDOW_S, Chain, chain_at
 
@@ -34,6 +35,10 @@ def becomes(chain: Chain, what: str, since_ms: int, pause: Pause | None = None) 
     assert what in late_at(chain, since_ms + 10**6, pause)
 
 
+def interval_ms(chain: Chain) -> int:
+    return chain.due_ms(Limit(chain.round.entry, INTERVAL_S * 1000))
+
+
 def settled(chain: Chain, *fired: str) -> Pause:
     """The pause after the newest round has come to its end just now."""
     entry = chain.state.size - 1
@@ -50,10 +55,12 @@ def test_a_log_without_entries_for_too_long_is_silent() -> None:
     becomes(chain, "silent", chain.time_ms + SILENCE_MS)
 
 
-def test_a_rejected_entry_ends_the_silence() -> None:
+def test_only_what_the_auditors_say_ends_the_silence() -> None:
     chain = chain_at("collecting")
     since_ms = chain.time_ms + SILENCE_MS
-    assert not chain.put(b"not an envelope", since_ms).accepted
+    assert not chain.put(b"not an envelope").accepted
+    assert "silent" in late_at(chain, since_ms)
+    chain.advance(since_ms)
     assert "silent" not in late_at(chain, since_ms)
 
 
@@ -70,21 +77,22 @@ def test_no_round_is_due_without_a_key_record() -> None:
 
 def test_no_round_is_due_while_one_collects() -> None:
     chain = chain_at("collecting")
-    assert "unopened" not in late_at(chain, chain.round.deadline_ms + 10**9)
+    assert "unopened" not in late_at(chain, chain.deadline_ms + 10**9)
 
 
 def test_a_round_is_to_be_closed_after_its_deadline() -> None:
     chain = chain_at("reported")
-    becomes(chain, "unclosed", chain.round.deadline_ms + SETTLE_MS)
+    becomes(chain, "unclosed", chain.deadline_ms + SETTLE_MS)
 
 
 @pytest.mark.parametrize("stage", ["closed", "endorsed"])
 def test_a_closed_round_is_to_settle(stage: str) -> None:
     chain = chain_at(stage)
     assert chain.round.close is not None
-    becomes(chain, "unsettled", chain.round.close.time_ms + SETTLE_MS)
+    close = chain.round.close.entry
+    becomes(chain, "unsettled", chain.due_ms(Limit(close, SETTLE_MS)))
     # The next round waits for it only as long as a window.
-    becomes(chain, "unopened", chain.round.close.time_ms + WINDOW_S * 1000 + OPEN_MS)
+    becomes(chain, "unopened", chain.due_ms(Limit(close, WINDOW_S * 1000 + OPEN_MS)))
     assert late_at(chain, chain.time_ms + 10**9) == ["unopened", "unsettled"]
 
 
@@ -96,12 +104,12 @@ def test_without_an_interval_the_next_round_is_due_from_the_end_of_the_last() ->
 
 def test_with_an_interval_the_next_round_is_due_when_it_has_passed() -> None:
     chain = chain_at("closed", **NUMBERED)
-    becomes(chain, "unopened", chain.round.opened_ms + INTERVAL_S * 1000 + OPEN_MS)
+    becomes(chain, "unopened", interval_ms(chain) + OPEN_MS)
 
 
 def test_a_close_after_the_interval_makes_the_next_round_due() -> None:
     chain = chain_at("reported", **NUMBERED)
-    close_ms = chain.round.opened_ms + INTERVAL_S * 1000 + 5
+    close_ms = interval_ms(chain) + 5
     chain.close(close_ms)
     becomes(chain, "unopened", close_ms + WINDOW_S * 1000 + OPEN_MS)
 
@@ -113,15 +121,15 @@ def test_no_round_is_due_after_the_charters_last() -> None:
 
 def test_a_refused_round_is_settled() -> None:
     chain = chain_at("collecting", last="2025Q3")
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     assert chain.round.refusal
     assert late_at(chain, chain.time_ms + 10**9) == []
 
 
 def test_an_older_round_that_never_settled_is_named() -> None:
     chain = chain_at("closed", **NUMBERED)
-    chain.open_round(chain.round.opened_ms + INTERVAL_S * 1000)
-    found = overdue(chain.state, Pause(), TERMS, (), chain.round.deadline_ms)
+    chain.open_round(interval_ms(chain))
+    found = overdue(chain.state, Pause(), TERMS, (), chain.deadline_ms)
     assert [(late.what, late.detail) for late in found] == [
         ("unsettled", "round 1 is closed and has no result")
     ]
@@ -130,11 +138,13 @@ def test_an_older_round_that_never_settled_is_named() -> None:
 def test_labs_that_have_not_acknowledged_are_named_from_the_deadline_on() -> None:
     chain = chain_at("opened")
     pause = settled(chain, "hot")
+    triggered = chain.state.size - 1
+    chain.advance(chain.time_ms + 60_000)
     labs = chain.deployment.charter.labs
     for lab in labs[2:]:
         entry, at = chain.state.size, chain.time_ms + 1
-        pause = acknowledge(pause, TERMS, entry, at, chain.state.size - 1, lab, labs)
-    due_ms = chain.time_ms + ACKNOWLEDGE_MS
+        pause = acknowledge(pause, TERMS, entry, at, triggered, lab, labs, False)
+    due_ms = chain.due_ms(asking(pause)[-1].deadline)
     becomes(chain, "unacknowledged", due_ms, pause)
     found = overdue(chain.state, pause, TERMS, labs, due_ms)
     assert found[-1] == Overdue("unacknowledged", due_ms, "not acknowledged by lab-1, lab-2")

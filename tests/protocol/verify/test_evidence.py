@@ -38,13 +38,17 @@ def refused(chain: Chain) -> Any:
     charter = chain.deployment.charter
     head = at(chain.tree, chain.tree.size - 1)
     key = chain.deployment.keys[COORDINATOR]
-    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head, 1)
+    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head)
     return kept_refusal("LATE", b"words", signed)
+
+
+#: The first entry in which the two logs differ.
+FORK = chain_at("collecting").tree.size
 
 
 @pytest.fixture
 def forked() -> tuple[Chain, Chain]:
-    """Two logs that differ from entry 3 on."""
+    """Two logs that differ from the last entry but one on."""
     ours = chain_at("collecting")
     theirs = ours.fork()
     ours.abstain("lab-1")
@@ -60,19 +64,21 @@ def judged(**files: Evidence) -> list[Conviction]:
 
 def test_two_views_of_one_entry_convict(forked: tuple[Chain, Chain]) -> None:
     ours, theirs = forked
-    assert judged(a=shown(ours, 3), b=shown(theirs, 3)) == [Conviction(3, ("a", "b"))]
+    assert judged(a=shown(ours, FORK), b=shown(theirs, FORK)) == [Conviction(FORK, ("a", "b"))]
     # An entry after the fork differs too, also if the same words stand in it.
-    assert judged(a=shown(ours, 4), b=shown(theirs, 4)) == [Conviction(4, ("a", "b"))]
+    assert judged(a=shown(ours, FORK + 1), b=shown(theirs, FORK + 1)) == [
+        Conviction(FORK + 1, ("a", "b"))
+    ]
 
 
 def test_views_that_agree_or_do_not_meet_convict_nobody(forked: tuple[Chain, Chain]) -> None:
     ours, theirs = forked
     assert judged(a=shown(ours, 0, 1, 2), b=shown(theirs, 0, 1, 2)) == []
-    assert judged(a=shown(ours, 3), b=shown(theirs, 4)) == []
-    assert judged(a=shown(ours, 3), b=shown(ours, 3)) == []
+    assert judged(a=shown(ours, FORK), b=shown(theirs, FORK + 1)) == []
+    assert judged(a=shown(ours, FORK), b=shown(ours, FORK)) == []
     grown = ours.fork()
     grown.abstain("lab-4")
-    assert judged(a=shown(ours, 3, 4), b=shown(grown, 3, 4, 5)) == []
+    assert judged(a=shown(ours, FORK, FORK + 1), b=shown(grown, FORK, FORK + 1, FORK + 2)) == []
 
 
 def test_a_signed_refusal_is_a_view_of_the_log_that_refused(forked: tuple[Chain, Chain]) -> None:
@@ -87,18 +93,18 @@ def test_a_head_that_the_coordinator_did_not_sign_convicts_nobody(
     forked: tuple[Chain, Chain],
 ) -> None:
     ours, theirs = forked
-    view = view_of(theirs.tree, head_of(theirs, "lab-1"), 3)
+    view = view_of(theirs.tree, head_of(theirs, "lab-1"), FORK)
     made_up = Evidence(FORMAT, ours.deployment.charter.sha256.hex(), (view,))
     with pytest.raises(VerificationError) as caught:
-        judged(a=shown(ours, 3), b=made_up)
+        judged(a=shown(ours, FORK), b=made_up)
     assert str(caught.value).startswith("b: ")
 
 
 def test_a_leaf_that_is_not_in_the_head_convicts_nobody(forked: tuple[Chain, Chain]) -> None:
     ours, theirs = forked
-    honest = shown(ours, 3)
+    honest = shown(ours, FORK)
     (view,) = honest.views
-    other = type(view)(view.note, view.index, theirs.tree.leaf(3).hex(), view.path)
+    other = type(view)(view.note, view.index, theirs.tree.leaf(FORK).hex(), view.path)
     with pytest.raises(InvalidProof):
         judged(a=honest, b=Evidence(FORMAT, honest.charter_sha256, (other,)))
 
@@ -107,20 +113,20 @@ def test_a_refusal_of_a_stranger_convicts_nobody(forked: tuple[Chain, Chain]) ->
     ours, theirs = forked
     charter, head = ours.deployment.charter, at(theirs.tree, theirs.tree.size - 1)
     key = ours.deployment.keys["lab-1"]
-    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head, 1)
+    signed = seal_refusal(COORDINATOR, key, charter.sha256, b"words", "LATE", head)
     with pytest.raises(InvalidSignature):
-        judged(a=shown(ours, 3, refusals=(kept_refusal("LATE", b"words", signed),)))
+        judged(a=shown(ours, FORK, refusals=(kept_refusal("LATE", b"words", signed),)))
 
 
 def test_evidence_of_another_deployment_is_refused(forked: tuple[Chain, Chain]) -> None:
     other = Evidence(FORMAT, make_deployment(seed=5).charter.sha256.hex())
     with pytest.raises(ConfigError) as caught:
-        judged(a=shown(forked[0], 3), b=other)
+        judged(a=shown(forked[0], FORK), b=other)
     assert caught.value.reason == "EVIDENCE"
 
 
 def test_a_file_is_read_back(forked: tuple[Chain, Chain]) -> None:
-    made = shown(forked[0], 0, 3, refusals=(refused(forked[0]),))
+    made = shown(forked[0], 0, FORK, refusals=(refused(forked[0]),))
     assert parse_evidence(made.to_bytes(), "f") == made
     assert json.loads(made.to_bytes())["format"] == FORMAT
 
@@ -148,7 +154,7 @@ def test_a_file_that_is_none_gets_a_clear_error(data: bytes) -> None:
 def test_a_view_with_damage_is_refused(
     forked: tuple[Chain, Chain], change: dict[str, object]
 ) -> None:
-    document = json.loads(shown(forked[0], 3).to_bytes())
+    document = json.loads(shown(forked[0], FORK).to_bytes())
     document["views"][0].update(change)
     damaged = parse_evidence(json.dumps(document).encode(), "f")
     with pytest.raises((ConfigError, VerificationError)) as caught:
@@ -163,7 +169,7 @@ def test_a_view_with_damage_is_refused(
 def test_another_spelling_of_one_hash_convicts_nobody(
     forked: tuple[Chain, Chain], spell: Callable[[str], str]
 ) -> None:
-    honest = shown(forked[0], 3)
+    honest = shown(forked[0], FORK)
     (view,) = honest.views
     spelt = View(view.note, view.index, spell(view.leaf_hash), view.path)
     assert judged(a=honest, b=Evidence(FORMAT, honest.charter_sha256, (spelt,))) == []
@@ -176,7 +182,7 @@ def test_a_refusal_in_another_deployment_of_the_same_coordinator_convicts_nobody
     ours, theirs = forked
     head = at(theirs.tree, theirs.tree.size - 1)
     key = ours.deployment.keys[COORDINATOR]
-    signed = seal_refusal(COORDINATOR, key, bytes(32), b"words", "LATE", head, 1)
+    signed = seal_refusal(COORDINATOR, key, bytes(32), b"words", "LATE", head)
     elsewhere = shown(ours, refusals=(kept_refusal("LATE", b"words", signed),))
     with pytest.raises(InvalidProof) as caught:
         judged(a=shown(ours, ours.tree.size - 1), b=elsewhere)

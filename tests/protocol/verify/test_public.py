@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, build_bundle, sealed_path
 from fermata.protocol.verify.verifier import NOT_CHECKED, OPEN_ONLY, PASSED, TITLES
@@ -119,11 +120,11 @@ def test_the_public_sees_an_open_proof_that_fails(
     statement = forged(collecting, "lab-1", witness=false_values("alpha", 1, 401))
     entry = collecting.put_ok(collecting.seal(statement)).entry
     collecting.report_all(["lab-2", "lab-3", "lab-4", "lab-5", "lab-6"])
-    for module in ("roles.coordinator", "fold.round_rules"):
-        monkeypatch.setattr(
-            f"fermata.protocol.{module}.proven_round", lambda charter, key, found, cache: found
-        )
-    collecting.close()
+    close = close_statement(collecting.state.keyed(), collecting.round, collecting.sealed)
+    monkeypatch.setattr(
+        "fermata.protocol.fold.round_rules.proven_round", lambda charter, key, found, cache: found
+    )
+    collecting.put_ok(collecting.seal(close))
     endorse_unseen(collecting)
     collecting.open_part("auditor-1", "auditor-2")
     found = failed(verify(public_of(collecting)))

@@ -158,7 +158,7 @@ def test_a_round_that_is_open_has_nothing_to_open() -> None:
 def test_a_lab_that_did_not_report_has_nothing_to_open() -> None:
     chain = chain_at("collecting")
     chain.report_all(("lab-1", "lab-2", "lab-3", "lab-4"))
-    chain.close(chain.round.deadline_ms)
+    chain.close(chain.deadline_ms)
     chain.endorse(*chain.deployment.charter.auditors)
     found = lambda: counted_part(chain.state, 1, "lab-5", "alpha")  # noqa: E731
     assert refused(found, Refusal) == "NOT_COUNTED"

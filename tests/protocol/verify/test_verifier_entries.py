@@ -34,8 +34,8 @@ def test_a_statement_in_the_wrong_role_fails_the_fourth_check(opened: Chain) -> 
 
 
 def test_a_false_key_record_fails_the_second_check(keyed: Chain) -> None:
-    keyed.put(keyed.deployment.key_envelope)
-    invalid(bundle_of(keyed), 2, "entry 2", "KEY_EXISTS")
+    entry = keyed.put(keyed.deployment.key_envelope).entry
+    invalid(bundle_of(keyed), 2, f"entry {entry}", "KEY_EXISTS")
 
 
 # Collusion.
@@ -132,7 +132,7 @@ def test_a_key_whose_shares_do_not_fit_is_found(
 
     bundle = bundle_of(keyed)
     with_fold(monkeypatch, swap)
-    invalid(bundle, 2, "entry 1")
+    invalid(bundle, 2, f"entry {keyed.state.keyed().key.entry}")
 
 
 @pytest.mark.parametrize("field", ["plaintexts", "roots", "results", "a value of a result"])

@@ -17,8 +17,8 @@ from fermata.protocol.wire.codec import (
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.chains import Deployment
 
-ENTRY = envelope_pb2.LogEntry(time_ms=300, envelope=b"abc")
-TIME, ENVELOPE = b"\x20\xac\x02", b"\x12\x03abc"
+LISTED = statement_pb2.ListedReport(lab="abc", entry=300)
+ENTRY, LAB = b"\x10\xac\x02", b"\x0a\x03abc"
 OPEN = statement_pb2.Statement(
     charter_sha256=b"h",
     author="x",
@@ -36,38 +36,38 @@ def refused(kind: type[Message], data: bytes, reason: str = "ENCODING") -> None:
 
 
 def test_the_canonical_bytes_are_accepted() -> None:
-    assert encode(ENTRY) == ENVELOPE + TIME
-    assert decode(envelope_pb2.LogEntry, ENVELOPE + TIME) == ENTRY
+    assert encode(LISTED) == LAB + ENTRY
+    assert decode(statement_pb2.ListedReport, LAB + ENTRY) == LISTED
     assert encode(OPEN) == OPEN_BYTES
     assert decode(statement_pb2.Statement, OPEN_BYTES) == OPEN
 
 
 ENTRY_VARIANTS = {
-    "a varint that is longer than needed": ENVELOPE + b"\x20\xac\x82\x00",
-    "a varint of ten bytes": ENVELOPE + b"\x20\xac\x82\x80\x80\x80\x80\x80\x80\x80\x00",
-    "a length that is longer than needed": b"\x12\x83\x00abc" + TIME,
-    "a tag that is longer than needed": ENVELOPE + b"\xa0\x00\xac\x02",
-    "fields in another order": TIME + ENVELOPE,
-    "a scalar given twice": ENVELOPE + TIME + TIME,
-    "a scalar given twice, the first different": ENVELOPE + b"\x20\x01" + TIME,
-    "bytes given twice": b"\x12\x01z" + ENVELOPE + TIME,
-    "an explicit default": ENVELOPE + b"\x20\x00",
-    "empty bytes given": b"\x12\x00" + TIME,
-    "an unknown varint field": ENVELOPE + TIME + b"\x28\x01",
-    "an unknown field of bytes": ENVELOPE + TIME + b"\x2a\x00",
-    "an unknown field in front": b"\x28\x01" + ENVELOPE + TIME,
-    "an unknown group": ENVELOPE + TIME + b"\x2b\x2c",
-    "a known field of another wire type": ENVELOPE + TIME + b"\x0d\x01\x00\x00\x00",
-    "bytes after the message": ENVELOPE + TIME + b"\x00",
-    "a length beyond the end": TIME + b"\x12\x04abc",
-    "a varint without an end": ENVELOPE + b"\x20\xff",
-    "a varint of eleven bytes": ENVELOPE + b"\x20" + b"\xff" * 10 + b"\x01",
+    "a varint that is longer than needed": LAB + b"\x10\xac\x82\x00",
+    "a varint of ten bytes": LAB + b"\x10\xac\x82\x80\x80\x80\x80\x80\x80\x80\x00",
+    "a length that is longer than needed": b"\x0a\x83\x00abc" + ENTRY,
+    "a tag that is longer than needed": LAB + b"\x90\x00\xac\x02",
+    "fields in another order": ENTRY + LAB,
+    "a scalar given twice": LAB + ENTRY + ENTRY,
+    "a scalar given twice, the first different": LAB + b"\x10\x01" + ENTRY,
+    "bytes given twice": b"\x0a\x01z" + LAB + ENTRY,
+    "an explicit default": LAB + b"\x10\x00",
+    "empty bytes given": b"\x0a\x00" + ENTRY,
+    "an unknown varint field": LAB + ENTRY + b"\x28\x01",
+    "an unknown field of bytes": LAB + ENTRY + b"\x2a\x00",
+    "an unknown field in front": b"\x28\x01" + LAB + ENTRY,
+    "an unknown group": LAB + ENTRY + b"\x2b\x2c",
+    "a known field of another wire type": LAB + ENTRY + b"\x0d\x01\x00\x00\x00",
+    "bytes after the message": LAB + ENTRY + b"\x00",
+    "a length beyond the end": ENTRY + b"\x0a\x04abc",
+    "a varint without an end": LAB + b"\x10\xff",
+    "a varint of eleven bytes": LAB + b"\x10" + b"\xff" * 10 + b"\x01",
 }
 
 
 @pytest.mark.parametrize("what", ENTRY_VARIANTS)
 def test_an_entry_with_this_is_refused(what: str) -> None:
-    refused(envelope_pb2.LogEntry, ENTRY_VARIANTS[what])
+    refused(statement_pb2.ListedReport, ENTRY_VARIANTS[what])
 
 
 STATEMENT_VARIANTS = {
@@ -115,10 +115,10 @@ def test_what_is_accepted_prints_as_the_same_bytes(data: bytes) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 2**64 - 1), st.binary(max_size=40))
-def test_a_leaf_is_read_back(time_ms: int, envelope: bytes) -> None:
-    entry = decode(envelope_pb2.LogEntry, leaf_of(bytes(32), time_ms, envelope))
-    assert (entry.time_ms, entry.envelope) == (time_ms, envelope)
+@given(st.binary(max_size=40))
+def test_a_leaf_is_read_back(envelope: bytes) -> None:
+    entry = decode(envelope_pb2.LogEntry, leaf_of(bytes(32), envelope))
+    assert (entry.previous_root, entry.envelope) == (bytes(32), envelope)
 
 
 def test_a_key_record_is_read_back(deployment: Deployment) -> None:

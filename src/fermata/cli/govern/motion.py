@@ -18,17 +18,16 @@ from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_file
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.fold.amendment import new_parties
 from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.governance.amendment import new_parties
 from fermata.protocol.fold.references import about, bind, next_leaf
-from fermata.protocol.fold.tally import Tally
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.summary.documents import document, overdue_document
 from fermata.summary.records.governance import GovernanceRecord, governance_record
-from fermata.summary.words import motion_subject, overdue_line
+from fermata.summary.words import motion_subject, motion_until, overdue_line
 from fermata.types import Choice
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
@@ -154,6 +153,8 @@ def motion_to_read(replica: Replica, tabled: Motion) -> str:
     lines += [f"from round {tabled.from_round}"] if tabled.from_round else []
     lines += [f"upheld: {'yes' if tabled.is_upheld else 'no'}"] if tabled.kind == "ruling" else []
     lines += [f"reason: {tabled.reason}"] if tabled.reason else []
+    until = motion_until(tabled, replica.state.clock)
+    lines += [until] if until else []
     if tabled.charter is not None:
         old, new = (
             charter_text(replica, replica.charter.sha256),
@@ -214,7 +215,7 @@ def _say(
                 " is witnessed",
             )
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
-    leaf = next_leaf(replica.tree, max(clock_ms(), replica.state.time_ms), envelope)
+    leaf = next_leaf(replica.tree, envelope)
     _, _, error = judge(replica.state, leaf)
     if error is not None:
         raise error
@@ -251,14 +252,16 @@ def motions_document(record: GovernanceRecord) -> dict[str, Any]:
     return {
         "round": record.round,
         "chair": record.chair,
-        "motions": [_row(motion, record.tallies.get(motion.entry)) for motion in record.motions],
+        "motions": [_row(record, motion) for motion in record.motions],
         "disputes": [document(d, "entry author lab status") for d in record.disputes],
         "excluded": record.exclusions,
         "overdue": [overdue_document(late) for late in record.overdue],
     }
 
 
-def _row(motion: Motion, tally: Tally | None) -> dict[str, Any]:
+def _row(record: GovernanceRecord, motion: Motion) -> dict[str, Any]:
+    tally = record.tallies.get(motion.entry)
+    expires_ms = record.clock.due_ms(motion.expiry)
     choices = list(motion.votes.values())
     return {
         **document(motion, "entry kind author"),
@@ -267,7 +270,7 @@ def _row(motion: Motion, tally: Tally | None) -> dict[str, Any]:
         "for": choices.count(Choice.FOR),
         "against": choices.count(Choice.AGAINST),
         "needed": tally.needed if tally else None,
-        "expires": utc_text(motion.expires_ms) if tally else None,
+        "expires": utc_text(expires_ms) if tally and expires_ms is not None else None,
         "reason": motion.reason,
     }
 
@@ -277,10 +280,11 @@ def motions_text(record: GovernanceRecord) -> str:
     columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
     rows = []
     for motion in record.motions:
-        row = _row(motion, record.tallies.get(motion.entry))
-        rows.append(["" if row[column] is None else str(row[column]) for column in columns])
+        row = _row(record, motion)
+        texts = ["" if row[column] is None else str(row[column]) for column in columns]
+        rows.append([*texts, motion_until(motion, record.clock)])
     lines = [f"round {record.round}, in the chair: {record.chair or 'nobody'}"]
-    lines += [table_text(columns, rows) if rows else "no motions"]
+    lines += [table_text([*columns, "until"], rows) if rows else "no motions"]
     lines += [f"{lab}: excluded from round {r} on" for lab, r in record.exclusions.items()]
     lines += [f"overdue: {overdue_line(late)}" for late in record.overdue]
     return "\n".join(lines)

@@ -32,6 +32,7 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed, witnessed
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.freshness import Demands, unmet
@@ -211,26 +212,30 @@ def _document(verification: Verification) -> dict[str, object]:
 
 
 def _log_document(verification: Verification) -> dict[str, object] | None:
-    """How old a valid bundle is, by its own log and by this machine's clock."""
+    """How old a valid bundle is, by its own log and by this machine's clock.
+
+    ``newest`` and ``age_s`` are None before enough auditors have told the log a time.
+    """
     charter = verification.state.charter
     if not verification.is_valid or charter is None:
         return None
+    has_time = verification.newest_ms != NO_TIME
     return {
         "size": verification.size,
-        "newest": utc_text(verification.newest_ms),
-        "age_s": verification.age_s(clock_ms()),
+        "newest": utc_text(verification.newest_ms) if has_time else None,
+        "age_s": verification.age_s(clock_ms()) if has_time else None,
         "cosigners": verification.cosigners,
         "auditors": len(charter.auditors),
     }
 
 
 def _log_line(log: dict[str, Any]) -> str:
-    age_s = log["age_s"]
-    age = f"{duration_text(abs(age_s) * 1000)} {'old' if age_s >= 0 else 'in the future'}"
-    return (
-        f"log: {log['size']} entries, the newest of {log['newest']} ({age} by this machine's"
-        f" clock); {log['cosigners']} of {log['auditors']} auditors cosigned its head"
-    )
+    newest, age_s = "without a time yet", log["age_s"]
+    if age_s is not None:
+        age = f"{duration_text(abs(age_s) * 1000)} {'old' if age_s >= 0 else 'in the future'}"
+        newest = f"the newest of {log['newest']} ({age} by this machine's clock)"
+    cosigners = f"{log['cosigners']} of {log['auditors']} auditors cosigned its head"
+    return f"log: {log['size']} entries, {newest}; {cosigners}"
 
 
 def _lines(verification: Verification, pinned: bool) -> list[str]:

@@ -13,14 +13,15 @@ from fermata.cli.read.view import view_of_log, witnessed_line
 from fermata.node.config import load_config
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import OPENED, REFUSED, State
-from fermata.protocol.wire.codec import decode_entry
 from fermata.summary.documents import document, overdue_document, pause_document
-from fermata.summary.records.clocks import offset_s
-from fermata.summary.records.nodes import STALE_MS, NodeRecord, node_records
+from fermata.summary.records.clocks import LogTime, log_time
+from fermata.summary.records.nodes import NodeRecord, node_records
 from fermata.summary.records.pause import (
     PauseRecord,
     RuleRecord,
@@ -30,7 +31,9 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import RoundRecord, round_records
+from fermata.summary.time_words import log_time_line, time_trouble
 from fermata.summary.words import (
+    NOT_TOLD,
     ago_text,
     culprits_text,
     node_troubles,
@@ -39,6 +42,7 @@ from fermata.summary.words import (
     pause_lines,
     round_line,
 )
+from fermata.types import EntryIndex
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
@@ -50,7 +54,7 @@ UNHEALTHY = 1
 @CONFIG
 @click.option(
     "--stale-s", type=click.IntRange(min=1),
-    help="Seconds after which an unseen node is stale; default: 300, or 3 heartbeats.",
+    help="Seconds after which an unseen node is stale; default: 3 heartbeats.",
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -58,11 +62,10 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
     replica, witnessed = view_of_log(config)
-    # The log does not say how often others mean to send heartbeats; most likely as this node does.
-    stale_ms = 1000 * stale_s if stale_s else max(STALE_MS, 3000 * config.text.heartbeat_s)
+    missing_ms = 1000 * stale_s if stale_s else stale_ms(replica.charter)
     now_ms = clock_ms()
-    report = health(replica.state, now_ms, stale_ms)
-    unwitnessed = witness_problems(replica, witnessed, now_ms - stale_ms)
+    report = health(replica.state, now_ms, missing_ms)
+    unwitnessed = witness_problems(replica, witnessed, now_ms - missing_ms)
     report = replace(report, problems=(*report.problems, *unwitnessed))
     line = witnessed_line(replica, witnessed)
     data = health_document(report) | {"witnessed": witnessed_document(replica, witnessed)}
@@ -74,13 +77,14 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
 def witness_problems(
     replica: Replica, witnessed: Witnessed, stale_ms: int
 ) -> Iterator[tuple[str, str]]:
-    """(who, what) needs attention: false cosignatures, and an entry logged before ``stale_ms`` that
-    is not witnessed."""
+    """(who, what) needs attention: false cosignatures, and an entry that auditors had seen before
+    ``stale_ms``, or that stands since then, and is not witnessed."""
     for auditor in witnessed.false:
         yield auditor, "its cosignature is not of this log: one of the two was shown another log"
     if witnessed.size < replica.tree.size:
-        (leaf,) = replica.store.leaves(witnessed.size, witnessed.size + 1)
-        if decode_entry(leaf).time_ms < stale_ms:
+        seen_ms = replica.state.clock.start_ms(EntryIndex(witnessed.size))
+        # Before there is a time, nothing says for how long the entry has been there.
+        if NO_TIME < (seen_ms or replica.state.time_ms) < stale_ms:
             waits = witnessed.waits_for(witnessed.size + 1, replica.charter.auditors)
             yield "log", f"entry {witnessed.size} is not witnessed; it waits for {', '.join(waits)}"
 
@@ -102,13 +106,14 @@ def witnessed_document(replica: Replica, witnessed: Witnessed) -> dict[str, obje
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Nodes and rounds at ``now_ms``, the reader's clock.
+    """The log's time, nodes and rounds at ``now_ms``, the reader's clock.
 
     ``pause`` is None if the charter has none; ``rules`` is what they said last. ``problems``: (who
     or what needs attention, why).
     """
 
     now_ms: int
+    time: LogTime
     nodes: tuple[NodeRecord, ...]
     rounds: tuple[RoundRecord, ...]
     pause: PauseRecord | None
@@ -124,8 +129,13 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     problems = [
         (node.party, what) for node in nodes for what in node_troubles(node, now_ms, stale_ms)
     ]
+    time = log_time(state, now_ms, stale_ms)
+    if time.waits_for:
+        problems.append(("log", time_trouble(time, now_ms)))
     for round_ in rounds:
-        if round_.state not in (OPENED, REFUSED) and now_ms > round_.deadline_ms + LATE_MS:
+        due_ms = round_.deadline_ms
+        is_late = due_ms is not None and now_ms > due_ms + LATE_MS
+        if round_.state not in (OPENED, REFUSED) and is_late:
             waits = ", ".join(round_.waits_for) or charter.coordinator
             what = f"{round_.state} past its deadline, waits for {waits}"
             problems.append((f"round {round_.number}", what))
@@ -136,6 +146,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     problems += [("overdue", overdue_line(thing)) for thing in late]
     return Health(
         now_ms=now_ms,
+        time=time,
         nodes=nodes,
         rounds=rounds,
         pause=pause_record(state) if charter.pause else None,
@@ -146,12 +157,13 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
 
 
 def health_document(report: Health) -> dict[str, Any]:
-    """``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, for programs."""
+    """``log_time``, ``nodes``, ``rounds``, ``pause`` (or None) and ``problems``, for programs."""
     pause = None
     if report.pause is not None:
         late = [overdue_document(thing) for thing in report.overdue]
         pause = pause_document(report.pause, report.rules) | {"overdue": late}
     return {
+        "log_time": document(report.time, "time=time_ms waits_for"),
         "nodes": [_node(node, report.now_ms) for node in report.nodes],
         "rounds": [_round(round_) for round_ in report.rounds],
         "pause": pause,
@@ -166,10 +178,11 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
         seen: dict[str, object] = dict.fromkeys(keys.split())
     else:
         seen = {
-            **document(beat, "version last_seen=logged_ms"),
-            "last_seen_s": max(0, now_ms - beat.logged_ms) // 1000,
+            "version": beat.version,
+            **document(node, "last_seen=seen_ms"),
+            "last_seen_s": None if node.seen_ms is None else max(0, now_ms - node.seen_ms) // 1000,
             **document(beat, "certificate_until=certificate_expires_ms"),
-            "clock_offset_s": offset_s(beat),
+            "clock_offset_s": node.ahead_s,
             "backlog": beat.backlog,
         }
     return {"node": node.party, "role": node.role, **seen, "newest_round": node.done}
@@ -191,11 +204,12 @@ def _round(round_: RoundRecord) -> dict[str, object]:
 
 
 def health_text(report: Health) -> str:
-    """The health for people: a table of nodes, a line for each round, and what needs attention."""
+    """The health for people: a table of nodes, the log's time, a line for each round, and what
+    needs attention."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]
-    lines = [table_text(columns, rows), ""]
+    lines = [table_text(columns, rows), "", log_time_line(report.time, report.now_ms)]
     lines += [round_line(round_) for round_ in report.rounds] or ["no round yet"]
     lines += pause_lines(report.pause, report.rules) if report.pause else []
     lines += [f"! {who}: {what}" for who, what in report.problems]
@@ -206,6 +220,6 @@ def _row(node: NodeRecord, now_ms: int) -> list[str]:
     beat, done = node.beat, node.done or "-"
     if beat is None:
         return [node.party, node.role, "-", "never", "-", "-", "-", done]
-    ago = ago_text(now_ms - beat.logged_ms)
-    until, clock = utc_text(beat.certificate_expires_ms), offset_text(offset_s(beat))
+    ago = NOT_TOLD if node.seen_ms is None else ago_text(now_ms - node.seen_ms)
+    until, clock = utc_text(beat.certificate_expires_ms), offset_text(node.ahead_s)
     return [node.party, node.role, beat.version, ago, until, clock, str(beat.backlog), done]

@@ -10,7 +10,6 @@ from fermata.cli.output import emit, json_option
 from fermata.errors import ConfigError, FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
-from fermata.node.observe.gauges import SILENT_MS
 from fermata.node.pki.identity import not_after_ms
 from fermata.node.run.participant import ShareCheck
 from fermata.node.run.parts import (
@@ -24,8 +23,9 @@ from fermata.node.run.parts import (
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import State
-from fermata.summary.records.clocks import OFFSET_S_MAX, coordinator_ahead_s
+from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.types import Role
 
 
@@ -85,26 +85,21 @@ def _share(config: NodeConfig, replica: Replica) -> str:
 
 
 def clock_text(state: State, now_ms: int) -> str:
-    """Compares this clock (ms since 1970, UTC) with the newest heartbeat in the log, in words.
+    """Compares this clock (ms since 1970, UTC) with the log's time, in words.
 
-    Every node sends a heartbeat once a minute, the coordinator too, so a newest heartbeat that is
-    minutes old by this clock says that this clock is ahead. Raises ConfigError CLOCK.
+    The auditors tell the time every ``rounds.heartbeat_s``, so a log's time that is much older by
+    this clock says that this clock is ahead. Raises ConfigError CLOCK.
     """
-    newest_ms = max((beat.logged_ms for beat in state.heartbeats.values()), default=0)
-    if not newest_ms:
-        return "not compared: the log has no heartbeat, or it could not be read"
-    wrong_s = coordinator_ahead_s(state)
-    ahead_s = (now_ms - newest_ms) / 1000 + wrong_s
-    if -ahead_s > OFFSET_S_MAX:
-        raise ConfigError("CLOCK", f"this clock is at least {-ahead_s:.0f} s behind; set it")
-    if ahead_s > SILENT_MS / 1000:
+    if state.time_ms == NO_TIME or state.charter is None:
+        return "not compared: too few auditors have told the time, or the log could not be read"
+    age_s = (now_ms - state.time_ms) / 1000
+    if -age_s > OFFSET_S_MAX:
+        raise ConfigError("CLOCK", f"this clock is at least {-age_s:.0f} s behind; set it")
+    heartbeat_s = state.charter.heartbeat_s
+    if age_s > 2 * heartbeat_s:
         raise ConfigError(
             "CLOCK",
-            f"this clock may be {ahead_s:.0f} s ahead: by it the newest heartbeat in the log is"
-            " that old, and nodes send one a minute; set it, unless the coordinator logs nothing",
+            f"this clock may be {age_s:.0f} s ahead: by it the log's time is that old, and auditors"
+            f" tell it every {heartbeat_s} s; set it, unless the log stands still",
         )
-    text = f"the log's newest heartbeat is {max(0.0, ahead_s):.0f} s old by this clock"
-    if wrong_s:
-        side = "ahead of" if wrong_s > 0 else "behind"
-        text += f"; the coordinator's clock is {abs(wrong_s):.0f} s {side} most nodes'"
-    return text
+    return f"the log's time is {max(0.0, age_s):.0f} s old by this clock"

@@ -33,7 +33,7 @@ from fermata.node.sources.measure import to_measurement
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import check_period, period_count
-from fermata.protocol.fold.amendment import charter_for_next_round
+from fermata.protocol.fold.governance.amendment import charter_for_next_round
 from fermata.protocol.fold.reports import EncodedReport
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.lab import Measurement, answer
@@ -100,7 +100,7 @@ def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter
         return config.roster
     if 0 < number <= len(state.rounds):
         return state.charter_at(number)
-    return charter_for_next_round(state, clock_ms())
+    return charter_for_next_round(state)
 
 
 def round_of(charter: Charter, period: str) -> int:

@@ -137,7 +137,7 @@ def describe(charter: Charter) -> dict[str, object]:
     """The charter's main facts for programs."""
     return {
         "charter_hash": charter.sha256.hex(),
-        **document(charter, "previous deployment title modulus_bits"),
+        **document(charter, "previous deployment title modulus_bits heartbeat_s"),
         "auditors": len(charter.auditors),
         **document(charter, "threshold endorsement_quorum"),
         "labs": len(charter.labs),
@@ -177,7 +177,17 @@ def warnings(charter: Charter) -> list[str]:
                 f"panel {panel.id} has {organisations} organisations; if"
                 f" {organisations - charter.cohort_min + 1} of them stay away, no panel is opened."
             )
-    return lines + disclosure_warnings(charter)
+    return lines + silence_warnings(charter) + disclosure_warnings(charter)
+
+
+def silence_warnings(charter: Charter) -> list[str]:
+    """A pause that takes the time between two heartbeats for silence."""
+    if charter.pause is None or charter.pause.silence_ms > 1000 * charter.heartbeat_s:
+        return []
+    return [
+        f"silence_s of the pause is {charter.pause.silence_ms // 1000}, not longer than heartbeat_s"
+        f" ({charter.heartbeat_s}): a log in which all is well will be called silent."
+    ]
 
 
 def costs_of(charter: Charter, clock_ns: ClockNs) -> dict[str, Cost]:

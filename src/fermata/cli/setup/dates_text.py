@@ -21,7 +21,13 @@ def dates_of(charter: Charter, now_ms: int) -> list[dict[str, str]]:
 
 def dates_text(charter: Charter, now_ms: int) -> list[str]:
     """The same in words."""
-    lines = ["", f"The first rounds, if the key is there by {utc_text(now_ms)}:"]
+    lines = [
+        "",
+        f"Every node sends a heartbeat every {charter.heartbeat_s} s (heartbeat_s). Those of the"
+        " auditors",
+        "  are the log's time, which may be as old as that.",
+    ]
+    lines += [f"The first rounds, if the key is there by {utc_text(now_ms)}:"]
     lines += [
         f"  {dates['period']}: opens {dates['opens']}, closes {dates['closes']} at the latest"
         for dates in dates_of(charter, now_ms)

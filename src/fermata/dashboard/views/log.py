@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fermata.dashboard.source import Snapshot
 from fermata.errors import VerificationError
 from fermata.log.merkle import leaf_hash, node_hash, verify_inclusion
-from fermata.protocol.charter.periods import TIME_MS_MAX, utc_text
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.codec import CHARTER_TYPE, decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.types import EntryIndex
 
 ENTRIES_PER_PAGE = 100
 #: Statements about one round, to whose page they link.
@@ -83,16 +85,21 @@ def log_page(now: Snapshot, number: int) -> LogPage | None:
     start = (number - 1) * ENTRIES_PER_PAGE
     leaves = now.leaves(start, min(size, start + ENTRIES_PER_PAGE))
     rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected}
-    rows = tuple(entry_row(start + i, leaf, rejected) for i, leaf in enumerate(leaves))
+    clock = now.state.clock
+    rows = tuple(entry_row(start + i, leaf, rejected, clock) for i, leaf in enumerate(leaves))
     return LogPage(number, page_count(size), size, len(now.rejected), rows)
 
 
-def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict]) -> EntryRow:
-    """An entry, from its leaf (any bytes) and the fold's verdict."""
-    time, kind, author, number = "", "Unknown", "", 0
+def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict], clock: Clock) -> EntryRow:
+    """An entry, from its leaf (any bytes) and the fold's verdict.
+
+    Its time is the one by which enough auditors had seen it; empty while they have not.
+    """
+    seen_ms = clock.start_ms(EntryIndex(entry))
+    time = utc_text(seen_ms) if seen_ms is not None else ""
+    kind, author, number = "Unknown", "", 0
     try:
         wire = decode_entry(leaf)
-        time = utc_text(wire.time_ms) if wire.time_ms <= TIME_MS_MAX else ""
         envelope = unseal(wire.envelope)
         if envelope.payload_type == CHARTER_TYPE:
             kind = "Charter"
@@ -121,7 +128,7 @@ def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
     rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected if v.entry == entry}
     proof, root = now.inclusion(entry), now.root
     return EntryPage(
-        row=entry_row(entry, leaf, rejected),
+        row=entry_row(entry, leaf, rejected, now.state.clock),
         signers=_signers(leaf),
         leaf_bytes=len(leaf),
         leaf_hash=leaf_hash(leaf).hex(),

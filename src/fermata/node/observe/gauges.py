@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fermata.node.observe.telemetry import Telemetry
+from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.state.state import (
     CLOSED,
@@ -18,10 +19,9 @@ from fermata.protocol.state.state import (
     parties_with_nodes,
 )
 from fermata.protocol.wire.ports import ClockMs
+from fermata.summary.records.clocks import clock_ahead_s
 from fermata.types import Role
 
-#: A node counts as silent if the log has had no heartbeat for this long; `fermata status`: stale.
-SILENT_MS = 300_000
 ROLES = ("coordinator", "auditor", "lab")
 _PHASES = (COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED)
 
@@ -38,10 +38,12 @@ class Gauges:
     def __post_init__(self) -> None:
         gauge = self.telemetry.gauge
         self._step = gauge("fermata_step_timestamp_seconds", "Time of the last step that worked.")
-        self._head = gauge("fermata_log_head_timestamp_seconds", "Time of the log's newest entry.")
+        self._head = gauge(
+            "fermata_log_head_timestamp_seconds", "The log's time, as its auditors have told it."
+        )
         self._offset = gauge(
             "fermata_clock_offset_seconds",
-            "This node's clock minus the log's, at its last heartbeat; includes the way there.",
+            "By how much this node's clock is off for sure, by its last heartbeat in the log.",
         )
         self._number = gauge("fermata_round_number", "Number of the newest round; 0 for none.")
         self._phase = gauge("fermata_round_phase", "1 for the newest round's phase.", "status")
@@ -56,7 +58,7 @@ class Gauges:
             "Auditors that have not cosigned the newest head; 0 except at the coordinator.",
         )
         self._silent = gauge(
-            "fermata_nodes_silent", "Nodes without a heartbeat in the log for 5 minutes.", "role"
+            "fermata_nodes_silent", "Nodes whose last three heartbeats are not in the log.", "role"
         )
         self._free = gauge("fermata_disk_free_bytes", "Free bytes on the disk of the node's data.")
 
@@ -70,9 +72,7 @@ class Gauges:
         backlog = len(self.driver.store.drafts_pending())
         self.telemetry.set_progress(state.size, len(state.rounds), backlog)
         self._head.set(state.time_ms / 1000)
-        beat = state.heartbeats.get(self.driver.me)
-        if beat is not None:
-            self._offset.set((beat.time_ms - beat.logged_ms) / 1000)
+        self._offset.set(clock_ahead_s(state, self.driver.me))
         self._look_at_rounds(state, now_ms)
         self._look_at_nodes(state, now_ms)
         if self.free_bytes is not None:
@@ -82,12 +82,14 @@ class Gauges:
         quorum = self.driver.replica.charter.endorsement_quorum
         newest = state.rounds[-1] if state.rounds else None
         self._number.set(newest.number if newest else 0)
-        self._deadline.set(newest.deadline_ms / 1000 if newest else 0)
+        due_ms = state.clock.due_ms(newest.deadline) if newest else None
+        self._deadline.set((due_ms or 0) / 1000)
         for phase in _PHASES:
             self._phase.labels(phase).set(int(newest is not None and newest.phase(quorum) == phase))
         self._unresolved.set(
             sum(
-                now_ms > round_.deadline_ms and round_.phase(quorum) not in (OPENED, REFUSED)
+                state.clock.passed(round_.deadline)
+                and round_.phase(quorum) not in (OPENED, REFUSED)
                 for round_ in state.rounds
             )
         )
@@ -101,5 +103,5 @@ class Gauges:
         for role in ROLES:
             parties = [charter.parties[p] for p in expected if p in charter.parties]
             beats = [state.heartbeats.get(p.id) for p in parties if p.role == role]
-            silent = sum(b is None or now_ms > b.logged_ms + SILENT_MS for b in beats)
+            silent = sum(b is None or now_ms > b.logged_ms + stale_ms(charter) for b in beats)
             self._silent.labels(role).set(silent)

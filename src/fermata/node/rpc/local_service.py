@@ -133,8 +133,9 @@ class PushDesk:
     def _comes_again(self, round_: Round) -> bool:
         """Whether a closed round's period may be called a second time, by the log's time."""
         state, charter = self.driver.replica.state, self.driver.replica.charter
-        is_newest = round_ is state.current
-        return is_newest and second_call_ms(charter, state.rounds, state.time_ms) is not None
+        if round_ is not state.current:
+            return False
+        return second_call_ms(charter, state.rounds, state.clock, state.time_ms) is not None
 
     def _correct(self, round_: Round, old: Mapping[str, str]) -> str:
         """Drafts the corrected report; the figures from before stay if it cannot be made.

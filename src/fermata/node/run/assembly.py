@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from fermata import __version__
 from fermata.crypto.threshold.opening import KeyShare
-from fermata.errors import FermataError
+from fermata.errors import ConfigError, FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.hook.hooks import Hook, make_hook
 from fermata.node.observe.alarm import AlarmEvents
@@ -34,13 +34,16 @@ from fermata.node.storage.file import disk_free_bytes
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
-from fermata.protocol.roles.driver import Driver, Heartbeat, Signer
+from fermata.protocol.roles.driver import Driver, Health, Signer
 from fermata.protocol.roles.lab import LabTools
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.ports import ClockMs, Log, Outside
+from fermata.protocol.state.state import State
+from fermata.protocol.wire.ports import Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
+#: How far behind the log's time the clock of a node that starts may be.
+CLOCK_BEHIND_MS_MAX = 300_000
 #: Looks at a node after a step, in the loop's thread: gauges, alarms, events, the hook.
 Observer = Callable[[], None]
 
@@ -68,6 +71,20 @@ def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Bas
     return Base(config, telemetry, stack, signer, tls, store, replica)
 
 
+def check_clock(state: State, now_ms: int) -> None:
+    """T5: a clock that is behind what enough auditors have told is wrong. Raises ConfigError CLOCK.
+
+    Nodes of a right clock would take this one's heartbeats and cosignatures for old ones.
+    """
+    behind_ms = state.time_ms - now_ms
+    if behind_ms > CLOCK_BEHIND_MS_MAX:
+        raise ConfigError(
+            "CLOCK",
+            f"this clock is {behind_ms // 1000} s behind the log's time, which the auditors tell;"
+            " set it and start again",
+        )
+
+
 @contextmanager
 def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
     """The base of a node that is about to run, and the ``Wake`` of its loop.
@@ -84,6 +101,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
             try:
                 stack.callback(wake.stop)
                 base = open_base(config, telemetry, stack)
+                check_clock(base.replica.state, clock_ms())
                 HighWater(config.data, base.replica).check()
                 yield base, wake
             except FermataError as error:
@@ -152,7 +170,6 @@ def make_node(
     base: Base,
     log: Log,
     wake: Wake | None = None,
-    clock: ClockMs = clock_ms,
     share: KeyShare | None = None,
 ) -> Node:
     """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
@@ -175,8 +192,8 @@ def make_node(
         base.signer,
         replica,
         log,
-        Outside(clock, entropy, lambda event, fields: telemetry.event(event, **fields)),
-        _heartbeats(config, base.tls) if wake is not None else lambda backlog: None,
+        Outside(clock_ms, entropy, lambda event, fields: telemetry.event(event, **fields)),
+        _health_of(base.tls) if wake is not None else None,
         share,
         tools,
     )
@@ -190,22 +207,8 @@ def _measure(config: NodeConfig, replica: Replica) -> Measure:
     return Measure(sources, lambda: replica.charter, config.text.party, abstains, clock_ms)
 
 
-def _heartbeats(config: NodeConfig, tls: TlsFiles) -> Heartbeat:
-    """A function that gives a heartbeat if the configured time has passed since the last one."""
-    last_ms: int | None = None
-
-    def beat(backlog: int) -> statement_pb2.Heartbeat | None:
-        nonlocal last_ms
-        now_ms = clock_ms()
-        # Without abs, a clock that was set back would silence the node until it has caught up.
-        if last_ms is not None and 0 <= now_ms - last_ms < config.text.heartbeat_s * 1000:
-            return None
-        last_ms = now_ms
-        return statement_pb2.Heartbeat(
-            version=__version__,
-            time_ms=now_ms,
-            certificate_expires_ms=certificate_expiry_ms(tls.certificate()),
-            backlog=backlog,
-        )
-
-    return beat
+def _health_of(tls: TlsFiles) -> Health:
+    """A function that gives what this node's heartbeats say of it."""
+    return lambda: statement_pb2.Heartbeat(
+        version=__version__, certificate_expires_ms=certificate_expiry_ms(tls.certificate())
+    )

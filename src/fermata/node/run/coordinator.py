@@ -28,10 +28,9 @@ from fermata.node.run.parts import (
     write_address,
 )
 from fermata.node.run.shared_log_writer import SharedLogWriter
-from fermata.node.run.writer_clock import WriterClock, monotonic_ms
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
-from fermata.protocol.fold.amendment import joining_party
+from fermata.protocol.fold.governance.amendment import joining_party
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
@@ -115,12 +114,9 @@ def run_coordinator(
     with running(config) as (base, wake):
         replica, tls, telemetry = base.replica, base.tls, base.telemetry
         authority = _authority(config, listen.authority, telemetry)
-        clock = WriterClock(
-            clock_ms, monotonic_ms, lambda: len(replica.charter.auditors), telemetry
-        )
-        writer = SharedLogWriter(replica, base.signer.key, clock, clock_ms, clock.heard)
+        writer = SharedLogWriter(replica, base.signer.key, clock_ms)
         _serve(base, listen, writer, authority, wake)
-        node = make_node(base, writer, wake, clock)
+        node = make_node(base, writer, wake)
         if address := embed(writer, tls, base.stack):
             write_address(config.data, "dashboard", address)
         key_record = KeyRecordFile(config, writer, telemetry)

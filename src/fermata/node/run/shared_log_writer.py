@@ -78,7 +78,7 @@ class SharedLogWriter(LogWriter):
 
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
     holds the lock for a whole step. ``on_growth`` is called with the new size after each entry of
-    a caller; ``machine_clock_ms`` refills the budgets.
+    a caller; ``clock_ms`` refills the budgets.
     """
 
     def __init__(
@@ -86,14 +86,12 @@ class SharedLogWriter(LogWriter):
         replica: Replica,
         signing_key: SigningKey,
         clock_ms: ClockMs,
-        machine_clock_ms: ClockMs,
-        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
     ) -> None:
-        super().__init__(replica, signing_key, clock_ms, heard)
+        super().__init__(replica, signing_key)
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
         self._proofs = ProofDesk()
-        self._budgets = WriteBudgets(machine_clock_ms)
+        self._budgets = WriteBudgets(clock_ms)
 
     def append_as(
         self, role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""

@@ -70,9 +70,7 @@ MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
 HEADROOM_BITS_MAX = 32
-#: Formats that a charter can name; this version reads format 1.
-FORMAT_MAX = 1_000_000
-CHARTER_BYTES_MAX = 256 * 1024
+FORMAT_MAX, CHARTER_BYTES_MAX = 1_000_000, 256 * 1024
 
 
 class PartyText(Strict, frozen=True):
@@ -157,6 +155,7 @@ class Charter:
     last_period: str
     window_s: int
     interval_s: int
+    heartbeat_s: int
     cohort_min: int
     disclosure: DisclosureTerms
     parties: dict[str, Party]
@@ -178,7 +177,7 @@ class Charter:
 
     @property
     def signers(self) -> tuple[str, ...]:
-        """Everyone who must sign this charter, ordered by id."""
+        """All who must sign this charter, ordered by id."""
         return tuple(sorted(self.parties))
 
     @property
@@ -383,6 +382,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         last_period=text.rounds.last,
         window_s=text.rounds.window_s,
         interval_s=text.rounds.interval_s or 0,
+        heartbeat_s=text.rounds.heartbeat_s,
         cohort_min=text.disclosure.cohort_min,
         disclosure=terms,
         parties=parties,

@@ -1,5 +1,9 @@
 """The charter's ``[rounds]``: cadence, first and last period, and how long a round collects."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from fermata.protocol.charter.periods import (
     CADENCES,
     NUMBERED,
@@ -9,15 +13,21 @@ from fermata.protocol.charter.periods import (
 )
 from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
 
+#: How often an auditor says the time, in seconds; the fold takes no two within a minute.
+HEARTBEAT_S, HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 900, 60, 86_400
+
 
 class RoundsText(Strict, frozen=True):
-    """The table as the file writes it. ``window_s``, ``interval_s``: seconds."""
+    """The table as the file writes it. ``window_s``, ``interval_s``, ``heartbeat_s``: seconds."""
 
     cadence: str
     first: str
     window_s: Seconds
     last: str = ""
     interval_s: Seconds | None = None
+    heartbeat_s: Annotated[
+        int, Meta(ge=HEARTBEAT_S_MIN, le=HEARTBEAT_S_MAX, description="seconds")
+    ] = HEARTBEAT_S
 
 
 def check_rounds(source: TomlSource, rounds: RoundsText) -> None:

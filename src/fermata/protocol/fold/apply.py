@@ -18,15 +18,21 @@ from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proo
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
-from fermata.protocol.charter.periods import TIME_MS_MAX
-from fermata.protocol.fold import motions, open_round, opening, references, round_rules
+from fermata.protocol.fold import (
+    heartbeats,
+    open_round,
+    opening,
+    references,
+    round_rules,
+)
 from fermata.protocol.fold import pause as pausing
-from fermata.protocol.fold.amendment import charter_bound
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
+from fermata.protocol.fold.governance import motions
+from fermata.protocol.fold.governance.amendment import charter_bound, clock_under
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import (
     CharteredState,
     CharterVersion,
-    HeartbeatSeen,
     KeyedState,
     State,
     ThresholdKey,
@@ -38,12 +44,11 @@ from fermata.protocol.wire.codec import (
     key_record_from_wire,
 )
 from fermata.protocol.wire.envelope import check_signatures, statement_of, unseal
-from fermata.types import EntryIndex, LeafHash, Role, RoundNumber, TimeMs
+from fermata.types import EntryIndex, LeafHash, Role, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
-HEARTBEAT_INTERVAL_MS_MIN = 1000
-#: How far ahead of its entry's time a heartbeat may be: what auditors bear of a close (P1).
-HEARTBEAT_AHEAD_MS_MAX = 300_000
+#: What may be logged before the auditors have told the time.
+TIMELESS = frozenset({"key_record", "heartbeat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def apply(state: State, leaf: bytes, cache: ProofCache | None = None) -> tuple[S
     """The state after one more entry, and the verdict on it.
 
     ``leaf`` is a LogEntry's bytes. Never raises for what the leaf contains: whatever is wrong
-    with it becomes a rejecting verdict, and then only size and time change. ``cache``: proofs that
+    with it becomes a rejecting verdict, and then only the size changes. ``cache``: proofs that
     its owner has checked; it saves time, and changes no verdict.
     """
     after, verdict, _ = judge(state, leaf, cache)
@@ -91,32 +96,27 @@ def judge(
             raise Refusal(
                 "PREVIOUS_ROOT", "log entry: must carry the root of the entries before it"
             )
-        # F2.3: dates beyond it overflow, and no honest clock could follow.
-        time_ms = TimeMs(wire.time_ms)
-        if time_ms > TIME_MS_MAX:
-            raise Refusal("TIME", "log entry: its time is beyond the year 9000")
-        # F2.4: turning time back would move deadlines.
-        if time_ms < state.time_ms:
-            raise Refusal("TIME", "log entry: its time is before the time of the entry before it")
-        after = replace(after, time_ms=time_ms)
         if before.size == 0:
             kind = "Charter"
             return _charter(after, wire), Verdict(index, kind, "", True), None
-        # F2.5: without a charter there is no roster to check by.
-        after = pausing.pass_time(motions.settle(after.chartered()), index)
-        envelope = unseal(wire.envelope)  # F2.6: one statement, one envelope.
-        statement = statement_of(envelope)  # F2.7 to F2.9: its type, its bytes, its body.
+        # F2.3: without a charter there is no roster to check by.
+        after = after.chartered()
+        envelope = unseal(wire.envelope)  # F2.4: one statement, one envelope.
+        statement = statement_of(envelope)  # F2.5 to F2.7: its type, its bytes, its body.
         body = statement.WhichOneof("body") or ""
         kind = type(getattr(statement, body)).__name__
         named = references.references(statement)
-        present = references.look_up(before, named, wire.proofs)  # F2.10.
+        present = references.look_up(before, named, wire.proofs)  # F2.8.
         author = _authenticate(charter_bound(after, statement), envelope, statement, body)
-        references.check_view(after, statement, named, present)  # F2.17 to F2.19.
+        references.check_view(after, statement, named, present)  # F2.15 to F2.17.
+        # F2.18: what happens before there is a time could not be late.
+        if after.time_ms == NO_TIME and body not in TIMELESS:
+            raise Refusal("NO_TIME", "log: too few auditors have told the time yet")
         seen = EntryIndex(statement.seen.index)
-        entry = Entry(index, time_ms, leaf, wire.envelope, statement.charter_sha256, seen, cache)
+        entry = Entry(index, leaf, wire.envelope, statement.charter_sha256, seen, cache)
         done = _handle(RULES[body], after, entry, getattr(statement, body), author)
         done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
-        done = pausing.settle_rounds(done, index)
+        done = pausing.pass_time(pausing.settle_rounds(done, index), index)
         if author:
             done = replace(done, last_entry={**state.last_entry, author: index})
         return done, Verdict(index, kind, author, True), None
@@ -172,7 +172,7 @@ def _charter(state: State, wire: envelope_pb2.LogEntry) -> CharteredState:
         charter_sha256=payload_sha256,
         modulus_bits_min=state.modulus_bits_min,
         position=state.position,
-        time_ms=state.time_ms,
+        clock=clock_under(state.clock, charter),
     )
 
 
@@ -183,24 +183,24 @@ def _authenticate(
     body: str,
 ) -> str:
     """F2: bound to this charter, signed by its author, whose role may say this."""
-    # F2.11: statements of other deployments, or from before an amendment, are not replayed.
+    # F2.9: statements of other deployments, or from before an amendment, are not replayed.
     if statement.charter_sha256 != charter.sha256:
         raise Refusal("CHARTER_HASH", "statement: must be bound to the charter in force")
     if body == "key_record":
-        # F2.12: one record, one form.
+        # F2.10: one record, one form.
         if statement.author:
             raise InvalidEncoding(
                 "AUTHOR", "key record: must not have an author, since all auditors sign it"
             )
         check_signatures(envelope, charter.signing_keys, charter.auditors)
         return ""
-    # F2.13: strangers have no say.
+    # F2.11: strangers have no say.
     party = charter.parties.get(statement.author)
     if party is None:
         raise Refusal("NOT_ON_ROSTER", "statement: its author is not on the roster")
-    # F2.14, F2.15: nobody puts words into another's mouth.
+    # F2.12, F2.13: nobody puts words into another's mouth.
     check_signatures(envelope, charter.signing_keys, (party.id,))
-    # F2.16: no party acts as one of another kind.
+    # F2.14: no party acts as one of another kind.
     role = RULES[body].role
     if role is not None and role != party.role:
         raise Refusal(
@@ -243,58 +243,8 @@ def _key_record(
         key_id(record),
         epoch_id(record, charter.auditors),
         entry.index,
-        entry.time_ms,
     )
     return state.with_key(key)
-
-
-def _heartbeat(
-    state: CharteredState, entry: Entry, wire: statement_pb2.Heartbeat, author: str
-) -> CharteredState:
-    """F10: a node's health; newer than its last, and not more than one a second."""
-    # F10.1: dates beyond it overflow.
-    if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
-        raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
-    # F10.2: later ones of a clock set right would be older than this one, until its time has come.
-    if wire.time_ms > entry.time_ms + HEARTBEAT_AHEAD_MS_MAX:
-        ahead_s = (wire.time_ms - entry.time_ms) // 1000
-        raise Refusal(
-            "CLOCK_AHEAD",
-            f"heartbeat: the clock of {author} is {ahead_s} s ahead of the log's; one of the two is"
-            " wrong",
-        )
-    last = state.heartbeats.get(author)
-    # F10.3: a replayed heartbeat makes a dead node look alive. A last one from the future is of a
-    # wrong clock and orders nothing; what comes after it must be about as old as its entry.
-    if last is not None:
-        was_ahead = last.time_ms > entry.time_ms
-        oldest_ms = entry.time_ms - HEARTBEAT_AHEAD_MS_MAX if was_ahead else last.time_ms + 1
-        if wire.time_ms < oldest_ms or wire.time_ms == last.time_ms:
-            raise Refusal("STALE", f"heartbeat: {author} has sent a newer one")
-    # F10.4: a node that has folded less than before has another log, or lost its store.
-    if last is not None and entry.seen < last.seen:
-        raise Refusal(
-            "SEEN_BACK",
-            f"heartbeat: {author} had folded entry {last.seen}, and names entry {entry.seen}",
-        )
-    # F10.5: one node must not fill the log.
-    if last is not None and entry.time_ms < last.logged_ms + HEARTBEAT_INTERVAL_MS_MIN:
-        raise Refusal("TOO_OFTEN", f"heartbeat: {author} must send at most one per second")
-    # F10.6: other text could harm a screen.
-    if len(wire.version) > 40 or not wire.version.isascii() or not wire.version.isprintable():
-        raise InvalidEncoding(
-            "VERSION", "heartbeat: the version must have at most 40 printable ASCII characters"
-        )
-    seen = HeartbeatSeen(
-        entry.index,
-        entry.seen,
-        entry.time_ms,
-        TimeMs(wire.time_ms),
-        wire.version,
-        wire.certificate_expires_ms,
-        wire.backlog,
-    )
-    return replace(state, heartbeats={**state.heartbeats, author: seen})
 
 
 #: What may stand in an entry after the first, by the name of the body's field.
@@ -307,7 +257,7 @@ RULES: Mapping[str, _Rule | _KeyedRule] = MappingProxyType(
         "close_round": _KeyedRule(round_rules.close_round, Role.COORDINATOR),
         "endorsement": _Rule(opening.endorsement, Role.AUDITOR),
         "partial_opening": _Rule(opening.partial_opening, Role.AUDITOR),
-        "heartbeat": _Rule(_heartbeat),
+        "heartbeat": _Rule(heartbeats.heartbeat),
         "acknowledgement": _Rule(pausing.acknowledgement, Role.LAB),
         "motion": _Rule(motions.motion),
         "vote": _Rule(motions.vote),

@@ -8,7 +8,7 @@ from typing import Any
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.state.state import CharteredState, KeyedState
-from fermata.types import EntryIndex, EnvelopeHash, LeafHash, TimeMs
+from fermata.types import EntryIndex, EnvelopeHash, LeafHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,6 @@ class Entry:
     """
 
     index: EntryIndex
-    time_ms: TimeMs
     leaf: bytes
     envelope: bytes
     charter_sha256: bytes

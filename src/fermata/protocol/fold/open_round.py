@@ -5,17 +5,17 @@ from dataclasses import replace
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import NUMBERED, utc_text
-from fermata.protocol.fold.amendment import take_effect
 from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.fold.dominance import share_limits
 from fermata.protocol.fold.entry import Entry
-from fermata.protocol.fold.motions import recount
+from fermata.protocol.fold.governance.amendment import take_effect
+from fermata.protocol.fold.governance.motions import recount
 from fermata.protocol.fold.round_rules import round_of
 from fermata.protocol.state.calls import (
     ASKED_AGAIN,
     NEVER_CLOSED,
     Call,
-    given_up_ms,
+    is_given_up,
     is_over,
     next_call,
     second_call_ms,
@@ -23,7 +23,7 @@ from fermata.protocol.state.calls import (
 from fermata.protocol.state.pause import LIFTING, PAUSED
 from fermata.protocol.state.report_flags import Asked
 from fermata.protocol.state.state import COLLECTING, CharteredState, KeyedState, Round, State
-from fermata.types import RoundNumber, TimeMs
+from fermata.types import RoundNumber
 from fermata.wire.v1 import statement_pb2
 
 
@@ -36,8 +36,8 @@ def open_round(
     one charter and one roster.
     """
     before, key = keyed.current, keyed.key
-    time_ms = entry.time_ms
-    state = take_effect(keyed, entry.index, time_ms)
+    clock = keyed.clock
+    state = take_effect(keyed, entry.index)
     charter = state.charter
     # F4.2: an amendment must not begin before its notice is over.
     if entry.charter_sha256 != charter.sha256:
@@ -48,10 +48,10 @@ def open_round(
     # F4.4: of two open rounds, a coordinator could choose the one that it likes; yet a round that
     # nobody closes must not hold up all later ones.
     if before is not None and before.phase(charter.endorsement_quorum) == COLLECTING:
-        if time_ms < given_up_ms(charter, before):
+        if not is_given_up(charter, clock, before):
             raise Refusal("ROUND_OPEN", f"open: round {before.number} must be closed first")
         state = _end_without_result(state, before.number, NEVER_CLOSED)
-    call = _call_of(charter, state, time_ms, wire.period)  # F4.5, F4.6
+    call = _call_of(charter, state, wire.period)  # F4.5, F4.6
     # F4.7: reports are made for the key that the round names.
     if wire.key_id != key.key_id:
         raise Refusal("KEY_ID", "open: must name the key in force")
@@ -59,8 +59,10 @@ def open_round(
     if is_worn(charter, state.rounds, key.key_id):
         raise Refusal("KEY_WORN", "open: as many rounds as the charter allows used this key")
     # F4.9: before a period is over nobody has its figures; and no figure comes out too young.
-    if time_ms < call.from_ms:
-        what = f"open: {wire.period} may be called from {utc_text(call.from_ms)} on"
+    if not call.is_due(clock.time_ms):
+        since = "a time that too few auditors have told yet"
+        since = utc_text(call.from_ms) if call.from_ms is not None else since
+        what = f"open: {wire.period} may be called from {since} on"
         if call.is_second or charter.cadence == NUMBERED:
             raise Refusal("TOO_EARLY", what)
         raise Refusal("TOO_FRESH", what)
@@ -71,8 +73,8 @@ def open_round(
         RoundNumber(wire.round),
         wire.period,
         entry.index,
-        time_ms,
-        TimeMs(time_ms + charter.window_s * 1000),
+        clock.time_ms,
+        charter.window_s * 1000,
         key_id=key.key_id,
         asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),
@@ -81,20 +83,21 @@ def open_round(
     return recount(replace(state, rounds=(*state.rounds, opened)), entry.index)
 
 
-def _call_of(charter: Charter, state: State, time_ms: int, period: str) -> Call:
-    """The call that an opening at this time may make of a period, now or once its time has come.
+def _call_of(charter: Charter, state: State, period: str) -> Call:
+    """The call that an opening may make of a period, now or once its time has come.
 
     Raises Refusal NO_MORE_ROUNDS, PERIOD.
     """
     last, rounds = state.current, state.rounds
+    clock, time_ms = state.clock, state.time_ms
     # F4.5: those who signed agreed to no further round.
-    if is_over(charter, rounds, time_ms):
+    if is_over(charter, rounds, clock, time_ms):
         raise Refusal("NO_MORE_ROUNDS", "open: the charter's last period is over")
-    again_ms = second_call_ms(charter, rounds, time_ms)
+    again_ms = second_call_ms(charter, rounds, clock, time_ms)
     if last is not None and period == last.period and again_ms is not None:
         return Call(period, again_ms, is_second=True)
     # F4.6: of two sums of the same figures, the difference shows who corrected its own.
-    call = next_call(charter, rounds, time_ms)
+    call = next_call(charter, rounds, clock, time_ms)
     if call is None or period != call.period:
         wanted = call.period if call is not None else "none"
         raise Refusal("PERIOD", f"open: the period to call is {wanted}, got {period!r}")

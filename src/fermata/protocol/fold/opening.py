@@ -30,7 +30,7 @@ def _openable(state: State, number: int, named: envelope_pb2.EntryRef) -> tuple[
     # F8.4, F9.3: what disclosure.md forbids must not come out.
     if round_.refusal:
         raise Refusal("ROUND_REFUSED", f"round {number}: nothing of it may be opened")
-    # F8.5, F9.4: another entry of this log is not the close. Of another log, F2.18 refuses it.
+    # F8.5, F9.4: another entry of this log is not the close. Of another log, F2.16 refuses it.
     if (round_.close.entry, round_.close.leaf_hash) != (named.index, named.leaf_hash):
         raise Refusal("WRONG_CLOSE", f"round {number}: must name the log's close")
     return round_, round_.close

@@ -11,6 +11,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
@@ -18,6 +19,7 @@ from fermata.protocol.state.state import (
     OPENED,
     REFUSED,
     CharteredState,
+    Close,
     Round,
     State,
     labs_in_force,
@@ -31,15 +33,27 @@ COMPLIED, NOT_SHOWN, SILENT, NO_DUTY = "complied", "not shown", "silent", "no du
 
 
 def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
-    """The state when the log's time has come to an entry's, before the entry's own effect."""
+    """PA2: the state after an entry's own effect and what the log's time has brought by then."""
     terms = state.pause_terms
     if terms is None:
         return state
-    # As of the entry before: what this one does comes after.
-    may_lift = not waits(state, EntryIndex(entry - 1), state.time_ms)
+    may_lift = not waits(state, entry, state.clock)
+    is_over = is_deadline_over(state.pause, state.clock)
     labs = labs_in_force(state)
-    passed = machine.advance(state.pause, terms, entry, state.time_ms, labs, may_lift)
+    passed = machine.advance(state.pause, terms, entry, state.time_ms, labs, is_over, may_lift)
     return replace(state, pause=passed)
+
+
+def is_deadline_over(pause: Pause, clock: Clock) -> bool:
+    """Whether the last change that asks the labs to acknowledge it has done so long enough."""
+    asked = machine.asking(pause)
+    return bool(asked) and clock.passed(asked[-1].deadline)
+
+
+def is_late(pause: Pause, clock: Clock, change_entry: int) -> bool:
+    """Whether the deadline of the change that came with an entry has passed."""
+    asked = [change for change in machine.asking(pause) if change.entry == change_entry]
+    return bool(asked) and clock.passed(asked[-1].deadline)
 
 
 def lift_by_hand(state: CharteredState, entry: EntryIndex, lifted_before: int) -> CharteredState:
@@ -78,7 +92,7 @@ def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
         state = replace(state, judgements={**state.judgements, round_.number: judgement})
         terms = terms_of_settling(charter, state.charter, judgement)
         if terms is not None:
-            may_lift = not waits(state, entry, state.time_ms)
+            may_lift = not waits(state, entry, state.clock)
             settled = settle_by(state.pause, terms, judgement, round_.number, is_newest, may_lift)
             state = replace(state, pause=settled)
     return state
@@ -98,11 +112,11 @@ def terms_of_settling(own: Charter, in_force: Charter, judgement: Judgement) -> 
     return own.pause or (in_force.pause if judgement.late else None)
 
 
-def waits(state: State, entry: EntryIndex, time_ms: int) -> bool:
+def waits(state: State, entry: EntryIndex, clock: Clock) -> bool:
     """PA6: whether a lift waits, as of an entry, for an older round that can still settle.
 
-    A closed round can until the log's time is ``settle_within_s`` after its close and the next
-    round no longer waits for it (``window_s`` after its close, its own).
+    A closed round can until ``settle_within_s`` have passed since its close and the next round no
+    longer waits for it (``window_s`` after its close, its own).
     """
     settled = {n for n, judgement in state.judgements.items() if judgement.entry <= entry}
     newest = max(settled, default=0)
@@ -111,17 +125,16 @@ def waits(state: State, entry: EntryIndex, time_ms: int) -> bool:
         and round_.number not in settled
         and round_.close is not None
         and round_.close.entry <= entry
-        and time_ms < _can_settle_until_ms(state, round_)
+        and not clock.passed(settling_limit(state, round_.close, round_))
         for round_ in state.rounds
     )
 
 
-def _can_settle_until_ms(state: State, round_: Round) -> int:
-    terms, close = state.charter_at(round_.number).pause, round_.close
-    if close is None:
-        return 0
-    window_ms = round_.deadline_ms - round_.opened_ms
-    return close.time_ms + max(window_ms, terms.settle_within_ms if terms else 0)
+def settling_limit(state: State, close: Close, round_: Round) -> Limit:
+    """PA6: how long a closed round can still settle."""
+    terms = state.charter_at(round_.number).pause
+    length_ms = max(round_.window_ms, terms.settle_within_ms if terms else 0)
+    return Limit(close.entry, length_ms)
 
 
 def settle_by(
@@ -193,6 +206,7 @@ def acknowledgement(
         EntryIndex(wire.change.index),
         lab,
         labs_in_force(state),
+        is_late(state.pause, state.clock, wire.change.index),
     )
     return replace(state, pause=changed)
 

@@ -1,6 +1,6 @@
 """The entries that a statement names: what the log has there, and that the statement says so.
 
-Normative text: docs/spec/log.md, section 3a, and fold.md, F2.10 and F2.17 to F2.19. A statement is
+Normative text: docs/spec/log.md, section 3a, and fold.md, F2.8 and F2.15 to F2.17. A statement is
 about a place in one log. Whoever moves it to another log, or to a fork of this one, moves it away
 from the entries that it names.
 """
@@ -89,19 +89,19 @@ def prove(tree: Tree, statement: Statement) -> list[EntryProof]:
     ]
 
 
-def next_leaf(tree: Tree, time_ms: int, envelope: bytes) -> bytes:
+def next_leaf(tree: Tree, envelope: bytes) -> bytes:
     """The leaf with which an envelope is logged next in this log; the envelope may be any bytes."""
     statement = None
     if len(envelope) <= ENVELOPE_BYTES_MAX:
         with suppress(VerificationError):
             statement = statement_of(unseal(envelope))
-    return leaf_with(tree, time_ms, envelope, statement)
+    return leaf_with(tree, envelope, statement)
 
 
-def leaf_with(tree: Tree, time_ms: int, envelope: bytes, statement: Statement | None) -> bytes:
+def leaf_with(tree: Tree, envelope: bytes, statement: Statement | None) -> bytes:
     """``next_leaf`` for an envelope whose statement was read already; None if it holds none."""
     proofs = prove(tree, statement) if statement is not None else ()
-    return leaf_of(tree.root(), time_ms, envelope, proofs)
+    return leaf_of(tree.root(), envelope, proofs)
 
 
 def look_up(
@@ -110,7 +110,7 @@ def look_up(
     """What this log has at each place that a statement names; None where it has no entry yet.
 
     ``named`` are its ``references``. ``proofs`` must be exactly those that are needed, in order
-    (F2.10). They are the logger's, and prove what this log has there, not what the statement says.
+    (F2.8). They are the logger's, and prove what this log has there, not what the statement says.
     Raises Refusal PROOF_OF_ENTRY.
     """
     left = list(proofs)
@@ -151,7 +151,7 @@ def check_view(
     """
     body = statement.WhichOneof("body") or ""
     has_seen = statement.HasField("seen")
-    # F2.17: a statement without a view could be moved anywhere; a key record has several authors.
+    # F2.15: a statement without a view could be moved anywhere; a key record has several authors.
     if has_seen == (body == "key_record"):
         raise InvalidEncoding(
             "SEEN",
@@ -161,14 +161,14 @@ def check_view(
     for reference, leaf in zip(named, present, strict=True):
         if len(reference.leaf_hash) != HASH_BYTES:
             raise InvalidEncoding("SEEN", f"statement: each leaf hash must have {HASH_BYTES} bytes")
-        # F2.18: of a fork, or of another log, the leaf at that place is another one.
+        # F2.16: of a fork, or of another log, the leaf at that place is another one.
         if reference.leaf_hash != leaf:
             raise Refusal(
                 "SPLIT_VIEW",
                 f"statement: {statement.author} names an entry {reference.index} that this log does"
                 " not have: one of the two was shown another log",
             )
-    # F2.19: nobody speaks of what came after the view that they spoke from.
+    # F2.17: nobody speaks of what came after the view that they spoke from.
     newest = max((r.index for r in named[1:]), default=0)
     if body in _OF_ROUND and (round_ := state.round(getattr(statement, body).round)) is not None:
         newest = max(newest, round_.entry)

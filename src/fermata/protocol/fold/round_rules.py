@@ -115,7 +115,7 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
     _check_collecting(round_)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(round_, lab)  # F5.4: the committee took this lab out of the sum.
     # F5.5: who reports after the deadline may have waited for the others.
-    if entry.time_ms >= round_.deadline_ms:
+    if state.clock.passed(round_.deadline):
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
@@ -191,7 +191,7 @@ def abstention(
     _check_collecting(round_)  # F6.2: an answer must not change a closed round.
     _check_not_barred(round_, lab)  # F6.3: nobody waits for its answer.
     # F6.4: the round may be closed from its deadline on.
-    if entry.time_ms >= round_.deadline_ms:
+    if state.clock.passed(round_.deadline):
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
     # F6.5: a lab must not take its report back when it sees who else reported.
     if lab in round_.reports:
@@ -226,7 +226,7 @@ def close_round(
     charter = state.charter_at(round_.number)
     _check_collecting(round_)  # F7.3: the difference of two closes could be one lab's figure.
     # F7.4: a coordinator must not shut a lab out by closing early.
-    if entry.time_ms < round_.deadline_ms and waiting_for(charter, round_):
+    if not state.clock.passed(round_.deadline) and waiting_for(charter, round_):
         raise Refusal("TOO_EARLY", f"close: round {wire.round} still waits for labs")
     round_ = proven_round(charter, key, round_, entry.cache)
     # F7.5: nobody chooses which reports count.
@@ -258,7 +258,7 @@ def close_round(
     close = Close(
         entry=entry.index,
         leaf_hash=entry.leaf_hash,
-        time_ms=entry.time_ms,
+        time_ms=state.time_ms,
         listed=tuple(sorted(round_.reports)),
         cohorts=cohorts_of(charter, cells),
         cells=cells,

@@ -21,12 +21,9 @@ from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.position import EntryRef
 from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, KeyedState, Round, State
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Entropy, Log, Outside
+from fermata.protocol.wire.ports import Entropy, Log
 from fermata.types import AggregateDigest, RoundNumber
 from fermata.wire.v1 import statement_pb2
-
-#: How far in the future of its own clock an auditor lets the log's time be.
-CLOCK_TOLERANCE_MS = 300_000
 
 FetchSealed = Callable[[bytes], bytes]
 
@@ -65,7 +62,7 @@ def duties(
 def _slot(state: KeyedState, what: str, round_: Round) -> str:
     """The name of the one draft of its kind for a round.
 
-    What was signed under the charter before may be refused (F2.11), so under a charter that came
+    What was signed under the charter before may be refused (F2.9), so under a charter that came
     after the close it is signed again, about the same close.
     """
     slot, version = f"{what}/{round_.number}", state.charters[-1]
@@ -76,11 +73,10 @@ def _slot(state: KeyedState, what: str, round_: Round) -> str:
 class CloseChecks:
     """The closes of a log's rounds after P1 to P8, each checked once while the node runs."""
 
-    def __init__(self, replica: Replica, log: Log, outside: Outside, event_once: EventOnce) -> None:
+    def __init__(self, replica: Replica, log: Log, event_once: EventOnce) -> None:
         self._replica = replica
         self._store = replica.store
         self._log = log
-        self._outside = outside
         self._event_once = event_once
         self._passed: dict[int, Close] = {}
 
@@ -92,29 +88,12 @@ class CloseChecks:
         if round_.number in self._passed:
             return self._passed[round_.number]
         try:
-            self._check_time(round_)
             close = check_close(self._replica.state, round_, self._fetch, self._replica.cache)
         except VerificationError as error:
             self._event_once("close_not_endorsed", round_.number, error.reason)
             return None
         self._passed[round_.number] = close
         return close
-
-    def _check_time(self, round_: Round) -> None:
-        """P1: judges the time of a close when it is first seen, durably."""
-        name = f"close-time/{round_.number}"
-        judged = self._store.value(name)
-        if judged is None and round_.close is not None:
-            # P1.1: judged once; waiting until that time is there does not mend an early close.
-            ahead = is_ahead(round_.close, self._outside.clock_ms())
-            judged = b"ahead" if ahead else b"in time"
-            self._store.put_value(name, judged)
-        if judged == b"ahead":
-            raise Refusal(
-                "P1_TIME",
-                f"P1: the close of round {round_.number} was more than five minutes ahead of this"
-                " node's clock when first seen: the coordinator's was ahead, or this one is behind",
-            )
 
     def _fetch(self, sealed_sha256: bytes) -> bytes:
         kept = self._store.sealed(sealed_sha256)
@@ -151,15 +130,6 @@ def rounds_to_open(state: KeyedState, me: str) -> list[Round]:
         for r in state.rounds
         if r.phase(quorum) in (ENDORSED, OPENED) and me in r.endorsements and me not in r.parts
     ]
-
-
-def is_ahead(close: Close, now_ms: int) -> bool:
-    """P1: whether the close claims a time in the future of this node's clock.
-
-    The auditor asks once, when it first sees the close, and remembers the answer: a coordinator
-    that closes early under a later time shuts labs out, and waiting does not fix that.
-    """
-    return close.time_ms > now_ms + CLOCK_TOLERANCE_MS
 
 
 def check_close(

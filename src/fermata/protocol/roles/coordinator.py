@@ -5,42 +5,30 @@ from collections.abc import Callable
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.amendment import charter_for_next_round, due_amendment
 from fermata.protocol.fold.disclosure import is_worn, refusal_of
+from fermata.protocol.fold.governance.amendment import charter_for_next_round, due_amendment
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
 from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles.duty import Duty, IsDrafted
-from fermata.protocol.state.calls import Call, given_up_ms, next_call
+from fermata.protocol.state.calls import Call, is_given_up, next_call
 from fermata.protocol.state.cells import cells_of
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import COLLECTING, KeyedState, Round, State, ThresholdKey
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2
-
-#: How far the log's time may be ahead of the coordinator's clock when it opens or closes a round.
-LOG_AHEAD_MS_MAX = 60_000
 
 #: The sealed part with this SHA-256 from the coordinator's own store, or None.
 FindSealed = Callable[[bytes], bytes | None]
 
 
-def is_log_ahead(state: State, now_ms: int) -> bool:
-    """Whether the log's time is too far ahead of the clock for the coordinator to do its duties.
-
-    What is logged gets the log's time. If this clock was wrong for a while, auditors would refuse
-    a close for good, and a window would be too short.
-    """
-    return state.time_ms > now_ms + LOG_AHEAD_MS_MAX
-
-
 def duties(
     state: State,
-    now_ms: int,
     is_drafted: IsDrafted,
     find_sealed: FindSealed,
     cache: ProofCache | None = None,
 ) -> list[Duty]:
-    """What the coordinator owes the log now: one statement, or nothing.
+    """What the coordinator owes the log now, by the log's time: one statement, or nothing.
 
     ``cache``: proofs that this node has checked. Raises StorageError DATA_LOSS if the sealed part
     of a report that counts is gone.
@@ -50,20 +38,20 @@ def duties(
     charter, key = state.charter, state.key
     current = state.current
     if current is not None and current.phase(charter.endorsement_quorum) == COLLECTING:
-        due = now_ms >= current.deadline_ms or not waiting_for(charter, current)
+        due = state.clock.passed(current.deadline) or not waiting_for(charter, current)
         if not due:
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
             round_ = proven_round(charter, key, current, cache)
-            return [Duty(slot, _close(state, round_, find_sealed))]
-    charter = charter_for_next_round(state, now_ms)
-    call = _due_call(charter, key, state, now_ms)
+            return [Duty(slot, close_statement(state, round_, find_sealed))]
+    charter = charter_for_next_round(state)
+    call = _due_call(charter, key, state)
     if call is None:
         return []
     number = len(state.rounds) + 1
-    amendment = due_amendment(state, now_ms)
+    amendment = due_amendment(state)
     # An opening planned before an amendment was due is refused after; the slot must be another.
     # So is one for a second call that is logged when its time is over.
     slot = f"open/{number}" if amendment is None else f"open/{number}/{amendment.entry}"
@@ -75,15 +63,18 @@ def duties(
     return [Duty(f"{slot}/again" if call.is_second else slot, statement)]
 
 
-def _due_call(charter: Charter, key: ThresholdKey, state: State, now_ms: int) -> Call | None:
+def _due_call(charter: Charter, key: ThresholdKey, state: State) -> Call | None:
     """What the next round asks, if it is to be opened now."""
-    call = next_call(charter, state.rounds, now_ms)
-    if call is None or is_worn(charter, state.rounds, key.key_id) or now_ms < call.from_ms:
+    # Until the auditors have told the time, nothing that is due by a date is due.
+    if state.time_ms == NO_TIME:
+        return None
+    call = next_call(charter, state.rounds, state.clock, state.time_ms)
+    if call is None or is_worn(charter, state.rounds, key.key_id) or not call.is_due(state.time_ms):
         return None
     current = state.current
     # Auditors that stay away must not keep later rounds from happening; yet the next round's
     # duties and limits rest on the last one's result, so it waits for that as long as is bearable.
-    return call if current is None or now_ms >= given_up_ms(charter, current) else None
+    return call if current is None or is_given_up(charter, state.clock, current) else None
 
 
 def _basis(current: Round) -> int:
@@ -91,7 +82,10 @@ def _basis(current: Round) -> int:
     return max(entries, default=current.entry)
 
 
-def _close(state: KeyedState, current: Round, find_sealed: FindSealed) -> statement_pb2.Statement:
+def close_statement(
+    state: KeyedState, current: Round, find_sealed: FindSealed
+) -> statement_pb2.Statement:
+    """The close of a collecting round, whether it is due or not. Raises StorageError DATA_LOSS."""
     charter, key = state.charter, state.key
     listed = [current.reports[lab] for lab in sorted(current.reports)]
     aggregates: dict[str, tuple[bytes, ...]] = {}

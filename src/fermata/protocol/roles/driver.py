@@ -14,20 +14,23 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.log.merkle import Tree
+from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind
-from fermata.protocol.roles import auditor, coordinator, lab
+from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.outbox import Outbox
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import Draft, Log, Outside
-from fermata.types import Role
+from fermata.types import EntryIndex, Role
 from fermata.wire.v1 import statement_pb2
 
 NO_TOOLS = lab.LabTools()
-#: Gives a heartbeat when one is due, from the number of drafts that wait for their answer.
-Heartbeat = Callable[[int], statement_pb2.Heartbeat | None]
+#: Gives what a heartbeat says of the node itself; its count and time are the driver's.
+Health = Callable[[], statement_pb2.Heartbeat]
+#: How long a node waits after a heartbeat that was not logged, in milliseconds.
+LOST_WAIT_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Driver:
     """A role at work over its replica and the way to the log.
 
     The role is the party's in the charter in force. An auditor opens with ``share``; ``tools`` are
-    a lab's.
+    a lab's. Without ``health`` it sends no heartbeats.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Driver:
         replica: Replica,
         log: Log,
         outside: Outside,
-        heartbeat: Heartbeat = lambda backlog: None,
+        health: Health | None = None,
         share: KeyShare | None = None,
         tools: lab.LabTools = NO_TOOLS,
     ) -> None:
@@ -66,10 +69,11 @@ class Driver:
         self._signer = signer
         self._log = log
         self._outside = outside
-        self._heartbeat = heartbeat
+        self._health = health
+        self._lost_ms: int | None = None
         self._share = share
         self._tools = tools
-        self._closes = auditor.CloseChecks(replica, log, outside, self._event_once)
+        self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
         self._outbox = Outbox(replica, outside)
         self._reported: set[tuple[str, int, str]] = set()
@@ -99,14 +103,11 @@ class Driver:
             self._draft(duty)
 
     def _duties(self) -> Iterable[Duty]:
-        state, me, now_ms = self.replica.state, self.me, self._outside.clock_ms()
+        state, me = self.replica.state, self.me
         match self.role:
-            case Role.COORDINATOR if coordinator.is_log_ahead(state, now_ms):
-                self._event_once("log_time_ahead", 0, "WRITER_CLOCK")
-                return ()
             case Role.COORDINATOR:
                 cache = self.replica.cache
-                return coordinator.duties(state, now_ms, self._is_drafted, self.store.sealed, cache)
+                return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
             case Role.AUDITOR:
                 passed, entropy = self._closes.passed, self._outside.entropy
                 return auditor.duties(state, me, self._is_drafted, passed, self._share, entropy)
@@ -144,19 +145,33 @@ class Driver:
         answered = sum(self._send_draft(draft) for draft in pending)
         # The log writer's own replica has folded already what it logged.
         self._outbox.settle()
-        beat = self._heartbeat(len(pending) - answered) if self.role else None
-        if beat is not None and self.replica.tree.size:
-            statement = statement_pb2.Statement(
-                charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
-            )
-            self._send_heartbeat(self._signer.seal(self.replica.tree, statement))
+        self._beat(len(pending) - answered)
         return answered
 
-    def _send_heartbeat(self, envelope: bytes) -> None:
-        """A heartbeat is worth nothing later, so it is neither kept nor sent again."""
+    def _beat(self, backlog: int) -> None:
+        """Sends a heartbeat if one is due.
+
+        A heartbeat is worth nothing later, so it is neither kept nor sent again.
+        """
+        state, now_ms = self.replica.state, self._outside.clock_ms()
+        if self._health is None or self.role is None or not self.replica.tree.size:
+            return
+        if self._lost_ms is not None and abs(now_ms - self._lost_ms) < LOST_WAIT_MS:
+            return
+        if not timekeeping.is_due(state, self.me, EntryIndex(state.size - 1), now_ms):
+            return
+        beat = self._health()
+        beat.count, beat.time_ms = next_count(state, self.me), now_ms
+        beat.backlog = backlog
+        statement = statement_pb2.Statement(
+            charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
+        )
+        envelope = self._signer.seal(self.replica.tree, statement)
         try:
             self._log.append(envelope)
+            self._lost_ms = None
         except (TransportError, VerificationError, StorageError) as error:
+            self._lost_ms = now_ms
             # A store that is done for says so again at the next thing that matters.
             self._outside.on_event("heartbeat_lost", {"reason": error.reason})
 

@@ -31,7 +31,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import ClockMs, Log, LogWrapper, Receipt, Witness
+from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Witness
 from fermata.protocol.wire.refusals import seal_refusal
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
@@ -90,15 +90,9 @@ class LogWriter:
         self,
         replica: Replica,
         signing_key: SigningKey,
-        clock_ms: ClockMs,
-        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
     ) -> None:
-        """``clock_ms`` may raise TransportError while it cannot be right; ``heard`` is given the
-        time in each auditor's heartbeat, before that clock is asked."""
         self.replica = replica
-        self._heard = heard
         self._signing_key = signing_key
-        self._clock_ms = clock_ms
         self._table: tuple[bytes, EncryptionTable] | None = None
 
     @property
@@ -129,7 +123,7 @@ class LogWriter:
         """Logs an envelope if the fold accepts it; the same envelope again: the same entry.
 
         Raises VerificationError with the fold's reason, IdentityError if the caller is not the
-        author, StorageError, TransportError while the clock cannot be right. A refused envelope
+        author, StorageError. A refused envelope
         leaves the log as it was, except that an authentic one that proves misbehaviour is kept as
         evidence.
         """
@@ -150,7 +144,6 @@ class LogWriter:
                 envelope,
                 error.reason,
                 to_wire(state.position.newest) if state.size else None,
-                max(self._clock_ms(), state.time_ms),
             )
             raise
 
@@ -163,9 +156,7 @@ class LogWriter:
         # L23.2: a stranger does not decide on our memory.
         if len(envelope) > ENVELOPE_BYTES_MAX:
             raise InvalidEncoding("SIZE", f"envelope: more than {ENVELOPE_BYTES_MAX} bytes")
-        self._hear(submission)
-        now_ms = max(self._clock_ms(), self.state.time_ms)
-        leaf = leaf_with(self.replica.tree, now_ms, envelope, submission.statement)
+        leaf = leaf_with(self.replica.tree, envelope, submission.statement)
         after, verdict, error = judge(self.state, leaf, self.replica.cache)
         self._check_caller(submission)  # L23.3.
         if error is not None:
@@ -175,14 +166,6 @@ class LogWriter:
         sealed = self._check_sealed(submission)
         self._commit(leaf, sealed, after, verdict)
         return self._receipt(self.size() - 1)
-
-    def _hear(self, submission: Submission) -> None:
-        """Tells what an auditor's clock says. The caller is authenticated by its certificate."""
-        statement, caller = submission.statement, submission.caller
-        if submission.role != Role.AUDITOR or statement is None or statement.author != caller:
-            return
-        if statement.HasField("heartbeat"):
-            self._heard(caller, statement.heartbeat.time_ms)
 
     def report_check(self, submission: Submission) -> ReportCheck | None:
         """The expensive part of an append, against the state as it is now.
@@ -196,8 +179,7 @@ class LogWriter:
             return None
         if self.replica.store.find_envelope(sha256(envelope)) is not None:
             return None
-        now_ms = max(self._clock_ms(), self.state.time_ms)
-        leaf = leaf_with(self.replica.tree, now_ms, envelope, statement)
+        leaf = leaf_with(self.replica.tree, envelope, statement)
         _, _, error = judge(self.state, leaf, self.replica.cache)
         if error is not None:
             return None

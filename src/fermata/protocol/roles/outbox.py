@@ -16,7 +16,6 @@ from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Draft, Outside, Receipt, Store
 from fermata.protocol.wire.refusals import open_refusal
-from fermata.types import TimeMs
 from fermata.wire.v1.log_service_pb2 import AppendRefusal
 
 LOGGED = "logged"
@@ -25,14 +24,12 @@ PROMISES = "promises"
 #: Refusals that the same bytes may not meet again: the log grows, or a clock is set right.
 PASSING = frozenset(
     {
-        *("TOO_EARLY", "TOO_FRESH", "TOO_OFTEN", "TIME", "CLOCK_AHEAD"),
+        *("TOO_EARLY", "TOO_FRESH", "TOO_OFTEN", "NO_TIME"),
         *("NO_CHARTER", "NO_KEY", "NO_ROUND", "NOT_CLOSED", "NO_QUORUM", "ROUND_OPEN"),
         *("NO_MOTION", "NO_DISPUTE", "NOT_RULED", "NO_CHANGE"),
         *("PREVIOUS_ROOT", "PROOF_OF_ENTRY"),
     }
 )
-#: How far ahead of this node's clock the time in a refusal may be.
-TOLERANCE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +110,14 @@ class Outbox:
         pinned = self._replica.state.charter_sha256 or charter.sha256
         try:
             # L33.3: an unsigned refusal is no answer; it could be held against nobody.
-            refusal = open_refusal(
+            open_refusal(
                 charter.coordinator, key, pinned, error.signed, draft.envelope, error.reason
             )
         except VerificationError:
             self._tell("refusal_unsigned", draft.slot, error.reason)
             return False
         self._store.put_value(f"refusal/{draft.slot}", error.signed)
-        own = self._own_refusal(draft, refusal.time_ms)
+        own = self._own_refusal(draft)
         # L33.4: this node's own fold says something else.
         if own != error.reason:
             self._tell("refused_falsely", draft.slot, error.reason)
@@ -133,15 +130,10 @@ class Outbox:
         self._outside.on_event("statement_refused", {"slot": draft.slot, "reason": own})
         return True
 
-    def _own_refusal(self, draft: Draft, time_ms: int) -> str:
-        """The reason of this node's own fold at its own head, empty if it accepts.
-
-        The time is the refusal's, as far as this node's clock bears it out.
-        """
-        state = self._replica.state
-        bound_ms = min(time_ms, self._outside.clock_ms() + TOLERANCE_MS)
-        leaf = next_leaf(self._replica.tree, TimeMs(max(state.time_ms, bound_ms)), draft.envelope)
-        _, verdict, _ = judge(state, leaf, self._replica.cache)
+    def _own_refusal(self, draft: Draft) -> str:
+        """The reason of this node's own fold at its own head, empty if it accepts."""
+        leaf = next_leaf(self._replica.tree, draft.envelope)
+        _, verdict, _ = judge(self._replica.state, leaf, self._replica.cache)
         return verdict.reason
 
     def _promises(self) -> Iterator[_Promise]:

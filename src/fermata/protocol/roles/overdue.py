@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.disclosure import is_worn
-from fermata.protocol.state.calls import given_up_ms, next_call
-from fermata.protocol.state.pause import Pause, missing
+from fermata.protocol.state.calls import next_call, patience
+from fermata.protocol.state.clock import NO_TIME
+from fermata.protocol.state.pause import Pause, asking, missing
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State
 
 #: What is late; ``Overdue.what`` is one of these.
@@ -44,8 +45,8 @@ def overdue(
     things = [
         *_silence(state, terms),
         *_opening(state, state.charter, pause, terms, now_ms),
-        *(late for r in state.rounds for late in _settling(r, state.charter, terms)),
-        *_acknowledging(pause, labs),
+        *(late for r in state.rounds for late in _settling(r, state, state.charter, terms)),
+        *_acknowledging(state, pause, labs),
     ]
     return tuple(late for late in things if now_ms >= late.since_ms)
 
@@ -53,7 +54,8 @@ def overdue(
 def _silence(state: State, terms: PauseTerms) -> Iterator[Overdue]:
     """A dead man's switch: while nodes beat and are logged, the log is never silent for long."""
     detail = f"the log's last entry is {state.size - 1}"
-    yield Overdue(SILENT, state.time_ms + terms.silence_ms, detail)
+    if state.time_ms != NO_TIME:
+        yield Overdue(SILENT, state.time_ms + terms.silence_ms, detail)
 
 
 def _opening(
@@ -62,8 +64,8 @@ def _opening(
     free_ms = _free_ms(state, charter, pause)
     if free_ms is None:
         return
-    call = next_call(charter, state.rounds, max(now_ms, free_ms))
-    if call is None:
+    call = next_call(charter, state.rounds, state.clock, max(now_ms, free_ms))
+    if call is None or call.from_ms is None:
         return
     detail = f"round {len(state.rounds) + 1} ({call.period}) is not opened"
     # Not the coordinator's fault, but nobody watches over anything until there is another key.
@@ -76,25 +78,29 @@ def _free_ms(state: State, charter: Charter, pause: Pause) -> int | None:
     """Since when the next round waits for nothing but its period; None if it cannot open yet."""
     current = state.current
     if current is None:
-        return None if state.key is None else state.key.time_ms
+        return None if state.key is None else state.clock.start_ms(state.key.entry)
     if current.close is None:
         return None
-    return pause.settled.get(current.number, given_up_ms(charter, current))
+    return pause.settled.get(current.number, state.clock.due_ms(patience(current)))
 
 
-def _settling(round_: Round, charter: Charter, terms: PauseTerms) -> Iterator[Overdue]:
+def _settling(
+    round_: Round, state: State, charter: Charter, terms: PauseTerms
+) -> Iterator[Overdue]:
     phase = round_.phase(charter.endorsement_quorum)
     if phase in (OPENED, REFUSED):
         return
     if round_.close is None:
-        since_ms = round_.deadline_ms + terms.settle_within_ms
-        yield Overdue(UNCLOSED, since_ms, f"round {round_.number} is past its deadline")
+        begun, what, detail = state.clock.due_ms(round_.deadline), UNCLOSED, "is past its deadline"
     else:
-        since_ms = round_.close.time_ms + terms.settle_within_ms
-        yield Overdue(UNSETTLED, since_ms, f"round {round_.number} is {phase} and has no result")
+        begun, what = state.clock.start_ms(round_.close.entry), UNSETTLED
+        detail = f"is {phase} and has no result"
+    if begun is not None:
+        yield Overdue(what, begun + terms.settle_within_ms, f"round {round_.number} {detail}")
 
 
-def _acknowledging(pause: Pause, labs: Sequence[str]) -> Iterator[Overdue]:
-    names = missing(pause, labs)
-    if names:
-        yield Overdue(UNACKNOWLEDGED, pause.deadline_ms, f"not acknowledged by {', '.join(names)}")
+def _acknowledging(state: State, pause: Pause, labs: Sequence[str]) -> Iterator[Overdue]:
+    names, asked = missing(pause, labs), asking(pause)
+    due_ms = state.clock.due_ms(asked[-1].deadline) if asked else None
+    if names and due_ms is not None:
+        yield Overdue(UNACKNOWLEDGED, due_ms, f"not acknowledged by {', '.join(names)}")

@@ -1,15 +1,16 @@
 """Which period the next round asks, and from when on: F4 of docs/spec/fold.md, charter.md C4.
 
-Pure: everyone derives the same period from the rounds so far and the log's time, so that nobody
+Pure: everyone derives the same period from the rounds so far and the log's clock, so that nobody
 chooses it. A period of a calendar is asked once, and once more if nothing can come out of the
 first call and the second one is over before the next period is due.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import DAY_MS, NUMBERED, period_end_ms
+from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.state import OPENED, REFUSED, Round
 
 #: Why nothing comes out of a round whose period was asked again, or that was never closed.
@@ -20,11 +21,16 @@ NEVER_CLOSED = "not closed in time; the next round was opened without its close"
 @dataclass(frozen=True, slots=True)
 class Call:
     """The next call of a period: ``from_ms`` is when it may be opened at the earliest, in
-    milliseconds since 1970, UTC; ``is_second`` if a round has asked for the period before."""
+    milliseconds since 1970, UTC, None while too few auditors have seen what it is counted from;
+    ``is_second`` if a round has asked for the period before."""
 
     period: str
-    from_ms: int
+    from_ms: int | None
     is_second: bool = False
+
+    def is_due(self, time_ms: int) -> bool:
+        """Whether it may be opened at a time, in milliseconds since 1970, UTC."""
+        return self.from_ms is not None and time_ms >= self.from_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +53,50 @@ def due_ms(charter: Charter, period: str) -> int:
     return period_end_ms(charter.cadence, period) + charter.disclosure.age_days * DAY_MS
 
 
-def given_up_ms(charter: Charter, last: Round) -> int:
-    """From when on the next round waits no longer for what became of a round.
+def patience(last: Round) -> Limit:
+    """How long the next round waits for what becomes of a round that has no result yet.
 
     It must have been closed ``window_s`` after its deadline, and been opened or refused
     ``window_s`` after its close. No phase holds the log up for longer than that. The window is the
     round's own (G15): an amendment with a shorter one must not end the round sooner.
     """
-    if last.phase(charter.endorsement_quorum) in (OPENED, REFUSED):
-        return last.close.time_ms if last.close is not None else last.opened_ms
-    since_ms = last.deadline_ms if last.close is None else last.close.time_ms
-    return since_ms + (last.deadline_ms - last.opened_ms)
+    if last.close is None:
+        # After the deadline, wherever that is: a round that may be closed now is not given up yet.
+        return replace(last.deadline, then_ms=last.window_ms)
+    return Limit(last.close.entry, last.window_ms)
 
 
-def next_call(charter: Charter, rounds: Sequence[Round], time_ms: int) -> Call | None:
+def is_given_up(charter: Charter, clock: Clock, last: Round) -> bool:
+    """Whether the next round waits no longer for a round: it has ended, or taken too long."""
+    has_ended = last.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
+    return has_ended or clock.passed(patience(last))
+
+
+def next_call(charter: Charter, rounds: Sequence[Round], clock: Clock, time_ms: int) -> Call | None:
     """What the next round asks if it is opened at ``time_ms``; None after the last period.
 
-    ``charter`` is the one that the round would be held under.
+    ``charter`` is the one that the round would be held under. ``time_ms`` is the log's, or that of
+    a reader who asks what would come later.
     """
     if not rounds:
         return Call(charter.first_period, due_ms(charter, charter.first_period))
     last = rounds[-1]
     place = charter.place(last.period)
     following = charter.period(place + 1)
-    again_ms = second_call_ms(charter, rounds, time_ms)
+    again_ms = second_call_ms(charter, rounds, clock, time_ms)
     # C4a.4: the first call may still come out before that.
     if again_ms is not None and time_ms >= again_ms:
         return Call(last.period, again_ms, is_second=True)
     if charter.last_period and place >= charter.place(charter.last_period):
         return None
-    from_ms = due_ms(charter, following)
     if charter.cadence == NUMBERED:
-        from_ms = last.opened_ms + charter.interval_s * 1000
-    return Call(following, from_ms)
+        return Call(following, clock.due_ms(Limit(last.entry, charter.interval_s * 1000)))
+    return Call(following, due_ms(charter, following))
 
 
-def second_call_ms(charter: Charter, rounds: Sequence[Round], time_ms: int) -> int | None:
+def second_call_ms(
+    charter: Charter, rounds: Sequence[Round], clock: Clock, time_ms: int
+) -> int | None:
     """From when on the last round's period may be asked a second time, seen from ``time_ms``.
 
     None if it may not be, or no longer. Only a first call of which no auditor has ground to give
@@ -98,18 +112,23 @@ def second_call_ms(charter: Charter, rounds: Sequence[Round], time_ms: int) -> i
     # C4a.2: parts may have been given, so a sum may come out.
     if len(last.endorsements) >= charter.endorsement_quorum:
         return None
-    again_ms = given_up_ms(charter, last)
+    if last.phase(charter.endorsement_quorum) in (OPENED, REFUSED):
+        again_ms: int | None = last.close.time_ms if last.close else last.opened_ms
+    else:
+        again_ms = clock.due_ms(patience(last))
+    if again_ms is None:
+        return None
     following = charter.period(charter.place(last.period) + 1)
     # C4a.3: rounds must not come later and later.
     over_ms = max(time_ms, again_ms) + charter.window_s * 1000
     return again_ms if over_ms <= due_ms(charter, following) else None
 
 
-def is_over(charter: Charter, rounds: Sequence[Round], time_ms: int) -> bool:
+def is_over(charter: Charter, rounds: Sequence[Round], clock: Clock, time_ms: int) -> bool:
     """Whether no further round can ever be opened: the last period has had its last call."""
     return (
-        next_call(charter, rounds, time_ms) is None
-        and second_call_ms(charter, rounds, time_ms) is None
+        next_call(charter, rounds, clock, time_ms) is None
+        and second_call_ms(charter, rounds, clock, time_ms) is None
     )
 
 

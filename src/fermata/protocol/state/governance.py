@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.charter.parse import Charter
-from fermata.types import Choice, DisputeStatus, MotionKind, MotionStatus
+from fermata.protocol.state.clock import Limit
+from fermata.types import Choice, DisputeStatus, EntryIndex, MotionKind, MotionStatus
 
 DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT = tuple(MotionKind)
 #: What becomes of a motion.
@@ -15,21 +16,23 @@ OPEN, CARRIED, LOST, EXPIRED = tuple(MotionStatus)
 #: What becomes of a dispute.
 FILED, UPHELD, DISMISSED, APPEALED, FINAL = tuple(DisputeStatus)
 FOR, AGAINST, RECUSED = tuple(Choice)
+_NONE = EntryIndex(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
     """A motion, known by its entry. Disputes and appeals need no vote and count as carried.
 
-    ``votes``: choice by member. ``effective_ms``: of a carried exclusion or amendment, when its
-    notice is over. ``charter``: of an amendment.
+    ``votes``: choice by member. ``vote_ms``: how long it may be voted on. ``notice_ms``: of a
+    carried exclusion or amendment, how long after its decision it can take effect at the earliest.
+    ``charter``: of an amendment. ``tabled_ms``, ``decided_ms``: the log's time.
     """
 
-    entry: int
+    entry: EntryIndex
     kind: MotionKind
     author: str
     tabled_ms: int
-    expires_ms: int
+    vote_ms: int
     reason: str = ""
     lab: str = ""
     about_entry: int = 0
@@ -38,32 +41,59 @@ class Motion:
     charter: Charter | None = None
     votes: Mapping[str, Choice] = field(default_factory=dict)
     status: MotionStatus = OPEN
-    decided_entry: int = 0
+    decided_entry: EntryIndex = _NONE
     decided_ms: int = 0
-    effective_ms: int = 0
+    notice_ms: int = 0
+
+    @property
+    def expiry(self) -> Limit:
+        """When it passes, a motion that is not decided expires."""
+        return Limit(self.entry, self.vote_ms, is_right=True)
+
+    @property
+    def notice(self) -> Limit:
+        """When it passes, what carried may take effect."""
+        return Limit(self.decided_entry, self.notice_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
     """A dispute, known by its entry.
 
-    ``due_ms``: when a ruling is overdue. ``is_upheld``: by the last ruling. ``chair``: who tabled
-    the first. ``appeal_until_ms``: when a ruling that is not appealed becomes final.
+    ``ruling_ms``: how long a ruling may take, from the dispute or its appeal on. ``is_upheld``: by
+    the last ruling; ``ruled_entry``: the entry that decided it. ``chair``: who tabled the first.
+    ``appeal_ms``: how long after it the ruling may be appealed.
     """
 
-    entry: int
+    entry: EntryIndex
     author: str
     lab: str
     about_entry: int
     reason: str
     filed_ms: int
-    due_ms: int
+    ruling_ms: int
     status: DisputeStatus = FILED
     is_upheld: bool = False
     chair: str = ""
     ruling_entry: int = 0
-    appeal_until_ms: int = 0
-    appeal_entry: int = 0
+    ruled_entry: EntryIndex = _NONE
+    appeal_ms: int = 0
+    appeal_entry: EntryIndex = _NONE
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the committee owes a ruling."""
+        return self.status in (FILED, APPEALED)
+
+    @property
+    def ruling(self) -> Limit:
+        """When it passes, a ruling is overdue."""
+        return Limit(self.appeal_entry or self.entry, self.ruling_ms, is_right=True)
+
+    @property
+    def appeal(self) -> Limit:
+        """When it passes, a ruling that was not appealed is final."""
+        return Limit(self.ruled_entry, self.appeal_ms, is_right=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +103,6 @@ class Governance:
     ``exclusions``: lab to the round from which it is excluded. ``notices``: carried exclusions
     that have no effect yet. ``lifts``: (motion, entry at which it carried). ``amendment``: the
     motion that is open or not in force yet. ``envelopes``: SHA-256 of every motion's envelope.
-    ``change_ms``: when time alone changes something next, None if it does not.
     """
 
     motions: Mapping[int, Motion] = field(default_factory=dict)
@@ -83,7 +112,6 @@ class Governance:
     lifts: tuple[tuple[int, int], ...] = ()
     amendment: int | None = None
     envelopes: frozenset[bytes] = frozenset()
-    change_ms: int | None = None
 
     @property
     def open_motions(self) -> tuple[Motion, ...]:
@@ -92,16 +120,11 @@ class Governance:
 
     def with_motion(self, motion: Motion) -> "Governance":
         """The same with one motion added or replaced."""
-        return replace(self, motions={**self.motions, motion.entry: motion})._timed()
+        return replace(self, motions={**self.motions, motion.entry: motion})
 
     def with_dispute(self, dispute: Dispute) -> "Governance":
         """The same with one dispute added or replaced."""
-        return replace(self, disputes={**self.disputes, dispute.entry: dispute})._timed()
-
-    def _timed(self) -> "Governance":
-        times = [m.expires_ms for m in self.open_motions]
-        times += [d.appeal_until_ms for d in self.disputes.values() if d.status in RULED]
-        return replace(self, change_ms=min(times, default=None))
+        return replace(self, disputes={**self.disputes, dispute.entry: dispute})
 
 
 #: A dispute with a ruling that may still be appealed.

@@ -1,4 +1,4 @@
-"""The pause: a function of the log, by the log's own time.
+"""The pause: a function of the log, by the log's witnessed time.
 
 Normative text: docs/spec/pause.md; the rules are numbered the same there. What the charter's rules
 say of a round is decided elsewhere and handed in. Every function returns a new Pause, and may be
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.state.clock import Limit
 from fermata.types import Cause, EntryIndex, PausePhase, RoundNumber, TimeMs
 
 RUNNING, TRIGGERED, PAUSED, LIFTING = PHASES = tuple(PausePhase)
@@ -35,7 +36,8 @@ class Change:
 
     ``round`` is the round that it rests on; for acknowledged, deadline and motion the one that
     triggered. ``rules`` are the ids that held. ``calm_rounds`` is k after the change.
-    ``motion_entry`` is set for motion only.
+    ``motion_entry`` is set for motion only. ``acknowledge_ms``: how long the labs have to
+    acknowledge a change of ``ASKING``, 0 for others.
     """
 
     entry: EntryIndex
@@ -47,6 +49,12 @@ class Change:
     why: Cause
     calm_rounds: int = 0
     motion_entry: EntryIndex | None = None
+    acknowledge_ms: int = 0
+
+    @property
+    def deadline(self) -> Limit:
+        """By when a change of ``ASKING`` is to be acknowledged."""
+        return Limit(self.entry, self.acknowledge_ms, is_right=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,12 @@ class _Ground:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Where in the log a lab said that it has seen a change, and the log's time then."""
+    """Where in the log a lab said that it has seen a change, the log's time then, and whether the
+    deadline had passed."""
 
     entry: EntryIndex
     time_ms: TimeMs
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,6 @@ class Pause:
 
     It is K while the lift waits for an older round that can still settle.
 
-    ``deadline_ms``: by when the last change of ``ASKING`` is to be acknowledged, 0 before any.
     ``acknowledged``: by the entry of such a change, by lab. ``settled``: by the number of each
     round that came to its end, the log's time then.
     """
@@ -82,7 +91,6 @@ class Pause:
     phase: PausePhase = RUNNING
     calm_rounds: int = 0
     changes: tuple[Change, ...] = ()
-    deadline_ms: int = 0
     acknowledged: Mapping[int, Mapping[str, Acknowledged]] = field(default_factory=dict)
     settled: Mapping[int, int] = field(default_factory=dict)
 
@@ -113,7 +121,7 @@ def settle(
     is unknown, and not good news. ``is_newest``: no later round has come to its end before it.
     ``may_lift``: no older closed round can still settle.
     """
-    now = _pass_deadline(pause, entry, time_ms)
+    now = pause
     # PA3.1: no calm round counts twice.
     if round_number in now.settled:
         return now
@@ -138,10 +146,12 @@ def acknowledge(
     change_entry: EntryIndex,
     lab: str,
     labs: Sequence[str],
+    is_late: bool,
 ) -> Pause:
     """PA8: a lab says that it has seen what came with ``change_entry``; in time or late.
 
-    ``labs`` are those in force. Raises Refusal NOT_ON_ROSTER, NO_CHANGE or DUPLICATE.
+    ``labs`` are those in force; ``is_late``: the change's deadline has passed. Raises Refusal
+    NOT_ON_ROSTER, NO_CHANGE or DUPLICATE.
     """
     # F11.2: labs that are out do not count towards the share.
     if lab not in labs:
@@ -156,9 +166,8 @@ def acknowledge(
     # F11.4: no lab counts twice.
     if lab in seen:
         raise Refusal("DUPLICATE", f"acknowledgement: {lab} has given it before")
-    now = _pass_deadline(pause, entry, time_ms)
-    grown = {**seen, lab: Acknowledged(entry, time_ms)}
-    now = replace(now, acknowledged={**now.acknowledged, change_entry: grown})
+    grown = {**seen, lab: Acknowledged(entry, time_ms, is_late)}
+    now = replace(pause, acknowledged={**pause.acknowledged, change_entry: grown})
     return _count_labs(now, terms, entry, time_ms, labs)
 
 
@@ -168,14 +177,17 @@ def advance(
     entry: EntryIndex,
     time_ms: TimeMs,
     labs: Sequence[str],
+    is_over: bool,
     may_lift: bool = True,
 ) -> Pause:
-    """PA2: the log's time is ``time_ms`` now; before the effect of every entry, rejected or not.
+    """PA2: the log's time is ``time_ms`` now; after the effect of every accepted entry.
 
-    The labs in force may be fewer than before, so those who have acknowledged are counted too.
-    ``may_lift``: no older closed round can still settle, so a lift that waited for one comes now.
+    ``is_over``: the deadline of the last change of ``ASKING`` has passed. The labs in force may be
+    fewer than before, so those who have acknowledged are counted too. ``may_lift``: no older closed
+    round can still settle, so a lift that waited for one comes now.
     """
-    now = _count_labs(_pass_deadline(pause, entry, time_ms), terms, entry, time_ms, labs)
+    now = _pass_deadline(pause, entry, time_ms) if is_over else pause
+    now = _count_labs(now, terms, entry, time_ms, labs)
     # PA2.3: it has waited for the older round, which settled or no longer can.
     if now.phase == LIFTING and now.calm_rounds >= terms.lift_rounds and may_lift:
         last = now.changes[-1]
@@ -188,12 +200,11 @@ def lift_by_motion(
     pause: Pause, terms: PauseTerms, entry: EntryIndex, time_ms: TimeMs, motion_entry: EntryIndex
 ) -> Pause:
     """PA9: the committee has decided to lift. Without a pause, nothing happens."""
-    now = _pass_deadline(pause, entry, time_ms)
     # PA9.1: there is nothing to lift.
-    if now.phase == RUNNING:
-        return now
-    ground = _Ground(entry, time_ms, trigger_round(now), (), motion_entry)
-    return _ask(_turn(now, RUNNING, MOTION, ground), terms)
+    if pause.phase == RUNNING:
+        return pause
+    ground = _Ground(entry, time_ms, trigger_round(pause), (), motion_entry)
+    return _ask(_turn(pause, RUNNING, MOTION, ground), terms)
 
 
 def is_holding(pause: Pause) -> bool:
@@ -220,11 +231,10 @@ def missing(pause: Pause, labs: Sequence[str]) -> tuple[str, ...]:
     return tuple(lab for lab in labs if lab not in seen)
 
 
-def late(pause: Pause, terms: PauseTerms, change: Change) -> tuple[str, ...]:
+def late(pause: Pause, change: Change) -> tuple[str, ...]:
     """The labs that acknowledged this change at or after its deadline, in order of their ids."""
     seen = pause.acknowledged.get(change.entry, {})
-    due_ms = change.time_ms + terms.acknowledge_ms
-    return tuple(sorted(lab for lab, said in seen.items() if said.time_ms >= due_ms))
+    return tuple(sorted(lab for lab, said in seen.items() if said.is_late))
 
 
 def labs_needed(terms: PauseTerms, labs: Sequence[str]) -> int:
@@ -253,7 +263,8 @@ def _turn(
 
 def _ask(pause: Pause, terms: PauseTerms) -> Pause:
     """The last change asks for acknowledgement; its time to do so begins."""
-    return replace(pause, deadline_ms=pause.changes[-1].time_ms + terms.acknowledge_ms)
+    asking = replace(pause.changes[-1], acknowledge_ms=terms.acknowledge_ms)
+    return replace(pause, changes=(*pause.changes[:-1], asking))
 
 
 def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
@@ -288,7 +299,7 @@ def _unsettle(pause: Pause, ground: _Ground) -> Pause:
 
 def _pass_deadline(pause: Pause, entry: EntryIndex, time_ms: TimeMs) -> Pause:
     # PA2.1: a trigger does not wait for labs that say nothing.
-    if pause.phase != TRIGGERED or time_ms < pause.deadline_ms:
+    if pause.phase != TRIGGERED:
         return pause
     return _turn(pause, PAUSED, DEADLINE, _of_trigger(pause, entry, time_ms))
 

@@ -1,6 +1,6 @@
 """What everyone derives from the log, and the verdict on each entry (docs/spec/fold.md).
 
-State is immutable: a rejected entry leaves nothing behind but the log's length and time.
+State is immutable: a rejected entry leaves nothing behind but the log's length.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from fermata.crypto.threshold.key_record import KeyRecord
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
@@ -31,8 +32,6 @@ from fermata.types import (
 )
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = tuple(RoundPhase)
-#: Before the first entry.
-_NO_TIME = TimeMs(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Verdict:
 class ThresholdKey:
     """The key in force: its public record and the ids that reports and openings bind.
 
-    ``entry`` and ``time_ms``: where and when its record was logged.
+    ``entry``: where its record was logged.
     """
 
     record: KeyRecord
@@ -64,7 +63,6 @@ class ThresholdKey:
     key_id: bytes
     epoch_id: bytes
     entry: EntryIndex
-    time_ms: TimeMs
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +175,14 @@ class Round:
 
     ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: by
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
-    excluded when it was opened; nobody waits for them.
+    excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
     """
 
     number: RoundNumber
     period: str
     entry: EntryIndex
     opened_ms: TimeMs
-    deadline_ms: TimeMs
+    window_ms: int
     asked: Asked = NOTHING_ASKED
     barred: frozenset[str] = frozenset()
     key_id: bytes = b""
@@ -211,6 +209,11 @@ class Round:
         return ENDORSED if len(self.endorsements) >= endorsement_quorum else CLOSED
 
     @property
+    def deadline(self) -> Limit:
+        """Until it passes, labs may report; the window is the round's own (G15)."""
+        return Limit(self.entry, self.window_ms, is_right=True)
+
+    @property
     def refusal(self) -> str:
         """Why nothing comes out of the round; empty while something may."""
         return self.fault or (self.close.refusal if self.close else "")
@@ -223,10 +226,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
-    """The last heartbeat of a node. ``logged_ms`` is the log's time, ``time_ms`` its own; ``seen``
-    is the newest entry that the node had folded."""
+    """The last heartbeat of a node. ``logged_ms`` is the log's time after it, ``time_ms`` its own;
+    ``seen`` is the newest entry that the node had folded."""
 
     entry: EntryIndex
+    count: int
     seen: EntryIndex
     logged_ms: TimeMs
     time_ms: TimeMs
@@ -257,7 +261,7 @@ class State:
     charter_sha256: bytes | None = None
     modulus_bits_min: int = MODULUS_BITS_MIN
     position: Position = field(default_factory=Position)
-    time_ms: TimeMs = _NO_TIME
+    clock: Clock = field(default_factory=Clock)
     charters: tuple[CharterVersion, ...] = ()
     rounds: tuple[Round, ...] = ()
     heartbeats: Mapping[str, HeartbeatSeen] = field(default_factory=dict)
@@ -270,6 +274,11 @@ class State:
     def size(self) -> int:
         """Number of entries."""
         return self.position.size
+
+    @property
+    def time_ms(self) -> TimeMs:
+        """The log's time, in milliseconds since 1970, UTC; 0 before the auditors have told it."""
+        return self.clock.time_ms
 
     @property
     def charter(self) -> Charter | None:

@@ -9,15 +9,18 @@ from dataclasses import replace
 
 from fermata.errors import VerificationError
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.governance.tally import tally
 from fermata.protocol.fold.pause import (
     fired_late,
+    is_deadline_over,
+    is_late,
     is_under_rules,
     settle_by,
     terms_of_settling,
     waits,
 )
-from fermata.protocol.fold.tally import tally
 from fermata.protocol.state import pause as machine
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
@@ -30,11 +33,11 @@ from fermata.protocol.state.state import (
     labs_of_round,
 )
 from fermata.protocol.statistics.policy import evaluate, facts_of
-from fermata.types import EntryIndex, RoundNumber, TimeMs
+from fermata.types import EntryIndex, RoundNumber
 
 
-def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
-    """What does not follow about rules and pause. ``times_ms``: the log's at each entry."""
+def findings_v10(state: State, clocks: Sequence[Clock]) -> Iterator[str]:
+    """What does not follow about rules and pause. ``clocks``: the log's after each entry."""
     for round_ in state.rounds:
         charter = state.charter_at(round_.number)
         ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
@@ -46,7 +49,7 @@ def findings_v10(state: State, times_ms: Sequence[int]) -> Iterator[str]:
         if _judged(state, number) != judgement:
             yield f"entry {judgement.entry} (round {number}): is not judged as the rules say"
     # V10.3: nobody asserts the pause.
-    if _replayed(state, times_ms) != state.pause:
+    if _replayed(state, clocks) != state.pause:
         yield "the pause does not follow from the log"
 
 
@@ -77,25 +80,32 @@ def _in_force(state: State, entry: int) -> tuple[Charter, tuple[str, ...]]:
     return version.charter, labs
 
 
-def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
+def _replayed(state: State, clocks: Sequence[Clock]) -> Pause:
     said = {
         seen.entry: (change, lab)
         for change, by_lab in state.pause.acknowledged.items()
         for lab, seen in by_lab.items()
     }
     pause = NO_PAUSE
-    for index, time in enumerate(times_ms):
-        entry, time_ms = EntryIndex(index), TimeMs(time)
+    for index, clock in enumerate(clocks):
+        entry, time_ms = EntryIndex(index), clock.time_ms
         charter, labs = _in_force(state, entry)
         if charter.pause is None:
             continue
-        may_lift = not waits(state, EntryIndex(index - 1), time_ms)
-        pause = machine.advance(pause, charter.pause, entry, time_ms, labs, may_lift)
         if entry in said:
             change, lab = said[entry]
             try:
                 about = EntryIndex(change)
-                pause = machine.acknowledge(pause, charter.pause, entry, time_ms, about, lab, labs)
+                pause = machine.acknowledge(
+                    pause,
+                    charter.pause,
+                    entry,
+                    time_ms,
+                    about,
+                    lab,
+                    labs,
+                    is_late(pause, clock, change),
+                )
             except VerificationError:
                 return NO_PAUSE
         for motion, decided in state.governance.lifts:
@@ -107,10 +117,20 @@ def _replayed(state: State, times_ms: Sequence[int]) -> Pause:
             terms = terms_of_settling(state.charter_at(number), in_force, judgement)
             if judgement.entry == entry and terms is not None:
                 is_newest = number > pause.newest_round
-                may_lift = not waits(_settling(state, judgement, number), entry, time_ms)
+                may_lift = not waits(_settling(state, judgement, number), entry, clock)
                 settled = RoundNumber(number)
                 pause = settle_by(pause, terms, judgement, settled, is_newest, may_lift)
+        pause = _advanced(state, pause, entry, clock)
     return pause
+
+
+def _advanced(state: State, pause: Pause, entry: EntryIndex, clock: Clock) -> Pause:
+    """PA2, by the charter and the labs in force after the entry."""
+    charter, labs = _in_force(state, EntryIndex(entry + 1))
+    if charter.pause is None:
+        return pause
+    is_over, may_lift = is_deadline_over(pause, clock), not waits(state, entry, clock)
+    return machine.advance(pause, charter.pause, entry, clock.time_ms, labs, is_over, may_lift)
 
 
 def _settling(state: State, judgement: Judgement, number: int) -> State:

@@ -25,6 +25,7 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import SealedPanel, aggregate, check_sealed
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
@@ -39,7 +40,6 @@ from fermata.protocol.verify.bundle import (
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import sha256
-from fermata.types import TimeMs
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
@@ -130,7 +130,7 @@ class _Run:
         self.cache = cache
         self.rejected: list[Verdict] = []
         self.verdicts: list[Verdict] = []
-        self.times_ms: list[TimeMs] = []
+        self.clocks: list[Clock] = []
         self.leaves: list[bytes] = []
         self.cosigners = 0
         self._findings: dict[int, list[str]] = {}
@@ -198,7 +198,7 @@ def verify_bundle(
 
 def _check_pause(run: _Run) -> None:
     """V10 and V12."""
-    v10, v12 = findings_v10(run.state, run.times_ms), findings_v12(run.state)
+    v10, v12 = findings_v10(run.state, run.clocks), findings_v12(run.state)
     for number, findings in ((10, v10), (12, v12)):
         run.reach(number)
         for finding in findings:
@@ -267,7 +267,7 @@ def _fold(run: _Run) -> None:
     for leaf in run.leaves:
         run.state, verdict = apply(run.state, leaf, run.cache)
         run.verdicts.append(verdict)
-        run.times_ms.append(run.state.time_ms)
+        run.clocks.append(run.state.clock)
         if verdict.accepted:
             continue
         run.rejected.append(verdict)

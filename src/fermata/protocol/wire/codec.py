@@ -86,18 +86,15 @@ def sha256(data: bytes) -> bytes:
 
 def leaf_of(
     previous_root: bytes,
-    time_ms: int,
     envelope: bytes,
     proofs: Iterable[envelope_pb2.EntryProof] = (),
 ) -> bytes:
-    """The leaf that logs an envelope at a time, after entries whose tree has this root (32 bytes).
+    """The leaf that logs an envelope after entries whose tree has this root (32 bytes).
 
     ``proofs``: of the entries that its statement names and that are not recent (log.md, 3a).
     """
     return encode(
-        envelope_pb2.LogEntry(
-            previous_root=previous_root, envelope=envelope, proofs=proofs, time_ms=time_ms
-        )
+        envelope_pb2.LogEntry(previous_root=previous_root, envelope=envelope, proofs=proofs)
     )
 
 

@@ -22,7 +22,6 @@ def seal_refusal(
     envelope: bytes,
     reason: str,
     head: EntryRef | None,
-    time_ms: int,
 ) -> bytes:
     """The coordinator's envelope: its log refuses ``envelope`` for ``reason`` after ``head``.
 
@@ -34,7 +33,6 @@ def seal_refusal(
         envelope_sha256=sha256(envelope),
         reason=reason,
         head=head,
-        time_ms=time_ms,
     )
     return seal(REFUSAL_TYPE, encode(refusal), {coordinator: signing_key})
 

@@ -9,6 +9,7 @@ the same, and with which reasons the log refused.
 """
 
 from fermata.sim.adversaries.auditor import ALL_AUDITORS
+from fermata.sim.adversaries.clock import ALL_CLOCKS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
 from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
 from fermata.sim.adversaries.lab import ALL_LABS
@@ -23,6 +24,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_PROOFS,
     *ALL_PAUSE,
     *ALL_COMMITTEE,
+    *ALL_CLOCKS,
 )
 
 

@@ -1,7 +1,7 @@
 """A misbehaviour, how it is played against honest nodes, and what came of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -16,14 +16,18 @@ from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter, Submi
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.protocol.wire.ports import Receipt
 from fermata.sim.reference.watch import Violation
 from fermata.sim.setup.deployment import COORDINATOR, Shape
+from fermata.sim.setup.terms import Terms
 from fermata.sim.world import BUSY_MS, World
 from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 #: In so many turns of everybody a round comes from its last report to its result.
 WORK_PASSES = 6
+#: The committee's chair in the first round.
+CHAIR = "member-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,13 @@ class Misbehaviour(ABC):
         world.check(name)
 
     def _expose(self, world: World) -> Exposure:
+        world.time_watch.check_starts()
         quorum = world.charter.endorsement_quorum
         states = [world.watch.state, *(other.state for other in self.others)]
         opened = {r.number for s in states for r in s.rounds if r.phase(quorum) == OPENED}
-        reasons = {r for _, event, r in world.events if r and event != "statement_logged"}
+        # A heartbeat that got no answer was not refused.
+        other = ("statement_logged", "heartbeat_lost")
+        reasons = {r for _, event, r in world.events if r and event not in other}
         rejected = [v for v in world.watch.verdicts if not v.accepted]
         return Exposure(
             opened=tuple(sorted(opened)),
@@ -120,26 +127,26 @@ class RogueWriter(LogWriter):
 
     ``instead``: by digest, the sealed part that is given out in place of the right one. ``drops``
     says by a statement's kind and author whether the statement never gets an answer, ``refuses`` in
-    the same way whether it gets a signed refusal that the fold does not give.
+    the same way whether it gets a signed refusal that the fold does not give, and ``holds`` whether
+    it gets no answer either and is kept in ``held``.
     """
 
-    def __init__(
-        self,
-        replica: Replica,
-        signing_key: SigningKey,
-        clock_ms: ClockMs,
-        heard: Callable[[str, int], None] = lambda auditor, time_ms: None,
-    ) -> None:
-        super().__init__(replica, signing_key, clock_ms, heard)
+    def __init__(self, replica: Replica, signing_key: SigningKey) -> None:
+        super().__init__(replica, signing_key)
         self.instead: dict[bytes, bytes] = {}
         self.drops: Callable[[str, str], bool] = lambda body, author: False
         self.refuses: Callable[[str, str], bool] = lambda body, author: False
+        self.holds: Callable[[str, str], bool] = lambda body, author: False
+        self.held: list[bytes] = []
 
     def _append(self, submission: Submission) -> Receipt:
         """See LogWriter."""
         statement = submission.statement
         body = statement.WhichOneof("body") if statement is not None else None
         if self.state.key is not None and statement and self.drops(body or "", statement.author):
+            raise TransportError("UNREACHABLE", "log: no answer")
+        if self.state.key is not None and statement and self.holds(body or "", statement.author):
+            self.held.append(submission.envelope)
             raise TransportError("UNREACHABLE", "log: no answer")
         if self.state.key is not None and statement and self.refuses(body or "", statement.author):
             raise Refusal("EXCLUDED", "log: refused, though the fold accepts it")
@@ -151,10 +158,27 @@ class RogueWriter(LogWriter):
 
     def force(self, envelope: bytes, *sealed: bytes) -> Verdict:
         """Logs an envelope whatever the fold says of it."""
-        leaf = next_leaf(self.replica.tree, max(self._clock_ms(), self.state.time_ms), envelope)
+        leaf = next_leaf(self.replica.tree, envelope)
         after, verdict = apply(self.state, leaf, self.replica.cache)
         self._commit(leaf, list(sealed), after, verdict)
         return verdict
+
+    def force_if_accepted(self, envelope: bytes) -> bool:
+        """Logs an envelope if the fold accepts it, so that nothing is left as evidence."""
+        leaf = next_leaf(self.replica.tree, envelope)
+        after, verdict = apply(self.state, leaf, self.replica.cache)
+        if verdict.accepted:
+            self._commit(leaf, [], after, verdict)
+        return verdict.accepted
+
+    def force_held(self) -> int:
+        """Logs in one burst whatever was held back and is still accepted; returns how many.
+
+        Newest first: of an auditor's heartbeats with one count only one can be logged.
+        """
+        held, self.held = self.held, []
+        self.holds = lambda body, author: False
+        return sum(self.force_if_accepted(envelope) for envelope in reversed(held))
 
 
 def rogue_writer(world: World) -> RogueWriter:
@@ -186,9 +210,7 @@ def force_close(
     """Makes the coordinator sign and log the close that is due, with a change in it."""
     chosen = writer or rogue_writer(world)
     find = chosen.replica.store.sealed
-    (_, statement, _), *_ = duties(
-        chosen.state, world.now_ms, lambda slot: False, find, world.cache
-    )
+    (_, statement, _), *_ = duties(chosen.state, lambda slot: False, find, world.cache)
     change(statement.close_round)
     force_statement(world, COORDINATOR, statement, writer=chosen)
 
@@ -202,10 +224,30 @@ def current(world: World) -> Round:
 
 
 def open_round(world: World) -> Round:
-    """Lets the coordinator open the next round."""
+    """Lets the coordinator open the next round, at a time that the auditors tell."""
     known = len(world.watch.state.rounds)
-    world.settle([COORDINATOR], lambda: len(world.watch.state.rounds) > known)
+    at_work = [COORDINATOR, *world.charter.auditors]
+    world.settle(at_work, lambda: len(world.watch.state.rounds) > known)
+    tell_time(world)
     return current(world)
+
+
+def tell_time(world: World) -> None:
+    """Lets the auditors say what time it is by their clocks."""
+    for auditor in world.charter.auditors:
+        world.step(auditor)
+
+
+def lie(world: World, liars: Sequence[str], skew_ms: int) -> None:
+    """Sets the clocks of auditors that prove nothing by them from here on."""
+    world.time_watch.liars |= set(liars)
+    world.skew_ms |= dict.fromkeys(liars, skew_ms)
+
+
+def some_liars(world: World) -> tuple[str, ...]:
+    """As many auditors as may lie without moving a limit forward, by docs/spec/time.md."""
+    auditors = world.charter.auditors
+    return auditors[: max(len(auditors) // 2, world.deployment.shape.threshold - 1)]
 
 
 def report(world: World, *labs: str) -> None:
@@ -230,8 +272,11 @@ def open_up(world: World) -> None:
 
 
 def pass_deadline(world: World) -> None:
-    """Moves the clock to the open round's deadline."""
-    world.now_ms = max(world.now_ms, current(world).deadline_ms)
+    """Moves the clock to the open round's deadline, and lets the auditors say so."""
+    tell_time(world)
+    due_ms = world.watch.state.clock.due_ms(current(world).deadline)
+    world.now_ms = max(world.now_ms, due_ms or 0)
+    tell_time(world)
 
 
 def correct(world: World, lab: str) -> None:
@@ -247,3 +292,41 @@ def missing_endorsements(world: World) -> tuple[str, ...]:
     """Auditors that have not endorsed the newest round."""
     round_ = current(world)
     return tuple(a for a in world.charter.auditors if a not in round_.endorsements)
+
+
+class OfCommittee(Misbehaviour):
+    """Breaks a rule about a vote in the first round: whether to exclude the second lab."""
+
+    shape = Shape(3, 2, "abcd", rounds=1, terms=Terms(has_committee=True, rules=256))
+
+    def misbehave(self, world: World) -> None:
+        """See Misbehaviour."""
+        open_round(world)
+        self.break_rule(world, self.exclude(world))
+        world.settle()
+
+    def exclude(self, world: World) -> int:
+        """The chair tables the exclusion of the second lab from round 2 on; its entry."""
+        motion = statement_pb2.Motion(
+            kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=world.charter.labs[1], from_round=2
+        )
+        self.table(world, CHAIR, motion)
+        return len(world.watch.leaves) - 1
+
+    def table(self, world: World, member: str, motion: statement_pb2.Motion) -> None:
+        """A member tables a motion."""
+        statement = statement_pb2.Statement(charter_sha256=world.charter.sha256, author=member)
+        statement.motion.CopyFrom(motion)
+        self.send(world, member, statement)
+
+    def vote(
+        self, world: World, member: str, entry: int, choice: statement_pb2.Choice.ValueType
+    ) -> None:
+        """A member votes on the motion of this entry."""
+        statement = statement_pb2.Statement(charter_sha256=world.charter.sha256, author=member)
+        statement.vote.CopyFrom(statement_pb2.Vote(motion=EntryRef(index=entry), choice=choice))
+        self.send(world, member, statement)
+
+    @abstractmethod
+    def break_rule(self, world: World, entry: int) -> None:
+        """Lets a member break a rule about the motion of this entry."""

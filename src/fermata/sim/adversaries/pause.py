@@ -1,11 +1,14 @@
 """Parties that break the terms of a charter with a pause, with one class for each way."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.roles.auditor import endorse as endorse_statement
 from fermata.protocol.roles.overdue import overdue
+from fermata.protocol.state.clock import Limit
+from fermata.protocol.state.pause import asking
 from fermata.protocol.state.report_flags import Flags
 from fermata.protocol.state.state import labs_in_force
 from fermata.sim.adversaries.coordinator import set_products
@@ -47,6 +50,14 @@ def whole_round(world: World, number: int, heat: int) -> None:
     report(world)
 
 
+def passes_ms(world: World, limit: Limit) -> int:
+    """When a limit passes, by what the auditors have told. Raises ValueError if they have not."""
+    due_ms = world.watch.state.clock.due_ms(limit)
+    if due_ms is None:
+        raise ValueError("too few auditors have told when it began")
+    return due_ms
+
+
 class _IsOverdue(Misbehaviour):
     """The coordinator does nothing when it should act; everybody's own clock shows it."""
 
@@ -61,18 +72,20 @@ class _IsOverdue(Misbehaviour):
         if terms is None:
             raise ValueError("the charter has no pause")
         honest = [name for name in world.nodes if name != COORDINATOR]
-        due_ms = self.wait(world, terms)
+        due = self.wait(world, terms)
         for _ in range(3):
             for name in honest:
                 world.step(name)
+        due_ms = due()
         world.now_ms = due_ms - 1
         self.early = {name: _overdue_on(world, name, terms) for name in honest}
         world.now_ms = due_ms
         self.late = {name: _overdue_on(world, name, terms) for name in honest}
 
     @abstractmethod
-    def wait(self, world: World, terms: PauseTerms) -> int:
-        """Plays until the coordinator falls silent; returns the time until which it may act."""
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
+        """Plays until the coordinator falls silent; what it returns gives the time until which it
+        may act, once the auditors have told when that began."""
 
 
 def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
@@ -87,7 +100,7 @@ def _overdue_on(world: World, name: str, terms: PauseTerms) -> frozenset[str]:
 class WithholdsTrigger(_IsOverdue):
     """Drops the auditors' parts of a round that would trigger a pause."""
 
-    def wait(self, world: World, terms: PauseTerms) -> int:
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
         """See _IsOverdue."""
         heat_of(world, 1, HEAT_MAX)
         open_round(world)
@@ -95,32 +108,35 @@ class WithholdsTrigger(_IsOverdue):
         rogue_writer(world).drops = lambda body, author: body == "partial_opening"
         open_up(world)
         close = current(world).close
-        return close.time_ms + terms.settle_within_ms if close is not None else 0
+        if close is None:
+            raise ValueError("the round is not closed")
+        return lambda: passes_ms(world, Limit(close.entry, terms.settle_within_ms))
 
 
 class SendsNoOpenRound(_IsOverdue):
     """Does not open a second round."""
 
-    def wait(self, world: World, terms: PauseTerms) -> int:
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
         """See _IsOverdue."""
         whole_round(world, 1, MODEST)
-        return world.watch.state.pause.settled[1] + terms.open_within_ms
+        settled_ms = world.watch.state.pause.settled[1]
+        return lambda: settled_ms + terms.open_within_ms
 
 
 class ClosesNever(_IsOverdue):
     """Does not close a round whose deadline has passed."""
 
-    def wait(self, world: World, terms: PauseTerms) -> int:
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
         """See _IsOverdue."""
         round_ = open_round(world)
         report(world, *world.charter.labs[1:])
-        return round_.deadline_ms + terms.settle_within_ms
+        return lambda: passes_ms(world, round_.deadline) + terms.settle_within_ms
 
 
 class DropsAcknowledgement(_IsOverdue):
     """Never answers one lab that acknowledges the pause."""
 
-    def wait(self, world: World, terms: PauseTerms) -> int:
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
         """See _IsOverdue."""
         open_round(world)
         first = world.charter.labs[0]
@@ -131,7 +147,18 @@ class DropsAcknowledgement(_IsOverdue):
         report(world)
         open_up(world)
         report(world)
-        return world.watch.state.pause.deadline_ms
+        return lambda: passes_ms(world, asking(world.watch.state.pause)[-1].deadline)
+
+
+class LogsNoHeartbeats(_IsOverdue):
+    """Logs no more heartbeats once a round is open: its deadline never passes, and all can see."""
+
+    def wait(self, world: World, terms: PauseTerms) -> Callable[[], int]:
+        """See _IsOverdue."""
+        open_round(world)
+        report(world, *world.charter.labs[1:])
+        rogue_writer(world).drops = lambda body, author: body == "heartbeat"
+        return lambda: world.watch.state.time_ms + terms.silence_ms
 
 
 class ClosesOtherCells(Misbehaviour):
@@ -346,6 +373,7 @@ ALL_PAUSE: tuple[type[Misbehaviour], ...] = (
     SendsNoOpenRound,
     ClosesNever,
     DropsAcknowledgement,
+    LogsNoHeartbeats,
     ClosesOtherCells,
     SwapsCells,
     IgnoresChangeRule,

@@ -5,5 +5,5 @@
     >>> from fractions import Fraction
     >>> from fermata.sim.model.search import explore, terms_of
     >>> explore(terms_of(Fraction(1), 1), ("lab-1",)).states
-    94
+    78
 """

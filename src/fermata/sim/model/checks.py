@@ -15,6 +15,7 @@ from fermata.protocol.state.pause import (
     TRIGGERED,
     Change,
     Pause,
+    asking,
     is_holding,
 )
 from fermata.sim.model.world import (
@@ -22,11 +23,12 @@ from fermata.sim.model.world import (
     BEAT,
     MOTION,
     SETTLE,
-    WAIT,
     Event,
     Machine,
     Step,
     World,
+    has_passed,
+    is_late,
     step,
     take,
 )
@@ -91,7 +93,7 @@ def _check_replay(machine: Machine, terms: PauseTerms, world: World) -> Iterator
 
 def _reaches_running(machine: Machine, terms: PauseTerms, world: World) -> bool:
     """Whether the pause ends if time passes and calm rounds come, while no lab says anything."""
-    events = [Event(WAIT, wait_ms=terms.acknowledge_ms), Event(BEAT)]
+    events = [Event(BEAT, wait_ms=terms.acknowledge_ms)]
     events += [Event(SETTLE, is_calm=True)] * terms.lift_rounds
     for event in events:
         world = step(machine, terms, world, event).after
@@ -115,8 +117,7 @@ def check_step(machine: Machine, terms: PauseTerms, taken: Step) -> Iterator[str
         if (change.before, change.after, change.why) not in ALLOWED:
             yield f"{change.before} -> {change.after} by {change.why} may not be"
         yield from _check_evidence(terms, taken, change)
-    if taken.logged is not None:
-        yield from _check_triggered(terms, taken)
+    yield from _check_triggered(terms, taken)
 
 
 def _check_growth(before: Pause, after: Pause) -> Iterator[str]:
@@ -137,8 +138,6 @@ def _check_growth(before: Pause, after: Pause) -> Iterator[str]:
 def _check_unasked(taken: Step, before: Pause, after: Pause) -> Iterator[str]:
     """Checks that an event does nothing that events of its kind must never do."""
     event = taken.event
-    if event.kind == WAIT and after != before:
-        yield "the clock alone changed the pause"
     if event.kind not in (SETTLE, MOTION) and is_holding(before) != is_holding(after):
         yield f"{event.kind} began or ended a pause"
     if event.kind == SETTLE:
@@ -162,7 +161,7 @@ def _check_evidence(terms: PauseTerms, taken: Step, change: Change) -> Iterator[
             yield "lifted without evidence in the log"
     if change.why == "motion" and taken.event.kind != MOTION:
         yield "lifted by a motion that was not made"
-    if change.why == "deadline" and change.time_ms < taken.before.pause.deadline_ms:
+    if change.why == "deadline" and not has_passed(taken.before.pause, taken.after.now_ms):
         yield "paused before the deadline"
     if change.why == "acknowledged" and not _is_share_met(terms, taken):
         yield "paused without the share of the labs"
@@ -170,7 +169,7 @@ def _check_evidence(terms: PauseTerms, taken: Step, change: Change) -> Iterator[
 
 def _check_refusal(taken: Step) -> Iterator[str]:
     event, before = taken.event, taken.before
-    if event.kind != ACKNOWLEDGE or taken.logged is None:
+    if event.kind != ACKNOWLEDGE:
         return
     asked = [c.entry for c in before.pause.changes if c.why in ("rule", "lifted", "motion")]
     known = before.pause.acknowledged.get(taken.logged.change_entry, {})
@@ -183,6 +182,11 @@ def _check_refusal(taken: Step) -> Iterator[str]:
         expected = "DUPLICATE"
     if taken.refusal != expected:
         yield f"acknowledgement: refused as {taken.refusal!r} instead of {expected!r}"
+    entry, said = taken.logged.change_entry, taken.after.pause.acknowledged
+    if not expected and event.lab in said.get(entry, {}):
+        late = is_late(before.pause, entry, taken.logged.time_ms)
+        if said[entry][event.lab].is_late != late:
+            yield f"{event.lab} is wrongly late or in time"
 
 
 def _check_triggered(terms: PauseTerms, taken: Step) -> Iterator[str]:
@@ -190,9 +194,9 @@ def _check_triggered(terms: PauseTerms, taken: Step) -> Iterator[str]:
     before, after = taken.before.pause, taken.after.pause
     if before.phase != TRIGGERED or after.phase != TRIGGERED:
         return
-    if after.deadline_ms != before.deadline_ms:
+    if asking(after)[-1] != asking(before)[-1]:
         yield "the deadline moved"
-    if taken.before.now_ms >= before.deadline_ms:
+    if has_passed(before, taken.after.now_ms):
         yield "still triggered after the deadline"
     if _is_share_met(terms, taken):
         yield "still triggered although the share has acknowledged"
@@ -200,7 +204,7 @@ def _check_triggered(terms: PauseTerms, taken: Step) -> Iterator[str]:
 
 def _is_share_met(terms: PauseTerms, taken: Step) -> bool:
     """Whether enough of the labs in force when the entry came have acknowledged the trigger."""
-    labs = taken.before.labs
+    labs = taken.after.labs
     rule = next(c for c in reversed(taken.after.pause.changes) if c.why == "rule")
     seen = taken.after.pause.acknowledged.get(rule.entry, {})
     said = sum(lab in seen for lab in labs)

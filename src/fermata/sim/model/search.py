@@ -23,7 +23,6 @@ from fermata.sim.model.world import (
     MOTION,
     RETURN,
     SETTLE,
-    WAIT,
     Event,
     Machine,
     Step,
@@ -100,7 +99,7 @@ def _key(world: World, terms: PauseTerms) -> tuple[object, ...]:
     pause = world.pause
     asked = asking(pause)
     seen = pause.acknowledged.get(asked[-1].entry, {}) if asked else {}
-    left_ms = max(0, pause.deadline_ms - world.now_ms) if pause.phase == TRIGGERED else 0
+    left_ms = left_of(world)
     return (
         pause.phase,
         pause.calm_rounds,
@@ -112,6 +111,14 @@ def _key(world: World, terms: PauseTerms) -> tuple[object, ...]:
         world.pending is not None,
         min(world.calm_run, terms.lift_rounds),
     )
+
+
+def left_of(world: World) -> int:
+    """Milliseconds until the deadline of a trigger; 0 without one."""
+    asked = asking(world.pause)
+    if world.pause.phase != TRIGGERED:
+        return 0
+    return max(0, asked[-1].time_ms + asked[-1].acknowledge_ms - world.now_ms)
 
 
 def _events(world: World, terms: PauseTerms, labs: tuple[str, ...]) -> Iterator[Event]:
@@ -131,10 +138,10 @@ def _events(world: World, terms: PauseTerms, labs: tuple[str, ...]) -> Iterator[
     yield Event(MOTION)
     yield Event(RETURN if len(world.labs) < len(labs) else LEAVE, lab=labs[-1])
     if world.pause.phase == TRIGGERED:
-        left_ms = world.pause.deadline_ms - world.now_ms
+        left_ms = left_of(world)
         for target_ms in {left_ms - 1, left_ms, left_ms + terms.acknowledge_ms}:
             if target_ms > 0:
-                yield Event(WAIT, wait_ms=target_ms)
+                yield Event(BEAT, wait_ms=target_ms)
 
 
 def _new_changes(taken: Step) -> tuple[Change, ...]:

@@ -6,17 +6,16 @@ from dataclasses import dataclass, field, replace
 from fermata.errors import Refusal
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.state import pause as pause_rules
-from fermata.protocol.state.pause import Pause, asking
+from fermata.protocol.state.pause import Change, Pause, asking
 
-#: What can happen. All but WAIT bring an entry.
-SETTLE, ACKNOWLEDGE, BEAT, MOTION, LEAVE, RETURN, WAIT = (
+#: What can happen; each brings an entry. Only a beat, of the auditors, moves the time.
+SETTLE, ACKNOWLEDGE, BEAT, MOTION, LEAVE, RETURN = (
     "settle",
     "acknowledge",
     "beat",
     "motion",
     "leave",
     "return",
-    "wait",
 )
 
 
@@ -36,8 +35,8 @@ class Event:
 
     The round that settles is the next in turn, or ``skips`` a round that has not ended yet, or is
     that skipped round (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the
-    last change that asks for it, the change before (``back`` 1), or none (2). WAIT moves the clock
-    and logs nothing.
+    last change that asks for it, the change before (``back`` 1), or none (2). A beat moves the
+    log's time by ``wait_ms``.
     """
 
     kind: str
@@ -58,7 +57,7 @@ class Event:
         if self.kind == ACKNOWLEDGE:
             what = ("the last change", "the one before", "none")[self.back]
             return f"{self.lab} acknowledges {what}"
-        return f"{self.kind} {self.lab}".rstrip()
+        return f"{self.kind} {self.lab}{self.wait_ms or ''}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,39 +92,54 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event and its world before and after; ``refusal`` is the reason if it was refused.
-
-    ``logged`` is None for an event that brings no entry.
-    """
+    """One event and its world before and after; ``refusal`` is the reason if it was refused."""
 
     before: World
     event: Event
-    logged: Logged | None
+    logged: Logged
     after: World
     refusal: str = ""
 
 
 def step(machine: Machine, terms: PauseTerms, world: World, event: Event) -> Step:
-    """The world after one event. A refused entry is in the log too, and moves only the time."""
-    if event.kind == WAIT:
-        after = replace(world, now_ms=world.now_ms + event.wait_ms)
-        return Step(world, event, None, after)
+    """The world after one event. A refused entry is in the log too, and changes nothing."""
     logged = _logged(world, event)
     pause, refusal = take(machine, terms, world.pause, logged)
-    after = replace(world, pause=pause, log=(*world.log, logged))
+    after = replace(world, pause=pause, now_ms=logged.time_ms, log=(*world.log, logged))
     if event.kind == SETTLE and not event.is_repeat:
         after = _settled(after, logged)
-    elif event.kind == LEAVE:
-        after = replace(after, labs=tuple(lab for lab in world.labs if lab != event.lab))
-    elif event.kind == RETURN:
-        after = replace(after, labs=(*world.labs, event.lab))
+    elif event.kind in (LEAVE, RETURN):
+        after = replace(after, labs=logged.labs)
     return Step(world, event, logged, after, refusal)
 
 
 def take(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> tuple[Pause, str]:
-    """Does what the fold does with an entry: first its time, then its effect unless refused."""
+    """Does what the fold does with an entry: its effect unless refused, then what time brings."""
+    now, refusal = _effect(machine, terms, pause, logged)
+    if refusal:
+        return pause, refusal
+    is_over = has_passed(now, logged.time_ms)
+    return machine.advance(now, terms, logged.entry, logged.time_ms, logged.labs, is_over), ""
+
+
+def has_passed(pause: Pause, time_ms: int) -> bool:
+    """Whether the deadline of the last change that asks has passed, in a model without skew."""
+    asked = asking(pause)
+    return bool(asked) and _is_over(asked[-1], time_ms)
+
+
+def is_late(pause: Pause, change_entry: int, time_ms: int) -> bool:
+    """Whether an acknowledgement of the change that came with an entry is late."""
+    return any(c.entry == change_entry and _is_over(c, time_ms) for c in asking(pause))
+
+
+def _is_over(change: Change, time_ms: int) -> bool:
+    return time_ms >= change.time_ms + change.acknowledge_ms
+
+
+def _effect(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> tuple[Pause, str]:
     event, entry, time_ms = logged.event, logged.entry, logged.time_ms
-    now = machine.advance(pause, terms, entry, time_ms, logged.labs)
+    now = pause
     if event.kind == SETTLE:
         fired = terms.triggers if event.fired else ()
         facts = logged.round, fired, event.is_calm, logged.is_newest
@@ -134,7 +148,8 @@ def take(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> t
         return machine.lift_by_motion(now, terms, entry, time_ms, entry - 1), ""
     if event.kind == ACKNOWLEDGE:
         try:
-            who = logged.change_entry, event.lab, logged.labs
+            late = is_late(now, logged.change_entry, time_ms)
+            who = logged.change_entry, event.lab, logged.labs, late
             return machine.acknowledge(now, terms, entry, time_ms, *who), ""
         except Refusal as refusal:
             return now, refusal.reason
@@ -143,7 +158,12 @@ def take(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -> t
 
 def _logged(world: World, event: Event) -> Logged:
     entry = len(world.log) + 1
-    logged = Logged(event, entry, world.now_ms, world.labs)
+    labs = world.labs
+    if event.kind == LEAVE:
+        labs = tuple(lab for lab in labs if lab != event.lab)
+    elif event.kind == RETURN:
+        labs = (*labs, event.lab)
+    logged = Logged(event, entry, world.now_ms + event.wait_ms, labs)
     if event.kind == ACKNOWLEDGE:
         asked = [c.entry for c in asking(world.pause)]
         change = asked[-1 - event.back] if event.back < min(2, len(asked)) else 0

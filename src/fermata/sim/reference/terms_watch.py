@@ -12,12 +12,12 @@ from math import ceil
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
-from fermata.protocol.roles.overdue import SILENT as SILENT_LOG
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.sim.reference.disclosed import Cells, Counted, cells_of, is_withheld, share_limit
+from fermata.sim.reference.time_watch import TimeWatch
 from fermata.sim.reference.verdicts import holds_at_end
 from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.deployment import Deployment
@@ -28,14 +28,18 @@ RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting
 
 
 class TermsWatch:
-    """Follows the log that a Watch folds; it does nothing for a charter without terms."""
+    """Follows the log that a Watch folds, and lets ``clock`` follow it in step.
 
-    def __init__(self, deployment: Deployment, watch: Watch) -> None:
+    It checks nothing else for a charter without terms.
+    """
+
+    def __init__(self, deployment: Deployment, watch: Watch, clock: TimeWatch) -> None:
         self._shape = deployment.shape
         self._watch = watch
+        self._clock = clock
         self._next = 0
         #: The second pause machine: as of entry ``_next``.
-        self._phase, self._calm_rounds, self._asked_ms = RUNNING, 0, 0
+        self._phase, self._calm_rounds = RUNNING, 0
         self._asked: list[int] = []
         self._said: dict[int, set[str]] = {}
         self._settled: list[int] = []
@@ -46,10 +50,11 @@ class TermsWatch:
         #: Kinds of what has happened, so that tests can see that it does happen.
         self.seen: set[str] = set()
 
-    def follow(self, counted: Mapping[int, Counted]) -> None:
-        """Checks the new entries. ``counted`` has the figures behind each closed round."""
+    def follow(self, counted: Mapping[int, Counted], now_ms: int) -> None:
+        """Checks the new entries, at a true time. ``counted``: figures behind each closed round."""
         while self._next < len(self._watch.leaves):
             entry, self._next = self._next, self._next + 1
+            self._clock.follow(entry, now_ms)
             # Where a lab never made what counts (I2), there are no figures to go by.
             is_known = all(figures for by_lab in counted.values() for figures in by_lab.values())
             if self._shape.terms is not None and is_known:
@@ -60,11 +65,7 @@ class TermsWatch:
         terms = before.pause_terms
         if terms is None:
             return
-        # A round that opens with this entry goes by the phase after the log's time has passed.
-        roster, exclusions = before.chartered().charter.labs, before.governance.exclusions
-        labs = [lab for lab in roster if lab not in exclusions]
-        self._pass_time(terms, after.time_ms, labs)
-        self._pass_wait(terms, entry, before, after.time_ms)
+        labs = _labs_in_force(before)
         if len(after.rounds) > len(before.rounds):
             self._open(after, counted)
         if self._watch.verdicts[entry].accepted:
@@ -72,7 +73,7 @@ class TermsWatch:
         if len(after.governance.lifts) > len(before.governance.lifts) and self._phase != RUNNING:
             self.seen.add("motion")
             self._turn(RUNNING)
-            self._ask(entry, after.time_ms)
+            self._asked.append(entry)
         for old, new in zip(before.rounds, after.rounds, strict=False):
             if old.close is None and new.close is not None:
                 self._close(after, new, counted)
@@ -80,6 +81,9 @@ class TermsWatch:
             quorum = after.charter_at(round_.number).endorsement_quorum
             if round_.number not in self._settled and round_.phase(quorum) in (OPENED, REFUSED):
                 self._settle(entry, after, round_, counted)
+        if self._watch.verdicts[entry].accepted:
+            # PA2: after the effect of the entry itself, whatever that was.
+            self._pass_time(terms, entry, after)
         pause = after.pause
         if (pause.phase, pause.calm_rounds) != (self._phase, self._calm_rounds):
             self._watch.violate(
@@ -99,29 +103,26 @@ class TermsWatch:
             self.seen.add(f"{self._phase} to {phase}")
         self._phase, self._calm_rounds = phase, calm_rounds
 
-    def _ask(self, entry: int, time_ms: int) -> None:
-        self._asked.append(entry)
-        self._asked_ms = time_ms
-
-    def _pass_time(self, terms: PauseTerms, time_ms: int, labs: list[str]) -> None:
-        if self._phase == TRIGGERED and time_ms >= self._asked_ms + terms.acknowledge_ms:
-            self._turn(PAUSED)
-        self._count(terms, labs)
-
-    def _pass_wait(self, terms: PauseTerms, entry: int, before: State, time_ms: int) -> None:
+    def _pass_time(self, terms: PauseTerms, entry: int, after: State) -> None:
+        if self._phase == TRIGGERED:
+            asked, length_ms = self._asked[-1], terms.acknowledge_ms
+            if self._clock.passed(asked, length_ms, is_right=True):
+                self._turn(PAUSED)
+        self._count(terms, _labs_in_force(after))
         is_due = self._phase == LIFTING and self._calm_rounds == terms.lift_rounds
-        if is_due and not self._is_waiting(before, time_ms):
+        if is_due and not self._is_waiting(after):
             self._turn(RUNNING)
-            self._ask(entry, time_ms)
+            self._asked.append(entry)
 
-    def _is_waiting(self, state: State, time_ms: int) -> bool:
+    def _is_waiting(self, state: State) -> bool:
         """Whether a closed round before the newest that has settled may yet fire (PA6)."""
         for round_ in state.rounds[: max(self._settled, default=0)]:
             terms = state.charter_at(round_.number).pause
             if round_.number in self._settled or round_.close is None or terms is None:
                 continue
             window_ms = state.charter_at(round_.number).window_s * 1000
-            if time_ms - round_.close.time_ms < max(window_ms, terms.settle_within_ms):
+            length_ms = max(window_ms, terms.settle_within_ms)
+            if not self._clock.passed(round_.close.entry, length_ms):
                 self.seen.add("lift waits")
                 return True
         return False
@@ -166,7 +167,7 @@ class TermsWatch:
         fired = any(holds[rule] is True for rule in charter.pause.triggers)
         if fired and self._phase == RUNNING:
             self._turn(TRIGGERED)
-            self._ask(entry, after.time_ms)
+            self._asked.append(entry)
         elif fired:
             self.seen.add("relapse")
             self._turn(TRIGGERED if self._phase == TRIGGERED else PAUSED)
@@ -181,12 +182,12 @@ class TermsWatch:
             self._turn(PAUSED)
             return
         calm_rounds = self._calm_rounds + 1 if number == newest + 1 else 1
-        waits = calm_rounds >= terms.lift_rounds and self._is_waiting(after, after.time_ms)
+        waits = calm_rounds >= terms.lift_rounds and self._is_waiting(after)
         if calm_rounds < terms.lift_rounds or waits:
             self._turn(LIFTING, min(calm_rounds, terms.lift_rounds))
             return
         self._turn(RUNNING)
-        self._ask(entry, after.time_ms)
+        self._asked.append(entry)
 
     # Rounds.
 
@@ -275,15 +276,18 @@ class TermsWatch:
         terms = state.pause_terms
         if terms is None:
             return
-        roster, exclusions = state.chartered().charter.labs, state.governance.exclusions
-        labs = [lab for lab in roster if lab not in exclusions]
+        labs = _labs_in_force(state)
         for asked in self._asked:
             for lab in labs:
                 if lab not in self._said.get(asked, set()):
                     self._watch.violate("liveness", f"{lab} never acknowledges entry {asked}")
         for late in overdue(state, state.pause, terms, labs, now_ms):
-            if late.what != SILENT_LOG:
-                self._watch.violate("I13", f"{late.what} at the end: {late.detail}")
+            self._watch.violate("I13", f"{late.what} at the end: {late.detail}")
         motions = state.governance.motions.values()
         self.seen |= {f"{motion.kind} {motion.status}" for motion in motions}
         self.seen |= {"amendment in force"} if len(state.charters) > 1 else set()
+
+
+def _labs_in_force(state: State) -> list[str]:
+    exclusions = state.governance.exclusions
+    return [lab for lab in state.chartered().charter.labs if lab not in exclusions]

@@ -10,20 +10,17 @@ from fermata.crypto.threshold.opening import partial_opening
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
-from fermata.protocol.fold import motions
-from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
-from fermata.protocol.state.state import CharteredState, Round, State, Verdict
+from fermata.protocol.state.state import Round, State, Verdict
 from fermata.protocol.wire.codec import decode_entry, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
-from fermata.types import EntryIndex, TimeMs
 from fermata.wire.v1 import statement_pb2
 
 
@@ -282,19 +279,14 @@ class Watch:
 
 
 def _is_untouched(before: State, after: State) -> bool:
-    """Whether two states are equal except for the log's length and time, what time alone changes
-    (the pause's deadline, votes that expire), and the rejected reports that a close must name."""
+    """Whether two states are equal except for the log's length and the rejected reports that a
+    close must name."""
 
     def bare(state: State) -> State:
         rounds = tuple(replace(r, excluded=()) for r in state.rounds)
-        return replace(state, position=Position(), time_ms=TimeMs(0), rounds=rounds)
+        return replace(state, position=Position(), rounds=rounds)
 
-    if before is after:
-        return True
-    later = replace(before, time_ms=after.time_ms)
-    if isinstance(later, CharteredState):
-        later = pausing.pass_time(motions.settle(later), EntryIndex(before.size))
-    return bare(later) == bare(after)
+    return before is after or bare(before) == bare(after)
 
 
 def _bytes_in(args: Iterable[Any]) -> Iterable[bytes]:

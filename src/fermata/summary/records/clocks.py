@@ -1,50 +1,68 @@
-"""Whose clock is off, as far as the nodes' heartbeats show.
+"""The log's time, whether it goes on, and whose clock is off, as far as heartbeats show.
 
-A heartbeat has the time of its node's clock, and its entry the time of the coordinator's. If one
-node differs, its clock is wrong; if most differ on one side, the coordinator's clock is wrong.
+A heartbeat has the time of its node's clock, and the log's time when it was logged is what enough
+auditors had told by then. That is never ahead of all right clocks, and at most one heartbeat old.
 """
 
-from statistics import median_high, median_low
+from dataclasses import dataclass
 
+from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.types import TimeMs
 
 #: A clock that is further off (seconds) needs attention; a heartbeat travels seconds at most.
 OFFSET_S_MAX = 30.0
-#: A heartbeat that is this much older than the log's end says nothing about clocks now.
-RECENT_MS = 600_000
 
 
-def offset_s(beat: HeartbeatSeen) -> float:
-    """Seconds by which a node's clock was ahead of the log's; a slow network makes it smaller."""
-    return (beat.time_ms - beat.logged_ms) / 1000
+@dataclass(frozen=True, slots=True)
+class LogTime:
+    """The log's time, in milliseconds since 1970, UTC; None before enough auditors have told one.
 
-
-def coordinator_ahead_s(state: State) -> float:
-    """Seconds by which the coordinator's clock is ahead of most others; 0 if it is not off.
-
-    It goes by the last heartbeats in the log, and needs those of at least three other nodes.
+    ``waits_for``: the auditors whose heartbeats it needs to go on; empty while it goes on. Of these
+    ``lacking`` must speak.
     """
-    coordinator = state.charter.coordinator if state.charter is not None else ""
-    offsets = [
-        -offset_s(beat)
-        for party, beat in state.heartbeats.items()
-        if party != coordinator and beat.logged_ms >= state.time_ms - RECENT_MS
-    ]
-    if len(offsets) < 3:
+
+    time_ms: TimeMs | None
+    waits_for: tuple[str, ...]
+    lacking: int
+
+
+def log_time(state: State, now_ms: int, stale_ms: int) -> LogTime:
+    """The log's time at ``now_ms``, the reader's clock. It stands still if it is older than
+    ``stale_ms``, and then waits for the auditors whose newest times are older than that as well."""
+    clock, auditors = state.clock, state.charter.auditors if state.charter is not None else ()
+    if clock.time_ms != NO_TIME and now_ms <= clock.time_ms + stale_ms:
+        return LogTime(clock.time_ms, (), 0)
+    since_ms = NO_TIME if clock.time_ms == NO_TIME else now_ms - stale_ms
+    heard = {a for a, beats in clock.beats.items() if beats.newest_ms >= since_ms}
+    waits_for = tuple(a for a in auditors if a not in heard)
+    lacking = clock.place + 1 - (len(auditors) - len(waits_for))
+    return LogTime(clock.time_ms or None, waits_for, lacking)
+
+
+def seen_ms(state: State, beat: HeartbeatSeen) -> TimeMs | None:
+    """The log's time when a heartbeat was logged, in milliseconds since 1970, UTC.
+
+    Before there was a time, that by which enough auditors had seen it; None if they have not yet.
+    """
+    return beat.logged_ms or state.clock.start_ms(beat.entry)
+
+
+def offset_s(beat: HeartbeatSeen, heartbeat_s: int) -> float:
+    """Seconds by which a node's clock was ahead of the auditors' for sure; below 0 is behind.
+
+    ``heartbeat_s``: how old the log's time may be, since auditors tell it so often. 0 before there
+    was a time.
+    """
+    if not beat.logged_ms:
         return 0.0
-    low, high = median_low(offsets), median_high(offsets)
-    ahead_s = low if low > 0 else min(high, 0.0)
-    return ahead_s if abs(ahead_s) > OFFSET_S_MAX else 0.0
+    ahead_s = (beat.time_ms - beat.logged_ms) / 1000
+    return min(ahead_s, 0.0) if ahead_s < heartbeat_s else ahead_s - heartbeat_s
 
 
 def clock_ahead_s(state: State, party: str) -> float:
-    """Seconds by which a node's clock is ahead, by its last heartbeat; 0 without a heartbeat.
-
-    It is compared with the log's clock, or with most nodes' if the coordinator's is wrong.
-    """
+    """Seconds by which a node's clock is ahead, by its last heartbeat; 0 without a heartbeat."""
     beat = state.heartbeats.get(party)
-    if beat is None:
+    if beat is None or state.charter is None:
         return 0.0
-    if state.charter is not None and party == state.charter.coordinator:
-        return coordinator_ahead_s(state)
-    return offset_s(beat) + coordinator_ahead_s(state)
+    return offset_s(beat, state.charter.heartbeat_s)

@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 
 from fermata.protocol.charter.committee import Committee
-from fermata.protocol.fold.tally import Tally, committee_of, overdue_motions, round_in_office, tally
+from fermata.protocol.fold.governance.tally import (
+    Tally,
+    committee_of,
+    overdue_motions,
+    round_in_office,
+    tally,
+)
 from fermata.protocol.roles.overdue import Overdue
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import OPEN, Dispute, Motion
 from fermata.protocol.state.state import State
 
@@ -15,7 +22,7 @@ class GovernanceRecord:
 
     ``tallies``: the count of each open motion, by its entry. Decided motions have none, since those
     who count in a motion may have changed since. ``exclusions``: lab to the first round
-    from which it is excluded. ``overdue``: rulings that are late.
+    from which it is excluded. ``overdue``: rulings that are late. ``clock`` says when limits pass.
     """
 
     round: int
@@ -26,6 +33,7 @@ class GovernanceRecord:
     disputes: tuple[Dispute, ...]
     exclusions: dict[str, int]
     overdue: tuple[Overdue, ...]
+    clock: Clock
 
 
 def governance_record(state: State, now_ms: int) -> GovernanceRecord:
@@ -41,4 +49,5 @@ def governance_record(state: State, now_ms: int) -> GovernanceRecord:
         disputes=tuple(governance.disputes.values()),
         exclusions=dict(governance.exclusions),
         overdue=tuple(Overdue(*late) for late in overdue_motions(state, now_ms)),
+        clock=state.clock,
     )

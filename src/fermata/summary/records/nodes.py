@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 
 from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State, parties_with_nodes
-from fermata.summary.records.clocks import clock_ahead_s, coordinator_ahead_s
+from fermata.summary.records.clocks import clock_ahead_s, seen_ms
 from fermata.types import Role
-
-#: A node that was last seen longer ago (milliseconds) needs attention; nodes beat once a minute.
-STALE_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
     """One party of the charter in force, and its node's last heartbeat, or None.
 
-    ``is_expected``: its node must be seen. ``ahead_s``: seconds by which its clock is ahead of the
-    log's; if ``is_log_off``, the coordinator's clock is wrong and it is compared with most nodes'.
+    ``is_expected``: its node must be seen. ``seen_ms``: when it was last seen, in milliseconds
+    since 1970, UTC, by the log; None if it never was, or the auditors have not told when.
+    ``ahead_s``: seconds by which its clock is ahead of the
+    auditors', for sure; below 0 is behind.
     ``done``: what it has done in the newest round; None without a round, or unless ``is_expected``.
     """
 
@@ -24,8 +23,8 @@ class NodeRecord:
     organisation: str
     is_expected: bool
     beat: HeartbeatSeen | None
+    seen_ms: int | None
     ahead_s: float
-    is_log_off: bool
     done: str | None
 
 
@@ -33,16 +32,16 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
     """Every party in the roster's order; empty before the log has a charter."""
     if not isinstance(state, CharteredState):
         return ()
-    expected, is_log_off = parties_with_nodes(state), bool(coordinator_ahead_s(state))
+    expected, beats = parties_with_nodes(state), state.heartbeats
     return tuple(
         NodeRecord(
             party=party.id,
             role=party.role,
             organisation=party.organisation,
             is_expected=party.id in expected,
-            beat=state.heartbeats.get(party.id),
+            beat=beats.get(party.id),
+            seen_ms=seen_ms(state, beats[party.id]) if party.id in beats else None,
             ahead_s=clock_ahead_s(state, party.id),
-            is_log_off=is_log_off,
             done=_done(state, party.id) if party.id in expected else None,
         )
         for party in state.charter.parties.values()

@@ -122,13 +122,15 @@ def change_record(state: State, index: int) -> ChangeRecord:
 
 
 def _acknowledge_by_ms(state: State, change: Change) -> int | None:
-    """By the charter of the change's own round, whatever an amendment has changed since."""
+    """By the charter in force when it came, whatever an amendment has changed since.
+
+    Until enough auditors have told that they saw the change, it is counted from the log's time when
+    it came, which no right clock was behind by more than a heartbeat.
+    """
     if change.why not in ASKING:
         return None
-    if change == machine.asking(state.pause)[-1]:
-        return state.pause.deadline_ms
-    terms = state.charter_at(change.round).pause
-    return change.time_ms + terms.acknowledge_ms if terms else None
+    due_ms = state.clock.due_ms(change.deadline)
+    return change.time_ms + change.acknowledge_ms if due_ms is None else due_ms
 
 
 def pause_brief(state: State) -> PauseBrief:
@@ -158,11 +160,11 @@ def pause_record(state: State) -> PauseRecord:
         since=next((c for c in newest_first if c.before != c.after), None),
         asked=asked,
         trigger=trigger if brief.is_holding else None,
-        acknowledge_by_ms=pause.deadline_ms if asked else None,
+        acknowledge_by_ms=asked.acknowledge_by_ms if asked else None,
         acknowledged=len(labs) - len(brief.missing) if asked else 0,
         labs=len(labs),
         needed=machine.labs_needed(terms, labs) if terms else 0,
-        late=machine.late(pause, terms, pause.changes[asked.index]) if terms and asked else (),
+        late=machine.late(pause, pause.changes[asked.index]) if asked else (),
         lift_rule=terms.lift if terms else "",
     )
 

@@ -74,7 +74,7 @@ class RoundRecord:
     state: RoundPhase
     entry: int
     opened_ms: int
-    deadline_ms: int
+    deadline_ms: int | None
     close_entry: int | None
     closed_ms: int | None
     cohorts: Mapping[str, int]
@@ -115,7 +115,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         state=round_.phase(charter.endorsement_quorum),
         entry=round_.entry,
         opened_ms=round_.opened_ms,
-        deadline_ms=round_.deadline_ms,
+        deadline_ms=state.clock.due_ms(round_.deadline),
         close_entry=close.entry if close else None,
         closed_ms=close.time_ms if close else None,
         cohorts=dict(close.cohorts) if close else {},

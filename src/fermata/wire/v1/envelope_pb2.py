@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65rmata/wire/v1/envelope.proto\x12\x0f\x66\x65rmata.wire.v1\"a\n\x08\x45nvelope\x12\x14\n\x0cpayload_type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12.\n\nsignatures\x18\x03 \x03(\x0b\x32\x1a.fermata.wire.v1.Signature\"-\n\tSignature\x12\r\n\x05party\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"q\n\x08LogEntry\x12\x15\n\rprevious_root\x18\x01 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12+\n\x06proofs\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.EntryProof\x12\x0f\n\x07time_ms\x18\x04 \x01(\x04\",\n\x08\x45ntryRef\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\"-\n\nEntryProof\x12\x11\n\tleaf_hash\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65rmata/wire/v1/envelope.proto\x12\x0f\x66\x65rmata.wire.v1\"a\n\x08\x45nvelope\x12\x14\n\x0cpayload_type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12.\n\nsignatures\x18\x03 \x03(\x0b\x32\x1a.fermata.wire.v1.Signature\"-\n\tSignature\x12\r\n\x05party\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"`\n\x08LogEntry\x12\x15\n\rprevious_root\x18\x01 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12+\n\x06proofs\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.EntryProof\",\n\x08\x45ntryRef\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\"-\n\nEntryProof\x12\x11\n\tleaf_hash\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATURE']._serialized_start=150
   _globals['_SIGNATURE']._serialized_end=195
   _globals['_LOGENTRY']._serialized_start=197
-  _globals['_LOGENTRY']._serialized_end=310
-  _globals['_ENTRYREF']._serialized_start=312
-  _globals['_ENTRYREF']._serialized_end=356
-  _globals['_ENTRYPROOF']._serialized_start=358
-  _globals['_ENTRYPROOF']._serialized_end=403
+  _globals['_LOGENTRY']._serialized_end=293
+  _globals['_ENTRYREF']._serialized_start=295
+  _globals['_ENTRYREF']._serialized_end=339
+  _globals['_ENTRYPROOF']._serialized_start=341
+  _globals['_ENTRYPROOF']._serialized_end=386
 # @@protoc_insertion_point(module_scope)

@@ -83,13 +83,10 @@ class LogEntry(_message.Message):
     PREVIOUS_ROOT_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
     PROOFS_FIELD_NUMBER: _builtins.int
-    TIME_MS_FIELD_NUMBER: _builtins.int
     previous_root: _builtins.bytes
     """RFC 6962 root of the tree of all entries before this one, 32 bytes."""
     envelope: _builtins.bytes
     """A canonical Envelope."""
-    time_ms: _builtins.int
-    """Never decreases along the log."""
     @_builtins.property
     def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryProof]:
         """For each EntryRef of the statement, in order, whose entry is not among the last 256."""
@@ -100,11 +97,10 @@ class LogEntry(_message.Message):
         previous_root: _builtins.bytes = ...,
         envelope: _builtins.bytes = ...,
         proofs: _abc.Iterable[Global___EntryProof] | None = ...,
-        time_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "previous_root", b"previous_root", "proofs", b"proofs", "time_ms", b"time_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "previous_root", b"previous_root", "proofs", b"proofs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

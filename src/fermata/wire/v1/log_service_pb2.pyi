@@ -85,13 +85,10 @@ class AppendRefusal(_message.Message):
     ENVELOPE_SHA256_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
-    TIME_MS_FIELD_NUMBER: _builtins.int
     charter_sha256: _builtins.bytes
     """Of the charter that users pin."""
     envelope_sha256: _builtins.bytes
     reason: _builtins.str
-    time_ms: _builtins.int
-    """The coordinator's time, which the entry would have had."""
     @_builtins.property
     def head(self) -> _envelope_pb2.EntryRef:
         """The last entry of the log when it refused; absent while the log is empty."""
@@ -103,11 +100,10 @@ class AppendRefusal(_message.Message):
         envelope_sha256: _builtins.bytes = ...,
         reason: _builtins.str = ...,
         head: _envelope_pb2.EntryRef | None = ...,
-        time_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_sha256", b"charter_sha256", "envelope_sha256", b"envelope_sha256", "head", b"head", "reason", b"reason", "time_ms", b"time_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_sha256", b"charter_sha256", "envelope_sha256", b"envelope_sha256", "head", b"head", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

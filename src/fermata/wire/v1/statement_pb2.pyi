@@ -646,27 +646,34 @@ Global___OpenedPanel: _TypeAlias = OpenedPanel  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
+    """A node is alive. An auditor's heartbeats are the log's time (docs/spec/time.md)."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERSION_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     TIME_MS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     CERTIFICATE_EXPIRES_MS_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
-    version: _builtins.str
+    count: _builtins.int
+    """One more than that of the author's last heartbeat in the log; 1 for its first."""
     time_ms: _builtins.int
+    """The author's clock, in milliseconds since 1970, UTC. It may be earlier than before."""
+    version: _builtins.str
     certificate_expires_ms: _builtins.int
     backlog: _builtins.int
     def __init__(
         self,
         *,
-        version: _builtins.str = ...,
+        count: _builtins.int = ...,
         time_ms: _builtins.int = ...,
+        version: _builtins.str = ...,
         certificate_expires_ms: _builtins.int = ...,
         backlog: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "count", b"count", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,7 @@ from fermata.protocol.charter.committee import Committee, Member, fold_organisat
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.state import State
-from fermata.types import MotionStatus
+from fermata.types import MotionStatus, TimeMs
 
 ORGANISATIONS_MIN = 2
 
@@ -106,22 +106,27 @@ def tally(state: State, motion: Motion) -> Tally:
     )
 
 
+def _is_before(time_ms: int, due_ms: TimeMs | None) -> bool:
+    return due_ms is None or time_ms < due_ms
+
+
 def overdue_motions(state: State, now_ms: int) -> list[tuple[str, int, str]]:
     """What the committee owes since a time that has passed: (what, since_ms, detail).
 
     A dispute is listed while it has no ruling and none is being voted on that was tabled in time.
     """
-    in_time = {
-        m.about_entry
-        for m in state.governance.open_motions
-        if m.kind == g.RULING and m.tabled_ms < state.governance.disputes[m.about_entry].due_ms
+    disputes, clock = state.governance.disputes, state.clock
+    due_ms: dict[int, TimeMs | None] = {
+        dispute.entry: clock.due_ms(dispute.ruling) for dispute in disputes.values()
     }
-    overdue = []
-    for dispute in state.governance.disputes.values():
-        waits = dispute.status in (g.FILED, g.APPEALED) and dispute.entry not in in_time
-        if waits and now_ms >= dispute.due_ms:
+    rulings = [m for m in state.governance.open_motions if m.kind == g.RULING]
+    in_time = {m.about_entry for m in rulings if _is_before(m.tabled_ms, due_ms[m.about_entry])}
+    overdue: list[tuple[str, int, str]] = []
+    for dispute in disputes.values():
+        since_ms, waits = due_ms[dispute.entry], dispute.is_waiting and dispute.entry not in in_time
+        if waits and since_ms is not None and now_ms >= since_ms:
             chair = chair_of(state, g.RULING, about_entry=dispute.entry) or "nobody"
             what = "appeal" if dispute.status == g.APPEALED else "dispute"
             detail = f"{what} of {dispute.author}, entry {dispute.entry}: {chair} has the chair"
-            overdue.append(("ruling", dispute.due_ms, detail))
+            overdue.append(("ruling", since_ms, detail))
     return overdue

@@ -10,6 +10,7 @@ from fermata.errors import ConfigError, Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
+from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
 from fermata.protocol.state.state import CharteredState, CharterVersion, State
 from fermata.protocol.wire.codec import CHARTER_TYPE
@@ -138,11 +139,11 @@ def _scale(metric: Metric) -> tuple[object, ...]:
     return (metric.panel, metric.unit, metric.minimum, metric.maximum, metric.resolution)
 
 
-def due_amendment(state: State, time_ms: int) -> Motion | None:
-    """The amendment that comes into force if the next round is opened at this time."""
+def due_amendment(state: State) -> Motion | None:
+    """The amendment that comes into force if the next round is opened now."""
     pending = state.governance.amendment
     motion = state.governance.motions[pending] if pending is not None else None
-    return motion if motion is not None and _is_due(state, motion, time_ms) else None
+    return motion if motion is not None and _is_due(state, motion) else None
 
 
 def joining_party(state: State, party: str) -> Party | None:
@@ -154,15 +155,15 @@ def joining_party(state: State, party: str) -> Party | None:
     return motion.charter.parties.get(party)
 
 
-def _is_due(state: State, motion: Motion, time_ms: int) -> bool:
+def _is_due(state: State, motion: Motion) -> bool:
     number = len(state.rounds) + 1
-    over = time_ms >= motion.effective_ms
-    return motion.status == CARRIED and over and number >= motion.from_round
+    has_carried = motion.status == CARRIED and number >= motion.from_round
+    return has_carried and state.clock.passed(motion.notice)
 
 
-def charter_for_next_round(state: State, time_ms: int) -> Charter:
-    """The charter that a round opened at this time is held under. Raises Refusal NO_CHARTER."""
-    motion = due_amendment(state, time_ms)
+def charter_for_next_round(state: State) -> Charter:
+    """The charter that a round opened now is held under. Raises Refusal NO_CHARTER."""
+    motion = due_amendment(state)
     if motion is not None and motion.charter is not None:
         return motion.charter
     return state.charter_at(len(state.rounds) + 1)
@@ -182,18 +183,18 @@ def charter_bound(state: State, statement: statement_pb2.Statement) -> Charter:
     new = motion.charter if motion is not None and is_carried else None
     if new is not None and statement.charter_sha256 == new.sha256:
         return new
-    return charter_for_next_round(state, state.time_ms)
+    return charter_for_next_round(state)
 
 
-def take_effect(state: CharteredState, entry: int, time_ms: int) -> CharteredState:
-    """The state with the decisions that are due when the next round is opened at this time."""
-    motion = due_amendment(state, time_ms)
+def take_effect(state: CharteredState, entry: EntryIndex) -> CharteredState:
+    """The state with the decisions that are due when the next round is opened with this entry."""
+    motion = due_amendment(state)
     if motion is not None and motion.charter is not None:
         state = _amend(state, entry, motion.charter)
     due = [
         state.governance.motions[notice]
         for notice in state.governance.notices
-        if _is_due(state, state.governance.motions[notice], time_ms)
+        if _is_due(state, state.governance.motions[notice])
     ]
     if not due:
         return state
@@ -207,14 +208,20 @@ def take_effect(state: CharteredState, entry: int, time_ms: int) -> CharteredSta
     return replace(state, governance=governance)
 
 
-def _amend(state: CharteredState, entry: int, charter: Charter) -> CharteredState:
-    version = CharterVersion(charter, RoundNumber(len(state.rounds) + 1), EntryIndex(entry))
+def _amend(state: CharteredState, entry: EntryIndex, charter: Charter) -> CharteredState:
+    version = CharterVersion(charter, RoundNumber(len(state.rounds) + 1), entry)
     return replace(
         state,
         charter=charter,
         charters=(*state.charters, version),
+        clock=clock_under(state.clock, charter),
         governance=_without_leavers(replace(state.governance, amendment=None), charter),
     )
+
+
+def clock_under(clock: Clock, charter: Charter) -> Clock:
+    """The clock by the terms of a charter that comes into force."""
+    return clock.under(len(charter.auditors), charter.threshold, charter.heartbeat_s)
 
 
 def _without_leavers(governance: Governance, charter: Charter) -> Governance:

@@ -10,14 +10,20 @@ from typing import assert_never
 
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
-from fermata.protocol.fold.amendment import check_amendment, exclusion_pending
 from fermata.protocol.fold.entry import Entry
-from fermata.protocol.fold.tally import chair_of, committee_of, entitled, round_in_office, tally
+from fermata.protocol.fold.governance.amendment import check_amendment, exclusion_pending
+from fermata.protocol.fold.governance.tally import (
+    chair_of,
+    committee_of,
+    entitled,
+    round_in_office,
+    tally,
+)
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import CharteredState
-from fermata.types import MotionKind
+from fermata.types import EntryIndex, MotionKind
 from fermata.wire.v1 import statement_pb2
 
 REASON_CHARACTERS_MAX = 500
@@ -52,16 +58,14 @@ _FIELDS = {
 
 def settle(state: CharteredState) -> CharteredState:
     """What the log's time alone changes: motions expire, rulings become final."""
-    governance = state.governance
-    if governance.change_ms is None or state.time_ms < governance.change_ms:
-        return state
+    governance, clock = state.governance, state.clock
     for motion in governance.open_motions:
-        if state.time_ms >= motion.expires_ms:
+        if clock.passed(motion.expiry):
             governance = governance.with_motion(replace(motion, status=g.EXPIRED))
             if motion.entry == governance.amendment:
                 governance = replace(governance, amendment=None)
     for dispute in governance.disputes.values():
-        if dispute.status in g.RULED and state.time_ms >= dispute.appeal_until_ms:
+        if dispute.status in g.RULED and clock.passed(dispute.appeal):
             governance = governance.with_dispute(replace(dispute, status=g.FINAL))
     return replace(state, governance=governance)
 
@@ -83,7 +87,7 @@ def motion(
         kind=kind,
         author=author,
         tabled_ms=state.time_ms,
-        expires_ms=state.time_ms + committee.vote_s * 1000,
+        vote_ms=committee.vote_s * 1000,
         reason=wire.reason,
         lab=wire.lab,
         about_entry=wire.about.index,
@@ -159,7 +163,7 @@ def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) 
         about_entry=tabled.about_entry,
         reason=wire.reason,
         filed_ms=tabled.tabled_ms,
-        due_ms=tabled.tabled_ms + committee_of(state).ruling_s * 1000,
+        ruling_ms=committee_of(state).ruling_s * 1000,
     )
     governance = state.governance.with_dispute(filed).with_motion(_without_vote(tabled))
     return replace(state, governance=governance)
@@ -201,7 +205,7 @@ def _appeal(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) -
         dispute,
         status=g.APPEALED,
         appeal_entry=tabled.entry,
-        due_ms=tabled.tabled_ms + committee_of(state).ruling_s * 1000,
+        ruling_ms=committee_of(state).ruling_s * 1000,
     )
     governance = state.governance.with_dispute(appealed).with_motion(_without_vote(tabled))
     return replace(state, governance=governance)
@@ -327,14 +331,14 @@ def vote(
     return _decide(state, replace(motion, votes={**motion.votes, author: choice}), entry.index)
 
 
-def recount(state: CharteredState, entry: int) -> CharteredState:
+def recount(state: CharteredState, entry: EntryIndex) -> CharteredState:
     """Counts open motions again after a round was opened: terms begin and end with rounds."""
     for motion in state.governance.open_motions:
         state = _decide(state, motion, entry)
     return state
 
 
-def _decide(state: CharteredState, motion: Motion, entry: int) -> CharteredState:
+def _decide(state: CharteredState, motion: Motion, entry: EntryIndex) -> CharteredState:
     """Keeps a motion, decided if the votes decide it, with what follows."""
     status = tally(state, motion).status
     if status == g.OPEN:
@@ -343,7 +347,7 @@ def _decide(state: CharteredState, motion: Motion, entry: int) -> CharteredState
     now_ms = state.time_ms
     decided = replace(motion, status=status, decided_entry=entry, decided_ms=now_ms)
     if status == g.CARRIED and motion.kind in (g.EXCLUSION, g.AMENDMENT):
-        decided = replace(decided, effective_ms=now_ms + notice_ms)
+        decided = replace(decided, notice_ms=notice_ms)
     state = replace(state, governance=state.governance.with_motion(decided))
     return _carry(state, decided) if status == g.CARRIED else _lose(state, decided)
 
@@ -370,7 +374,8 @@ def _carry(state: CharteredState, decided: Motion) -> CharteredState:
             is_upheld=decided.is_upheld,
             ruling_entry=decided.entry,
             chair=dispute.chair or decided.author,
-            appeal_until_ms=decided.decided_ms + committee_of(state).appeal_s * 1000,
+            ruled_entry=decided.decided_entry,
+            appeal_ms=committee_of(state).appeal_s * 1000,
         )
         if dispute.status == g.APPEALED:
             ruled = replace(ruled, status=g.FINAL)

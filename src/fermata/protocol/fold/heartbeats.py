@@ -1,0 +1,84 @@
+"""F10 of docs/spec/fold.md: heartbeats, and the time that those of the auditors tell."""
+
+from dataclasses import replace
+
+from fermata.errors import InvalidEncoding, Refusal
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.periods import TIME_MS_MAX
+from fermata.protocol.fold.entry import Entry
+from fermata.protocol.fold.governance import motions
+from fermata.protocol.fold.limits import is_news
+from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State
+from fermata.types import TimeMs
+from fermata.wire.v1 import statement_pb2
+
+#: Two heartbeats of a node that tell nothing new are at least so far apart.
+INTERVAL_MS_MIN = 60_000
+VERSION_CHARACTERS_MAX = 40
+
+
+def heartbeat(
+    state: CharteredState, entry: Entry, wire: statement_pb2.Heartbeat, author: str
+) -> CharteredState:
+    """F10: a node's health; an auditor's is the time as well. Raises VerificationError."""
+    # F10.1: dates beyond it overflow.
+    if max(wire.time_ms, wire.certificate_expires_ms) > TIME_MS_MAX:
+        raise Refusal("TIME", f"heartbeat: {author} names a time beyond the year 9000")
+    last = state.heartbeats.get(author)
+    # F10.2: a replayed heartbeat makes a dead node look alive. Times do not order heartbeats: a
+    # clock that was ahead and is right again goes back. And nobody runs out of counts.
+    count = next_count(state, author)
+    if wire.count != count:
+        raise Refusal("STALE", f"heartbeat: the next of {author} must have count {count}")
+    # F10.3: a node that has folded less than before has another log, or lost its store.
+    if last is not None and entry.seen < last.seen:
+        raise Refusal(
+            "SEEN_BACK",
+            f"heartbeat: {author} had folded entry {last.seen}, and names entry {entry.seen}",
+        )
+    time_ms = TimeMs(wire.time_ms)
+    # F10.4: one node must not fill the log.
+    if last is not None and not _is_wanted(state, entry, author, last, time_ms):
+        raise Refusal("TOO_OFTEN", f"heartbeat: {author} has sent one a moment ago")
+    # F10.5: other text could harm a screen.
+    version = wire.version
+    if len(version) > VERSION_CHARACTERS_MAX or not version.isascii() or not version.isprintable():
+        raise InvalidEncoding(
+            "VERSION",
+            f"heartbeat: the version must have at most {VERSION_CHARACTERS_MAX} printable ASCII"
+            " characters",
+        )
+    if author in state.charter.auditors:
+        state = replace(state, clock=state.clock.heard(author, entry.seen, time_ms))
+    seen = HeartbeatSeen(
+        entry.index,
+        wire.count,
+        entry.seen,
+        state.time_ms,
+        time_ms,
+        version,
+        wire.certificate_expires_ms,
+        wire.backlog,
+    )
+    return motions.settle(replace(state, heartbeats={**state.heartbeats, author: seen}))
+
+
+def stale_ms(charter: Charter) -> int:
+    """How long after its last heartbeat a node needs attention (ms): three are missing then."""
+    return 3000 * charter.heartbeat_s
+
+
+def next_count(state: State, author: str) -> int:
+    """The count of a party's next heartbeat: one more than that of its last in the log."""
+    last = state.heartbeats.get(author)
+    return 1 if last is None else last.count + 1
+
+
+def _is_wanted(
+    state: CharteredState, entry: Entry, author: str, last: HeartbeatSeen, time_ms: TimeMs
+) -> bool:
+    """T4: a minute has passed, by the auditor's own clock or by the log's, or a limit needs it."""
+    if author not in state.charter.auditors:
+        return state.time_ms >= last.logged_ms + INTERVAL_MS_MIN
+    is_apart = abs(time_ms - last.time_ms) >= INTERVAL_MS_MIN
+    return is_apart or is_news(state, author, entry.seen, time_ms)

@@ -1,0 +1,78 @@
+"""The limits that have begun and not passed: what the auditors' clocks are needed for.
+
+Normative text: docs/spec/time.md. An auditor says the time when one of these begins and when one
+has passed by its own clock, so short limits do not wait for the next regular heartbeat.
+"""
+
+from collections.abc import Iterator
+
+from fermata.protocol.charter.periods import NUMBERED
+from fermata.protocol.fold.governance.amendment import charter_for_next_round
+from fermata.protocol.fold.pause import settling_limit
+from fermata.protocol.state.calls import next_call, patience
+from fermata.protocol.state.clock import Limit
+from fermata.protocol.state.governance import CARRIED, RULED, Governance
+from fermata.protocol.state.pause import asking
+from fermata.protocol.state.state import OPENED, REFUSED, CharteredState
+from fermata.types import EntryIndex
+
+
+def pending(state: CharteredState) -> list[Limit]:
+    """T5: the limits that something still waits for, and that have not passed."""
+    limits = [*_of_rounds(state), *_of_motions(state.governance)]
+    limits += [change.deadline for change in asking(state.pause)[-1:]]
+    return [limit for limit in limits if not state.clock.passed(limit)]
+
+
+def _of_rounds(state: CharteredState) -> Iterator[Limit]:
+    quorum, current = state.charter.endorsement_quorum, state.current
+    for round_ in state.rounds:
+        if round_.phase(quorum) in (OPENED, REFUSED):
+            continue
+        if round_.close is None:
+            yield round_.deadline
+        else:
+            yield settling_limit(state, round_.close, round_)
+        if round_ is current:
+            yield patience(round_)
+    charter = charter_for_next_round(state)
+    if current is not None and charter.cadence == NUMBERED:
+        yield Limit(current.entry, charter.interval_s * 1000)
+    if current is None and state.key is not None:
+        # From here on the coordinator may open the first round.
+        yield Limit(state.key.entry, 0)
+
+
+def _of_motions(governance: Governance) -> Iterator[Limit]:
+    for motion in governance.open_motions:
+        yield motion.expiry
+    waiting = (*governance.notices, *(n for n in (governance.amendment,) if n is not None))
+    for entry in waiting:
+        motion = governance.motions[entry]
+        if motion.status == CARRIED:
+            yield motion.notice
+    for dispute in governance.disputes.values():
+        if dispute.status in RULED:
+            yield dispute.appeal
+        elif dispute.is_waiting:
+            yield dispute.ruling
+
+
+def next_date_ms(state: CharteredState) -> int | None:
+    """When the calendar next lets a round be opened, in milliseconds since 1970, UTC."""
+    charter = charter_for_next_round(state)
+    call = next_call(charter, state.rounds, state.clock, state.time_ms)
+    return call.from_ms if call is not None else None
+
+
+def is_news(state: CharteredState, auditor: str, seen: EntryIndex, time_ms: int) -> bool:
+    """T4: whether an auditor's heartbeat would move a limit: it is the auditor's first that has
+    seen the start of one, or the first after one has passed by its clock."""
+    beats = state.clock.beats.get(auditor)
+    if beats is None:
+        return True
+    limits = pending(state)
+    if any(beats.seen < limit.entry <= seen for limit in limits):
+        return True
+    dates = [*(state.clock.due_ms(limit) for limit in limits), next_date_ms(state)]
+    return any(d is not None and beats.newest_ms < d <= time_ms for d in dates)

@@ -1,0 +1,302 @@
+"""``fermata status``: the health of nodes and rounds and the log's time, and what needs a look."""
+
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from fermata.cli.read import status
+from fermata.cli.read.status import (
+    LATE_MS,
+    health,
+    health_document,
+    health_text,
+    witness_problems,
+)
+from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.roles.witness import Witnessed
+from fermata.protocol.state.state import HeartbeatSeen
+from fermata.summary.words import CERTIFICATE_WARN_MS
+from harness.chains import chain_at
+from harness.nodes import COORDINATOR, Site, fermata, lay_out
+from harness.protocol.heartbeats import log
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+#: Those of ``chain_at``.
+AUDITORS_OF_CHAIN = ("auditor-1", "auditor-2", "auditor-3")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    site = lay_out(tmp_path_factory.mktemp("status") / "site")
+    site.deal()
+    return site
+
+
+@pytest.fixture
+def site(template, tmp_path):
+    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
+    return Site(tmp_path / "site")
+
+
+def state_at(stage):
+    return chain_at(stage).state
+
+
+def beats(state, now_ms, **changes):
+    """The same state with a heartbeat of everybody."""
+    fields = {
+        "entry": 1,
+        "count": 1,
+        "seen": 0,
+        "logged_ms": now_ms,
+        "time_ms": now_ms,
+        "version": "1",
+        "backlog": 0,
+    }
+    fields |= {"certificate_expires_ms": now_ms + 30 * 24 * HOUR_MS} | changes
+    beat = HeartbeatSeen(**fields)
+    return replace(state, heartbeats=dict.fromkeys(state.charter.parties, beat))
+
+
+@pytest.mark.parametrize("stage", ["collecting", "closed", "endorsed", "opened"])
+def test_a_round_in_time_is_healthy_and_one_past_its_deadline_is_not(stage):
+    state = state_at(stage)
+    deadline_ms = state.clock.due_ms(state.rounds[0].deadline)
+    in_time = health(beats(state, deadline_ms), deadline_ms, DAY_MS)
+    assert in_time.problems == ()
+    late_ms = deadline_ms + LATE_MS + 1
+    late = health(beats(state, late_ms), late_ms, DAY_MS)
+    assert bool(late.problems) == (stage != "opened")
+    if stage != "opened":
+        assert "past its deadline, waits for" in late.problems[0][1]
+
+
+def test_a_round_says_for_whom_it_waits():
+    for stage, who in (("collecting", "lab-1"), ("closed", "auditor-1"), ("endorsed", "auditor-1")):
+        state = state_at(stage)
+        found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
+        assert who in health_document(found)["rounds"][0]["waits_for"]
+        assert f"waits for {who}" in health_text(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"logged_ms": 1}, "not seen for"),
+        ({"certificate_expires_ms": 1}, "its certificate has ended"),
+        ({"certificate_expires_ms": CERTIFICATE_WARN_MS}, "within three days"),
+    ],
+)
+def test_a_node_that_needs_a_look_is_named(changes, what):
+    state = state_at("opened")
+    now_ms = state.time_ms
+    if "certificate_expires_ms" in changes and changes["certificate_expires_ms"] > 1:
+        changes = {"certificate_expires_ms": now_ms + CERTIFICATE_WARN_MS - 1}
+    problems = health(beats(state, now_ms, **changes), now_ms, HOUR_MS).problems
+    assert {who for who, _ in problems} == set(state.charter.parties)
+    assert all(what in said for _, said in problems)
+
+
+@pytest.mark.parametrize("off_s", [90, -90])
+def test_a_clock_that_is_off_the_auditors_is_named_and_shown(off_s):
+    """The log's time may be as old as the time between two heartbeats, which proves nothing."""
+    state = state_at("opened")
+    now_ms = state.time_ms
+    ahead_s = state.charter.heartbeat_s + off_s if off_s > 0 else off_s
+    right, wrong = beats(state, now_ms), beats(state, now_ms, time_ms=now_ms + 1000 * ahead_s)
+    mixed = {**right.heartbeats, "lab-2": wrong.heartbeats["lab-2"]}
+    found = health(replace(state, heartbeats=mixed), now_ms, HOUR_MS)
+    assert found.problems == (("lab-2", f"its clock is {off_s:+} s off the auditors'"),)
+    offsets = {n["node"]: n["clock_offset_s"] for n in health_document(found)["nodes"]}
+    assert offsets["lab-2"] == off_s
+    assert f"{off_s:+}.0 s" in health_text(found)
+
+
+def log_troubles(found):
+    return [what for who, what in found.problems if who == "log"]
+
+
+def without_time():
+    """A log with its charter and its key, in which no auditor has spoken."""
+    chain = chain_at("empty")
+    for envelope in (chain.deployment.charter_envelope, chain.deployment.key_envelope):
+        log(chain, envelope)
+    return chain
+
+
+def test_status_says_that_there_is_no_time_yet_and_for_whom_it_waits():
+    """Two of three auditors must tell it."""
+    chain = without_time()
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    everyone = "has no time yet; it waits for heartbeats of auditor-1, auditor-2, auditor-3"
+    assert log_troubles(found) == [f"{everyone} (2 of these are enough)"]
+    assert "\nthe log has no time yet\n" in health_text(found)
+    assert health_document(found)["log_time"] == {
+        "time": None,
+        "waits_for": list(AUDITORS_OF_CHAIN),
+    }
+    chain.beat("auditor-1")
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    others = "has no time yet; it waits for heartbeats of auditor-2, auditor-3"
+    assert log_troubles(found) == [f"{others} (1 of these is enough)"]
+    chain.beat("auditor-3")
+    found = health(chain.state, chain.time_ms + 2000, HOUR_MS)
+    assert log_troubles(found) == []
+    now = utc_text(chain.time_ms)
+    assert health_document(found)["log_time"] == {"time": now, "waits_for": []}
+    assert f"\nthe log's time: {now}, 2 s ago\n" in health_text(found)
+
+
+def test_a_node_that_was_seen_before_there_was_a_time_is_not_called_silent():
+    chain = without_time()
+    chain.beat("lab-1")
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    (node,) = (n for n in health_document(found)["nodes"] if n["node"] == "lab-1")
+    assert (node["version"], node["last_seen"], node["last_seen_s"]) == ("", None, None)
+    assert "lab-1      lab                   a time not told yet" in health_text(found)
+    assert not any("not seen" in what for _, what in found.problems)
+    for auditor in AUDITORS_OF_CHAIN:
+        chain.beat(auditor)
+    # From then on it was seen when the auditors had seen its heartbeat.
+    found = health(chain.state, chain.time_ms + HOUR_MS + 2000, HOUR_MS)
+    (node,) = (n for n in health_document(found)["nodes"] if n["node"] == "lab-1")
+    assert node["last_seen"] == utc_text(chain.time_ms)
+    assert ("lab-1", "not seen for 3602 s") in found.problems
+
+
+def test_status_says_when_the_logs_time_stands_still_and_for_whom_it_waits():
+    chain = chain_at("opened")
+    told_ms = chain.state.time_ms
+    assert log_troubles(health(chain.state, told_ms + HOUR_MS, HOUR_MS)) == []
+    now_ms = told_ms + HOUR_MS + 60_000
+    found = health(chain.state, now_ms, HOUR_MS)
+    still = "its time has stood still for 1 h 1 min; it waits for heartbeats of"
+    everyone = ", ".join(AUDITORS_OF_CHAIN)
+    assert log_troubles(found) == [f"{still} {everyone} (2 of these are enough)"]
+    assert health_document(found)["log_time"] == {
+        "time": utc_text(told_ms),
+        "waits_for": list(AUDITORS_OF_CHAIN),
+    }
+    chain.beat("auditor-2", now_ms)
+    found = health(chain.state, now_ms, HOUR_MS)
+    assert log_troubles(found) == [f"{still} auditor-1, auditor-3 (1 of these is enough)"]
+    chain.beat("auditor-1", now_ms)
+    assert log_troubles(health(chain.state, now_ms, HOUR_MS)) == []
+
+
+def test_a_deadline_that_the_auditors_have_not_told_yet_is_shown_as_such():
+    chain = chain_at("keyed")
+    log(chain, chain.seal(chain.open_round_statement()))
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    assert health_document(found)["rounds"][0]["deadline"] is None
+    assert "0 abstained, until a time not told yet, waits for lab-1" in health_text(found)
+    chain.tell()
+    by = utc_text(chain.deadline_ms)
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    assert health_document(found)["rounds"][0]["deadline"] == by
+    assert f"0 abstained, until {by}, waits for lab-1" in health_text(found)
+
+
+@pytest.mark.parametrize(
+    ("stage", "coordinator", "auditor", "lab"),
+    [
+        ("keyed", None, None, None),
+        ("collecting", "collecting", "not yet", "not yet"),
+        ("closed", "closed", "not yet", "reported"),
+        ("endorsed", "endorsed", "endorsed", "reported"),
+        ("opened", "opened", "opened", "reported"),
+    ],
+)
+def test_every_node_shows_what_it_has_done_in_the_newest_round(stage, coordinator, auditor, lab):
+    state = state_at(stage)
+    found = health(beats(state, state.time_ms), state.time_ms, HOUR_MS)
+    done = {n["node"]: n["newest_round"] for n in health_document(found)["nodes"]}
+    assert (done[COORDINATOR], done["auditor-1"], done["lab-1"]) == (coordinator, auditor, lab)
+    if auditor is not None:
+        assert auditor in health_text(found)
+
+
+def test_a_node_that_was_never_seen_and_a_key_that_is_missing_are_named():
+    chain = chain_at("empty")
+    log(chain, chain.deployment.charter_envelope)
+    problems = health(chain.state, chain.time_ms, HOUR_MS).problems
+    assert [what for _, what in problems][:10] == ["was never seen"] * 10
+    assert problems[-1] == (COORDINATOR, "the log has no key record yet")
+    assert "no round yet" in health_text(health(chain.state, chain.time_ms, HOUR_MS))
+
+
+def with_committee(excluded=()):
+    """A round that is over in a deployment with a committee; only nodes that must run have beaten.
+
+    The members never do, and these labs are excluded and gone.
+    """
+    state = chain_at("opened", members="abc").state
+    governance = replace(state.governance, exclusions=dict.fromkeys(excluded, 2))
+    beating = beats(replace(state, governance=governance), state.time_ms)
+    parties = state.charter.parties.values()
+    runs = {p.id for p in parties if p.role != "member"} - set(excluded)
+    assert len(runs) == len(parties) - 3 - len(excluded)
+    return replace(beating, heartbeats={p: b for p, b in beating.heartbeats.items() if p in runs})
+
+
+@pytest.mark.parametrize("excluded", [(), ("lab-6",), ("lab-1", "lab-6")])
+def test_who_needs_no_node_is_not_missed(excluded):
+    state = with_committee(excluded)
+    found = health(state, state.time_ms, HOUR_MS)
+    assert found.problems == ()
+    assert {node.party: node.done for node in found.nodes}["member-1"] is None
+
+
+@pytest.mark.parametrize("role", ["coordinator", "auditor", "lab"])
+def test_with_a_committee_every_node_that_must_run_is_missed(role):
+    state = with_committee()
+    gone = next(p.id for p in state.charter.parties.values() if p.role == role)
+    left = {p: b for p, b in state.heartbeats.items() if p != gone}
+    found = health(replace(state, heartbeats=left), state.time_ms, HOUR_MS)
+    assert found.problems == ((gone, "was never seen"),)
+
+
+def unwitnessed(chain, since_ms):
+    """What of a log of which three entries are witnessed needs attention."""
+    charter = chain.deployment.charter
+    replica = SimpleNamespace(state=chain.state, charter=charter, tree=chain.tree)
+    return list(witness_problems(replica, Witnessed(3, 2, {}), since_ms))
+
+
+def test_an_entry_that_was_there_long_ago_and_is_not_witnessed_needs_a_look():
+    chain = chain_at("opened")
+    seen_ms = chain.state.clock.start_ms(3)
+    waits = f"entry 3 is not witnessed; it waits for {', '.join(AUDITORS_OF_CHAIN)}"
+    assert unwitnessed(chain, seen_ms + 1) == [("log", waits)]
+    assert unwitnessed(chain, seen_ms) == []
+
+
+def test_before_there_is_a_time_no_entry_is_called_old():
+    chain = without_time()
+    for lab in ("lab-1", "lab-2"):
+        chain.beat(lab)
+    assert unwitnessed(chain, chain.time_ms) == []
+    for auditor in AUDITORS_OF_CHAIN:
+        chain.beat(auditor)
+    assert len(unwitnessed(chain, chain.time_ms + 1)) == 1
+
+
+def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):
+    state = with_committee()
+    replica = SimpleNamespace(state=state, charter=state.charter, tree=SimpleNamespace(size=5))
+    view = replica, Witnessed(5, state.charter.endorsement_quorum, {})
+    monkeypatch.setattr(status, "view_of_log", lambda config: view)
+    monkeypatch.setattr(status, "clock_ms", lambda: state.time_ms)
+    answer = fermata("status", "--config", site.write_config(COORDINATOR, "127.0.0.1:1"))
+    assert (answer.code, answer.err) == (0, ""), answer.out
+    assert "member-1" in answer.out
+
+
+def test_status_ends_with_1_when_something_needs_a_look(site):
+    with site.coordinator():
+        answer = fermata("status", "--config", site.config(COORDINATOR))
+    assert answer.code == 1
+    assert "! lab-1: was never seen" in answer.out
+    assert answer.err == ""
