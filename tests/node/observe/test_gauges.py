@@ -115,6 +115,15 @@ def test_nodes_that_the_log_does_not_hear_of_are_counted_by_role():
     assert here.step().value("fermata_nodes_silent", role="lab") == labs
 
 
+def test_a_node_that_was_heard_before_there_was_a_time_is_not_silent():
+    here = Gauged()
+    here.run.step("lab-1")
+    here.gauges.look()
+    assert here.run.state.time_ms == 0
+    labs = len(here.run.charter.labs)
+    assert here.value("fermata_nodes_silent", role="lab") == labs - 1
+
+
 def test_room_on_the_disk_is_told():
     assert Gauged().step().value("fermata_disk_free_bytes") == 4096
 

@@ -15,11 +15,12 @@ from fermata.protocol.state.state import (
     ENDORSED,
     OPENED,
     REFUSED,
+    HeartbeatSeen,
     State,
     parties_with_nodes,
 )
 from fermata.protocol.wire.ports import ClockMs
-from fermata.summary.records.clocks import clock_ahead_s
+from fermata.summary.records.clocks import clock_ahead_s, seen_ms
 from fermata.types import Role
 
 ROLES = ("coordinator", "auditor", "lab")
@@ -103,5 +104,13 @@ class Gauges:
         for role in ROLES:
             parties = [charter.parties[p] for p in expected if p in charter.parties]
             beats = [state.heartbeats.get(p.id) for p in parties if p.role == role]
-            silent = sum(b is None or now_ms > b.logged_ms + stale_ms(charter) for b in beats)
+            silent = sum(_is_silent(state, b, now_ms - stale_ms(charter)) for b in beats)
             self._silent.labels(role).set(silent)
+
+
+def _is_silent(state: State, beat: HeartbeatSeen | None, since_ms: int) -> bool:
+    """Whether a node was not heard of since a time; one whose time is not told yet was."""
+    if beat is None:
+        return True
+    last_ms = seen_ms(state, beat)
+    return last_ms is not None and last_ms < since_ms

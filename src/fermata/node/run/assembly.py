@@ -74,7 +74,7 @@ def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Bas
 def check_clock(state: State, now_ms: int) -> None:
     """T5: a clock that is behind what enough auditors have told is wrong. Raises ConfigError CLOCK.
 
-    Nodes of a right clock would take this one's heartbeats and cosignatures for old ones.
+    An auditor with such a clock is one of those that may be wrong, and a lab misses deadlines.
     """
     behind_ms = state.time_ms - now_ms
     if behind_ms > CLOCK_BEHIND_MS_MAX:

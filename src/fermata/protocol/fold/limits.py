@@ -18,7 +18,7 @@ from fermata.types import EntryIndex
 
 
 def pending(state: CharteredState) -> list[Limit]:
-    """T5: the limits that something still waits for, and that have not passed."""
+    """T2: the limits that something still waits for, and that have not passed."""
     limits = [*_of_rounds(state), *_of_motions(state.governance)]
     limits += [change.deadline for change in asking(state.pause)[-1:]]
     return [limit for limit in limits if not state.clock.passed(limit)]

@@ -124,8 +124,8 @@ def change_record(state: State, index: int) -> ChangeRecord:
 def _acknowledge_by_ms(state: State, change: Change) -> int | None:
     """By the charter in force when it came, whatever an amendment has changed since.
 
-    Until enough auditors have told that they saw the change, it is counted from the log's time when
-    it came, which no right clock was behind by more than a heartbeat.
+    Until enough auditors have told that they saw the change, it is an estimate: counted from the
+    log's time when the change came, which may be a heartbeat old.
     """
     if change.why not in ASKING:
         return None
