@@ -166,6 +166,18 @@ def test_a_node_that_was_seen_before_there_was_a_time_is_not_called_silent():
     assert ("lab-1", "not seen for 3602 s") in found.problems
 
 
+def test_a_node_whose_heartbeat_no_auditor_had_seen_yet_was_seen_by_the_first_time():
+    """The auditors signed theirs before it was logged, and nothing makes them sign again soon."""
+    chain = without_time()
+    signed = [chain.seal(chain.beat_statement(auditor)) for auditor in AUDITORS_OF_CHAIN]
+    for envelope in (chain.seal(chain.beat_statement("lab-1")), *signed):
+        log(chain, envelope)
+    assert chain.state.clock.start_ms(chain.state.heartbeats["lab-1"].entry) is None
+    found = health(chain.state, chain.time_ms, HOUR_MS)
+    (node,) = (n for n in health_document(found)["nodes"] if n["node"] == "lab-1")
+    assert node["last_seen"] == utc_text(chain.state.time_ms)
+
+
 def test_status_says_when_the_logs_time_stands_still_and_for_whom_it_waits():
     chain = chain_at("opened")
     told_ms = chain.state.time_ms

@@ -43,9 +43,10 @@ def log_time(state: State, now_ms: int, stale_ms: int) -> LogTime:
 def seen_ms(state: State, beat: HeartbeatSeen) -> TimeMs | None:
     """The log's time when a heartbeat was logged, in milliseconds since 1970, UTC.
 
-    Before there was a time, that by which enough auditors had seen it; None if they have not yet.
+    For one that came before there was a time, that by which enough auditors had seen it, or until
+    then the log's time; None while there is none.
     """
-    return beat.logged_ms or state.clock.start_ms(beat.entry)
+    return beat.logged_ms or state.clock.start_ms(beat.entry) or state.time_ms or None
 
 
 def offset_s(beat: HeartbeatSeen, heartbeat_s: int) -> float:

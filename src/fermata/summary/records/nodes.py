@@ -12,7 +12,7 @@ class NodeRecord:
     """One party of the charter in force, and its node's last heartbeat, or None.
 
     ``is_expected``: its node must be seen. ``seen_ms``: when it was last seen, in milliseconds
-    since 1970, UTC, by the log; None if it never was, or the auditors have not told when.
+    since 1970, UTC, by the log; None if it never was, or the log has no time.
     ``ahead_s``: seconds by which its clock is ahead of the auditors', for sure; below 0 is behind.
     ``done``: what it has done in the newest round; None without a round, or unless ``is_expected``.
     """
