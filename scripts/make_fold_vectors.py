@@ -39,13 +39,13 @@ REASONS = {
     " LENGTH DUPLICATE REVISIONS CT_DUPLICATE CT_REUSED",
     6: "NO_ROUND ROUND_CLOSED EXCLUDED LATE REPORTED DUPLICATE",
     7: "NO_KEY NO_ROUND ROUND_CLOSED TOO_EARLY CLOSE_LIST CLOSE_EXCLUDED CLOSE_PANELS LENGTH"
-    " CT_RANGE",
+    " CT_RANGE PLEA",
     8: "NO_ROUND ALREADY_ENDORSED NOT_CLOSED ROUND_REFUSED WRONG_CLOSE WRONG_CLOSE",
     9: "NO_ROUND NOT_CLOSED ROUND_REFUSED WRONG_CLOSE NO_KEY NO_QUORUM ALREADY_OPENED EPOCH_ID"
     " PANELS LENGTH WIDTH PART_RANGE PART_NOT_UNIT",
-    10: "TIME STALE SEEN_BACK TOO_OFTEN VERSION",
+    10: "TIME STALE SEEN_BACK TOO_OFTEN VERSION PLEA_AUTHOR PLEA_LIST LENGTH",
 }
-LOGS = ("main", "refused", "unproven", "given_up")
+LOGS = ("main", "refused", "unproven", "given_up", "starved")
 #: The log, its stage, statements before, the statement or a sealed one, and its time.
 Made = tuple[str, str, list[wire.Statement], wire.Statement | bytes, int | None]
 LATER = "a round that was not opened, or a log without a key, has no state of its own"
@@ -67,6 +67,7 @@ class Logs:
         for lab in ("lab-1", "lab-2", "lab-3", "lab-4"):
             main.report(lab)
         self._mark("main", "waiting", main)
+        starved = main.fork()
         self.deadline_ms = main.deadline_ms
         main.abstain("lab-5")
         self._mark("main", "reported", main)
@@ -97,7 +98,16 @@ class Logs:
         # Nobody closes round 1, and round 2 is opened over it.
         given_up.open_round(given_up.deadline_ms + given_up.round.window_ms)
         self._mark("given_up", "closed", given_up)
-        self.chains = dict(zip(LOGS, (main, refused, unproven, given_up), strict=True))
+        # An auditor has what lab-5 answered, and nobody logs it until the close waits no longer.
+        self.sizes["starved"] = dict(self.sizes["main"])
+        starved.pass_deadline()
+        starved.pleas["auditor-1"] = [self.plea()]
+        starved.advance(starved.time_ms + 60_000)
+        self._mark("starved", "pleaded", starved)
+        starved.advance(starved.due_ms(starved.round.plea_limit))
+        starved.close()
+        chains = (main, refused, unproven, given_up, starved)
+        self.chains = dict(zip(LOGS, chains, strict=True))
 
     def _mark(self, log: str, stage: str, chain: Chain) -> None:
         self.sizes[log][stage] = len(chain.leaves)
@@ -116,6 +126,10 @@ class Logs:
         chain.open_round(chain.time_ms + 86_400_000)
         self._mark(log, "collecting", chain)
         return chain
+
+    def plea(self) -> wire.Plea:
+        """That an auditor has an answer of lab-5."""
+        return wire.Plea(round=1, lab="lab-5", envelope_sha256=_digests("plea")())
 
     def at(self, log: str, stage: str) -> Chain:
         """A chain with the log's leaves up to a stage."""
@@ -237,10 +251,15 @@ def abstention(logs: Logs, faults: set[int]) -> Made:
 
 def close(logs: Logs, faults: set[int]) -> Made:
     """F7."""
-    _refuse(faults, (1, {3, 4}), (2, {3, 4}))
-    log = "unproven" if {3, 4} <= faults else "main"
-    stages = {1: "charter", 3: "closed", 4: "waiting"}
+    _refuse(faults, (1, {3, 4, 10}), (2, {3, 4, 10}), (3, {10}))
+    log = "starved" if 10 in faults else "unproven" if {3, 4} <= faults else "main"
+    stages = {1: "charter", 3: "closed", 4: "waiting", 10: "pleaded"}
     stage = next((s for f, s in stages.items() if f in faults), "reported")
+    before: list[wire.Statement] = []
+    if {4, 10} <= faults:
+        chain = logs.at("main", "waiting")
+        time_ms = chain.time_ms + 60_000
+        before.append(chain.beat_statement("auditor-1", time_ms, pleas=[logs.plea()]))
     statement = wire.Statement.FromString(logs.close.SerializeToString())
     wanted = statement.close_round
     if 2 in faults:
@@ -256,7 +275,7 @@ def close(logs: Logs, faults: set[int]) -> Made:
         first.ciphertexts.append(first.ciphertexts[0])
     if 9 in faults:
         first.ciphertexts[0] = bytes(len(first.ciphertexts[0]))
-    return log, stage, [], statement, None
+    return log, stage, before, statement, None
 
 
 def endorsement(logs: Logs, faults: set[int]) -> Made:
@@ -322,7 +341,11 @@ def heartbeat(logs: Logs, faults: set[int]) -> Made:
     last = chain.state.heartbeats["auditor-1"]
     later_ms = last.time_ms + 3_600_000
     author, count, before = "auditor-1", last.count, []
-    if 4 in faults:
+    if 4 in faults and faults & {7, 8}:
+        later_ms = last.time_ms
+    elif 6 in faults and not faults & {3, 4}:
+        author, count = "lab-1", 0
+    elif faults & {4, 6}:
         author, count = "lab-1", 1
         first = wire.Heartbeat(count=count, time_ms=last.time_ms)
         before.append(logs.deployment.statement(author, heartbeat=first))
@@ -331,6 +354,10 @@ def heartbeat(logs: Logs, faults: set[int]) -> Made:
         wanted.time_ms = 10**15
     if 5 in faults:
         wanted.version = "\t"
+    if faults & {6, 7, 8}:
+        labs = ("lab-2", "lab-1") if 7 in faults else ("lab-1", "lab-2")
+        digest = _digests("plea")()[8 in faults :]
+        wanted.pleas.extend(wire.Plea(round=1, lab=lab, envelope_sha256=digest) for lab in labs)
     statement = logs.deployment.statement(author, heartbeat=wanted)
     if 3 in faults:
         statement.seen.CopyFrom(chain.ref(0))

@@ -34,7 +34,7 @@ from fermata.node.storage import keystore
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.proofs import failures_of
-from fermata.protocol.fold.references import bind
+from fermata.protocol.fold.references import bind, first_entry
 from fermata.protocol.fold.reports import aggregate, check_sealed, encode_report, make_report
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.cells import cells_of
@@ -138,10 +138,13 @@ def measure(modulus_bits: int, folder: Path) -> dict[str, float | int]:
         MODULUS_BITS_MIN,
     )
     writer = TimedWriter(replica, keys["oversight"], clock_ms)
-    writer.append(seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()}))
+    signed = seal_charter(data, {p: k.sign(charter_message(data)) for p, k in keys.items()})
+    writer.append(signed)
     record = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
+        key_record=key_record_to_wire(
+            dealt.record, dealt.modulus_proof, dealt.factor_proof, first_entry(signed)
+        ),
     )
     writer.append(seal_statement(record, {a: keys[a] for a in charter.auditors}))
     key = replica.state.key

@@ -1,21 +1,21 @@
 """Bundles with one defect each, made from a good one: with all keys, or with none."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fermata.crypto.signing import SigningKey
-from fermata.log.checkpoint import Checkpoint, add_signatures, cosign, sign_checkpoint
-from fermata.log.merkle import Tree, leaf_hash
+from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.tiles import export_tiles
 from fermata.protocol.fold.references import next_leaf
-from fermata.protocol.verify.bundle import CHARTER, CHECKPOINT, MARKER, PUBLIC
+from fermata.protocol.verify.bundle import CHARTER, CHECKPOINT, MARKER, PUBLIC, WITNESSES
 from fermata.protocol.wire.codec import encode
 from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import Witness
+from fermata.protocol.wire.witnesses import encode_witnesses
 from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
-from harness.bundles import bundle_of
-from harness.chains import COORDINATOR, Chain, Deployment, cosigned, entropy_of
+from harness.bundles import bundle_of, tree_of, witness_of
+from harness.chains import COORDINATOR, Chain, Deployment, entropy_of
 from harness.forged import endorse_unseen, forged, other_plaintexts
 from harness.spec.bundle_vectors import Files
 
@@ -53,15 +53,20 @@ class Story:
         head = Checkpoint(origin, size, root)
         return sign_checkpoint(head, origin, key.sign, key.public_key)
 
-    def cosigned_head(self, size: int, root: bytes, auditors: Sequence[str] | None = None) -> bytes:
-        names = self.deployment.charter.auditors if auditors is None else auditors
-        return cosigned(self.deployment, self.signed_head(size, root), *names)
+    def witnesses(self, sizes: Mapping[str, int]) -> list[Witness]:
+        """What auditors have cosigned, by the sizes that the log then had."""
+        tree = tree_of(self.leaves)
+        return [witness_of(self.deployment, tree, name, size) for name, size in sizes.items()]
 
     def rebuilt(self, files: Files, leaves: Sequence[bytes]) -> Files:
-        """The bundle with another log, whose checkpoint everyone has signed."""
+        """The bundle with another log, whose head everyone has signed."""
         kept = {p: d for p, d in files.items() if not p.startswith("tile/")}
-        note = self.cosigned_head(len(leaves), root_of(leaves))
-        return {**kept, CHECKPOINT: note, **export_tiles(leaves)}
+        tree = tree_of(leaves)
+        auditors = self.deployment.charter.auditors
+        lines = [witness_of(self.deployment, tree, name, tree.size) for name in auditors]
+        note = self.signed_head(tree.size, tree.root())
+        witnesses = encode_witnesses(lines)
+        return {**kept, CHECKPOINT: note, WITNESSES: witnesses, **export_tiles(leaves)}
 
     def entry_of(self, body: str, number: int | None = None) -> int:
         """The first entry with such a statement, of the round if one is named."""
@@ -71,13 +76,6 @@ class Story:
             if is_body and number in (None, getattr(getattr(found, body), "round", None)):
                 return index
         raise SystemExit(f"round {number} has no {body}")
-
-
-def root_of(leaves: Sequence[bytes]) -> bytes:
-    tree = Tree()
-    for leaf in leaves:
-        tree.append(leaf_hash(leaf))
-    return tree.root()
 
 
 def statement_in(leaf: bytes) -> wire.Statement:
@@ -172,49 +170,15 @@ def of_files(files: Files) -> Defects:
         ),
         "no_marker": ("no bundle.json", no_marker),
         "no_checkpoint": ("no checkpoint", no_checkpoint),
+        "witnesses_missing": (
+            "no file that says who witnessed the log",
+            {p: d for p, d in files.items() if p != WITNESSES},
+        ),
         "checkpoint_garbled": (
             "a checkpoint that does not parse",
             {**files, CHECKPOINT: files[CHECKPOINT][:-1]},
         ),
     }
-
-
-def of_heads(story: Story, files: Files) -> Defects:
-    """Other checkpoints over the same log."""
-    size, root = len(story.leaves), root_of(story.leaves)
-    note = files[CHECKPOINT]
-    stranger = SigningKey.from_seed(bytes(32))
-    line = cosign(
-        note, "tests.fermata/auditor/x", stranger.sign, stranger.public_key, 2_000_000_000
-    )
-    text, _, lines = note.partition(b"\n\n")
-    others = [row for row in lines.splitlines(keepends=True) if b"fermata/log " not in row]
-    first, last = (flipped_line(lines.splitlines()[i]) for i in (0, -1))
-    heads = {
-        "cosignatures_missing": (
-            "one cosignature of three",
-            story.cosigned_head(size, root, ["auditor-1"]),
-        ),
-        "cosignature_forged": (
-            "a cosignature that is false",
-            note.replace(*first),
-        ),
-        "signature_forged": ("the coordinator's signature is false", note.replace(*last)),
-        "not_signed_by_coordinator": (
-            "cosignatures alone",
-            text + b"\n\n" + b"".join(others),
-        ),
-        "foreign_line": ("a line of a key that is not known", add_signatures(note, [line])),
-        "root_of_another": (
-            "everyone signed a root that is not the entries'",
-            story.cosigned_head(size, bytes(32)),
-        ),
-        "size_too_large": (
-            "everyone signed a size beyond the entries",
-            story.cosigned_head(size + 1, root),
-        ),
-    }
-    return {name: (what, {**files, CHECKPOINT: head}) for name, (what, head) in heads.items()}
 
 
 def of_beginnings(story: Story, files: Files) -> Defects:
@@ -302,6 +266,8 @@ def of_statements(story: Story, files: Files) -> Defects:
     stranger.say("lab-1", open_round=wire.OpenRound(round=5))
     garbage = story.prefix(len(story.leaves))
     garbage.put(b"garbage")
+    no_leaf = story.prefix(len(story.leaves))
+    no_leaf.put_leaf(b"garbage")
     logs = {
         "result_altered": (
             "the part that opens the last round is another, and its auditor did not sign it",
@@ -311,8 +277,13 @@ def of_statements(story: Story, files: Files) -> Defects:
         "entry_of_wrong_role": ("a lab opens a round", stranger.leaves),
     }
     found = {name: (what, story.rebuilt(files, log)) for name, (what, log) in logs.items()}
+    sizes = dict.fromkeys(story.deployment.charter.auditors, len(story.leaves))
     return {
         **found,
+        "garbage_beyond": (
+            "an entry after the witnessed ones is no leaf",
+            bundle_of(no_leaf, sizes=sizes),
+        ),
         "aggregate_of_too_few": (
             "coordinator and auditors agree on a product that lacks a lab's ciphertext",
             bundle_of(without_a_lab(story)),
@@ -366,7 +337,6 @@ def defects(story: Story, files: Files) -> Defects:
     """By name: what is wrong, and the files."""
     return {
         **of_files(files),
-        **of_heads(story, files),
         **of_beginnings(story, files),
         **of_statements(story, files),
     }

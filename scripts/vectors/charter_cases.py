@@ -80,6 +80,9 @@ REFUSED: dict[str, Edit] = {
         "\n[disclosure]",
         f"{NUMBERED}\n[disclosure]\nage_days = 1",
     ),
+    "a wait for pleas above half of the window": edited(
+        "plea_s", WINDOW, f"{WINDOW}\nplea_s = 1801"
+    ),
     "a heartbeat more often than the log takes one": edited("", HEARTBEAT, "heartbeat_s = 59"),
     "a heartbeat less than once a day": edited("", HEARTBEAT, "heartbeat_s = 86401"),
     "more edges than the charter allows": edited(
@@ -198,6 +201,7 @@ ACCEPTED: dict[str, Edit] = {
     ),
     "no rule for joiners and leavers": edited("change_min", COHORT, f"{COHORT}\nchange_min = 0"),
     "the longest window of a quarter": edited("window_s", WINDOW, "window_s = 7776000"),
+    "a wait for pleas of half of the window": edited("plea_s", WINDOW, f"{WINDOW}\nplea_s = 1800"),
     "an id of 40 characters": edited("id", 'id = "oversight"', f'id = "{"x" * 40}"'),
     "a heartbeat every minute": edited("", HEARTBEAT, "heartbeat_s = 60"),
     "no word of heartbeats": edited("", f"{HEARTBEAT}\n", ""),

@@ -13,6 +13,7 @@ from typing import Any
 
 from bundle_defects import Story, defects
 from common import run, text_of
+from head_defects import of_heads, of_witnesses
 from time_story import time_chain
 
 from fermata.errors import ConfigError
@@ -22,7 +23,9 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, check_readable
 from fermata.protocol.verify.verifier import verify_bundle
+from fermata.protocol.verify.witnessed_head import WitnessedHead, witnessed_head
 from fermata.types import EntryIndex
+from harness.bundles import bundle_of, tree_of
 from harness.chains import MODULUS_BITS_MIN
 from harness.scenarios.script import Scenario
 from harness.scenarios.world import COMMITTEE, PLAIN, deployment
@@ -111,6 +114,21 @@ def motion_story() -> Story:
     return Story(chain, len(chain.leaves))
 
 
+def witnessed_before(story: Story) -> Files:
+    """Three heads are cosigned, and the fewest entries end before what triggers the pause.
+
+    After them come the acknowledgements, the pause, and an entry that the fold rejects.
+    """
+    chain = story.prefix(len(story.leaves), "rejected")
+    false = chain.endorsement_statement("auditor-1")
+    false.endorsement.aggregate_sha256 = bytes(32)
+    if chain.put(chain.seal(false)).accepted:
+        raise SystemExit("the last entry must be one that the fold rejects")
+    size = chain.state.pause.changes[0].entry
+    sizes = {"auditor-1": size + 5, "auditor-2": size, "auditor-3": len(chain.leaves)}
+    return bundle_of(chain, sizes=sizes)
+
+
 def answer(files: Files, pin: bytes | None = None) -> dict[str, Any]:
     """What ``fermata verify`` says, but that it takes a short key."""
     try:
@@ -125,19 +143,32 @@ def public_of(files: Files) -> Files:
 
 
 def notices(story: Story) -> dict[str, Any]:
-    """Each change of the pause as lab-1's node tells its hook of it, at the change's entry."""
-    charter, tree = story.deployment.charter, Tree()
+    """Each change of the pause as lab-1's node tells its hook of it, at the change's entry.
+
+    By then the coordinator has signed a head of four entries more, and the auditors have cosigned
+    some of these, but for the last change, after which there are fewer.
+    """
+    charter, tree, whole = story.deployment.charter, Tree(), tree_of(story.leaves)
     state = State(charter_sha256=charter.sha256, modulus_bits_min=MODULUS_BITS_MIN)
     told: list[str] = []
     for leaf in story.leaves:
         state, _ = apply(state, leaf)
         tree.append(leaf_hash(leaf))
         for index in range(len(told), len(state.pause.changes)):
-            note = story.signed_head(tree.size, tree.root())
-            notice = notice_of(state, index, note, "lab-1")
+            notice = notice_of(state, index, head_at(story, whole, tree.size), "lab-1")
             told.append(seal_notice(notice, story.deployment.keys["lab-1"]).decode())
     key = base64.b64encode(charter.parties["lab-1"].signing_key).decode()
     return {"of": "pause", "node": "lab-1", "signing_key": key, "notices": told}
+
+
+def head_at(story: Story, whole: Tree, size: int) -> WitnessedHead:
+    """The head of the first entries, with cosignatures of later sizes."""
+    charter = story.deployment.charter
+    sizes = [min(whole.size, size + k) for k in range(len(charter.auditors))]
+    witnesses = story.witnesses(dict(zip(charter.auditors, sizes, strict=True)))
+    newest = min(whole.size, size + 4)
+    note = story.signed_head(newest, whole.root(newest))
+    return witnessed_head(charter, whole, size, note, witnesses)
 
 
 def times(story: Story) -> dict[str, Any]:
@@ -183,11 +214,14 @@ def make() -> dict[str, str | bytes]:
     add("good_pause", "pause", whole["pause"], _first_line(pause_story))
     add("good_public", "pause", public_of(whole["pause"]), "without the sealed parts")
     add("good_in_force", "pause", pause.cut(pause.in_force), "the log ends in the pause")
+    add("good_witnessed", "pause", witnessed_before(pause), _first_line(witnessed_before))
     add("good_not_pinned", "pause", whole["pause"], "no hash is asked for", None)
     pin_of_motion = motion.deployment.charter.sha256
     add("good_motion", "motion", whole["motion"], _first_line(motion_story), pin_of_motion)
     add("good_time", "time", whole["time"], _first_line(time_chain))
-    for name, (what, files) in defects(pause, whole["pause"]).items():
+    bad = defects(pause, whole["pause"])
+    bad |= of_heads(pause, whole["pause"]) | of_witnesses(pause, whole["pause"])
+    for name, (what, files) in bad.items():
         add(f"bad_{name}", "pause", files, what)
     add("bad_pin_of_another", "pause", whole["pause"], "another hash is asked for", bytes(32))
     texts["bundles/notices.json"] = text_of(notices(pause))

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from fermata.node.storage.bundles import pinned_hash, read_bundle, read_valid
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.freshness import witnessed_ms
+from fermata.protocol.verify.log_checks import NOTHING
 from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.summary.records.dues import Account, account_record
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records
@@ -64,9 +66,11 @@ class Bundle:
     ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
     ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
     without them, a sentence for each check, and is empty for a full bundle.
-    ``size`` counts the log's entries, ``newest_ms`` is the log's time at its end (milliseconds
-    since 1970, UTC; 0 before the auditors have told a time), ``age_s`` is by how many seconds that
-    is before this machine's clock, and ``cosigners`` is how many auditors cosigned the head.
+    ``size`` counts the entries that a quorum of auditors has witnessed, of which all this is;
+    ``beyond`` counts those after them. ``newest_ms`` is the log's time after the witnessed ones
+    (milliseconds since 1970, UTC; 0 before the auditors have told a time), ``age_s`` is by how many
+    seconds that is before this machine's clock. ``cosigners`` is how many auditors have witnessed
+    all of these entries, and ``witnessed_ms`` when an honest one had (as ``newest_ms``).
     """
 
     charter_hash: str
@@ -82,6 +86,8 @@ class Bundle:
     newest_ms: int
     age_s: int
     cosigners: int
+    witnessed_ms: int
+    beyond: int
 
 
 def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Verification:
@@ -98,9 +104,9 @@ def verify(folder: str | PathLike[str], charter_hash: str | None = None) -> Veri
     """
     pinned = pinned_hash(charter_hash)
     verification = verify_bundle(read_bundle(Path(folder)), pinned, MODULUS_BITS_MIN)
-    return (
-        verification if verification.is_valid else replace(verification, state=State(), cosigners=0)
-    )
+    if verification.is_valid:
+        return verification
+    return replace(verification, state=State(), witnessed=NOTHING, beyond=0)
 
 
 def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) -> Bundle:
@@ -125,4 +131,6 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         newest_ms=verification.newest_ms,
         age_s=verification.age_s(time.time_ns() // 1_000_000),
         cosigners=verification.cosigners,
+        witnessed_ms=witnessed_ms(verification.witnessed, charter.threshold),
+        beyond=verification.beyond,
     )

@@ -8,8 +8,10 @@ from copy import copy
 
 from google.protobuf.message import DecodeError
 
-from fermata.errors import StorageError
+from fermata.errors import FermataError, StorageError
+from fermata.protocol.roles.pleas import PleaFolder
 from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.plea_file import Pleading
 from fermata.protocol.wire.ports import Draft, Store
 from fermata.wire.v1 import envelope_pb2
 
@@ -144,3 +146,35 @@ class MemoryStore(Store):
     def value(self, name: str) -> bytes | None:
         """See Store."""
         return self._notes.get(name)
+
+
+class MemoryPleas(PleaFolder):
+    """An auditor's folder of pleas in memory. ``files``: what a person has put there;
+    ``refused``: the reasons for which files were not taken."""
+
+    def __init__(self) -> None:
+        self.files: list[bytes] = []
+        self.refused: list[str] = []
+        self._kept: dict[bytes, Pleading] = {}
+
+    def incoming(self) -> list[bytes]:
+        """See PleaFolder."""
+        return list(self.files)
+
+    def keep(self, file: bytes, pleading: Pleading) -> None:
+        """See PleaFolder."""
+        self._kept[pleading.envelope] = pleading
+        self.files.remove(file)
+
+    def refuse(self, file: bytes, error: FermataError) -> None:
+        """See PleaFolder."""
+        self.refused.append(error.reason)
+        self.files.remove(file)
+
+    def kept(self) -> list[Pleading]:
+        """See PleaFolder."""
+        return list(self._kept.values())
+
+    def drop(self, pleading: Pleading) -> None:
+        """See PleaFolder."""
+        del self._kept[pleading.envelope]

@@ -13,8 +13,7 @@ import fermata
 from fermata import api
 from fermata.node.storage.bundles import write_bundle
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.verify.bundle import build_bundle
-from harness.bundles import files, finished_run
+from harness.bundles import bundle_of_run, files, finished_run
 from harness.chains import (
     COORDINATOR,
     MODULUS_BITS_MIN,
@@ -54,10 +53,15 @@ def pausing(tmp_path_factory):
         return Measurement(values)
 
     run = Run(deployment, measure)
+    while not run.state.pause.changes:
+        for name in run.drivers:
+            if not run.state.pause.changes:
+                run.step(name)
+    # All labs acknowledge before the next round opens, which is then one of the pause.
+    run.until_quiet(*deployment.charter.labs, *deployment.charter.auditors)
     run.until_quiet()
-    store, note = run.stores[COORDINATOR], run.ledger.checkpoint()
     out = tmp_path_factory.mktemp("api") / "pausing"
-    write_bundle(out, build_bundle(run.state, run.leaves(), note, store))
+    write_bundle(out, bundle_of_run(run, run.stores[COORDINATOR]))
     return out
 
 
@@ -108,8 +112,7 @@ def test_a_bundle_says_whether_it_is_public_and_what_was_not_checked(folder, tmp
     full = fermata.open_bundle(folder)
     assert (full.is_public, full.not_checked) == (False, ())
     run = finished_run()
-    note = run.ledger.checkpoint()
-    write_bundle(tmp_path / "public", build_bundle(run.state, run.leaves(), note, None))
+    write_bundle(tmp_path / "public", bundle_of_run(run, None))
     public, found = fermata.open_bundle(tmp_path / "public"), fermata.verify(tmp_path / "public")
     assert public.is_public
     assert public.results == full.results

@@ -10,6 +10,7 @@ import pytest
 from fermata.dashboard.checks import ChecksView, checks_view
 from fermata.dashboard.pages import NAVIGATION, names, render, site_files
 from fermata.dashboard.source import BundleSource
+from fermata.dashboard.views.log import entry_page
 from fermata.errors import Refusal
 from fermata.protocol.charter.trigger_rules import CHANGE, Rule
 from fermata.protocol.state.state import Verdict
@@ -223,6 +224,23 @@ def test_a_log_that_does_not_verify_has_a_warning_on_every_page():
         page = render(now(), found, name)
         assert page is not None
         assert b"Do not trust anything here" in page.body
+
+
+def test_the_pages_of_a_bundle_show_the_witnessed_entries_and_prove_them_under_its_head():
+    chain = paused_chain()
+    size = chain.state.size
+    sizes = dict.fromkeys(chain.deployment.charter.auditors, size - 3)
+    source = BundleSource(bundle_of(chain, sizes=sizes), None, MODULUS_BITS_MIN)
+    shown = source.snapshot()
+    pages = names(shown)
+    assert f"entry-{size - 4}.html" in pages
+    assert f"entry-{size - 3}.html" not in pages
+    page = entry_page(shown, size - 4)
+    assert (page.leads, page.size) == (True, size)
+    text = " ".join(render(shown, ChecksView(), "index.html").body.decode().split())
+    assert f"A bundle: {size - 3} entries" in text
+    witnessed = f"of {size} entries, of which {len(sizes)} auditors have witnessed {size - 3}."
+    assert f"Its head is {witnessed}" in text
 
 
 def test_a_bundle_that_does_not_verify_is_refused():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fermata.protocol.state.state import State
 from harness.e2e.deployment import COORDINATOR, FULL, SMALL
-from harness.e2e.fleet import Fleet, check_sums, run_cli
+from harness.e2e.fleet import Fleet, check_sums, run_cli, wait_for
 
 #: Whose configuration the command reads; the node need not run.
 OBSERVING = "auditor-1"
@@ -28,29 +28,39 @@ def endorsers(state: State, number: int) -> set[str]:
     return set(found.endorsements) if found else set()
 
 
-def test_a_round_waits_for_a_quorum_and_outlives_endorsers_that_leave(new_fleet):
+def witnessed_of(fleet: Fleet) -> tuple[int, list[str]]:
+    """How many entries are witnessed, and for whom the rest waits, as ``fermata status`` says."""
+    done = run_cli("status", "--config", fleet.deployment.config(OBSERVING), "--json")
+    found = json.loads(done.stdout)["witnessed"]
+    return found["entries"], found["waits_for"]
+
+
+def test_a_round_waits_for_a_quorum_and_outlives_auditors_that_leave(new_fleet):
     fleet = new_fleet(FULL)
     made = fleet.deployment
     fleet.start(COORDINATOR)
-    # Three of five tell the time; the third leaves before there is anything to endorse.
-    fleet.start("auditor-1", "auditor-2", "auditor-3")
-    fleet.wait("round 1 is open", lambda s: s.round(1))
-    fleet.kill("auditor-3")
+    # Four of five witness; two of them leave before there is a close.
+    fleet.start("auditor-1", "auditor-2", "auditor-3", "auditor-4")
+    opened = fleet.wait("round 1 is open", lambda s: s.round(1)).entry
+    wait_for("its opening is witnessed", lambda: witnessed_of(fleet)[0] > opened)
+    fleet.kill("auditor-3", "auditor-4")
     fleet.report(1)
-    fleet.wait("two endorse", lambda s: endorsers(s, 1) == {"auditor-1", "auditor-2"})
-    # The two leave for good with their parts not given.
-    fleet.kill("auditor-1", "auditor-2")
-    fleet.start("auditor-3")
-    fleet.wait("a third endorses", lambda s: "auditor-3" in endorsers(s, 1))
-    assert status_of(fleet, 1, OBSERVING) == ("closed", 3, 0, list(made.auditors[3:]), [])
-    fleet.start("auditor-4")
-    fleet.wait("two give their parts", lambda s: len(s.rounds[0].parts) == 2)
-    awaited = ["auditor-1", "auditor-2", "auditor-5"]
-    assert status_of(fleet, 1, OBSERVING) == ("endorsed", 4, 2, awaited, [])
+    close = fleet.wait("round 1 is closed", lambda s: s.rounds[0].close).entry
+    for auditor in ("auditor-1", "auditor-2"):
+        fleet.wait_told(auditor, "waiting_for", status="unwitnessed")
+    # Two have cosigned the close, and endorse nothing that no quorum has seen.
+    assert witnessed_of(fleet)[0] <= close
+    assert status_of(fleet, 1, OBSERVING) == ("closed", 0, 0, list(made.auditors), [])
+    # One of the two leaves for good. What it has cosigned stays cosigned.
+    fleet.kill("auditor-2")
+    fleet.start("auditor-3", "auditor-4")
+    three = {"auditor-1", "auditor-3", "auditor-4"}
+    fleet.wait("three endorse", lambda s: endorsers(s, 1) == three)
+    assert witnessed_of(fleet)[0] > close
+    assert status_of(fleet, 1, OBSERVING) == ("closed", 3, 0, ["auditor-2", "auditor-5"], [])
     fleet.start("auditor-5")
     check_sums(made, fleet.wait_opened(1))
     # Four of five are enough for all that follows.
-    fleet.start("auditor-1")
     fleet.report(2)
     check_sums(made, fleet.wait_opened(2))
     assert "auditor-2" not in endorsers(fleet.state(), 2)

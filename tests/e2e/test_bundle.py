@@ -20,6 +20,7 @@ KINDS = {
     "bundle.json": 3,
     "charter.toml": 1,
     "checkpoint": 3,
+    "witnesses": 3,
     "tile/0/*.p/*": 3,
     "tile/entries/*.p/*": 3,
     SEALED: 6,

@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-import pytest
-
-from fermata.errors import InvalidProof, Refusal
+from fermata.errors import InvalidProof
 from fermata.protocol.fold.reports import Sealed, aggregate
 from fermata.protocol.state.state import CLOSED, Cell, ThresholdKey
-from fermata.protocol.wire.codec import decode
-from fermata.wire.v1 import envelope_pb2
 from harness.e2e.deployment import FULL, SMALL
-from harness.e2e.fleet import check_sums, opened, statements_of, wait_for
+from harness.e2e.fleet import check_sums, opened, run_cli, wait_for
 from harness.e2e.rogue_coordinator import Numbers, RogueCoordinator
 
 
@@ -73,13 +69,20 @@ def test_products_that_are_not_the_reports_are_endorsed_by_nobody(new_fleet):
             assert not found.parts
 
 
-def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
+def cosigned(view, auditors):
+    """Whether these auditors have cosigned the log after the close of its round."""
+    close = view.ledger.state.rounds[0].close
+    return {w.auditor for w in view.ledger.witnesses() if w.size > close.entry} == set(auditors)
+
+
+def test_of_two_closes_of_one_round_none_is_endorsed_and_they_are_found_out(new_fleet):
     fleet = new_fleet(FULL)
     made = fleet.deployment
     with RogueCoordinator(fleet) as rogue:
         rogue.tell()
         rogue.open_round()
         rogue.tell()
+        rogue.witness()
         fleet.report(1, *made.labs[:-1])
         other = rogue.fork()
         other_address = rogue.serve(other)
@@ -95,19 +98,15 @@ def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
         views = (rogue.view, made.auditors[:2]), (other, made.auditors[2:])
         for view, auditors in views:
             wait_for(
-                f"{auditors} endorse",
-                lambda view=view, auditors=auditors: (
-                    set(view.ledger.state.rounds[0].endorsements) == set(auditors)
-                ),
+                f"{auditors} cosign",
+                lambda view=view, auditors=auditors: cosigned(view, auditors),
             )
         assert [len(v.ledger.state.rounds[0].close.listed) for v, _ in views] == [5, 4]
-        # Endorsements of one close are nothing in the other log.
-        leaves = rogue.view.ledger.replica.store.leaves(0, rogue.view.ledger.size())
-        for entry, statement in statements_of(leaves):
-            if statement.HasField("endorsement"):
-                with pytest.raises(Refusal) as refusal:
-                    other.append(decode(envelope_pb2.LogEntry, leaves[entry]).envelope)
-                assert refusal.value.reason == "SPLIT_VIEW"
+        # Neither close is witnessed by a quorum. An auditor that had seen its own to be would have
+        # endorsed it in the step in which it cosigned the next head.
+        for auditor in made.auditors:
+            fleet.wait_told(auditor, "waiting_for", status="unwitnessed")
+        assert [v.ledger.state.rounds[0].endorsements for v, _ in views] == [{}, {}]
         # Once the auditors are shown one log, those of the other stop for good.
         with other.lock:
             other.ledger = rogue.view.ledger
@@ -121,3 +120,34 @@ def test_two_closes_of_one_round_find_no_quorum_and_are_found_out(new_fleet):
         for view, _ in views:
             assert not opened(view.ledger.state, 1)
             assert not view.ledger.state.rounds[0].parts
+
+
+def test_a_lab_that_is_shut_out_is_counted_by_the_word_of_an_auditor(new_fleet, tmp_path):
+    fleet = new_fleet(SMALL)
+    deployment = fleet.deployment
+    victim, auditor = deployment.labs[-1], deployment.auditors[0]
+    file = tmp_path / "report.plea"
+    with RogueCoordinator(fleet) as rogue:
+        rogue.view.shut_out.add(victim)
+        fleet.start(*deployment.auditors, victim)
+        rogue.open_round()
+        fleet.report(1, *deployment.labs[:-1])
+        fleet.wait_told(victim, "log_unreachable")
+        assert victim not in rogue.state.rounds[0].reports
+        config = deployment.write_config(victim, fleet.address)
+
+        def plead():
+            return run_cli("lab", "plead", "--config", config, "--out", file)
+
+        assert wait_for("the lab's file", lambda: plead().returncode == 0 or file.exists())
+        config = deployment.write_config(auditor, fleet.address)
+        taken = run_cli("auditor", "take", file, "--config", config)
+        assert taken.returncode == 0, taken.stderr
+        fleet.wait_told(auditor, "plea_taken")
+        wait_for("the report", lambda: victim in rogue.state.rounds[0].reports)
+        # Once it is logged, the auditor lets the file go, and takes it a second time no more.
+        fleet.wait_told(auditor, "plea_settled")
+        again = run_cli("auditor", "take", file, "--config", config)
+        assert again.stderr.endswith("[DUPLICATE]\n"), again.stderr
+        rogue.close_round()
+        check_sums(deployment, fleet.wait_opened(1))

@@ -165,6 +165,9 @@ def deal(guide: Guide) -> None:
 
 def sign_record(guide: Guide) -> None:
     (guide.node(COORDINATOR) / "key-record.bin.sig").mkdir()
+    signatures = guide.node(COORDINATOR) / "charter.toml.sig"
+    for auditor in AUDITORS:
+        shutil.copytree(signatures, guide.node(auditor) / "charter.toml.sig", dirs_exist_ok=True)
     guide.fermata(AUDITORS[0], "keys", "check", "charter.toml", "key-record.bin")
     for auditor in AUDITORS:
         words = ("keys", "sign", "charter.toml", "key-record.bin", "--party", auditor)

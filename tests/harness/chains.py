@@ -14,7 +14,6 @@ from fermata.protocol.fold.limits import is_news, pending
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.references import about, at, bind, next_leaf
 from fermata.protocol.fold.reports import encode_report, make_report
-from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Driver, Signer
@@ -23,6 +22,7 @@ from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import Clock, Limit
+from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
 from fermata.protocol.wire.codec import sha256
@@ -85,6 +85,8 @@ class Chain:
         self.verdicts: list[Verdict] = []
         self.time_ms = START_MS
         self.sealed_parts: dict[bytes, bytes] = {}
+        #: What auditors name in every heartbeat.
+        self.pleas: dict[str, list[statement_pb2.Plea]] = {}
         self.entropy = entropy_of(deployment.seed, "chain")
         self.cache = ProofCache()
 
@@ -94,7 +96,7 @@ class Chain:
         twin.state, twin.time_ms = self.state, self.time_ms
         twin.leaves, twin.verdicts = list(self.leaves), list(self.verdicts)
         twin.tree = self.tree.copy()
-        twin.sealed_parts = dict(self.sealed_parts)
+        twin.sealed_parts, twin.pleas = dict(self.sealed_parts), dict(self.pleas)
         twin.entropy, twin.cache = self.entropy, self.cache
         return twin
 
@@ -180,7 +182,7 @@ class Chain:
         beat = statement_pb2.Heartbeat(
             count=next_count(self.state, party),
             time_ms=self.time_ms if time_ms is None else time_ms,
-            **more,
+            **({"pleas": self.pleas.get(party, ())} | more),
         )
         charter = self.state.chartered().charter
         return statement_pb2.Statement(charter_sha256=charter.sha256, author=party, heartbeat=beat)

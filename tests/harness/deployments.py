@@ -14,6 +14,7 @@ from fermata.crypto.threshold.dealer import deal
 from fermata.crypto.threshold.key_record import KeyRecord
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.protocol.wire.ports import Entropy
@@ -286,7 +287,10 @@ def make_deployment(
     data = charter_text(keys, modulus_bits, threshold, organisations, **settings).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)
     dealt = deal(modulus_bits, threshold, auditors, entropy_of(seed, "dealer"), charter.sha256)
-    key_record = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
+    charter_envelope = seal_charter_file(data, keys)
+    key_record = key_record_to_wire(
+        dealt.record, dealt.modulus_proof, dealt.factor_proof, first_entry(charter_envelope)
+    )
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, key_record=key_record)
     return Deployment(
         seed=seed,
@@ -296,7 +300,7 @@ def make_deployment(
         shares=dict(zip(charter.auditors, dealt.shares, strict=True)),
         record=dealt.record,
         key_record=key_record,
-        charter_envelope=seal_charter_file(data, keys),
+        charter_envelope=charter_envelope,
         key_envelope=seal_statement(statement, {a: keys[a] for a in charter.auditors}),
     )
 

@@ -27,10 +27,10 @@ from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import clock_ms, connect, entropy, tls_files
 from fermata.node.storage import keystore
-from fermata.node.storage.signatures import sign_file
+from fermata.node.storage.signatures import sealed_charter, sign_file
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.heartbeats import next_count
-from fermata.protocol.fold.references import bind
+from fermata.protocol.fold.references import bind, first_entry
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.timekeeping import is_due
 from fermata.protocol.wire.codec import encode, key_record_to_wire
@@ -131,7 +131,7 @@ class Site:
     def write_config(self, party: str, address: str = "127.0.0.1:0", extra: str = "") -> Path:
         text = f'charter = "charter.toml"\nparty = "{party}"\n\n[keys]\n'
         text += 'identity = "keys/identity.txt"\n'
-        text += 'share = "keys/share.age"\n' if party in AUDITORS else ""
+        text += 'share = "keys/share.age"\n' if ROLES[party[0]] == "auditor" else ""
         text += '\n[telemetry]\nlog_file = "node.log"\n\n'
         if party == COORDINATOR:
             text += f'[listen]\naddress = "{address}"\nauthority = "authority"\n'
@@ -237,7 +237,8 @@ class Site:
             keystore.save_sealed(
                 file, share.to_bytes(), keystore.KEY_SHARE, NAME, self.unlock(auditor)
             )
-        wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
+        after = first_entry(sealed_charter(self.charter_file, self.charter))
+        wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after)
         statement = statement_pb2.Statement(charter_sha256=self.charter.sha256, key_record=wire)
         self.record.write_bytes(encode(statement))
         for auditor in AUDITORS:

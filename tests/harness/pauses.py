@@ -4,7 +4,9 @@ import functools
 
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.replica import WITNESSES, Replica
+from fermata.protocol.wire.witnesses import encode_witnesses
+from harness.bundles import witness_of
 from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Run, make_deployment
 
 #: The hours of each lab by period: four labs reach the limit of 100, then stay below 60 twice.
@@ -46,13 +48,26 @@ def late_run():
     return run, size
 
 
-def copy_of(run, store=None, size=None):
-    """A replica of the run's log, whole or up to a size, over a store of its own."""
+def copy_of(run, store=None, size=None, witnessed=None):
+    """A replica of the run's log, whole or up to a size, over a store of its own.
+
+    All of it is witnessed, or the first so many entries.
+    """
     store = MemoryStore() if store is None else store
     if store.entry_count() == 0:
         leaves = run.leaves()[:size]
         store.extend(0, leaves, head_of(run, len(leaves)))
+        see(run, store, len(leaves) if witnessed is None else witnessed)
     return Replica(run.charter, store, MODULUS_BITS_MIN)
+
+
+def see(run, store, size):
+    """Lets the store have all auditors' cosignatures of so many entries."""
+    tree = run.ledger.replica.tree
+    lines = (
+        [witness_of(run.deployment, tree, a, size) for a in run.charter.auditors] if size else []
+    )
+    store.put_value(WITNESSES, encode_witnesses(lines))
 
 
 def head_of(run, size):

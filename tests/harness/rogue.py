@@ -5,7 +5,13 @@ from collections.abc import Callable
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.paillier import encrypt, random_exponent
 from fermata.errors import Refusal
-from fermata.log.checkpoint import Checkpoint, sign_checkpoint
+from fermata.log.checkpoint import (
+    Checkpoint,
+    parse_checkpoint,
+    parse_note,
+    sign_checkpoint,
+    witness_line,
+)
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.protocol.fold.references import bind, next_leaf
@@ -68,7 +74,15 @@ class RogueLog:
         return self.tree().inclusion_proof(entry, size)
 
     def witnesses(self) -> list[Witness]:
-        return []
+        """The last cosignature of each auditor that has sent one."""
+        charter, newest = self.deployment.charter, {}
+        for note in map(parse_note, self.cosigned):
+            size = parse_checkpoint(note.text).size
+            names = {line.name for line in note.signatures}
+            for auditor in charter.auditors:
+                if (name := charter.witness_name(auditor)) in names:
+                    newest[auditor] = Witness(auditor, size, witness_line(note, name))
+        return [newest[auditor] for auditor in sorted(newest)]
 
     def prove_consistency(self, old_size: int, new_size: int) -> list[bytes]:
         return self.tree().consistency_proof(old_size, new_size)

@@ -14,6 +14,7 @@ from fermata.log.checkpoint import (
     Note,
     NoteSignature,
     add_signatures,
+    check_signed_alone,
     checkpoint_text,
     cosign,
     note_to_bytes,
@@ -21,8 +22,8 @@ from fermata.log.checkpoint import (
     parse_checkpoint,
     parse_note,
     sign_checkpoint,
+    signed_alone,
     verify_cosignature,
-    verify_cosigners,
     witness_line,
 )
 
@@ -453,54 +454,43 @@ def test_a_later_signature_of_a_key_takes_the_place_of_the_older() -> None:
     assert verify_cosignature(note, line, WITNESS.name, WITNESS.public) == TIME_S + 5
 
 
-# All cosigners.
-
-COSIGNERS = {WITNESS.name: WITNESS.public, SECOND.name: SECOND.public}
+# Notes that only the log has signed.
 
 
-def times_of(note: bytes, cosigners: dict[str, bytes] = COSIGNERS) -> dict[str, int]:
-    return verify_cosigners(note, LOG.name, LOG.public, cosigners)
+def alone(note: bytes) -> None:
+    check_signed_alone(note, LOG.name, LOG.public)
 
 
-def test_all_cosigners_of_a_note_are_told_with_their_times() -> None:
-    assert times_of(cosigned()) == {WITNESS.name: TIME_S, SECOND.name: TIME_S}
-    assert times_of(signed()) == {}
-
-
-def without_log(note: bytes) -> bytes:
-    parsed = parse_note(note)
-    return note_to_bytes(
-        Note(parsed.text, tuple(s for s in parsed.signatures if s.name != LOG.name))
-    )
+def test_a_note_that_the_log_alone_has_signed_has_no_other_line() -> None:
+    alone(signed())
 
 
 @pytest.mark.parametrize(
-    ("note", "cosigners", "reason"),
+    "note",
     [
-        (cosigned(), {WITNESS.name: WITNESS.public}, "FOREIGN_LINE"),
-        (cosigned(), {**COSIGNERS, SECOND.name: WITNESS.public}, "FOREIGN_LINE"),
-        (cosigned() + LINE, COSIGNERS, "FOREIGN_LINE"),
-        (add_signatures(signed(), [forged(TIME + bytes(64))]), COSIGNERS, "SIGNATURE"),
-        (replaced(cosigned(), b"\n7\n", b"\n8\n"), COSIGNERS, "SIGNATURE"),
-        (without_log(cosigned()), COSIGNERS, "UNSIGNED"),
-        (
-            sign_checkpoint(HEAD, WITNESS.name, WITNESS.sign, WITNESS.public),
-            COSIGNERS,
-            "FOREIGN_LINE",
-        ),
+        cosigned(),
+        signed() + LINE,
+        sign_checkpoint(HEAD, LOG.name, WITNESS.sign, WITNESS.public),
+        sign_checkpoint(HEAD, WITNESS.name, LOG.sign, LOG.public),
     ],
 )
-def test_one_line_that_does_not_verify_makes_the_note_invalid(
-    note: bytes, cosigners: dict[str, bytes], reason: str
-) -> None:
+def test_a_line_of_anybody_else_is_foreign(note: bytes) -> None:
     with pytest.raises(InvalidSignature) as caught:
-        times_of(note, cosigners)
-    assert caught.value.reason == reason
+        alone(note)
+    assert caught.value.reason == "FOREIGN_LINE"
+
+
+def test_the_logs_own_line_is_taken_out_of_a_note_with_others() -> None:
+    assert signed_alone(cosigned(), LOG.name, LOG.public) == signed()
+    assert signed_alone(signed(), LOG.name, LOG.public) == signed()
+    with pytest.raises(InvalidSignature) as caught:
+        signed_alone(cosigned(), LOG.name, WITNESS.public)
+    assert caught.value.reason == "UNSIGNED"
 
 
 def test_messages_never_show_what_a_stranger_wrote() -> None:
     nasty = "\u202eevil"
     note = signed() + f"\u2014 {nasty} AAAAAAE=\n".encode()
     with pytest.raises(FermataError) as caught:
-        times_of(note)
+        alone(note)
     assert nasty not in str(caught.value)

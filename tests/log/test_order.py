@@ -18,7 +18,6 @@ from fermata.log.checkpoint import (
     parse_note,
     sign_checkpoint,
     verify_cosignature,
-    verify_cosigners,
 )
 from fermata.log.merkle import verify_consistency, verify_inclusion
 
@@ -95,10 +94,6 @@ def test_the_first_fault_of_a_cosignature_is_told() -> None:
     assert told[0] == "CHECKPOINT"
     assert told_of(verify_cosignature, forged, line, AUDITOR, FOREIGN)[0] == "UNSIGNED"
     assert told_of(verify_cosignature, forged, line, AUDITOR, KEY)[0] == "SIGNATURE"
-
-
-def test_a_line_of_nobody_known_is_told_before_the_logs_own_is_missed() -> None:
-    assert told_of(verify_cosigners, head(), ORIGIN, FOREIGN, {})[0] == "FOREIGN_LINE"
 
 
 LEAF, SHORT = bytes(32), bytes(31)

@@ -2,12 +2,12 @@
 
 import pytest
 
+from fermata.sim.adversaries import committee as adversaries_committee
 from fermata.sim.adversaries import pause as adversaries_pause
-from fermata.sim.adversaries import play
+from fermata.sim.adversaries.misbehaviour import Misbehaviour
 from fermata.sim.setup.deployment import COORDINATOR
 from fermata.wire.v1 import statement_pb2
-
-SEED = 1
+from harness.plays import exposed, kinds_of, played, replays
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,7 @@ SEED = 1
 def test_what_the_coordinator_withholds_is_late_on_every_node_at_the_charter_s_time(
     name: str, what: str, opened: tuple[int, ...]
 ) -> None:
-    kind = getattr(adversaries_pause, name)()
-    exposure = kind.play(SEED)
+    kind, exposure = played(getattr(adversaries_pause, name))
     assert exposure.opened == opened
     assert len(kind.late) == 7
     assert set(kind.early.values()) == {frozenset()}
@@ -32,8 +31,7 @@ def test_what_the_coordinator_withholds_is_late_on_every_node_at_the_charter_s_t
 
 
 def test_without_heartbeats_a_round_waits_past_its_deadline_and_every_node_says_so() -> None:
-    kind = adversaries_pause.LogsNoHeartbeats()
-    exposure = kind.play(SEED)
+    kind, exposure = played(adversaries_pause.LogsNoHeartbeats)
     assert exposure.opened == ()
     assert len(kind.late) == 7
     # Its deadline is known, and the log's time does not reach it.
@@ -63,7 +61,7 @@ def test_a_coordinator_cannot_say_that_a_round_asks_for_no_duties() -> None:
 def test_coordinator_that_breaks_a_term_is_named_and_opens_nothing_by_it(
     name: str, reasons: set[str], opened: tuple[int, ...]
 ) -> None:
-    exposure = play(name, SEED)
+    exposure = exposed(name)
     assert exposure.opened == opened
     assert exposure.reasons == reasons
     assert exposure.named == (COORDINATOR,)
@@ -75,7 +73,7 @@ def test_coordinator_that_breaks_a_term_is_named_and_opens_nothing_by_it(
     [("ClaimsLowerBand", (1,)), ("ClaimsWithinShares", (1, 2)), ("ClaimsCompliance", (1, 2))],
 )
 def test_claim_that_is_not_so_has_no_proof(name: str, opened: tuple[int, ...]) -> None:
-    exposure = play(name, SEED)
+    exposure = exposed(name)
     assert exposure.reasons
     assert exposure.reasons <= {"EC1", "EC2", "EC3"}
     assert exposure.opened == opened
@@ -96,8 +94,15 @@ def test_claim_that_is_not_so_has_no_proof(name: str, opened: tuple[int, ...]) -
     ],
 )
 def test_statement_out_of_order_is_refused_and_leaves_no_trace(name: str, reason: str) -> None:
-    exposure = play(name, SEED)
+    exposure = exposed(name)
     assert exposure.opened == (1,)
     assert exposure.reasons == {reason}
     assert exposure.named == ()
     assert exposure.violations == ()
+
+
+@pytest.mark.parametrize("kind", kinds_of(adversaries_pause, adversaries_committee))
+def test_misbehaviour_about_pause_and_committee_replays_from_its_seed(
+    kind: type[Misbehaviour],
+) -> None:
+    assert replays(kind)

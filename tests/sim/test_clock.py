@@ -32,7 +32,7 @@ def test_the_coordinator_s_own_clock_closes_no_round(skew_ms: int) -> None:
     assert world.watch.violations == []
 
 
-@pytest.mark.parametrize("calls", range(10, 14))
+@pytest.mark.parametrize("calls", range(11, 15))
 def test_close_that_was_planned_before_a_crash_is_logged_after_it(calls: int) -> None:
     world = calm_world()
     open_round(world)

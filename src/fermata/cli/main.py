@@ -18,6 +18,7 @@ from fermata.cli.read.watch import watch
 from fermata.cli.run.auditor_check import auditor_check
 from fermata.cli.run.lab import lab
 from fermata.cli.run.nodes import auditor, coordinator, enroll, node
+from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.keys import keys
@@ -46,6 +47,8 @@ for _command in (
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)
+lab.add_command(lab_plead)
+auditor.add_command(auditor_take)
 
 
 def run() -> int:

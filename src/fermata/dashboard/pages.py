@@ -15,7 +15,6 @@ from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
 from fermata.dashboard.views.log import entry_page, log_page, page_count
 from fermata.dashboard.views.overview import metric_views, overview
-from fermata.node.storage.bundles import cosigners_of
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.trigger_rules import Rule
@@ -124,7 +123,9 @@ def _page(
         "as_of": utc_text(now.state.time_ms),
         "is_live": now.is_live,
         "is_file": is_file,
-        "cosigned": f"{cosigners_of(charter, now.note)} of {len(charter.auditors)} auditors",
+        "entries": now.head.size,
+        "witnessed": now.witnessed.size,
+        "quorum": charter.endorsement_quorum,
         "doubt": "This does not verify." if checks.checks and not checks.is_valid else "",
         "navigation": NAVIGATION,
         "here": here,

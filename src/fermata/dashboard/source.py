@@ -1,6 +1,5 @@
 """The sources of the pages: a log as it is now, or a bundle. Both only read."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,16 +10,13 @@ from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.memory_store import MemoryStore
 from fermata.node.run.shared_log_writer import SharedLogWriter
-from fermata.node.storage.bundles import charter_of_valid, cosigners_of
+from fermata.node.storage.bundles import charter_of_valid, export_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import State, Verdict
-from fermata.protocol.verify.bundle import build_bundle, sealed_wanted
 from fermata.protocol.verify.verifier import Verification, verify_bundle
 from fermata.protocol.wire.ports import ClockMs
-
-#: Seconds that a check waits for a head that a quorum of auditors has cosigned.
-COSIGNED_WAIT_S = 10.0
-_POLL_S = 0.25
 
 
 def head_of(note: bytes) -> Checkpoint:
@@ -32,24 +28,26 @@ def head_of(note: bytes) -> Checkpoint:
 class Snapshot:
     """A log at one moment, with all that its pages show. ``charter`` is the one in force.
 
-    ``note`` is the head over exactly the state's entries. ``now_ms`` is the clock by which things
-    are late: the reader's for a running log, the log's own for a bundle. ``leaves`` gives
-    entries start..stop-1, ``inclusion`` the RFC 6962 path from an entry to the head.
+    ``note`` is the head of a log that begins with the state's entries: for a bundle, those that
+    are witnessed. ``now_ms`` is the clock by which things are late: the reader's for a running
+    log, the log's own for a bundle. ``leaves`` gives entries start..stop-1, ``inclusion`` the RFC
+    6962 path from an entry to the head.
     """
 
     state: State
     charter: Charter
     rejected: Sequence[Verdict]
     note: bytes
+    witnessed: Witnessed
     now_ms: int
     is_live: bool
     leaves: Callable[[int, int], Sequence[bytes]]
     inclusion: Callable[[int], Sequence[bytes]]
 
     @property
-    def root(self) -> bytes:
-        """The Merkle root of the head, 32 bytes."""
-        return head_of(self.note).root
+    def head(self) -> Checkpoint:
+        """The head of the log."""
+        return head_of(self.note)
 
 
 class Source(Protocol):
@@ -90,12 +88,13 @@ class BundleSource:
 
     def snapshot(self) -> Snapshot:
         """See Source; always the same."""
-        verification, size = self.verification, self.verification.state.size
+        verification, size = self.verification, self._tree.size
         return Snapshot(
             state=verification.state,
             charter=self._charter,
             rejected=verification.rejected,
             note=self._files["checkpoint"],
+            witnessed=verification.witnessed,
             now_ms=verification.state.time_ms,
             is_live=False,
             leaves=lambda start, stop: self._leaves[start:stop],
@@ -122,37 +121,28 @@ class LogWriterSource:
         """See Source."""
         replica = self._writer.replica
         with self._writer.lock:
-            state, rejected = replica.state, tuple(replica.rejected)
-            note = self._writer.checkpoint()
+            state, witnessed = replica.trusted(), replica.witnessed
+            rejected = tuple(v for v in replica.rejected if v.entry < witnessed.size)
+            note, size = self._writer.checkpoint(), replica.tree.size
         return Snapshot(
             state=state,
             charter=state.chartered().charter,
             rejected=rejected,
             note=note,
+            witnessed=witnessed,
             now_ms=self._clock_ms(),
             is_live=True,
             leaves=self._read,
-            inclusion=lambda entry: self._writer.prove_inclusion(entry, state.size),
+            inclusion=lambda entry: self._writer.prove_inclusion(entry, size),
         )
 
     def verify(self) -> Verification:
-        """See Source. Waits a little for a head that a quorum of auditors has cosigned."""
-        pause = threading.Event()
-        now = self.snapshot()
-        for _ in range(int(COSIGNED_WAIT_S / _POLL_S)):
-            if cosigners_of(now.charter, now.note) >= now.charter.endorsement_quorum:
-                break
-            pause.wait(_POLL_S)
-            now = self.snapshot()
-        files = self._bundle(now)
-        pinned = now.state.charter_sha256
-        return verify_bundle(files, pinned, self._modulus_bits_min, self._cache)
-
-    def _bundle(self, now: Snapshot) -> dict[str, bytes]:
-        kept = MemoryStore()
-        for path in sealed_wanted(now.state):
-            kept.put_sealed(self._writer.fetch_sealed(bytes.fromhex(path[len("sealed/") : -4])))
-        return build_bundle(now.state, self._read(0, now.state.size), now.note, kept)
+        """See Source. A bundle of the log as it is now, made in memory."""
+        charter = self._writer.replica.state.charters[0].charter
+        replica = Replica(charter, MemoryStore(), self._modulus_bits_min, cache=self._cache)
+        replica.pull(self._writer)
+        files = export_bundle(replica, self._writer, lambda done: None)
+        return verify_bundle(files, charter.sha256, self._modulus_bits_min, self._cache)
 
     def _read(self, start: int, stop: int) -> list[bytes]:
         """Several reads of the log, since one gives no more than fits into a message."""

@@ -25,8 +25,9 @@ from fermata.node.pki.authority import Authority
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
-from fermata.node.storage.signatures import sign_file
+from fermata.node.storage.signatures import sealed_charter, sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
@@ -120,9 +121,10 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
         keystore.save_sealed(
             keys / "share.age", share.to_bytes(), keystore.KEY_SHARE, DEPLOYMENT, identity
         )
+    after = first_entry(sealed_charter(demo.folder / "charter.toml", charter))
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
     record = demo.folder / "key-record.bin"
     write_atomic(record, encode(statement))

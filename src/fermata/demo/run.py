@@ -31,7 +31,7 @@ from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import clock_ms
-from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
+from fermata.node.storage.bundles import export_bundle, pull_witnessed, write_bundle
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pause import missing
@@ -214,13 +214,14 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
             replica = Replica(demo.charter, MemoryStore(), MODULUS_BITS_MIN)
             follow(demo, processes, replica, log, say)
             processes.stop(demo.labs)
-            note = pull_cosigned_head(replica, log, START_S, clock_ms, time.sleep)
-            bundle = export_bundle(replica, log, note, lambda done: None)
+            pull_witnessed(replica, log, START_S, clock_ms, time.sleep)
+            bundle = export_bundle(replica, log, lambda done: None)
     write_bundle(folder / "bundle", bundle)
-    write_outcome(demo, replica.state)
-    say(acknowledgements_text(replica.state))
+    state = replica.trusted()
+    write_outcome(demo, state)
+    say(acknowledgements_text(state))
     say(f"hook of {HOOKED}: {notices_taken(demo)} signed notices taken by its own command")
-    say(dues_text(replica.state))
+    say(dues_text(state))
     return demo
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fermata.crypto.signing import verify_signature
@@ -135,8 +135,7 @@ def open_checkpoint(note: bytes, origin: str, name: str, public_key: bytes) -> C
     InvalidSignature UNSIGNED, SIGNATURE, ORIGIN or PUBLIC_KEY.
     """
     parsed = parse_note(note)
-    key_id = _key_id(name, ED25519, public_key)
-    ours = [s for s in parsed.signatures if (s.name, s.key_id) == (name, key_id)]
+    ours = [line for line in parsed.signatures if _is_of(line, name, public_key)]
     # L13.1: a head that the log did not promise.
     if not ours:
         raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {name}")
@@ -174,8 +173,7 @@ def verify_cosignature(note: bytes, line: bytes, name: str, public_key: bytes) -
     """
     text = parse_note(note).text
     parse_checkpoint(text)
-    _check_characters(line)
-    signature = _parse_line(line)
+    signature = parse_signature(line)
     # L16.1: a line of somebody else is not this auditor's word.
     if (signature.name, signature.key_id) != (name, _key_id(name, COSIGNATURE, public_key)):
         raise InvalidSignature("UNSIGNED", f"cosignature: is not by the key of {name}")
@@ -188,6 +186,12 @@ def verify_witness(checkpoint: Checkpoint, line: bytes, name: str, public_key: b
     Raises as ``verify_cosignature`` does.
     """
     return verify_cosignature(checkpoint_text(checkpoint) + b"\n" + line, line, name, public_key)
+
+
+def parse_signature(line: bytes) -> NoteSignature:
+    """One signature line with its newline, not verified. Raises InvalidEncoding NOTE."""
+    _check_characters(line)
+    return _parse_line(line)
 
 
 def witness_line(note: Note, name: str) -> bytes:
@@ -208,9 +212,7 @@ def add_signatures(note: bytes, lines: Sequence[bytes]) -> bytes:
     in, so that the result is the same bytes everywhere. Raises InvalidEncoding NOTE or SIZE.
     """
     parsed = parse_note(note)
-    for line in lines:
-        _check_characters(line)
-    every = [*parsed.signatures, *map(_parse_line, lines)]
+    every = [*parsed.signatures, *map(parse_signature, lines)]
     newest = {(s.name.encode(), s.key_id): s for s in every}
     sorted_lines = [_print_line(newest[key]) for key in sorted(newest)]
     data = parsed.text + b"\n" + b"".join(sorted_lines)
@@ -218,40 +220,32 @@ def add_signatures(note: bytes, lines: Sequence[bytes]) -> bytes:
     return data
 
 
-def verify_cosigners(
-    note: bytes,
-    log_name: str,
-    log_public_key: bytes,
-    cosigner_keys: Mapping[str, bytes],
-) -> dict[str, int]:
-    """When each witness cosigned (seconds since 1970), by name, of a note without a foreign line.
+def check_signed_alone(note: bytes, name: str, public_key: bytes) -> None:
+    """Checks that a note has no line but the log's own, which ``open_checkpoint`` verifies.
 
-    ``cosigner_keys`` are public keys (32 bytes) by name. Strict, for records that are meant to
-    be complete: the log's own line must be there, and every line must verify under a key given
-    here. Raises InvalidEncoding, or InvalidSignature UNSIGNED, FOREIGN_LINE, SIGNATURE or
-    PUBLIC_KEY.
+    For records that are meant to be complete. Raises InvalidEncoding NOTE or SIZE, and
+    InvalidSignature FOREIGN_LINE.
+    """
+    # L13.3: no line that vouches for nothing.
+    if any(not _is_of(line, name, public_key) for line in parse_note(note).signatures):
+        raise InvalidSignature("FOREIGN_LINE", "note: has a signature by a key not known here")
+
+
+def signed_alone(note: bytes, name: str, public_key: bytes) -> bytes:
+    """The note with the log's own line alone.
+
+    Raises InvalidEncoding NOTE or SIZE, and InvalidSignature UNSIGNED if there is none.
     """
     parsed = parse_note(note)
-    parse_checkpoint(parsed.text)
-    log_key = (log_name, _key_id(log_name, ED25519, log_public_key))
-    cosigners = {(n, _key_id(n, COSIGNATURE, k)): k for n, k in cosigner_keys.items()}
-    times_s: dict[str, int] = {}
-    is_signed = False
-    for line in parsed.signatures:
-        key = (line.name, line.key_id)
-        # L13.3: no line that vouches for nothing.
-        if key == log_key:
-            where = f"checkpoint: signature of {log_name}"
-            verify_signature(log_public_key, line.signature, parsed.text, where)
-            is_signed = True
-        elif key in cosigners:
-            times_s[line.name] = _verify_cosigned(parsed.text, line, cosigners[key])
-        else:
-            raise InvalidSignature("FOREIGN_LINE", "note: has a signature by a key not known here")
-    # L13.4: cosignatures are of what the log promised.
-    if not is_signed:
-        raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {log_name}")
-    return times_s
+    ours = tuple(line for line in parsed.signatures if _is_of(line, name, public_key))
+    if not ours:
+        raise InvalidSignature("UNSIGNED", f"checkpoint: has no signature by the key of {name}")
+    return note_to_bytes(Note(parsed.text, ours))
+
+
+def _is_of(line: NoteSignature, name: str, public_key: bytes) -> bool:
+    """Whether a line says that it is the log's; its signature is checked elsewhere."""
+    return (line.name, line.key_id) == (name, _key_id(name, ED25519, public_key))
 
 
 def _key_id(name: str, kind: bytes, public_key: bytes) -> bytes:

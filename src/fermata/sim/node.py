@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.memory_store import MemoryStore
+from fermata.memory_store import MemoryPleas, MemoryStore
 from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
@@ -16,6 +16,7 @@ from fermata.sim.faults import Fragile, Fuse
 from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.setup.inputs import Inputs
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 
@@ -41,6 +42,8 @@ class SimNode:
     def __post_init__(self) -> None:
         self.role = self.deployment.charter.parties[self.name].role
         self.disk = MemoryStore()
+        #: What others have given to it on files; it survives a crash.
+        self.pleas = MemoryPleas()
         self.driver: Driver | None = None
         self.writer: LogWriter | None = None
         self.make_writer = LogWriter
@@ -66,6 +69,8 @@ class SimNode:
             deployment.shares.get(self.name),
             LabTools(self._measure),
         )
+        if self.role == Role.AUDITOR:
+            self.driver.pleas.folder = self.pleas
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.beats += verdict.kind == "Heartbeat"
@@ -84,7 +89,7 @@ class SimNode:
         changed = self.driver.step()
         for slot, statement in self.politics.due(self.driver.replica.state, self.name):
             if self.driver.store.draft(slot) is None:
-                envelope = self._signer.seal(self.driver.replica.tree, statement)
+                envelope = self._signer.seal(self.driver.replica, statement)
                 self.driver.store.put_draft(Draft(slot, envelope, b""))
                 changed += 1
         return changed

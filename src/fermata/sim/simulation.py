@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fermata.errors import FermataError
+from fermata.log.checkpoint import signed_alone
 from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.verifier import FAILED, verify_bundle
 from fermata.sim.faults import Crash, Tally
@@ -213,8 +214,11 @@ def _check_bundle(world: World) -> None:
     node, watch = world.nodes[COORDINATOR], world.watch
     if node.writer is None:
         return
+    writer, charter = node.writer, world.charter
+    key = charter.parties[COORDINATOR].signing_key
+    note = signed_alone(writer.checkpoint(), charter.log_origin, key)
     try:
-        files = build_bundle(watch.state, watch.leaves, node.writer.checkpoint(), node.disk)
+        files = build_bundle(watch.state, watch.leaves, note, writer.witnesses(), node.disk)
     except FermataError as error:
         watch.violate("I9", f"no bundle: {error.reason}")
         return

@@ -7,6 +7,7 @@ from fermata.errors import FermataError, InvalidProof, StorageError, TransportEr
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.state.calls import is_over
+from fermata.protocol.state.pleas import starving
 from fermata.protocol.state.state import COLLECTING, OPENED, REFUSED, Round
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.ports import Entropy, OnEvent, Outside
@@ -263,6 +264,10 @@ class World:
     def _leap_ms(self) -> int:
         current = self.watch.state.current
         if current is not None and self.phases()[-1] == COLLECTING:
-            due_ms = self.watch.state.clock.due_ms(current.deadline) or self.now_ms
+            state = self.watch.state
+            # The close may have to wait for pleas.
+            is_over = state.clock.passed(current.deadline) and starving(state, current)
+            limit = current.plea_limit if is_over else current.deadline
+            due_ms = state.clock.due_ms(limit) or self.now_ms
             return max(BUSY_MS, min(QUIET_MS, due_ms - self.now_ms))
         return QUIET_MS

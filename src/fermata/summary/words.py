@@ -109,8 +109,7 @@ def duration_text(milliseconds: int) -> str:
     parts: list[str] = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, seconds = divmod(seconds, size)
-        if count or (name == "s" and not parts):
-            parts.append(f"{count} {name}")
+        parts += [f"{count} {name}"] if count or (name == "s" and not parts) else []
     return " ".join(parts[:2])
 
 
@@ -183,7 +182,8 @@ def lab_answer(round_: RoundRecord, lab: str) -> str:
         return "reported" if lab in round_.reported else "reported, not counted"
     if lab in round_.abstained:
         return "has no figures"
-    return "not yet" if round_.state == COLLECTING else "silent"
+    silence = "starved: auditors had its answer" if lab in round_.starved else "silent"
+    return "not yet" if round_.state == COLLECTING else silence
 
 
 def auditor_opening(round_: RoundRecord, auditor: str) -> str:

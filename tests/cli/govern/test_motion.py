@@ -1,32 +1,30 @@
 """``fermata motion``: motions and votes through the log, and what is refused before it leaves."""
 
 import json
-import shutil
 
 import pytest
 
 from fermata.cli.govern.charter_changes import charter_changes
 from fermata.protocol.charter.parse import parse_charter
 from harness.deployments import changing
-from harness.nodes import AUDITORS, MEMBERS, PARTIES, Site, fermata, lay_out
+from harness.nodes import AUDITORS, MEMBERS, PARTIES, fermata, lay_out
+from harness.prepared import copied, opened
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     site = lay_out(tmp_path_factory.mktemp("motion") / "site", (*PARTIES, *MEMBERS))
     site.deal()
-    return site
+    return opened(site)
 
 
 @pytest.fixture
 def site(template, tmp_path):
     """A log with its first round, in which member-1 has the chair."""
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    found = Site(tmp_path / "site")
+    found = copied(template, tmp_path / "site")
     with found.coordinator() as address:
         for party in (*PARTIES[1:], *MEMBERS):
             found.write_config(party, address)
-        found.open_round(address)
         yield found
 
 

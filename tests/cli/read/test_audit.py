@@ -10,15 +10,15 @@ import pytest
 
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
-from harness.nodes import AUDITORS, LABS, METRICS, WAIT_S, fermata, lay_out
+from harness.nodes import AUDITORS, LABS, METRICS, WAIT_S, fermata
+from harness.prepared import copied
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(template, tmp_path_factory):
     """A run whose first round was opened, while its nodes run, and its public bundle."""
     folder = tmp_path_factory.mktemp("audit")
-    site, ending, threads = lay_out(folder / "site"), threading.Event(), []
-    site.deal()
+    site, ending, threads = copied(template, folder / "site"), threading.Event(), []
     with site.coordinator() as address:
         for party in (*AUDITORS, *LABS):
             config = load_config(site.write_config(party, address))

@@ -9,7 +9,8 @@ import pytest
 
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
-from harness.nodes import AUDITORS, COORDINATOR, PARTIES, WAIT_S, fermata, lay_out
+from harness.nodes import AUDITORS, COORDINATOR, WAIT_S, fermata
+from harness.prepared import copied
 
 
 def heard_of(site, auditor, address):
@@ -28,10 +29,9 @@ def heard_of(site, auditor, address):
 
 
 @pytest.fixture(scope="module")
-def deceived(tmp_path_factory):
+def deceived(template, tmp_path_factory):
     """The coordinator's data is set back after one auditor has read it, and shown to another."""
-    site = lay_out(tmp_path_factory.mktemp("evidence") / "site", PARTIES)
-    site.deal()
+    site = copied(template, tmp_path_factory.mktemp("evidence") / "site")
     data = site.node(COORDINATOR) / "data"
     with site.coordinator():
         pass

@@ -11,23 +11,10 @@ from fermata.cli.read import log as log_commands
 from fermata.memory_store import MemoryStore
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
-from fermata.node.storage.bundles import export_bundle, pull_cosigned_head, write_bundle
+from fermata.node.storage.bundles import export_bundle, pull_witnessed, write_bundle
 from fermata.protocol.roles.replica import Replica
 from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
-from harness.nodes import AUDITORS, COORDINATOR, LABS, Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("log") / "site")
-    site.deal()
-    return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import AUDITORS, COORDINATOR, LABS, Site, fermata
 
 
 def run_parties(site, address, parties, done):
@@ -62,11 +49,14 @@ def test_the_log_is_shown_entry_by_entry(run):
     answer = fermata("log", "show", "--config", run.config("lab-1"))
     assert answer.code == 0
     assert answer.err == ""
-    assert answer.out.splitlines()[0].split() == ["entry", "statement", "author", "verdict"]
+    assert answer.out.splitlines()[0].split() == [
+        *("entry", "statement", "author", "verdict", "witnessed")
+    ]
     told = json.loads(fermata("log", "show", "--config", run.config("lab-1"), "--json").out)
     kinds = {entry["statement"] for entry in told}
     assert {"Charter", "KeyRecord", "OpenRound", "Report", "CloseRound", "Endorsement"} <= kinds
     assert {entry["verdict"] for entry in told} == {"accepted"}
+    assert [entry["witnessed"] for entry in told][:5] == ["yes"] * 5
 
 
 @pytest.mark.parametrize("party", ["lab-1", "auditor-1", COORDINATOR])
@@ -159,9 +149,9 @@ def small_bundle(tmp_path_factory):
     made.until_quiet()
     replica = Replica(made.charter, MemoryStore(), MODULUS_BITS_MIN)
     log = made.log_of("auditor-1")
-    note = pull_cosigned_head(replica, log, 0, lambda: 0, lambda seconds: None)
+    pull_witnessed(replica, log, 0, lambda: 0, lambda seconds: None)
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    write_bundle(folder, export_bundle(replica, log, note, lambda done: None))
+    write_bundle(folder, export_bundle(replica, log, lambda done: None))
     return folder
 
 

@@ -47,7 +47,9 @@ def log(site, monkeypatch):
         "lab-3": {"score": "0.75", "hours": "40"},
     }
     state = state_of(site.charter, [reports, reports], refused=[2])
-    monkeypatch.setattr(commands, "trusted_view", lambda config: SimpleNamespace(state=state))
+    monkeypatch.setattr(
+        commands, "trusted_view", lambda config: SimpleNamespace(trusted=lambda: state)
+    )
     site.write_config("lab-1")
 
 
@@ -153,7 +155,9 @@ def test_a_bundle_of_another_charter_is_no_place(site, bundle):
 def test_a_lab_that_did_not_report_has_no_place(site, monkeypatch):
     reports = {f"lab-{i}": {"score": "0.5", "hours": "1"} for i in (2, 3)}
     state = state_of(site.charter, [reports])
-    monkeypatch.setattr(commands, "trusted_view", lambda config: SimpleNamespace(state=state))
+    monkeypatch.setattr(
+        commands, "trusted_view", lambda config: SimpleNamespace(trusted=lambda: state)
+    )
     site.write_config("lab-1")
     answer = place(site)
     assert (answer.code, answer.error.endswith("[NOT_COUNTED]")) == (4, True)

@@ -1,6 +1,5 @@
 """``fermata status``: the health of nodes and rounds and the log's time, and what needs a look."""
 
-import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,27 +16,15 @@ from fermata.cli.read.status import (
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import HeartbeatSeen
-from fermata.summary.words import CERTIFICATE_WARN_MS
+from fermata.summary.words import CERTIFICATE_WARN_MS, lab_answer
+from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
-from harness.nodes import COORDINATOR, Site, fermata, lay_out
+from harness.nodes import COORDINATOR, fermata
 from harness.protocol.heartbeats import log
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 #: Those of ``chain_at``.
 AUDITORS_OF_CHAIN = ("auditor-1", "auditor-2", "auditor-3")
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("status") / "site")
-    site.deal()
-    return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
 
 
 def state_at(stage):
@@ -273,8 +260,10 @@ def test_with_a_committee_every_node_that_must_run_is_missed(role):
 def unwitnessed(chain, since_ms):
     """What of a log of which three entries are witnessed needs attention."""
     charter = chain.deployment.charter
-    replica = SimpleNamespace(state=chain.state, charter=charter, tree=chain.tree)
-    return list(witness_problems(replica, Witnessed(3, 2, {}), since_ms))
+    replica = SimpleNamespace(
+        state=chain.state, charter=charter, tree=chain.tree, witnessed=Witnessed(3, 2, {})
+    )
+    return list(witness_problems(replica, since_ms))
 
 
 def test_an_entry_that_was_there_long_ago_and_is_not_witnessed_needs_a_look():
@@ -297,8 +286,12 @@ def test_before_there_is_a_time_no_entry_is_called_old():
 
 def test_status_ends_with_0_when_all_is_well_with_a_committee(site, monkeypatch):
     state = with_committee()
-    replica = SimpleNamespace(state=state, charter=state.charter, tree=SimpleNamespace(size=5))
-    view = replica, Witnessed(5, state.charter.endorsement_quorum, {})
+    view = SimpleNamespace(
+        state=state,
+        charter=state.charter,
+        tree=SimpleNamespace(size=5),
+        witnessed=Witnessed(5, state.charter.endorsement_quorum, {}),
+    )
     monkeypatch.setattr(status, "view_of_log", lambda config: view)
     monkeypatch.setattr(status, "clock_ms", lambda: state.time_ms)
     answer = fermata("status", "--config", site.write_config(COORDINATOR, "127.0.0.1:1"))
@@ -312,3 +305,30 @@ def test_status_ends_with_1_when_something_needs_a_look(site):
     assert answer.code == 1
     assert "! lab-1: was never seen" in answer.out
     assert answer.err == ""
+
+
+def test_a_close_that_waits_for_a_plea_and_a_starved_lab_are_one_sentence_each():
+    chain = chain_at("collecting")
+    labs = chain.deployment.charter.labs
+    chain.report_all(labs[:-1])
+    plea = statement_pb2.Plea(round=1, lab=labs[-1], envelope_sha256=bytes(32))
+    chain.pleas["auditor-2"] = [plea]
+    chain.pass_deadline()
+    until_ms = chain.due_ms(chain.round.plea_limit)
+    report = health(chain.state, chain.time_ms, DAY_MS)
+    waits = (
+        f"auditor-2 had the answer of {labs[-1]} in time, and the log does not have it;"
+        f" the close waits for it until {utc_text(until_ms)}"
+    )
+    assert ("round 1", waits) in report.problems
+    assert health_document(report)["rounds"][0]["pleaded"] == {labs[-1]: ["auditor-2"]}
+    chain.advance(until_ms)
+    chain.close()
+    report = health(chain.state, chain.time_ms, DAY_MS)
+    starved = f"{labs[-1]} was starved: auditor-2 had its answer, and it was never logged"
+    assert ("round 1", starved) in report.problems
+    assert health_document(report)["rounds"][0]["starved"] == {labs[-1]: ["auditor-2"]}
+    assert lab_answer(report.rounds[0], labs[-1]) == "starved: auditors had its answer"
+    # It is news of the newest round alone.
+    chain.open_round(chain.time_ms + 100 * DAY_MS)
+    assert starved not in [what for _, what in health(chain.state, chain.time_ms, DAY_MS).problems]

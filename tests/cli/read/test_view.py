@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from harness.nodes import AUDITORS, COORDINATOR, LABS, fermata, lay_out
+from harness.nodes import AUDITORS, COORDINATOR, LABS, fermata
+from harness.prepared import copied
 
 #: Commands that say what follows from the log, or sign because of it.
 COMMANDS = {
@@ -21,15 +22,12 @@ COMMANDS = {
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(opened_site):
     """A coordinator with an open round, and no auditor that has looked."""
-    site = lay_out(tmp_path / "site")
-    site.deal()
-    with site.coordinator() as address:
+    with opened_site.coordinator() as address:
         for party in (*AUDITORS, *LABS):
-            site.write_config(party, address)
-        site.open_round(address)
-        yield site
+            opened_site.write_config(party, address)
+        yield opened_site
 
 
 def asked(site, *words, party="lab-1"):
@@ -71,9 +69,10 @@ def test_what_came_after_the_witnessed_entries_is_left_out_and_said(site):
     assert "entries are witnessed by 2 auditors; the rest waits for auditor-1" in answer.err
 
 
-def test_a_log_that_is_set_back_or_another_is_refused_by_every_folder_that_saw_it(tmp_path):
-    site = lay_out(tmp_path / "site")
-    site.deal()
+def test_a_log_that_is_set_back_or_another_is_refused_by_every_folder_that_saw_it(
+    template, tmp_path
+):
+    site = copied(template, tmp_path / "site")
     data = site.node(COORDINATOR) / "data"
     with site.coordinator():
         pass

@@ -1,7 +1,6 @@
 """``fermata watch``, and the pause in ``fermata status``: from the log, line by line."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from fermata.node.hook.notice import idempotency_key, open_notice
 from fermata.node.run.loop import Wake
 from fermata.node.run.participant import run_participant
 from fermata.protocol.charter.periods import utc_text
-from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, Site, fermata, lay_out, until
+from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, fermata, lay_out, until
 from harness.pauses import copy_of, late_run, pause_run
 
 #: Round 1 of the tests' labs adds up to 1.875, round 2 to 1.5.
@@ -192,12 +191,6 @@ def template(tmp_path_factory):
     site = lay_out(tmp_path_factory.mktemp("watch") / "site", extra=PAUSE)
     site.deal()
     return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
 
 
 def test_a_charter_without_a_pause_is_not_watched(tmp_path):

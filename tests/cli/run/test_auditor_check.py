@@ -1,7 +1,6 @@
 """``fermata auditor check``: what an auditor's node would stumble over, said before it runs."""
 
 import json
-import shutil
 
 import pytest
 
@@ -11,20 +10,7 @@ from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State
 from fermata.summary.records.clocks import clock_ahead_s
 from harness.chains import make_deployment
-from harness.nodes import Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("auditor") / "site")
-    site.deal()
-    return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import AUDITORS, clock_ms, fermata
 
 
 def check(site):
@@ -40,6 +26,18 @@ def test_all_is_well_with_a_log_that_has_the_key(site):
     assert set(found.values()) == {"ok"}
     assert (answer.code, json.loads(answer.out)["ok"]) == (0, True)
     assert not (site.node("auditor-1") / "data").exists()
+
+
+def test_the_clock_is_compared_with_the_other_auditors_cosignatures(site, monkeypatch):
+    with site.coordinator() as address:
+        for auditor in AUDITORS:
+            site.write_config(auditor, address)
+        with monkeypatch.context() as behind:
+            behind.setattr("harness.nodes.clock_ms", lambda: clock_ms() - 86_400_000)
+            site.witness("auditor-2")
+        answer, found = check(site)
+    assert found["clock"] == "ok"
+    assert "ahead of the other auditors, unless all were away" in answer.out
 
 
 def test_every_trouble_is_listed_and_the_first_is_the_exit_code(site):

@@ -2,35 +2,20 @@
 
 import contextlib
 import json
-import shutil
 
 import pytest
 
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import open_store
-from harness.nodes import METRICS, Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("lab") / "site")
-    site.deal()
-    return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import METRICS, fermata
 
 
 @contextlib.contextmanager
 def collecting(site):
-    """The coordinator's log with a round that is open."""
+    """The coordinator's node; the site is one whose log has an open round."""
     with site.coordinator() as address:
         site.write_config("lab-1", address)
-        site.open_round(address)
         yield
 
 
@@ -58,13 +43,13 @@ def test_the_dry_run_shows_each_value_as_read_and_encoded(site):
     assert "bytes (about)" in text
 
 
-def test_the_dry_run_measures_what_the_report_then_has(site):
-    with collecting(site):
-        told = json.loads(check(site, "--json").out)
+def test_the_dry_run_measures_what_the_report_then_has(opened_site):
+    with collecting(opened_site):
+        told = json.loads(check(opened_site, "--json").out)
         assert told["exact"] is True
-        rough = json.loads(check(site, "--offline", "--json").out)
-        assert report(site).code == 0
-        with open_store(load_config(site.config("lab-1"))) as store:
+        rough = json.loads(check(opened_site, "--offline", "--json").out)
+        assert report(opened_site).code == 0
+        with open_store(load_config(opened_site.config("lab-1"))) as store:
             draft = store.draft("answer/1/0")
     sizes = {"everybody": 0, "coordinator, auditors": 0}
     for row in told["leaves"]:
@@ -120,32 +105,32 @@ def test_a_period_that_the_charter_does_not_have_is_refused(site, period):
     assert (answer.code, answer.error.endswith("[PERIOD]")) == (2, True)
 
 
-def test_a_lab_that_abstains_sees_that_it_would(site):
-    figures(site, "round,metric,value\n")
-    assert "has no line for 2026Q1" in check(site, "--offline").error
-    path = site.config("lab-1")
+def test_a_lab_that_abstains_sees_that_it_would(opened_site):
+    figures(opened_site, "round,metric,value\n")
+    assert "has no line for 2026Q1" in check(opened_site, "--offline").error
+    path = opened_site.config("lab-1")
     path.write_text(path.read_text() + 'absent = "abstain"\n')
-    answer = check(site, "--offline")
+    answer = check(opened_site, "--offline")
     assert answer.code == 0
     assert "Nothing to report: abstains" in answer.out
-    with collecting(site):
+    with collecting(opened_site):
         path.write_text(path.read_text() + 'absent = "abstain"\n')
-        told = json.loads(check(site, "--json").out)
+        told = json.loads(check(opened_site, "--json").out)
     assert told["values"] == []
     assert told["exact"] is True
     assert {row["seen by"] for row in told["leaves"]} == {"everybody"}
 
 
-def test_a_report_is_made_once_and_replaced_when_that_is_said(site):
-    with collecting(site):
-        told = json.loads(report(site, "--json").out)
+def test_a_report_is_made_once_and_replaced_when_that_is_said(opened_site):
+    with collecting(opened_site):
+        told = json.loads(report(opened_site, "--json").out)
         assert told == {"slot": "answer/1/0", "outcome": "logged"}
-        again = report(site)
+        again = report(opened_site)
         assert (again.code, again.error.endswith("[REPORTED]")) == (4, True)
-        figures(site, METRICS.replace("0.625", "0.7"))
-        assert json.loads(report(site, "--replace", "--json").out)["slot"] == "answer/1/1"
+        figures(opened_site, METRICS.replace("0.625", "0.7"))
+        assert json.loads(report(opened_site, "--replace", "--json").out)["slot"] == "answer/1/1"
         # The node goes on from there and has nothing more to say.
-        config = load_config(site.config("lab-1"))
+        config = load_config(opened_site.config("lab-1"))
         driver = run_participant(config, lambda driver: bool(excluded(driver)))
     ((entry, reason),) = excluded(driver)
     assert reason == "SUPERSEDED"
@@ -156,17 +141,17 @@ def excluded(driver):
     return [each for found in driver.replica.state.rounds for each in found.excluded]
 
 
-def test_a_report_that_cannot_be_made_leaves_the_round_as_it_was(site):
-    with collecting(site):
-        figures(site, METRICS.replace("0.625", "1.5"))
-        answer = report(site)
+def test_a_report_that_cannot_be_made_leaves_the_round_as_it_was(opened_site):
+    with collecting(opened_site):
+        figures(opened_site, METRICS.replace("0.625", "1.5"))
+        answer = report(opened_site)
         assert (answer.code, answer.error.endswith("[METRIC_RANGE]")) == (2, True)
-        with open_store(load_config(site.config("lab-1"))) as store:
+        with open_store(load_config(opened_site.config("lab-1"))) as store:
             assert store.draft("answer/1/0") is None
-            answer = report(site)
+            answer = report(opened_site)
             assert (answer.code, answer.error.endswith("[STORE_IN_USE]")) == (1, True)
-        figures(site, METRICS)
-        assert report(site, "--replace").code == 0
+        figures(opened_site, METRICS)
+        assert report(opened_site, "--replace").code == 0
 
 
 def test_a_report_without_a_round_is_refused(site):

@@ -16,7 +16,7 @@ from fermata.node.rpc import local_service
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import open_store
 from fermata.wire.v1 import local_service_pb2
-from harness.nodes import Site, fermata, lay_out
+from harness.nodes import fermata
 
 FIXTURES = Path(__file__).parents[2] / "node" / "fixtures"
 SECRET = "0.7777777777777778"
@@ -37,17 +37,8 @@ unit = "u"
 """
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("sources") / "site")
-    site.deal()
-    return site
-
-
 @pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    site = Site(tmp_path / "site")
+def site(site):
     logs = site.node("lab-1") / "logs"
     logs.mkdir()
     shutil.copy(FIXTURES / "inspect.eval", logs)
@@ -115,6 +106,7 @@ def running(site, *tables):
     with site.coordinator() as address:
         configure(site, *tables, address=address)
         site.open_round(address)
+        site.witness()
         config = load_config(site.config("lab-1"), "lab")
         ending, drivers = threading.Event(), []
 

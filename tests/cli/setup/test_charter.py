@@ -11,18 +11,7 @@ from fermata.assessment.report_cost import Cost
 from fermata.cli.setup.charter import away_line, cost_lines, warnings
 from harness.chains import make_deployment
 from harness.deployments import PAUSE_TABLES, changing, charter_text, party_keys
-from harness.nodes import COORDINATOR, PARTIES, Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    return lay_out(tmp_path_factory.mktemp("charter") / "site")
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import COORDINATOR, PARTIES, fermata
 
 
 def sign(site, party, *more):

@@ -13,20 +13,7 @@ from fermata.crypto.signing import SigningKey
 from fermata.node.storage import keystore
 from fermata.protocol.wire.codec import decode, encode
 from fermata.wire.v1 import statement_pb2
-from harness.nodes import AUDITORS, NAME, Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    site = lay_out(tmp_path_factory.mktemp("keys") / "site")
-    site.deal()
-    return site
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import AUDITORS, NAME, fermata
 
 
 def new(out, *more, deployment=NAME):
@@ -154,6 +141,20 @@ def test_the_dealer_makes_a_record_and_a_share_for_each_auditor(site):
     assert record.read_bytes() == before
 
 
+def test_no_ceremony_begins_before_every_party_has_signed_the_charter(site):
+    recipients(site, site.folder / "recipients")
+    (site.charter_file.with_name("charter.toml.sig") / "lab-2").unlink()
+    answer = deal(site, site.folder / "ceremony")
+    assert (answer.code, answer.error.endswith("[SIGNATURES]")) == (2, True)
+    assert "lab-2" in answer.error
+    assert not (site.folder / "ceremony").exists()
+    for answer in (
+        fermata("keys", "check", site.charter_file, site.record),
+        sign(site, "auditor-1", site.record),
+    ):
+        assert (answer.code, answer.error.endswith("[SIGNATURES]")) == (2, True)
+
+
 def test_no_ceremony_begins_without_all_recipients(site):
     folder = recipients(site, site.folder / "recipients")
     out = site.folder / "ceremony"
@@ -219,6 +220,10 @@ def another_charter(statement):
     statement.charter_sha256 = bytes(32)
 
 
+def another_log(statement):
+    statement.key_record.after.leaf_hash = bytes(32)
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -229,6 +234,7 @@ def another_charter(statement):
         (of_an_author, 3),
         (another_body, 3),
         (another_charter, 2),
+        (another_log, 4),
     ],
 )
 def test_a_record_that_does_not_hold_is_neither_passed_nor_signed(site, change, code):

@@ -8,18 +8,7 @@ import pytest
 from fermata.node.config import load_config
 from fermata.node.pki.own_certificate import host_names_in, open_tls
 from fermata.node.run.parts import clock_ms
-from harness.nodes import COORDINATOR, NAME, Site, fermata, lay_out
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    return lay_out(tmp_path_factory.mktemp("pki") / "site")
-
-
-@pytest.fixture
-def site(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "site", symlinks=True)
-    return Site(tmp_path / "site")
+from harness.nodes import COORDINATOR, NAME, fermata
 
 
 def authority(site):

@@ -57,7 +57,7 @@ def test_an_entry_leads_to_the_root_of_the_head():
     leaf = now().leaves(7, 8)[0]
     assert page.leaf_hash == hashlib.sha256(b"\0" + leaf).hexdigest()
     assert page.leads
-    assert page.steps[-1].result == page.root == now().root.hex()
+    assert page.steps[-1].result == page.root == now().head.root.hex()
 
 
 @pytest.mark.parametrize("entry", [-1, 10**9])

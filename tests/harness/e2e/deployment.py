@@ -20,9 +20,10 @@ from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
-from fermata.node.storage.signatures import sign_file
+from fermata.node.storage.signatures import sealed_charter, sign_file
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import period_of
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import encode, key_record_to_wire
 from fermata.wire.v1 import statement_pb2
 
@@ -198,7 +199,8 @@ def _deal(made: Deployment, keys: dict[str, SigningKey]) -> None:
             charter.deployment,
             identity,
         )
-    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
+    after = first_entry(sealed_charter(made.node(COORDINATOR) / "charter.toml", charter))
+    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after)
     record = made.node(COORDINATOR) / "key-record.bin"
     record.write_bytes(
         encode(statement_pb2.Statement(charter_sha256=charter.sha256, key_record=wire))

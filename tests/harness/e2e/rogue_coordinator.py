@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
+from fermata.errors import TransportError
+from fermata.log.checkpoint import add_signatures, cosign
 from fermata.memory_store import MemoryStore
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import Identity
@@ -51,6 +53,8 @@ class View:
         self.ledger = ledger
         self.lock = threading.RLock()
         self.notify: Callable[[int], None] = lambda size: None
+        #: Parties of whom nothing is logged that they hand in.
+        self.shut_out: set[str] = set()
 
     def force(self, envelope: bytes) -> None:
         self.do(lambda ledger: ledger.force(envelope))
@@ -80,6 +84,8 @@ class ViewedLog:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
+            if name == "append" and self.caller.id in self.view.shut_out:
+                raise TransportError("UNREACHABLE", "log: does not answer")
             return self.view.do(
                 lambda ledger: getattr(ledger.as_caller(self.caller.role, self.caller.id), name)(
                     *arguments
@@ -155,6 +161,16 @@ class RogueCoordinator:
                 bind(view.ledger.replica.tree, statement)
                 key = self.deployment.signing_key(auditor)
                 view.force(seal_statement(statement, {auditor: key}))
+
+    def witness(self, view: View | None = None) -> None:
+        """All auditors cosign the head, as their nodes would."""
+        view = view or self.view
+        with view.lock:
+            note = view.ledger.checkpoint()
+            for auditor in self.deployment.auditors:
+                key, name = self.deployment.signing_key(auditor), self.charter.witness_name(auditor)
+                line = cosign(note, name, key.sign, key.public_key, clock_ms() // 1000)
+                view.ledger.add_cosignature_as(auditor, add_signatures(note, [line]))
 
     def say(self, view: View, **body: Any) -> None:
         """Signs and logs a statement."""

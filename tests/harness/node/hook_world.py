@@ -103,11 +103,11 @@ class Site:
 class Node:
     """A hook over a replica of a run, with the log that its node writes."""
 
-    def __init__(self, run, deliver, store=None, size=None, stopping=None):
+    def __init__(self, run, deliver, store=None, size=None, stopping=None, witnessed=None):
         self.run = run
         self.out = io.StringIO()
         self.telemetry = Telemetry("lab-1", "lab", lambda: 0, stream=self.out)
-        self.replica = copy_of(run, store, size)
+        self.replica = copy_of(run, store, size, witnessed)
         self.woken = threading.Event()
         self.hook = Hook(
             "lab-1",

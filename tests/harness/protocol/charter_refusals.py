@@ -124,6 +124,18 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "rounds.window_s: must be at most 7776000, the shortest quarter",
         "window_s",
     ),
+    "a wait for pleas above half of the window": (
+        "window_s = 3600",
+        "window_s = 3600\nplea_s = 1801",
+        "rounds.plea_s: must be at most half of window_s, 3600, got 1801",
+        "plea_s",
+    ),
+    "no wait for pleas at all": (
+        "window_s = 3600",
+        "window_s = 3600\nplea_s = 0",
+        "rounds.plea_s",
+        "plea_s",
+    ),
     "unknown cadence": ('"quarter"', '"week"', "rounds.cadence: must be one of", "cadence"),
     "first period of another cadence": (
         '"2025Q3"',

@@ -21,6 +21,7 @@ def _round(state: State, found: Round) -> dict[str, Any]:
         "number": found.number,
         "parts": sorted(found.parts),
         "phase": found.phase(quorum),
+        "starved": {lab: list(auditors) for lab, auditors in found.starved.items()},
         "reports": {lab: seen.entry for lab, seen in found.reports.items()},
     }
 

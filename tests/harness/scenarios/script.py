@@ -8,10 +8,10 @@ from typing import Any
 from fermata.errors import VerificationError
 from fermata.protocol.fold.governance.amendment import due_amendment
 from fermata.protocol.fold.reports import encode_report, make_report
-from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.pause import asking
+from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.report_flags import Asked
 from fermata.protocol.state.state import Round, State, ThresholdKey, Verdict
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fermata.protocol.fold.governance.tally import overdue_motions, round_in_office, tally
 from fermata.protocol.fold.pause import acknowledgements_due, compliance_of
-from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.governance import (
     APPEAL,
@@ -18,6 +17,7 @@ from fermata.protocol.state.governance import (
 )
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import ACKNOWLEDGED, DEADLINE, asking, is_holding, late, missing
+from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.state import (
     Round,
     State,

@@ -7,6 +7,7 @@ from pathlib import Path
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import deal
 from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.wire.v1 import statement_pb2
@@ -47,9 +48,12 @@ def deployment(kind: str) -> Deployment:
     count = len(charter.auditors)
     entropy = entropy_of(SEED, "scenario dealer")
     dealt = deal(charter.modulus_bits, charter.threshold, count, entropy, charter.sha256)
-    record = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
-    statement = statement_pb2.Statement(charter_sha256=charter.sha256, key_record=record)
     signing_keys = keys(kind)
+    charter_envelope = seal_charter_file(data, signing_keys)
+    record = key_record_to_wire(
+        dealt.record, dealt.modulus_proof, dealt.factor_proof, first_entry(charter_envelope)
+    )
+    statement = statement_pb2.Statement(charter_sha256=charter.sha256, key_record=record)
     return Deployment(
         seed=SEED,
         charter_data=data,
@@ -58,6 +62,6 @@ def deployment(kind: str) -> Deployment:
         shares=dict(zip(charter.auditors, dealt.shares, strict=True)),
         record=dealt.record,
         key_record=record,
-        charter_envelope=seal_charter_file(data, signing_keys),
+        charter_envelope=charter_envelope,
         key_envelope=seal_statement(statement, {a: signing_keys[a] for a in charter.auditors}),
     )

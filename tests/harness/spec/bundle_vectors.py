@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.freshness import witnessed_ms
 from fermata.protocol.verify.verifier import FAILED, Verification
 from fermata.summary.documents import results_document
 from harness.protocol.state_digest import state_digest
@@ -162,8 +163,10 @@ def expected_of(found: Verification) -> dict[str, Any]:
         for entry, labs in state.pause.acknowledged.items()
     }
     return document | {
-        "cosigners": found.cosigners,
+        "cosigners": {a: [c.size, c.time_s] for a, c in found.witnessed.cosigned.items()},
         "entries": found.size,
+        "beyond": found.beyond,
+        "witnessed_ms": witnessed_ms(found.witnessed, state.chartered().charter.threshold),
         "state": state_digest(state),
         "pause": pause_history(state),
         "phase": state.pause.phase,

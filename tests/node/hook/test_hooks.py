@@ -13,9 +13,10 @@ from fermata.node.hook import hooks
 from fermata.node.hook.calls import CommandCall
 from fermata.node.hook.notice import idempotency_key, open_notice
 from fermata.node.storage.store import SqliteStore
+from fermata.protocol.wire.ports import LogWrapper
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 from harness.node.hook_world import Node, Program, until
-from harness.pauses import measure, pause_run
+from harness.pauses import head_of, measure, pause_run
 
 TIMEOUT_S = 20
 
@@ -149,6 +150,61 @@ def test_the_nodes_end_ends_a_program_that_hangs(run, tmp_path):
     assert not any(thread.name == "hook" for thread in threading.enumerate())
 
 
+class OneWitness(LogWrapper):
+    """A log that hands out the cosignature of one auditor alone."""
+
+    def witnesses(self):
+        return super().witnesses()[:1]
+
+
+def test_no_change_goes_out_before_a_quorum_has_witnessed_it(run):
+    """The coordinator alone may have shown this node a log that nobody else will see."""
+    taker = Taker()
+    first, second = run.state.pause.changes
+    with Node(run, taker, witnessed=first.entry) as node:
+        node.hook.look()
+        assert not node.hook.has_taken(first.entry)
+        assert node.replica.state == run.state
+        # One auditor of two is no quorum; then the log has the other's cosignature too.
+        node.replica.pull(OneWitness(run.ledger))
+        node.hook.look()
+        assert taker.calls == []
+        node.replica.pull(run.ledger)
+        node.hook.look()
+        until(node.has_all)
+    notices = [open_notice(data, run.charter) for data, _ in taker.calls]
+    assert [n.change.entry for n in notices] == [first.entry, second.entry]
+
+
+def test_a_notice_is_of_the_witnessed_entries_though_the_node_knows_more(run):
+    taker = Taker()
+    first, second = run.state.pause.changes
+    with Node(run, taker, witnessed=second.entry) as node:
+        until(lambda: node.hook.has_taken(first.entry))
+        node.hook.look()
+        assert not node.hook.has_taken(second.entry)
+    ((data, key),) = taker.calls
+    notice = open_notice(data, run.charter)
+    assert key == keys(run)[0]
+    assert (notice.log.size, notice.pause.phase) == (second.entry, "triggered")
+    assert node.replica.state.pause.phase == "paused"
+    checkpoint = notice.log.checkpoint.splitlines()
+    assert int(checkpoint[1]) == run.state.size
+
+
+def test_a_head_whose_entry_is_not_read_yet_is_waited_for(run):
+    """The coordinator's threads write an entry while its loop looks."""
+    size, taker = run.state.size, Taker()
+    node = Node(run, taker, size=size - 1)
+    node.replica.store.extend(size - 1, run.leaves()[size - 1 :], head_of(run, size))
+    with node:
+        node.hook.look()
+    assert taker.calls == []
+    with Node(run, taker, node.replica.store) as later:
+        until(later.has_all)
+    assert len(taker.calls) == 2
+
+
 def test_a_hook_that_hangs_does_not_hold_up_the_loop(run):
     going, ended = threading.Event(), threading.Event()
 
@@ -275,7 +331,7 @@ def test_a_full_disk_is_told_and_waited_out(run, monkeypatch):
     full = [True]
 
     def put_value(name, value):
-        if full and full.pop():
+        if name.startswith("hook/") and full and full.pop():
             raise StorageError("STORAGE_FULL", "store: the disk is full")
         kept(name, value)
 
@@ -286,10 +342,14 @@ def test_a_full_disk_is_told_and_waited_out(run, monkeypatch):
 
 
 def test_a_store_that_is_lost_ends_the_hook_and_is_told(run, monkeypatch):
-    def put_value(name, value):
-        raise StorageError("DATA_LOSS", "store: damaged")
-
     store = MemoryStore()
+    kept = store.put_value
+
+    def put_value(name, value):
+        if name.startswith("hook/"):
+            raise StorageError("DATA_LOSS", "store: damaged")
+        kept(name, value)
+
     monkeypatch.setattr(store, "put_value", put_value)
     with Node(run, Taker(), store) as node:
         until(lambda: node.told("hook_failed"))

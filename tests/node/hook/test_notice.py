@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.crypto.signing import pae
-from fermata.errors import InvalidEncoding, InvalidSignature, VerificationError
+from fermata.errors import InvalidEncoding, InvalidProof, InvalidSignature, VerificationError
 from fermata.node.hook.notice import (
     INT_MAX,
     NOTICE_BYTES_MAX,
@@ -23,8 +23,10 @@ from fermata.node.hook.notice import (
     seal_notice,
 )
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.witnessed_head import witnessed_head
+from harness.bundles import witness_of
 from harness.chains import make_deployment
-from harness.pauses import head_of, pause_run
+from harness.pauses import copy_of, head_of, pause_run
 
 NODE = "lab-1"
 
@@ -36,7 +38,10 @@ class Told:
         self.run = pause_run()
         self.state, self.charter = self.run.state, self.run.charter
         self.key = self.run.deployment.keys[NODE]
-        self.head = head_of(self.run, self.state.size)
+        self.tree, size = self.run.ledger.replica.tree, self.run.ledger.replica.tree.size
+        note = head_of(self.run, size)
+        lines = self.run.ledger.witnesses()
+        self.head = witnessed_head(self.charter, self.tree, size, note, lines)
         self.notice = notice_of(self.state, 0, self.head, NODE)
         self.sealed = seal_notice(self.notice, self.key)
 
@@ -106,12 +111,18 @@ def test_a_notice_is_json_that_any_reader_can_read() -> None:
 @pytest.mark.parametrize("index", [-1, 2, 99])
 def test_a_change_that_is_not_there_has_no_notice(index) -> None:
     with pytest.raises(ValueError, match="must be that of a change"):
-        notice_of(told().state, index, b"", NODE)
+        notice_of(told().state, index, told().head, NODE)
 
 
 def test_a_charter_without_a_pause_has_no_notice() -> None:
     with pytest.raises(ValueError, match="must be that of a change"):
-        notice_of(State(), 0, b"", NODE)
+        notice_of(State(), 0, told().head, NODE)
+
+
+def test_a_head_of_other_entries_than_the_states_is_not_taken() -> None:
+    lesser = replace(told().head, size=told().head.size - 1)
+    with pytest.raises(ValueError, match="must be of the state's"):
+        notice_of(told().state, 0, lesser, NODE)
 
 
 def paths(document, before=()):
@@ -184,8 +195,49 @@ def test_a_wrong_idempotency_key_is_refused() -> None:
     refused(resealed(lambda d: d.update(idempotency_key="00" * 32)), InvalidEncoding, "NOTICE")
 
 
-def test_a_checkpoint_of_another_size_is_refused() -> None:
-    refused(resealed(lambda d: d["log"].update(size=1)), InvalidEncoding, "CHECKPOINT")
+def test_a_notice_of_earlier_entries_opens_with_later_heads_of_the_log() -> None:
+    """The change is as old as it is; coordinator and auditors have signed since."""
+    run, charter = told().run, told().charter
+    entry = told().state.pause.changes[0].entry
+    state = copy_of(run, size=entry + 1).state
+    sizes = {"auditor-1": entry + 3, "auditor-2": entry + 2}
+    lines = [witness_of(run.deployment, told().tree, name, size) for name, size in sizes.items()]
+    note = head_of(run, entry + 4)
+    head = witnessed_head(charter, told().tree, entry + 1, note, lines)
+    sealed = seal_notice(notice_of(state, 0, head, NODE), told().key)
+    notice = open_notice(sealed, charter)
+    assert (notice.log.size, notice.log.time_ms) == (entry + 1, state.time_ms)
+    assert notice.log.root == told().tree.root(entry + 1).hex()
+    assert [(w.auditor, w.size) for w in notice.log.witnesses] == list(sizes.items())
+    assert all(w.proof for w in notice.log.witnesses)
+    assert len(sealed) < 16 * 1024
+
+
+def test_entries_that_are_not_the_coordinators_are_refused() -> None:
+    refused(resealed(lambda d: d["log"].update(size=1)), InvalidProof, "CONSISTENCY")
+
+
+def test_a_notice_that_only_its_node_and_the_coordinator_vouch_for_is_refused() -> None:
+    refused(resealed(lambda d: d["log"].update(witnesses=[])), InvalidSignature, "NOT_COSIGNED")
+    refused(resealed(lambda d: d["log"]["witnesses"].pop()), InvalidSignature, "NOT_COSIGNED")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["log"].update(root=d["log"]["root"].upper()),
+        lambda d: d["log"].update(root=d["log"]["root"][2:]),
+        lambda d: d["log"].update(root=""),
+        lambda d: d["log"].update(proof=["00" * 31]),
+        lambda d: d["log"].update(size=0),
+        lambda d: d["log"]["witnesses"][0].update(size=-1),
+        lambda d: d["log"]["witnesses"][0].update(root="x" * 64),
+        lambda d: d["log"]["witnesses"][0].update(proof=[" " + "00" * 32]),
+        lambda d: d["log"]["witnesses"].reverse(),
+    ],
+)
+def test_a_head_in_another_form_is_refused(change) -> None:
+    refused(resealed(change), InvalidEncoding, "NOTICE")
 
 
 def test_a_checkpoint_that_the_coordinator_did_not_sign_is_refused() -> None:
@@ -223,6 +275,31 @@ def other_size(document):
     document["log"]["size"] += 1
 
 
+def other_form(document):
+    document["log"]["root"] += "00"
+
+
+def twice(document):
+    document["log"]["witnesses"] *= 2
+
+
+def stranger(document):
+    document["log"]["witnesses"][0]["auditor"] = "auditor-0"
+
+
+def other_line(document):
+    witnesses = document["log"]["witnesses"]
+    witnesses[0]["line"] = witnesses[1]["line"]
+
+
+def other_proof(document):
+    document["log"]["witnesses"][0]["proof"] = ["00" * 32]
+
+
+def one_less(document):
+    document["log"]["witnesses"].pop()
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "reason"),
     [
@@ -233,12 +310,19 @@ def other_size(document):
         (lambda: resealed(both(other_charter, spoken_for)), InvalidSignature, "CHARTER_HASH"),
         (lambda: resealed(both(spoken_for, other_key)), InvalidSignature, "SIGNATURE"),
         (lambda: resealed(both(other_key, other_size)), InvalidEncoding, "NOTICE"),
+        (lambda: resealed(both(other_head, other_form)), InvalidEncoding, "NOTICE"),
         (lambda: resealed(both(other_head, other_size)), InvalidEncoding, "NOTE"),
-        (lambda: resealed(other_size), InvalidEncoding, "CHECKPOINT"),
+        (lambda: resealed(both(other_size, twice)), InvalidProof, "CONSISTENCY"),
+        (lambda: resealed(both(stranger, twice)), InvalidEncoding, "NOTICE"),
+        (lambda: resealed(both(stranger, other_line)), InvalidSignature, "NOT_ON_ROSTER"),
+        (lambda: resealed(both(other_line, other_proof)), InvalidSignature, "UNSIGNED"),
+        (lambda: resealed(both(other_proof, one_less)), InvalidProof, "CONSISTENCY"),
+        (lambda: resealed(one_less), InvalidSignature, "NOT_COSIGNED"),
     ],
     ids=[
         "N4.1 N4.2", "N4.3 N4.4", "N4.4 N4.5", "N4.5 N4.8", "N4.8 N4.9", "N4.9 N4.10",
-        "N4.10 N4.12", "N4.11 N4.12", "N4.12",
+        "N4.10 N4.13", "N4.11 N4.12", "N4.12 N4.13", "N4.13 N4.14", "N4.14 N4.15", "N4.15 N4.16",
+        "N4.16 N4.17", "N4.17 N4.18", "N4.18",
     ],
 )  # fmt: skip
 def test_of_two_faults_of_a_notice_the_first_in_order_is_told(data, kind, reason) -> None:

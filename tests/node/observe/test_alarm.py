@@ -13,6 +13,7 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.overdue import KINDS
 from fermata.protocol.roles.replica import Replica
+from harness.bundles import witness_of
 from harness.chains import MODULUS_BITS_MIN, beat_into, make_deployment
 from harness.pauses import copy_of, pause_run
 
@@ -62,6 +63,10 @@ def after_the_trigger(run):
     ledger = LogWriter(watched.replica, run.deployment.keys[run.charter.coordinator])
     for auditor in run.charter.auditors:
         beat_into(run.deployment, ledger, auditor, watched.now_ms)
+    tree = watched.replica.tree
+    watched.replica.take(
+        [witness_of(run.deployment, tree, auditor, tree.size) for auditor in run.charter.auditors]
+    )
     return watched
 
 
@@ -103,7 +108,7 @@ def test_the_alarm_rings_although_the_log_is_away(run):
     watched = at_the_trigger(run)
 
     class Away:
-        def checkpoint(self):
+        def witnesses(self):
             raise TransportError("UNREACHABLE", "log: no answer")
 
     with pytest.raises(TransportError):
@@ -116,7 +121,7 @@ def test_the_alarm_rings_although_no_entry_was_ever_seen(run):
     assert watched.look(SILENCE_MS - 1) == []
     assert watched.look(1) == [("overdue", "silent")]
     assert watched.look() == []
-    assert "no entry was seen" in watched.out.getvalue()
+    assert "no entry is witnessed" in watched.out.getvalue()
 
 
 def test_a_log_whose_times_are_in_the_future_is_silent_by_the_readers_clock(run):

@@ -52,7 +52,7 @@ def test_a_finished_round_is_told_by_number_phase_and_deadline():
 
 def test_a_round_past_its_deadline_without_an_end_is_unresolved():
     here = Gauged()
-    here.run.step("oversight", *here.run.charter.auditors, "oversight", *here.run.charter.auditors)
+    here.run.until_quiet("oversight", *here.run.charter.auditors)
     here.gauges.look()
     assert here.value("fermata_rounds_unresolved") == 0
     here.run.now_ms = deadline_of(here.run, 1)

@@ -92,11 +92,13 @@ def test_a_round_that_is_not_opened_is_told_without_its_figures():
 
 def test_an_auditor_names_those_it_waits_for_once_and_not_at_once():
     teller = Teller("auditor-1")
-    # The others go away once the round is open.
-    teller.run.step(*teller.run.charter.auditors, "oversight", *teller.run.charter.auditors)
+    # The others go away once they have cosigned the close, and before they endorse it.
     here = ["oversight", "auditor-1", *teller.run.charter.labs]
+    teller.until_quiet("oversight", *teller.run.charter.auditors)
     teller.until_quiet(*here)
     assert teller.events == [("round_opened", 1), ("round_closed", 1)]
+    teller.run.step("auditor-2", "auditor-3")
+    teller.until_quiet(*here)
     teller.run.now_ms += PATIENCE_MS
     teller.until_quiet(*here)
     teller.until_quiet(*here)

@@ -40,6 +40,32 @@ def test_watch_gives_entries_as_they_come_until_the_server_stops(here, monkeypat
         assert list(entries) == []
 
 
+def test_watch_says_when_more_entries_are_witnessed(here, monkeypatch):
+    monkeypatch.setattr(service, "WATCH_CHECK_S", 3600)
+    with here.client(here.party("lab")) as log:
+        log.append(b"0")
+        entries = log.watch(0)
+        assert next(entries) == (0, b"leaf of 0")
+        here.server.notify(1, 1)
+        assert next(entries) == (1, None)
+        log.append(b"1")
+        assert next(entries) == (1, b"leaf of 1")
+        # What is no news wakes nobody for nothing.
+        here.server.notify(2, 1)
+        log.append(b"2")
+        assert next(entries) == (2, b"leaf of 2")
+
+
+def witnessed(number, size):
+    return wire.WatchResponse(entry=number, witnessed=size).SerializeToString()
+
+
+def test_watch_goes_on_from_the_next_entry_after_news_of_witnesses(scripted):
+    script, log, _ = scripted([entry(7), witnessed(8, 5), Code.UNAVAILABLE], [entry(8)])
+    assert list(log.watch(7)) == [(7, b"leaf"), (8, None), (8, b"leaf")]
+    assert [wire.WatchRequest.FromString(each).start for each in script.seen] == [7, 8]
+
+
 def entry(number):
     return wire.WatchResponse(entry=number, leaf=b"leaf").SerializeToString()
 

@@ -212,6 +212,7 @@ def test_figures_that_cannot_be_reported_are_told_once_and_sent_when_they_are_me
     ending = threading.Event()
     with site.coordinator() as address:
         site.open_round(address)
+        site.witness()
         site.write_config("lab-1", address)
         config = load_config(site.config("lab-1"))
         thread = threading.Thread(target=lambda: run_participant(config, lambda _: ending.is_set()))

@@ -14,12 +14,9 @@ from fermata.node.config import load_config
 from fermata.node.rpc import service
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run import assembly
-from fermata.node.run.assembly import check_clock
 from fermata.node.run.parts import entropy, open_store, tls_files
 from fermata.node.storage import keystore
 from fermata.node.storage.store import SqliteStore
-from fermata.protocol.state.clock import Clock
-from fermata.protocol.state.state import State
 from harness.nodes import COORDINATOR, NAME, WAIT_S, Site, ended, fermata, lay_out, run_node, until
 
 
@@ -38,17 +35,6 @@ def test_two_processes_on_one_store_do_not_go_on(site):
     config = load_config(site.config("lab-1"))
     with open_store(config):
         assert "store.db" in ended(site, "lab-1", 1, "STORE_IN_USE")
-
-
-@pytest.mark.parametrize(("behind_s", "is_told"), [(300, False), (301, True)])
-def test_a_clock_that_is_far_behind_the_logs_time_does_not_start(behind_s, is_told):
-    state, now_ms = State(clock=Clock(time_ms=2_000_000)), 2_000_000 - 1000 * behind_s
-    if not is_told:
-        check_clock(state, now_ms)
-        return
-    with pytest.raises(ConfigError, match="301 s behind the log's time") as caught:
-        check_clock(state, now_ms)
-    assert caught.value.reason == "CLOCK"
 
 
 def test_a_node_looks_at_its_clock_before_it_does_anything(site, monkeypatch):

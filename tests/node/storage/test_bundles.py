@@ -7,22 +7,31 @@ import sys
 
 import pytest
 
-from fermata.errors import ConfigError, Refusal, TransportError
+from fermata.errors import ConfigError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.bundle_files import due_bytes
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
-    pull_cosigned_head,
+    pull_witnessed,
     read_bundle,
     write_bundle,
 )
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.verify.bundle import FULL
 from fermata.protocol.verify.verifier import verify_bundle
+from fermata.protocol.wire.ports import LogWrapper, Witness
+from fermata.protocol.wire.witnesses import decode_witnesses
+from harness.bundles import witness_of
 from harness.chains import MODULUS_BITS_MIN, Run, make_deployment
 
-FILES = {"bundle.json": FULL, "checkpoint": b"note", "tile/0/000": b"x", "sealed/ab.bin": b"y"}
+FILES = {
+    "bundle.json": FULL,
+    "checkpoint": b"note",
+    "witnesses": b"lines",
+    "tile/0/000": b"x",
+    "sealed/ab.bin": b"y",
+}
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +154,8 @@ print(found.is_valid, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 def bundle(finished):
     """The files of a bundle of the finished run."""
     log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
-    note = pull_cosigned_head(replica, log, 0, clock, clock.sleep)
-    return export_bundle(replica, log, note, lambda done: None)
+    pull_witnessed(replica, log, 0, clock, clock.sleep)
+    return export_bundle(replica, log, lambda done: None)
 
 
 def peak_mb_of_verifying(folder):
@@ -219,30 +228,72 @@ def test_a_file_that_changes_while_it_is_read_is_an_error_and_no_verdict(tmp_pat
 
 def test_a_bundle_of_a_running_log_is_valid(finished, tmp_path):
     log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
-    note = pull_cosigned_head(replica, log, 0, clock, clock.sleep)
+    pull_witnessed(replica, log, 0, clock, clock.sleep)
     steps = []
-    write_bundle(tmp_path / "bundle", export_bundle(replica, log, note, steps.append))
+    write_bundle(tmp_path / "bundle", export_bundle(replica, log, steps.append))
     files = read_bundle(tmp_path / "bundle")
     verification = verify_bundle(files, finished.charter.sha256, MODULUS_BITS_MIN)
     assert verification.is_valid, verification.checks
     assert steps == list(range(1, len(finished.charter.labs) + 1))
 
 
-def test_a_head_without_a_quorum_is_waited_for_and_then_given_up(finished, monkeypatch):
-    log, replica, clock = finished.log_of("auditor-1"), reader_of(finished), Clock()
-    full = log.checkpoint
-    bare = finished.ledger.replica.store.checkpoint()
-    monkeypatch.setattr(log, "checkpoint", lambda: bare if clock.now_ms < 5000 else full())
-    pull_cosigned_head(replica, log, 10, clock, clock.sleep)
+class Late(LogWrapper):
+    """A log whose cosignatures are older than its head, or missing, until a time."""
+
+    def __init__(self, log, clock, until_ms, early):
+        super().__init__(log)
+        self.clock, self.until_ms, self.early = clock, until_ms, early
+
+    def witnesses(self):
+        return super().witnesses() if self.clock.now_ms >= self.until_ms else self.early
+
+
+def earlier(run, size):
+    """Every auditor's cosignature of the head of so many entries."""
+    tree = run.ledger.replica.tree
+    return [witness_of(run.deployment, tree, name, size) for name in run.charter.auditors]
+
+
+def test_the_entries_that_the_log_has_are_waited_for_until_they_are_witnessed(finished):
+    clock, replica = Clock(), reader_of(finished)
+    log = Late(finished.log_of("auditor-1"), clock, 5000, earlier(finished, 4))
+    pull_witnessed(replica, log, 10, clock, clock.sleep)
     assert clock.now_ms >= 5000
-    monkeypatch.setattr(log, "checkpoint", lambda: bare)
-    with pytest.raises(TransportError, match="0 cosignatures of") as caught:
-        pull_cosigned_head(reader_of(finished), log, 10, clock, clock.sleep)
-    assert caught.value.reason == "NOT_COSIGNED"
+    assert replica.trusted() == replica.state
 
 
-def test_a_log_that_grew_is_not_exported_under_an_older_head(finished):
-    log, replica = finished.log_of("auditor-1"), reader_of(finished)
-    with pytest.raises(Refusal) as caught:
-        export_bundle(replica, log, log.checkpoint(), lambda done: None)
-    assert caught.value.reason == "LOG_GREW"
+def test_after_the_wait_what_is_witnessed_by_then_is_exported(finished, tmp_path):
+    clock, replica = Clock(), reader_of(finished)
+    log = Late(finished.log_of("auditor-1"), clock, 10**9, earlier(finished, 4))
+    pull_witnessed(replica, log, 10, clock, clock.sleep)
+    assert (replica.trusted().size, replica.state.size) == (4, finished.state.size)
+    write_bundle(tmp_path / "bundle", export_bundle(replica, log, lambda done: None))
+    found = verify_bundle(read_bundle(tmp_path / "bundle"), None, MODULUS_BITS_MIN)
+    assert (found.is_valid, found.size, found.beyond) == (True, 4, replica.state.size - 4)
+
+
+def test_nothing_is_exported_of_which_nothing_is_witnessed(finished):
+    clock, replica = Clock(), reader_of(finished)
+    log = Late(finished.log_of("auditor-1"), clock, 10**9, earlier(finished, 4)[:1])
+    for _ in ("read", "and not read"):
+        with pytest.raises(TransportError, match="of 3 auditors needed") as caught:
+            export_bundle(replica, log, lambda done: None)
+        assert caught.value.reason == "NOT_COSIGNED"
+        pull_witnessed(replica, log, 10, clock, clock.sleep)
+
+
+def test_cosignatures_that_do_not_hold_are_not_exported(finished):
+    """The log hands out what it likes; a bundle with such a line would be invalid."""
+    size, clock, replica = finished.state.size, Clock(), reader_of(finished)
+    log = Late(finished.log_of("auditor-1"), clock, 10**9, earlier(finished, 4))
+    replica.pull(log)
+    _, newer, third = earlier(finished, size)
+    forged, stranger = Witness("auditor-1", size, newer.line), Witness("lab-1", size, third.line)
+    older = earlier(finished, 3)[2]
+    log.early = [forged, newer, older, stranger]
+    replica.pull(log)
+    files = export_bundle(replica, log, lambda done: None)
+    first, _, third = earlier(finished, 4)
+    assert decode_witnesses(files["witnesses"]) == [first, newer, third]
+    found = verify_bundle(files, None, MODULUS_BITS_MIN)
+    assert (found.is_valid, found.size) == (True, 4)

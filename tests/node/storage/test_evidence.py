@@ -100,7 +100,7 @@ def test_two_logs_leave_both_heads(tmp_path):
 
 def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
     witness = Witness()
-    witness.run.step(*witness.run.charter.auditors, COORDINATOR)
+    witness.run.step(*witness.run.charter.auditors, COORDINATOR, *witness.run.charter.auditors)
     other = witness.other_log(witness.run.ledger.size())
     witness.driver.step()
     assert witness.store.value(PROMISES)
@@ -116,7 +116,7 @@ def test_a_receipt_that_is_not_kept_leaves_the_head_that_was_in_it(tmp_path):
 
 def test_heads_of_receipts_are_kept_until_their_entries_were_read():
     witness = Witness()
-    witness.run.step(*witness.run.charter.auditors, COORDINATOR)
+    witness.run.step(*witness.run.charter.auditors, COORDINATOR, *witness.run.charter.auditors)
     witness.driver.step()
     assert len(list(witness.log._receipts())) == 2
     witness.driver.step()

@@ -94,6 +94,18 @@ def test_a_first_key_of_another_epoch_is_rejected(epoch: int) -> None:
     key_rejected("KEY_EPOCH", epoch=epoch)
 
 
+def test_a_first_key_that_comes_after_another_entry_than_the_charter_is_rejected() -> None:
+    deployment = make_deployment()
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    chain.tell()
+    wire = statement_pb2.KeyRecord()
+    wire.CopyFrom(deployment.key_record)
+    wire.after.CopyFrom(chain.ref(1))
+    rejected(chain, key_envelope(deployment, wire), "KEY_AFTER")
+    chain.put_ok(deployment.key_envelope)
+
+
 @pytest.mark.parametrize("threshold", [0, 1, 3, 4])
 def test_a_key_record_with_another_threshold_is_rejected(threshold: int) -> None:
     key_rejected("KEY_SHAPE", threshold=threshold)
@@ -190,7 +202,8 @@ def test_a_dealers_key_with_a_prime_of_21_bits_is_rejected_for_that_alone(
     monkeypatch.setattr(factor_proof, "prove", lambda p, q, context, entropy: factors)
     entropy = entropy_of(0, "small prime")
     dealt = dealer.deal(512, 2, 3, entropy, honest.charter.sha256)
-    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof)
+    after = honest.key_record.after
+    wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after)
     chain = Chain(honest)
     chain.put_ok(honest.charter_envelope)
     rejected(chain, key_envelope(honest, wire), "FACTOR_PROOF")

@@ -9,9 +9,9 @@ import pytest
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.motions import DISPUTES_MAX
 from fermata.protocol.fold.governance.tally import chair_of, overdue_motions, tally
-from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import PAUSED, Pause
+from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.state import State, Verdict, labs_in_force
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef, LogEntry

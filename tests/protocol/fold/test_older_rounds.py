@@ -104,7 +104,9 @@ def test_an_auditor_signs_anew_what_an_amendment_overtook() -> None:
             return check_close(state, found, chain.fetch, chain.cache)
 
         slots = []
-        for duty in duties(state, me, drafted.__contains__, passed, share, chain.entropy):
+        for duty in duties(
+            state, me, drafted.__contains__, state.size, passed, share, chain.entropy
+        ):
             assert duty.statement.charter_sha256 == chain.deployment.charter.sha256
             slots.append(duty.slot)
         drafted.update(slots)

@@ -26,11 +26,11 @@ from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, asking, missing
 from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
-from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
+from harness.bundles import bundle_of_run
 from harness.chains import (
     COORDINATOR,
     MODULUS_BITS_MIN,
@@ -239,6 +239,12 @@ def lived() -> Run:
         return Measurement(figures(lab, HOURS[period])) if period in HOURS else None
 
     run = Run(deployment(), measure)
+    while not run.state.pause.changes:
+        for name in run.drivers:
+            if not run.state.pause.changes:
+                run.step(name)
+    # All labs acknowledge before the next round opens, which is then one of the pause.
+    run.until_quiet(*run.charter.labs, *run.charter.auditors)
     run.until_quiet()
     return run
 
@@ -279,8 +285,7 @@ def bundle() -> dict[str, bytes]:
     run = lived()
     for _ in range(3):
         run.step()
-    store = run.stores[COORDINATOR]
-    return dict(build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), store))
+    return bundle_of_run(run, run.stores[COORDINATOR])
 
 
 def test_the_verifier_finds_the_same_pause_offline() -> None:

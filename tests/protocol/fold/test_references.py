@@ -1,5 +1,6 @@
 """A statement belongs to one place in one log (log.md 3a): F2.2, F2.8, F2.15 to F2.17."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,10 +12,12 @@ from fermata.protocol.fold.references import about, next_leaf, prove
 from fermata.protocol.state.position import RECENT_ENTRIES
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.codec import decode, leaf_of
+from fermata.protocol.wire.envelope import charter_message, seal_charter, statement_of, unseal
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
-from harness.deployments import PAUSE_TABLES
+from harness.crypto.ed25519 import BASE, encoded, multiply, signed
+from harness.deployments import PAUSE_TABLES, Deployment, entropy_of
 
 Wire = statement_pb2.Statement
 
@@ -64,6 +67,7 @@ def test_every_field_that_names_an_entry_is_a_reference() -> None:
         "Motion.about",
         "Endorsement.close",
         "PartialOpening.close",
+        "KeyRecord.after",
     }
 
 
@@ -209,6 +213,53 @@ def test_a_key_record_has_seen_nothing() -> None:
     statement = deployment.statement("", key_record=deployment.key_record)
     statement.seen.CopyFrom(chain.ref(0))
     assert chain.put(chain.seal(statement, *deployment.charter.auditors)).reason == "SEEN"
+
+
+def test_a_key_record_comes_after_an_entry() -> None:
+    deployment = make_deployment()
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    statement = deployment.statement("", key_record=deployment.key_record)
+    for size in (0, 31, 33):
+        statement.key_record.after.leaf_hash = bytes(size)
+        assert chain.put(chain.seal(statement, *deployment.charter.auditors)).reason == "SEEN"
+    statement.key_record.ClearField("after")
+    assert chain.put(chain.seal(statement, *deployment.charter.auditors)).reason == "SEEN"
+
+
+def signed_again(deployment: Deployment, party: str, seed: bytes) -> bytes:
+    """The envelope of the same charter, which a party has signed with another nonce."""
+    secret = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
+    secret = secret & ~7 & (2**254 - 1) | 2**254
+    key, message = deployment.keys[party].public_key, charter_message(deployment.charter_data)
+    again, _ = signed(secret, key, 7, encoded(multiply(7, BASE)), message)
+    parties = deployment.keys.items()
+    signatures = {name: k.sign(message) for name, k in parties} | {party: again}
+    return seal_charter(deployment.charter_data, signatures)
+
+
+def test_a_key_record_that_is_moved_to_a_second_log_of_its_charter_is_refused() -> None:
+    """The same charter under other signatures, all of which verify, is another entry 0."""
+    deployment = make_deployment()
+    seed = entropy_of(deployment.seed, "signing keys")(32)
+    first = Chain(deployment)
+    first.put_ok(deployment.charter_envelope)
+    second = Chain(deployment)
+    second.put_ok(signed_again(deployment, COORDINATOR, seed))
+    assert second.state.chartered().charter.sha256 == first.state.chartered().charter.sha256
+    verdict = second.put(deployment.key_envelope)
+    assert (verdict.kind, verdict.reason) == ("KeyRecord", "SPLIT_VIEW")
+    first.put_ok(deployment.key_envelope)
+
+
+def test_a_key_record_may_come_long_after_the_charter() -> None:
+    deployment = make_deployment()
+    chain = Chain(deployment)
+    chain.put_ok(deployment.charter_envelope)
+    for _ in range(RECENT_ENTRIES):
+        chain.put(b"junk")
+    assert prove(chain.tree, statement_of(unseal(deployment.key_envelope)))
+    chain.put_ok(deployment.key_envelope)
 
 
 def paused() -> Chain:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from fermata.protocol.fold.round_rules import REVISIONS_MAX, waiting_for
+from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.state.calls import is_over
 from fermata.protocol.state.clock import Limit
+from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.wire.v1 import statement_pb2

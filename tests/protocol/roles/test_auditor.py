@@ -237,7 +237,8 @@ def test_before_a_charter_and_a_key_there_is_nothing_to_do() -> None:
 
     def due() -> list[Duty]:
         share = chain.deployment.shares["auditor-1"]
-        return list(duties(chain.state, "auditor-1", bool, lambda r: r.close, share, chain.entropy))
+        me, size = "auditor-1", chain.state.size
+        return list(duties(chain.state, me, bool, size, lambda r: r.close, share, chain.entropy))
 
     assert due() == []
     chain.put_ok(chain.deployment.charter_envelope)

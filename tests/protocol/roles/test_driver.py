@@ -13,6 +13,7 @@ from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Log, LogWrapper, Outside, Receipt
@@ -156,11 +157,12 @@ def test_a_correction_that_cannot_be_encoded_fills_no_slot() -> None:
 def test_an_auditor_that_stays_away_leaves_the_round_unopened() -> None:
     run = Run(make_deployment())
     others = [name for name in run.drivers if name != "auditor-2"]
+    run.until_quiet(COORDINATOR, *run.charter.auditors)
     run.until_quiet(*others)
     assert run.state.rounds[0].phase(3) == "closed"
     assert len(run.state.rounds) == 1
-    run.step()
-    run.step()
+    for _ in range(4):
+        run.step()
     assert run.state.rounds[0].phase(3) == "opened"
 
 
@@ -256,7 +258,11 @@ def test_an_acknowledgement_that_an_amendment_overtook_is_said_anew() -> None:
     entry = chain.state.pause.changes[0].entry
     store = MemoryStore()
     replica = SimpleNamespace(
-        state=chain.state, store=store, charter=chain.deployment.charter, tree=chain.tree
+        state=chain.state,
+        store=store,
+        charter=chain.deployment.charter,
+        tree=chain.tree,
+        witnessed=Witnessed(chain.state.size, 3, {}),
     )
     lab = Driver(
         Signer("lab-1", chain.deployment.keys["lab-1"]),

@@ -40,6 +40,7 @@ class World:
     def __init__(self) -> None:
         self.run = Run(make_deployment(last="2025Q4"))
         self.run.step(*self.run.charter.auditors, COORDINATOR)
+        self.run.step(*self.run.charter.auditors)
         self.log = Answering(self.run.log_of("lab-1"))
         self.lab: Driver = self.run.make_driver("lab-1", self.log)
         self.store = self.run.stores["lab-1"]

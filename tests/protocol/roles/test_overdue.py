@@ -11,6 +11,7 @@ from fermata.protocol.roles.overdue import Overdue, overdue
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.pause import Pause, acknowledge, asking, settle
 from fermata.protocol.state.state import State
+from fermata.wire.v1 import statement_pb2
 from harness.chains import START_MS, WINDOW_S, Chain, chain_at
 
 OPEN_MS, SETTLE_MS, ACKNOWLEDGE_MS, SILENCE_MS = 10_000, 20_000, 40_000, 10**10
@@ -83,6 +84,13 @@ def test_no_round_is_due_while_one_collects() -> None:
 def test_a_round_is_to_be_closed_after_its_deadline() -> None:
     chain = chain_at("reported")
     becomes(chain, "unclosed", chain.deadline_ms + SETTLE_MS)
+
+
+def test_a_close_that_waits_for_a_plea_is_not_late_until_it_may_be_made() -> None:
+    chain = chain_at("collecting")
+    plea = statement_pb2.Plea(round=1, lab="lab-1", envelope_sha256=bytes(32))
+    assert chain.beat("auditor-1", chain.time_ms + 60_000, pleas=[plea]).accepted
+    becomes(chain, "unclosed", chain.due_ms(chain.round.plea_limit) + SETTLE_MS)
 
 
 @pytest.mark.parametrize("stage", ["closed", "endorsed"])

@@ -6,17 +6,26 @@ import pytest
 
 from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, build_bundle, sealed_path
+from fermata.protocol.verify.bundle import FULL, MARKER, PUBLIC, sealed_path
 from fermata.protocol.verify.verifier import NOT_CHECKED, OPEN_ONLY, PASSED, TITLES
 from fermata.wire.v1 import statement_pb2
-from harness.bundles import Files, bundle_of, failed, files, finished_run, invalid, verify
+from harness.bundles import (
+    Files,
+    bundle_of,
+    bundle_of_run,
+    failed,
+    files,
+    finished_run,
+    invalid,
+    verify,
+)
 from harness.chains import Chain, chain_at
 from harness.forged import endorse_unseen, false_values, forged, other_plaintexts
 
 
 def public_files() -> Files:
     run = finished_run()
-    return build_bundle(run.state, run.leaves(), run.ledger.checkpoint(), None)
+    return bundle_of_run(run, None)
 
 
 def public_of(chain: Chain) -> Files:

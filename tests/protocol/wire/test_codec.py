@@ -124,7 +124,8 @@ def test_a_leaf_is_read_back(envelope: bytes) -> None:
 def test_a_key_record_is_read_back(deployment: Deployment) -> None:
     record, proof, factors = key_record_from_wire(deployment.key_record, 512)
     assert record == deployment.record
-    assert key_record_to_wire(record, proof, factors) == deployment.key_record
+    after = deployment.key_record.after
+    assert key_record_to_wire(record, proof, factors, after) == deployment.key_record
 
 
 @pytest.mark.parametrize(

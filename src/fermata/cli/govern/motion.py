@@ -10,7 +10,7 @@ from fermata.cli.govern.charter_changes import charter_changes, charter_text
 from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.read.log import replicate
-from fermata.cli.read.view import TrustedView, trusted_view, witnessed_line
+from fermata.cli.read.view import trusted_view, witnessed_line
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
@@ -137,12 +137,12 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
 def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
     """Vote on the motion in entry ENTRY of the log."""
     config = load_config(config_file)
-    view = trusted_view(config)
-    tabled = view.state.governance.motions.get(entry)
+    replica = trusted_view(config)
+    tabled = replica.trusted().governance.motions.get(entry)
     if tabled is not None:
-        say(motion_to_read(view.replica, tabled))
+        say(motion_to_read(replica, tabled))
     body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
-    _say(config, view, out, as_json, vote=body)
+    _say(config, replica, out, as_json, vote=body)
 
 
 def motion_to_read(replica: Replica, tabled: Motion) -> str:
@@ -186,20 +186,20 @@ def _file(
     """Files a motion with these fields; ``complete`` adds those that need the log's state."""
     body = statement_pb2.Motion(**fields)
     config = load_config(config_file)
-    view = trusted_view(config)
-    complete(body, view.replica)
-    _say(config, view, out, as_json, motion=body)
+    replica = trusted_view(config)
+    complete(body, replica)
+    _say(config, replica, out, as_json, motion=body)
 
 
 def _say(
-    config: NodeConfig, view: TrustedView, out: Path | None, as_json: bool, **body: Any
+    config: NodeConfig, replica: Replica, out: Path | None, as_json: bool, **body: Any
 ) -> None:
     """Signs a statement under the charter in force; sends it, or writes it to a file.
 
     It is about witnessed entries alone. Raises TransportError NOT_COSIGNED for another, and the
     refusal that the log would give, before anything is sent or written.
     """
-    replica, size = view.replica, view.witnessed.size
+    size = replica.witnessed.size
     if out is not None:
         check_new(out)
     statement = statement_pb2.Statement(
@@ -211,8 +211,7 @@ def _say(
         if named.index >= size:
             raise TransportError(
                 "NOT_COSIGNED",
-                f"entry {named.index}: {witnessed_line(replica, view.witnessed)}; try again when it"
-                " is witnessed",
+                f"entry {named.index}: {witnessed_line(replica)}; try again when it is witnessed",
             )
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
     leaf = next_leaf(replica.tree, envelope)
@@ -240,7 +239,7 @@ def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) 
 def list_motions(config_file: Path, as_json: bool) -> None:
     """List every motion and its status, the chair, and what is overdue."""
     config = load_config(config_file)
-    state = trusted_view(config).state
+    state = trusted_view(config).trusted()
     if state.chartered().charter.committee is None:
         raise ConfigError("NO_COMMITTEE", f"{config.charter_file}: must have a [committee]")
     record = governance_record(state, clock_ms())

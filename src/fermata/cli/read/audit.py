@@ -55,7 +55,7 @@ def lab_open_value(
     config = load_config(config_file, Role.LAB)
     party = config.text.party
     check_new(out, may_be_empty=True)
-    state = trusted_view(config).state
+    state = trusted_view(config).trusted()
     charter = state.charter_at(number)
     place = find_metric(charter, party, metric_id)
     if place is None:
@@ -157,7 +157,7 @@ def state_of(bundle: Path | None, charter_hash: str | None, config_file: Path | 
             )
         return verification.state
     if config_file is not None and bundle is None and charter_hash is None:
-        return trusted_view(load_config(config_file)).state
+        return trusted_view(load_config(config_file)).trusted()
     raise click.UsageError("give either --bundle, with or without --charter-hash, or --config")
 
 

@@ -24,18 +24,17 @@ from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
     pinned_hash,
-    pull_cosigned_head,
+    pull_witnessed,
     read_bundle,
     write_bundle,
 )
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.witness import Witnessed, witnessed
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
-from fermata.protocol.verify.freshness import Demands, unmet
+from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
 from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
 from fermata.summary.documents import document, results_document
 from fermata.summary.words import culprits_text, duration_text
@@ -62,31 +61,17 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     Nothing says that others were shown the same: see ``fermata.cli.read.view``.
     """
     verdicts: list[Verdict] = []
-    replica, _ = replicate_with(config, verdicts)
-    return replica, verdicts
-
-
-def replicate_with(
-    config: NodeConfig, verdicts: list[Verdict] | None = None
-) -> tuple[Replica, Witnessed]:
-    """``replicate``, and what of that log is witnessed; ``verdicts`` takes those on its entries."""
-    count = 0
     with checked_log(config) as (log_port, replica):
         total = replica.open_checkpoint(log_port.checkpoint()).size
         with progress_bar("reading the log", total) as advance:
 
             def seen(verdict: Verdict) -> None:
-                nonlocal count
-                count += 1
-                if verdicts is not None:
-                    verdicts.append(verdict)
-                advance(count)
+                verdicts.append(verdict)
+                advance(len(verdicts))
 
             replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN, seen)
-            # What is witnessed by now is at most what is read next.
-            witnesses = log_port.witnesses()
             replica.pull(log_port)
-    return replica, witnessed(replica.charter, replica.tree, witnesses)
+    return replica, verdicts
 
 
 @click.group()
@@ -98,13 +83,20 @@ def log() -> None:
 @CONFIG
 @json_option
 def show(config_file: Path, as_json: bool) -> None:
-    """Show every entry of the log with its verdict."""
-    _, verdicts = replicate(load_config(config_file))
+    """Show every entry of the log with its verdict, and whether a quorum has witnessed it."""
+    replica, verdicts = replicate(load_config(config_file))
+    size = replica.witnessed.size
     rows = [
-        [str(v.entry), v.kind, v.author or "-", "accepted" if v.accepted else v.reason]
+        [
+            str(v.entry),
+            v.kind,
+            v.author or "-",
+            "accepted" if v.accepted else v.reason,
+            "yes" if v.entry < size else "not yet",
+        ]
         for v in verdicts
     ]
-    columns = ["entry", "statement", "author", "verdict"]
+    columns = ["entry", "statement", "author", "verdict", "witnessed"]
     data = [dict(zip(columns, row, strict=True)) for row in rows]
     emit(as_json, data, table_text(columns, rows))
 
@@ -114,7 +106,7 @@ def show(config_file: Path, as_json: bool) -> None:
 @click.argument("out", type=PATH)
 @click.option(
     "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
-    help="How long to wait for a head that a quorum of auditors has cosigned.",
+    help="How long to wait until the entries that the log has now are witnessed.",
 )  # fmt: skip
 @click.option(
     "--public", "is_public", is_flag=True,
@@ -122,7 +114,11 @@ def show(config_file: Path, as_json: bool) -> None:
 )  # fmt: skip
 @json_option
 def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: bool) -> None:
-    """Export a bundle that anyone can verify offline (full: auditors and the coordinator)."""
+    """Export a bundle that anyone can verify offline (full: auditors and the coordinator).
+
+    It has the whole log. A verdict about it is about the entries that a quorum of auditors has
+    witnessed, of which there must be one.
+    """
     config = load_config(config_file)
     check_new(out)
     if not is_public and config.role not in HOLD_SEALED:
@@ -132,12 +128,22 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
             f" {config.text.party} is a {config.role}; use --public for a bundle without them",
         )
     with checked_log(config) as (log_port, replica):
-        note = pull_cosigned_head(replica, log_port, wait_s, clock_ms, time.sleep)
-        with progress_bar("fetching sealed parts", len(sealed_wanted(replica.state))) as advance:
-            files = export_bundle(replica, log_port, note, advance, is_public)
+        pull_witnessed(replica, log_port, wait_s, clock_ms, time.sleep)
+        with progress_bar(
+            "fetching sealed parts", len(sealed_wanted(replica.trusted()))
+        ) as advance:
+            files = export_bundle(replica, log_port, advance, is_public)
     write_bundle(out, files)
-    data = {"bundle": str(out), "files": len(files), "charter_hash": config.genesis.sha256.hex()}
-    emit(as_json, data, f"{out}: {summary_paths(files)}")
+    size, entries = replica.witnessed.size, replica.tree.size
+    data = {
+        "bundle": str(out),
+        "files": len(files),
+        "charter_hash": config.genesis.sha256.hex(),
+        "entries": entries,
+        "witnessed": size,
+    }
+    line = f"{out}: {summary_paths(files)}; {size} of {entries} entries are witnessed"
+    emit(as_json, data, line)
 
 
 @click.command()
@@ -145,15 +151,15 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 @charter_hash_option
 @click.option(
     "--at-least", type=click.IntRange(min=0), default=0, metavar="N",
-    help="The log must have at least N entries.",
+    help="At least N entries must be witnessed.",
 )  # fmt: skip
 @click.option(
     "--not-before", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]), metavar="TIME",
-    help="An honest auditor must have cosigned the head at TIME (UTC) or later.",
+    help="An honest auditor must have witnessed them at TIME (UTC) or later.",
 )  # fmt: skip
 @click.option(
     "--extends", type=PATH, metavar="NOTE",
-    help="The log must extend this signed head, which you had before.",
+    help="The witnessed entries must extend this signed head, which you had before.",
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -161,7 +167,7 @@ def verify(
     context: click.Context, folder: Path, charter_hash: str | None, at_least: int,
     not_before: datetime | None, extends: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Verify a bundle offline.
+    """Verify a bundle offline. The verdict is about the entries that are witnessed.
 
     Exit code 0: every check passed, and the bundle is as new as asked for. 1: the bundle is
     invalid, or older than asked for. 2: wrong usage, or a FOLDER that cannot be read as a bundle or
@@ -176,7 +182,7 @@ def verify(
     files = read_bundle(folder)
     try:
         verification = verify_bundle(files, pinned, MODULUS_BITS_MIN)
-        missed = unmet(files, verification.state, demands) if verification.is_valid else ()
+        missed = unmet(files, verification, demands) if verification.is_valid else ()
     except FermataError:
         # The folder changed, or its disk failed, while it was read.
         raise
@@ -212,7 +218,7 @@ def _document(verification: Verification) -> dict[str, object]:
 
 
 def _log_document(verification: Verification) -> dict[str, object] | None:
-    """How old a valid bundle is, by its own log and by this machine's clock.
+    """What of a valid bundle's log is witnessed, by whom and when, and how old that is.
 
     ``newest`` and ``age_s`` are None before enough auditors have told the log a time.
     """
@@ -220,22 +226,36 @@ def _log_document(verification: Verification) -> dict[str, object] | None:
     if not verification.is_valid or charter is None:
         return None
     has_time = verification.newest_ms != NO_TIME
+    seen = verification.witnessed
     return {
         "size": verification.size,
+        "beyond": verification.beyond,
         "newest": utc_text(verification.newest_ms) if has_time else None,
         "age_s": verification.age_s(clock_ms()) if has_time else None,
-        "cosigners": verification.cosigners,
+        "witnessed": utc_text(witnessed_ms(seen, charter.threshold)),
+        "cosigners": [
+            {"auditor": auditor, "size": c.size, "time": utc_text(1000 * c.time_s)}
+            for auditor, c in sorted(seen.cosigned.items())
+        ],
         "auditors": len(charter.auditors),
     }
 
 
-def _log_line(log: dict[str, Any]) -> str:
+def _log_lines(log: dict[str, Any], count: int) -> list[str]:
     newest, age_s = "without a time yet", log["age_s"]
     if age_s is not None:
         age = f"{duration_text(abs(age_s) * 1000)} {'old' if age_s >= 0 else 'in the future'}"
         newest = f"the newest of {log['newest']} ({age} by this machine's clock)"
-    cosigners = f"{log['cosigners']} of {log['auditors']} auditors cosigned its head"
-    return f"log: {log['size']} entries, {newest}; {cosigners}"
+    lines = [
+        f"log: {log['size']} entries, {newest}",
+        f"witnessed by {count} of {log['auditors']} auditors, at {log['witnessed']} or later:",
+    ]
+    lines += [f"  {c['auditor']}: {c['size']} entries, {c['time']}" for c in log["cosigners"]]
+    if log["beyond"]:
+        lines.append(
+            f"{log['beyond']} entries beyond are not witnessed and not part of this verdict"
+        )
+    return lines
 
 
 def _lines(verification: Verification, pinned: bool) -> list[str]:
@@ -255,7 +275,7 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
         lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
     log_document = _log_document(verification)
     if log_document is not None:
-        lines.append(_log_line(log_document))
+        lines += _log_lines(log_document, verification.cosigners)
     lines.append("VALID" if verification.is_valid else "INVALID")
     return lines
 

@@ -49,7 +49,7 @@ def results(
     if (bundle is None) == (config_file is None):
         raise click.UsageError("give either a BUNDLE or --config")
     if config_file is not None:
-        state = trusted_view(load_config(config_file)).state
+        state = trusted_view(load_config(config_file)).trusted()
     elif bundle is not None:
         state, _ = state_of_bundle(bundle, charter_hash)
     rows = result_rows(state)
@@ -88,7 +88,7 @@ def lab_place(
     config = load_config(config_file, Role.LAB)
     me = config.text.party
     if bundle is None:
-        state = trusted_view(config).state
+        state = trusted_view(config).trusted()
     else:
         state, _ = state_of_bundle(bundle, charter_hash)
         if state.charter_sha256 != config.genesis.sha256:

@@ -16,10 +16,10 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import OPENED, REFUSED, State
 from fermata.summary.documents import document, overdue_document, pause_document
+from fermata.summary.plea_words import plea_sentences
 from fermata.summary.records.clocks import LogTime, log_time
 from fermata.summary.records.nodes import NodeRecord, node_records
 from fermata.summary.records.pause import (
@@ -61,24 +61,23 @@ UNHEALTHY = 1
 def status(context: click.Context, config_file: Path, stale_s: int | None, as_json: bool) -> None:
     """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
-    replica, witnessed = view_of_log(config)
+    replica = view_of_log(config)
     missing_ms = 1000 * stale_s if stale_s else stale_ms(replica.charter)
     now_ms = clock_ms()
     report = health(replica.state, now_ms, missing_ms)
-    unwitnessed = witness_problems(replica, witnessed, now_ms - missing_ms)
+    unwitnessed = witness_problems(replica, now_ms - missing_ms)
     report = replace(report, problems=(*report.problems, *unwitnessed))
-    line = witnessed_line(replica, witnessed)
-    data = health_document(report) | {"witnessed": witnessed_document(replica, witnessed)}
+    line = witnessed_line(replica)
+    data = health_document(report) | {"witnessed": witnessed_document(replica)}
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:
         context.exit(UNHEALTHY)
 
 
-def witness_problems(
-    replica: Replica, witnessed: Witnessed, stale_ms: int
-) -> Iterator[tuple[str, str]]:
+def witness_problems(replica: Replica, stale_ms: int) -> Iterator[tuple[str, str]]:
     """(who, what) needs attention: false cosignatures, and an entry that auditors had seen before
     ``stale_ms``, or that stands since then, and is not witnessed."""
+    witnessed = replica.witnessed
     for auditor in witnessed.false:
         yield auditor, "its cosignature is not of this log: one of the two was shown another log"
     if witnessed.size < replica.tree.size:
@@ -89,9 +88,9 @@ def witness_problems(
             yield "log", f"entry {witnessed.size} is not witnessed; it waits for {', '.join(waits)}"
 
 
-def witnessed_document(replica: Replica, witnessed: Witnessed) -> dict[str, object]:
+def witnessed_document(replica: Replica) -> dict[str, object]:
     """What is witnessed, for programs: ``entries`` of ``of``, by ``auditors``."""
-    size = replica.tree.size
+    size, witnessed = replica.tree.size, replica.witnessed
     return {
         "entries": witnessed.size,
         "of": size,
@@ -139,6 +138,8 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
             waits = ", ".join(round_.waits_for) or charter.coordinator
             what = f"{round_.state} past its deadline, waits for {waits}"
             problems.append((f"round {round_.number}", what))
+        if round_.pleaded or round_ is rounds[-1]:
+            problems += [(f"round {round_.number}", what) for what in plea_sentences(round_)]
         if round_.culprits:
             problems.append((f"round {round_.number}", culprits_text(round_.culprits)))
     if state.key is None:
@@ -198,6 +199,8 @@ def _round(round_: RoundRecord) -> dict[str, object]:
         "openings": len(round_.opened_by),
         "openings_needed": round_.openings_needed,
         "waits_for": list(round_.waits_for),
+        "pleaded": {lab: list(auditors) for lab, auditors in round_.pleaded.items()},
+        "starved": {lab: list(auditors) for lab, auditors in round_.starved.items()},
         "refused": round_.refusal or None,
         "culprits": list(round_.culprits),
     }

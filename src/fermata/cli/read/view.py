@@ -4,40 +4,24 @@ A head that the coordinator alone has signed says what it wants this reader to s
 what follows from the witnessed prefix, and say how much of the log that is.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.cli.output import say
-from fermata.cli.read.log import replicate_with
+from fermata.cli.read.log import replicate
 from fermata.errors import InvalidProof, TransportError
 from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file, write_atomic
 from fermata.node.storage.high_water import HEAD_BYTES_MAX, open_head
 from fermata.node.storage.high_water import NAME as NODE_HEAD
-from fermata.protocol.fold.apply import apply
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.witness import Witnessed
-from fermata.protocol.state.state import State
 
 #: The newest head that a command with this folder was shown.
 SEEN_HEAD = "view.note"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedView:
-    """The log up to its head, and what is witnessed of it.
-
-    ``state`` follows from the witnessed entries alone, ``replica`` from all.
-    """
-
-    replica: Replica
-    witnessed: Witnessed
-    state: State
-
-
-def witnessed_line(replica: Replica, witnessed: Witnessed) -> str:
+def witnessed_line(replica: Replica) -> str:
     """How much of a log is witnessed, and whom the rest waits for."""
-    size = replica.tree.size
+    size, witnessed = replica.tree.size, replica.witnessed
     waits = witnessed.waits_for(size, replica.charter.auditors)
     rest = f"; the rest waits for {', '.join(waits)}" if waits else ""
     false = f"; cosignatures that do not hold: {', '.join(witnessed.false)}"
@@ -47,25 +31,25 @@ def witnessed_line(replica: Replica, witnessed: Witnessed) -> str:
     )
 
 
-def trusted_view(config: NodeConfig) -> TrustedView:
-    """The log as this folder may trust it now.
+def trusted_view(config: NodeConfig) -> Replica:
+    """The log of which this folder may trust what is witnessed: see ``Replica.trusted``.
 
     Raises TransportError NOT_COSIGNED if nothing is witnessed, and as ``view_of_log`` does.
     """
-    replica, witnessed = view_of_log(config)
+    replica = view_of_log(config)
     # L36.1: what only the coordinator signed, it may have shown to nobody else.
-    if not witnessed.size:
+    if not replica.witnessed.size:
         raise TransportError(
             "NOT_COSIGNED",
-            f"log: {witnessed_line(replica, witnessed)}; a head that only the coordinator signed is"
+            f"log: {witnessed_line(replica)}; a head that only the coordinator signed is"
             " not trusted; see whether the auditors' nodes run, and try again",
         )
-    if witnessed.size < replica.tree.size:
-        say(f"{witnessed_line(replica, witnessed)}; what follows is of the witnessed entries")
-    return TrustedView(replica, witnessed, _state_at(replica, witnessed.size))
+    if replica.witnessed.size < replica.tree.size:
+        say(f"{witnessed_line(replica)}; what follows is of the witnessed entries")
+    return replica
 
 
-def view_of_log(config: NodeConfig) -> tuple[Replica, Witnessed]:
+def view_of_log(config: NodeConfig) -> Replica:
     """The log up to its head, and what is witnessed of it.
 
     The log must extend every head that this folder has seen; its own is then kept. Raises
@@ -73,14 +57,14 @@ def view_of_log(config: NodeConfig) -> tuple[Replica, Witnessed]:
     """
     # A node that runs beside this command keeps newer heads while the log is read.
     known = {path: read_file(path, HEAD_BYTES_MAX) for path in _heads(config) if path.exists()}
-    replica, witnessed = replicate_with(config)
+    replica, _ = replicate(config)
     for path, earlier in known.items():
         _check_extends(replica, path, earlier)
     note = replica.store.checkpoint()
     if note is not None:
         ensure_directory(config.data)
         write_atomic(config.data / SEEN_HEAD, note)
-    return replica, witnessed
+    return replica
 
 
 def _heads(config: NodeConfig) -> tuple[Path, ...]:
@@ -102,13 +86,3 @@ def _check_extends(replica: Replica, path: Path, note: bytes) -> None:
             f"log: its first {head.size} entries are not those of the signed head {path}; keep both"
             " and show them to the auditors",
         )
-
-
-def _state_at(replica: Replica, size: int) -> State:
-    """The state that follows from the first entries."""
-    if size == replica.state.size:
-        return replica.state
-    state = State(replica.state.charter_sha256, replica.state.modulus_bits_min)
-    for leaf in replica.store.leaves(0, size):
-        state, _ = apply(state, leaf, replica.cache)
-    return state

@@ -59,13 +59,13 @@ class Watcher:
         self._replica = replica
         self._log = log
         self._as_json = as_json
-        self._printed = len(replica.state.pause.changes)
+        self._printed = len(replica.trusted().pause.changes)
         self._is_away = False
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
 
     def tell_state(self) -> None:
         """Prints the pause as it is now."""
-        state = self._replica.state
+        state = self._replica.trusted()
         pause, rules = pause_record(state), rule_records(state, newest_judged(state))
         self._print("state", pause_document(pause, rules), "\n".join(pause_lines(pause, rules)))
 
@@ -79,7 +79,7 @@ class Watcher:
             self._is_away = True
         else:
             self._is_away = False
-        state = self._replica.state
+        state = self._replica.trusted()
         for index in range(self._printed, len(state.pause.changes)):
             change = change_record(state, index)
             self._print("change", change_document(change), change_line(change))

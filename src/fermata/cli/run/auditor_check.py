@@ -11,6 +11,7 @@ from fermata.errors import ConfigError, FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.pki.identity import not_after_ms
+from fermata.node.run.own_clock import compare_clock
 from fermata.node.run.participant import ShareCheck
 from fermata.node.run.parts import (
     check_log_charter,
@@ -23,8 +24,10 @@ from fermata.node.run.parts import (
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.witness import witnessed
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import State
+from fermata.protocol.wire.ports import Witness
 from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.types import Role
 
@@ -36,12 +39,13 @@ def auditor_check(config_file: Path, as_json: bool) -> None:
     """Try keys, certificate, log, charter, key share and clock; sends and writes nothing."""
     config = load_config(config_file, Role.AUDITOR)
     replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
+    witnesses: list[Witness] = []
     checks: dict[str, Callable[[], str]] = {
         "signing key": lambda: _signing_key(config),
         "certificate": lambda: _certificate(config),
-        "log and charter": lambda: _log(config, replica),
+        "log and charter": lambda: _log(config, replica, witnesses),
         "key share": lambda: _share(config, replica),
-        "clock": lambda: clock_text(replica.state, clock_ms()),
+        "clock": lambda: _clock(config, replica, witnesses),
     }
     rows, errors = [], []
     for name, check in checks.items():
@@ -69,9 +73,11 @@ def _certificate(config: NodeConfig) -> str:
     return f"{material.identity.uri}, of {issuer}, until {until}"
 
 
-def _log(config: NodeConfig, replica: Replica) -> str:
+def _log(config: NodeConfig, replica: Replica, witnesses: list[Witness]) -> str:
     with connect(config, tls_files(config)) as log:
         check_log_charter(log, config)
+        # What is cosigned by now is at most what is read next.
+        witnesses += log.witnesses()
         replica.pull(log)
     return f"{replica.state.size} entries, begins with this charter"
 
@@ -82,6 +88,16 @@ def _share(config: NodeConfig, replica: Replica) -> str:
         raise ConfigError("NO_KEY", "the log has no key record, or it could not be read")
     ShareCheck(config.path(config.text.keys.share), share).look(replica)
     return "is the one that the key record commits to"
+
+
+def _clock(config: NodeConfig, replica: Replica, witnesses: list[Witness]) -> str:
+    now_ms = clock_ms()
+    cosigned = witnessed(replica.charter, replica.tree, witnesses).cosigned
+    ahead_s = compare_clock(replica.charter, cosigned, config.text.party, now_ms)
+    text = clock_text(replica.state, now_ms)
+    if ahead_s:
+        text += f"; it may be {ahead_s} s ahead of the other auditors, unless all were away"
+    return text
 
 
 def clock_text(state: State, now_ms: int) -> str:

@@ -24,8 +24,9 @@ from fermata.node.files import SECRET_MODE, read_file, write_directory
 from fermata.node.run.parts import entropy, open_signing_key
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
-from fermata.node.storage.signatures import check_unchanged, sign_file
+from fermata.node.storage.signatures import check_unchanged, folder_of, sealed_charter, sign_file
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import (
     ENVELOPE_BYTES_MAX,
     decode,
@@ -82,13 +83,15 @@ def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None
     charter = read_charter(charter_file)
     if charter.key_origin == DISTRIBUTED:
         raise ConfigError("KEY_ORIGIN", f"{charter_file}: takes no key that a dealer made")
+    # The record names entry 0, which the signatures belong to: they must be complete.
+    after = first_entry(sealed_charter(charter_file, charter))
     to = {a: _recipient(recipients / f"{a}.recipient") for a in charter.auditors}
     check_new(out, may_be_empty=True)
     with progress_bar("dealing", _STEPS) as advance:
         dealt = _deal(charter, advance)
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
     files = {RECORD: (encode(statement), 0o644)}
     for auditor, share in zip(charter.auditors, dealt.shares, strict=True):
@@ -132,16 +135,23 @@ def _recipient(path: Path) -> keystore.Recipient:
         raise
 
 
-def check_record(charter: Charter, data: bytes, where: Path) -> KeyRecord:
+def check_record(charter: Charter, charter_file: Path, data: bytes, where: Path) -> KeyRecord:
     """Checks a key record as the fold will (F3), without its signatures; returns it.
 
-    Raises ConfigError CHARTER_HASH for another charter's, else VerificationError.
+    ``charter_file`` has every party's signature beside it, and so says what entry 0 will be.
+    Raises ConfigError CHARTER_HASH for another charter's and SIGNATURES, else VerificationError.
     """
     statement = decode(statement_pb2.Statement, data)
     if statement.WhichOneof("body") != "key_record" or statement.author:
         raise InvalidEncoding("KEY_RECORD", f"{where}: is not a key record")
     if statement.charter_sha256 != charter.sha256:
         raise ConfigError("CHARTER_HASH", f"{where}: was dealt for another charter")
+    if statement.key_record.after != first_entry(sealed_charter(charter_file, charter)):
+        raise Refusal(
+            "KEY_AFTER",
+            f"{where}: was dealt for a log that begins with other signatures than those in"
+            f" {folder_of(charter_file)}",
+        )
     record, proof, factors = key_record_from_wire(statement.key_record, charter.modulus_bits)
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", f"{where}: the first key has epoch 1")
@@ -159,9 +169,14 @@ def check_record(charter: Charter, data: bytes, where: Path) -> KeyRecord:
 @click.argument("record_file", type=PATH)
 @json_option
 def check(charter_file: Path, record_file: Path, as_json: bool) -> None:
-    """Check a key record as every lab and auditor should before using it."""
+    """Check a key record as every lab and auditor should before using it.
+
+    All signatures of the charter must be beside it: the record is for the log that they begin.
+    """
     charter = read_charter(charter_file)
-    record = check_record(charter, read_file(record_file, ENVELOPE_BYTES_MAX), record_file)
+    record = check_record(
+        charter, charter_file, read_file(record_file, ENVELOPE_BYTES_MAX), record_file
+    )
     text = f"{record_file}: a {charter.modulus_bits}-bit {record.origin} key, {record.threshold} of"
     text += f" {record.auditors}, whose shares interpolate and whose modulus is proven"
     data = {
@@ -197,7 +212,7 @@ def sign(
     if record_file.suffix == ".toml":
         raise ConfigError("KEY_RECORD", f"{record_file}: a key record's file is not called .toml")
     payload = read_file(record_file, ENVELOPE_BYTES_MAX)
-    record = check_record(charter, payload, record_file)
+    record = check_record(charter, charter_file, payload, record_file)
     check_unchanged(record_file, payload, charter)
     unlock = opener.unlock()
     signing_key = open_signing_key(

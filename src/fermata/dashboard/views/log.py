@@ -126,16 +126,16 @@ def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
         return None
     (leaf,) = now.leaves(entry, entry + 1)
     rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected if v.entry == entry}
-    proof, root = now.inclusion(entry), now.root
+    proof, head = now.inclusion(entry), now.head
     return EntryPage(
         row=entry_row(entry, leaf, rejected, now.state.clock),
         signers=_signers(leaf),
         leaf_bytes=len(leaf),
         leaf_hash=leaf_hash(leaf).hex(),
-        size=size,
-        root=root.hex(),
-        steps=proof_steps(leaf_hash(leaf), entry, size, proof),
-        leads=_leads(leaf_hash(leaf), entry, size, proof, root),
+        size=head.size,
+        root=head.root.hex(),
+        steps=proof_steps(leaf_hash(leaf), entry, head.size, proof),
+        leads=_leads(leaf_hash(leaf), entry, head.size, proof, head.root),
         note=now.note.decode("utf-8", "backslashreplace"),
         page=entry // ENTRIES_PER_PAGE + 1,
         earlier=entry - 1,

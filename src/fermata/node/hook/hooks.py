@@ -1,4 +1,4 @@
-"""The hook: sends the node's own systems every change of the pause, in order, at least once.
+"""The hook: sends the node's own systems every witnessed change of the pause, at least once.
 
 Normative text: docs/spec/notice.md. The store keeps how many changes were taken. It is written
 after the hook has taken one and before the next is sent, so a crash repeats at most that one.
@@ -17,6 +17,7 @@ from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.loop import BACKOFF_S
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.witnessed_head import WitnessedHead, witnessed_head
 from fermata.protocol.wire.ports import Entropy
 
 #: The name in the store of the number of changes that were taken, in decimal.
@@ -48,7 +49,7 @@ class Hook:
 
     def __post_init__(self) -> None:
         self._news = threading.Event()
-        self._seen: tuple[State, bytes] | None = None
+        self._seen: tuple[State, WitnessedHead] | None = None
         self._thread: threading.Thread | None = None
         self._count = int(self.replica.store.value(TAKEN) or b"0")
 
@@ -68,17 +69,27 @@ class Hook:
             self._thread.join(STOP_S)
 
     def look(self) -> None:
-        """After each step, in the loop's thread: passes new changes to the hook's thread."""
-        state = self.replica.state
-        if self.deliver is None or len(state.pause.changes) <= self._count:
+        """After each step, in the loop's thread: passes new changes to the hook's thread.
+
+        A change goes out only once its entry is witnessed: of a log that nobody else has seen the
+        node announces nothing.
+        """
+        replica = self.replica
+        passed = len(self._seen[0].pause.changes) if self._seen else 0
+        known = max(self._count, passed)
+        if self.deliver is None or len(replica.state.pause.changes) <= known:
             return
-        if self._seen and len(self._seen[0].pause.changes) == len(state.pause.changes):
+        state, note = replica.trusted(), replica.store.checkpoint()
+        if note is None or len(state.pause.changes) <= known:
             return
-        # Between two steps the store's head is the state's, whatever this thread does later.
-        note = self.replica.store.checkpoint()
-        if note is not None:
-            self._seen = (state, note)
-            self._news.set()
+        tree = replica.tree
+        # The coordinator's store has a head before its tree has the entry; a later step sees both.
+        if replica.open_checkpoint(note).size > tree.size:
+            return
+        # Whatever the replica reads later, this is of one moment.
+        head = witnessed_head(replica.charter, tree, state.size, note, replica.witnesses)
+        self._seen = (state, head)
+        self._news.set()
 
     def has_taken(self, change_entry: int) -> bool:
         """Whether the hook has taken every change up to this entry of the log."""
@@ -106,14 +117,14 @@ class Hook:
     def _catch_up(self) -> None:
         """Delivers all changes seen so far, one after the other."""
         while self._seen is not None and not self.stopping.is_set():
-            state, note = self._seen
+            state, head = self._seen
             if self._count >= len(state.pause.changes):
                 return
-            self._deliver_one(state, note, self._count)
+            self._deliver_one(state, head, self._count)
 
-    def _deliver_one(self, state: State, note: bytes, index: int) -> None:
+    def _deliver_one(self, state: State, head: WitnessedHead, index: int) -> None:
         """Delivers one change; returns once it is taken and that is durable, or at the stop."""
-        data = self._notice(state, note, index)
+        data = self._notice(state, head, index)
         key = idempotency_key(state.charter_sha256 or b"", index)
         failures = 0
         while not self.stopping.is_set():
@@ -138,12 +149,12 @@ class Hook:
             self.taken()
             return
 
-    def _notice(self, state: State, note: bytes, index: int) -> bytes:
+    def _notice(self, state: State, head: WitnessedHead, index: int) -> bytes:
         """The bytes of a change's notice, made once, so that a repetition has the same bytes."""
         name = f"hook/notice/{index}"
         kept = self.replica.store.value(name)
         if kept is None:
-            kept = seal_notice(notice_of(state, index, note, self.me), self.signing_key)
+            kept = seal_notice(notice_of(state, index, head, self.me), self.signing_key)
             self.replica.store.put_value(name, kept)
         return kept
 

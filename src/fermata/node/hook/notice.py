@@ -7,14 +7,20 @@ can check it.
 
 import base64
 import json
+import re
+from collections.abc import Iterable
 
 import msgspec
 
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import InvalidEncoding, InvalidSignature
-from fermata.log.checkpoint import open_checkpoint
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import State
+from fermata.protocol.verify.witnessed_head import (
+    HeadWitness,
+    WitnessedHead,
+    check_witnessed_head,
+)
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.strict_json import decode_json
 from fermata.summary.records.pause import ChangeRecord, PauseBrief, change_record, pause_brief
@@ -25,18 +31,35 @@ FORMAT = 1
 _KEY_DOMAIN = b"fermata/v1/notice"
 #: RFC 8785 numbers are IEEE doubles, which are exact up to this one.
 INT_MAX = 2**53 - 1
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of a notice's parts: every key must be present, and no other may be."""
 
 
+class WitnessNotice(_Part, frozen=True):
+    """An auditor's cosignature; ``root`` and ``proof`` in hex. See ``HeadWitness``."""
+
+    auditor: str
+    size: int
+    root: str
+    line: str
+    proof: tuple[str, ...]
+
+
 class LogNotice(_Part, frozen=True):
-    """The log behind the notice: ``checkpoint`` is its signed note over ``size`` entries."""
+    """The log behind the notice: its witnessed entries, ``time_ms`` being the log's time then.
+
+    ``root`` and ``proof`` in hex. See ``WitnessedHead``.
+    """
 
     size: int
     time_ms: int
+    root: str
     checkpoint: str
+    proof: tuple[str, ...]
+    witnesses: tuple[WitnessNotice, ...]
 
 
 class Notice(_Part, frozen=True):
@@ -63,15 +86,17 @@ def idempotency_key(charter_sha256: bytes, index: int) -> str:
     return sha256(_KEY_DOMAIN + charter_sha256 + index.to_bytes(8, "big")).hex()
 
 
-def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> Notice:
+def notice_of(state: State, index: int, head: WitnessedHead, node: str) -> Notice:
     """The notice of the pause's change number ``index``, counted from 0.
 
-    ``checkpoint_note`` is the log's signed note over the entries of ``state``. Raises ValueError
-    for an index that the state does not have.
+    ``head`` is of the entries of ``state``, which are witnessed. Raises ValueError for an index
+    that the state does not have, and for a head of another size.
     """
     charter, pinned = state.charter, state.charter_sha256
     if charter is None or pinned is None or not 0 <= index < len(state.pause.changes):
         raise ValueError(f"index must be that of a change of the pause, got {index}")
+    if head.size != state.size:
+        raise ValueError(f"head must be of the state's {state.size} entries, got {head.size}")
     return Notice(
         format=FORMAT,
         deployment=charter.deployment,
@@ -80,8 +105,43 @@ def notice_of(state: State, index: int, checkpoint_note: bytes, node: str) -> No
         idempotency_key=idempotency_key(pinned, index),
         change=change_record(state, index),
         pause=pause_brief(state),
-        log=LogNotice(state.size, state.time_ms, checkpoint_note.decode()),
+        log=_log_notice(head, state.time_ms),
     )
+
+
+def _log_notice(head: WitnessedHead, time_ms: int) -> LogNotice:
+    witnesses = [
+        WitnessNotice(w.auditor, w.size, w.root.hex(), w.line.decode(), _hex(w.proof))
+        for w in head.witnesses
+    ]
+    note, proof = head.checkpoint.decode(), _hex(head.proof)
+    return LogNotice(head.size, time_ms, head.root.hex(), note, proof, tuple(witnesses))
+
+
+def _hex(hashes: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(h.hex() for h in hashes)
+
+
+def _head_of(log: LogNotice) -> WitnessedHead:
+    """The head that a notice names. Raises InvalidEncoding NOTICE for what no head has."""
+    every = [log.root, *log.proof, *(h for w in log.witnesses for h in (w.root, *w.proof))]
+    # N4.11: one hash in two spellings; a size that no log has.
+    if not all(_HASH.fullmatch(text) for text in every) or any(
+        size < 1 for size in (log.size, *(w.size for w in log.witnesses))
+    ):
+        raise InvalidEncoding(
+            "NOTICE", "notice: hashes must have 64 lower-case hex digits, and sizes be at least 1"
+        )
+    witnesses = tuple(
+        HeadWitness(w.auditor, w.size, bytes.fromhex(w.root), w.line.encode(), _bytes(w.proof))
+        for w in log.witnesses
+    )
+    root, note = bytes.fromhex(log.root), log.checkpoint.encode()
+    return WitnessedHead(log.size, root, note, _bytes(log.proof), witnesses)
+
+
+def _bytes(hashes: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(text) for text in hashes)
 
 
 def canonical_json(document: object) -> bytes:
@@ -123,10 +183,10 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
     """The notice in an envelope, after every check that needs only the charter.
 
     ``charter`` is the one in force; ``pinned`` is the hash of entry 0's charter if an amendment has
-    replaced it. The checks (N4): a party of the roster signed it, the coordinator signed the
-    checkpoint, and the idempotency key is right. Whether the pause follows from the log takes a
-    replica or ``fermata verify``. Raises InvalidEncoding SIZE, NOTICE, CHECKPOINT or NOTE, or
-    InvalidSignature NOT_ON_ROSTER, SIGNATURE, CHARTER_HASH, ORIGIN or UNSIGNED.
+    replaced it. The checks (N4): a party of the roster signed it, the idempotency key is right, and
+    a quorum of auditors has witnessed the entries that it is of. Whether the pause follows from
+    these takes a replica or ``fermata verify``. Raises InvalidEncoding SIZE or NOTICE,
+    InvalidSignature NOT_ON_ROSTER, SIGNATURE or CHARTER_HASH, and as ``check_witnessed_head`` does.
     """
     payload, key_id, signature = _parse_envelope(data)  # N4.1 to N4.3.
     party = charter.parties.get(key_id)
@@ -148,13 +208,8 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
         pinned, notice.change.index
     ):
         raise InvalidEncoding("NOTICE", "notice: idempotency key must be that of its change")
-    coordinator = charter.parties[charter.coordinator]
-    origin = charter.log_origin
-    # N4.11: a log must stand behind it.
-    head = open_checkpoint(notice.log.checkpoint.encode(), origin, origin, coordinator.signing_key)
-    # N4.12: the head must be of the moment at which the pause is reported.
-    if head.size != notice.log.size:
-        raise InvalidEncoding("CHECKPOINT", "notice: checkpoint must be of the notice's size")
+    head = _head_of(notice.log)  # N4.11.
+    check_witnessed_head(charter, head)  # N4.12 to N4.18.
     return notice
 
 

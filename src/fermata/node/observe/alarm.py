@@ -22,7 +22,8 @@ class Alarm:
 
     ``begin`` is called when something becomes late, ``end`` when it no longer is. Entries carry the
     log's own times, and an entry from the future would hide a silent log from ``overdue``. So the
-    log also counts as silent if this reader has seen no new entry for that long.
+    log also counts as silent if this reader has seen no new witnessed entry for that long. Of
+    others nobody else may know.
     """
 
     replica: Replica
@@ -31,7 +32,7 @@ class Alarm:
     end: Callable[[Overdue], None]
 
     def __post_init__(self) -> None:
-        self._size = self.replica.state.size
+        self._size = self.replica.witnessed.size
         self._seen_ms = self.clock_ms()
         self._late: dict[tuple[str, int], Overdue] = {}
 
@@ -50,7 +51,7 @@ class Alarm:
 
     def _overdue(self, now_ms: int) -> tuple[Overdue, ...]:
         """By the pause terms in force, which an amendment may have added or removed."""
-        terms, state = self.replica.charter.pause, self.replica.state
+        terms, state = self.replica.charter.pause, self.replica.trusted()
         # Without this, a clock that was set back would put the alarm off until it has caught up.
         if state.size != self._size or now_ms < self._seen_ms:
             self._size, self._seen_ms = state.size, now_ms
@@ -60,7 +61,8 @@ class Alarm:
         silent_ms = self._seen_ms + terms.silence_ms
         if now_ms < silent_ms or any(late.what == SILENT for late in things):
             return things
-        detail = f"no new entry after {state.size - 1}" if state.size else "no entry was seen"
+        newest = f"no new witnessed entry after {state.size - 1}"
+        detail = newest if state.size else "no entry is witnessed"
         return (Overdue(SILENT, silent_ms, detail), *things)
 
 
@@ -85,7 +87,7 @@ class AlarmEvents:
         """After each step, failed or not: writes events and sets the gauges."""
         late = {thing.what for thing in self._alarm.look()}
         if self._replica.charter.pause is not None:
-            phase = self._replica.state.pause.phase
+            phase = self._replica.trusted().pause.phase
             self._telemetry.set_pause(
                 {name: name == phase for name in PHASES}, {kind: kind in late for kind in KINDS}
             )

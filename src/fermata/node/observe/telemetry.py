@@ -27,7 +27,7 @@ from fermata.protocol.wire.ports import ClockMs
 #: Names that a field of an event may have.
 # fmt: off
 FIELDS = frozenset({
-    "address", "backlog", "duration_ms", "entries", "entry", "expires_ms",
+    "address", "ahead_s", "backlog", "duration_ms", "entries", "entry", "expires_ms",
     "failures", "fault", "generation", "incident", "method", "party", "port", "reason", "role",
     "round", "serial", "size", "slot", "status", "times", "version", "where",
 })

@@ -137,10 +137,11 @@ class GrpcLog:
         answer = self._call("Check", request, kind, service=HEALTH)
         return bool(answer.status == kind.SERVING)
 
-    def watch(self, start: int) -> Iterator[tuple[int, bytes]]:
+    def watch(self, start: int) -> Iterator[tuple[int, bytes | None]]:
         """Yields (entry, leaf) from ``start`` on, as the log grows, until the server stops.
 
-        The leaves are news and not evidence: a reader checks them against the checkpoint.
+        Without a leaf, more of the entries before are witnessed. All this is news and not evidence:
+        a reader checks leaves against the checkpoint, and asks for the cosignatures.
         """
         entry, failures = start, 0
         while True:
@@ -155,8 +156,9 @@ class GrpcLog:
                     answer = _read_answer(wire.WatchResponse, data)
                     if answer.entry != entry:
                         raise TransportError("SERVER_FAULT", "watch: entries are out of order")
-                    yield entry, answer.leaf
-                    entry, failures = entry + 1, 0
+                    is_entry, failures = not answer.witnessed, 0
+                    yield entry, answer.leaf if is_entry else None
+                    entry += is_entry
                 return
             except grpc.RpcError as failure:
                 if failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -1,24 +1,26 @@
-"""How the streams of the log's server wait until the log grows."""
+"""How the streams of the log's server wait until the log grows, or more of it is witnessed."""
 
 import asyncio
 from contextlib import suppress
 
 
 class Growth:
-    """Watchers wait here until the log grows or the server stops.
+    """Watchers wait here until the log grows, more of it is witnessed, or the server stops.
 
     Only the server's loop may use it.
     """
 
     def __init__(self) -> None:
         self._size = 0
+        #: How many entries are witnessed.
+        self.witnessed = 0
         #: Whether the server is stopping.
         self.is_stopping = False
         self._changed = asyncio.Event()
 
-    def notify(self, size: int) -> None:
-        """Wakes the watchers, since the log now has ``size`` entries."""
-        self._size = max(self._size, size)
+    def notify(self, size: int, witnessed: int) -> None:
+        """Wakes the watchers, since the log now has ``size`` entries, so many of them witnessed."""
+        self._size, self.witnessed = max(self._size, size), max(self.witnessed, witnessed)
         self._wake()
 
     def stop(self) -> None:
@@ -31,9 +33,12 @@ class Growth:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_beyond(self, size: int, seconds: float) -> None:
-        """Returns when the log is larger than ``size``, the server stops or ``seconds`` are up."""
-        if self._size > size or self.is_stopping:
+    async def wait_beyond(self, size: int, witnessed: int, seconds: float) -> None:
+        """Returns when the log has more entries, or more witnessed ones, than the caller knows.
+
+        It also returns when the server stops, and when ``seconds`` are up.
+        """
+        if self._size > size or self.witnessed > witnessed or self.is_stopping:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)

@@ -95,9 +95,9 @@ class LogServer(FrontedServer):
             _options(limits),
         )
 
-    def notify(self, size: int) -> None:
-        """Wakes the watchers, since the log now has ``size`` entries."""
-        self.call(self._growth.notify, size)
+    def notify(self, size: int, witnessed: int = 0) -> None:
+        """Wakes the watchers, since the log now has ``size`` entries, so many of them witnessed."""
+        self.call(self._growth.notify, size, witnessed)
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Turns health to NOT_SERVING, ends the streams and gives calls ``grace_s`` to finish.
@@ -155,15 +155,18 @@ class _LogHandlers:
     async def _watch(
         self, caller: Identity, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[Message]:
-        log, entry = self.log_for(caller), request.start
+        log, entry, witnessed = self.log_for(caller), request.start, self.growth.witnessed
         while not self.growth.is_stopping:
             read = functools.partial(log.read, entry, READ_COUNT_MAX)
             leaves = await self.guard.run(caller, read)
             for leaf in leaves:
                 yield wire.WatchResponse(entry=entry, leaf=leaf)
                 entry += 1
-            if not leaves:
-                await self.growth.wait_beyond(entry, WATCH_CHECK_S)
+            if not leaves and self.growth.witnessed > witnessed:
+                witnessed = self.growth.witnessed
+                yield wire.WatchResponse(entry=entry, witnessed=witnessed)
+            elif not leaves:
+                await self.growth.wait_beyond(entry, witnessed, WATCH_CHECK_S)
             self.guard.identify(context)
 
     def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
@@ -249,7 +252,7 @@ class _Health:
     ) -> AsyncIterator[Message]:
         yield self._status(request.service)
         while not self._growth.is_stopping:
-            await self._growth.wait_beyond(sys.maxsize, WATCH_CHECK_S)
+            await self._growth.wait_beyond(sys.maxsize, sys.maxsize, WATCH_CHECK_S)
         yield self._status(request.service)
 
 

@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 
 from fermata import __version__
 from fermata.crypto.threshold.opening import KeyShare
-from fermata.errors import ConfigError, FermataError
+from fermata.errors import FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.hook.hooks import Hook, make_hook
 from fermata.node.observe.alarm import AlarmEvents
+from fermata.node.observe.clock_events import ClockEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.stray_lines import only_events
 from fermata.node.observe.telemetry import Telemetry
+from fermata.node.observe.witness_events import WitnessEvents
 from fermata.node.pki.identity import certificate_expiry_ms
 from fermata.node.pki.own_certificate import OwnCertificate
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.loop import IDLE_S, Wake, run_loop, stop_on_signal
+from fermata.node.run.own_clock import check_clock
 from fermata.node.run.parts import (
     clock_ms,
     entropy,
@@ -32,18 +35,16 @@ from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.file import disk_free_bytes
 from fermata.node.storage.high_water import HighWater
+from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.driver import Driver, Health, Signer
 from fermata.protocol.roles.lab import LabTools
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
-#: How far behind the log's time the clock of a node that starts may be.
-CLOCK_BEHIND_MS_MAX = 300_000
 #: Looks at a node after a step, in the loop's thread: gauges, alarms, events, the hook.
 Observer = Callable[[], None]
 
@@ -69,20 +70,6 @@ def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Bas
     stack.callback(store.close)
     replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
     return Base(config, telemetry, stack, signer, tls, store, replica)
-
-
-def check_clock(state: State, now_ms: int) -> None:
-    """T5: a clock that is behind what enough auditors have told is wrong. Raises ConfigError CLOCK.
-
-    An auditor with such a clock is one of those that may be wrong, and a lab misses deadlines.
-    """
-    behind_ms = state.time_ms - now_ms
-    if behind_ms > CLOCK_BEHIND_MS_MAX:
-        raise ConfigError(
-            "CLOCK",
-            f"this clock is {behind_ms // 1000} s behind the log's time, which the auditors tell;"
-            " set it and start again",
-        )
 
 
 @contextmanager
@@ -140,10 +127,16 @@ class Node:
         # These look after a failed step too: it may have brought news, and time has passed.
         observers: list[Observer] = [
             RoundEvents(self.driver, telemetry, clock_ms).look,
+            WitnessEvents(replica, telemetry, clock_ms).look,
             gauges.look,
             AlarmEvents(replica, telemetry, clock_ms).look,
+            ClockEvents(self.driver, telemetry).look,
             self.hook.look,
         ]
+        if base.config.role == Role.LAB:
+            # Also when the log does not answer: this is when it is needed.
+            pinned = base.config.genesis.sha256
+            observers.append(Unlogged(data, pinned, base.store).look)
         after_success: list[Observer] = [
             gauges.stepped,
             HighWater(data, replica).keep,
@@ -197,6 +190,8 @@ def make_node(
         share,
         tools,
     )
+    if config.role == Role.AUDITOR and wake is not None:
+        driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)
     return Node(base, hook, driver)
 
 

@@ -28,13 +28,12 @@ from fermata.node.run.parts import (
     write_address,
 )
 from fermata.node.run.shared_log_writer import SharedLogWriter
-from fermata.node.storage.signatures import read_signatures
-from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
+from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.fold.governance.amendment import joining_party
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
-from fermata.protocol.wire.envelope import assemble, seal_charter
+from fermata.protocol.wire.envelope import assemble
 
 
 def log_charter(config: NodeConfig, writer: LogWriter) -> None:
@@ -43,10 +42,7 @@ def log_charter(config: NodeConfig, writer: LogWriter) -> None:
     Raises ConfigError SIGNATURES until every party has signed it.
     """
     if writer.size() == 0:
-        data = read_file(config.charter_file, CHARTER_BYTES_MAX)
-        parties = config.genesis.signers
-        signatures = read_signatures(config.charter_file, config.genesis, parties)
-        writer.append(seal_charter(data, signatures))
+        writer.append(sealed_charter(config.charter_file, config.genesis))
 
 
 class KeyRecordFile:
@@ -122,12 +118,12 @@ def run_coordinator(
         key_record = KeyRecordFile(config, writer, telemetry)
 
         def work() -> int:
-            before = writer.size()
+            before, witnessed = writer.size(), replica.witnessed.size
             try:
                 key_record.look()
                 node.driver.step()
             finally:
-                if writer.size() != before:
+                if (writer.size(), replica.witnessed.size) != (before, witnessed):
                     writer.on_growth(writer.size())
             return writer.size() - before
 
@@ -159,9 +155,9 @@ def _serve(
 
     def grown(size: int) -> None:
         wake.now()
-        server.notify(size)
+        server.notify(size, base.replica.witnessed.size)
 
-    writer.on_growth = grown
+    writer.on_growth, writer.on_cosigned = grown, wake.now
     addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
     with writer.lock:
         addresses["log"] = server.start(listen.address)

@@ -11,8 +11,10 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.local_service import LocalServer, PushDesk
 from fermata.node.run.assembly import make_node, running
 from fermata.node.run.loop import Wake, follow
+from fermata.node.run.own_clock import WitnessClocks
 from fermata.node.run.parts import (
     check_log_charter,
+    clock_ms,
     connect,
     entropy,
     lab_sources,
@@ -77,6 +79,8 @@ def run_participant(
         log = WitnessedLog(remote, base.store)
         node = make_node(base, log, wake, share=share)
         serve_pushes = start_local(config, node.driver, wake, base.stack)
+        # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
+        clocks = WitnessClocks(base.signer.party, telemetry, clock_ms)
         share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def work() -> int:
@@ -85,6 +89,8 @@ def run_participant(
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
                 share_check.look(replica)
+                if config.role == Role.AUDITOR:
+                    clocks.look(replica, log)
                 return node.driver.step()
             except InvalidProof as error:
                 share_check.look(replica)
@@ -96,7 +102,7 @@ def run_participant(
 
 
 def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
-    """Wakes the loop at every new entry of the log."""
+    """Wakes the loop at every new entry of the log, and when more entries are witnessed."""
     # It asks for the last known entry again: its arrival says that the log is back.
     for _ in remote.watch(max(0, replica.state.size - 1)):
         wake.now()

@@ -78,7 +78,7 @@ class SharedLogWriter(LogWriter):
 
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
     holds the lock for a whole step. ``on_growth`` is called with the new size after each entry of
-    a caller; ``clock_ms`` refills the budgets.
+    a caller, ``on_cosigned`` after each cosignature; ``clock_ms`` refills the budgets.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class SharedLogWriter(LogWriter):
         super().__init__(replica, signing_key)
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
+        self.on_cosigned: Callable[[], None] = lambda: None
         self._proofs = ProofDesk()
         self._budgets = WriteBudgets(clock_ms)
 
@@ -125,3 +126,4 @@ class SharedLogWriter(LogWriter):
         self._budgets.charge(caller, COSIGNATURE)
         with self.lock:
             super().add_cosignature_as(caller, note)
+        self.on_cosigned()

@@ -13,9 +13,18 @@ from fermata.wire.v1 import statement_pb2
 COSIGNATURE, UNREADABLE = "cosignature", "unreadable"
 #: By kind of write, for one party: how many at once, and how many per second in the long run.
 #: They are many times what an honest node sends, and far less than the limit on calls allows.
+#:
+#: The budget of heartbeats is the smallest that no honest node meets, since a lying auditor may
+#: fill it with entries (time.md). In the long run it is the pace of a node whose heartbeats are all
+#: refused: it sends one every 5 s. One whose heartbeats are logged sends one a minute at most, one
+#: when its clock was set, and beyond that only news (T4). Of news a round has 10 at most: its open,
+#: its close and a change of the pause begin limits, and 7 limits of it end. So 30 at once are three
+#: rounds in one moment. With rounds of seconds the demo's auditors were never more than 7 ahead of
+#: the pace. If others table motions faster than that, an auditor is refused one heartbeat, and the
+#: one that it sends 5 s later has all the news.
 BUDGETS: Mapping[str, tuple[int, float]] = MappingProxyType(
     {
-        "heartbeat": (60, 2.0),
+        "heartbeat": (30, 0.2),
         "open_round": (32, 0.5),
         "close_round": (32, 0.5),
         "report": (64, 1.0),

@@ -15,12 +15,24 @@ from fermata.log.checkpoint import NOTE_BYTES_MAX
 from fermata.log.merkle import HASH_BYTES
 from fermata.log.tiles import LENGTH_BYTES, TILE_WIDTH
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
-from fermata.protocol.verify.bundle import CHARTER, CHECKPOINT, MARKER, MARKER_BYTES_MAX
+from fermata.protocol.verify.bundle import (
+    CHARTER,
+    CHECKPOINT,
+    MARKER,
+    MARKER_BYTES_MAX,
+    WITNESSES,
+)
 from fermata.protocol.wire.codec import LEAF_BYTES_MAX, SEALED_BYTES_MAX
+from fermata.protocol.wire.witnesses import WITNESSES_BYTES_MAX
 
 BUNDLE_BYTES_MAX = 4 * 1024 * 1024 * 1024
 BUNDLE_FILES_MAX = 1_000_000
-_DUE_BYTES = {MARKER: MARKER_BYTES_MAX, CHARTER: CHARTER_BYTES_MAX, CHECKPOINT: NOTE_BYTES_MAX}
+_DUE_BYTES = {
+    MARKER: MARKER_BYTES_MAX,
+    CHARTER: CHARTER_BYTES_MAX,
+    CHECKPOINT: NOTE_BYTES_MAX,
+    WITNESSES: WITNESSES_BYTES_MAX,
+}
 
 
 class BundleFiles(Mapping[str, bytes]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fermata.errors import ConfigError, Refusal, TransportError
-from fermata.log.checkpoint import verify_cosigners
+from fermata.log.checkpoint import signed_alone
 from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
@@ -19,61 +19,49 @@ from fermata.protocol.wire.ports import ClockMs, Log
 POLL_S = 0.2
 
 
-def cosigners_of(charter: Charter, note: bytes) -> int:
-    """How many auditors have cosigned this head of the coordinator's. Raises VerificationError."""
-    coordinator = charter.parties[charter.coordinator].signing_key
-    cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
-    return len(verify_cosigners(note, charter.log_origin, coordinator, cosigners))
-
-
-def pull_cosigned_head(
+def pull_witnessed(
     replica: Replica, log: Log, wait_s: float, clock_ms: ClockMs, sleep: Callable[[float], None]
-) -> bytes:
-    """The note of a head that a quorum of auditors has cosigned; the replica is then at it.
+) -> None:
+    """Reads the log, and waits until the entries that it had at the start are witnessed.
 
-    The log grows all the time and each new head needs new cosignatures, so this waits
-    for one. Raises TransportError NOT_COSIGNED after ``wait_s`` seconds, and as
-    ``Replica.pull`` does.
+    After ``wait_s`` seconds what is witnessed by then must do. Raises as ``Replica.pull`` does.
     """
-    quorum = replica.charter.endorsement_quorum
     limit_ms = clock_ms() + int(wait_s * 1000)
-    seen = 0
-    while True:
-        note = log.checkpoint()
-        seen = cosigners_of(replica.charter, note)
-        replica.pull(log)
-        if seen >= quorum and replica.open_checkpoint(note).size == replica.state.size:
-            return note
-        if clock_ms() > limit_ms:
-            raise TransportError(
-                "NOT_COSIGNED",
-                f"log: its head has {seen} cosignatures of {quorum} needed; see whether the"
-                " auditors' nodes run, and try again",
-            )
+    replica.pull(log)
+    wanted = replica.tree.size
+    while replica.witnessed.size < wanted and clock_ms() <= limit_ms:
         sleep(POLL_S)
+        replica.pull(log)
 
 
 def export_bundle(
-    replica: Replica,
-    log: Log,
-    note: bytes,
-    progress: Callable[[int], None],
-    is_public: bool = False,
+    replica: Replica, log: Log, progress: Callable[[int], None], is_public: bool = False
 ) -> dict[str, bytes]:
-    """The files of a bundle of the log up to the head of ``note``.
+    """The files of a bundle of the log up to the replica's head.
 
-    The replica has pulled at least that far, into a store that may keep sealed parts; a public
-    bundle needs and has none. Raises Refusal LOG_GREW if the replica is at another size than
-    the head.
+    The replica has read the log, into a store that may keep sealed parts; a public bundle needs and
+    has none. Raises TransportError NOT_COSIGNED if nothing of the log is witnessed.
     """
-    if replica.open_checkpoint(note).size != replica.state.size:
-        raise Refusal("LOG_GREW", "log: grew during the export; try again")
-    wanted = {} if is_public else sealed_wanted(replica.state)
+    note, seen, charter = replica.store.checkpoint(), replica.witnessed, replica.charter
+    if note is None or not seen.size:
+        raise TransportError(
+            "NOT_COSIGNED",
+            f"log: {len(seen.cosigned)} of {seen.quorum} auditors needed have cosigned a head of"
+            " it; see whether the auditors' nodes run, and try again",
+        )
+    state = replica.trusted()
+    wanted = {} if is_public else sealed_wanted(state)
     for done, path in enumerate(wanted, 1):
         replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
         progress(done)
-    leaves = replica.store.leaves(0, replica.state.size)
-    return build_bundle(replica.state, leaves, note, None if is_public else replica.store)
+    coordinator = charter.parties[charter.coordinator].signing_key
+    return build_bundle(
+        state,
+        replica.store.leaves(0, replica.tree.size),
+        signed_alone(note, charter.log_origin, coordinator),
+        replica.witnesses,
+        None if is_public else replica.store,
+    )
 
 
 def write_bundle(out: Path, files: dict[str, bytes]) -> None:

@@ -6,8 +6,13 @@ from pathlib import Path
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.errors import ConfigError, InvalidSignature
 from fermata.node.files import read_file, write_atomic
-from fermata.protocol.charter.parse import Charter
-from fermata.protocol.wire.codec import CHARTER_TYPE, ENVELOPE_BYTES_MAX, STATEMENT_TYPE
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter
+from fermata.protocol.wire.codec import (
+    CHARTER_TYPE,
+    ENVELOPE_BYTES_MAX,
+    STATEMENT_TYPE,
+)
+from fermata.protocol.wire.envelope import seal_charter
 
 _LINE_BYTES_MAX = 1024
 MISSING, SIGNED, WRONG = "not signed", "signed", "WRONG"
@@ -85,6 +90,15 @@ def read_signatures(file: Path, charter: Charter, parties: tuple[str, ...]) -> d
             "SIGNATURES", f"{file.name}: not signed by {', '.join(missing)} (see {folder_of(file)})"
         )
     return {party: signature for party, signature in signatures.items() if signature is not None}
+
+
+def sealed_charter(file: Path, charter: Charter) -> bytes:
+    """The envelope of a charter that every party has signed: what its log begins with.
+
+    Raises ConfigError SIGNATURES as ``read_signatures``.
+    """
+    signatures = read_signatures(file, charter, charter.signers)
+    return seal_charter(read_file(file, CHARTER_BYTES_MAX), signatures)
 
 
 def _read_one(file: Path, payload: bytes, charter: Charter, party: str) -> bytes | None:

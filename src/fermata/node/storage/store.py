@@ -51,9 +51,7 @@ DEPLOYMENT_BYTES = 32
 #: Errors after which the store must be opened anew.
 _FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_IO"})
 #: Of each party the cosignature of its largest size.
-_NEWEST = (
-    "WHERE size = (SELECT max(size) FROM cosignatures AS c WHERE c.party = cosignatures.party)"
-)
+_NEWEST = "WHERE (party, size) IN (SELECT party, max(size) FROM cosignatures GROUP BY party)"
 
 
 class SqliteStore(Store):

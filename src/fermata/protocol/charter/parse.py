@@ -53,7 +53,7 @@ from fermata.protocol.charter.metrics import (
 )
 from fermata.protocol.charter.panel import Panel, check_members
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
-from fermata.protocol.charter.periods import NUMBERED, period_count, period_of
+from fermata.protocol.charter.periods import period_count, period_of
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.toml_source import Strict, TomlSource
 from fermata.protocol.charter.trigger_rules import (
@@ -154,6 +154,7 @@ class Charter:
     first_period: str
     last_period: str
     window_s: int
+    plea_ms: int
     interval_s: int
     heartbeat_s: int
     cohort_min: int
@@ -359,15 +360,12 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     text = source.decode(CharterText)
     _check_numbers(source, text, modulus_bits_min)
     parties = _roster(source, text)
+    rounds = text.rounds
     metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
-    terms = read_terms(source, text.disclosure, metrics, text.rounds.cadence)
+    terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
     panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
     rules = _rules(source, text, panels)
-    rounds = text.rounds
-    rounds_max = period_count(rounds.cadence, rounds.first, rounds.last) if rounds.last else None
-    if rounds_max is not None and rounds.cadence != NUMBERED:
-        rounds_max *= 2  # Each period of a calendar may be asked twice.
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -377,12 +375,13 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         headroom_bits=text.cryptography.headroom_bits,
         key_origin=text.cryptography.key_origin,
         range_base=text.cryptography.range_base,
-        cadence=text.rounds.cadence,
+        cadence=rounds.cadence,
         first_period=text.rounds.first,
         last_period=text.rounds.last,
-        window_s=text.rounds.window_s,
+        window_s=rounds.window_s,
+        plea_ms=rounds.plea_ms,
         interval_s=text.rounds.interval_s or 0,
-        heartbeat_s=text.rounds.heartbeat_s,
+        heartbeat_s=rounds.heartbeat_s,
         cohort_min=text.disclosure.cohort_min,
         disclosure=terms,
         parties=parties,
@@ -394,6 +393,6 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         dues=dues,
         rules=rules,
         pause=_pause(source, text, rules),
-        committee=read_committee(source, text.committee, text.member, rounds_max),
+        committee=read_committee(source, text.committee, text.member, rounds.calls_max),
         previous=text.previous,
     )

@@ -18,16 +18,31 @@ HEARTBEAT_S, HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 900, 60, 86_400
 
 
 class RoundsText(Strict, frozen=True):
-    """The table as the file writes it. ``window_s``, ``interval_s``, ``heartbeat_s``: seconds."""
+    """The table as the file writes it. Numbers are in seconds."""
 
     cadence: str
     first: str
     window_s: Seconds
     last: str = ""
     interval_s: Seconds | None = None
+    plea_s: Seconds | None = None
     heartbeat_s: Annotated[
         int, Meta(ge=HEARTBEAT_S_MIN, le=HEARTBEAT_S_MAX, description="seconds")
     ] = HEARTBEAT_S
+
+    @property
+    def calls_max(self) -> int | None:
+        """How many rounds there can be; None without a last period."""
+        if not self.last:
+            return None
+        count = period_count(self.cadence, self.first, self.last)
+        # Each period of a calendar may be asked twice.
+        return count if self.cadence == NUMBERED else 2 * count
+
+    @property
+    def plea_ms(self) -> int:
+        """How long a close waits for pleas, in milliseconds; by default a quarter of the window."""
+        return self.window_s * 250 if self.plea_s is None else self.plea_s * 1000
 
 
 def check_rounds(source: TomlSource, rounds: RoundsText) -> None:
@@ -71,4 +86,10 @@ def _check_pace(source: TomlSource, rounds: RoundsText) -> None:
         source.fail(
             "rounds.window_s",
             f"must be at most {what}, or rounds fall behind their periods, got {rounds.window_s}",
+        )
+    # C4.7: the next round could be opened over one whose close still waits.
+    if rounds.plea_s is not None and 2 * rounds.plea_s > rounds.window_s:
+        source.fail(
+            "rounds.plea_s",
+            f"must be at most half of window_s, {rounds.window_s}, got {rounds.plea_s}",
         )

@@ -227,15 +227,18 @@ def _key_record(
     # F3.5: the first key has no history.
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", "key record: the first key must have epoch 1")
-    # F3.6: fewer auditors than agreed must not be able to open.
+    # F3.6: a first key belongs to the charter that the log begins with.
+    if wire.after.index != 0:
+        raise Refusal("KEY_AFTER", "key record: the first key must come after entry 0, the charter")
+    # F3.7: fewer auditors than agreed must not be able to open.
     if record.threshold != charter.threshold or len(record.verification) != len(charter.auditors):
         raise Refusal(
             "KEY_SHAPE", "key record: threshold and number of auditors must be the charter's"
         )
-    check_modulus(record.n, charter.modulus_bits)  # F3.7: not easily factored (K2).
-    check_key(record)  # F3.8: the shares can open (K3).
-    verify_modulus_proof(record.n, proof, charter.sha256)  # F3.9: ciphertexts open one way (K4).
-    # F3.10: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
+    check_modulus(record.n, charter.modulus_bits)  # F3.8: not easily factored (K2).
+    check_key(record)  # F3.9: the shares can open (K3).
+    verify_modulus_proof(record.n, proof, charter.sha256)  # F3.10: ciphertexts open one way (K4).
+    # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
     verify_factor_proof(record.n, factors, charter.sha256)
     key = ThresholdKey(
         record,

@@ -3,18 +3,21 @@
 from dataclasses import replace
 
 from fermata.errors import InvalidEncoding, Refusal
+from fermata.log.merkle import HASH_BYTES
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance import motions
 from fermata.protocol.fold.limits import is_news
-from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State
-from fermata.types import TimeMs
+from fermata.protocol.state.state import CharteredState, HeartbeatSeen, Plea, State
+from fermata.types import EnvelopeHash, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 
 #: Two heartbeats of a node that tell nothing new are at least so far apart.
 INTERVAL_MS_MIN = 60_000
 VERSION_CHARACTERS_MAX = 40
+#: Pleas of one heartbeat.
+PLEAS_MAX = 16
 
 
 def heartbeat(
@@ -48,6 +51,7 @@ def heartbeat(
             f"heartbeat: the version must have at most {VERSION_CHARACTERS_MAX} printable ASCII"
             " characters",
         )
+    check_pleas(wire, author in state.charter.auditors)  # F10.6 to F10.8.
     if author in state.charter.auditors:
         state = replace(state, clock=state.clock.heard(author, entry.seen, time_ms))
     seen = HeartbeatSeen(
@@ -59,8 +63,30 @@ def heartbeat(
         version,
         wire.certificate_expires_ms,
         wire.backlog,
+        tuple(
+            Plea(RoundNumber(p.round), p.lab, EnvelopeHash(p.envelope_sha256)) for p in wire.pleas
+        ),
     )
     return motions.settle(replace(state, heartbeats={**state.heartbeats, author: seen}))
+
+
+def check_pleas(wire: statement_pb2.Heartbeat, is_auditor: bool) -> None:
+    """F10.6 to F10.8: the form of the pleas. Whether one counts is asked elsewhere (PL2)."""
+    # F10.6: a lab could let the close wait for its own report, or for anyone's.
+    if wire.pleas and not is_auditor:
+        raise Refusal("PLEA_AUTHOR", "heartbeat: only an auditor's may have pleas")
+    labs = [plea.lab for plea in wire.pleas]
+    # F10.7: one list in several orders, or one that fills the state.
+    if len(labs) > PLEAS_MAX or labs != sorted(set(labs)):
+        raise Refusal(
+            "PLEA_LIST",
+            f"heartbeat: must have at most {PLEAS_MAX} pleas, ordered by lab, one for each",
+        )
+    # F10.8: other bytes name nothing, and take room in the state.
+    if any(len(plea.envelope_sha256) != HASH_BYTES for plea in wire.pleas):
+        raise InvalidEncoding(
+            "LENGTH", f"heartbeat: each plea must name an envelope by a hash of {HASH_BYTES} bytes"
+        )
 
 
 def stale_ms(charter: Charter) -> int:

@@ -13,6 +13,7 @@ from fermata.protocol.state.calls import next_call, patience
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.governance import CARRIED, RULED, Governance
 from fermata.protocol.state.pause import asking
+from fermata.protocol.state.pleas import pleaded
 from fermata.protocol.state.state import OPENED, REFUSED, CharteredState
 from fermata.types import EntryIndex
 
@@ -31,6 +32,8 @@ def _of_rounds(state: CharteredState) -> Iterator[Limit]:
             continue
         if round_.close is None:
             yield round_.deadline
+            if pleaded(state, round_):
+                yield round_.plea_limit
         else:
             yield settling_limit(state, round_.close, round_)
         if round_ is current:

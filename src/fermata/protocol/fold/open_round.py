@@ -75,6 +75,7 @@ def open_round(
         entry.index,
         clock.time_ms,
         charter.window_s * 1000,
+        charter.plea_ms,
         key_id=key.key_id,
         asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),

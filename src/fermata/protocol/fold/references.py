@@ -11,7 +11,7 @@ from contextlib import suppress
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from fermata.errors import InvalidEncoding, InvalidProof, Refusal, VerificationError
-from fermata.log.merkle import HASH_BYTES, Tree, verify_inclusion
+from fermata.log.merkle import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash, verify_inclusion
 from fermata.protocol.state import position as log_position
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.state import State
@@ -51,6 +51,21 @@ def at(tree: Tree, index: int) -> EntryRef:
     if not 0 <= index < tree.size:
         raise Refusal("NO_ENTRY", f"log: must have entry {index}, and has {tree.size} entries")
     return EntryRef(index=index, leaf_hash=tree.leaf(index))
+
+
+def newest_about(state: State, statement: Statement) -> int:
+    """The index of the newest entry that a statement is about (F2.17); 0 if it names none."""
+    name = statement.WhichOneof("body") or ""
+    newest = max((reference.index for reference in about(statement)), default=0)
+    if name in _OF_ROUND:
+        round_ = state.round(getattr(statement, name).round)
+        newest = max(newest, round_.entry if round_ is not None else 0)
+    return newest
+
+
+def first_entry(charter_envelope: bytes) -> EntryRef:
+    """Names the entry 0 of the log that begins with this envelope; needs no log."""
+    return EntryRef(index=0, leaf_hash=leaf_hash(leaf_of(EMPTY_ROOT, charter_envelope)))
 
 
 def bind(tree: Tree, statement: Statement, size: int | None = None) -> None:
@@ -151,12 +166,17 @@ def check_view(
     """
     body = statement.WhichOneof("body") or ""
     has_seen = statement.HasField("seen")
-    # F2.15: a statement without a view could be moved anywhere; a key record has several authors.
+    # F2.15: a statement without a place could be moved anywhere; a key record has several authors,
+    # so that it has no view, and comes after the charter instead.
     if has_seen == (body == "key_record"):
         raise InvalidEncoding(
             "SEEN",
             "statement: must name the newest entry that its author had folded, and a key record"
             " must name none",
+        )
+    if body == "key_record" and not statement.key_record.HasField("after"):
+        raise InvalidEncoding(
+            "SEEN", "key record: must name the charter's entry that it comes after"
         )
     for reference, leaf in zip(named, present, strict=True):
         if len(reference.leaf_hash) != HASH_BYTES:
@@ -165,13 +185,12 @@ def check_view(
         if reference.leaf_hash != leaf:
             raise Refusal(
                 "SPLIT_VIEW",
-                f"statement: {statement.author} names an entry {reference.index} that this log does"
-                " not have: one of the two was shown another log",
+                f"statement: {statement.author or 'the key record'} names an entry"
+                f" {reference.index} that this log does not have: one of the two was shown another"
+                " log",
             )
     # F2.17: nobody speaks of what came after the view that they spoke from.
-    newest = max((r.index for r in named[1:]), default=0)
-    if body in _OF_ROUND and (round_ := state.round(getattr(statement, body).round)) is not None:
-        newest = max(newest, round_.entry)
+    newest = newest_about(state, statement)
     if has_seen and statement.seen.index < newest:
         raise Refusal(
             "SEEN_BEFORE",

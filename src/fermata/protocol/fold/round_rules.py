@@ -19,6 +19,7 @@ from fermata.protocol.fold.disclosure import (
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.state.cells import cells_of, panel_of
+from fermata.protocol.state.pleas import is_in_time, starving, waiting_for, waits_for_pleas
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
 from fermata.protocol.state.state import (
     CharteredState,
@@ -114,8 +115,8 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
     round_ = round_of(state, wire.round)  # F5.2: no report is kept for a round to come.
     _check_collecting(round_)  # F5.3: a sum must not change once its round is closed.
     _check_not_barred(round_, lab)  # F5.4: the committee took this lab out of the sum.
-    # F5.5: who reports after the deadline may have waited for the others.
-    if state.clock.passed(round_.deadline):
+    # F5.5: who reports after the deadline may have waited for the others, unless an auditor had it.
+    if not is_in_time(state, round_, lab, entry.envelope_sha256):
         raise Refusal("LATE", f"report of {lab}: the deadline of round {wire.round} has passed")
     # F5.6: ciphertexts under another key would spoil the product.
     if wire.key_id != key.key_id:
@@ -191,7 +192,7 @@ def abstention(
     _check_collecting(round_)  # F6.2: an answer must not change a closed round.
     _check_not_barred(round_, lab)  # F6.3: nobody waits for its answer.
     # F6.4: the round may be closed from its deadline on.
-    if state.clock.passed(round_.deadline):
+    if not is_in_time(state, round_, lab, entry.envelope_sha256):
         raise Refusal("LATE", f"abstention of {lab}: the deadline has passed")
     # F6.5: a lab must not take its report back when it sees who else reported.
     if lab in round_.reports:
@@ -200,13 +201,6 @@ def abstention(
     if lab in round_.abstained:
         raise Refusal("DUPLICATE", f"abstention of {lab}: it has abstained already")
     return state.with_round(replace(round_, abstained=round_.abstained | {lab}))
-
-
-def waiting_for(charter: Charter, round_: Round) -> tuple[str, ...]:
-    """Labs that may report in the round and have not answered, in the roster's order."""
-    able = {lab for panel in charter.panels for lab in panel.labs}
-    answered = round_.reports.keys() | round_.abstained | round_.barred
-    return tuple(lab for lab in charter.labs if lab in able and lab not in answered)
 
 
 def aggregate_digest(aggregates: Mapping[str, tuple[bytes, ...]]) -> AggregateDigest:
@@ -255,6 +249,10 @@ def close_round(
         aggregates[aggregate.panel] = tuple(
             ciphertext_from_bytes(key.public_key, c) for c in aggregate.ciphertexts
         )
+    # F7.10: a coordinator must not close before it has logged what it held back.
+    if waits_for_pleas(state, round_):
+        starved = ", ".join(starving(state, round_))
+        raise Refusal("PLEA", f"close: auditors have the answer of {starved}, which is not logged")
     close = Close(
         entry=entry.index,
         leaf_hash=entry.leaf_hash,
@@ -267,4 +265,5 @@ def close_round(
         refusal=refusal,
         organisations=organisations_by_lab(charter),
     )
-    return state.with_round(replace(round_, close=close))
+    # PL4: whoever held an answer back until the end is seen by it.
+    return state.with_round(replace(round_, close=close, starved=starving(state, round_)))

@@ -32,29 +32,33 @@ def duties(
     state: State,
     me: str,
     is_drafted: IsDrafted,
+    witnessed: int,
     passed: Callable[[Round], Close | None],
     share: KeyShare | None,
     entropy: Entropy,
 ) -> Iterator[Duty]:
     """What this auditor owes the log now: endorsements, and with a key share parts of openings.
 
-    ``passed`` gives the close of a round if P1 to P8 hold for it, else None. Raises InvalidProof
-    if the share is not of the key in force.
+    ``witnessed`` is how many entries are (L36). ``passed`` gives the close of a round if P1 to P8
+    hold for it, else None. Raises InvalidProof if the share is not of the key in force.
     """
     if not isinstance(state, KeyedState):
         return
     for round_ in rounds_to_endorse(state, me):
         slot = _slot(state, "endorsement", round_)
         # P5.1: a slot is filled once, whatever close is shown later.
-        if not is_drafted(slot) and (close := passed(round_)) is not None:
+        if is_drafted(slot) or (close := passed(round_)) is None:
+            continue
+        # P5.2: of two closes that two readers were shown only one is witnessed.
+        if close.entry < witnessed:
             yield Duty(slot, endorse(state, round_, close, me))
     for round_ in rounds_to_open(state, me):
         slot = _slot(state, "opening", round_)
-        # P5.2: a second part could be of something else.
+        # P5.3: a second part could be of something else.
         if share is None or is_drafted(slot):
             continue
         if (close := passed(round_)) is not None:
-            # P5.3: a part by a wrong share would make this auditor a culprit.
+            # P5.4: a part by a wrong share would make this auditor a culprit.
             check_share(state.key.record, share)
             yield Duty(slot, open_part(state, round_, close, me, share, entropy))
 
@@ -200,7 +204,7 @@ def open_part(
 ) -> statement_pb2.Statement:
     """This auditor's part of the opening of a round; ``close`` was checked by ``check_close``."""
     charter, key = state.charter, state.key
-    # P5.4: nothing is opened that a quorum has not checked.
+    # P5.5: nothing is opened that a quorum has not checked.
     if round_.phase(charter.endorsement_quorum) not in (ENDORSED, OPENED):
         raise Refusal("NO_QUORUM", f"round {round_.number}: too few endorsements to open")
     width = key.public_key.modulus_width

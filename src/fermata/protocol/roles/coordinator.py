@@ -9,11 +9,11 @@ from fermata.protocol.fold.disclosure import is_worn, refusal_of
 from fermata.protocol.fold.governance.amendment import charter_for_next_round, due_amendment
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
-from fermata.protocol.fold.round_rules import waiting_for
 from fermata.protocol.roles.duty import Duty, IsDrafted
 from fermata.protocol.state.calls import Call, is_given_up, next_call
 from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.clock import NO_TIME
+from fermata.protocol.state.pleas import waiting_for, waits_for_pleas
 from fermata.protocol.state.state import COLLECTING, KeyedState, Round, State, ThresholdKey
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2
@@ -39,7 +39,8 @@ def duties(
     current = state.current
     if current is not None and current.phase(charter.endorsement_quorum) == COLLECTING:
         due = state.clock.passed(current.deadline) or not waiting_for(charter, current)
-        if not due:
+        # PL3: what an auditor has had in time may still come.
+        if not due or waits_for_pleas(state, current):
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"

@@ -13,12 +13,12 @@ from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
-from fermata.log.merkle import Tree
 from fermata.protocol.fold.heartbeats import next_count
-from fermata.protocol.fold.references import bind
+from fermata.protocol.fold.references import bind, newest_about
 from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.outbox import Outbox
+from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.envelope import seal_statement
@@ -40,9 +40,14 @@ class Signer:
     party: str
     key: SigningKey = field(repr=False)
 
-    def seal(self, tree: Tree, statement: statement_pb2.Statement) -> bytes:
-        """The envelope of a statement with this party's signature, completed by the log it has."""
-        bind(tree, statement)
+    def seal(self, replica: Replica, statement: statement_pb2.Statement, size: int = 0) -> bytes:
+        """The envelope of a statement with this party's signature.
+
+        Its view is that of the witnessed entries, or of the first ``size`` if those are more, or of
+        those up to the newest entry that it is about (log.md, 3a).
+        """
+        about = newest_about(replica.state, statement)
+        bind(replica.tree, statement, max(replica.witnessed.size, size, about + 1))
         return seal_statement(statement, {self.party: self.key})
 
 
@@ -76,7 +81,10 @@ class Driver:
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
         self._outbox = Outbox(replica, outside)
+        #: Of an auditor: what others could not log.
+        self.pleas = Pleas(self.me, replica, log, outside)
         self._reported: set[tuple[str, int, str]] = set()
+        self._accused: set[str] = set()
 
     @property
     def role(self) -> Role | None:
@@ -91,10 +99,12 @@ class Driver:
         InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop.
         """
         changed = self.replica.pull(self._log)
+        self._name_false()
         changed += self._outbox.settle()
         if self.role == Role.AUDITOR:
             self._cosign()
         self._plan()
+        changed += self.pleas.step()
         return changed + self._send()
 
     def _plan(self) -> None:
@@ -103,17 +113,19 @@ class Driver:
             self._draft(duty)
 
     def _duties(self) -> Iterable[Duty]:
-        state, me = self.replica.state, self.me
+        state, me, witnessed = self.replica.state, self.me, self.replica.witnessed.size
         match self.role:
             case Role.COORDINATOR:
                 cache = self.replica.cache
                 return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
             case Role.AUDITOR:
                 passed, entropy = self._closes.passed, self._outside.entropy
-                return auditor.duties(state, me, self._is_drafted, passed, self._share, entropy)
+                return auditor.duties(
+                    state, me, self._is_drafted, witnessed, passed, self._share, entropy
+                )
             case Role.LAB:
                 answer, has_taken = self._answers.to, self._tools.has_taken
-                return lab.duties(state, me, self._is_drafted, answer, has_taken)
+                return lab.duties(state, me, self._is_drafted, witnessed, answer, has_taken)
             case Role.MEMBER | Role.OPERATOR | Role.OBSERVER | None:
                 return ()
             case never:
@@ -123,7 +135,7 @@ class Driver:
         return self.store.draft(slot) is not None
 
     def _draft(self, duty: Duty) -> None:
-        envelope = self._signer.seal(self.replica.tree, duty.statement)
+        envelope = self._signer.seal(self.replica, duty.statement)
         self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
     def correct(self, round_: Round, measurement: lab.Measurement) -> str:
@@ -158,15 +170,19 @@ class Driver:
             return
         if self._lost_ms is not None and abs(now_ms - self._lost_ms) < LOST_WAIT_MS:
             return
-        if not timekeeping.is_due(state, self.me, EntryIndex(state.size - 1), now_ms):
+        last, unnamed = state.heartbeats.get(self.me), self.pleas.is_unnamed()
+        # A store that was set back may have less that is witnessed than it said before (F10.3).
+        size = max(self.replica.witnessed.size, 1, last.seen + 1 if last is not None else 0)
+        if not timekeeping.is_due(state, self.me, EntryIndex(size - 1), now_ms, unnamed):
             return
         beat = self._health()
         beat.count, beat.time_ms = next_count(state, self.me), now_ms
         beat.backlog = backlog
+        beat.pleas.extend(self.pleas.named())
         statement = statement_pb2.Statement(
             charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
         )
-        envelope = self._signer.seal(self.replica.tree, statement)
+        envelope = self._signer.seal(self.replica, statement, size)
         try:
             self._log.append(envelope)
             self._lost_ms = None
@@ -204,6 +220,13 @@ class Driver:
         )
         self._log.add_cosignature(add_signatures(note, [line]))
         self.store.put_cosignature(size, self.me, line)
+
+    def _name_false(self) -> None:
+        """Tells, once for each auditor, of a cosignature that is not of this copy of the log."""
+        for party in self.replica.witnessed.false:
+            if party not in self._accused:
+                self._accused.add(party)
+                self._outside.on_event("cosignature_false", {"party": party})
 
     def _event_once(self, event: str, number: int, reason: str) -> None:
         if (event, number, reason) not in self._reported:

@@ -59,21 +59,29 @@ def duties(
     state: State,
     me: str,
     is_drafted: IsDrafted,
+    witnessed: int,
     answer_to: Callable[[Round], Made | None],
     has_taken: Callable[[int], bool],
 ) -> Iterator[Duty]:
     """What this lab owes the log now: an answer to the open round, and acknowledgements.
 
+    Both are about entries among the first ``witnessed``: of others nobody else may know (L36).
     ``answer_to`` gives None while the figures are not there. A lab acknowledges a change of the
     pause once its own hook has taken it.
     """
     if not isinstance(state, CharteredState):
         return
     for round_ in rounds_to_answer(state, me):
+        # L36.3: a round that was opened for this lab alone would take its figures.
+        if round_.entry >= witnessed:
+            continue
         slot = f"answer/{round_.number}/0"
         if not is_drafted(slot) and (made := answer_to(round_)) is not None:
             yield Duty(slot, *made)
     for entry in acknowledgements_due(state, me):
+        # L36.4: a change that follows from a log which nobody else was shown.
+        if entry >= witnessed:
+            continue
         slot = f"acknowledgement/{entry}"
         version = state.charters[-1]
         if version.entry > entry:

@@ -27,6 +27,7 @@ from fermata.protocol.fold.proofs import verify_report
 from fermata.protocol.fold.references import leaf_with, to_wire
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
+from fermata.protocol.roles.pleas import may_carry
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
@@ -93,6 +94,8 @@ class LogWriter:
     ) -> None:
         self.replica = replica
         self._signing_key = signing_key
+        newest = replica.store.newest_cosignatures()
+        replica.take(Witness(a, size, line) for a, (size, line) in newest.items())
         self._table: tuple[bytes, EncryptionTable] | None = None
 
     @property
@@ -201,7 +204,7 @@ class LogWriter:
         if submission.role == Role.COORDINATOR or statement is None:
             return
         # L23.3: nobody can hold back a statement and send it when it suits them.
-        if statement.author != caller:
+        if statement.author != caller and not may_carry(self.state, submission.role, statement):
             raise IdentityError("NOT_AUTHOR", f"append: {caller} may only send its own statements")
 
     def _check_sealed(self, submission: Submission) -> list[bytes]:
@@ -295,9 +298,7 @@ class LogWriter:
 
         A log that moves is never cosigned by all at its newest size.
         """
-        newest = self.replica.store.newest_cosignatures()
-        auditors = self.replica.charter.auditors
-        return [Witness(a, *newest[a]) for a in sorted(newest) if a in auditors]
+        return list(self.replica.witnesses)
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """Leaves from start on, as many as fit a message, at least one if there are any."""
@@ -351,6 +352,7 @@ class LogWriter:
         line = witness_line(parse_note(note), name)
         verify_cosignature(note, line, name, charter.parties[caller].signing_key)
         self.replica.store.put_cosignature(head.size, caller, line)
+        self.replica.take([Witness(caller, head.size, line)])
 
 
 class _CallerLog(LogWrapper):

@@ -13,6 +13,7 @@ from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.state.calls import next_call, patience
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.pause import Pause, asking, missing
+from fermata.protocol.state.pleas import starving
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State
 
 #: What is late; ``Overdue.what`` is one of these.
@@ -91,7 +92,9 @@ def _settling(
     if phase in (OPENED, REFUSED):
         return
     if round_.close is None:
-        begun, what, detail = state.clock.due_ms(round_.deadline), UNCLOSED, "is past its deadline"
+        # PL3: until then it may not be closed.
+        limit = round_.plea_limit if starving(state, round_) else round_.deadline
+        begun, what, detail = state.clock.due_ms(limit), UNCLOSED, "is past its deadline"
     else:
         begun, what = state.clock.start_ms(round_.close.entry), UNSETTLED
         detail = f"is {phase} and has no result"

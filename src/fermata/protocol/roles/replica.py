@@ -1,22 +1,31 @@
 """A node's copy of the log: every leaf kept, every head checked, the state folded from it."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.errors import InvalidProof, StorageError, VerificationError
+from fermata.errors import InvalidEncoding, InvalidProof, StorageError, VerificationError
 from fermata.log.checkpoint import Checkpoint, open_checkpoint
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
+from fermata.protocol.roles.witness import Witnessed, witnessed, witnessed_size
 from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.codec import decode_entry
-from fermata.protocol.wire.ports import Log, Receipt, Store
+from fermata.protocol.wire.ports import Log, Receipt, Store, Witness
+from fermata.protocol.wire.witnesses import decode_witnesses, encode_witnesses
 
 READ_COUNT = 256
+RECENT_STATES = 64
+#: The name in the store of the cosignatures that the witnessed size rests on, as text (L38).
+WITNESSES = "witnesses"
 
 
 class Replica:
     """State, tree and head of one node, rebuilt from its store at every start.
+
+    ``state`` follows from all entries, ``trusted()`` from those that are witnessed (L36). The
+    witnessed size is durable before anything rests on it, and it never falls.
 
     ``charter`` is the charter that this node was configured with: its coordinator's key signs
     the log's heads, and entry 0 must be it. ``on_verdict`` gets the verdict on each entry.
@@ -35,6 +44,12 @@ class Replica:
         self.store = store
         self.state = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
         self.tree = Tree()
+        self._trusted = self.state
+        #: States after the newest entries, so that those which are witnessed soon are folded once.
+        self._recent: deque[State] = deque(maxlen=RECENT_STATES)
+        #: What is witnessed of this copy, with the auditors' cosignatures that show it, by auditor.
+        self.witnessed = Witnessed(0, charter.endorsement_quorum, {})
+        self.witnesses: tuple[Witness, ...] = ()
         self.rejected: list[Verdict] = []
         self._on_verdict = on_verdict
         #: A node meets a proof at the door, before a close, in the fold and with its sealed part.
@@ -73,10 +88,15 @@ class Replica:
             raise StorageError(
                 "DATA_LOSS", "store: its entries are not those of its checkpoint; restore a backup"
             )
+        try:
+            self.take(decode_witnesses(self.store.value(WITNESSES) or b""))
+        except InvalidEncoding as error:
+            raise StorageError("DATA_LOSS", "store: its cosignatures are damaged") from error
 
     def _fold(self, leaves: list[bytes]) -> None:
         for leaf in leaves:
             self.state, verdict = apply(self.state, leaf, self.cache)
+            self._recent.append(self.state)
             self.tree.append(leaf_hash(leaf))
             self._note(verdict)
 
@@ -85,9 +105,42 @@ class Replica:
             self.rejected.append(verdict)
         self._on_verdict(verdict)
 
+    def trusted(self) -> State:
+        """The state that follows from the witnessed entries alone.
+
+        Entry 0 needs no witness, since it is the charter that this node was configured with.
+        """
+        size = max(self.witnessed.size, min(1, self.state.size))
+        known = next((state for state in self._recent if state.size == size), None)
+        if known is not None:
+            self._trusted = known
+        for leaf in self.store.leaves(self._trusted.size, size):
+            self._trusted, _ = apply(self._trusted, leaf, self.cache)
+        return self._trusted
+
+    def take(self, witnesses: Iterable[Witness]) -> None:
+        """Counts new cosignatures, which may be any: those that do not hold are not kept."""
+        kept = {w.auditor: w for w in self.witnesses}
+        known = {(w.auditor, w.size) for w in self.witnesses}
+        newer = {w.auditor: w for w in witnesses if (w.auditor, w.size) not in known}
+        if not newer:
+            return
+        got, before = witnessed(self.charter, self.tree, newer.values()), self.witnessed
+        cosigned = dict(before.cosigned)
+        for auditor, theirs in got.cosigned.items():
+            # A log that hands out an older one has lost what it promised, or withholds it.
+            if auditor not in cosigned or cosigned[auditor].size < theirs.size:
+                cosigned[auditor], kept[auditor] = theirs, newer[auditor]
+        size = witnessed_size(got.quorum, [c.size for c in cosigned.values()])
+        self.witnesses = tuple(kept[auditor] for auditor in sorted(kept))
+        if size > before.size:
+            self.store.put_value(WITNESSES, encode_witnesses(self.witnesses))
+        self.witnessed = Witnessed(max(size, before.size), got.quorum, cosigned, got.false)
+
     def adopt(self, tree: Tree, state: State, verdict: Verdict) -> None:
         """Takes over what the log writer has folded and made durable itself."""
         self.tree, self.state = tree, state
+        self._recent.append(state)
         self._note(verdict)
 
     def pull(self, log: Log) -> int:
@@ -97,6 +150,8 @@ class Replica:
         than a consistency proof. Raises InvalidProof ROLLBACK or SPLIT_VIEW with nothing
         changed, TransportError, or StorageError.
         """
+        # Asked for first, so that no size is larger than that of the head which is read then.
+        witnesses = log.witnesses()
         note = log.checkpoint()
         head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
         known = self.tree.size
@@ -124,6 +179,7 @@ class Replica:
         if leaves:
             self.store.extend(known, leaves, note)
             self._fold(leaves)
+        self.take(witnesses)
         return len(leaves)
 
     def check_receipt(self, envelope: bytes, receipt: Receipt) -> None:

@@ -6,8 +6,10 @@ from fermata.protocol.state.state import State
 from fermata.types import EntryIndex
 
 
-def is_due(state: State, me: str, seen: EntryIndex, now_ms: int) -> bool:
+def is_due(state: State, me: str, seen: EntryIndex, now_ms: int, has_unnamed: bool = False) -> bool:
     """Whether this node sends a heartbeat now, at ``now_ms`` by its clock, having seen an entry.
+
+    ``has_unnamed``: an auditor would name an answer that its last does not name (PL6).
 
     A pure function of the log and the clock, so that a heartbeat that was lost is simply due again.
     """
@@ -20,4 +22,5 @@ def is_due(state: State, me: str, seen: EntryIndex, now_ms: int) -> bool:
     is_time = abs(now_ms - last.time_ms) >= state.charter.heartbeat_s * 1000
     if me not in state.charter.auditors:
         return is_time and state.time_ms >= last.logged_ms + INTERVAL_MS_MIN
-    return is_time or is_news(state.chartered(), me, seen, now_ms)
+    is_plea = has_unnamed and abs(now_ms - last.time_ms) >= INTERVAL_MS_MIN
+    return is_time or is_plea or is_news(state.chartered(), me, seen, now_ms)

@@ -176,6 +176,7 @@ class Round:
     ``revisions``: SHA-256 of every accepted report's envelope, by lab; ``ciphertexts_seen``: by
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
     excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
+    ``starved``: labs whose answer auditors had and the log lacked at the close, with them (PL4).
     """
 
     number: RoundNumber
@@ -183,6 +184,7 @@ class Round:
     entry: EntryIndex
     opened_ms: TimeMs
     window_ms: int
+    plea_ms: int = 0
     asked: Asked = NOTHING_ASKED
     barred: frozenset[str] = frozenset()
     key_id: bytes = b""
@@ -197,6 +199,7 @@ class Round:
     culprits: frozenset[str] = frozenset()
     opening: Opening | None = None
     fault: str = ""
+    starved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""
@@ -214,6 +217,11 @@ class Round:
         return Limit(self.entry, self.window_ms, is_right=True)
 
     @property
+    def plea_limit(self) -> Limit:
+        """Until it passes, the close waits for answers that auditors name in pleas (PL3)."""
+        return replace(self.deadline, then_ms=self.plea_ms)
+
+    @property
     def refusal(self) -> str:
         """Why nothing comes out of the round; empty while something may."""
         return self.fault or (self.close.refusal if self.close else "")
@@ -222,6 +230,15 @@ class Round:
     def cohort(self) -> int:
         """Organisations in the smallest cell of the close; 0 before it."""
         return min(self.close.cohorts.values()) if self.close else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plea:
+    """A lab's answer to a round that an auditor has and the log lacks, by its envelope's hash."""
+
+    round_number: RoundNumber
+    lab: str
+    envelope_sha256: EnvelopeHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +254,7 @@ class HeartbeatSeen:
     version: str
     certificate_expires_ms: int
     backlog: int
+    pleas: tuple[Plea, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

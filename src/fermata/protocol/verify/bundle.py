@@ -2,13 +2,16 @@
 
 bundle.json               which format, and whether sealed parts are inside
 charter.toml              the charter file, for people; equal to entry 0
-checkpoint                the cosigned head (C2SP)
+checkpoint                the head that the coordinator signed (C2SP)
+witnesses                 auditors' newest cosignatures, of this head or of earlier ones
 tile/...                  the log (C2SP tlog-tiles)
 sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
+
+The verdict is about the witnessed entries; those after them are there, and count for nothing.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fermata.errors import ConfigError, Refusal
 from fermata.log.checkpoint import parse_checkpoint, parse_note
@@ -16,12 +19,13 @@ from fermata.log.tiles import export_tiles
 from fermata.protocol.state.state import State
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import unseal
-from fermata.protocol.wire.ports import Store
+from fermata.protocol.wire.ports import Store, Witness
 from fermata.protocol.wire.strict_json import NotJson, parse_json
+from fermata.protocol.wire.witnesses import encode_witnesses
 
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
-MARKER, CHARTER, CHECKPOINT = "bundle.json", "charter.toml", "checkpoint"
+MARKER, CHARTER, CHECKPOINT, WITNESSES = "bundle.json", "charter.toml", "checkpoint", "witnesses"
 #: That of a newer format may say more than ours.
 MARKER_BYTES_MAX = 64 * 1024
 FORMAT = 1
@@ -70,7 +74,7 @@ def sealed_path(sealed_sha256: bytes) -> str:
 def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
     """Path of each sealed part that a bundle has, with the entry and the lab of its report.
 
-    These are the reports that count in closed rounds.
+    These are the reports that count in closed rounds. ``state`` is of the witnessed entries.
     """
     return {
         sealed_path(round_.reports[lab].sealed_sha256): (round_.reports[lab].entry, lab)
@@ -81,22 +85,32 @@ def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
 
 
 def build_bundle(
-    state: State, leaves: Sequence[bytes], checkpoint: bytes, store: Store | None
+    state: State,
+    leaves: Sequence[bytes],
+    checkpoint: bytes,
+    witnesses: Iterable[Witness],
+    store: Store | None,
 ) -> dict[str, bytes]:
-    """All files of a bundle, by path. ``state`` and ``checkpoint`` are of these leaves.
+    """All files of a bundle, by path.
 
-    Without a store it is a public bundle: no sealed part, and so no ciphertext of a single lab.
+    ``checkpoint`` is of these leaves and has the coordinator's line alone. ``witnesses`` are of
+    heads of this log up to it, and hold; ``state`` is that of the entries that they witness, which
+    decides on the sealed parts. Without a store it is a public bundle: no sealed part, and so no
+    ciphertext of a single lab.
 
     Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
     """
     head = parse_checkpoint(parse_note(checkpoint).text)
-    if head.size != len(leaves) or state.size != len(leaves):
+    if head.size != len(leaves):
         raise ValueError("the checkpoint is of another size than the leaves")
+    if state.size > len(leaves):
+        raise ValueError("the state is of more entries than the leaves")
     entry = decode_entry(leaves[0])
     files = {
         MARKER: PUBLIC if store is None else FULL,
         CHARTER: unseal(entry.envelope).payload,
         CHECKPOINT: checkpoint,
+        WITNESSES: encode_witnesses(witnesses),
         **export_tiles(leaves),
     }
     if store is None:

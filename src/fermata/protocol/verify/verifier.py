@@ -11,41 +11,41 @@ from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.threshold.key_record import check_key
 from fermata.crypto.threshold.opening import check_opening
 from fermata.errors import VerificationError
-from fermata.log.checkpoint import (
-    Checkpoint,
-    open_checkpoint,
-    parse_checkpoint,
-    parse_note,
-    verify_cosigners,
-)
-from fermata.log.merkle import Tree, leaf_hash
-from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_paths, read_entries
+from fermata.log.merkle import Tree
+from fermata.log.tiles import expected_paths
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.reports import SealedPanel, aggregate, check_sealed
+from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
     CHARTER,
     CHECKPOINT,
-    FULL,
     MARKER,
     PUBLIC,
+    WITNESSES,
     sealed_path,
     sealed_wanted,
 )
+from fermata.protocol.verify.log_checks import (
+    NOTHING,
+    check_witnesses,
+    findings_of_checkpoint,
+    read_log,
+)
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.pin_hint import hint_for_pin
-from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.codec import decode_entry, sha256
 
 PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not checked"
 TITLES = {
     1: "charter and its signatures",
     2: "key record",
-    3: "log: every file, every entry, cosigned checkpoint",
+    3: "log: every file, every entry, its head and who witnessed it",
     4: "each statement's signature, role, round and replay",
     5: "each report's proof",
     6: "closes: every report counted once or excluded with its reason; disclosure rules",
@@ -81,14 +81,16 @@ class Check:
 class Verification:
     """All checks in order, the state they led to, and the rejected entries (evidence).
 
-    ``cosigners``: auditors whose cosignature of the head holds.
+    State, evidence and verdict are of the ``witnessed`` entries. ``beyond`` counts those after
+    them, which only the coordinator, and too few auditors, have signed.
     """
 
     checks: tuple[Check, ...]
     state: State
     rejected: tuple[Verdict, ...]
     is_public: bool = False
-    cosigners: int = 0
+    witnessed: Witnessed = NOTHING
+    beyond: int = 0
 
     @property
     def not_checked(self) -> tuple[str, ...]:
@@ -102,16 +104,21 @@ class Verification:
 
     @property
     def size(self) -> int:
-        """How many entries the log has."""
+        """How many entries are witnessed, which the verdict is about."""
         return self.state.size
 
     @property
+    def cosigners(self) -> int:
+        """How many auditors have witnessed all of these entries."""
+        return sum(seen.size >= self.witnessed.size for seen in self.witnessed.cosigned.values())
+
+    @property
     def newest_ms(self) -> int:
-        """The time of the newest entry, by the log: milliseconds since 1970, UTC."""
+        """The time of the newest witnessed entry, by the log: milliseconds since 1970, UTC."""
         return self.state.time_ms
 
     def age_s(self, now_ms: int) -> int:
-        """Seconds from the newest entry to ``now_ms``; below 0 if that is before it."""
+        """Seconds from that time to ``now_ms``; below 0 if that is before it."""
         return (now_ms - self.newest_ms) // 1000
 
     @property
@@ -129,10 +136,10 @@ class _Run:
         self.state = state
         self.cache = cache
         self.rejected: list[Verdict] = []
-        self.verdicts: list[Verdict] = []
         self.clocks: list[Clock] = []
         self.leaves: list[bytes] = []
-        self.cosigners = 0
+        self.tree = Tree()
+        self.witnessed = NOTHING
         self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
@@ -156,7 +163,12 @@ class _Run:
                 said = (OPEN_ONLY,) if self.is_public and number == 5 else ()
                 checks.append(Check(number, PASSED, said))
         return Verification(
-            tuple(checks), self.state, tuple(self.rejected), self.is_public, self.cosigners
+            tuple(checks),
+            self.state,
+            tuple(self.rejected),
+            self.is_public,
+            self.witnessed,
+            len(self.leaves) - self.state.size,
         )
 
     @property
@@ -172,17 +184,27 @@ def verify_bundle(
 ) -> Verification:
     """Runs all checks over a bundle's files (path to bytes). Never raises for their content.
 
+    What they find is about the witnessed entries alone: who may show this reader another log than
+    everybody else may also show it other entries after those.
+
     ``cache``: proofs that the caller has checked before; no verdict depends on it.
     """
     state = State(charter_sha256=charter_sha256, modulus_bits_min=modulus_bits_min)
     run = _Run(files, state, ProofCache() if cache is None else cache)
-    if not _read_log(run):
+    run.reach(3)
+    run.leaves, run.tree, findings = read_log(files)
+    for finding in findings:
+        run.fail(3, finding)
+    if not run.leaves:
         return run.result()
-    _fold(run)
-    charter = run.state.charter
+    charter = _fold_charter(run)
     if charter is None:
         return run.result()
     _check_head(run, charter)
+    if not run.witnessed.size:
+        return run.result()
+    _fold(run)
+    _check_no_other_file(run)
     key = run.state.key
     if key is None:  # V2.2.
         run.fail(2, "the log has no valid key record")
@@ -205,111 +227,64 @@ def _check_pause(run: _Run) -> None:
             run.fail(number, finding)
 
 
-def _head(run: _Run) -> Checkpoint | None:
-    try:
-        return parse_checkpoint(parse_note(run.files[CHECKPOINT]).text)
-    except KeyError:
-        run.fail(3, "checkpoint: the file is missing")
-    except VerificationError as error:
-        run.fail(3, f"checkpoint: {error}")
-    return None
-
-
-def _read_log(run: _Run) -> bool:
-    """V3 as far as it needs no key: files, tiles, root. False if there is nothing to fold."""
-    run.reach(3)
-    if run.files.get(MARKER) not in (FULL, PUBLIC):  # V3.1.
-        run.fail(3, f"{MARKER}: missing, or not of a bundle that this version knows")
-    head = _head(run)  # V3.2.
-    if head is None:
-        return False
-    # V3.3: a forged size must not cost the reader its memory.
-    if not 0 < head.size <= min(ENTRIES_MAX, TILE_WIDTH * len(run.files)):
-        run.fail(3, f"checkpoint: covers {head.size} entries, more than the tiles can hold")
-        return False
-    # Other files are not so much as read: of what size they are is up to whoever put them there.
-    expected = expected_paths(head.size)
-    tiles = {p: run.files[p] for p in expected if p in run.files}
-    for path in expected:  # V3.4: the log is cut.
-        if path not in tiles:
-            run.fail(3, f"{path}: the file is missing")
-    try:
-        run.leaves = read_entries(tiles, head.size)  # V3.5.
-    except VerificationError as error:
-        run.fail(3, str(error))
-        return False
-    tree = Tree()
-    for leaf in run.leaves:
-        tree.append(leaf_hash(leaf))
-    if tree.root() != head.root:  # V3.6: entries were changed.
-        run.fail(3, f"{_first_difference(run, tiles)}: its hash is not in the checkpoint's root")
-        return False
-    try:
-        check_tiles(tiles, run.leaves)  # V3.7.
-    except VerificationError as error:
-        run.fail(3, str(error))
-    return True
-
-
-def _first_difference(run: _Run, tiles: Mapping[str, bytes]) -> str:
-    """Names the first entry whose hash is not the one in the hash tiles."""
-    paths = [p for p in expected_paths(len(run.leaves)) if p.startswith("tile/0/")]
-    hashes = b"".join(tiles.get(p, b"") for p in paths)
-    for index, leaf in enumerate(run.leaves):
-        if hashes[32 * index : 32 * index + 32] != leaf_hash(leaf):
-            return f"entry {index}"
-    return CHECKPOINT
-
-
-def _fold(run: _Run) -> None:
-    """V1, V2 and V4 by the fold itself: whatever it rejects has no effect, and is shown."""
+def _fold_charter(run: _Run) -> Charter | None:
+    """V1: entry 0 by the fold itself; None if it is not the charter that was asked for."""
     run.reach(1)
-    for leaf in run.leaves:
-        run.state, verdict = apply(run.state, leaf, run.cache)
-        run.verdicts.append(verdict)
-        run.clocks.append(run.state.clock)
-        if verdict.accepted:
-            continue
-        run.rejected.append(verdict)
-        if verdict.entry == 0:
-            pin = run.state.charter_sha256
-            if pin is None or verdict.reason != "CHARTER_HASH":
-                hint = ""
-            else:
-                hint = hint_for_pin(run.leaves, pin, run.state.modulus_bits_min)
-            # V1.1: a run of other parties or under other terms; nothing else would mean anything.
-            run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}{hint}")
-            return
-        if verdict.kind == "KeyRecord":  # V2.1: it testifies against no single author.
-            run.fail(2, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
-        elif not verdict.author:  # V4.1: statements of nobody.
-            run.fail(4, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
-    run.reach(4)
-
-
-def _check_head(run: _Run, charter: Charter) -> None:
-    """V3 with keys: the coordinator's signature, a quorum of cosignatures; no file too many."""
-    note = run.files[CHECKPOINT]
-    coordinator = charter.parties[charter.coordinator].signing_key
-    origin = charter.log_origin
-    cosigners = {charter.witness_name(a): charter.parties[a].signing_key for a in charter.auditors}
-    try:
-        open_checkpoint(note, origin, origin, coordinator)  # V3.8: nobody promised this log.
-        seen = verify_cosigners(note, origin, coordinator, cosigners)  # V3.9: only known vouchers.
-        run.cosigners = len(seen)
-        if len(seen) < charter.endorsement_quorum:  # V3.10: a fork for this reader alone.
-            needed = charter.endorsement_quorum
-            run.fail(3, f"checkpoint: cosigned by {len(seen)} of {needed} needed")
-    except VerificationError as error:
-        run.fail(3, f"checkpoint: {error}")
+    verdict = _apply(run, run.leaves[0])
+    # V1.1: a run of other parties or under other terms; nothing else would mean anything.
+    if not verdict.accepted:
+        pin, hint = run.state.charter_sha256, ""
+        if pin is not None and verdict.reason == "CHARTER_HASH":
+            hint = hint_for_pin(run.leaves, pin, run.state.modulus_bits_min)
+        run.fail(1, f"entry 0: {verdict.reason}: {verdict.detail}{hint}")
+        return None
     if run.files.get(CHARTER) is None:  # V1.2, and then V1.3: what people read is what was signed.
         run.fail(1, "charter.toml: the file is missing")
     elif sha256(run.files[CHARTER]) != run.state.charter_sha256:
         run.fail(1, "charter.toml: is not the charter of entry 0")
-    known = {MARKER, CHARTER, CHECKPOINT, *expected_paths(len(run.leaves))}
+    return run.state.charter
+
+
+def _check_head(run: _Run, charter: Charter) -> None:
+    """V3 with keys: whose head it is, and how much of the log is witnessed."""
+    for finding in findings_of_checkpoint(charter, run.files[CHECKPOINT]):
+        run.fail(3, finding)
+    run.witnessed, findings = check_witnesses(charter, run.tree, run.files.get(WITNESSES))
+    for finding in findings:
+        run.fail(3, finding)
+
+
+def _fold(run: _Run) -> None:
+    """V2 and V4 by the fold itself: whatever it rejects has no effect, and is shown."""
+    for leaf in run.leaves[1 : run.witnessed.size]:
+        verdict = _apply(run, leaf)
+        if verdict.accepted:
+            continue
+        if verdict.kind == "KeyRecord":  # V2.1: it testifies against no single author.
+            run.fail(2, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
+        elif not verdict.author:  # V4.1: statements of nobody.
+            run.fail(4, f"entry {verdict.entry}: {verdict.reason}: {verdict.detail}")
+    for entry, leaf in enumerate(run.leaves[run.witnessed.size :], run.witnessed.size):
+        try:
+            decode_entry(leaf)  # V4.2: what is not witnessed is of this log's form, at least.
+        except VerificationError as error:
+            run.fail(4, f"entry {entry}: {error.reason}: {error}")
+    run.reach(4)
+
+
+def _apply(run: _Run, leaf: bytes) -> Verdict:
+    run.state, verdict = apply(run.state, leaf, run.cache)
+    run.clocks.append(run.state.clock)
+    if not verdict.accepted:
+        run.rejected.append(verdict)
+    return verdict
+
+
+def _check_no_other_file(run: _Run) -> None:
+    known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
-    for path in sorted(run.files.keys() - known):  # V3.11: it would look as if it were verified.
+    for path in sorted(run.files.keys() - known):  # V3.16: it would look as if it were verified.
         run.fail(3, f"{_printable(path)}: a file that does not belong to the bundle")
 
 

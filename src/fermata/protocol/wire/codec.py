@@ -99,9 +99,12 @@ def leaf_of(
 
 
 def key_record_to_wire(
-    record: KeyRecord, proof: ModulusProof, factors: FactorProof
+    record: KeyRecord, proof: ModulusProof, factors: FactorProof, after: envelope_pb2.EntryRef
 ) -> statement_pb2.KeyRecord:
-    """The wire form of a dealer's key record, with what the dealer proves of its modulus."""
+    """The wire form of a dealer's key record, with what the dealer proves of its modulus.
+
+    ``after`` names the charter's entry in the log that the key is for.
+    """
     width = (record.n.bit_length() + 7) // 8
     wide = [int_to_bytes(v, width) for v in record.verification]
     return statement_pb2.KeyRecord(
@@ -127,6 +130,7 @@ def key_record_to_wire(
                 int_to_bytes(y, response_width(record.n.bit_length())) for y in factors.responses
             ],
         ),
+        after=after,
     )
 
 

@@ -26,6 +26,12 @@ def _close_round(world: World) -> Close:
     return close
 
 
+def _endorse(world: World, *auditors: str) -> None:
+    """These auditors endorse the close, after each has cosigned it."""
+    for auditor in (*auditors, *auditors):
+        world.step(auditor)
+
+
 class SendsWrongPart(Misbehaviour):
     """Gives a part of something else than the product; two other auditors open the round."""
 
@@ -34,8 +40,7 @@ class SendsWrongPart(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         close, rogue = _close_round(world), world.charter.auditors[0]
-        for auditor in world.charter.auditors[: world.charter.endorsement_quorum]:
-            world.step(auditor)
+        _endorse(world, *world.charter.auditors[: world.charter.endorsement_quorum])
         state = world.watch.state.keyed()
         share, entropy = world.deployment.shares[rogue], stream(world.seed, "rogue")
         statement = open_part(state, current(world), close, rogue, share, entropy)
@@ -61,8 +66,10 @@ class _EndorsesWrongly(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         close, rogue = _close_round(world), world.charter.auditors[0]
+        for auditor in world.charter.auditors[1:]:
+            world.step(auditor)
         if self.is_second:
-            world.step(rogue)
+            _endorse(world, rogue)
         statement = endorse_statement(world.watch.state.keyed(), current(world), close, rogue)
         statement.endorsement.aggregate_sha256 = bytes(32)
         self.send(world, rogue, statement)
@@ -97,6 +104,7 @@ class TwoStayAway(Misbehaviour):
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
+        _close_round(world)
         away = world.charter.auditors[:2]
         world.settle([name for name in world.nodes if name not in away])
         self.waits_for = missing_endorsements(world)
@@ -110,8 +118,7 @@ class TwoLeaveAfterEndorsing(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         _close_round(world)
-        for auditor in world.charter.auditors[:4]:
-            world.step(auditor)
+        _endorse(world, *world.charter.auditors[:4])
         away = world.charter.auditors[:2]
         world.settle([name for name in world.nodes if name not in away])
 

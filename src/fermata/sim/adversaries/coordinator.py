@@ -166,37 +166,37 @@ class ReplaysSupersededReport(Misbehaviour):
 
 
 class Forks(Misbehaviour):
-    """After the reports, shows some auditors a log without the last lab's report."""
+    """After the reports, shows some auditors a log without the last lab's correction.
+
+    So few see either log that neither close is witnessed.
+    """
+
+    #: How many auditors see the log with the correction.
+    undeceived = 2
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
-        other = self.fork(world)
-        # Endorsements of one log are tried in the other.
-        for auditor in world.charter.auditors[:2]:
-            draft = world.nodes[auditor].disk.draft("endorsement/1")
-            if draft is not None:
-                self.refused.append(other.force(draft.envelope).reason)
+        self.fork(world)
         # The auditors compare: all are shown what the first two have seen.
         world.network.writer_for = lambda caller: rogue_writer(world)
         world.settle(world.charter.auditors, lambda: False)
 
     def fork(self, world: World) -> RogueWriter:
-        """Closes the round in two logs; auditors 1 and 2 see one, the others the other."""
+        """Closes the round in two logs. The first auditors see one, and the others the other."""
         open_round(world)
-        report(world, *world.charter.labs[:-1])
+        report(world)
         replica = Replica(
             world.charter, world.nodes[COORDINATOR].disk.copy(), MODULUS_BITS_MIN, cache=world.cache
         )
         key = world.deployment.signing_keys[COORDINATOR]
         other = RogueWriter(replica, key)
         self.others.append(other)
+        correct(world, world.charter.labs[-1])
         report(world, world.charter.labs[-1])
-        deceived = set(world.charter.auditors[2:])
+        deceived = set(world.charter.auditors[self.undeceived :])
         world.network.writer_for = lambda caller: (
             other if caller in deceived else rogue_writer(world)
         )
-        # Three auditors tell the time in the log where a lab is missing; the other needs none.
-        pass_deadline(world)
         force_close(world)
         force_close(world, writer=other)
         world.settle(world.charter.auditors, lambda: False)
@@ -204,12 +204,17 @@ class Forks(Misbehaviour):
 
 
 class ForksPastLostCopies(Forks):
-    """Shows the other log to auditors that lost their copy of the log but not their outbox."""
+    """Shows the other log to auditors that lost their copy of the log but not their outbox.
+
+    They have cosigned both logs then, so that both closes are witnessed.
+    """
+
+    undeceived = 4
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         other = self.fork(world)
-        for auditor in world.charter.auditors[:2]:
+        for auditor in world.charter.auditors[: self.undeceived]:
             node = world.nodes[auditor]
             draft = node.disk.draft("endorsement/1")
             node.disk = MemoryStore()

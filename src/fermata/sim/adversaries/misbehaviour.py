@@ -37,7 +37,8 @@ class Exposure:
     ``opened``: rounds whose results came out. ``named``: parties against which there is evidence.
     ``reasons``: the reasons of all refusals, by any party. ``halted``: nodes that stopped because
     the log broke its promises, with the reason. ``waits_for``: auditors whose endorsement the
-    last closed round lacked when nothing more happened.
+    last closed round lacked when nothing more happened. ``starved``: by round and lab, how many
+    auditors had an answer of which the log had none when the round was closed.
     """
 
     opened: tuple[int, ...]
@@ -45,6 +46,7 @@ class Exposure:
     reasons: frozenset[str]
     halted: tuple[tuple[str, str], ...]
     waits_for: tuple[str, ...]
+    starved: tuple[tuple[int, str, int], ...]
     violations: tuple[Violation, ...]
     lines: tuple[str, ...]
 
@@ -100,6 +102,11 @@ class Misbehaviour(ABC):
             reasons=frozenset((*self.refused, *reasons, *(v.reason for v in rejected))),
             halted=tuple(sorted(world.halts.items())),
             waits_for=self.waits_for,
+            starved=tuple(
+                (round_.number, lab, len(auditors))
+                for round_ in world.watch.state.rounds
+                for lab, auditors in sorted(round_.starved.items())
+            ),
             violations=tuple(world.watch.violations),
             lines=tuple(world.lines),
         )

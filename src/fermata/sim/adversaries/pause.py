@@ -47,6 +47,9 @@ def whole_round(world: World, number: int, heat: int) -> None:
     open_round(world)
     report(world)
     open_up(world)
+    # A lab acknowledges what is witnessed.
+    for auditor in world.charter.auditors:
+        world.step(auditor)
     report(world)
 
 

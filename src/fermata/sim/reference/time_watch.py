@@ -5,12 +5,12 @@ knows besides what no node knows: the true time, and when each auditor had which
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermata.protocol.charter.periods import DAY_MS, NUMBERED, period_end_ms
 from fermata.protocol.state.governance import APPEALED, EXPIRED, FINAL, OPEN, RULED, Governance
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, Verdict
-from fermata.protocol.wire.codec import decode_entry
+from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.deployment import Deployment
@@ -37,6 +37,8 @@ class TimeWatch:
         self._watch = watch
         self._place = max(len(auditors) // 2, threshold - 1)
         self._beats: dict[str, list[tuple[int, int]]] = {}
+        #: By auditor, what its newest heartbeat names: round, lab, SHA-256 of the envelope.
+        self._pleas: dict[str, set[tuple[int, str, bytes]]] = {}
         self._outages: list[tuple[int, int]] = []
         self.time_ms = 0
         self.liars: set[str] = set()
@@ -108,12 +110,16 @@ class TimeWatch:
         before, after = self._watch.states[entry], self._watch.states[entry + 1]
         verdict = self._watch.verdicts[entry]
         if verdict.accepted and before.charter is not None:
-            statement = statement_of(unseal(decode_entry(self._watch.leaves[entry]).envelope))
+            envelope = decode_entry(self._watch.leaves[entry]).envelope
+            statement = statement_of(unseal(envelope))
             if statement.HasField("heartbeat") and statement.author in self._held:
                 gap_ms = 2000 * before.charter.heartbeat_s
                 time_ms = statement.heartbeat.time_ms
                 self.hear(statement.author, statement.seen.index, time_ms, gap_ms)
+                named = {(p.round, p.lab, p.envelope_sha256) for p in statement.heartbeat.pleas}
+                self._pleas[statement.author] = named
             self._check_entry(verdict, statement, before, after, now_ms)
+            self._check_pleas(statement, sha256(envelope), before, after)
         if after.time_ms != self.time_ms:
             self._violate(f"entry {entry}: the time is {after.time_ms}, not {self.time_ms}")
         if after.time_ms > now_ms + self._ahead_ms:
@@ -161,8 +167,6 @@ class TimeWatch:
         now_ms: int,
     ) -> None:
         match statement.WhichOneof("body"):
-            case "report":
-                self._must_go_on(_deadline(_round(before, statement.report.round)))
             case "close_round":
                 round_ = _round(before, statement.close_round.round)
                 answered = round_.reports.keys() | round_.abstained | round_.barred
@@ -181,6 +185,41 @@ class TimeWatch:
             self._must_be_over(span, now_ms)
         for span in _going_on(before.governance, after.governance):
             self._must_go_on(span)
+
+    def _check_pleas(
+        self,
+        statement: statement_pb2.Statement,
+        envelope_sha256: bytes,
+        before: State,
+        after: State,
+    ) -> None:
+        """PL2 to PL4: what is named is in time, and what is named and missing is waited for."""
+        body = statement.WhichOneof("body") or ""
+        if body in ("report", "abstention"):
+            number = getattr(statement, body).round
+            named = (number, statement.author, envelope_sha256)
+            if any(named in pleas for pleas in self._pleas.values()):
+                self.seen.add("answer that was named")
+            else:
+                self._must_go_on(_deadline(_round(before, number)))
+        if body == "close_round":
+            round_ = _round(before, statement.close_round.round)
+            panels = after.charter_at(round_.number).panels
+            waiting = {lab for panel in panels for lab in panel.labs}
+            waiting -= round_.reports.keys() | round_.abstained | round_.barred
+            starved: dict[str, set[str]] = {}
+            for auditor, pleas in self._pleas.items():
+                for number, lab, _ in pleas:
+                    if number == round_.number and lab in waiting:
+                        starved.setdefault(lab, set()).add(auditor)
+            if starved:
+                self.seen.add("starved lab")
+                due_ms = self.due_ms(replace(_deadline(round_), then_ms=round_.plea_ms))
+                if due_ms is None or due_ms > self.time_ms:
+                    self._violate(f"round {round_.number} is closed without what auditors have")
+            kept = {lab: set(who) for lab, who in _round(after, round_.number).starved.items()}
+            if kept != starved:
+                self._violate(f"round {round_.number} has starved {kept}, not {starved}")
 
     def _check_date(self, after: State) -> None:
         round_ = after.rounds[-1]

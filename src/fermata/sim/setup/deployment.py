@@ -13,6 +13,7 @@ from fermata.crypto.threshold.dealer import deal
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.periods import NUMBERED, period_of
+from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.sim.dice import Dice, stream
@@ -223,9 +224,11 @@ def deployment_of(shape: Shape) -> Deployment:
     charter = parse_charter(data, MODULUS_BITS_MIN)
     dealt = deal(shape.modulus_bits, shape.threshold, shape.auditors, entropy, charter.sha256)
     signatures = {name: key.sign(charter_message(data)) for name, key in keys.items()}
+    charter_envelope = seal_charter(data, signatures)
+    after = first_entry(charter_envelope)
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof),
+        key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
     return Deployment(
         shape,
@@ -233,6 +236,6 @@ def deployment_of(shape: Shape) -> Deployment:
         data,
         keys,
         dict(zip(charter.auditors, dealt.shares, strict=True)),
-        seal_charter(data, signatures),
+        charter_envelope,
         seal_statement(statement, {a: keys[a] for a in charter.auditors}),
     )

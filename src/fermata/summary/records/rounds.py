@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import COMPLIED, compliance_of
-from fermata.protocol.fold.round_rules import waiting_for
+from fermata.protocol.state.pleas import starving, waiting_for
 from fermata.protocol.state.state import (
     CLOSED,
     COLLECTING,
@@ -66,7 +66,9 @@ class RoundRecord:
 
     ``endorsed`` and ``opened_by`` are auditors; ``endorsements_needed`` and ``openings_needed`` say
     how many are needed. ``culprits`` gave a wrong part. ``waits_for``: the parties without which
-    the round does not go on.
+    the round does not go on. ``pleaded``: labs whose answer the close waits for, with the auditors
+    that have it, until ``pleaded_until_ms``; ``starved``: the same of labs for which it waited in
+    vain.
     """
 
     number: int
@@ -93,6 +95,9 @@ class RoundRecord:
     openings_needed: int
     culprits: tuple[str, ...]
     waits_for: tuple[str, ...]
+    pleaded: Mapping[str, tuple[str, ...]]
+    pleaded_until_ms: int | None
+    starved: Mapping[str, tuple[str, ...]]
 
     @property
     def cohort(self) -> int:
@@ -134,6 +139,9 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         openings_needed=charter.threshold,
         culprits=tuple(sorted(round_.culprits)),
         waits_for=_waits_for(charter, round_),
+        pleaded=starving(state, round_),
+        pleaded_until_ms=state.clock.due_ms(round_.plea_limit),
+        starved=round_.starved,
     )
 
 

@@ -176,17 +176,22 @@ class WatchResponse(_message.Message):
 
     ENTRY_FIELD_NUMBER: _builtins.int
     LEAF_FIELD_NUMBER: _builtins.int
+    WITNESSED_FIELD_NUMBER: _builtins.int
     entry: _builtins.int
+    """The next entry, if there is no leaf."""
     leaf: _builtins.bytes
+    witnessed: _builtins.int
+    """Without a leaf: so many entries are witnessed, if the cosignatures hold (GetWitnesses)."""
     def __init__(
         self,
         *,
         entry: _builtins.int = ...,
         leaf: _builtins.bytes = ...,
+        witnessed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "leaf", b"leaf"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "leaf", b"leaf", "witnessed", b"witnessed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -106,7 +106,8 @@ class LogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Streams leaves from start on, for as long as the caller listens.
+        """Streams leaves from start on, for as long as the caller listens, and says when more of them are
+        witnessed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

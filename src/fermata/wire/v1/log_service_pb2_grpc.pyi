@@ -38,7 +38,9 @@ class LogServiceStub:
     Read: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ReadRequest, _log_service_pb2.ReadResponse]
     """Reads leaves from start on; returns what fits a message."""
     Watch: _grpc.UnaryStreamMultiCallable[_log_service_pb2.WatchRequest, _log_service_pb2.WatchResponse]
-    """Streams leaves from start on, for as long as the caller listens."""
+    """Streams leaves from start on, for as long as the caller listens, and says when more of them are
+    witnessed.
+    """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]
     """The newest checkpoint, with the cosignatures that it has."""
     GetWitnesses: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]
@@ -62,7 +64,9 @@ class LogServiceAsyncStub(LogServiceStub):
     Read: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ReadRequest, _log_service_pb2.ReadResponse]  # type: ignore[assignment]
     """Reads leaves from start on; returns what fits a message."""
     Watch: _aio.UnaryStreamMultiCallable[_log_service_pb2.WatchRequest, _log_service_pb2.WatchResponse]  # type: ignore[assignment]
-    """Streams leaves from start on, for as long as the caller listens."""
+    """Streams leaves from start on, for as long as the caller listens, and says when more of them are
+    witnessed.
+    """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """The newest checkpoint, with the cosignatures that it has."""
     GetWitnesses: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]  # type: ignore[assignment]
@@ -101,7 +105,9 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_service_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_log_service_pb2.WatchResponse], _abc.AsyncIterator[_log_service_pb2.WatchResponse]]:
-        """Streams leaves from start on, for as long as the caller listens."""
+        """Streams leaves from start on, for as long as the caller listens, and says when more of them are
+        witnessed.
+        """
 
     @_abc_1.abstractmethod
     def GetCheckpoint(

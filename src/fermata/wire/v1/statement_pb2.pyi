@@ -177,6 +177,7 @@ class KeyRecord(_message.Message):
     VERIFICATION_FIELD_NUMBER: _builtins.int
     MODULUS_PROOF_FIELD_NUMBER: _builtins.int
     FACTOR_PROOF_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     origin: Global___KeyOrigin.ValueType
     threshold: _builtins.int
@@ -197,6 +198,10 @@ class KeyRecord(_message.Message):
     def factor_proof(self) -> Global___FactorProof:
         """That neither prime of a dealer's modulus is small."""
 
+    @_builtins.property
+    def after(self) -> _envelope_pb2.EntryRef:
+        """Entry 0: the charter, with its signatures, of the one log that this key is for."""
+
     def __init__(
         self,
         *,
@@ -209,10 +214,11 @@ class KeyRecord(_message.Message):
         verification: _abc.Iterable[_builtins.bytes] | None = ...,
         modulus_proof: Global___ModulusProof | None = ...,
         factor_proof: Global___FactorProof | None = ...,
+        after: _envelope_pb2.EntryRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["factor_proof", b"factor_proof", "modulus_proof", b"modulus_proof"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "factor_proof", b"factor_proof", "modulus_proof", b"modulus_proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -655,6 +661,7 @@ class Heartbeat(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CERTIFICATE_EXPIRES_MS_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
+    PLEAS_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """One more than that of the author's last heartbeat in the log; 1 for its first."""
     time_ms: _builtins.int
@@ -662,6 +669,10 @@ class Heartbeat(_message.Message):
     version: _builtins.str
     certificate_expires_ms: _builtins.int
     backlog: _builtins.int
+    @_builtins.property
+    def pleas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plea]:
+        """An auditor's: answers that it had in time and that the log lacks, by lab (docs/spec/pleas.md)."""
+
     def __init__(
         self,
         *,
@@ -670,14 +681,43 @@ class Heartbeat(_message.Message):
         version: _builtins.str = ...,
         certificate_expires_ms: _builtins.int = ...,
         backlog: _builtins.int = ...,
+        pleas: _abc.Iterable[Global___Plea] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "count", b"count", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "count", b"count", "pleas", b"pleas", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class Plea(_message.Message):
+    """An auditor has a lab's answer to a round that the log does not have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ENVELOPE_SHA256_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    lab: _builtins.str
+    envelope_sha256: _builtins.bytes
+    """SHA-256 of the envelope of the report or abstention."""
+    def __init__(
+        self,
+        *,
+        round: _builtins.int = ...,
+        lab: _builtins.str = ...,
+        envelope_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope_sha256", b"envelope_sha256", "lab", b"lab", "round", b"round"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Plea: _TypeAlias = Plea  # noqa: Y015
 
 @_typing.final
 class Acknowledgement(_message.Message):

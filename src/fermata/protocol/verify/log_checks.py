@@ -1,0 +1,135 @@
+"""V3: the files of a bundle's log, whose head it has, and how much of it auditors have witnessed.
+
+A bundle is meant to be complete: a line that vouches for nothing, or for a head that is not in it,
+makes it invalid. The verdict is about the witnessed entries (docs/spec/verifier.md).
+"""
+
+from collections.abc import Mapping
+
+from fermata.errors import VerificationError
+from fermata.log.checkpoint import (
+    Checkpoint,
+    check_signed_alone,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_note,
+    verify_witness,
+)
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_paths, read_entries
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.roles.witness import Cosigned, Witnessed, witnessed_size
+from fermata.protocol.verify.bundle import CHECKPOINT, FULL, MARKER, PUBLIC, WITNESSES
+from fermata.protocol.wire.witnesses import decode_witnesses
+
+#: Of a log that no auditor has cosigned, as far as anybody has looked.
+NOTHING = Witnessed(0, 0, {})
+
+
+def read_log(files: Mapping[str, bytes]) -> tuple[list[bytes], Tree, list[str]]:
+    """V3 as far as it needs no key: the leaves that the head binds, their tree, and what is wrong.
+
+    There are no leaves if nothing can be folded.
+    """
+    tree, findings = Tree(), []
+    if files.get(MARKER) not in (FULL, PUBLIC):  # V3.1.
+        findings.append(f"{MARKER}: missing, or not of a bundle that this version knows")
+    try:
+        head = parse_checkpoint(parse_note(files[CHECKPOINT]).text)  # V3.2.
+    except KeyError:
+        return [], tree, [*findings, f"{CHECKPOINT}: the file is missing"]
+    except VerificationError as error:
+        return [], tree, [*findings, f"{CHECKPOINT}: {error.reason}: {error}"]
+    # V3.3: a forged size must not cost the reader its memory.
+    if not 0 < head.size <= min(ENTRIES_MAX, TILE_WIDTH * len(files)):
+        said = f"{CHECKPOINT}: covers {head.size} entries, more than the tiles can hold"
+        return [], tree, [*findings, said]
+    # Other files are not so much as read: of what size they are is up to whoever put them there.
+    expected = expected_paths(head.size)
+    tiles = {p: files[p] for p in expected if p in files}
+    # V3.4: the log is cut.
+    findings += [f"{path}: the file is missing" for path in expected if path not in tiles]
+    try:
+        leaves = read_entries(tiles, head.size)  # V3.5.
+    except VerificationError as error:
+        return [], tree, [*findings, str(error)]
+    for leaf in leaves:
+        tree.append(leaf_hash(leaf))
+    if tree.root() != head.root:  # V3.6: entries were changed.
+        said = f"{_first_difference(leaves, tiles)}: its hash is not in the checkpoint's root"
+        return [], tree, [*findings, said]
+    try:
+        check_tiles(tiles, leaves)  # V3.7.
+    except VerificationError as error:
+        findings.append(str(error))
+    return leaves, tree, findings
+
+
+def _first_difference(leaves: list[bytes], tiles: Mapping[str, bytes]) -> str:
+    """Names the first entry whose hash is not the one in the hash tiles."""
+    paths = [p for p in expected_paths(len(leaves)) if p.startswith("tile/0/")]
+    hashes = b"".join(tiles.get(p, b"") for p in paths)
+    for index, leaf in enumerate(leaves):
+        if hashes[32 * index : 32 * index + 32] != leaf_hash(leaf):
+            return f"entry {index}"
+    return CHECKPOINT
+
+
+def findings_of_checkpoint(charter: Charter, note: bytes) -> list[str]:
+    """What does not hold of a bundle's checkpoint; nothing if it is the coordinator's, alone."""
+    origin, key = charter.log_origin, charter.parties[charter.coordinator].signing_key
+    try:
+        open_checkpoint(note, origin, origin, key)  # V3.8: nobody promised this log.
+        check_signed_alone(note, origin, key)  # V3.9: what vouches for nothing.
+    except VerificationError as error:
+        return [f"checkpoint: {error.reason}: {error}"]
+    return []
+
+
+def check_witnesses(
+    charter: Charter, tree: Tree, data: bytes | None
+) -> tuple[Witnessed, list[str]]:
+    """What auditors have witnessed of a bundle's log, and what does not hold of their lines.
+
+    ``charter``: entry 0's, whose auditors, keys and threshold no amendment changes (G12.2, G12.4),
+    so that no entry decides for how many entries it takes to be witnessed. ``tree``: of all
+    entries. ``data``: the file, None if it is missing.
+    """
+    # V3.10: a bundle that says of no entry who saw it.
+    if data is None:
+        return NOTHING, [f"{WITNESSES}: the file is missing"]
+    try:
+        lines = decode_witnesses(data)  # V3.11: one set of cosignatures, one form.
+    except VerificationError as error:
+        return NOTHING, [f"{WITNESSES}: {error.reason}: {error}"]
+    cosigned: dict[str, Cosigned] = {}
+    findings: list[str] = []
+    # Of each line in turn.
+    for line in lines:
+        # V3.12: vouchers who are not on the roster.
+        if line.auditor not in charter.auditors:
+            findings.append(f"{WITNESSES}: FOREIGN_LINE: has a line of nobody known here")
+            continue
+        # V3.13: a promise about entries that this reader is not shown.
+        if not 0 < line.size <= tree.size:
+            findings.append(
+                f"{WITNESSES}: SIZE: the line of {line.auditor} is of {line.size} entries, and the"
+                f" log has {tree.size}"
+            )
+            continue
+        head = Checkpoint(charter.log_origin, line.size, tree.root(line.size))
+        name, key = charter.witness_name(line.auditor), charter.parties[line.auditor].signing_key
+        try:
+            time_s = verify_witness(head, line.line, name, key)  # V3.14: of another log, or forged.
+        except VerificationError as error:
+            findings.append(f"{WITNESSES}: {error.reason}: {error}")
+            continue
+        cosigned[line.auditor] = Cosigned(line.size, time_s)
+    quorum = charter.endorsement_quorum
+    size = witnessed_size(quorum, (seen.size for seen in cosigned.values()))
+    # V3.15: a fork for this reader alone.
+    if not size:
+        findings.append(
+            f"{WITNESSES}: no entry is witnessed: cosigned by {len(cosigned)} of {quorum} needed"
+        )
+    return Witnessed(size, quorum, cosigned), findings

@@ -1,0 +1,177 @@
+"""What a node knows to be witnessed of its copy of the log: it is durable, and it never falls."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from fermata.errors import StorageError
+from fermata.memory_store import MemoryStore
+from fermata.protocol.roles import replica as module
+from fermata.protocol.roles.replica import WITNESSES, Replica
+from fermata.protocol.wire.ports import Log, LogWrapper, Witness
+from fermata.protocol.wire.witnesses import decode_witnesses
+from harness.bundles import state_after, witness_of
+from harness.chains import MODULUS_BITS_MIN, Chain, chain_at
+from harness.rogue import RogueLog
+
+#: Of three auditors with threshold 2 all must cosign.
+AUDITORS = ("auditor-1", "auditor-2", "auditor-3")
+
+
+class Handing(LogWrapper):
+    """A chain's log whose coordinator hands out the cosignatures that it likes."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__(RogueLog(chain))
+        self.handed: list[Witness] = []
+
+    def witnesses(self) -> list[Witness]:
+        return self.handed
+
+
+class Reader:
+    """A node that reads a chain's log."""
+
+    def __init__(self) -> None:
+        self.chain = chain_at("closed")
+        self.log = Handing(self.chain)
+        self.store = MemoryStore()
+        self.replica = self.start()
+
+    def start(self) -> Replica:
+        self.replica = Replica(self.chain.deployment.charter, self.store, MODULUS_BITS_MIN)
+        return self.replica
+
+    def line(self, auditor: str, size: int) -> Witness:
+        return witness_of(self.chain.deployment, self.chain.tree, auditor, size)
+
+    def pull(self, *sizes: int) -> int:
+        """Reads the log, of which these are the sizes that the auditors have cosigned."""
+        self.log.handed = [self.line(a, s) for a, s in zip(AUDITORS, sizes, strict=False)]
+        self.replica.pull(self.log)
+        return self.replica.witnessed.size
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+def test_so_many_entries_are_witnessed_as_a_quorum_has_cosigned(reader: Reader) -> None:
+    assert reader.pull() == 0
+    assert reader.pull(5, 7) == 0
+    assert reader.pull(5, 7, 3) == 3
+    assert reader.pull(5, 7, 6) == 5
+
+
+def test_a_log_that_hands_out_older_cosignatures_or_none_takes_nothing_back(reader: Reader) -> None:
+    assert reader.pull(5, 7, 6) == 5
+    kept = reader.replica.witnesses
+    assert reader.pull(4, 2, 3) == 5
+    assert reader.pull() == 5
+    assert reader.replica.witnesses == kept
+
+
+def test_what_is_witnessed_outlives_a_restart(reader: Reader) -> None:
+    reader.pull(5, 7, 6)
+    reader.start()
+    assert reader.replica.witnessed.size == 5
+    assert decode_witnesses(reader.store.value(WITNESSES) or b"") == list(reader.replica.witnesses)
+    assert reader.replica.witnessed.cosigned["auditor-2"].size == 7
+    assert reader.pull(8, 8, 8) == 8
+
+
+def test_a_store_whose_cosignatures_are_damaged_is_not_started_from(reader: Reader) -> None:
+    reader.pull(5, 7, 6)
+    reader.store.put_value(WITNESSES, b"5 nothing\n")
+    with pytest.raises(StorageError) as caught:
+        reader.start()
+    assert caught.value.reason == "DATA_LOSS"
+
+
+def test_it_is_durable_before_anything_rests_on_it(reader: Reader) -> None:
+    class Full(MemoryStore):
+        def put_value(self, name: str, value: bytes) -> None:
+            raise StorageError("STORAGE_FULL", "store: the disk is full")
+
+    reader.store = Full()
+    reader.start()
+    with pytest.raises(StorageError):
+        reader.pull(5, 7, 6)
+    assert reader.replica.witnessed.size == 0
+
+
+def forged(reader: Reader, size: int) -> Witness:
+    """A true cosignature of another size, handed out for this one."""
+    return Witness("auditor-3", size, reader.line("auditor-3", 2).line)
+
+
+def of_a_fork(reader: Reader, size: int) -> Witness:
+    fork = chain_at("reported").fork()
+    fork.beat("lab-1")
+    fork.beat("lab-2")
+    return witness_of(reader.chain.deployment, fork.tree, "auditor-3", fork.tree.size)
+
+
+@pytest.mark.parametrize("false", [forged, of_a_fork])
+def test_a_cosignature_that_does_not_hold_counts_for_nothing_and_names_its_auditor(
+    reader: Reader, false: Callable[[Reader, int], Witness]
+) -> None:
+    size = reader.chain.tree.size
+    reader.pull(size, size, 3)
+    reader.log.handed[2] = false(reader, size)
+    reader.replica.pull(reader.log)
+    assert reader.replica.witnessed.size == 3
+    assert reader.replica.witnessed.false == ("auditor-3",)
+    assert reader.line("auditor-3", 3) in reader.replica.witnesses
+
+
+def test_a_cosignature_of_entries_that_this_node_has_not_read_counts_later(reader: Reader) -> None:
+    class Shorter(Handing):
+        def checkpoint(self) -> bytes:
+            chain = self.chain
+            return RogueLog(chain).checkpoint()
+
+        chain: Chain
+
+    log = Shorter(reader.chain)
+    log.chain = chain_at("keyed")
+    log.handed = [reader.line(a, 8) for a in AUDITORS]
+    reader.replica.pull(log)
+    assert reader.replica.witnessed.size == 0
+    reader.log.handed = log.handed
+    reader.replica.pull(reader.log)
+    assert reader.replica.witnessed.size == 8
+
+
+@pytest.mark.parametrize("recent", [1, 3, 64])
+def test_the_trusted_state_follows_from_the_witnessed_entries(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, recent: int
+) -> None:
+    """Whether the state was kept when its entry was folded, or is folded again."""
+    monkeypatch.setattr(module, "RECENT_STATES", recent)
+    reader.start()
+    reader.pull()
+    # Entry 0 is the charter that the node was configured with.
+    assert reader.replica.trusted() == state_after(reader.chain, 1)
+    for size in (1, 2, 5, 8, reader.chain.tree.size):
+        reader.pull(size, size, size)
+        assert reader.replica.trusted() == state_after(reader.chain, size)
+
+
+def test_a_state_that_was_trusted_is_not_folded_again(reader: Reader) -> None:
+    reader.pull(5, 5, 5)
+    assert reader.replica.trusted() is reader.replica.trusted()
+
+
+def sizes(witnesses: Iterable[Witness]) -> list[int]:
+    return [w.size for w in witnesses]
+
+
+def test_an_auditor_has_one_cosignature_and_the_newest_is_kept(reader: Reader) -> None:
+    reader.pull(5, 7, 6)
+    reader.pull(6, 6, 8)
+    assert sizes(reader.replica.witnesses) == [6, 7, 8]
+
+
+_: type[Log] = Handing
