@@ -11,7 +11,7 @@ from fermata.protocol.state.calls import last_calls, schedule
 from fermata.protocol.state.state import OPENED, REFUSED
 from harness.chains import START_MS, Deployment, Run, figures, make_deployment
 
-DAY_LEAPS = 2 * 366 + 30
+YEAR_DAYS, REST_DAYS = 366, 30
 
 
 def template(table: str) -> Mapping[str, Any]:
@@ -32,8 +32,8 @@ def deployment() -> Deployment:
     )
 
 
-def live(delay_days: Callable[[str, str], int]) -> Run:
-    """Two years. A lab's figures of a quarter are there so many days after it is over."""
+def live(years: int, delay_days: Callable[[str, str], int]) -> Run:
+    """So many years. A lab's figures of a quarter are there so many days after it is over."""
     made = deployment()
 
     def measure(lab: str, period: str) -> Measurement | None:
@@ -42,14 +42,14 @@ def live(delay_days: Callable[[str, str], int]) -> Run:
         return Measurement(figures(made, lab, place)) if run.now_ms >= there_ms else None
 
     run = Run(made, measure)
-    for day in range(DAY_LEAPS):
+    for day in range(years * YEAR_DAYS + REST_DAYS):
         run.now_ms = START_MS + day * DAY_MS
         run.until_quiet()
     return run
 
 
 def test_two_years_give_one_result_a_quarter_each_asked_after_its_end() -> None:
-    run = live(lambda lab, period: 10)
+    run = live(2, lambda lab, period: 10)
     quarters = [f"{year}Q{q}" for year in (2036, 2037) for q in range(1, 5)]
     found = run.state.rounds
     assert [r.period for r in found] == quarters
@@ -62,9 +62,9 @@ def test_two_years_give_one_result_a_quarter_each_asked_after_its_end() -> None:
 
 
 def test_a_quarter_whose_figures_come_late_gets_its_result_by_the_second_call() -> None:
-    run = live(lambda lab, period: 20 if period == "2036Q3" else 10)
+    run = live(1, lambda lab, period: 20 if period == "2036Q3" else 10)
     quorum = run.charter.endorsement_quorum
     assert [r.phase(quorum) for r in run.state.rounds if r.period == "2036Q3"] == [REFUSED, OPENED]
     final = last_calls(run.state.rounds)
-    assert [r.phase(quorum) for r in final] == [OPENED] * 8
-    assert [r.number for r in final] == [1, 2, 4, 5, 6, 7, 8, 9]
+    assert [r.phase(quorum) for r in final] == [OPENED] * 4
+    assert [r.number for r in final] == [1, 2, 4, 5]
