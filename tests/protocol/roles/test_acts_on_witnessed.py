@@ -1,10 +1,12 @@
 """What nodes do, and what they leave, while auditors are away: L36.3, L36.4 and P5.2."""
 
+from dataclasses import replace
+
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import duties
 from fermata.protocol.state.pause import asking
-from fermata.protocol.state.state import COLLECTING
 from fermata.protocol.wire.envelope import statement_of, unseal
+from fermata.protocol.wire.ports import LogWrapper, Witness
 from harness.chains import (
     COORDINATOR,
     PAUSE_TABLES,
@@ -125,18 +127,34 @@ def test_a_node_whose_store_was_set_back_does_not_say_that_it_has_seen_less() ->
     run = run_until_opened()
     run.now_ms += run.charter.heartbeat_s * 1000
     run.step("lab-1")
-    before = seen_by(run, "lab-1")
-    assert before > 0
-    run.stores["lab-1"].put_value("witnesses", b"")
-    run.restart("lab-1")
-    log = run.ledger
-    log.replica.witnesses = ()
+    before = run.state.heartbeats["lab-1"]
+    assert before.seen > 0
     run.now_ms += run.charter.heartbeat_s * 1000
-    for auditor in ("auditor-1", "auditor-2", "auditor-3"):
-        run.step(auditor)
-    run.step("lab-1")
-    assert seen_by(run, "lab-1") >= before
-    assert run.state.rounds[0].phase(3) == COLLECTING
+    run.step("auditor-1", "auditor-2", "auditor-3")
+    run.stores["lab-1"].put_value("witnesses", b"")
+    # A log that hands out no cosignature any more.
+    run.ledger.replica.witnesses = ()
+    run.restart("lab-1").step()
+    assert run.drivers["lab-1"].replica.witnessed.size == 0
+    after = run.state.heartbeats["lab-1"]
+    assert (after.count, after.seen) == (before.count + 1, before.seen)
+
+
+class Accusing(LogWrapper):
+    """Hands out an auditor's cosignature as if it were of another head."""
+
+    def witnesses(self) -> list[Witness]:
+        return [replace(w, size=w.size - 1) for w in super().witnesses()]
+
+
+def test_a_node_names_once_each_auditor_whose_cosignature_is_not_of_its_log() -> None:
+    run = run_until_opened()
+    lab = run.drivers["lab-2"] = run.make_driver("lab-2", Accusing(run.log_of("lab-2")))
+    lab.step()
+    lab.step()
+    named = [event for name, event, _ in run.told if name == "lab-2"]
+    assert named.count("cosignature_false") == len(run.charter.auditors)
+    assert lab.replica.witnessed.size == 0
 
 
 def test_an_auditor_tells_a_start_when_its_entry_is_witnessed() -> None:

@@ -24,10 +24,8 @@ from fermata.node.run.parts import (
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.witness import witnessed
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import State
-from fermata.protocol.wire.ports import Witness
 from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.types import Role
 
@@ -39,13 +37,12 @@ def auditor_check(config_file: Path, as_json: bool) -> None:
     """Try keys, certificate, log, charter, key share and clock; sends and writes nothing."""
     config = load_config(config_file, Role.AUDITOR)
     replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
-    witnesses: list[Witness] = []
     checks: dict[str, Callable[[], str]] = {
         "signing key": lambda: _signing_key(config),
         "certificate": lambda: _certificate(config),
-        "log and charter": lambda: _log(config, replica, witnesses),
+        "log and charter": lambda: _log(config, replica),
         "key share": lambda: _share(config, replica),
-        "clock": lambda: _clock(config, replica, witnesses),
+        "clock": lambda: _clock(config, replica),
     }
     rows, errors = [], []
     for name, check in checks.items():
@@ -73,11 +70,9 @@ def _certificate(config: NodeConfig) -> str:
     return f"{material.identity.uri}, of {issuer}, until {until}"
 
 
-def _log(config: NodeConfig, replica: Replica, witnesses: list[Witness]) -> str:
+def _log(config: NodeConfig, replica: Replica) -> str:
     with connect(config, tls_files(config)) as log:
         check_log_charter(log, config)
-        # What is cosigned by now is at most what is read next.
-        witnesses += log.witnesses()
         replica.pull(log)
     return f"{replica.state.size} entries, begins with this charter"
 
@@ -90,9 +85,9 @@ def _share(config: NodeConfig, replica: Replica) -> str:
     return "is the one that the key record commits to"
 
 
-def _clock(config: NodeConfig, replica: Replica, witnesses: list[Witness]) -> str:
+def _clock(config: NodeConfig, replica: Replica) -> str:
     now_ms = clock_ms()
-    cosigned = witnessed(replica.charter, replica.tree, witnesses).cosigned
+    cosigned = replica.witnessed.cosigned
     ahead_s = compare_clock(replica.charter, cosigned, config.text.party, now_ms)
     text = clock_text(replica.state, now_ms)
     if ahead_s:

@@ -132,10 +132,12 @@ class Replica:
             if auditor not in cosigned or cosigned[auditor].size < theirs.size:
                 cosigned[auditor], kept[auditor] = theirs, newer[auditor]
         size = witnessed_size(got.quorum, [c.size for c in cosigned.values()])
-        self.witnesses = tuple(kept[auditor] for auditor in sorted(kept))
+        kept_now = tuple(kept[auditor] for auditor in sorted(kept))
+        # First to the store: what could not be written is counted at the next attempt.
         if size > before.size:
-            self.store.put_value(WITNESSES, encode_witnesses(self.witnesses))
-        self.witnessed = Witnessed(max(size, before.size), got.quorum, cosigned, got.false)
+            self.store.put_value(WITNESSES, encode_witnesses(kept_now))
+        self.witnesses = kept_now
+        self.witnessed = Witnessed(size, got.quorum, cosigned, got.false)
 
     def adopt(self, tree: Tree, state: State, verdict: Verdict) -> None:
         """Takes over what the log writer has folded and made durable itself."""
