@@ -15,7 +15,7 @@ from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
-from harness.chains import COORDINATOR, MODULUS_BITS_MIN, beat_into, chain_at
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, beat_into, chain_at, cosigned
 
 
 class Door:
@@ -110,3 +110,18 @@ def test_failed_proofs_are_charged_to_their_lab_and_the_next_is_not_checked(monk
     assert caught.value.reason == "REVISIONS"
     assert len(checks) == REVISIONS_MAX
     assert door.abstain("lab-3")
+
+
+def test_the_cosignature_that_makes_more_witnessed_tells_the_watchers_at_once():
+    door, sizes = Door(), []
+    shared, deployment = door.shared, door.chain.deployment
+    shared.on_growth = lambda size: sizes.append((size, shared.replica.witnessed.size))
+    head, size = shared.checkpoint(), shared.size()
+    auditors = deployment.charter.auditors
+    quorum = deployment.charter.endorsement_quorum
+    for auditor in auditors[: quorum - 1]:
+        shared.add_cosignature_as(auditor, cosigned(deployment, head, auditor))
+    assert sizes == []
+    for auditor in auditors[quorum - 1 :]:
+        shared.add_cosignature_as(auditor, cosigned(deployment, head, auditor))
+    assert sizes == [(size, size)]

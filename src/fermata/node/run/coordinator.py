@@ -157,7 +157,7 @@ def _serve(
         wake.now()
         server.notify(size, base.replica.witnessed.size)
 
-    writer.on_growth, writer.on_cosigned = grown, wake.now
+    writer.on_growth = grown
     addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
     with writer.lock:
         addresses["log"] = server.start(listen.address)

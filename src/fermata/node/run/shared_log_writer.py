@@ -77,8 +77,9 @@ class SharedLogWriter(LogWriter):
     """A log writer for several callers at a time: one lock for writes, and a call per new entry.
 
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
-    holds the lock for a whole step. ``on_growth`` is called with the new size after each entry of
-    a caller, ``on_cosigned`` after each cosignature; ``clock_ms`` refills the budgets.
+    holds the lock for a whole step. ``on_growth`` is called with the log's size after each entry of
+    a caller, and after each cosignature by which more is witnessed; ``clock_ms`` refills the
+    budgets.
     """
 
     def __init__(
@@ -90,7 +91,6 @@ class SharedLogWriter(LogWriter):
         super().__init__(replica, signing_key)
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
-        self.on_cosigned: Callable[[], None] = lambda: None
         self._proofs = ProofDesk()
         self._budgets = WriteBudgets(clock_ms)
 
@@ -125,5 +125,8 @@ class SharedLogWriter(LogWriter):
         """See LogWriter. Also raises TransportError RATE."""
         self._budgets.charge(caller, COSIGNATURE)
         with self.lock:
+            before = self.replica.witnessed.size
             super().add_cosignature_as(caller, note)
-        self.on_cosigned()
+            # Every node waits for this; the coordinator's next step may be a close to check away.
+            if self.replica.witnessed.size > before:
+                self.on_growth(self.size())
