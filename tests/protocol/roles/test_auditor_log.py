@@ -2,7 +2,7 @@
 
 import pytest
 
-from fermata.errors import InvalidProof
+from fermata.errors import InvalidProof, TransportError
 from harness.chains import Chain, chain_at
 from harness.rogue import Auditor, RogueLog, all_auditors, let_work
 
@@ -142,6 +142,43 @@ def test_a_refused_head_leaves_the_auditor_where_it_was(closed: Chain) -> None:
         auditor.driver.replica.pull(log)
     assert auditor.driver.replica.state == state
     assert auditor.store.checkpoint() == note
+
+
+# L17: a cosignature says nothing of what the entries mean.
+
+
+def test_an_auditor_cosigns_a_head_before_it_folds_the_entries(closed: Chain) -> None:
+    """Every node waits for the cosignatures, and a fold may have a round's proofs to check."""
+    folded: list[int] = []
+
+    class Noting(RogueLog):
+        def add_cosignature(self, note: bytes) -> None:
+            folded.append(auditor.driver.replica.state.size)
+            super().add_cosignature(note)
+
+    auditor = Auditor("auditor-1", Noting(closed))
+    auditor.driver.step()
+    assert folded == [0]
+    auditor.driver.step()
+    assert len(folded) == 1
+
+
+def test_a_cosignature_that_did_not_arrive_is_made_again(closed: Chain) -> None:
+    class Away(RogueLog):
+        is_away = True
+
+        def add_cosignature(self, note: bytes) -> None:
+            if self.is_away:
+                raise TransportError("UNAVAILABLE", "log: does not answer")
+            super().add_cosignature(note)
+
+    log = Away(closed)
+    auditor = Auditor("auditor-1", log)
+    with pytest.raises(TransportError):
+        auditor.driver.step()
+    log.is_away = False
+    auditor.driver.step()
+    assert len(log.cosigned) == 1
 
 
 # F13: asked again.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from fermata.errors import StorageError
+from fermata.errors import StorageError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles import replica as module
 from fermata.protocol.roles.replica import WITNESSES, Replica
@@ -179,3 +179,27 @@ def test_an_auditor_has_one_cosignature_and_the_newest_is_kept(reader: Reader) -
     reader.pull(5, 7, 6)
     reader.pull(6, 6, 8)
     assert sizes(reader.replica.witnesses) == [6, 7, 8]
+
+
+def test_a_new_head_is_handed_on_when_it_is_durable_and_before_its_entries_are_folded(
+    reader: Reader,
+) -> None:
+    held: list[tuple[int, int, int]] = []
+    replica, size = reader.replica, reader.chain.tree.size
+    for _ in range(2):
+        replica.pull(
+            reader.log,
+            lambda n: held.append((n, reader.store.entry_count(), replica.state.size)),
+        )
+    assert held == [(size, size, 0)]
+    assert replica.state.size == size
+
+
+def test_a_head_that_could_not_be_handed_on_is_folded_all_the_same(reader: Reader) -> None:
+    def away(size: int) -> None:
+        raise TransportError("UNAVAILABLE", "log: does not answer")
+
+    with pytest.raises(TransportError):
+        reader.replica.pull(reader.log, away)
+    assert reader.replica.state == state_after(reader.chain, reader.chain.tree.size)
+    assert reader.replica.pull(reader.log, away) == 0

@@ -98,11 +98,11 @@ class Driver:
         Raises TransportError when the log cannot be reached (try again), StorageError or
         InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop.
         """
-        changed = self.replica.pull(self._log)
+        changed = self.replica.pull(self._log, self._cosign)
         self._name_false()
         changed += self._outbox.settle()
-        if self.role == Role.AUDITOR:
-            self._cosign()
+        # A head whose cosignature did not arrive.
+        self._cosign(self.replica.tree.size)
         self._plan()
         changed += self.pleas.step()
         return changed + self._send()
@@ -202,10 +202,12 @@ class Driver:
         self._outbox.receipted(draft, receipt)
         return True
 
-    def _cosign(self) -> None:
-        """Witnesses the head this replica has checked, once per head."""
-        size = self.replica.tree.size
-        if size == 0 or self.store.cosignatures(size):
+    def _cosign(self, size: int) -> None:
+        """An auditor witnesses the head of ``size`` that its store has, once per head.
+
+        It does so before it folds the entries, which takes far longer: everybody waits for it.
+        """
+        if self.role != Role.AUDITOR or size == 0 or self.store.cosignatures(size):
             return
         note = self.store.checkpoint()
         if note is None:

@@ -145,12 +145,14 @@ class Replica:
         self._recent.append(state)
         self._note(verdict)
 
-    def pull(self, log: Log) -> int:
+    def pull(self, log: Log, on_held: Callable[[int], None] = lambda size: None) -> int:
         """Reads and checks what is new; returns how many entries. P9 of docs/spec/auditors.md.
 
         All leaves are kept, so that a head is checked by computing its root, which is stronger
-        than a consistency proof. Raises InvalidProof ROLLBACK or SPLIT_VIEW with nothing
-        changed, TransportError, or StorageError.
+        than a consistency proof. ``on_held`` is called with the size of a new head that was
+        checked and is durable, before its entries are folded. Raises InvalidProof ROLLBACK or
+        SPLIT_VIEW with nothing changed, TransportError, StorageError, and what ``on_held`` raises,
+        with all entries folded.
         """
         # Asked for first, so that no size is larger than that of the head which is read then.
         witnesses = log.witnesses()
@@ -180,7 +182,11 @@ class Replica:
             )
         if leaves:
             self.store.extend(known, leaves, note)
-            self._fold(leaves)
+            try:
+                on_held(head.size)
+            finally:
+                # The store has them, so the state must have them as well.
+                self._fold(leaves)
         self.take(witnesses)
         return len(leaves)
 
