@@ -170,10 +170,7 @@ class Driver:
             return
         if self._lost_ms is not None and abs(now_ms - self._lost_ms) < LOST_WAIT_MS:
             return
-        last, unnamed = state.heartbeats.get(self.me), self.pleas.is_unnamed()
-        # A store that was set back may have less that is witnessed than it said before (F10.3).
-        size = max(self.replica.witnessed.size, 1, last.seen + 1 if last is not None else 0)
-        if not timekeeping.is_due(state, self.me, EntryIndex(size - 1), now_ms, unnamed):
+        if not self._is_beat_due(now_ms):
             return
         beat = self._health()
         beat.count, beat.time_ms = next_count(state, self.me), now_ms
@@ -182,14 +179,29 @@ class Driver:
         statement = statement_pb2.Statement(
             charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
         )
-        envelope = self._signer.seal(self.replica, statement, size)
+        envelope = self._signer.seal(self.replica, statement, self._beat_size())
         try:
             self._log.append(envelope)
             self._lost_ms = None
         except (TransportError, VerificationError, StorageError) as error:
+            if isinstance(error, VerificationError):
+                # When a limit has passed, all auditors say so at once, and m+1 are enough.
+                self.replica.pull(self._log, self._cosign)
+                if not self._is_beat_due(now_ms):
+                    return
             self._lost_ms = now_ms
             # A store that is done for says so again at the next thing that matters.
             self._outside.on_event("heartbeat_lost", {"reason": error.reason})
+
+    def _beat_size(self) -> int:
+        """How many entries a heartbeat says that this node has seen."""
+        last = self.replica.state.heartbeats.get(self.me)
+        # A store that was set back may have less that is witnessed than it said before (F10.3).
+        return max(self.replica.witnessed.size, 1, last.seen + 1 if last is not None else 0)
+
+    def _is_beat_due(self, now_ms: int) -> bool:
+        seen, unnamed = EntryIndex(self._beat_size() - 1), self.pleas.is_unnamed()
+        return timekeeping.is_due(self.replica.state, self.me, seen, now_ms, unnamed)
 
     def _send_draft(self, draft: Draft) -> bool:
         """Sends one draft; True when it got a receipt, or a refusal that settles it."""
