@@ -9,12 +9,13 @@ from fermata.errors import InvalidEncoding, Refusal, VerificationError
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.references import at, next_leaf
-from fermata.protocol.roles.driver import Driver
+from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.wire.codec import encode, sha256
 from fermata.protocol.wire.envelope import seal, statement_of, unseal
-from fermata.protocol.wire.ports import Log, LogWrapper, Receipt
+from fermata.protocol.wire.ports import Draft, Log, LogWrapper, Receipt
 from fermata.protocol.wire.refusals import REFUSAL_TYPE, open_refusal, seal_refusal
+from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.log_service_pb2 import AppendRefusal
 from harness.chains import COORDINATOR, Run, deadline_of, make_deployment
 
@@ -213,15 +214,61 @@ def test_a_signed_refusal_that_the_own_fold_contradicts_settles_nothing_and_is_k
     assert world.outcome == LOGGED
 
 
-def test_a_true_refusal_settles_the_draft(world: World) -> None:
+def late(world: World) -> Draft:
+    """The lab's answer after its coordinator has refused it as late, the first and only time."""
     world.lab._plan()
     world.lab.replica.pull(world.log)
     world.lab._plan()
-    assert world.store.draft(SLOT) is not None
     world.pass_deadline()
+    asked: list[bytes] = []
+
+    def answer(envelope: bytes, sealed_part: bytes) -> Receipt:
+        asked.append(envelope)
+        return world.run.log_of("lab-1").append(envelope, sealed_part)
+
+    world.log.answer = answer
     world.steps()
-    assert world.outcome == "LATE"
+    draft = world.store.draft(SLOT)
+    assert draft is not None
+    assert asked == [draft.envelope]
+    return draft
+
+
+def plead(world: World, draft: Draft) -> None:
+    """An auditor says in its heartbeat that it had the lab's answer in time."""
+    run, auditor = world.run, "auditor-1"
+    last = run.state.heartbeats[auditor]
+    run.now_ms += 60_000
+    beat = statement_pb2.Heartbeat(
+        count=last.count + 1,
+        time_ms=run.now_ms,
+        pleas=[statement_pb2.Plea(round=1, lab="lab-1", envelope_sha256=sha256(draft.envelope))],
+    )
+    statement = statement_pb2.Statement(
+        charter_sha256=run.charter.sha256, author=auditor, heartbeat=beat
+    )
+    signer = Signer(auditor, run.deployment.keys[auditor])
+    envelope = signer.seal(run.drivers[auditor].replica, statement, last.seen + 1)
+    run.log_of(auditor).append(envelope)
+
+
+def test_a_true_refusal_settles_the_draft(world: World) -> None:
+    late(world)
+    world.run.step(COORDINATOR)
+    world.steps()
+    assert world.outcome == "ROUND_CLOSED"
     assert world.told("statement_refused")
+
+
+def test_an_answer_that_was_late_is_sent_again_when_an_auditor_names_it(world: World) -> None:
+    """Before, it was settled as late for good, although the close still waited for it."""
+    draft = late(world)
+    assert world.outcome is None
+    assert world.told("answer_late")
+    plead(world, draft)
+    world.steps()
+    assert world.outcome == LOGGED
+    assert "lab-1" in world.run.state.rounds[0].reports
 
 
 def test_a_refusal_is_read_as_it_was_signed(world: World) -> None:

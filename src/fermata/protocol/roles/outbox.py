@@ -12,13 +12,14 @@ from fermata.errors import InvalidProof, VerificationError
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.pleas import ANSWERS
 from fermata.protocol.wire.codec import decode
-from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Outside, Receipt, Store
 from fermata.protocol.wire.refusals import open_refusal
 from fermata.wire.v1.log_service_pb2 import AppendRefusal
 
-LOGGED = "logged"
+LOGGED, LATE = "logged", "LATE"
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head, slot.
 PROMISES = "promises"
 #: Refusals that the same bytes may not meet again: the log grows, or a clock is set right.
@@ -56,11 +57,14 @@ class Outbox:
         self._store = replica.store
         self._outside = outside
         self._said: set[tuple[str, str]] = set()
+        #: Slots of answers that were refused as late.
+        self._late: set[str] = set()
 
     def waiting(self) -> list[Draft]:
-        """Drafts that have no receipt yet, oldest first."""
+        """Drafts that have no receipt yet, oldest first, but not those that still are late."""
         promised = {promise.slot for promise in self._promises()}
-        return [d for d in self._store.drafts_pending() if d.slot not in promised]
+        pending = (d for d in self._store.drafts_pending() if d.slot not in promised)
+        return [d for d in pending if not (d.slot in self._late and self._own_refusal(d) == LATE)]
 
     def receipted(self, draft: Draft, receipt: Receipt) -> None:
         """Keeps a receipt. Raises VerificationError if it is not one of the draft's envelope."""
@@ -125,6 +129,12 @@ class Outbox:
         # L33.5: what is too early today is not too early for good.
         if own in PASSING:
             self._tell("statement_too_early", draft.slot, error.reason)
+            return False
+        # L33.6: an auditor's plea puts it in time until the close (PL2), and then the fold gives
+        # another reason.
+        if own == LATE and statement_of(unseal(draft.envelope)).WhichOneof("body") in ANSWERS:
+            self._late.add(draft.slot)
+            self._tell("answer_late", draft.slot, "")
             return False
         self._store.settle_draft(draft.slot, own)
         self._outside.on_event("statement_refused", {"slot": draft.slot, "reason": own})

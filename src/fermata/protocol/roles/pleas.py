@@ -14,7 +14,7 @@ from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.outbox import PASSING
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.pleas import waiting_for
+from fermata.protocol.state.pleas import ANSWERS, waiting_for
 from fermata.protocol.state.state import CharteredState, State
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.plea_file import Pleading, read_pleading
@@ -22,8 +22,6 @@ from fermata.protocol.wire.ports import Log, Outside
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
-#: Answers to a round, which the log's time and a close can make late.
-ANSWERS = frozenset({"report", "abstention"})
 #: What auditors hand in for others.
 CARRIED = ANSWERS | {"vote", "acknowledgement"}
 #: How long an auditor waits before it hands the same statement in again, in milliseconds.

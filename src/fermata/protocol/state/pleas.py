@@ -10,6 +10,9 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import CharteredState, Round, State
 from fermata.types import EnvelopeHash
 
+#: The statements that answer a round, which the log's time and a close can make late.
+ANSWERS = frozenset({"report", "abstention"})
+
 
 def waiting_for(charter: Charter, round_: Round) -> tuple[str, ...]:
     """Labs that may report in the round and have not answered, in the roster's order."""
