@@ -61,6 +61,20 @@ def offset_s(beat: HeartbeatSeen, heartbeat_s: int) -> float:
     return min(ahead_s, 0.0) if ahead_s < heartbeat_s else ahead_s - heartbeat_s
 
 
+def ahead_of_auditors_s(state: State, beat: HeartbeatSeen) -> float | None:
+    """Seconds by which a heartbeat's time is ahead of the log's time; below 0 is behind.
+
+    None until m+1 auditors have spoken since it was logged: before, as after an outage, the log's
+    time may be older than any clock that is right.
+    """
+    auditors = state.charter.auditors if state.charter is not None else ()
+    beats = (state.heartbeats.get(auditor) for auditor in auditors)
+    spoken = sum(b is not None and b.entry >= beat.entry for b in beats)
+    if state.time_ms == NO_TIME or spoken <= state.clock.place:
+        return None
+    return (beat.time_ms - state.time_ms) / 1000
+
+
 def clock_ahead_s(state: State, party: str) -> float:
     """Seconds by which a node's clock is ahead, by its last heartbeat; 0 without a heartbeat."""
     beat = state.heartbeats.get(party)
