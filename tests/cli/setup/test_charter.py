@@ -86,6 +86,17 @@ def test_how_often_nodes_send_heartbeats_is_told_with_the_dates(site, tmp_path):
     assert "sends a heartbeat every 61 s" in fermata("charter", "check", other).out
 
 
+def test_how_long_a_close_waits_for_pleas_is_told_with_the_dates(site, tmp_path):
+    """A quarter of the window, unless the charter says otherwise."""
+    told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
+    assert told["plea_s"] == 900
+    assert "another 900 s (plea_s)" in fermata("charter", "check", site.charter_file).out
+    other = tmp_path / "other.toml"
+    text = site.charter_file.read_text()
+    other.write_text(text.replace("window_s = 3600", "window_s = 3600\nplea_s = 61"))
+    assert "another 61 s (plea_s)" in fermata("charter", "check", other).out
+
+
 @pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(1799, False), (1800, True), (7200, True)])
 def test_a_pause_that_calls_the_time_between_heartbeats_silence_is_warned_of(
     heartbeat_s, is_warned

@@ -218,8 +218,8 @@ def test_entries_that_are_not_the_coordinators_are_refused() -> None:
 
 
 def test_a_notice_that_only_its_node_and_the_coordinator_vouch_for_is_refused() -> None:
-    refused(resealed(lambda d: d["log"].update(witnesses=[])), InvalidSignature, "NOT_COSIGNED")
-    refused(resealed(lambda d: d["log"]["witnesses"].pop()), InvalidSignature, "NOT_COSIGNED")
+    refused(resealed(lambda d: d["log"].update(witnesses=[])), InvalidSignature, "WITNESSES_FEW")
+    refused(resealed(lambda d: d["log"]["witnesses"].pop()), InvalidSignature, "WITNESSES_FEW")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def one_less(document):
         (lambda: resealed(both(stranger, other_line)), InvalidSignature, "NOT_ON_ROSTER"),
         (lambda: resealed(both(other_line, other_proof)), InvalidSignature, "UNSIGNED"),
         (lambda: resealed(both(other_proof, one_less)), InvalidProof, "CONSISTENCY"),
-        (lambda: resealed(one_less), InvalidSignature, "NOT_COSIGNED"),
+        (lambda: resealed(one_less), InvalidSignature, "WITNESSES_FEW"),
     ],
     ids=[
         "N4.1 N4.2", "N4.3 N4.4", "N4.4 N4.5", "N4.5 N4.8", "N4.8 N4.9", "N4.9 N4.10",

@@ -230,4 +230,4 @@ def test_fewer_witnesses_than_the_quorum_are_not_enough(chain: Chain, count: int
     head = made(chain)
     assert chain.deployment.charter.endorsement_quorum == 3
     fewer = replace(head, witnesses=head.witnesses[:count])
-    refused(chain, fewer, InvalidSignature, "NOT_COSIGNED")
+    refused(chain, fewer, InvalidSignature, "WITNESSES_FEW")

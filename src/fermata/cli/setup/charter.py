@@ -138,6 +138,7 @@ def describe(charter: Charter) -> dict[str, object]:
     return {
         "charter_hash": charter.sha256.hex(),
         **document(charter, "previous deployment title modulus_bits heartbeat_s"),
+        "plea_s": charter.plea_ms / 1000,
         "auditors": len(charter.auditors),
         **document(charter, "threshold endorsement_quorum"),
         "labs": len(charter.labs),

@@ -32,6 +32,11 @@ def dates_text(charter: Charter, now_ms: int) -> list[str]:
         f"  {dates['period']}: opens {dates['opens']}, closes {dates['closes']} at the latest"
         for dates in dates_of(charter, now_ms)
     ]
+    lines += [
+        f"  A close waits at most another {charter.plea_ms / 1000:g} s (plea_s) for an answer that"
+        " auditors had in",
+        "  time and the coordinator has not logged.",
+    ]
     if charter.cadence != NUMBERED:
         lines.append(
             "  A round opens once its period is over; one of which nothing came out is asked once"

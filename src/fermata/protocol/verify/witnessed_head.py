@@ -89,7 +89,7 @@ def check_witnessed_head(charter: Charter, head: WitnessedHead) -> None:
     ``charter``: the one in force. N4.12 to N4.18 of docs/spec/notice.md. The caller has checked
     that all sizes are from 1 to ``SIZE_MAX`` and all roots of 32 bytes. Raises InvalidEncoding,
     InvalidSignature UNSIGNED, SIGNATURE, ORIGIN, PUBLIC_KEY, FOREIGN_LINE, NOT_ON_ROSTER or
-    NOT_COSIGNED, and InvalidProof CONSISTENCY.
+    WITNESSES_FEW, and InvalidProof CONSISTENCY.
     """
     origin, key = charter.log_origin, charter.parties[charter.coordinator].signing_key
     # N4.12: a log must stand behind it.
@@ -120,7 +120,7 @@ def check_witnessed_head(charter: Charter, head: WitnessedHead) -> None:
     # N4.18: a node and the coordinator, who agree on a log that nobody else has seen.
     if len(auditors) < charter.endorsement_quorum:
         raise InvalidSignature(
-            "NOT_COSIGNED",
+            "WITNESSES_FEW",
             f"witnessed head: {charter.endorsement_quorum} witnesses are needed, got"
             f" {len(auditors)}",
         )
