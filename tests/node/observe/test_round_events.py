@@ -2,12 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from fermata.errors import TransportError
 from fermata.node.observe.round_events import PATIENCE_MS, RoundEvents
 from fermata.node.observe.telemetry import Telemetry
+from fermata.protocol.state.calls import ASKED_AGAIN, NEVER_CLOSED
 from harness.chains import Run, make_deployment
 
 
@@ -88,6 +90,27 @@ def test_a_round_that_is_not_opened_is_told_without_its_figures():
         ("round_refused", 1),
     ]
     assert {frozenset(e) for e in teller.told} == {frozenset({"event", "round"})}
+
+
+@pytest.mark.parametrize("party", ["auditor-1", "lab-1", "oversight"])
+@pytest.mark.parametrize(
+    ("fault", "events"),
+    [
+        ("panel alpha: a sum is above what valid reports can give", ["sum_impossible"]),
+        (ASKED_AGAIN, []),
+        (NEVER_CLOSED, []),
+    ],
+)
+def test_every_node_tells_once_of_a_sum_that_no_reports_can_have(party, fault, events):
+    """The other rounds without a result were given up, and nobody has to look into them."""
+    teller = Teller(party)
+    teller.until_quiet()
+    before, replica = len(teller.told), teller.driver.replica
+    failed = replace(replica.state.rounds[0], opening=None, fault=fault)
+    replica.state = replica.state.with_round(failed)
+    teller.round_events.look()
+    teller.round_events.look()
+    assert [e["event"] for e in teller.told[before:]] == ["round_refused", *events]
 
 
 def test_an_auditor_names_those_it_waits_for_once_and_not_at_once():

@@ -13,8 +13,10 @@ from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import InvalidEncoding
 from fermata.protocol.fold.references import to_wire
+from fermata.protocol.state.calls import has_impossible_sum
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.statistics.results import digits_of, results_of
+from fermata.summary.records.rounds import round_record
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, Deployment, chain_at, figures, make_deployment
@@ -305,6 +307,8 @@ def test_a_sum_that_valid_reports_cannot_give_refuses_the_round(
     assert found.phase(3) == "refused"
     assert found.opening is None
     assert found.fault == found.refusal != ""
+    assert has_impossible_sum(found)
+    assert "Impossible sum" in round_record(collecting.state, found).refusal
     assert found.close is not None
     body = statement_pb2.PartialOpening(round=1, close=to_wire(found.close.ref))
     rejected(

@@ -2,6 +2,7 @@
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.protocol.roles.driver import Driver
+from fermata.protocol.state.calls import has_impossible_sum
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED, Round
 from fermata.protocol.wire.ports import ClockMs
 from fermata.types import Role, RoundPhase
@@ -53,6 +54,9 @@ class RoundEvents:
             for phase in _PAST[now]:
                 if phase not in past and (phase != CLOSED or round_.close is not None):
                     self._telemetry.event(_EVENTS[phase], round=round_.number)
+            if has_impossible_sum(round_):
+                # The one refusal that is not in the rules: a proof was false and held.
+                self._telemetry.event("sum_impossible", round=round_.number)
             self._phases[round_.number] = now
 
     def _tell_waiting(self) -> None:

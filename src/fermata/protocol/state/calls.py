@@ -18,6 +18,15 @@ ASKED_AGAIN = "not endorsed in time; its period was asked again"
 NEVER_CLOSED = "not closed in time; the next round was opened without its close"
 
 
+def has_impossible_sum(round_: Round) -> bool:
+    """Whether the round was opened to a sum that no reports whose proofs hold can have.
+
+    C9.12 to C9.15 of docs/spec/charter.md. The opening itself was checked by its roots, so either
+    a proof was false and held, or a listed report is not in the product.
+    """
+    return round_.close is not None and round_.fault not in ("", ASKED_AGAIN, NEVER_CLOSED)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """The next call of a period: ``from_ms`` is when it may be opened at the earliest, in

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import COMPLIED, compliance_of
+from fermata.protocol.state.calls import has_impossible_sum
 from fermata.protocol.state.pleas import starving, waiting_for
 from fermata.protocol.state.state import (
     CLOSED,
@@ -110,6 +111,13 @@ class RoundRecord:
         return list(self.compliance.values()).count(COMPLIED)
 
 
+def _refusal(round_: Round) -> str:
+    """Why nothing came out of a round; empty if something may. A fault says where to look it up."""
+    if not has_impossible_sum(round_):
+        return round_.refusal
+    return f"{round_.refusal}; trace it: docs/runbooks/incidents.md, Impossible sum"
+
+
 def round_record(state: State, round_: Round) -> RoundRecord:
     """A round as a record, by the charter of that round."""
     charter, close = state.charter_at(round_.number), round_.close
@@ -125,7 +133,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         closed_ms=close.time_ms if close else None,
         cohorts=dict(close.cohorts) if close else {},
         cohort_min=charter.cohort_min,
-        refusal=round_.refusal,
+        refusal=_refusal(round_),
         labs=labs,
         received=tuple(sorted(round_.reports)),
         reported=close.listed if close else tuple(sorted(round_.reports)),
