@@ -172,9 +172,10 @@ def test_report_of_an_earlier_round_adds_nothing_to_the_log() -> None:
 
 
 def test_report_at_the_deadline_is_late() -> None:
+    """Its node keeps it until the close, since an auditor might plead for it."""
     exposure = exposed("ReportsLate")
     assert exposure.opened == (1,)
-    assert exposure.reasons == {"LATE"}
+    assert exposure.reasons == {"LATE", "ROUND_CLOSED"}
     assert exposure.named == ()
     assert exposure.violations == ()
 

@@ -134,7 +134,7 @@ class Outbox:
         # another reason.
         if own == LATE and statement_of(unseal(draft.envelope)).WhichOneof("body") in ANSWERS:
             self._late.add(draft.slot)
-            self._tell("answer_late", draft.slot, "")
+            self._tell("answer_late", draft.slot, error.reason)
             return False
         self._store.settle_draft(draft.slot, own)
         self._outside.on_event("statement_refused", {"slot": draft.slot, "reason": own})
