@@ -20,9 +20,11 @@ OUT ?= demo-out
 demo: setup
 	@$(RUN) fermata demo --out $(OUT)
 
-# Whole deployments of processes run alone; everything else on up to four cores, file by file.
+# Whole deployments of processes run alone; everything else on up to four cores, file by file,
+# in the order of tests/conftest.py.
 test: setup
-	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/e2e
+	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+		--ignore=tests/e2e
 	@$(RUN) pytest tests/e2e
 
 # Tells tests/scenarios/*.txt anew; the tests only compare.

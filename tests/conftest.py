@@ -4,6 +4,19 @@ import pytest
 
 from harness.chains import Chain, Deployment, chain_at, make_deployment
 
+#: Files of few tests that take a minute and more. Begun last, one would run alone at the end.
+SLOW = (
+    "protocol/roles/test_two_years.py",
+    "sim/test_planted_bugs.py",
+    "sim/test_adversaries.py",
+    "sim/test_seeds.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the slow files first, for workers that take file by file."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(SLOW))
+
 
 @pytest.fixture
 def deployment() -> Deployment:
