@@ -34,6 +34,7 @@ from fermata.log.checkpoint import (
 )
 from fermata.log.merkle import Tree, leaf_hash, node_hash
 from fermata.node.hook.notice import canonical_json, idempotency_key
+from fermata.node.hook.silence_notice import silence_key
 from fermata.node.storage.keystore import AgeIdentity, seal
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
@@ -327,6 +328,9 @@ def local() -> Vectors:
     document = {"format": 1, "deployment": "tests", "node": "lab-é", "fired": ["hot"], "round": 3}
     return {
         "notice": vector(bytes.fromhex(idempotency_key(CHARTER, 3)), charter=CHARTER, index=3),
+        "silence-notice": vector(
+            bytes.fromhex(silence_key(CHARTER, "lab-1", 3)), charter=CHARTER, node="lab-1", index=3
+        ),
         "canonical-json": vector(canonical_json(document), document=document),
         # The age file differs each time; what it holds does not.
         "keyfile": vector(

@@ -96,7 +96,8 @@ def test_a_pod_is_probed_where_the_node_tells_of_itself(role):
     assert node["args"][0] == role
     if config.listen is not None:
         assert config.listen.address == f"0.0.0.0:{ports['log']}"
-        assert config.listen.enrolment == f"0.0.0.0:{ports['enrolment']}"
+        enrolment = f"0.0.0.0:{ports['enrolment']}" if role == "coordinator" else ""
+        assert config.listen.enrolment == enrolment
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -118,7 +119,8 @@ def test_traffic_is_denied_unless_a_policy_names_it(role):
     labels = documents(role)["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
     assert spec["podSelector"]["matchLabels"] == labels
     ports = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
-    assert ports == ({7440, 7441, 9440} if role == "coordinator" else {9440})
+    served = {"coordinator": {7440, 7441}, "auditor": {7440}}
+    assert ports == {9440, *served.get(role, set())}
 
 
 @pytest.mark.parametrize(

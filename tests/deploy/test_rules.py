@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fermata.node.hook.hooks import Hook
+from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.telemetry import Telemetry
@@ -37,15 +39,19 @@ def expressions():
 
 
 @pytest.fixture(scope="module")
-def scraped():
+def scraped(tmp_path_factory):
     """Names of all samples of a node that has worked, as they come over HTTP."""
     run = Run(make_deployment(cohort_min=3, last="2025Q3", extra=PAUSE_TABLES))
     telemetry = Telemetry("oversight", "coordinator", lambda: run.now_ms, stream=io.StringIO())
     run.until_quiet()
+    tmp = tmp_path_factory.mktemp("data")
     gauges = Gauges(run.drivers["oversight"], telemetry, lambda: run.now_ms, lambda: 1)
     gauges.stepped()
     gauges.look()
     AlarmEvents(run.ledger.replica, telemetry, lambda: run.now_ms).look()
+    replica, key = run.drivers["lab-1"].replica, run.deployment.keys["lab-1"]
+    hook = Hook("lab-1", replica, key, None, telemetry, bytes)
+    SilenceWatch("lab-1", replica, key, {}, hook, telemetry, lambda: run.now_ms, tmp)
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")
     address = telemetry.serve()

@@ -235,3 +235,34 @@ def test_authorities_are_for_named_parties_that_can_be_refused(site, listen, sai
     error = refused(path)
     assert error.reason == "CONFIG"
     assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("party", "table", "said"),
+    [
+        ("lab-1", '[listen]\naddress = "127.0.0.1:0"', "listen: is for the coordinator, and for"),
+        ("auditor-1", '[silence.auditors]\nauditor-2 = "a:1"', "silence: is for labs only"),
+        ("lab-1", "[silence]", "required field `auditors`"),
+        ("lab-1", '[silence.auditors]\nauditor-1 = "there"', "auditor-1: must be host:port"),
+        ("auditor-1", '[listen]\nauthority = "a"', "listen: must have no authority"),
+        ("auditor-1", '[listen]\nenrolment = "127.0.0.1:0"', "listen: must have no authority"),
+        ("auditor-1", "[listen]\nreflection = true", "listen: must have no authority"),
+    ],
+)
+def test_the_tables_for_silence_are_each_for_one_role(site, party, table, said):
+    path = site.config(party)
+    path.write_text(f"{path.read_text()}\n{table}\n")
+    assert said in str(refused(path))
+
+
+def test_an_auditor_may_listen_and_a_lab_may_name_auditors(site):
+    for party, table in {
+        "auditor-1": '[listen]\naddress = "127.0.0.1:0"',
+        "lab-1": '[silence.auditors]\nauditor-1 = "a.example:7440"',
+    }.items():
+        path = site.config(party)
+        path.write_text(f"{path.read_text()}\n{table}\n")
+    assert load_config(site.config("auditor-1")).text.listen.address == "127.0.0.1:0"
+    assert load_config(site.config("lab-1")).text.silence.auditors == {
+        "auditor-1": "a.example:7440"
+    }

@@ -54,7 +54,9 @@ class AuthorityText(Strict, frozen=True):
 
 
 class ListenText(Strict, frozen=True):
-    """``deny_list`` is for a coordinator without ``authority``, whose folder has a list of its own.
+    """Where a coordinator serves the log, or an auditor its copy of it for labs.
+
+    ``deny_list`` is for a node without ``authority``, whose folder has a list of its own.
 
     ``connections_of_source``: how many connections to the log's port one address may hold. Parties
     that share an address (NAT, or one machine) share this number.
@@ -101,6 +103,12 @@ class HookText(Strict, frozen=True):
     timeout_s: int = 30
 
 
+class SilenceText(Strict, frozen=True):
+    """The auditors that a lab asks while its log is silent: addresses as host:port, by id."""
+
+    auditors: dict[str, str]
+
+
 class ConfigText(Strict, frozen=True):
     """The shape of the file; unknown keys are errors.
 
@@ -118,6 +126,7 @@ class ConfigText(Strict, frozen=True):
     listen: ListenText | None = None
     lab: LabText | None = None
     hook: HookText | None = None
+    silence: SilenceText | None = None
     dashboard: DashboardText | None = None
 
 
@@ -208,6 +217,15 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
         source.fail("dashboard", "is for the coordinator only; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
+    if role != Role.LAB and text.silence is not None:
+        source.fail("silence", "is for labs only: they ask auditors while the log is silent")
+    if role not in (Role.COORDINATOR, Role.AUDITOR) and text.listen is not None:
+        source.fail("listen", "is for the coordinator, and for auditors who serve their copy")
+    if role == Role.AUDITOR and text.listen is not None:
+        listen = text.listen
+        if listen.authority or listen.enrolment or listen.reflection:
+            what = "must have no authority, enrolment or reflection: an auditor serves a copy"
+            source.fail("listen", what)
 
 
 def _check_values(source: TomlSource, text: ConfigText) -> None:
@@ -225,6 +243,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         addresses["dashboard.address"] = text.dashboard.address
     if listen.enrolment:
         addresses["listen.enrolment"] = listen.enrolment
+    if text.silence is not None:
+        addresses |= {f"silence.auditors.{a}": at for a, at in text.silence.auditors.items()}
     for path, address in addresses.items():
         try:
             split_address(address)

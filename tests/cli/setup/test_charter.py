@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from fermata.assessment.report_cost import Cost
-from fermata.cli.setup.charter import away_line, cost_lines, warnings
+from fermata.cli.setup.charter import away_line, cost_lines, explain, warnings
 from harness.chains import make_deployment
 from harness.deployments import PAUSE_TABLES, changing, charter_text, party_keys
 from harness.nodes import COORDINATOR, PARTIES, fermata
@@ -95,6 +95,31 @@ def test_how_long_a_close_waits_for_pleas_is_told_with_the_dates(site, tmp_path)
     text = site.charter_file.read_text()
     other.write_text(text.replace("window_s = 3600", "window_s = 3600\nplea_s = 61"))
     assert "another 61 s (plea_s)" in fermata("charter", "check", other).out
+
+
+HOLD = PAUSE_TABLES.replace("silence_s = 1800", 'silence_s = 1800\nsilence = "hold"')
+
+
+@pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(450, False), (451, True), (1799, True)])
+def test_labs_that_hold_after_a_few_late_heartbeats_are_warned_of(heartbeat_s, is_warned):
+    charter = make_deployment(heartbeat_s=heartbeat_s, extra=HOLD).charter
+    assert any("labs hold when silence_s (1800)" in line for line in warnings(charter)) == is_warned
+    told = make_deployment(heartbeat_s=heartbeat_s, extra=PAUSE_TABLES).charter
+    assert not any("silence_s" in line for line in warnings(told))
+
+
+def test_a_check_says_what_labs_do_while_the_log_is_silent():
+    def said(**settings):
+        return [
+            line for line in explain(make_deployment(**settings).charter) if "log is silent" in line
+        ]
+
+    (hold,), (tell,) = said(extra=HOLD), said(extra=PAUSE_TABLES)
+    assert 'silent for 30 min (silence = "hold"), each lab holds' in hold
+    assert "once 2 auditors have nothing newer either" in hold
+    assert "holds after 1 h" in hold
+    assert 'silent for 30 min (silence = "tell"), nodes tell people, and labs go on' in tell
+    assert said() == []
 
 
 @pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(1799, False), (1800, True), (7200, True)])

@@ -86,7 +86,7 @@ def test_the_coordinator_gets_its_certificate_where_the_authority_is(site):
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["identity"] == f"fermata://{NAME}/coordinator/{COORDINATOR}"
     files = open_tls(load_config(site.config(COORDINATOR)), clock_ms)
-    found = host_names_in(files.material().certificate, NAME)
+    found = host_names_in(files.material().certificate, files.material().identity)
     assert found == ["log.example.org", "192.0.2.1"]
     wrong = ("--identity", site.identity("lab-1"))
     assert pki(site, "issue", *words, *wrong).error.endswith("[KEYFILE_UNREADABLE]")

@@ -39,7 +39,10 @@ RESOLUTION = Decimal("1e-20")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a deployment looks like. ``figures`` counts rounds for which the labs have values."""
+    """What a deployment looks like. ``figures`` counts rounds for which the labs have values.
+
+    With ``silence`` its charter has a pause, labs have hooks, and they ask auditors for copies.
+    """
 
     name: str
     auditors: int
@@ -48,12 +51,43 @@ class Shape:
     rounds: int
     figures: int = 0
     window_s: int = 240
+    silence: str = ""
 
 
 #: As the demo: four of five endorse, three of five open.
 FULL = Shape("full", auditors=5, threshold=3, labs=5, rounds=2)
 #: All of three endorse, two of three open; the rounds go on until the labs have no figures.
 SMALL = Shape("small", auditors=3, threshold=2, labs=3, rounds=0, figures=400)
+
+#: What labs do in silence: three of four witness, and the labs go on or hold.
+TELL = Shape("tell", 4, 2, labs=3, rounds=1, window_s=86400, silence="tell")
+HOLD = Shape("hold", 4, 2, labs=3, rounds=1, window_s=86400, silence="hold")
+SILENCE_S = 1600
+#: No figure comes near the trigger.
+PAUSE = """
+[[rule]]
+id = "high"
+kind = "level"
+metric = "alpha"
+statistic = "mean"
+at_least = "0.9"
+
+[[rule]]
+id = "low"
+kind = "level"
+metric = "alpha"
+statistic = "mean"
+below = "0.85"
+
+[pause]
+triggers = ["high"]
+lift = "low"
+lift_rounds = 1
+acknowledge_s = 86400
+acknowledge_share = "2/3"
+open_within_s = 8640000
+settle_within_s = 8640000
+"""
 
 
 @dataclass(frozen=True)
@@ -148,8 +182,26 @@ class Deployment:
             lines += ["[log]", f'address = "{log_address}"']
         if role == "lab":
             lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"']
+        if self.shape.silence:
+            lines += self._silence_tables(party, role)
         self.config(party).write_text("\n".join([*lines, ""]))
         return self.config(party)
+
+    def _silence_tables(self, party: str, role: str) -> list[str]:
+        """An auditor's table for its server; a lab's for its hook and for the auditors' servers."""
+        if role == "auditor":
+            return ["", "[listen]", 'address = "127.0.0.1:0"']
+        if role != "lab":
+            return []
+        lines = ["", "[hook]", f'command = ["{self.hook(party)}"]', "", "[silence.auditors]"]
+        for auditor in self.auditors:
+            address = (self.node(auditor) / "data" / "log.address").read_text().strip()
+            lines.append(f'{auditor} = "{address}"')
+        return lines
+
+    def hook(self, lab: str) -> Path:
+        """The program of a lab's hook."""
+        return self.node(lab) / "hook" / "program"
 
 
 def lay_out(folder: Path, shape: Shape) -> Deployment:
@@ -224,6 +276,8 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
     lines += ["[cryptography]", f"modulus_bits = {MODULUS_BITS}", f"threshold = {shape.threshold}"]
     lines += ["", "[rounds]", 'cadence = "month"', f'first = "{FIRST}"']
     lines.append(f"window_s = {shape.window_s}")
+    if shape.silence:
+        lines.append("heartbeat_s = 300")
     if shape.rounds:
         lines.append(f'last = "{period_of("month", FIRST, shape.rounds)}"')
     lines += ["", "[disclosure]", "cohort_min = 3", "change_min = 0", ""]
@@ -237,4 +291,6 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
         lines += ["[[metric]]", f'id = "{metric}"', 'panel = "all"', 'unit = "points"']
         lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{RESOLUTION:f}"', ""]
         lines += ["[[aggregate]]", f'metric = "{metric}"', 'statistics = ["sum", "mean"]', ""]
+    if shape.silence:
+        lines += [PAUSE, f"silence_s = {SILENCE_S}", f'silence = "{shape.silence}"', ""]
     return "\n".join(lines)

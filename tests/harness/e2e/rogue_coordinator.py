@@ -26,7 +26,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey
 from fermata.protocol.wire.codec import STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statement
-from fermata.protocol.wire.ports import Log
+from fermata.protocol.wire.ports import Log, Witness
 from fermata.wire.v1 import statement_pb2
 from harness.e2e.deployment import COORDINATOR
 from harness.e2e.fleet import Fleet, wait_for
@@ -55,6 +55,8 @@ class View:
         self.notify: Callable[[int], None] = lambda size: None
         #: Parties of whom nothing is logged that they hand in.
         self.shut_out: set[str] = set()
+        #: The only cosignatures that it hands out, if any are kept back.
+        self.cosignatures: list[Witness] | None = None
 
     def force(self, envelope: bytes) -> None:
         self.do(lambda ledger: ledger.force(envelope))
@@ -86,6 +88,8 @@ class ViewedLog:
         def call(*arguments: Any) -> Any:
             if name == "append" and self.caller.id in self.view.shut_out:
                 raise TransportError("UNREACHABLE", "log: does not answer")
+            if name == "witnesses" and self.view.cosignatures is not None:
+                return self.view.cosignatures
             return self.view.do(
                 lambda ledger: getattr(ledger.as_caller(self.caller.role, self.caller.id), name)(
                     *arguments

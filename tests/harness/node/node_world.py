@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import io
 import threading
+from dataclasses import replace
 
 import grpc
 from cryptography import x509
@@ -122,6 +123,13 @@ class StaticTls:
         self.found = other.found
         self.generation += 1
 
+    def trust(self, authority, alone=False):
+        """Pins another authority too, or instead, as a root file with its certificate does."""
+        more = pem(authority.certificate)
+        roots = more if alone else self.found.root_pem + more
+        anchors = root_anchors(roots, DEPLOYMENT)
+        self.found = replace(self.found, root_pem=roots, anchors=anchors)
+
     def current(self):
         return self.generation, self.found
 
@@ -215,7 +223,7 @@ class World:
     """Authority, ledger and a running server."""
 
     def __init__(self, **options):
-        self.authority = Authority()
+        self.authority = options.pop("authority", None) or Authority()
         self.ledger = FakeWriter()
         self.clock = Clock()
         self.log = io.StringIO()

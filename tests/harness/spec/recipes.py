@@ -414,6 +414,9 @@ RECIPES = {
     "report-proof-prefix": report_proof_prefix,
     "batch-weights": batch_weights,
     "notice": lambda charter, index: sha256(b"fermata/v1/notice" + raw(charter) + be(index, 8)),
+    "silence-notice": lambda charter, node, index: sha256(
+        b"fermata/v1/silence-notice" + raw(charter) + node.encode() + be(index, 8)
+    ),
     "canonical-json": canonical_json,
     "calibration": lambda charter, rule: sha256(
         b"fermata/v1/calibration" + raw(charter) + rule.encode()

@@ -150,10 +150,14 @@ def test_certificate_names_one_identity_and_what_it_is_for(world, role):
     usages = list(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     serves = ExtendedKeyUsageOID.SERVER_AUTH in usages
     assert ExtendedKeyUsageOID.CLIENT_AUTH in usages
-    assert serves == (role == "coordinator")
+    assert serves == (role in ("coordinator", "auditor"))
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     hosts = names.get_values_for_type(x509.DNSName)
-    assert hosts == (["spring.fermata"] if serves else [])
+    served = {
+        "coordinator": ["spring.fermata"],
+        "auditor": ["some-party.auditor.spring.fermata"],
+    }
+    assert hosts == served.get(role, [])
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 

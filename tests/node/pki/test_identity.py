@@ -35,6 +35,7 @@ from harness.node.pki_world import (
     make_world,
 )
 
+AUDITOR = Identity(DEPLOYMENT, "auditor", "alpha")
 URI = x509.UniformResourceIdentifier
 WORDS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
 NOW_MS = 1_900_000_000_000
@@ -145,6 +146,9 @@ def test_common_name_is_no_identity(root_pair):
         [URI(LAB.uri), x509.DirectoryName(x509.Name([]))],
         [URI(LAB.uri), x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))],
         [x509.DNSName(LAB.uri)],
+        [URI(AUDITOR.uri), x509.DNSName("spring.fermata")],
+        [URI(AUDITOR.uri), x509.DNSName("other.auditor.spring.fermata")],
+        [URI(AUDITOR.uri), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))],
     ],
 )
 def test_any_other_alternative_names_are_refused(root_pair, names):
@@ -154,6 +158,11 @@ def test_any_other_alternative_names_are_refused(root_pair, names):
 def test_coordinator_may_have_host_names(root_pair):
     names = [x509.DNSName("log.example.org"), URI(COORDINATOR.uri)]
     assert identity_of(_forged(root_pair, names)) == COORDINATOR
+
+
+def test_auditor_may_have_the_name_of_its_own_server(root_pair):
+    names = [URI(AUDITOR.uri), x509.DNSName("alpha.auditor.spring.fermata")]
+    assert identity_of(_forged(root_pair, names)) == AUDITOR
 
 
 def test_good_certificate_passes_at_both_ends_of_its_life(world):

@@ -3,12 +3,14 @@
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from fermata.errors import ConfigError, IdentityError, TransportError
 from fermata.node.config import load_config
 from fermata.node.observe.telemetry import Telemetry
+from fermata.node.pki import certificates
 from fermata.node.pki.certificates import DAY_MS
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.identity import not_after_ms
@@ -21,6 +23,7 @@ from fermata.node.pki.own_certificate import (
 )
 from fermata.node.pki.tls import TlsMaterial
 from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.run.served_copy import serve_copy
 from harness.nodes import COORDINATOR, NAME, Site, lay_out
 
 
@@ -218,7 +221,37 @@ def test_a_coordinator_keeps_its_host_names(site):
     kept.ahead_ms = 21 * DAY_MS
     kept.keeper.look()
     assert kept.requests == 1
-    assert host_names_in(kept.files.material().certificate, NAME) == names
+    assert host_names_in(kept.files.material().certificate, kept.files.material().identity) == names
+
+
+def listening(site, party):
+    """The party's node with a server of its own."""
+    path = site.config(party)
+    path.write_text(f'{path.read_text()}\n[listen]\naddress = "127.0.0.1:0"\n')
+
+
+def test_an_auditor_that_listens_needs_the_name_of_its_server(site, monkeypatch):
+    # As an authority of before would have issued it.
+    monkeypatch.setattr(certificates, "server_names", lambda identity: ())
+    site.enroll("auditor-1")
+    monkeypatch.undo()
+    open_tls(load_config(site.config("auditor-1")), clock_ms)
+    listening(site, "auditor-1")
+    error = refused(site, "auditor-1")
+    assert error.reason == "WRONG_CERTIFICATE"
+    assert f"auditor-1.auditor.{NAME}.fermata" in str(error)
+    site.enroll("auditor-1")
+    open_tls(load_config(site.config("auditor-1")), clock_ms)
+
+
+def test_an_auditor_with_a_certificate_of_another_authority_serves_no_copy(site):
+    listening(site, "auditor-1")
+    config = load_config(site.config("auditor-1"))
+    foreign = SimpleNamespace(material=lambda: SimpleNamespace(is_foreign=True))
+    base = SimpleNamespace(config=config, tls=foreign, telemetry=None)
+    with pytest.raises(ConfigError) as caught:
+        serve_copy(base, config.text.listen)
+    assert caught.value.reason == "AUTHORITY_FOREIGN"
 
 
 def test_a_certificate_that_its_owner_replaced_is_published(site):

@@ -43,6 +43,14 @@ def test_the_table_is_read_in_milliseconds_and_exact_fractions() -> None:
     )
 
 
+def test_labs_hold_in_silence_only_if_the_table_says_so() -> None:
+    assert not read(TEXT).holds_in_silence
+    assert not read(f'{TEXT}silence = "tell"\n').holds_in_silence
+    assert read(f'{TEXT}silence = "hold"\n').holds_in_silence
+    with pytest.raises(ConfigError, match="silence"):
+        read(f'{TEXT}silence = "stop"\n')
+
+
 @pytest.mark.parametrize(
     ("text", "share"),
     [("1", Fraction(1)), ("0.75", Fraction(3, 4)), ("1/3", Fraction(1, 3)), ("1.0", Fraction(1))],

@@ -56,6 +56,17 @@ def test_a_log_without_entries_for_too_long_is_silent() -> None:
     becomes(chain, "silent", chain.time_ms + SILENCE_MS)
 
 
+def test_a_silent_log_says_that_labs_hold_if_the_charter_says_so() -> None:
+    chain = chain_at("collecting")
+
+    def detail(terms: PauseTerms) -> str:
+        things = overdue(chain.state, Pause(), terms, (), chain.time_ms + SILENCE_MS)
+        return next(late.detail for late in things if late.what == "silent")
+
+    held = replace(TERMS, holds_in_silence=True)
+    assert detail(held) == f"{detail(TERMS)}; labs hold by their own nodes' word"
+
+
 def test_only_what_the_auditors_say_ends_the_silence() -> None:
     chain = chain_at("collecting")
     since_ms = chain.time_ms + SILENCE_MS

@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from fermata.cli.options import CONFIG
-from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.read.own_hold import hold_text, own_silence, silence_document
 from fermata.cli.read.view import view_of_log, witnessed_line
-from fermata.node.config import load_config
+from fermata.node.config import NodeConfig, load_config
+from fermata.node.hook.silence_watch import unprepared
 from fermata.node.run.parts import clock_ms
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.heartbeats import stale_ms
@@ -42,7 +44,7 @@ from fermata.summary.words import (
     pause_lines,
     round_line,
 )
-from fermata.types import EntryIndex
+from fermata.types import EntryIndex, Role
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
@@ -61,14 +63,21 @@ UNHEALTHY = 1
 def status(context: click.Context, config_file: Path, stale_s: int | None, as_json: bool) -> None:
     """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
+    silence = own_silence(config)
+    if hold_text(silence):
+        # First, since the log may not answer.
+        say(hold_text(silence))
     replica = view_of_log(config)
     missing_ms = 1000 * stale_s if stale_s else stale_ms(replica.charter)
     now_ms = clock_ms()
     report = health(replica.state, now_ms, missing_ms)
-    unwitnessed = witness_problems(replica, now_ms - missing_ms)
-    report = replace(report, problems=(*report.problems, *unwitnessed))
+    own = [*witness_problems(replica, now_ms - missing_ms), *silence_problems(config, replica)]
+    if hold_text(silence):
+        own.append((config.text.party, hold_text(silence)))
+    report = replace(report, problems=(*report.problems, *own))
     line = witnessed_line(replica)
-    data = health_document(report) | {"witnessed": witnessed_document(replica)}
+    data = health_document(report)
+    data |= {"witnessed": witnessed_document(replica), "silence": silence_document(silence)}
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:
         context.exit(UNHEALTHY)
@@ -86,6 +95,14 @@ def witness_problems(replica: Replica, stale_ms: int) -> Iterator[tuple[str, str
         if NO_TIME < (seen_ms or replica.state.time_ms) < stale_ms:
             waits = witnessed.waits_for(witnessed.size + 1, replica.charter.auditors)
             yield "log", f"entry {witnessed.size} is not witnessed; it waits for {', '.join(waits)}"
+
+
+def silence_problems(config: NodeConfig, replica: Replica) -> Iterator[tuple[str, str]]:
+    """(who, what): a lab that knows too few auditors to tell silence from being cut off."""
+    text = config.text.silence
+    known = text.auditors if text is not None else {}
+    if config.role == Role.LAB and (lack := unprepared(replica.charter, known)):
+        yield config.text.party, lack
 
 
 def witnessed_document(replica: Replica) -> dict[str, object]:

@@ -17,6 +17,7 @@ from fermata.cli.setup.disclosure_text import (
     terms_of,
 )
 from fermata.cli.setup.rules import alarms_text, false_alarms, rule_text
+from fermata.cli.setup.silence_text import silence_text, silence_warnings
 from fermata.cli.unlock import Opener, signing_options
 from fermata.crypto.report.codec import open_bytes
 from fermata.errors import ConfigError
@@ -181,16 +182,6 @@ def warnings(charter: Charter) -> list[str]:
     return lines + silence_warnings(charter) + disclosure_warnings(charter)
 
 
-def silence_warnings(charter: Charter) -> list[str]:
-    """A pause that takes the time between two heartbeats for silence."""
-    if charter.pause is None or charter.pause.silence_ms > 1000 * charter.heartbeat_s:
-        return []
-    return [
-        f"silence_s of the pause is {charter.pause.silence_ms // 1000}, not longer than heartbeat_s"
-        f" ({charter.heartbeat_s}): a log in which all is well will be called silent."
-    ]
-
-
 def costs_of(charter: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
     """What a report of each panel costs on this machine, by a short measurement."""
     speed = measure_speed(charter.modulus_bits, clock_ns)
@@ -239,6 +230,7 @@ def explain(charter: Charter) -> list[str]:
         f"A close counts after {charter.endorsement_quorum} of {n} auditors endorse it;"
         f" {t} openings give the result.",
         away_line(charter),
+        *silence_text(charter),
         "",
         "What each report proves in zero knowledge, with no trusted set-up:",
     ]

@@ -1,7 +1,8 @@
 """The hook: sends the node's own systems every witnessed change of the pause, at least once.
 
-Normative text: docs/spec/notice.md. The store keeps how many changes were taken. It is written
-after the hook has taken one and before the next is sent, so a crash repeats at most that one.
+Normative text: docs/spec/notice.md, and docs/spec/silence.md for the notices of silence, which go
+out in one order with them. The store keeps how many of each kind were taken. It is written after
+the hook has taken one and before the next is sent, so a crash repeats at most that one.
 """
 
 import threading
@@ -13,20 +14,34 @@ from fermata.errors import FermataError, StorageError
 from fermata.node.config import NodeConfig
 from fermata.node.hook.calls import CommandCall, WebCall
 from fermata.node.hook.notice import idempotency_key, notice_of, seal_notice
+from fermata.node.hook.silence_book import SilenceBook
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.run.loop import BACKOFF_S
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.pause import Change
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.witnessed_head import WitnessedHead, witnessed_head
 from fermata.protocol.wire.ports import Entropy
 
-#: The name in the store of the number of changes that were taken, in decimal.
-TAKEN = "hook/taken"
+#: The names in the store of the numbers of changes that were taken, in decimal: of the pause, and
+#: of this node's own silence.
+TAKEN, SILENCES_TAKEN = "hook/taken", "hook/silences-taken"
 #: How long a stopping node waits for a hook; what is not taken by then is sent again later.
 STOP_S = 2.0
 
 #: Hands over a notice and its idempotency key; raises TransportError if it was not taken.
 Deliver = Callable[[bytes, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """The notice to deliver next. ``entry``, ``status``: for the event; ``taken`` notes it."""
+
+    data: bytes
+    key: str
+    entry: int
+    status: str
+    taken: Callable[[], None]
 
 
 @dataclass(eq=False)
@@ -51,7 +66,11 @@ class Hook:
         self._news = threading.Event()
         self._seen: tuple[State, WitnessedHead] | None = None
         self._thread: threading.Thread | None = None
-        self._count = int(self.replica.store.value(TAKEN) or b"0")
+        store = self.replica.store
+        self._count = int(store.value(TAKEN) or b"0")
+        self.silences = SilenceBook(store)
+        self._silences_taken = int(store.value(SILENCES_TAKEN) or b"0")
+        self._silences_known = 0
 
     def start(self) -> None:
         """Starts the thread, with what the last run left over."""
@@ -74,6 +93,13 @@ class Hook:
         A change goes out only once its entry is witnessed: of a log that nobody else has seen the
         node announces nothing.
         """
+        self._look_at_pause()
+        # After the pause's: of what was known at a silence, the pause's changes go first.
+        if self.deliver is not None and self.silences.known.count > self._silences_known:
+            self._silences_known = self.silences.known.count
+            self._news.set()
+
+    def _look_at_pause(self) -> None:
         replica = self.replica
         passed = len(self._seen[0].pause.changes) if self._seen else 0
         known = max(self._count, passed)
@@ -116,21 +142,54 @@ class Hook:
 
     def _catch_up(self) -> None:
         """Delivers all changes seen so far, one after the other."""
-        while self._seen is not None and not self.stopping.is_set():
-            state, head = self._seen
-            if self._count >= len(state.pause.changes):
+        while not self.stopping.is_set():
+            notice = self._next()
+            if notice is None:
                 return
-            self._deliver_one(state, head, self._count)
+            self._deliver_one(notice)
 
-    def _deliver_one(self, state: State, head: WitnessedHead, index: int) -> None:
+    def _next(self) -> _Next | None:
+        """The next change: those of the pause and of silence in the order in which they came."""
+        # In this order: the loop passes a silence on after the changes that were known then.
+        silences, seen = self._silences_known, self._seen
+        change = None
+        if seen is not None and self._count < len(seen[0].pause.changes):
+            change = seen[0].pause.changes[self._count]
+        if self._silences_taken < silences:
+            own = self.silences.change(self._silences_taken)
+            # SI5.5: an older change must not be the last word after a hold.
+            if change is None or change.entry >= own.size:
+                return _Next(own.notice, own.key, own.size, own.why, self._silence_taken)
+        if seen is None or change is None or self._waits(change):
+            return None
+        state, head = seen
+        data = self._notice(state, head, self._count)
+        key = idempotency_key(state.charter_sha256 or b"", self._count)
+        return _Next(data, key, change.entry, change.after, self._change_taken)
+
+    def _waits(self, change: Change) -> bool:
+        """Whether the lab holds in silence since before this change.
+
+        SI5.5: a log that hands out old entries must not end a hold with one that says to go on.
+        """
+        known = self.silences.known
+        return known.is_holding and change.entry >= known.last_size
+
+    def _change_taken(self) -> None:
+        self.replica.store.put_value(TAKEN, str(self._count + 1).encode())
+        self._count += 1
+
+    def _silence_taken(self) -> None:
+        self.replica.store.put_value(SILENCES_TAKEN, str(self._silences_taken + 1).encode())
+        self._silences_taken += 1
+
+    def _deliver_one(self, notice: _Next) -> None:
         """Delivers one change; returns once it is taken and that is durable, or at the stop."""
-        data = self._notice(state, head, index)
-        key = idempotency_key(state.charter_sha256 or b"", index)
         failures = 0
         while not self.stopping.is_set():
             try:
                 if self.deliver is not None:
-                    self.deliver(data, key)
+                    self.deliver(notice.data, notice.key)
             except FermataError as error:
                 if self.stopping.is_set():
                     return
@@ -141,11 +200,9 @@ class Hook:
                 longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
                 self.stopping.wait(longest_s * (0.5 + self.entropy(1)[0] / 510))
                 continue
-            self.replica.store.put_value(TAKEN, str(index + 1).encode())
-            self._count = index + 1
+            notice.taken()
             self.telemetry.count_notice("taken")
-            change = state.pause.changes[index]
-            self.telemetry.event("hook_taken", entry=change.entry, status=change.after)
+            self.telemetry.event("hook_taken", entry=notice.entry, status=notice.status)
             self.taken()
             return
 

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -33,12 +34,14 @@ _KEY_DOMAIN = b"fermata/v1/notice"
 INT_MAX = 2**53 - 1
 _HASH = re.compile("[0-9a-f]{64}")
 
+N = TypeVar("N", bound="Formatted")
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of a notice's parts: every key must be present, and no other may be."""
 
 
-class WitnessNotice(_Part, frozen=True):
+class WitnessNotice(Part, frozen=True):
     """An auditor's cosignature; ``root`` and ``proof`` in hex. See ``HeadWitness``."""
 
     auditor: str
@@ -48,7 +51,7 @@ class WitnessNotice(_Part, frozen=True):
     proof: tuple[str, ...]
 
 
-class LogNotice(_Part, frozen=True):
+class LogNotice(Part, frozen=True):
     """The log behind the notice: its witnessed entries, ``time_ms`` being the log's time then.
 
     ``root`` and ``proof`` in hex. See ``WitnessedHead``.
@@ -62,13 +65,18 @@ class LogNotice(_Part, frozen=True):
     witnesses: tuple[WitnessNotice, ...]
 
 
-class Notice(_Part, frozen=True):
+class Formatted(Part, frozen=True):
+    """A whole notice, which says in which format it is."""
+
+    format: int
+
+
+class Notice(Formatted, frozen=True):
     """One change of the pause, reported by ``node``, a party of the charter. Times: ms since 1970.
 
     ``charter_sha256`` is entry 0's charter hash, in hex, which names the log.
     """
 
-    format: int
     deployment: str
     charter_sha256: str
     node: str
@@ -174,9 +182,7 @@ def _check_plain(document: object) -> None:
 
 def seal_notice(notice: Notice, signing_key: SigningKey) -> bytes:
     """The notice in its envelope, signed by the key of the notice's node."""
-    payload = canonical_json(msgspec.to_builtins(notice))
-    signature = signing_key.sign(pae(NOTICE_TYPE, payload))
-    return _envelope(payload, notice.node, signature)
+    return seal_payload(NOTICE_TYPE, msgspec.to_builtins(notice), notice.node, signing_key)
 
 
 def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> Notice:
@@ -188,20 +194,14 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
     these takes a replica or ``fermata verify``. Raises InvalidEncoding SIZE or NOTICE,
     InvalidSignature NOT_ON_ROSTER, SIGNATURE or CHARTER_HASH, and as ``check_witnessed_head`` does.
     """
-    payload, key_id, signature = _parse_envelope(data)  # N4.1 to N4.3.
-    party = charter.parties.get(key_id)
-    # N4.4: a stranger must not announce a pause.
-    if party is None:
-        raise InvalidSignature("NOT_ON_ROSTER", "notice: signer must be on the roster")
-    # N4.5: forgery.
-    verify_signature(party.signing_key, signature, pae(NOTICE_TYPE, payload))
-    notice = _parse_notice(payload)  # N4.6, N4.7.
+    payload, party = open_payload(data, NOTICE_TYPE, charter)  # N4.1 to N4.5.
+    notice = parse_payload(payload, Notice)  # N4.6, N4.7.
     pinned = pinned or charter.sha256
     # N4.8: a notice of another deployment's pause.
     if notice.charter_sha256 != pinned.hex() or notice.deployment != charter.deployment:
         raise InvalidSignature("CHARTER_HASH", "notice: must be of this charter")
     # N4.9: no node speaks for another.
-    if notice.node != party.id:
+    if notice.node != party:
         raise InvalidSignature("SIGNATURE", "notice: must be signed by the party that it names")
     # N4.10: under the key of another change, a receiver would drop this one as seen.
     if notice.change.index < 0 or notice.idempotency_key != idempotency_key(
@@ -213,11 +213,38 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
     return notice
 
 
-def _parse_notice(payload: bytes) -> Notice:
-    """Strict: refuses whatever would not be encoded again as the same bytes."""
+def seal_payload(kind: str, document: object, node: str, signing_key: SigningKey) -> bytes:
+    """A document, as ``canonical_json`` takes it, in an envelope that the key of ``node`` signs.
+
+    ``kind``: the payload's type, which the signature covers.
+    """
+    payload = canonical_json(document)
+    return _envelope(kind, payload, node, signing_key.sign(pae(kind, payload)))
+
+
+def open_payload(data: bytes, kind: str, charter: Charter) -> tuple[bytes, str]:
+    """The payload of an envelope of this kind, and the party of the charter that signed it.
+
+    Raises InvalidEncoding SIZE or NOTICE, InvalidSignature NOT_ON_ROSTER or SIGNATURE.
+    """
+    payload, key_id, signature = _parse_envelope(data, kind)  # N4.1 to N4.3.
+    party = charter.parties.get(key_id)
+    # N4.4: a stranger must not announce a pause.
+    if party is None:
+        raise InvalidSignature("NOT_ON_ROSTER", "notice: signer must be on the roster")
+    # N4.5: forgery.
+    verify_signature(party.signing_key, signature, pae(kind, payload))
+    return payload, party.id
+
+
+def parse_payload(payload: bytes, shape: type[N]) -> N:
+    """Strict: refuses whatever would not be encoded again as the same bytes.
+
+    Raises InvalidEncoding NOTICE.
+    """
     try:
         # N4.6.
-        notice = decode_json(payload, Notice, NOTICE_BYTES_MAX)
+        notice = decode_json(payload, shape, NOTICE_BYTES_MAX)
         same = canonical_json(msgspec.to_builtins(notice)) == payload
     except ValueError:
         raise InvalidEncoding("NOTICE", "notice: payload cannot be read") from None
@@ -227,13 +254,13 @@ def _parse_notice(payload: bytes) -> Notice:
     return notice
 
 
-def _envelope(payload: bytes, key_id: str, signature: bytes) -> bytes:
+def _envelope(kind: str, payload: bytes, key_id: str, signature: bytes) -> bytes:
     signed = _SignatureText(key_id, base64.b64encode(signature).decode())
-    envelope = _EnvelopeText(base64.b64encode(payload).decode(), NOTICE_TYPE, [signed])
+    envelope = _EnvelopeText(base64.b64encode(payload).decode(), kind, [signed])
     return canonical_json(msgspec.to_builtins(envelope))
 
 
-def _parse_envelope(data: bytes) -> tuple[bytes, str, bytes]:
+def _parse_envelope(data: bytes, kind: str) -> tuple[bytes, str, bytes]:
     """Payload, key id and signature. Raises InvalidEncoding SIZE or NOTICE."""
     # N4.1: a stranger must not decide how much memory this takes.
     if len(data) > NOTICE_BYTES_MAX:
@@ -246,7 +273,7 @@ def _parse_envelope(data: bytes) -> tuple[bytes, str, bytes]:
         (signed,) = envelope.signatures
         payload = base64.b64decode(envelope.payload, validate=True)
         signature = base64.b64decode(signed.sig, validate=True)
-        same = _envelope(payload, signed.keyid, signature) == data
+        same = _envelope(kind, payload, signed.keyid, signature) == data
     except ValueError:
         raise InvalidEncoding("NOTICE", "notice: must be an envelope with one signature") from None
     # N4.3: one notice in two forms would count as two.
@@ -255,12 +282,12 @@ def _parse_envelope(data: bytes) -> tuple[bytes, str, bytes]:
     return payload, signed.keyid, signature
 
 
-class _SignatureText(_Part, frozen=True):
+class _SignatureText(Part, frozen=True):
     keyid: str
     sig: str
 
 
-class _EnvelopeText(_Part, frozen=True):
+class _EnvelopeText(Part, frozen=True):
     payload: str
     payloadType: str
     signatures: list[_SignatureText]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue
+from fermata.protocol.roles.overdue import KINDS, SILENT, Overdue, silence_detail
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pause import PHASES
 from fermata.protocol.wire.ports import ClockMs
@@ -62,7 +62,7 @@ class Alarm:
         if now_ms < silent_ms or any(late.what == SILENT for late in things):
             return things
         newest = f"no new witnessed entry after {state.size - 1}"
-        detail = newest if state.size else "no entry is witnessed"
+        detail = silence_detail(newest, terms) if state.size else "no entry is witnessed"
         return (Overdue(SILENT, silent_ms, detail), *things)
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node.pki.identity import SERVER_ROLE, Identity, check_deployment, server_name, utc_of
+from fermata.node.pki.identity import SERVER_ROLE, Identity, check_deployment, server_names, utc_of
 from fermata.protocol.wire.ports import Entropy
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -126,14 +126,15 @@ def make_leaf(
 ) -> x509.Certificate:
     """A certificate for ``identity``, valid from an hour ago until ``life_ms`` from now.
 
-    Never longer than its root. A coordinator's may serve, under ``server_name`` and the host
-    names; every other is a client's only. Raises ``ConfigError`` HOST_NAME.
+    Never longer than its root. A coordinator's and an auditor's may serve, under ``server_names``
+    and the host names; every other is a client's only. Raises ``ConfigError`` HOST_NAME.
     """
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
-    if identity.role == SERVER_ROLE:
+    served = server_names(identity)
+    if served:
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-        names.append(x509.DNSName(server_name(identity.deployment)))
+        names += [x509.DNSName(name) for name in served]
     names += host_names_of(identity, host_names)
     end = min(utc_of(now_ms + life_ms), root.not_valid_after_utc)
     builder = (

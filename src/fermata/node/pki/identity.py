@@ -22,7 +22,7 @@ from fermata.types import Role
 
 #: Roles that a certificate may name. Operators and observers sign nothing in the log.
 ROLES = tuple(Role)
-#: The one role that listens, and so the one with server certificates and host names.
+#: The role that writes the log, and so the one whose certificate may have host names.
 SERVER_ROLE = Role.COORDINATOR
 CHAIN_BYTES_MAX = 64 * 1024
 #: Certificates of which is remembered what can never change.
@@ -99,7 +99,8 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     """The identity that a certificate names; whether it may be trusted is another question.
 
     Raises ``IdentityError`` IDENTITY_FORM unless the subject alternative name holds exactly one
-    URI of the exact form, and beside it at most a coordinator's host names and addresses.
+    URI of the exact form, and beside it at most the name of an auditor's server, or a coordinator's
+    host names and addresses.
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -114,7 +115,8 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     if len(uris) + len(hosts) != len(list(names)):
         raise _no_identity("a name that is neither URI nor host")
     identity = Identity.parse(uris[0])
-    if hosts and identity.role != SERVER_ROLE:
+    own = [x509.DNSName(name) for name in server_names(identity)]
+    if identity.role != SERVER_ROLE and not all(host in own for host in hosts):
         raise _no_identity(f"a host name, which only a {SERVER_ROLE} may have")
     return identity
 
@@ -238,6 +240,23 @@ def server_name(deployment: str) -> str:
     give it away, so a wrong or changed DNS entry leads to no other server.
     """
     return f"{deployment}.fermata"
+
+
+def auditor_server_name(deployment: str, auditor: str) -> str:
+    """The name under which an auditor's node serves its copy of the log.
+
+    No deployment's name has a dot, so this is never a coordinator's name (``server_name``).
+    """
+    return f"{auditor}.auditor.{deployment}.fermata"
+
+
+def server_names(identity: Identity) -> tuple[str, ...]:
+    """The names under which a node of this identity may serve; none for who only calls."""
+    if identity.role == SERVER_ROLE:
+        return (server_name(identity.deployment),)
+    if identity.role == Role.AUDITOR:
+        return (auditor_server_name(identity.deployment, identity.id),)
+    return ()
 
 
 def certificate_expiry_ms(pem: bytes) -> int:

@@ -15,10 +15,9 @@ from fermata.node.pki import enrolment
 from fermata.node.pki.alarm import Alarm, log_alarm
 from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
-    SERVER_ROLE,
     Identity,
     not_after_ms,
-    server_name,
+    server_names,
 )
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
 from fermata.node.pki.trust import Anchor, check_chain, party_anchors
@@ -59,8 +58,9 @@ def open_tls(config: NodeConfig, clock_ms: ClockMs, alarm: Alarm = log_alarm) ->
             "WRONG_CERTIFICATE",
             f"{certificate}: is of {material.identity.uri}; this node is {wanted.uri}",
         )
-    if config.role == SERVER_ROLE:
-        _check_server(material.certificate, certificate, wanted.deployment)
+    # Only who listens needs a server's certificate.
+    if config.text.listen is not None and server_names(wanted):
+        _check_server(material.certificate, certificate, wanted)
     return files
 
 
@@ -87,26 +87,26 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
     return tuple(anchors)
 
 
-def _check_server(certificate: x509.Certificate, path: Path, deployment: str) -> None:
-    """Raises IdentityError WRONG_CERTIFICATE where clients would not take it for the log's."""
+def _check_server(certificate: x509.Certificate, path: Path, identity: Identity) -> None:
+    """Raises IdentityError WRONG_CERTIFICATE where clients would not take it for this party's."""
     extensions = certificate.extensions
     names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    name = server_name(deployment)
+    (name,) = server_names(identity)
     is_named = name in names.get_values_for_type(x509.DNSName)
     if not is_named or ExtendedKeyUsageOID.SERVER_AUTH not in usages:
         raise IdentityError(
             "WRONG_CERTIFICATE",
-            f"{path}: a coordinator's needs the DNS name {name} and the use serverAuth",
+            f"{path}: of a node with a [listen] table, it needs the DNS name {name} and the use"
+            " serverAuth; enrol again",
         )
 
 
-def host_names_in(certificate: x509.Certificate, deployment: str) -> list[str]:
-    """The host names that a coordinator was given beside the deployment's own."""
+def host_names_in(certificate: x509.Certificate, identity: Identity) -> list[str]:
+    """The host names that a coordinator was given beside those that go with its identity."""
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    host_names = [
-        n for n in names.get_values_for_type(x509.DNSName) if n != server_name(deployment)
-    ]
+    own = server_names(identity)
+    host_names = [name for name in names.get_values_for_type(x509.DNSName) if name not in own]
     return host_names + [str(a) for a in names.get_values_for_type(x509.IPAddress)]
 
 
@@ -161,7 +161,7 @@ class OwnCertificate:
             send = self.send
             if send is None:
                 raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
-            names = host_names_in(material.certificate, material.identity.deployment)
+            names = host_names_in(material.certificate, material.identity)
             enrolment.renew(folder, lambda csr: send(csr, names), self.clock_ms, self.entropy)
         except FermataError as error:
             self.telemetry.event(

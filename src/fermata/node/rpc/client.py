@@ -1,4 +1,4 @@
-"""The client of the coordinator's log over gRPC, for every other node."""
+"""The client of the log over gRPC: of the coordinator's, and of the copy that an auditor serves."""
 
 import secrets
 import threading
@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from fermata.errors import FermataError, InvalidEncoding, TransportError
-from fermata.node.pki.identity import server_name
-from fermata.node.pki.tls import TlsFiles
+from fermata.node.pki.certificates import certificate_to_pem
+from fermata.node.pki.identity import Identity, auditor_server_name, server_name
+from fermata.node.pki.tls import TlsFiles, TlsMaterial
 from fermata.node.rpc.rpc_contract import (
     HEALTH,
     KEEPALIVE_MS,
@@ -25,6 +26,7 @@ from fermata.node.rpc.rpc_contract import (
 from fermata.node.rpc.status_codes import error_of_call, is_retryable
 from fermata.protocol.wire.codec import encode
 from fermata.protocol.wire.ports import Entropy, Receipt, Witness
+from fermata.types import Role
 from fermata.wire.v1 import log_service_pb2 as wire
 
 ATTEMPTS_MAX = 4
@@ -49,8 +51,12 @@ class GrpcLog:
 
     The server must show a certificate for ``server_name`` under the deployment's root, which only
     the coordinator has; the address only says where to look for it. New TLS files are used
-    from the next call on. Thread-safe. All methods raise TransportError (try again later),
-    IdentityError (this node may not), or the VerificationError with which the log answered.
+    from the next call on. With ``auditor``, the server must be that auditor's node, by a
+    certificate of an authority that may issue for it. A call is made at most ``attempts_max``
+    times, with a deadline of ``call_s`` each. Thread-safe.
+
+    All methods raise TransportError (try again later), IdentityError (this node may not), or the
+    VerificationError with which the log answered.
     """
 
     address: str
@@ -58,6 +64,9 @@ class GrpcLog:
     tls: TlsFiles
     entropy: Entropy = secrets.token_bytes
     sleep: Callable[[float], None] = time.sleep
+    auditor: str = ""
+    attempts_max: int = ATTEMPTS_MAX
+    call_s: float = CALL_S
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -172,7 +181,7 @@ class GrpcLog:
         method: str,
         request: Message,
         kind: type[M],
-        deadline_s: float = CALL_S,
+        deadline_s: float = 0,
         service: str = SERVICE.full_name,
     ) -> M:
         data = encode(request)
@@ -185,7 +194,7 @@ class GrpcLog:
             call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
             call = self._current_channel().unary_unary(path_of(method, service))
             try:
-                answer = call(data, timeout=deadline_s)
+                answer = call(data, timeout=deadline_s or self.call_s)
                 break
             except grpc.RpcError as failure:
                 failures += 1
@@ -201,7 +210,7 @@ class GrpcLog:
         if self._is_closed:
             raise _closed() from None
         error = error_of_call(failure, self.address)
-        if failures >= ATTEMPTS_MAX or not is_retryable(failure):
+        if failures >= self.attempts_max or not is_retryable(failure):
             raise error from None
         with self._lock:
             if self._budget < 1:
@@ -224,16 +233,30 @@ class GrpcLog:
                 raise _closed()
             if self._channel is None or generation != self._generation:
                 old, self._retired = self._retired, self._channel
+                roots, name = self._server_of(material)
                 credentials = grpc.ssl_channel_credentials(
-                    material.root_pem, material.key_pem, material.chain_pem
+                    roots, material.key_pem, material.chain_pem
                 )
-                self._channel = grpc.secure_channel(
-                    self.address, credentials, _options(server_name(self.deployment))
-                )
+                self._channel = grpc.secure_channel(self.address, credentials, _options(name))
                 self._generation = generation
                 if old is not None:
                     old.close()
             return self._channel
+
+    def _server_of(self, material: TlsMaterial) -> tuple[bytes, str]:
+        """The authorities (PEM) that may issue for the server, and its name."""
+        if not self.auditor:
+            return material.root_pem, server_name(self.deployment)
+        server = Identity(self.deployment, Role.AUDITOR, self.auditor)
+        # The root file may have authorities of the coordinator's too, who must not pose as another.
+        anchors = [anchor.certificate for anchor in material.anchors if anchor.is_for(server)]
+        if not anchors:
+            # gRPC takes an empty file for the authorities of the operating system.
+            raise TransportError(
+                "UNREACHABLE", f"{self.address}: no pinned authority may issue for {server.uri}"
+            )
+        roots = certificate_to_pem(*dict.fromkeys(anchors))
+        return roots, auditor_server_name(self.deployment, self.auditor)
 
 
 def _read_answer(kind: type[M], data: bytes) -> M:

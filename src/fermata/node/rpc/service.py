@@ -1,4 +1,4 @@
-"""The coordinator's server: it serves the log over gRPC to the parties of the roster."""
+"""The server of the log over gRPC: the coordinator's for everybody, an auditor's copy for labs."""
 
 import functools
 import secrets
@@ -51,6 +51,10 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "RenewCertificate": EVERY_ROLE,
     }
 )
+#: What an auditor's node serves of its copy: what a lab needs to hear of a log that is silent.
+COPY_ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
+    dict.fromkeys(("Read", "GetCheckpoint", "GetWitnesses"), frozenset({"lab"}))
+)
 
 
 class LogServer(FrontedServer):
@@ -59,7 +63,7 @@ class LogServer(FrontedServer):
     ``log_for`` gives the log for a caller; ``authorise`` raises IdentityError for an identity that
     is not on the roster; ``is_denied`` asks the deny-list; ``renew`` makes a certificate chain
     (PEM) from a request (PKCS#10, DER) for the caller's own identity, or is None if the authority
-    is elsewhere.
+    is elsewhere; ``allowed`` has the methods that are served, and who may call them.
 
     Any thread may call its methods; the server itself runs in its own event loop.
     """
@@ -76,12 +80,13 @@ class LogServer(FrontedServer):
         is_denied: Callable[[Identity, int], bool] | None = None,
         renew: Callable[[Identity, bytes], bytes] | None = None,
         reflection: bool = False,
+        allowed: Mapping[str, frozenset[str]] = ALLOWED,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
         self._growth = Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
         handlers = [
-            _LogHandlers(log_for, renew, self._growth, self._guard).handler(),
+            _LogHandlers(log_for, renew, self._growth, self._guard, allowed).handler(),
             _Health(self._growth).handler(self._guard),
         ]
         if reflection:
@@ -117,9 +122,10 @@ class _LogHandlers:
     renew: Callable[[Identity, bytes], bytes] | None
     growth: Growth
     guard: Guard
+    allowed: Mapping[str, frozenset[str]]
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """All methods of the contract; one that is missing here or in ALLOWED is an error."""
+        """The methods of the contract that are allowed to somebody."""
         answers: dict[str, Answer] = {
             "Append": self._append,
             "Read": self._read,
@@ -134,10 +140,13 @@ class _LogHandlers:
         methods = {}
         for method in SERVICE.methods:
             name, kind = method.name, getattr(wire, method.input_type.name)
+            roles = self.allowed.get(name)
+            if roles is None:
+                continue
             if name == "Watch":
-                methods[name] = self.guard.stream(name, ALLOWED[name], self._watch, kind)
+                methods[name] = self.guard.stream(name, roles, self._watch, kind)
             else:
-                methods[name] = self.guard.call(name, ALLOWED[name], answers[name], kind)
+                methods[name] = self.guard.call(name, roles, answers[name], kind)
         return grpc.method_handlers_generic_handler(SERVICE.full_name, methods)
 
     def _append(self, caller: Identity, request: wire.AppendRequest) -> Message:

@@ -1,6 +1,6 @@
 """The one assembly of every node: its base, its driver and hook, its loop and its observers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -9,6 +9,7 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.hook.hooks import Hook, make_hook
+from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.clock_events import ClockEvents
 from fermata.node.observe.gauges import Gauges
@@ -99,11 +100,12 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A party's driver on its base, with the hook for its own systems."""
+    """A party's driver on its base, with the hook for its own systems; ``silence`` is a lab's."""
 
     base: Base
     hook: Hook
     driver: Driver
+    silence: SilenceWatch | None = None
 
     def run(
         self,
@@ -137,6 +139,9 @@ class Node:
             # Also when the log does not answer: this is when it is needed.
             pinned = base.config.genesis.sha256
             observers.append(Unlogged(data, pinned, base.store).look)
+        if self.silence is not None:
+            # First: what it learns of the log, and what it decides, the others pass on.
+            observers.insert(0, self.silence.look)
         after_success: list[Observer] = [
             gauges.stepped,
             HighWater(data, replica).keep,
@@ -164,10 +169,12 @@ def make_node(
     log: Log,
     wake: Wake | None = None,
     share: KeyShare | None = None,
+    copies: Mapping[str, Log] | None = None,
 ) -> Node:
     """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
 
     Such a node measures nothing by itself, sends no heartbeat and never starts its hook.
+    ``copies``: of the log, by auditor, which a lab reads while the log is silent.
     Raises ConfigError.
     """
     config, telemetry, replica = base.config, base.telemetry, base.replica
@@ -192,7 +199,11 @@ def make_node(
     )
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)
-    return Node(base, hook, driver)
+    if config.role != Role.LAB or wake is None:
+        return Node(base, hook, driver)
+    me, key = config.text.party, base.signer.key
+    silence = SilenceWatch(me, replica, key, copies or {}, hook, telemetry, clock_ms, config.data)
+    return Node(base, hook, driver, silence)
 
 
 def _measure(config: NodeConfig, replica: Replica) -> Measure:

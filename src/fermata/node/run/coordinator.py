@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from fermata.errors import ConfigError, IdentityError, Refusal, VerificationError
+from fermata.errors import ConfigError, Refusal, VerificationError
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
@@ -19,6 +19,7 @@ from fermata.node.rpc.front import FrontLimits
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.service import LogServer
 from fermata.node.run.assembly import Base, make_node, running
+from fermata.node.run.callers import authorise
 from fermata.node.run.loop import Wake
 from fermata.node.run.parts import (
     clock_ms,
@@ -29,7 +30,6 @@ from fermata.node.run.parts import (
 )
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.storage.signatures import read_signatures, sealed_charter
-from fermata.protocol.fold.governance.amendment import joining_party
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE
@@ -72,25 +72,6 @@ class KeyRecordFile:
                 )
             return
         self._telemetry.event("key_record_logged")
-
-
-def authorise(writer: LogWriter) -> Callable[[Identity], None]:
-    """A check of who may call: parties of the roster, certified operators and observers.
-
-    The roster is that of the charter in force; parties of a pending amendment may read already.
-    """
-
-    def check(identity: Identity) -> None:
-        state, charter = writer.state, writer.replica.charter
-        if identity.deployment != charter.deployment:
-            raise IdentityError("NOT_ON_ROSTER", "certificate: must be of this deployment")
-        if identity.role in ("operator", "observer"):
-            return
-        party = charter.parties.get(identity.id) or joining_party(state, identity.id)
-        if party is None or party.role != identity.role:
-            raise IdentityError("NOT_ON_ROSTER", "certificate: must be of a party on the roster")
-
-    return check
 
 
 #: Starts something that reads the log beside the node, and registers its end with the stack.
@@ -144,7 +125,7 @@ def _serve(
     server = LogServer(
         lambda caller: writer.as_caller(caller.role, caller.id),
         tls=tls,
-        authorise=authorise(writer),
+        authorise=authorise(base.replica),
         limits=Limits(front=FrontLimits(listen.connections_of_source)),
         clock_ms=clock_ms,
         telemetry=telemetry,

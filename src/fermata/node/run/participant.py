@@ -7,6 +7,8 @@ from pathlib import Path
 from fermata.crypto.threshold.opening import KeyShare, check_share
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import NodeConfig
+from fermata.node.hook.silence_watch import unprepared
+from fermata.node.observe.telemetry import VALUE_CHARS_MAX
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.local_service import LocalServer, PushDesk
 from fermata.node.run.assembly import make_node, running
@@ -16,12 +18,14 @@ from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
     connect,
+    copies_of,
     entropy,
     lab_sources,
     load_key_share,
     remove_addresses,
     write_address,
 )
+from fermata.node.run.served_copy import serve_copy
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.replica import Replica
@@ -75,9 +79,20 @@ def run_participant(
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = base.stack.enter_context(connect(config, base.tls))
-        wake.hurry = remote.close
+        copies = copies_of(config, base.tls)
+
+        def close() -> None:
+            for log_port in (remote, *copies.values()):
+                log_port.close()
+
+        base.stack.callback(close)
+        wake.hurry = close
+        if config.role == Role.AUDITOR and config.text.listen is not None:
+            serve_copy(base, config.text.listen)
         log = WitnessedLog(remote, base.store)
-        node = make_node(base, log, wake, share=share)
+        node = make_node(base, log, wake, share, copies)
+        if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
+            telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)
         # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
         clocks = WitnessClocks(base.signer.party, telemetry, clock_ms)

@@ -29,6 +29,8 @@ from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log
 
 ADDRESS_BYTES_MAX = 300
+#: How long a lab waits for an answer about a copy of the log.
+COPY_CALL_S = 5.0
 #: The loopback address for a server that listens on all addresses of this machine.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names them, binds nothing
 
@@ -177,6 +179,20 @@ def log_address(config: NodeConfig) -> str:
 def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
     """A client of the coordinator's log."""
     return GrpcLog(log_address(config), config.genesis.deployment, tls)
+
+
+def copies_of(config: NodeConfig, tls: TlsFiles) -> dict[str, GrpcLog]:
+    """Clients of the copies of the log that a lab asks for in silence, by auditor.
+
+    A call is made once and soon given up: the node asks again by itself, and others meanwhile.
+    """
+    text, deployment = config.text.silence, config.genesis.deployment
+    return {
+        auditor: GrpcLog(
+            address, deployment, tls, auditor=auditor, attempts_max=1, call_s=COPY_CALL_S
+        )
+        for auditor, address in (text.auditors if text is not None else {}).items()
+    }
 
 
 def write_address(folder: Path, name: str, address: str) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -29,13 +29,15 @@ class PauseText(Strict, frozen=True):
     open_within_s: Seconds
     settle_within_s: Seconds
     silence_s: Seconds
+    silence: Literal["tell", "hold"] = "tell"
 
 
 @dataclass(frozen=True, slots=True)
 class PauseTerms:
     """The checked table. ``triggers`` and ``lift`` are rule ids, ``acknowledge_share`` in (0, 1].
 
-    ``lift_rounds`` is K of docs/spec/pause.md.
+    ``lift_rounds`` is K of docs/spec/pause.md. ``holds_in_silence``: whether labs hold while the
+    log is silent (docs/spec/silence.md).
     """
 
     triggers: tuple[str, ...]
@@ -46,6 +48,7 @@ class PauseTerms:
     open_within_ms: int
     settle_within_ms: int
     silence_ms: int
+    holds_in_silence: bool = False
 
 
 def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> PauseTerms:
@@ -78,6 +81,7 @@ def read_pause(source: TomlSource, text: PauseText, rule_ids: Sequence[str]) -> 
         open_within_ms=text.open_within_s * 1000,
         settle_within_ms=text.settle_within_s * 1000,
         silence_ms=text.silence_s * 1000,
+        holds_in_silence=text.silence == "hold",
     )
 
 

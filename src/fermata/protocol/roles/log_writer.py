@@ -32,7 +32,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Witness
+from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Store, Witness
 from fermata.protocol.wire.refusals import seal_refusal
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
@@ -79,6 +79,18 @@ def read_submission(
         with suppress(VerificationError):
             statement = statement_of(unseal(envelope))
     return Submission(role, caller, envelope, sealed_part, statement)
+
+
+def leaves_that_fit(store: Store, start: int, stop: int) -> list[bytes]:
+    """Leaves start..stop-1, as many as fit a message, at least one if there are any."""
+    leaves: list[bytes] = []
+    total = 0
+    for leaf in store.leaves(start, stop) if start < stop else ():
+        total += len(leaf)
+        if leaves and total > READ_BYTES_MAX:
+            break
+        leaves.append(leaf)
+    return leaves
 
 
 class LogWriter:
@@ -303,16 +315,7 @@ class LogWriter:
     def read(self, start: int, count_max: int) -> list[bytes]:
         """Leaves from start on, as many as fit a message, at least one if there are any."""
         stop = min(self.size(), start + max(1, count_max))
-        if start >= stop:
-            return []
-        leaves: list[bytes] = []
-        total = 0
-        for leaf in self.replica.store.leaves(start, stop):
-            total += len(leaf)
-            if leaves and total > READ_BYTES_MAX:
-                break
-            leaves.append(leaf)
-        return leaves
+        return leaves_that_fit(self.replica.store, start, stop)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """RFC 6962 audit path. Raises Refusal RANGE."""

@@ -54,9 +54,14 @@ def overdue(
 
 def _silence(state: State, terms: PauseTerms) -> Iterator[Overdue]:
     """A dead man's switch: while nodes beat and are logged, the log is never silent for long."""
-    detail = f"the log's last entry is {state.size - 1}"
+    detail = silence_detail(f"the log's last entry is {state.size - 1}", terms)
     if state.time_ms != NO_TIME:
         yield Overdue(SILENT, state.time_ms + terms.silence_ms, detail)
+
+
+def silence_detail(newest: str, terms: PauseTerms) -> str:
+    """What a silent log means to the labs, after what is known of its newest entry."""
+    return f"{newest}; labs hold by their own nodes' word" if terms.holds_in_silence else newest
 
 
 def _opening(

@@ -4,7 +4,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.errors import InvalidEncoding, InvalidProof, StorageError, VerificationError
+from fermata.errors import (
+    InvalidEncoding,
+    InvalidProof,
+    StorageError,
+    TransportError,
+    VerificationError,
+)
 from fermata.log.checkpoint import Checkpoint, open_checkpoint
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
@@ -164,31 +170,77 @@ class Replica:
             raise InvalidProof(
                 "ROLLBACK", f"log: shows {head.size} entries after it had shown {known}"
             )
-        leaves: list[bytes] = []
-        while known + len(leaves) < head.size:
-            start = known + len(leaves)
-            got = log.read(start, min(READ_COUNT, head.size - start))
-            # P9.3: an entry that counts must not be kept from this node.
-            if not got:
-                raise InvalidProof("WITHHELD", f"log: its head covers entry {start}, not shown")
-            leaves += got[: head.size - start]
-        grown = self.tree.copy()
-        for leaf in leaves:
-            grown.append(leaf_hash(leaf))
+        leaves = self._read(log, head.size)
+        # P9.3: an entry that counts must not be kept from this node.
+        if known + len(leaves) < head.size:
+            withheld = known + len(leaves)
+            raise InvalidProof("WITHHELD", f"log: its head covers entry {withheld}, not shown")
         # P9.4: another log for this node than for others.
-        if grown.root() != head.root:
+        if self._root_with(leaves) != head.root:
             raise InvalidProof(
                 "SPLIT_VIEW", f"log: its head of {head.size} entries contradicts what it showed"
             )
-        if leaves:
-            self.store.extend(known, leaves, note)
-            try:
-                on_held(head.size)
-            finally:
-                # The store has them, so the state must have them as well.
-                self._fold(leaves)
+        self._extend(leaves, note, on_held)
         self.take(witnesses)
         return len(leaves)
+
+    def learn(self, note: bytes, witnesses: Iterable[Witness], copy: Log) -> None:
+        """Takes what another party's copy of the log has beyond this one: SI3 of silence.md.
+
+        ``note`` and ``witnesses`` are the copy's head and cosignatures, ``copy`` hands out its
+        leaves. A copy may end earlier: its owner has only heard less. Raises
+        InvalidProof SPLIT_VIEW if the coordinator has signed another log for the copy's owner;
+        TransportError COPY if the copy is not that of its head, which may be its owner's fault;
+        as reading the copy and ``open_checkpoint`` do; StorageError.
+        """
+        head = self.open_checkpoint(note)  # SI3.1: only the coordinator says what the log is.
+        if head.size <= self.tree.size:
+            # SI3.2: the coordinator's own signatures contradict each other.
+            if self.tree.root(head.size) != head.root:
+                raise InvalidProof(
+                    "SPLIT_VIEW", f"log: another one of {head.size} entries is signed for others"
+                )
+        else:
+            leaves = self._read(copy, head.size)
+            # SI3.3: the copy's owner may have changed it, so it proves nothing of the coordinator.
+            if self._root_with(leaves) != head.root:
+                raise TransportError(
+                    "COPY", f"copy of the log: must have the entries of its head of {head.size}"
+                )
+            self._extend(leaves, note)
+        self.take(witnesses)
+
+    def _read(self, log: Log, size: int) -> list[bytes]:
+        """The leaves from this copy's end up to ``size``; fewer if the log has no more."""
+        known = self.tree.size
+        leaves: list[bytes] = []
+        while known + len(leaves) < size:
+            start = known + len(leaves)
+            got = log.read(start, min(READ_COUNT, size - start))
+            if not got:
+                break
+            leaves += got[: size - start]
+        return leaves
+
+    def _root_with(self, leaves: Iterable[bytes]) -> bytes:
+        """The root of this copy's tree with more leaves."""
+        grown = self.tree.copy()
+        for leaf in leaves:
+            grown.append(leaf_hash(leaf))
+        return grown.root()
+
+    def _extend(
+        self, leaves: list[bytes], note: bytes, on_held: Callable[[int], None] = lambda size: None
+    ) -> None:
+        if not leaves:
+            return
+        size = self.tree.size + len(leaves)
+        self.store.extend(self.tree.size, leaves, note)
+        try:
+            on_held(size)
+        finally:
+            # The store has them, so the state must have them as well.
+            self._fold(leaves)
 
     def check_receipt(self, envelope: bytes, receipt: Receipt) -> None:
         """The receipt proves that the log has this envelope. Raises VerificationError."""

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class LogServiceStub:
-    """The one service of a deployment. Only the coordinator listens.
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
     """
 
     def __init__(self, channel):
@@ -88,7 +89,8 @@ class LogServiceStub:
 
 
 class LogServiceServicer:
-    """The one service of a deployment. Only the coordinator listens.
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
     """
 
     def Append(self, request, context):
@@ -222,7 +224,8 @@ def add_LogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LogService:
-    """The one service of a deployment. Only the coordinator listens.
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
     """
 
     @staticmethod

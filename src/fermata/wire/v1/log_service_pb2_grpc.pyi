@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LogServiceStub:
-    """The one service of a deployment. Only the coordinator listens."""
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -56,7 +58,9 @@ class LogServiceStub:
 
 @_typing.type_check_only
 class LogServiceAsyncStub(LogServiceStub):
-    """The one service of a deployment. Only the coordinator listens."""
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Append: _aio.UnaryUnaryMultiCallable[_log_service_pb2.AppendRequest, _log_service_pb2.AppendResponse]  # type: ignore[assignment]
@@ -81,7 +85,9 @@ class LogServiceAsyncStub(LogServiceStub):
     """A new certificate for the caller's own identity."""
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The one service of a deployment. Only the coordinator listens."""
+    """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
+    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    """
 
     @_abc_1.abstractmethod
     def Append(
