@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim model deploy-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -99,6 +99,7 @@ screenshots: setup
 bench: setup
 	@$(RUN) python scripts/measure_round.py --out bench.json
 	@$(RUN) python scripts/bench_proof.py --out bench.json
+	@$(RUN) python scripts/bench_sets.py --out bench.json
 	@$(RUN) --group bench python scripts/bench_peers.py --out bench.json
 	@$(RUN) python scripts/bench_report.py --figures bench.json --svg bench.svg
 
@@ -109,6 +110,11 @@ bitflips: setup
 SEEDS ?= 50
 sim: setup
 	@$(RUN) python -m fermata.sim --seeds $(SEEDS)
+
+# Random lives of a panel whose parts stand, by exact algebra; the tests play sixty.
+LIVES ?= 2000
+lives: setup
+	@$(RUN) python -m fermata.sim.lives --lives $(LIVES)
 
 # Every state of the pause; a smaller model is part of the tests.
 LABS ?= 4

@@ -1,22 +1,37 @@
-"""Writes docs/false-alarms.md: how often rules fire though growth is steady.
+"""Writes docs/false-alarms.md: how often rules fire though growth is steady, and what they see.
 
     python scripts/false_alarms.py [--runs 4000]
 
-The same measurement as ``fermata charter check`` makes for a charter's own rules, for a grid of
-settings (docs/spec/rules.md, RU10). Seeded, so that it gives the same table again.
+The same measurements as ``fermata charter check`` makes for a charter's own rules, for a grid of
+settings (docs/spec/rules.md, RU10), and for the template's triggers. Seeded, so that it gives the
+same tables again.
 """
 
 import argparse
+import base64
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from fermata.assessment.calibration import FalseAlarms, false_alarm_rate
+from fermata.assessment.power.measure import power_of
+from fermata.cli.setup.charter import TEMPLATE
+from fermata.cli.setup.power_text import LIVES, power_text
+from fermata.crypto.signing import SigningKey
+from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.charter.trigger_rules import ACCELERATION, GROWTH, NullHypothesis, Rule
 
 TARGET = Path(__file__).parent.parent / "docs" / "false-alarms.md"
 SEED = 1
-TEXT = """# False alarms of trend rules
+#: Labs and auditors of the template's charter.
+LABS, AUDITORS = 13, 3
+TEXT = """# What rules see
+
+A rule can fail in two ways: it fires for nothing, or it does not fire for what matters. `fermata
+charter check` measures the first for every fit, and with `--power` the second for every trigger.
+
+## False alarms of trend rules
 
 The tables say how often a rule fires although growth is steady: in any of ten rounds in a row with
 full windows and, in brackets, in one round. `scripts/false_alarms.py` measured them over {runs}
@@ -42,6 +57,53 @@ or less; with 10 % even long windows show bends that do not exist. A charter tha
 quick alarm asks for a run of rounds (`for_rounds`), or for a higher ratio. More noise can also give
 fewer alarms, since `r2_min` then fails (8 rounds against 12 at noise 0.2): a rule that is
 calibrated for one noise is not safe for another.
+
+## Power: what triggers see, and when
+
+`fermata charter check --power` simulates a charter's own triggers, with the code that evaluates
+the rules in a log, and says after how many rounds each holds once something has happened:
+
+* *nothing*: figures grow as before. Whatever is seen as soon as here is not seen at all;
+* *one x10*: one lab's figure is ten times what it was, from this round on. *all x10*: every lab's
+  is;
+* *growth x2*: figures grow twice as fast. *growth x1.5*: a slow drift away from what is calm.
+
+Three numbers stand for 95, 80 and 60 % of the labs that report each round, each lab by chance.
+What becomes of a round in which labs are missing is the model in the last line of the table's
+notes: today a round is opened whole or refused whole, so missing labs make the other triggers
+blind while `no-result` holds. The second table has a lab that goes up and down by a factor, or
+through its whole range, in the pattern that hides most.
+
+A metric's figures are the same in all labs. They stand at half of the lowest limit on a level
+among the triggers (without one, at the limit of a change, or at a tenth of the range), and grow
+by the `growth` and with the `noise` that a rule on the metric states, otherwise by 5 % a round
+with a noise of 2 %. Labs that are not alike give other numbers: a lab that is small is seen
+later, and one that is large earlier.
+
+The template's triggers with {labs} labs:
+
+```
+{power}
+```
+
+The middle of so few lives is exact to a round where all labs report, and to a few where many are
+missing.
+
+How to read it:
+
+* Do not rely on a fit alone. The figures of the template end at 1, so that a leap is a step, after
+  which nothing grows: the fit sees a line that bends down. And one lab that swings keeps the
+  error of its slope so large that it does not see growth that doubles either, as long as the lab
+  likes.
+* A level sees what lasts, however it came about, and only that.
+* A change sees a leap that a level does not reach. It needs two rounds with a result,
+  `over_rounds` apart.
+* The mean over {labs} labs does not move much with one of them, in particular where figures have
+  an upper end. A charter that is to see what one lab does needs a statistic that shows it:
+  `count_above`, a histogram, or a concentration.
+* `no-result` holds by itself: a round in which one or two labs are missing is refused, and two
+  such rounds follow each other soon. At 80 and 60 % it is what begins a pause, while the others
+  are late or blind.
 """
 
 
@@ -95,6 +157,23 @@ def acceleration(runs: int, ratio: int, rate: Fraction) -> str:
     return table("noise", [f"{w} rounds" for w in windows], rows)
 
 
+def template(labs: int) -> Charter:
+    """The template's charter with its parties filled in."""
+    text = TEMPLATE.read_text()
+    for role, count in (("lab", labs), ("auditor", AUDITORS)):
+        table = re.search(rf"\[\[{role}\]\]\n(.+\n){{3}}", text)
+        assert table is not None
+        parties = [
+            f'[[{role}]]\nid = "{role}-{k}"\norganisation = "{role} {k}"\nsigning_key = ""\n\n'
+            for k in range(1, count + 1)
+        ]
+        text = text.replace(table[0], "".join(parties), 1)
+    seeds = (bytes([k]) * 32 for k in range(1, 100))
+    keys = (base64.b64encode(SigningKey.from_seed(s).public_key).decode() for s in seeds)
+    filled = re.sub(r'(?m)^signing_key = ""$', lambda _: f'signing_key = "{next(keys)}"', text)
+    return parse_charter(filled.replace("threshold = 3", "threshold = 2").encode())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=4000)
@@ -107,6 +186,8 @@ def main() -> None:
         growth=growth(runs),
         two=acceleration(runs, 2, rate),
         three=acceleration(runs, 3, rate),
+        labs=LABS,
+        power=power_text(power_of(template(LABS), LIVES)).strip(),
     )
     TARGET.write_text(text)
     print(text)

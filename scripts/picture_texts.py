@@ -49,7 +49,7 @@ FACTS = (
     ("its ciphertexts", "yes", "no", "sealed", "sealed", "can open", "no"),
     ("that its values keep the charter's statements", *["yes"] * 6),
     ("sums and results of an opened round", *["yes"] * 6),
-    ("sums of a round that its close refused", "no", "no", "no", "no", "can open", "no"),
+    ("sums with a figure of it that waits", "no", "no", "no", "no", "can open", "no"),
     ("that it reported, which panels, how often", *["yes"] * 6),
     ("that it abstained or was absent", *["yes"] * 6),
     ("when it reported and acknowledged", *["yes"] * 6),

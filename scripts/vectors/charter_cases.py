@@ -72,8 +72,12 @@ REFUSED: dict[str, Edit] = {
     "format as text": edited("format", "format = 1", 'format = "1"'),
     "a minimum of negative zero": edited("min", 'min = "0"', 'min = "-0"'),
     "31 digits before the point": edited("max", 'max = "100"', f'max = "{"1" * 31}"'),
-    "change_min of one": edited("change_min", COHORT, f"{COHORT}\nchange_min = 1"),
+    "change_min of two": edited("change_min", COHORT, f"{COHORT}\nchange_min = 2"),
     "change_min above the cohort": edited("change_min", COHORT, f"{COHORT}\nchange_min = 4"),
+    "fresh_min of two": edited("fresh_min", COHORT, f"{COHORT}\nfresh_min = 2"),
+    "fresh_min above the cohort": edited("fresh_min", COHORT, f"{COHORT}\nfresh_min = 4"),
+    "sets that change at any time": edited("", COHORT, f"{COHORT}\nset_rounds = 0"),
+    "figures that leave at once": edited("", COHORT, f"{COHORT}\nghost_rounds = 0"),
     "an age of numbers": edited(
         "age_days",
         f'cadence = "quarter"\nfirst = "2025Q3"\n{WINDOW}\n\nlast = ""\n{HEARTBEAT}\n'
@@ -199,7 +203,8 @@ ACCEPTED: dict[str, Edit] = {
     "room for exactly eight labs": edited(
         "headroom_bits", "threshold = 2", "threshold = 2\nheadroom_bits = 3"
     ),
-    "no rule for joiners and leavers": edited("change_min", COHORT, f"{COHORT}\nchange_min = 0"),
+    "sets compared with all before": edited("", COHORT, f"{COHORT}\nwindow_rounds = 0"),
+    "as few newer figures as may be": edited("fresh_min", COHORT, f"{COHORT}\nfresh_min = 3"),
     "the longest window of a quarter": edited("window_s", WINDOW, "window_s = 7776000"),
     "a wait for pleas of half of the window": edited("plea_s", WINDOW, f"{WINDOW}\nplea_s = 1800"),
     "an id of 40 characters": edited("id", 'id = "oversight"', f'id = "{"x" * 40}"'),

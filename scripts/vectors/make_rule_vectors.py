@@ -37,13 +37,13 @@ def points_of(values: Sequence[str | None]) -> tuple[Point, ...]:
 
 
 def line_json(values: Sequence[str | None]) -> dict[str, Any]:
-    line, hinge = fit_line(points_of(values)), fit_hinge(points_of(values), 3)
+    line, hinge = fit_line(points_of(values)), fit_hinge(points_of(values), points_min=3)
     return {
         "values": list(values),
         "slope": number(line.slope),
         "variance": number(line.variance),
         "freedom": line.freedom,
-        "bend": hinge.at,
+        "bend": int(hinge.at),
         "before": number(hinge.before),
         "after": number(hinge.after),
         "rss": number(hinge.residual),
@@ -70,6 +70,10 @@ def case_json(name: str, case: Case) -> dict[str, Any]:
     }
     if case.periods:
         found["periods"] = list(case.periods)
+    if case.figures:
+        found["figures"] = list(case.figures)
+    if case.waiting:
+        found["waiting"] = list(case.waiting)
     told = history(rules_of(case.rules), facts_of_case(found))
     return {**found, "verdicts": [[verdict_json(v) for v in row] for row in told]}
 

@@ -48,7 +48,7 @@ def plaintexts_of(panel: Panel, rows: Rows) -> list[int]:
 
 def results_json(panel: Panel, count: int, plaintexts: Sequence[int]) -> list[list[str]]:
     labs = tuple(f"lab-{k}" for k in range(1, count + 1))
-    _, results = results_of(CHARTER, {panel.id: labs}, {panel.id: tuple(plaintexts)})
+    _, results = results_of(CHARTER, {panel.id: labs}, {panel.id: tuple(plaintexts)}, {panel.id})
     return [[r.metric, r.statistic, r.text, str(r.value)] for r in results]
 
 

@@ -13,12 +13,18 @@ Value = str | int | Fraction | None
 
 @dataclass(frozen=True)
 class Case:
-    """``of``: what it shows; ``periods``: of each round, where a period has two."""
+    """``of``: what it shows; ``periods``: of each round, where a period has two.
+
+    ``waiting``: numbers of rounds without results that are closed and have not ended. ``figures``:
+    of each round, by lab in its sums, the round of its figure.
+    """
 
     of: str
     rules: str
     rounds: Sequence[Results]
     periods: Sequence[str] = ()
+    waiting: Sequence[int] = ()
+    figures: Sequence[Mapping[str, int] | None] = ()
 
 
 def series(*values: Value, name: str = "x sum") -> list[Results]:
@@ -66,6 +72,41 @@ KLEENE = (
     + rule("top", all_of=["both", "either"], for_rounds=2, unknown="skips")
 )
 
+SLOW = {**FAST, "below": "0.25"}
+#: A fast and a slow rule of each kind.
+CHANGES = (
+    leaf("rise", kind="change", over_rounds=2, above="25")
+    + leaf("calm", kind="change", over_rounds=2, below="35")
+    + leaf("fall", kind="change", over_rounds=2, below="-25")
+)
+BOTH_WAYS = (
+    CHANGES
+    + leaf("fast", **{**FAST, "above": "0.1"})
+    + leaf("slow", **SLOW)
+    + leaf("brief", **DOUBLING, below="7")
+    + leaf("bend", **ACCELERATING)
+)
+
+
+def figures_of(*rows: str) -> list[dict[str, int] | None]:
+    """The figures of each round: its labs, in words such as ``a1:3`` or, of this round, ``a1``."""
+    return [
+        {lab: int(of or number) for lab, _, of in (word.partition(":") for word in row.split())}
+        or None
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def aging(last: int, *gone: str) -> list[str]:
+    """Five labs in eight rounds, of which some report for the last time in round ``last``."""
+    return [
+        " ".join(f"{lab}:{last}" if lab in gone and n > last else lab for lab in "abcde")
+        for n in range(1, 9)
+    ]
+
+
+CATCHING_UP = ["a b:1 c:1", "a b:1 c:1", "a b:1 c:1", "a b:1 c:1", *["a b c"] * 4]
+
 CASES = {
     "a limit with equality holds at the limit": Case(
         "RU2",
@@ -91,8 +132,8 @@ CASES = {
     "a change is from the round so many before": Case(
         "RU2 RU4",
         leaf("change", kind="change", above="5", over_rounds=2)
-        + leaf("fall", kind="change", at_most="-1", over_rounds=1),
-        series(1, None, 7, 8, 9, 14, None, 14),
+        + leaf("fall", kind="change", at_most="-1", over_rounds=3),
+        series(1, None, 7, 8, 9, 14, 7, None, 14),
     ),
     "joined rules follow Kleene": Case("RU4 RU5", KLEENE, pairs()),
     "runs": Case(
@@ -113,9 +154,101 @@ CASES = {
     "a period that was called twice counts once": Case(
         "RU5a",
         leaf("level", above="5", for_rounds=2)
-        + leaf("change", kind="change", above="0", over_rounds=1),
+        + leaf("change", kind="change", above="0", over_rounds=2)
+        + rule("dark", kind="no-result", panel="p", at_least="2"),
         series(6, None, 7, None, None, 9),
         ("2025Q1", "2025Q2", "2025Q2", "2025Q3", "2025Q4", "2025Q4"),
+    ),
+    "figures that grow old": Case(
+        "RU6a",
+        BOTH_WAYS,
+        series(*powers("0.2", 8, "100")),
+        figures=figures_of(*aging(3, "d", "e")),
+    ),
+    "figures of which most grow old": Case(
+        "RU6a",
+        BOTH_WAYS,
+        series(*powers("0.2", 8, "100")),
+        figures=figures_of(*aging(3, "b", "c", "d", "e")),
+    ),
+    "figures that catch up": Case(
+        "RU6a",
+        BOTH_WAYS,
+        series(100, 110, 120, 130, 230, 250, 270, 290),
+        figures=figures_of(*CATCHING_UP),
+    ),
+    "figures that grow old while they fall": Case(
+        "RU6a",
+        BOTH_WAYS,
+        series(*(300 - 13 * n for n in range(8))),
+        figures=figures_of(*aging(2, "c", "d", "e")),
+    ),
+    "an organisation counts once, however many labs it has": Case(
+        "RU6a",
+        BOTH_WAYS,
+        series(100, 110, 130, 150, 170),
+        figures=figures_of("a1 a2 b", "a1 a2:1 b", "a1 a2:1 b", "a1 a2:1 b:2", "a1 a2:4 b:5"),
+    ),
+    "the figures of both calls of a period are of one time": Case(
+        "RU5a RU6a",
+        BOTH_WAYS,
+        series(100, None, 110, 130, 150),
+        ["Q1", "Q2", "Q2", "Q3", "Q4"],
+        figures_of("a b", "", "a:2 b:3", "a:2 b", "a b"),
+    ),
+    "changes alone, of figures that grow old and catch up and of labs that join": Case(
+        "RU6a RU6b",
+        CHANGES + leaf("four", kind="change", over_rounds=4, above="40"),
+        series(100, 120, 144, 173, 207, 240, 290, 350, 500, 510),
+        figures=figures_of(*aging(3, "b", "c", "d", "e"), "a b c d e f", "a b c d e f"),
+    ),
+    "labs that join are no change": Case(
+        "RU6b",
+        BOTH_WAYS + leaf("four", kind="change", over_rounds=4, above="15"),
+        series(100, 103, 193, 196, 200, 230, 240, 250),
+        figures=figures_of(*["a b c"] * 2, *["a b c d"] * 3, *["b c d"] * 3),
+    ),
+    "a set that changes each round": Case(
+        "RU4 RU6b",
+        BOTH_WAYS,
+        series(*powers("0.2", 8, "100")),
+        figures=figures_of("a", "a b", "a", "a b", "a", "a b", "a", "a b"),
+    ),
+    "organisations that are silent": Case(
+        "RU2 RU4",
+        leaf("hot", above="400")
+        + rule("quiet", kind="silent", panel="p", at_least="2")
+        + rule("soon", kind="silent", panel="p", at_least="2", over_rounds=1, for_rounds=2)
+        + rule("awake", kind="silent", panel="p", below="1", over_rounds=2),
+        series(100, 110, 120, None, None, 130, 140, 150, 160),
+        figures=figures_of(
+            "a1 a2 b c", "a1 a2:1 b c", "a1 a2:1 b:2 c", "a1:3 a2:1 b:2 c:3",
+            "a1:3 a2:1 b:2 c:3", "a1 a2:1 b:2 c", "a1 a2 b:2 c", "a1 a2 b:2 c:7", "a1 a2 b c",
+        ),
+    ),
+    "one slope through several sets": Case(
+        "RU7 RU6b",
+        BOTH_WAYS,
+        series(100, 121, 143, 300, 361, 429, 520, 623),
+        figures=figures_of(*["a b c"] * 3, *["a b c d"] * 5),
+    ),
+    "one bend through several sets": Case(
+        "RU8 RU6b",
+        BOTH_WAYS,
+        series(100, 101, 102, 103, 206, 309, 463, 695),
+        figures=figures_of(*["a b"] * 4, *["a b c"] * 4),
+    ),
+    "a bend whose sides have too few values beyond those that begin a set": Case(
+        "RU8 RU6b",
+        BOTH_WAYS,
+        series(100, 101, 102, 103, 206, 309, 463, 695),
+        figures=figures_of("a", "b", "a", *["a b"] * 5),
+    ),
+    "rounds without a result within a set": Case(
+        "RU4 RU6b",
+        BOTH_WAYS,
+        series(100, 120, None, 173, 207, None, 298, 358),
+        figures=figures_of("a b", "a b", "", "a b", "a b", "", "a b:5", "a b"),
     ),
     "growth is called so with the confidence asked for": Case(
         "RU7",
@@ -180,6 +313,28 @@ CASES = {
         + leaf("above", **{**BENT, **LOG10}, above="2"),
         series(*(Fraction(n, 10) + Fraction(max(0, n - 4), 10) for n in range(8)), name="z mean"),
     ),
+    "growth after the bend below the least is no acceleration": Case(
+        "RU8",
+        leaf("least", **ACCELERATING)
+        + leaf("none", **{**ACCELERATING, "after_at_least": "-0.5"})
+        + leaf("much", **{**ACCELERATING, "after_at_least": "0.6"}),
+        series(*powers("-0.2", 5), *powers("0.001", 5, "410"), *powers("0.5", 4, "600")),
+    ),
+    "rounds without a result are counted since the last with one": Case(
+        "RU2 RU4",
+        rule("two", kind="no-result", panel="p", at_least="2")
+        + rule("three", kind="no-result", panel="p", at_least="3", for_rounds=2)
+        + leaf("high", above="5")
+        + rule("any", any_of=["two", "high"])
+        + rule("all", all_of=["two", "high"]),
+        series(None, None, 6, None, 4, None, None, None, None, 7),
+    ),
+    "a round that has not ended is no round without a result": Case(
+        "RU4",
+        rule("dark", kind="no-result", panel="p", at_least="2"),
+        series(6, None, None, None, None, 6, None),
+        waiting=(3, 7),
+    ),
     "too little of the variation is explained": Case(
         "RU8",
         leaf("strict", **ACCELERATING) + leaf("loose", **{**ACCELERATING, "r2_min": "0.1"}),
@@ -194,6 +349,9 @@ LINES: tuple[Sequence[str | None], ...] = (
     EVEN,
 )
 HOT = leaf("hot", at_least="100")
+DARK = {"kind": "no-result", "panel": "p", "at_least": "2"}
+#: A pause whose rules do not name rounds without a result says so; this one's do.
+SAFE_TABLE = PAUSE_TABLE.replace('["hot"]', '["hot", "dark"]').replace('fail_safe = "none"\n', "")
 REFUSED = (
     ("RU1", leaf("a", above="5") + leaf("a", above="6")),
     ("RU1", leaf("a", above="5") + rule("b", all_of=[])),
@@ -210,9 +368,25 @@ REFUSED = (
     ("RU2", leaf("a", statistic="median", above="5")),
     ("RU2", leaf("a", kind="change", above="5")),
     ("RU2", leaf("a", **{**GROWING, "over_rounds": 2})),
+    ("RU2", leaf("a", kind="change", above="5", over_rounds=1)),
+    ("RU2", leaf("a", **without(ACCELERATING, "after_at_least"))),
+    ("RU2", leaf("a", **{**ACCELERATING, "after_at_least": "5 %"})),
+    ("RU2", leaf("a", **DARK)),
+    ("RU2", rule("a", **{**DARK, "panel": "q"})),
+    ("RU2", rule("a", **DARK, below="4")),
+    ("RU3", leaf("a", **{**ACCELERATING, "after_at_least": "-1"})),
+    ("RU3", rule("a", **{**DARK, "at_least": "1"})),
+    ("RU3", rule("a", **{**DARK, "at_least": "2.5"})),
+    ("RU3", rule("a", **{**DARK, "at_least": "63"})),
+    ("RU3", rule("a", **without(DARK, "at_least"), at_most="3")),
     ("RU2", leaf("a", **{**GROWING, "confidence": "0.9"})),
     ("RU2", leaf("a", **GROWING, noise="0.1")),
     ("RU2", leaf("a", **without(ACCELERATING, "noise"))),
+    ("RU2", rule("a", kind="silent", panel="q", at_least="2")),
+    ("RU2", leaf("a", kind="silent", panel="p", at_least="2")),
+    ("RU2", rule("a", kind="silent", panel="p", at_least="2", over_rounds=63)),
+    ("RU3", rule("a", kind="silent", panel="p", at_least="0")),
+    ("RU3", rule("a", kind="silent", panel="p", at_least="7")),
     ("RU3", leaf("a", **{**GROWING, "above": "-1"})),
     ("RU3", leaf("a", **DOUBLING, above="0")),
     ("RU3", leaf("a", **BENT, below="2")),
@@ -231,12 +405,31 @@ REFUSED = (
     (
         "RU9",
         HOT
+        + rule("dark", **DARK)
+        + leaf("few", below="60")
+        + rule("calm", any_of=["few", "dark"])
+        + PAUSE_TABLE,
+    ),
+    (
+        "RU9",
+        HOT
         + leaf("part", below="60", unknown="skips")
         + rule("calm", all_of=["part"])
         + PAUSE_TABLE,
     ),
     (
         "RU9",
-        leaf("hot", **DOUBLING, at_most="4") + leaf("calm", **FAST, below="0.5") + PAUSE_TABLE,
+        leaf("hot", **DOUBLING, at_most="4")
+        + leaf("calm", **FAST, below="0.5")
+        + PAUSE_TABLE
+        + "fits_only = true\n",
     ),
+    ("PA1", HOT + leaf("calm", below="60") + PAUSE_TABLE.replace("none", "all")),
+    ("PA1", HOT + leaf("calm", below="60") + PAUSE_TABLE.replace('fail_safe = "none"\n', "")),
+    (
+        "PA1",
+        HOT + rule("dark", **DARK) + leaf("calm", below="60") + SAFE_TABLE + 'fail_safe = "none"\n',
+    ),
+    ("PA1", leaf("hot", **DOUBLING, at_most="4") + leaf("calm", below="60") + PAUSE_TABLE),
+    ("PA1", HOT + leaf("calm", below="60") + PAUSE_TABLE + "fits_only = true\n"),
 )

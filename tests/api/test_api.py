@@ -258,7 +258,7 @@ def test_the_growth_example_runs(folder, monkeypatch, capsys):
     code, out = run_example(monkeypatch, capsys, "growth.py", folder, "hours", charter_hash())
     assert code == 0
     assert out.startswith("2025Q3  6021.021 h, 6 organisations")
-    assert "2025Q4  nothing came out: cohort below" in out
+    assert "2025Q4  nothing came out: panel alpha: 2 of at least 3" in out
     code, _ = run_example(monkeypatch, capsys, "growth.py", folder, "hours", "12")
     assert code == "charter hash: must be 64 hex digits, SHA256: before or not [CHARTER_HASH]"
 

@@ -4,7 +4,9 @@ The amendment brings a metric, ``extra``, which lab-1 pushes and the others have
 """
 
 import ast
+import io
 import json
+import sys
 import threading
 from pathlib import Path
 
@@ -60,6 +62,10 @@ def site(tmp_path_factory):
         entry = json.loads(motion(found, "member-1", "file", "amendment", *words).out)["entry"]
         for member in MEMBERS[:2]:
             motion(found, member, "vote", entry, "for")
+        # It has the labs report a metric more, so each agrees; by its vote its node goes on.
+        for lab in LABS:
+            agreed = motion(found, lab, "vote", entry, "for")
+            assert "metrics adds extra: needs the lab's consent" in agreed.err
         # The notice begins when the auditors have seen the last vote, and ends by their clocks.
         assert found.tell()
         wait_until(found.tell)
@@ -116,6 +122,33 @@ def ok(*words):
     answer = fermata(*words)
     assert answer.code == 0, answer.err
     return answer.out
+
+
+def test_a_charter_is_accepted_only_if_the_log_has_it_and_the_owner_says_yes(
+    site, tmp_path, monkeypatch
+):
+    config = ("--config", site.config("lab-3"))
+    unknown = fermata("charter", "accept", "00" * 32, *config, "--yes")
+    assert unknown.error.endswith("[CHARTER_HASH]")
+    file = tmp_path / "other.toml"
+    text = changing(site.charter_file.read_text(), site.charter)
+    file.write_text(text.replace("cohort_min = 3", "cohort_min = 3\nopenings_per_key_max = 20000"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    unsaid = fermata("charter", "accept", file, *config)
+    assert "! openings_per_key_max 10000 -> 20000: weaker" in unsaid.err
+    assert unsaid.err.rstrip().endswith("[INTERRUPTED]")
+    folder = site.node("lab-3") / "data/consent"
+    assert not list(folder.glob("*.new"))
+    said = json.loads(fermata("charter", "accept", file, *config, "--yes", "--json").out)
+    assert said["changes"][0]["article"] == "openings_per_key_max"
+    assert [path.stem for path in folder.glob("*.new")] == [said["charter_hash"]]
+    # The charter that the lab has voted for is known by its hash, and changes nothing any more.
+    again = json.loads(fermata("charter", "accept", said["before"], *config, "--json").out)
+    assert (again["charter_hash"], again["changes"]) == (said["before"], [])
+
+
+def test_nodes_of_labs_that_voted_for_the_amendment_did_not_wait_for_their_owners(site):
+    assert [site.events(lab, "not_consented") for lab in LABS[:2]] == [[], []]
 
 
 def test_a_lab_checks_a_figure_that_came_by_the_amendment(site):

@@ -147,7 +147,7 @@ def test_the_overview_shows_the_pause_at_a_glance():
     text = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", pages()["index.html"]))
     for said in (
         "State: lifting",
-        "Calm rounds1 of 2 in a row",
+        "Calm rounds1 of 2",
         "rule hot, in round 4",
         "5 of 6 labs",
         "Not acknowledged bylab-6",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -18,17 +19,18 @@ from fermata.demo.charter import (
     invented_quarters,
 )
 from fermata.demo.figures import labs, quarters
-from fermata.demo.run import STOPPED, STOPPED_AFTER
+from fermata.demo.layout import LATE
+from fermata.demo.run import BACK_AFTER, STOPPED, STOPPED_AFTER
 from fermata.demo.story import acknowledgements_text, dues_text, events_since
 from fermata.log.merkle import Frontier
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.fold.disclosure import change_refusal, cohort_refusal
 from fermata.protocol.fold.pause import settle_rounds
 from fermata.protocol.state.pause import PAUSED, RUNNING, TRIGGERED, acknowledge, asking
 from fermata.protocol.state.position import Position
-from fermata.protocol.state.report_flags import Asked, Flags
-from fermata.protocol.state.state import ReportSeen, State
+from fermata.protocol.state.report_flags import Asked
+from fermata.protocol.state.state import State
 from fermata.summary.records.pause import pause_spans
+from fermata.summary.records.standing import StandingRecord, standing_records
 from harness.rounds import START_MS, state_of
 
 FIGURES = demo_figures()
@@ -46,7 +48,9 @@ HISTORY = [
     }
     for quarter in quarters(FIGURES)
 ]
-TRIGGER, REFUSED = 3, (4, 5)
+#: By place: the round that pulls the pause, the one that brings no new sum of the scores, the one
+#: that a lab misses, and that in which it is back.
+TRIGGER, UNCHANGED, MISSED, BACK = 4, 5, 7, 8
 
 
 def acknowledged(state: State, entry: int, silent: str = "") -> State:
@@ -60,72 +64,110 @@ def acknowledged(state: State, entry: int, silent: str = "") -> State:
     return replace(state, pause=pause)
 
 
-def seen_in(number: int, lab: str, values: dict[str, str], in_pause: bool) -> ReportSeen:
-    complies = in_pause and COMPUTE in values and values[COMPUTE] <= DUTY[1]
-    return ReportSeen(lab, 10 * number + 1, (), b"", b"", Flags(complies))
-
-
 @pytest.fixture(scope="module")
 def states() -> list[State]:
-    """The state after each round; the trigger is acknowledged by all, the lift not by one."""
-    whole = state_of(CHARTER, HISTORY, REFUSED)
-    found = []
+    """The state after each round; all acknowledge."""
+    whole = state_of(CHARTER, HISTORY, alone=LATE)
+    states = []
     state = replace(whole, rounds=())
     for number, each in enumerate(whole.rounds, 1):
         in_pause = number > TRIGGER
         reports = {
-            lab: seen_in(number, lab, values, in_pause)
-            for lab, values in HISTORY[number - 1].items()
+            lab: replace(seen, flags=replace(seen.flags, complies=complies(number, lab, in_pause)))
+            for lab, seen in each.reports.items()
         }
         absent = {lab: 0 for lab in CHARTER.labs if lab not in reports}
-        if number == len(HISTORY):
+        if number == MISSED:
             del absent[STOPPED]
-        shown = replace(each, reports=reports, abstained=absent, asked=Asked(in_pause))
+        assert each.close is not None
+        # The entries of this log are a hundred apart, and the round ends with the last of them.
+        close = replace(each.close, entry=100 * number - 40)
+        opening = replace(each.opening, entry=100 * number) if each.opening else None
+        told = replace(
+            each,
+            entry=100 * number - 80,
+            close=close,
+            opening=opening,
+            reports=reports,
+            abstained=absent,
+            asked=Asked(in_pause),
+        )
         state = replace(
             state,
-            rounds=(*state.rounds, shown),
+            rounds=(*state.rounds, told),
             clock=replace(state.clock, time_ms=START_MS + number),
             position=Position(Frontier(100 * number)),
         )
         state = settle_rounds(state, 100 * number)
-        if number == TRIGGER:
-            state = acknowledged(state, 310)
-        if number == len(HISTORY):
-            state = acknowledged(state, 710, STOPPED)
-        found.append(state)
-    return found
+        if number in (TRIGGER, BACK):
+            state = acknowledged(state, 100 * number + 10)
+        states.append(state)
+    return states
+
+
+def complies(number: int, lab: str, in_pause: bool) -> bool:
+    values = HISTORY[number - 1][lab]
+    return in_pause and COMPUTE in values and values[COMPUTE] <= DUTY[1]
 
 
 def story(state: State, since: int = -1) -> str:
     return "\n".join(text for _, text in events_since(state, since, invented_quarters(FIGURES)))
 
 
-def test_the_charter_refuses_the_two_quarters_with_too_few_labs_and_no_other() -> None:
-    whole = state_of(CHARTER, HISTORY, REFUSED)
-    for found in whole.rounds:
-        close = found.close
-        assert close is not None
-        refusal = cohort_refusal(CHARTER, close.cells)
-        assert bool(refusal) == (found.number in REFUSED)
-        if not refusal:
-            assert change_refusal(whole, found, close.cells) == ""
-    assert CHARTER.disclosure.change_min == 2
+def standing_of(state: State, number: int) -> StandingRecord:
+    return standing_records(state, state.rounds[number - 1])[0]
+
+
+def test_the_scores_stand_and_only_one_real_quarter_brings_no_new_sum(states: list[State]) -> None:
+    last = states[-1]
+    is_opened = [standing_of(last, number).is_opened for number in range(1, len(HISTORY) + 1)]
+    assert [n for n, opened in enumerate(is_opened, 1) if not opened] == [UNCHANGED]
+    assert standing_of(last, UNCHANGED).unchanged == (
+        "2 of at least 3 organisations have a newer figure"
+    )
+    # Sums of compute, which five report each quarter, come out all the same.
+    assert all(r.close is not None and r.close.cells for r in last.rounds)
+
+
+def test_who_has_its_first_figure_late_joins_by_its_own_word(states: list[State]) -> None:
+    (late,) = LATE
+    assert [f.lab for f in standing_of(states[-1], UNCHANGED).waiting if f.lab == late] == [late]
+    assert late in [f.lab for f in standing_of(states[-1], UNCHANGED + 1).members]
+
+
+def test_every_sum_is_that_of_the_figures_that_it_names(states: list[State]) -> None:
+    periods = quarters(FIGURES)
+    for round_ in states[-1].rounds:
+        for panel in standing_records(states[-1], round_):
+            figures = [HISTORY[periods.index(f.figure_of)][f.lab] for f in panel.members]
+            total = sum(Fraction(values[panel.panel]) for values in figures)
+            assert round_.opening is not None
+            if panel.is_opened:
+                assert Fraction(round_.opening.sums[panel.panel]) == total
 
 
 def test_real_growth_pulls_the_pause_and_only_invented_quarters_lift_it(states) -> None:
     phases = [state.pause.phase for state in states]
-    assert phases == [RUNNING, RUNNING, PAUSED, PAUSED, PAUSED, "lifting", RUNNING]
+    assert phases == [RUNNING] * 3 + [PAUSED, PAUSED, "lifting", "lifting", RUNNING]
     changes = states[-1].pause.changes
-    assert [c.after for c in changes] == [TRIGGERED, PAUSED, "lifting", RUNNING]
+    # What the trigger saw holds for one round more over scores that are unchanged.
+    assert [c.after for c in changes] == [TRIGGERED, PAUSED, PAUSED, "lifting", RUNNING]
     invented = invented_quarters(FIGURES)
     periods = [CHARTER.period(c.round) in invented for c in changes]
-    assert periods == [False, False, True, True]
+    assert periods == [False, False, False, True, True]
+
+
+def test_the_silence_of_one_lab_lifts_nothing(states: list[State]) -> None:
+    """The round that it misses is calm, and k stays; the lift comes with its next figure."""
+    assert states[MISSED - 1].pause.calm_rounds == states[MISSED - 2].pause.calm_rounds == 1
+    assert STOPPED in story(states[MISSED - 1])
 
 
 def test_the_story_marks_every_invented_round_and_no_real_one(states) -> None:
     heads = [text.split("  ")[0] for text in story(states[-1]).split("\n") if text[:2] == "20"]
     assert heads == [
-        "2024Q4", "2025Q1", "2025Q2", "2025Q3", "2025Q4", "2026Q1 (invented)", "2026Q2 (invented)",
+        "2024Q4", "2025Q1", "2025Q2", "2025Q3", "2025Q4",
+        "2026Q1 (invented)", "2026Q2 (invented)", "2026Q3 (invented)",
     ]  # fmt: skip
 
 
@@ -133,19 +175,21 @@ def test_the_story_tells_why_it_was_triggered_and_what_became_of_it(states) -> N
     lines = story(states[-1]).split("\n")
     for wanted in (
         "TRIGGERED by rule pull; the labs hold",
-        "  high: gpqa-diamond mean 0.745125, limit at least 0.700",
-        "  risen: gpqa-diamond mean changed over 2 rounds by 0.226825, limit above 0.150",
+        "  high: gpqa-diamond mean 0.718, limit at least 0.700",
+        "  risen: gpqa-diamond mean changed over 3 rounds by 0.1997, limit above 0.150",
         "PAUSED: acknowledged by 9 of 13 labs, 9 needed",
-        "  still PAUSED: rule calm is unknown, and lifts nothing",
+        "PAUSED: by rule pull",
         "LIFTING, 1 of 2 calm rounds: by rule calm (invented)",
         "  silent until the deadline: xai",
+        "  still LIFTING: rule calm holds, and the lift waits for newer figures of xai",
         "RUNNING again after 2 calm rounds: by rule calm; the labs go on (invented)",
     ):
         assert wanted in lines
     duties = [line.split(": ", 1)[1] for line in lines if "duty of the pause" in line]
     without = "proved by amazon, google, meta, oracle; not shown by microsoft"
     # The acknowledgements come at once here, so the first round of the pause asks already.
-    assert duties == [without] * 3 + ["proved by amazon, google, meta, microsoft, oracle"]
+    everybody = "proved by amazon, google, meta, microsoft, oracle"
+    assert duties == [without] * 2 + [everybody] * 2
 
 
 def test_what_was_told_is_not_told_again(states) -> None:
@@ -157,17 +201,21 @@ def test_what_was_told_is_not_told_again(states) -> None:
 def test_acknowledgements_name_who_is_missing(states) -> None:
     assert acknowledgements_text(states[-1]).split("\n") == [
         "trigger acknowledged by 13 of 13 labs",
-        f"lift acknowledged by 12 of 13 labs; missing: {STOPPED}",
+        "lift acknowledged by 13 of 13 labs",
     ]
+    one = replace(states[-1], pause=replace(states[-1].pause, acknowledged={}))
+    one = acknowledged(one, 0, STOPPED)
+    assert f"lift acknowledged by 12 of 13 labs; missing: {STOPPED}" in acknowledgements_text(one)
 
 
 def test_dues_go_by_tier(states) -> None:
-    assert dues_text(states[-1]).startswith("dues of 7 rounds: 1610 thousand tokens (56 times")
+    assert dues_text(states[-1]).startswith("dues of 8 rounds: 1840 thousand tokens (64 times")
 
 
 def test_the_stopped_lab_reports_until_then_and_is_no_owner_of_compute() -> None:
     mine = [f for f in FIGURES if f.lab == STOPPED]
-    assert max(quarters(mine)) == STOPPED_AFTER
+    assert BACK_AFTER not in quarters(mine)
+    assert STOPPED_AFTER in quarters(mine)
     assert all(f.metric != COMPUTE for f in mine)
 
 
@@ -177,5 +225,5 @@ def test_charts_get_the_limits_of_levels_and_the_rounds_of_the_pause(states) -> 
         (COMPUTE, "mean"): [("slower: below 5.450", 5.45)],
     }
     assert [pause_spans(state) for state in states] == [
-        (), (), ((3, 3),), ((3, 4),), ((3, 5),), ((3, 6),), ((3, 7),),
+        (), (), (), ((4, 4),), ((4, 5),), ((4, 6),), ((4, 7),), ((4, 8),),
     ]  # fmt: skip

@@ -55,6 +55,7 @@ acknowledge_share = "2/3"
 open_within_s = 7200
 settle_within_s = 3600
 silence_s = 1800
+fail_safe = "none"
 """
 DUTY_TABLE = """
 [[duty]]

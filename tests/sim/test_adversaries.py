@@ -10,13 +10,16 @@ from fermata.sim.adversaries import coordinator as adversaries_coordinator
 from fermata.sim.adversaries import lab as adversaries_lab
 from fermata.sim.adversaries import pause as adversaries_pause
 from fermata.sim.adversaries import proofs as adversaries_proofs
+from fermata.sim.adversaries import standing as adversaries_standing
 from fermata.sim.adversaries import starving as adversaries_starving
 from fermata.sim.adversaries.misbehaviour import Misbehaviour
 from fermata.sim.setup.deployment import COORDINATOR
 from harness.plays import SEED, exposed, kinds_of, played, replays
 
-#: What these define is asserted, and replayed, in test_adversaries_clock and _pause.
-ELSEWHERE = kinds_of(adversaries_clock, adversaries_committee, adversaries_pause)
+#: What these define is asserted, and replayed, in test_adversaries_clock, _pause and _standing.
+ELSEWHERE = kinds_of(
+    adversaries_clock, adversaries_committee, adversaries_pause, adversaries_standing
+)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +290,7 @@ def test_every_misbehaviour_is_in_the_table_once() -> None:
         adversaries_lab,
         adversaries_pause,
         adversaries_proofs,
+        adversaries_standing,
         adversaries_starving,
     )
     defined = {

@@ -52,8 +52,6 @@ def test_a_coordinator_cannot_say_that_a_round_asks_for_no_duties() -> None:
     [
         ("ClosesOtherCells", {"CLOSE_PANELS"}, (1,)),
         ("SwapsCells", {"P2_PRODUCT"}, ()),
-        ("IgnoresChangeRule", {"CLOSE_PANELS"}, (1,)),
-        ("IgnoresDominance", {"CLOSE_PANELS"}, (1,)),
         ("IgnoresAge", {"TOO_FRESH"}, (1,)),
         ("OpensUnderOtherCharter", {"CHARTER_HASH", "TOO_EARLY"}, (1, 2)),
     ],
@@ -84,7 +82,6 @@ def test_claim_that_is_not_so_has_no_proof(name: str, opened: tuple[int, ...]) -
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("EndorsesWithheld", "ROUND_REFUSED"),
         ("ClaimsDutyOutsidePause", "SHOWN"),
         ("AcknowledgesNothing", "NO_CHANGE"),
         ("VotesTwice", "VOTED"),

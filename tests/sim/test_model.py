@@ -38,7 +38,7 @@ def test_one_and_three_calm_rounds_hold_too(lift_rounds: int) -> None:
 
 def settle_with(**changed: Callable[[Any], Any]) -> Callable[..., Pause]:
     """``settle`` with some of its facts turned into others."""
-    names = ("round_number", "fired", "is_calm", "is_newest")
+    names = ("round_number", "fired", "is_calm", "is_swept", "is_newest")
 
     def settle(pause: Pause, terms: PauseTerms, entry: int, time_ms: int, *facts: Any) -> Pause:
         told = {
@@ -58,15 +58,15 @@ def late_lifts(
     round_number: int,
     fired: tuple[str, ...],
     is_calm: bool | None,
+    is_swept: bool,
     is_newest: bool,
 ) -> Pause:
+    facts = entry, time_ms, round_number, fired, is_calm, is_swept
     if not is_newest and is_calm and not fired:
         settled = {number: at for number, at in pause.settled.items() if number < round_number}
-        taken = rules.settle(
-            replace(pause, settled=settled), terms, entry, time_ms, round_number, fired, True, True
-        )
+        taken = rules.settle(replace(pause, settled=settled), terms, *facts, True)
         return replace(taken, settled={**pause.settled, **taken.settled})
-    return rules.settle(pause, terms, entry, time_ms, round_number, fired, is_calm, is_newest)
+    return rules.settle(pause, terms, *facts, is_newest)
 
 
 def forgets_relapse(
@@ -76,17 +76,6 @@ def forgets_relapse(
     if pause.phase == LIFTING and taken.phase == PAUSED and facts[0]:
         return replace(pause, settled=taken.settled)
     return taken
-
-
-def counts_skipped(
-    pause: Pause, terms: PauseTerms, entry: int, time_ms: int, number: int, *facts: Any
-) -> Pause:
-    filled = dict(pause.settled)
-    if facts[2] and number - 1 not in filled and number > 1:
-        filled[number - 1] = time_ms
-    taken = rules.settle(replace(pause, settled=filled), terms, entry, time_ms, number, *facts)
-    settled = {n: at for n, at in taken.settled.items() if n in pause.settled or n == number}
-    return replace(taken, settled=settled)
 
 
 def relapse_moves_the_deadline(
@@ -182,7 +171,8 @@ class _Counting:
         (Machine(settle=settle_with(fired=lambda _: ())), "left the labs running"),
         (Machine(settle=settle_with(fired=lambda _: ("hot",))), "fired nothing began a pause"),
         (Machine(settle=forgets_relapse), "more calm rounds than the log has"),
-        (Machine(settle=counts_skipped), "lifted without evidence"),
+        (Machine(settle=settle_with(is_swept=lambda _: True)), "lifted without evidence"),
+        (Machine(settle=settle_with(is_calm=bool)), "lacks somebody changed the run"),
         (Machine(settle=relapse_moves_the_deadline), "the deadline moved"),
         (Machine(settle=repeats_count), "hearing each entry twice"),
         (Machine(advance=never_times_out), "still triggered after the deadline"),

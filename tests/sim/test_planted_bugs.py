@@ -7,20 +7,27 @@ import pytest
 
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import leaf_hash
-from fermata.protocol.fold import disclosure, reports
+from fermata.protocol.fold import reports
 from fermata.protocol.fold.limits import is_news
 from fermata.protocol.roles import auditor, timekeeping
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import Answers
 from fermata.protocol.roles.log_writer import LogWriter
+from fermata.protocol.standing import panel_round
+from fermata.protocol.standing.panel_round import PanelRound, PanelTurn
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Beats, Clock
 from fermata.protocol.state.report_flags import NO_FLAGS
+from fermata.protocol.state.standing import Cell
 from fermata.protocol.statistics import policy
 from fermata.protocol.wire.ports import Draft, Receipt
 from fermata.sim.adversaries import play
+from fermata.sim.adversaries.misbehaviour import Misbehaviour
+from fermata.sim.adversaries.pause import MODEST, TERMS, whole_round
+from fermata.sim.setup.deployment import Shape
 from fermata.sim.simulation import Outcome, run
+from fermata.sim.world import World
 
 #: A seed whose labs have figures that are long enough to be looked for.
 RICH_SEED = 2
@@ -156,9 +163,103 @@ def test_a_pause_that_does_not_wait_for_the_share_violates_i8(
     assert is_found_in_pauses("I8")
 
 
+class _Rounds(Misbehaviour):
+    """Honest rounds. ``reporting``: how many labs, the first ones, report in each."""
+
+    shape = Shape(3, 2, "aabcde", rounds=3, terms=TERMS)
+    reporting: tuple[int, ...]
+
+    def misbehave(self, world: World) -> None:
+        for number, count in enumerate(self.reporting, start=1):
+            whole_round(world, number, MODEST, *world.charter.labs[:count])
+
+
+class _OneJoins(_Rounds):
+    reporting = (5, 6, 6)
+
+
+class _FewReportAgain(_Rounds):
+    reporting = (6, 3)
+
+
+class _FourReportAgain(_Rounds):
+    reporting = (6, 4)
+
+
+class _ThreeOfFour(_Rounds):
+    shape = Shape(3, 2, "abcde", rounds=1, cohort_min=4, fresh_min=3, terms=TERMS)
+    reporting = (3,)
+
+
+def played(kind: type[Misbehaviour]) -> tuple[tuple[int, ...], set[str]]:
+    exposure = kind().play(1)
+    return exposure.opened, {violation.invariant for violation in exposure.violations}
+
+
+def plant_blind_auditors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditor, "check_openable", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "opened"), [(_OneJoins, (1, 2, 3)), (_FewReportAgain, (1,)), (_ThreeOfFour, ())]
+)
+def test_rounds_without_a_bug_open_what_they_should(
+    kind: type[Misbehaviour], opened: tuple[int, ...]
+) -> None:
+    assert played(kind) == (opened, set())
+
+
 def test_a_round_that_ignores_its_cohort_violates_i6(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disclosure, "cohort_refusal", lambda charter, cells: "")
-    assert is_found_in_pauses("I6")
+    monkeypatch.setattr(PanelTurn, "is_cohort", lambda self, cell: True)
+    assert played(_ThreeOfFour) == ((), {"I6"})
+    plant_blind_auditors(monkeypatch)
+    assert played(_ThreeOfFour) == ((1,), {"I5", "I6", "I8", "sums"})
+
+
+def test_newer_figures_that_are_counted_by_labs_break_the_lemma(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def by_labs(self: PanelTurn, cell: Cell) -> int:
+        return len(set(cell.labs) & self.waiting.keys())
+
+    monkeypatch.setattr(PanelTurn, "fresh", by_labs)
+    assert played(_FewReportAgain) == ((1,), {"I6", "lemma"})
+    plant_blind_auditors(monkeypatch)
+    opened, invariants_broken = played(_FewReportAgain)
+    assert opened == (1, 2)
+    assert invariants_broken >= {"I5", "I6", "lemma", "sums"}
+
+
+def test_a_set_that_changes_without_the_set_test_violates_i6(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(panel_round, "isolated_by_spell_or_lab", lambda *_: None)
+    opened, invariants_broken = played(_OneJoins)
+    assert opened == (1, 2)
+    assert "I6" in invariants_broken
+    plant_blind_auditors(monkeypatch)
+    opened, invariants_broken = played(_OneJoins)
+    assert opened == (1, 2, 3)
+    assert invariants_broken >= {"I5", "I6", "sums"}
+
+
+def test_a_sum_from_which_older_figures_are_dropped_violates_i6(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = PanelTurn.run
+
+    def newest_only(self: PanelTurn) -> PanelRound:
+        taken = take(self)
+        figures = {
+            cell: {lab: number for lab, number in of_cell.items() if number == self.given.number}
+            for cell, of_cell in taken.figures.items()
+        }
+        return replace(taken, figures=figures)
+
+    monkeypatch.setattr(PanelTurn, "run", newest_only)
+    opened, invariants_broken = played(_FourReportAgain)
+    assert opened == (1, 2)
+    assert invariants_broken >= {"I5", "I6", "sums"}
 
 
 def test_a_lab_that_does_not_show_what_it_keeps_violates_i12(

@@ -17,6 +17,8 @@ from fermata.sim.world import World
 SEEDS = range(20)
 #: A seed in which an amendment changes the gap, as few do.
 GAP_SEED = 24
+#: A seed in which a pause is lifted by calm rounds, which takes newer figures of everybody.
+LIFTED_SEED = 57
 
 
 @functools.cache
@@ -85,7 +87,7 @@ def test_seeds_meet_every_shape_and_both_endings() -> None:
 
 
 def test_seeds_meet_what_a_pause_can_come_to() -> None:
-    seen = frozenset[str]().union(*(outcome_of(seed).seen for seed in SEEDS))
+    seen = frozenset[str]().union(*(outcome_of(seed).seen for seed in (*SEEDS, LIFTED_SEED)))
     assert seen >= {
         "running to triggered",
         "triggered to paused",
@@ -98,6 +100,23 @@ def test_seeds_meet_what_a_pause_can_come_to() -> None:
         "silent",
         "amendment in force",
         "ruling carried",
+    }
+
+
+def test_seeds_meet_what_panels_and_their_labs_can_come_to() -> None:
+    counts: Tally = Tally()
+    for seed in SEEDS:
+        counts.update(outcome_of(seed).standing)
+    assert {what for what, count in counts.items() if count} >= {
+        "sum opened",
+        "panel unchanged",
+        "figure stood",
+        "set changed",
+        "joiner joined",
+        "joiner joined alone",
+        "joiner waited",
+        "leaver stood",
+        "ghost left",
     }
 
 

@@ -24,6 +24,11 @@ def kind_of(statistic):
     return statistic.partition(":")[0]
 
 
+def shown(figures):
+    """Figures that all stand in the total of the only panel."""
+    return {("panel-1", ""): figures}
+
+
 @cache
 def finished():
     """A whole encrypted run: its charter, its rounds, and the figures of each."""
@@ -42,7 +47,7 @@ def finished():
     )
     run.until_quiet()
     figures = [
-        {lab: inputs.figures(lab, found.period, 0) for lab in made.charter.labs}
+        shown({lab: inputs.figures(lab, found.period, 0) for lab in made.charter.labs})
         for found in run.state.rounds
     ]
     return made.charter, run.state.rounds, figures
@@ -70,7 +75,9 @@ def test_a_result_that_is_a_little_off_is_seen(kind):
     charter, (found, *_), (mine, *_) = finished()
     results = found.opening.results
     index = next(i for i, r in enumerate(results) if kind_of(r.statistic) == kind)
-    wrong = replace(results[index], value=results[index].value + Fraction(1, 10**4))
+    right = results[index].value
+    # Roots are told to six digits.
+    wrong = replace(results[index], value=right + max(Fraction(1), abs(right)) / 10**4)
     changed = replace(found.opening, results=(*results[:index], wrong, *results[index + 1 :]))
     said = list(check_sums(charter, replace(found, opening=changed), mine))
     assert said == [f"round 1: the {wrong.statistic} of {wrong.metric} is wrong"]
@@ -92,7 +99,8 @@ def test_a_result_that_is_left_out_or_was_not_asked_for_is_seen():
 
 def test_a_quotient_by_zero_must_be_left_out():
     charter, (found, *_), (mine, *_) = finished()
-    zeros = {lab: {**values, "part": "0", "twin": "0"} for lab, values in mine.items()}
+    (figures,) = mine.values()
+    zeros = shown({lab: {**own, "part": "0", "twin": "0"} for lab, own in figures.items()})
     wrong = [what for what in check_sums(charter, found, zeros) if " the " in what]
     for name in ("ratio:part", "weighted-mean:part", "concentration"):
         assert any(name in what for what in wrong)
@@ -104,3 +112,12 @@ def test_a_quotient_by_zero_must_be_left_out():
     said = "".join(check_sums(charter, left, zeros))
     for name in ("ratio:part", "weighted-mean:part", "concentration"):
         assert name not in said
+
+
+def test_a_total_of_a_panel_of_which_only_some_cells_were_opened_is_seen():
+    charter, (found, *_), (mine, *_) = finished()
+    (figures,) = mine.values()
+    said = list(check_sums(charter, found, {("panel-1", "east"): figures}))
+    assert "round 1: not all of the sum of hours-1 was opened" in said
+    assert "round 1: nobody asked for the sum of hours-1" in said
+    assert "round 1: the sum of hours-1 is wrong" in said

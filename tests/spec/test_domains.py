@@ -72,7 +72,7 @@ FOLLOWS = {
     "protocol.fold.reports.check_sealed": "sealed-part-hash",
     "protocol.fold.reports.make_report": "sealed-part-hash",
     "protocol.fold.round_rules.aggregate_digest": "aggregate",
-    "protocol.roles.coordinator.close_statement": "sealed-part-hash",
+    "protocol.roles.coordinator._sealed_of": "sealed-part-hash",
     "protocol.roles.auditor._fetch": "sealed-part-hash",
     "protocol.roles.log_writer._append": "sealed-part-hash",
     "protocol.roles.log_writer.report_check": "sealed-part-hash",

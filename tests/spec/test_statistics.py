@@ -24,7 +24,7 @@ BINS += [("7.50", "10.00")]
 def results(count, plaintexts):
     labs = tuple(f"lab-{k}" for k in range(count))
     opened = {VECTORS["panel"]: tuple(map(int, plaintexts))}
-    _, found = results_of(CHARTER, {VECTORS["panel"]: labs}, opened)
+    _, found = results_of(CHARTER, {VECTORS["panel"]: labs}, opened, {VECTORS["panel"]})
     return [[r.metric, r.statistic, r.text, str(r.value)] for r in found]
 
 

@@ -8,6 +8,7 @@ from fermata.errors import Refusal
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
+from fermata.summary.node_words import backlog_text
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records
@@ -21,7 +22,6 @@ from fermata.summary.records.pause import (
 from fermata.summary.records.rounds import result_records, round_record
 from fermata.summary.words import (
     auditor_opening,
-    backlog_text,
     cause_words,
     lab_answer,
     motion_count,

@@ -107,7 +107,8 @@ def _bends(rule: Rule, windows: Floats) -> Booleans:
         before = np.where(better, fitted[..., 0], before)
         after = np.where(better, fitted.sum(axis=2), after)
     good = total - least >= float(rule.r2_min) * total
-    return np.asarray(good & (after > 0) & (after > float(rule.limit) * before))
+    good &= (after > 0) & (after >= float(rule.after_slope))
+    return np.asarray(good & (after > float(rule.limit) * before))
 
 
 def _rate(fired: Booleans) -> Rate:

@@ -8,6 +8,7 @@ import click
 from fermata import __version__
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
+from fermata.cli.govern.acceptance import charter_accept
 from fermata.cli.govern.motion import motion
 from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
 from fermata.cli.read.audit import audit
@@ -44,6 +45,7 @@ for _command in (
     watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
+charter.add_command(charter_accept)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)

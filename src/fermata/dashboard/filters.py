@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from fermata.protocol.charter.periods import utc_text
 from fermata.summary import words
+from fermata.summary.standing_words import standing_line
 
 
 def environment(folder: str, finalize: Callable[[object], object] | None = None) -> Environment:
@@ -21,7 +22,9 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         lstrip_blocks=True,
         finalize=finalize,
     )
-    templates.filters.update(getmembers(words, isfunction), utc_text=utc_text, plain=plain)
+    templates.filters.update(
+        getmembers(words, isfunction), standing_line=standing_line, utc_text=utc_text, plain=plain
+    )
     return templates
 
 

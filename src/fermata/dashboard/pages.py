@@ -20,6 +20,7 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.trigger_rules import Rule
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
+from fermata.summary.node_words import backlog_text
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records
@@ -32,7 +33,7 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import result_records, round_record, round_records
-from fermata.summary.words import backlog_text, node_troubles
+from fermata.summary.words import node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES = "image/svg+xml", "application/octet-stream"

@@ -33,14 +33,15 @@ def standings_of(
 ) -> tuple[Standing, ...]:
     """The lab's places in an opened round, by metric, from its values as integers 0..B.
 
-    It leaves out metrics without a value, and those of panels that do not count the lab's report.
+    It leaves out metrics without a value, and those of panels in whose sums the lab's figure is not
+    of this round.
     """
     close, opening = round_.close, round_.opening
     if close is None or opening is None:
         return ()
     places = []
     for panel in charter.panels:
-        if lab in close.panel_labs(panel.id):
+        if (lab, round_.number) in close.panel_figures(panel.id):
             metrics = [m for m in panel.metrics if m.id in encoded]
             places += [_standing(panel, m, encoded[m.id], close, opening) for m in metrics]
     return tuple(places)

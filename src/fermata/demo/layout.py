@@ -36,6 +36,8 @@ MARKER = ".fermata-demo"
 TELEMETRY_PORT = 9440
 #: The lab whose own system gets notices of the pause: a command that keeps each notice.
 HOOKED = "mistral"
+#: Labs whose first figure comes after the first round, and that join by their own word alone.
+LATE = ("moonshot",)
 NOTICES = "notices.jsonl"
 
 
@@ -179,6 +181,7 @@ def write_config(demo: Demo, party: str, log_address: str, port: int | None = No
         port=port,
         telemetry_port=TELEMETRY_PORT,
         notices=notices if party == HOOKED and port is None else "",
+        alone=party in LATE,
     )
     write_atomic(path, text.encode())
     return path

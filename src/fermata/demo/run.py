@@ -45,7 +45,7 @@ POLL_S = 0.1
 #: Seconds between two looks at the log, each of which costs the coordinator a call.
 LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
-STOPPED, STOPPED_AFTER = "xai", "2026Q1"
+STOPPED, STOPPED_AFTER, BACK_AFTER = "xai", "2026Q1", "2026Q2"
 #: The window if the probe takes ``PROBE_S``, as on the slower of today's desktop processors. In the
 #: first round every node checks the key record and makes its tables: 6 to 9 s on two cores.
 WINDOW_S_MIN, WINDOW_S_MAX = 14, 240
@@ -144,14 +144,17 @@ def window_s() -> int:
     return min(WINDOW_S_MAX, max(WINDOW_S_MIN, round(WINDOW_S_MIN * pace)))
 
 
-def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say: Say) -> None:
+def follow(
+    demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, address: str, say: Say
+) -> None:
     """Tells the story as it happens, until the last round has ended and is acknowledged.
 
-    It stops one lab on the way. Raises DemoFailed if this takes too long.
+    It stops one lab on the way, and starts it again later. Raises DemoFailed if this takes too
+    long. ``address``: of the log.
     """
     invented = invented_quarters(demo_figures())
     seen = -1
-    is_stopped = False
+    is_stopped = is_back = False
     limit = time.monotonic() + RUN_S
     while time.monotonic() < limit:
         try:
@@ -167,11 +170,16 @@ def follow(demo: Demo, processes: Processes, replica: Replica, log: GrpcLog, say
         is_due = current and current.period == STOPPED_AFTER and STOPPED in current.reports
         if is_due and not is_stopped:
             processes.stop((STOPPED,))
-            say(f"({STOPPED}'s node is stopped now, for the story: it will say nothing more)")
+            say(f"({STOPPED}'s node is stopped now, for the story)")
             is_stopped = True
+        missed = next((r for r in state.rounds if r.period == BACK_AFTER), None)
+        if is_stopped and not is_back and missed and missed.number in state.judgements:
+            processes.start((STOPPED,), address)
+            say(f"({STOPPED}'s node is started again)")
+            is_back = True
         if current and current.period == demo.charter.last_period:
             is_over = current.number in state.judgements
-            if is_over and set(missing(state.pause, demo.labs)) <= {STOPPED}:
+            if is_over and not missing(state.pause, demo.labs):
                 return
         time.sleep(LOOK_S)
     raise DemoFailed("DEMO", f"the rounds did not end in time; see {demo.folder / 'logs'}")
@@ -212,7 +220,7 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
         files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
         with GrpcLog(address, DEPLOYMENT, files) as log:
             replica = Replica(demo.charter, MemoryStore(), MODULUS_BITS_MIN)
-            follow(demo, processes, replica, log, say)
+            follow(demo, processes, replica, log, address, say)
             processes.stop(demo.labs)
             pull_witnessed(replica, log, START_S, clock_ms, time.sleep)
             bundle = export_bundle(replica, log, lambda done: None)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 
 from fermata.demo.charter import DUTY
-from fermata.protocol.charter.trigger_rules import CHANGE, Rule
+from fermata.protocol.charter.trigger_rules import CHANGE, NO_RESULT, Rule
 from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT
+from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
@@ -14,6 +16,8 @@ from fermata.protocol.state.state import Round, State, labs_in_force
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.pause import ChangeRecord, pause_record
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_record
+from fermata.summary.records.standing import StandingRecord
+from fermata.summary.standing_words import standing_line
 from fermata.summary.words import comparison_text, count_text, verdict_text
 
 
@@ -40,12 +44,17 @@ def round_text(state: State, round_: Round, is_invented: bool) -> str:
     """The results of a round that has ended, and what the labs did about a pause."""
     record = round_record(state, round_)
     name = f"{round_.period} (invented)" if is_invented else round_.period
-    lines = [f"{name}  opened, {len(record.reported)} reports"]
-    if record.refusal:
-        lines = [f"{name}  refused: {record.refusal}"]
+    what = "no new sums" if record.refusal else "opened"
+    lines = [f"{name}  {what}, {len(record.reported)} reports"]
     whole = (r for r in result_records(state, round_) if not r.group)
     lines += [_metric_line(m, list(said)) for m, said in groupby(whole, lambda r: r.metric)]
+    lines += [f"  {standing_line(panel)}" for panel in record.panels if is_worth_a_line(panel)]
     return "\n".join([*lines, *_labs_lines(record), *_still_lines(state, round_)])
+
+
+def is_worth_a_line(panel: StandingRecord) -> bool:
+    """Whether a panel's sums are not just those of this round's figures."""
+    return bool(panel.unchanged or panel.waiting or panel.age_max)
 
 
 def _metric_line(metric: str, results: list[ResultRecord]) -> str:
@@ -89,11 +98,18 @@ def _still_lines(state: State, round_: Round) -> Iterator[str]:
     if not changes or changes[-1].entry == entry or changes[-1].after == RUNNING:
         return
     charter = state.charter_at(round_.number)
-    lift = charter.pause.lift if charter.pause else ""
+    if charter.pause is None:
+        return
+    lift, phase = charter.pause.lift, changes[-1].after
+    before = replace(state.pause, changes=tuple(changes), phase=phase)
+    waits = lacking(state.rounds, charter, charter.pause, before, round_.number, entry)
     for verdict in state.judgements[round_.number].verdicts:
         if verdict.rule == lift:
             what = "is unknown" if verdict.holds is None else verdict_text(verdict)
-            yield f"  still {changes[-1].after.upper()}: rule {lift} {what}, and lifts nothing"
+            end = "and lifts nothing"
+            if verdict.holds and waits:
+                end = f"and the lift waits for newer figures of {', '.join(waits)}"
+            yield f"  still {phase.upper()}: rule {lift} {what}, {end}"
 
 
 def change_text(state: State, change: ChangeRecord) -> str:
@@ -137,6 +153,10 @@ def _why_lines(
         yield from _why_lines(rules, verdicts, part)
     if not rule.parts:
         what = f"{rule.metric} {rule.statistic}"
+        if rule.kind == NO_RESULT:
+            what = f"rounds without a result of {rule.panel}"
+        elif rule.panel:
+            what = f"silent organisations of {rule.panel}"
         if rule.kind == CHANGE:
             what += f" changed over {count_text(rule.over_rounds, 'round')} by"
         limit = f"{comparison_text(rule)} {verdict.limit}"

@@ -87,10 +87,16 @@ class DashboardText(Strict, frozen=True):
 
 
 class LabText(Strict, frozen=True):
-    """``metrics`` is the lab's own table of figures; ``source`` says where other figures are."""
+    """``metrics`` is the lab's own table of figures; ``source`` says where other figures are.
+
+    ``alone``: reports say that the lab would join sums as the only one that does.
+    With ``accept_stricter`` the node accepts by itself what is nowhere weaker for its lab.
+    """
 
     metrics: str = ""
     absent: str = "wait"
+    alone: bool = False
+    accept_stricter: bool = True
     source: tuple[SourceText, ...] = ()
 
 

@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def _summary(runs: list[Outcome]) -> str:
     faults = sum((outcome.faults for outcome in runs), Tally())
+    standing = sum((outcome.standing for outcome in runs), Tally())
     phases = Tally(phase for outcome in runs for phase in outcome.phases)
     ended = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
     lines = [
@@ -47,6 +48,8 @@ def _summary(runs: list[Outcome]) -> str:
         f"entries     {sum(o.entries for o in runs)}",
         f"faults      {sum(faults.values())}",
         *(f"  {faults[kind]:7}  {kind}" for kind in KINDS),
+        "standing",
+        *(f"  {standing[what]:7}  {what}" for what in standing),
         f"violations  {sum(len(o.violations) for o in runs)}",
     ]
     for outcome in runs:

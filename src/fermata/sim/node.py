@@ -20,6 +20,19 @@ from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 
+@dataclass(frozen=True, slots=True)
+class _SimSigner(Signer):
+    """Signs a report with the word that the lab's plan has for its round."""
+
+    says_alone: Callable[[int], bool]
+
+    def seal(self, replica: Replica, statement: statement_pb2.Statement, size: int = 0) -> bytes:
+        """See Signer."""
+        if statement.HasField("report"):
+            statement.report.alone = self.says_alone(statement.report.round)
+        return Signer.seal(self, replica, statement, size)
+
+
 @dataclass(eq=False)
 class SimNode:
     """A party's node. ``driver`` is None while its process is not running.
@@ -49,7 +62,8 @@ class SimNode:
         self.make_writer = LogWriter
         #: How many heartbeats its replicas have read.
         self.beats = 0
-        self._signer = Signer(self.name, self.deployment.signing_keys[self.name])
+        key = self.deployment.signing_keys[self.name]
+        self._signer = _SimSigner(self.name, key, self._says_alone)
 
     def start(self) -> None:
         """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
@@ -71,6 +85,13 @@ class SimNode:
         )
         if self.role == Role.AUDITOR:
             self.driver.pleas.folder = self.pleas
+
+    def _says_alone(self, round_number: int) -> bool:
+        period = self.deployment.charter.period(round_number)
+        if self.driver is not None:
+            round_ = self.driver.replica.state.round(round_number)
+            period = round_.period if round_ is not None else period
+        return self.inputs.plan(self.name, period).alone
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self.beats += verdict.kind == "Heartbeat"

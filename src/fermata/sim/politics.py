@@ -5,13 +5,16 @@ Each says a thing at most once: the state decides what is due, and a slot keeps 
 
 from collections.abc import Iterator
 
-from fermata.protocol.charter.parse import Charter
+from fermata.errors import ConfigError
+from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.fold.governance.amendment import exclusion_pending
 from fermata.protocol.fold.governance.tally import chair_of, entitled, round_in_office
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import State
 from fermata.sim.dice import Dice, stream
+from fermata.sim.setup.deployment import MODULUS_BITS_MIN
+from fermata.sim.setup.terms import without_labs
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
@@ -34,6 +37,9 @@ class Politics:
         """The statements that a party has to make in this state."""
         charter = state.charter
         if self._is_calm or charter is None or charter.committee is None:
+            return
+        # Whoever is off the roster has nothing to say.
+        if me not in charter.parties:
             return
         for slot, body in (*self._motions(state, charter, me), *self._votes(state, me)):
             # An amendment in between would have it refused, so the slot is of one charter.
@@ -60,9 +66,10 @@ class Politics:
             return
         if state.pause.phase != RUNNING and self._chance(f"lift/{where}", 500):
             yield f"motion/lift/{number}", wire.Motion(kind=wire.MOTION_KIND_LIFT)
-        if self._chance(f"amendment/{where}", 200) and state.governance.amendment is None:
+        if self._chance(f"amendment/{where}", 500) and state.governance.amendment is None:
             head = f'# {number}\nprevious = "{charter.sha256.hex()}"\n[cryptography]'
-            data = self._charter_data.replace(b"[cryptography]", head.encode())
+            data = self._with_another_roster(f"roster/{where}")
+            data = data.replace(b"[cryptography]", head.encode())
             # It comes with another gap for the log's time to jump over (T6).
             beat_s = Dice(stream(self._seed, f"politics/heartbeat/{where}")).pick((300, 900, 2400))
             data = data.replace(b"[rounds]", f"[rounds]\nheartbeat_s = {beat_s}".encode())
@@ -70,12 +77,31 @@ class Politics:
                 kind=wire.MOTION_KIND_AMENDMENT, from_round=len(state.rounds) + 1, charter=data
             )
             yield f"motion/amendment/{number}", body
-        lab = charter.labs[-1]
-        if self._chance(f"exclusion/{where}", 60) and not exclusion_pending(state, lab):
+        lab = Dice(stream(self._seed, f"politics/excluded/{where}")).pick(charter.labs)
+        if self._chance(f"exclusion/{where}", 250) and not exclusion_pending(state, lab):
             body = wire.Motion(
                 kind=wire.MOTION_KIND_EXCLUSION, lab=lab, from_round=len(state.rounds) + 1
             )
             yield f"motion/exclusion/{number}", body
+
+    def _with_another_roster(self, label: str) -> bytes:
+        """The first charter, or one without some of its labs if it may do without them.
+
+        Whoever an amendment before has left out is back then.
+        """
+        dice = Dice(stream(self._seed, f"politics/{label}"))
+        text = self._charter_data.decode()
+        labs = parse_charter(self._charter_data, MODULUS_BITS_MIN).labs
+        first = dice.below(len(labs))
+        gone = frozenset(labs[first : first + dice.between(1, 4)])
+        data = without_labs(text, gone).encode()
+        if dice.chance(350):
+            return self._charter_data
+        try:
+            parse_charter(data, MODULUS_BITS_MIN)
+        except ConfigError:
+            return self._charter_data
+        return data
 
     def _of_dispute(
         self, state: State, dispute: g.Dispute, me: str

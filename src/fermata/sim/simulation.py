@@ -1,6 +1,6 @@
 """One run from one seed: a phase of faults, a calm phase in which all must recover, a verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fermata.errors import FermataError
 from fermata.log.checkpoint import signed_alone
@@ -36,7 +36,8 @@ class Outcome:
     """The outcome of a run. ``lines`` describe it: seconds since the start, who, what.
 
     ``seen``: what the log's time did, and what became of the pause, the duties and the committee,
-    if the charter has them.
+    if the charter has them. ``standing`` counts what became of panels, figures, joiners and
+    leavers.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Outcome:
     phases: tuple[str, ...]
     entries: int
     seen: frozenset[str] = frozenset()
+    standing: Tally = field(default_factory=Tally)
 
     @property
     def text(self) -> str:
@@ -77,6 +79,7 @@ def run(seed: int) -> Outcome:
         phases=tuple(world.phases()),
         entries=len(world.watch.leaves),
         seen=frozenset(world.terms_watch.seen | world.time_watch.seen),
+        standing=world.watch.standing.seen,
     )
 
 
@@ -204,6 +207,7 @@ def _judge(world: World) -> None:
     world.canaries.saw("the run's text", (line.encode() for line in world.lines))
     world.time_watch.check_starts()
     world.terms_watch.check_end(world.watch.state, world.now_ms)
+    world.watch.standing.check_end(world.watch.state)
     for leak in world.canaries.leaks():
         world.watch.violate("I4", leak)
     _check_bundle(world)

@@ -16,7 +16,7 @@ from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.network import Network, SimLog
 from fermata.sim.node import SimNode
 from fermata.sim.politics import Politics
-from fermata.sim.reference.sums import check_sums
+from fermata.sim.reference.sums import Opened, check_sums
 from fermata.sim.reference.terms_watch import TermsWatch
 from fermata.sim.reference.time_watch import TimeWatch
 from fermata.sim.reference.watch import Watch
@@ -55,8 +55,10 @@ class World:
         self.nodes: dict[str, SimNode] = {}
         self._folded: dict[str, int] = {}
         self._summed: set[int] = set()
-        #: By round, the figures behind the reports that count in it.
+        #: By round, the figures behind the reports that count in it, of every closed round.
         self._counted: dict[int, Mapping[str, Mapping[str, str]]] = {}
+        #: By round and lab, the same as far as somebody has asked.
+        self._figures: dict[tuple[int, str], Mapping[str, str]] = {}
         disk = MemoryStore()
         #: One memory for all nodes of a run, to save time; whoever verifies at its end has none.
         self.cache = ProofCache()
@@ -195,22 +197,37 @@ class World:
             # Terms are about closed rounds; without them a close may list what is never opened.
             is_due = round_.opening is not None or (round_.close and self.deployment.shape.terms)
             if round_.close is not None and is_due and round_.number not in self._counted:
-                figures = {lab: self.counted(lab, round_) for lab in round_.close.listed}
+                figures = {lab: self.figures(lab, round_.number) for lab in round_.close.listed}
                 self._counted[round_.number] = figures
             if round_.opening is not None and round_.number not in self._summed:
                 self._summed.add(round_.number)
                 self._check_sums(round_)
-        self.terms_watch.follow(self._counted, self.now_ms)
+        self.terms_watch.follow(self._counted, self.opened, self.now_ms)
+
+    def opened(self, number: int) -> Opened:
+        """By panel and groups, the figures that stand in what a round shows."""
+        return {
+            where: {lab: self.figures(lab, at) for lab, at in standing.items()}
+            for where, standing in self.watch.standing.opened(number).items()
+        }
 
     def _check_sums(self, round_: Round) -> None:
-        for what in check_sums(self.charter, round_, self._counted[round_.number]):
-            self.watch.violate("sums", what)
+        opened = self.opened(round_.number)
+        # Where a lab never made what counts (I2), there are no figures to go by.
+        if all(figures for standing in opened.values() for figures in standing.values()):
+            for what in check_sums(self.charter, round_, opened):
+                self.watch.violate("sums", what)
         for result in round_.opening.results if round_.opening is not None else ():
             what = f"{result.statistic} of {result.metric}"
             self.tell("result", f"round {round_.number}: {what} is {result.text}")
 
-    def counted(self, lab: str, round_: Round) -> Mapping[str, str]:
+    def figures(self, lab: str, number: int) -> Mapping[str, str]:
         """The figures behind a lab's report that counts in a round."""
+        if (number, lab) not in self._figures:
+            self._figures[number, lab] = self._counted_in(lab, self.watch.state.rounds[number - 1])
+        return self._figures[number, lab]
+
+    def _counted_in(self, lab: str, round_: Round) -> Mapping[str, str]:
         leaf = self.watch.leaves[round_.reports[lab].entry]
         envelope = decode_entry(leaf).envelope
         revision = 0

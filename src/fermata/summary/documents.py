@@ -15,6 +15,7 @@ from fermata.protocol.state.pause import RUNNING, asking
 from fermata.protocol.state.state import State
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord, rule_records
 from fermata.summary.records.rounds import RoundRecord, result_records, round_record
+from fermata.summary.records.standing import StandingRecord
 
 _RULE = "rule holds value limit rounds=streak rounds_needed=for_rounds why"
 _CHANGE = "index entry time=time_ms before after why round period rules=fired calm_rounds"
@@ -60,9 +61,24 @@ def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[st
         "phase": pause.phase,
         "holding": pause.is_holding,
         "since": utc_text(pause.since.time_ms) if pause.since else None,
-        **document(pause, "calm_rounds lift_rounds acknowledge_by=acknowledge_by_ms missing"),
+        **document(
+            pause, "calm_rounds lift_rounds acknowledge_by=acknowledge_by_ms missing waits_for"
+        ),
         "round": rules[0].round if rules else None,
         "rules": [rule_document(rule) for rule in rules],
+    }
+
+
+def standing_document(panel: StandingRecord) -> dict[str, object]:
+    """``members``: for each lab in the panel's sums the period ``figure_of`` which its figure is;
+    ``waiting`` likewise, of figures that are in no sum yet. ``unchanged``: why no sum is new, or
+    None. ``age_mean`` and ``age_max`` count periods; the mean is a decimal as text."""
+    return {
+        "members": [document(figure, "lab figure_of") for figure in panel.members],
+        "waiting": [document(figure, "lab figure_of") for figure in panel.waiting],
+        "unchanged": panel.unchanged or None,
+        "age_mean": fraction_text(panel.age_mean, 2),
+        "age_max": panel.age_max,
     }
 
 
@@ -70,8 +86,9 @@ def results_document(state: State) -> dict[str, object]:
     """``{"charter_hash", "rounds": [...]}`` with one object per round; the hash is entry 0's.
 
     A round has ``round`` (the period, as the labs' files name it), ``number``, ``state``,
-    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None) and ``results``, each with
-    ``metric``, ``statistic``, ``group`` (empty for a whole panel) and ``value``, a decimal as text.
+    ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), ``panels`` (see
+    ``standing_document``) and ``results``, each with ``metric``, ``statistic``, ``group`` (empty
+    for a whole panel) and ``value``, a decimal as text.
     Once rules have judged it, it has ``pause`` (the phase after it), ``rules`` and ``labs``.
     """
     if state.charter is None:
@@ -84,6 +101,7 @@ def results_document(state: State) -> dict[str, object]:
             {
                 **document(record, "round=period number state cohort cohorts"),
                 "refused": record.refusal or None,
+                "panels": {panel.panel: standing_document(panel) for panel in record.panels},
                 "results": [document(r, _RESULT) for r in result_records(state, round_)],
                 **_outcome(state, record),
             }
@@ -99,7 +117,7 @@ def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:
     changes = [c for c in state.pause.changes if c.entry <= judgement.entry]
     asked = [c for c in asking(state.pause) if c.entry <= judgement.entry]
     said = state.pause.acknowledged.get(asked[-1].entry, {}) if asked else {}
-    shares = achieved_shares(state.charter_at(round_.number), state.rounds[round_.number - 1])
+    shares = achieved_shares(state, state.rounds[round_.number - 1])
     return {
         "pause": changes[-1].after if changes else RUNNING,
         "rules": [

@@ -12,7 +12,7 @@ from fermata.protocol.charter.committee import Member
 from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.trigger_rules import NO_RESULT, Rule
 from fermata.protocol.fold.governance.tally import Tally
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import governance as g
@@ -21,6 +21,7 @@ from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
+from fermata.summary.consent_words import consent_text
 from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.summary.records.nodes import NodeRecord
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
@@ -40,7 +41,7 @@ _CAUSES = {
     machine.CALM: "a calm round",
     machine.RELAPSE: "a rule triggered again",
     machine.CALM_BROKEN: "the run of calm rounds broke",
-    machine.LIFTED: "enough calm rounds in a row",
+    machine.LIFTED: "enough calm rounds",
     machine.MOTION: "the committee decided to lift",
 }
 _OVERDUE = {
@@ -224,15 +225,16 @@ def change_line(change: ChangeRecord) -> str:
 def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
     """The pause, what the rules said last, and who has not acknowledged, as lines."""
     head = f"pause: {pause.phase}"
-    if pause.since:
-        head += f" since {utc_text(pause.since.time_ms)}"
+    head += f" since {utc_text(pause.since.time_ms)}" if pause.since else ""
     if pause.phase == machine.LIFTING:
         head += f", {pause.calm_rounds} of {pause.lift_rounds} calm rounds"
     lines = [head + (", labs hold" if pause.is_holding else ", labs may go on")]
     lines += [f"  {rule_line(rule)}" for rule in rules]
     if pause.missing:
-        names, due = ", ".join(pause.missing), time_text(pause.acknowledge_by_ms)
-        lines.append(f"  not acknowledged by {names}; due {due}")
+        due = time_text(pause.acknowledge_by_ms)
+        lines.append(f"  not acknowledged by {', '.join(pause.missing)}; due {due}")
+    if pause.waits_for:
+        lines.append(f"  the lift waits for newer figures of {', '.join(pause.waits_for)}")
     return lines
 
 
@@ -264,11 +266,14 @@ def limit_text(rule: Rule) -> str:
 def rule_text(rule: Rule) -> str:
     """What a rule compares, such as "level of hours: Sum, at least 100"."""
     if rule.parts:
-        how = "all of" if rule.kind == "all_of" else "any of"
-        return f"{how} {', '.join(rule.parts)}"
+        return f"{rule.kind.replace('_', ' ')} {', '.join(rule.parts)}"
+    if rule.kind == NO_RESULT:
+        return f"rounds in a row without a result of {rule.panel}, {limit_text(rule)}"
     over = f" over {count_text(rule.over_rounds, 'round')}" if rule.over_rounds > 1 else ""
-    kind = rule.kind.replace("-", " ")
-    return f"{kind}{over} of {rule.metric}: {statistic_name(rule.statistic)}, {limit_text(rule)}"
+    if rule.panel:
+        return f"organisations of {rule.panel} silent{over}, {limit_text(rule)}"
+    what = f"{rule.kind.replace('-', ' ')}{over} of {rule.metric}"
+    return f"{what}: {statistic_name(rule.statistic)}, {limit_text(rule)}"
 
 
 def rule_role(rule: Rule, terms: PauseTerms | None) -> str:
@@ -312,12 +317,6 @@ def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
     return troubles
 
 
-def backlog_text(node: NodeRecord) -> list[str]:
-    """Whether a node had unsent statements at its last heartbeat: one text or none."""
-    waits = node.is_expected and node.beat is not None and node.beat.backlog
-    return ["has statements that it could not send yet"] if waits else []
-
-
 def dues_basis(dues: Dues) -> str:
     """What decides the dues of a lab."""
     return f"the band of {dues.metric}" if dues.bands else "the lab's tier"
@@ -358,10 +357,10 @@ def motion_count(motion: Motion, tally: Tally | None) -> str:
     if tally is not None:
         return (
             f"{tally.votes_for} for, {tally.votes_against} against, {tally.undecided} not yet;"
-            f" {tally.needed} carry it"
+            f" {tally.needed} carry it{consent_text(tally.consent)}"
         )
-    choices = list(motion.votes.values())
-    return f"{choices.count(g.FOR)} for, {choices.count(g.AGAINST)} against"
+    said = list(motion.votes.values())
+    return f"{said.count(g.FOR)} for, {said.count(g.AGAINST)} against"
 
 
 def motion_until(motion: Motion, clock: Clock) -> str:
@@ -371,9 +370,8 @@ def motion_until(motion: Motion, clock: Clock) -> str:
         until = f"expires {time_text(clock.due_ms(motion.expiry))}"
     elif motion.kind not in _NO_VOTE and motion.decided_ms:
         until = f"decided {utc_text(motion.decided_ms)}"
-    if not motion.notice_ms:
-        return until
-    return f"{until}, in effect from {time_text(clock.due_ms(motion.notice))}"
+    begins = f", in effect from {time_text(clock.due_ms(motion.notice))}"
+    return until + (begins if motion.notice_ms else "")
 
 
 def dispute_outcome(dispute: Dispute) -> str:

@@ -13,7 +13,7 @@ from fermata.assessment.attack.releases import histories_of
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from harness.protocol.panels import aggregate, charter_of, metric, statement
-from harness.rounds import Reports, state_of
+from harness.rounds import Reports, free_state_of, state_of
 
 LABS = tuple(f"lab-{i}" for i in range(1, 7))
 PLAIN = charter_of(metric("x", "0", "1000"), aggregate("x", "sum"))
@@ -41,7 +41,8 @@ def attacked(
     known: Mapping[tuple[int, str], int] | None = None,
     whole: bool = False,
 ) -> Attack:
-    state = state_of(charter, [reports(values) for values in history])
+    """The attack if each round opened the sum of its own reports alone."""
+    state = free_state_of(charter, [reports(values) for values in history])
     return attack(histories_of(state), assumption, {"x": known or {}}, whole)
 
 
@@ -93,6 +94,27 @@ def test_a_lab_that_leaves_is_bounded_by_values_that_only_grow():
     # The rest had at most what they have now, so the one that left had at least the difference.
     assert bound_of(found, 1, "lab-1").low >= 0.1 - 1e-6
     assert bound_of(attacked(PLAIN, [all_of(), without]), 1, "lab-1").low < 1e-6
+
+
+def test_a_lab_that_stays_away_tells_nothing_by_it_where_figures_stand():
+    without = {lab: v for lab, v in all_of().items() if lab != "lab-1"}
+    state = state_of(PLAIN, [reports(all_of()), reports(without), reports(all_of())])
+    assert [r.close.refusal for r in state.rounds if r.close is not None] == ["", "", ""]
+    found = attack(histories_of(state), CONSTANT)
+    assert {b.number for b in found.bounds} == {1, 2, 3}
+    assert found.narrower_than(0.99) == ()
+
+
+def test_a_figure_that_stands_in_two_sums_is_one_and_the_same():
+    """lab-1 to lab-3 move and are known; what the others' figures add up to is in both sums."""
+    moved = {"lab-1": 200, "lab-2": 800, "lab-3": 300}
+    state = state_of(PLAIN, [reports(all_of([100, 900, 400, 20, 10, 30])), reports(moved)])
+    known = {(2, lab): value for lab, value in moved.items()}
+    found = attack(histories_of(state), NONE, {"x": known})
+    assert found.contradicted == ()
+    # The second sum less what is known is that of the three that stand, 60 of 3000.
+    standing = bound_of(found, 1, "lab-4")
+    assert (standing.labs, round(standing.high, 6)) == (("lab-4", "lab-5", "lab-6"), 0.06)
 
 
 def test_what_was_assumed_and_is_not_so_is_said_and_gives_no_bounds():

@@ -13,7 +13,7 @@ from fermata.node.storage.bundles import write_bundle
 from harness.bundles import files
 from harness.chains import MODULUS_BITS_MIN
 from harness.nodes import fermata, lay_out
-from harness.rounds import state_of
+from harness.rounds import free_state_of, state_of
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_bundle_of_another_charter_is_no_place(site, bundle):
 
 def test_a_lab_that_did_not_report_has_no_place(site, monkeypatch):
     reports = {f"lab-{i}": {"score": "0.5", "hours": "1"} for i in (2, 3)}
-    state = state_of(site.charter, [reports])
+    state = free_state_of(site.charter, [reports])
     monkeypatch.setattr(
         commands, "trusted_view", lambda config: SimpleNamespace(trusted=lambda: state)
     )

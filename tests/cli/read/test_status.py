@@ -8,6 +8,7 @@ import pytest
 from fermata.cli.read import status
 from fermata.cli.read.status import (
     LATE_MS,
+    consent_problems,
     health,
     health_document,
     health_text,
@@ -15,8 +16,9 @@ from fermata.cli.read.status import (
 )
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.witness import Witnessed
-from fermata.protocol.state.state import HeartbeatSeen
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.summary.words import CERTIFICATE_WARN_MS, lab_answer
+from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
 from harness.nodes import COORDINATOR, fermata
@@ -332,3 +334,23 @@ def test_a_close_that_waits_for_a_plea_and_a_starved_lab_are_one_sentence_each()
     # It is news of the newest round alone.
     chain.open_round(chain.time_ms + 100 * DAY_MS)
     assert starved not in [what for _, what in health(chain.state, chain.time_ms, DAY_MS).problems]
+
+
+def test_a_lab_that_has_not_consented_is_shown_at_its_own_node(tmp_path):
+    state = state_at("collecting")
+    text = SimpleNamespace(party="lab-1", lab=None)
+    replica = SimpleNamespace(state=state, charter=state.charter)
+
+    def problems(role, *pinned):
+        first, roster = (SimpleNamespace(sha256=sha256) for sha256 in pinned)
+        config = SimpleNamespace(
+            text=text, role=role, file="f.toml", data=tmp_path, genesis=first, roster=roster
+        )
+        return list(consent_problems(config, replica))
+
+    other, own = bytes(32), state.charter.sha256
+    ((who, what),) = problems(Role.LAB, other, other)
+    assert who == "lab-1"
+    assert what.startswith("not consented: ")
+    assert what.endswith(f"fermata charter accept {own.hex()} --config f.toml")
+    assert problems(Role.LAB, other, own) == problems(Role.AUDITOR, other, other) == []

@@ -45,6 +45,7 @@ acknowledge_share = "2/3"
 open_within_s = 3600
 settle_within_s = 3600
 silence_s = 3600
+fail_safe = "none"
 """
 #: Fails at its first call, then keeps what it gets, in the order in which it comes.
 PROGRAM = """#!{python}
@@ -83,6 +84,7 @@ def test_the_pause_is_shown_as_it_is_now(run, clock, capsys):
     assert rules == [
         "  rule hot, round 1: holds, 120 against 100",
         "  rule calm, round 1: does not hold, 120 against 60",
+        "  the lift waits for newer figures of lab-1, lab-2, lab-3, lab-4",
     ]
 
 

@@ -7,7 +7,8 @@ import pytest
 from fermata.cli.run.auditor_check import clock_text
 from fermata.errors import ConfigError
 from fermata.protocol.state.clock import Clock
-from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State
+from fermata.protocol.state.heartbeats import HeartbeatSeen
+from fermata.protocol.state.state import CharteredState, State
 from fermata.summary.records.clocks import clock_ahead_s
 from harness.chains import make_deployment
 from harness.nodes import AUDITORS, clock_ms, fermata

@@ -51,7 +51,10 @@ def test_a_good_charter_is_explained(site):
     answer = fermata("charter", "check", site.charter_file)
     assert answer.code == 0
     assert "What each party learns beyond that" in answer.out
-    assert "Warning: panel scores has 3 organisations; if 1 of them stay away" in answer.out
+    assert (
+        "Warning: panel scores has 3 organisations: it gives no sum before 3 of them have reported."
+        in answer.out
+    )
     told = json.loads(fermata("charter", "check", site.charter_file, "--json").out)
     assert told["charter_hash"] == site.charter.sha256.hex()
     assert len(told["warnings"]) == 3
@@ -120,6 +123,22 @@ def test_a_check_says_what_labs_do_while_the_log_is_silent():
     assert "holds after 1 h" in hold
     assert 'silent for 30 min (silence = "tell"), nodes tell people, and labs go on' in tell
     assert said() == []
+
+
+def test_who_keeps_a_panel_from_coming_out_is_told(site):
+    told = fermata("charter", "check", site.charter_file).out
+    assert "panel scores: 1 of its 3 organisations, if they are silent; 2 who pool theirs" in told
+
+
+def test_statistics_that_say_much_of_few_figures_are_warned_of(site, tmp_path):
+    assert not any("squares of" in line for line in warnings(site.charter))
+    file = tmp_path / "charter.toml"
+    text = site.charter_file.read_text()
+    file.write_text(text.replace('statistics = ["sum"]', 'statistics = ["sum", "variance"]', 1))
+    said = json.loads(fermata("charter", "check", file, "--json").out)["warnings"]
+    assert any(
+        line.startswith("score has variance: the sum and the squares of 3 figures") for line in said
+    )
 
 
 @pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(1799, False), (1800, True), (7200, True)])

@@ -23,9 +23,12 @@ def told(**settings: object) -> str:
         "2 or more auditors who collude: every single value",
         "an observer with the log: who reported which panels",
         "all but one organisation of a panel's cohort who collude",
-        "if some organisations, but fewer than 2, joined or left a sum since any earlier round",
-        "anybody who compares three or more rounds",
-        "Warning: window_rounds = 0 compares with every earlier round",
+        "A sum is of at least 3 organisations. A lab's last figure stands in it",
+        "Panel alpha gives new sums in rounds in which 3 organisations have newer figures.",
+        "no sums of the last 8 periods together speak of fewer than 3 organisations",
+        "goes out of the sums after 4 rounds, or before with enough others",
+        "how the figures of 3 or more organisations changed together",
+        "the level of a lab that joins alone",
         "A key serves at most 10000 rounds; a metric has at most 64 edges and limits.",
     ],
 )
@@ -33,20 +36,13 @@ def test_each_party_and_each_rule_is_told(words: str) -> None:
     assert words in told()
 
 
-def test_a_rule_that_is_off_is_told() -> None:
-    said = told(disclosure="change_min = 0\n")
-    assert "what a lab that joins or leaves alone adds to a sum" in said
-    assert "Warning: change_min = 0" in said
-    assert "joined or left a sum since" not in said
-
-
-@pytest.mark.parametrize(
-    ("rounds", "words"), [(1, "since the round before."), (4, "since one of the 4 rounds before.")]
-)
+@pytest.mark.parametrize(("rounds", "words"), [(0, "any period"), (4, "the last 4 periods")])
 def test_the_window_is_told(rounds: int, words: str) -> None:
     said = told(disclosure=f"window_rounds = {rounds}\n")
-    assert words in said
-    assert f"Warning: window_rounds = {rounds}: rounds further apart" in said
+    assert f"no sums of {words} together" in said
+    assert (f"Warning: window_rounds = {rounds}: sets of labs further apart" in said) == (
+        rounds > 0
+    )
 
 
 def test_groups_are_told() -> None:
@@ -70,8 +66,11 @@ def test_programs_get_the_terms() -> None:
     found = describe(make_deployment(groups=groups).charter)
     assert found["disclosure"] == {
         "cohort_min": 3,
-        "change_min": 2,
-        "window_rounds": 0,
+        "fresh_min": {"alpha": 3, "beta": 3},
+        "change_min": 3,
+        "window_rounds": 8,
+        "set_rounds": 4,
+        "ghost_rounds": 4,
         "thresholds_max": 64,
         "openings_per_key_max": 10000,
         "age_days": 0,

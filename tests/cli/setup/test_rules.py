@@ -36,9 +36,16 @@ at_least = "2"
 over_rounds = 12
 points_min = 4
 r2_min = "0.9"
+after_at_least = "0.05"
 noise = "0.02"
 growth = "0.1"
 false_alarm_max = "0.05"
+
+[[rule]]
+id = "dark"
+kind = "no-result"
+panel = "scores"
+at_least = "2"
 
 [[rule]]
 id = "both"
@@ -68,7 +75,9 @@ def test_rules_are_explained_in_words(check):
     for line in (
         "high: the sum of score is above 2, for 2 rounds in a row; unknown rounds are passed over",
         "fast: the sum of score doubles in at most 4 rounds, over 8 rounds, with 0.95 confidence",
-        "bend: the sum of score grows at least 2 times as fast after a bend, over 12 rounds",
+        "bend: the sum of score grows at least 2 times as fast after a bend, and then by at least"
+        " 0.05 a round, over 12 rounds",
+        "dark: 2 rounds in a row or more bring no result of panel scores, for any reason",
         "both: any of high, bend; a round in which it is unknown counts as one in which it holds",
     ):
         assert f"  {line}\n" in answer.out
@@ -94,6 +103,79 @@ def test_a_rule_that_fires_for_nothing_more_often_than_it_says_is_refused(check)
     assert "rule bend fires in" in answer.error
     assert "above its false_alarm_max of 5.00%" in answer.error
     assert answer.error.endswith("[FALSE_ALARMS]")
+
+
+PAUSE = """
+[[rule]]
+id = "low"
+kind = "level"
+metric = "score"
+statistic = "sum"
+below = "1"
+
+[pause]
+triggers = ["high"]
+lift = "low"
+lift_rounds = 2
+acknowledge_s = 600
+acknowledge_share = "2/3"
+open_within_s = 7200
+settle_within_s = 3600
+silence_s = 7200
+"""
+
+
+def warned(check, pause):
+    answer = check(RULES + pause, "--json")
+    assert answer.code == 0, answer.err
+    return "\n".join(json.loads(answer.out)["warnings"])
+
+
+def test_a_pause_that_is_not_fail_safe_is_told_what_that_means(check):
+    warning = "no pause begins while rounds bring no result"
+    assert warning in warned(check, PAUSE + 'fail_safe = "none"\n')
+    assert warning not in warned(check, PAUSE.replace('["high"]', '["high", "dark"]'))
+
+
+def test_a_panel_whose_missing_results_begin_nothing_is_named(check):
+    hours = PAUSE.replace('["high"]', '["high", "dark", "many"]').replace(
+        "[pause]",
+        '[[rule]]\nid = "many"\nkind = "level"\nmetric = "hours"\nstatistic = "sum"\n'
+        'above = "99"\n\n[pause]',
+    )
+    assert "triggers read panel hours" in warned(check, hours)
+    assert "triggers read panel" not in warned(check, PAUSE.replace('["high"]', '["high", "dark"]'))
+
+
+def test_triggers_that_are_fits_alone_are_told_what_they_miss(check):
+    fits = PAUSE.replace('["high"]', '["fast", "dark"]') + "fits_only = true\n"
+    assert "every trigger needs a fit" in warned(check, fits)
+    assert "every trigger needs a fit" not in warned(check, PAUSE + 'fail_safe = "none"\n')
+
+
+def test_the_power_of_triggers_is_told_if_it_is_asked_for(check):
+    pause = PAUSE.replace('["high"]', '["high", "dark"]')
+    plain = check(RULES + pause)
+    assert "charter check --power" in plain.out
+    assert "After how many rounds a trigger holds" not in plain.out
+    answer = check(RULES + pause, "--power", "--json")
+    power = json.loads(answer.out)["power"]
+    assert {(d["trigger"], d["metric"]) for d in power["delays"]} == {
+        ("high", "score"),
+        ("dark", ""),
+    }
+    assert power["model"].startswith("a lab's last figure stands in the sums")
+    text = check(RULES + pause, "--power").out
+    assert "After how many rounds a trigger holds (25 lives" in text
+    rows = [line.split() for line in text.split("\n") if line.startswith(("high  ", "dark  "))]
+    assert [(row[0], len(row)) for row in rows] == [
+        ("high", 11), ("dark", 2), ("high", 8), ("high", 8),
+    ]  # fmt: skip
+    assert max(len(line) for line in text.partition("After how many")[2].split("\n")) <= 110
+
+
+def test_a_charter_without_a_pause_has_no_power(check):
+    assert "there is no trigger" in check(RULES, "--power").out
 
 
 def test_without_rules_there_is_no_table(check):

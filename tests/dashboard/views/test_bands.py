@@ -15,7 +15,9 @@ from fermata.protocol.charter.trigger_rules import (
     LEVEL,
     Rule,
 )
-from fermata.protocol.statistics.policy import RoundFacts, evaluate
+from fermata.protocol.statistics.facts import RoundFacts
+from fermata.protocol.statistics.policy import evaluate
+from harness.protocol.rule_texts import everybody
 
 FIVE = list(range(5))
 
@@ -94,7 +96,8 @@ def test_a_rule_on_change_holds_exactly_where_the_value_passes_the_end_of_its_ba
     facts = []
     for number, value in enumerate(values, start=1):
         results = None if value is None else {("x", "sum"): Fraction(value)}
-        facts.append(RoundFacts(number, str(number), results, "" if results else "not opened"))
+        why = "" if results else "not opened"
+        facts.append(RoundFacts(number, str(number), results, why, sums=everybody(number)))
         (said,) = evaluate([each], facts)
         place = drawn[number - 1]
         if value is None or place is None:

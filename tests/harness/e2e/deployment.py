@@ -280,7 +280,7 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
         lines.append("heartbeat_s = 300")
     if shape.rounds:
         lines.append(f'last = "{period_of("month", FIRST, shape.rounds)}"')
-    lines += ["", "[disclosure]", "cohort_min = 3", "change_min = 0", ""]
+    lines += ["", "[disclosure]", "cohort_min = 3", "fresh_min = 3", ""]
     for party, key in keys.items():
         table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
         public_key = base64.b64encode(key.public_key).decode()

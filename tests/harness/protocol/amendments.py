@@ -58,12 +58,16 @@ def tabled(chain: Chain, data: bytes, author: str = "member-1", **body: Any) -> 
 
 
 def carried(chain: Chain, data: bytes, **body: Any) -> int:
-    """Tables an amendment and carries it; returns when its notice is over."""
+    """Tables an amendment and carries it, also with the labs that it asks; returns when its notice
+    is over."""
     verdict = tabled(chain, data, **body)
     assert verdict.accepted, verdict
-    for member in ("member-1", "member-2", "member-3"):
-        vote = wire.Vote(motion=EntryRef(index=verdict.entry), choice=wire.CHOICE_FOR)
-        assert chain.say(member, vote=vote).accepted
+    motion = chain.state.governance.motions[verdict.entry]
+    asked = chain.state.chartered().charter.labs if motion.has_share else motion.asked_labs
+    for party in ("member-1", "member-2", "member-3", *asked):
+        if chain.state.governance.motions[verdict.entry].status == "open":
+            vote = wire.Vote(motion=EntryRef(index=verdict.entry), choice=wire.CHOICE_FOR)
+            assert chain.say(party, vote=vote).accepted
     return chain.due_ms(chain.state.governance.motions[verdict.entry].notice)
 
 

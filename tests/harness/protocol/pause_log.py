@@ -57,11 +57,13 @@ class Log:
         fired: tuple[str, ...] = (),
         number: int | None = None,
         time_ms: int | None = None,
+        is_swept: bool = True,
     ) -> str:
         number = self.round + 1 if number is None else number
         is_newest = number > self.round
         entry, at = self.next(time_ms)
-        self.pause = settle(self.pause, self.terms, entry, at, number, fired, is_calm, is_newest)
+        facts = fired, is_calm, is_swept, is_newest
+        self.pause = settle(self.pause, self.terms, entry, at, number, *facts)
         self.advance()
         self.round = max(self.round, number)
         return self.pause.phase

@@ -1,12 +1,12 @@
 """Rules from few words, and rounds with results."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.charter.trigger_rules import Rule
-from fermata.protocol.statistics.policy import RoundFacts
+from fermata.protocol.statistics.facts import RoundFacts, SumFacts
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.panels import aggregate, charter_file, metric
 
@@ -44,6 +44,7 @@ ACCELERATING = {
     "over_rounds": 8,
     "points_min": 3,
     "r2_min": "0.9",
+    "after_at_least": "0.05",
     "noise": "0.05",
     "growth": "0.1",
     "false_alarm_max": "0.05",
@@ -61,7 +62,7 @@ def rules_of(*rules: str) -> tuple[Rule, ...]:
 
 def loose(found: Rule, **changes: object) -> Rule:
     """A rule with fields that a charter might not allow."""
-    return dataclasses.replace(found, **changes)  # type: ignore[arg-type]
+    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def rounds(
@@ -69,16 +70,42 @@ def rounds(
 ) -> tuple[RoundFacts, ...]:
     """Facts with one result a round; None is a round that came to nothing."""
     return tuple(
-        RoundFacts(n, str(n), None, f"round {n} is refused")
+        RoundFacts(n, str(n), None, f"round {n} is refused", {"p": False})
         if value is None
-        else RoundFacts(n, str(n), {key: Fraction(value)})
+        else RoundFacts(n, str(n), {key: Fraction(value)}, "", {"p": True}, everybody(n))
         for n, value in enumerate(values, 1)
+    )
+
+
+def everybody(number: int) -> dict[str, SumFacts]:
+    """Sums in which every lab has a figure of this round."""
+    return dict.fromkeys("xwz", SumFacts(Fraction(number), frozenset({"a", "b", "c"})))
+
+
+def standing(
+    values: Sequence[str | int | Fraction | None],
+    at: Sequence[str | int | Fraction],
+    labs: Sequence[str] = (),
+    key: tuple[str, str] = ("x", "sum"),
+) -> tuple[RoundFacts, ...]:
+    """Facts as of ``rounds``, with the mean time of the figures, and one letter for each lab."""
+    named = labs or ["abc"] * len(values)
+    return tuple(
+        replace(fact, sums={key[0]: SumFacts(Fraction(time), frozenset(own))})
+        for fact, time, own in zip(rounds(values, key), at, named, strict=True)
     )
 
 
 def together(*columns: Mapping[tuple[str, str], str | None]) -> tuple[RoundFacts, ...]:
     """Facts with several results a round; a None is left out of the round."""
     return tuple(
-        RoundFacts(n, str(n), {k: Fraction(v) for k, v in column.items() if v is not None})
+        RoundFacts(
+            n,
+            str(n),
+            {k: Fraction(v) for k, v in column.items() if v is not None},
+            "",
+            {"p": True},
+            everybody(n),
+        )
         for n, column in enumerate(columns, 1)
     )

@@ -25,6 +25,7 @@ from fermata.protocol.state.state import (
     labs_in_force,
     labs_of_round,
 )
+from fermata.summary.consent_words import consent_text
 from harness.chains import START_MS
 
 KINDS = {
@@ -207,6 +208,7 @@ def _motion_text(state: State, motion: Motion) -> str:
     if motion.status == OPEN:
         count = tally(state, motion)
         text += f", {count.votes_for} of the {count.needed} votes needed"
+        text += consent_text(count.consent)
     if motion.notice_ms:
         text += (
             f", with the first round from {motion.from_round} on that is opened"

@@ -1,10 +1,14 @@
 """What rules say of results, written again from docs/spec/rules.md (RU2 to RU8), not imported.
 
-Rules are dicts as the charter's TOML has them, rounds are dicts by ``metric statistic`` or None.
+Rules are dicts as the charter's TOML has them, rounds are dicts by ``metric statistic``, None if
+they were refused, and WAITING if they have not ended. There is one panel, which every round asks.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
+from itertools import pairwise
+
+WAITING: dict[str, Fraction] = {}
 
 COMPARISONS = {
     "above": lambda value, limit: value > limit,
@@ -29,14 +33,35 @@ def mean(values):
     return sum(values, Fraction(0)) / len(values)
 
 
-def line(points):
+def columns_of(points, groups):
+    """One column for each stretch, 1 at its points, and one of the times (RU6b)."""
+    numbers = sorted(set(groups))
+    return [
+        [*(Fraction(group == number) for number in numbers), Fraction(x)]
+        for (x, _), group in zip(points, groups, strict=True)
+    ]
+
+
+def least_squares(columns, ys):
+    """The coefficients, the residual sum of squares, and the matrix of the normal equations."""
+    size = range(len(columns[0]))
+    matrix = [[sum(c[i] * c[j] for c in columns) for j in size] for i in size]
+    right = [sum(c[i] * y for c, y in zip(columns, ys, strict=True)) for i in size]
+    fit = solved(matrix, right)
+    rss = sum(
+        (y - sum(f * v for f, v in zip(fit, c, strict=True))) ** 2
+        for c, y in zip(columns, ys, strict=True)
+    )
+    return fit, rss, matrix
+
+
+def line(points, groups=None):
     """Slope, the square of its standard error, and degrees of freedom (RU7)."""
-    xs, ys = [Fraction(x) for x, _ in points], [y for _, y in points]
-    mx, my = mean(xs), mean(ys)
-    sxx = sum((x - mx) ** 2 for x in xs)
-    slope = sum((x - mx) * (y - my) for x, y in points) / sxx
-    rss = sum((y - my - slope * (x - mx)) ** 2 for x, y in points)
-    return slope, rss / (len(points) - 2) / sxx, len(points) - 2
+    columns = columns_of(points, groups or [0] * len(points))
+    fit, rss, matrix = least_squares(columns, [y for _, y in points])
+    freedom = len(points) - len(columns[0])
+    inverse = solved(matrix, [*[Fraction(0)] * (len(fit) - 1), Fraction(1)])[-1]
+    return fit[-1], rss / freedom * inverse, freedom
 
 
 def solved(matrix, right):
@@ -52,37 +77,58 @@ def solved(matrix, right):
     return [row[-1] for row in rows]
 
 
-def hinge(points, points_min):
-    """Bend, slopes before and after it, RSS and TSS (RU8)."""
-    best = None
-    ys = [y for _, y in points]
-    for place in range(points_min - 1, len(points) - points_min):
-        at = points[place][0]
-        columns = [(Fraction(1), Fraction(x), Fraction(max(0, x - at))) for x, _ in points]
-        matrix = [[sum(c[i] * c[j] for c in columns) for j in range(3)] for i in range(3)]
-        right = [sum(c[i] * y for c, y in zip(columns, ys, strict=True)) for i in range(3)]
-        fit = solved(matrix, right)
-        rss = sum(
-            (y - sum(f * v for f, v in zip(fit, c, strict=True))) ** 2
-            for c, y in zip(columns, ys, strict=True)
-        )
+def size_of_side(points, groups, is_on_side):
+    """How many values count on one side: one of each further stretch does not."""
+    kept = [g for (x, _), g in zip(points, groups, strict=True) if is_on_side(x)]
+    return len(kept) - len(set(kept)) + 1
+
+
+def hinge(points, points_min, groups=None):
+    """Bend, slopes before and after it, RSS and TSS (RU8); None if no value can be the bend."""
+    groups = groups or [0] * len(points)
+    best, ys = None, [y for _, y in points]
+    for at in sorted(x for x, _ in points):
+        before = size_of_side(points, groups, lambda x, at=at: x <= at)
+        after = size_of_side(points, groups, lambda x, at=at: x > at)
+        if min(before, after) < points_min:
+            continue
+        columns = [
+            [*c, Fraction(max(0, x - at))]
+            for c, (x, _) in zip(columns_of(points, groups), points, strict=True)
+        ]
+        fit, rss, _ = least_squares(columns, ys)
         if best is None or rss < best[3]:
-            best = at, fit[1], fit[1] + fit[2], rss
-    return *best, sum((y - mean(ys)) ** 2 for y in ys)
+            best = at, fit[-2], fit[-2] + fit[-1], rss
+    if best is None:
+        return None
+    tss = Fraction(0)
+    for group in set(groups):
+        own = [y for y, g in zip(ys, groups, strict=True) if g == group]
+        tss += sum((y - mean(own)) ** 2 for y in own)
+    return *best, tss
 
 
 def comparison_of(rule):
     return next((word, Fraction(rule[word])) for word in COMPARISONS if word in rule)
 
 
-def growth_holds(rule, points, quantiles):
+def slope_of_limit(rule):
+    limit = comparison_of(rule)[1]
+    if rule["kind"] == "doubling-time":
+        return logarithm(Fraction(2)) / limit
+    return logarithm(1 + limit)
+
+
+def is_upward(rule):
+    return (comparison_of(rule)[0] in ("above", "at_least")) != (rule["kind"] == "doubling-time")
+
+
+def growth_holds(rule, points, groups, quantiles):
     """RU7, without a root: both sides squared."""
-    word, limit = comparison_of(rule)
-    slope, variance, freedom = line(points)
-    is_doubling = rule["kind"] == "doubling-time"
-    wanted = logarithm(Fraction(2)) / limit if is_doubling else logarithm(1 + limit)
-    is_fast = (word in ("above", "at_least")) != is_doubling
-    distance = slope - wanted if is_fast else wanted - slope
+    word = comparison_of(rule)[0]
+    slope, variance, freedom = line(points, groups)
+    wanted = slope_of_limit(rule)
+    distance = slope - wanted if is_upward(rule) else wanted - slope
     q = Fraction(quantiles[rule["confidence"]][freedom - 1], 10**6)
     if distance < 0:
         return False
@@ -90,16 +136,63 @@ def growth_holds(rule, points, quantiles):
     return squared > margin if word in ("above", "below") else squared >= margin
 
 
-def acceleration_holds(rule, points):
+def acceleration_holds(rule, points, groups):
     word, limit = comparison_of(rule)
-    _, before, after, rss, tss = hinge(points, rule["points_min"])
+    bent = hinge(points, rule["points_min"], groups)
+    if bent is None:
+        return None
+    _, before, after, rss, tss = bent
+    if after < logarithm(1 + Fraction(rule["after_at_least"])):
+        return False
     if after <= 0 or tss - rss < Fraction(rule["r2_min"]) * tss:
         return False
     return COMPARISONS[word](after, limit * before)
 
 
-def leaf_now(rule, rounds, quantiles):
+def is_fast(rule):
+    """RU6a: whether the rule asks for a change that is at least so fast."""
+    if rule["kind"] == "acceleration":
+        return False
+    limit = comparison_of(rule)[1] if rule["kind"] == "change" else slope_of_limit(rule)
+    return limit >= 0 if is_upward(rule) else limit < 0
+
+
+def by_both(rule, rounds, figures, of):
+    """RU6a: by rounds, and by the time of the figures. ``of`` gives (holds, value) for one."""
+    told = of(by_figures=False)
+    if told[0] is None:
+        return told
+    if 2 * figures < rounds:
+        return told if told[0] is is_fast(rule) else (None, None)
+    if not told[0]:
+        return told
+    of_figures = of(by_figures=True)
+    return told if of_figures[0] else of_figures
+
+
+def without_result(rule, rounds):
+    """RU4: the rounds that came to nothing since the last with a result, whatever it is."""
+    run = 0
+    for found in reversed(rounds):
+        if found not in (None, WAITING):
+            break
+        run += found is None
+    return run >= Fraction(rule["at_least"]), Fraction(run)
+
+
+def silent(rule, ages):
+    """RU4: ``ages`` has, by organisation, that of its oldest figure in the panel's sums."""
+    word, limit = comparison_of(rule)
+    count = Fraction(sum(age > rule.get("over_rounds", 3) for age in ages.values()))
+    return COMPARISONS[word](count, limit), count
+
+
+def leaf_now(rule, rounds, sums, ages, quantiles):
     """What the last round by itself says, and the value that is compared (not for fits)."""
+    if rule["kind"] == "silent":
+        return silent(rule, ages[len(rounds) - 1])
+    if rule["kind"] == "no-result":
+        return without_result(rule, rounds)
     name = f"{rule['metric']} {rule['statistic']}"
     values = [found.get(name) if found else None for found in rounds]
     if values[-1] is None:
@@ -107,25 +200,54 @@ def leaf_now(rule, rounds, quantiles):
     word, limit = comparison_of(rule)
     if rule["kind"] == "level":
         return COMPARISONS[word](values[-1], limit), values[-1]
-    over = rule["over_rounds"]
-    if rule["kind"] == "change":
-        earlier = values[-1 - over] if over < len(values) else None
-        if earlier is None:
-            return None, None
-        return COMPARISONS[word](values[-1] - earlier, limit), values[-1] - earlier
-    first = max(0, len(values) - over)
-    points = [(first + 1 + i, v) for i, v in enumerate(values[first:]) if v is not None]
-    if len(points) < (2 * rule["points_min"] if rule["kind"] == "acceleration" else 3):
+    over, last = rule["over_rounds"], len(values) - 1
+    is_change = rule["kind"] == "change"
+    if is_change and (over > last or values[last - over] is None):
         return None, None
+    first = max(0, last - over + 1 - is_change)
+    known = [i for i in range(first, last + 1) if values[i] is not None]
+    # RU6b: a new stretch begins wherever the labs are other ones.
+    groups = [0]
+    for i, j in pairwise(known):
+        groups.append(groups[-1] + (sums[i][0] != sums[j][0]))
+    steps = [(i, j) for i, j in pairwise(known) if sums[i][0] == sums[j][0]]
+    span = sum(j - i for i, j in steps)
+    figures = sum((sums[j][1] - sums[i][1] for i, j in steps), Fraction(0))
+    if is_change:
+        moved = sum((values[j] - values[i] for i, j in steps), Fraction(0))
+        if 2 * span < over:
+            return None, None
+
+        def change(*, by_figures):
+            value = moved * over / (figures if by_figures else span)
+            return COMPARISONS[word](value, limit), value
+
+        return by_both(rule, span, figures, change)
+    return fit_now(rule, [(i, values[i], sums[i][1]) for i in known], groups, span, quantiles)
+
+
+def fit_now(rule, known, groups, span, quantiles):
     if rule.get("scale", "linear") == "log10":
-        points = [(x, v * logarithm(Fraction(10))) for x, v in points]
-    elif any(v <= 0 for _, v in points):
+        ys = [v * logarithm(Fraction(10)) for _, v, _ in known]
+    elif any(v <= 0 for _, v, _ in known):
         return None, None
     else:
-        points = [(x, logarithm(v)) for x, v in points]
-    if rule["kind"] == "acceleration":
-        return acceleration_holds(rule, points), None
-    return growth_holds(rule, points, quantiles), None
+        ys = [logarithm(v) for _, v, _ in known]
+    if rule["kind"] != "acceleration" and len(known) - len(set(groups)) < 2:
+        return None, None
+
+    def fit(*, by_figures):
+        xs = [x if by_figures else i + 1 for i, _, x in known]
+        points = list(zip(xs, ys, strict=True))
+        if rule["kind"] == "acceleration":
+            return acceleration_holds(rule, points, groups), None
+        return growth_holds(rule, points, groups, quantiles), None
+
+    figures = sum(
+        (known[j][2] - known[j - 1][2] for j in range(1, len(known)) if groups[j] == groups[j - 1]),
+        Fraction(0),
+    )
+    return by_both(rule, span, figures, fit)
 
 
 def joined_now(rule, said):
@@ -138,15 +260,21 @@ def joined_now(rule, said):
     return None if None in parts else not decisive, value
 
 
-def history(rules, rounds, quantiles):
-    """For each round, for each rule: whether it holds (None: unknown), its run, and the value."""
+def history(rules, rounds, sums, ages, quantiles):
+    """For each round, for each rule: whether it holds (None: unknown), its run, and the value.
+
+    ``sums``: for each round with results, the labs in its sums and the mean time of their figures;
+    ``ages``: for each round, by organisation, how old its oldest figure is.
+    """
     runs, told = {rule["id"]: 0 for rule in rules}, []
     for end in range(1, len(rounds) + 1):
         said, row = {}, []
         for rule in rules:
             is_leaf = "kind" in rule
             now, value = (
-                leaf_now(rule, rounds[:end], quantiles) if is_leaf else joined_now(rule, said)
+                leaf_now(rule, rounds[:end], sums, ages, quantiles)
+                if is_leaf
+                else joined_now(rule, said)
             )
             unknown, name = rule.get("unknown", "resets"), rule["id"]
             if now is None and unknown == "holds":

@@ -47,9 +47,12 @@ ZONE = 'profile = "antitrust-safety-zone"\nage_days = 90\n'
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ("change_min = 1\n", "must be from 2 to cohort_min, which is 3; 0 turns the rule off"),
-        ("change_min = -2\n", "must be a whole number from 0"),
-        ("change_min = 4\n", "must be from 2 to cohort_min"),
+        ("change_min = 2\n", "must be a whole number from 3"),
+        ("change_min = 4\n", "must be at most cohort_min, 3, got 4"),
+        ("fresh_min = 2\n", "must be a whole number from 3"),
+        ("fresh_min = 4\n", "must be at most cohort_min, 3, got 4"),
+        ("set_rounds = 0\n", "must be a whole number from 1"),
+        ("ghost_rounds = 0\n", "must be a whole number from 1"),
         ("window_rounds = -1\n", "must be a whole number from 0"),
         ("thresholds_max = -1\n", "must be a whole number from 0 to 4096"),
         ("openings_per_key_max = 0\n", "must be a whole number from 1"),
@@ -147,9 +150,10 @@ def test_a_charter_of_the_profile_is_read() -> None:
     assert str(terms.dominance_start["wide-5"]) == "1000"
 
 
-def test_unless_told_otherwise_half_the_cohort_must_change() -> None:
+def test_the_terms_that_a_charter_has_unless_it_says_otherwise() -> None:
     terms = make_deployment().charter.disclosure
-    assert (terms.change_min, terms.window_rounds) == (2, 0)
+    assert (terms.change_min, terms.fresh_min) == (3, None)
+    assert (terms.window_rounds, terms.set_rounds, terms.ghost_rounds) == (8, 4, 4)
     assert (terms.thresholds_max, terms.openings_per_key_max) == (64, 10_000)
     assert (terms.dominance, terms.profile, dict(terms.dominance_start)) == (None, "", {})
 

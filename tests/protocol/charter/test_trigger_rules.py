@@ -6,9 +6,10 @@ import pytest
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.charter.pause_terms import check_lift, check_opposed
 from fermata.protocol.charter.result_names import result_names
 from fermata.protocol.charter.toml_source import TomlSource
-from fermata.protocol.charter.trigger_rules import RULES_MAX, check_lift, check_opposed
+from fermata.protocol.charter.trigger_rules import RULES_MAX
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.panels import aggregate, charter_of, metric
 from harness.protocol.rule_texts import ACCELERATING, BODY, GROWING, leaf, rule, rules_of, text_of
@@ -95,6 +96,11 @@ def test_every_result_that_comes_out_can_be_named() -> None:
             "over_rounds",
         ),
         (
+            {"kind": "change", "above": "5", "over_rounds": 1},
+            "over_rounds: must be 2 to 62",
+            "over_rounds",
+        ),
+        (
             {"kind": "change", "above": "5", "over_rounds": 63},
             "must be a whole number from 1 to 62",
             "over_rounds",
@@ -122,6 +128,10 @@ def test_every_result_that_comes_out_can_be_named() -> None:
         ({**ACCELERATING, "points_min": 5}, "must be at most half of over_rounds, 8", "points_min"),
         ({**ACCELERATING, "r2_min": "1"}, "r2_min: must be 0 or more and below 1", "r2_min"),
         ({**ACCELERATING, "r2_min": "-0.1"}, "r2_min: must be 0 or more", "r2_min"),
+        ({**ACCELERATING, "after_at_least": "-1"}, "after_at_least: must be above -1", "after"),
+        ({**ACCELERATING, "after_at_least": "5 %"}, "must be a plain decimal", "after"),
+        ({**GROWING, "after_at_least": "0.1"}, "after_at_least: must be left out", "after"),
+        ({"above": "5", "panel": "p"}, "panel: must be left out: the kind level", "panel"),
         ({**ACCELERATING, "noise": "0"}, "noise: must be above 0", "noise"),
         ({**ACCELERATING, "growth": "-1"}, "growth: must be above -1", "growth"),
         ({**ACCELERATING, "false_alarm_max": "0"}, "must be between 0 and 1", "false_alarm_max"),
@@ -146,6 +156,39 @@ def test_an_acceleration_has_no_upper_limit(comparison: str) -> None:
     keys = {**ACCELERATING, comparison: "2"}
     del keys["at_least"]
     refused(leaf(**keys), what="must be replaced by above or at_least", key=comparison)
+
+
+SILENT = {"kind": "no-result", "panel": "p", "at_least": "2"}
+
+
+def test_rounds_without_a_result_are_of_a_panel() -> None:
+    (found,) = rules_of(rule("dark", **SILENT, for_rounds=2))
+    assert (found.panel, found.metric, found.limit, found.for_rounds) == ("p", "", Fraction(2), 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "what", "key"),
+    [
+        ({**SILENT, "panel": "q"}, "panel: must name a panel, and q is not one", "panel"),
+        ({"kind": "no-result", "at_least": "2"}, "must have panel", "[[rule]]"),
+        ({**SILENT, "metric": "x"}, "metric: must be left out: the kind no-result", "metric"),
+        ({**SILENT, "over_rounds": 3}, "over_rounds: must be left out", "over_rounds"),
+        ({**SILENT, "at_least": "1"}, "must be at_least, a whole number of rounds", "at_least"),
+        ({**SILENT, "at_least": "2.5"}, "must be at_least, a whole number", "at_least"),
+        ({**SILENT, "at_least": "63"}, "from 2 to 62", "at_least"),
+        ({**SILENT, "unknown": "never"}, "unknown: must be one of resets", "unknown"),
+        (
+            {"kind": "no-result", "panel": "p", "at_most": "3"},
+            "at_most: must be at_least, a whole",
+            "at_most",
+        ),
+        ({"kind": "no-result", "panel": "p"}, "must have exactly one of above", "[[rule]]"),
+    ],
+)
+def test_rounds_without_a_result_that_contradict_themselves_are_refused(
+    keys: dict[str, object], what: str, key: str
+) -> None:
+    refused(rule("dark", **keys), what=what, key=key)
 
 
 @pytest.mark.parametrize("key", ["metric", "statistic"])
@@ -297,6 +340,11 @@ def test_what_is_unknown_never_lifts(unknown: str) -> None:
         )
 
 
+def test_rounds_without_a_result_never_lift() -> None:
+    with pytest.raises(ConfigError, match=r"rule\[0\].kind: must not be no-result in a rule of"):
+        lift(rule("dark", **SILENT), B, rule("lift", any_of=["b", "dark"]))
+
+
 def test_a_lift_is_a_rule() -> None:
     with pytest.raises(ConfigError, match="must name a rule, and lift is not one"):
         lift(A)
@@ -321,7 +369,7 @@ DOUBLING = {**SHRINKING, "kind": "doubling-time"}
         ({"above": "5"}, {"above": "7"}),
         ({"below": "5"}, {"above": "4"}),
         (
-            {"kind": "change", "over_rounds": 1, "above": "5"},
+            {"kind": "change", "over_rounds": 2, "above": "5"},
             {"kind": "change", "over_rounds": 3, "below": "6"},
         ),
         (GROWING, {**SHRINKING, "below": "0.2"}),

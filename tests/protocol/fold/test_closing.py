@@ -301,18 +301,32 @@ def below(collecting: Chain, *labs: str) -> Chain:
 
 
 def test_below_the_cohort_nothing_is_opened_and_the_reason_is_told(collecting: Chain) -> None:
-    chain = below(collecting, "lab-1", "lab-2", "lab-3")
+    chain = below(collecting, "lab-1", "lab-2")
     statement = chain.close_statement()
     assert list(statement.close_round.aggregates) == []
     chain.close()
     found = chain.round
     assert found.phase(3) == "refused"
     assert found.refusal == (
-        "cohort below the charter's minimum (panel beta: 2 of at least 3 organisations)"
+        "panel alpha: 2 of at least 3 organisations have a figure;"
+        " panel beta: 1 of at least 3 organisations have a figure"
     )
-    assert found.cohort == 2
+    assert found.cohort == 0
     assert found.close is not None
-    assert found.close.members["beta"] == ("lab-2", "lab-3")
+    assert found.close.members == {}
+
+
+def test_a_panel_below_the_cohort_does_not_keep_the_others(collecting: Chain) -> None:
+    chain = below(collecting, "lab-1", "lab-2", "lab-3")
+    chain.close()
+    close = chain.round.close
+    assert close is not None
+    assert (chain.round.refusal, list(close.aggregates)) == ("", ["alpha"])
+    assert close.unchanged == {"beta": "2 of at least 3 organisations have a figure"}
+    chain.endorse()
+    chain.open_part()
+    assert chain.round.opening is not None
+    assert {r.metric for r in chain.round.opening.results} == {"hours", "share"}
 
 
 def test_a_round_that_nobody_reports_in_is_refused(collecting: Chain) -> None:
@@ -325,7 +339,7 @@ def test_a_round_that_nobody_reports_in_is_refused(collecting: Chain) -> None:
 
 
 def test_a_close_below_the_cohort_may_not_carry_products(collecting: Chain) -> None:
-    chain = below(collecting, "lab-1", "lab-2", "lab-3")
+    chain = below(collecting, "lab-1", "lab-2")
     statement = chain.close_statement()
     statement.close_round.aggregates.append(
         statement_pb2.SealedPanel(panel="alpha", ciphertexts=[int_to_bytes(5, 128)])
@@ -334,7 +348,7 @@ def test_a_close_below_the_cohort_may_not_carry_products(collecting: Chain) -> N
 
 
 def test_nothing_of_a_refused_round_is_endorsed_or_opened(collecting: Chain) -> None:
-    chain = below(collecting, "lab-1", "lab-2", "lab-3")
+    chain = below(collecting, "lab-1", "lab-2")
     chain.close()
     close = chain.round.close
     assert close is not None

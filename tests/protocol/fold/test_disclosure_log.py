@@ -8,7 +8,9 @@ import pytest
 from fermata.errors import Refusal
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.fold.references import to_wire
+from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.roles.auditor import check_close, endorse
+from fermata.protocol.standing.panel_round import PanelTurn
 from fermata.summary.documents import results_document
 from fermata.wire.v1 import statement_pb2
 from harness.bundles import bundle_of, failed, verify
@@ -44,39 +46,119 @@ def rejected(chain: Chain, statement: statement_pb2.Statement) -> str:
     return verdict.reason
 
 
-# P6.
+# Standing figures.
 
 
 @pytest.fixture
-def changed_by_one() -> Chain:
-    """Round 2 is collected, and one organisation of round 1 stays away."""
+def with_one_away() -> Chain:
+    """Round 2 is collected, and one lab of round 1 stays away."""
     return gather(chain_at("opened"), "6")
 
 
-def test_a_round_that_changes_by_one_gives_nothing(changed_by_one: Chain) -> None:
-    chain = changed_by_one
+def hours_of(chain: Chain, lab: str, number: int) -> Fraction:
+    return Fraction(figures(chain.deployment, lab, number)["hours"])
+
+
+def test_the_figure_of_a_lab_that_stays_away_stands_in_the_sum(with_one_away: Chain) -> None:
+    chain = with_one_away
+    chain.close()
+    chain.endorse()
+    chain.open_part()
+    assert chain.round.opening is not None
+    assert chain.round.close is not None
+    assert chain.round.close.figures["alpha"]["lab-6"] == 1
+    assert chain.round.close.figures["alpha"]["lab-5"] == 2
+    newer = sum(hours_of(chain, f"lab-{i}", 2) for i in range(1, 6))
+    total = newer + hours_of(chain, "lab-6", 1)
+    assert Fraction(chain.round.opening.sums["hours"]) == total
+    assert verify(bundle_of(chain)).is_valid
+
+
+def test_a_sum_without_the_standing_figure_is_not_endorsed(with_one_away: Chain) -> None:
+    """The product of this round's reports alone would, beside round 1's, tell of lab-6."""
+    chain = with_one_away
     statement = chain.close_statement()
-    assert list(statement.close_round.aggregates) == []
+    key = chain.state.keyed().key
+    modulus = key.public_key.n**2
+    seen = chain.state.rounds[0].reports["lab-6"]
+    sealed = check_sealed(key, seen.parts, seen.sealed_sha256, chain.fetch(seen.sealed_sha256))
+    for aggregate in statement.close_round.aggregates:
+        left = [
+            int.from_bytes(c) * pow(old, -1, modulus) % modulus
+            for c, old in zip(
+                aggregate.ciphertexts, sealed[aggregate.panel].ciphertexts, strict=True
+            )
+        ]
+        aggregate.ciphertexts[:] = [c.to_bytes(len(aggregate.ciphertexts[0])) for c in left]
+    chain.put_ok(chain.seal(statement))
+    with pytest.raises(Refusal) as caught:
+        chain.endorsement_statement("auditor-1")
+    assert caught.value.reason == "P2_PRODUCT"
+    assert "is not the product" in failed(verify(bundle_of(chain)))[7][0]
+
+
+def test_an_auditor_checks_the_proofs_of_older_figures_too(
+    with_one_away: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = with_one_away
+    chain.close()
+    asked: list[int] = []
+
+    def recorded(charter: Any, key: Any, number: int, *rest: Any) -> dict[str, str]:
+        asked.append(number)
+        return {"lab-6": "PROOF"} if number == 1 else {}
+
+    monkeypatch.setattr("fermata.protocol.roles.auditor.failures_of", recorded)
+    with pytest.raises(Refusal) as caught:
+        check_close(chain.state, chain.round, chain.fetch)
+    assert caught.value.reason == "P2_PROOF"
+    assert "in round 1 the proofs of lab-6" in str(caught.value)
+    assert asked == [1]
+
+
+def test_a_newer_figure_takes_the_place_of_one_whose_proof_fails(
+    with_one_away: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lab-5's figure of round 1 is in no sum of round 2, so its proof does not matter there."""
+    chain = with_one_away
+    chain.close()
+
+    def failing(charter: Any, key: Any, number: int, *rest: Any) -> dict[str, str]:
+        return {"lab-5": "PROOF"} if number == 1 else {}
+
+    monkeypatch.setattr("fermata.protocol.roles.auditor.failures_of", failing)
+    assert check_close(chain.state, chain.round, chain.fetch) == chain.round.close
+
+
+@pytest.fixture
+def with_too_few() -> Chain:
+    """Round 2 is collected, and two organisations alone have given newer figures."""
+    return gather(chain_at("opened"), "1236")
+
+
+def test_a_round_with_too_few_newer_figures_gives_nothing(with_too_few: Chain) -> None:
+    chain = with_too_few
+    assert list(chain.close_statement().close_round.aggregates) == []
     chain.close()
     assert chain.round.phase(2) == "refused"
     assert chain.round.refusal == (
-        "too few changes against an earlier round"
-        " (panel alpha: 1 organisation left since round 1; must be none or at least 2)"
+        "panel alpha: 2 of at least 3 organisations have a newer figure;"
+        " panel beta: 2 of at least 3 organisations have a newer figure"
     )
 
 
-def test_a_coordinator_that_asks_for_it_all_the_same_is_refused(changed_by_one: Chain) -> None:
-    statement = changed_by_one.close_statement()
-    first = changed_by_one.state.rounds[0].close
+def test_a_coordinator_that_asks_for_it_all_the_same_is_refused(with_too_few: Chain) -> None:
+    statement = with_too_few.close_statement()
+    first = with_too_few.state.rounds[0].close
     assert first is not None
     for panel, numbers in first.aggregates.items():
         products = [c.to_bytes(128, "big") for c in numbers]
         statement.close_round.aggregates.add(panel=panel, ciphertexts=products)
-    assert rejected(changed_by_one, statement) == "CLOSE_PANELS"
+    assert rejected(with_too_few, statement) == "CLOSE_PANELS"
 
 
-def test_auditors_that_ignore_the_refusal_are_refused(changed_by_one: Chain) -> None:
-    chain = changed_by_one
+def test_auditors_that_ignore_the_refusal_are_refused(with_too_few: Chain) -> None:
+    chain = with_too_few
     chain.close()
     close = chain.round.close
     assert close is not None
@@ -92,47 +174,36 @@ def test_auditors_that_ignore_the_refusal_are_refused(changed_by_one: Chain) -> 
     assert verify(bundle_of(chain)).is_valid
 
 
-def test_an_auditor_whose_fold_forgot_the_rule_refuses_by_itself(
-    changed_by_one: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opened_with_too_few(with_too_few: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """The same round, closed with sums by a fold and a coordinator without the rule (ST2)."""
     with monkeypatch.context() as patched:
-        patched.setattr("fermata.protocol.fold.round_rules.refusal_of", lambda *_: "")
-        patched.setattr("fermata.protocol.roles.coordinator.refusal_of", lambda *_: "")
-        changed_by_one.close()
-    assert changed_by_one.round.phase(2) == "closed"
-    with pytest.raises(Refusal) as caught:
-        changed_by_one.endorsement_statement("auditor-1")
-    assert caught.value.reason == "P6_CHANGE"
-    assert "1 organisation left since round 1" in str(caught.value)
+        patched.setattr(PanelTurn, "can_open", PanelTurn.is_cohort)
+        with_too_few.close()
+    assert with_too_few.round.phase(2) == "closed"
+    return with_too_few
 
 
-def test_a_verifier_whose_fold_forgot_the_rule_finds_the_round_by_itself(
-    changed_by_one: Chain, monkeypatch: pytest.MonkeyPatch
+def test_an_auditor_whose_fold_forgot_the_rule_refuses_by_itself(
+    opened_with_too_few: Chain,
 ) -> None:
-    monkeypatch.setattr("fermata.protocol.fold.round_rules.refusal_of", lambda *_: "")
-    monkeypatch.setattr("fermata.protocol.roles.coordinator.refusal_of", lambda *_: "")
-    changed_by_one.close()
-    (finding,) = failed(verify(bundle_of(changed_by_one)))[6]
-    assert "P6: in round 2" in finding
+    with pytest.raises(Refusal) as caught:
+        opened_with_too_few.endorsement_statement("auditor-1")
+    assert caught.value.reason == "P4_GROUPS"
 
 
-def test_a_round_that_changes_by_two_is_opened() -> None:
-    chain = whole_round(chain_at("opened"), "56")
-    assert chain.round.opening is not None
-
-
-def test_a_closed_round_that_nobody_opened_yet_is_compared() -> None:
-    chain = chain_at("closed")
-    gather(chain, "6").close()
-    assert "since round 1" in chain.round.refusal
-
-
-def test_one_cannot_take_the_place_of_another() -> None:
-    chain = gather(chain_with(), "2")
-    chain.close()
-    gather(chain, "3")
-    chain.close()
-    assert "1 organisation joined since round 1" in chain.round.refusal
+def test_an_auditor_and_a_verifier_count_newer_figures_once_more(
+    opened_with_too_few: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their own computation of the cells may be as wrong as the fold's."""
+    chain = opened_with_too_few
+    monkeypatch.setattr(PanelTurn, "can_open", PanelTurn.is_cohort)
+    with pytest.raises(Refusal) as caught:
+        chain.endorsement_statement("auditor-1")
+    assert caught.value.reason == "P6_CHANGE"
+    assert "2 of at least 3 organisations have a newer figure" in str(caught.value)
+    findings = failed(verify(bundle_of(chain)))[6]
+    assert "P6: in round 2" in findings[0]
 
 
 # P4.
@@ -205,7 +276,7 @@ def test_products_of_the_wrong_group_are_not_endorsed() -> None:
 def test_a_panel_whose_groups_are_too_few_together_refuses_the_round() -> None:
     chain = gather(chain_with(groups=GROUPS), "3456")
     chain.close()
-    assert "panel alpha: 2 of at least 3 organisations" in chain.round.refusal
+    assert "panel alpha: 2 of at least 3 organisations have a figure" in chain.round.refusal
 
 
 # P8 and the age of figures.
@@ -218,7 +289,7 @@ def opens(chain: Chain, now_ms: int) -> bool:
 
 
 def test_a_worn_key_opens_no_more_rounds() -> None:
-    chain = chain_with(disclosure="openings_per_key_max = 2\nchange_min = 0\n")
+    chain = chain_with(disclosure="openings_per_key_max = 2\n")
     whole_round(chain)
     assert opens(chain, chain.time_ms)
     whole_round(chain)

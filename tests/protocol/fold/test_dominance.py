@@ -4,11 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-import pytest
-
-from fermata.errors import Refusal
-from fermata.protocol.fold.disclosure import check_openable
-from fermata.protocol.fold.dominance import achieved_shares, share_limits, share_refusal
+from fermata.protocol.fold.dominance import achieved_shares, share_limits
 from harness.chains import Chain, make_deployment
 
 #: Six labs, at most half of the sum before each; 24 hours to begin with.
@@ -52,13 +48,32 @@ def test_the_first_limit_is_a_share_of_the_start_and_the_next_of_the_sum_before(
     assert run.round.asked.share_limits["hours"] == 8_500
 
 
-def test_a_report_above_the_limit_has_the_round_withheld_and_names_nobody() -> None:
+def test_a_figure_above_the_limit_waits_and_keeps_nothing_from_the_others() -> None:
     run = chain()
-    one_round(run, "12.001", "1", "1", "1", "1", "1")
+    opened(run, "12.001", "1", "1", "1", "1", "1")
     assert run.round.close is not None
-    assert "1 of 6 reports" in run.round.refusal
-    assert "lab-1" not in run.round.refusal
-    assert run.round.close.aggregates == {}
+    assert "lab-1" in run.round.close.listed
+    assert "lab-1" not in run.round.close.figures["alpha"]
+    assert run.round.opening is not None
+    assert run.round.opening.sums["hours"] == 5
+
+
+def test_what_a_lab_showed_before_stands_when_its_newer_figure_is_above_the_limit() -> None:
+    run = chain()
+    opened(run, "2", "2", "2", "2", "2", "2")
+    opened(run, "6.001", "1", "1", "1", "1", "1")
+    assert run.round.close is not None
+    assert run.round.close.figures["alpha"]["lab-1"] == 1
+    assert run.round.opening is not None
+    assert run.round.opening.sums["hours"] == 7
+
+
+def test_a_share_is_told_by_the_limit_of_each_figures_own_round() -> None:
+    """lab-1's figure of round 1 was within 12 h; round 2's limit of 6 h says nothing of it."""
+    run = chain()
+    opened(run, "2", "2", "2", "2", "2", "2")
+    opened(run, "6.001", "4", "4", "4", "4", "4")
+    assert achieved_shares(run.state, run.round)["hours"] == Fraction(12, 22)
 
 
 def test_a_report_that_claims_to_be_within_and_is_not_is_excluded() -> None:
@@ -76,7 +91,7 @@ def test_a_report_that_claims_to_be_within_and_is_not_is_excluded() -> None:
     assert run.round.refusal == ""
 
 
-def test_after_a_withheld_round_the_limit_is_still_of_the_last_opened_sum() -> None:
+def test_a_round_that_is_not_opened_leaves_the_limit_of_the_last_opened_sum() -> None:
     run = chain()
     opened(run, "2", "2", "2", "2", "2", "2")
     one_round(run, "7", "1", "1", "1", "1", "1")
@@ -87,18 +102,10 @@ def test_after_a_withheld_round_the_limit_is_still_of_the_last_opened_sum() -> N
 def test_what_no_report_is_above_is_told_of_the_rounds_own_sum() -> None:
     run = chain()
     opened(run, "2", "2", "2", "2", "2", "2")
-    assert achieved_shares(run.deployment.charter, run.round)["hours"] == 1
+    assert achieved_shares(run.state, run.round)["hours"] == 1
     opened(run, "2", "2", "4", "4", "4", "4")
-    shares = achieved_shares(run.deployment.charter, run.round)
+    shares = achieved_shares(run.state, run.round)
     assert shares["hours"] == Fraction(6, 20)
-
-
-def test_an_auditor_does_not_endorse_a_round_that_should_be_withheld() -> None:
-    run = chain()
-    one_round(run, "12.001", "1", "1", "1", "1", "1")
-    with pytest.raises(Refusal) as refused:
-        check_openable(run.state, run.round)
-    assert refused.value.reason == "P8_SHARES"
 
 
 def test_the_limit_is_of_the_newest_opened_sum_and_not_of_an_older_one() -> None:
@@ -122,7 +129,6 @@ def test_without_a_limit_nothing_is_asked() -> None:
     free.start()
     free.open_round()
     assert free.round.asked.share_limits == {}
-    assert share_refusal(free.deployment.charter, free.round) == ""
 
 
 def test_a_sum_of_nothing_leaves_a_limit_of_one_step() -> None:
@@ -131,4 +137,4 @@ def test_a_sum_of_nothing_leaves_a_limit_of_one_step() -> None:
     limits = share_limits(run.deployment.charter, run.state.rounds)
     assert limits["hours"] == 1
     closed = replace(run.round, opening=None)
-    assert achieved_shares(run.deployment.charter, closed) == {}
+    assert achieved_shares(run.state, closed) == {}

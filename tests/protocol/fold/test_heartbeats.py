@@ -9,7 +9,7 @@ from fermata.protocol.fold.apply import RULES, TIMELESS
 from fermata.protocol.fold.heartbeats import INTERVAL_MS_MIN, VERSION_CHARACTERS_MAX
 from fermata.protocol.fold.limits import pending
 from fermata.protocol.state.clock import NO_TIME
-from fermata.protocol.state.state import HeartbeatSeen
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.statement_pb2 import Statement

@@ -96,6 +96,38 @@ def ruled(chain: Chain, is_upheld: bool = True) -> int:
     return entry
 
 
+def with_turns(chain: Chain, turn_s: int) -> Chain:
+    """The chain, whose chair's turn also passes with time."""
+    charter = chain.state.chartered().charter
+    assert charter.committee is not None
+    committee = replace(charter.committee, turn_s=turn_s)
+    chain.state = replace(chain.state, charter=replace(charter, committee=committee))
+    return chain
+
+
+def test_the_turn_of_a_chair_that_does_nothing_passes_with_the_logs_time(chain: Chain) -> None:
+    with_turns(chain, 600)
+    start_ms = chain.state.clock.start_ms(chain.round.entry)
+    assert start_ms is not None
+    exclusion = {"lab": "lab-2", "from_round": 2}
+    held = []
+    for turn in range(5):
+        chain.advance(start_ms + turn * 600_000)
+        held.append(chair_of(chain.state, "exclusion", "lab-2"))
+    assert held == ["member-1", "member-2", "member-3", "member-4", "member-1"]
+    chain.advance(start_ms + 4_130_000)
+    assert chair_of(chain.state, "exclusion", "lab-2") == "member-3"
+    chain.advance(start_ms + 4_200_000)
+    refused(chain, "member-3", EXCLUSION, "NOT_CHAIR", **exclusion)
+    assert chair_of(chain.state, "exclusion", "lab-2") == "member-4"
+    table(chain, "member-4", EXCLUSION, **exclusion)
+
+
+def test_without_a_length_of_turns_the_chair_passes_with_rounds_alone(chain: Chain) -> None:
+    chain.advance(chain.time_ms + 400 * 86_400_000)
+    assert chair_of(chain.state, "exclusion", "lab-2") == "member-1"
+
+
 def test_without_a_committee_motions_and_votes_are_refused() -> None:
     chain = chain_at("collecting")
     refused(chain, "lab-1", DISPUTE, "NO_COMMITTEE", about_entry=1)

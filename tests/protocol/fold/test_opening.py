@@ -330,13 +330,13 @@ def test_a_sum_at_its_bound_is_a_result_and_one_above_is_none(deployment: Deploy
     hours, share = (m.bound for m in charter.panel("alpha").metrics)
     shift = ALPHA.offsets[1][1]
     top = {"alpha": (3 * hours + (3 * share << shift),), "beta": beta}
-    sums, results = results_of(charter, members, top)
+    sums, results = results_of(charter, members, top, members)
     assert sums["hours"] == Decimal("2999999999999.997")
     assert sums["share"] == 300
     assert [r.text for r in results if r.metric == "share"] == ["100.0000"]
     for above in (3 * hours + 1 + (3 * share << shift), 3 * hours + (3 * share + 1 << shift)):
         with pytest.raises(InvalidEncoding) as caught:
-            results_of(charter, members, {"alpha": (above,), "beta": beta})
+            results_of(charter, members, {"alpha": (above,), "beta": beta}, members)
         assert caught.value.reason == "BOUND"
         assert str(above) not in str(caught.value)
 
@@ -344,7 +344,7 @@ def test_a_sum_at_its_bound_is_a_result_and_one_above_is_none(deployment: Deploy
 def test_a_sum_of_nothing_is_the_sum_of_the_minima(deployment: Deployment) -> None:
     charter = deployment.charter
     members = {"alpha": ("a", "b", "c", "d"), "beta": ("a", "b", "c")}
-    sums, _ = results_of(charter, members, {"alpha": (0,), "beta": (0, 0)})
+    sums, _ = results_of(charter, members, {"alpha": (0,), "beta": (0, 0)}, members)
     assert sums["share"] == -400
     assert sums["hours"] == 0
 

@@ -22,12 +22,15 @@ from fermata.protocol.fold.pause import (
 )
 from fermata.protocol.roles.auditor import check_close, endorse, open_part
 from fermata.protocol.roles.lab import Measurement
+from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, asking, missing
 from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
+from fermata.summary.records.pause import pause_record
+from fermata.summary.words import pause_lines
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import bundle_of_run
@@ -53,10 +56,13 @@ def figures(lab: str, hours: str) -> dict[str, str]:
     return {"hours": hours, "share": "1"} | (BETA if lab != "lab-1" else {})
 
 
-def one_round(chain: Chain, hours: str, **by_lab: str) -> None:
-    """A whole round in which all labs report these hours, but for those named."""
+def one_round(chain: Chain, hours: str, silent: str = "", **by_lab: str) -> None:
+    """A whole round in which all labs report these hours, but for those named. ``silent``: one that
+    does not report."""
     chain.open_round()
     for lab in chain.deployment.charter.labs:
+        if lab == silent:
+            continue
         chain.report(lab, figures(lab, by_lab.get(lab.replace("-", "_"), hours)))
     chain.close()
     chain.endorse()
@@ -199,13 +205,30 @@ def test_two_calm_rounds_lift_and_the_lift_is_acknowledged_too() -> None:
     assert not chain.round.asked.duties
 
 
-def test_a_refused_round_never_counts_as_calm() -> None:
+def test_a_lift_waits_for_a_lab_that_fell_silent_and_the_verifier_follows() -> None:
+    chain = paused()
+    one_round(chain, "8", silent="lab-3")
+    assert (chain.state.pause.phase, waits_for(chain.state)) == (PAUSED, ("lab-3",))
+    record = pause_record(chain.state)
+    assert record.waits_for == ("lab-3",)
+    assert "  the lift waits for newer figures of lab-3" in pause_lines(record, ())
+    one_round(chain, "8")
+    one_round(chain, "8", silent="lab-3")
+    assert (chain.state.pause.phase, chain.state.pause.calm_rounds) == (LIFTING, 1)
+    assert replayed(chain) == []
+    one_round(chain, "8")
+    assert chain.state.pause.phase == RUNNING
+    assert waits_for(chain.state) == ()
+    assert replayed(chain) == []
+
+
+def test_a_refused_round_counts_neither_as_calm_nor_as_not_calm() -> None:
     chain = paused()
     one_round(chain, "8")
     chain.open_round()
     chain.close(chain.deadline_ms)
     assert chain.round.refusal
-    assert chain.state.pause.phase == PAUSED
+    assert (chain.state.pause.phase, chain.state.pause.calm_rounds) == (LIFTING, 1)
     verdicts = {v.rule: v for v in chain.state.judgements[3].verdicts}
     assert verdicts["calm"].holds is None
     assert "refused" in verdicts["calm"].why
@@ -458,9 +481,7 @@ def test_a_lift_waits_for_an_older_round_only_while_it_can_still_settle() -> Non
 @functools.cache
 def _governed() -> Chain:
     """Paused, with a committee; its chair in round 1 is member-1, who shares lab-1's house."""
-    # One lab that leaves alone would have the next rounds refused.
-    free = "change_min = 0"
-    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz", disclosure=free))
+    chain = Chain(make_deployment(extra=PAUSE_TABLES, members="axyz"))
     chain.start()
     one_round(chain, "20")
     acknowledge(chain, "lab-1", "lab-2", "lab-3", "lab-4")

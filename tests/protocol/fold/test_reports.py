@@ -185,13 +185,13 @@ def test_an_auditor_checks_no_close_that_is_not_there_or_refused(collecting: Cha
     assert caught.value.reason == "ROUND_REFUSED"
 
 
-def test_an_auditor_counts_the_cohort_itself(closed: Chain) -> None:
+def test_an_auditor_computes_the_cells_itself(closed: Chain) -> None:
     few = {lab: closed.round.reports[lab] for lab in ("lab-1", "lab-2")}
     close = replace(closed.round.close, listed=tuple(few))  # type: ignore[type-var]
     found = replace(closed.round, reports=few, close=close)
     with pytest.raises(Refusal) as caught:
         check_close(closed.state, found, closed.fetch)
-    assert caught.value.reason == "P3_COHORT"
+    assert caught.value.reason == "P4_GROUPS"
 
 
 def test_an_auditor_makes_no_part_before_the_quorum(closed: Chain) -> None:

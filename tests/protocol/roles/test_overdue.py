@@ -44,7 +44,7 @@ def settled(chain: Chain, *fired: str) -> Pause:
     """The pause after the newest round has come to its end just now."""
     entry = chain.state.size - 1
     number = chain.round.number
-    return settle(Pause(), TERMS, entry, chain.time_ms, number, fired, None, True)
+    return settle(Pause(), TERMS, entry, chain.time_ms, number, fired, None, True, True)
 
 
 def test_nothing_is_late_before_there_is_a_charter() -> None:

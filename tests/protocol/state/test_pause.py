@@ -105,33 +105,50 @@ def test_one_calm_round_lifts_if_the_charter_asks_for_one() -> None:
     assert (log.last.before, log.last.why) == (PAUSED, "lifted")
 
 
-@pytest.mark.parametrize("is_calm", [False, None])
-def test_a_round_that_is_not_calm_or_unknown_breaks_the_run(is_calm: bool | None) -> None:
+def test_a_round_that_is_not_calm_breaks_the_run() -> None:
     log = lifting()
-    assert log.settle(is_calm) == PAUSED
+    assert log.settle(False) == PAUSED
     assert (log.last.why, log.last.rules, log.pause.calm_rounds) == ("calm-broken", (), 0)
     changes = log.pause.changes
-    assert log.settle(is_calm) == PAUSED
+    assert log.settle(False) == PAUSED
     assert log.pause.changes == changes
     assert log.settle(True) == LIFTING
     assert log.settle(True) == RUNNING
 
 
-def test_unknown_rounds_never_lift() -> None:
-    log = paused()
-    for _ in range(50):
-        assert log.settle(None) == PAUSED
-
-
-def test_a_round_that_is_missing_breaks_the_run() -> None:
+@pytest.mark.parametrize(("is_calm", "is_swept"), [(None, True), (None, False), (True, False)])
+def test_a_round_that_is_unknown_or_lacks_somebody_leaves_the_run(
+    is_calm: bool | None, is_swept: bool
+) -> None:
     log = lifting()
-    assert log.settle(True, number=log.round + 2) == LIFTING
-    assert (log.last.why, log.pause.calm_rounds) == ("calm-broken", 1)
+    before = log.pause
+    for _ in range(3):
+        assert log.settle(is_calm, is_swept=is_swept) == LIFTING
+    assert (log.pause.changes, log.pause.calm_rounds) == (before.changes, 1)
     assert log.settle(True) == RUNNING
 
 
-def test_a_late_calm_round_does_not_fill_its_gap() -> None:
+def test_a_round_that_is_not_calm_breaks_the_run_also_if_it_lacks_somebody() -> None:
     log = lifting()
+    assert log.settle(False, is_swept=False) == PAUSED
+    assert log.pause.calm_rounds == 0
+
+
+def test_rounds_that_are_unknown_or_lack_somebody_never_lift() -> None:
+    log = paused()
+    for _ in range(50):
+        assert log.settle(None) == PAUSED
+        assert log.settle(True, is_swept=False) == PAUSED
+
+
+def test_a_round_that_is_missing_leaves_the_run() -> None:
+    log = lifting()
+    assert log.settle(True, number=log.round + 2) == RUNNING
+    assert (log.last.why, log.last.calm_rounds) == ("lifted", 2)
+
+
+def test_a_late_calm_round_does_not_fill_its_gap() -> None:
+    log = paused()
     log.settle(True, number=log.round + 2)
     before = log.pause
     assert log.settle(True, number=log.round - 1) == LIFTING
@@ -140,7 +157,7 @@ def test_a_late_calm_round_does_not_fill_its_gap() -> None:
 
 
 def test_a_late_round_that_is_not_calm_changes_nothing() -> None:
-    log = lifting()
+    log = paused()
     log.settle(True, number=log.round + 2)
     changes = log.pause.changes
     assert log.settle(False, number=log.round - 1) == LIFTING
@@ -162,16 +179,18 @@ def test_a_late_round_that_fires_during_the_lift_is_a_relapse() -> None:
 
 
 def test_a_round_that_the_caller_calls_newest_but_is_not_never_lifts() -> None:
-    log = lifting()
+    log = paused()
     log.settle(True, number=log.round + 2)
-    pause = settle(log.pause, TERMS, 90, log.time_ms, log.round - 1, (), True, True)
+    pause = settle(log.pause, TERMS, 90, log.time_ms, log.round - 1, (), True, True, True)
     assert (pause.phase, pause.calm_rounds) == (LIFTING, 1)
 
 
 def test_a_round_settles_once() -> None:
     log = lifting()
     for fired, is_calm in [((), True), (("hot",), False), ((), None)]:
-        again = settle(log.pause, TERMS, log.entry, log.time_ms, log.round, fired, is_calm, True)
+        again = settle(
+            log.pause, TERMS, log.entry, log.time_ms, log.round, fired, is_calm, True, True
+        )
         assert again == log.pause
 
 
@@ -179,7 +198,7 @@ def test_two_rounds_at_one_entry_count_in_their_order() -> None:
     log = paused()
     entry, at = log.next()
     for number in (2, 3):
-        log.pause = settle(log.pause, TERMS, entry, at, number, (), True, True)
+        log.pause = settle(log.pause, TERMS, entry, at, number, (), True, True, True)
     assert log.pause.phase == RUNNING
 
 
@@ -290,5 +309,5 @@ def test_every_lift_has_its_calm_rounds_just_before_it(
 ) -> None:
     for change in swing(pattern, lift_rounds).changes:
         if change.why == "lifted":
-            before = pattern[change.round - lift_rounds : change.round]
-            assert before == [(False, True)] * lift_rounds
+            known = [end for end in pattern[: change.round] if end != (False, None)]
+            assert known[-lift_rounds:] == [(False, True)] * lift_rounds

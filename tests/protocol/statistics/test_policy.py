@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.protocol.charter.trigger_rules import Rule
-from fermata.protocol.state.state import Close, Opening, Result, Round
-from fermata.protocol.statistics.policy import RoundFacts, RuleVerdict, evaluate, facts_of, history
+from fermata.protocol.state.judgement import RuleVerdict
+from fermata.protocol.statistics.facts import RoundFacts
+from fermata.protocol.statistics.policy import evaluate, history
 from fermata.protocol.statistics.trend import fit_hinge, fit_line, logarithm
 from harness.protocol.rule_texts import (
     ACCELERATING,
@@ -49,8 +49,8 @@ def test_only_a_limit_with_equality_holds_at_the_limit(
     comparison: str, expected: list[bool]
 ) -> None:
     assert said(["4.99", "5", "5.01"], leaf(**{comparison: "5"})) == expected
-    change = leaf(kind="change", over_rounds=1, **{comparison: "5"})
-    assert said([0, "4.99", "9.99", "15"], change)[1:] == expected
+    change = leaf(kind="change", over_rounds=2, **{comparison: "5"})
+    assert said([0, 0, "4.99", 5, "10"], change)[2:] == expected
     third = [Fraction(5) + Fraction(k, 10**50) for k in (-1, 0, 1)]
     assert said(third, leaf(**{comparison: "5"})) == expected
 
@@ -315,37 +315,34 @@ def test_a_verdict_is_the_same_in_any_context_and_order_of_questions() -> None:
         assert [evaluate(ALL, facts[:n]) for n in range(14, 0, -1)] == list(first)[::-1]
 
 
-# From the state.
+# Rounds without a result.
+
+SILENT = rule("dark", kind="no-result", panel="p", at_least="2")
 
 
-def opened(number: int, **changes: object) -> Round:
-    opening = Opening(9, {}, (Result("x", "sum", Fraction(7, 2), "3.50"),), {}, {})
-    close = Close(3, b"", 0, (), {"p": 4}, {}, {}, b"")
-    fields = {"close": close, "opening": opening} | changes
-    return Round(number, f"2025Q{number}", 1, 0, 0, **fields)  # type: ignore[arg-type]
+def test_rounds_without_a_result_are_counted_since_the_last_with_one() -> None:
+    verdicts = told([None, None, 5, None, 5, None, None, None], SILENT)
+    assert [v.value for v in verdicts] == ["1", "2", "0", "1", "0", "1", "2", "3"]
+    assert [v.holds for v in verdicts] == [False, True, False, False, False, False, True, True]
+    assert verdicts[-1] == RuleVerdict("dark", True, "3", "2", 2, 1, "")
 
 
-def test_facts_are_the_results_of_opened_rounds() -> None:
-    (fact,) = facts_of([opened(1)], 3)
-    assert fact == RoundFacts(1, "2025Q1", {("x", "sum"): Fraction(7, 2)}, "")
+def test_a_round_that_has_not_ended_neither_counts_nor_ends_a_run() -> None:
+    none, pending = {"p": False}, dict[str, bool]()
+    facts = [
+        RoundFacts(n, str(n), None, "", came_out)
+        for n, came_out in enumerate([none, pending, none, pending], 1)
+    ]
+    verdicts = history(rules_of(SILENT), facts)
+    assert [row[0].value for row in verdicts] == ["1", "1", "2", "2"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"close": None, "opening": None}, "round 2 (2025Q2) is not opened"),
-        ({"opening": None}, "round 2 (2025Q2) is not opened"),
-        ({"opening": None, "endorsements": {"a": 1}}, "round 2 (2025Q2) is not opened"),
-        ({"fault": "a sum is too large"}, "round 2 (2025Q2) is refused: a sum is too"),
-    ],
-)
-def test_a_round_that_came_to_nothing_says_why(changes: dict[str, object], why: str) -> None:
-    facts = facts_of([opened(1), opened(2, **changes)], 1)
-    assert facts[1].results is None
-    assert facts[1].why.startswith(why)
-    (verdict,) = evaluate(_level(), facts)
-    assert (verdict.holds, verdict.why) == (None, facts[1].why)
+def test_rounds_of_charters_without_the_panel_do_not_count() -> None:
+    facts = [RoundFacts(n, str(n), {}, "", {"other": True}) for n in range(1, 5)]
+    facts.append(RoundFacts(5, "5", None, "", {"other": False, "p": False}))
+    assert evaluate(rules_of(SILENT), facts)[0].value == "1"
 
 
-def _level() -> tuple[Rule, ...]:
-    return rules_of(leaf(above="5"))
+def test_the_results_of_one_panel_do_not_stand_for_another() -> None:
+    facts = [RoundFacts(n, str(n), {}, "", {"other": True, "p": False}) for n in (1, 2)]
+    assert evaluate(rules_of(SILENT), facts)[0].holds is True

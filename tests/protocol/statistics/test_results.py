@@ -44,7 +44,7 @@ def opened(charter: Charter, rows: Rows) -> tuple[dict[str, Decimal], tuple[Resu
     ]
     plaintexts = tuple(map(sum, zip(*packed, strict=True)))
     members = tuple(f"lab-{i}" for i in range(len(rows)))
-    return results_of(charter, {panel.id: members}, {panel.id: plaintexts})
+    return results_of(charter, {panel.id: members}, {panel.id: plaintexts}, {panel.id})
 
 
 def said(charter: Charter, rows: Rows) -> dict[tuple[str, str], Result]:
@@ -230,7 +230,7 @@ def refused(charter: Charter, rows: Rows, change: Mapping[tuple[str, str], int])
         total[ciphertext] += more << shift
     members = {panel.id: tuple(map(str, range(len(rows))))}
     with pytest.raises(InvalidEncoding) as caught:
-        results_of(charter, members, {panel.id: tuple(total)})
+        results_of(charter, members, {panel.id: tuple(total)}, members)
     return f"{caught.value.reason}: {caught.value}"
 
 

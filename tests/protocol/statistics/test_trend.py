@@ -49,7 +49,7 @@ def test_a_bend_is_the_best_of_numpys_least_squares(
     points: tuple[tuple[int, Fraction], ...],
 ) -> None:
     x, y = floats(points)
-    hinge = fit_hinge(points, 3)
+    hinge = fit_hinge(points, points_min=3)
     fits = {}
     for at in x[2 : len(x) - 3]:
         columns = np.stack([np.ones_like(x), x, np.maximum(0, x - at)], axis=1)
@@ -70,22 +70,22 @@ def test_a_line_through_points_on_a_line_is_exact() -> None:
 
 def test_a_bend_through_points_on_a_bend_is_exact() -> None:
     points = tuple((x, F(x, 3) + max(0, x - 6) * F(1, 2)) for x in (1, 2, 4, 6, 7, 9, 10))
-    hinge = fit_hinge(points, 3)
+    hinge = fit_hinge(points, points_min=3)
     assert (hinge.at, hinge.before, hinge.after, hinge.residual) == (6, F(1, 3), F(5, 6), 0)
 
 
 def test_of_equally_good_bends_the_earliest_counts() -> None:
-    assert fit_hinge(tuple((x, F(2 * x)) for x in range(1, 10)), 3).at == 3
+    assert fit_hinge(tuple((x, F(2 * x)) for x in range(1, 10)), points_min=3).at == 3
 
 
 def test_a_bend_leaves_enough_points_on_each_side() -> None:
     points = tuple((x, F(max(0, x - 2))) for x in range(1, 9))
-    assert fit_hinge(points, 3).at == 3
-    assert fit_hinge(points[:6], 3).at == 3
+    assert fit_hinge(points, points_min=3).at == 3
+    assert fit_hinge(points[:6], points_min=3).at == 3
     with pytest.raises(ValueError, match="too few points"):
-        fit_hinge(points[:5], 3)
+        fit_hinge(points[:5], points_min=3)
     with pytest.raises(ValueError, match="too few points"):
-        fit_hinge(points, 1)
+        fit_hinge(points, points_min=1)
     with pytest.raises(ValueError, match="needs 3 points"):
         fit_line(points[:2])
 
@@ -185,11 +185,17 @@ def test_growth_after_none_accelerates_and_decline_never_does(
     before: str, after: str, strict: bool, loose: bool
 ) -> None:
     hinge = Hinge(1, F(before), F(after), F(1), F(10))
-    assert accelerates(hinge, F(2), F("0.9"), True) is strict
-    assert accelerates(hinge, F(2), F("0.9"), False) is loose
+    assert accelerates(hinge, F(2), F(-1), F("0.9"), True) is strict
+    assert accelerates(hinge, F(2), F(-1), F("0.9"), False) is loose
+
+
+@pytest.mark.parametrize(("after", "holds"), [("0.049", False), ("0.05", True), ("0.5", True)])
+def test_growth_after_the_bend_below_the_least_accelerates_nothing(after: str, holds: bool) -> None:
+    hinge = Hinge(1, F("-1"), F(after), F(1), F(10))
+    assert accelerates(hinge, F(2), F("0.05"), F("0.9"), True) is holds
 
 
 def test_a_bad_fit_accelerates_nothing() -> None:
     hinge = Hinge(1, F(1), F(9), F(1), F(10))
-    assert accelerates(hinge, F(2), F("0.9"), True)
-    assert not accelerates(hinge, F(2), F("0.9") + F(1, 10**60), True)
+    assert accelerates(hinge, F(2), F(0), F("0.9"), True)
+    assert not accelerates(hinge, F(2), F(0), F("0.9") + F(1, 10**60), True)

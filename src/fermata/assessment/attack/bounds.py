@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fermata.assessment.attack.assumptions import Assumption
-from fermata.assessment.attack.program import Cell, ContradictionError, Program
-from fermata.assessment.attack.releases import History, Release
+from fermata.assessment.attack.program import ContradictionError, Program
+from fermata.assessment.attack.releases import Figure, History, Release
 
 #: What an attacker knows beforehand: encoded values by metric, round and lab.
-Known = Mapping[str, Mapping[Cell, int]]
+Known = Mapping[str, Mapping[Figure, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the attack reached for labs that it cannot tell apart.
+    """What the attack reached for the figures of labs that it cannot tell apart.
+
+    ``number`` and ``period`` are those of the round that the figures were given in.
 
     ``low`` and ``high`` are shares of the metric's range; ``width`` is their difference as a share
     of what the charter alone allows.
@@ -53,8 +55,8 @@ def attack(
 ) -> Attack:
     """Bounds every value that is not known, by linear programs over all releases of its metric.
 
-    Labs that reported in the same rounds are the same to an outsider, so one of them is solved for
-    all. ``progress`` is told how many of how many metrics are done.
+    Labs whose figures are in the same sums are the same to an outsider, so one of them is solved
+    for all. ``progress`` is told how many of how many metrics are done.
     """
     bounds: list[Bound] = []
     contradicted, silent = [], []
@@ -72,26 +74,25 @@ def attack(
 
 
 def _bounds_of(
-    history: History, assumption: Assumption, known: Mapping[Cell, int], whole: bool
+    history: History, assumption: Assumption, known: Mapping[Figure, int], whole: bool
 ) -> list[Bound]:
     if assumption.says_something(history.metric):
-        parts: list[tuple[Release, ...]] = [history.releases] if history.releases else []
+        parts = [history.releases] if history.releases else []
     else:
-        # Nothing links the rounds: each is a program of its own.
-        parts = [(release,) for release in history.releases]
+        parts = _linked(history.releases)
     bounds = []
     prior = history.ceiling / history.metric.bound
     for releases in parts:
         program = Program(history, releases, assumption, known, whole)
-        for cell, release, labs in _targets(releases, known):
-            low, high = program.range_of(cell)
+        for figure, labs, cohort in _targets(releases, known):
+            low, high = program.range_of(figure)
             bounds.append(
                 Bound(
                     metric=history.metric.id,
-                    number=release.number,
-                    period=release.period,
+                    number=figure[0],
+                    period=history.periods[figure[0]],
                     labs=labs,
-                    cohort=len(release.labs),
+                    cohort=cohort,
                     low=low,
                     high=high,
                     width=max(0.0, high - low) / prior,
@@ -100,21 +101,39 @@ def _bounds_of(
     return bounds
 
 
+def _linked(releases: Sequence[Release]) -> list[tuple[Release, ...]]:
+    """Releases that have figures in common, directly or by others: each part is a program."""
+    parts: list[tuple[set[Figure], list[Release]]] = []
+    for release in releases:
+        figures, linked = set(release.figures), [release]
+        apart = []
+        for part in parts:
+            if part[0] & figures:
+                figures |= part[0]
+                linked = part[1] + linked
+            else:
+                apart.append(part)
+        parts = [*apart, (figures, linked)]
+    return [tuple(linked) for _, linked in parts]
+
+
 def _targets(
-    releases: Sequence[Release], known: Mapping[Cell, int]
-) -> list[tuple[Cell, Release, tuple[str, ...]]]:
-    """One value of each class of labs with the same rounds, reported and known, for each round."""
-    patterns: dict[str, tuple[tuple[int, int | None], ...]] = {}
-    for release in releases:
-        for lab in release.labs:
-            seen = (release.number, known.get((release.number, lab)))
-            patterns[lab] = (*patterns.get(lab, ()), seen)
-    targets = []
-    for release in releases:
-        classes: dict[object, list[str]] = {}
-        for lab in release.labs:
-            if (release.number, lab) not in known:
-                classes.setdefault(patterns[lab], []).append(lab)
-        for labs in classes.values():
-            targets.append(((release.number, labs[0]), release, tuple(labs)))
-    return targets
+    releases: Sequence[Release], known: Mapping[Figure, int]
+) -> list[tuple[Figure, tuple[str, ...], int]]:
+    """One figure of each class of labs that an outsider cannot tell apart, with the class and the
+    number of labs in the sum in which the figure was new."""
+    patterns: dict[str, tuple[tuple[int, int, int | None], ...]] = {}
+    cohorts: dict[Figure, int] = {}
+    for place, release in enumerate(releases):
+        for figure in release.figures:
+            seen = (place, figure[0], known.get(figure))
+            patterns[figure[1]] = (*patterns.get(figure[1], ()), seen)
+            cohorts.setdefault(figure, len(release.figures))
+    classes: dict[tuple[int, tuple[tuple[int, int, int | None], ...]], list[str]] = {}
+    for number, lab in sorted(cohorts):
+        if (number, lab) not in known:
+            classes.setdefault((number, patterns[lab]), []).append(lab)
+    return [
+        ((number, labs[0]), tuple(labs), cohorts[number, labs[0]])
+        for (number, _), labs in classes.items()
+    ]

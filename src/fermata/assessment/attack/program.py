@@ -13,10 +13,8 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from fermata.assessment.attack.assumptions import Assumption
-from fermata.assessment.attack.releases import History, Release
+from fermata.assessment.attack.releases import Figure, History, Release
 
-#: A reported value: the round's number and the lab.
-Cell = tuple[int, str]
 _INFEASIBLE = 2
 
 
@@ -52,7 +50,7 @@ class Program:
         history: History,
         releases: Sequence[Release],
         assumption: Assumption,
-        known: Mapping[Cell, int],
+        known: Mapping[Figure, int],
         whole: bool = False,
     ) -> None:
         self._metric = history.metric
@@ -62,20 +60,20 @@ class Program:
         self._bounds: list[tuple[float, float]] = []
         self._is_whole: list[int] = []
         self._equal, self._at_most = _Rows(), _Rows()
-        self._cells: dict[Cell, int] = {}
+        self._figures: dict[Figure, int] = {}
         for release in releases:
             self._add(release, whole)
         self._link(assumption)
         self._equal_arrays = self._equal.arrays(len(self._bounds))
         self._at_most_arrays = self._at_most.arrays(len(self._bounds))
 
-    def range_of(self, cell: Cell) -> tuple[float, float]:
+    def range_of(self, figure: Figure) -> tuple[float, float]:
         """Least and greatest value, as shares of the range. Raises ContradictionError."""
-        return self._best(cell, 1.0), -self._best(cell, -1.0)
+        return self._best(figure, 1.0), -self._best(figure, -1.0)
 
-    def _best(self, cell: Cell, direction: float) -> float:
+    def _best(self, figure: Figure, direction: float) -> float:
         goal = np.zeros(len(self._bounds))
-        goal[self._cells[cell]] = direction
+        goal[self._figures[figure]] = direction
         solution = linprog(
             goal,
             A_eq=self._equal_arrays[0],
@@ -101,18 +99,28 @@ class Program:
 
     def _add(self, release: Release, whole: bool) -> None:
         low, high = self._spread(release)
-        columns = []
-        for lab in release.labs:
-            cell = (release.number, lab)
-            value = self._known.get(cell)
-            edges = (low, high) if value is None else (value / self._scale, value / self._scale)
-            self._cells[cell] = self._variable(*edges)
-            columns.append(self._cells[cell])
+        columns = [self._column(figure, low, high) for figure in release.figures]
         self._equal.add(dict.fromkeys(columns, 1.0), release.total / self._scale)
         if release.bins:
             self._add_bins(release, columns, whole)
         for threshold, count in release.above:
             self._add_above(threshold, count, columns, whole)
+
+    def _column(self, figure: Figure, low: float, high: float) -> int:
+        """The variable of a figure, which is one and the same in all sums that it stands in."""
+        value = self._known.get(figure)
+        if value is not None:
+            low = high = value / self._scale
+        if figure not in self._figures:
+            self._figures[figure] = self._variable(low, high)
+            return self._figures[figure]
+        column = self._figures[figure]
+        before = self._bounds[column]
+        low, high = max(low, before[0]), min(high, before[1])
+        if low > high:
+            raise ContradictionError(self._metric.id)
+        self._bounds[column] = (low, high)
+        return column
 
     def _spread(self, release: Release) -> tuple[float, float]:
         """The range of an unknown value by itself: the charter's, and that of the variance.
@@ -121,10 +129,8 @@ class Program:
         "How deviant can you be?", 1968). What is known is taken out first, exactly.
         """
         low, high = 0.0, self._ceiling / self._scale
-        variables = [
-            self._known[c] for lab in release.labs if (c := (release.number, lab)) in self._known
-        ]
-        count = len(release.labs) - len(variables)
+        variables = [self._known[figure] for figure in release.figures if figure in self._known]
+        count = len(release.figures) - len(variables)
         if release.squares is None or not count:
             return low, high
         mean = Fraction(release.total - sum(variables), count)
@@ -161,12 +167,12 @@ class Program:
 
     def _link(self, assumption: Assumption) -> None:
         """What is assumed from one report of a lab to its next; known values are as they are."""
-        last: dict[str, Cell] = {}
-        for cell, after in self._cells.items():
-            number, lab = cell
+        last: dict[str, Figure] = {}
+        for figure, after in sorted(self._figures.items()):
+            number, lab = figure
             before = last.get(lab)
-            last[lab] = cell
-            if before is None or (before in self._known and cell in self._known):
+            last[lab] = figure
+            if before is None or (before in self._known and figure in self._known):
                 continue
             for a, b, right in assumption.links(self._metric, number - before[0]):
-                self._at_most.add({self._cells[before]: a, after: b}, right)
+                self._at_most.add({self._figures[before]: a, after: b}, right)

@@ -1,6 +1,6 @@
 """``fermata motion``: files motions, votes and lists motions (docs/spec/governance.md)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,28 @@ from fermata.cli.read.view import trusted_view, witnessed_line
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
+from fermata.node.observe.telemetry import plain_text
 from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_files
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.consent.comparison import differences
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.governance.amendment import new_parties
+from fermata.protocol.fold.governance.labs import consent_of
 from fermata.protocol.fold.references import about, bind, next_leaf
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.envelope import seal_statement
+from fermata.summary.consent_words import consent_text
 from fermata.summary.documents import document, overdue_document
 from fermata.summary.records.governance import GovernanceRecord, governance_record
 from fermata.summary.words import motion_subject, motion_until, overdue_line
 from fermata.types import Choice
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
+LINE_CHARS_MAX = 2000
 CHOICES = {
     "for": statement_pb2.CHOICE_FOR,
     "against": statement_pb2.CHOICE_AGAINST,
@@ -135,18 +140,30 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
 @click.argument("choice", type=click.Choice(sorted(CHOICES)))
 @_signing
 def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
-    """Vote on the motion in entry ENTRY of the log."""
+    """Vote on the motion in entry ENTRY of the log; a lab, on an amendment that asks it."""
     config = load_config(config_file)
     replica = trusted_view(config)
     tabled = replica.trusted().governance.motions.get(entry)
     if tabled is not None:
-        say(motion_to_read(replica, tabled))
+        say(motion_to_read(replica, tabled, config.text.party))
     body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
     _say(config, replica, out, as_json, vote=body)
 
 
-def motion_to_read(replica: Replica, tabled: Motion) -> str:
-    """The motion itself, for whoever is about to vote: of an amendment, every line that changes."""
+def asked_to_read(replica: Replica, tabled: Motion, party: str) -> Iterator[str]:
+    """Whom an amendment asks beside the committee, and what it changes for a lab that votes."""
+    if tabled.asked_labs:
+        yield f"asks: {', '.join(tabled.asked_labs)}"
+    if tabled.has_share:
+        yield f"asks a share of the labs' organisations: {consent_of(replica.state, tabled).needed}"
+    if tabled.charter is not None and party in replica.charter.labs:
+        changes = differences(replica.charter, tabled.charter, party)
+        yield f"what it changes for {party}:" if changes else f"it changes nothing for {party}"
+        yield from (plain_text(f"  {change.text}", LINE_CHARS_MAX) for change in changes)
+
+
+def motion_to_read(replica: Replica, tabled: Motion, party: str = "") -> str:
+    """The motion itself, for the party that is about to vote: of an amendment, all that changes."""
     lines = [f"entry {tabled.entry}: {tabled.kind} by {tabled.author}"]
     subject = motion_subject(tabled)
     lines += [f"about {subject}"] if subject else []
@@ -156,6 +173,7 @@ def motion_to_read(replica: Replica, tabled: Motion) -> str:
     until = motion_until(tabled, replica.state.clock)
     lines += [until] if until else []
     if tabled.charter is not None:
+        lines += asked_to_read(replica, tabled, party)
         old, new = (
             charter_text(replica, replica.charter.sha256),
             charter_text(replica, tabled.charter.sha256),
@@ -269,6 +287,7 @@ def _row(record: GovernanceRecord, motion: Motion) -> dict[str, Any]:
         "for": choices.count(Choice.FOR),
         "against": choices.count(Choice.AGAINST),
         "needed": tally.needed if tally else None,
+        "labs": consent_text(tally.consent).removeprefix("; ") if tally else "",
         "expires": utc_text(expires_ms) if tally and expires_ms is not None else None,
         "reason": motion.reason,
     }
@@ -276,7 +295,7 @@ def _row(record: GovernanceRecord, motion: Motion) -> dict[str, Any]:
 
 def motions_text(record: GovernanceRecord) -> str:
     """The motions, the chair and what is overdue, for people."""
-    columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed"]
+    columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed", "labs"]
     rows = []
     for motion in record.motions:
         row = _row(record, motion)

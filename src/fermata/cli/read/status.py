@@ -14,13 +14,19 @@ from fermata.cli.read.view import view_of_log, witnessed_line
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.run.parts import clock_ms
+from fermata.node.storage.consents import has_agreed
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import OPENED, REFUSED, State
-from fermata.summary.documents import document, overdue_document, pause_document
+from fermata.summary.documents import (
+    document,
+    overdue_document,
+    pause_document,
+    standing_document,
+)
 from fermata.summary.plea_words import plea_sentences
 from fermata.summary.records.clocks import LogTime, log_time
 from fermata.summary.records.nodes import NodeRecord, node_records
@@ -33,6 +39,7 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import RoundRecord, round_records
+from fermata.summary.standing_words import standing_line
 from fermata.summary.time_words import log_time_line, time_trouble
 from fermata.summary.words import (
     NOT_TOLD,
@@ -72,6 +79,7 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     now_ms = clock_ms()
     report = health(replica.state, now_ms, missing_ms)
     own = [*witness_problems(replica, now_ms - missing_ms), *silence_problems(config, replica)]
+    own += consent_problems(config, replica)
     if hold_text(silence):
         own.append((config.text.party, hold_text(silence)))
     report = replace(report, problems=(*report.problems, *own))
@@ -81,6 +89,17 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:
         context.exit(UNHEALTHY)
+
+
+def consent_problems(config: NodeConfig, replica: Replica) -> Iterator[tuple[str, str]]:
+    """(who, what) needs attention at a lab's own node: its owner has not agreed to the charter."""
+    party, charter = config.text.party, replica.charter
+    if config.role == Role.LAB and not has_agreed(config, replica.state):
+        what = (
+            f"not consented: the charter in force is not accepted, so the node sends nothing; see:"
+            f" fermata charter accept {charter.sha256.hex()} --config {config.file}"
+        )
+        yield party, what
 
 
 def witness_problems(replica: Replica, stale_ms: int) -> Iterator[tuple[str, str]]:
@@ -219,6 +238,7 @@ def _round(round_: RoundRecord) -> dict[str, object]:
         "pleaded": {lab: list(auditors) for lab, auditors in round_.pleaded.items()},
         "starved": {lab: list(auditors) for lab, auditors in round_.starved.items()},
         "refused": round_.refusal or None,
+        "panels": {panel.panel: standing_document(panel) for panel in round_.panels},
         "culprits": list(round_.culprits),
     }
 
@@ -231,6 +251,8 @@ def health_text(report: Health) -> str:
     rows = [_row(node, report.now_ms) for node in report.nodes]
     lines = [table_text(columns, rows), "", log_time_line(report.time, report.now_ms)]
     lines += [round_line(round_) for round_ in report.rounds] or ["no round yet"]
+    newest = next((round_ for round_ in reversed(report.rounds) if round_.panels), None)
+    lines += [f"  {standing_line(panel)}" for panel in newest.panels] if newest else []
     lines += pause_lines(report.pause, report.rules) if report.pause else []
     lines += [f"! {who}: {what}" for who, what in report.problems]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fermata.assessment.power.measure import power_of
 from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed, sealed_bytes
 from fermata.cli.output import emit, json_option, table_text
 from fermata.cli.setup.dates_text import dates_of, dates_text
@@ -16,7 +17,9 @@ from fermata.cli.setup.disclosure_text import (
     rules_text,
     terms_of,
 )
-from fermata.cli.setup.rules import alarms_text, false_alarms, rule_text
+from fermata.cli.setup.fresh_text import blockers_text, fresh_warnings
+from fermata.cli.setup.power_text import LIVES, power_data, power_text
+from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
 from fermata.cli.unlock import Opener, signing_options
 from fermata.crypto.report.codec import open_bytes
@@ -55,8 +58,12 @@ def new(file: Path, as_json: bool) -> None:
 
 @charter.command("check")
 @FILE
+@click.option(
+    "--power", "has_power", is_flag=True,
+    help="Also simulate how soon each trigger sees a leap (some ten seconds).",
+)  # fmt: skip
 @json_option
-def check(file: Path, as_json: bool) -> None:
+def check(file: Path, has_power: bool, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     parsed = read_charter(file)
     costs = costs_of(parsed, time.process_time_ns)
@@ -70,6 +77,12 @@ def check(file: Path, as_json: bool) -> None:
     ]
     lines = [*explain(parsed), *dates_text(parsed, now_ms), *cost_lines(costs)]
     lines += ["", alarms_text(alarms)] if alarms else []
+    if has_power:
+        power = power_of(parsed, LIVES)
+        data["power"] = power_data(power)
+        lines.append(power_text(power))
+    elif parsed.pause:
+        lines += ["", f"How soon its triggers see a leap: fermata charter check --power {file}"]
     emit(as_json, data, "\n".join(lines))
 
 
@@ -176,10 +189,11 @@ def warnings(charter: Charter) -> list[str]:
         organisations = len({charter.parties[lab].organisation for lab in panel.labs})
         if organisations <= charter.cohort_min + 1:
             lines.append(
-                f"panel {panel.id} has {organisations} organisations; if"
-                f" {organisations - charter.cohort_min + 1} of them stay away, no panel is opened."
+                f"panel {panel.id} has {organisations} organisations: it gives no sum before"
+                f" {charter.cohort_min} of them have reported."
             )
-    return lines + silence_warnings(charter) + disclosure_warnings(charter)
+    lines += silence_warnings(charter) + pause_warnings(charter)
+    return lines + disclosure_warnings(charter) + fresh_warnings(charter)
 
 
 def costs_of(charter: Charter, clock_ns: ClockNs) -> dict[str, Cost]:
@@ -231,6 +245,7 @@ def explain(charter: Charter) -> list[str]:
         f" {t} openings give the result.",
         away_line(charter),
         *silence_text(charter),
+        *blockers_text(charter),
         "",
         "What each report proves in zero knowledge, with no trusted set-up:",
     ]

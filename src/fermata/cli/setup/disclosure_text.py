@@ -4,9 +4,10 @@ from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.standing.terms import panel_terms
 from fermata.protocol.state.calls import due_ms
 from fermata.summary.documents import document
-from fermata.summary.words import percent_text
+from fermata.summary.words import count_text, percent_text
 
 
 def terms_of(charter: Charter) -> dict[str, object]:
@@ -14,8 +15,9 @@ def terms_of(charter: Charter) -> dict[str, object]:
     terms = charter.disclosure
     return {
         "cohort_min": charter.cohort_min,
-        **document(terms, "change_min window_rounds thresholds_max openings_per_key_max"),
-        **document(terms, "age_days profile"),
+        "fresh_min": {p.id: panel_terms([charter], p.id).fresh_min for p in charter.panels},
+        **document(terms, "change_min window_rounds set_rounds ghost_rounds"),
+        **document(terms, "thresholds_max openings_per_key_max age_days profile"),
         "dominance": "" if terms.dominance is None else str(terms.dominance),
         "dominance_start": {m: decimal_text(v) for m, v in terms.dominance_start.items()},
     }
@@ -33,17 +35,18 @@ def groups_text(panel: Panel) -> list[str]:
 
 
 def rules_text(charter: Charter) -> list[str]:
-    """What is refused, and when."""
+    """What is opened, and when."""
     terms = charter.disclosure
     lines = [
-        f"Nothing of a round comes out if a panel has fewer than {charter.cohort_min}"
-        " organisations."
+        f"A sum is of at least {charter.cohort_min} organisations. A lab's last figure stands in it"
+        " until a newer one comes.",
+        *(_fresh_text(charter, panel) for panel in charter.panels),
+        f"The labs of a sum change at most every {count_text(terms.set_rounds, 'round')}, and only"
+        f" so that no sums of {_window(terms.window_rounds)} together speak of fewer than"
+        f" {terms.change_min} organisations; a lab that joins alone waits, or says `alone`.",
+        f"The figure of a lab that left goes out of the sums after"
+        f" {count_text(terms.ghost_rounds, 'round')}, or before with enough others.",
     ]
-    if terms.change_min:
-        lines += [
-            f"Nothing comes out either if some organisations, but fewer than {terms.change_min},"
-            f" joined or left a sum since {_window(terms.window_rounds)}."
-        ]
     if terms.age_days:
         lines.append(
             f"A round opens {terms.age_days} days after its period's end at the earliest; the"
@@ -58,10 +61,16 @@ def rules_text(charter: Charter) -> list[str]:
     return lines
 
 
+def _fresh_text(charter: Charter, panel: Panel) -> str:
+    fresh = panel_terms([charter], panel.id).fresh_min
+    return (
+        f"Panel {panel.id} gives new sums in rounds in which {fresh} organisations have newer"
+        " figures."
+    )
+
+
 def _window(rounds: int) -> str:
-    if rounds == 0:
-        return "any earlier round"
-    return "the round before" if rounds == 1 else f"one of the {rounds} rounds before"
+    return f"the last {count_text(rounds, 'period')}" if rounds else "any period"
 
 
 def learned_text(charter: Charter) -> list[str]:
@@ -78,21 +87,15 @@ def learned_text(charter: Charter) -> list[str]:
         f"  all but one organisation of a {_sum(charter)} who collude: that one's value"
         f" (so at least {charter.cohort_min - 1} must collude)",
     ]
-    if least:
-        lines += [
-            "  anybody who compares two rounds of the window: at the least what"
-            f" {least} organisations that joined or left add to a sum, blurred by how the others"
-            " changed",
-            f"  all but one of the organisations that joined or left who collude (at least"
-            f" {least - 1}): what that one adds, blurred likewise",
-            "  anybody who compares three or more rounds: sums over fewer organisations may follow"
-            " from them; the rule compares rounds two by two",
-        ]
-    else:
-        lines += [
-            "  anybody who compares rounds: what a lab that joins or leaves alone adds to a sum,",
-            "  blurred only by how the others changed (change_min = 0 turns the rule off)",
-        ]
+    fresh = min(panel_terms([charter], p.id).fresh_min for p in charter.panels)
+    lines += [
+        f"  anybody who compares rounds: how the figures of {fresh} or more organisations changed"
+        " together,",
+        f"  and, where figures stand still, what {least} or more organisations that joined or left"
+        " add",
+        "  everybody: how old each figure in a sum is, and the level of a lab that joins alone by"
+        " its own word",
+    ]
     if share is not None:
         lines += [
             "  everybody: one bit of each report, whether every value in it is at most"
@@ -115,23 +118,10 @@ def _sum(charter: Charter) -> str:
 def disclosure_warnings(charter: Charter) -> list[str]:
     """Terms that are allowed, and yet may not be what the parties want."""
     terms, lines = charter.disclosure, []
-    if not terms.change_min:
-        lines.append("change_min = 0: a single organisation's joining or leaving can be seen.")
-    elif not terms.window_rounds and charter.pause is not None:
+    if terms.window_rounds:
         lines.append(
-            "window_rounds = 0 and a pause: one lab that falls silent for good has every later"
-            " round refused, and a refused round neither triggers nor lifts; set a window of a few"
-            " rounds."
-        )
-    elif not terms.window_rounds:
-        lines.append(
-            f"window_rounds = 0 compares with every earlier round: once a single organisation has"
-            f" left for good, no round comes out until {terms.change_min - 1} more have."
-        )
-    else:
-        lines.append(
-            f"window_rounds = {terms.window_rounds}: rounds further apart are not compared, and"
-            " may differ by a single organisation."
+            f"window_rounds = {terms.window_rounds}: sets of labs further apart are not compared,"
+            " and may differ by a single organisation whose figure stood still."
         )
     if terms.dominance is not None:
         free = [

@@ -5,15 +5,18 @@ from pathlib import Path
 from fermata.cli.output import table_text
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.pause_terms import with_parts
 from fermata.protocol.charter.trigger_rules import (
     ACCELERATION,
     CHANGE,
     DOUBLING,
     GROWTH,
     LEVEL,
+    NO_RESULT,
+    SILENT,
     Rule,
 )
-from fermata.summary.words import limit_text
+from fermata.summary.words import count_text, limit_text
 
 #: Runs of a calibration: an interval of about a percent, in a fraction of a second a rule.
 RUNS = 2000
@@ -71,6 +74,34 @@ def alarms_text(alarms: list[dict[str, object]]) -> str:
     return table_text(COLUMNS, rows, title)
 
 
+def pause_warnings(charter: Charter) -> list[str]:
+    """What the triggers of a pause do not see, as the charter itself says or leaves open."""
+    terms = charter.pause
+    if terms is None:
+        return []
+    lines = []
+    rules = [rule for _, rule in with_parts(charter.rules, terms.triggers)]
+    watched = {rule.panel for rule in rules if rule.kind == NO_RESULT}
+    panels = {m.id: p.id for p in charter.panels for m in p.metrics}
+    missing = sorted({panels[r.metric] for r in rules if r.metric} - watched)
+    if not terms.is_fail_safe:
+        lines.append(
+            'fail_safe = "none": no pause begins while rounds bring no result, and a lab that stays'
+            " away or a coordinator that starves one can keep them from it."
+        )
+    elif missing:
+        lines.append(
+            f"triggers read panel {', '.join(missing)}, and no rule of kind {NO_RESULT} among them"
+            " does: whoever keeps its sum from coming out keeps these triggers quiet."
+        )
+    if terms.fits_only:
+        lines.append(
+            "fits_only: every trigger needs a fit, which sees a leap some rounds late, and may see"
+            " nothing while one lab swings."
+        )
+    return lines
+
+
 def rule_text(rule: Rule) -> str:
     """A rule in words."""
     run = f", for {rule.for_rounds} rounds in a row" if rule.for_rounds > 1 else ""
@@ -80,6 +111,13 @@ def rule_text(rule: Rule) -> str:
     if rule.parts:
         word = "all" if rule.kind == "all_of" else "any"
         return f"{rule.id}: {word} of {', '.join(rule.parts)}{run}"
+    if rule.kind == SILENT:
+        over, limit = count_text(rule.over_rounds, "period"), limit_text(rule)
+        what = f"organisations of panel {rule.panel} whose figure in its sums is older than {over}"
+        return f"{rule.id}: the number of {what} is {limit}{run}"
+    if rule.kind == NO_RESULT:
+        rounds = f"{rule.limit_text} rounds in a row or more"
+        return f"{rule.id}: {rounds} bring no result of panel {rule.panel}, for any reason{run}"
     what = f"{rule.id}: the {rule.statistic} of {rule.metric}"
     limit = limit_text(rule)
     window = f"over {rule.over_rounds} rounds"
@@ -89,6 +127,7 @@ def rule_text(rule: Rule) -> str:
         CHANGE: f"changes by {limit} {window}",
         GROWTH: f"grows a round by a fraction of {limit}, {window}, {sure}",
         DOUBLING: f"doubles in {limit} rounds, {window}, {sure}",
-        ACCELERATION: f"grows {limit} times as fast after a bend, {window}",
+        ACCELERATION: f"grows {limit} times as fast after a bend, and then by at least"
+        f" {float(rule.after_at_least):g} a round, {window}",
     }
     return f"{what} {said[rule.kind]}{run}"

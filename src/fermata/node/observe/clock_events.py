@@ -2,7 +2,7 @@
 
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.driver import Driver
-from fermata.protocol.state.state import HeartbeatSeen
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.summary.records.clocks import ahead_of_auditors_s
 
 #: How far (seconds) a heartbeat's time may be ahead of those that auditors told after it.

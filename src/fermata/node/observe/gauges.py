@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.roles.driver import Driver
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.state import (
     CLOSED,
     COLLECTING,
     ENDORSED,
     OPENED,
     REFUSED,
-    HeartbeatSeen,
     State,
     parties_with_nodes,
 )

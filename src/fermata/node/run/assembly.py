@@ -34,11 +34,13 @@ from fermata.node.run.parts import (
 )
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
+from fermata.node.storage.consents import ConsentFiles, accepts_by_itself, pinned_charters
 from fermata.node.storage.file import disk_free_bytes
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer
 from fermata.protocol.roles.lab import LabTools
 from fermata.protocol.roles.replica import Replica
@@ -105,6 +107,8 @@ class Node:
     base: Base
     hook: Hook
     driver: Driver
+    #: Of a lab.
+    consents: ConsentFiles | None = None
     silence: SilenceWatch | None = None
 
     def run(
@@ -142,6 +146,8 @@ class Node:
         if self.silence is not None:
             # First: what it learns of the log, and what it decides, the others pass on.
             observers.insert(0, self.silence.look)
+        if self.consents is not None:
+            observers.append(self.consents.look)
         after_success: list[Observer] = [
             gauges.stepped,
             HighWater(data, replica).keep,
@@ -181,11 +187,24 @@ def make_node(
     taken = wake.now if wake is not None else lambda: None
     hook = make_hook(config, replica, base.signer.key, telemetry, entropy, taken)
     base.stack.callback(hook.stop)
-    tools = LabTools()
+    tools, files = LabTools(), None
     if config.role == Role.LAB:
         kept = report_secrets_folder(config)
         kept.prepare()
-        tools = LabTools(keep=kept.keep, has_taken=hook.has_taken)
+        consents = Consents(
+            config.text.party, base.store, pinned_charters(config), accepts_by_itself(config)
+        )
+        files = ConsentFiles(
+            config, consents, replica, lambda event, where: telemetry.event(event, where=where)
+        )
+        # What was accepted while no node ran counts at once.
+        files.look()
+        tools = LabTools(
+            keep=kept.keep,
+            has_taken=hook.has_taken,
+            alone=config.text.lab is not None and config.text.lab.alone,
+            has_agreed=consents.has_agreed,
+        )
         if wake is not None:
             tools = replace(tools, measure=_measure(config, replica))
     driver = Driver(
@@ -200,10 +219,10 @@ def make_node(
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)
     if config.role != Role.LAB or wake is None:
-        return Node(base, hook, driver)
+        return Node(base, hook, driver, files)
     me, key = config.text.party, base.signer.key
     silence = SilenceWatch(me, replica, key, copies or {}, hook, telemetry, clock_ms, config.data)
-    return Node(base, hook, driver, silence)
+    return Node(base, hook, driver, files, silence)
 
 
 def _measure(config: NodeConfig, replica: Replica) -> Measure:

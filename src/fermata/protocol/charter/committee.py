@@ -33,6 +33,7 @@ class CommitteeText(Strict, frozen=True):
     vote_s: Seconds
     ruling_s: Seconds
     appeal_s: Seconds
+    turn_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Committee:
 
     That share is ``quorum``, above 1/2 and at most 1. ``notice_s`` passes before an exclusion or
     an amendment has effect, ``vote_s`` until a motion expires, ``ruling_s`` until a ruling is
-    overdue, ``appeal_s`` until a ruling is final.
+    overdue, ``appeal_s`` until a ruling is final, ``turn_s`` until the chair's turn is over though
+    no round was opened (None: it never is).
     """
 
     quorum: Fraction
@@ -67,6 +69,7 @@ class Committee:
     ruling_s: int
     appeal_s: int
     members: tuple[Member, ...]
+    turn_s: int | None = None
 
     def member(self, member_id: str) -> Member | None:
         """The member with this id, or None."""
@@ -76,15 +79,17 @@ class Committee:
         """The members whose term covers the round, in the charter's order."""
         return tuple(m for m in self.members if m.serves(round_number))
 
-    def chair(self, round_number: int, barred: Collection[str] = ()) -> str | None:
+    def chair(self, round_number: int, barred: Collection[str] = (), passed: int = 0) -> str | None:
         """The id of the member in the chair: the rotation's members take it round by round.
+
+        ``passed``: how many turns have passed with time alone since the round was opened.
 
         Members that do not serve in the round, or are ``barred``, are passed over. None if
         nobody is left (G3).
         """
         serving = {m.id for m in self.serving(round_number)}
         turn = [m for m in self.rotation if m in serving]
-        start = (round_number - 1) % max(1, len(turn))
+        start = (round_number - 1 + passed) % max(1, len(turn))
         left = (m for m in turn[start:] + turn[:start] if m not in barred)
         return next(left, None)
 
@@ -137,6 +142,7 @@ def read_committee(
         ruling_s=text.ruling_s,
         appeal_s=text.appeal_s,
         members=tuple(_member(source, f"member[{i}]", m) for i, m in enumerate(members)),
+        turn_s=text.turn_s,
     )
     _check_rotation(source, committee, rounds_max)
     return committee

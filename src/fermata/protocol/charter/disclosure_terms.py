@@ -23,6 +23,15 @@ from fermata.protocol.charter.toml_source import (
 
 #: Below this many organisations a sum tells single values.
 COHORT_MIN_MIN = 3
+#: Below these, newer figures or changed sets tell of few organisations.
+FRESH_MIN_MIN = 3
+CHANGE_MIN_MIN = 3
+#: The set test takes the rows of a window to the power of this less one.
+CHANGE_MIN_MAX = 5
+#: Without these keys in the charter; all count periods.
+WINDOW_ROUNDS = 8
+SET_ROUNDS = 4
+GHOST_ROUNDS = 4
 #: Beyond this, a number of organisations in the charter is a mistake.
 ORGANISATIONS_LIMIT = 10_000
 #: Without ``thresholds_max`` and ``openings_per_key_max`` in the charter.
@@ -44,10 +53,16 @@ class DisclosureText(Strict, frozen=True):
     cohort_min: Annotated[
         int, Meta(ge=COHORT_MIN_MIN, le=ORGANISATIONS_LIMIT, description="organisations")
     ]
-    change_min: (
-        Annotated[int, Meta(ge=0, le=ORGANISATIONS_LIMIT, description="organisations")] | None
+    fresh_min: (
+        Annotated[int, Meta(ge=FRESH_MIN_MIN, le=ORGANISATIONS_LIMIT, description="organisations")]
+        | None
     ) = None
-    window_rounds: RoundsOrNone = 0
+    change_min: Annotated[
+        int, Meta(ge=CHANGE_MIN_MIN, le=CHANGE_MIN_MAX, description="organisations")
+    ] = CHANGE_MIN_MIN
+    window_rounds: RoundsOrNone = WINDOW_ROUNDS
+    set_rounds: Rounds = SET_ROUNDS
+    ghost_rounds: Rounds = GHOST_ROUNDS
     thresholds_max: Annotated[
         int, Meta(ge=0, le=THRESHOLDS_LIMIT, description="edges and limits of one metric")
     ] = THRESHOLDS_MAX
@@ -78,18 +93,29 @@ class Group:
 class DisclosureTerms:
     """The checked terms.
 
-    Zero turns ``change_min`` and ``age_days`` off; ``window_rounds`` 0 compares with every
-    earlier round. ``dominance`` is a lab's largest share of the sum before, None if off.
+    ``fresh_min`` None: half of a panel's organisations (``standing.terms``). Zero turns
+    ``age_days`` off; ``window_rounds`` 0 looks back at every earlier round. ``dominance`` is a
+    lab's largest share of the sum before, None if off.
     """
 
-    change_min: int
-    window_rounds: int = 0
+    change_min: int = CHANGE_MIN_MIN
+    fresh_min: int | None = None
+    window_rounds: int = WINDOW_ROUNDS
+    set_rounds: int = SET_ROUNDS
+    ghost_rounds: int = GHOST_ROUNDS
     thresholds_max: int = THRESHOLDS_MAX
     openings_per_key_max: int = OPENINGS_PER_KEY_MAX
     age_days: int = 0
     profile: str = ""
     dominance: Fraction | None = None
     dominance_start: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+def fresh_min_of(terms: DisclosureTerms, cohort_min: int, organisations: int) -> int:
+    """How many organisations need newer figures in a sum of a panel that has so many of them."""
+    if terms.fresh_min is not None:
+        return terms.fresh_min
+    return max(FRESH_MIN_MIN, min(cohort_min, -(-organisations // 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +147,12 @@ def read_terms(
     share = _share(source, text)
     start = _start_values(source, text, metrics, share)
     _check_profile(source, text, share)
-    half = -(-text.cohort_min // 2)
     return DisclosureTerms(
-        change_min=half if text.change_min is None else text.change_min,
+        change_min=text.change_min,
+        fresh_min=text.fresh_min,
         window_rounds=text.window_rounds,
+        set_rounds=text.set_rounds,
+        ghost_rounds=text.ghost_rounds,
         thresholds_max=text.thresholds_max,
         openings_per_key_max=text.openings_per_key_max,
         age_days=text.age_days,
@@ -135,13 +163,12 @@ def read_terms(
 
 
 def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> None:
-    change = text.change_min
-    # D4.1: one organisation must not be read off two sums.
-    if change is not None and change != 0 and not 2 <= change <= text.cohort_min:
-        source.fail(
-            "disclosure.change_min",
-            f"must be from 2 to cohort_min, which is {text.cohort_min}; 0 turns the rule off",
-        )
+    # D4.1: a set that could never change, a cell that could never be opened.
+    at_most = f"must be at most cohort_min, {text.cohort_min}, got"
+    if text.change_min > text.cohort_min:
+        source.fail("disclosure.change_min", f"{at_most} {text.change_min}")
+    if text.fresh_min is not None and text.fresh_min > text.cohort_min:
+        source.fail("disclosure.fresh_min", f"{at_most} {text.fresh_min}")
     # D7.1: a number has no end to count from.
     if text.age_days and cadence == "number":
         source.fail(

@@ -52,17 +52,18 @@ from fermata.protocol.charter.metrics import (
     read_metrics,
 )
 from fermata.protocol.charter.panel import Panel, check_members
-from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
+from fermata.protocol.charter.pause_terms import (
+    PauseTerms,
+    PauseText,
+    check_lift,
+    check_opposed,
+    read_pause,
+    with_hold,
+)
 from fermata.protocol.charter.periods import period_count, period_of
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.toml_source import Strict, TomlSource
-from fermata.protocol.charter.trigger_rules import (
-    Rule,
-    RuleText,
-    check_lift,
-    check_opposed,
-    read_rules,
-)
+from fermata.protocol.charter.trigger_rules import Rule, RuleText, read_rules
 from fermata.types import Role
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
@@ -294,7 +295,7 @@ def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> Pa
         if text.duty:  # S2.5.
             source.fail("duty[0]", "has no effect without a [pause] table; add one")
         return None
-    terms = read_pause(source, text.pause, [rule.id for rule in rules])
+    terms = read_pause(source, text.pause, rules)
     check_lift(source, rules, terms.lift)
     check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
     return terms
@@ -365,7 +366,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
     panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
-    rules = _rules(source, text, panels)
+    pause = _pause(source, text, rules := _rules(source, text, panels))
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -391,8 +392,8 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         panels=panels,
         tiers_by_lab=tiers_by_lab,
         dues=dues,
-        rules=rules,
-        pause=_pause(source, text, rules),
+        rules=with_hold(rules, pause),
+        pause=pause,
         committee=read_committee(source, text.committee, text.member, rounds.calls_max),
         previous=text.previous,
     )

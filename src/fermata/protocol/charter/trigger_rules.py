@@ -5,7 +5,7 @@ fermata.protocol.statistics.policy evaluates rules on results.
 """
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
@@ -21,11 +21,20 @@ from fermata.protocol.statistics.trend import POINTS_MIN, logarithm
 RULES_MAX = 64
 #: The table of Student's t ends there: a line through n points has n - 2 degrees of freedom.
 ROUNDS_MAX = FREEDOM_MAX + 2
+#: Rounds without a result that make a no-result hold; one happens to everybody.
+NO_RESULT_MIN = 2
 #: Points on each side of a bend; through fewer, a line passes whatever they are.
 SIDE_POINTS_MIN = 3
 
 LEVEL, CHANGE, ACCELERATION = "level", "change", "acceleration"
 GROWTH, DOUBLING = "growth-rate", "doubling-time"
+NO_RESULT, SILENT = "no-result", "silent"
+#: Kinds that are about a panel and not about a result.
+OF_PANELS = (NO_RESULT, SILENT)
+#: Periods after which a figure that stands counts as silent, unless the rule says otherwise.
+SILENT_ROUNDS = 3
+#: Kinds that fit a line: one value, however large, seldom makes them hold.
+FITS = (GROWTH, DOUBLING, ACCELERATION)
 JOINED = ("all_of", "any_of")
 _PASSES: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "above": operator.gt,
@@ -38,6 +47,7 @@ UNKNOWN = ("resets", "skips", "holds")
 SCALES = ("linear", "log10")
 
 _EVERY = {"id", "for_rounds", "unknown"}
+#: What a leaf is about: a result, or for OF_PANELS a panel.
 _LEAF = {"kind", "metric", "statistic"}
 _NULL = {"noise", "growth", "false_alarm_max"}
 #: Keys that a kind needs, and keys that it may have, beyond _EVERY, _LEAF and a comparison.
@@ -46,13 +56,15 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     CHANGE: ({"over_rounds"}, set()),
     GROWTH: ({"over_rounds", "confidence"}, {"scale", *_NULL}),
     DOUBLING: ({"over_rounds", "confidence"}, {"scale", *_NULL}),
-    ACCELERATION: ({"over_rounds", "points_min", "r2_min", *_NULL}, {"scale"}),
+    ACCELERATION: ({"over_rounds", "points_min", "r2_min", "after_at_least", *_NULL}, {"scale"}),
+    NO_RESULT: ({"panel"}, set()),
+    SILENT: ({"panel"}, {"over_rounds"}),
 }
 #: Rounds that a rule looks back over, or for which it must hold.
 _Span = Annotated[int, Meta(ge=1, le=ROUNDS_MAX, description="rounds")]
 _Points = Annotated[int, Meta(ge=SIDE_POINTS_MIN, le=ROUNDS_MAX, description="points")]
 #: Least ``over_rounds`` of each kind that has it.
-_ROUNDS_MIN = {CHANGE: 1, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
+_ROUNDS_MIN = {CHANGE: 2, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
 
 
 class RuleText(Strict, frozen=True):
@@ -62,6 +74,7 @@ class RuleText(Strict, frozen=True):
     kind: str | None = None
     metric: str | None = None
     statistic: str | None = None
+    panel: str | None = None
     above: str | None = None
     at_least: str | None = None
     below: str | None = None
@@ -72,6 +85,7 @@ class RuleText(Strict, frozen=True):
     confidence: str | None = None
     points_min: _Points | None = None
     r2_min: str | None = None
+    after_at_least: str | None = None
     noise: str | None = None
     growth: str | None = None
     false_alarm_max: str | None = None
@@ -97,8 +111,10 @@ class NullHypothesis:
 class Rule:
     """A checked rule: a leaf, or one of kind all_of or any_of that joins ``parts``.
 
-    ``comparison`` is one of COMPARISONS, ``limit_text`` the limit as the charter writes it. Fields
-    that a kind does not use keep their defaults.
+    ``comparison`` is one of COMPARISONS, ``limit_text`` the limit as the charter writes it.
+    ``after_at_least`` is the least growth per round after a bend, as a fraction. ``hold_rounds``:
+    for how many rounds a part counts as true while its panel is unchanged. Fields that a kind does
+    not use keep their defaults.
     """
 
     id: str
@@ -115,8 +131,11 @@ class Rule:
     confidence: str = ""
     points_min: int = 0
     r2_min: Fraction = Fraction(0)
+    after_at_least: Fraction = Fraction(0)
+    panel: str = ""
     null: NullHypothesis | None = None
     parts: tuple[str, ...] = ()
+    hold_rounds: int = 0
 
     @property
     def is_strict(self) -> bool:
@@ -140,6 +159,11 @@ class Rule:
         if self.kind == GROWTH:
             return logarithm(1 + self.limit)
         return logarithm(Fraction(2)) / self.limit
+
+    @property
+    def after_slope(self) -> Fraction:
+        """The least slope after the bend of an acceleration, of ln per round."""
+        return logarithm(1 + self.after_at_least)
 
 
 def read_rules(
@@ -224,6 +248,8 @@ class _Leaf:
         kind = text.kind or ""  # RU2.1.
         self.fail_unless(kind in _KEYS, "kind", f"must be one of {', '.join(_KEYS)}")
         self.check_keys(kind)  # RU2.2, RU2.3: no default means anything.
+        if kind in OF_PANELS:
+            return self.read_of_panel(kind, labs)
         metric = metrics.get(text.metric or "")
         if metric is None:  # RU2.4.
             self.source.fail_unknown(f"{self.path}.metric", "a metric", str(text.metric))
@@ -250,21 +276,59 @@ class _Leaf:
             confidence=_choice(self.source, self.path, text, "confidence", ("", *CONFIDENCES)),
             points_min=text.points_min or 0,  # RU2.10 before this, RU2.11 after.
             r2_min=self.decimal("r2_min") if text.r2_min is not None else Fraction(0),
+            after_at_least=self.after(),  # RU2.12.
             null=self.null(),  # RU10.1 to RU10.3.
         )
         panel = {m.id: m for m in metrics.values() if m.panel == metric.panel}
         self.check_limit(rule, reach_of(rule.statistic, metric, panel, labs[metric.panel]))
         return rule
 
+    def read_of_panel(self, kind: str, labs: Mapping[str, int]) -> Rule:
+        """A leaf about a panel: rounds without a result, or organisations that are silent."""
+        panel = self.text.panel or ""
+        if panel not in labs:  # RU2.13.
+            self.source.fail_unknown(f"{self.path}.panel", "a panel", panel)
+        comparison = self.comparison()
+        for_rounds, unknown = _run(self.source, self.path, self.text)
+        rule = Rule(
+            self.text.id,
+            kind,
+            comparison=comparison,
+            limit=self.decimal(comparison),
+            limit_text=getattr(self.text, comparison),
+            over_rounds=(self.text.over_rounds or SILENT_ROUNDS) if kind == SILENT else 1,
+            for_rounds=for_rounds,
+            unknown=unknown,
+            panel=panel,
+        )
+        self.fail_unless(  # RU3.10: one round without a result is no alarm, and it can hold.
+            kind == SILENT
+            or (
+                comparison == "at_least"
+                and rule.limit.denominator == 1
+                and NO_RESULT_MIN <= rule.limit <= ROUNDS_MAX
+            ),
+            comparison,
+            f"must be at_least, a whole number of rounds from {NO_RESULT_MIN} to {ROUNDS_MAX}",
+        )
+        if kind == SILENT:  # RU3.11: it must be able to hold, and not to.
+            self.check_reach(rule, (Fraction(0), Fraction(labs[panel])))
+        return rule
+
+    def after(self) -> Fraction:
+        """The least growth after a bend; 0 for other kinds."""
+        return Fraction(0) if self.text.after_at_least is None else self.decimal("after_at_least")
+
     def check_keys(self, kind: str) -> None:
         needed, optional = _KEYS[kind]
-        used = {*_EVERY, *_LEAF, *COMPARISONS, *needed, *optional}
+        needed = needed | ({"kind"} if kind in OF_PANELS else _LEAF)
+        used = {*_EVERY, *COMPARISONS, *needed, *optional}
         _check_unused(self.source, self.path, self.text, used, f"the kind {kind}")
         given = {key for key in RuleText.__struct_fields__ if getattr(self.text, key) is not None}
         if given & _NULL:
             needed = needed | _NULL
         for key in RuleText.__struct_fields__:
-            if key in {*_LEAF, *needed} - given:
+            if key in needed - given:
                 self.source.fail(self.path, f"must have {key}")
 
     def comparison(self) -> str:
@@ -305,15 +369,17 @@ class _Leaf:
             self.fail_unless(rule.limit > -1, key, "must be above -1")  # RU3.3.
         elif rule.kind == DOUBLING:
             self.fail_unless(rule.limit > 0, key, "must be above 0")  # RU3.4.
-        elif rule.kind == ACCELERATION:  # RU3.5 to RU3.7.
+        elif rule.kind == ACCELERATION:  # RU3.5 to RU3.7, RU3.8.
             self.fail_unless(rule.is_rising, key, "must be replaced by above or at_least")
             self.fail_unless(rule.limit > 1, key, "must be above 1, which is steady growth")
             self.fail_unless(0 <= rule.r2_min < 1, "r2_min", "must be 0 or more and below 1")
+            # RU3.8: from falling to standing still is no acceleration.
+            self.fail_unless(rule.after_at_least > -1, "after_at_least", "must be above -1")
         else:
-            self.check_reach(rule, reach)  # RU3.8: it must be able to hold, and not to.
+            self.check_reach(rule, reach)  # RU3.9: it must be able to hold, and not to.
 
     def check_reach(self, rule: Rule, reach: Reach) -> None:
-        """Checks that some values pass the limit and others do not (RU3.8)."""
+        """Checks that some values pass the limit and others do not (RU3.9)."""
         low, high = reach
         if rule.kind == CHANGE:
             span = None if low is None or high is None else high - low
@@ -327,69 +393,3 @@ class _Leaf:
             f"would {'always' if always else 'never'} hold, given min and max of the metric"
             " and the number of labs",
         )
-
-
-def _with_parts(rules: Sequence[Rule], ids: Sequence[str]) -> Iterator[tuple[int, Rule]]:
-    """The rules with these ids and all that they join, each with its place in the charter."""
-    wanted = set(ids)
-    # Parts stand before the rules that join them.
-    for index in range(len(rules) - 1, -1, -1):
-        rule = rules[index]
-        if rule.id in wanted:
-            wanted.update(rule.parts)
-            yield index, rule
-
-
-def check_lift(
-    source: TomlSource, rules: Sequence[Rule], lift_id: str, path: str = "pause.lift"
-) -> None:
-    """Checks that an unknown value resets the run of the lift and of all that it joins (RU9.1).
-
-    A pause is then never lifted by what nobody knows. ``path`` is where the charter names the
-    lift. Raises ConfigError with the line.
-    """
-    if all(rule.id != lift_id for rule in rules):
-        source.fail_unknown(path, "a rule", lift_id)
-    for index, rule in _with_parts(rules, [lift_id]):
-        if rule.unknown != UNKNOWN[0]:  # RU9.1: what nobody knows does not lift.
-            source.fail(
-                f"rule[{index}].unknown", f'must be "resets", since {rule.id} serves the lift'
-            )
-
-
-def check_opposed(
-    source: TomlSource,
-    path: str,
-    rules: Sequence[Rule],
-    trigger_ids: Sequence[str],
-    lift_id: str,
-) -> None:
-    """Checks that no leaf of the lift holds at a value at which a leaf of a trigger holds (RU9.2).
-
-    It compares leaves on the same quantity: the same statistic of the same metric by the same
-    kind, where a growth rate and a doubling time count as one. ``path`` is the key that names the
-    lift. Raises ConfigError with its line.
-    """
-    lifts = [rule for _, rule in _with_parts(rules, [lift_id]) if not rule.parts]
-    for _, trigger in _with_parts(rules, trigger_ids):
-        for lift in lifts:
-            if _can_both_hold(trigger, lift):  # RU9.2: no value pulls and lifts.
-                what = f"{lift.id} must not hold where the trigger {trigger.id} holds"
-                source.fail(path, f"{what}; move their limits apart")
-
-
-def _quantity(rule: Rule) -> tuple[str, str, str]:
-    return rule.metric, rule.statistic, GROWTH if rule.kind == DOUBLING else rule.kind
-
-
-def _can_both_hold(a: Rule, b: Rule) -> bool:
-    """Whether one value of one quantity passes both limits."""
-    if a.parts or b.parts or _quantity(a) != _quantity(b):
-        return False
-    # With the same direction, one always does.
-    if a.is_rising == b.is_rising:
-        return True
-    more, less = (a, b) if a.is_rising else (b, a)
-    slopes = a.kind in (GROWTH, DOUBLING)
-    low, high = (r.slope_limit if slopes else r.limit for r in (more, less))
-    return low < high or (low == high and not (more.is_strict or less.is_strict))

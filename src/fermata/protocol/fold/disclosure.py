@@ -1,7 +1,7 @@
-"""What may come out of a round, and what refuses it: P3, P4, P6 and P8.
+"""What may come out of a round, as an auditor applies it again: P3, P4, P6 and P8.
 
-Normative text: docs/spec/disclosure.md. Pure functions, run by the fold for everyone and again
-by each auditor before it endorses. Their texts count organisations and never name one.
+Normative text: docs/spec/disclosure.md and standing.md. Pure functions, run by each auditor
+before it endorses and by the verifier. Their texts count organisations and never name one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,148 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from fermata.errors import Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.dominance import share_refusal
-from fermata.protocol.state.cells import cells_of, members_of, organisations_of, panel_of
-from fermata.protocol.state.state import Cell, Round, State
-
-#: The labs of one organisation that are in a sum. With other labs it is another contribution, so a
-#: changed set of labs counts as one that left and one that joined. The organisation's name is no
-#: part of it: one that an amendment renamed has neither left nor joined.
-Contribution = frozenset[str]
-#: Contributions by cell.
-_Contributions = Mapping[str, frozenset[Contribution]]
-
-
-def contributions_of(
-    organisations: Mapping[str, str], labs: Sequence[str]
-) -> frozenset[Contribution]:
-    """What is added up over some labs. ``organisations``: of each lab, when its round closed."""
-    by_organisation: dict[str, set[str]] = {}
-    for lab in labs:
-        by_organisation.setdefault(organisations[lab], set()).add(lab)
-    return frozenset(frozenset(contributors) for contributors in by_organisation.values())
+from fermata.protocol.standing.freshness import Entry, fresh_organisations
+from fermata.protocol.standing.isolation import isolated_by_spell_or_lab
+from fermata.protocol.standing.round_standing import (
+    lasting_organisations,
+    round_standing,
+    standing_before,
+    terms_of_panel,
+)
+from fermata.protocol.standing.terms import PanelTerms
+from fermata.protocol.state.standing import Cell, PanelStanding, lab_of
+from fermata.protocol.state.state import Close, Round, State
 
 
-def cohorts_of(charter: Charter, cells: Sequence[Cell]) -> dict[str, int]:
-    """Number of distinct organisations per cell."""
-    return {cell.id: len(organisations_of(charter, cell.labs)) for cell in cells}
-
-
-def cohort_refusal(charter: Charter, cells: Sequence[Cell]) -> str:
-    """P3: why a round with these cells is not opened; empty if it may be (ADR 0006)."""
-    below = [
-        f"panel {panel_of(cell)}: {count} of at least {charter.cohort_min} organisations"
-        for cell, count in cohorts_of(charter, cells).items()
-        if count < charter.cohort_min
-    ]
-    return f"cohort below the charter's minimum ({'; '.join(below)})" if below else ""
-
-
-def group_refusal(charter: Charter, round_: Round, cells: Sequence[Cell]) -> str:
-    """Why these cells are not a partition of each panel's counted reports; empty if so (P4)."""
-    for panel in charter.panels:
-        own = [cell for cell in cells if cell.panel == panel.id]
-        labs = sorted(lab for cell in own for lab in cell.labs)
-        groups = [group for cell in own for group in cell.groups]
-        if labs != list(members_of(round_, panel.id)) or groups != [g.id for g in panel.groups]:
-            return f"panel {panel.id}: its cells are not a partition of its reports"
-    return ""
-
-
-def compared_rounds(state: State, round_: Round) -> tuple[Round, ...]:
-    """Earlier rounds in the window of the two charters whose sums are or may become known.
-
-    Of the charters of the two rounds, the one with the longer window decides. A round that was
-    refused only after its parts were given counts too: the parts are public. The window counts
-    periods, so that a period that was asked twice does not shorten it.
-    """
-    place = state.charter_at(round_.number).place  # All charters have the same periods (G12).
-    return tuple(
-        r
-        for r in state.rounds[: round_.number - 1]
-        if any(
-            not window or place(r.period) >= place(round_.period) - window
-            for window in (
-                state.charter_at(n).disclosure.window_rounds for n in (r.number, round_.number)
-            )
-        )
-        and r.close is not None
-        and not r.close.refusal
-    )
-
-
-def change_refusal(state: State, round_: Round, cells: Sequence[Cell]) -> str:
-    """P6: the first earlier round that this one would say too much against; else empty.
-
-    No two sums, one formed of this round's cells and one of an earlier round's, may differ by
-    some contributions but fewer than ``change_min``, on either side: the larger one of the two
-    rounds' charters, so that neither round says more than the terms that its labs agreed to let.
-    """
-    charter = state.charter_at(round_.number)
-    for earlier in compared_rounds(state, round_):
-        before = state.charter_at(earlier.number).disclosure
-        least = max(charter.disclosure.change_min, before.change_min)
-        if earlier.close is None:
-            continue
-        for panel in charter.panels:
-            now_cells = _contributions(organisations_by_lab(charter), cells, panel.id)
-            old_cells = _contributions(earlier.close.organisations, earlier.close.cells, panel.id)
-            for what in _differences(least, now_cells, old_cells):
-                return (
-                    f"too few changes against an earlier round (panel {panel.id}: {what} round"
-                    f" {earlier.number}; must be none or at least {least})"
-                )
-    return ""
-
-
-def organisations_by_lab(charter: Charter) -> dict[str, str]:
-    """The organisation of every lab; an amendment may change the roster later."""
-    return {lab: charter.parties[lab].organisation for lab in charter.labs}
-
-
-def _contributions(
-    organisations: Mapping[str, str], cells: Sequence[Cell], panel: str
-) -> _Contributions:
-    return {c.id: contributions_of(organisations, c.labs) for c in cells if c.panel == panel}
-
-
-def _differences(least: int, now: _Contributions, old: _Contributions) -> Iterator[str]:
-    """Yields what differs by too few. D5 says why looking at these sets is enough.
-
-    Nothing if ``least`` is 0, or if one of the rounds has no sum of the panel.
-    """
-    if not now or not old:
-        return
-    for here, there, changed in ((now, old, "joined"), (old, now, "left")):
-        everyone = frozenset[Contribution]().union(*there.values())
-        for cell_id, cell in here.items():
-            alone = len(cell - everyone)
-            if 0 < alone < least:
-                yield f"{_organisations(alone)} {changed} since"
-            for other_id, other in there.items():
-                shared = len(cell & other)
-                # Without its only cell the other round has no sum to compare with.
-                if len(there) > 1 and alone == 0 and 0 < shared < least:
-                    yield f"{_organisations(shared)} common to {cell_id} and {other_id} of"
-
-
-def _organisations(count: int) -> str:
-    return f"{count} organisation" if count == 1 else f"{count} organisations"
-
-
-def refusal_of(state: State, round_: Round) -> str:
-    """Why nothing of a round may be opened, by its counted reports; empty if it may be.
-
-    ``round_`` may have fewer reports than the one of ``state``: only those that are proven.
-    """
-    charter = state.charter_at(round_.number)
-    cells = cells_of(charter, round_)
-    # D2.1, D8.8, D4.2: no sum tells a lab's value, by itself or beside an earlier one.
-    return (
-        cohort_refusal(charter, cells)
-        or share_refusal(charter, round_)
-        or change_refusal(state, round_, cells)
-    )
+def cohorts_of(organisations: Mapping[str, str], cells: Sequence[Cell]) -> dict[str, int]:
+    """Number of distinct organisations per cell. ``organisations``: of each lab."""
+    return {cell.id: len({organisations[lab] for lab in cell.labs}) for cell in cells}
 
 
 def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
@@ -162,30 +36,101 @@ def is_worn(charter: Charter, rounds: Sequence[Round], key_id: bytes) -> bool:
 def check_openable(state: State, round_: Round) -> None:
     """P3, P4, P6 and P8 for a closed round, as an auditor applies them itself.
 
-    Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE, P8_SHARES or P8_CAPS.
+    Raises Refusal P3_COHORT, P4_GROUPS, P6_CHANGE or P8_CAPS.
     """
-    charter = state.charter_at(round_.number)
-    if round_.close is None:
+    close = round_.close
+    if close is None:
         raise Refusal("NOT_CLOSED", f"round {round_.number}: is not closed")
-    where, cells = f"in round {round_.number}", cells_of(charter, round_)
-    # P4.1: with a report in two sums, their difference would be a lab's.
-    if what := group_refusal(charter, round_, cells):
+    where = f"in round {round_.number}"
+    # P4.1: with a figure in two sums, their difference would be a lab's.
+    if what := _partition_refusal(state, round_, close):
         raise Refusal("P4_GROUPS", f"P4: {where}: {what}")
-    # P3.1: a sum over too few tells single values.
-    if what := cohort_refusal(charter, cells):
-        raise Refusal("P3_COHORT", f"P3: {where}: {what}")
-    # P8.1: a sum that is one lab's above all tells that lab's value.
-    if what := share_refusal(charter, round_):
-        raise Refusal("P8_SHARES", f"P8: {where}: {what}")
-    # P6.1: the difference of two sums would be a few organisations'.
-    if what := change_refusal(state, round_, cells):
-        raise Refusal("P6_CHANGE", f"P6: {where}: {what}")
+    organisations = lasting_organisations(state, round_.number)
+    for cell in close.cells:
+        terms = _terms(state, round_, cell)
+        count = len({organisations[lab] for lab in cell.labs})
+        # P3.1: a sum over too few tells single values.
+        if count < terms.cohort_min:
+            what = f"{cell.id}: {count} of at least {terms.cohort_min} organisations"
+            raise Refusal("P3_COHORT", f"P3: {where}: {what}")
+        # P6.1, P6.2: beside earlier sums it would tell of a few organisations.
+        if what := _change_refusal(state, round_, close, cell, terms, organisations):
+            raise Refusal("P6_CHANGE", f"P6: {where}: {cell.id}: {what}")
+    _check_caps(state, round_)
+
+
+def _partition_refusal(state: State, round_: Round, close: Close) -> str:
+    """Why the cells are not those that the counted reports give; empty if they are."""
+    labs = [(cell.panel, lab) for cell in close.cells for lab in cell.labs]
+    if len(set(labs)) != len(labs):
+        return "a lab is in two of its cells"
+    standing = round_standing(state, round_)
+    if (standing.opened, standing.figures) != (close.cells, close.figures):
+        return "its cells are not those that its reports give"
+    return ""
+
+
+def _terms(state: State, round_: Round, cell: Cell) -> PanelTerms:
+    charter = state.charter_at(round_.number)
+    before = standing_before(state, round_.number).get(cell.panel, PanelStanding())
+    return terms_of_panel(state, round_, charter.panel(cell.panel), before)
+
+
+def _change_refusal(
+    state: State,
+    round_: Round,
+    close: Close,
+    cell: Cell,
+    terms: PanelTerms,
+    organisations: Mapping[str, str],
+) -> str:
+    """P6: why a sum says too much beside those that were opened before; empty if it does not."""
+    summed = {entry for older in _older(state, round_) for entry in _entries(older, cell.panel)}
+    fresh = fresh_organisations(close.figures[cell.id].items(), summed, organisations)
+    # The difference of two sums is the newer figures' alone (ST5).
+    if len(fresh) < terms.fresh_min:
+        return f"{len(fresh)} of at least {terms.fresh_min} organisations have a newer figure"
+    standing = close.standing[cell.panel]
+    rows = [standing.row(cell), *_recent_rows(state, round_, cell.panel, terms.window_rounds)]
+    labs = {column: lab_of(column) for row in rows for column in row}
+    names = {column: organisations[lab] for column, lab in labs.items()}
+    few = isolated_by_spell_or_lab(rows, names, labs, standing.known, terms.change_min)
+    # Where figures stand still, the difference is that of the sets (ST3).
+    if few is not None:
+        return f"beside earlier sums it tells of {len(few)} organisations alone"
+    return ""
+
+
+def _older(state: State, round_: Round) -> Iterator[Close]:
+    return (r.close for r in state.rounds[: round_.number - 1] if r.close is not None)
+
+
+def _entries(close: Close, panel: str) -> Iterator[Entry]:
+    for cell in close.cells:
+        if cell.panel == panel:
+            yield from close.figures[cell.id].items()
+
+
+def _recent_rows(
+    state: State, round_: Round, panel: str, window_rounds: int
+) -> Iterator[frozenset[str]]:
+    place = state.charter_at(round_.number).place  # All charters have the same periods (G12).
+    for older in state.rounds[: round_.number - 1]:
+        is_recent = not window_rounds or place(older.period) >= place(round_.period) - window_rounds
+        if older.close is not None and is_recent:
+            for cell in older.close.cells:
+                if cell.panel == panel:
+                    yield older.close.standing[panel].row(cell)
+
+
+def _check_caps(state: State, round_: Round) -> None:
+    charter = state.charter_at(round_.number)
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):
-        # P8.2: enough limits are a search for a value.
+        # P8.1: enough limits are a search for a value.
         if len(thresholds_of(metric)) > terms.thresholds_max:
             raise Refusal("P8_CAPS", f"P8: {metric.id} has more edges and limits than may be")
-    # P8.3: more openings than agreed under one key.
+    # P8.2: more openings than agreed under one key.
     used = sum(r.key_id == round_.key_id for r in state.rounds[: round_.number])
     if used > terms.openings_per_key_max:
         raise Refusal("P8_CAPS", f"P8: round {round_.number} is one too many for its key")

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import floor
 
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.state.state import Round
+from fermata.protocol.state.state import Round, State
 
 
 def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
@@ -28,36 +28,23 @@ def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
     return limits
 
 
-def share_refusal(charter: Charter, round_: Round) -> str:
-    """Why a round is withheld since a report does not show that it is within the limit.
+def achieved_shares(state: State, round_: Round) -> dict[str, Fraction]:
+    """What no figure of an opened round is above, as a share of the round's own sum, by metric.
 
-    It counts reports and names nobody, though the flag itself is in the log.
+    Each figure's limit is that of the round that it was given in, of the sum before that, so this
+    differs from the charter's share as the sums do. A metric of which some figure had no limit is
+    left out.
     """
-    if charter.disclosure.dominance is None:
-        return ""
-    for panel in charter.panels:
-        limited = any(m.id in charter.disclosure.dominance_start for m in panel.metrics)
-        reports = [r for r in round_.reports.values() if any(p.panel == panel.id for p in r.parts)]
-        without = sum(not report.flags.within_shares for report in reports)
-        if limited and without:
-            return (
-                f"dominance limit (panel {panel.id}: {without} of {len(reports)} reports do not"
-                " show that they are within it)"
-            )
-    return ""
-
-
-def achieved_shares(charter: Charter, round_: Round) -> dict[str, Fraction]:
-    """What no report of an opened round is above, as a share of the round's own sum, by metric.
-
-    The limit is of the sum before, so this differs from the charter's share as the sums do.
-    """
-    if round_.opening is None:
+    if round_.opening is None or round_.close is None:
         return {}
     achieved = {}
-    for metric in (m for panel in charter.panels for m in panel.metrics):
-        limit = round_.asked.share_limits.get(metric.id)
-        total = Fraction(round_.opening.sums.get(metric.id, 0))
-        if limit is not None and total:
-            achieved[metric.id] = min(Fraction(1), limit * Fraction(metric.resolution) / total)
+    for panel in state.charter_at(round_.number).panels:
+        figures = {n for _, n in round_.close.panel_figures(panel.id)}
+        for metric in panel.metrics:
+            limits = [state.rounds[n - 1].asked.share_limits.get(metric.id) for n in figures]
+            total = Fraction(round_.opening.sums.get(metric.id, 0))
+            known = [limit for limit in limits if limit is not None]
+            if total and known and len(known) == len(limits):
+                share = max(known) * Fraction(metric.resolution) / total
+                achieved[metric.id] = min(Fraction(1), share)
     return achieved

@@ -9,7 +9,8 @@ from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance import motions
 from fermata.protocol.fold.limits import is_news
-from fermata.protocol.state.state import CharteredState, HeartbeatSeen, Plea, State
+from fermata.protocol.state.heartbeats import HeartbeatSeen, Plea
+from fermata.protocol.state.state import CharteredState, State
 from fermata.types import EnvelopeHash, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 

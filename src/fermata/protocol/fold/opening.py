@@ -134,7 +134,7 @@ def _combine(state: CharteredState, key: ThresholdKey, round_: Round, entry: Ent
     round_ = _name_culprits(auditors, key, round_, roots)
     try:
         terms = state.charter_at(round_.number)
-        sums, results = results_of(terms, close.members, plaintexts)
+        sums, results = results_of(terms, close.members, plaintexts, close.whole)
     except InvalidEncoding as error:
         return replace(round_, fault=str(error))
     return replace(round_, opening=Opening(entry, sums, results, plaintexts, roots))

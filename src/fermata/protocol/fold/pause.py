@@ -10,6 +10,7 @@ from fermata.errors import Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.entry import Entry
+from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.judgement import Judgement
@@ -24,8 +25,9 @@ from fermata.protocol.state.state import (
     State,
     labs_in_force,
 )
-from fermata.protocol.statistics.policy import evaluate, facts_of
-from fermata.types import EntryIndex, RoundNumber
+from fermata.protocol.statistics.facts import facts_of
+from fermata.protocol.statistics.policy import evaluate
+from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
 
 #: What a lab did about its duties in a round; ``NOT_SHOWN``: it reported without proving them.
@@ -83,7 +85,9 @@ def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
         is_judged = round_.number in state.judgements or not is_under_rules(state, round_)
         if is_judged or round_.phase(quorum) not in (OPENED, REFUSED):
             continue
-        judged = evaluate(charter.rules, facts_of(state.rounds[: round_.number], quorum))
+        judged = evaluate(
+            charter.rules, facts_of(state.rounds[: round_.number], quorum, state.charter_at)
+        )
         is_newest = round_.number > max(state.judgements, default=0)
         late = fired_late(
             state.charter_at, state.rounds, round_.number, tuple(state.judgements), quorum
@@ -93,7 +97,9 @@ def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
         terms = terms_of_settling(charter, state.charter, judgement)
         if terms is not None:
             may_lift = not waits(state, entry, state.clock)
-            settled = settle_by(state.pause, terms, judgement, round_.number, is_newest, may_lift)
+            settled = settle_by(
+                state.pause, terms, judgement, charter, state.rounds, round_, is_newest, may_lift
+            )
             state = replace(state, pause=settled)
     return state
 
@@ -141,19 +147,23 @@ def settle_by(
     pause: Pause,
     terms: PauseTerms,
     judgement: Judgement,
-    number: RoundNumber,
+    charter: Charter,
+    rounds: Sequence[Round],
+    round_: Round,
     is_newest: bool,
     may_lift: bool,
 ) -> Pause:
-    """The pause after a round that was judged so."""
+    """The pause after a round that was judged so. ``charter`` is the round's own."""
+    is_swept = not lacking(rounds, charter, terms, pause, round_.number, judgement.entry)
     return machine.settle(
         pause,
         terms,
         judgement.entry,
         judgement.time_ms,
-        number,
+        round_.number,
         judgement.fired(terms.triggers),
         judgement.holds(terms.lift),
+        is_swept,
         is_newest,
         may_lift,
     )
@@ -173,14 +183,14 @@ def fired_late(
     have no result yet. Each later round is judged by its own charter, which ``charter_at`` gives
     by the round's number; ``quorum`` is that of the auditors in force.
     """
-    unknown = [replace(r, opening=None) if r.number == number else r for r in rounds]
+    unknown = [replace(r, opening=None, fault="") if r.number == number else r for r in rounds]
     fired: dict[str, None] = {}
     for later in sorted(n for n in judged if n > number):
         charter = charter_at(later)
         if charter.pause is None:
             continue
-        before = evaluate(charter.rules, facts_of(unknown[:later], quorum))
-        now = evaluate(charter.rules, facts_of(rounds[:later], quorum))
+        before = evaluate(charter.rules, facts_of(unknown[:later], quorum, charter_at))
+        now = evaluate(charter.rules, facts_of(rounds[:later], quorum, charter_at))
         new = {
             new.rule
             for old, new in zip(before, now, strict=True)

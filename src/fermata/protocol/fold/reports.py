@@ -1,6 +1,6 @@
 """Reports: how a lab makes one, how its sealed part is checked, how they add up."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import (
@@ -17,6 +17,8 @@ from fermata.protocol.charter.encoding import encode_panel
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.standing.panel_round import Figures
+from fermata.protocol.state.cells import panel_of
 from fermata.protocol.state.report_flags import (
     NOTHING_ASKED,
     Asked,
@@ -24,7 +26,7 @@ from fermata.protocol.state.report_flags import (
     shown_ranges,
     statements_of,
 )
-from fermata.protocol.state.state import Cell, ReportPart, ThresholdKey
+from fermata.protocol.state.state import ReportPart, ThresholdKey
 from fermata.protocol.wire.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.report_secrets import (
@@ -99,12 +101,13 @@ def make_report(
     entropy: Entropy,
     asked: Asked = NOTHING_ASKED,
     keep: Callable[[ReportSecrets], None] = lambda secrets: None,
+    alone: bool = False,
 ) -> tuple[statement_pb2.Statement, bytes]:
     """A lab's report and its sealed part.
 
     Of what the round asks for, the report shows all that the values allow. ``keep`` is given the
     secrets of the report before anyone gets the report, so that nothing is ever sent that the lab
-    could not open a value of.
+    could not open a value of. ``alone``: the lab would join sums as the only one that does.
     """
     lab, salt = encoded.lab, entropy(SALT_BYTES) if encoded.evidence_sha256 else b""
     sealed = statement_pb2.SealedPart()
@@ -131,6 +134,7 @@ def make_report(
         complies=flags.complies,
         within_shares=flags.within_shares,
         dues_band=flags.dues_band,
+        alone=alone,
     )
     statement = statement_pb2.Statement(charter_sha256=charter.sha256, author=lab, report=report)
     return statement, sealed_bytes
@@ -211,18 +215,34 @@ def check_sealed(
     return panels
 
 
+#: The ciphertexts of a lab's part of a panel, by (round, lab, panel).
+Ciphertexts = Mapping[tuple[int, str, str], tuple[int, ...]]
+
+
 def aggregate(
-    key: ThresholdKey, cells: Iterable[Cell], reports: Mapping[str, Sealed]
+    key: ThresholdKey, figures: Mapping[str, Figures], ciphertexts: Ciphertexts
 ) -> dict[str, tuple[int, ...]]:
-    """The products mod n^2, per cell and ciphertext, of its labs' reports."""
+    """The products mod n^2, per cell and ciphertext, of the figures in its sum."""
     return {
-        cell.id: tuple(
+        cell: tuple(
             product(key.public_key, column)
             for column in zip(
-                *(reports[lab][cell.panel].ciphertexts for lab in cell.labs), strict=True
+                *(ciphertexts[n, lab, panel_of(cell)] for lab, n in figures[cell].items()),
+                strict=True,
             )
         )
-        for cell in cells
+        for cell in figures
+    }
+
+
+def ciphertexts_of(
+    round_number: int, sealed: Mapping[str, Sealed]
+) -> dict[tuple[int, str, str], tuple[int, ...]]:
+    """The ciphertexts of a round's sealed parts, by lab, as ``aggregate`` takes them."""
+    return {
+        (round_number, lab, panel): part.ciphertexts
+        for lab, parts in sealed.items()
+        for panel, part in parts.items()
     }
 
 

@@ -11,14 +11,11 @@ from fermata.crypto.paillier import ciphertext_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.disclosure import (
-    cohorts_of,
-    organisations_by_lab,
-    refusal_of,
-)
+from fermata.protocol.fold.disclosure import cohorts_of
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
-from fermata.protocol.state.cells import cells_of, panel_of
+from fermata.protocol.standing.round_standing import lasting_organisations, round_standing
+from fermata.protocol.state.cells import panel_of
 from fermata.protocol.state.pleas import is_in_time, starving, waiting_for, waits_for_pleas
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
 from fermata.protocol.state.state import (
@@ -230,12 +227,11 @@ def close_round(
     # F7.6: no report is dropped in silence.
     if [(e.entry, e.reason) for e in wire.excluded] != sorted(round_.excluded):
         raise Refusal("CLOSE_EXCLUDED", "close: must name exactly the reports that do not count")
-    # F7.7: no product of other reports, and none of too few (D2, D4, D8).
-    cells = cells_of(charter, round_)
-    refusal = refusal_of(state, round_)
-    wanted = [] if refusal else [cell.id for cell in cells]
-    if [a.panel for a in wire.aggregates] != wanted:
-        raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the round's cells")
+    # F7.7: no product of other figures, and none that tells too much (standing.md).
+    standing = round_standing(state, round_)
+    organisations = lasting_organisations(state, round_.number)
+    if [a.panel for a in wire.aggregates] != [cell.id for cell in standing.opened]:
+        raise Refusal("CLOSE_PANELS", "close: aggregates must be those of the cells that open")
     aggregates: dict[str, tuple[int, ...]] = {}
     # F7.8, F7.9: for each aggregate in turn.
     for aggregate in wire.aggregates:
@@ -258,12 +254,15 @@ def close_round(
         leaf_hash=entry.leaf_hash,
         time_ms=state.time_ms,
         listed=tuple(sorted(round_.reports)),
-        cohorts=cohorts_of(charter, cells),
-        cells=cells,
+        cohorts=cohorts_of(organisations, standing.opened),
+        cells=standing.opened,
         aggregates=aggregates,
         aggregate_sha256=aggregate_digest({a.panel: tuple(a.ciphertexts) for a in wire.aggregates}),
-        refusal=refusal,
-        organisations=organisations_by_lab(charter),
+        refusal=standing.refusal,
+        organisations=organisations,
+        figures=standing.figures,
+        standing=standing.panels,
+        unchanged=standing.unchanged,
     )
     # PL4: whoever held an answer back until the end is seen by it.
     return state.with_round(replace(round_, close=close, starved=starving(state, round_)))

@@ -4,7 +4,7 @@ An auditor never exponentiates a number it was handed: it opens only products th
 itself from reports that it checked itself, in a round that a quorum has endorsed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.report.proof_cache import ProofCache
@@ -13,13 +13,28 @@ from fermata.errors import Refusal, VerificationError
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.references import to_wire
-from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
+from fermata.protocol.fold.reports import (
+    Sealed,
+    aggregate,
+    aggregates_to_wire,
+    check_sealed,
+    ciphertexts_of,
+)
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.cells import cells_of
+from fermata.protocol.standing.panel_round import figures_in
 from fermata.protocol.state.position import EntryRef
-from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, Close, KeyedState, Round, State
+from fermata.protocol.state.state import (
+    CLOSED,
+    ENDORSED,
+    OPENED,
+    Close,
+    KeyedState,
+    Round,
+    State,
+    ThresholdKey,
+)
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Entropy, Log
 from fermata.types import AggregateDigest, RoundNumber
@@ -147,35 +162,59 @@ def check_close(
     docs/spec/auditors.md, *The checks in order*. Raises VerificationError with the number of the
     rule in its message.
     """
-    charter, key = state.charter_at(round_.number), state.keyed().key
-    close = round_.close
+    key, close = state.keyed().key, round_.close
     # P2.1: nothing may come out of a refused round.
     if close is None or round_.refusal:
         raise Refusal("ROUND_REFUSED", f"round {round_.number}: nothing of it may be opened")
-    reports = {}
-    for lab in close.listed:
+    wanted = {round_.number: set(close.listed)}
+    for number, lab in figures_in(close.figures):
+        wanted.setdefault(number, set()).add(lab)
+    ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
+    # P2.2 to P2.8, for the round and for each older one of which a figure stands in its sums.
+    for number, labs in sorted(wanted.items()):
+        of_round = _checked_reports(state, key, state.rounds[number - 1], labs, fetch, cache)
+        ciphertexts |= ciphertexts_of(number, of_round)
+    # P4.1, P3.1, P6.1, P6.2, P8.1, P8.2: again here, so that no mistake of the fold opens too much.
+    check_openable(state, round_)
+    aggregates = aggregate(key, close.figures, ciphertexts)
+    # P2.9: else this could be one lab's ciphertext, or any crafted number.
+    if aggregates != dict(close.aggregates):
+        raise Refusal(
+            "P2_PRODUCT", f"P2: the aggregate of round {round_.number} is not its figures' product"
+        )
+    return close
+
+
+def _checked_reports(
+    state: State,
+    key: ThresholdKey,
+    round_: Round,
+    labs: Set[str],
+    fetch: FetchSealed,
+    cache: ProofCache | None,
+) -> dict[str, Sealed]:
+    """The sealed parts of a closed round, whose proofs hold for all of ``labs``.
+
+    The batch is the round's own, so that its verdict is the same in whatever round it is asked.
+    """
+    close = round_.close
+    reports: dict[str, Sealed] = {}
+    for lab in close.listed if close is not None else ():
         seen = round_.reports[lab]
         data = fetch(seen.sealed_sha256)
         # P2.2 to P2.7: the ciphertexts are those that the log counts.
         reports[lab] = check_sealed(key, seen.parts, seen.sealed_sha256, data)
     proofs = {lab: {p: s.proof for p, s in sealed.items()} for lab, sealed in reports.items()}
-    listed = {lab: round_.reports[lab] for lab in close.listed}
+    charter, leaf_hash = state.charter_at(round_.number), close.leaf_hash if close else b""
+    listed = {lab: round_.reports[lab] for lab in reports}
     # P2.8: with the weights of everybody, so that no auditor's verdict differs from another's.
-    failures = failures_of(charter, key, round_.number, listed, proofs, close.leaf_hash, cache)
-    if failures:
+    failures = failures_of(charter, key, round_.number, listed, proofs, leaf_hash, cache)
+    if failing := sorted(failures.keys() & labs):
         raise Refusal(
             "P2_PROOF",
-            f"P2: in round {round_.number} the proofs of {', '.join(failures)} do not hold",
+            f"P2: in round {round_.number} the proofs of {', '.join(failing)} do not hold",
         )
-    # P4.1, P3.1, P8.1, P6.1, P8.2, P8.3: again here, so that no mistake of the fold opens too much.
-    check_openable(state, round_)
-    aggregates = aggregate(key, cells_of(charter, round_), reports)
-    # P2.9: else this could be one lab's ciphertext, or any crafted number.
-    if aggregates != dict(close.aggregates):
-        raise Refusal(
-            "P2_PRODUCT", f"P2: the aggregate of round {round_.number} is not its reports' product"
-        )
-    return close
+    return reports
 
 
 def endorse(state: KeyedState, round_: Round, close: Close, me: str) -> statement_pb2.Statement:

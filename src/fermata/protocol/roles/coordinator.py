@@ -5,16 +5,30 @@ from collections.abc import Callable
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.fold.disclosure import is_worn, refusal_of
+from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.fold.governance.amendment import charter_for_next_round, due_amendment
 from fermata.protocol.fold.proofs import proven_round
-from fermata.protocol.fold.reports import aggregate, aggregates_to_wire, check_sealed
+from fermata.protocol.fold.reports import (
+    Sealed,
+    aggregate,
+    aggregates_to_wire,
+    check_sealed,
+    ciphertexts_of,
+)
 from fermata.protocol.roles.duty import Duty, IsDrafted
+from fermata.protocol.standing.panel_round import figures_in
+from fermata.protocol.standing.round_standing import round_standing
 from fermata.protocol.state.calls import Call, is_given_up, next_call
-from fermata.protocol.state.cells import cells_of
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.pleas import waiting_for, waits_for_pleas
-from fermata.protocol.state.state import COLLECTING, KeyedState, Round, State, ThresholdKey
+from fermata.protocol.state.state import (
+    COLLECTING,
+    KeyedState,
+    ReportSeen,
+    Round,
+    State,
+    ThresholdKey,
+)
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2
 
@@ -83,22 +97,26 @@ def _basis(current: Round) -> int:
     return max(entries, default=current.entry)
 
 
+def _sealed_of(key: ThresholdKey, seen: ReportSeen, find_sealed: FindSealed) -> Sealed:
+    data = find_sealed(seen.sealed_sha256)
+    if data is None or sha256(data) != seen.sealed_sha256:
+        raise StorageError("DATA_LOSS", f"store: the sealed part of {seen.lab} is missing")
+    return check_sealed(key, seen.parts, seen.sealed_sha256, data)
+
+
 def close_statement(
     state: KeyedState, current: Round, find_sealed: FindSealed
 ) -> statement_pb2.Statement:
     """The close of a collecting round, whether it is due or not. Raises StorageError DATA_LOSS."""
     charter, key = state.charter, state.key
     listed = [current.reports[lab] for lab in sorted(current.reports)]
-    aggregates: dict[str, tuple[bytes, ...]] = {}
-    if not refusal_of(state, current):
-        reports = {}
-        for seen in listed:
-            sealed = find_sealed(seen.sealed_sha256)
-            if sealed is None or sha256(sealed) != seen.sealed_sha256:
-                raise StorageError("DATA_LOSS", f"store: the sealed part of {seen.lab} is missing")
-            reports[seen.lab] = check_sealed(key, seen.parts, seen.sealed_sha256, sealed)
-        cells = cells_of(charter, current)
-        aggregates = aggregates_to_wire(key, aggregate(key, cells, reports))
+    figures = round_standing(state, current).figures
+    ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
+    for number, lab in figures_in(figures):
+        round_ = current if number == current.number else state.rounds[number - 1]
+        sealed = _sealed_of(key, round_.reports[lab], find_sealed)
+        ciphertexts |= ciphertexts_of(number, {lab: sealed})
+    aggregates = aggregates_to_wire(key, aggregate(key, figures, ciphertexts))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=charter.coordinator,

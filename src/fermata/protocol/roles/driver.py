@@ -11,7 +11,7 @@ from typing import assert_never
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
-from fermata.errors import StorageError, TransportError, VerificationError
+from fermata.errors import ConfigError, StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, newest_about
@@ -124,6 +124,9 @@ class Driver:
                     state, me, self._is_drafted, witnessed, passed, self._share, entropy
                 )
             case Role.LAB:
+                # CO5.3: under terms that it has not accepted, a lab says nothing.
+                if not self._tools.has_agreed(state):
+                    return ()
                 answer, has_taken = self._answers.to, self._tools.has_taken
                 return lab.duties(state, me, self._is_drafted, witnessed, answer, has_taken)
             case Role.MEMBER | Role.OPERATOR | Role.OBSERVER | None:
@@ -139,7 +142,17 @@ class Driver:
         self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
     def correct(self, round_: Round, measurement: lab.Measurement) -> str:
-        """Drafts a corrected report in the next free slot; returns the slot. Raises ConfigError."""
+        """Drafts a corrected report in the next free slot; returns the slot.
+
+        Raises ConfigError, also NOT_CONSENTED.
+        """
+        # CO5.4: nor by hand.
+        if not self._tools.has_agreed(self.replica.state):
+            raise ConfigError(
+                "NOT_CONSENTED",
+                f"report: the charter in force, {self.replica.charter.sha256.hex()}, must be"
+                " accepted first; see: fermata charter accept",
+            )
         made = self._answers.make(round_, measurement)
         revision = 0
         while self._is_drafted(f"answer/{round_.number}/{revision}"):

@@ -47,12 +47,16 @@ class LabTools:
 
     ``keep`` makes durable what it takes to open a value of a report later; it is called before the
     report is drafted, so that it is there for every report that was sent. ``has_taken`` says of
-    the entry that changed the pause whether the lab's own hook has taken the change.
+    the entry that changed the pause whether the lab's own hook has taken the change. ``alone``: it
+    would join sums as the only one that does (docs/spec/standing.md, ST4). ``has_agreed`` says
+    whether the lab's owner has agreed to the charter in force.
     """
 
     measure: Measure = lambda period: None
     keep: Callable[[ReportSecrets], None] = lambda kept: None
     has_taken: Callable[[int], bool] = lambda change_entry: True
+    alone: bool = False
+    has_agreed: Callable[[State], bool] = lambda state: True
 
 
 def duties(
@@ -135,6 +139,7 @@ class Answers:
             measurement.encode(charter, self._me),
             self._entropy,
             self._tools.keep,
+            self._tools.alone,
         )
 
 
@@ -158,6 +163,7 @@ def answer(
     encoded: EncodedReport,
     entropy: Entropy,
     keep: Callable[[ReportSecrets], None] = lambda secrets: None,
+    alone: bool = False,
 ) -> Made:
     """A report and its sealed part, or an abstention and no bytes; see ``make_report``."""
     if not encoded.witnesses:
@@ -167,4 +173,6 @@ def answer(
             abstention=statement_pb2.Abstention(round=round_.number),
         )
         return statement, b""
-    return make_report(charter, key, table, encoded, round_.number, entropy, round_.asked, keep)
+    return make_report(
+        charter, key, table, encoded, round_.number, entropy, round_.asked, keep, alone
+    )

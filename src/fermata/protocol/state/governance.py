@@ -25,7 +25,9 @@ class Motion:
 
     ``votes``: choice by member. ``vote_ms``: how long it may be voted on. ``notice_ms``: of a
     carried exclusion or amendment, how long after its decision it can take effect at the earliest.
-    ``charter``: of an amendment. ``tabled_ms``, ``decided_ms``: the log's time.
+    ``tabled_ms``, ``decided_ms``: the log's time. Of an amendment: its ``charter``; ``asked_labs``,
+    which must agree each by itself; ``has_share``, whether a share of the labs' organisations must
+    too; and ``consents``, what labs have said.
     """
 
     entry: EntryIndex
@@ -44,6 +46,9 @@ class Motion:
     decided_entry: EntryIndex = _NONE
     decided_ms: int = 0
     notice_ms: int = 0
+    asked_labs: tuple[str, ...] = ()
+    has_share: bool = False
+    consents: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def expiry(self) -> Limit:

@@ -112,29 +112,30 @@ def settle(
     round_number: RoundNumber,
     fired: tuple[str, ...],
     is_calm: bool | None,
+    is_swept: bool,
     is_newest: bool,
     may_lift: bool = True,
 ) -> Pause:
     """PA3 to PA7: a round came to its end: opened or refused.
 
     ``fired``: the trigger rules that hold for it. ``is_calm``: whether the lift rule holds; None
-    is unknown, and not good news. ``is_newest``: no later round has come to its end before it.
-    ``may_lift``: no older closed round can still settle.
+    is unknown, and not good news. ``is_swept``: everybody has renewed since the last count (PA6a).
+    ``is_newest``: no later round has come to its end before it. ``may_lift``: no older closed
+    round can still settle.
     """
     now = pause
     # PA3.1: no calm round counts twice.
     if round_number in now.settled:
         return now
     is_newest = is_newest and round_number > now.newest_round
-    is_next = round_number == now.newest_round + 1
     if fired:
         now = _fire(now, terms, _Ground(entry, time_ms, round_number, fired))
     elif is_newest and now.phase in (PAUSED, LIFTING):
         ground = _Ground(entry, time_ms, round_number, (terms.lift,))
-        if is_calm is True:
-            now = _calm(now, terms, ground, is_next, may_lift)
-        else:
+        if is_calm is False:
             now = _unsettle(now, ground)
+        elif is_calm and is_swept:
+            now = _calm(now, terms, ground, may_lift)
     return replace(now, settled={**now.settled, round_number: time_ms})
 
 
@@ -277,21 +278,19 @@ def _fire(pause: Pause, terms: PauseTerms, ground: _Ground) -> Pause:
     return _turn(pause, after, RELAPSE, ground)
 
 
-def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, is_next: bool, may_lift: bool) -> Pause:
-    """One more calm round; the first of a new run if a round was skipped, since it is missing."""
-    calm_rounds = min(pause.calm_rounds + 1 if is_next else 1, terms.lift_rounds)
-    # PA6.1: an older round that can still settle may fire; the lift waits for it.
+def _calm(pause: Pause, terms: PauseTerms, ground: _Ground, may_lift: bool) -> Pause:
+    """One more calm round of which everybody has given a newer figure."""
+    calm_rounds = min(pause.calm_rounds + 1, terms.lift_rounds)
+    # PA6.2: an older round that can still settle may fire; the lift waits for it.
     if calm_rounds >= terms.lift_rounds and may_lift:
         return _ask(_turn(pause, RUNNING, LIFTED, ground, calm_rounds), terms)
-    # PA6.2: a missing round could be the one that was not calm.
-    is_broken = pause.phase == LIFTING and not is_next
-    why = CALM_BROKEN if is_broken else CALM
-    return _turn(pause, LIFTING, why, ground, calm_rounds)
+    # PA6.3: the run goes on.
+    return _turn(pause, LIFTING, CALM, ground, calm_rounds)
 
 
 def _unsettle(pause: Pause, ground: _Ground) -> Pause:
-    """A round that is not calm, or of which nothing is known, ends the run."""
-    # PA7.1: what nobody knows anything of does not lift.
+    """A round that is not calm ends the run."""
+    # PA7.1: the next lift begins anew.
     if pause.phase != LIFTING:
         return pause
     return _turn(pause, PAUSED, CALM_BROKEN, replace(ground, rules=()))

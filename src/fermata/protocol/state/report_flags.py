@@ -26,11 +26,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What a report says that it shows. ``dues_band`` counts from 1; 0 for none."""
+    """What a report says that it shows. ``dues_band`` counts from 1; 0 for none.
+
+    ``alone`` shows nothing: the lab may join sums as the only one that does (standing.md, ST4).
+    """
 
     complies: bool = False
     within_shares: bool = False
     dues_band: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ NO_FLAGS = Flags()
 
 def flags_of(wire: statement_pb2.Report) -> Flags:
     """The flags of a report on the wire."""
-    return Flags(wire.complies, wire.within_shares, wire.dues_band)
+    return Flags(wire.complies, wire.within_shares, wire.dues_band, wire.alone)
 
 
 def check_flags(

@@ -16,10 +16,12 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.governance import Governance
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.position import EntryRef, Position
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
+from fermata.protocol.state.standing import Cell, PanelStanding
 from fermata.types import (
     AggregateDigest,
     EntryIndex,
@@ -91,25 +93,13 @@ class ReportSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A panel, or some groups of it, and the labs whose counted reports add up in it."""
-
-    panel: str
-    groups: tuple[str, ...]
-    labs: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """Names its product on the wire: ``panel``, ``panel/group`` or ``panel/a+b``."""
-        return f"{self.panel}/{'+'.join(self.groups)}" if self.groups else self.panel
-
-
-@dataclass(frozen=True, slots=True)
 class Close:
     """The close of a round: whose reports count, and the products that may be opened.
 
-    ``cohorts`` counts organisations per cell; ``aggregates`` are by cell, too. ``refusal`` says
-    why nothing may be opened. ``organisations``: of every lab of the charter, as it was then.
+    ``cells`` are those that it opens; ``figures`` has, by cell and lab, the round of the figure in
+    its sum, and ``cohorts`` its number of organisations. ``standing``: every panel after it;
+    ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
+    at all. ``organisations``: of every lab of the charter, as it was then.
     """
 
     entry: EntryIndex
@@ -122,6 +112,9 @@ class Close:
     aggregate_sha256: AggregateDigest
     refusal: str = ""
     organisations: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Mapping[str, RoundNumber]] = field(default_factory=dict)
+    standing: Mapping[str, PanelStanding] = field(default_factory=dict)
+    unchanged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> EntryRef:
@@ -130,12 +123,27 @@ class Close:
 
     @property
     def members(self) -> dict[str, tuple[str, ...]]:
-        """Labs whose reports count, per cell."""
+        """Labs whose figures are in the sum, per cell that it opens."""
         return {cell.id: cell.labs for cell in self.cells}
 
+    @property
+    def whole(self) -> frozenset[str]:
+        """Panels of which it opens every cell, so that they have a total."""
+        opened = {cell.id for cell in self.cells}
+        return frozenset(
+            panel
+            for panel, standing in self.standing.items()
+            if standing.cells and all(cell.id in opened for cell in standing.cells)
+        )
+
     def panel_labs(self, panel: str) -> tuple[str, ...]:
-        """Labs whose counted report has a panel, ordered by id."""
+        """Labs whose figures are in the sums of a panel that it opens, ordered by id."""
         return tuple(sorted(lab for c in self.cells if c.panel == panel for lab in c.labs))
+
+    def panel_figures(self, panel: str) -> tuple[tuple[str, RoundNumber], ...]:
+        """(lab, round) of the figures in the sums of a panel that it opens, ordered by lab."""
+        figures = (self.figures[cell.id] for cell in self.cells if cell.panel == panel)
+        return tuple(sorted(entry for of_cell in figures for entry in of_cell.items()))
 
     def panel_cohort(self, panel: str, groups: str = "") -> int:
         """Organisations in a panel, or in the cell of some of its groups."""
@@ -229,32 +237,7 @@ class Round:
     @property
     def cohort(self) -> int:
         """Organisations in the smallest cell of the close; 0 before it."""
-        return min(self.close.cohorts.values()) if self.close else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Plea:
-    """A lab's answer to a round that an auditor has and the log lacks, by its envelope's hash."""
-
-    round_number: RoundNumber
-    lab: str
-    envelope_sha256: EnvelopeHash
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatSeen:
-    """The last heartbeat of a node. ``logged_ms`` is the log's time after it, ``time_ms`` its own;
-    ``seen`` is the newest entry that the node had folded."""
-
-    entry: EntryIndex
-    count: int
-    seen: EntryIndex
-    logged_ms: TimeMs
-    time_ms: TimeMs
-    version: str
-    certificate_expires_ms: int
-    backlog: int
-    pleas: tuple[Plea, ...] = ()
+        return min(self.close.cohorts.values(), default=0) if self.close else 0
 
 
 @dataclass(frozen=True, slots=True)

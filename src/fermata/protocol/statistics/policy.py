@@ -4,20 +4,29 @@ Pure: the same rules and rounds give the same verdicts on every machine, and a v
 round never depends on later ones.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from fermata.protocol.charter.trigger_rules import ACCELERATION, CHANGE, GROWTH, LEVEL, Rule
-from fermata.protocol.state.calls import last_calls
+from fermata.protocol.charter.trigger_rules import (
+    ACCELERATION,
+    CHANGE,
+    GROWTH,
+    LEVEL,
+    NO_RESULT,
+    SILENT,
+    Rule,
+)
 from fermata.protocol.state.judgement import RuleVerdict
-from fermata.protocol.state.state import OPENED, Round
+from fermata.protocol.statistics.facts import RoundFacts
+from fermata.protocol.statistics.stretches import Stretches, Value
 from fermata.protocol.statistics.student_t import quantile
 from fermata.protocol.statistics.trend import (
     POINTS_MIN,
-    Point,
+    Stretch,
     accelerates,
+    bends_of,
     decimal_of,
     exponential,
     fit_hinge,
@@ -35,46 +44,12 @@ SLOPE_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
-class RoundFacts:
-    """A round's results by (metric, statistic); None, and ``why``, if it has no results.
-
-    ``number`` counts periods from 1: a period that was called twice counts once.
-    """
-
-    number: int
-    period: str
-    results: Mapping[tuple[str, str], Fraction] | None
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Finding:
     """What a rule says of a round by itself, before rounds in a row are counted."""
 
     holds: bool | None
     value: str = ""
     why: str = ""
-
-
-def facts_of(state_rounds: Sequence[Round], quorum: int) -> tuple[RoundFacts, ...]:
-    """One fact per period, of its newest round. ``quorum`` is the charter's endorsement quorum.
-
-    A round that has not been opened counts as unknown, so a caller leaves out a round that may
-    still be opened.
-    """
-    facts = []
-    for place, round_ in enumerate(last_calls(state_rounds), start=1):
-        phase = round_.phase(quorum)
-        if phase == OPENED and round_.opening is not None:
-            results = round_.opening.results
-            values = {(r.metric, r.statistic): r.value for r in results if not r.group}
-            facts.append(RoundFacts(place, round_.period, values))
-        else:
-            # The same words for every stage before the opening: a verifier cannot tell them apart.
-            what = f"refused: {round_.refusal}" if round_.refusal else "not opened"
-            why = f"round {round_.number} ({round_.period}) is {what}"
-            facts.append(RoundFacts(place, round_.period, None, why))
-    return tuple(facts)
 
 
 def evaluate(rules: Sequence[Rule], facts: Sequence[RoundFacts]) -> tuple[RuleVerdict, ...]:
@@ -100,17 +75,30 @@ def history(
     if any(b.number != a.number + 1 for a, b in pairwise(facts)):
         raise ValueError("rounds are evaluated in order, without a gap")
     streaks = {rule.id: 0 for rule in rules}
+    by_id = {rule.id: rule for rule in rules}
+    #: By leaf, the newest round as of which it was known, if it was true then.
+    true_at: dict[str, int] = {}
     judged = []
     for end in range(1, len(facts) + 1):
         verdicts: dict[str, RuleVerdict] = {}
         for rule in rules:
             if rule.parts:
-                finding = _join(rule, [verdicts[part] for part in rule.parts])
+                now = facts[end - 1]
+                parts = [_held(rule, by_id[p], verdicts[p], now, true_at) for p in rule.parts]
+                finding = _join(rule, parts)
+            elif rule.kind == NO_RESULT:
+                finding = _without_result(rule, facts[:end])
+            elif rule.kind == SILENT:
+                finding = _silent(rule, facts[end - 1])
             else:
                 distance = rule.over_rounds + (rule.kind == CHANGE)
                 finding = _leaf(rule, facts[max(0, end - distance) : end])
             verdicts[rule.id] = _counted(rule, finding, streaks[rule.id])
             streaks[rule.id] = verdicts[rule.id].streak
+            if verdicts[rule.id].holds is not None:
+                true_at.pop(rule.id, None)
+            if verdicts[rule.id].holds:
+                true_at[rule.id] = facts[end - 1].number
         judged.append(tuple(verdicts.values()))
     return tuple(judged)
 
@@ -133,6 +121,17 @@ def _parts_needed(rule: Rule) -> str:
     return str(len(rule.parts) if rule.kind == "all_of" else 1)
 
 
+def _held(
+    rule: Rule, part: Rule, said: RuleVerdict, fact: RoundFacts, true_at: Mapping[str, int]
+) -> RuleVerdict:
+    """RU4: what a part says to a trigger that joins it; true while its panel is unchanged."""
+    if said.holds is not None or part.metric not in fact.unchanged or part.id not in true_at:
+        return said
+    # RU4: panels open in different rounds, so that two that race would never be seen together.
+    is_held = fact.number - true_at[part.id] <= rule.hold_rounds
+    return replace(said, holds=True) if is_held else said
+
+
 def _join(rule: Rule, parts: Sequence[RuleVerdict]) -> _Finding:
     """The finding by Kleene's logic: an unknown part matters only if it could change the answer."""
     answers = [part.holds for part in parts]
@@ -148,51 +147,123 @@ def _join(rule: Rule, parts: Sequence[RuleVerdict]) -> _Finding:
 
 def _leaf(rule: Rule, window: Sequence[RoundFacts]) -> _Finding:
     """The finding of a rule without parts, from the rounds in its window; the last is judged."""
-    values: list[tuple[int, Fraction]] = []
+    values: list[Value] = []
     missing = ""
     for fact in window:
         missing = ""
         if fact.results is None:
             missing = fact.why
-        elif (rule.metric, rule.statistic) not in fact.results:
-            missing = f"the round of {fact.period} has no {rule.statistic} of {rule.metric}"
+        elif (rule.metric, rule.statistic) in fact.results:
+            in_sum = fact.sums[rule.metric]
+            value = fact.results[rule.metric, rule.statistic]
+            values.append(Value(fact.number, in_sum.at, in_sum.labs, value))
+        elif rule.metric in fact.unchanged:
+            why = fact.unchanged[rule.metric]
+            missing = f"the round of {fact.period} has no new sum of {rule.metric}: {why}"
         else:
-            values.append((fact.number, fact.results[rule.metric, rule.statistic]))
+            missing = f"the round of {fact.period} has no {rule.statistic} of {rule.metric}"
     if missing:
         return _Finding(None, why=missing)
     if rule.kind == LEVEL:
-        return _compared(rule, values[-1][1])
+        return _compared(rule, values[-1].value)
     if rule.kind == CHANGE:
         return _change(rule, window, values)
-    needed = 2 * rule.points_min if rule.kind == ACCELERATION else POINTS_MIN
-    if len(values) < needed:
-        return _Finding(None, why=f"{len(values)} of the {needed} values that a fit needs")
-    if rule.scale == "log10":
-        unit = logarithm(Fraction(10))
-        points = tuple((number, value * unit) for number, value in values)
-    elif any(value <= 0 for _, value in values):
-        return _Finding(None, why="a value is not above 0, so it has no logarithm")
-    else:
-        points = tuple((number, logarithm(value)) for number, value in values)
-    return _bend(rule, points) if rule.kind == ACCELERATION else _growth(rule, points)
+    return _fit(rule, values)
+
+
+def _without_result(rule: Rule, facts: Sequence[RoundFacts]) -> _Finding:
+    """How many rounds that have ended brought no result of the rule's panel, since one did.
+
+    Rounds that have not ended, or whose charter did not have the panel, do not count.
+    """
+    run = 0
+    for fact in reversed(facts):
+        came_out = fact.came_out.get(rule.panel)
+        if came_out:
+            break
+        run += came_out is not None
+    return _Finding(rule.passes(Fraction(run)), str(run))
+
+
+def _silent(rule: Rule, fact: RoundFacts) -> _Finding:
+    """How many organisations of the rule's panel have a figure in its sums that is too old."""
+    ages = fact.ages.get(rule.panel)
+    if ages is None:
+        return _Finding(None, why=f"the round of {fact.period} has no close with {rule.panel}")
+    return _compared(rule, Fraction(sum(age > rule.over_rounds for age in ages.values())))
 
 
 def _compared(rule: Rule, value: Fraction) -> _Finding:
     return _Finding(rule.passes(value), format(decimal_of(value, VALUE_DIGITS), "f"))
 
 
-def _change(
-    rule: Rule, window: Sequence[RoundFacts], values: Sequence[tuple[int, Fraction]]
+def _change(rule: Rule, window: Sequence[RoundFacts], values: Sequence[Value]) -> _Finding:
+    over = rule.over_rounds
+    if values[0].number != window[-1].number - over:
+        return _Finding(None, why=f"no value {over} round(s) earlier")
+    stretches = Stretches(values)
+    # RU6b: labs that join or leave are no change of those who stay.
+    if 2 * stretches.rounds < over:
+        return _Finding(None, why=f"one set of labs spans only {stretches.rounds} of {over} rounds")
+
+    def by(time: Fraction | int) -> _Finding:
+        return _compared(rule, stretches.moved * over / time)
+
+    is_fast = rule.limit >= 0 if rule.is_rising else rule.limit < 0
+    by_rounds = by(stretches.rounds)
+    return _by_both(stretches, by_rounds, lambda: by(stretches.figures), is_fast=is_fast)
+
+
+def _by_both(
+    stretches: Stretches, by_rounds: _Finding, by_figures: Callable[[], _Finding], *, is_fast: bool
 ) -> _Finding:
-    earlier = window[-1].number - rule.over_rounds
-    if values[0][0] != earlier:
-        return _Finding(None, why=f"no value {rule.over_rounds} round(s) earlier")
-    return _compared(rule, values[-1][1] - values[0][1])
+    """RU6a: a rule holds only if it does by the rounds and by the time of the figures.
+
+    ``is_fast``: it asks for a change that is at least so fast, so that it would hold all the more
+    by less time, as other rules would all the less.
+    """
+    if by_rounds.holds is None or (stretches.are_figures_old and by_rounds.holds is is_fast):
+        return by_rounds
+    if stretches.are_figures_old:
+        newer = format(decimal_of(stretches.figures, FITTED_DIGITS), "f")
+        why = f"over {stretches.rounds} rounds the figures are newer by only {newer} on average"
+        return _Finding(None, why=why)
+    if not by_rounds.holds:
+        return by_rounds
+    of_figures = by_figures()
+    # What holds by both is told by rounds, which a reader can compute from the results.
+    return by_rounds if of_figures.holds else of_figures
 
 
-def _growth(rule: Rule, points: tuple[Point, ...]) -> _Finding:
+def _fit(rule: Rule, values: Sequence[Value]) -> _Finding:
+    stretches = Stretches(values)
+    is_bend = rule.kind == ACCELERATION
+    needed = 2 * rule.points_min if is_bend else POINTS_MIN
+    times = [[value.number for value in part] for part in stretches.parts]
+    if not bends_of(times, rule.points_min) if is_bend else stretches.count < needed:
+        return _Finding(None, why=f"{stretches.count} of the {needed} values that a fit needs")
+    if rule.scale == "linear" and any(value.value <= 0 for value in values):
+        return _Finding(None, why="a value is not above 0, so it has no logarithm")
+
+    def by(time: Callable[[Value], Fraction | int]) -> _Finding:
+        parts = [
+            tuple((time(value), _ordinate(rule, value.value)) for value in part)
+            for part in stretches.parts
+        ]
+        return _bend(rule, parts) if is_bend else _growth(rule, parts)
+
+    is_fast = not is_bend and (rule.slope_limit >= 0 if rule.is_rising else rule.slope_limit < 0)
+    by_rounds = by(lambda value: value.number)
+    return _by_both(stretches, by_rounds, lambda: by(lambda value: value.at), is_fast=is_fast)
+
+
+def _ordinate(rule: Rule, value: Fraction) -> Fraction:
+    return value * logarithm(Fraction(10)) if rule.scale == "log10" else logarithm(value)
+
+
+def _growth(rule: Rule, parts: Sequence[Stretch]) -> _Finding:
     """The finding of a growth rule, by the bound of the interval that makes it hold later."""
-    line = fit_line(points)
+    line = fit_line(*parts)
     q = quantile(rule.confidence, line.freedom)
     side = 1 if rule.is_rising else -1
     distance = side * (line.slope - rule.slope_limit)
@@ -213,9 +284,11 @@ def _growth_text(rule: Rule, bound: Fraction) -> str:
     return format(decimal_of(logarithm(Fraction(2)) / bound, FITTED_DIGITS), "f")
 
 
-def _bend(rule: Rule, points: tuple[Point, ...]) -> _Finding:
-    hinge = fit_hinge(points, rule.points_min)
-    holds = accelerates(hinge, rule.limit, rule.r2_min, rule.is_strict)
+def _bend(rule: Rule, parts: Sequence[Stretch]) -> _Finding:
+    if not bends_of([[x for x, _ in part] for part in parts], rule.points_min):
+        return _Finding(None, why=f"no bend has {rule.points_min} values on each side")
+    hinge = fit_hinge(*parts, points_min=rule.points_min)
+    holds = accelerates(hinge, rule.limit, rule.after_slope, rule.r2_min, rule.is_strict)
     if hinge.after <= 0:
         return _Finding(holds, "no growth after the bend")
     r2 = decimal_of(1 - hinge.residual / hinge.total, FITTED_DIGITS)

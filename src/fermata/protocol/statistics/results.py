@@ -1,6 +1,6 @@
 """From opened sums to results, exactly where that is possible (docs/spec/charter.md, C9)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
@@ -34,14 +34,17 @@ def results_of(
     charter: Charter,
     members: Mapping[str, tuple[str, ...]],
     plaintexts: Mapping[str, tuple[int, ...]],
+    whole: Collection[str],
 ) -> tuple[dict[str, Decimal], tuple[Result, ...]]:
     """Sums per metric, and all results of the charter's aggregates, in its order.
 
-    ``members`` are the labs per cell, ``plaintexts`` the opened integers per cell. For a panel with
-    groups, the results of the total, which is the sum of its cells, come first, and then those of
-    each cell if there are several. Raises InvalidEncoding BOUND if this many valid values cannot
-    have the sum, or PACKING if bits outside the packing slots are set; neither can follow from
-    reports whose proofs hold.
+    ``members`` are the labs per cell that was opened, ``plaintexts`` the opened integers per cell.
+    ``whole``: the panels of which every cell was. For a panel with groups, the results of the
+    total, which is the sum of its cells, come first, and then those of each cell if there are
+    several; a panel of which only some cells were opened has no total.
+
+    Raises InvalidEncoding BOUND if this many valid values cannot have the sum, or PACKING if bits
+    outside the packing slots are set; neither can follow from reports whose proofs hold.
     """
     sums: dict[str, Decimal] = {}
     results: list[Result] = []
@@ -51,13 +54,26 @@ def results_of(
             for cell, labs in members.items()
             if panel_of(cell) == panel.id
         ]
-        total = _total(panel, cells)
-        for metric in panel.metrics:
-            sums[metric.id] = decode_sum(metric, total.totals["value", metric.id, 0], total.count)
-        for numbers in (total, *cells) if len(cells) > 1 else (total,):
+        given_out = cells
+        if panel.id in whole:
+            total = _total(panel, cells)
+            for metric in panel.metrics:
+                value = total.totals["value", metric.id, 0]
+                sums[metric.id] = decode_sum(metric, value, total.count)
+            given_out = [total, *cells] if len(cells) > 1 else [total]
+        for numbers in given_out:
             for metric in panel.metrics:
                 results += numbers.results(metric)
     return sums, tuple(results)
+
+
+def panel_results(panel: Panel, totals: Mapping[Slot, int], count: int) -> tuple[Result, ...]:
+    """The results of a panel's metrics from the sum of every value that ``count`` labs reported.
+
+    Raises InvalidEncoding BOUND if the sums contradict each other.
+    """
+    sums = _Sums(panel, totals, count)
+    return tuple(result for metric in panel.metrics for result in sums.results(metric))
 
 
 def _opened(panel: Panel, groups: str, plaintexts: Sequence[int], count: int) -> "_Sums":

@@ -32,8 +32,9 @@ from fermata.protocol.state.state import (
     State,
     labs_of_round,
 )
-from fermata.protocol.statistics.policy import evaluate, facts_of
-from fermata.types import EntryIndex, RoundNumber
+from fermata.protocol.statistics.facts import facts_of
+from fermata.protocol.statistics.policy import evaluate
+from fermata.types import EntryIndex
 
 
 def findings_v10(state: State, clocks: Sequence[Clock]) -> Iterator[str]:
@@ -61,7 +62,7 @@ def _judged(state: State, number: int) -> Judgement:
         for round_ in state.rounds
     ]
     quorum = charter.endorsement_quorum
-    verdicts = evaluate(charter.rules, facts_of(known[:number], quorum))
+    verdicts = evaluate(charter.rules, facts_of(known[:number], quorum, state.charter_at))
     before = tuple(n for n, judgement in state.judgements.items() if judgement.entry < now.entry)
     late = fired_late(state.charter_at, known, number, before, quorum)
     return replace(now, verdicts=verdicts, late=late)
@@ -114,12 +115,14 @@ def _replayed(state: State, clocks: Sequence[Clock]) -> Pause:
                 pause = machine.lift_by_motion(pause, charter.pause, entry, time_ms, lifted)
         for number, judgement in state.judgements.items():
             in_force = _in_force(state, EntryIndex(index + 1))[0]
-            terms = terms_of_settling(state.charter_at(number), in_force, judgement)
+            own, round_ = state.charter_at(number), state.rounds[number - 1]
+            terms = terms_of_settling(own, in_force, judgement)
             if judgement.entry == entry and terms is not None:
                 is_newest = number > pause.newest_round
                 may_lift = not waits(_settling(state, judgement, number), entry, clock)
-                settled = RoundNumber(number)
-                pause = settle_by(pause, terms, judgement, settled, is_newest, may_lift)
+                pause = settle_by(
+                    pause, terms, judgement, own, state.rounds, round_, is_newest, may_lift
+                )
         pause = _advanced(state, pause, entry, clock)
     return pause
 

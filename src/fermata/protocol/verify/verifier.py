@@ -17,8 +17,14 @@ from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.disclosure import check_openable
 from fermata.protocol.fold.proofs import failures_of
-from fermata.protocol.fold.reports import SealedPanel, aggregate, check_sealed
+from fermata.protocol.fold.reports import (
+    SealedPanel,
+    aggregate,
+    check_sealed,
+    ciphertexts_of,
+)
 from fermata.protocol.roles.witness import Witnessed
+from fermata.protocol.standing.panel_round import figures_in, standing_figures
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
@@ -140,6 +146,8 @@ class _Run:
         self.leaves: list[bytes] = []
         self.tree = Tree()
         self.witnessed = NOTHING
+        #: Of figures that stand or wait, by (round, lab, panel).
+        self.ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}
         self._findings: dict[int, list[str]] = {}
         self._reached: set[int] = set()
 
@@ -312,6 +320,7 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) 
     failures = failures_of(charter, key, round_.number, listed, proofs, close.leaf_hash, run.cache)
     for lab, reason in failures.items():
         run.fail(5, f"entry {round_.reports[lab].entry} ({lab}): {reason}")
+    run.ciphertexts |= ciphertexts_of(round_.number, reports)
     if round_.refusal and not close.aggregates:
         return
     where = f"entry {close.entry} (round {round_.number})"
@@ -319,14 +328,25 @@ def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) 
         check_openable(run.state, round_)  # V6.3: what may not be opened.
     except VerificationError as error:
         run.fail(6, f"{where}: {error}")
-    if not run.is_public and len(reports) != len(close.listed):  # V7.1.
-        run.fail(7, f"{where}: cannot be recomputed without all of its reports")
-    elif not run.is_public:
-        product = aggregate(key, close.cells, reports)
-        if product != dict(close.aggregates):  # V7.2: another sum than the reports'.
-            run.fail(7, f"{where}: is not the product of its reports")
+    if not run.is_public:
+        _check_product(run, key, close, where)
     if round_.phase(charter.endorsement_quorum) == OPENED:
         _check_opening(run, charter, key, round_)
+
+
+def _check_product(run: _Run, key: ThresholdKey, close: Close, where: str) -> None:
+    """V7, from the sealed parts of this round and of older ones whose figures still stand."""
+    have = {(number, lab) for number, lab, _ in run.ciphertexts}
+    if not have.issuperset(figures_in(close.figures)):  # V7.1.
+        run.fail(7, f"{where}: cannot be recomputed without all of its reports")
+    elif aggregate(key, close.figures, run.ciphertexts) != dict(close.aggregates):
+        # V7.2: another sum than the reports'.
+        run.fail(7, f"{where}: is not the product of its reports")
+    # What no longer stands is in no later sum, and a long log has many ciphertexts.
+    kept = standing_figures(close.standing)
+    run.ciphertexts = {
+        figure: numbers for figure, numbers in run.ciphertexts.items() if figure in kept
+    }
 
 
 def _read_sealed(
@@ -365,7 +385,7 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round
             except VerificationError as error:
                 run.fail(9, f"{where}: {panel} does not open so: {error}")
     try:
-        _, results = results_of(charter, close.members, opening.plaintexts)  # V9.2.
+        _, results = results_of(charter, close.members, opening.plaintexts, close.whole)  # V9.2.
     except VerificationError as error:
         run.fail(9, f"{where}: {error}")
         return

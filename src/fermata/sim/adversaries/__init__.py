@@ -16,6 +16,7 @@ from fermata.sim.adversaries.lab import ALL_LABS
 from fermata.sim.adversaries.misbehaviour import Exposure, Misbehaviour
 from fermata.sim.adversaries.pause import ALL_PAUSE
 from fermata.sim.adversaries.proofs import ALL_PROOFS
+from fermata.sim.adversaries.standing import ALL_STANDING
 from fermata.sim.adversaries.starving import ALL_STARVING
 
 ALL: tuple[type[Misbehaviour], ...] = (
@@ -26,6 +27,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_PAUSE,
     *ALL_COMMITTEE,
     *ALL_CLOCKS,
+    *ALL_STANDING,
     *ALL_STARVING,
 )
 

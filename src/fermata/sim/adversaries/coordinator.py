@@ -24,20 +24,27 @@ from fermata.sim.world import World
 from fermata.wire.v1 import statement_pb2
 
 
-def _sealed(world: World, lab: str) -> list[statement_pb2.SealedPanel]:
-    data = world.nodes[COORDINATOR].disk.sealed(current(world).reports[lab].sealed_sha256) or b""
+def _sealed(world: World, lab: str, number: int) -> list[statement_pb2.SealedPanel]:
+    report = world.watch.state.rounds[number - 1].reports[lab]
+    data = world.nodes[COORDINATOR].disk.sealed(report.sealed_sha256) or b""
     return list(statement_pb2.SealedPart.FromString(data).panels)
 
 
 def set_products(
-    world: World, close: statement_pb2.CloseRound, labs: Sequence[str], factor: int = 1
+    world: World,
+    close: statement_pb2.CloseRound,
+    labs: Sequence[str],
+    factor: int = 1,
+    older: Sequence[str] = (),
 ) -> None:
     """Sets the close's aggregates to the products over these labs, panel by panel.
 
-    Each product is multiplied by ``factor``.
+    Each product is multiplied by ``factor``. Of the labs in ``older`` it takes what they reported
+    in the first round, of the others what they reported in the newest.
     """
     key: ThresholdKey = world.watch.state.keyed().key
-    parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab)} for lab in set(labs)}
+    at = {lab: 1 if lab in older else current(world).number for lab in labs}
+    parts = {lab: {p.panel: p.ciphertexts for p in _sealed(world, lab, at[lab])} for lab in at}
     close.ClearField("aggregates")
     for panel in world.charter.panels:
         columns = zip(*(parts[lab][panel.id] for lab in labs), strict=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.roles.auditor import endorse as endorse_statement
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.pause import asking
@@ -41,11 +40,16 @@ def heat_of(world: World, round_number: int, heat: int) -> None:
         world.inputs.heat[lab, world.charter.period(round_number)] = heat
 
 
-def whole_round(world: World, number: int, heat: int) -> None:
-    """Plays an honest round to its end, with the labs' acknowledgements; opens no next round."""
+def whole_round(world: World, number: int, heat: int, *labs: str) -> None:
+    """Plays an honest round to its end, with the labs' acknowledgements; opens no next round.
+
+    Only ``labs`` report; all labs if none is named.
+    """
     heat_of(world, number, heat)
     open_round(world)
-    report(world)
+    report(world, *labs)
+    if labs:
+        pass_deadline(world)
     open_up(world)
     # A lab acknowledges what is witnessed.
     for auditor in world.charter.auditors:
@@ -194,61 +198,6 @@ class SwapsCells(ClosesOtherCells):
         close.aggregates.extend(copies)
 
 
-class _OpensWithheld(Misbehaviour):
-    """The second round must be withheld; the coordinator asks to open it all the same."""
-
-    def misbehave(self, world: World) -> None:
-        """See Misbehaviour."""
-        whole_round(world, 1, MODEST)
-        heat_of(world, 2, MODEST)
-        open_round(world)
-        labs = self.reporting(world)
-        report(world, *labs)
-        pass_deadline(world)
-        self.break_rule(world, labs)
-        world.settle([COORDINATOR, *world.charter.auditors])
-
-    def break_rule(self, world: World, labs: tuple[str, ...]) -> None:
-        """Breaks a rule about the round in which these labs have reported."""
-        force_close(world, lambda close: set_products(world, close, labs))
-
-    def reporting(self, world: World) -> tuple[str, ...]:
-        """The labs that report in the second round."""
-        return world.charter.labs[:-1]
-
-
-class IgnoresChangeRule(_OpensWithheld):
-    """Asks to open although one organisation has left, where the charter requires none or two."""
-
-    shape = Shape(3, 2, "abcde", rounds=2, change_min=2, terms=TERMS)
-
-
-class EndorsesWithheld(_OpensWithheld):
-    """An auditor endorses the close of a round in which one organisation has left."""
-
-    shape = IgnoresChangeRule.shape
-
-    def break_rule(self, world: World, labs: tuple[str, ...]) -> None:
-        """See _OpensWithheld."""
-        world.settle([COORDINATOR], lambda: current(world).close is not None)
-        close = current(world).close
-        if close is not None:
-            rogue = world.charter.auditors[0]
-            state = world.watch.state.keyed()
-            self.send(world, rogue, endorse_statement(state, current(world), close, rogue))
-
-
-class IgnoresDominance(_OpensWithheld):
-    """Asks to open although one lab's report does not show that it is within the limit."""
-
-    shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(dominance="0.4", rules=256))
-
-    def reporting(self, world: World) -> tuple[str, ...]:
-        """See _OpensWithheld."""
-        world.inputs.heat[world.charter.labs[0], world.charter.period(2)] = HEAT_MAX
-        return world.charter.labs
-
-
 class IgnoresAge(Misbehaviour):
     """Opens a round whose period has only just ended."""
 
@@ -318,7 +267,7 @@ class ClaimsLowerBand(_Claims):
 class ClaimsWithinShares(_Claims):
     """Claims to be within the dominance limit, with a figure far above it."""
 
-    shape = IgnoresDominance.shape
+    shape = Shape(3, 2, "abcd", rounds=2, terms=Terms(dominance="0.4", rules=256))
     flags = Flags(within_shares=True)
 
     def come_to_round(self, world: World) -> None:
@@ -379,9 +328,6 @@ ALL_PAUSE: tuple[type[Misbehaviour], ...] = (
     LogsNoHeartbeats,
     ClosesOtherCells,
     SwapsCells,
-    IgnoresChangeRule,
-    EndorsesWithheld,
-    IgnoresDominance,
     IgnoresAge,
     ClaimsLowerBand,
     ClaimsWithinShares,

@@ -40,6 +40,10 @@ class StarvesLab(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         open_round(world)
+        self.starve(world)
+
+    def starve(self, world: World) -> None:
+        """Plays the open round to its end without the last lab's report."""
         victim = world.charter.labs[-1]
         rogue_writer(world).drops = lambda body, author: (body, author) == ("report", victim)
         report(world)

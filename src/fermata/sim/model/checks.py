@@ -44,7 +44,6 @@ ALLOWED = frozenset(
         (PAUSED, LIFTING, "calm"),
         (PAUSED, RUNNING, "lifted"),
         (LIFTING, LIFTING, "calm"),
-        (LIFTING, LIFTING, "calm-broken"),
         (LIFTING, PAUSED, "calm-broken"),
         (LIFTING, PAUSED, "relapse"),
         (LIFTING, RUNNING, "lifted"),
@@ -147,6 +146,9 @@ def _check_unasked(taken: Step, before: Pause, after: Pause) -> Iterator[str]:
             yield "a late round counted as calm"
         if event.is_repeat and after.calm_rounds > before.calm_rounds:
             yield "a round counted twice"
+        is_nothing = event.is_calm is None or (event.is_calm and not event.is_swept)
+        if is_nothing and not event.fired and after.calm_rounds != before.calm_rounds:
+            yield "a round that is unknown or lacks somebody changed the run"
         if event.fired and not event.is_repeat and not is_holding(after):
             yield "a trigger left the labs running"
     if event.kind == MOTION and is_holding(after):

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fermata.protocol.charter.pause_terms import PauseTerms
@@ -35,13 +35,16 @@ SHARES = (Fraction(1, 3), Fraction(2, 3), Fraction(1))
 ACKNOWLEDGE_MS = 10
 #: What is told of a broken model is enough to mend it.
 VIOLATIONS_MAX = 20
-_ENDS_OF_ROUNDS: tuple[tuple[bool, bool | None], ...] = (
-    (True, True),
-    (True, False),
-    (True, None),
-    (False, True),
-    (False, False),
-    (False, None),
+#: Whether a trigger fired, whether the round is calm, and whether every lab has renewed.
+_ENDS_OF_ROUNDS: tuple[tuple[bool, bool | None, bool], ...] = (
+    (True, True, True),
+    (True, False, True),
+    (True, None, True),
+    (False, True, True),
+    (False, True, False),
+    (False, False, True),
+    (False, False, False),
+    (False, None, True),
 )
 
 
@@ -123,14 +126,15 @@ def left_of(world: World) -> int:
 
 def _events(world: World, terms: PauseTerms, labs: tuple[str, ...]) -> Iterator[Event]:
     """All events that can come next, honest or not."""
-    for fired, is_calm in _ENDS_OF_ROUNDS:
-        yield Event(SETTLE, fired=fired, is_calm=is_calm)
+    for fired, is_calm, is_swept in _ENDS_OF_ROUNDS:
+        end = Event(SETTLE, fired=fired, is_calm=is_calm, is_swept=is_swept)
+        yield end
         if world.newest:
-            yield Event(SETTLE, fired=fired, is_calm=is_calm, is_repeat=True)
+            yield replace(end, is_repeat=True)
         if world.pending is None:
-            yield Event(SETTLE, fired=fired, is_calm=is_calm, skips=True)
+            yield replace(end, skips=True)
         else:
-            yield Event(SETTLE, fired=fired, is_calm=is_calm, is_late=True)
+            yield replace(end, is_late=True)
     for lab in labs:
         for back in range(3):
             yield Event(ACKNOWLEDGE, lab=lab, back=back)

@@ -33,15 +33,17 @@ class Machine:
 class Event:
     """One thing that happens.
 
-    The round that settles is the next in turn, or ``skips`` a round that has not ended yet, or is
-    that skipped round (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the
-    last change that asks for it, the change before (``back`` 1), or none (2). A beat moves the
-    log's time by ``wait_ms``.
+    Of the round that settles, ``is_swept`` says that every lab has renewed (PA6a). The round that
+    settles is the next in turn, or ``skips`` a round that has not ended yet, or is that skipped
+    round (``is_late``), or has settled before (``is_repeat``). A lab acknowledges the last change
+    that asks for it, the change before (``back`` 1), or none (2). A beat moves the log's time by
+    ``wait_ms``.
     """
 
     kind: str
     fired: bool = False
     is_calm: bool | None = None
+    is_swept: bool = True
     skips: bool = False
     is_late: bool = False
     is_repeat: bool = False
@@ -52,6 +54,7 @@ class Event:
     def __str__(self) -> str:
         if self.kind == SETTLE:
             calm = {True: "calm", False: "not calm", None: "unknown"}[self.is_calm]
+            calm += "" if self.is_swept else ", lacking somebody"
             when = "late " * self.is_late + "skipping " * self.skips + "repeated " * self.is_repeat
             return f"{when}settle {'fired ' * self.fired}{calm}"
         if self.kind == ACKNOWLEDGE:
@@ -78,7 +81,8 @@ class World:
     """A situation. ``pending`` is a round older than the newest that has not ended yet.
 
     ``calm_run`` is counted from the log, independently of the machine: the calm rounds up to the
-    newest, each the newest and next in turn, without a trigger among them.
+    newest for which everybody had renewed, without a trigger or a round that was not calm among
+    them.
     """
 
     pause: Pause = field(default_factory=Pause)
@@ -142,7 +146,7 @@ def _effect(machine: Machine, terms: PauseTerms, pause: Pause, logged: Logged) -
     now = pause
     if event.kind == SETTLE:
         fired = terms.triggers if event.fired else ()
-        facts = logged.round, fired, event.is_calm, logged.is_newest
+        facts = logged.round, fired, event.is_calm, event.is_swept, logged.is_newest
         return machine.settle(now, terms, entry, time_ms, *facts), ""
     if event.kind == MOTION:
         return machine.lift_by_motion(now, terms, entry, time_ms, entry - 1), ""
@@ -182,8 +186,8 @@ def _settled(world: World, logged: Logged) -> World:
     run = world.calm_run
     if event.fired:
         run = 0
-    elif not event.is_late:
-        run = 0 if event.is_calm is not True else 1 if event.skips else run + 1
+    elif not event.is_late and event.is_calm is not None:
+        run = run + event.is_swept if event.is_calm else 0
     if event.is_late:
         return replace(world, pending=None, calm_run=run)
     pending = world.newest + 1 if event.skips else world.pending

@@ -1,21 +1,20 @@
-"""What a simulated round may disclose, from who reported what: with sets and fractions alone.
+"""What sums of a simulated deployment tell together: with sets and fractions alone.
 
-It is written independently of fermata.protocol.fold.disclosure, from docs/spec/disclosure.md, D2
-to D4 and D8: it compares every sum of one round with every sum of the other; the fold uses cells.
+It is written independently of fermata.protocol.standing and fermata.protocol.fold.disclosure, from
+docs/spec/disclosure.md, D8, and standing.md, ST3 and ST5: it tries every set of organisations.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from fractions import Fraction
 from itertools import combinations
 from math import floor
+from typing import TypeVar
 
 from fermata.sim.setup.deployment import Shape, lab_names
-from fermata.sim.setup.terms import DOMINANCE_START, HEAT, HEAT_MAX
+from fermata.sim.setup.terms import DOMINANCE_START, HEAT_MAX
 
-#: The labs that add up in each cell of a panel.
-Cells = Sequence[frozenset[str]]
-#: The labs whose reports count, with their figures.
-Counted = Mapping[str, Mapping[str, str]]
+#: What adds up in a sum.
+T = TypeVar("T", bound=Hashable)
 
 
 def organisation_of(shape: Shape) -> dict[str, str]:
@@ -23,59 +22,40 @@ def organisation_of(shape: Shape) -> dict[str, str]:
     return dict(zip(lab_names(shape), shape.organisations, strict=True))
 
 
-def cells_of(shape: Shape, counted: Counted) -> dict[int, Cells]:
-    """The cells by panel, from 1: two groups if both have their cohort, otherwise all labs."""
-    labs, owner = lab_names(shape), organisation_of(shape)
-    cells: dict[int, Cells] = {}
-    for panel in range(1, shape.panels + 1):
-        all_labs = frozenset(lab for lab in labs[panel - 1 :] if lab in counted)
-        cells[panel] = [all_labs]
-        if shape.terms is not None and shape.terms.has_groups and panel == 1:
-            half = len(labs) // 2
-            parts = [all_labs & frozenset(labs[:half]), all_labs & frozenset(labs[half:])]
-            if all(len({owner[lab] for lab in part}) >= shape.cohort_min for part in parts):
-                cells[panel] = parts
-    return cells
+def rank(rows: Iterable[Sequence[int]]) -> int:
+    """The rank of a matrix over the rationals."""
+    left = [[Fraction(number) for number in row] for row in rows]
+    width, count = max(map(len, left), default=0), 0
+    for column in range(width):
+        place = next((i for i in range(count, len(left)) if left[i][column]), None)
+        if place is None:
+            continue
+        left[count], left[place] = left[place], left[count]
+        top = left[count]
+        for row in left[count + 1 :]:
+            factor = row[column] / top[column]
+            if factor:
+                for i in range(column, width):
+                    row[i] -= factor * top[i]
+        count += 1
+    return count
 
 
-def is_withheld(
-    shape: Shape, counted: Counted, limit: int | None, earlier: Sequence[Mapping[int, Cells]]
-) -> bool:
-    """Whether a round must be withheld. ``earlier``: the cells of the rounds to compare it with."""
-    owner, cells = organisation_of(shape), cells_of(shape, counted)
-    small = any(
-        len({owner[lab] for lab in cell}) < shape.cohort_min
-        for of_panel in cells.values()
-        for cell in of_panel
-    )
-    shares = limit is not None and any(int(f[HEAT]) > limit for f in counted.values())
-    return small or shares or any(differs_by_few(shape, cells, other) for other in earlier)
-
-
-def differs_by_few(shape: Shape, now: Mapping[int, Cells], old: Mapping[int, Cells]) -> bool:
-    """D4: whether a sum of one round and a sum of another differ by too few organisations."""
-    if not shape.change_min:
-        return False
-    owner = organisation_of(shape)
-    for panel, cells in now.items():
-        for a in _sums(owner, cells):
-            for b in _sums(owner, old[panel]):
-                if any(0 < len(alone) < shape.change_min for alone in (a - b, b - a)):
-                    return True
-    return False
-
-
-def _sums(
-    owner: Mapping[str, str], cells: Cells
-) -> Iterator[frozenset[tuple[str, frozenset[str]]]]:
-    """The contributions to every sum of one or more cells."""
-    for count in range(1, len(cells) + 1):
-        for some in combinations(cells, count):
-            labs = frozenset[str]().union(*some)
-            by_owner: dict[str, set[str]] = {}
-            for lab in labs:
-                by_owner.setdefault(owner[lab], set()).add(lab)
-            yield frozenset((name, frozenset(inside)) for name, inside in by_owner.items())
+def told_of(
+    sums: Iterable[Set[T]], owner: Callable[[T], str], fewer_than: int
+) -> frozenset[str] | None:
+    """Fewer organisations than this of which alone some combination of sums speaks; None if there
+    are none."""
+    rows = sorted({frozenset(row) for row in sums}, key=lambda row: sorted(map(repr, row)))
+    columns = sorted({column for row in rows for column in row}, key=repr)
+    whole = rank([column in row for column in columns] for row in rows)
+    for size in range(1, fewer_than):
+        for few in combinations(sorted({owner(column) for column in columns}), size):
+            rest = [column for column in columns if owner(column) not in few]
+            # A combination that is zero at all others, and not zero, makes the rank fall.
+            if rank([column in row for column in rest] for row in rows) < whole:
+                return frozenset(few)
+    return None
 
 
 def share_limit(shape: Shape, last_sum: Fraction | None) -> int | None:

@@ -16,6 +16,8 @@ from fermata.protocol.state.state import Round
 
 #: Figures by lab: metric id to decimal.
 Figures = Mapping[str, Mapping[str, str]]
+#: By panel and groups, the figures that add up; no groups for the total of a panel.
+Opened = Mapping[tuple[str, str], Figures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +35,28 @@ class Root:
         return low**self.power <= self.exact <= (low + self.step) ** self.power
 
 
-def check_sums(charter: Charter, round_: Round, figures: Figures) -> Iterator[str]:
-    """Yields each difference between an opened round and the figures that went into it."""
+def check_sums(charter: Charter, round_: Round, opened: Opened) -> Iterator[str]:
+    """Yields each difference between an opened round and the figures that stand in its sums."""
     if round_.opening is None:
         yield f"round {round_.number} is not opened"
         return
-    said = {(r.metric, r.statistic): r.value for r in round_.opening.results if not r.group}
-    for panel in charter.panels:
-        rows = [f for f in figures.values() if panel.metrics[0].id in f]
+    said = {(r.metric, r.statistic, r.group): r.value for r in round_.opening.results}
+    sums = dict(round_.opening.sums)
+    for (panel_id, groups), figures in opened.items():
+        panel, rows = charter.panel(panel_id), list(figures.values())
         columns = {m.id: [Fraction(row[m.id]) for row in rows] for m in panel.metrics}
         for metric in panel.metrics:
-            if round_.opening.sums[metric.id] != sum(Decimal(row[metric.id]) for row in rows):
+            total = sum(Decimal(row[metric.id]) for row in rows)
+            if not groups and sums.pop(metric.id, None) != total:
                 yield f"round {round_.number}: the sum of {metric.id} is not the labs'"
             for statistic, right in results_of(metric, columns):
-                value = said.pop((metric.id, statistic), None)
+                value = said.pop((metric.id, statistic, groups), None)
                 if not _fits(value, right):
                     yield f"round {round_.number}: the {statistic} of {metric.id} is wrong"
-    for metric_id, statistic in said:
+    for metric_id, statistic, _ in said:
         yield f"round {round_.number}: nobody asked for the {statistic} of {metric_id}"
+    for metric_id in sums:
+        yield f"round {round_.number}: not all of the sum of {metric_id} was opened"
 
 
 def _fits(value: Fraction | None, right: Fraction | Root | None) -> bool:

@@ -1,10 +1,10 @@
 """Checks the effects of a charter's terms, entry by entry, from the labs' own figures.
 
-A second, small pause machine follows the log (docs/spec/pause.md); duties, dominance, dues and
-withheld rounds are computed from the figures. The fold must agree.
+A second, small pause machine follows the log (docs/spec/pause.md); duties, dominance and dues are
+computed from the figures, and what the rules see from those that stand. The fold must agree.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -16,13 +16,17 @@ from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.sim.reference.disclosed import Cells, Counted, cells_of, is_withheld, share_limit
+from fermata.sim.reference.disclosed import organisation_of, share_limit
+from fermata.sim.reference.sums import Figures, Opened
 from fermata.sim.reference.time_watch import TimeWatch
-from fermata.sim.reference.verdicts import holds_at_end
+from fermata.sim.reference.verdicts import UNCHANGED, holds_at_end
 from fermata.sim.reference.watch import Watch
-from fermata.sim.setup.deployment import Deployment
+from fermata.sim.setup.deployment import Deployment, lab_names
 from fermata.sim.setup.terms import BAND_TOP, BANDS, DUTY_MAX, HEAT, TIER_DUES, tier_of
 from fermata.summary.records.dues import lines_of
+
+#: The labs whose reports count, with their figures.
+Counted = Figures
 
 RUNNING, TRIGGERED, PAUSED, LIFTING = "running", "triggered", "paused", "lifting"
 
@@ -40,18 +44,24 @@ class TermsWatch:
         self._next = 0
         #: The second pause machine: as of entry ``_next``.
         self._phase, self._calm_rounds = RUNNING, 0
+        #: The entry of the last trigger or relapse, and of the last that, or a calm round, counted.
+        self._began = self._counted_at = 0
         self._asked: list[int] = []
         self._said: dict[int, set[str]] = {}
         self._settled: list[int] = []
-        #: By round: whether it asks for duties, the share limit, and the cells that were closed.
+        #: By round: whether it asks for duties, and the share limit.
         self._duties: dict[int, bool] = {}
         self._limits: dict[int, int | None] = {}
-        self._cells: dict[int, Mapping[int, Cells]] = {}
+        self._opened: Callable[[int], Opened] = lambda number: {}
         #: Kinds of what has happened, so that tests can see that it does happen.
         self.seen: set[str] = set()
 
-    def follow(self, counted: Mapping[int, Counted], now_ms: int) -> None:
-        """Checks the new entries, at a true time. ``counted``: figures behind each closed round."""
+    def follow(
+        self, counted: Mapping[int, Counted], opened: Callable[[int], Opened], now_ms: int
+    ) -> None:
+        """Checks the new entries, at a true time. ``counted``: figures behind each closed round;
+        ``opened``: those that stand in what a round shows."""
+        self._opened = opened
         while self._next < len(self._watch.leaves):
             entry, self._next = self._next, self._next + 1
             self._clock.follow(entry, now_ms)
@@ -67,7 +77,7 @@ class TermsWatch:
             return
         labs = _labs_in_force(before)
         if len(after.rounds) > len(before.rounds):
-            self._open(after, counted)
+            self._open(after)
         if self._watch.verdicts[entry].accepted:
             self._acknowledge(terms, entry, labs)
         if len(after.governance.lifts) > len(before.governance.lifts) and self._phase != RUNNING:
@@ -80,7 +90,7 @@ class TermsWatch:
         for round_ in after.rounds:
             quorum = after.charter_at(round_.number).endorsement_quorum
             if round_.number not in self._settled and round_.phase(quorum) in (OPENED, REFUSED):
-                self._settle(entry, after, round_, counted)
+                self._settle(entry, after, round_)
         if self._watch.verdicts[entry].accepted:
             # PA2: after the effect of the entry itself, whatever that was.
             self._pass_time(terms, entry, after)
@@ -145,9 +155,7 @@ class TermsWatch:
         said.add(statement.author)
         self._count(terms, labs)
 
-    def _settle(
-        self, entry: int, after: State, round_: Round, counted: Mapping[int, Counted]
-    ) -> None:
+    def _settle(self, entry: int, after: State, round_: Round) -> None:
         charter, number = after.charter_at(round_.number), round_.number
         newest = max(self._settled, default=0)
         self._settled.append(number)
@@ -155,16 +163,22 @@ class TermsWatch:
             return
         quorum = charter.endorsement_quorum
         values = [
-            [Fraction(f[HEAT]) for f in counted[r.number].values()]
+            self._heat_of(r.number) or UNCHANGED
             if r.phase(quorum) == OPENED
             else None
+            if r.phase(quorum) == REFUSED
+            else ()
             for r in after.rounds[:number]
         ]
-        holds = holds_at_end(charter.rules, values)
+        sums = [self._sum_of(r.number) for r in after.rounds[:number]]
+        holds = holds_at_end(charter.rules, values, sums)
         for verdict in after.judgements[number].verdicts:
             if verdict.holds is not holds[verdict.rule]:
                 self._watch.violate("I8", f"rule {verdict.rule} says {verdict.holds} of {number}")
         fired = any(holds[rule] is True for rule in charter.pause.triggers)
+        is_swept = self._is_swept(charter, after, round_)
+        if fired:
+            self._began = self._counted_at = entry
         if fired and self._phase == RUNNING:
             self._turn(TRIGGERED)
             self._asked.append(entry)
@@ -172,32 +186,66 @@ class TermsWatch:
             self.seen.add("relapse")
             self._turn(TRIGGERED if self._phase == TRIGGERED else PAUSED)
         elif number > newest and self._phase in (PAUSED, LIFTING):
-            self._cool(charter.pause, entry, after, holds[charter.pause.lift] is True, newest)
+            is_calm = holds[charter.pause.lift]
+            if is_calm is False:
+                self._turn(PAUSED)
+            elif is_calm and is_swept:
+                self._cool(charter.pause, entry, after)
+            elif is_calm:
+                self.seen.add("calm round does not count")
 
-    def _cool(
-        self, terms: PauseTerms, entry: int, after: State, is_calm: bool, newest: int
-    ) -> None:
-        number = self._settled[-1]
-        if not is_calm:
-            self._turn(PAUSED)
-            return
-        calm_rounds = self._calm_rounds + 1 if number == newest + 1 else 1
+    def _cool(self, terms: PauseTerms, entry: int, after: State) -> None:
+        calm_rounds = self._calm_rounds + 1
         waits = calm_rounds >= terms.lift_rounds and self._is_waiting(after)
         if calm_rounds < terms.lift_rounds or waits:
             self._turn(LIFTING, min(calm_rounds, terms.lift_rounds))
+            self._counted_at = entry
             return
         self._turn(RUNNING)
         self._asked.append(entry)
 
+    def _is_swept(self, charter: Charter, after: State, round_: Round) -> bool:
+        """PA6a: whether everybody has renewed; all rules are about the first panel."""
+        standing, rounds = self._watch.standing, after.rounds[: round_.number]
+        closed = [r for r in rounds if r.close is not None]
+        early = [r for r in closed if r.close is not None and r.close.entry <= self._began]
+        # What stood when the pause began, and after each close since.
+        looked_at = [*early[-1:], *closed[len(early) :]]
+        stood = frozenset[str]().union(*(standing.stands[r.number] for r in looked_at))
+        came_out = [r.number for r in closed if r.opening is not None]
+        sums = [standing.opened(number).get(("panel-1", "")) for number in came_out]
+        newest = [figures for figures in sums if figures is not None][-1:]
+        renewed = {
+            lab
+            for figures in newest
+            for lab, at in figures.items()
+            if after.rounds[at - 1].entry > self._counted_at
+        }
+        return (stood & charter.panel("panel-1").labs) - round_.barred <= renewed
+
     # Rounds.
 
-    def _open(self, after: State, counted: Mapping[int, Counted]) -> None:
+    def _heat_of(self, number: int) -> list[Fraction] | None:
+        """The standing figures of the first panel; None if not all of its cells were opened."""
+        figures = self._opened(number).get(("panel-1", ""))
+        return None if figures is None else [Fraction(f[HEAT]) for f in figures.values()]
+
+    def _sum_of(self, number: int) -> tuple[frozenset[str], Fraction]:
+        """RU6a: whose figures stand in the first panel's sum, and the mean time of these.
+
+        A charter with terms asks each period once, so a figure's round is the place of its period.
+        """
+        figures = self._watch.standing.opened(number).get(("panel-1", ""), {})
+        owner, own = organisation_of(self._shape), dict[str, list[int]]()
+        for lab, at in figures.items():
+            own.setdefault(owner[lab], []).append(at)
+        means = [Fraction(sum(times), len(times)) for times in own.values()]
+        return frozenset(figures), sum(means, Fraction(0)) / max(1, len(means))
+
+    def _open(self, after: State) -> None:
         round_ = after.rounds[-1]
-        sums = [
-            sum((Fraction(f[HEAT]) for f in counted[r.number].values()), Fraction(0))
-            for r in after.rounds
-            if r.opening is not None
-        ]
+        known = [self._heat_of(r.number) for r in after.rounds if r.opening is not None]
+        sums = [sum(heat, Fraction(0)) for heat in known if heat is not None]
         self._limits[round_.number] = share_limit(self._shape, sums[-1] if sums else None)
         self._duties[round_.number] = self._phase in (PAUSED, LIFTING)
         if round_.asked.duties != self._duties[round_.number]:
@@ -208,30 +256,27 @@ class TermsWatch:
             self._watch.violate("I5", f"round {round_.number} has another share limit")
 
     def _close(self, after: State, round_: Round, counted: Mapping[int, Counted]) -> None:
-        shape, own, number = self._shape, counted[round_.number], round_.number
+        own, number = counted[round_.number], round_.number
         charter = after.charter_at(number)
         for what in (
             *self._wrong_duties(charter, after, round_, own),
             *self._wrong_dues(charter, round_, own),
+            *self._wrong_shares(round_, own),
         ):
             self._watch.violate("I12", f"round {number}: {what}")
-        window = shape.terms.window_rounds if shape.terms is not None else 0
-        first = number - window if window else 1
-        compared = [cells for other, cells in self._cells.items() if other >= first]
-        withheld = is_withheld(shape, own, self._limits[number], compared)
-        if withheld != bool(round_.close and round_.close.refusal):
-            self._watch.violate(
-                "I6", f"round {number} is wrongly {'opened' if withheld else 'kept'}"
-            )
-        if withheld:
+        if round_.close is None or not round_.close.cells:
             self.seen.add("withheld")
-            return
-        cells = self._cells[number] = cells_of(shape, own)
-        named = [frozenset(c.labs) for c in round_.close.cells] if round_.close else []
-        if named != [cell for panel in cells.values() for cell in panel]:
-            self._watch.violate("I6", f"round {number} has other cells than its reports give")
-        if len(named) > shape.panels:
+        elif len(round_.close.cells) > self._shape.panels:
             self.seen.add("cells")
+
+    def _wrong_shares(self, round_: Round, counted: Counted) -> Iterator[str]:
+        limit = self._limits[round_.number]
+        for lab, figures in counted.items():
+            within = limit is not None and int(figures.get(HEAT, 0)) <= limit
+            if limit is not None and not within:
+                self.seen.add("beyond its share")
+            if round_.reports[lab].flags.within_shares != within:
+                yield f"{lab} is wrong about its share"
 
     def _wrong_duties(
         self, charter: Charter, after: State, round_: Round, counted: Counted
@@ -256,7 +301,9 @@ class TermsWatch:
         terms = self._shape.terms
         if terms is None or not terms.dues:
             return
-        for place, lab in enumerate(charter.labs):
+        for place, lab in enumerate(lab_names(self._shape)):
+            if lab not in charter.labs:
+                continue
             if terms.dues == "tier":
                 right = TIER_DUES[tier_of(terms, place, self._shape.panels)]
             else:

@@ -14,11 +14,12 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
-from fermata.protocol.state.state import Round, State, Verdict
+from fermata.protocol.state.state import State, Verdict
 from fermata.protocol.wire.codec import decode_entry, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
+from fermata.sim.reference.standing_watch import Figures, StandingWatch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.wire.v1 import statement_pb2
@@ -64,6 +65,7 @@ class Watch:
         ]
         self.verdicts: list[Verdict] = []
         self.violations: list[Violation] = []
+        self.standing = StandingWatch(self.deployment, self.violate)
 
     @property
     def state(self) -> State:
@@ -181,7 +183,10 @@ class Watch:
             number = statement_of(unseal(envelope)).report.round
             self._last_report[(verdict.author, number)] = entry
         if verdict.accepted and verdict.kind == "CloseRound":
-            self._check_close(statement_of(unseal(envelope)).close_round)
+            close = statement_of(unseal(envelope)).close_round
+            self._check_close(close)
+            reports = {listed.lab: self._report(listed.entry) for listed in close.listed}
+            self.standing.close(after, close.round, reports)
 
     def _check_close(self, close: statement_pb2.CloseRound) -> None:
         """I2: a close lists each lab at most once, with its last accepted and proven report."""
@@ -200,9 +205,15 @@ class Watch:
         if listed != last:
             self.violate("I2", f"round {close.round} counts other reports than the last of each")
 
+    def _statement(self, entry: int) -> statement_pb2.Statement:
+        return statement_of(unseal(decode_entry(self.leaves[entry]).envelope))
+
+    def _report(self, entry: int) -> statement_pb2.Report:
+        return self._statement(entry).report
+
     def _is_proven(self, entry: int) -> bool:
         """Whether the open proofs of a report hold, each checked by itself."""
-        statement = statement_of(unseal(decode_entry(self.leaves[entry]).envelope))
+        statement = self._statement(entry)
         key = self.state.keyed().key
         round_ = self.state.round(statement.report.round)
         charter = self.state.charter_at(statement.report.round)
@@ -236,7 +247,7 @@ class Watch:
         self._heads.clear()
 
     def _check_part(self, statement: statement_pb2.Statement) -> None:
-        """I5: an opening part is of the product of the counted reports, and of nothing else."""
+        """I5: an opening part is of the product of the standing figures, and of nothing else."""
         opening, state = statement.partial_opening, self.state
         round_ = state.round(opening.round)
         if round_ is None or round_.close is None:
@@ -246,32 +257,24 @@ class Watch:
         share = self.deployment.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
-            labs = self._labs(round_, panel.panel)
-            if len({self._charter.parties[lab].organisation for lab in labs}) < (
+            figures = self.standing.sums[opening.round].get(panel.panel, {})
+            if len({self._charter.parties[lab].organisation for lab in figures}) < (
                 self._charter.cohort_min
             ):
                 self.violate("I5", f"{statement.author} opens {panel.panel} below the cohort")
             for position, part in enumerate(panel.parts):
                 name = panel.panel.partition("/")[0]
-                product = self._product(round_, labs, name, position, key.record.n)
+                product = self._product(figures, name, position, key.record.n)
                 right = partial_opening(key.record, share, product, entropy)
                 if int.from_bytes(part, "big") != right:
                     self.violate("I5", f"{statement.author} opens what is not the product")
 
-    def _labs(self, round_: Round, cell: str) -> list[str]:
-        """Labs that report in a cell, ``panel`` or ``panel/group+group``."""
-        name, _, groups = cell.partition("/")
-        kept = self._charter.panel(name).groups
-        members = {lab for g in kept if g.id in groups.split("+") for lab in g.labs}
-        labs = [
-            r.lab for r in round_.reports.values() if any(part.panel == name for part in r.parts)
-        ]
-        return [lab for lab in labs if lab in members] if groups else labs
-
-    def _product(self, round_: Round, labs: list[str], panel: str, position: int, n: int) -> int:
+    def _product(self, figures: Figures, panel: str, position: int, n: int) -> int:
+        """The product of one ciphertext of every figure, each from the round it was given in."""
         product = 1
-        for lab in labs:
-            sealed = self.disk.sealed(round_.reports[lab].sealed_sha256) or b""
+        for lab, number in figures.items():
+            report = self._report(self._last_report[(lab, number)])
+            sealed = self.disk.sealed(report.sealed_sha256) or b""
             for part in statement_pb2.SealedPart.FromString(sealed).panels:
                 if part.panel == panel:
                     product = product * int.from_bytes(part.ciphertexts[position], "big") % (n * n)

@@ -41,7 +41,8 @@ COORDINATOR = "oversight"
 class Shape:
     """How large a deployment is. ``organisations`` has a letter per lab; labs may share one.
 
-    Without ``terms`` its charter has every statistic and no pause.
+    ``fresh_min`` 0 leaves it to its default. Without ``terms`` its charter has every statistic and
+    no pause; with them labs come and go.
     """
 
     auditors: int
@@ -50,8 +51,11 @@ class Shape:
     rounds: int = 2
     panels: int = 1
     cohort_min: int = 3
-    # Off: most shapes are so small that any absence is a change by one.
-    change_min: int = 0
+    fresh_min: int = 0
+    change_min: int = 3
+    window_rounds: int = 8
+    set_rounds: int = 4
+    ghost_rounds: int = 4
     modulus_bits: int = 256
     window_s: int = 1800
     #: For numbered rounds; else the periods are quarters from ``first`` on.
@@ -79,10 +83,11 @@ SHAPES = (
 #: the other half among these, with terms that each draws.
 PAUSE_SHAPES = (
     Shape(auditors=3, threshold=2, organisations="abcd", rounds=6),
-    Shape(auditors=3, threshold=2, organisations="abcde", rounds=4, interval_s=3600),
-    Shape(auditors=3, threshold=2, organisations="abccde", rounds=4, change_min=2),
-    Shape(auditors=3, threshold=2, organisations="abcdeff", rounds=4, change_min=2),
-    Shape(auditors=4, threshold=3, organisations="abbcd", rounds=4, panels=2),
+    Shape(auditors=3, threshold=2, organisations="abcde", rounds=5, interval_s=3600),
+    Shape(auditors=3, threshold=2, organisations="abccdefg", rounds=9),
+    Shape(auditors=3, threshold=2, organisations="abcdefgg", rounds=7),
+    Shape(auditors=3, threshold=2, organisations="abcdefgh", rounds=6, cohort_min=4),
+    Shape(auditors=4, threshold=3, organisations="abcddef", rounds=5, panels=2),
 )
 
 
@@ -92,8 +97,16 @@ def shape_of(seed: int) -> Shape:
     if dice.chance(500):
         return dice.pick(SHAPES)
     shape = dice.pick(PAUSE_SHAPES)
-    terms = draw_terms(dice, len(set(shape.organisations)), bool(shape.change_min))
-    return replace(shape, terms=terms)
+    terms = draw_terms(dice, len(set(shape.organisations)))
+    return replace(
+        shape,
+        terms=terms,
+        fresh_min=dice.pick((0, 3, shape.cohort_min)),
+        change_min=dice.pick((3, 3, shape.cohort_min)),
+        window_rounds=dice.pick((0, 1, 2, 8)),
+        set_rounds=dice.pick((1, 2, 4)),
+        ghost_rounds=dice.pick((1, 2, 4)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +139,7 @@ headroom_bits = 4
 window_s = {shape.window_s}
 
 [disclosure]
-cohort_min = {shape.cohort_min}
-change_min = {shape.change_min}
+{_sums_text(shape)}
 {disclosure_text(terms) if terms else ""}
 [coordinator]
 {party_text(COORDINATOR, "Oversight", keys[COORDINATOR])}"""
@@ -146,6 +158,12 @@ change_min = {shape.change_min}
         tables.append(_panel_text(shape, panel))
     tables.append(_rich_text(dice))
     return "\n".join(tables)
+
+
+def _sums_text(shape: Shape) -> str:
+    keys = ("cohort_min", "fresh_min", "change_min", "window_rounds", "set_rounds", "ghost_rounds")
+    given = ((key, getattr(shape, key)) for key in keys)
+    return "\n".join(f"{key} = {value}" for key, value in given if value or key != "fresh_min")
 
 
 def _periods_text(shape: Shape) -> str:

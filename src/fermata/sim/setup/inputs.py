@@ -14,17 +14,23 @@ from fermata.sim.setup.terms import HEAT
 #: Metrics with fewer steps than this are too small to be canaries.
 SMALL_MAX = 1000
 REPORT, ABSTAIN, ABSENT = "report", "abstain", "absent"
+#: In a run with fewer labs nobody stays away for long: nothing would ever come out.
+ROAMING_LABS_MIN = 7
 #: From what to what the labs' hours of heat are in a period: some trigger, some are calm.
 COOL, MILD, HOT = (0, 7), (5, 12), (10, 20)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a lab acts in one round: what it does first, and how long after the OpenRound."""
+    """How a lab acts in one round: what it does first, and how long after the OpenRound.
+
+    ``alone``: its report says that it may join a panel's sums by itself.
+    """
 
     action: str
     delay_ms: int
     corrections: int
+    alone: bool = False
 
 
 class Inputs:
@@ -53,7 +59,22 @@ class Inputs:
         dice = Dice(stream(self._seed, f"plan/{lab}/{period}"))
         action = dice.weighted(((REPORT, 86), (ABSTAIN, 9), (ABSENT, 5)))
         corrections = dice.weighted(((0, 70), (1, 22), (2, 8)))
-        return Plan(action, dice.below(self._charter.window_s * 300), corrections)
+        if self._is_away(lab, self._charter.place(period)):
+            action = dice.pick((ABSTAIN, ABSENT))
+        alone = Dice(stream(self._seed, f"alone/{lab}")).chance(350)
+        return Plan(action, dice.below(self._charter.window_s * 300), corrections, alone)
+
+    def _is_away(self, lab: str, place: int) -> bool:
+        """Whether a lab has not come yet, or stays away for a while; most come in one wave."""
+        if len(self._charter.labs) < ROAMING_LABS_MIN or self._charter.pause is None:
+            return False
+        wave = Dice(stream(self._seed, "wave"))
+        first, gone, back = wave.between(2, 3), wave.between(2, 5), wave.between(1, 4)
+        dice = Dice(stream(self._seed, f"life/{lab}"))
+        kind = dice.weighted((("stays", 45), ("comes", 30), ("goes", 25)))
+        if kind == "comes":
+            return place < first + dice.weighted(((0, 70), (1, 15), (2, 15)))
+        return kind == "goes" and gone <= place < gone + back
 
     def figures(self, lab: str, period: str, revision: int) -> Mapping[str, str]:
         """The lab's values at this revision; none at the first revision of a lab that abstains.

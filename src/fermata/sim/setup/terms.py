@@ -4,7 +4,8 @@ Such charters have few and small metrics, so that a seed has time for the rounds
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from fermata.crypto.signing import SigningKey
@@ -30,7 +31,7 @@ class Terms:
     """Which terms a charter has. ``dues`` is empty, ``tier`` or ``band``; ``dominance`` a share.
 
     ``rules`` chooses among the ways to write the rules. ``acknowledge_share`` and ``lift_rounds``
-    are the pause's, ``window_rounds`` the disclosure's; ``has_groups`` halves the first panel.
+    are the pause's; ``has_groups`` halves the first panel.
     """
 
     lift_rounds: int = 2
@@ -40,13 +41,12 @@ class Terms:
     dues: str = ""
     has_groups: bool = False
     dominance: str = ""
-    window_rounds: int = 0
     age_days: int = 0
     has_committee: bool = False
     rules: int = 0
 
 
-def draw_terms(dice: Dice, organisations: int, has_change: bool) -> Terms:
+def draw_terms(dice: Dice, organisations: int) -> Terms:
     """The terms of one seed, for a panel with this number of organisations."""
     return Terms(
         lift_rounds=dice.weighted(((1, 30), (2, 50), (3, 20))),
@@ -56,7 +56,6 @@ def draw_terms(dice: Dice, organisations: int, has_change: bool) -> Terms:
         dues=dice.pick(("", "tier", "band")),
         has_groups=organisations >= 6 and dice.chance(700),
         dominance=dice.pick(("", "", "0.4")),
-        window_rounds=dice.below(3) if has_change else 0,
         has_committee=dice.chance(500),
         rules=dice.below(1 << 16),
     )
@@ -64,7 +63,7 @@ def draw_terms(dice: Dice, organisations: int, has_change: bool) -> Terms:
 
 def disclosure_text(terms: Terms) -> str:
     """The rest of the table ``[disclosure]``, with its subtable."""
-    text = f"window_rounds = {terms.window_rounds}\nage_days = {terms.age_days}\n"
+    text = f"age_days = {terms.age_days}\n"
     if terms.dominance:
         text += f'dominance = "{terms.dominance}"\n'
         text += f'\n[disclosure.dominance_start]\n{HEAT} = "{DOMINANCE_START}"\n'
@@ -79,12 +78,18 @@ def panels_text(terms: Terms, labs: Sequence[str], panels: int) -> str:
     if panels > 1:
         texts.append(metric_text("gain", 2, "h", "-5", "5", "1"))
         texts.append('[[aggregate]]\nmetric = "gain"\nstatistics = ["mean"]\n')
-    if terms.has_groups:
-        half = len(labs) // 2
-        for name, some in (("east", labs[:half]), ("west", labs[half:])):
-            inside = ", ".join(f'"{lab}"' for lab in some)
-            texts.append(f'[[group]]\npanel = "panel-1"\nid = "{name}"\nlabs = [{inside}]\n')
+    for name, some in group_halves(terms, labs).items():
+        inside = ", ".join(f'"{lab}"' for lab in labs if lab in some)
+        texts.append(f'[[group]]\npanel = "panel-1"\nid = "{name}"\nlabs = [{inside}]\n')
     return "\n".join(texts)
+
+
+def group_halves(terms: Terms | None, labs: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The labs of each group of the first panel; empty if it has none."""
+    if terms is None or not terms.has_groups:
+        return {}
+    half = len(labs) // 2
+    return {"east": frozenset(labs[:half]), "west": frozenset(labs[half:])}
 
 
 def panel_text(panel: int, labs: Sequence[str]) -> str:
@@ -114,6 +119,14 @@ def tier_of(terms: Terms, lab: int, panels: int) -> str:
     return "large" if lab and panels > 1 else "small"
 
 
+def without_labs(text: str, labs: Set[str]) -> str:
+    """The text of a charter from whose roster, panels and groups some labs are gone."""
+    for lab in labs:
+        text = re.sub(rf'\[\[lab\]\]\nid = "{lab}"\n(?:(?!\[).*\n)*', "", text)
+        text = re.sub(rf'(, )?"{lab}"', "", text)
+    return text.replace("[, ", "[")
+
+
 def pause_text(terms: Terms, labs: int, panels: int) -> str:
     """Rules, pause, duty, tiers and dues."""
     dice = terms.rules
@@ -121,7 +134,9 @@ def pause_text(terms: Terms, labs: int, panels: int) -> str:
     unknown = ("resets", "skips", "holds")[dice // 4 % 3]
     texts = [
         _rule("hot", "level", "mean", f'at_least = "{11 + dice % 3}"'),
-        _rule("jump", "change", "sum", f'above = "{2 * labs}"\nover_rounds = {1 + dice // 16 % 2}'),
+        _rule("jump", "change", "sum", f'above = "{2 * labs}"\nover_rounds = {2 + dice // 16 % 2}'),
+        '[[rule]]\nid = "dark"\nkind = "no-result"\npanel = "panel-1"\n'
+        f'at_least = "{2 + dice // 1024 % 2}"\n',
         _rule(
             "warm", "level", "sum",
             f'above = "{8 * labs}"\nfor_rounds = {1 + dice // 32 % 2}\nunknown = "{unknown}"',
@@ -131,7 +146,7 @@ def pause_text(terms: Terms, labs: int, panels: int) -> str:
         f'[[rule]]\nid = "alarm"\n{joined} = ["jump", "warm"]\nunknown = "{unknown}"\n',
         f'[[rule]]\nid = "calm"\nany_of = ["cool"]\nfor_rounds = {1 + (dice // 256 % 4 == 0)}\n',
         f"""[pause]
-triggers = ["hot", "alarm"]
+triggers = ["hot", "alarm", "dark"]
 lift = "calm"
 lift_rounds = {terms.lift_rounds}
 acknowledge_s = {terms.acknowledge_s}

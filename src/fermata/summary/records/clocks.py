@@ -7,7 +7,8 @@ auditors had told by then. That is never ahead of all right clocks, and at most 
 from dataclasses import dataclass
 
 from fermata.protocol.state.clock import NO_TIME
-from fermata.protocol.state.state import HeartbeatSeen, State
+from fermata.protocol.state.heartbeats import HeartbeatSeen
+from fermata.protocol.state.state import State
 from fermata.types import TimeMs
 
 #: A clock that is further off (seconds) needs attention; a heartbeat travels seconds at most.

@@ -9,6 +9,7 @@ from fermata.protocol.fold.governance.tally import (
     overdue_motions,
     round_in_office,
     tally,
+    turns_passed,
 )
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state.clock import Clock
@@ -43,7 +44,7 @@ def governance_record(state: State, now_ms: int) -> GovernanceRecord:
     return GovernanceRecord(
         round=number,
         committee=committee,
-        chair=committee.chair(number),
+        chair=committee.chair(number, passed=turns_passed(state)),
         motions=motions,
         tallies={m.entry: tally(state, m) for m in motions if m.status == OPEN},
         disputes=tuple(governance.disputes.values()),

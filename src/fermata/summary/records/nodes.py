@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fermata.protocol.state.state import CharteredState, HeartbeatSeen, State, parties_with_nodes
+from fermata.protocol.state.heartbeats import HeartbeatSeen
+from fermata.protocol.state.state import CharteredState, State, parties_with_nodes
 from fermata.summary.records.clocks import clock_ahead_s, seen_ms
 from fermata.types import Role
 

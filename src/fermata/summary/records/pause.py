@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from fermata.protocol.roles.overdue import Overdue, overdue
+from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import ASKING, RUNNING, Change
@@ -28,7 +29,7 @@ class ChangeRecord:
 
     ``round`` is the round on which it rests, ``period`` that round's period and ``rules`` what each
     rule of the charter said as of it; 0 and empty if it rests on none. ``fired`` has the ids of the
-    rules that brought the change. ``calm_rounds`` counts the calm rounds in a row after it.
+    rules that brought the change. ``calm_rounds`` is their count k after it.
     ``acknowledge_by_ms`` is None for a change that asks for no acknowledgement. Times are
     milliseconds since 1970, UTC, by the log.
     """
@@ -69,8 +70,9 @@ class PauseRecord(PauseBrief):
     ``since`` is the change that began the present phase, ``asked`` the last one that asks labs to
     acknowledge, and ``trigger`` the one that began the present pause; each may be None.
     ``acknowledged`` of ``labs`` have acknowledged, ``needed`` complete the pause, and ``late`` did
-    so after ``acknowledge_by_ms``. ``lift_rule`` lifts it. If the charter has no pause, ``labs``
-    and ``lift_rule`` are empty and ``needed`` is 0.
+    so after ``acknowledge_by_ms``. ``lift_rule`` lifts it; ``waits_for`` are the labs for whose
+    newer figures the lift waits. If the charter has no pause, ``labs`` and ``lift_rule`` are empty
+    and ``needed`` is 0.
     """
 
     changes: tuple[ChangeRecord, ...]
@@ -83,6 +85,7 @@ class PauseRecord(PauseBrief):
     needed: int
     late: tuple[str, ...]
     lift_rule: str
+    waits_for: tuple[str, ...]
 
 
 def rule_records(state: State, number: int) -> tuple[RuleRecord, ...]:
@@ -166,6 +169,7 @@ def pause_record(state: State) -> PauseRecord:
         needed=machine.labs_needed(terms, labs) if terms else 0,
         late=machine.late(pause, pause.changes[asked.index]) if asked else (),
         lift_rule=terms.lift if terms else "",
+        waits_for=waits_for(state),
     )
 
 

@@ -18,6 +18,7 @@ from fermata.protocol.state.state import (
     State,
     labs_of_round,
 )
+from fermata.summary.records.standing import StandingRecord, standing_records
 from fermata.types import RoundPhase
 
 
@@ -56,9 +57,10 @@ class RoundRecord:
     """One round. Times are milliseconds since 1970, UTC, by the log.
 
     ``state`` is collecting, closed, endorsed, opened or refused; ``refusal`` says why nothing came
-    out, otherwise it is empty. ``cohorts`` counts organisations by cell and is empty before the
-    close; each cell needs ``cohort_min``. ``entry`` opened the round for reports. ``close_entry``
-    closed it at ``closed_ms``; both are None before the close.
+    out, otherwise it is empty. ``panels`` says which figures are in each panel's sums. ``cohorts``
+    counts organisations by opened cell and is empty before the close; each needs ``cohort_min``.
+    ``entry`` opened the round for reports. ``close_entry`` closed it at ``closed_ms``; both are
+    None before the close.
 
     ``labs`` are all that were asked. ``received``: those whose report is in the log; ``reported``:
     those whose report counts (so far). ``excluded``: (entry, reason) of reports that do not count.
@@ -80,6 +82,7 @@ class RoundRecord:
     deadline_ms: int | None
     close_entry: int | None
     closed_ms: int | None
+    panels: tuple[StandingRecord, ...]
     cohorts: Mapping[str, int]
     cohort_min: int
     refusal: str
@@ -131,6 +134,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         deadline_ms=state.clock.due_ms(round_.deadline),
         close_entry=close.entry if close else None,
         closed_ms=close.time_ms if close else None,
+        panels=standing_records(state, round_),
         cohorts=dict(close.cohorts) if close else {},
         cohort_min=charter.cohort_min,
         refusal=_refusal(round_),

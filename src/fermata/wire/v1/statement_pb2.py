@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from fermata.wire.v1 import envelope_pb2 as fermata_dot_wire_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65rmata/wire/v1/statement.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"\x8b\x05\n\tStatement\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x30\n\nkey_record\x18\x03 \x01(\x0b\x32\x1a.fermata.wire.v1.KeyRecordH\x00\x12\x30\n\nopen_round\x18\x04 \x01(\x0b\x32\x1a.fermata.wire.v1.OpenRoundH\x00\x12)\n\x06report\x18\x05 \x01(\x0b\x32\x17.fermata.wire.v1.ReportH\x00\x12\x31\n\nabstention\x18\x06 \x01(\x0b\x32\x1b.fermata.wire.v1.AbstentionH\x00\x12\x32\n\x0b\x63lose_round\x18\x07 \x01(\x0b\x32\x1b.fermata.wire.v1.CloseRoundH\x00\x12\x33\n\x0b\x65ndorsement\x18\x08 \x01(\x0b\x32\x1c.fermata.wire.v1.EndorsementH\x00\x12:\n\x0fpartial_opening\x18\t \x01(\x0b\x32\x1f.fermata.wire.v1.PartialOpeningH\x00\x12/\n\theartbeat\x18\n \x01(\x0b\x32\x1a.fermata.wire.v1.HeartbeatH\x00\x12;\n\x0f\x61\x63knowledgement\x18\x0b \x01(\x0b\x32 .fermata.wire.v1.AcknowledgementH\x00\x12)\n\x06motion\x18\x0c \x01(\x0b\x32\x17.fermata.wire.v1.MotionH\x00\x12%\n\x04vote\x18\r \x01(\x0b\x32\x15.fermata.wire.v1.VoteH\x00\x12\'\n\x04seen\x18\x0e \x01(\x0b\x32\x19.fermata.wire.v1.EntryRefB\x06\n\x04\x62ody\"\xb2\x02\n\tKeyRecord\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12*\n\x06origin\x18\x02 \x01(\x0e\x32\x1a.fermata.wire.v1.KeyOrigin\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12\x0f\n\x07modulus\x18\x04 \x01(\x0c\x12\r\n\x05kappa\x18\x05 \x01(\x0c\x12\r\n\x05theta\x18\x06 \x01(\x0c\x12\x14\n\x0cverification\x18\x07 \x03(\x0c\x12\x34\n\rmodulus_proof\x18\x08 \x01(\x0b\x32\x1d.fermata.wire.v1.ModulusProof\x12\x32\n\x0c\x66\x61\x63tor_proof\x18\t \x01(\x0b\x32\x1c.fermata.wire.v1.FactorProof\x12(\n\x05\x61\x66ter\x18\n \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"H\n\x0cModulusProof\x12\t\n\x01w\x18\x01 \x01(\x0c\x12-\n\x06rounds\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ModulusRound\":\n\x0cModulusRound\x12\t\n\x01x\x18\x01 \x01(\x0c\x12\t\n\x01z\x18\x02 \x01(\x0c\x12\t\n\x01\x61\x18\x03 \x01(\x08\x12\t\n\x01\x62\x18\x04 \x01(\x08\"3\n\x0b\x46\x61\x63torProof\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x11\n\tresponses\x18\x02 \x03(\x0c\":\n\tOpenRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\x0c\"\xbf\x01\n\x06Report\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.ReportPart\x12\x15\n\rsealed_sha256\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65vidence_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x63omplies\x18\x06 \x01(\x08\x12\x15\n\rwithin_shares\x18\x07 \x01(\x08\x12\x11\n\tdues_band\x18\x08 \x01(\r\"E\n\nReportPart\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x19\n\x11\x63iphertext_sha256\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\nSealedPart\x12,\n\x06panels\x18\x01 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"[\n\x0bSealedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x13\n\x0b\x63iphertexts\x18\x02 \x03(\x0c\x12\x15\n\rannouncements\x18\x03 \x03(\x0c\x12\x11\n\tresponses\x18\x04 \x03(\x0c\"\x1b\n\nAbstention\x12\r\n\x05round\x18\x01 \x01(\x04\"\xaf\x01\n\nCloseRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12-\n\x06listed\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ListedReport\x12\x31\n\x08\x65xcluded\x18\x03 \x03(\x0b\x32\x1f.fermata.wire.v1.ExcludedReport\x12\x30\n\naggregates\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"*\n\x0cListedReport\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\x04\"/\n\x0e\x45xcludedReport\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"`\n\x0b\x45ndorsement\x12\r\n\x05round\x18\x01 \x01(\x04\x12(\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x18\n\x10\x61ggregate_sha256\x18\x03 \x01(\x0c\"\x89\x01\n\x0ePartialOpening\x12\r\n\x05round\x18\x01 \x01(\x04\x12(\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x10\n\x08\x65poch_id\x18\x03 \x01(\x0c\x12,\n\x06panels\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.OpenedPanel\"+\n\x0bOpenedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\r\n\x05parts\x18\x02 \x03(\x0c\"\x93\x01\n\tHeartbeat\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x1e\n\x16\x63\x65rtificate_expires_ms\x18\x04 \x01(\x04\x12\x0f\n\x07\x62\x61\x63klog\x18\x05 \x01(\x04\x12$\n\x05pleas\x18\x06 \x03(\x0b\x32\x15.fermata.wire.v1.Plea\";\n\x04Plea\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0b\n\x03lab\x18\x02 \x01(\t\x12\x17\n\x0f\x65nvelope_sha256\x18\x03 \x01(\x0c\"<\n\x0f\x41\x63knowledgement\x12)\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"\xe2\x01\n\x06Motion\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.fermata.wire.v1.MotionKind\x12\x0b\n\x03lab\x18\x02 \x01(\t\x12(\n\x05\x61\x62out\x18\x03 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x11\n\tis_upheld\x18\x04 \x01(\x08\x12\x12\n\nfrom_round\x18\x05 \x01(\x04\x12\x0f\n\x07\x63harter\x18\x06 \x01(\x0c\x12.\n\nsignatures\x18\x07 \x03(\x0b\x32\x1a.fermata.wire.v1.Signature\x12\x0e\n\x06reason\x18\x08 \x01(\t\"Z\n\x04Vote\x12)\n\x06motion\x18\x01 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\'\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x17.fermata.wire.v1.Choice*>\n\tKeyOrigin\x12\x1a\n\x16KEY_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11KEY_ORIGIN_DEALER\x10\x01*\xbe\x01\n\nMotionKind\x12\x1b\n\x17MOTION_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13MOTION_KIND_DISPUTE\x10\x01\x12\x16\n\x12MOTION_KIND_RULING\x10\x02\x12\x16\n\x12MOTION_KIND_APPEAL\x10\x03\x12\x14\n\x10MOTION_KIND_LIFT\x10\x04\x12\x19\n\x15MOTION_KIND_EXCLUSION\x10\x05\x12\x19\n\x15MOTION_KIND_AMENDMENT\x10\x06*X\n\x06\x43hoice\x12\x16\n\x12\x43HOICE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHOICE_FOR\x10\x01\x12\x12\n\x0e\x43HOICE_AGAINST\x10\x02\x12\x12\n\x0e\x43HOICE_RECUSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65rmata/wire/v1/statement.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"\x8b\x05\n\tStatement\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x30\n\nkey_record\x18\x03 \x01(\x0b\x32\x1a.fermata.wire.v1.KeyRecordH\x00\x12\x30\n\nopen_round\x18\x04 \x01(\x0b\x32\x1a.fermata.wire.v1.OpenRoundH\x00\x12)\n\x06report\x18\x05 \x01(\x0b\x32\x17.fermata.wire.v1.ReportH\x00\x12\x31\n\nabstention\x18\x06 \x01(\x0b\x32\x1b.fermata.wire.v1.AbstentionH\x00\x12\x32\n\x0b\x63lose_round\x18\x07 \x01(\x0b\x32\x1b.fermata.wire.v1.CloseRoundH\x00\x12\x33\n\x0b\x65ndorsement\x18\x08 \x01(\x0b\x32\x1c.fermata.wire.v1.EndorsementH\x00\x12:\n\x0fpartial_opening\x18\t \x01(\x0b\x32\x1f.fermata.wire.v1.PartialOpeningH\x00\x12/\n\theartbeat\x18\n \x01(\x0b\x32\x1a.fermata.wire.v1.HeartbeatH\x00\x12;\n\x0f\x61\x63knowledgement\x18\x0b \x01(\x0b\x32 .fermata.wire.v1.AcknowledgementH\x00\x12)\n\x06motion\x18\x0c \x01(\x0b\x32\x17.fermata.wire.v1.MotionH\x00\x12%\n\x04vote\x18\r \x01(\x0b\x32\x15.fermata.wire.v1.VoteH\x00\x12\'\n\x04seen\x18\x0e \x01(\x0b\x32\x19.fermata.wire.v1.EntryRefB\x06\n\x04\x62ody\"\xb2\x02\n\tKeyRecord\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12*\n\x06origin\x18\x02 \x01(\x0e\x32\x1a.fermata.wire.v1.KeyOrigin\x12\x11\n\tthreshold\x18\x03 \x01(\r\x12\x0f\n\x07modulus\x18\x04 \x01(\x0c\x12\r\n\x05kappa\x18\x05 \x01(\x0c\x12\r\n\x05theta\x18\x06 \x01(\x0c\x12\x14\n\x0cverification\x18\x07 \x03(\x0c\x12\x34\n\rmodulus_proof\x18\x08 \x01(\x0b\x32\x1d.fermata.wire.v1.ModulusProof\x12\x32\n\x0c\x66\x61\x63tor_proof\x18\t \x01(\x0b\x32\x1c.fermata.wire.v1.FactorProof\x12(\n\x05\x61\x66ter\x18\n \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"H\n\x0cModulusProof\x12\t\n\x01w\x18\x01 \x01(\x0c\x12-\n\x06rounds\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ModulusRound\":\n\x0cModulusRound\x12\t\n\x01x\x18\x01 \x01(\x0c\x12\t\n\x01z\x18\x02 \x01(\x0c\x12\t\n\x01\x61\x18\x03 \x01(\x08\x12\t\n\x01\x62\x18\x04 \x01(\x08\"3\n\x0b\x46\x61\x63torProof\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x11\n\tresponses\x18\x02 \x03(\x0c\":\n\tOpenRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\x0c\"\xce\x01\n\x06Report\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12*\n\x05parts\x18\x03 \x03(\x0b\x32\x1b.fermata.wire.v1.ReportPart\x12\x15\n\rsealed_sha256\x18\x04 \x01(\x0c\x12\x17\n\x0f\x65vidence_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x63omplies\x18\x06 \x01(\x08\x12\x15\n\rwithin_shares\x18\x07 \x01(\x08\x12\x11\n\tdues_band\x18\x08 \x01(\r\x12\r\n\x05\x61lone\x18\t \x01(\x08\"E\n\nReportPart\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x19\n\x11\x63iphertext_sha256\x18\x02 \x03(\x0c\x12\r\n\x05proof\x18\x03 \x01(\x0c\":\n\nSealedPart\x12,\n\x06panels\x18\x01 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"[\n\x0bSealedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\x13\n\x0b\x63iphertexts\x18\x02 \x03(\x0c\x12\x15\n\rannouncements\x18\x03 \x03(\x0c\x12\x11\n\tresponses\x18\x04 \x03(\x0c\"\x1b\n\nAbstention\x12\r\n\x05round\x18\x01 \x01(\x04\"\xaf\x01\n\nCloseRound\x12\r\n\x05round\x18\x01 \x01(\x04\x12-\n\x06listed\x18\x02 \x03(\x0b\x32\x1d.fermata.wire.v1.ListedReport\x12\x31\n\x08\x65xcluded\x18\x03 \x03(\x0b\x32\x1f.fermata.wire.v1.ExcludedReport\x12\x30\n\naggregates\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.SealedPanel\"*\n\x0cListedReport\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\x04\"/\n\x0e\x45xcludedReport\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"`\n\x0b\x45ndorsement\x12\r\n\x05round\x18\x01 \x01(\x04\x12(\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x18\n\x10\x61ggregate_sha256\x18\x03 \x01(\x0c\"\x89\x01\n\x0ePartialOpening\x12\r\n\x05round\x18\x01 \x01(\x04\x12(\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x10\n\x08\x65poch_id\x18\x03 \x01(\x0c\x12,\n\x06panels\x18\x04 \x03(\x0b\x32\x1c.fermata.wire.v1.OpenedPanel\"+\n\x0bOpenedPanel\x12\r\n\x05panel\x18\x01 \x01(\t\x12\r\n\x05parts\x18\x02 \x03(\x0c\"\x93\x01\n\tHeartbeat\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x1e\n\x16\x63\x65rtificate_expires_ms\x18\x04 \x01(\x04\x12\x0f\n\x07\x62\x61\x63klog\x18\x05 \x01(\x04\x12$\n\x05pleas\x18\x06 \x03(\x0b\x32\x15.fermata.wire.v1.Plea\";\n\x04Plea\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0b\n\x03lab\x18\x02 \x01(\t\x12\x17\n\x0f\x65nvelope_sha256\x18\x03 \x01(\x0c\"<\n\x0f\x41\x63knowledgement\x12)\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"\xe2\x01\n\x06Motion\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.fermata.wire.v1.MotionKind\x12\x0b\n\x03lab\x18\x02 \x01(\t\x12(\n\x05\x61\x62out\x18\x03 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\x11\n\tis_upheld\x18\x04 \x01(\x08\x12\x12\n\nfrom_round\x18\x05 \x01(\x04\x12\x0f\n\x07\x63harter\x18\x06 \x01(\x0c\x12.\n\nsignatures\x18\x07 \x03(\x0b\x32\x1a.fermata.wire.v1.Signature\x12\x0e\n\x06reason\x18\x08 \x01(\t\"Z\n\x04Vote\x12)\n\x06motion\x18\x01 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\x12\'\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x17.fermata.wire.v1.Choice*>\n\tKeyOrigin\x12\x1a\n\x16KEY_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11KEY_ORIGIN_DEALER\x10\x01*\xbe\x01\n\nMotionKind\x12\x1b\n\x17MOTION_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13MOTION_KIND_DISPUTE\x10\x01\x12\x16\n\x12MOTION_KIND_RULING\x10\x02\x12\x16\n\x12MOTION_KIND_APPEAL\x10\x03\x12\x14\n\x10MOTION_KIND_LIFT\x10\x04\x12\x19\n\x15MOTION_KIND_EXCLUSION\x10\x05\x12\x19\n\x15MOTION_KIND_AMENDMENT\x10\x06*X\n\x06\x43hoice\x12\x16\n\x12\x43HOICE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHOICE_FOR\x10\x01\x12\x12\n\x0e\x43HOICE_AGAINST\x10\x02\x12\x12\n\x0e\x43HOICE_RECUSED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fermata.wire.v1.statement_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYORIGIN']._serialized_start=2889
-  _globals['_KEYORIGIN']._serialized_end=2951
-  _globals['_MOTIONKIND']._serialized_start=2954
-  _globals['_MOTIONKIND']._serialized_end=3144
-  _globals['_CHOICE']._serialized_start=3146
-  _globals['_CHOICE']._serialized_end=3234
+  _globals['_KEYORIGIN']._serialized_start=2904
+  _globals['_KEYORIGIN']._serialized_end=2966
+  _globals['_MOTIONKIND']._serialized_start=2969
+  _globals['_MOTIONKIND']._serialized_end=3159
+  _globals['_CHOICE']._serialized_start=3161
+  _globals['_CHOICE']._serialized_end=3249
   _globals['_STATEMENT']._serialized_start=85
   _globals['_STATEMENT']._serialized_end=736
   _globals['_KEYRECORD']._serialized_start=739
@@ -51,35 +51,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENROUND']._serialized_start=1234
   _globals['_OPENROUND']._serialized_end=1292
   _globals['_REPORT']._serialized_start=1295
-  _globals['_REPORT']._serialized_end=1486
-  _globals['_REPORTPART']._serialized_start=1488
-  _globals['_REPORTPART']._serialized_end=1557
-  _globals['_SEALEDPART']._serialized_start=1559
-  _globals['_SEALEDPART']._serialized_end=1617
-  _globals['_SEALEDPANEL']._serialized_start=1619
-  _globals['_SEALEDPANEL']._serialized_end=1710
-  _globals['_ABSTENTION']._serialized_start=1712
-  _globals['_ABSTENTION']._serialized_end=1739
-  _globals['_CLOSEROUND']._serialized_start=1742
-  _globals['_CLOSEROUND']._serialized_end=1917
-  _globals['_LISTEDREPORT']._serialized_start=1919
-  _globals['_LISTEDREPORT']._serialized_end=1961
-  _globals['_EXCLUDEDREPORT']._serialized_start=1963
-  _globals['_EXCLUDEDREPORT']._serialized_end=2010
-  _globals['_ENDORSEMENT']._serialized_start=2012
-  _globals['_ENDORSEMENT']._serialized_end=2108
-  _globals['_PARTIALOPENING']._serialized_start=2111
-  _globals['_PARTIALOPENING']._serialized_end=2248
-  _globals['_OPENEDPANEL']._serialized_start=2250
-  _globals['_OPENEDPANEL']._serialized_end=2293
-  _globals['_HEARTBEAT']._serialized_start=2296
-  _globals['_HEARTBEAT']._serialized_end=2443
-  _globals['_PLEA']._serialized_start=2445
-  _globals['_PLEA']._serialized_end=2504
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=2506
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=2566
-  _globals['_MOTION']._serialized_start=2569
-  _globals['_MOTION']._serialized_end=2795
-  _globals['_VOTE']._serialized_start=2797
-  _globals['_VOTE']._serialized_end=2887
+  _globals['_REPORT']._serialized_end=1501
+  _globals['_REPORTPART']._serialized_start=1503
+  _globals['_REPORTPART']._serialized_end=1572
+  _globals['_SEALEDPART']._serialized_start=1574
+  _globals['_SEALEDPART']._serialized_end=1632
+  _globals['_SEALEDPANEL']._serialized_start=1634
+  _globals['_SEALEDPANEL']._serialized_end=1725
+  _globals['_ABSTENTION']._serialized_start=1727
+  _globals['_ABSTENTION']._serialized_end=1754
+  _globals['_CLOSEROUND']._serialized_start=1757
+  _globals['_CLOSEROUND']._serialized_end=1932
+  _globals['_LISTEDREPORT']._serialized_start=1934
+  _globals['_LISTEDREPORT']._serialized_end=1976
+  _globals['_EXCLUDEDREPORT']._serialized_start=1978
+  _globals['_EXCLUDEDREPORT']._serialized_end=2025
+  _globals['_ENDORSEMENT']._serialized_start=2027
+  _globals['_ENDORSEMENT']._serialized_end=2123
+  _globals['_PARTIALOPENING']._serialized_start=2126
+  _globals['_PARTIALOPENING']._serialized_end=2263
+  _globals['_OPENEDPANEL']._serialized_start=2265
+  _globals['_OPENEDPANEL']._serialized_end=2308
+  _globals['_HEARTBEAT']._serialized_start=2311
+  _globals['_HEARTBEAT']._serialized_end=2458
+  _globals['_PLEA']._serialized_start=2460
+  _globals['_PLEA']._serialized_end=2519
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=2521
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=2581
+  _globals['_MOTION']._serialized_start=2584
+  _globals['_MOTION']._serialized_end=2810
+  _globals['_VOTE']._serialized_start=2812
+  _globals['_VOTE']._serialized_end=2902
 # @@protoc_insertion_point(module_scope)

@@ -343,6 +343,7 @@ class Report(_message.Message):
     COMPLIES_FIELD_NUMBER: _builtins.int
     WITHIN_SHARES_FIELD_NUMBER: _builtins.int
     DUES_BAND_FIELD_NUMBER: _builtins.int
+    ALONE_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     key_id: _builtins.bytes
     sealed_sha256: _builtins.bytes
@@ -355,6 +356,8 @@ class Report(_message.Message):
     """The proofs show that every metric with a dominance limit is within it."""
     dues_band: _builtins.int
     """The proofs show that the lab's figure is in this band of the dues, counted from 1; 0 for none."""
+    alone: _builtins.bool
+    """The lab may join the sums of a panel as the only one that joins (docs/spec/standing.md, ST4)."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportPart]: ...
     def __init__(
@@ -368,10 +371,11 @@ class Report(_message.Message):
         complies: _builtins.bool = ...,
         within_shares: _builtins.bool = ...,
         dues_band: _builtins.int = ...,
+        alone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complies", b"complies", "dues_band", b"dues_band", "evidence_sha256", b"evidence_sha256", "key_id", b"key_id", "parts", b"parts", "round", b"round", "sealed_sha256", b"sealed_sha256", "within_shares", b"within_shares"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "complies", b"complies", "dues_band", b"dues_band", "evidence_sha256", b"evidence_sha256", "key_id", b"key_id", "parts", b"parts", "round", b"round", "sealed_sha256", b"sealed_sha256", "within_shares", b"within_shares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

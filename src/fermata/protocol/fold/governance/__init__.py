@@ -3,6 +3,6 @@
 Normative text: docs/spec/governance.md. Everything follows from the log; nobody announces it.
 
 >>> from fermata.protocol.fold.governance.tally import Tally
->>> Tally(votes_for=2, votes_against=1, undecided=0, needed=2, organisations=3).status
+>>> Tally(votes_against=1, needed=2, for_by=(1, 1), possible_by=(1, 1)).status
 <MotionStatus.CARRIED: 'carried'>
 """

@@ -12,6 +12,7 @@ from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
+from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import CharteredState, CharterVersion, State
 from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
@@ -158,7 +159,9 @@ def joining_party(state: State, party: str) -> Party | None:
 def _is_due(state: State, motion: Motion) -> bool:
     number = len(state.rounds) + 1
     has_carried = motion.status == CARRIED and number >= motion.from_round
-    return has_carried and state.clock.passed(motion.notice)
+    # G12c: what binds everybody in a pause waits until the pause is over.
+    may_begin = not motion.has_share or state.pause.phase == RUNNING
+    return has_carried and may_begin and state.clock.passed(motion.notice)
 
 
 def charter_for_next_round(state: State) -> Charter:

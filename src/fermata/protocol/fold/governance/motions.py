@@ -12,6 +12,7 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance.amendment import check_amendment, exclusion_pending
+from fermata.protocol.fold.governance.labs import agree, is_asked, with_asked
 from fermata.protocol.fold.governance.tally import (
     chair_of,
     committee_of,
@@ -259,8 +260,9 @@ def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
     if state.governance.amendment is not None:  # F12.21.
         raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
     charter = check_amendment(state, wire)  # F12.22 to F12.25.
+    tabled = with_asked(state, tabled, charter)  # F12.26.
     governance = replace(state.governance, amendment=tabled.entry)
-    return _table(replace(state, governance=governance), replace(tabled, charter=charter))
+    return _table(replace(state, governance=governance), tabled)
 
 
 def _open_of(state: CharteredState, kind: str) -> list[Motion]:
@@ -302,7 +304,10 @@ def _table(state: CharteredState, tabled: Motion) -> CharteredState:
 def vote(
     state: CharteredState, entry: Entry, wire: statement_pb2.Vote, author: str
 ) -> CharteredState:
-    """F13: a member's one vote on a motion that is open. Raises VerificationError."""
+    """F13: one vote of a member, or of a lab that is asked, on an open motion.
+
+    Raises VerificationError.
+    """
     committee = committee_of(state)  # F13.1: without a committee nobody decides.
     # F13.2: a vote must not be counted in two ways.
     choice = _CHOICES.get(wire.choice)
@@ -315,10 +320,13 @@ def vote(
     # F13.4: a decision does not change.
     if motion.status != g.OPEN:
         raise Refusal("DECIDED", f"vote: motion {motion.entry} is {motion.status}")
-    # F13.5: only members have a vote.
+    # What a lab agrees to is counted apart; of the checks below only F13.7 is made of it.
+    if is_asked(state, motion, author):
+        return _decide(state, agree(motion, author, choice), entry.index)
+    # F13.5: only members have a vote, and labs a word on what asks them.
     member = committee.member(author)
     if member is None:
-        raise Refusal("NOT_MEMBER", f"vote: {author} is not a member of the committee")
+        raise Refusal("NOT_MEMBER", f"vote: {author} has no vote on motion {motion.entry}")
     # F13.6: no vote before or after a term.
     if not member.serves(round_in_office(state)):
         raise Refusal("NOT_IN_TERM", f"vote: the term of {author} does not cover the round")

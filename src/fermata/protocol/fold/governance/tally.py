@@ -3,39 +3,61 @@
 Normative text: docs/spec/governance.md, G2 to G8.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.committee import Committee, Member, fold_organisation
+from fermata.protocol.fold.governance.labs import NO_CONSENT, Consent, consent_of
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.state import State
-from fermata.types import MotionStatus, TimeMs
-
-ORGANISATIONS_MIN = 2
+from fermata.types import EntryIndex, MotionStatus, TimeMs
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a motion stands. ``undecided`` members are entitled and have not voted."""
+    """How a motion stands. ``undecided`` members are entitled and have not voted.
 
-    votes_for: int
+    ``for_by`` has the votes for it of each organisation, ``possible_by`` the same if all that are
+    undecided vote for it. ``consent`` is that of the labs that it asks.
+    """
+
     votes_against: int
-    undecided: int
     needed: int
-    organisations: int
+    for_by: tuple[int, ...]
+    possible_by: tuple[int, ...]
+    consent: Consent = NO_CONSENT
+
+    @property
+    def votes_for(self) -> int:
+        """Votes for the motion, of members that count."""
+        return sum(self.for_by)
+
+    @property
+    def undecided(self) -> int:
+        """Members that count and have not voted."""
+        return sum(self.possible_by) - self.votes_for
 
     @property
     def status(self) -> MotionStatus:
         """open, carried or lost, by the votes alone."""
-        # G7.1: one organisation decides nothing.
-        if self.organisations < ORGANISATIONS_MIN:
-            return g.LOST
-        # G7.2.
-        if self.votes_for >= self.needed:
+        # G7.1: no organisation decides alone, and none for labs that have not agreed.
+        if carries(self.for_by, self.needed) and self.consent.is_given:
             return g.CARRIED
-        # G7.3: what cannot carry any more ends, and makes room for another.
-        return g.LOST if self.votes_for + self.undecided < self.needed else g.OPEN
+        # G7.2: what cannot carry any more ends, and makes room for another.
+        is_possible = carries(self.possible_by, self.needed) and self.consent.may_be_given
+        return g.OPEN if is_possible else g.LOST
+
+
+def carries(votes_by: Sequence[int], needed: int) -> bool:
+    """Whether some of the organisations' votes are ``needed`` or more, none with more than half.
+
+    An organisation may have more votes: then only as many of them count.
+    """
+    most = range(1, max(votes_by, default=0) + 1)
+    return any(sum(min(n, cap) for n in votes_by) >= max(needed, 2 * cap) for cap in most)
 
 
 def committee_of(state: State) -> Committee:
@@ -48,6 +70,18 @@ def committee_of(state: State) -> Committee:
 def round_in_office(state: State) -> int:
     """The round by which terms and the chair go: the newest, and the first before any."""
     return max(1, len(state.rounds))
+
+
+def turns_passed(state: State) -> int:
+    """How many turns of the chair have passed by the log's time since the round in office was
+    opened, or since entry 0 before any: a chair that does nothing must not hold up what only a
+    chair may table (G3)."""
+    turn_s = committee_of(state).turn_s
+    entry = state.rounds[-1].entry if state.rounds else EntryIndex(0)
+    start_ms = state.clock.start_ms(entry)
+    if turn_s is None or start_ms is None:
+        return 0
+    return max(0, state.time_ms - start_ms) // (1000 * turn_s)
 
 
 def organisation_of(state: State, party: str) -> str:
@@ -81,7 +115,7 @@ def chair_of(state: State, kind: str, lab: str = "", about_entry: int = 0) -> st
     barred = _barred_members(state, interested(state, kind, lab, about_entry))
     if kind == g.RULING:
         barred |= {state.governance.disputes[about_entry].chair}
-    return committee_of(state).chair(round_in_office(state), barred)
+    return committee_of(state).chair(round_in_office(state), barred, turns_passed(state))
 
 
 def entitled(state: State, motion: Motion) -> tuple[Member, ...]:
@@ -96,13 +130,15 @@ def entitled(state: State, motion: Motion) -> tuple[Member, ...]:
 def tally(state: State, motion: Motion) -> Tally:
     """The votes of the members that are entitled now. Raises Refusal NO_COMMITTEE."""
     members = entitled(state, motion)
-    choices = [motion.votes.get(m.id) for m in members]
+    choices = [(fold_organisation(m.organisation), motion.votes.get(m.id)) for m in members]
+    votes_for = Counter(name for name, choice in choices if choice == g.FOR)
+    possible = Counter(name for name, choice in choices if choice in (g.FOR, None))
     return Tally(
-        votes_for=choices.count(g.FOR),
-        votes_against=choices.count(g.AGAINST),
-        undecided=choices.count(None),
+        votes_against=sum(choice == g.AGAINST for _, choice in choices),
         needed=committee_of(state).votes_needed(len(members)),
-        organisations=len({fold_organisation(m.organisation) for m in members}),
+        for_by=tuple(votes_for.values()),
+        possible_by=tuple(possible.values()),
+        consent=consent_of(state, motion),
     )
 
 

@@ -1,0 +1,112 @@
+"""What statistics and silent labs do to sums that are fresh in at least so many organisations.
+
+``fresh_min`` is the least number of organisations that have in an opened sum a figure that was in
+no sum before. Every further statistic that is opened of the same figures is one more equation about
+them. Each function takes the number, so that it can be asked of a charter that has no key for it.
+"""
+
+from fermata.protocol.charter.disclosure_terms import thresholds_of
+from fermata.protocol.charter.metrics import SQUARED, Metric
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.pause_terms import rests_on_no_result
+
+#: With fewer fresh figures, their sum and their sum of squares leave few sets of figures.
+SQUARES_FRESH_MIN = 5
+#: More edges than this for each fresh figure are warned of.
+EDGES_FOR_EACH = 2
+
+
+def organisations_of(charter: Charter, panel: Panel) -> int:
+    """How many organisations may report a panel."""
+    return len({charter.parties[lab].organisation for lab in panel.labs})
+
+
+def blockers(organisations: int, least: int) -> int:
+    """How many organisations that are silent keep a sum of at least ``least`` from coming out."""
+    return organisations - least + 1
+
+
+def readers(least: int) -> int:
+    """How many of ``least`` organisations learn the figure of the last one if they pool theirs."""
+    return least - 1
+
+
+def companions_of(panel: Panel) -> dict[str, frozenset[str]]:
+    """By metric, the other metrics with which a sum of products is opened."""
+    pairs = [(m.id, other) for m in panel.metrics for other in m.partners]
+    return {
+        m.id: frozenset({b for a, b in pairs if a == m.id} | {a for a, b in pairs if b == m.id})
+        for m in panel.metrics
+    }
+
+
+def refused_statistics(charter: Charter, fresh_min: int) -> list[str]:
+    """Why a charter's statistics say too much of ``fresh_min`` figures; empty if they do not."""
+    lines = []
+    for panel in charter.panels:
+        for metric_id, others in companions_of(panel).items():
+            # The sum, and one sum of products for each companion that is known to somebody.
+            if others and len(others) + 1 >= fresh_min - 1:
+                lines.append(_products(metric_id, others, fresh_min))
+        lines += [
+            f"{m.id} has {' and '.join(s for s in m.statistics if s in SQUARED)}: the sum and the"
+            f" squares of {fresh_min} figures leave few sets of figures, of {SQUARES_FRESH_MIN} or"
+            " more many"
+            for m in panel.metrics
+            if fresh_min < SQUARES_FRESH_MIN and SQUARED.intersection(m.statistics)
+        ]
+    return lines
+
+
+def _products(metric_id: str, others: frozenset[str], fresh_min: int) -> str:
+    return (
+        f"{metric_id} has products with {', '.join(sorted(others))}: with the sum these are"
+        f" {len(others) + 1} equations about {fresh_min} figures"
+    )
+
+
+def warned_statistics(charter: Charter, fresh_min: int) -> list[str]:
+    """What is allowed with ``fresh_min`` figures, and close to what is not."""
+    lines = []
+    for panel in charter.panels:
+        lines += [
+            f"{_products(metric_id, others, fresh_min)}; one more product is refused."
+            for metric_id, others in companions_of(panel).items()
+            if others and len(others) + 1 == fresh_min - 2
+        ]
+        for metric in panel.metrics:
+            count = limits_of(charter, metric)
+            if count > EDGES_FOR_EACH * fresh_min:
+                lines.append(
+                    f"{metric.id} has {count} edges, limits and bands, more than"
+                    f" {EDGES_FOR_EACH} for each of {fresh_min} figures: together they come close"
+                    " to the figures."
+                )
+    return lines
+
+
+def limits_of(charter: Charter, metric: Metric) -> int:
+    """At how many limits something opened or proven says on which side a figure is.
+
+    Beside edges, limits and duties these are the ends of the bands of the dues, and the share of
+    the sum before, if the charter limits it.
+    """
+    limits = set(thresholds_of(metric))
+    if charter.dues is not None and charter.dues.metric == metric.id:
+        limits |= {band.high for band in charter.dues.bands[:-1]}
+    return len(limits) + (metric.id in charter.disclosure.dominance_start)
+
+
+def refused_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:
+    """Why a pause must not rest on a panel that one silent organisation keeps; empty if it may."""
+    terms = charter.pause
+    if terms is None or fresh_min < organisations_of(charter, panel):
+        return ""
+    by_id = {rule.id: rule for rule in charter.rules}
+    if any(rests_on_no_result(by_id, trigger) for trigger in terms.triggers):
+        return ""
+    return (
+        f"panel {panel.id} has {fresh_min} organisations and fresh_min is as large: one that is"
+        " silent keeps every trigger quiet; let a trigger rest on no-result"
+    )

@@ -1,0 +1,36 @@
+"""Who keeps sums from coming out, and what statistics say of few figures, in words."""
+
+from fermata.assessment.fresh import (
+    blockers,
+    organisations_of,
+    readers,
+    refused_statistics,
+    warned_statistics,
+)
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.standing.terms import panel_terms
+
+
+def fresh_least(charter: Charter, panel: Panel) -> int:
+    """The least number of organisations whose figures are new in a sum of a panel (ST2)."""
+    return panel_terms([charter], panel.id).fresh_min
+
+
+def blockers_text(charter: Charter) -> list[str]:
+    """How many silent organisations keep each panel from coming out, and how many read the last."""
+    lines = ["Who can keep a panel unchanged, and who reads a figure:"]
+    for panel in charter.panels:
+        least, count = fresh_least(charter, panel), organisations_of(charter, panel)
+        lines.append(
+            f"  panel {panel.id}: {blockers(count, least)} of its {count} organisations, if they"
+            f" are silent; {readers(least)} who pool theirs read that of the last of {least}"
+        )
+    return lines
+
+
+def fresh_warnings(charter: Charter) -> list[str]:
+    """Statistics that come close to single figures where a sum is of as few as it may be."""
+    least = min(fresh_least(charter, panel) for panel in charter.panels)
+    said = [f"{line}." for line in refused_statistics(charter, least)]
+    return said + warned_statistics(charter, least)

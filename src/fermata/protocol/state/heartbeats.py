@@ -1,0 +1,30 @@
+"""What the state keeps of each node's last heartbeat (docs/spec/fold.md, F10)."""
+
+from dataclasses import dataclass
+
+from fermata.types import EntryIndex, EnvelopeHash, RoundNumber, TimeMs
+
+
+@dataclass(frozen=True, slots=True)
+class Plea:
+    """A lab's answer to a round that an auditor has and the log lacks, by its envelope's hash."""
+
+    round_number: RoundNumber
+    lab: str
+    envelope_sha256: EnvelopeHash
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSeen:
+    """The last heartbeat of a node. ``logged_ms`` is the log's time after it, ``time_ms`` its own;
+    ``seen`` is the newest entry that the node had folded."""
+
+    entry: EntryIndex
+    count: int
+    seen: EntryIndex
+    logged_ms: TimeMs
+    time_ms: TimeMs
+    version: str
+    certificate_expires_ms: int
+    backlog: int
+    pleas: tuple[Plea, ...] = ()
