@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 from fermata.errors import InvalidProof
-from fermata.protocol.fold.reports import Sealed, aggregate
-from fermata.protocol.state.state import CLOSED, Cell, ThresholdKey
+from fermata.protocol.fold.reports import Sealed, aggregate, ciphertexts_of
+from fermata.protocol.state.state import CLOSED, ThresholdKey
+from fermata.types import RoundNumber
 from harness.e2e.deployment import FULL, SMALL
 from harness.e2e.fleet import check_sums, opened, run_cli, wait_for
 from harness.e2e.rogue_coordinator import Numbers, RogueCoordinator
+
+#: Any: reports of one round are multiplied.
+ROUND = RoundNumber(1)
 
 
 def one_lab(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
@@ -18,8 +22,8 @@ def one_lab(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
 def product(key: ThresholdKey, reports: Sequence[Sealed]) -> Numbers:
     """The product of some reports, panel by panel."""
     labs = {str(i): report for i, report in enumerate(reports)}
-    panels = {panel: tuple(i for i, r in labs.items() if panel in r) for panel in reports[0]}
-    return aggregate(key, [Cell(panel, (), members) for panel, members in panels.items()], labs)
+    figures = {panel: {i: ROUND for i, r in labs.items() if panel in r} for panel in reports[0]}
+    return aggregate(key, figures, ciphertexts_of(ROUND, labs))
 
 
 def blind(key: ThresholdKey, numbers: Numbers) -> Numbers:

@@ -87,6 +87,7 @@ acknowledge_s = 86400
 acknowledge_share = "2/3"
 open_within_s = 8640000
 settle_within_s = 8640000
+fail_safe = "none"
 """
 
 
