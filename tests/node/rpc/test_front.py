@@ -152,3 +152,24 @@ def test_a_server_behind_that_has_gone_ends_the_connection():
         here.server.shutdown()
         here.server.server_close()
         assert asks(here.open()) == b""
+
+
+def test_a_front_that_has_stopped_holds_no_socket():
+    """A connection that its loop had still to close stayed open until its memory was freed."""
+    here = World(FrontLimits())
+    host, _, port = here.address.rpartition(":")
+    held = []
+
+    async def stop():
+        held.extend(here.front._open)
+        await here.front.stop()
+        return [outer.transport._sock for outer in held]
+
+    try:
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            # A transport forgets its socket as soon as it has closed it.
+            assert here.loop.run(stop()) == [None]
+    finally:
+        here.close()

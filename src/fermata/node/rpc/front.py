@@ -22,6 +22,8 @@ from fermata.node.observe.telemetry import join_address, split_address
 #: Bytes that wait for a slow reader before the other side is paused.
 _WAITING_BYTES_MAX = 256 * 1024
 _BACKLOG = 1024
+#: Accepting takes two turns of the loop, closing one for each side.
+_TURNS_TO_CLOSE = 4
 #: Enough for all connections of FrontLimits and what the node keeps open itself.
 DESCRIPTORS_WANTED = 16_384
 
@@ -110,11 +112,14 @@ class Front:
         return join_address(host, self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Closes the port and every connection."""
+        """Closes the port and every connection; when it returns, their sockets are closed."""
         if self._server is not None:
             self._server.close()
-        for outer in list(self._open):
-            outer.give_up()
+        # One may still be accepted, and a socket is closed in the turn after it was given up.
+        for _ in range(_TURNS_TO_CLOSE):
+            for outer in list(self._open):
+                outer.give_up()
+            await asyncio.sleep(0)
 
     def source_of_peer(self, peer: str) -> str | None:
         """The source of a peer, named as gRPC does; None if it did not come through the front."""
