@@ -6,11 +6,11 @@ from fermata.assessment.fresh import (
     blockers,
     companions_of,
     limits_of,
+    nearly_revealing_statistics,
     organisations_of,
+    quieted_pause,
     readers,
-    refused_pause,
-    refused_statistics,
-    warned_statistics,
+    revealing_statistics,
 )
 from fermata.protocol.charter.disclosure_terms import DisclosureTerms, fresh_min_of
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -55,12 +55,12 @@ def test_a_ratio_opens_no_product() -> None:
 
 def test_products_with_too_many_metrics_are_refused_and_one_below_is_warned_of() -> None:
     charter = charter_of(*PRODUCTS)
-    assert [line.split()[0] for line in refused_statistics(charter, 3)] == ["x", "y", "z"]
-    assert [line.split()[0] for line in refused_statistics(charter, 4)] == ["y"]
-    assert refused_statistics(charter, 5) == []
-    assert [line.split()[0] for line in warned_statistics(charter, 4)] == ["x", "z"]
-    assert [line.split()[0] for line in warned_statistics(charter, 5)] == ["y"]
-    assert warned_statistics(charter, 6) == []
+    assert [line.split()[0] for line in revealing_statistics(charter, 3)] == ["x", "y", "z"]
+    assert [line.split()[0] for line in revealing_statistics(charter, 4)] == ["y"]
+    assert revealing_statistics(charter, 5) == []
+    assert [line.split()[0] for line in nearly_revealing_statistics(charter, 4)] == ["x", "z"]
+    assert [line.split()[0] for line in nearly_revealing_statistics(charter, 5)] == ["y"]
+    assert nearly_revealing_statistics(charter, 6) == []
 
 
 @pytest.mark.parametrize("statistic", ["variance", "stddev", "concentration"])
@@ -68,20 +68,20 @@ def test_squares_of_fewer_than_five_figures_are_refused(statistic: str) -> None:
     charter = charter_of(metric("x"), aggregate("x", "sum", statistic))
     assert (
         f"x has {statistic}: the sum and the squares of 4 figures"
-        in refused_statistics(charter, 4)[0]
+        in revealing_statistics(charter, 4)[0]
     )
-    assert refused_statistics(charter, 5) == []
+    assert revealing_statistics(charter, 5) == []
 
 
 def test_a_sum_alone_is_allowed_with_three_figures() -> None:
-    assert refused_statistics(charter_of(metric("x"), aggregate("x", "sum")), 3) == []
+    assert revealing_statistics(charter_of(metric("x"), aggregate("x", "sum")), 3) == []
 
 
 def test_more_than_two_edges_for_each_figure_are_warned_of() -> None:
     edges = [str(k) for k in range(1, 8)]
     charter = charter_of(metric("x"), aggregate("x", "sum", histogram=edges))
-    assert "x has 7 edges" in warned_statistics(charter, 3)[0]
-    assert warned_statistics(charter, 4) == []
+    assert "x has 7 edges" in nearly_revealing_statistics(charter, 3)[0]
+    assert nearly_revealing_statistics(charter, 4) == []
 
 
 def test_the_bands_of_the_dues_count_as_limits() -> None:
@@ -107,6 +107,6 @@ def test_a_pause_that_one_silent_lab_keeps_off_is_refused_without_no_result() ->
     unsafe, safe = (charter_with_pause(is_safe=is_safe) for is_safe in (False, True))
     (panel,) = unsafe.panels
     everybody = organisations_of(unsafe, panel)
-    assert "one that is silent" in refused_pause(unsafe, panel, everybody)
-    assert refused_pause(unsafe, panel, everybody - 1) == ""
-    assert refused_pause(safe, panel, everybody) == ""
+    assert "one that is silent" in quieted_pause(unsafe, panel, everybody)
+    assert quieted_pause(unsafe, panel, everybody - 1) == ""
+    assert quieted_pause(safe, panel, everybody) == ""

@@ -2,7 +2,7 @@
 
 ``fresh_min`` is the least number of organisations that have in an opened sum a figure that was in
 no sum before. Every further statistic that is opened of the same figures is one more equation about
-them. Each function takes the number, so that it can be asked of a charter that has no key for it.
+them. All of this is advice: a charter that it speaks against is not refused.
 """
 
 from fermata.protocol.charter.disclosure_terms import thresholds_of
@@ -41,7 +41,7 @@ def companions_of(panel: Panel) -> dict[str, frozenset[str]]:
     }
 
 
-def refused_statistics(charter: Charter, fresh_min: int) -> list[str]:
+def revealing_statistics(charter: Charter, fresh_min: int) -> list[str]:
     """Why a charter's statistics say too much of ``fresh_min`` figures; empty if they do not."""
     lines = []
     for panel in charter.panels:
@@ -66,12 +66,12 @@ def _products(metric_id: str, others: frozenset[str], fresh_min: int) -> str:
     )
 
 
-def warned_statistics(charter: Charter, fresh_min: int) -> list[str]:
+def nearly_revealing_statistics(charter: Charter, fresh_min: int) -> list[str]:
     """What is allowed with ``fresh_min`` figures, and close to what is not."""
     lines = []
     for panel in charter.panels:
         lines += [
-            f"{_products(metric_id, others, fresh_min)}; one more product is refused."
+            f"{_products(metric_id, others, fresh_min)}; one more product would be too many."
             for metric_id, others in companions_of(panel).items()
             if others and len(others) + 1 == fresh_min - 2
         ]
@@ -98,7 +98,7 @@ def limits_of(charter: Charter, metric: Metric) -> int:
     return len(limits) + (metric.id in charter.disclosure.dominance_start)
 
 
-def refused_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:
+def quieted_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:
     """Why a pause must not rest on a panel that one silent organisation keeps; empty if it may."""
     terms = charter.pause
     if terms is None or fresh_min < organisations_of(charter, panel):

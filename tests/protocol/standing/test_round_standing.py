@@ -189,12 +189,28 @@ def test_joined_and_leaving_sets_do_not_tell_of_what_they_have_apart() -> None:
     assert members(close)["alpha"] == "12345678"
 
 
-def test_a_row_outside_the_window_is_no_longer_compared() -> None:
+def test_every_opened_sum_renews_the_row_of_its_set_for_the_window() -> None:
     life = Life(charter_of(terms="window_rounds = 2\nset_rounds = 1\nghost_rounds = 60"))
     life.round("345678")
     outcomes = [members(life.round("34567", barred="8"))["alpha"] for _ in range(6)]
-    # Every opened sum renews the row of its set, so that the window never runs out under it.
     assert set(outcomes) == {"345678"}
+
+
+@pytest.mark.parametrize(("window", "labs"), [(2, "123457"), (3, "123"), (8, "123"), (0, "123")])
+def test_a_set_outside_the_window_is_no_longer_compared(window: int, labs: str) -> None:
+    """The first set less the last one would be {6} and {7}, if 4 and 5 come back as they were."""
+    life = Life(three_without_groups(f"fresh_min = 3\nset_rounds = 1\nwindow_rounds = {window}"))
+    life.round("123456")
+    assert members(life.round("123", barred="456"))["alpha"] == "123"
+    life.round("123457")
+    assert members(life.round("123457"))["alpha"] == labs
+
+
+def test_a_set_below_a_cohort_that_was_raised_says_so() -> None:
+    life = Life(charter_of(terms="fresh_min = 3"))
+    life.round("345")
+    life.amend(charter_of(terms="fresh_min = 3", cohort_min=4))
+    assert life.round("345").unchanged == {"alpha": "3 of at least 4 organisations are in its set"}
 
 
 def test_labs_of_one_organisation_count_once_under_any_name() -> None:

@@ -99,16 +99,17 @@ def _say_progress(assumption: Assumption, done: int, total: int) -> None:
 
 
 def _known(state: State, charter: Charter, own: Sequence[str]) -> Known:
-    """Encoded values of the labs that pool them, for the rounds that count them."""
+    """Encoded values of the labs that pool them, for the rounds that they reported in."""
     known: dict[str, dict[tuple[int, str], int]] = {}
     for text in own:
         lab, _, file = text.partition("=")
         if lab not in charter.labs or not file:
             raise ConfigError("OWN", "--own: must be LAB=FILE, with a lab of the charter")
         for round_ in state.rounds:
-            if round_.close is None or round_.opening is None:
-                continue
-            panels = [p for p in charter.panels if lab in round_.close.panel_labs(p.id)]
+            # A figure that waits may enter a sum of a later round.
+            seen = round_.reports.get(lab) if round_.close is not None else None
+            given = {part.panel for part in seen.parts} if seen is not None else set()
+            panels = [p for p in charter.panels if p.id in given]
             read = read_measurement(Path(file), round_.period, charter.cadence) if panels else None
             for metric in (m for panel in panels for m in panel.metrics):
                 if read is None or metric.id not in read.values:

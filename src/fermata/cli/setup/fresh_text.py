@@ -2,10 +2,11 @@
 
 from fermata.assessment.fresh import (
     blockers,
+    nearly_revealing_statistics,
     organisations_of,
+    quieted_pause,
     readers,
-    refused_statistics,
-    warned_statistics,
+    revealing_statistics,
 )
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
@@ -30,7 +31,9 @@ def blockers_text(charter: Charter) -> list[str]:
 
 
 def fresh_warnings(charter: Charter) -> list[str]:
-    """Statistics that come close to single figures where a sum is of as few as it may be."""
+    """Statistics that come close to single figures where a sum is fresh in as few organisations as
+    it may be, and pauses that one silent organisation keeps from beginning."""
     least = min(fresh_least(charter, panel) for panel in charter.panels)
-    said = [f"{line}." for line in refused_statistics(charter, least)]
-    return said + warned_statistics(charter, least)
+    pauses = [quieted_pause(charter, p, fresh_least(charter, p)) for p in charter.panels]
+    said = [f"{line}." for line in (*revealing_statistics(charter, least), *filter(None, pauses))]
+    return said + nearly_revealing_statistics(charter, least)

@@ -13,9 +13,10 @@ from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.consent.article import of_charter, of_each
+from fermata.protocol.consent.article import Article, of_charter, of_each
 from fermata.protocol.consent.difference import (
     Amount,
+    Change,
     Effect,
     Partition,
     Set,
@@ -61,6 +62,13 @@ def _starts(charter: Charter, lab: str) -> dict[str, Amount]:
     return {m: Amount(Fraction(v), decimal_text(v)) for m, v in starts.items()}
 
 
+def _of_disclosure(key: str, order: Callable[[Amount, Amount], Change]) -> Article:
+    """The article of a number of ``[disclosure]``."""
+    return of_charter(
+        f"disclosure.{key}", key, lambda c, lab: Amount(getattr(c.disclosure, key)), order
+    )
+
+
 DISCLOSURE = (
     of_charter(
         "disclosure.cohort_min",
@@ -68,44 +76,14 @@ DISCLOSURE = (
         lambda c, lab: Amount(c.cohort_min),
         larger_is_stricter,
     ),
-    of_charter(
-        "disclosure.change_min",
-        "change_min",
-        lambda c, lab: Amount(c.disclosure.change_min),
-        larger_is_stricter,
-    ),
+    _of_disclosure("change_min", larger_is_stricter),
     of_each("disclosure.fresh_min", "fresh_min", _fresh, larger_is_stricter),
     of_charter("disclosure.window_rounds", "window_rounds", _window, larger_is_stricter),
-    of_charter(
-        "disclosure.set_rounds",
-        "set_rounds",
-        lambda c, lab: Amount(c.disclosure.set_rounds),
-        larger_is_stricter,
-    ),
-    of_charter(
-        "disclosure.ghost_rounds",
-        "ghost_rounds",
-        lambda c, lab: Amount(c.disclosure.ghost_rounds),
-        larger_is_stricter,
-    ),
-    of_charter(
-        "disclosure.thresholds_max",
-        "thresholds_max",
-        lambda c, lab: Amount(c.disclosure.thresholds_max),
-        smaller_is_stricter,
-    ),
-    of_charter(
-        "disclosure.openings_per_key_max",
-        "openings_per_key_max",
-        lambda c, lab: Amount(c.disclosure.openings_per_key_max),
-        smaller_is_stricter,
-    ),
-    of_charter(
-        "disclosure.age_days",
-        "age_days",
-        lambda c, lab: Amount(c.disclosure.age_days),
-        larger_is_stricter,
-    ),
+    _of_disclosure("set_rounds", larger_is_stricter),
+    _of_disclosure("ghost_rounds", larger_is_stricter),
+    _of_disclosure("thresholds_max", smaller_is_stricter),
+    _of_disclosure("openings_per_key_max", smaller_is_stricter),
+    _of_disclosure("age_days", larger_is_stricter),
     of_charter(
         "disclosure.profile",
         "profile",

@@ -36,7 +36,7 @@ class Given:
     """What a round brings a panel.
 
     ``reports``: labs whose counted report has a figure that may enter; ``alone``: those of them
-    that would join by themselves. ``barred``: labs that are excluded or not of the panel.
+    that would join by themselves. ``barred``: labs that are excluded.
     ``summable``: of the figures so far, those under this round's key and claims. ``place``: of the
     round's period. ``places``: of the period of each earlier round. ``organisations``: of each
     lab that ever was, one name for all labs that ever were one organisation's. ``homes``: the group
@@ -109,9 +109,7 @@ class PanelTurn:
 
     def _is_ghost(self, lab: str) -> bool:
         """ST4: a leaver's figure that is old enough says nothing that others must protect."""
-        number = self.before.entered.get(lab)
-        if number is None:
-            return True
+        number = self.before.entered[lab]
         return self.given.place - self.given.places[number] >= self.terms.ghost_rounds
 
     def _organisations(self, labs: frozenset[str] | tuple[str, ...]) -> set[str]:
@@ -250,6 +248,10 @@ class PanelTurn:
             return "its set would say too much beside sums that were opened before"
         if any(lab not in self.figures for cell in cells for lab in cell.labs):
             return "its set waits: a lab of it has no figure under this charter and key"
+        small = [c for c in cells if not self.is_cohort(c)]
+        if small:
+            count = len(self._organisations(small[0].labs))
+            return f"{count} of at least {self.terms.cohort_min} organisations are in its set"
         counts = ", ".join(str(self.fresh(cell)) for cell in cells)
         return f"{counts} of at least {self.terms.fresh_min} organisations have a newer figure"
 

@@ -99,7 +99,8 @@ class Close:
     ``cells`` are those that it opens; ``figures`` has, by cell and lab, the round of the figure in
     its sum, and ``cohorts`` its number of organisations. ``standing``: every panel after it;
     ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
-    at all. ``organisations``: of every lab of the charter, as it was then.
+    at all. ``organisations``: of every lab so far, one name for all that ever were of one
+    organisation (standing.md, ST7).
     """
 
     entry: EntryIndex
