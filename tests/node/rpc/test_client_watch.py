@@ -28,68 +28,51 @@ def scripted():
         yield start
 
 
-def test_watch_gives_entries_as_they_come_until_the_server_stops(here, monkeypatch):
+def test_watch_tells_at_once_and_at_each_growth_until_the_server_stops(here, monkeypatch):
     monkeypatch.setattr(service, "WATCH_CHECK_S", 3600)
     with here.client(here.party("lab")) as log:
         log.append(b"0")
-        entries = log.watch(0)
-        assert next(entries) == (0, b"leaf of 0")
+        sizes = log.watch()
+        assert next(sizes) == (1, 0)
         log.append(b"1")
-        assert next(entries) == (1, b"leaf of 1")
+        assert next(sizes) == (2, 0)
         here.server.stop(20)
-        assert list(entries) == []
+        assert list(sizes) == []
 
 
 def test_watch_says_when_more_entries_are_witnessed(here, monkeypatch):
     monkeypatch.setattr(service, "WATCH_CHECK_S", 3600)
     with here.client(here.party("lab")) as log:
         log.append(b"0")
-        entries = log.watch(0)
-        assert next(entries) == (0, b"leaf of 0")
+        sizes = log.watch()
+        assert next(sizes) == (1, 0)
         here.server.notify(1, 1)
-        assert next(entries) == (1, None)
+        assert next(sizes) == (1, 1)
         log.append(b"1")
-        assert next(entries) == (1, b"leaf of 1")
+        assert next(sizes) == (2, 1)
         # What is no news wakes nobody for nothing.
         here.server.notify(2, 1)
         log.append(b"2")
-        assert next(entries) == (2, b"leaf of 2")
+        assert next(sizes) == (3, 1)
 
 
-def witnessed(number, size):
-    return wire.WatchResponse(entry=number, witnessed=size).SerializeToString()
+def news(size, witnessed=0):
+    return wire.WatchResponse(size=size, witnessed=witnessed).SerializeToString()
 
 
-def test_watch_goes_on_from_the_next_entry_after_news_of_witnesses(scripted):
-    script, log, _ = scripted([entry(7), witnessed(8, 5), Code.UNAVAILABLE], [entry(8)])
-    assert list(log.watch(7)) == [(7, b"leaf"), (8, None), (8, b"leaf")]
-    assert [wire.WatchRequest.FromString(each).start for each in script.seen] == [7, 8]
-
-
-def entry(number):
-    return wire.WatchResponse(entry=number, leaf=b"leaf").SerializeToString()
-
-
-def test_watch_that_breaks_off_starts_again_where_it_was(scripted):
+def test_watch_that_breaks_off_starts_again(scripted):
     script, log, waits = scripted(
-        [entry(7), Code.UNAVAILABLE], [Code.DEADLINE_EXCEEDED], [entry(8)]
+        [news(7), Code.UNAVAILABLE], [Code.DEADLINE_EXCEEDED], [news(8, 5)]
     )
-    assert [number for number, _ in log.watch(7)] == [7, 8]
-    assert [wire.WatchRequest.FromString(each).start for each in script.seen] == [7, 8, 8]
+    assert list(log.watch()) == [(7, 0), (8, 5)]
+    assert script.seen == [b"", b"", b""]
     assert len(waits) == 1
-
-
-def test_watch_out_of_order_is_trouble_on_the_way(scripted):
-    _, log, _ = scripted([entry(7), entry(9)])
-    with pytest.raises(TransportError) as caught:
-        list(log.watch(7))
-    assert caught.value.reason == "SERVER_FAULT"
 
 
 def test_watch_that_fails_for_good_raises(scripted):
     _, log, waits = scripted(*[[Code.UNAVAILABLE]] * 9)
     with pytest.raises(TransportError):
-        list(log.watch(0))
+        list(log.watch())
     assert len(waits) == 3
 
 
@@ -100,7 +83,7 @@ def test_watch_that_is_refused_raises_at_once():
     ):
         log.checkpoint()
         with pytest.raises(TransportError) as caught:
-            list(log.watch(0))
+            list(log.watch())
     assert caught.value.reason == "RATE"
 
 
@@ -111,7 +94,7 @@ def test_closing_ends_a_watch_in_another_thread(here):
 
     def follow():
         try:
-            for _ in log.watch(0):
+            for _ in log.watch():
                 first.set()
         except TransportError as error:
             ended.append(error.reason)

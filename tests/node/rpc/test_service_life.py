@@ -26,11 +26,11 @@ def here():
         yield made
 
 
-def watch(channel, start=0):
-    request = wire.WatchRequest(start=start).SerializeToString()
+def watch(channel):
+    request = wire.WatchRequest().SerializeToString()
     for data in channel.unary_stream(WATCH)(request, timeout=20):
         found = wire.WatchResponse.FromString(data)
-        yield found.entry, found.leaf
+        yield found.size, found.witnessed
 
 
 def reason_of(caught):
@@ -84,21 +84,20 @@ def test_watcher_gets_what_is_there_and_what_comes(here, monkeypatch):
     with here.channel(here.party("lab")) as channel:
         append(channel, b"0")
         append(channel, b"1")
-        stream = watch(channel, start=1)
-        assert next(stream) == (1, b"leaf of 1")
+        stream = watch(channel)
+        assert next(stream) == (2, 0)
         append(channel, b"2")
-        assert next(stream) == (2, b"leaf of 2")
+        assert next(stream) == (3, 0)
         append(channel, b"3")
-        assert next(stream) == (3, b"leaf of 3")
+        assert next(stream) == (4, 0)
 
 
-def test_watcher_may_start_beyond_the_end(here):
+def test_watcher_of_an_empty_log_hears_at_once_that_it_is_there(here):
     with here.channel(here.party("lab")) as channel:
-        request = wire.WatchRequest(start=1).SerializeToString()
-        stream = channel.unary_stream(WATCH)(request, timeout=20)
+        stream = watch(channel)
+        assert next(stream) == (0, 0)
         append(channel, b"0")
-        append(channel, b"1")
-        assert wire.WatchResponse.FromString(next(stream)).leaf == b"leaf of 1"
+        assert next(stream) == (1, 0)
 
 
 def test_watcher_whose_certificate_is_taken_back_is_cut_off(here, monkeypatch):

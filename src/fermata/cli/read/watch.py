@@ -43,7 +43,7 @@ def watch(config_file: Path, as_json: bool) -> None:
             watcher.tell_state()
 
             def listen() -> None:
-                for _ in remote.watch(replica.state.size):
+                for _ in remote.watch():
                     wake.now()
 
             follow(listen, wake)

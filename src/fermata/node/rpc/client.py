@@ -146,28 +146,25 @@ class GrpcLog:
         answer = self._call("Check", request, kind, service=HEALTH)
         return bool(answer.status == kind.SERVING)
 
-    def watch(self, start: int) -> Iterator[tuple[int, bytes | None]]:
-        """Yields (entry, leaf) from ``start`` on, as the log grows, until the server stops.
+    def watch(self) -> Iterator[tuple[int, int]]:
+        """Yields (entries, how many are witnessed) at once and at each change, until a stop.
 
-        Without a leaf, more of the entries before are witnessed. All this is news and not evidence:
-        a reader checks leaves against the checkpoint, and asks for the cosignatures.
+        All this is news and not evidence: a reader checks leaves against the checkpoint, and asks
+        for the cosignatures.
         """
-        entry, failures = start, 0
+        failures = 0
         while True:
             call: grpc.UnaryStreamMultiCallable[bytes, bytes]
             call = self._current_channel().unary_stream(path_of("Watch"))
             try:
-                stream = call(encode(wire.WatchRequest(start=entry)), timeout=WATCH_S)
+                stream = call(encode(wire.WatchRequest()), timeout=WATCH_S)
             except ValueError:
                 raise _closed() from None
             try:
                 for data in stream:
                     answer = _read_answer(wire.WatchResponse, data)
-                    if answer.entry != entry:
-                        raise TransportError("SERVER_FAULT", "watch: entries are out of order")
-                    is_entry, failures = not answer.witnessed, 0
-                    yield entry, answer.leaf if is_entry else None
-                    entry += is_entry
+                    failures = 0
+                    yield answer.size, answer.witnessed
                 return
             except grpc.RpcError as failure:
                 if failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:

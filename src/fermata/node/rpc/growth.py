@@ -11,16 +11,15 @@ class Growth:
     """
 
     def __init__(self) -> None:
-        self._size = 0
-        #: How many entries are witnessed.
-        self.witnessed = 0
+        #: How many entries the log has, and how many of them are witnessed.
+        self.size, self.witnessed = 0, 0
         #: Whether the server is stopping.
         self.is_stopping = False
         self._changed = asyncio.Event()
 
     def notify(self, size: int, witnessed: int) -> None:
         """Wakes the watchers, since the log now has ``size`` entries, so many of them witnessed."""
-        self._size, self.witnessed = max(self._size, size), max(self.witnessed, witnessed)
+        self.size, self.witnessed = max(self.size, size), max(self.witnessed, witnessed)
         self._wake()
 
     def stop(self) -> None:
@@ -38,7 +37,7 @@ class Growth:
 
         It also returns when the server stops, and when ``seconds`` are up.
         """
-        if self._size > size or self.witnessed > witnessed or self.is_stopping:
+        if self.size > size or self.witnessed > witnessed or self.is_stopping:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)

@@ -142,6 +142,7 @@ def _serve(
     addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
     with writer.lock:
         addresses["log"] = server.start(listen.address)
+        server.notify(writer.size(), base.replica.witnessed.size)
         base.stack.callback(server.stop)
         if authority is not None and listen.enrolment:
             if tls.material().is_foreign:

@@ -111,13 +111,12 @@ def run_participant(
                 share_check.look(replica)
                 raise log.with_evidence(error, config.data) from None
 
-        follow(lambda: _wake_by_entries(remote, replica, wake), wake, entropy)
+        follow(lambda: _wake_by_entries(remote, wake), wake, entropy)
         node.run(wake, work, lambda csr, _: remote.renew(csr), done)
         return node.driver
 
 
-def _wake_by_entries(remote: GrpcLog, replica: Replica, wake: Wake) -> None:
-    """Wakes the loop at every new entry of the log, and when more entries are witnessed."""
-    # It asks for the last known entry again: its arrival says that the log is back.
-    for _ in remote.watch(max(0, replica.state.size - 1)):
+def _wake_by_entries(remote: GrpcLog, wake: Wake) -> None:
+    """Wakes the loop when the log grows, when more of it is witnessed, and when it is back."""
+    for _ in remote.watch():
         wake.now()

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fermata.wire.v1 import envelope_pb2 as fermata_dot_wire_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fermata/wire/v1/log_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"6\n\rAppendRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x13\n\x0bsealed_part\x18\x02 \x01(\x0c\"Z\n\x0e\x41ppendResponse\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x03 \x03(\x0c\x12\x0c\n\x04leaf\x18\x04 \x01(\x0c\"y\n\rAppendRefusal\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65nvelope_sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\'\n\x04head\x18\x04 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"/\n\x0bReadRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x11\n\tcount_max\x18\x02 \x01(\r\"\x1e\n\x0cReadResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\"\x1d\n\x0cWatchRequest\x12\r\n\x05start\x18\x01 \x01(\x04\"?\n\rWatchResponse\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x11\n\twitnessed\x18\x03 \x01(\x04\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x15\n\x13GetWitnessesRequest\"C\n\x14GetWitnessesResponse\x12+\n\twitnesses\x18\x01 \x03(\x0b\x32\x18.fermata.wire.v1.Witness\"6\n\x07Witness\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\x0c\"4\n\x15ProveInclusionRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"=\n\x17ProveConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\")\n\x18ProveConsistencyResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"+\n\x12\x46\x65tchSealedRequest\x12\x15\n\rsealed_sha256\x18\x01 \x01(\x0c\"*\n\x13\x46\x65tchSealedResponse\x12\x13\n\x0bsealed_part\x18\x01 \x01(\x0c\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"&\n\x17RenewCertificateRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"5\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\"+\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"9\n\x0e\x45nrollResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x32\x95\x07\n\nLogService\x12I\n\x06\x41ppend\x12\x1e.fermata.wire.v1.AppendRequest\x1a\x1f.fermata.wire.v1.AppendResponse\x12\x43\n\x04Read\x12\x1c.fermata.wire.v1.ReadRequest\x1a\x1d.fermata.wire.v1.ReadResponse\x12H\n\x05Watch\x12\x1d.fermata.wire.v1.WatchRequest\x1a\x1e.fermata.wire.v1.WatchResponse0\x01\x12^\n\rGetCheckpoint\x12%.fermata.wire.v1.GetCheckpointRequest\x1a&.fermata.wire.v1.GetCheckpointResponse\x12[\n\x0cGetWitnesses\x12$.fermata.wire.v1.GetWitnessesRequest\x1a%.fermata.wire.v1.GetWitnessesResponse\x12\x61\n\x0eProveInclusion\x12&.fermata.wire.v1.ProveInclusionRequest\x1a\'.fermata.wire.v1.ProveInclusionResponse\x12g\n\x10ProveConsistency\x12(.fermata.wire.v1.ProveConsistencyRequest\x1a).fermata.wire.v1.ProveConsistencyResponse\x12X\n\x0b\x46\x65tchSealed\x12#.fermata.wire.v1.FetchSealedRequest\x1a$.fermata.wire.v1.FetchSealedResponse\x12\x61\n\x0e\x41\x64\x64\x43osignature\x12&.fermata.wire.v1.AddCosignatureRequest\x1a\'.fermata.wire.v1.AddCosignatureResponse\x12g\n\x10RenewCertificate\x12(.fermata.wire.v1.RenewCertificateRequest\x1a).fermata.wire.v1.RenewCertificateResponse2]\n\x10\x45nrolmentService\x12I\n\x06\x45nroll\x12\x1e.fermata.wire.v1.EnrollRequest\x1a\x1f.fermata.wire.v1.EnrollResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fermata/wire/v1/log_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"6\n\rAppendRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x13\n\x0bsealed_part\x18\x02 \x01(\x0c\"Z\n\x0e\x41ppendResponse\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x03 \x03(\x0c\x12\x0c\n\x04leaf\x18\x04 \x01(\x0c\"y\n\rAppendRefusal\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65nvelope_sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\'\n\x04head\x18\x04 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"/\n\x0bReadRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x11\n\tcount_max\x18\x02 \x01(\r\"\x1e\n\x0cReadResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\"\x0e\n\x0cWatchRequest\"0\n\rWatchResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x11\n\twitnessed\x18\x02 \x01(\x04\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x15\n\x13GetWitnessesRequest\"C\n\x14GetWitnessesResponse\x12+\n\twitnesses\x18\x01 \x03(\x0b\x32\x18.fermata.wire.v1.Witness\"6\n\x07Witness\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\x0c\"4\n\x15ProveInclusionRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"=\n\x17ProveConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\")\n\x18ProveConsistencyResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"+\n\x12\x46\x65tchSealedRequest\x12\x15\n\rsealed_sha256\x18\x01 \x01(\x0c\"*\n\x13\x46\x65tchSealedResponse\x12\x13\n\x0bsealed_part\x18\x01 \x01(\x0c\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"&\n\x17RenewCertificateRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"5\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\"+\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"9\n\x0e\x45nrollResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x32\x95\x07\n\nLogService\x12I\n\x06\x41ppend\x12\x1e.fermata.wire.v1.AppendRequest\x1a\x1f.fermata.wire.v1.AppendResponse\x12\x43\n\x04Read\x12\x1c.fermata.wire.v1.ReadRequest\x1a\x1d.fermata.wire.v1.ReadResponse\x12H\n\x05Watch\x12\x1d.fermata.wire.v1.WatchRequest\x1a\x1e.fermata.wire.v1.WatchResponse0\x01\x12^\n\rGetCheckpoint\x12%.fermata.wire.v1.GetCheckpointRequest\x1a&.fermata.wire.v1.GetCheckpointResponse\x12[\n\x0cGetWitnesses\x12$.fermata.wire.v1.GetWitnessesRequest\x1a%.fermata.wire.v1.GetWitnessesResponse\x12\x61\n\x0eProveInclusion\x12&.fermata.wire.v1.ProveInclusionRequest\x1a\'.fermata.wire.v1.ProveInclusionResponse\x12g\n\x10ProveConsistency\x12(.fermata.wire.v1.ProveConsistencyRequest\x1a).fermata.wire.v1.ProveConsistencyResponse\x12X\n\x0b\x46\x65tchSealed\x12#.fermata.wire.v1.FetchSealedRequest\x1a$.fermata.wire.v1.FetchSealedResponse\x12\x61\n\x0e\x41\x64\x64\x43osignature\x12&.fermata.wire.v1.AddCosignatureRequest\x1a\'.fermata.wire.v1.AddCosignatureResponse\x12g\n\x10RenewCertificate\x12(.fermata.wire.v1.RenewCertificateRequest\x1a).fermata.wire.v1.RenewCertificateResponse2]\n\x10\x45nrolmentService\x12I\n\x06\x45nroll\x12\x1e.fermata.wire.v1.EnrollRequest\x1a\x1f.fermata.wire.v1.EnrollResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,45 +43,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READRESPONSE']._serialized_start=406
   _globals['_READRESPONSE']._serialized_end=436
   _globals['_WATCHREQUEST']._serialized_start=438
-  _globals['_WATCHREQUEST']._serialized_end=467
-  _globals['_WATCHRESPONSE']._serialized_start=469
-  _globals['_WATCHRESPONSE']._serialized_end=532
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=534
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=556
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=558
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=601
-  _globals['_GETWITNESSESREQUEST']._serialized_start=603
-  _globals['_GETWITNESSESREQUEST']._serialized_end=624
-  _globals['_GETWITNESSESRESPONSE']._serialized_start=626
-  _globals['_GETWITNESSESRESPONSE']._serialized_end=693
-  _globals['_WITNESS']._serialized_start=695
-  _globals['_WITNESS']._serialized_end=749
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=751
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=803
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=805
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=844
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=846
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=907
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=909
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=950
-  _globals['_FETCHSEALEDREQUEST']._serialized_start=952
-  _globals['_FETCHSEALEDREQUEST']._serialized_end=995
-  _globals['_FETCHSEALEDRESPONSE']._serialized_start=997
-  _globals['_FETCHSEALEDRESPONSE']._serialized_end=1039
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1041
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1084
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1086
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1110
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1112
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1150
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1152
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1205
-  _globals['_ENROLLREQUEST']._serialized_start=1207
-  _globals['_ENROLLREQUEST']._serialized_end=1250
-  _globals['_ENROLLRESPONSE']._serialized_start=1252
-  _globals['_ENROLLRESPONSE']._serialized_end=1309
-  _globals['_LOGSERVICE']._serialized_start=1312
-  _globals['_LOGSERVICE']._serialized_end=2229
-  _globals['_ENROLMENTSERVICE']._serialized_start=2231
-  _globals['_ENROLMENTSERVICE']._serialized_end=2324
+  _globals['_WATCHREQUEST']._serialized_end=452
+  _globals['_WATCHRESPONSE']._serialized_start=454
+  _globals['_WATCHRESPONSE']._serialized_end=502
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=504
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=526
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=528
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=571
+  _globals['_GETWITNESSESREQUEST']._serialized_start=573
+  _globals['_GETWITNESSESREQUEST']._serialized_end=594
+  _globals['_GETWITNESSESRESPONSE']._serialized_start=596
+  _globals['_GETWITNESSESRESPONSE']._serialized_end=663
+  _globals['_WITNESS']._serialized_start=665
+  _globals['_WITNESS']._serialized_end=719
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=721
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=773
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=775
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=814
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=816
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=877
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=879
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=920
+  _globals['_FETCHSEALEDREQUEST']._serialized_start=922
+  _globals['_FETCHSEALEDREQUEST']._serialized_end=965
+  _globals['_FETCHSEALEDRESPONSE']._serialized_start=967
+  _globals['_FETCHSEALEDRESPONSE']._serialized_end=1009
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1011
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1054
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1056
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1080
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1082
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1120
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1122
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1175
+  _globals['_ENROLLREQUEST']._serialized_start=1177
+  _globals['_ENROLLREQUEST']._serialized_end=1220
+  _globals['_ENROLLRESPONSE']._serialized_start=1222
+  _globals['_ENROLLRESPONSE']._serialized_end=1279
+  _globals['_LOGSERVICE']._serialized_start=1282
+  _globals['_LOGSERVICE']._serialized_end=2199
+  _globals['_ENROLMENTSERVICE']._serialized_start=2201
+  _globals['_ENROLMENTSERVICE']._serialized_end=2294
 # @@protoc_insertion_point(module_scope)

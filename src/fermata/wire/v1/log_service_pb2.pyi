@@ -155,16 +155,12 @@ Global___ReadResponse: _TypeAlias = ReadResponse  # noqa: Y015
 class WatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    START_FIELD_NUMBER: _builtins.int
-    start: _builtins.int
     def __init__(
         self,
-        *,
-        start: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -174,24 +170,21 @@ Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
 class WatchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ENTRY_FIELD_NUMBER: _builtins.int
-    LEAF_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
     WITNESSED_FIELD_NUMBER: _builtins.int
-    entry: _builtins.int
-    """The next entry, if there is no leaf."""
-    leaf: _builtins.bytes
+    size: _builtins.int
+    """How many entries the log has."""
     witnessed: _builtins.int
-    """Without a leaf: so many entries are witnessed, if the cosignatures hold (GetWitnesses)."""
+    """How many of them are witnessed, if the cosignatures hold (GetWitnesses)."""
     def __init__(
         self,
         *,
-        entry: _builtins.int = ...,
-        leaf: _builtins.bytes = ...,
+        size: _builtins.int = ...,
         witnessed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "leaf", b"leaf", "witnessed", b"witnessed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size", b"size", "witnessed", b"witnessed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
