@@ -123,9 +123,9 @@ def call_with(address: str, made: Deployment, party: str, root: bytes) -> grpc.S
     )
     options = (("grpc.ssl_target_name_override", server_name(made.charter.deployment)),)
     with grpc.secure_channel(address, credentials, options) as channel:
-        call = channel.unary_unary(path_of("GetCheckpoint"))
+        call = channel.unary_unary(path_of("GetNews"))
         try:
-            call(encode(log_service_pb2.GetCheckpointRequest()), timeout=10)
+            call(encode(log_service_pb2.GetNewsRequest()), timeout=10)
         except grpc.RpcError as error:
             return error.code()
     return grpc.StatusCode.OK

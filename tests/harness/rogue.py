@@ -19,7 +19,7 @@ from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Outside, Receipt, Witness
+from fermata.protocol.wire.ports import News, Outside, Receipt, Witness, gathered_news
 from fermata.wire.v1 import statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, entropy_of
 
@@ -69,6 +69,9 @@ class RogueLog:
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         return self.leaves[start : start + count_max]
+
+    def news(self, start: int, count_max: int) -> News:
+        return gathered_news(self, start, count_max)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         return self.tree().inclusion_proof(entry, size)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fermata.errors import IdentityError, TransportError, VerificationError
 from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.wire.ports import Log, Receipt, Witness
+from fermata.protocol.wire.ports import Log, News, Receipt, Witness, gathered_news
 from fermata.sim.dice import Dice
 from fermata.sim.faults import Crash, Tally
 from fermata.sim.reference.watch import Watch
@@ -143,6 +143,10 @@ class SimLog:
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""
         return self._ask(lambda log: log.read(start, count_max))
+
+    def news(self, start: int, count_max: int) -> News:
+        """See Log; each part may be lost by itself."""
+        return gathered_news(self, start, count_max)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """See Log."""

@@ -108,7 +108,7 @@ def test_the_alarm_rings_although_the_log_is_away(run):
     watched = at_the_trigger(run)
 
     class Away:
-        def witnesses(self):
+        def news(self, start, count_max):
             raise TransportError("UNREACHABLE", "log: no answer")
 
     with pytest.raises(TransportError):

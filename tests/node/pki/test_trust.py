@@ -112,7 +112,7 @@ def serving(company, tmp_path_factory):
 def answer(serving, tls):
     with serving.channel(tls) as channel:
         try:
-            call(channel, "GetCheckpoint")
+            call(channel, "GetNews")
         except grpc.RpcError as failure:
             return failure.code().name
     return "OK"

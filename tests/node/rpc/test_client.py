@@ -281,6 +281,16 @@ def test_every_call_has_a_deadline(scripted, monkeypatch):
     script, log, _ = scripted()
     script._answer = lambda data, context: release.wait(20) and b""
     with pytest.raises(TransportError) as caught:
-        log._call("GetCheckpoint", wire.GetCheckpointRequest(), wire.GetCheckpointResponse, 0.2)
+        log._call("GetNews", wire.GetNewsRequest(), wire.GetNewsResponse, 0.2)
     release.set()
     assert caught.value.reason == "DEADLINE"
+
+
+def test_news_are_the_head_its_witnesses_and_as_many_leaves_as_were_asked_for(here):
+    with here.client(here.party("lab")) as log:
+        for number in range(3):
+            log.append(b"%d" % number)
+        witnesses = [Witness("eve", 3, b"a line")]
+        assert log.news(1, 1) == (b"the note", witnesses, [b"leaf of 1"])
+        assert log.news(0, 9).leaves == [b"leaf of 0", b"leaf of 1", b"leaf of 2"]
+        assert log.news(0, 0).leaves == []

@@ -36,7 +36,7 @@ def here():
 
 
 def asks(channel):
-    return lambda: call(channel, "GetCheckpoint")
+    return lambda: call(channel, "GetNews")
 
 
 @contextlib.contextmanager

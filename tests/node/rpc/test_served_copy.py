@@ -49,7 +49,7 @@ def test_no_other_method_is_there(here, method):
 def test_nobody_but_labs_may_read(here, role):
     tls = here.party(role)
     with here.channel(tls, NAME_OF_EVE) as channel, pytest.raises(grpc.RpcError) as caught:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
     assert error_of_call(caught.value, "here").reason == "WRONG_ROLE"
 
 
@@ -58,7 +58,7 @@ def test_an_auditor_passes_for_no_other_and_not_for_the_coordinator(here):
         copy.checkpoint()
     assert caught.value.reason == "UNREACHABLE"
     with here.channel(here.party("lab"), NAME) as channel, pytest.raises(grpc.RpcError) as failed:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -85,7 +85,7 @@ def test_an_authority_of_the_coordinators_own_speaks_for_no_auditor():
         assert caught.value.reason == "UNREACHABLE"
         # With the whole root file, this server passes for the auditor.
         with made.channel(lab, NAME_OF_EVE) as channel:
-            assert call(channel, "GetCheckpoint")
+            assert call(channel, "GetNews")
 
 
 def test_without_an_authority_for_the_auditor_no_call_is_made():

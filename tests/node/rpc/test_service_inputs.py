@@ -121,20 +121,20 @@ def test_no_bytes_at_all_make_the_server_fail(auditor, data):
 def test_message_over_the_limit_is_too_much(here, auditor):
     failure = failure_of(auditor, "Append", b"\x0a" + b"\x00" * (3 << 20))
     assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    call(auditor, "GetCheckpoint")
+    call(auditor, "GetNews")
 
 
 def test_gzip_bomb_is_too_much(auditor):
     data = wire.AppendRequest(envelope=b"\x00" * (50 << 20)).SerializeToString()
     failure = failure_of(auditor, "Append", data, compression=grpc.Compression.Gzip)
     assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    call(auditor, "GetCheckpoint")
+    call(auditor, "GetNews")
 
 
 def test_metadata_of_20_kb_is_too_much(auditor):
-    failure = failure_of(auditor, "GetCheckpoint", b"", metadata=(("x-filler", "a" * 20_000),))
+    failure = failure_of(auditor, "GetNews", b"", metadata=(("x-filler", "a" * 20_000),))
     assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    call(auditor, "GetCheckpoint")
+    call(auditor, "GetNews")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_read_asks_the_log_for_no_more_than_a_page(here, auditor):
 
 def test_fault_of_ours_is_internal_and_keeps_its_text_to_itself(here, auditor):
     here.ledger.trouble = RuntimeError("canary of a foreign error")
-    failure = failure_of(auditor, "GetCheckpoint", b"")
+    failure = failure_of(auditor, "GetNews", b"")
     assert told(failure) == ("INTERNAL", "INCIDENT")
     seen = failure.details() + repr(failure.trailing_metadata()) + here.log.getvalue()
     assert "canary" not in seen
@@ -215,7 +215,7 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "code", "kind"), ERRORS)
 def test_error_has_its_status_and_comes_back_as_itself(here, auditor, error, code, kind):
     here.ledger.trouble = error
-    failure = failure_of(auditor, "GetCheckpoint", b"")
+    failure = failure_of(auditor, "GetNews", b"")
     assert failure.code().name == code == status_code(error).name
     found = error_of_call(failure, "here")
     assert type(found) is kind

@@ -159,13 +159,13 @@ def test_calls_above_the_rate_are_refused_until_time_has_passed():
     with world(limits=limits) as here, here.channel(here.party("lab")) as channel:
         with pytest.raises(grpc.RpcError) as caught:
             for _ in range(100):
-                call(channel, "GetCheckpoint")
+                call(channel, "GetNews")
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert reason_of(caught) == "RATE"
         with here.channel(here.party("auditor")) as other:
-            call(other, "GetCheckpoint")
+            call(other, "GetNews")
         here.clock.ahead_ms += 1_100_000
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
 
 
 def test_calls_under_way_above_the_limit_are_refused():
@@ -178,11 +178,11 @@ def test_calls_under_way_above_the_limit_are_refused():
         slow = channel.unary_unary("/fermata.wire.v1.LogService/Append").future(data, timeout=20)
         assert here.ledger.entered.acquire(timeout=20)
         with pytest.raises(grpc.RpcError) as caught:
-            call(channel, "GetCheckpoint")
+            call(channel, "GetNews")
         assert reason_of(caught) == "BUSY"
         here.ledger.gate.set()
         slow.result()
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
 
 
 def test_call_under_way_is_finished_before_the_stop(here):
@@ -275,11 +275,11 @@ def test_server_without_an_authority_renews_nothing():
 
 def test_calls_are_counted_by_method_role_and_status(here):
     with here.channel(here.party("lab")) as channel:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
         with pytest.raises(grpc.RpcError):
             call(channel, "FetchSealed", b"")
     value = here.telemetry.registry.get_sample_value
-    labels = {"method": "GetCheckpoint", "role": "lab", "status": "OK"}
+    labels = {"method": "GetNews", "role": "lab", "status": "OK"}
     assert value("fermata_calls_total", labels) == 1
     labels = {"method": "FetchSealed", "role": "lab", "status": "PERMISSION_DENIED"}
     assert value("fermata_calls_total", labels) == 1

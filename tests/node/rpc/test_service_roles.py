@@ -16,8 +16,7 @@ REQUESTS = {
     "Append": wire.AppendRequest(envelope=b"e"),
     "Read": wire.ReadRequest(count_max=1),
     "Watch": wire.WatchRequest(),
-    "GetCheckpoint": wire.GetCheckpointRequest(),
-    "GetWitnesses": wire.GetWitnessesRequest(),
+    "GetNews": wire.GetNewsRequest(),
     "ProveInclusion": wire.ProveInclusionRequest(size=1),
     "ProveConsistency": wire.ProveConsistencyRequest(new_size=1),
     "FetchSealed": wire.FetchSealedRequest(sealed_sha256=b"\x07" * 32),
@@ -98,7 +97,7 @@ def test_renewal_is_for_the_callers_own_identity(channels):
 
 def refused(here, tls):
     with here.channel(tls) as channel, pytest.raises(grpc.RpcError) as caught:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
     return caught.value.code().name, error_of_call(caught.value, "here").reason
 
 
@@ -128,7 +127,7 @@ def test_certificate_that_begins_later_gets_no_connection(here):
 
 def test_plain_text_gets_no_connection(here):
     with grpc.insecure_channel(here.address) as channel, pytest.raises(grpc.RpcError) as caught:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -169,24 +168,24 @@ def test_certificate_for_another_deployment_is_unauthenticated(here):
 
 def test_certificate_that_expires_on_an_open_connection_is_refused_at_the_next_call(here):
     with here.channel(here.party("lab")) as channel:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
         here.clock.ahead_ms = 2 * 3_600_000
         try:
             with pytest.raises(grpc.RpcError) as caught:
-                call(channel, "GetCheckpoint")
+                call(channel, "GetNews")
         finally:
             here.clock.ahead_ms = 0
         assert error_of_call(caught.value, "here").reason == "CERT_EXPIRED"
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
 
 
 def test_certificate_that_is_denied_on_an_open_connection_is_refused_at_the_next_call(here):
     tls = here.party("lab")
     with here.channel(tls) as channel:
-        call(channel, "GetCheckpoint")
+        call(channel, "GetNews")
         here.denied.add(tls.found.certificate.serial_number)
         with pytest.raises(grpc.RpcError) as caught:
-            call(channel, "GetCheckpoint")
+            call(channel, "GetNews")
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
     assert error_of_call(caught.value, "here").reason == "CERT_DENIED"
 

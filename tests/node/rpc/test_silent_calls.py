@@ -39,7 +39,7 @@ def silent_calls(here, tls, method, connections=CONNECTIONS):
         yield calls
 
 
-@pytest.mark.parametrize("method", ["GetCheckpoint", "Watch"])
+@pytest.mark.parametrize("method", ["GetNews", "Watch"])
 def test_denied_certificate_is_refused_at_the_headers(method):
     with world(limits=Limits(**EASY)) as here:
         tls = here.party("lab", "bel")
@@ -53,7 +53,7 @@ def test_denied_certificate_is_refused_at_the_headers(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "held"), [("GetCheckpoint", "calls_at_once_of_one"), ("Watch", "streams_of_one")]
+    ("method", "held"), [("GetNews", "calls_at_once_of_one"), ("Watch", "streams_of_one")]
 )
 def test_silent_calls_of_one_lab_leave_room_for_all_others(method, held):
     limits = Limits(first_message_s=3600, **EASY)
@@ -67,7 +67,7 @@ def test_silent_calls_of_one_lab_leave_room_for_all_others(method, held):
         refused = len(calls) - getattr(limits, held)
         assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED: refused}
         with here.channel(here.party("lab", "bel")) as channel:
-            call(channel, "GetCheckpoint")
+            call(channel, "GetNews")
 
 
 @pytest.mark.parametrize("method", sorted(ALLOWED))
@@ -80,7 +80,7 @@ def test_call_without_a_message_ends_and_gives_its_place_back(method):
     ):
         assert all(each.code() is not grpc.StatusCode.OK for each in calls)
         with here.channel(here.party(role)) as channel:
-            call(channel, "GetCheckpoint")
+            call(channel, "GetNews")
         value = here.telemetry.registry.get_sample_value
         labels = {"method": method, "role": role, "status": "DEADLINE_EXCEEDED"}
         assert value("fermata_calls_total", labels) >= 1
@@ -89,6 +89,6 @@ def test_call_without_a_message_ends_and_gives_its_place_back(method):
 def test_call_that_ends_without_a_message_is_an_invalid_argument():
     with world() as here, here.channel(here.party("lab")) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.stream_unary("/fermata.wire.v1.LogService/GetCheckpoint")(iter(()), timeout=20)
+            channel.stream_unary("/fermata.wire.v1.LogService/GetNews")(iter(()), timeout=20)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert error_of_call(caught.value, "here").reason == "MISSING"

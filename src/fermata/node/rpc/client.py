@@ -25,7 +25,7 @@ from fermata.node.rpc.rpc_contract import (
 )
 from fermata.node.rpc.status_codes import error_of_call, is_retryable
 from fermata.protocol.wire.codec import encode
-from fermata.protocol.wire.ports import Entropy, Receipt, Witness
+from fermata.protocol.wire.ports import Entropy, News, Receipt, Witness
 from fermata.types import Role
 from fermata.wire.v1 import log_service_pb2 as wire
 
@@ -100,13 +100,18 @@ class GrpcLog:
 
     def checkpoint(self) -> bytes:
         """See Log."""
-        request = wire.GetCheckpointRequest()
-        return self._call("GetCheckpoint", request, wire.GetCheckpointResponse).checkpoint
+        return self.news(0, 0).checkpoint
 
     def witnesses(self) -> list[Witness]:
         """See Log."""
-        answer = self._call("GetWitnesses", wire.GetWitnessesRequest(), wire.GetWitnessesResponse)
-        return [Witness(w.auditor, w.size, w.line) for w in answer.witnesses]
+        return self.news(0, 0).witnesses
+
+    def news(self, start: int, count_max: int) -> News:
+        """See Log."""
+        request = wire.GetNewsRequest(start=start, count_max=count_max)
+        answer = self._call("GetNews", request, wire.GetNewsResponse)
+        witnesses = [Witness(w.auditor, w.size, w.line) for w in answer.witnesses]
+        return News(answer.checkpoint, witnesses, list(answer.leaves))
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""

@@ -42,8 +42,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "Append": _WRITERS,
         "Read": EVERY_ROLE,
         "Watch": EVERY_ROLE,
-        "GetCheckpoint": EVERY_ROLE,
-        "GetWitnesses": EVERY_ROLE,
+        "GetNews": EVERY_ROLE,
         "ProveInclusion": EVERY_ROLE,
         "ProveConsistency": EVERY_ROLE,
         "FetchSealed": frozenset({"auditor", "coordinator"}),
@@ -53,7 +52,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 #: What an auditor's node serves of its copy: what a lab needs to hear of a log that is silent.
 COPY_ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
-    dict.fromkeys(("Read", "GetCheckpoint", "GetWitnesses"), frozenset({"lab"}))
+    dict.fromkeys(("Read", "GetNews"), frozenset({"lab"}))
 )
 
 
@@ -129,8 +128,7 @@ class _LogHandlers:
         answers: dict[str, Answer] = {
             "Append": self._append,
             "Read": self._read,
-            "GetCheckpoint": self._get_checkpoint,
-            "GetWitnesses": self._get_witnesses,
+            "GetNews": self._get_news,
             "ProveInclusion": self._prove_inclusion,
             "ProveConsistency": self._prove_consistency,
             "FetchSealed": self._fetch_sealed,
@@ -180,15 +178,15 @@ class _LogHandlers:
                 self.guard.identify(context)
                 checked_s = time_s()
 
-    def _get_checkpoint(self, caller: Identity, request: wire.GetCheckpointRequest) -> Message:
-        return wire.GetCheckpointResponse(checkpoint=self.log_for(caller).checkpoint())
-
-    def _get_witnesses(self, caller: Identity, request: wire.GetWitnessesRequest) -> Message:
-        return wire.GetWitnessesResponse(
+    def _get_news(self, caller: Identity, request: wire.GetNewsRequest) -> Message:
+        count = min(request.count_max, READ_COUNT_MAX)
+        news = self.log_for(caller).news(request.start, count)
+        return wire.GetNewsResponse(
+            checkpoint=news.checkpoint,
             witnesses=[
-                wire.Witness(auditor=w.auditor, size=w.size, line=w.line)
-                for w in self.log_for(caller).witnesses()
-            ]
+                wire.Witness(auditor=w.auditor, size=w.size, line=w.line) for w in news.witnesses
+            ],
+            leaves=news.leaves,
         )
 
     def _prove_inclusion(self, caller: Identity, request: wire.ProveInclusionRequest) -> Message:

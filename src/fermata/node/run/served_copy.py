@@ -19,7 +19,7 @@ from fermata.node.run.callers import authorise
 from fermata.node.run.parts import clock_ms, write_address
 from fermata.protocol.roles.log_writer import leaves_that_fit
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.wire.ports import Receipt, Witness
+from fermata.protocol.wire.ports import News, Receipt, Witness, gathered_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class ServedCopy:
         """See Log."""
         store = self.replica.store
         return leaves_that_fit(store, start, min(start + count_max, store.entry_count()))
+
+    def news(self, start: int, count_max: int) -> News:
+        """See Log."""
+        return gathered_news(self, start, count_max)
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """Not served, like the methods below. Raises Refusal NO_SERVICE."""

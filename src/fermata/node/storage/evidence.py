@@ -7,7 +7,7 @@ from pathlib import Path
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.files import write_atomic
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Store
+from fermata.protocol.wire.ports import Log, LogWrapper, News, Receipt, Store
 
 #: Heads of receipts that the replica has not grown past yet: entry and note in base64, a line.
 RECEIPT_HEADS = "receipt-heads"
@@ -39,6 +39,12 @@ class WitnessedLog(LogWrapper):
         """See Log."""
         self._newest = self._log.checkpoint()
         return self._newest
+
+    def news(self, start: int, count_max: int) -> News:
+        """See Log."""
+        news = self._log.news(start, count_max)
+        self._newest = news.checkpoint
+        return news
 
     def with_evidence(self, error: InvalidProof, folder: Path) -> InvalidProof:
         """The error again, saying where the heads are that prove it.

@@ -32,7 +32,15 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Log, LogWrapper, Receipt, Store, Witness
+from fermata.protocol.wire.ports import (
+    Log,
+    LogWrapper,
+    News,
+    Receipt,
+    Store,
+    Witness,
+    gathered_news,
+)
 from fermata.protocol.wire.refusals import seal_refusal
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
@@ -316,6 +324,10 @@ class LogWriter:
         """Leaves from start on, as many as fit a message, at least one if there are any."""
         stop = min(self.size(), start + max(1, count_max))
         return leaves_that_fit(self.replica.store, start, stop)
+
+    def news(self, start: int, count_max: int) -> News:
+        """Checkpoint, witnesses and leaves. Raises Refusal EMPTY_LOG."""
+        return gathered_news(self, start, count_max)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """RFC 6962 audit path. Raises Refusal RANGE."""

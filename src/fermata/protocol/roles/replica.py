@@ -1,7 +1,7 @@
 """A node's copy of the log: every leaf kept, every head checked, the state folded from it."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import (
@@ -160,17 +160,16 @@ class Replica:
         SPLIT_VIEW with nothing changed, TransportError, StorageError, and what ``on_held`` raises,
         with all entries folded.
         """
-        # Asked for first, so that no size is larger than that of the head which is read then.
-        witnesses = log.witnesses()
-        note = log.checkpoint()
-        head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
         known = self.tree.size
+        note, witnesses, leaves = log.news(known, READ_COUNT)
+        head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
         # P9.2: a log set back to before an entry would take back what it promised.
         if head.size < known:
             raise InvalidProof(
                 "ROLLBACK", f"log: shows {head.size} entries after it had shown {known}"
             )
-        leaves = self._read(log, head.size)
+        # Of a log that moves there may be one more already.
+        leaves = self._read(log, head.size, leaves[: head.size - known])
         # P9.3: an entry that counts must not be kept from this node.
         if known + len(leaves) < head.size:
             withheld = known + len(leaves)
@@ -210,10 +209,12 @@ class Replica:
             self._extend(leaves, note)
         self.take(witnesses)
 
-    def _read(self, log: Log, size: int) -> list[bytes]:
-        """The leaves from this copy's end up to ``size``; fewer if the log has no more."""
-        known = self.tree.size
-        leaves: list[bytes] = []
+    def _read(self, log: Log, size: int, first: Sequence[bytes] = ()) -> list[bytes]:
+        """The leaves from this copy's end up to ``size``; fewer if the log has no more.
+
+        ``first``: those of them that have been read.
+        """
+        known, leaves = self.tree.size, list(first)
         while known + len(leaves) < size:
             start = known + len(leaves)
             got = log.read(start, min(READ_COUNT, size - start))

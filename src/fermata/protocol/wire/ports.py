@@ -5,7 +5,7 @@ The node implements these over SQLite and gRPC, the simulator in memory with fau
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: Returns that many bytes from a cryptographic source.
 Entropy = Callable[[int], bytes]
@@ -61,6 +61,18 @@ class Witness:
     auditor: str
     size: int
     line: bytes
+
+
+class News(NamedTuple):
+    """What a log has that a reader may not have read yet.
+
+    ``checkpoint``: the newest signed note. ``witnesses``: each auditor's newest cosignature, by
+    auditor, none of a newer head than that. ``leaves``: as ``Log.read`` gives them.
+    """
+
+    checkpoint: bytes
+    witnesses: list[Witness]
+    leaves: list[bytes]
 
 
 class Store(Protocol):
@@ -171,6 +183,10 @@ class Log(Protocol):
         """Leaves from start on; at least one if there are any, at most ``count_max``."""
         ...
 
+    def news(self, start: int, count_max: int) -> News:
+        """Checkpoint, witnesses and leaves from start on, in one call."""
+        ...
+
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """RFC 6962 audit path of an entry in the tree of that size."""
         ...
@@ -186,6 +202,13 @@ class Log(Protocol):
     def add_cosignature(self, note: bytes) -> None:
         """Hands in a checkpoint note with this auditor's cosignature."""
         ...
+
+
+def gathered_news(log: Log, start: int, count_max: int) -> News:
+    """A log's news by its other methods: the witnesses first, so that none is of a later head."""
+    witnesses = log.witnesses()
+    checkpoint = log.checkpoint()
+    return News(checkpoint, witnesses, log.read(start, count_max) if count_max else [])
 
 
 class LogWrapper:
@@ -209,6 +232,10 @@ class LogWrapper:
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""
         return self._log.read(start, count_max)
+
+    def news(self, start: int, count_max: int) -> News:
+        """See Log. A subclass that changes what it is made of changes it too."""
+        return gathered_news(self, start, count_max)
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """See Log."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fermata.wire.v1 import envelope_pb2 as fermata_dot_wire_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fermata/wire/v1/log_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"6\n\rAppendRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x13\n\x0bsealed_part\x18\x02 \x01(\x0c\"Z\n\x0e\x41ppendResponse\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x03 \x03(\x0c\x12\x0c\n\x04leaf\x18\x04 \x01(\x0c\"y\n\rAppendRefusal\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65nvelope_sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\'\n\x04head\x18\x04 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"/\n\x0bReadRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x11\n\tcount_max\x18\x02 \x01(\r\"\x1e\n\x0cReadResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\"\x0e\n\x0cWatchRequest\"0\n\rWatchResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x11\n\twitnessed\x18\x02 \x01(\x04\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x15\n\x13GetWitnessesRequest\"C\n\x14GetWitnessesResponse\x12+\n\twitnesses\x18\x01 \x03(\x0b\x32\x18.fermata.wire.v1.Witness\"6\n\x07Witness\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\x0c\"4\n\x15ProveInclusionRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"=\n\x17ProveConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\")\n\x18ProveConsistencyResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"+\n\x12\x46\x65tchSealedRequest\x12\x15\n\rsealed_sha256\x18\x01 \x01(\x0c\"*\n\x13\x46\x65tchSealedResponse\x12\x13\n\x0bsealed_part\x18\x01 \x01(\x0c\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"&\n\x17RenewCertificateRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"5\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\"+\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"9\n\x0e\x45nrollResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x32\x95\x07\n\nLogService\x12I\n\x06\x41ppend\x12\x1e.fermata.wire.v1.AppendRequest\x1a\x1f.fermata.wire.v1.AppendResponse\x12\x43\n\x04Read\x12\x1c.fermata.wire.v1.ReadRequest\x1a\x1d.fermata.wire.v1.ReadResponse\x12H\n\x05Watch\x12\x1d.fermata.wire.v1.WatchRequest\x1a\x1e.fermata.wire.v1.WatchResponse0\x01\x12^\n\rGetCheckpoint\x12%.fermata.wire.v1.GetCheckpointRequest\x1a&.fermata.wire.v1.GetCheckpointResponse\x12[\n\x0cGetWitnesses\x12$.fermata.wire.v1.GetWitnessesRequest\x1a%.fermata.wire.v1.GetWitnessesResponse\x12\x61\n\x0eProveInclusion\x12&.fermata.wire.v1.ProveInclusionRequest\x1a\'.fermata.wire.v1.ProveInclusionResponse\x12g\n\x10ProveConsistency\x12(.fermata.wire.v1.ProveConsistencyRequest\x1a).fermata.wire.v1.ProveConsistencyResponse\x12X\n\x0b\x46\x65tchSealed\x12#.fermata.wire.v1.FetchSealedRequest\x1a$.fermata.wire.v1.FetchSealedResponse\x12\x61\n\x0e\x41\x64\x64\x43osignature\x12&.fermata.wire.v1.AddCosignatureRequest\x1a\'.fermata.wire.v1.AddCosignatureResponse\x12g\n\x10RenewCertificate\x12(.fermata.wire.v1.RenewCertificateRequest\x1a).fermata.wire.v1.RenewCertificateResponse2]\n\x10\x45nrolmentService\x12I\n\x06\x45nroll\x12\x1e.fermata.wire.v1.EnrollRequest\x1a\x1f.fermata.wire.v1.EnrollResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fermata/wire/v1/log_service.proto\x12\x0f\x66\x65rmata.wire.v1\x1a\x1e\x66\x65rmata/wire/v1/envelope.proto\"6\n\rAppendRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12\x13\n\x0bsealed_part\x18\x02 \x01(\x0c\"Z\n\x0e\x41ppendResponse\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x12\n\ncheckpoint\x18\x02 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x03 \x03(\x0c\x12\x0c\n\x04leaf\x18\x04 \x01(\x0c\"y\n\rAppendRefusal\x12\x16\n\x0e\x63harter_sha256\x18\x01 \x01(\x0c\x12\x17\n\x0f\x65nvelope_sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\'\n\x04head\x18\x04 \x01(\x0b\x32\x19.fermata.wire.v1.EntryRef\"/\n\x0bReadRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x11\n\tcount_max\x18\x02 \x01(\r\"\x1e\n\x0cReadResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\"\x0e\n\x0cWatchRequest\"0\n\rWatchResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x11\n\twitnessed\x18\x02 \x01(\x04\"2\n\x0eGetNewsRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x11\n\tcount_max\x18\x02 \x01(\r\"b\n\x0fGetNewsResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12+\n\twitnesses\x18\x02 \x03(\x0b\x32\x18.fermata.wire.v1.Witness\x12\x0e\n\x06leaves\x18\x03 \x03(\x0c\"6\n\x07Witness\x12\x0f\n\x07\x61uditor\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\x0c\"4\n\x15ProveInclusionRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"=\n\x17ProveConsistencyRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\")\n\x18ProveConsistencyResponse\x12\r\n\x05proof\x18\x01 \x03(\x0c\"+\n\x12\x46\x65tchSealedRequest\x12\x15\n\rsealed_sha256\x18\x01 \x01(\x0c\"*\n\x13\x46\x65tchSealedResponse\x12\x13\n\x0bsealed_part\x18\x01 \x01(\x0c\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"&\n\x17RenewCertificateRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"5\n\x18RenewCertificateResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\"+\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"9\n\x0e\x45nrollResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x32\xa6\x06\n\nLogService\x12I\n\x06\x41ppend\x12\x1e.fermata.wire.v1.AppendRequest\x1a\x1f.fermata.wire.v1.AppendResponse\x12\x43\n\x04Read\x12\x1c.fermata.wire.v1.ReadRequest\x1a\x1d.fermata.wire.v1.ReadResponse\x12H\n\x05Watch\x12\x1d.fermata.wire.v1.WatchRequest\x1a\x1e.fermata.wire.v1.WatchResponse0\x01\x12L\n\x07GetNews\x12\x1f.fermata.wire.v1.GetNewsRequest\x1a .fermata.wire.v1.GetNewsResponse\x12\x61\n\x0eProveInclusion\x12&.fermata.wire.v1.ProveInclusionRequest\x1a\'.fermata.wire.v1.ProveInclusionResponse\x12g\n\x10ProveConsistency\x12(.fermata.wire.v1.ProveConsistencyRequest\x1a).fermata.wire.v1.ProveConsistencyResponse\x12X\n\x0b\x46\x65tchSealed\x12#.fermata.wire.v1.FetchSealedRequest\x1a$.fermata.wire.v1.FetchSealedResponse\x12\x61\n\x0e\x41\x64\x64\x43osignature\x12&.fermata.wire.v1.AddCosignatureRequest\x1a\'.fermata.wire.v1.AddCosignatureResponse\x12g\n\x10RenewCertificate\x12(.fermata.wire.v1.RenewCertificateRequest\x1a).fermata.wire.v1.RenewCertificateResponse2]\n\x10\x45nrolmentService\x12I\n\x06\x45nroll\x12\x1e.fermata.wire.v1.EnrollRequest\x1a\x1f.fermata.wire.v1.EnrollResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,42 +46,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHREQUEST']._serialized_end=452
   _globals['_WATCHRESPONSE']._serialized_start=454
   _globals['_WATCHRESPONSE']._serialized_end=502
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=504
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=526
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=528
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=571
-  _globals['_GETWITNESSESREQUEST']._serialized_start=573
-  _globals['_GETWITNESSESREQUEST']._serialized_end=594
-  _globals['_GETWITNESSESRESPONSE']._serialized_start=596
-  _globals['_GETWITNESSESRESPONSE']._serialized_end=663
-  _globals['_WITNESS']._serialized_start=665
-  _globals['_WITNESS']._serialized_end=719
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=721
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=773
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=775
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=814
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=816
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=877
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=879
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=920
-  _globals['_FETCHSEALEDREQUEST']._serialized_start=922
-  _globals['_FETCHSEALEDREQUEST']._serialized_end=965
-  _globals['_FETCHSEALEDRESPONSE']._serialized_start=967
-  _globals['_FETCHSEALEDRESPONSE']._serialized_end=1009
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1011
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1054
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1056
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1080
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1082
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1120
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1122
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1175
-  _globals['_ENROLLREQUEST']._serialized_start=1177
-  _globals['_ENROLLREQUEST']._serialized_end=1220
-  _globals['_ENROLLRESPONSE']._serialized_start=1222
-  _globals['_ENROLLRESPONSE']._serialized_end=1279
-  _globals['_LOGSERVICE']._serialized_start=1282
-  _globals['_LOGSERVICE']._serialized_end=2199
-  _globals['_ENROLMENTSERVICE']._serialized_start=2201
-  _globals['_ENROLMENTSERVICE']._serialized_end=2294
+  _globals['_GETNEWSREQUEST']._serialized_start=504
+  _globals['_GETNEWSREQUEST']._serialized_end=554
+  _globals['_GETNEWSRESPONSE']._serialized_start=556
+  _globals['_GETNEWSRESPONSE']._serialized_end=654
+  _globals['_WITNESS']._serialized_start=656
+  _globals['_WITNESS']._serialized_end=710
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=712
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=764
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=766
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=805
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=807
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=868
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=870
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=911
+  _globals['_FETCHSEALEDREQUEST']._serialized_start=913
+  _globals['_FETCHSEALEDREQUEST']._serialized_end=956
+  _globals['_FETCHSEALEDRESPONSE']._serialized_start=958
+  _globals['_FETCHSEALEDRESPONSE']._serialized_end=1000
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1002
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1045
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1047
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1071
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1073
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1111
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1113
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1166
+  _globals['_ENROLLREQUEST']._serialized_start=1168
+  _globals['_ENROLLREQUEST']._serialized_end=1211
+  _globals['_ENROLLRESPONSE']._serialized_start=1213
+  _globals['_ENROLLRESPONSE']._serialized_end=1270
+  _globals['_LOGSERVICE']._serialized_start=1273
+  _globals['_LOGSERVICE']._serialized_end=2079
+  _globals['_ENROLMENTSERVICE']._serialized_start=2081
+  _globals['_ENROLMENTSERVICE']._serialized_end=2174
 # @@protoc_insertion_point(module_scope)

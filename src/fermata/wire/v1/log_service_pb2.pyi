@@ -175,7 +175,7 @@ class WatchResponse(_message.Message):
     size: _builtins.int
     """How many entries the log has."""
     witnessed: _builtins.int
-    """How many of them are witnessed, if the cosignatures hold (GetWitnesses)."""
+    """How many of them are witnessed, if the cosignatures hold (GetNews)."""
     def __init__(
         self,
         *,
@@ -191,75 +191,61 @@ class WatchResponse(_message.Message):
 Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
 
 @_typing.final
-class GetCheckpointRequest(_message.Message):
+class GetNewsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    START_FIELD_NUMBER: _builtins.int
+    COUNT_MAX_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    count_max: _builtins.int
+    """No leaves if it is 0."""
     def __init__(
         self,
+        *,
+        start: _builtins.int = ...,
+        count_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_max", b"count_max", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetCheckpointRequest: _TypeAlias = GetCheckpointRequest  # noqa: Y015
+Global___GetNewsRequest: _TypeAlias = GetNewsRequest  # noqa: Y015
 
 @_typing.final
-class GetCheckpointResponse(_message.Message):
+class GetNewsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    WITNESSES_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.bytes
+    """With the cosignatures that it has."""
+    @_builtins.property
+    def witnesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Witness]:
+        """Each auditor's newest, whatever the size of the head that it is of; by auditor, in the order of their
+        ids. None is of a head that is newer than the checkpoint.
+        """
+
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """What fits a message, none beyond the checkpoint."""
+
     def __init__(
         self,
         *,
         checkpoint: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetCheckpointResponse: _TypeAlias = GetCheckpointResponse  # noqa: Y015
-
-@_typing.final
-class GetWitnessesRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetWitnessesRequest: _TypeAlias = GetWitnessesRequest  # noqa: Y015
-
-@_typing.final
-class GetWitnessesResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    WITNESSES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def witnesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Witness]:
-        """By auditor, in the order of their ids."""
-
-    def __init__(
-        self,
-        *,
         witnesses: _abc.Iterable[Global___Witness] | None = ...,
+        leaves: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["witnesses", b"witnesses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "leaves", b"leaves", "witnesses", b"witnesses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetWitnessesResponse: _TypeAlias = GetWitnessesResponse  # noqa: Y015
+Global___GetNewsResponse: _TypeAlias = GetNewsResponse  # noqa: Y015
 
 @_typing.final
 class Witness(_message.Message):

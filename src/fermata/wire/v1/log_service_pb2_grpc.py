@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class LogServiceStub:
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     def __init__(self, channel):
@@ -51,15 +51,10 @@ class LogServiceStub:
                 request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.WatchRequest.SerializeToString,
                 response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.WatchResponse.FromString,
                 _registered_method=True)
-        self.GetCheckpoint = channel.unary_unary(
-                '/fermata.wire.v1.LogService/GetCheckpoint',
-                request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.SerializeToString,
-                response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.FromString,
-                _registered_method=True)
-        self.GetWitnesses = channel.unary_unary(
-                '/fermata.wire.v1.LogService/GetWitnesses',
-                request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.SerializeToString,
-                response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.FromString,
+        self.GetNews = channel.unary_unary(
+                '/fermata.wire.v1.LogService/GetNews',
+                request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsRequest.SerializeToString,
+                response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsResponse.FromString,
                 _registered_method=True)
         self.ProveInclusion = channel.unary_unary(
                 '/fermata.wire.v1.LogService/ProveInclusion',
@@ -90,7 +85,7 @@ class LogServiceStub:
 
 class LogServiceServicer:
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     def Append(self, request, context):
@@ -108,22 +103,14 @@ class LogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Streams leaves from start on, for as long as the caller listens, and says when more of them are
-        witnessed.
+        """Streams how many entries there are and how many are witnessed, for as long as the caller listens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetCheckpoint(self, request, context):
-        """The newest checkpoint, with the cosignatures that it has.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetWitnesses(self, request, context):
-        """Each auditor's newest cosignature, whatever the size of the head that it is of.
+    def GetNews(self, request, context):
+        """The newest checkpoint, the cosignatures of auditors, and leaves from start on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,15 +167,10 @@ def add_LogServiceServicer_to_server(servicer, server):
                     request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.WatchRequest.FromString,
                     response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.WatchResponse.SerializeToString,
             ),
-            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetCheckpoint,
-                    request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.FromString,
-                    response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.SerializeToString,
-            ),
-            'GetWitnesses': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetWitnesses,
-                    request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.FromString,
-                    response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.SerializeToString,
+            'GetNews': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNews,
+                    request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsRequest.FromString,
+                    response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsResponse.SerializeToString,
             ),
             'ProveInclusion': grpc.unary_unary_rpc_method_handler(
                     servicer.ProveInclusion,
@@ -225,7 +207,7 @@ def add_LogServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LogService:
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     @staticmethod
@@ -310,7 +292,7 @@ class LogService:
             _registered_method=True)
 
     @staticmethod
-    def GetCheckpoint(request,
+    def GetNews(request,
             target,
             options=(),
             channel_credentials=None,
@@ -323,36 +305,9 @@ class LogService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/fermata.wire.v1.LogService/GetCheckpoint',
-            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointRequest.SerializeToString,
-            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetCheckpointResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetWitnesses(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/fermata.wire.v1.LogService/GetWitnesses',
-            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesRequest.SerializeToString,
-            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetWitnessesResponse.FromString,
+            '/fermata.wire.v1.LogService/GetNews',
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsRequest.SerializeToString,
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.GetNewsResponse.FromString,
             options,
             channel_credentials,
             insecure,

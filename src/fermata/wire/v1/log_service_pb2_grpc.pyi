@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class LogServiceStub:
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     @_typing.overload
@@ -40,13 +40,9 @@ class LogServiceStub:
     Read: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ReadRequest, _log_service_pb2.ReadResponse]
     """Reads leaves from start on; returns what fits a message."""
     Watch: _grpc.UnaryStreamMultiCallable[_log_service_pb2.WatchRequest, _log_service_pb2.WatchResponse]
-    """Streams leaves from start on, for as long as the caller listens, and says when more of them are
-    witnessed.
-    """
-    GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]
-    """The newest checkpoint, with the cosignatures that it has."""
-    GetWitnesses: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]
-    """Each auditor's newest cosignature, whatever the size of the head that it is of."""
+    """Streams how many entries there are and how many are witnessed, for as long as the caller listens."""
+    GetNews: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.GetNewsRequest, _log_service_pb2.GetNewsResponse]
+    """The newest checkpoint, the cosignatures of auditors, and leaves from start on."""
     ProveInclusion: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ProveInclusionRequest, _log_service_pb2.ProveInclusionResponse]
     ProveConsistency: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ProveConsistencyRequest, _log_service_pb2.ProveConsistencyResponse]
     FetchSealed: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.FetchSealedRequest, _log_service_pb2.FetchSealedResponse]
@@ -59,7 +55,7 @@ class LogServiceStub:
 @_typing.type_check_only
 class LogServiceAsyncStub(LogServiceStub):
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,13 +64,9 @@ class LogServiceAsyncStub(LogServiceStub):
     Read: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ReadRequest, _log_service_pb2.ReadResponse]  # type: ignore[assignment]
     """Reads leaves from start on; returns what fits a message."""
     Watch: _aio.UnaryStreamMultiCallable[_log_service_pb2.WatchRequest, _log_service_pb2.WatchResponse]  # type: ignore[assignment]
-    """Streams leaves from start on, for as long as the caller listens, and says when more of them are
-    witnessed.
-    """
-    GetCheckpoint: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetCheckpointRequest, _log_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
-    """The newest checkpoint, with the cosignatures that it has."""
-    GetWitnesses: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetWitnessesRequest, _log_service_pb2.GetWitnessesResponse]  # type: ignore[assignment]
-    """Each auditor's newest cosignature, whatever the size of the head that it is of."""
+    """Streams how many entries there are and how many are witnessed, for as long as the caller listens."""
+    GetNews: _aio.UnaryUnaryMultiCallable[_log_service_pb2.GetNewsRequest, _log_service_pb2.GetNewsResponse]  # type: ignore[assignment]
+    """The newest checkpoint, the cosignatures of auditors, and leaves from start on."""
     ProveInclusion: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ProveInclusionRequest, _log_service_pb2.ProveInclusionResponse]  # type: ignore[assignment]
     ProveConsistency: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ProveConsistencyRequest, _log_service_pb2.ProveConsistencyResponse]  # type: ignore[assignment]
     FetchSealed: _aio.UnaryUnaryMultiCallable[_log_service_pb2.FetchSealedRequest, _log_service_pb2.FetchSealedResponse]  # type: ignore[assignment]
@@ -86,7 +78,7 @@ class LogServiceAsyncStub(LogServiceStub):
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one service of a deployment: the coordinator's log. An auditor may serve its copy of it to labs, by
-    Read, GetCheckpoint and GetWitnesses alone (docs/spec/silence.md).
+    Read and GetNews alone (docs/spec/silence.md).
     """
 
     @_abc_1.abstractmethod
@@ -111,25 +103,15 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_service_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_log_service_pb2.WatchResponse], _abc.AsyncIterator[_log_service_pb2.WatchResponse]]:
-        """Streams leaves from start on, for as long as the caller listens, and says when more of them are
-        witnessed.
-        """
+        """Streams how many entries there are and how many are witnessed, for as long as the caller listens."""
 
     @_abc_1.abstractmethod
-    def GetCheckpoint(
+    def GetNews(
         self,
-        request: _log_service_pb2.GetCheckpointRequest,
+        request: _log_service_pb2.GetNewsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_log_service_pb2.GetCheckpointResponse, _abc.Awaitable[_log_service_pb2.GetCheckpointResponse]]:
-        """The newest checkpoint, with the cosignatures that it has."""
-
-    @_abc_1.abstractmethod
-    def GetWitnesses(
-        self,
-        request: _log_service_pb2.GetWitnessesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_log_service_pb2.GetWitnessesResponse, _abc.Awaitable[_log_service_pb2.GetWitnessesResponse]]:
-        """Each auditor's newest cosignature, whatever the size of the head that it is of."""
+    ) -> _typing.Union[_log_service_pb2.GetNewsResponse, _abc.Awaitable[_log_service_pb2.GetNewsResponse]]:
+        """The newest checkpoint, the cosignatures of auditors, and leaves from start on."""
 
     @_abc_1.abstractmethod
     def ProveInclusion(
