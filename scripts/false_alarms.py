@@ -20,7 +20,7 @@ from fermata.cli.setup.charter import TEMPLATE
 from fermata.cli.setup.power_text import LIVES, power_text
 from fermata.crypto.signing import SigningKey
 from fermata.protocol.charter.parse import Charter, parse_charter
-from fermata.protocol.charter.trigger_rules import ACCELERATION, GROWTH, NullHypothesis, Rule
+from fermata.protocol.charter.rules.trigger_rules import ACCELERATION, GROWTH, NullHypothesis, Rule
 
 TARGET = Path(__file__).parent.parent / "docs" / "false-alarms.md"
 SEED = 1

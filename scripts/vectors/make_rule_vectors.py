@@ -13,7 +13,7 @@ from rule_cases import CASES, LINES, LOGARITHMS, REFUSED, Case
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.statistics.policy import history
 from fermata.protocol.statistics.student_t import CONFIDENCES, FREEDOM_MAX, quantile

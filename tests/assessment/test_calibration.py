@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fermata.assessment.calibration import ROUNDS, false_alarm_rate, fires, seed_of
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.statistics.policy import history
 from harness.protocol.rule_texts import ACCELERATING, GROWING, leaf, rounds, rules_of
 

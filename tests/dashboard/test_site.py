@@ -12,7 +12,7 @@ from fermata.dashboard.pages import NAVIGATION, names, render, site_files
 from fermata.dashboard.source import BundleSource
 from fermata.dashboard.views.log import entry_page
 from fermata.errors import Refusal
-from fermata.protocol.charter.trigger_rules import CHANGE, Rule
+from fermata.protocol.charter.rules.trigger_rules import CHANGE, Rule
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.verifier import verify_bundle
 from harness.bundles import bundle_of

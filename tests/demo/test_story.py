@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 
+from fermata.cli.setup.fresh_text import unsafe_terms
 from fermata.crypto.signing import SigningKey
 from fermata.dashboard.views.overview import rule_limits
 from fermata.demo.charter import (
@@ -227,3 +228,7 @@ def test_charts_get_the_limits_of_levels_and_the_rounds_of_the_pause(states) -> 
     assert [pause_spans(state) for state in states] == [
         (), (), (), ((4, 4),), ((4, 5),), ((4, 6),), ((4, 7),), ((4, 8),),
     ]  # fmt: skip
+
+
+def test_the_demos_charter_is_one_that_a_check_does_not_refuse() -> None:
+    assert unsafe_terms(CHARTER) == []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from fermata.protocol.charter.trigger_rules import ACCELERATION, DOUBLING, GROWTH, Rule
+from fermata.protocol.charter.rules.trigger_rules import ACCELERATION, DOUBLING, GROWTH, Rule
 from fermata.protocol.statistics.student_t import quantile
 
 Floats = NDArray[np.float64]

@@ -2,7 +2,8 @@
 
 ``fresh_min`` is the least number of organisations that have in an opened sum a figure that was in
 no sum before. Every further statistic that is opened of the same figures is one more equation about
-them. All of this is advice: a charter that it speaks against is not refused.
+them. ``fermata charter check`` refuses what is unsafe; a node takes every
+charter that its parties sign.
 """
 
 from fermata.protocol.charter.disclosure_terms import thresholds_of
@@ -108,5 +109,5 @@ def quieted_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:
         return ""
     return (
         f"panel {panel.id} has {fresh_min} organisations and fresh_min is as large: one that is"
-        " silent keeps every trigger quiet; let a trigger rest on no-result"
+        " silent keeps every trigger quiet; let a trigger rest on no-result, or lower fresh_min"
     )

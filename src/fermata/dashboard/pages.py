@@ -17,7 +17,7 @@ from fermata.dashboard.views.log import entry_page, log_page, page_count
 from fermata.dashboard.views.overview import metric_views, overview
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.node_words import backlog_text

@@ -12,7 +12,7 @@ from fermata.protocol.charter.encoding import decimal_text, fraction_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.result_names import spans_of
+from fermata.protocol.charter.rules.result_names import spans_of
 from fermata.protocol.state.state import Close, Opening, Result, Round
 from fermata.summary.words import count_text
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from fermata.demo.charter import DUTY
-from fermata.protocol.charter.trigger_rules import CHANGE, NO_RESULT, Rule
+from fermata.protocol.charter.rules.trigger_rules import CHANGE, NO_RESULT, Rule
 from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT
 from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine

@@ -12,7 +12,7 @@ from fermata.protocol.charter.committee import Member
 from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.charter.trigger_rules import NO_RESULT, Rule
+from fermata.protocol.charter.rules.trigger_rules import NO_RESULT, SILENT, Rule
 from fermata.protocol.fold.governance.tally import Tally
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import governance as g
@@ -271,7 +271,8 @@ def rule_text(rule: Rule) -> str:
         return f"rounds in a row without a result of {rule.panel}, {limit_text(rule)}"
     over = f" over {count_text(rule.over_rounds, 'round')}" if rule.over_rounds > 1 else ""
     if rule.panel:
-        return f"organisations of {rule.panel} silent{over}, {limit_text(rule)}"
+        what = f"silent{over}" if rule.kind == SILENT else "beyond their share"
+        return f"organisations of {rule.panel} {what}, {limit_text(rule)}"
     what = f"{rule.kind.replace('-', ' ')}{over} of {rule.metric}"
     return f"{what}: {statistic_name(rule.statistic)}, {limit_text(rule)}"
 

@@ -3,7 +3,7 @@
 from fermata.assessment.power.measure import RATES, WATCHED, Power, power_of
 from fermata.assessment.power.rounds import RoundModel, Sums
 from fermata.protocol.charter.parse import Charter, parse_charter
-from fermata.protocol.charter.trigger_rules import GROWTH
+from fermata.protocol.charter.rules.trigger_rules import GROWTH
 from harness.chains import MODULUS_BITS_MIN
 from harness.deployments import PAUSE_TABLE
 from harness.protocol.rule_texts import leaf, rule, text_of

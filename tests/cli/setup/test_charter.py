@@ -130,15 +130,14 @@ def test_who_keeps_a_panel_from_coming_out_is_told(site):
     assert "panel scores: 1 of its 3 organisations, if they are silent; 2 who pool theirs" in told
 
 
-def test_statistics_that_say_much_of_few_figures_are_warned_of(site, tmp_path):
-    assert not any("squares of" in line for line in warnings(site.charter))
+def test_statistics_that_say_much_of_few_figures_are_refused(site, tmp_path):
     file = tmp_path / "charter.toml"
     text = site.charter_file.read_text()
     file.write_text(text.replace('statistics = ["sum"]', 'statistics = ["sum", "variance"]', 1))
-    said = json.loads(fermata("charter", "check", file, "--json").out)["warnings"]
-    assert any(
-        line.startswith("score has variance: the sum and the squares of 3 figures") for line in said
-    )
+    answer = fermata("charter", "check", file)
+    assert (answer.code, answer.out) == (2, "")
+    assert "score has variance: the sum and the squares of 3 figures" in answer.error
+    assert answer.error.endswith("[CHARTER_UNSAFE]")
 
 
 @pytest.mark.parametrize(("heartbeat_s", "is_warned"), [(1799, False), (1800, True), (7200, True)])

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from fermata.cli.setup.rules import pause_warnings
+from fermata.protocol.charter.parse import parse_charter
+from harness.chains import MODULUS_BITS_MIN
 from harness.nodes import fermata, lay_out
 
 RULES = """
@@ -131,9 +134,23 @@ def warned(check, pause):
     return "\n".join(json.loads(answer.out)["warnings"])
 
 
-def test_a_pause_that_is_not_fail_safe_is_told_what_that_means(check):
+def charter_of(site, pause):
+    text = site.charter_file.read_text() + RULES + pause
+    return parse_charter(text.encode(), MODULUS_BITS_MIN)
+
+
+def test_a_pause_that_one_silent_lab_of_three_keeps_from_beginning_is_refused(check):
+    answer = check(RULES + PAUSE + 'fail_safe = "none"\n')
+    assert (answer.code, answer.out) == (2, "")
+    assert "panel scores has 3 organisations and fresh_min is as large" in answer.error
+    assert "let a trigger rest on no-result" in answer.error
+    assert answer.error.endswith("[CHARTER_UNSAFE]")
+
+
+def test_a_pause_that_is_not_fail_safe_is_told_what_that_means(check, site):
     warning = "no pause begins while rounds bring no result"
-    assert warning in warned(check, PAUSE + 'fail_safe = "none"\n')
+    said = pause_warnings(charter_of(site, PAUSE + 'fail_safe = "none"\n'))
+    assert any(warning in line for line in said)
     assert warning not in warned(check, PAUSE.replace('["high"]', '["high", "dark"]'))
 
 
@@ -147,10 +164,11 @@ def test_a_panel_whose_missing_results_begin_nothing_is_named(check):
     assert "triggers read panel" not in warned(check, PAUSE.replace('["high"]', '["high", "dark"]'))
 
 
-def test_triggers_that_are_fits_alone_are_told_what_they_miss(check):
+def test_triggers_that_are_fits_alone_are_told_what_they_miss(check, site):
     fits = PAUSE.replace('["high"]', '["fast", "dark"]') + "fits_only = true\n"
     assert "every trigger needs a fit" in warned(check, fits)
-    assert "every trigger needs a fit" not in warned(check, PAUSE + 'fail_safe = "none"\n')
+    said = pause_warnings(charter_of(site, PAUSE + 'fail_safe = "none"\n'))
+    assert not any("every trigger needs a fit" in line for line in said)
 
 
 def test_the_power_of_triggers_is_told_if_it_is_asked_for(check):

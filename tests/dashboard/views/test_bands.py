@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fermata.dashboard.views.bands import bands_of
-from fermata.protocol.charter.trigger_rules import (
+from fermata.protocol.charter.rules.trigger_rules import (
     ACCELERATION,
     CHANGE,
     DOUBLING,

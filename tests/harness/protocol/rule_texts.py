@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.statistics.facts import RoundFacts, SumFacts
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.panels import aggregate, charter_file, metric

@@ -54,14 +54,21 @@ def state_of(rounds: Sequence[Round], charters: Mapping[int, Charter]) -> Charte
 
 
 def reported(
-    number: int, labs: Iterable[str], alone: str = "", barred: str = "", panel: str = "alpha"
+    number: int,
+    labs: Iterable[str],
+    alone: str = "",
+    barred: str = "",
+    panel: str = "alpha",
+    within: str = "",
 ) -> Round:
-    """A round in which these labs have reported. ``alone``, ``barred``: digits of labs."""
+    """A round in which these labs have reported. ``alone``, ``barred``, ``within`` (its share):
+    digits of labs."""
     part = (ReportPart(panel, (), b""),)
-    reports = {
-        lab: ReportSeen(lab, number, part, b"", b"", Flags(alone=lab in labs_of(alone)))
+    flags = {
+        lab: Flags(alone=lab in labs_of(alone), within_shares=lab in labs_of(within))
         for lab in labs
     }
+    reports = {lab: ReportSeen(lab, number, part, b"", b"", flags[lab]) for lab in flags}
     period = period_of("quarter", "2025Q3", number)
     out = frozenset(labs_of(barred))
     return Round(number, period, number, 0, 0, reports=reports, barred=out)

@@ -6,8 +6,8 @@ import pytest
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.pause_terms import PauseTerms, PauseText, read_pause
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.charter.toml_source import Strict, TomlSource
-from fermata.protocol.charter.trigger_rules import Rule
 
 RULES = (
     Rule("hot", "level"),

@@ -7,9 +7,9 @@ import pytest
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.charter.pause_terms import check_lift, check_opposed
-from fermata.protocol.charter.result_names import result_names
+from fermata.protocol.charter.rules.result_names import result_names
+from fermata.protocol.charter.rules.trigger_rules import RULES_MAX
 from fermata.protocol.charter.toml_source import TomlSource
-from fermata.protocol.charter.trigger_rules import RULES_MAX
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.panels import aggregate, charter_of, metric
 from harness.protocol.rule_texts import ACCELERATING, BODY, GROWING, leaf, rule, rules_of, text_of

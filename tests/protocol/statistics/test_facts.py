@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.state.standing import Cell, PanelStanding
 from fermata.protocol.state.state import Close, Opening, Result, Round
 from fermata.protocol.statistics.facts import RoundFacts, SumFacts, facts_of, places_of

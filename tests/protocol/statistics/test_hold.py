@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.statistics.facts import RoundFacts
 from fermata.protocol.statistics.policy import history
 from harness.chains import MODULUS_BITS_MIN

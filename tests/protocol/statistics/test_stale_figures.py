@@ -8,7 +8,7 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.statistics.policy import history
 from fermata.protocol.statistics.trend import bends_of, fit_hinge, fit_line, logarithm
 from harness.protocol.rule_texts import ACCELERATING, GROWING, leaf, rules_of, standing

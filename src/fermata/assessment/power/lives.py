@@ -11,7 +11,7 @@ from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.trigger_rules import CHANGE, LEVEL, Rule
+from fermata.protocol.charter.rules.trigger_rules import CHANGE, LEVEL, Rule
 from fermata.protocol.statistics.facts import RoundFacts, SumFacts, mean_time
 from fermata.protocol.statistics.results import panel_results
 

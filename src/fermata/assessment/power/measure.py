@@ -16,7 +16,7 @@ from fermata.assessment.power.rounds import MODEL, RoundModel, Sums
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import with_parts
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.statistics.policy import history
 

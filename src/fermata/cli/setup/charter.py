@@ -17,7 +17,12 @@ from fermata.cli.setup.disclosure_text import (
     rules_text,
     terms_of,
 )
-from fermata.cli.setup.fresh_text import blockers_text, fresh_warnings
+from fermata.cli.setup.fresh_text import (
+    blockers_text,
+    fresh_warnings,
+    growth_text,
+    unsafe_terms,
+)
 from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
@@ -66,6 +71,8 @@ def new(file: Path, as_json: bool) -> None:
 def check(file: Path, has_power: bool, as_json: bool) -> None:
     """Refuse an unsafe charter; else say what each party will be able to learn."""
     parsed = read_charter(file)
+    if unsafe := unsafe_terms(parsed):
+        raise ConfigError("CHARTER_UNSAFE", f"{file}: {'; '.join(unsafe)}")
     costs = costs_of(parsed, time.process_time_ns)
     alarms = false_alarms(file, parsed)
     now_ms = clock_ms()
@@ -246,6 +253,7 @@ def explain(charter: Charter) -> list[str]:
         away_line(charter),
         *silence_text(charter),
         *blockers_text(charter),
+        *growth_text(charter),
         "",
         "What each report proves in zero knowledge, with no trusted set-up:",
     ]

@@ -1,5 +1,6 @@
 """Who keeps sums from coming out, and what statistics say of few figures, in words."""
 
+from fermata.assessment.dominance import growth_at_once, stuck_pause
 from fermata.assessment.fresh import (
     blockers,
     nearly_revealing_statistics,
@@ -30,10 +31,28 @@ def blockers_text(charter: Charter) -> list[str]:
     return lines
 
 
-def fresh_warnings(charter: Charter) -> list[str]:
-    """Statistics that come close to single figures where a sum is fresh in as few organisations as
-    it may be, and pauses that one silent organisation keeps from beginning."""
+def growth_text(charter: Charter) -> list[str]:
+    """How far each panel's sum can rise at once under a dominance limit; empty without one."""
+    growth = {panel.id: growth_at_once(charter, panel) for panel in charter.panels}
+    return [
+        f"  panel {panel}: its sum can be {float(times):g} times the one before, at once; figures"
+        " beyond their share wait until the sum has come after them"
+        for panel, times in growth.items()
+        if times is not None
+    ]
+
+
+def unsafe_terms(charter: Charter) -> list[str]:
+    """Why nobody should sign a charter: statistics that tell single figures where a sum is fresh in
+    as few organisations as it may be, and pauses that one silent organisation, or a leap, keeps
+    from beginning."""
     least = min(fresh_least(charter, panel) for panel in charter.panels)
     pauses = [quieted_pause(charter, p, fresh_least(charter, p)) for p in charter.panels]
-    said = [f"{line}." for line in (*revealing_statistics(charter, least), *filter(None, pauses))]
-    return said + nearly_revealing_statistics(charter, least)
+    shares = [stuck_pause(charter, panel) for panel in charter.panels]
+    return [*revealing_statistics(charter, least), *filter(None, (*pauses, *shares))]
+
+
+def fresh_warnings(charter: Charter) -> list[str]:
+    """Statistics that come close to what ``unsafe_terms`` says."""
+    least = min(fresh_least(charter, panel) for panel in charter.panels)
+    return nearly_revealing_statistics(charter, least)

@@ -6,8 +6,9 @@ from fermata.cli.output import table_text
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import with_parts
-from fermata.protocol.charter.trigger_rules import (
+from fermata.protocol.charter.rules.trigger_rules import (
     ACCELERATION,
+    BEYOND_SHARE,
     CHANGE,
     DOUBLING,
     GROWTH,
@@ -115,6 +116,9 @@ def rule_text(rule: Rule) -> str:
         over, limit = count_text(rule.over_rounds, "period"), limit_text(rule)
         what = f"organisations of panel {rule.panel} whose figure in its sums is older than {over}"
         return f"{rule.id}: the number of {what} is {limit}{run}"
+    if rule.kind == BEYOND_SHARE:
+        what = f"organisations of panel {rule.panel} whose newest figure is beyond its share"
+        return f"{rule.id}: the number of {what} is {limit_text(rule)}{run}"
     if rule.kind == NO_RESULT:
         rounds = f"{rule.limit_text} rounds in a row or more"
         return f"{rule.id}: {rounds} bring no result of panel {rule.panel}, for any reason{run}"

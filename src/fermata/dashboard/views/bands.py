@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite, log10
 
 from fermata.dashboard.charts.data import Band
-from fermata.protocol.charter.trigger_rules import CHANGE, DOUBLING, GROWTH, Rule
+from fermata.protocol.charter.rules.trigger_rules import CHANGE, DOUBLING, GROWTH, Rule
 from fermata.summary.words import count_text, limit_text
 
 _KINDS = {CHANGE: "change", GROWTH: "growth per round", DOUBLING: "rounds to double"}

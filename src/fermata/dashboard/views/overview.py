@@ -7,7 +7,7 @@ from itertools import groupby
 from fermata.dashboard.charts.data import Band, Limit, Point, Span
 from fermata.dashboard.views.bands import bands_of
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.trigger_rules import LEVEL, Rule
+from fermata.protocol.charter.rules.trigger_rules import LEVEL, Rule
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, Round, State
 from fermata.summary.records.pause import pause_spans

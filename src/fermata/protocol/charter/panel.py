@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fermata.protocol.charter.claims import Claims
-from fermata.protocol.charter.disclosure_terms import Group
+from fermata.protocol.charter.disclosure_terms import DisclosureTerms, Group
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.toml_source import TomlSource
 
@@ -21,6 +21,12 @@ class Panel:
     metrics: tuple[Metric, ...]
     claims: Claims
     groups: tuple[Group, ...] = ()
+
+
+def has_share(panel: Panel, terms: DisclosureTerms) -> bool:
+    """Whether reports of a panel must show that they are within a share of the sum before."""
+    limited = any(metric.id in terms.dominance_start for metric in panel.metrics)
+    return limited and terms.dominance is not None
 
 
 def check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:

@@ -62,8 +62,9 @@ from fermata.protocol.charter.pause_terms import (
 )
 from fermata.protocol.charter.periods import period_count, period_of
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
+from fermata.protocol.charter.rules.rule_reading import read_rules
+from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
 from fermata.protocol.charter.toml_source import Strict, TomlSource
-from fermata.protocol.charter.trigger_rules import Rule, RuleText, read_rules
 from fermata.types import Role
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
@@ -313,11 +314,6 @@ def _tiers(
     return {lab.id: by_id[lab.tier] for lab in text.lab if lab.tier}, dues
 
 
-def _rules(source: TomlSource, text: CharterText, panels: tuple[Panel, ...]) -> tuple[Rule, ...]:
-    metrics = [metric for panel in panels for metric in panel.metrics]
-    return read_rules(source, text.rule, metrics, {p.id: len(p.labs) for p in panels})
-
-
 def _claims(
     source: TomlSource, path: str, text: CharterText, metrics: tuple[Metric, ...]
 ) -> Claims:
@@ -366,7 +362,8 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
     panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
-    pause = _pause(source, text, rules := _rules(source, text, panels))
+    rules = read_rules(source, text.rule, panels, terms.dominance_start)
+    pause = _pause(source, text, rules)
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
-from fermata.protocol.charter.trigger_rules import (
+from fermata.protocol.charter.rules.trigger_rules import (
     CHANGE,
     DOUBLING,
     FITS,
@@ -23,6 +22,7 @@ from fermata.protocol.charter.trigger_rules import (
     UNKNOWN,
     Rule,
 )
+from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
 
 LIFT_ROUNDS_MAX = 1000
 #: For how many rounds a true part of a trigger stays true while its panel is unchanged.

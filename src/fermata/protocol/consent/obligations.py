@@ -11,7 +11,7 @@ from math import inf
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import with_parts
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.consent.article import Article, of_charter
 from fermata.protocol.consent.difference import (
     Amount,

@@ -8,7 +8,7 @@ compute it again.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.panel import Panel, has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.standing.panel_round import Figures, Given, PanelTurn
 from fermata.protocol.standing.terms import PanelTerms, panel_terms
@@ -125,10 +125,8 @@ def _homes(state: State, panel: Panel, before: PanelStanding) -> dict[str, str]:
 
 def enters(charter: Charter, panel: Panel, seen: ReportSeen) -> bool:
     """Whether a report has a figure of a panel that may enter: one within its share (D8.8)."""
-    limited = any(m.id in charter.disclosure.dominance_start for m in panel.metrics)
-    is_beyond = limited and charter.disclosure.dominance is not None
     # D8.8: a sum must not be mostly one lab's value; what stood before goes on to stand.
-    is_within = not is_beyond or seen.flags.within_shares
+    is_within = not has_share(panel, charter.disclosure) or seen.flags.within_shares
     return is_within and any(p.panel == panel.id for p in seen.parts)
 
 

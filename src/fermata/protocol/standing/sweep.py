@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.state.pause import CALM, RELAPSE, RULE, RUNNING, Pause
 from fermata.protocol.state.state import Round, State
 from fermata.types import Cause, RoundNumber

@@ -4,9 +4,10 @@ Normative text: docs/spec/rules.md, RU4 to RU6b.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from fermata.protocol.charter.panel import has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, REFUSED, Close, Round
@@ -33,6 +34,8 @@ class RoundFacts:
     has every metric that has results. ``unchanged`` says of other metrics why their panel has no
     new sum. ``ages`` has, by panel and organisation, the periods since its oldest figure in the
     sums; it is empty before the round's close, and has no lab that is excluded or off the panel.
+    ``beyond`` has, by panel and as of the round's close, the organisations of which the newest
+    figure is beyond its share.
     """
 
     number: int
@@ -43,6 +46,7 @@ class RoundFacts:
     sums: Mapping[str, SumFacts] = field(default_factory=dict)
     unchanged: Mapping[str, str] = field(default_factory=dict)
     ages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    beyond: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def facts_of(
@@ -53,10 +57,15 @@ def facts_of(
     ``charter_at`` gives the charter of a round by its number. A round that has not been opened
     counts as unknown, so a caller leaves out a round that may still be opened.
     """
-    places = places_of(state_rounds)
-    return tuple(
+    places, beyond = places_of(state_rounds), beyond_of(state_rounds, charter_at)
+    facts = (
         _fact(round_, places, quorum, charter_at(round_.number))
         for round_ in last_calls(state_rounds)
+    )
+    numbers = (round_.number for round_ in last_calls(state_rounds))
+    return tuple(
+        replace(fact, beyond=beyond.get(number, {}))
+        for fact, number in zip(facts, numbers, strict=True)
     )
 
 
@@ -111,6 +120,39 @@ def ages_of(
             organisation = close.organisations[lab]
             own[organisation] = max(age, own.get(organisation, 0))
     return ages
+
+
+def beyond_of(
+    rounds: Sequence[Round], charter_at: Callable[[int], Charter]
+) -> Mapping[int, Mapping[str, frozenset[str]]]:
+    """By the number of a round that was closed, and by panel that has shares, who is beyond then.
+
+    These are the organisations of which a lab's newest counted figure of the panel does not say
+    that it is within its share: whoever falls silent after that stays beyond it.
+    """
+    newest: dict[tuple[str, str], bool] = {}
+    beyond: dict[int, Mapping[str, frozenset[str]]] = {}
+    if all(charter_at(round_.number).disclosure.dominance is None for round_ in rounds):
+        return beyond
+    for round_ in rounds:
+        close, charter = round_.close, charter_at(round_.number)
+        if close is None:
+            continue
+        limited = {p.id: has_share(p, charter.disclosure) for p in charter.panels}
+        for lab, seen in round_.reports.items():
+            for part in seen.parts:
+                is_within = seen.flags.within_shares or not limited[part.panel]
+                newest[part.panel, lab] = not is_within
+        beyond[round_.number] = {
+            panel.id: frozenset(
+                close.organisations[lab]
+                for lab in panel.labs - round_.barred
+                if newest.get((panel.id, lab))
+            )
+            for panel in charter.panels
+            if limited[panel.id]
+        }
+    return beyond
 
 
 def sum_facts(close: Close, panel: str, places: Mapping[int, int]) -> SumFacts:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from fermata.protocol.charter.trigger_rules import (
+from fermata.protocol.charter.rules.trigger_rules import (
     ACCELERATION,
+    BEYOND_SHARE,
     CHANGE,
     GROWTH,
     LEVEL,
@@ -90,6 +91,8 @@ def history(
                 finding = _without_result(rule, facts[:end])
             elif rule.kind == SILENT:
                 finding = _silent(rule, facts[end - 1])
+            elif rule.kind == BEYOND_SHARE:
+                finding = _beyond_share(rule, facts[end - 1])
             else:
                 distance = rule.over_rounds + (rule.kind == CHANGE)
                 finding = _leaf(rule, facts[max(0, end - distance) : end])
@@ -191,6 +194,14 @@ def _silent(rule: Rule, fact: RoundFacts) -> _Finding:
     if ages is None:
         return _Finding(None, why=f"the round of {fact.period} has no close with {rule.panel}")
     return _compared(rule, Fraction(sum(age > rule.over_rounds for age in ages.values())))
+
+
+def _beyond_share(rule: Rule, fact: RoundFacts) -> _Finding:
+    """How many organisations of the rule's panel have a newest figure beyond its share."""
+    beyond = fact.beyond.get(rule.panel)
+    if beyond is None:
+        return _Finding(None, why=f"the round of {fact.period} has no close with {rule.panel}")
+    return _compared(rule, Fraction(len(beyond)))
 
 
 def _compared(rule: Rule, value: Fraction) -> _Finding:

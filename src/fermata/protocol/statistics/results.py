@@ -12,7 +12,7 @@ from fermata.protocol.charter.encoding import decode_sum, fraction_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.result_names import (
+from fermata.protocol.charter.rules.result_names import (
     QUARTILES,
     above_name,
     bin_name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from operator import ge, gt, le, lt
 
-from fermata.protocol.charter.trigger_rules import Rule
+from fermata.protocol.charter.rules.trigger_rules import Rule
 
 #: The labs' values of one metric in each round from the first on; None where nothing came out, and
 #: empty where something may still come out.

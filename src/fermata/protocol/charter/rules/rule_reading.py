@@ -1,50 +1,38 @@
-"""Rules over results and their history, as the charter writes them (docs/spec/rules.md).
+"""Reads a charter's rules and refuses those that contradict themselves (docs/spec/rules.md)."""
 
-A rule is a leaf, which compares something of one result with a limit, or joins earlier rules.
-fermata.protocol.statistics.policy evaluates rules on results.
-"""
-
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated
 
-from msgspec import Meta
-
-from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
-from fermata.protocol.charter.result_names import Reach, reach_of, result_names
-from fermata.protocol.charter.toml_source import Strict, TomlSource
-from fermata.protocol.statistics.student_t import CONFIDENCES, FREEDOM_MAX
-from fermata.protocol.statistics.trend import POINTS_MIN, logarithm
-
-RULES_MAX = 64
-#: The table of Student's t ends there: a line through n points has n - 2 degrees of freedom.
-ROUNDS_MAX = FREEDOM_MAX + 2
-#: Rounds without a result that make a no-result hold; one happens to everybody.
-NO_RESULT_MIN = 2
-#: Points on each side of a bend; through fewer, a line passes whatever they are.
-SIDE_POINTS_MIN = 3
-
-LEVEL, CHANGE, ACCELERATION = "level", "change", "acceleration"
-GROWTH, DOUBLING = "growth-rate", "doubling-time"
-NO_RESULT, SILENT = "no-result", "silent"
-#: Kinds that are about a panel and not about a result.
-OF_PANELS = (NO_RESULT, SILENT)
-#: Periods after which a figure that stands counts as silent, unless the rule says otherwise.
-SILENT_ROUNDS = 3
-#: Kinds that fit a line: one value, however large, seldom makes them hold.
-FITS = (GROWTH, DOUBLING, ACCELERATION)
-JOINED = ("all_of", "any_of")
-_PASSES: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "above": operator.gt,
-    "at_least": operator.ge,
-    "below": operator.lt,
-    "at_most": operator.le,
-}
-COMPARISONS = tuple(_PASSES)
-UNKNOWN = ("resets", "skips", "holds")
-SCALES = ("linear", "log10")
+from fermata.protocol.charter.metrics import check_id, read_decimal
+from fermata.protocol.charter.panel import Panel
+from fermata.protocol.charter.rules.result_names import Reach, reach_of, result_names
+from fermata.protocol.charter.rules.trigger_rules import (
+    ACCELERATION,
+    BEYOND_MIN,
+    BEYOND_SHARE,
+    CHANGE,
+    COMPARISONS,
+    DOUBLING,
+    GROWTH,
+    JOINED,
+    LEVEL,
+    NO_RESULT,
+    NO_RESULT_MIN,
+    OF_PANELS,
+    ROUNDS_MAX,
+    RULES_MAX,
+    SCALES,
+    SIDE_POINTS_MIN,
+    SILENT,
+    SILENT_ROUNDS,
+    UNKNOWN,
+    NullHypothesis,
+    Rule,
+    RuleText,
+)
+from fermata.protocol.charter.toml_source import TomlSource
+from fermata.protocol.statistics.student_t import CONFIDENCES
+from fermata.protocol.statistics.trend import POINTS_MIN
 
 _EVERY = {"id", "for_rounds", "unknown"}
 #: What a leaf is about: a result, or for OF_PANELS a panel.
@@ -59,125 +47,25 @@ _KEYS: dict[str, tuple[set[str], set[str]]] = {
     ACCELERATION: ({"over_rounds", "points_min", "r2_min", "after_at_least", *_NULL}, {"scale"}),
     NO_RESULT: ({"panel"}, set()),
     SILENT: ({"panel"}, {"over_rounds"}),
+    BEYOND_SHARE: ({"panel"}, set()),
 }
-#: Rounds that a rule looks back over, or for which it must hold.
-_Span = Annotated[int, Meta(ge=1, le=ROUNDS_MAX, description="rounds")]
-_Points = Annotated[int, Meta(ge=SIDE_POINTS_MIN, le=ROUNDS_MAX, description="points")]
 #: Least ``over_rounds`` of each kind that has it.
 _ROUNDS_MIN = {CHANGE: 2, GROWTH: POINTS_MIN, DOUBLING: POINTS_MIN, ACCELERATION: POINTS_MIN}
-
-
-class RuleText(Strict, frozen=True):
-    """A [[rule]] as the file writes it; numbers that are not counts are decimals in quotes."""
-
-    id: str
-    kind: str | None = None
-    metric: str | None = None
-    statistic: str | None = None
-    panel: str | None = None
-    above: str | None = None
-    at_least: str | None = None
-    below: str | None = None
-    at_most: str | None = None
-    over_rounds: _Span | None = None
-    for_rounds: _Span | None = None
-    scale: str | None = None
-    confidence: str | None = None
-    points_min: _Points | None = None
-    r2_min: str | None = None
-    after_at_least: str | None = None
-    noise: str | None = None
-    growth: str | None = None
-    false_alarm_max: str | None = None
-    unknown: str | None = None
-    all_of: tuple[str, ...] | None = None
-    any_of: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NullHypothesis:
-    """Steady growth that must seldom fire a rule.
-
-    ``growth`` is per round, ``noise`` the standard deviation of the natural logarithm's residuals,
-    ``false_alarm_max`` a probability.
-    """
-
-    noise: Fraction
-    growth: Fraction
-    false_alarm_max: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A checked rule: a leaf, or one of kind all_of or any_of that joins ``parts``.
-
-    ``comparison`` is one of COMPARISONS, ``limit_text`` the limit as the charter writes it.
-    ``after_at_least`` is the least growth per round after a bend, as a fraction. ``hold_rounds``:
-    for how many rounds a part counts as true while its panel is unchanged. Fields that a kind does
-    not use keep their defaults.
-    """
-
-    id: str
-    kind: str
-    metric: str = ""
-    statistic: str = ""
-    comparison: str = ""
-    limit: Fraction = Fraction(0)
-    limit_text: str = ""
-    over_rounds: int = 1
-    for_rounds: int = 1
-    unknown: str = "resets"
-    scale: str = "linear"
-    confidence: str = ""
-    points_min: int = 0
-    r2_min: Fraction = Fraction(0)
-    after_at_least: Fraction = Fraction(0)
-    panel: str = ""
-    null: NullHypothesis | None = None
-    parts: tuple[str, ...] = ()
-    hold_rounds: int = 0
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether a value equal to the limit does not pass it."""
-        return self.comparison in ("above", "below")
-
-    @property
-    def is_rising(self) -> bool:
-        """Whether the rule holds for larger values (slopes, for fits) rather than smaller ones."""
-        more = self.comparison in ("above", "at_least")
-        # A short doubling time is fast growth.
-        return not more if self.kind == DOUBLING else more
-
-    def passes(self, value: Fraction) -> bool:
-        """Whether a value is on the side of the limit on which the rule holds."""
-        return _PASSES[self.comparison](value, self.limit)
-
-    @property
-    def slope_limit(self) -> Fraction:
-        """The limit of a growth rate or doubling time as a slope of ln per round."""
-        if self.kind == GROWTH:
-            return logarithm(1 + self.limit)
-        return logarithm(Fraction(2)) / self.limit
-
-    @property
-    def after_slope(self) -> Fraction:
-        """The least slope after the bend of an acceleration, of ln per round."""
-        return logarithm(1 + self.after_at_least)
 
 
 def read_rules(
     source: TomlSource,
     texts: Sequence[RuleText],
-    metrics: Sequence[Metric],
-    labs: Mapping[str, int],
+    panels: Sequence[Panel],
+    shared: Collection[str],
 ) -> tuple[Rule, ...]:
-    """The charter's rules, in its order; ``labs`` counts the labs that may report, by panel.
+    """The charter's rules, in its order. ``shared``: ids of metrics with a dominance limit.
 
     Raises ConfigError with the line for a rule that contradicts itself or the charter.
     """
     if len(texts) > RULES_MAX:  # RU1.1.
         source.fail(f"rule[{RULES_MAX}]", f"the charter must have at most {RULES_MAX} rules")
+    by_id = {panel.id: panel for panel in panels}
     rules: list[Rule] = []
     for index, text in enumerate(texts):
         path = f"rule[{index}]"
@@ -186,7 +74,7 @@ def read_rules(
         if text.id in earlier:  # RU1.3: a trigger names one rule.
             source.fail_repeated(f"{path}.id", text.id)
         if text.all_of is None and text.any_of is None:
-            rules.append(_Leaf(source, path, text).read({m.id: m for m in metrics}, labs))
+            rules.append(_Leaf(source, path, text).read(by_id, shared))
         else:
             rules.append(_joined(source, path, text, earlier))
     return tuple(rules)
@@ -243,13 +131,14 @@ class _Leaf:
     def decimal(self, key: str) -> Fraction:
         return Fraction(read_decimal(self.source, f"{self.path}.{key}", getattr(self.text, key)))
 
-    def read(self, metrics: Mapping[str, Metric], labs: Mapping[str, int]) -> Rule:
+    def read(self, panels: Mapping[str, Panel], shared: Collection[str]) -> Rule:
         text = self.text
+        metrics = {m.id: m for panel in panels.values() for m in panel.metrics}
         kind = text.kind or ""  # RU2.1.
         self.fail_unless(kind in _KEYS, "kind", f"must be one of {', '.join(_KEYS)}")
         self.check_keys(kind)  # RU2.2, RU2.3: no default means anything.
         if kind in OF_PANELS:
-            return self.read_of_panel(kind, labs)
+            return self.read_of_panel(kind, panels, shared)
         metric = metrics.get(text.metric or "")
         if metric is None:  # RU2.4.
             self.source.fail_unknown(f"{self.path}.metric", "a metric", str(text.metric))
@@ -279,15 +168,19 @@ class _Leaf:
             after_at_least=self.after(),  # RU2.12.
             null=self.null(),  # RU10.1 to RU10.3.
         )
-        panel = {m.id: m for m in metrics.values() if m.panel == metric.panel}
-        self.check_limit(rule, reach_of(rule.statistic, metric, panel, labs[metric.panel]))
+        panel = panels[metric.panel]
+        own = {m.id: m for m in panel.metrics}
+        self.check_limit(rule, reach_of(rule.statistic, metric, own, len(panel.labs)))
         return rule
 
-    def read_of_panel(self, kind: str, labs: Mapping[str, int]) -> Rule:
-        """A leaf about a panel: rounds without a result, or organisations that are silent."""
-        panel = self.text.panel or ""
-        if panel not in labs:  # RU2.13.
-            self.source.fail_unknown(f"{self.path}.panel", "a panel", panel)
+    def read_of_panel(
+        self, kind: str, panels: Mapping[str, Panel], shared: Collection[str]
+    ) -> Rule:
+        """A leaf about a panel: rounds without a result, or how many organisations are silent, or
+        beyond their share."""
+        panel = panels.get(self.text.panel or "")
+        if panel is None:  # RU2.13.
+            self.source.fail_unknown(f"{self.path}.panel", "a panel", self.text.panel or "")
         comparison = self.comparison()
         for_rounds, unknown = _run(self.source, self.path, self.text)
         rule = Rule(
@@ -299,21 +192,32 @@ class _Leaf:
             over_rounds=(self.text.over_rounds or SILENT_ROUNDS) if kind == SILENT else 1,
             for_rounds=for_rounds,
             unknown=unknown,
-            panel=panel,
+            panel=panel.id,
         )
-        self.fail_unless(  # RU3.10: one round without a result is no alarm, and it can hold.
-            kind == SILENT
-            or (
-                comparison == "at_least"
-                and rule.limit.denominator == 1
-                and NO_RESULT_MIN <= rule.limit <= ROUNDS_MAX
-            ),
-            comparison,
-            f"must be at_least, a whole number of rounds from {NO_RESULT_MIN} to {ROUNDS_MAX}",
-        )
-        if kind == SILENT:  # RU3.11: it must be able to hold, and not to.
-            self.check_reach(rule, (Fraction(0), Fraction(labs[panel])))
+        if kind == NO_RESULT:  # RU3.10: one round without a result is no alarm, and it can hold.
+            self.check_count(rule, NO_RESULT_MIN, ROUNDS_MAX, "rounds")
+            return rule
+        if kind == BEYOND_SHARE:
+            self.fail_unless(  # RU2.14: else it never holds.
+                any(metric.id in shared for metric in panel.metrics),
+                "panel",
+                "must have a metric with a value in [disclosure.dominance_start]",
+            )
+            if rule.is_rising:  # RU3.11: one organisation alone must not pull.
+                self.check_count(rule, BEYOND_MIN, len(panel.labs), "organisations")
+        # RU3.12: it must be able to hold, and not to.
+        self.check_reach(rule, (Fraction(0), Fraction(len(panel.labs))))
         return rule
+
+    def check_count(self, rule: Rule, least: int, most: int, what: str) -> None:
+        """Checks that the limit is a whole number that must at least be reached."""
+        self.fail_unless(
+            rule.comparison == "at_least"
+            and rule.limit.denominator == 1
+            and least <= rule.limit <= most,
+            rule.comparison,
+            f"must be at_least, a whole number of {what} from {least} to {most}",
+        )
 
     def after(self) -> Fraction:
         """The least growth after a bend; 0 for other kinds."""
