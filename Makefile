@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives model deploy-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -115,6 +115,10 @@ sim: setup
 LIVES ?= 2000
 lives: setup
 	@$(RUN) python -m fermata.sim.lives --lives $(LIVES)
+
+# What absence does to results, rules, joiners and lifts: the tables of docs/presence.md.
+presence: setup
+	@PYTHONPATH=tests:scripts $(RUN) --group attack python scripts/measure_presence.py
 
 # Every state of the pause; a smaller model is part of the tests.
 LABS ?= 4

@@ -26,6 +26,14 @@ TARGET = Path(__file__).parent.parent / "docs" / "false-alarms.md"
 SEED = 1
 #: Labs and auditors of the template's charter.
 LABS, AUDITORS = 13, 3
+#: Rules of the template, as it writes them.
+_RULES = TEMPLATE.read_text()
+LEAP, FAST = (
+    _RULES[start : _RULES.index("\n\n", start)]
+    for start in (
+        _RULES.rindex("[[rule]]", 0, _RULES.index(f'id = "{n}"')) for n in ("leap", "fast")
+    )
+)
 TEXT = """# What rules see
 
 A rule can fail in two ways: it fires for nothing, or it does not fire for what matters. `fermata
@@ -69,9 +77,8 @@ the rules in a log, and says after how many rounds each holds once something has
 * *growth x2*: figures grow twice as fast. *growth x1.5*: a slow drift away from what is calm.
 
 Three numbers stand for 95, 80 and 60 % of the labs that report each round, each lab by chance.
-What becomes of a round in which labs are missing is the model in the last line of the table's
-notes: today a round is opened whole or refused whole, so missing labs make the other triggers
-blind while `no-result` holds. The second table has a lab that goes up and down by a factor, or
+A lab that is missing has its last figure in the sum ([standing reports](spec/standing.md)). The
+second table has a lab that goes up and down by a factor, or
 through its whole range, in the pattern that hides most.
 
 A metric's figures are the same in all labs. They stand at half of the lowest limit on a level
@@ -101,9 +108,15 @@ How to read it:
 * The mean over {labs} labs does not move much with one of them, in particular where figures have
   an upper end. A charter that is to see what one lab does needs a statistic that shows it:
   `count_above`, a histogram, or a concentration.
-* `no-result` holds by itself: a round in which one or two labs are missing is refused, and two
-  such rounds follow each other soon. At 80 and 60 % it is what begins a pause, while the others
-  are late or blind.
+* Labs that are missing make triggers later, by a round or two, and not blind. `no-result` holds
+  only where so many stay away that no sum is new.
+
+Three other charters, made from the template by changing the parts that are named:
+
+{others}
+
+What presence does to results, false alarms, joiners and lifts in long lives is in
+[presence](presence.md).
 """
 
 
@@ -157,9 +170,12 @@ def acceleration(runs: int, ratio: int, rate: Fraction) -> str:
     return table("noise", [f"{w} rounds" for w in windows], rows)
 
 
-def template(labs: int) -> Charter:
-    """The template's charter with its parties filled in."""
+def template(labs: int, *changes: tuple[str, str]) -> Charter:
+    """The template's charter with its parties filled in, and with texts replaced."""
     text = TEMPLATE.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
     for role, count in (("lab", labs), ("auditor", AUDITORS)):
         table = re.search(rf"\[\[{role}\]\]\n(.+\n){{3}}", text)
         assert table is not None
@@ -172,6 +188,31 @@ def template(labs: int) -> Charter:
     keys = (base64.b64encode(SigningKey.from_seed(s).public_key).decode() for s in seeds)
     filled = re.sub(r'(?m)^signing_key = ""$', lambda _: f'signing_key = "{next(keys)}"', text)
     return parse_charter(filled.replace("threshold = 3", "threshold = 2").encode())
+
+
+def others() -> str:
+    """What three charters see that differ from the template."""
+    triggers = 'triggers = ["high", "leap", "fast", "dark"]'
+    silent = '[[rule]]\nid = "quiet"\nkind = "silent"\npanel = "capability"\nat_least = "2"\n'
+    charters = {
+        "five labs": template(5),
+        "fits alone, said with `fits_only`": template(
+            LABS, (triggers, 'triggers = ["fast", "dark"]\nfits_only = true')
+        ),
+        "five labs, a level that counts labs, and two that are `silent`": template(
+            5,
+            (triggers, 'triggers = ["high", "quiet", "dark"]'),
+            ('statistics = ["sum", "mean", "count"]', 'count_above = ["0.6"]'),
+            ('statistic = "mean"\nat_least = "0.8"', 'statistic = "above:0.600"\nat_least = "1"'),
+            (LEAP, ""),
+            (FAST, silent),
+            ('statistic = "mean"\nbelow = "0.75"', 'statistic = "above:0.600"\nbelow = "1"'),
+        ),
+    }
+    return "\n\n".join(
+        f"{name}:\n\n```\n{power_text(power_of(charter, LIVES)).strip()}\n```"
+        for name, charter in charters.items()
+    )
 
 
 def main() -> None:
@@ -188,6 +229,7 @@ def main() -> None:
         three=acceleration(runs, 3, rate),
         labs=LABS,
         power=power_text(power_of(template(LABS), LIVES)).strip(),
+        others=others(),
     )
     TARGET.write_text(text)
     print(text)

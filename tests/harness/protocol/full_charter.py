@@ -152,6 +152,9 @@ def _text(tiers: str, dues: str) -> str:
     )
     for old, new in edits:
         text = text.replace(old, new, 1)
+    for i in range(1, 6):
+        wide = f'id = "wide-{i}"\npanel = "beta"\nunit = "FLOP"\n'
+        text = text.replace(wide, f'{wide}quantity = "wide {i}"\n', 1)
     return text
 
 

@@ -19,7 +19,12 @@ ROUND = 10
 
 
 def charter_of(
-    organisations: str, rules: str, pause: str, terms: str = "", lift_rounds: int = 2
+    organisations: str,
+    rules: str,
+    pause: str,
+    terms: str = "",
+    lift_rounds: int = 2,
+    cohort_min: int = 3,
 ) -> Charter:
     """A charter of one panel, alpha. ``pause``: the ids of the triggers and of the lift."""
     *triggers, lift = pause.split()
@@ -30,7 +35,11 @@ def charter_of(
     )
     keys = party_keys(0, len(organisations), 3)
     text = charter_text(
-        keys, organisations=organisations, disclosure=terms + "\n", extra=rules + table
+        keys,
+        organisations=organisations,
+        disclosure=terms + "\n",
+        extra=rules + table,
+        cohort_min=cohort_min,
     )
     charter = parse_charter(text.encode(), MODULUS_BITS_MIN)
     return replace(charter, panels=charter.panels[:1])

@@ -160,6 +160,7 @@ EDITS = {
     "metric.panel": kept(
         "scale of wide-4", f'"wide-4"\n{PANEL}', '"wide-4"\npanel = "alpha"\nunit = "FLOP"'
     ),
+    "metric.quantity": kept("scale of wide-2", '"wide 2"', '"work"'),
     "metric.unit": kept("scale of hours", 'unit = "h"', 'unit = "d"'),
     "metric.min": kept("scale of share", 'min = "-100"', 'min = "-99"'),
     "metric.max": kept("scale of share", 'max = "100"', 'max = "101"'),

@@ -359,6 +359,21 @@ def test_a_metric_that_was_dropped_comes_back_only_as_it_was(chain: Chain) -> No
     assert "metric share" in refused(chain, "AMENDMENT_KEEPS", back, author="member-2")
 
 
+def test_a_quantity_stays_in_its_panel_under_any_id(chain: Chain) -> None:
+    text = chain.deployment.charter_data.decode()
+    block = text[text.index('[[metric]]\nid = "share"') : text.index('[[metric]]\nid = "wide-1"')]
+    means = '[[aggregate]]\nmetric = "share"\nstatistics = ["mean"]\n'
+    named = block.replace('"share"', '"spread"').replace('"%"', '"%"\nquantity = "spread"')
+    data = amended(chain, (block, named), (means, ""))
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    moved = named.replace('"spread"\npanel = "alpha"', '"other"\npanel = "beta"')
+    there = amended(chain, (named, moved))
+    said = refused(chain, "AMENDMENT_KEEPS", there, author="member-2")
+    assert "the quantity spread must stay in panel alpha" in said
+
+
 def test_a_lab_that_leaves_the_roster_takes_its_exclusion_along(chain: Chain) -> None:
     exclusion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=2)
     entry = chain.say("member-1", motion=exclusion).entry

@@ -31,6 +31,7 @@ class MetricText(Strict, frozen=True):
     min: str
     max: str
     resolution: str
+    quantity: str = ""
     method: str = ""
 
 
@@ -67,7 +68,8 @@ class Metric:
     (each the lowest value of the next bin), ``thresholds`` of counts above, ``limits`` that every
     report must keep and ``duties`` that labs are to keep in a pause are encoded in the same way.
     ``paired`` has pairs of a statistic and the other metric's id, ``equal_to`` the ids of metrics
-    that must be equal to this one.
+    that must be equal to this one. ``quantity`` names what is measured, where other metrics could
+    measure the same.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Metric:
     limits: tuple[int, ...] = ()
     equal_to: tuple[str, ...] = ()
     duties: tuple[int, ...] = ()
+    quantity: str = ""
 
     @property
     def partners(self) -> tuple[str, ...]:
@@ -197,6 +200,7 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
     check_id(source, f"{path}.id", text.id)
     # C6.2: what is printed must not harm a screen.
     check_text(source, f"{path}.unit", text.unit)
+    check_text(source, f"{path}.quantity", text.quantity)
     check_text(source, f"{path}.method", text.method)
     # C6.3: one number, one spelling.
     low = read_decimal(source, f"{path}.min", text.min)
@@ -220,7 +224,7 @@ def _metric(source: TomlSource, index: int, text: MetricText) -> Metric:
             f"{path}.resolution",
             f"must give values of at most {VALUE_BITS_MAX} bits, got {bound.bit_length()}",
         )
-    return Metric(text.id, text.panel, text.unit, low, high, step, bound)
+    return Metric(text.id, text.panel, text.unit, low, high, step, bound, quantity=text.quantity)
 
 
 def encode_limit(source: TomlSource, path: str, metric: Metric, value: str) -> int:

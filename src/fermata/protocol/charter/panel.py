@@ -1,6 +1,6 @@
 """A panel of metrics and the labs that may report it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fermata.protocol.charter.claims import Claims
@@ -27,6 +27,48 @@ def has_share(panel: Panel, terms: DisclosureTerms) -> bool:
     """Whether reports of a panel must show that they are within a share of the sum before."""
     limited = any(metric.id in terms.dominance_start for metric in panel.metrics)
     return limited and terms.dominance is not None
+
+
+def organisations_in_common(
+    panel: Panel, of: Mapping[str, str], other: Panel, of_other: Mapping[str, str]
+) -> frozenset[str]:
+    """The organisations with labs in both panels; ``of``, ``of_other``: the organisation of each
+    lab of the two charters, which may be one."""
+    return frozenset(of[lab] for lab in panel.labs) & frozenset(of_other[lab] for lab in other.labs)
+
+
+def check_quantities(
+    source: TomlSource,
+    metrics: Sequence[Metric],
+    panels: Sequence[Panel],
+    organisations: Mapping[str, str],
+) -> None:
+    """Checks that what two panels measure of one organisation is not the same.
+
+    The sums of one panel never tell of a few organisations; those of two panels together might.
+    Raises ConfigError with the line.
+    """
+    by_id = {panel.id: panel for panel in panels}
+    for index, metric in enumerate(metrics):
+        for earlier in metrics[:index]:
+            here, there = by_id[metric.panel], by_id[earlier.panel]
+            common = organisations_in_common(here, organisations, there, organisations)
+            if here is there or not common:
+                continue
+            # C5.10: nobody can say whether the two are the same, except who writes the charter.
+            if metric.unit == earlier.unit and not (metric.quantity and earlier.quantity):
+                source.fail(
+                    f"metric[{index}].quantity" if earlier.quantity else f"metric[{index}]",
+                    f"must have a quantity, and {earlier.id} too: both are in"
+                    f" {metric.unit or 'no unit'}, of panels with an organisation in common",
+                )
+            # C5.11: two sums of the same figures over other sets of labs.
+            if metric.quantity and metric.quantity == earlier.quantity:
+                source.fail(
+                    f"metric[{index}].quantity",
+                    f"must be in one panel, or in panels without a common organisation:"
+                    f" {earlier.id} of panel {earlier.panel} is of the same quantity",
+                )
 
 
 def check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:

@@ -51,7 +51,7 @@ from fermata.protocol.charter.metrics import (
     check_text,
     read_metrics,
 )
-from fermata.protocol.charter.panel import Panel, check_members
+from fermata.protocol.charter.panel import Panel, check_members, check_quantities
 from fermata.protocol.charter.pause_terms import (
     PauseTerms,
     PauseText,
@@ -285,6 +285,7 @@ def _panels(
         )
     if not panels:  # C5.9.
         source.fail("", "must have a [[panel]]")
+    check_quantities(source, metrics, panels, labs)
     with_labs = [PanelLabs(p.id, sorted(p.labs), labs) for p in panels]
     groups = read_groups(source, text.group, with_labs, text.disclosure.cohort_min)
     check_dominance(source, terms, with_labs, groups)

@@ -135,7 +135,8 @@ def _limits(encoded: Callable[[Metric], tuple[int, ...]]) -> Callable[[Metric], 
 
 def _scale(metric: Metric) -> str:
     low, high = decimal_text(metric.minimum), decimal_text(metric.maximum)
-    return f"{low}..{high} {metric.unit}, panel {metric.panel}"
+    quantity = f" of {metric.quantity}" if metric.quantity else ""
+    return f"{low}..{high} {metric.unit}{quantity}, panel {metric.panel}"
 
 
 def _statistics(metric: Metric) -> Set:
@@ -163,7 +164,7 @@ FIGURES = (
     ),
     of_each("group.panel group.id group.labs", "groups", _groups, coarser_is_stricter),
     of_each(
-        "metric.panel metric.unit metric.min metric.max",
+        "metric.panel metric.unit metric.quantity metric.min metric.max",
         "scale",
         _metrics(_scale),
         any_change(Effect.WEAKER),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fermata.errors import ConfigError, Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
+from fermata.protocol.charter.panel import organisations_in_common
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
@@ -62,7 +63,7 @@ def check_kept(state: State, new: Charter) -> None:
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24 is G12.1 to G12.12: first what the key and the rounds so far rest on, G12.1 to G12.6.
+    # F12.24 is G12.1 to G12.13: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -92,10 +93,11 @@ def check_kept(state: State, new: Charter) -> None:
         if metric.id in known and _scale(metric) != _scale(known[metric.id]):
             raise Refusal(
                 "AMENDMENT_KEEPS",
-                f"amendment: metric {metric.id} must keep panel, unit, min, max and resolution;"
-                " give the new one another id",
+                f"amendment: metric {metric.id} must keep panel, quantity, unit, min, max and"
+                " resolution; give the new one another id",
             )
-    # F12.24, G12.12: who signed it agreed to this step, and not to one from a later charter.
+    _check_quantities(state, new)  # G12.12.
+    # F12.24, G12.13: who signed it agreed to this step, and not to one from a later charter.
     if new.previous != old.sha256.hex():
         raise Refusal(
             "AMENDMENT_BASE",
@@ -118,6 +120,28 @@ def _check_thresholds(state: State, new: Charter) -> None:
             )
 
 
+def _check_quantities(state: State, new: Charter) -> None:
+    """C5.11 over all versions: sums of one thing in two panels, one after the other, add up too."""
+    for old in (v.charter for v in state.charters):
+        for panel in new.panels:
+            others = [p for p in old.panels if p.id != panel.id]
+            for other in others:
+                here = {m.quantity for m in panel.metrics} - {""}
+                moved = sorted(here & {m.quantity for m in other.metrics})
+                if moved and organisations_in_common(
+                    panel, _organisations(new), other, _organisations(old)
+                ):
+                    raise Refusal(
+                        "AMENDMENT_KEEPS",
+                        f"amendment: the quantity {moved[0]} must stay in panel {other.id}, which"
+                        f" has had an organisation of panel {panel.id}",
+                    )
+
+
+def _organisations(charter: Charter) -> dict[str, str]:
+    return {lab: charter.parties[lab].organisation for lab in charter.labs}
+
+
 def _cryptography(charter: Charter) -> tuple[object, ...]:
     return (
         charter.modulus_bits,
@@ -137,7 +161,8 @@ def _metrics(charter: Charter) -> tuple[Metric, ...]:
 
 
 def _scale(metric: Metric) -> tuple[object, ...]:
-    return (metric.panel, metric.unit, metric.minimum, metric.maximum, metric.resolution)
+    unit = (metric.quantity, metric.unit)
+    return (metric.panel, unit, metric.minimum, metric.maximum, metric.resolution)
 
 
 def due_amendment(state: State) -> Motion | None:
