@@ -17,6 +17,7 @@ from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import MODULUS_BITS_MIN, Chain, make_deployment
 from harness.deployments import entropy_of
+from harness.protocol.findings import finding
 from harness.protocol.state_digest import state_digest
 from vectors.common import run, text_of
 
@@ -117,7 +118,10 @@ class Logs:
         chain.put_ok(self.deployment.charter_envelope)
         self._mark(log, "charter", chain)
         chain.put_ok(self.deployment.key_envelope)
-        motion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=1)
+        about = EntryRef(index=finding(chain, "lab-6"))
+        motion = wire.Motion(
+            kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=1, about=about
+        )
         tabled = chain.say("member-1", motion=motion)
         for member in ("member-1", "member-2"):
             body = wire.Vote(motion=EntryRef(index=tabled.entry), choice=wire.CHOICE_FOR)

@@ -30,6 +30,7 @@ id = "extras"
 id = "extra"
 panel = "extras"
 unit = "u"
+quantity = "extra"
 min = "0"
 max = "10"
 resolution = "0.5"
@@ -207,12 +208,14 @@ def test_checking_a_value_names_the_hash_to_pin_and_that_hash_is_accepted(site, 
 def test_a_motion_is_filed_sent_and_voted_on_under_the_amended_charter(site, tmp_path):
     chair = json.loads(motion(site, "lab-1", "list", "--json").out)["chair"]
     file = tmp_path / "motion"
-    words = ("--lab", "lab-3", "--from-round", 9, "--reason", "a test", "--out", file)
-    motion(site, chair, "file", "exclusion", *words)
+    words = ("--about", 2, "--lab", "lab-3", "--reason", "a test", "--json")
+    dispute = json.loads(motion(site, "lab-2", "file", "dispute", *words).out)["entry"]
+    words = ("--about", dispute, "--upheld", "--out", file)
+    motion(site, chair, "file", "ruling", *words)
     entry = json.loads(motion(site, chair, "send", file, "--json").out)["entry"]
     motion(site, "member-1", "vote", entry, "against")
     shown = json.loads(motion(site, "lab-1", "list", "--json").out)["motions"]
-    assert [(m["kind"], m["against"]) for m in shown if m["entry"] == entry] == [("exclusion", 1)]
+    assert [(m["kind"], m["against"]) for m in shown if m["entry"] == entry] == [("ruling", 1)]
 
 
 def test_a_watch_goes_by_the_charter_in_force(site):
@@ -243,7 +246,7 @@ def test_a_push_is_checked_against_the_range_that_the_amendment_brought(site):
 
 READS_FILES = "reads files that are named to it, and no log"
 NODE = "runs until stopped; the deployment above has run it"
-LIKE_EXCLUSION = "is filed by the same code as an exclusion, from another body"
+LIKE_RULING = "is filed by the same code as a ruling, from another body"
 #: Why a command needs no case here, one by one: a new one needs a case, or a reason of its own.
 UNTOUCHED = {
     "charter new": READS_FILES, "charter check": READS_FILES, "charter sign": READS_FILES,
@@ -252,8 +255,8 @@ UNTOUCHED = {
     "pki init": READS_FILES, "pki token": READS_FILES, "pki issue": READS_FILES,
     "pki deny": READS_FILES, "enroll": "asks for a certificate, and knows no charter",
     "coordinator run": NODE, "auditor run": NODE, "lab run": NODE,
-    "motion file dispute": LIKE_EXCLUSION, "motion file ruling": LIKE_EXCLUSION,
-    "motion file appeal": LIKE_EXCLUSION, "motion file lift": LIKE_EXCLUSION,
+    "motion file exclusion": LIKE_RULING,
+    "motion file appeal": LIKE_RULING, "motion file lift": LIKE_RULING,
     "node backup": "copies the store, and names it by the first charter",
     "node restore": "folds a copy of the store, and names it by the first charter",
     "log evidence": "proves what this node was shown, whatever it means",

@@ -277,7 +277,9 @@ cohort_min = 3
         text += f'{table}\nid = "{party}"\norganisation = "{party} Ltd"\nsigning_key = "{key}"\n\n'
     for name, high in (("score", "1"), ("hours", "1000")):
         text += f'[[panel]]\nid = "{name}s"\n\n[[metric]]\nid = "{name}"\npanel = "{name}s"\n'
-        text += f'unit = "u"\nmin = "0"\nmax = "{high}"\nresolution = "0.001"\n\n'
+        text += (
+            f'unit = "u"\nquantity = "{name}"\nmin = "0"\nmax = "{high}"\nresolution = "0.001"\n\n'
+        )
         text += f'[[aggregate]]\nmetric = "{name}"\nstatistics = ["sum"]\n\n'
     if MEMBERS[0] in public_keys:
         rotation = ", ".join(f'"{member}"' for member in MEMBERS)

@@ -56,9 +56,10 @@ class Politics:
     ) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
         number = round_in_office(state)
         where = f"{number}/{me}"
-        if state.rounds and self._chance(f"dispute/{where}", 25):
-            about = state.rounds[-1].entry
-            body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about=EntryRef(index=about))
+        if state.rounds and self._chance(f"dispute/{where}", 40):
+            about = EntryRef(index=state.rounds[-1].entry)
+            lab = Dice(stream(self._seed, f"politics/accused/{where}")).pick(("", *charter.labs))
+            body = wire.Motion(kind=wire.MOTION_KIND_DISPUTE, about=about, lab=lab)
             yield f"motion/dispute/{number}", body
         for dispute in state.governance.disputes.values():
             yield from self._of_dispute(state, dispute, me)
@@ -77,12 +78,27 @@ class Politics:
                 kind=wire.MOTION_KIND_AMENDMENT, from_round=len(state.rounds) + 1, charter=data
             )
             yield f"motion/amendment/{number}", body
-        lab = Dice(stream(self._seed, f"politics/excluded/{where}")).pick(charter.labs)
-        if self._chance(f"exclusion/{where}", 250) and not exclusion_pending(state, lab):
-            body = wire.Motion(
-                kind=wire.MOTION_KIND_EXCLUSION, lab=lab, from_round=len(state.rounds) + 1
-            )
-            yield f"motion/exclusion/{number}", body
+        yield from self._exclusion(state, charter, where)
+
+    def _exclusion(
+        self, state: State, charter: Charter, where: str
+    ) -> Iterator[tuple[str, wire.Motion | wire.Vote]]:
+        """Of a lab that was found at fault, if the chair likes."""
+        findings = [
+            d
+            for d in state.governance.disputes.values()
+            if d.is_upheld and d.status == g.FINAL and d.lab in charter.labs
+        ]
+        for dispute in findings[-1:]:
+            is_pending = exclusion_pending(state, dispute.lab)
+            if self._chance(f"exclusion/{where}", 700) and not is_pending:
+                body = wire.Motion(
+                    kind=wire.MOTION_KIND_EXCLUSION,
+                    lab=dispute.lab,
+                    from_round=len(state.rounds) + 1,
+                    about=EntryRef(index=dispute.entry),
+                )
+                yield f"motion/exclusion/{dispute.entry}", body
 
     def _with_another_roster(self, label: str) -> bytes:
         """The first charter, or one without some of its labs if it may do without them.

@@ -60,14 +60,25 @@ def test_a_dispute_is_filed_ruled_on_and_shown(site):
 
 
 def test_a_motion_expires_at_a_time_that_the_auditors_tell(site):
-    entry = filed(site, "member-1", "exclusion", "--lab", "lab-3", "--from-round", 5)
-    assert [m["expires"] for m in listed(site)["motions"]] == [None]
+    dispute = filed(site, "lab-2", "dispute", "--about", 2, "--lab", "lab-3")
+    entry = filed(site, "member-1", "ruling", "--about", dispute, "--upheld")
+    assert [m["expires"] for m in listed(site)["motions"] if m["entry"] == entry] == [None]
     assert "expires a time not told yet" in motion(site, "lab-1", "list").out
     assert "expires a time not told yet" in motion(site, "member-2", "vote", entry, "against").err
     assert site.tell() == list(AUDITORS)
-    (expires,) = (m["expires"] for m in listed(site)["motions"])
+    (expires,) = (m["expires"] for m in listed(site)["motions"] if m["entry"] == entry)
     assert f"expires {expires}" in motion(site, "lab-1", "list").out
     assert f"expires {expires}" in motion(site, "member-3", "vote", entry, "against").err
+
+
+def test_an_exclusion_names_a_dispute_that_was_upheld_and_is_final(site):
+    dispute = filed(site, "lab-2", "dispute", "--about", 2, "--lab", "lab-3")
+    words = ("exclusion", "--lab", "lab-3", "--from-round", 5)
+    assert "--about" in motion(site, "member-1", "file", *words).err
+    answer = motion(site, "member-1", "file", *words, "--about", dispute)
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.error.endswith("[NO_GROUND]")
+    assert "must name a dispute about lab-3 that was upheld and is final" in answer.error
 
 
 def test_what_the_log_would_refuse_does_not_leave(site):
@@ -81,7 +92,7 @@ def test_what_the_log_would_refuse_does_not_leave(site):
 
 def test_an_envelope_is_written_and_sent_later(site, tmp_path):
     out = tmp_path / "motion.bin"
-    words = ("exclusion", "--lab", "lab-3", "--from-round", 5)
+    words = ("dispute", "--lab", "lab-3", "--about", 2)
     assert motion(site, "member-1", "file", *words, "--out", out).code == 0
     assert listed(site)["motions"] == []
     assert motion(site, "member-1", "file", *words, "--out", out).error.endswith("[FILE_EXISTS]")
@@ -117,11 +128,12 @@ def test_without_a_committee_there_is_nothing_to_list(tmp_path):
 
 def test_a_vote_is_not_cast_blind(site):
     """The motion is printed before it is signed: of an amendment every line that changes."""
-    words = ("exclusion", "--lab", "lab-3", "--from-round", 2, "--reason", "It does not answer.")
+    dispute = filed(site, "lab-2", "dispute", "--about", 2, "--lab", "lab-3")
+    words = ("ruling", "--about", dispute, "--upheld", "--reason", "It does not answer.")
     entry = filed(site, "member-1", *words)
     answer = motion(site, "member-2", "vote", entry, "for")
     assert answer.code == 0
-    for part in (f"entry {entry}: exclusion by member-1", "lab-3", "from round 2", "not answer."):
+    for part in (f"entry {entry}: ruling by member-1", f"entry {dispute}", "not answer."):
         assert part in answer.err
     text = site.charter_file.read_text().replace("window_s = 3600", "window_s = 7200")
     new = changing(text, site.charter)

@@ -258,7 +258,10 @@ class Scenario:
         self.move(author, kind=wire.MOTION_KIND_LIFT)
 
     def move_exclusion(self, lab: str, number: str, author: str) -> None:
-        self.move(author, kind=wire.MOTION_KIND_EXCLUSION, lab=lab, from_round=int(number))
+        """Resting on the newest dispute."""
+        about = EntryRef(index=self._dispute)
+        kind = wire.MOTION_KIND_EXCLUSION
+        self.move(author, kind=kind, lab=lab, from_round=int(number), about=about)
 
     def move_amendment(self, limit: str, number: str, author: str) -> None:
         """Another limit of the rule hot."""

@@ -40,6 +40,7 @@ from harness.protocol.amendments import (
     tabled,
     under,
 )
+from harness.protocol.findings import finding
 
 
 @functools.cache
@@ -375,7 +376,8 @@ def test_a_quantity_stays_in_its_panel_under_any_id(chain: Chain) -> None:
 
 
 def test_a_lab_that_leaves_the_roster_takes_its_exclusion_along(chain: Chain) -> None:
-    exclusion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=2)
+    about = EntryRef(index=finding(chain, "lab-6"))
+    exclusion = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-6", from_round=2, about=about)
     entry = chain.say("member-1", motion=exclusion).entry
     for member in ("member-1", "member-2", "member-3"):
         chain.say(member, vote=wire.Vote(motion=EntryRef(index=entry), choice=wire.CHOICE_FOR))

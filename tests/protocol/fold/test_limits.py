@@ -16,6 +16,7 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import PAUSE_TABLES, START_MS, WINDOW_S, Chain, chain_at, make_deployment
 from harness.deployments import HEARTBEAT_S
 from harness.protocol.amendments import amended
+from harness.protocol.findings import finding
 from harness.protocol.heartbeats import DAY_MS, HOUR_MS, log, log_beat, log_said, tell_all
 
 WINDOW_MS = WINDOW_S * 1000
@@ -154,7 +155,9 @@ def test_after_the_last_period_no_date_is_waited_for() -> None:
 
 
 def test_a_motion_that_is_voted_on_has_the_time_of_its_vote(governed: Chain) -> None:
-    motion = table(governed, "member-1", wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=2)
+    motion = table(
+        governed, "member-1", wire.MOTION_KIND_AMENDMENT, charter=amended(governed), from_round=2
+    )
     assert limits(governed) == {Limit(motion, VOTE_MS, is_right=True)}
     tell_all(governed, governed.state.time_ms)
     tell_all(governed, governed.state.time_ms + VOTE_MS)
@@ -162,7 +165,10 @@ def test_a_motion_that_is_voted_on_has_the_time_of_its_vote(governed: Chain) -> 
 
 
 def test_an_exclusion_that_carried_has_its_notice_from_its_decision_on(governed: Chain) -> None:
-    motion = table(governed, "member-1", wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=2)
+    about = EntryRef(index=finding(governed, "lab-2"))
+    motion = table(
+        governed, "member-1", wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=2, about=about
+    )
     decided = vote(governed, motion, *MEMBERS)
     assert limits(governed) == {Limit(decided, NOTICE_MS)}
 
@@ -215,7 +221,9 @@ def test_what_an_auditor_that_has_not_spoken_says_is_news(collecting: Chain) -> 
 def test_each_pending_limit_is_news_when_it_begins_and_when_it_ends(governed: Chain) -> None:
     tell_all(governed, governed.state.time_ms + HOUR_MS)
     told_ms, newest = governed.state.time_ms, EntryIndex(governed.tree.size - 1)
-    motion = table(governed, "member-1", wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=2)
+    motion = table(
+        governed, "member-1", wire.MOTION_KIND_AMENDMENT, charter=amended(governed), from_round=2
+    )
     state = governed.state.chartered()
     assert not is_news(state, "auditor-1", newest, told_ms)
     assert is_news(state, "auditor-1", motion, told_ms)
@@ -230,7 +238,9 @@ def test_each_pending_limit_is_news_when_it_begins_and_when_it_ends(governed: Ch
 def test_a_limit_whose_start_too_few_have_seen_is_no_news_by_its_end(governed: Chain) -> None:
     tell_all(governed, governed.state.time_ms + HOUR_MS)
     told_ms = governed.state.time_ms
-    motion = table(governed, "member-1", wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=2)
+    motion = table(
+        governed, "member-1", wire.MOTION_KIND_AMENDMENT, charter=amended(governed), from_round=2
+    )
     log_beat(governed, "auditor-1", told_ms)
     state = governed.state.chartered()
     assert state.clock.start_ms(motion) is None

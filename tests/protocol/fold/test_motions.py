@@ -16,6 +16,7 @@ from fermata.protocol.state.state import State, Verdict, labs_in_force
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef, LogEntry
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
+from harness.protocol.findings import finding
 
 #: Organisations of the members; the first is lab-1's too. Notice, vote, ruling, appeal: seconds.
 MEMBERS = "axyz"
@@ -44,7 +45,9 @@ def chain() -> Chain:
 
 
 def table(chain: Chain, author: str, kind: int, time_ms: int | None = None, **body: Any) -> int:
-    """Tables a motion that is accepted; returns its entry."""
+    """Tables a motion that is accepted; returns its entry. An exclusion rests on a new finding."""
+    if kind == EXCLUSION and "about_entry" not in body:
+        body["about_entry"] = finding(chain, body["lab"])
     verdict = said(chain, author, kind, time_ms, **body)
     assert verdict.accepted, verdict
     return verdict.entry
@@ -120,7 +123,8 @@ def test_the_turn_of_a_chair_that_does_nothing_passes_with_the_logs_time(chain: 
     chain.advance(start_ms + 4_200_000)
     refused(chain, "member-3", EXCLUSION, "NOT_CHAIR", **exclusion)
     assert chair_of(chain.state, "exclusion", "lab-2") == "member-4"
-    table(chain, "member-4", EXCLUSION, **exclusion)
+    # It is its turn, and the next check is another one.
+    refused(chain, "member-4", EXCLUSION, "NO_GROUND", **exclusion)
 
 
 def test_without_a_length_of_turns_the_chair_passes_with_rounds_alone(chain: Chain) -> None:
@@ -512,6 +516,50 @@ def test_an_excluded_lab_neither_reports_nor_abstains(chain: Chain) -> None:
     assert (verdict.accepted, verdict.reason) == (False, "EXCLUDED")
     assert chain.abstain("lab-2").reason == "EXCLUDED"
     assert chain.report("lab-3").accepted
+
+
+def test_an_exclusion_rests_on_a_dispute_about_the_lab_that_was_upheld_and_is_final(
+    chain: Chain,
+) -> None:
+    body = {"lab": "lab-2", "from_round": 2}
+    refused(chain, "member-1", EXCLUSION, "NO_GROUND", **body)
+    # An entry that is something else, a dispute that waits, and one that may still be appealed.
+    refused(chain, "member-1", EXCLUSION, "NO_GROUND", **body, about_entry=2)
+    dispute = table(chain, "lab-3", DISPUTE, about_entry=2, lab="lab-2")
+    refused(chain, "member-1", EXCLUSION, "NO_GROUND", **body, about_entry=dispute)
+    ruling = table(chain, "member-1", RULING, about_entry=dispute, is_upheld=True)
+    vote(chain, ruling, YES, "member-1", "member-2", "member-3")
+    refused(chain, "member-1", EXCLUSION, "NO_GROUND", **body, about_entry=dispute)
+    chain.advance(chain.due_ms(dispute_of(chain, dispute).appeal))
+    # One about another lab.
+    refused(
+        chain, "member-1", EXCLUSION, "NO_GROUND", lab="lab-4", from_round=2, about_entry=dispute
+    )
+    table(chain, "member-1", EXCLUSION, **body, about_entry=dispute)
+
+
+def test_a_dispute_that_was_dismissed_excludes_nobody(chain: Chain) -> None:
+    dispute = table(chain, "lab-3", DISPUTE, about_entry=2, lab="lab-2")
+    ruling = table(chain, "member-1", RULING, about_entry=dispute)
+    vote(chain, ruling, YES, "member-1", "member-2", "member-3")
+    chain.advance(chain.due_ms(dispute_of(chain, dispute).appeal))
+    assert dispute_of(chain, dispute).status == "final"
+    refused(
+        chain, "member-1", EXCLUSION, "NO_GROUND", lab="lab-2", from_round=2, about_entry=dispute
+    )
+
+
+def test_a_dispute_leads_to_one_exclusion_that_carries(chain: Chain) -> None:
+    dispute = finding(chain, "lab-2")
+    body = {"lab": "lab-2", "from_round": 2, "about_entry": dispute}
+    entry = table(chain, "member-1", EXCLUSION, **body)
+    vote(chain, entry, NO, "member-1", "member-2")
+    entry = table(chain, "member-1", EXCLUSION, **body, reason="again")
+    vote(chain, entry, YES, "member-1", "member-2", "member-3")
+    # As if an amendment had let the lab off the roster and in again.
+    governance = replace(chain.state.governance, notices=(), exclusions={})
+    chain.state = replace(chain.state, governance=governance)
+    refused(chain, "member-1", EXCLUSION, "NO_GROUND", **body, reason="once more")
 
 
 def test_a_lost_exclusion_may_be_tabled_again(chain: Chain) -> None:

@@ -43,6 +43,7 @@ from harness.chains import (
     clocks_of,
     make_deployment,
 )
+from harness.protocol.findings import finding
 
 BETA = {f"wide-{k}": "1" for k in range(1, 6)}
 
@@ -542,6 +543,7 @@ def test_an_excluded_lab_is_asked_for_nothing_and_the_verifier_follows() -> None
         kind=statement_pb2.MOTION_KIND_EXCLUSION,
         lab="lab-6",
         from_round=2,
+        about=EntryRef(index=finding(chain, "lab-6")),
     )
     chain.time_ms += 86_400_000
     chain.open_round()

@@ -18,6 +18,7 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
 from harness.crypto.ed25519 import BASE, encoded, multiply, signed
 from harness.deployments import PAUSE_TABLES, Deployment, entropy_of
+from harness.protocol.findings import finding
 
 Wire = statement_pb2.Statement
 
@@ -121,10 +122,12 @@ def motion(chain: Chain, body: statement_pb2.Motion) -> EntryRef:
 def test_votes_for_one_motion_do_not_count_for_another() -> None:
     """Votes for a harmless exclusion carried one of another lab in a fork."""
     asked = governed()
+    found = {lab: EntryRef(index=finding(asked, lab)) for lab in ("lab-1", "lab-2")}
     forked = asked.fork()
-    mild = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_EXCLUSION, lab="lab-1", from_round=1)
-    grave = statement_pb2.Motion(
-        kind=statement_pb2.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=1
+    kind = statement_pb2.MOTION_KIND_EXCLUSION
+    mild, grave = (
+        statement_pb2.Motion(kind=kind, lab=lab, from_round=1, about=about)
+        for lab, about in found.items()
     )
     named, target = motion(asked, mild), motion(forked, grave)
     assert named.index == target.index
@@ -274,7 +277,11 @@ def ack(chain: Chain) -> Wire:
 
 
 def ballot(chain: Chain) -> Wire:
-    body = statement_pb2.Motion(kind=statement_pb2.MOTION_KIND_EXCLUSION, lab="lab-1", from_round=1)
+    about, kind = EntryRef(index=chain.state.size - 1), statement_pb2.MOTION_KIND_DISPUTE
+    filed = chain.say("lab-1", motion=statement_pb2.Motion(kind=kind, about=about))
+    body = statement_pb2.Motion(
+        kind=statement_pb2.MOTION_KIND_RULING, about=EntryRef(index=filed.entry), is_upheld=True
+    )
     vote = statement_pb2.Vote(motion=motion(chain, body), choice=statement_pb2.CHOICE_FOR)
     return chain.deployment.statement("member-2", vote=vote)
 

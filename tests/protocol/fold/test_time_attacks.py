@@ -16,6 +16,7 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import COORDINATOR, PAUSE_TABLES, WINDOW_S, Chain, chain_at
 from harness.deployments import HEARTBEAT_S
 from harness.protocol.amendments import amended
+from harness.protocol.findings import finding
 from harness.protocol.heartbeats import (
     DAY_MS,
     HOUR_MS,
@@ -36,7 +37,11 @@ ACKNOWLEDGE_MS = 600_000
 
 @functools.cache
 def _chain(stage: str, extra: str = "") -> Chain:
-    return chain_at(stage, members="axyz", extra=extra)
+    chain = chain_at(stage, members="axyz", extra=extra)
+    if not extra:
+        # What an exclusion rests on.
+        finding(chain, "lab-2")
+    return chain
 
 
 @pytest.fixture
@@ -61,7 +66,12 @@ def triggered() -> Chain:
 
 def motion_for_exclusion(chain: Chain) -> EntryIndex:
     number = len(chain.state.rounds) + 1
-    body = wire.Motion(kind=wire.MOTION_KIND_EXCLUSION, lab="lab-2", from_round=number)
+    body = wire.Motion(
+        kind=wire.MOTION_KIND_EXCLUSION,
+        lab="lab-2",
+        from_round=number,
+        about=EntryRef(index=max(chain.state.governance.disputes)),
+    )
     verdict = log_said(chain, "member-1", motion=body)
     assert verdict.accepted, verdict
     return verdict.entry

@@ -110,10 +110,12 @@ def lift(**options: Any) -> None:
 @file_motion.command("exclusion")
 @LAB
 @FROM_ROUND
+@ABOUT
 @_filing
-def exclusion(lab: str, from_round: int, **options: Any) -> None:
-    """Propose to exclude a lab from later rounds."""
-    _file(kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=lab, from_round=from_round, **options)
+def exclusion(lab: str, from_round: int, about: int, **options: Any) -> None:
+    """Propose to exclude a lab; --about is a dispute about it that was upheld and is final."""
+    kind = statement_pb2.MOTION_KIND_EXCLUSION
+    _file(kind=kind, lab=lab, from_round=from_round, about=_entry(about), **options)
 
 
 @file_motion.command("amendment")

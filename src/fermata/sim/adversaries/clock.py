@@ -9,9 +9,9 @@ from typing import ClassVar
 from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.coordinator import close_statement
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.sim.adversaries.committee import NEUTRAL
 from fermata.sim.adversaries.misbehaviour import (
     CHAIR,
+    NEUTRAL,
     Misbehaviour,
     OfCommittee,
     current,
@@ -179,8 +179,9 @@ class ExpiresVoteByBurst(OfCommittee):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         open_round(world)
+        ground = self.find(world)
         hold_back(world, 2 * 7200 * 1000)
-        self.break_rule(world, self.exclude(world))
+        self.break_rule(world, self.exclude(world, ground))
         world.settle()
 
     def break_rule(self, world: World, entry: int) -> None:
@@ -202,8 +203,9 @@ class EndsNoticeByBurst(OfCommittee):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         whole_round(world, 1, MODEST)
+        ground = self.find(world)
         hold_back(world, 2 * world.charter.heartbeat_s * 1000)
-        self.break_rule(world, self.exclude(world))
+        self.break_rule(world, self.exclude(world, ground))
         world.settle()
 
     def break_rule(self, world: World, entry: int) -> None:

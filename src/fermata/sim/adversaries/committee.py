@@ -4,6 +4,9 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode_entry
 from fermata.sim.adversaries.misbehaviour import (
     CHAIR,
+    GUEST,
+    NEUTRAL,
+    RELATED,
     Misbehaviour,
     OfCommittee,
     RogueWriter,
@@ -16,10 +19,7 @@ from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Shape
 from fermata.sim.setup.terms import Terms
 from fermata.sim.world import World
 from fermata.wire.v1 import statement_pb2 as wire
-
-#: A member of the second lab's organisation, one of none, and one whose term begins with the
-#: second round.
-RELATED, NEUTRAL, GUEST = "member-2", "member-3", "member-4"
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 
 class VotesTwice(OfCommittee):
@@ -86,22 +86,26 @@ class OpensUnderOtherCharter(OfCommittee):
 class MovesVotes(OfCommittee):
     """The chair tables another exclusion in a fork, and the coordinator moves the votes there.
 
-    The votes are for the exclusion that everybody was shown.
+    The votes are for the exclusion that everybody was shown, which begins later.
     """
 
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         open_round(world)
+        ground = EntryRef(index=self.find(world))
         copy = world.nodes[COORDINATOR].disk.copy()
         replica = Replica(world.charter, copy, MODULUS_BITS_MIN, cache=world.cache)
         key = world.deployment.signing_keys[COORDINATOR]
         fork = RogueWriter(replica, key)
         self.others.append(fork)
-        for writer, lab in ((None, 1), (fork, 2)):
+        for writer, number in ((None, 3), (fork, 2)):
             statement = wire.Statement(charter_sha256=world.charter.sha256, author=CHAIR)
             statement.motion.CopyFrom(
                 wire.Motion(
-                    kind=wire.MOTION_KIND_EXCLUSION, lab=world.charter.labs[lab], from_round=2
+                    kind=wire.MOTION_KIND_EXCLUSION,
+                    lab=world.charter.labs[1],
+                    from_round=number,
+                    about=ground,
                 )
             )
             force_statement(world, CHAIR, statement, writer=writer)

@@ -14,6 +14,7 @@ from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter, Submission
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.governance import FINAL
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import Receipt
@@ -28,6 +29,9 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 WORK_PASSES = 6
 #: The committee's chair in the first round.
 CHAIR = "member-1"
+#: A member of the second lab's organisation, one of none, and one whose term begins with the
+#: second round.
+RELATED, NEUTRAL, GUEST = "member-2", "member-3", "member-4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,22 +313,49 @@ class OfCommittee(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         open_round(world)
-        self.break_rule(world, self.exclude(world))
+        ground = self.find(world)
+        self.break_rule(world, self.exclude(world, ground))
         world.settle()
 
-    def exclude(self, world: World) -> int:
+    def find(self, world: World) -> int:
+        """A dispute about the second lab is upheld and becomes final; its entry."""
+        lab, about = world.charter.labs[1], EntryRef(index=0)
+        kinds = statement_pb2
+        dispute = self.table(
+            world, COORDINATOR, kinds.Motion(kind=kinds.MOTION_KIND_DISPUTE, lab=lab, about=about)
+        )
+        ruling = self.table(
+            world,
+            CHAIR,
+            kinds.Motion(
+                kind=kinds.MOTION_KIND_RULING, about=EntryRef(index=dispute), is_upheld=True
+            ),
+        )
+        for member in (CHAIR, NEUTRAL):
+            self.vote(world, member, ruling, kinds.CHOICE_FOR)
+        tell_time(world)
+        # Not at once: a right does not pass while the log seems to be down.
+        while world.watch.state.governance.disputes[dispute].status != FINAL:
+            world.now_ms += world.charter.heartbeat_s * 1000
+            tell_time(world)
+        return dispute
+
+    def exclude(self, world: World, ground: int) -> int:
         """The chair tables the exclusion of the second lab from round 2 on; its entry."""
         motion = statement_pb2.Motion(
-            kind=statement_pb2.MOTION_KIND_EXCLUSION, lab=world.charter.labs[1], from_round=2
+            kind=statement_pb2.MOTION_KIND_EXCLUSION,
+            lab=world.charter.labs[1],
+            from_round=2,
+            about=EntryRef(index=ground),
         )
-        self.table(world, CHAIR, motion)
-        return len(world.watch.leaves) - 1
+        return self.table(world, CHAIR, motion)
 
-    def table(self, world: World, member: str, motion: statement_pb2.Motion) -> None:
-        """A member tables a motion."""
+    def table(self, world: World, member: str, motion: statement_pb2.Motion) -> int:
+        """A party tables a motion; returns its entry."""
         statement = statement_pb2.Statement(charter_sha256=world.charter.sha256, author=member)
         statement.motion.CopyFrom(motion)
         self.send(world, member, statement)
+        return len(world.watch.leaves) - 1
 
     def vote(
         self, world: World, member: str, entry: int, choice: statement_pb2.Choice.ValueType

@@ -101,6 +101,7 @@ def panel_text(panel: int, labs: Sequence[str]) -> str:
 def metric_text(name: str, panel: int, unit: str, low: str, high: str, step: str) -> str:
     """One metric of a panel: decimals from ``low`` to ``high`` in multiples of ``step``."""
     head = f'[[metric]]\nid = "{name}"\npanel = "panel-{panel}"\nunit = "{unit}"\n'
+    head += f'quantity = "{name}"\n'
     return head + f'min = "{low}"\nmax = "{high}"\nresolution = "{step}"\n'
 
 

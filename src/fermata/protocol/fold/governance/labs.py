@@ -105,3 +105,24 @@ def consent_of(state: State, motion: Motion) -> Consent:
         missing=missing,
         refused=refused,
     )
+
+
+def check_ground(state: CharteredState, tabled: Motion) -> None:
+    """Checks that an exclusion rests on a finding of its own. Raises Refusal NO_GROUND."""
+    # F12.27: nobody is excluded unheard, nor twice for one thing.
+    ground = state.governance.disputes.get(tabled.about_entry)
+    is_found = ground is not None and (ground.status, ground.is_upheld) == (g.FINAL, True)
+    if ground is None or not is_found or ground.lab != tabled.lab:
+        raise Refusal(
+            "NO_GROUND",
+            f"exclusion: must name a dispute about {tabled.lab} that was upheld and is final",
+        )
+    used = (
+        m.about_entry
+        for m in state.governance.motions.values()
+        if m.kind == g.EXCLUSION and m.status == g.CARRIED
+    )
+    if tabled.about_entry in used:
+        raise Refusal(
+            "NO_GROUND", f"exclusion: dispute {tabled.about_entry} has led to one already"
+        )

@@ -12,7 +12,7 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance.amendment import check_amendment, exclusion_pending
-from fermata.protocol.fold.governance.labs import agree, is_asked, with_asked
+from fermata.protocol.fold.governance.labs import agree, check_ground, is_asked, with_asked
 from fermata.protocol.fold.governance.tally import (
     chair_of,
     committee_of,
@@ -52,7 +52,7 @@ _FIELDS = {
     g.RULING: {"about", "is_upheld"},
     g.APPEAL: {"about"},
     g.LIFT: set[str](),
-    g.EXCLUSION: {"lab", "from_round"},
+    g.EXCLUSION: {"lab", "from_round", "about"},
     g.AMENDMENT: {"from_round", "charter", "signatures"},
 }
 
@@ -250,6 +250,7 @@ def _exclusion(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
         raise Refusal(
             "MOTION_OPEN", f"exclusion: {tabled.lab} is excluded, or its exclusion is pending"
         )
+    check_ground(state, tabled)  # F12.27.
     return _table(state, tabled)
 
 
