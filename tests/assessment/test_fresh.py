@@ -110,3 +110,15 @@ def test_a_pause_that_one_silent_lab_keeps_off_is_refused_without_no_result() ->
     assert "one that is silent" in quieted_pause(unsafe, panel, everybody)
     assert quieted_pause(unsafe, panel, everybody - 1) == ""
     assert quieted_pause(safe, panel, everybody) == ""
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(7, False), (8, True), (32, True)])
+def test_dues_with_so_many_bands_that_they_tell_figures_are_refused(
+    count: int, is_refused: bool
+) -> None:
+    band = '[[dues.band]]\nat_most = "{}"\namount = "{}"\n'
+    bands = "".join(band.format(k, k) for k in range(1, count))
+    bands += f'[[dues.band]]\namount = "{count}"\n'
+    deployment = make_deployment(extra=f'[dues]\nunit = "EUR"\nmetric = "hours"\n{bands}')
+    said = revealing_statistics(deployment.charter, 3)
+    assert any(f"the dues have {count} bands" in line for line in said) is is_refused

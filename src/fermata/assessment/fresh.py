@@ -57,6 +57,12 @@ def revealing_statistics(charter: Charter, fresh_min: int) -> list[str]:
             for m in panel.metrics
             if fresh_min < SQUARES_FRESH_MIN and SQUARED.intersection(m.statistics)
         ]
+    bands = charter.dues.bands if charter.dues is not None else ()
+    if len(bands) - 1 > EDGES_FOR_EACH * fresh_min:
+        lines.append(
+            f"the dues have {len(bands)} bands, and each report says in which one its figure is:"
+            f" with {fresh_min} new figures to a sum, at most {EDGES_FOR_EACH * fresh_min + 1}"
+        )
     return lines
 
 
