@@ -47,8 +47,8 @@ LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
 STOPPED, STOPPED_AFTER, BACK_AFTER = "xai", "2026Q1", "2026Q2"
 #: The window if the probe takes ``PROBE_S``, as on the slower of today's desktop processors. In the
-#: first round every lab makes its tables, and all have reported 3 to 5 s after it was opened, on two
-#: cores. The lab that says nothing makes the others wait for the whole of it.
+#: first round every lab makes its tables, and all have reported 3 to 5 s after it was opened, on
+#: two cores. The lab that says nothing makes the others wait for the whole of it.
 WINDOW_S_MIN, WINDOW_S_MAX = 10, 240
 PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 

@@ -313,6 +313,8 @@ class OfCommittee(Misbehaviour):
     def misbehave(self, world: World) -> None:
         """See Misbehaviour."""
         open_round(world)
+        # Before the time to appeal has passed, the window may have.
+        report(world, *world.charter.labs)
         ground = self.find(world)
         self.break_rule(world, self.exclude(world, ground))
         world.settle()
