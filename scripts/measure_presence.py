@@ -1,6 +1,6 @@
 """Measures what absence does to a panel whose figures stand: docs/presence.md has what it prints.
 
-    PYTHONPATH=tests python scripts/measure_presence.py [--lives 200] [--pauses 300]
+    PYTHONPATH=tests:scripts python scripts/measure_presence.py [--lives 200] [--pauses 300]
 
 Lives are made up, figures are in clear, and all that decides is the code of production. The same
 numbers come out each time.
@@ -376,7 +376,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lives", type=int, default=200)
     parser.add_argument("--pauses", type=int, default=300)
-    parser.add_argument("--attacked", type=int, default=5)
+    parser.add_argument("--attacked", type=int, default=8)
     options = parser.parse_args()
     presence(options.lives)
     rules_of_change(options.lives)

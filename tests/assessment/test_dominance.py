@@ -61,3 +61,17 @@ def test_a_trigger_that_counts_who_is_beyond_its_share_makes_the_pause_safe() ->
     assert stuck(charter_of("0.25", trigger=rule("fast", **keys, panel="alpha"))) == ""
     # One about another panel does not.
     assert stuck(charter_of("0.25", trigger=rule("fast", **keys, panel="beta"))) != ""
+
+
+def test_a_trigger_that_needs_more_than_who_is_beyond_does_not_make_the_pause_safe() -> None:
+    many = rule("many", kind="beyond-share", panel="alpha", at_least="2")
+    joined = many + rule("fast", all_of=["many", "hot"])
+    assert stuck(charter_of("0.25", trigger=joined)) != ""
+    assert stuck(charter_of("0.25", trigger=many + rule("fast", any_of=["many", "hot"]))) == ""
+    few = rule("fast", kind="beyond-share", panel="alpha", at_most="1")
+    assert stuck(charter_of("0.25", trigger=few)) != ""
+
+
+def test_a_share_of_a_panel_that_no_trigger_reads_hides_nothing() -> None:
+    charter = charter_of("0.25")
+    assert stuck_pause(charter, charter.panel("beta")) == ""

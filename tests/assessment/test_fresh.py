@@ -15,7 +15,7 @@ from fermata.assessment.fresh import (
 from fermata.protocol.charter.disclosure_terms import DisclosureTerms, fresh_min_of
 from fermata.protocol.charter.parse import Charter, parse_charter
 from harness.chains import MODULUS_BITS_MIN, make_deployment
-from harness.deployments import PAUSE_TABLE
+from harness.deployments import PAUSE_TABLE, PAUSE_TABLES
 from harness.dues import BANDS
 from harness.protocol.panels import aggregate, charter_of, metric
 from harness.protocol.rule_texts import leaf, rule, text_of
@@ -55,12 +55,22 @@ def test_a_ratio_opens_no_product() -> None:
 
 def test_products_with_too_many_metrics_are_refused_and_one_below_is_warned_of() -> None:
     charter = charter_of(*PRODUCTS)
-    assert [line.split()[0] for line in revealing_statistics(charter, 3)] == ["x", "y", "z"]
-    assert [line.split()[0] for line in revealing_statistics(charter, 4)] == ["y"]
-    assert revealing_statistics(charter, 5) == []
-    assert [line.split()[0] for line in nearly_revealing_statistics(charter, 4)] == ["x", "z"]
-    assert [line.split()[0] for line in nearly_revealing_statistics(charter, 5)] == ["y"]
-    assert nearly_revealing_statistics(charter, 6) == []
+    assert [line.split()[0] for line in revealing_statistics(charter, charter.panels[0], 3)] == [
+        "x",
+        "y",
+        "z",
+    ]
+    assert [line.split()[0] for line in revealing_statistics(charter, charter.panels[0], 4)] == [
+        "y"
+    ]
+    assert revealing_statistics(charter, charter.panels[0], 5) == []
+    assert [
+        line.split()[0] for line in nearly_revealing_statistics(charter, charter.panels[0], 4)
+    ] == ["x", "z"]
+    assert [
+        line.split()[0] for line in nearly_revealing_statistics(charter, charter.panels[0], 5)
+    ] == ["y"]
+    assert nearly_revealing_statistics(charter, charter.panels[0], 6) == []
 
 
 @pytest.mark.parametrize("statistic", ["variance", "stddev", "concentration"])
@@ -68,20 +78,21 @@ def test_squares_of_fewer_than_five_figures_are_refused(statistic: str) -> None:
     charter = charter_of(metric("x"), aggregate("x", "sum", statistic))
     assert (
         f"x has {statistic}: the sum and the squares of 4 figures"
-        in revealing_statistics(charter, 4)[0]
+        in revealing_statistics(charter, charter.panels[0], 4)[0]
     )
-    assert revealing_statistics(charter, 5) == []
+    assert revealing_statistics(charter, charter.panels[0], 5) == []
 
 
 def test_a_sum_alone_is_allowed_with_three_figures() -> None:
-    assert revealing_statistics(charter_of(metric("x"), aggregate("x", "sum")), 3) == []
+    plain = charter_of(metric("x"), aggregate("x", "sum"))
+    assert revealing_statistics(plain, plain.panels[0], 3) == []
 
 
 def test_more_than_two_edges_for_each_figure_are_warned_of() -> None:
     edges = [str(k) for k in range(1, 8)]
     charter = charter_of(metric("x"), aggregate("x", "sum", histogram=edges))
-    assert "x has 7 edges" in nearly_revealing_statistics(charter, 3)[0]
-    assert nearly_revealing_statistics(charter, 4) == []
+    assert "x has 7 edges" in nearly_revealing_statistics(charter, charter.panels[0], 3)[0]
+    assert nearly_revealing_statistics(charter, charter.panels[0], 4) == []
 
 
 def test_the_bands_of_the_dues_count_as_limits() -> None:
@@ -120,5 +131,22 @@ def test_dues_with_so_many_bands_that_they_tell_figures_are_refused(
     bands = "".join(band.format(k, k) for k in range(1, count))
     bands += f'[[dues.band]]\namount = "{count}"\n'
     deployment = make_deployment(extra=f'[dues]\nunit = "EUR"\nmetric = "hours"\n{bands}')
-    said = revealing_statistics(deployment.charter, 3)
+    said = revealing_statistics(deployment.charter, deployment.charter.panels[0], 3)
     assert any(f"the dues have {count} bands" in line for line in said) is is_refused
+
+
+def test_a_panel_is_judged_by_its_own_number_of_new_figures_and_by_its_own_dues() -> None:
+    bands = "".join(f'[[dues.band]]\nat_most = "{k}"\namount = "{k}"\n' for k in range(1, 20))
+    bands += '[[dues.band]]\namount = "20"\n'
+    charter = make_deployment(extra=f'[dues]\nunit = "EUR"\nmetric = "hours"\n{bands}').charter
+    alpha, beta = charter.panels
+    assert revealing_statistics(charter, alpha, 3) != []
+    assert revealing_statistics(charter, beta, 3) == []
+
+
+def test_a_panel_that_no_trigger_reads_keeps_none_quiet() -> None:
+    charter = make_deployment(extra=PAUSE_TABLES).charter
+    alpha, beta = charter.panels
+    many = organisations_of(charter, beta)
+    assert quieted_pause(charter, beta, many) == ""
+    assert quieted_pause(charter, alpha, organisations_of(charter, alpha)) != ""

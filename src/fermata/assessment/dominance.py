@@ -5,8 +5,9 @@ from fractions import Fraction
 from fermata.assessment.fresh import organisations_of
 from fermata.protocol.charter.panel import Panel, has_share
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.charter.pause_terms import with_parts
-from fermata.protocol.charter.rules.trigger_rules import BEYOND_SHARE
+from fermata.protocol.charter.pause_terms import rests_on
+from fermata.protocol.charter.rules.trigger_rules import BEYOND_SHARE, Rule
+from fermata.protocol.standing.sweep import panels_read
 
 #: An industry that doubles from one sum to the next must still be seen by a pause.
 GROWTH_MIN = 2
@@ -28,8 +29,14 @@ def stuck_pause(charter: Charter, panel: Panel) -> str:
     growth, terms = growth_at_once(charter, panel), charter.pause
     if growth is None or terms is None or growth >= GROWTH_MIN:
         return ""
-    rules = [rule for _, rule in with_parts(charter.rules, terms.triggers)]
-    if any(rule.kind == BEYOND_SHARE and rule.panel == panel.id for rule in rules):
+    if panel.id not in panels_read(charter, terms.triggers):
+        return ""
+    by_id = {rule.id: rule for rule in charter.rules}
+
+    def counts_who_waits(rule: Rule) -> bool:
+        return rule.kind == BEYOND_SHARE and rule.panel == panel.id and rule.is_rising
+
+    if any(rests_on(by_id, trigger, counts_who_waits) for trigger in terms.triggers):
         return ""
     return (
         f"panel {panel.id} has {organisations_of(charter, panel)} organisations and a dominance of"

@@ -11,6 +11,7 @@ from fermata.protocol.charter.metrics import SQUARED, Metric
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import rests_on_no_result
+from fermata.protocol.standing.sweep import panels_read
 
 #: With fewer fresh figures, their sum and their sum of squares leave few sets of figures.
 SQUARES_FRESH_MIN = 5
@@ -42,22 +43,22 @@ def companions_of(panel: Panel) -> dict[str, frozenset[str]]:
     }
 
 
-def revealing_statistics(charter: Charter, fresh_min: int) -> list[str]:
-    """Why a charter's statistics say too much of ``fresh_min`` figures; empty if they do not."""
+def revealing_statistics(charter: Charter, panel: Panel, fresh_min: int) -> list[str]:
+    """Why a panel's statistics say too much of ``fresh_min`` figures; empty if they do not."""
     lines = []
-    for panel in charter.panels:
-        for metric_id, others in companions_of(panel).items():
-            # The sum, and one sum of products for each companion that is known to somebody.
-            if others and len(others) + 1 >= fresh_min - 1:
-                lines.append(_products(metric_id, others, fresh_min))
-        lines += [
-            f"{m.id} has {' and '.join(s for s in m.statistics if s in SQUARED)}: the sum and the"
-            f" squares of {fresh_min} figures leave few sets of figures, of {SQUARES_FRESH_MIN} or"
-            " more many"
-            for m in panel.metrics
-            if fresh_min < SQUARES_FRESH_MIN and SQUARED.intersection(m.statistics)
-        ]
-    bands = charter.dues.bands if charter.dues is not None else ()
+    for metric_id, others in companions_of(panel).items():
+        # The sum, and one sum of products for each companion that is known to somebody.
+        if others and len(others) + 1 >= fresh_min - 1:
+            lines.append(_products(metric_id, others, fresh_min))
+    lines += [
+        f"{m.id} has {' and '.join(s for s in m.statistics if s in SQUARED)}: the sum and the"
+        f" squares of {fresh_min} figures leave few sets of figures, of {SQUARES_FRESH_MIN} or"
+        " more many"
+        for m in panel.metrics
+        if fresh_min < SQUARES_FRESH_MIN and SQUARED.intersection(m.statistics)
+    ]
+    dues = charter.dues
+    bands = dues.bands if dues is not None and dues.panel == panel.id else ()
     if len(bands) - 1 > EDGES_FOR_EACH * fresh_min:
         lines.append(
             f"the dues have {len(bands)} bands, and each report says in which one its figure is:"
@@ -73,23 +74,21 @@ def _products(metric_id: str, others: frozenset[str], fresh_min: int) -> str:
     )
 
 
-def nearly_revealing_statistics(charter: Charter, fresh_min: int) -> list[str]:
-    """What is allowed with ``fresh_min`` figures, and close to what is not."""
-    lines = []
-    for panel in charter.panels:
-        lines += [
-            f"{_products(metric_id, others, fresh_min)}; one more product would be too many."
-            for metric_id, others in companions_of(panel).items()
-            if others and len(others) + 1 == fresh_min - 2
-        ]
-        for metric in panel.metrics:
-            count = limits_of(charter, metric)
-            if count > EDGES_FOR_EACH * fresh_min:
-                lines.append(
-                    f"{metric.id} has {count} edges, limits and bands, more than"
-                    f" {EDGES_FOR_EACH} for each of {fresh_min} figures: together they come close"
-                    " to the figures."
-                )
+def nearly_revealing_statistics(charter: Charter, panel: Panel, fresh_min: int) -> list[str]:
+    """What is allowed with ``fresh_min`` figures of a panel, and close to what is not."""
+    lines = [
+        f"{_products(metric_id, others, fresh_min)}; one more product would be too many."
+        for metric_id, others in companions_of(panel).items()
+        if others and len(others) + 1 == fresh_min - 2
+    ]
+    for metric in panel.metrics:
+        count = limits_of(charter, metric)
+        if count > EDGES_FOR_EACH * fresh_min:
+            lines.append(
+                f"{metric.id} has {count} edges, limits and bands, more than"
+                f" {EDGES_FOR_EACH} for each of {fresh_min} figures: together they come close"
+                " to the figures."
+            )
     return lines
 
 
@@ -110,10 +109,13 @@ def quieted_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:
     terms = charter.pause
     if terms is None or fresh_min < organisations_of(charter, panel):
         return ""
+    if panel.id not in panels_read(charter, terms.triggers):
+        return ""
     by_id = {rule.id: rule for rule in charter.rules}
-    if any(rests_on_no_result(by_id, trigger) for trigger in terms.triggers):
+    if any(rests_on_no_result(by_id, trigger, panel.id) for trigger in terms.triggers):
         return ""
     return (
         f"panel {panel.id} has {fresh_min} organisations and fresh_min is as large: one that is"
-        " silent keeps every trigger quiet; let a trigger rest on no-result, or lower fresh_min"
+        " silent keeps triggers that read it quiet; let a trigger rest on no-result of it, or lower"
+        " fresh_min"
     )

@@ -46,13 +46,18 @@ def unsafe_terms(charter: Charter) -> list[str]:
     """Why nobody should sign a charter: statistics that tell single figures where a sum is fresh in
     as few organisations as it may be, and pauses that one silent organisation, or a leap, keeps
     from beginning."""
-    least = min(fresh_least(charter, panel) for panel in charter.panels)
-    pauses = [quieted_pause(charter, p, fresh_least(charter, p)) for p in charter.panels]
-    shares = [stuck_pause(charter, panel) for panel in charter.panels]
-    return [*revealing_statistics(charter, least), *filter(None, (*pauses, *shares))]
+    lines: list[str] = []
+    for panel in charter.panels:
+        least = fresh_least(charter, panel)
+        lines += revealing_statistics(charter, panel, least)
+        lines += filter(None, (quieted_pause(charter, panel, least), stuck_pause(charter, panel)))
+    return lines
 
 
 def fresh_warnings(charter: Charter) -> list[str]:
     """Statistics that come close to what ``unsafe_terms`` says."""
-    least = min(fresh_least(charter, panel) for panel in charter.panels)
-    return nearly_revealing_statistics(charter, least)
+    return [
+        line
+        for panel in charter.panels
+        for line in nearly_revealing_statistics(charter, panel, fresh_least(charter, panel))
+    ]

@@ -4,7 +4,7 @@ Normative text: docs/spec/pause.md, PA1.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -188,12 +188,20 @@ def _check_fits_only(source: TomlSource, text: PauseText, rules: Sequence[Rule])
         source.fail("pause.fits_only", "must be left out: a trigger holds without a fit")
 
 
-def rests_on_no_result(by_id: Mapping[str, Rule], rule_id: str) -> bool:
-    """Whether a rule holds as soon as a rule of kind no-result does: it, or any_of it."""
+def rests_on_no_result(by_id: Mapping[str, Rule], rule_id: str, panel: str = "") -> bool:
+    """Whether a rule holds as soon as a rule of kind no-result does, of this panel if one is named:
+    it, or any_of it."""
+    return rests_on(
+        by_id, rule_id, lambda rule: rule.kind == NO_RESULT and panel in ("", rule.panel)
+    )
+
+
+def rests_on(by_id: Mapping[str, Rule], rule_id: str, is_wanted: Callable[[Rule], bool]) -> bool:
+    """Whether a rule holds as soon as a wanted one does: it is one, or joins any_of such rules."""
     rule = by_id[rule_id]
     if rule.kind == "any_of":
-        return any(rests_on_no_result(by_id, part) for part in rule.parts)
-    return rule.kind == NO_RESULT
+        return any(rests_on(by_id, part, is_wanted) for part in rule.parts)
+    return is_wanted(rule)
 
 
 def _sees_leaps(by_id: Mapping[str, Rule], rule_id: str) -> bool:
