@@ -26,7 +26,7 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey
 from fermata.protocol.wire.codec import STATEMENT_TYPE
 from fermata.protocol.wire.envelope import assemble, seal_charter, seal_statement
-from fermata.protocol.wire.ports import Log, Witness
+from fermata.protocol.wire.ports import Log, Witness, gathered_news
 from fermata.wire.v1 import statement_pb2
 from harness.e2e.deployment import COORDINATOR
 from harness.e2e.fleet import Fleet, wait_for
@@ -90,6 +90,9 @@ class ViewedLog:
                 raise TransportError("UNREACHABLE", "log: does not answer")
             if name == "witnesses" and self.view.cosignatures is not None:
                 return self.view.cosignatures
+            if name == "news":
+                # By this view's own parts, so that what it keeps back is kept back here too.
+                return gathered_news(cast(Log, self), *arguments)
             return self.view.do(
                 lambda ledger: getattr(ledger.as_caller(self.caller.role, self.caller.id), name)(
                     *arguments
