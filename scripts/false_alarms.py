@@ -98,10 +98,9 @@ missing.
 
 How to read it:
 
-* Do not rely on a fit alone. The figures of the template end at 1, so that a leap is a step, after
-  which nothing grows: the fit sees a line that bends down. And one lab that swings keeps the
-  error of its slope so large that it does not see growth that doubles either, as long as the lab
-  likes.
+* Do not rely on a fit alone. It sees a leap two rounds after the change does. And one lab that
+  swings keeps the error of its slope so large that it sees growth that doubles five rounds late,
+  and with five labs not at all, as long as the lab likes.
 * A level sees what lasts, however it came about, and only that.
 * A change sees a leap that a level does not reach. It needs two rounds with a result,
   `over_rounds` apart.

@@ -30,7 +30,7 @@ from fermata.protocol.state.standing import PanelStanding, lab_of
 from fermata.protocol.statistics.facts import RoundFacts
 from fermata.protocol.statistics.policy import history
 from fermata.types import RoundNumber
-from harness.protocol.paused_lives import PausedLife
+from harness.protocol.paused_lives import LEVELS, PausedLife
 from harness.protocol.paused_lives import charter_of as paused_charter
 
 ROUNDS = 40
@@ -292,23 +292,6 @@ def holding(rule: Rule, facts: tuple[RoundFacts, ...]) -> list[int]:
 
 def holds(rule: Rule, facts: tuple[RoundFacts, ...]) -> bool:
     return bool(holding(rule, facts))
-
-
-LEVELS = """
-[[rule]]
-id = "hot"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-above = "500"
-
-[[rule]]
-id = "calm"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-below = "250"
-"""
 
 
 def sweeps(pauses: int) -> None:

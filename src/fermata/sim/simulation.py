@@ -129,19 +129,11 @@ def _cut_or_heal(world: World, name: str) -> None:
         world.tell("network", f"{name} is cut off")
 
 
-def auditors_that_may_be_wrong(auditors: int, threshold: int) -> int:
-    """How many clocks may be wrong so that every limit passes, and none is late: n - m - 1."""
-    return auditors - max(auditors // 2, threshold - 1) - 1
-
-
 def _change_clock(world: World, name: str) -> None:
-    charter = world.charter
-    # One is enough to find what a wrong clock breaks; where all must be right, none is wrong.
-    count = min(1, auditors_that_may_be_wrong(len(charter.auditors), charter.threshold))
-    wrong = charter.auditors[:count]
-    bound = SKEW_MS_MAX if name in charter.auditors[count:] else WRONG_MS_MAX
+    is_wrong = name not in world.charter.auditors[1:]
+    bound = WRONG_MS_MAX if is_wrong else SKEW_MS_MAX
     world.skew_ms[name] = world.dice.between(-bound, bound)
-    if name in wrong:
+    if name == world.charter.auditors[0]:
         world.time_watch.liars.add(name)
         world.tally["clock of an auditor wrong"] += 1
     else:

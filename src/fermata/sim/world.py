@@ -272,11 +272,20 @@ class World:
             for name in names:
                 if name not in self.halts:
                     changed += self.step(name)
-            quiet = 0 if changed else quiet + 1
-            if quiet and until():
+            # A clock that was wrong for a moment may have put a deadline off by as much (time.md).
+            quiet = 0 if changed or self._is_deadline_ahead() else quiet + 1
+            if not changed and until():
                 return True
             self.now_ms += BUSY_MS if changed else self._leap_ms()
         return until()
+
+    def _is_deadline_ahead(self) -> bool:
+        """Whether the round that is open waits for a deadline whose time is told."""
+        current = self.watch.state.current
+        if current is None or self.phases()[-1] != COLLECTING:
+            return False
+        due_ms = self.watch.state.clock.due_ms(current.deadline)
+        return due_ms is not None and due_ms > self.now_ms
 
     def _leap_ms(self) -> int:
         current = self.watch.state.current

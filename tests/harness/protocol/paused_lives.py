@@ -16,6 +16,22 @@ from harness.protocol.standing_lives import closed, reported, state_of
 
 #: The entries of round n are ROUND * n and those after it.
 ROUND = 10
+#: A trigger and a lift on the sum of hours.
+LEVELS = """
+[[rule]]
+id = "hot"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+above = "500"
+
+[[rule]]
+id = "calm"
+kind = "level"
+metric = "hours"
+statistic = "sum"
+below = "250"
+"""
 
 
 def charter_of(

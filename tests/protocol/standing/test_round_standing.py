@@ -128,6 +128,24 @@ def test_a_lab_that_joins_alone_enters_at_once_and_is_not_counted_as_newer() -> 
     assert life.round("349", alone="9").cells == ()
 
 
+@pytest.mark.parametrize(
+    ("alone", "joined_in"),
+    [("", {"6": 5, "7": 5, "8": 5, "9": None}), ("6789", {d: n for n, d in enumerate("6789", 2)})],
+)
+def test_one_lab_that_joins_in_each_quarter_keeps_no_result_from_anybody(
+    alone: str, joined_in: dict[str, int | None]
+) -> None:
+    """By the template's terms; it enters when others do, or at once by its word."""
+    life = Life(three_without_groups("fresh_min = 3\nset_rounds = 4\nwindow_rounds = 8"))
+    first: dict[str, int] = {}
+    for number, present in enumerate(("12345", "123456", "1234567", "12345678", "123456789"), 1):
+        close = life.round(present, alone=alone)
+        inside = members(close)["alpha"]
+        assert inside.startswith("12345")
+        first |= {digit: number for digit in inside if digit not in first}
+    assert {digit: first.get(digit) for digit in "6789"} == joined_in
+
+
 def test_a_lab_that_would_join_alone_waits_for_a_sum_that_it_can_join() -> None:
     life = Life(charter_of(terms="fresh_min = 3"))
     life.round("345678")

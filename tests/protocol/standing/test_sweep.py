@@ -5,23 +5,8 @@ from dataclasses import replace
 
 from fermata.protocol.standing.sweep import panels_read
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING
-from harness.protocol.paused_lives import PausedLife, charter_of
+from harness.protocol.paused_lives import LEVELS, PausedLife, charter_of
 
-LEVELS = """
-[[rule]]
-id = "hot"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-above = "500"
-
-[[rule]]
-id = "calm"
-kind = "level"
-metric = "hours"
-statistic = "sum"
-below = "250"
-"""
 SIX = "abcdef"
 
 

@@ -1,15 +1,15 @@
 """Certificates and identities that were taken back, in a text file that people can read.
 
 One entry a line, ``identity fermata://...`` or ``serial <hexadecimal>``; ``#`` starts a comment.
-The file is looked at for every question, and read when it has changed, so a change holds from the
-next call on, also on connections and sessions that were open before it.
+The file is read at every question, so a change holds from the next call on, also on connections
+and sessions that were open before it.
 """
 
 import re
 from pathlib import Path
 
 from fermata.errors import ConfigError, IdentityError
-from fermata.node.files import exclusive_lock, read_file, stamp, write_atomic
+from fermata.node.files import exclusive_lock, read_file, write_atomic
 from fermata.node.pki.alarm import Alarm
 from fermata.node.pki.identity import Identity
 
@@ -35,8 +35,6 @@ class DenyList:
     def __init__(self, path: Path, alarm: Alarm) -> None:
         self._path = path
         self._alarm = alarm
-        # Taken first, so that a change in between is read at the next question.
-        self._stamp = stamp(path)
         self._bytes: bytes | None = read_file(path, DENY_LIST_BYTES_MAX)
         self._denied = parse_deny_list(self._bytes, path)
 
@@ -47,10 +45,6 @@ class DenyList:
 
     def _current(self) -> Denied:
         """The entries to go by; returned, so that no other thread's older read replaces them."""
-        newest = stamp(self._path)
-        # A file that is not there has no stamp, and is asked for again each time.
-        if newest and newest == self._stamp and self._bytes is not None:
-            return self._denied
         try:
             data = read_file(self._path, DENY_LIST_BYTES_MAX)
         except ConfigError as problem:
@@ -60,14 +54,13 @@ class DenyList:
                 self._alarm(problem)
             return self._denied
         if data == self._bytes:
-            self._stamp = newest
             return self._denied
         denied = self._denied
         try:
             denied = parse_deny_list(data, self._path)
         except ConfigError as problem:
             self._alarm(problem)
-        self._denied, self._bytes, self._stamp = denied, data, newest
+        self._denied, self._bytes = denied, data
         return denied
 
 

@@ -51,24 +51,28 @@ def check_quantities(
     by_id = {panel.id: panel for panel in panels}
     for index, metric in enumerate(metrics):
         for earlier in metrics[:index]:
+            are_named = metric.quantity and earlier.quantity
+            is_unclear = metric.unit == earlier.unit and not are_named
+            is_same = are_named and metric.quantity == earlier.quantity
             here, there = by_id[metric.panel], by_id[earlier.panel]
-            common = organisations_in_common(here, organisations, there, organisations)
-            if here is there or not common:
+            # Compared last: a charter may have thousands of pairs of metrics.
+            if here is there or not (is_unclear or is_same):
+                continue
+            if not organisations_in_common(here, organisations, there, organisations):
                 continue
             # C5.10: nobody can say whether the two are the same, except who writes the charter.
-            if metric.unit == earlier.unit and not (metric.quantity and earlier.quantity):
+            if is_unclear:
                 source.fail(
                     f"metric[{index}].quantity" if earlier.quantity else f"metric[{index}]",
                     f"must have a quantity, and {earlier.id} too: both are in"
                     f" {metric.unit or 'no unit'}, of panels with an organisation in common",
                 )
             # C5.11: two sums of the same figures over other sets of labs.
-            if metric.quantity and metric.quantity == earlier.quantity:
-                source.fail(
-                    f"metric[{index}].quantity",
-                    f"must be in one panel, or in panels without a common organisation:"
-                    f" {earlier.id} of panel {earlier.panel} is of the same quantity",
-                )
+            source.fail(
+                f"metric[{index}].quantity",
+                "must be in one panel, or in panels without a common organisation:"
+                f" {earlier.id} of panel {earlier.panel} is of the same quantity",
+            )
 
 
 def check_members(source: TomlSource, path: str, members: list[str], labs: Iterable[str]) -> None:

@@ -58,14 +58,12 @@ def facts_of(
     counts as unknown, so a caller leaves out a round that may still be opened.
     """
     places, beyond = places_of(state_rounds), beyond_of(state_rounds, charter_at)
-    facts = (
-        _fact(round_, places, quorum, charter_at(round_.number))
-        for round_ in last_calls(state_rounds)
-    )
-    numbers = (round_.number for round_ in last_calls(state_rounds))
     return tuple(
-        replace(fact, beyond=beyond.get(number, {}))
-        for fact, number in zip(facts, numbers, strict=True)
+        replace(
+            _fact(round_, places, quorum, charter_at(round_.number)),
+            beyond=beyond.get(round_.number, {}),
+        )
+        for round_ in last_calls(state_rounds)
     )
 
 

@@ -67,7 +67,8 @@ class News(NamedTuple):
     """What a log has that a reader may not have read yet.
 
     ``checkpoint``: the newest signed note. ``witnesses``: each auditor's newest cosignature, by
-    auditor, none of a newer head than that. ``leaves``: as ``Log.read`` gives them.
+    auditor, none of a newer head than that. ``leaves``: as ``Log.read`` gives them; of a log that
+    moves, some may be beyond the checkpoint.
     """
 
     checkpoint: bytes

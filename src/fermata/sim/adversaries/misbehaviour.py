@@ -321,20 +321,18 @@ class OfCommittee(Misbehaviour):
 
     def find(self, world: World) -> int:
         """A dispute about the second lab is upheld and becomes final; its entry."""
-        lab, about = world.charter.labs[1], EntryRef(index=0)
-        kinds = statement_pb2
-        dispute = self.table(
-            world, COORDINATOR, kinds.Motion(kind=kinds.MOTION_KIND_DISPUTE, lab=lab, about=about)
+        filing = statement_pb2.Motion(
+            kind=statement_pb2.MOTION_KIND_DISPUTE,
+            lab=world.charter.labs[1],
+            about=EntryRef(index=0),
         )
-        ruling = self.table(
-            world,
-            CHAIR,
-            kinds.Motion(
-                kind=kinds.MOTION_KIND_RULING, about=EntryRef(index=dispute), is_upheld=True
-            ),
+        dispute = self.table(world, COORDINATOR, filing)
+        upholding = statement_pb2.Motion(
+            kind=statement_pb2.MOTION_KIND_RULING, about=EntryRef(index=dispute), is_upheld=True
         )
+        ruling = self.table(world, CHAIR, upholding)
         for member in (CHAIR, NEUTRAL):
-            self.vote(world, member, ruling, kinds.CHOICE_FOR)
+            self.vote(world, member, ruling, statement_pb2.CHOICE_FOR)
         tell_time(world)
         # Not at once: a right does not pass while the log seems to be down.
         while world.watch.state.governance.disputes[dispute].status != FINAL:

@@ -230,7 +230,7 @@ class GetNewsResponse(_message.Message):
 
     @_builtins.property
     def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """What fits a message, none beyond the checkpoint."""
+        """What fits a message. Of a log that moves, some may be beyond the checkpoint."""
 
     def __init__(
         self,
