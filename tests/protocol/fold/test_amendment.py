@@ -99,6 +99,12 @@ def test_an_amendment_must_keep(chain: Chain, what: str) -> None:
     assert fragment in refused(chain, "AMENDMENT_KEEPS", amended(chain, edit))
 
 
+def test_an_amendment_of_a_test_charter_must_keep_it_one(chain: Chain) -> None:
+    # A real one must give a week's notice, so that is edited too.
+    edits = ("test = true", "test = false"), ("notice_s = 86400", "notice_s = 604800")
+    assert "must keep test" in refused(chain, "AMENDMENT_KEEPS", amended(chain, *edits))
+
+
 def test_an_amendment_must_keep_a_committee(chain: Chain) -> None:
     text = chain.deployment.charter_data.decode()
     data = text[: text.index("[committee]")] + text[text.index("[[panel]]") :]

@@ -10,7 +10,8 @@ from fermata.errors import ConfigError, Refusal
 from fermata.protocol.charter.disclosure_terms import thresholds_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import organisations_in_common
-from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
+from fermata.protocol.charter.roster import Party
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
 from fermata.protocol.state.pause import RUNNING
@@ -63,7 +64,7 @@ def check_kept(state: State, new: Charter) -> None:
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24 is G12.1 to G12.13: first what the key and the rounds so far rest on, G12.1 to G12.6.
+    # F12.24 is G12.1 to G12.14: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -103,6 +104,9 @@ def check_kept(state: State, new: Charter) -> None:
             "AMENDMENT_BASE",
             f'amendment: must have previous = "{old.sha256.hex()}", the charter in force',
         )
+    # G12.14: a real charter must not get short notices, nor a test be shown as a real one.
+    if new.is_test != old.is_test:
+        raise Refusal("AMENDMENT_KEEPS", "amendment: must keep test")
 
 
 def _check_thresholds(state: State, new: Charter) -> None:
