@@ -26,6 +26,7 @@ from fermata.protocol.charter.disclosure_terms import (
     GroupText,
     PanelLabs,
     check_dominance,
+    check_limits,
     read_groups,
     read_terms,
 )
@@ -309,6 +310,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
     panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
+    check_limits(source, metrics, terms, dues)
     rules = read_rules(source, text.rule, panels, terms.dominance_start)
     pause = _pause(source, text, rules)
     return Charter(
