@@ -40,7 +40,7 @@ class Given:
     ``summable``: of the figures so far, those under this round's key and claims. ``place``: of the
     round's period. ``places``: of the period of each earlier round. ``organisations``: of each
     lab that ever was, one name for all labs that ever were one organisation's. ``homes``: the group
-    of each lab whose figure stands, as it was when the lab gave it. ``beside``: by the round of a
+    of each lab whose figure stands, as it was when the lab gave it. ``rosters``: by the round of a
     figure, the labs of the panel that its charter had as this round's charter has them.
     """
 
@@ -53,7 +53,7 @@ class Given:
     places: Mapping[RoundNumber, int]
     organisations: Mapping[str, str]
     homes: Mapping[str, str]
-    beside: Mapping[RoundNumber, frozenset[str]]
+    rosters: Mapping[RoundNumber, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ class PanelTurn:
         )
         self.ghosts = frozenset(lab for lab in self.leavers if self._is_ghost(lab))
         # ST7: who stays must have been told, before it gave its figure, who might join.
-        told = [given.beside[self.figures[lab]] for lab in before.members - self.leavers]
+        rosters = [given.rosters[self.figures[lab]] for lab in before.members - self.leavers]
         may_join = self.figures.keys() & panel.labs - given.barred - before.members
-        may_join = may_join.intersection(*told)
+        may_join = may_join.intersection(*rosters)
         # ST4: the word stands as long as the report that has it waits.
         self.says_alone = given.alone | (before.alone - given.reports)
         # Of the first set nobody is alone: there are no sums to join, and all join together.
@@ -196,7 +196,7 @@ class PanelTurn:
         """ST3: whether a new partition has its cohorts, can be opened, and isolates nobody."""
         changed = [cell for cell in cells if cell not in self.before.cells]
         # ST7: so must leavers who still stay, and joiners of one another.
-        if not all(map(self._is_told, cells)):
+        if not all(map(self._is_on_rosters, cells)):
             return False
         # ST3: a set that nobody sees is no set to count from.
         if not all(map(self.is_cohort, cells)) or not all(map(self.can_open, changed)):
@@ -208,12 +208,14 @@ class PanelTurn:
         least = self.terms.change_min
         return isolated_by_spell_or_lab(rows, names, labs, self.known, least) is None
 
-    def _is_told(self, cell: Cell) -> bool:
+    def _is_on_rosters(self, cell: Cell) -> bool:
         joiners = frozenset(cell.labs) - self.before.members
-        told = (
-            self.given.beside[self.figures[lab]] | {lab} for lab in cell.labs if lab in self.figures
+        rosters = (
+            self.given.rosters[self.figures[lab]] | {lab}
+            for lab in cell.labs
+            if lab in self.figures
         )
-        return all(joiners <= labs for labs in told)
+        return all(joiners <= labs for labs in rosters)
 
     def _recent_rows(self) -> list[Row]:
         """The rows of the window, and those of sums whose figures may stand for longer."""

@@ -110,7 +110,7 @@ def _given(
         places={n: charter.place(state.rounds[n - 1].period) for n in numbers},
         organisations=organisations,
         homes=_homes(state, panel, before),
-        beside={
+        rosters={
             n: _same_labs(state.charter_at(n), charter, panel) for n in (*numbers, round_.number)
         },
     )
