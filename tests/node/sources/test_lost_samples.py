@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.node.sources.gather import Sources
-from fermata.node.sources.mapping import READERS, SourceText
+from fermata.node.sources.kinds import READERS
+from fermata.node.sources.mapping import SourceText
 from fermata.node.sources.reading import Reading
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import METRIC, gather, read, refused

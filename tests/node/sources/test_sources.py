@@ -69,7 +69,8 @@ def test_a_byte_order_mark_and_either_line_end_are_taken(file, start, end):
         (f'{HEAD}2026Q1,score,"{SECRET}"x\n', "line 2: is not CSV"),
         (f"{HEAD}2026Q1,score,{SECRET}", "line 2: has no line end"),
         (HEAD.encode() + b"2026Q1,score,\xff0.8123459\n", "line 2: is not UTF-8"),
-        ("\ufeff".encode("utf-16"), "line 1: has no line end"),
+        (HEAD.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        (HEAD.encode("utf-16-le"), "is UTF-16 or not text at all; save it as UTF-8"),
     ],
 )
 def test_a_line_that_is_not_in_order_is_named(file, text, said):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.node.sources.mapping import READERS
+from fermata.node.sources.kinds import READERS
+from fermata.node.sources.paths import SourceFile
 from fermata.node.sources.readers.helm import read_helm
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import gather, read, refused
@@ -76,6 +77,14 @@ STATED = [
      "neither"),
     ("helm", "helm-stats.json", {"score": "num_references/test"}, "neither"),
     ("prometheus", "metrics.prom", {"score": 'eval_score{task="sums"}'}, "model"),
+    ("openmetrics", "metrics.om", {"score": 'eval_score_ratio{task="sums"}'}, "model"),
+    ("openai-evals", "openai-evals.jsonl", {"score": "accuracy"}, "both"),
+    ("openai-evals", "openai-evals-limited.jsonl", {"score": "accuracy"}, "model"),
+    ("model-card", "model-card.md", {"score": "accuracy"}, "model"),
+    ("jsonl", "metr-runs.jsonl", {"score": "score_binarized", "where": {"run_id": "3"}}, "model"),
+    ("yaml", "aider-leaderboard.yml", {"score": "pass_rate_2", "where": {"model": "model-a"},
+                                       "unit": "percent", "scale": "0.01"}, "both"),
+    ("csv", "wandb-export.csv", {"column": "accuracy", "where": {"Name": "first"}}, "neither"),
     ("json", "inspect.json", {"score": "results.total_samples"}, "neither"),
 ]  # fmt: skip
 
@@ -184,7 +193,8 @@ def test_a_run_of_helm_is_whole_only_below_its_largest_number_of_instances(ran, 
         {"name": {"name": "exact_match", "split": "test"}, "count": 3, "mean": 0.5},
     ]
     spec = {"adapter_spec": {"model": "simple/model1", "max_eval_instances": most}}
-    readings = read_helm("run/f", json.dumps(stats).encode(), json.dumps(spec).encode())
+    beside = SourceFile("run/run_spec.json", json.dumps(spec).encode())
+    readings = read_helm("run/f", json.dumps(stats).encode(), [beside])
     for reading in readings:
         assert reading.model == "simple/model1"
         is_whole = most is None or ran < most

@@ -123,7 +123,9 @@ def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathere
 
     Raises ConfigError FIGURES_ABSENT naming the missing figures, and whatever the sources raise.
     """
-    gathered = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
+    metrics = charter.metrics_of(config.text.party)
+    gathered = lab_sources(config).gather(period, metrics)
+    gathered.check(metrics)
     for metric in gathered.unused:
         say(f"{metric}: has a [[lab.source]], but the charter of this round has no such metric")
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
