@@ -187,7 +187,10 @@ def test_a_score_that_stands_for_nothing_is_refused(tmp_path, version):
     levels = {"score_type": "levels", "level_names": ["a"], "has_unknown_level": True}
     (tmp_path / "e.json").write_bytes(record(version, levels, -1))
     reason, said = refused(tmp_path, "every-eval-ever", "e.json")
-    assert (reason, "stands for an unknown level" in said) == ("SOURCE_INCOMPLETE", True)
+    assert (reason, "evaluation_results[0]: the score stands for an unknown level" in said) == (
+        "SOURCE_INCOMPLETE",
+        True,
+    )
 
 
 @settings(max_examples=100)

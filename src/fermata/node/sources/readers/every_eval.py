@@ -64,22 +64,22 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
                 model=model,
                 scored=_scored(result, rows),
                 samples=count_of(table_of(result.get("source_data")).get("samples_number")),
-                fault=_fault(metric, number_of(details.get("score"))),
+                fault=_fault(index, metric, number_of(details.get("score"))),
             )
         )
     return readings
 
 
-def _fault(metric: dict[str, Any], score: str) -> str:
+def _fault(index: int, metric: dict[str, Any], score: str) -> str:
     """Why a score is not a measurement by what its metric says of itself; empty if it is one."""
     value = _decimal(score)
     if value is None:
         return ""
     if metric.get("has_unknown_level") is True and value == _UNKNOWN_LEVEL:
-        return "score_details.score stands for an unknown level"
+        return f"evaluation_results[{index}]: the score stands for an unknown level"
     lowest, highest = (_decimal(number_of(metric.get(k))) for k in ("min_score", "max_score"))
     if (lowest is not None and value < lowest) or (highest is not None and value > highest):
-        return "score_details.score is not between the metric's min_score and max_score"
+        return f"evaluation_results[{index}]: the score is not from min_score to max_score"
     return ""
 
 
