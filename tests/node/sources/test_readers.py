@@ -325,7 +325,11 @@ def _starts():
 
 def _reads(data):
     reasons = set()
-    parsers = (read_pushed, read_json, read_jsonl, read_toml, read_yaml, read_rows)
+
+    def rows(file, data):
+        return read_rows(file, data, lambda column: False)
+
+    parsers = (read_pushed, read_json, read_jsonl, read_toml, read_yaml, rows)
     for reader in (*READERS.values(), *parsers):
         try:
             reader("file", data)

@@ -264,6 +264,20 @@ def test_rows_that_are_not_in_order_are_refused(tmp_path, text, said):
     assert (reason, said in answer) == ("SOURCE_FORMAT", True)
 
 
+@pytest.mark.parametrize("last", ["note", "accuracy", "Name", "model", "State", "Incomplete"])
+def test_a_last_row_without_its_end_is_taken_if_its_last_cell_decides_nothing(tmp_path, last):
+    columns = [name for name in ("Name", "accuracy") if name != last]
+    cells = {"Name": "first", "accuracy": "0.5", "note": "x", "model": "m", "State": "finished",
+             "Incomplete": ""}  # fmt: skip
+    rows = [[*columns, last], [cells[name] for name in (*columns, last)]]
+    (tmp_path / "a.csv").write_text("\n".join(",".join(row) for row in rows))
+    keys = {"column": "accuracy", "where": {"Name": "first"}, **ACCEPTED}
+    if last == "note":
+        assert gather(tmp_path, "csv", "a.csv", **keys).figures[0].value == "0.5"
+    else:
+        assert "line 2: has no line end" in refused(tmp_path, "csv", "a.csv", **keys)[1]
+
+
 def test_a_list_is_chosen_from_by_where_and_a_table_by_a_path(tmp_path):
     (tmp_path / "a.yml").write_text("a:\n  b: 0.5\n")
     assert gather(tmp_path, "yaml", "a.yml", score="a.b", **ACCEPTED).figures[0].value == "0.5"

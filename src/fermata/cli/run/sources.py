@@ -11,7 +11,7 @@ from fermata.cli.options import PATH
 from fermata.cli.output import table_text
 from fermata.node.sources.listing import Listed, kinds, list_file
 
-_COLUMNS = ["kind", "task", "score", "model", "unit", "samples", "measured", "place", "note"]
+_COLUMNS = ["kind", "task", "score", "model", "unit", "samples", "measured", "records", "note"]
 MODELS_SHOWN = 4
 
 
@@ -29,7 +29,8 @@ def lab_sources_command(file: Path, kind: str | None, form: str) -> None:
         document = {"file": str(file), "figures": [_record(row) for row in listed]}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
-    sys.stdout.write(table_text(_COLUMNS, [_cells(row) for row in listed], str(file)) + "\n")
+    rows = [_cells(row) for row in listed]
+    sys.stdout.write(f"{_shown(str(file))}\n{table_text(_COLUMNS, rows)}\n")
 
 
 def _record(row: Listed) -> dict[str, object]:
@@ -61,7 +62,7 @@ def _cells(row: Listed) -> list[str]:
         _shown(row.unit),
         f"{row.scored} of {row.samples}" if counted else "",
         row.period or _time(row.completed_ms),
-        _shown(row.place),
+        str(row.records or ""),
         _shown(row.note),
     ]
 

@@ -279,6 +279,11 @@ def _latest(text: SourceText, candidates: list[Candidate]) -> int:
     return newest[0]
 
 
+def is_number(written: str) -> bool:
+    """Whether a text is a finite number in plain notation, of no more digits than are taken."""
+    return bool(_NUMBER.match(written))
+
+
 def plain_value(text: SourceText, written: str, place: str) -> str:
     """A number of a source as the decimal that is reported, in the charter's unit.
 

@@ -28,7 +28,7 @@ from fermata.node.sources.paths import (
 )
 from fermata.node.sources.readers.prometheus import read_prometheus
 from fermata.node.sources.readers.pushed import pushed_path, read_pushed
-from fermata.node.sources.readers.records import explain, read_records, select
+from fermata.node.sources.readers.records import Record, explain, read_records, select
 from fermata.node.sources.readers.scrape import scrape
 from fermata.node.sources.readers.table import CSV_BYTES_MAX, read_table
 from fermata.node.sources.reading import Reading, shown
@@ -228,7 +228,7 @@ class Sources:
             pushed = read_pushed(file.name, file.data)
             return [r for r in pushed if text.metric in r.scores]
         if text.has_records:
-            return select(read_records(text.kind, file.name, file.data), text.wanted)
+            return select(self._records(text, file), text.wanted)
         if text.kind == "csv":
             wanted = text.score or text.metric
             table = read_table(file.name, file.data, self.cadence)
@@ -238,9 +238,12 @@ class Sources:
         beside = [file.companions] if text.kind in COMPANIONS else []
         return READERS[text.kind](file.name, file.data, *beside)
 
+    def _records(self, text: SourceText, file: SourceFile) -> list[Record]:
+        return read_records(text.kind, file.name, file.data, text.wanted)
+
     def _explain(self, text: SourceText, file: SourceFile) -> str:
         """Why no record of a file is chosen."""
-        why = explain(read_records(text.kind, file.name, file.data), text.wanted)
+        why = explain(self._records(text, file), text.wanted)
         return f"{text.metric}: {shown_path(file.name)}: {why}"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fermata.errors import ConfigError
+from fermata.node.sources.choose import is_number
 from fermata.node.sources.formats.documents import number_of, path_text, read_json, read_toml
 from fermata.node.sources.formats.yaml_text import read_yaml
 from fermata.node.sources.kinds import COMPANIONS, READERS
@@ -19,6 +20,11 @@ from fermata.node.sources.reading import Reading, choices
 LISTED_MAX = 2000
 CADENCES = ("quarter", "month", "number")
 _FORMS = ("json", "jsonl", "toml", "yaml", "csv")
+#: What a name says that a file should be; only of what no reader takes.
+_SUFFIXES = {
+    ".csv": "csv", ".db": "mlflow", ".eval": "inspect", ".json": "json", ".jsonl": "jsonl",
+    ".md": "model-card", ".prom": "prometheus", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,9 @@ def list_file(path: Path, folder: Path, kind: str = "") -> list[Listed]:
         if name in READERS and versions:
             raise versions[0]
     if not found:
+        meant = _SUFFIXES.get(path.suffix.lower(), "")
+        if meant:
+            return _bounded(path, readers[meant](_read(path, folder, meant)))
         raise ConfigError(
             "SOURCE_FORMAT", f"{path}: no reader takes it; give --kind to see what is wrong"
         )
@@ -119,7 +128,7 @@ def _readers(path: Path, folder: Path) -> dict[str, Callable[[SourceFile], list[
 
 
 def _figure(kind: str, reading: Reading) -> Listed:
-    note = reading.unfinished or ("" if reading.text else "is not a number")
+    note = reading.unfinished or ("" if is_number(reading.text) else "is not a finite number")
     return Listed(
         kind,
         reading.field,
@@ -177,7 +186,7 @@ def _records(kind: str, file: SourceFile) -> list[Listed]:
     for name, having in field_names(records, is_flat).items():
         readings = select(having, Wanted({}, name, is_flat=is_flat))
         models = tuple(sorted({reading.model for reading in readings if reading.model}))
-        notes = choices(reading.unfinished for reading in readings if reading.unfinished)
+        notes = choices(reading.unfinished for reading in readings)
         times = [r.completed_ms for r in readings if r.completed_ms is not None]
         only = readings[0] if len(readings) == 1 else None
         place = only.field if only else f"{len(readings)} records"

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
@@ -19,7 +20,6 @@ def read_cells(data: bytes, refuse: Refuse) -> list[tuple[int, list[str]]]:
     ``refuse`` is called with what is wrong and the line, and must raise.
     """
     text = decode_text(data, refuse, may_have_mark=True)
-    check_ended(data, refuse)
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     found = []
     try:
@@ -31,8 +31,15 @@ def read_cells(data: bytes, refuse: Refuse) -> list[tuple[int, list[str]]]:
     return found
 
 
-def read_rows(file: str, data: bytes) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a table by column, each with its last line. Raises ConfigError SOURCE_FORMAT."""
+def read_rows(
+    file: str, data: bytes, is_used: Callable[[str], bool]
+) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a table by column, each with its last line.
+
+    Some tools write no line end behind the last row. What may be cut off there is its last cell, so
+    this is taken if ``is_used`` says that the last column decides nothing. Raises ConfigError
+    SOURCE_FORMAT.
+    """
     refuse: Refuse = partial(_refuse, file)
     if len(data) > CSV_BYTES_MAX:
         refuse(f"is longer than {CSV_BYTES_MAX} bytes of CSV")
@@ -43,6 +50,8 @@ def read_rows(file: str, data: bytes) -> list[tuple[int, dict[str, str]]]:
     for name, count in Counter(names).items():
         if count > 1:
             refuse(f"line {line}: has the column {shown(name) or 'without a name'} twice")
+    if is_used(names[-1]):
+        check_ended(data, refuse)
     rows = []
     for line, row in cells[1:]:
         if len(row) != len(names):

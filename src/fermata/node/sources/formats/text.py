@@ -42,7 +42,8 @@ def decode_text(data: bytes, refuse: Refuse, may_have_mark: bool = False) -> str
 def check_ended(data: bytes, refuse: Refuse) -> None:
     """Refuses a last line without its end: half of a number there would look like a number."""
     if data and not data.endswith(b"\n"):
-        refuse(f"line {data.count(10) + 1}: has no line end; is the file still being written?")
+        line = data.count(b"\n") + 1
+        refuse(f"line {line}: has no line end; is the file still being written? If not, add one")
 
 
 def _line(data: bytes, at: int) -> int:

@@ -68,17 +68,27 @@ class Wanted:
     samples_at: str = ""
     is_flat: bool = False
 
+    def uses(self, column: str) -> bool:
+        """Whether a column has a part in what is read."""
+        named = {*self.where, self.score, *MODEL_FIELDS, *TIME_FIELDS, *COUNT_FIELDS}
+        named |= {self.model_at, self.time_at, self.scored_at, self.samples_at}
+        return column in named or column.lower() in (*_STATUS_FIELDS, _INCOMPLETE_FIELD)
+
     def steps(self, name: str) -> Sequence[str]:
         """The keys from a record to a field."""
         return [name] if self.is_flat else path_steps(name) or []
 
 
-def read_records(kind: str, file: str, data: bytes) -> list[Record]:
-    """All records of a file of kind jsonl, yaml or csv. Raises ConfigError SOURCE_FORMAT."""
+def read_records(kind: str, file: str, data: bytes, wanted: Wanted | None = None) -> list[Record]:
+    """All records of a file of kind jsonl, yaml or csv. Raises ConfigError SOURCE_FORMAT.
+
+    Without ``wanted`` nothing is chosen by them, and no number of them is a figure.
+    """
     if kind == "jsonl":
         return [Record(f"line {line}", value) for line, value in read_jsonl(file, data)]
     if kind == "csv":
-        return [Record(f"line {line}", row) for line, row in read_rows(file, data)]
+        rows = read_rows(file, data, wanted.uses if wanted is not None else lambda column: False)
+        return [Record(f"line {line}", row) for line, row in rows]
     document = read_yaml(file, data)
     if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
         refuse_format(file, "must be a list of tables for where; without where, score is a path")

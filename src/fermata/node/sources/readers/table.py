@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from fermata.errors import ConfigError
 from fermata.node.sources.formats.csv_text import CSV_BYTES_MAX, read_cells
-from fermata.node.sources.formats.text import Refuse
+from fermata.node.sources.formats.text import Refuse, check_ended
 from fermata.node.sources.reading import Reading
 from fermata.protocol.charter.metrics import TEXT_CHARACTERS_MAX, is_plain_text
 from fermata.protocol.charter.periods import check_period
@@ -32,6 +32,7 @@ def read_table(name: str, data: bytes, cadence: str) -> list[Reading]:
         raise ConfigError("METRICS_FILE", f"{place} {what}")
 
     cells = read_cells(data, refuse)
+    check_ended(data, refuse)
     if not cells or cells[0][1] not in (HEADER, HEADER_WITH_UNIT):
         line = cells[0][0] if cells else 1
         columns = f"{','.join(HEADER)}, or {','.join(HEADER_WITH_UNIT)}"
