@@ -81,6 +81,8 @@ def test_a_unit_of_a_family_is_compared(tmp_path):
         ("# a remark\na 1\n# EOF\n", "line 1: is not OpenMetrics"),
         ('{"a.b"} 1\n# EOF\n', "line 1: is"),
         ("a 1\r\n# EOF\r\n", "has no line # EOF"),
+        ('a{b="' + "x" * 5000 + '"} 1\n# EOF\n', "line 1: has more than 4096 characters"),
+        ('a{b="' + '\\"' * 500_000 + '"} 1\n# EOF\n', "line 1: has more than 4096 characters"),
     ],
 )
 def test_what_is_not_openmetrics_is_refused_with_its_line(text, said):

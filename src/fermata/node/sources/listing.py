@@ -53,8 +53,8 @@ class Listed:
 def list_file(path: Path, folder: Path, kind: str = "") -> list[Listed]:
     """What a file has, by the reader of ``kind``, or else by every reader that takes it.
 
-    A general form is tried only if the file is no tool's. Raises ConfigError: of ``kind`` what its
-    reader says; SOURCE_FORMAT or SOURCE_VERSION if no reader takes the file.
+    A general form is tried only if the file is not one of a tool. Raises ConfigError: of ``kind``
+    what its reader says; SOURCE_FORMAT or SOURCE_VERSION if no reader takes the file.
     """
     readers = _readers(path, folder)
     if kind:

@@ -16,8 +16,8 @@ from fermata.node.sources.formats.text import check_ended, decode_text
 from fermata.node.sources.reading import Literal, refuse_format, shown
 from fermata.protocol.wire.strict_json import DEPTH_MAX
 
-#: PyYAML takes about five seconds for a text of this length.
-YAML_BYTES_MAX = 512 * 1024
+#: PyYAML takes one second for a leaderboard of this length, and five for the slowest text.
+YAML_BYTES_MAX = 256 * 1024
 FRONT_MATTER = "---"
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 #: Words that stand for no number; kept as the words that they are, as in JSON.

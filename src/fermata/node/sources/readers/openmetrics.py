@@ -21,6 +21,8 @@ from fermata.node.sources.reading import Reading, refuse_format
 
 _REST = re.compile(r" (\S+)(?: (\S+))?(?: # \{.*)?\Z")
 _END = "# EOF"
+#: The parser's time grows with the square of a line's length.
+LINE_CHARACTERS_MAX = 4096
 #: What the parser raises for text that it was not written for.
 _FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NameError)
 
@@ -37,6 +39,9 @@ def read_openmetrics(file: str, data: bytes) -> list[Reading]:
     lines = decode_text(data, refuse).split("\n")
     if lines[-1] == "":
         lines.pop()
+    for number, line in enumerate(lines, 1):
+        if len(line) > LINE_CHARACTERS_MAX:
+            refuse(f"line {number}: has more than {LINE_CHARACTERS_MAX} characters")
     if _END not in lines:
         refuse(f"has no line {_END}, which ends OpenMetrics; is it still being written?")
     judged = _judge(file, lines)
