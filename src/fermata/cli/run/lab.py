@@ -91,8 +91,8 @@ def lab_check(config_file: Path, period: str, offline: bool, yes: bool, as_json:
         leaving = rehearse(charter, encoded, key, number, period)
     document, text = check_document(charter, gathered, encoded, leaving, exact=key is not None)
     compared = compare_last(config, state, charter, gathered.figures)
-    records, beside = comparison(compared)
-    emit(as_json, document | {"last_report": records}, text + beside)
+    records, last_table = comparison(compared)
+    emit(as_json, document | {"last_report": records}, text + last_table)
     ask_about_jumps(compared, yes)
 
 

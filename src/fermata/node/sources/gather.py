@@ -172,8 +172,7 @@ class Sources:
                     now = find_files(self.folder, text.path, period)
                     paths += now
                     if text.kind in COMPANIONS:
-                        beside = COMPANIONS[text.kind]
-                        paths += [file for path in now for file in beside(path)[1]]
+                        paths += [f for path in now for f in COMPANIONS[text.kind](path)[1]]
                 except ConfigError as error:
                     stamps.append(str(error))
         return (*stamps, *stamp_files(paths))
@@ -219,8 +218,8 @@ class Sources:
         file = read_source(path, self.folder)
         if text.kind not in COMPANIONS:
             return file
-        top, beside = COMPANIONS[text.kind](path)
-        read = tuple(read_companion(companion, top, self.folder) for companion in beside)
+        top, companion_files = COMPANIONS[text.kind](path)
+        read = tuple(read_companion(companion, top, self.folder) for companion in companion_files)
         return replace(file, companions=read)
 
     def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
@@ -235,8 +234,9 @@ class Sources:
             return [r for r in table if wanted in r.scores]
         if text.kind in DOCUMENTS:
             return [_at_path(text, file)]
-        beside = [file.companions] if text.kind in COMPANIONS else []
-        return READERS[text.kind](file.name, file.data, *beside)
+        if text.kind in COMPANIONS:
+            return READERS[text.kind](file.name, file.data, file.companions)
+        return READERS[text.kind](file.name, file.data)
 
     def _records(self, text: SourceText, file: SourceFile) -> list[Record]:
         return read_records(text.kind, file.name, file.data, text.wanted)

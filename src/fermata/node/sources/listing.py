@@ -60,12 +60,12 @@ def list_file(path: Path, folder: Path, kind: str = "") -> list[Listed]:
     if kind:
         return _bounded(path, readers[kind](_read(path, folder, kind)))
     versions: list[ConfigError] = []
-    found: list[Listed] = []
+    listed: list[Listed] = []
     for name, reader in readers.items():
-        if found and name in _FORMS:
+        if listed and name in _FORMS:
             break
         try:
-            found += reader(_read(path, folder, name))
+            listed += reader(_read(path, folder, name))
         except ConfigError as error:
             if not error.reason.startswith("SOURCE_"):
                 raise
@@ -74,14 +74,14 @@ def list_file(path: Path, folder: Path, kind: str = "") -> list[Listed]:
                 versions.append(error)
         if name in READERS and versions:
             raise versions[0]
-    if not found:
+    if not listed:
         meant = _SUFFIXES.get(path.suffix.lower(), "")
         if meant:
             return _bounded(path, readers[meant](_read(path, folder, meant)))
         raise ConfigError(
             "SOURCE_FORMAT", f"{path}: no reader takes it; give --kind to see what is wrong"
         )
-    return _bounded(path, found)
+    return _bounded(path, listed)
 
 
 def kinds() -> tuple[str, ...]:
@@ -89,20 +89,20 @@ def kinds() -> tuple[str, ...]:
     return (*READERS, "push", *_FORMS)
 
 
-def _bounded(path: Path, found: list[Listed]) -> list[Listed]:
-    if len(found) > LISTED_MAX:
+def _bounded(path: Path, listed: list[Listed]) -> list[Listed]:
+    if len(listed) > LISTED_MAX:
         raise ConfigError(
-            "SOURCE_SIZE", f"{path}: has {len(found)} figures, more than {LISTED_MAX} to list"
+            "SOURCE_SIZE", f"{path}: has {len(listed)} figures, more than {LISTED_MAX} to list"
         )
-    return found
+    return listed
 
 
 def _read(path: Path, folder: Path, kind: str) -> SourceFile:
     file = read_source(path, folder)
     if kind not in COMPANIONS:
         return file
-    top, beside = COMPANIONS[kind](path)
-    companions = tuple(read_companion(companion, top, folder) for companion in beside)
+    top, companion_files = COMPANIONS[kind](path)
+    companions = tuple(read_companion(companion, top, folder) for companion in companion_files)
     return SourceFile(file.name, file.data, companions)
 
 
@@ -111,8 +111,8 @@ def _readers(path: Path, folder: Path) -> dict[str, Callable[[SourceFile], list[
 
     def tool(kind: str) -> Callable[[SourceFile], list[Listed]]:
         def listed(file: SourceFile) -> list[Listed]:
-            beside = [file.companions] if kind in COMPANIONS else []
-            return [_figure(kind, r) for r in READERS[kind](file.name, file.data, *beside)]
+            more = [file.companions] if kind in COMPANIONS else []
+            return [_figure(kind, r) for r in READERS[kind](file.name, file.data, *more)]
 
         return listed
 

@@ -21,14 +21,14 @@ def read_cells(data: bytes, refuse: Refuse) -> list[tuple[int, list[str]]]:
     """
     text = decode_text(data, refuse, may_have_mark=True)
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    found = []
+    numbered_rows = []
     try:
         for row in rows:
             if row:
-                found.append((rows.line_num, row))
+                numbered_rows.append((rows.line_num, row))
     except csv.Error:
         refuse(f"line {rows.line_num}: is not CSV")
-    return found
+    return numbered_rows
 
 
 def read_rows(

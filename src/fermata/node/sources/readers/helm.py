@@ -23,17 +23,19 @@ def companions(path: Path) -> tuple[Path, list[Path]]:
     return path.parent, [spec] if spec.exists() else []
 
 
-def read_helm(file: str, data: bytes, beside: Sequence[SourceFile] = ()) -> list[Reading]:
+def read_helm(file: str, data: bytes, companion_files: Sequence[SourceFile] = ()) -> list[Reading]:
     """The means of a run, by ``name/split`` and, for perturbed instances, ``/perturbation``.
 
     The task is the run, ``mmlu:subject=anatomy,...``, or what stands before its first colon.
-    ``beside`` may have the file RUN_SPEC of the same folder. Raises ConfigError.
+    ``companion_files`` may have the file RUN_SPEC of the same folder. Raises ConfigError.
     """
     document = read_json(file, data)
     if not isinstance(document, list) or not all("name" in table_of(s) for s in document):
         refuse_format(file, "is not a list of statistics, each with its name, as HELM writes it")
     run = PurePath(file).parent.name
-    spec = table_of(read_json(f"{file}, {RUN_SPEC}", beside[0].data)) if beside else {}
+    spec: dict[str, Any] = {}
+    if companion_files:
+        spec = table_of(read_json(f"{file}, {RUN_SPEC}", companion_files[0].data))
     adapter = table_of(spec.get("adapter_spec"))
     model = text_of(adapter.get("model"))
     scored = _instances(document, adapter)

@@ -44,16 +44,18 @@ _NEEDED = {
 }
 
 
-def read_mlflow(file: str, data: bytes, beside: Sequence[SourceFile] = ()) -> list[Reading]:
+def read_mlflow(
+    file: str, data: bytes, companion_files: Sequence[SourceFile] = ()
+) -> list[Reading]:
     """The newest value of every metric of every run that is not deleted. Raises ConfigError.
 
     The task is the experiment, the score the metric's key. Where a metric was logged for models
     (MLflow 3), there is a figure for each. MLflow does not count samples. It keeps binary floating
     point: the number is the shortest decimal that stands for the same float (Python's repr).
-    ``beside``: what ``companions`` names for the file of one metric.
+    ``companion_files``: what ``companions`` names for the file of one metric.
     """
     if not data.startswith(MAGIC[:6]):
-        return read_metric_file(file, data, beside)
+        return read_metric_file(file, data, companion_files)
     if not data.startswith(MAGIC) or len(data) < 100:
         refuse_format(file, "is not an SQLite database")
     with _opened(file, data) as database:

@@ -48,11 +48,11 @@ def companions(path: Path) -> tuple[Path, list[Path]]:
     if len(logged) > MODELS_MAX:
         what = f"more than {MODELS_MAX} logged models; move the old ones away"
         raise ConfigError("SOURCE_PATH", f"{experiment}: has {what}")
-    beside = [Path(run) / META, experiment / META]
+    companion_files = [Path(run) / META, experiment / META]
     for metrics in logged:
         if (metrics / name).exists():
-            beside += [metrics.parent / META, metrics / name]
-    return experiment, [file for file in beside if file.exists()]
+            companion_files += [metrics.parent / META, metrics / name]
+    return experiment, [file for file in companion_files if file.exists()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class _Point:
         return self.step, self.time_ms
 
 
-def read_metric_file(file: str, data: bytes, beside: Sequence[SourceFile]) -> list[Reading]:
+def read_metric_file(
+    file: str, data: bytes, companion_files: Sequence[SourceFile]
+) -> list[Reading]:
     """The newest value of a metric of a run, by model if it was logged for models.
 
     The newest has the highest step, then the latest time. None for a run or an experiment that was
@@ -80,7 +82,8 @@ def read_metric_file(file: str, data: bytes, beside: Sequence[SourceFile]) -> li
     run_path = run_folder(path)
     if run_path is None:
         refuse_format(file, "must be mlruns/<experiment>/<run>/metrics/<name>, or a database")
-    run, experiment = (_meta(file, beside, folder) for folder in (run_path, run_path.parent))
+    run = _meta(file, companion_files, run_path)
+    experiment = _meta(file, companion_files, run_path.parent)
     points = _points(file, data, 3)
     if "deleted" in (text_of(meta.get("lifecycle_stage")) for meta in (run, experiment)):
         return []
@@ -93,33 +96,33 @@ def read_metric_file(file: str, data: bytes, beside: Sequence[SourceFile]) -> li
     ended = milliseconds(number_of(run.get("end_time")))
     task = text_of(experiment.get("name"))
     readings = []
-    for model, point in _newest_by_model(file, points, beside, run_path.name):
+    for model, point in _newest_by_model(file, points, companion_files, run_path.name):
         field = f"line {point.line}" if point.line else f"model {model}"
         readings.append(Reading(field, task, (name,), point.text, ended, model=model, fault=fault))
     return readings
 
 
 def _newest_by_model(
-    file: str, points: list[_Point], beside: Sequence[SourceFile], run: str
+    file: str, points: list[_Point], companion_files: Sequence[SourceFile], run: str
 ) -> list[tuple[str, _Point]]:
     """The newest value for each logged model of the run, and those that no model is named for.
 
     A run's own file has the values of all models, without saying whose they are.
     """
-    found: list[tuple[str, str, _Point]] = []
-    for other in beside:
+    logged: list[tuple[str, str, _Point]] = []
+    for other in companion_files:
         if PurePath(other.name).name == META or run_folder(PurePath(other.name)) is None:
             continue
         of_run = [p for p in _points(other.name, other.data, 4) if p.rest[0] == run]
         if of_run:
             folder = run_folder(PurePath(other.name)) or PurePath()
-            name = text_of(_meta(file, beside, folder).get("name"))
-            found.append((name or folder.name, folder.name, _newest(other.name, of_run)))
-    names = [name for name, _, _ in found]
+            name = text_of(_meta(file, companion_files, folder).get("name"))
+            logged.append((name or folder.name, folder.name, _newest(other.name, of_run)))
+    names = [name for name, _, _ in logged]
     by_model = [
         # Two models may have one name, also in one run: there the id is part of it.
         (name if names.count(name) == 1 else f"{name}/{identity}", point)
-        for name, identity, point in found
+        for name, identity, point in logged
     ]
     newest = _newest(file, points)
     if newest.text not in (point.text for _, point in by_model):
@@ -162,13 +165,13 @@ def _step(text: str) -> int | None:
     return int(text) if is_step else None
 
 
-def _meta(file: str, beside: Sequence[SourceFile], folder: PurePath) -> dict[str, Any]:
+def _meta(file: str, companion_files: Sequence[SourceFile], folder: PurePath) -> dict[str, Any]:
     """What the ``meta.yaml`` of a folder says. Raises ConfigError SOURCE_FORMAT without one."""
     wanted = folder / META
-    found = next((other for other in beside if PurePath(other.name) == wanted), None)
-    if found is None:
+    meta_file = next((other for other in companion_files if PurePath(other.name) == wanted), None)
+    if meta_file is None:
         _refuse(file, f"has no {META} in {shown(folder.name)}; copy the folder mlruns whole")
-    return table_of(read_yaml(found.name, found.data))
+    return table_of(read_yaml(meta_file.name, meta_file.data))
 
 
 def _refuse(file: str, what: str) -> NoReturn:

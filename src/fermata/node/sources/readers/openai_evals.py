@@ -66,14 +66,14 @@ def read_openai_evals(file: str, data: bytes) -> list[Reading]:
 
 def _numbers(report: dict[str, Any], before: Sequence[str]) -> list[tuple[str, str]]:
     """Paths and numbers of a report, also of tables within it; words for NaN among them."""
-    found = []
+    numbers = []
     for name, value in report.items():
         steps = (*before, name)
         if isinstance(value, dict):
-            found += _numbers(value, steps)
+            numbers += _numbers(value, steps)
         elif path_text(steps) and number_of(value):
-            found.append((path_text(steps), number_of(value)))
-    return found
+            numbers.append((path_text(steps), number_of(value)))
+    return numbers
 
 
 def _counts(spec: dict[str, Any], events: list[dict[str, Any]]) -> tuple[int | None, int | None]:

@@ -119,10 +119,10 @@ def _sample(file: str, number: int, line: str) -> _Sample:
 def _agree(text: str, value: float) -> bool:
     """Whether a number as it stands is the float that was made of it; NaN is what it is."""
     try:
-        mine = float(text)
+        as_float = float(text)
     except ValueError:
         return False
-    return mine == value or (math.isnan(mine) and math.isnan(value))
+    return as_float == value or (math.isnan(as_float) and math.isnan(value))
 
 
 def _refuse(file: str, what: str) -> NoReturn:

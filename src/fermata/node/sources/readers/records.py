@@ -118,11 +118,12 @@ def _is_chosen(record: Record, wanted: Wanted) -> bool:
 
 def text_at(value: Any, steps: Sequence[str]) -> str | None:
     """A field as ``where`` compares it: text, the text of a number, true, false or null."""
-    found = value_at(value, steps)
-    if isinstance(found, str):
-        return str(found)
+    value_there = value_at(value, steps)
+    if isinstance(value_there, str):
+        return str(value_there)
     words = {True: "true", False: "false", None: "null"}
-    return words.get(found) if found is None or isinstance(found, bool) else None
+    is_word = value_there is None or isinstance(value_there, bool)
+    return words.get(value_there) if is_word else None
 
 
 def _reading(record: Record, wanted: Wanted, value: Any) -> Reading:
@@ -146,15 +147,16 @@ def _reading(record: Record, wanted: Wanted, value: Any) -> Reading:
 def _first(record: Record, wanted: Wanted, name: str, usual: Sequence[str]) -> str:
     """The text or number of a field, of the first of the usual ones if none is named."""
     for steps in [wanted.steps(name)] if name else [[field] for field in usual]:
-        found = value_at(record.value, steps)
-        if found is not NOTHING:
-            return number_of(found) or text_of(found)
+        value_there = value_at(record.value, steps)
+        if value_there is not NOTHING:
+            return number_of(value_there) or text_of(value_there)
     return ""
 
 
 def _count(record: Record, wanted: Wanted, name: str) -> int | None:
-    found = value_at(record.value, wanted.steps(name)) if name else NOTHING
-    return count_of(Literal(found) if wanted.is_flat and isinstance(found, str) else found)
+    value_there = value_at(record.value, wanted.steps(name)) if name else NOTHING
+    is_cell = wanted.is_flat and isinstance(value_there, str)
+    return count_of(Literal(value_there) if is_cell else value_there)
 
 
 def _fault(record: Record, wanted: Wanted) -> str:
@@ -195,12 +197,12 @@ def _fields(records: Sequence[Record]) -> str:
 
 def field_names(records: Sequence[Record], is_flat: bool) -> dict[str, list[Record]]:
     """The fields in which at least one record has a number, each with those records."""
-    found: dict[str, list[Record]] = {}
+    fields: dict[str, list[Record]] = {}
     for record in records:
         for name, value in _numbers(record.value, "", is_flat):
             if value:
-                found.setdefault(name, []).append(record)
-    return found
+                fields.setdefault(name, []).append(record)
+    return fields
 
 
 _CELL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
@@ -208,14 +210,14 @@ _CELL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
 def _numbers(value: Any, before: str, is_flat: bool) -> list[tuple[str, str]]:
     """Names and numbers of all fields of a record, also of tables within it."""
-    found = []
+    numbers = []
     for name, inner in value.items():
         step = name if is_flat else f'"{name}"' if re.search(r"[.\[\]]", name) else name
         path = f"{before}{step}"
         if isinstance(inner, dict):
-            found += _numbers(inner, f"{path}.", is_flat)
+            numbers += _numbers(inner, f"{path}.", is_flat)
         elif is_flat and isinstance(inner, str):
-            found.append((path, inner.strip() if _CELL.match(inner.strip()) else ""))
+            numbers.append((path, inner.strip() if _CELL.match(inner.strip()) else ""))
         elif '"' not in name and name:
-            found.append((path, number_of(inner)))
-    return found
+            numbers.append((path, number_of(inner)))
+    return numbers
