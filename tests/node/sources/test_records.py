@@ -65,6 +65,15 @@ def test_a_choice_of_nothing_names_what_there_is(folder, kind, name, keys, said)
     assert f"x: {name}: {said}" in text
 
 
+def test_no_number_that_may_be_a_figure_is_named(folder):
+    for where in ({"score_cont": "0.26"}, {"score_binarized": "2", "alias": "Model A"}):
+        keys = {"score": next(iter(where)), "where": where, **ACCEPTED}
+        _, said = refused(folder, "jsonl", "metr-runs.jsonl", **keys)
+        assert said.endswith(f"no record has {keys['score']} = {where[keys['score']]}")
+    keys = {"score": "score_binarized", "where": {"score_cont": "0.26"}, **ACCEPTED}
+    assert refused(folder, "jsonl", "metr-runs.jsonl", **keys)[1].endswith("score_cont = 0.26")
+
+
 def test_a_row_that_is_not_the_only_one_is_named_with_the_others(folder):
     keys = {"column": "Best score (across scorers)", "where": {"task": "GPQA diamond"}}
     reason, said = refused(folder, "csv", "epoch-runs.csv", accept_uncounted=True, **keys)
@@ -289,7 +298,7 @@ _numbers = st.integers(0, 3).map(lambda number: Literal(number))
 _scalars = st.none() | st.booleans() | _numbers | st.sampled_from(["a", "b", "1", "true"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     rows=st.lists(st.dictionaries(st.sampled_from("abc"), _scalars, max_size=3), max_size=8),
     where=st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["a", "1", "true", "null"]),

@@ -193,7 +193,7 @@ def test_a_score_that_stands_for_nothing_is_refused(tmp_path, version):
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(score=st.integers(-3, 3), lowest=st.integers(-2, 2), highest=st.integers(-2, 2))
 def test_a_score_outside_the_range_of_its_metric_is_unfinished(score, lowest, highest):
     metric = {"metric_id": "m", "min_score": lowest, "max_score": highest}

@@ -147,7 +147,7 @@ def tree(draw, depth=3, name="t"):
     return {**groups, f"g{name}": below}, tasks, f"g{name}"
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(tree())
 def test_a_group_of_lm_eval_is_whole_exactly_if_all_its_tasks_are(found):
     groups, tasks, root = found
@@ -185,7 +185,7 @@ def test_groups_that_stand_in_each_other_end():
     assert not reading.is_counted
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(ran=st.integers(1, 30), most=st.one_of(st.none(), st.integers(0, 30)))
 def test_a_run_of_helm_is_whole_only_below_its_largest_number_of_instances(ran, most):
     stats = [
@@ -225,7 +225,7 @@ def test_a_record_of_every_eval_ever_that_does_not_count_is_asked_about(tmp_path
     assert reason == "SOURCE_UNCOUNTED"
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 8))
 def test_a_record_of_every_eval_ever_over_fewer_samples_is_unfinished(scored):
     def change(document):

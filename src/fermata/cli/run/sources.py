@@ -16,7 +16,7 @@ MODELS_SHOWN = 4
 
 
 @click.command("sources")
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, help="A file that a tool wrote, or a table.")
 @click.option("--kind", type=click.Choice(kinds()), help="Read it as this; default: what it is.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,

@@ -186,8 +186,11 @@ def explain(records: Sequence[Record], wanted: Wanted) -> str:
             return f"no record has the field {shown(name)}; they have {_fields(left)}"
         left = [record for record in have if text_at(record.value, steps) == text]
         if not left:
-            values = choices(text_at(record.value, steps) or "" for record in have)
-            return f"no record has {shown(name)} = {shown(text)}; they have {values}"
+            texts = (text_at(record.value, steps) or "" for record in have)
+            # What may be a figure stays out of messages: whole numbers are ids, steps and flags.
+            named = choices(t for t in texts if name != wanted.score and not _FRACTION.match(t))
+            has = f"; they have {named}" if named else ""
+            return f"no record has {shown(name)} = {shown(text)}{has}"
     return f"no record has the field {shown(wanted.score)}; they have {_fields(left)}"
 
 
@@ -205,6 +208,8 @@ def field_names(records: Sequence[Record], is_flat: bool) -> dict[str, list[Reco
     return fields
 
 
+#: A number that is not whole.
+_FRACTION = re.compile(r"[+-]?[0-9]*[.eE]")
 _CELL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
 
