@@ -13,6 +13,7 @@ def test_every_file_is_listed_in_both_forms(tmp_path, whole):
     path = whole.write(tmp_path)
     answer = fermata("lab", "sources", path, "--format", "json")
     document = json.loads(answer.out)
+    assert fermata("lab", "sources", path, "--json").out == answer.out
     assert document["file"] == str(path)
     row = document["figures"][0]
     assert row["kind"] == whole.kind

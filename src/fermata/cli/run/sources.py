@@ -1,14 +1,12 @@
 """``fermata lab sources``: what can be read in a file, before a lab writes a ``[[lab.source]]``."""
 
 import datetime
-import json
-import sys
 from pathlib import Path
 
 import click
 
 from fermata.cli.options import PATH
-from fermata.cli.output import table_text
+from fermata.cli.output import emit, json_option, table_text
 from fermata.node.sources.listing import Listed, kinds, list_file
 
 _COLUMNS = ["kind", "task", "score", "model", "unit", "samples", "measured", "records", "note"]
@@ -20,17 +18,15 @@ MODELS_SHOWN = 4
 @click.option("--kind", type=click.Choice(kinds()), help="Read it as this; default: what it is.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="A table for people, or JSON.",
+    help="A table for people, or JSON as with --json.",
 )  # fmt: skip
-def lab_sources_command(file: Path, kind: str | None, form: str) -> None:
+@json_option
+def lab_sources_command(file: Path, kind: str | None, form: str, as_json: bool) -> None:
     """List the tasks, scores, models, units, counts and times in FILE, a tool's; no figures."""
     listed = list_file(file.absolute(), Path.cwd(), kind or "")
-    if form == "json":
-        document = {"file": str(file), "figures": [_record(row) for row in listed]}
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-        return
-    rows = [_cells(row) for row in listed]
-    sys.stdout.write(f"{_shown(str(file))}\n{table_text(_COLUMNS, rows)}\n")
+    document = {"file": str(file), "figures": [_record(row) for row in listed]}
+    table = table_text(_COLUMNS, [_cells(row) for row in listed])
+    emit(as_json or form == "json", document, f"{_shown(str(file))}\n{table}")
 
 
 def _record(row: Listed) -> dict[str, object]:
