@@ -84,6 +84,8 @@ def test_fields_of_records_are_listed_over_all_records(tmp_path):
         ("a.json", b'{"a": 1}\n{"a": 2', "SOURCE_FORMAT", "kind jsonl reads them"),
         ("a.json", b"a: 1\nb: {", "SOURCE_FORMAT", "looks like YAML; kind yaml reads that"),
         ("a.csv", "a,b\n1,2\n".encode("utf-16"), "SOURCE_FORMAT", "is UTF-16"),
+        ("a.yaml", b"a: words\n", "SOURCE_FORMAT", "has no number that could be a figure"),
+        ("a.csv", b"a,b\nx,y\n", "SOURCE_FORMAT", "has no number that could be a figure"),
         ("a.txt", b"words\n", "SOURCE_FORMAT", "no reader takes it; give --kind"),
         ("a.txt", b"", "SOURCE_FORMAT", "no reader takes it; give --kind"),
         ("e.json", changed("every-eval-ever.json", lambda d: d.update(schema_version="0.9.0")),

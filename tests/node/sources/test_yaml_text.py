@@ -64,6 +64,10 @@ def test_what_could_be_read_in_two_ways_is_refused_with_its_line(text, said):
     assert said in refused(text)
 
 
+def test_a_last_line_of_spaces_needs_no_end():
+    assert read_yaml("file", b"- a: 0.5\n  ") == [{"a": "0.5"}]
+
+
 def test_a_bomb_of_aliases_is_not_unfolded():
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 30)]
     assert "has an alias" in refused("\n".join(["l0: &l0 x", *levels, ""]))

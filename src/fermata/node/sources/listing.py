@@ -90,6 +90,8 @@ def kinds() -> tuple[str, ...]:
 
 
 def _bounded(path: Path, listed: list[Listed]) -> list[Listed]:
+    if not listed:
+        raise ConfigError("SOURCE_FORMAT", f"{path}: has no number that could be a figure")
     if len(listed) > LISTED_MAX:
         raise ConfigError(
             "SOURCE_SIZE", f"{path}: has {len(listed)} figures, more than {LISTED_MAX} to list"

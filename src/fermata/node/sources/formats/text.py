@@ -40,8 +40,11 @@ def decode_text(data: bytes, refuse: Refuse, may_have_mark: bool = False) -> str
 
 
 def check_ended(data: bytes, refuse: Refuse) -> None:
-    """Refuses a last line without its end: half of a number there would look like a number."""
-    if data and not data.endswith(b"\n"):
+    """Refuses a last line without its end: half of a number there would look like a number.
+
+    A last line of spaces alone holds nothing that could be half of anything.
+    """
+    if data.rpartition(b"\n")[2].strip(b" \t\r"):
         line = data.count(b"\n") + 1
         refuse(f"line {line}: has no line end; is the file still being written? If not, add one")
 
