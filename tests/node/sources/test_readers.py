@@ -284,6 +284,7 @@ def test_a_sample_may_have_a_time():
 @pytest.mark.parametrize(
     "text",
     ["a 1", "a\n", "1a 2\n", "a{b} 1\n", 'a{b="c"\n', 'a{b="c" d="e"} 1\n', "a 1\na 2\n", "a 1 x\n",
+     "a: words\n", "a 0x1p3\n", "a 1_0\n", "a true\n", "a .\n",
      'a{b="c",b="d"} 1\n', "a 1\n# EOF\n", "\xff 1\n", 'a{b="c"} 1 2 3\n'],
 )  # fmt: skip
 def test_lines_that_prometheus_does_not_write_are_refused(text):

@@ -15,7 +15,9 @@ BYTES_MAX = 4 * 1024 * 1024
 LABELS_MAX = 64
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*(,|(?=\}))')
-_REST = re.compile(r"\s+(\S+)(?:\s+(-?[0-9]+))?\s*\Z")
+#: Decimals, and the words for what is not finite; what merely looks like a sample is none.
+_VALUE = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[nN]a[nN]|[+-]?[iI]nf(?:inity)?"
+_REST = re.compile(rf"\s+({_VALUE})(?:\s+(-?[0-9]+))?\s*\Z")
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 Labels = tuple[tuple[str, str], ...]
