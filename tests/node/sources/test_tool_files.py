@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fermata.errors import ConfigError
 from fermata.node.sources.kinds import READERS
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import gather, refused
@@ -313,6 +314,39 @@ def test_the_newest_value_has_the_highest_step_and_then_the_latest_time(points, 
     else:
         (figure,) = gather(folder, "mlflow", name, **ACCEPTED).figures
         assert figure.read == f"0.{newest.pop()}"
+
+
+@pytest.mark.parametrize(
+    "line", ["1795946736624 0.9\n", "1795946736624 0.9 0\n", "1795946736624 0.9 0 run x\n", "\n"]
+)
+def test_lines_of_a_logged_model_must_name_their_run(mlruns, line):
+    (metric, _) = sorted((mlruns / EXPERIMENT / "models").glob("*/metrics/acc"))
+    metric.write_text(line)
+    reason, said = refused(mlruns, "mlflow", "mlruns/*/*/metrics/acc", **ACCEPTED)
+    assert (reason, "line 1: must have time, value" in said) == ("SOURCE_FORMAT", True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(which=st.integers(0, 6), at=st.floats(0, 1), patch=st.binary(max_size=8))
+def test_a_folder_with_a_wrong_place_is_read_or_refused_and_never_crashes(
+    which, at, patch, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("patched")
+    shutil.copytree(FIXTURES / EXPERIMENT, folder / EXPERIMENT)
+    run = run_named(folder, "two-models")
+    models = sorted((folder / EXPERIMENT / "models").glob("*/*"))
+    files = [run / "meta.yaml", run.parent / "meta.yaml", run / "metrics" / "acc",
+             *(file / "acc" if file.is_dir() else file for file in models)]  # fmt: skip
+    path = files[which]
+    data = path.read_bytes()
+    start = int(at * len(data))
+    path.write_bytes(data[:start] + patch + data[start + len(patch) :])
+    reasons = set()
+    try:
+        gather(folder, "mlflow", str((run / "metrics" / "acc").relative_to(folder)), **ACCEPTED)
+    except ConfigError as error:
+        reasons.add(error.reason)
+    assert reasons <= {"SOURCE_FORMAT", "SOURCE_AMBIGUOUS", "SOURCE_INCOMPLETE", "SOURCE_VALUE"}
 
 
 def test_a_metric_without_what_says_whose_it_is_is_refused(mlruns):

@@ -24,6 +24,8 @@ MODELS_MAX = 500
 #: By number, as MLflow's entities.RunStatus has them.
 _STATUS = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 _FINISHED = "3"
+#: Parts of a line: time, value, step; of a logged model's also the run. A data set adds two.
+_WIDTH, _MODEL_WIDTH = 3, 4
 
 
 def run_folder(path: PurePath) -> PurePath | None:
@@ -84,7 +86,7 @@ def read_metric_file(
         refuse_format(file, "must be mlruns/<experiment>/<run>/metrics/<name>, or a database")
     run = _meta(file, companion_files, run_path)
     experiment = _meta(file, companion_files, run_path.parent)
-    points = _points(file, data, 3)
+    points = _points(file, data, _WIDTH)
     if "deleted" in (text_of(meta.get("lifecycle_stage")) for meta in (run, experiment)):
         return []
     if len({point.rest for point in points}) > 1:
@@ -113,7 +115,7 @@ def _newest_by_model(
     for other in companion_files:
         if PurePath(other.name).name == META or run_folder(PurePath(other.name)) is None:
             continue
-        of_run = [p for p in _points(other.name, other.data, 4) if p.rest[0] == run]
+        of_run = [p for p in _points(other.name, other.data, _MODEL_WIDTH) if p.rest[0] == run]
         if of_run:
             folder = run_folder(PurePath(other.name)) or PurePath()
             name = text_of(_meta(file, companion_files, folder).get("name"))
@@ -149,9 +151,10 @@ def _points(file: str, data: bytes, width: int) -> list[_Point]:
     points = []
     for number, line in enumerate(text.split("\n")[:-1], 1):
         parts = line.split(" ")
-        # Before MLflow had steps, a line had two parts.
+        # Before MLflow had steps, and logged models, a line had two parts.
+        lengths = (width, width + 2, *([2] if width == _WIDTH else []))
         time, step = milliseconds(parts[0]), _step(parts[2]) if len(parts) > 2 else 0
-        if len(parts) not in (2, width, width + 2) or time is None or step is None or not parts[1]:
+        if len(parts) not in lengths or time is None or step is None or not parts[1]:
             _refuse(file, f"line {number}: must have time, value and step, as MLflow writes them")
         points.append(_Point(number, time, parts[1], step, tuple(parts[3:])))
     if not points:
