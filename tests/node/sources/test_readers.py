@@ -311,7 +311,7 @@ def test_numbers_stay_what_the_file_says():
 
 
 def test_a_path_into_a_document_has_keys_and_quoted_keys():
-    assert path_steps('results.gpqa."acc,none".0') == ["results", "gpqa", "acc,none", "0"]
+    assert path_steps('results.gpqa."acc,none".0') == ("results", "gpqa", "acc,none", "0")
     for bad in ("", ".", "a.", "a..b", 'a."b', "a[0]", ".".join("a" * 200)):
         assert path_steps(bad) is None
 

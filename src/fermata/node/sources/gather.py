@@ -270,7 +270,7 @@ _DOCUMENTS: dict[str, Callable[[str, bytes], object]] = {
 def _at_path(text: SourceText, file: SourceFile) -> Reading:
     """The number at a path of a document. Raises ConfigError SOURCE_FIELD naming the way."""
     document = _DOCUMENTS[text.kind](file.name, file.data)
-    value = value_at(document, path_steps(text.score) or [])
+    value = value_at(document, path_steps(text.score) or ())
     if value is NOTHING:
         raise ConfigError(
             "SOURCE_FIELD", f"{text.metric}: {file.name}: has nothing at {text.score}"

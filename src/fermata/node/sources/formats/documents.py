@@ -7,7 +7,7 @@ be unique. NaN and infinities, which some tools write, are kept as words and ref
 import re
 import tomllib
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from fermata.node.sources.formats.text import check_ended, decode_text
@@ -111,11 +111,12 @@ _STEP = r"[^.\[\]\"]+|\"[^\"]+\""
 _PATH = re.compile(rf"(?:{_STEP})(?:\.(?:{_STEP}))*")
 
 
-def path_steps(path: str) -> list[str] | None:
+@lru_cache(maxsize=256)
+def path_steps(path: str) -> tuple[str, ...] | None:
     """The keys of a path such as ``results.gpqa."acc,none"``; None if it is not a path."""
     if not _PATH.fullmatch(path):
         return None
-    steps = [step.strip('"') for step in re.findall(_STEP, path)]
+    steps = tuple(step.strip('"') for step in re.findall(_STEP, path))
     return steps if len(steps) <= DEPTH_MAX else None
 
 

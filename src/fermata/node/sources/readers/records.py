@@ -32,6 +32,7 @@ TIME_FIELDS = ("completed_at",)
 COUNT_FIELDS = ("test_cases", "total_tests")
 _STATUS_FIELDS = ("status", "state")
 _INCOMPLETE_FIELD = "incomplete"
+_OVER_FIELDS = frozenset({*_STATUS_FIELDS, _INCOMPLETE_FIELD})
 _FINISHED = frozenset(
     {"complete", "completed", "done", "finished", "ok", "passed"}
     | {"succeeded", "success", "successful"}
@@ -72,11 +73,11 @@ class Wanted:
         """Whether a column has a part in what is read."""
         named = {*self.where, self.score, *MODEL_FIELDS, *TIME_FIELDS, *COUNT_FIELDS}
         named |= {self.model_at, self.time_at, self.scored_at, self.samples_at}
-        return column in named or column.lower() in (*_STATUS_FIELDS, _INCOMPLETE_FIELD)
+        return column in named or column.lower() in _OVER_FIELDS
 
     def steps(self, name: str) -> Sequence[str]:
         """The keys from a record to a field."""
-        return [name] if self.is_flat else path_steps(name) or []
+        return (name,) if self.is_flat else path_steps(name) or ()
 
 
 def read_records(kind: str, file: str, data: bytes, wanted: Wanted | None = None) -> list[Record]:
@@ -162,11 +163,12 @@ def _count(record: Record, wanted: Wanted, name: str) -> int | None:
 def _fault(record: Record, wanted: Wanted) -> str:
     """Why a record is of a run that is not over, or not whole; empty if nothing says so."""
     for name in record.value:
-        word = text_at(record.value, [name])
+        known = str(name).lower()
+        word = text_at(record.value, [name]) if known in _OVER_FIELDS else None
         if word is None:
             continue
-        known, said = str(name).lower(), word.strip().lower()
-        is_named = any(list(wanted.steps(field)) == [name] for field in wanted.where)
+        said = word.strip().lower()
+        is_named = any(tuple(wanted.steps(field)) == (name,) for field in wanted.where)
         is_over = said in _FINISHED or (is_named and said not in _UNFINISHED)
         if known in _STATUS_FIELDS and not is_over:
             meant = f"{record.place}: {name} is {shown(word) or 'empty'}, not finished"
