@@ -154,7 +154,7 @@ def test_the_configuration_names_fields_that_are_not_usual(tmp_path):
 
 
 def test_a_time_that_leaves_a_choice_decides_no_period(folder):
-    keys = {"column": "Best score (across scorers)", "where": {"id": "V3YQtSEnQ3TPZEPPgkCKQM"},
+    keys = {"column": "Best score (across scorers)", "where": {"id": "run0001"},
             "time_at": "started_at", "period": "run-date", "accept_uncounted": True}  # fmt: skip
     reason, said = refused(folder, "csv", "epoch-runs.csv", **keys)
     assert reason == "SOURCE_DATE"
