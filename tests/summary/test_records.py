@@ -8,8 +8,8 @@ from fermata.errors import Refusal
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
-from fermata.summary.node_words import backlog_text
 from fermata.summary.governance_words import motion_count
+from fermata.summary.node_words import backlog_text
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records

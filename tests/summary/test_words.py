@@ -10,7 +10,14 @@ from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.summary import governance_words, words
 from fermata.summary.documents import document
-from fermata.types import Cause, EntryIndex, MotionKind, PausePhase, RoundPhase, TimeMs
+from fermata.types import (
+    Cause,
+    EntryIndex,
+    MotionKind,
+    PausePhase,
+    RoundPhase,
+    TimeMs,
+)
 from harness.dashboard import paused_chain
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -121,7 +128,10 @@ def test_a_dispute_tells_its_ruling_and_what_comes_next() -> None:
         appeal_ms=1000,
     )  # fmt: skip
     assert governance_words.dispute_outcome(ruled) == "upheld"
-    assert governance_words.dispute_next(ruled, TOLD) == "final from 1970-01-01T00:00:01Z unless appealed"
+    assert (
+        governance_words.dispute_next(ruled, TOLD)
+        == "final from 1970-01-01T00:00:01Z unless appealed"
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fermata.summary.governance_words import (
 )
 from fermata.summary.records.governance import CharterRecord, GovernanceRecord, MotionRecord
 from fermata.summary.records.governance_events import GovernanceEvent
-from fermata.types import Choice
+from fermata.types import Choice, DisputeStatus
 
 _EVENT = (
     "event=step entry time=time_ms motion kind author status asks=what reason lab asked_labs"
@@ -40,6 +40,19 @@ def motions_document(record: GovernanceRecord) -> dict[str, Any]:
         "excluded": record.exclusions,
         "pending": [motion.entry for motion in record.pending],
         "overdue": [overdue_document(late) for late in record.overdue],
+    }
+
+
+def committee_document(record: GovernanceRecord) -> dict[str, Any]:
+    """What is before the committee: ``motions`` that are open or have carried and wait, and
+    disputes that are not final."""
+    waiting = [m for m in record.motions if m.entry in record.tallies] + list(record.pending)
+    disputes = [d for d in record.disputes.values() if d.status != DisputeStatus.FINAL]
+    return {
+        "chair": record.chair,
+        "motions": [motion_row(record, motion) for motion in waiting],
+        "disputes": [document(d, "entry author lab status") for d in disputes],
+        "excluded": record.exclusions,
     }
 
 

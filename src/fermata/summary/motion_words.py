@@ -179,6 +179,28 @@ def pending_text(motion: Motion, record: GovernanceRecord) -> str:
     )
 
 
+def own_matters(record: GovernanceRecord, party: str) -> Iterator[str]:
+    """What is before the committee, or was decided there, that needs this party itself."""
+    if party in record.exclusions:
+        number = record.exclusions[party]
+        yield f"is excluded from round {number} on: its reports are refused (EXCLUDED)"
+    for motion in record.motions:
+        is_open = motion.status == g.OPEN
+        if is_open and motion.lab == party and motion.kind == g.EXCLUSION:
+            yield f"a motion to exclude it is being voted on: {open_text(motion, record)}"
+        if is_open and party in motion.asked_labs and party not in motion.consents:
+            text = open_text(motion, record)
+            yield f"is asked to vote; see: fermata motion show {motion.entry}: {text}"
+    for motion in record.pending:
+        if motion.lab == party:
+            yield f"will be excluded: {pending_text(motion, record)}"
+    for dispute in record.disputes.values():
+        if dispute.lab == party and dispute.status != g.FINAL:
+            next_step = dispute_next(dispute, record.clock)
+            about = f"a dispute about it, entry {dispute.entry} by {dispute.author}"
+            yield f"{about}: {dispute_status(dispute)}; {next_step}"
+
+
 def charter_line(record: CharterRecord) -> str:
     """The charter in force, since when and by which entry, in a line."""
     since = time_text(record.since_ms)
