@@ -13,12 +13,31 @@ from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import head_note, witness_of
 from harness.chains import MODULUS_BITS_MIN, Chain, chain_at
-from harness.protocol.amendments import amended, carried, close_round, under
+from harness.protocol.amendments import amended, carried, close_round, tabled, under
 
 MEMBERS = "axyz"
 #: The lab that is excluded, and the members that vote.
 OUT, VOTERS = "lab-3", ("member-1", "member-2", "member-3")
 STRICTER = ("cohort_min = 3", "cohort_min = 4")
+#: A time of the committee that asks all labs, and a metric that asks each.
+SHORTER = ("notice_s = 86400", "notice_s = 43200")
+MORE = b"""
+[[panel]]
+id = "extras"
+
+[[metric]]
+id = "extra"
+panel = "extras"
+unit = "u"
+quantity = "extra"
+min = "0"
+max = "10"
+resolution = "0.5"
+
+[[aggregate]]
+metric = "extra"
+statistics = ["sum"]
+"""
 TITLE = ('title = "For tests"', 'title = "Amended"')
 
 
@@ -41,7 +60,7 @@ def vote(chain: Chain, motion: int, choice: int, *members: str) -> None:
 @functools.cache
 def governed_chain() -> Chain:
     """Of one dispute the second ruling is final, of another the first; a ruling is lost, another
-    expires; a lab is excluded and the charter amended with round 2."""
+    expires; an amendment is lost, a lab is excluded and the charter amended with round 2."""
     chain = chain_at("collecting", members=MEMBERS).fork()
     first = table(chain, "lab-2", wire.MOTION_KIND_DISPUTE, 2, lab=OUT, reason="It is late.")
     ruling = table(chain, "member-1", wire.MOTION_KIND_RULING, first, is_upheld=True)
@@ -59,6 +78,9 @@ def governed_chain() -> Chain:
     last = table(chain, "member-1", wire.MOTION_KIND_RULING, other)
     vote(chain, last, wire.CHOICE_FOR, *VOTERS)
     chain.advance(chain.due_ms(chain.state.governance.disputes[other].appeal))
+    asks = amended(chain, SHORTER) + MORE
+    refused = tabled(chain, asks).entry
+    vote(chain, refused, wire.CHOICE_AGAINST, *VOTERS[:2])
     data = amended(chain, STRICTER, TITLE)
     due_ms = carried(chain, data)
     close_round(chain)

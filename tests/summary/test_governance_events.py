@@ -63,6 +63,8 @@ def test_every_step_is_told_in_the_order_of_its_entry():
         (Step.DECIDED, "ruling", "carried"),
         (Step.RULING_FINAL, "dispute", "dismissed"),
         (Step.FILED, "amendment", ""),
+        (Step.DECIDED, "amendment", "lost"),
+        (Step.FILED, "amendment", ""),
         (Step.DECIDED, "amendment", "carried"),
         (Step.EXCLUDED, "exclusion", ""),
         (Step.IN_FORCE, "amendment", ""),
@@ -130,7 +132,7 @@ def test_every_kind_of_motion_has_its_article():
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_motion_in_words_says_who_when_what_and_what_came_of_it(is_open):
     chain = governed_chain()
-    amendment = motion_of_kind(g.AMENDMENT)
+    amendment = motion_of_kind(g.AMENDMENT, g.CARRIED)
     state = list(states(chain))[amendment.entry] if is_open else chain.state
     text = "\n".join(motion_lines(motion_record(state, amendment.entry)))
     filed = utc_text(amendment.tabled_ms)
@@ -146,6 +148,30 @@ def test_a_motion_in_words_says_who_when_what_and_what_came_of_it(is_open):
         assert "votes: 0 for, 0 against, 4 not yet; 3 carry it" in text
         assert "  member-1: not yet" in text
         assert "what it changes of the charter in force:" in text
+
+
+def test_an_amendment_says_whom_it_asks_and_a_lab_reads_what_it_changes_for_itself():
+    amendment = motion_of_kind(g.AMENDMENT, g.LOST)
+    record = motion_record(list(states(governed_chain()))[amendment.entry], amendment.entry)
+    asked = ("lab-1", "lab-2", "lab-4", "lab-5", "lab-6")
+    text = "\n".join(motion_lines(record))
+    assert f"needs the consent of: {', '.join(asked)}" in text
+    assert "asked and not for it: lab-1" in text
+    assert "0 of 4 organisations of labs agree" in text
+    assert "  lab-1: not yet (asked by itself)" in text
+    # Its exclusion has carried: it is to say nothing more, and counts among all labs.
+    assert f"  {OUT}: not yet (asked with all labs)" in text
+    assert "what it changes of the charter in force:" in text
+    assert "! panels adds extras: needs the lab's consent\n" in text
+    own = list(motion_lines(record, "lab-1"))
+    assert "what it changes of the charter in force, for lab-1:" in own
+    assert "! metrics adds extra: needs the lab's consent" in own
+    told = motion_document(record)
+    assert told["amendment"]["asked_labs"] == told["tally"]["labs_missing"] == list(asked)
+    assert told["amendment"]["asks_share_of_labs"] is True
+    governance = governance_record(list(states(governed_chain()))[amendment.entry], 0)
+    (matter,) = own_matters(governance, "lab-1")
+    assert matter.startswith(f"is asked to vote; see: fermata motion show {amendment.entry}: ")
 
 
 def test_a_ruling_names_its_dispute_and_a_member_of_the_labs_organisation_is_recused():
@@ -191,7 +217,7 @@ def test_a_motion_as_a_document_has_what_its_words_say():
         ("member-1", "member-2", "member-3"), "for"
     )
     assert told["amendment"] is None
-    amendment = motion_document(motion_record(state, motion_of_kind(g.AMENDMENT).entry))
+    amendment = motion_document(motion_record(state, motion_of_kind(g.AMENDMENT, g.CARRIED).entry))
     assert amendment["amendment"]["is_charter_in_force"] is False
     assert amendment["amendment"]["changes"][0] == {
         "text": "cohort_min 3 -> 4: stricter",
@@ -221,7 +247,7 @@ def test_what_is_before_the_committee_names_what_waits_and_for_whom():
 
 def test_the_charter_in_force_says_by_which_amendment_and_which_waits():
     chain, after = governed_chain(), list(states(governed_chain()))
-    amendment = motion_of_kind(g.AMENDMENT)
+    amendment = motion_of_kind(g.AMENDMENT, g.CARRIED)
     first = charter_document(charter_record(after[amendment.decided_entry]))
     assert (first["from_round"], first["entry"], first["motion"]) == (1, 0, None)
     assert (first["previous"], first["pending"]) == (None, amendment.entry)

@@ -14,6 +14,7 @@ from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.clock_events import ClockEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.governance_events import GovernanceEvents
+from fermata.node.observe.pause_events import PauseEvents
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.stray_lines import only_events
 from fermata.node.observe.telemetry import Telemetry
@@ -138,6 +139,7 @@ class Node:
             gauges.look,
             AlarmEvents(replica, telemetry, clock_ms).look,
             ClockEvents(self.driver, telemetry).look,
+            PauseEvents(replica, telemetry).look,
             GovernanceEvents(base.config.text.party, replica, telemetry).look,
             self.hook.look,
         ]
