@@ -232,9 +232,9 @@ def test_a_motion_is_filed_sent_and_voted_on_under_the_amended_charter(site, tmp
 
 def test_a_watch_goes_by_the_charter_in_force(site):
     """It has no pause, and is watched for what its committee does."""
-    words = [sys.executable, "-m", "fermata.cli.main", "watch", "--json"]
+    words = ("watch", "--json", "--config", str(site.config("lab-1")))
     watch = subprocess.Popen(
-        [*words, "--config", str(site.config("lab-1"))], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "fermata.cli.main", *words], stdout=subprocess.PIPE, text=True
     )
     try:
         first = json.loads(watch.stdout.readline())

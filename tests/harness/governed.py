@@ -118,7 +118,7 @@ class Growing:
     """A node's replica of a chain, which grows as its test says."""
 
     def __init__(self, chain: Chain, size: int = 0) -> None:
-        self._log = ChainLog(chain)
+        self.log = ChainLog(chain)
         genesis = chain.state.charters[0].charter
         self.replica = Replica(genesis, MemoryStore(), MODULUS_BITS_MIN)
         if size:
@@ -126,6 +126,6 @@ class Growing:
 
     def grow(self, size: int, witnessed: int | None = None) -> None:
         """Pulls the log up to so many entries, of which all or fewer are witnessed."""
-        self._log.size, self._log.witnessed = size, size if witnessed is None else witnessed
-        while self.replica.pull(cast(Log, self._log)):
+        self.log.size, self.log.witnessed = size, size if witnessed is None else witnessed
+        while self.replica.pull(cast(Log, self.log)):
             pass

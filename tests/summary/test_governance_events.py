@@ -104,7 +104,10 @@ def test_an_exclusion_that_lapsed_is_not_told_as_one_of_a_later_motion():
 
 def test_an_amendment_in_force_says_what_it_changes():
     event = governance_events(governed_chain().state)[-1]
-    assert event.changes == ("  cohort_min 3 -> 4: stricter", "  title 'For tests' -> 'Amended'")
+    assert [change.line for change in event.changes] == [
+        "  cohort_min 3 -> 4: stricter",
+        "  title 'For tests' -> 'Amended'",
+    ]
     first, *changes = event_lines(event)
     state = governed_chain().state
     assert first == (
@@ -112,7 +115,7 @@ def test_an_amendment_in_force_says_what_it_changes():
         f" {event.motion} is in force: charter {state.charter.sha256.hex()[:16]} from round 2 on,"
         f" entry {state.rounds[1].entry}"
     )
-    assert changes == [f"  {change}" for change in event.changes]
+    assert changes == [f"  {change.line}" for change in event.changes]
     told = event_document(event)
     assert (told["event"], told["from_round"]) == ("amendment_in_force", 2)
     assert told["charter_hash"] == state.charter.sha256.hex()
@@ -221,7 +224,7 @@ def test_a_motion_as_a_document_has_what_its_words_say():
     assert amendment["amendment"]["is_charter_in_force"] is False
     assert amendment["amendment"]["changes"][0] == {
         "text": "cohort_min 3 -> 4: stricter",
-        "labs": [f"lab-{k}" for k in range(1, 7)],
+        "labs": [],
         "free": True,
     }
 

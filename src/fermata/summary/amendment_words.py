@@ -15,14 +15,20 @@ from fermata.summary.governance_words import term_text
 class AmendmentChange:
     """One difference between two charters, as people read it in ``text``.
 
-    ``labs``: those for which it is a difference, in order of their ids; empty for what no article
-    of docs/spec/consent.md compares. ``is_free``: a charter may change so without anybody's consent
-    beside the committee's.
+    ``labs``: those for which alone it is a difference, in order of their ids; empty if it is one
+    for all that stay, or if no article of docs/spec/consent.md compares it. ``is_free``: a charter
+    may change so without anybody's consent beside the committee's.
     """
 
     text: str
     labs: tuple[str, ...] = ()
     is_free: bool = True
+
+    @property
+    def line(self) -> str:
+        """The change with its labs, and a mark if it is not free."""
+        about = f" ({', '.join(self.labs)})" if self.labs else ""
+        return f"{' ' if self.is_free else '!'} {self.text}{about}"
 
 
 #: What no article compares, by the key of the charter's file: a name, and the value as people read
@@ -55,26 +61,24 @@ def amendment_changes(old: Charter, new: Charter, lab: str = "") -> tuple[Amendm
     for each in labs:
         for difference in differences(old, new, each):
             by_difference.setdefault(difference, []).append(each)
+    everybody = {*labs} if lab else {*old.labs} & {*new.labs}
     compared = (
-        AmendmentChange(difference.text, tuple(found), difference.effect.is_free)
+        AmendmentChange(
+            difference.text,
+            () if everybody <= {*found} else tuple(found),
+            difference.effect.is_free,
+        )
         for difference, found in by_difference.items()
     )
     return (*compared, *map(AmendmentChange, _other_changes(old, new)))
 
 
 def change_lines(old: Charter, new: Charter, lab: str = "") -> list[str]:
-    """The changes in lines, what is not free with a mark; one line that says so if there are none.
+    """The changes in lines; one line that says so if there are none.
 
-    A line ends with the labs that it is about, unless these are all that stay. ``lab``: as for
-    ``amendment_changes``.
+    ``lab``: as for ``amendment_changes``.
     """
-    everybody = {lab} if lab else {*old.labs} & {*new.labs}
-    lines = []
-    for change in amendment_changes(old, new, lab):
-        some = bool(change.labs) and not everybody <= {*change.labs}
-        about = f" ({', '.join(change.labs)})" if some else ""
-        lines.append(f"{' ' if change.is_free else '!'} {change.text}{about}")
-    return lines or ["  nothing"]
+    return [change.line for change in amendment_changes(old, new, lab)] or ["  nothing"]
 
 
 def _other_changes(old: Charter, new: Charter) -> Iterator[str]:

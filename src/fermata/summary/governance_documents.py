@@ -21,13 +21,15 @@ from fermata.types import Choice, DisputeStatus
 
 _EVENT = (
     "event=step entry time=time_ms motion kind author status asks=what reason lab asked_labs"
-    " from_round charter_hash=charter_sha256 changes"
+    " from_round charter_hash=charter_sha256"
 )
+_CHANGE = "text labs free=is_free"
 
 
 def event_document(event: GovernanceEvent) -> dict[str, Any]:
-    """A step of a motion."""
-    return document(event, _EVENT)
+    """A step of a motion. ``free`` of a change: it needs nobody beside the committee."""
+    changes = [document(change, _CHANGE) for change in event.changes]
+    return document(event, _EVENT) | {"changes": changes}
 
 
 def motions_document(record: GovernanceRecord) -> dict[str, Any]:
@@ -144,9 +146,7 @@ def _amendment(record: MotionRecord) -> dict[str, Any] | None:
         "is_charter_in_force": record.is_base,
         "asked_labs": list(record.motion.asked_labs),
         "asks_share_of_labs": record.motion.has_share,
-        "changes": [
-            document(change, "text labs free=is_free") for change in amendment_changes(base, new)
-        ],
+        "changes": [document(change, _CHANGE) for change in amendment_changes(base, new)],
     }
 
 

@@ -139,7 +139,7 @@ def event_lines(event: GovernanceEvent) -> Iterator[str]:
     """A step of a motion in lines for a terminal; what an amendment changes stands under it."""
     yield f"{utc_text(event.time_ms)} {event.step}: {event_text(event)}, entry {event.entry}"
     if event.step in (Step.FILED, Step.IN_FORCE):
-        yield from (f"  {change}" for change in event.changes)
+        yield from (f"  {change.line}" for change in event.changes)
 
 
 def committee_lines(record: GovernanceRecord) -> Iterator[str]:

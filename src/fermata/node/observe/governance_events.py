@@ -31,7 +31,7 @@ class GovernanceEvents:
     def _tell(self, event: GovernanceEvent) -> None:
         tell, text = self._telemetry.event, event_text(event)
         if event.step == Step.IN_FORCE:
-            changes = "; ".join(change.strip() for change in event.changes)
+            changes = "; ".join(change.line.strip() for change in event.changes)
             text = f"{event.charter_sha256[:16]}: {changes}"
         where = text[:VALUE_CHARS_MAX]
         party = event.lab if event.step == Step.EXCLUDED else event.author

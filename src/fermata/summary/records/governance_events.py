@@ -13,7 +13,7 @@ from fermata.protocol.state import governance as g
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.state import Round, State
-from fermata.summary.amendment_words import change_lines
+from fermata.summary.amendment_words import AmendmentChange, amendment_changes
 from fermata.summary.governance_words import NO_VOTE, dispute_outcome, motion_matter
 from fermata.types import MotionKind
 
@@ -45,7 +45,7 @@ class GovernanceEvent:
     asks for, in words, and ``reason`` the one that its author gave. ``lab``: the lab that it names.
     ``asked_labs``: whom an amendment asks each by itself. ``from_round``: the first round to which
     the step applies; 0 if it applies to none. ``charter_sha256``: of an amendment, in hex.
-    ``changes``: what an amendment changes of the charter before it, a line each.
+    ``changes``: what an amendment changes of the charter before it.
     """
 
     step: Step
@@ -61,7 +61,7 @@ class GovernanceEvent:
     asked_labs: tuple[str, ...]
     from_round: int
     charter_sha256: str
-    changes: tuple[str, ...]
+    changes: tuple[AmendmentChange, ...]
 
     @property
     def key(self) -> EventKey:
@@ -178,5 +178,5 @@ def _event(
         asked_labs=motion.asked_labs,
         from_round=from_round,
         charter_sha256=new.sha256.hex() if new is not None else "",
-        changes=tuple(change_lines(old, new)) if old is not None and new is not None else (),
+        changes=amendment_changes(old, new) if old is not None and new is not None else (),
     )
