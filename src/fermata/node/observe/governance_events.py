@@ -21,12 +21,22 @@ class GovernanceEvents:
         self._replica = replica
         self._telemetry = telemetry
         self._known = {event.key for event in governance_events(replica.trusted())}
+        self._excluded = telemetry.gauge(
+            "fermata_lab_excluded", "1 if this lab is excluded, or its exclusion has carried."
+        )
+        self._set_excluded()
 
     def look(self) -> None:
         """After each step, failed or not: reports its news."""
         for event in governance_events(self._replica.trusted(), self._known):
             self._known.add(event.key)
             self._tell(event)
+        self._set_excluded()
+
+    def _set_excluded(self) -> None:
+        governance = self._replica.trusted().governance
+        waiting = {governance.motions[entry].lab for entry in governance.notices}
+        self._excluded.set(self._me in {*governance.exclusions, *waiting})
 
     def _tell(self, event: GovernanceEvent) -> None:
         tell, text = self._telemetry.event, event_text(event)
@@ -45,7 +55,6 @@ class GovernanceEvents:
         )
         if event.concerns(self._me):
             is_decided = (event.kind, event.status) == (EXCLUSION, CARRIED)
-            # A reason, so that the counter of troubles rises: an alert must see it.
             if event.step == Step.EXCLUDED or is_decided:
                 tell(EXCLUDED, entry=event.motion, round=event.from_round, reason="EXCLUDED")
             else:
