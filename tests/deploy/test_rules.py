@@ -12,8 +12,8 @@ import yaml
 from fermata.node.hook.hooks import Hook
 from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
-from fermata.node.observe.governance_events import GovernanceEvents
 from fermata.node.observe.gauges import Gauges
+from fermata.node.observe.governance_events import GovernanceEvents
 from fermata.node.observe.telemetry import Telemetry
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 

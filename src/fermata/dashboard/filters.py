@@ -33,7 +33,9 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
 
 
 def _functions(*modules: ModuleType) -> dict[str, Callable[..., object]]:
-    return {name: each for module in modules for name, each in getmembers(module, isfunction)}
+    return {
+        name: function for module in modules for name, function in getmembers(module, isfunction)
+    }
 
 
 def plain(text: str) -> Markup:

@@ -58,17 +58,17 @@ def amendment_changes(old: Charter, new: Charter, lab: str = "") -> tuple[Amendm
     """
     labs = [lab] if lab else sorted({*old.labs, *new.labs})
     by_difference: dict[Difference, list[str]] = {}
-    for each in labs:
-        for difference in differences(old, new, each):
-            by_difference.setdefault(difference, []).append(each)
+    for lab_id in labs:
+        for difference in differences(old, new, lab_id):
+            by_difference.setdefault(difference, []).append(lab_id)
     everybody = {*labs} if lab else {*old.labs} & {*new.labs}
     compared = (
         AmendmentChange(
             difference.text,
-            () if everybody <= {*found} else tuple(found),
+            () if everybody <= {*concerned} else tuple(concerned),
             difference.effect.is_free,
         )
-        for difference, found in by_difference.items()
+        for difference, concerned in by_difference.items()
     )
     return (*compared, *map(AmendmentChange, _other_changes(old, new)))
 

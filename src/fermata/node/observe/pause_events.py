@@ -16,7 +16,7 @@ class PauseEvents:
         self._replica = replica
         self._telemetry = telemetry
         state = replica.trusted()
-        self._told = len(state.pause.changes)
+        self._changes_reported = len(state.pause.changes)
         self._has_key = state.key is not None
 
     def look(self) -> None:
@@ -25,7 +25,7 @@ class PauseEvents:
         if state.key is not None and not self._has_key:
             self._has_key = True
             self._telemetry.event("key_in_force", entry=state.key.entry)
-        for index in range(self._told, len(state.pause.changes)):
+        for index in range(self._changes_reported, len(state.pause.changes)):
             change = change_record(state, index)
             self._telemetry.event(
                 "pause_changed",
@@ -34,4 +34,4 @@ class PauseEvents:
                 round=change.round,
                 where=cause_words(change),
             )
-        self._told = len(state.pause.changes)
+        self._changes_reported = len(state.pause.changes)

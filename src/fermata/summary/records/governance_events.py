@@ -81,7 +81,9 @@ def governance_events(
     An event may come before one that is known: time alone decides without an entry of its own.
     """
     new = [
-        _event(state, *found) for found in _found(state) if (found[0], found[1].entry) not in known
+        _event(state, *facts)
+        for facts in _facts_of(state)
+        if (facts[0], facts[1].entry) not in known
     ]
     return tuple(sorted(new, key=lambda e: (e.entry, _ORDER.index(e.step), e.motion)))
 
@@ -124,10 +126,10 @@ def _excludes(motion: Motion, lab: str, round_: Round) -> bool:
     return is_carried and motion.lab == lab and motion.decided_entry < round_.entry
 
 
-_Found = tuple[Step, Motion, int, int, str, int]
+_Facts = tuple[Step, Motion, int, int, str, int]
 
 
-def _found(state: State) -> Iterator[_Found]:
+def _facts_of(state: State) -> Iterator[_Facts]:
     """(step, motion, entry, time_ms, status, from_round) of every event."""
     governance = state.governance
     for motion in governance.motions.values():
