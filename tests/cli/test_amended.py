@@ -18,8 +18,10 @@ import pytest
 from fermata import open_bundle
 from fermata.cli.main import cli
 from fermata.node.config import load_config, read_charter
+from fermata.node.hook.governance_notice import open_governance
 from fermata.node.run.participant import run_participant
 from harness.deployments import changing
+from harness.node.hook_world import Program
 from harness.nodes import (
     AUDITORS,
     COORDINATOR,
@@ -56,7 +58,7 @@ ROWS = "2026Q2,hours,7\n2026Q2,extra,2.5\n2026Q3,score,0.5\n2026Q3,hours,7\n2026
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def deployment(tmp_path_factory):
     """A running deployment whose second round was opened under the amended charter."""
     found = lay_out(
         tmp_path_factory.mktemp("amended") / "site",
@@ -66,8 +68,11 @@ def site(tmp_path_factory):
     found.deal()
     ending, threads = threading.Event(), []
     with found.coordinator() as address:
+        program = Program(tmp_path_factory.mktemp("governance-hook"))
+        hook = f'\n[governance_hook]\ncommand = ["{program.path}"]\n'
         for party in (*PARTIES[1:], *MEMBERS):
-            found.write_config(party, address, PUSHED if party == "lab-1" else "")
+            more = {"lab-1": PUSHED, "lab-2": hook}.get(party, "")
+            found.write_config(party, address, more)
         found.open_round(address)
         new = found.node("member-1") / "new.toml"
         new.write_text(changing(found.charter_file.read_text(), found.charter) + EXTRA)
@@ -99,11 +104,17 @@ def site(tmp_path_factory):
             wait_until(lambda: pushes(found, "2026Q2=5"))
             reports_by_hand(found)
             wait_until(lambda: len(found.events("auditor-1", "results_opened")) >= 2)
-            yield found
+            wait_until(lambda: len(found.events("lab-2", "governance_hook_taken")) >= 3)
+            yield found, program
         finally:
             ending.set()
             for thread in threads:
                 thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(deployment):
+    return deployment[0]
 
 
 def pushes(site, what):
@@ -265,6 +276,24 @@ def test_the_charter_in_force_is_the_amended_one(site, tmp_path):
     assert text.endswith(out.read_text())
     again = fermata("charter", "in-force", *config, "--out", out)
     assert again.error.endswith("[FILE_EXISTS]")
+
+
+def test_the_governance_hook_of_a_running_node_got_every_step(deployment):
+    site, program = deployment
+    new = json.loads(ok("charter", "in-force", "--config", site.config("lab-2"), "--json"))
+    out = site.node("lab-2") / "in-force.toml"
+    ok("charter", "in-force", "--config", site.config("lab-2"), "--out", out)
+    notices = [
+        open_governance(call["notice"].encode(), read_charter(out), site.charter.sha256)
+        for call in program.calls[:3]
+    ]
+    assert [n.event.step for n in notices] == [
+        "motion_filed",
+        "motion_decided",
+        "amendment_in_force",
+    ]
+    assert {n.event.motion for n in notices} == {new["motion"]}
+    assert all(n.event.concerns_node for n in notices)
 
 
 def test_every_node_told_once_that_the_amendment_is_in_force_and_what_it_changes(site):

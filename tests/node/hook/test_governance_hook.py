@@ -167,6 +167,19 @@ def test_after_a_restart_only_what_was_not_taken_is_sent():
     assert steps(first.calls + later.calls) == every_step()
 
 
+def test_a_step_has_the_same_bytes_after_a_restart_with_a_longer_log():
+    end = len(governed_chain().leaves)
+    first_entry = governance_events(governed_chain().state)[0].entry
+    growing, failing, later = Growing(governed_chain(), first_entry + 1), Taker(10**6), Taker()
+    with Node(failing, growing):
+        until(lambda: failing.calls)
+    growing.grow(end)
+    with Node(later, growing):
+        until(lambda: len(later.calls) > 1)
+    assert later.calls[0] == failing.calls[0]
+    assert opened(later.calls[1][0]).log.size == end
+
+
 def test_what_only_the_coordinator_has_signed_is_not_sent():
     growing, taker = Growing(governed_chain(), 3), Taker()
     size = next(e.entry for e in governance_events(governed_chain().state)) + 1
