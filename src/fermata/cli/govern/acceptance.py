@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from fermata.cli.options import CONFIG
-from fermata.cli.output import emit, json_option, say
+from fermata.cli.output import emit, json_option, plain_lines, say
 from fermata.cli.read.view import trusted_view
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig, load_config, read_charter
-from fermata.node.observe.telemetry import plain_text
 from fermata.node.storage.bundles import pinned_hash
 from fermata.node.storage.consents import accepted_charters, accepts_by_itself, offer_acceptance
 from fermata.protocol.charter.parse import Charter
@@ -18,8 +17,6 @@ from fermata.protocol.roles.consents import agreed_to
 from fermata.protocol.state.state import State
 from fermata.summary.amendment_words import change_lines
 from fermata.types import Role
-
-LINE_CHARS_MAX = 2000
 
 
 @click.command("accept")
@@ -87,4 +84,4 @@ def changes_text(lab: str, old: Charter, new: Charter) -> list[str]:
     """What changes for a lab, in words; what is not free is marked."""
     lines = [f"{new.title}: charter hash {new.sha256.hex()}"]
     lines += [f"what it changes for {lab} since {old.sha256.hex()}:"]
-    return [plain_text(line, LINE_CHARS_MAX) for line in [*lines, *change_lines(old, new, lab)]]
+    return plain_lines([*lines, *change_lines(old, new, lab)])

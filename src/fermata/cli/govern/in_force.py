@@ -6,7 +6,7 @@ import click
 
 from fermata.cli.govern.charter_changes import charter_text, shown_line
 from fermata.cli.options import CONFIG, PATH
-from fermata.cli.output import emit, json_option
+from fermata.cli.output import emit, json_option, plain_lines
 from fermata.cli.read.view import trusted_view
 from fermata.node.config import load_config
 from fermata.node.files import write_atomic
@@ -33,7 +33,7 @@ def charter_in_force(config_file: Path, with_text: bool, out: Path | None, as_js
     if out is not None:
         write_atomic(out, text.encode())
         data["file"] = str(out)
-    lines = in_force_lines(record)
+    lines = plain_lines(in_force_lines(record))
     lines += [f"wrote {out}"] if out is not None else []
     lines += ["", *map(shown_line, text.splitlines())] if with_text else []
     emit(as_json, data, "\n".join(lines))

@@ -8,13 +8,12 @@ import click
 
 from fermata.cli.govern.charter_changes import charter_changes, charter_text
 from fermata.cli.options import CONFIG, PATH
-from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.output import emit, json_option, plain_lines, say, table_text
 from fermata.cli.read.log import replicate
 from fermata.cli.read.view import trusted_view, witnessed_line
 from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
-from fermata.node.observe.telemetry import plain_text
 from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_files
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
@@ -41,7 +40,6 @@ from fermata.summary.records.governance import (
 from fermata.summary.words import overdue_line
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
-LINE_CHARS_MAX = 2000
 CHOICES = {
     "for": statement_pb2.CHOICE_FOR,
     "against": statement_pb2.CHOICE_AGAINST,
@@ -185,7 +183,7 @@ def motion_of(replica: Replica, entry: int) -> MotionRecord:
 
 def motion_to_read(replica: Replica, record: MotionRecord, party: str) -> str:
     """A motion in words, for the party that is about to vote: of an amendment, all that changes."""
-    lines = [plain_text(line, LINE_CHARS_MAX) for line in motion_lines(record, party)]
+    lines = plain_lines(motion_lines(record, party))
     new = record.motion.charter
     if new is not None and record.base is not None:
         old_text = charter_text(replica, record.base.sha256)

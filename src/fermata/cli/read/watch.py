@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fermata.cli.options import CONFIG
-from fermata.cli.output import say
+from fermata.cli.output import plain_lines, say
 from fermata.cli.read.log import replicate
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import load_config
@@ -102,7 +102,9 @@ class Watcher:
         self._printed = len(state.pause.changes)
         for event in governance_events(state, self._known):
             self._known.add(event.key)
-            self._print(event.step, event_document(event), "\n".join(event_lines(event)))
+            self._print(
+                event.step, event_document(event), "\n".join(plain_lines(event_lines(event)))
+            )
         self._alarm.look()
 
     def _tell_late(self, late: Overdue) -> None:
