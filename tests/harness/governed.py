@@ -59,8 +59,8 @@ def vote(chain: Chain, motion: int, choice: int, *members: str) -> None:
 
 @functools.cache
 def governed_chain() -> Chain:
-    """Of one dispute the second ruling is final, of another the first; a ruling is lost, another
-    expires; an amendment is lost, a lab is excluded and the charter amended with round 2."""
+    """Of one dispute the second ruling is final, of another the first; one ruling is lost, one is
+    withdrawn and one expires; an amendment is lost, a lab is excluded and the charter amended with round 2."""
     chain = chain_at("collecting", members=MEMBERS).fork()
     first = table(chain, "lab-2", wire.MOTION_KIND_DISPUTE, 2, lab=OUT, reason="It is late.")
     ruling = table(chain, "member-1", wire.MOTION_KIND_RULING, first, is_upheld=True)
@@ -73,6 +73,8 @@ def governed_chain() -> Chain:
     other = table(chain, "lab-4", wire.MOTION_KIND_DISPUTE, 2, lab="lab-5")
     lost = table(chain, "member-1", wire.MOTION_KIND_RULING, other, is_upheld=True)
     vote(chain, lost, wire.CHOICE_AGAINST, *VOTERS[:2])
+    mistake = table(chain, "member-1", wire.MOTION_KIND_RULING, other, is_upheld=True)
+    table(chain, "member-1", wire.MOTION_KIND_WITHDRAWAL, mistake)
     expires = table(chain, "member-1", wire.MOTION_KIND_RULING, other, is_upheld=True)
     chain.advance(chain.due_ms(chain.state.governance.motions[expires].expiry))
     last = table(chain, "member-1", wire.MOTION_KIND_RULING, other)

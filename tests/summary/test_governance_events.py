@@ -58,6 +58,9 @@ def test_every_step_is_told_in_the_order_of_its_entry():
         (Step.FILED, "ruling", ""),
         (Step.DECIDED, "ruling", "lost"),
         (Step.FILED, "ruling", ""),
+        (Step.FILED, "withdrawal", ""),
+        (Step.DECIDED, "ruling", "withdrawn"),
+        (Step.FILED, "ruling", ""),
         (Step.DECIDED, "ruling", "expired"),
         (Step.FILED, "ruling", ""),
         (Step.DECIDED, "ruling", "carried"),
@@ -191,7 +194,7 @@ def test_a_ruling_names_its_dispute_and_a_member_of_the_labs_organisation_is_rec
     assert "  member-1: recused, its organisation is concerned" in lines
 
 
-def test_a_dispute_is_never_told_as_carried():
+def test_what_needs_no_vote_is_never_told_as_carried():
     """Also not in the documents for programs."""
     for state in states(governed_chain()):
         if state.charter is None or not state.governance.disputes:
@@ -201,11 +204,11 @@ def test_a_dispute_is_never_told_as_carried():
         for row in rows:
             text = "\n".join(motion_lines(motion_record(state, row["entry"])))
             document = motion_document(motion_record(state, row["entry"]))
-            if row["kind"] in ("dispute", "appeal"):
+            if row["kind"] in g.NO_VOTE:
                 assert "carried" not in (row["status"], document["status"])
                 assert "status: carried" not in text
                 assert document["tally"] is document["decided"] is None
-        told = [e for e in governance_events(state) if e.kind in ("dispute", "appeal")]
+        told = [e for e in governance_events(state) if e.kind in g.NO_VOTE]
         assert all(event.step != Step.DECIDED for event in told)
 
 

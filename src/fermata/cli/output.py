@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import click
 
 from fermata.node.observe.telemetry import plain_text
+from fermata.protocol.charter.parse import TEST_MARK, Charter
 
 #: More of a line than this is cut.
 LINE_CHARS_MAX = 2000
@@ -29,6 +30,12 @@ def say(text: str) -> None:
 def plain_lines(lines: Iterable[str]) -> list[str]:
     """Lines that may hold foreign text, each made safe for a terminal."""
     return [plain_text(line, LINE_CHARS_MAX) for line in lines]
+
+
+def say_if_test(charter: Charter) -> None:
+    """Says of a charter with ``test = true`` that it is one, before anything that rests on it."""
+    if charter.is_test:
+        say(f"{TEST_MARK}: this deployment is a test or a demonstration and binds nobody")
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:

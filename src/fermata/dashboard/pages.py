@@ -122,7 +122,7 @@ def _page(
     """A page with what every page shows; ``here`` is its entry in the navigation."""
     charter = now.charter
     frame = {
-        "title": charter.title,
+        "title": charter.heading,
         "deployment": charter.deployment,
         "charter_hash": now.state.charters[0].charter.sha256.hex(),
         "size": now.state.size,

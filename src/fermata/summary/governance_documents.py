@@ -3,13 +3,13 @@
 from typing import Any
 
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.state import governance as g
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.governance import Motion
 from fermata.summary.amendment_words import amendment_changes
 from fermata.summary.consent_words import consent_text
 from fermata.summary.documents import document, overdue_document
 from fermata.summary.governance_words import (
-    NO_VOTE,
     dispute_of,
     motion_matter,
     motion_state,
@@ -86,7 +86,7 @@ def motion_document(record: MotionRecord) -> dict[str, Any]:
     ``not_before``: when what carried takes effect at the earliest; ``in_effect``: how it did.
     """
     motion, effect = record.motion, record.effect
-    is_decided = motion.kind not in NO_VOTE and motion.decided_ms
+    is_decided = motion.kind not in g.NO_VOTE and motion.decided_ms
     return {
         **document(motion, "entry kind author filed=tabled_ms"),
         "asks": motion_matter(motion),

@@ -1,7 +1,8 @@
 """Motions, votes, disputes and the committee in words for people: one function per fact.
 
-Times go in as milliseconds since 1970 and come out in UTC. A dispute and an appeal need no vote:
-in the state they count as carried once they are filed, and people read what became of the matter.
+Times go in as milliseconds since 1970 and come out in UTC. Disputes, appeals and withdrawals need
+no vote: in the state they count as carried once they are filed, and people read what became of the
+matter.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,6 @@ from fermata.summary.consent_words import consent_text
 from fermata.summary.words import time_text
 from fermata.types import DisputeStatus
 
-#: Kinds of motion that need no vote.
-NO_VOTE = frozenset({g.DISPUTE, g.APPEAL})
 #: What a dispute's status means; of a final one ``dispute_status`` adds how it was ruled on.
 DISPUTE_WORDS: Mapping[DisputeStatus, str] = {
     g.FILED: "filed, waits for a ruling",
@@ -49,6 +48,8 @@ def motion_matter(motion: Motion) -> str:
         return f"{outcome} the dispute of entry {motion.about_entry}"
     if motion.kind == g.APPEAL:
         return f"appeal in the dispute of entry {motion.about_entry}"
+    if motion.kind == g.WITHDRAWAL:
+        return f"withdraw the motion of entry {motion.about_entry}"
     about = f" about entry {motion.about_entry}" if motion.about_entry else ""
     return f"dispute{about}" + (f", {motion.lab}" if motion.lab else "")
 
@@ -56,8 +57,11 @@ def motion_matter(motion: Motion) -> str:
 def motion_state(motion: Motion, disputes: Mapping[int, Dispute]) -> str:
     """What became of a motion, as one word for programs; ``disputes`` by their entries.
 
-    Of a dispute it is the dispute's own status, and of an appeal ``filed`` or ``ruled on``.
+    Of a dispute it is the dispute's own status, of an appeal ``filed`` or ``ruled on``, and of a
+    withdrawal ``done``.
     """
+    if motion.kind == g.WITHDRAWAL:
+        return "done"
     if motion.kind == g.DISPUTE:
         return disputes[motion.entry].status.value
     if motion.kind == g.APPEAL:
@@ -75,7 +79,7 @@ def motion_status(motion: Motion, disputes: Mapping[int, Dispute]) -> str:
 
 def motion_count(motion: Motion, tally: Tally | None) -> str:
     """The votes on a motion so far, or at its end; empty for a kind that needs no vote."""
-    if motion.kind in NO_VOTE:
+    if motion.kind in g.NO_VOTE:
         return ""
     if tally is not None:
         return (
@@ -89,9 +93,9 @@ def motion_count(motion: Motion, tally: Tally | None) -> str:
 def motion_until(motion: Motion, clock: Clock) -> str:
     """When a motion expires, or when it was decided and takes effect."""
     until = ""
-    if motion.kind not in NO_VOTE and motion.status == g.OPEN:
+    if motion.kind not in g.NO_VOTE and motion.status == g.OPEN:
         until = f"expires {time_text(clock.due_ms(motion.expiry))}"
-    elif motion.kind not in NO_VOTE and motion.decided_ms:
+    elif motion.kind not in g.NO_VOTE and motion.decided_ms:
         until = f"decided {utc_text(motion.decided_ms)}"
     begins = f", in effect from {time_text(clock.due_ms(motion.notice))}"
     return until + (begins if motion.notice_ms else "")

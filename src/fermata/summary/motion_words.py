@@ -8,7 +8,6 @@ from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Motion
 from fermata.summary.amendment_words import change_lines
 from fermata.summary.governance_words import (
-    NO_VOTE,
     dispute_next,
     dispute_of,
     dispute_status,
@@ -34,6 +33,7 @@ _KINDS = {
     MotionKind.LIFT: "a lift of the pause",
     MotionKind.EXCLUSION: "an exclusion",
     MotionKind.AMENDMENT: "an amendment",
+    MotionKind.WITHDRAWAL: "a withdrawal",
 }
 
 
@@ -56,7 +56,7 @@ def motion_lines(record: MotionRecord, reader: str = "") -> Iterator[str]:
         yield f"because of: the dispute of entry {motion.about_entry}"
     yield f"reason: {motion.reason or 'none given'}"
     yield f"status: {_status(record)}"
-    if motion.kind not in NO_VOTE:
+    if motion.kind not in g.NO_VOTE:
         yield f"votes: {motion_count(motion, record.tally)}"
         yield from (f"  {voter_text(voter, motion)}" for voter in record.voters)
     if motion.asked_labs:
@@ -132,7 +132,12 @@ def event_text(event: GovernanceEvent) -> str:
 
 
 #: Any other status is a word that needs no verb.
-_DECIDED = {"carried": "has carried", "lost": "is lost", "expired": "has expired"}
+_DECIDED = {
+    "carried": "has carried",
+    "lost": "is lost",
+    "expired": "has expired",
+    "withdrawn": "was withdrawn",
+}
 
 
 def event_lines(event: GovernanceEvent) -> Iterator[str]:

@@ -82,6 +82,6 @@ def accepted_before(config: NodeConfig, state: State, agreed: tuple[bytes, ...])
 
 def changes_text(lab: str, old: Charter, new: Charter) -> list[str]:
     """What changes for a lab, in words; what is not free is marked."""
-    lines = [f"{new.title}: charter hash {new.sha256.hex()}"]
+    lines = [f"{new.heading}: charter hash {new.sha256.hex()}"]
     lines += [f"what it changes for {lab} since {old.sha256.hex()}:"]
     return plain_lines([*lines, *change_lines(old, new, lab)])

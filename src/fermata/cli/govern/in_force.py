@@ -41,7 +41,7 @@ def charter_in_force(config_file: Path, with_text: bool, out: Path | None, as_js
 
 def in_force_lines(record: CharterRecord) -> list[str]:
     """The charter in force in words, with the amendment that brought it, and one that waits."""
-    lines = [charter_line(record), f"title: {record.charter.title}"]
+    lines = [charter_line(record), f"title: {record.charter.heading}"]
     if record.motion is not None:
         lines.append(f"by the amendment of entry {record.motion}; see: fermata motion show")
         lines.append(f"it changed: {record.charter.previous}")

@@ -94,6 +94,7 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     report = replace(report, problems=(*report.problems, *own))
     line = witnessed_line(replica)
     data = health_document(report)
+    data["test"] = replica.charter.is_test
     data |= {"witnessed": witnessed_document(replica), "silence": silence_document(silence)}
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:

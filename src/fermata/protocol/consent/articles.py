@@ -14,7 +14,7 @@ from fermata.protocol.consent.obligations import COMMITTEE, OBLIGATIONS, PAUSE
 
 
 def _of_kept(keys: str, name: str, value: Callable[[Charter], str]) -> Article:
-    """What no amendment may change (governance.md, G12.1 to G12.6)."""
+    """What no amendment may change (governance.md, G12.1 to G12.6 and G12.14)."""
     return of_charter(keys, name, lambda c, lab: value(c), any_change(Effect.WEAKER))
 
 
@@ -36,6 +36,7 @@ _KEPT = (
     _of_kept("cryptography.key_origin", "key_origin", lambda c: c.key_origin),
     _of_kept("rounds.cadence", "cadence", lambda c: c.cadence),
     _of_kept("rounds.first", "first period", lambda c: c.first_period),
+    _of_kept("test", "test charter", lambda c: "yes" if c.is_test else "no"),
     _of_kept(
         "coordinator.id coordinator.organisation coordinator.signing_key",
         "coordinator",

@@ -135,15 +135,17 @@ class PanelTurn:
         if not self.before.cells:
             yield _Candidate(self.cells_of(self.joiners), is_change=False)
             return
+        with_known = self._with_known()
         if not self.before.changed_at or since >= self.terms.set_rounds:
             for left, joined in (
                 (self.leavers, self.joiners),
                 (self.ghosts, self.joiners),
                 (self.leavers, self.alone),
             ):
-                yield _Candidate(self.cells_of(members - left | joined), is_change=True)
-        if self.ghosts or self.alone:
-            yield _Candidate(self._with_known(), is_change=False)
+                cells = self.cells_of(members - left | joined)
+                # ST3: who is known comes and goes without keeping others waiting.
+                yield _Candidate(cells, is_change=cells != with_known)
+        yield _Candidate(with_known, is_change=False)
 
     def _with_known(self) -> tuple[Cell, ...]:
         """The old cells without ghosts and with those who join alone."""

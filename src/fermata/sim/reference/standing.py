@@ -166,17 +166,18 @@ class Table:
         if not self.cells:
             yield self._divide(scene.outside, now.rules), False
             return
+        patched = {
+            name: (labs - scene.old) | {lab for lab in scene.alone if self._belongs(lab, name)}
+            for name, labs in self.cells.items()
+        }
         if self._last_change is None or now.place >= self._last_change + now.rules.set_rounds:
             for gone, come in (
                 (scene.leaving, scene.ready),
                 (scene.old, scene.ready),
                 (scene.leaving, scene.alone),
             ):
-                yield self._divide((inside - gone) | come, now.rules), True
-        patched = {
-            name: (labs - scene.old) | {lab for lab in scene.alone if self._belongs(lab, name)}
-            for name, labs in self.cells.items()
-        }
+                cells = self._divide((inside - gone) | come, now.rules)
+                yield cells, cells != patched
         yield patched, False
 
     def _belongs(self, lab: str, cell: str) -> bool:

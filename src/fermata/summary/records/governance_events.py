@@ -14,7 +14,7 @@ from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.state import Round, State
 from fermata.summary.amendment_words import AmendmentChange, amendment_changes
-from fermata.summary.governance_words import NO_VOTE, dispute_outcome, motion_matter
+from fermata.summary.governance_words import dispute_outcome, motion_matter
 from fermata.types import MotionKind
 
 
@@ -134,7 +134,7 @@ def _facts_of(state: State) -> Iterator[_Facts]:
     governance = state.governance
     for motion in governance.motions.values():
         yield Step.FILED, motion, motion.entry, motion.tabled_ms, "", motion.from_round
-        if motion.kind not in NO_VOTE and motion.status != g.OPEN:
+        if motion.kind not in g.NO_VOTE and motion.status != g.OPEN:
             entry = motion.decided_entry or motion.entry
             time_ms = motion.decided_ms or _passed_ms(state, motion.expiry)
             yield Step.DECIDED, motion, entry, time_ms, motion.status, motion.from_round
