@@ -60,7 +60,8 @@ def vote(chain: Chain, motion: int, choice: int, *members: str) -> None:
 @functools.cache
 def governed_chain() -> Chain:
     """Of one dispute the second ruling is final, of another the first; one ruling is lost, one is
-    withdrawn and one expires; an amendment is lost, a lab is excluded and the charter amended with round 2."""
+    withdrawn and one expires; an amendment is lost, a lab is excluded and the charter amended with
+    round 2."""
     chain = chain_at("collecting", members=MEMBERS).fork()
     first = table(chain, "lab-2", wire.MOTION_KIND_DISPUTE, 2, lab=OUT, reason="It is late.")
     ruling = table(chain, "member-1", wire.MOTION_KIND_RULING, first, is_upheld=True)
