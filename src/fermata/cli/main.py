@@ -9,6 +9,7 @@ from fermata import __version__
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.acceptance import charter_accept
+from fermata.cli.govern.in_force import charter_in_force
 from fermata.cli.govern.motion import motion
 from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
 from fermata.cli.read.audit import audit
@@ -47,6 +48,7 @@ for _command in (
 ):  # fmt: skip
     cli.add_command(_command)
 charter.add_command(charter_accept)
+charter.add_command(charter_in_force)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)

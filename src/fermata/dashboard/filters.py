@@ -1,14 +1,15 @@
-"""The templates, with the functions of ``fermata.summary.words`` as filters under their names."""
+"""The templates, with the words of ``fermata.summary`` as filters under their names."""
 
 from collections.abc import Callable
 from html import escape
 from inspect import getmembers, isfunction
+from types import ModuleType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermata.protocol.charter.periods import utc_text
-from fermata.summary import words
+from fermata.summary import governance_words, motion_words, words
 from fermata.summary.standing_words import standing_line
 
 
@@ -23,9 +24,18 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         finalize=finalize,
     )
     templates.filters.update(
-        getmembers(words, isfunction), standing_line=standing_line, utc_text=utc_text, plain=plain
+        _functions(words, governance_words, motion_words),
+        standing_line=standing_line,
+        utc_text=utc_text,
+        plain=plain,
     )
     return templates
+
+
+def _functions(*modules: ModuleType) -> dict[str, Callable[..., object]]:
+    return {
+        name: function for module in modules for name, function in getmembers(module, isfunction)
+    }
 
 
 def plain(text: str) -> Markup:

@@ -22,7 +22,12 @@ from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.node_words import backlog_text
 from fermata.summary.records.dues import account_record
-from fermata.summary.records.governance import governance_record
+from fermata.summary.records.governance import (
+    GovernanceRecord,
+    charter_record,
+    governance_record,
+)
+from fermata.summary.records.governance_events import governance_events
 from fermata.summary.records.nodes import node_records
 from fermata.summary.records.pause import (
     RuleRecord,
@@ -152,6 +157,8 @@ def _index(now: Snapshot) -> Mapping[str, Any]:
         "judged": state.round(judged),
         "newest": round_record(state, state.current) if state.current else None,
         "charter": charter,
+        "governance": _committee(now),
+        "in_force": charter_record(state),
     }
 
 
@@ -198,8 +205,12 @@ def _dues(now: Snapshot) -> Mapping[str, Any]:
 
 
 def _governance(now: Snapshot) -> Mapping[str, Any]:
-    record = governance_record(now.state, now.now_ms) if now.charter.committee else None
-    return {"governance": record, "charters": now.state.charters}
+    events = governance_events(now.state)
+    return {"governance": _committee(now), "charters": now.state.charters, "events": events}
+
+
+def _committee(now: Snapshot) -> GovernanceRecord | None:
+    return governance_record(now.state, now.now_ms) if now.charter.committee else None
 
 
 def _log(now: Snapshot, number: int) -> Mapping[str, Any] | None:
