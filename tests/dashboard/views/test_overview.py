@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.dashboard.pages import render
-from fermata.dashboard.views.log import entry_page, entry_row, log_page, page_count, proof_steps
+from fermata.dashboard.views.log import entry_page, log_page, page_count, proof_steps
 from fermata.dashboard.views.overview import overview, rule_limits
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import Verdict
+from fermata.summary.records.entries import entry_record
 from harness.chains import START_MS
 from harness.dashboard import paused_checks, paused_source
 
@@ -47,7 +48,7 @@ def test_pages_of_the_log_are_counted_from_its_size(size, pages):
 @given(leaf=st.binary(max_size=200))
 @settings(max_examples=50, deadline=None)
 def test_whatever_stands_in_the_log_has_a_row(leaf):
-    row = entry_row(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")}, Clock())
+    row = entry_record(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")}, Clock())
     assert not row.accepted
 
 

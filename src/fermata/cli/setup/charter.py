@@ -41,7 +41,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.summary.documents import document
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=click.Path(path_type=Path), help="The charter, <name>.toml.")
 
 
 @click.group()

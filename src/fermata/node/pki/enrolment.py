@@ -84,14 +84,21 @@ def fetch_root(address: str, fingerprint: str) -> bytes:
 
 
 def enroll(
-    directory: Path, address: str, fingerprint: str, token: str, clock: ClockMs, entropy: Entropy
+    directory: Path,
+    address: str,
+    fingerprint: str,
+    token: str,
+    clock: ClockMs,
+    entropy: Entropy,
+    party: str = "",
 ) -> Identity:
     """Exchanges a token for a certificate; writes key, chain and root into ``directory``.
 
-    ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). On failure nothing is
-    written, though the token may be used up. Raises as ``fetch_root`` does, ``IdentityError``
-    TOKEN_REFUSED, ``TransportError`` if another try may help, ``ConfigError``
-    DIRECTORY_IN_USE and those of ``write_tls``.
+    ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). With ``party`` the token
+    must be of the party with this id. On failure nothing is written, though the token may be used
+    up. Raises as ``fetch_root`` does, ``IdentityError`` TOKEN_REFUSED or TOKEN_PARTY,
+    ``TransportError`` if another try may help, ``ConfigError`` DIRECTORY_IN_USE and those of
+    ``write_tls``.
     """
     # Before the token is spent.
     check_tls_directory(directory)
@@ -104,6 +111,14 @@ def enroll(
         )
     chain = load_chain(answer.certificate_chain)
     check_certificate(chain[0], root, clock())
+    identity = identity_of(chain[0])
+    if party and identity.id != party:
+        raise IdentityError(
+            "TOKEN_PARTY",
+            f"the token was that of {identity.role} {identity.id}, not of {party}; nothing was"
+            f" written, and the token is used up: ask for one for {party}, and tell"
+            f" {identity.id} to ask for a new one",
+        )
     return write_tls(directory, key, certificate_to_pem(*chain), answer.root).identity
 
 

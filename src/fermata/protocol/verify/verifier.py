@@ -61,6 +61,8 @@ TITLES = {
     10: "triggers and pause, over the whole history",
     12: "acknowledgements, compliance and motions",
 }
+#: Numbers without a check: a reader who sees a gap would look for what was left out.
+WITHOUT_CHECK = {11: "sealed checks, of which this version has none"}
 #: What a public bundle cannot show, since it has no ciphertext of a single lab.
 NEEDS_SEALED = {
     7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
