@@ -20,7 +20,8 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
-from fermata.summary.node_words import backlog_text
+from fermata.summary.node_words import backlog_text, node_troubles
+from fermata.summary.records.clocks import log_time, silence_ms
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records
@@ -33,7 +34,6 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import result_records, round_record, round_records
-from fermata.summary.words import node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES = "image/svg+xml", "application/octet-stream"
@@ -185,8 +185,10 @@ def _round(now: Snapshot, number: int) -> Mapping[str, Any] | None:
 
 
 def _participants(now: Snapshot) -> Mapping[str, Any]:
+    stale = stale_ms(now.charter)
+    by_ms = silence_ms(log_time(now.state, now.now_ms, stale), now.now_ms)
     nodes = [
-        (node, [*node_troubles(node, now.now_ms, stale_ms(now.charter)), *backlog_text(node)])
+        (node, [*node_troubles(node, now.now_ms, by_ms, stale), *backlog_text(node)])
         for node in node_records(now.state)
     ]
     return {"nodes": nodes, "now_ms": now.now_ms}
