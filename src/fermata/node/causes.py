@@ -35,6 +35,14 @@ _ADVICE = {
     errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
     errno.EBUSY: "another program uses the file; stop that program first",
     errno.ETXTBSY: "another program uses the file; stop that program first",
+    errno.ECONNREFUSED: "nothing listens there; check the address, and that the program there runs",
+    errno.ECONNRESET: "the other side broke the connection off; try again, and look at its log",
+    errno.EPIPE: "the other side broke the connection off; try again, and look at its log",
+    errno.EHOSTUNREACH: "no way leads there; check the address and this machine's network",
+    errno.ENETUNREACH: "no way leads there; check the address and this machine's network",
+    errno.ETIMEDOUT: "no answer; check the address, the route and firewalls",
+    errno.EADDRINUSE: "another program listens there; choose another port, or stop that program",
+    errno.EADDRNOTAVAIL: "this machine does not have the address; correct it",
 }
 
 
