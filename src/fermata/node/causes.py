@@ -50,7 +50,8 @@ _ADVICE = {
 def cause_text(error: OSError, path: Path | None = None) -> str:
     """The system's words and name for an error number, and what to do about it.
 
-    With the ``path`` that was written, a full disk is told with what is free on it. The text of the error itself is left out, since it may quote what a file holds.
+    With the ``path`` that was written, a full disk is told with what is free on it. The text of
+    the error itself is left out, since it may quote what a file holds.
     """
     if not error.errno:
         return "the system does not name the cause; check the disk"
@@ -63,7 +64,7 @@ def _free_text(error: OSError, path: Path | None) -> str:
     """What is free on a full disk; empty for another fault, or if the system does not say."""
     if path is None or error.errno != errno.ENOSPC:
         return ""
-    folder = next((each for each in (path, *path.parents) if each.is_dir()), None)
+    folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), None)
     if folder is None:
         return ""
     return f", of which {size_text(disk_free_bytes(folder))} are free"

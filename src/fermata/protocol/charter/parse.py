@@ -65,6 +65,7 @@ from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 from fermata.types import Role
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
@@ -140,6 +141,7 @@ class Party:
     signing_key: bytes
 
 
+@short_repr("title deployment sha256 labs auditors panels rules threshold")
 @dataclass(frozen=True, slots=True)
 class Charter:
     """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes."""

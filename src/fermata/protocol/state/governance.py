@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Limit
 from fermata.types import Choice, DisputeStatus, EntryIndex, MotionKind, MotionStatus
 
@@ -19,6 +20,7 @@ FOR, AGAINST, RECUSED = tuple(Choice)
 _NONE = EntryIndex(0)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Motion:
     """A motion, known by its entry. Disputes and appeals need no vote and count as carried.
@@ -61,6 +63,7 @@ class Motion:
         return Limit(self.decided_entry, self.notice_ms)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Dispute:
     """A dispute, known by its entry.
@@ -101,6 +104,7 @@ class Dispute:
         return Limit(self.ruled_entry, self.appeal_ms, is_right=True)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Governance:
     """All motions by entry, and what holds because of them.
