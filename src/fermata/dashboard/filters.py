@@ -7,9 +7,11 @@ from inspect import getmembers, isfunction
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fermata.dashboard.markup import cards, digits
 from fermata.protocol.charter.periods import utc_text
 from fermata.summary import words
 from fermata.summary.standing_words import standing_line
+from fermata.summary.time_words import log_time_line
 
 
 def environment(folder: str, finalize: Callable[[object], object] | None = None) -> Environment:
@@ -23,7 +25,13 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         finalize=finalize,
     )
     templates.filters.update(
-        getmembers(words, isfunction), standing_line=standing_line, utc_text=utc_text, plain=plain
+        getmembers(words, isfunction),
+        standing_line=standing_line,
+        log_time_line=log_time_line,
+        utc_text=utc_text,
+        plain=plain,
+        digits=digits,
+        cards=cards,
     )
     return templates
 

@@ -98,6 +98,11 @@ def test_results_of_groups_stand_on_the_rounds_page_and_not_in_the_series():
     close = replace(found.close, cohorts={**found.close.cohorts, "alpha/small": 3})
     changed = shown.state.with_round(replace(found, opening=opening, close=close))
     page = render(replace(shown, state=changed), paused_checks().view(), "round-5.html")
-    assert '<td>small</td><td>Sum</td><td class="number">7.7</td>' in page.body.decode()
+    row = (
+        '<td role="cell" data-label="Group">small</td>'
+        '<td role="cell" data-label="Statistic">Sum</td>'
+        '<td class="number" role="cell" data-label="Value">7.7</td>'
+    )
+    assert row in page.body.decode()
     texts = [p.text for s in overview(changed, shown.charter).series for p in s.points]
     assert "7.7" not in texts
