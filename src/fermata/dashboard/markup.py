@@ -19,6 +19,8 @@ _PLAIN_DIGITS_MAX, _GROUPED_DIGITS_MAX, _POWER_DIGITS = 4, 15, 6
 _NUMBER = re.compile(r"(-?)([0-9]+)((?:\.[0-9]+)?)\Z")
 _TIME = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _COLUMN = re.compile(r'<th scope="col">(.*?)</th>')
+#: Cells that say nothing are left out of cards.
+_EMPTY = re.compile(r'(<td(?: class="[a-z ]+")? role="cell" data-label="[^"]*")>(?=–</td>)')
 _CELL = re.compile(r'<(td|th scope="row")((?: class="[a-z ]+")?)>')
 
 
@@ -72,7 +74,7 @@ def cards(table: Markup) -> Markup:
     head = head.replace("<table>", '<table class="cards" role="table">')
     head = head.replace("<thead><tr>", '<thead role="rowgroup"><tr role="row">')
     head = head.replace('<th scope="col">', '<th scope="col" role="columnheader">')
-    rows = [_named(row, columns) for row in rest.split("<tr>")]
+    rows = [_EMPTY.sub(r"\1 data-empty>", _named(row, columns)) for row in rest.split("<tr>")]
     body = body.replace("<tbody>", '<tbody role="rowgroup">')
     return Markup(head + body + '<tr role="row">'.join(rows))  # noqa: S704 - a template's markup
 
