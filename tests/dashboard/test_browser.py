@@ -62,8 +62,8 @@ def test_no_page_is_wider_than_a_small_phone(chrome, site):
     page.close()
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_no_table_is_cut_off_on_a_phone_and_no_time_or_number_is_broken_up(chrome, site, width):
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_table_is_cut_off_and_no_time_or_number_is_broken_up(chrome, site, width):
     page = chrome.new_page(viewport={"width": width, "height": 844})
     for name in PAGES:
         page.goto(site + name)
