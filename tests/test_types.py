@@ -13,7 +13,7 @@ from fermata.wire.v1 import statement_pb2
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.charter.parse import Party
+from fermata.protocol.charter.roster import Party
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.roles.auditor import endorsement_body
 from fermata.protocol.state import pause

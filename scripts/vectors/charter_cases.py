@@ -11,7 +11,7 @@ COMMITTEE = """
 [committee]
 quorum = "2/3"
 rotation = ["member-1", "member-2"]
-notice_s = 86400
+notice_s = 604800
 vote_s = 7200
 ruling_s = 3600
 appeal_s = 1800

@@ -84,6 +84,7 @@ class MotionKind(StrEnum):
     LIFT = "lift"
     EXCLUSION = "exclusion"
     AMENDMENT = "amendment"
+    WITHDRAWAL = "withdrawal"
 
 
 @unique
@@ -94,6 +95,7 @@ class MotionStatus(StrEnum):
     CARRIED = "carried"
     LOST = "lost"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
 
 
 @unique

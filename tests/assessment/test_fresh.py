@@ -5,7 +5,6 @@ import pytest
 from fermata.assessment.fresh import (
     blockers,
     companions_of,
-    limits_of,
     nearly_revealing_statistics,
     organisations_of,
     quieted_pause,
@@ -16,7 +15,6 @@ from fermata.protocol.charter.disclosure_terms import DisclosureTerms, fresh_min
 from fermata.protocol.charter.parse import Charter, parse_charter
 from harness.chains import MODULUS_BITS_MIN, make_deployment
 from harness.deployments import PAUSE_TABLE, PAUSE_TABLES
-from harness.dues import BANDS
 from harness.protocol.panels import aggregate, charter_of, metric
 from harness.protocol.rule_texts import leaf, rule, text_of
 
@@ -93,16 +91,6 @@ def test_more_than_two_edges_for_each_figure_are_warned_of() -> None:
     charter = charter_of(metric("x"), aggregate("x", "sum", histogram=edges))
     assert "x has 7 edges" in nearly_revealing_statistics(charter, charter.panels[0], 3)[0]
     assert nearly_revealing_statistics(charter, charter.panels[0], 4) == []
-
-
-def test_the_bands_of_the_dues_count_as_limits() -> None:
-    with_bands = make_deployment(extra=BANDS).charter
-    without = make_deployment().charter
-    share = {m.id: m for p in with_bands.panels for m in p.metrics}["share"]
-    assert with_bands.dues is not None
-    assert (
-        limits_of(with_bands, share) == limits_of(without, share) + len(with_bands.dues.bands) - 1
-    )
 
 
 def charter_with_pause(*, is_safe: bool) -> Charter:

@@ -133,6 +133,7 @@ def charter_text(
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
+{"test = true" if members else ""}
 deployment = "tests"
 title = "For tests"
 

@@ -273,6 +273,7 @@ def dealt_key(charter_sha256: bytes) -> DealtKey:
 def charter_text(public_keys: dict[str, str], extra: str = "") -> str:
     """Two metrics in two panels, three labs, two auditors; ten quarters. ``extra``: more tables."""
     text = f"""format = 1
+{"test = true" if MEMBERS[0] in public_keys else ""}
 deployment = "{NAME}"
 title = "A charter for tests"
 

@@ -6,8 +6,8 @@ them. ``fermata charter check`` refuses what is unsafe; a node takes every
 charter that its parties sign.
 """
 
-from fermata.protocol.charter.disclosure_terms import thresholds_of
-from fermata.protocol.charter.metrics import SQUARED, Metric
+from fermata.protocol.charter.disclosure_terms import limits_of
+from fermata.protocol.charter.metrics import SQUARED
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import rests_on_no_result
@@ -82,26 +82,14 @@ def nearly_revealing_statistics(charter: Charter, panel: Panel, fresh_min: int) 
         if others and len(others) + 1 == fresh_min - 2
     ]
     for metric in panel.metrics:
-        count = limits_of(charter, metric)
+        count = len(limits_of(metric, charter.disclosure, charter.dues))
         if count > EDGES_FOR_EACH * fresh_min:
             lines.append(
-                f"{metric.id} has {count} edges, limits and bands, more than"
+                f"{metric.id} has {count} edges, limits, bands and shares, more than"
                 f" {EDGES_FOR_EACH} for each of {fresh_min} figures: together they come close"
                 " to the figures."
             )
     return lines
-
-
-def limits_of(charter: Charter, metric: Metric) -> int:
-    """At how many limits something opened or proven says on which side a figure is.
-
-    Beside edges, limits and duties these are the ends of the bands of the dues, and the share of
-    the sum before, if the charter limits it.
-    """
-    limits = set(thresholds_of(metric))
-    if charter.dues is not None and charter.dues.metric == metric.id:
-        limits |= {band.high for band in charter.dues.bands[:-1]}
-    return len(limits) + (metric.id in charter.disclosure.dominance_start)
 
 
 def quieted_pause(charter: Charter, panel: Panel, fresh_min: int) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from fermata.protocol.charter.parse import TEST_MARK, Charter
+
 #: Adds --json to a command.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -20,6 +22,12 @@ def emit(as_json: bool, data: object, text: str) -> None:
 def say(text: str) -> None:
     """Prints a remark to stderr, so that stdout has only the result."""
     click.echo(text, err=True)
+
+
+def say_if_test(charter: Charter) -> None:
+    """Says of a charter with ``test = true`` that it is one, before anything that rests on it."""
+    if charter.is_test:
+        say(f"{TEST_MARK}: this deployment is a test or a demonstration and binds nobody")
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:

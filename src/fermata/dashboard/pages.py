@@ -126,7 +126,7 @@ def _page(
     charter = now.charter
     frame = {
         # It is in the page's title as well, which has no marks in it.
-        "title": escape(_shown(charter.title)),
+        "title": escape(_shown(charter.heading)),
         "deployment": charter.deployment,
         "charter_hash": now.state.charters[0].charter.sha256.hex(),
         "size": now.state.size,

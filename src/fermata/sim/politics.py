@@ -63,6 +63,11 @@ class Politics:
             yield f"motion/dispute/{number}", body
         for dispute in state.governance.disputes.values():
             yield from self._of_dispute(state, dispute, me)
+        for motion in state.governance.open_motions:
+            if motion.author == me and self._chance(f"withdrawal/{motion.entry}", 100):
+                about = EntryRef(index=motion.entry)
+                body = wire.Motion(kind=wire.MOTION_KIND_WITHDRAWAL, about=about)
+                yield f"motion/withdrawal/{motion.entry}", body
         if charter.parties[me].role != Role.MEMBER or chair_of(state, g.LIFT) != me:
             return
         if state.pause.phase != RUNNING and self._chance(f"lift/{where}", 500):

@@ -83,7 +83,8 @@ def standing_document(panel: StandingRecord) -> dict[str, object]:
 
 
 def results_document(state: State) -> dict[str, object]:
-    """``{"charter_hash", "rounds": [...]}`` with one object per round; the hash is entry 0's.
+    """``{"charter_hash", "test", "rounds": [...]}`` with one object per round; the hash is entry
+    0's, and ``test`` says that the charter is a test's (docs/spec/governance.md, G2).
 
     A round has ``round`` (the period, as the labs' files name it), ``number``, ``state``,
     ``cohort`` and ``cohorts`` (by cell), ``refused`` (why, or None), ``panels`` (see
@@ -92,7 +93,7 @@ def results_document(state: State) -> dict[str, object]:
     Once rules have judged it, it has ``pause`` (the phase after it), ``rules`` and ``labs``.
     """
     if state.charter is None:
-        return {"charter_hash": None, "rounds": []}
+        return {"charter_hash": None, "test": False, "rounds": []}
     pinned = state.charters[0].charter.sha256
     rounds = []
     for round_ in state.rounds:
@@ -106,7 +107,7 @@ def results_document(state: State) -> dict[str, object]:
                 **_outcome(state, record),
             }
         )
-    return {"charter_hash": pinned.hex(), "rounds": rounds}
+    return {"charter_hash": pinned.hex(), "test": state.charter.is_test, "rounds": rounds}
 
 
 def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:

@@ -75,8 +75,6 @@ _STATISTICS = {
     "quartile-3-bin": "Third quartile lies in",
 }
 _WITHOUT_UNIT = ("concentration", "covariance", "ratio", "geometric-mean")
-#: Kinds of motion that need no vote.
-_NO_VOTE = frozenset({g.DISPUTE, g.APPEAL})
 NOT_TOLD = "a time not told yet"
 #: A certificate that ends this soon (milliseconds) needs attention.
 CERTIFICATE_WARN_MS = 3 * 24 * 60 * 60 * 1000
@@ -318,18 +316,20 @@ def motion_matter(motion: Motion) -> str:
         return f"{outcome} the dispute of entry {motion.about_entry}"
     if motion.kind == g.APPEAL:
         return f"appeal in the dispute of entry {motion.about_entry}"
+    if motion.kind == g.WITHDRAWAL:
+        return f"withdraw the motion of entry {motion.about_entry}"
     about = f" about entry {motion.about_entry}" if motion.about_entry else ""
     return f"dispute{about}" + (f", {motion.lab}" if motion.lab else "")
 
 
 def motion_status(motion: Motion) -> str:
     """The status of a motion, or that its kind needs no vote."""
-    return "needs no vote" if motion.kind in _NO_VOTE else motion.status
+    return "needs no vote" if motion.kind in g.NO_VOTE else motion.status
 
 
 def motion_count(motion: Motion, tally: Tally | None) -> str:
     """The votes on a motion so far, or at its end; empty for a kind that needs no vote."""
-    if motion.kind in _NO_VOTE:
+    if motion.kind in g.NO_VOTE:
         return ""
     if tally is not None:
         return (
@@ -343,9 +343,9 @@ def motion_count(motion: Motion, tally: Tally | None) -> str:
 def motion_until(motion: Motion, clock: Clock) -> str:
     """When a motion expires, or when it was decided and takes effect."""
     until = ""
-    if motion.kind not in _NO_VOTE and motion.status == g.OPEN:
+    if motion.kind not in g.NO_VOTE and motion.status == g.OPEN:
         until = f"expires {time_text(clock.due_ms(motion.expiry))}"
-    elif motion.kind not in _NO_VOTE and motion.decided_ms:
+    elif motion.kind not in g.NO_VOTE and motion.decided_ms:
         until = f"decided {utc_text(motion.decided_ms)}"
     begins = f", in effect from {time_text(clock.due_ms(motion.notice))}"
     return until + (begins if motion.notice_ms else "")

@@ -67,6 +67,18 @@ def test_the_chair_skips_members_out_of_their_term() -> None:
     assert chairs(text, 10) == "1213131341"
 
 
+@pytest.mark.parametrize("notice_s", [1, 604_799, 604_800])
+def test_only_a_test_charter_may_give_less_notice_than_a_week_and_its_heading_says_so(
+    notice_s: int,
+) -> None:
+    edit = ("notice_s = 86400", f"notice_s = {notice_s}")
+    charter = parse(edited(edit))
+    assert (charter.is_test, charter.heading) == (True, f"TEST CHARTER: {charter.title}")
+    if notice_s == 604_800:
+        real = parse(edited(edit, ("test = true", "test = false")))
+        assert (real.is_test, real.heading) == (False, real.title)
+
+
 def test_those_barred_are_passed_over_and_an_empty_chair_is_none() -> None:
     committee = parse(TEXT).committee
     assert committee is not None
@@ -92,6 +104,11 @@ BAD = {
     "no notice": (
         [("notice_s = 86400", "notice_s = 0")],
         "a whole number from 1 to 31622400",
+        "notice_s",
+    ),
+    "notice of less than a week": (
+        [("test = true", ""), ("notice_s = 86400", "notice_s = 604799")],
+        "must be 604800 (seven days) or more, got 604799",
         "notice_s",
     ),
     "no vote": ([("vote_s = 7200", "vote_s = -1")], "a whole number from 1 to 31622400", "vote_s"),

@@ -8,6 +8,8 @@ import pytest
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
 from harness.chains import MODULUS_BITS_MIN, charter_text, make_deployment
+from harness.deployments import DUTY_TABLE, PAUSE_RULES, PAUSE_TABLE
+from harness.dues import BANDS
 
 GROUPS = (("north", "123"), ("south", "456"))
 ORGANISATIONS = "abcdef"
@@ -99,7 +101,7 @@ def test_numbered_rounds_have_no_age() -> None:
 def test_too_many_edges_and_limits_of_a_metric_are_refused() -> None:
     edit = ('statistics = ["sum", "mean", "count"]', 'count_above = ["1", "2"]\nhistogram = ["3"]')
     refused(
-        "hours must have at most 2 edges and limits",
+        "hours must have at most 2 edges, limits, bands and shares",
         "[[metric]]",
         "thresholds_max = 2\n",
         edit=edit,
@@ -107,6 +109,26 @@ def test_too_many_edges_and_limits_of_a_metric_are_refused() -> None:
     edit = (edit[0], 'count_above = ["1", "2"]\nhistogram = ["2"]')
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         refused("", "", "thresholds_max = 2\n", edit=edit)
+
+
+@pytest.mark.parametrize(
+    ("more", "shares"),
+    [(BANDS, ""), (DUTY_TABLE, ""), ("", SHARES)],
+    ids=["bands", "a duty", "a share"],
+)
+def test_what_each_report_tells_of_counts_with_the_edges(more: str, shares: str) -> None:
+    """Of ``hours``; the bands are of ``share``, whose three bands have two ends."""
+    tables = PAUSE_RULES + PAUSE_TABLE + more if more == DUTY_TABLE else more
+    count = 2 if more == BANDS else 1
+    for limit in (count - 1, count):
+        text = charter_text(
+            make_deployment().keys, disclosure=f"thresholds_max = {limit}\n{shares}", extra=tables
+        )
+        if limit == count:
+            assert parse_charter(text.encode(), MODULUS_BITS_MIN).disclosure.thresholds_max == count
+            continue
+        with pytest.raises(ConfigError, match=f"at most {limit} edges, limits, bands and"):
+            parse_charter(text.encode(), MODULUS_BITS_MIN)
 
 
 @pytest.mark.parametrize(

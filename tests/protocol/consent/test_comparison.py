@@ -79,6 +79,8 @@ PROFILED = UNGROUPED.replace('dominance = "0.5"', 'dominance = "0.25"').replace(
     "cohort_min = 3", "cohort_min = 5"
 )
 
+#: With a notice that a charter may give which is no test's.
+SLOW = TIERED.replace("notice_s = 86400", "notice_s = 604800")
 ROUNDS = 'cadence = "quarter"\nfirst = "2025Q3"\nwindow_s = 3600\nplea_s = 60\n\nlast = "2035Q4"'
 MONTHS = 'cadence = "month"\nfirst = "2025-07"\nwindow_s = 3600\nlast = "2035-12"'
 PANEL, METRIC = 'panel = "beta"\nunit = "FLOP"', '[[metric]]\nid = "wide-5"'
@@ -91,6 +93,7 @@ EDITS = {
     "cryptography.range_base": kept("range_base", "range_base = 0", "range_base = 2"),
     "cryptography.key_origin": kept("key_origin", '"any"', '"distributed"'),
     "rounds.cadence": kept("cadence", ROUNDS, MONTHS),
+    "test": kept("test charter", "test = true", "test = false", SLOW),
     "rounds.first": kept("first period", '"2025Q3"', '"2025Q4"'),
     "rounds.interval_s": Edit("= 7200", "= 7100", "interval_s", WEAKER, STRICTER, NUMBERED),
     "rounds.last": Edit('"2035Q4"', '"2036Q1"', "last period", WEAKER, STRICTER),
@@ -150,7 +153,7 @@ EDITS = {
     "lab.organisation": Edit(
         '"Organisation g"', '"Puppet"', "other labs of panel alpha", WEAKER, WEAKER
     ),
-    "lab.signing_key": kept("own party", key("lab-2"), NEW_KEY),
+    "lab.signing_key": Edit(key("lab-2"), NEW_KEY, "own party", MORE, MORE),
     "lab.tier": Edit(
         LAB_2_TIER, LAB_2_TIER.replace('"t"', '"u"'), "panels of the tier", MORE, LESS
     ),

@@ -99,6 +99,12 @@ def test_an_amendment_must_keep(chain: Chain, what: str) -> None:
     assert fragment in refused(chain, "AMENDMENT_KEEPS", amended(chain, edit))
 
 
+def test_an_amendment_of_a_test_charter_must_keep_it_one(chain: Chain) -> None:
+    # A real one must give a week's notice, so that is edited too.
+    edits = ("test = true", "test = false"), ("notice_s = 86400", "notice_s = 604800")
+    assert "must keep test" in refused(chain, "AMENDMENT_KEEPS", amended(chain, *edits))
+
+
 def test_an_amendment_must_keep_a_committee(chain: Chain) -> None:
     text = chain.deployment.charter_data.decode()
     data = text[: text.index("[committee]")] + text[text.index("[[panel]]") :]
@@ -433,3 +439,51 @@ def test_the_same_log_gives_the_same_state_after_an_amendment(chain: Chain) -> N
     for leaf in chain.leaves:
         state, _ = apply(state, leaf)
     assert state == chain.state
+
+
+# Limits that each report tells of.
+
+BANDED = '[dues]\nunit = "EUR"\nmetric = "hours"\n\n[[dues.band]]\nat_most = "10"\namount = "1"\n\n'
+BANDED += '[[dues.band]]\namount = "2"\n\n'
+DUTY = PAUSE_TABLES[PAUSE_TABLES.index("[[duty]]") :]
+#: A year of the log's time, in ms, after which they may move again.
+YEAR_MS = 365 * 24 * 3600 * 1000
+SHARED = 'dominance = "0.5"\ndominance_start = { hours = "24", ' + ", ".join(
+    f'wide-{n} = "1000"' for n in range(1, 6)
+)
+#: Two moves of each kind, one after the other.
+MOVES = {
+    "a band's end": (('at_most = "10"\namount', 'at_most = "11"\namount'), ("11", "12")),
+    "a duty's limit": ((DUTY, DUTY.replace('"10"', '"9"')), ('at_most = "9"', 'at_most = "8"')),
+    "a share": (('dominance = "0.5"', 'dominance = "0.4"'), ('"0.4"', '"0.3"')),
+    "a band, then a duty": (
+        ('at_most = "10"\namount', 'at_most = "11"\namount'),
+        (DUTY, DUTY.replace('"10"', '"9"')),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVES)
+def test_limits_that_each_report_tells_of_move_once_a_year(what: str) -> None:
+    first, second = MOVES[what]
+    chain = Chain(
+        make_deployment(
+            members=MEMBERS, disclosure=SHARED + " }\n", extra=PAUSE_TABLES + "\n" + BANDED
+        )
+    )
+    chain.start()
+    data = amended(chain, first)
+    due_ms = carried(chain, data)
+    under(chain, data).open_round(due_ms)
+    close_round(chain)
+    again = amended(chain, second)
+    started_ms = chain.state.clock.start_ms(chain.state.charters[-1].entry)
+    assert started_ms is not None
+    assert "less than a year ago" in refused(chain.fork(), "AMENDMENT_KEEPS", again)
+    # What moves no limit is not held up.
+    assert tabled(chain.fork(), amended(chain)).accepted
+    early, late = chain.fork(), chain.fork()
+    early.advance(started_ms + YEAR_MS - 1)
+    assert "less than a year ago" in refused(early, "AMENDMENT_KEEPS", again)
+    late.advance(started_ms + YEAR_MS)
+    assert tabled(late, again).accepted

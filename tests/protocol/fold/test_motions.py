@@ -141,7 +141,7 @@ def test_without_a_committee_motions_and_votes_are_refused() -> None:
 # The form of a motion.
 
 
-@pytest.mark.parametrize("kind", [wire.MOTION_KIND_UNSPECIFIED, 7])
+@pytest.mark.parametrize("kind", [wire.MOTION_KIND_UNSPECIFIED, 8])
 def test_a_motion_of_an_unknown_kind_is_refused(chain: Chain, kind: int) -> None:
     refused(chain, "member-1", kind, "MOTION_KIND")
 
@@ -156,6 +156,7 @@ def test_a_motion_of_an_unknown_kind_is_refused(chain: Chain, kind: int) -> None
         (LIFT, {"about_entry": 1}),
         (EXCLUSION, {"charter": b"x"}),
         (wire.MOTION_KIND_AMENDMENT, {"lab": "lab-1"}),
+        (wire.MOTION_KIND_WITHDRAWAL, {"lab": "lab-1"}),
     ],
 )
 def test_a_field_that_the_kind_has_not_is_refused(

@@ -128,6 +128,22 @@ def test_a_lab_that_joins_alone_enters_at_once_and_is_not_counted_as_newer() -> 
     assert life.round("349", alone="9").cells == ()
 
 
+@pytest.mark.parametrize("known", ["a lab joins alone", "a ghost leaves"])
+def test_who_is_known_comes_and_goes_without_using_up_the_change_of_set_rounds(known: str) -> None:
+    life = Life(three_without_groups("fresh_min = 3\nset_rounds = 4\nghost_rounds = 1"))
+    if known == "a lab joins alone":
+        life.round("12345")
+        assert members(life.round("123456", alone="6"))["alpha"] == "123456"
+        inside = "123456"
+    else:
+        life.round("123456")
+        assert members(life.round("12345", barred="6"))["alpha"] == "12345"
+        inside = "12345"
+    barred = "" if known == "a lab joins alone" else "6"
+    life.round(inside + "789", barred=barred)
+    assert members(life.round(inside + "789", barred=barred))["alpha"] == inside + "789"
+
+
 @pytest.mark.parametrize(
     ("alone", "joined_in"),
     [("", {"6": 5, "7": 5, "8": 5, "9": None}), ("6789", {d: n for n, d in enumerate("6789", 2)})],

@@ -87,7 +87,7 @@ def changes_text(
     lab: str, old: Charter, new: Charter, changes: tuple[Difference, ...]
 ) -> list[str]:
     """What changes for a lab, in words; what is not free is marked."""
-    lines = [f"{plain_text(new.title, LINE_CHARS_MAX)}: charter hash {new.sha256.hex()}"]
+    lines = [f"{plain_text(new.heading, LINE_CHARS_MAX)}: charter hash {new.sha256.hex()}"]
     lines += [f"what it changes for {lab} since {old.sha256.hex()}:"]
     for change in changes:
         mark = " " if change.effect.is_free else "!"

@@ -71,7 +71,7 @@ def motion() -> None:
 
 @motion.group("file")
 def file_motion() -> None:
-    """File a motion; the chair tables all kinds but disputes and appeals."""
+    """File a motion; the chair tables all kinds but disputes, appeals and withdrawals."""
 
 
 @file_motion.command("dispute")
@@ -135,6 +135,14 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
 
     kind = statement_pb2.MOTION_KIND_AMENDMENT
     _file(kind=kind, from_round=from_round, charter=data, complete=complete, **options)
+
+
+@file_motion.command("withdrawal")
+@ABOUT
+@_filing
+def withdrawal(about: int, **options: Any) -> None:
+    """Take back a motion of yours that is being voted on; --about is its entry."""
+    _file(kind=statement_pb2.MOTION_KIND_WITHDRAWAL, about=_entry(about), **options)
 
 
 @motion.command("vote")

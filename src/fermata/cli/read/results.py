@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.options import CONFIG, PATH, charter_hash_option
-from fermata.cli.output import emit, json_option, say
+from fermata.cli.output import emit, json_option, say, say_if_test
 from fermata.cli.read.view import trusted_view
 from fermata.cli.run.lab import read_figures, round_of
 from fermata.dashboard.report import report_files
@@ -30,6 +30,7 @@ def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Char
     pinned = pinned_hash(charter_hash)
     say("verifying the bundle")
     verification, charter = read_valid(folder, pinned, MODULUS_BITS_MIN)
+    say_if_test(charter)
     return verification.state, charter
 
 

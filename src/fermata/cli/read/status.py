@@ -93,6 +93,7 @@ def status(
     report = replace(report, problems=(*report.problems, *own), rounds=rounds)
     line = witnessed_line(replica)
     data = health_document(report)
+    data["test"] = replica.charter.is_test
     data |= {"witnessed": witnessed_document(replica), "silence": silence_document(silence)}
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:

@@ -143,7 +143,7 @@ def show(file: Path, as_json: bool) -> None:
         "parties": [dict(zip(columns, row, strict=True)) for row in rows],
         "complete": complete,
     }
-    head = f"{parsed.title}\ncharter hash {parsed.sha256.hex()}\n{_previous_text(parsed)}"
+    head = f"{parsed.heading}\ncharter hash {parsed.sha256.hex()}\n{_previous_text(parsed)}"
     missing = [party for party, state in states.items() if state != SIGNED]
     foot = "signed by all" if complete else f"not signed by {', '.join(missing)}"
     emit(as_json, data, f"{head}{table_text(columns, rows)}\n{foot}")
@@ -233,7 +233,7 @@ def explain(charter: Charter) -> list[str]:
     """What each party will be able to learn, in words."""
     n, t = len(charter.auditors), charter.threshold
     lines = [
-        f"{charter.title}: {len(charter.labs)} labs, {n} auditors,"
+        f"{charter.heading}: {len(charter.labs)} labs, {n} auditors,"
         f" charter hash {charter.sha256.hex()}",
         _previous_text(charter),
         "What comes out of a round, for everybody:",

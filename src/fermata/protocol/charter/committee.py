@@ -14,6 +14,8 @@ from fermata.protocol.reprs import short_repr
 
 MEMBERS_MAX = 64
 ROTATION_MAX = 64
+#: Whoever is asked to leave, or to live by other terms, has a week to see it and to act.
+NOTICE_MIN_S = 7 * 24 * 3600
 _FRACTION = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})\Z")
 
 
@@ -122,11 +124,13 @@ def read_committee(
     text: CommitteeText | None,
     members: Sequence[MemberText],
     rounds_max: int | None,
+    notice_min_s: int,
 ) -> Committee | None:
     """The charter's committee; None if it has none.
 
-    ``rounds_max``: how many rounds the charter has, None without an end. Ids, keys and
-    organisations were checked with the roster. Raises ConfigError with the line.
+    ``rounds_max``: how many rounds the charter has, None without an end. ``notice_min_s``: the
+    least ``notice_s``. Ids, keys and organisations were checked with the roster. Raises
+    ConfigError with the line.
     """
     if text is None:
         # G1.1: parties with no say.
@@ -146,7 +150,15 @@ def read_committee(
         members=tuple(_member(source, f"member[{i}]", m) for i, m in enumerate(members)),
         turn_s=text.turn_s,
     )
-    _check_rotation(source, committee, rounds_max)
+    _check_places(source, committee)
+    # G2.5: nobody is out before they can have seen it.
+    if text.notice_s < notice_min_s:
+        source.fail(
+            "committee.notice_s",
+            f"must be {notice_min_s} (seven days) or more, got {text.notice_s}; only a charter with"
+            " test = true at its top may have less",
+        )
+    _check_chairs(source, committee, rounds_max)
     return committee
 
 
@@ -169,7 +181,18 @@ def _quorum(source: TomlSource, text: str) -> Fraction:
     return quorum
 
 
-def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | None) -> None:
+def _check_places(source: TomlSource, committee: Committee) -> None:
+    path, rotation = "committee.rotation", committee.rotation
+    for member in rotation:
+        # G2.3.
+        if committee.member(member) is None:
+            source.fail_unknown(path, "a member", member)
+    # G2.4.
+    if len(rotation) > ROTATION_MAX:
+        source.fail(path, f"must have at most {ROTATION_MAX} places, got {len(rotation)}")
+
+
+def _check_chairs(source: TomlSource, committee: Committee, rounds_max: int | None) -> None:
     """Checks that every round has a chair, of another organisation than the round before.
 
     Between two changes of who serves, the chairs repeat after one turn of the rotation. One turn
@@ -177,13 +200,6 @@ def _check_rotation(source: TomlSource, committee: Committee, rounds_max: int | 
     """
     path, rotation = "committee.rotation", committee.rotation
     terms = {m.id: m for m in committee.members}
-    for member in rotation:
-        # G2.3.
-        if member not in terms:
-            source.fail_unknown(path, "a member", member)
-    # G2.4.
-    if len(rotation) > ROTATION_MAX:
-        source.fail(path, f"must have at most {ROTATION_MAX} places, got {len(rotation)}")
     organisations = {m.id: fold_organisation(m.organisation) for m in committee.members}
     # G3.1: one organisation would have the chair for ever.
     if len({organisations[m] for m in rotation}) < 2:

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.metrics import Metric, check_id, read_decimal
 from fermata.protocol.charter.toml_source import (
     Rounds,
@@ -131,12 +132,36 @@ class PanelLabs:
     organisations: Mapping[str, str]
 
 
-def thresholds_of(metric: Metric) -> frozenset[int]:
-    """Every encoded limit at which something opened or proven says on which side a value is.
+#: An encoded limit of a metric, or a share of the sum before.
+MetricLimit = int | tuple[str, Fraction]
 
-    These are the metric's edges of bins, limits of counts, limits of statements and duties.
+
+def limits_of(metric: Metric, terms: DisclosureTerms, dues: Dues | None) -> frozenset[MetricLimit]:
+    """Every limit at which something opened or proven says on which side a figure is (D6).
+
+    These are the metric's edges of bins, limits of counts, of statements and of duties, the ends
+    of the bands of the dues, and the share of the sum before.
     """
-    return frozenset((*metric.thresholds, *metric.edges, *metric.limits, *metric.duties))
+    limits = {*metric.thresholds, *metric.edges, *metric.limits, *metric.duties}
+    if dues is not None and dues.metric == metric.id:
+        limits |= {band.high for band in dues.bands[:-1]}
+    shares = {("share", terms.dominance)} if terms.dominance is not None else set()
+    return frozenset(limits | (shares if metric.id in terms.dominance_start else set()))
+
+
+def check_limits(
+    source: TomlSource, metrics: Sequence[Metric], terms: DisclosureTerms, dues: Dues | None
+) -> None:
+    """Checks how many limits each metric has. Raises ConfigError with the line."""
+    for index, metric in enumerate(metrics):
+        count = len(limits_of(metric, terms, dues))
+        # D6.1: enough limits are a search for a value.
+        if count > terms.thresholds_max:
+            source.fail(
+                f"metric[{index}]",
+                f"{metric.id} must have at most {terms.thresholds_max} edges, limits, bands and"
+                f" shares (disclosure.thresholds_max), got {count}; leave some out",
+            )
 
 
 def read_terms(
@@ -147,7 +172,6 @@ def read_terms(
     Raises ConfigError with the line for terms that protect nothing or contradict each other.
     """
     _check_numbers(source, text, cadence)
-    _check_thresholds(source, text, metrics)
     share = _share(source, text)
     start = _start_values(source, text, metrics, share)
     _check_profile(source, text, share)
@@ -180,18 +204,6 @@ def _check_numbers(source: TomlSource, text: DisclosureText, cadence: str) -> No
             "must be 0 when rounds are numbered, since a number has no end; leave it out, or set"
             " the cadence to quarter or month",
         )
-
-
-def _check_thresholds(source: TomlSource, text: DisclosureText, metrics: Sequence[Metric]) -> None:
-    for index, metric in enumerate(metrics):
-        count = len(thresholds_of(metric))
-        # D6.1: enough limits are a search for a value.
-        if count > text.thresholds_max:
-            source.fail(
-                f"metric[{index}]",
-                f"{metric.id} must have at most {text.thresholds_max} edges and limits"
-                f" (disclosure.thresholds_max), got {count}; leave some out",
-            )
 
 
 def _share(source: TomlSource, text: DisclosureText) -> Fraction | None:

@@ -4,7 +4,6 @@ Normative text: docs/spec/charter.md. The signed bytes are the file's bytes, so 
 parsed but never printed back.
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +11,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from fermata.crypto.signing import check_public_key
-from fermata.errors import InvalidEncoding, InvalidSignature
+from fermata.errors import InvalidEncoding
 from fermata.protocol.charter.claims import Claims, compile_claims
 from fermata.protocol.charter.committee import (
+    NOTICE_MIN_S,
     Committee,
     CommitteeText,
     MemberText,
-    check_spelling,
     read_committee,
 )
 from fermata.protocol.charter.disclosure_terms import (
@@ -28,6 +26,7 @@ from fermata.protocol.charter.disclosure_terms import (
     GroupText,
     PanelLabs,
     check_dominance,
+    check_limits,
     read_groups,
     read_terms,
 )
@@ -61,33 +60,21 @@ from fermata.protocol.charter.pause_terms import (
     with_hold,
 )
 from fermata.protocol.charter.periods import period_count, period_of
+from fermata.protocol.charter.roster import LabText, Party, PartyText, read_roster
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
 from fermata.protocol.charter.toml_source import Strict, TomlSource
 from fermata.protocol.reprs import short_repr
-from fermata.types import Role
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
 MODULUS_BITS_MIN = 2048
 MODULUS_BITS_MAX = 4096
 AUDITORS_MAX = 7
 HEADROOM_BITS_MAX = 32
+#: Stands on every screen before the title of a charter with ``test = true``.
+TEST_MARK = "TEST CHARTER"
 FORMAT_MAX, CHARTER_BYTES_MAX = 1_000_000, 256 * 1024
-
-
-class PartyText(Strict, frozen=True):
-    """One party as the file writes it; ``signing_key`` is an Ed25519 key in base64."""
-
-    id: str
-    organisation: str
-    signing_key: str
-
-
-class LabText(PartyText, frozen=True):
-    """A lab as the file writes it; ``tier`` is empty in a charter without tiers."""
-
-    tier: str = ""
 
 
 class CryptographyText(Strict, frozen=True):
@@ -129,22 +116,16 @@ class CharterText(Strict, frozen=True):
     member: tuple[MemberText, ...] = ()
     group: tuple[GroupText, ...] = ()
     previous: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """One party of the roster; ``signing_key`` is an Ed25519 public key of 32 bytes."""
-
-    id: str
-    role: Role
-    organisation: str
-    signing_key: bytes
+    test: bool = False
 
 
 @short_repr("title deployment sha256 labs auditors panels rules threshold")
 @dataclass(frozen=True, slots=True)
 class Charter:
-    """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes."""
+    """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes.
+
+    People are shown ``heading``, never ``title`` alone.
+    """
 
     sha256: bytes
     deployment: str
@@ -174,6 +155,12 @@ class Charter:
     pause: PauseTerms | None
     committee: Committee | None = None
     previous: str = ""
+    is_test: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title; with a mark, if it is a test whose notices may be short (G2.5)."""
+        return f"{TEST_MARK}: {self.title}" if self.is_test else self.title
 
     @property
     def endorsement_quorum(self) -> int:
@@ -217,46 +204,6 @@ class Charter:
             if panel.id == panel_id:
                 return panel
         raise KeyError(panel_id)
-
-
-def _party(source: TomlSource, path: str, role: Role, text: PartyText | MemberText) -> Party:
-    check_id(source, f"{path}.id", text.id)  # C2.3: no path, no line of a note.
-    if not text.organisation:  # C2.4: a cohort counts organisations.
-        source.fail(f"{path}.organisation", "must not be empty")
-    check_text(source, f"{path}.organisation", text.organisation)
-    try:
-        public_key = base64.b64decode(text.signing_key, validate=True)
-    except ValueError:
-        public_key = b""
-    if len(public_key) != 32 or base64.b64encode(public_key).decode() != text.signing_key:
-        source.fail(f"{path}.signing_key", "must be 32 bytes in standard base64")  # C2.5.
-    try:
-        check_public_key(public_key)  # C2.9: with another key, verifiers differ (L29).
-    except InvalidSignature:
-        source.fail(
-            f"{path}.signing_key",
-            "must be an Ed25519 key: the one encoding of a point of prime order",
-        )
-    return Party(text.id, role, text.organisation, public_key)
-
-
-def _roster(source: TomlSource, text: CharterText) -> dict[str, Party]:
-    listed: list[tuple[str, Role, PartyText | MemberText]] = [
-        ("coordinator", Role.COORDINATOR, text.coordinator)
-    ]
-    listed += [(f"auditor[{i}]", Role.AUDITOR, p) for i, p in enumerate(text.auditor)]
-    listed += [(f"lab[{i}]", Role.LAB, p) for i, p in enumerate(text.lab)]
-    listed += [(f"member[{i}]", Role.MEMBER, p) for i, p in enumerate(text.member)]
-    parties: dict[str, Party] = {}
-    for path, role, party_text in listed:
-        party = _party(source, path, role, party_text)
-        if party.id in parties:  # C2.6: two could not be told apart.
-            source.fail_repeated(f"{path}.id", party.id)
-        if any(p.signing_key == party.signing_key for p in parties.values()):  # C2.7.
-            source.fail(f"{path}.signing_key", "must differ from every other party's key")
-        parties[party.id] = party
-    check_spelling(source, [lab.organisation for lab in text.lab])
-    return parties
 
 
 def _panels(
@@ -359,12 +306,13 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     source = TomlSource(data, "charter", "CHARTER", CHARTER_BYTES_MAX)
     text = source.decode(CharterText)
     _check_numbers(source, text, modulus_bits_min)
-    parties = _roster(source, text)
+    parties = read_roster(source, text.coordinator, text.auditor, text.lab, text.member)
     rounds = text.rounds
     metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
     panels = _panels(source, text, metrics, terms)
     tiers_by_lab, dues = _tiers(source, text, panels)
+    check_limits(source, metrics, terms, dues)
     rules = read_rules(source, text.rule, panels, terms.dominance_start)
     pause = _pause(source, text, rules)
     return Charter(
@@ -394,6 +342,9 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         dues=dues,
         rules=with_hold(rules, pause),
         pause=pause,
-        committee=read_committee(source, text.committee, text.member, rounds.calls_max),
+        committee=read_committee(
+            source, text.committee, text.member, rounds.calls_max, 0 if text.test else NOTICE_MIN_S
+        ),
         previous=text.previous,
+        is_test=text.test,
     )

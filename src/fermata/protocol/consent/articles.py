@@ -14,7 +14,7 @@ from fermata.protocol.consent.obligations import COMMITTEE, OBLIGATIONS, PAUSE
 
 
 def _of_kept(keys: str, name: str, value: Callable[[Charter], str]) -> Article:
-    """What no amendment may change (governance.md, G12.1 to G12.6)."""
+    """What no amendment may change (governance.md, G12.1 to G12.6 and G12.14)."""
     return of_charter(keys, name, lambda c, lab: value(c), any_change(Effect.WEAKER))
 
 
@@ -36,13 +36,15 @@ _KEPT = (
     _of_kept("cryptography.key_origin", "key_origin", lambda c: c.key_origin),
     _of_kept("rounds.cadence", "cadence", lambda c: c.cadence),
     _of_kept("rounds.first", "first period", lambda c: c.first_period),
+    _of_kept("test", "test charter", lambda c: "yes" if c.is_test else "no"),
     _of_kept(
         "coordinator.id coordinator.organisation coordinator.signing_key",
         "coordinator",
         lambda c: _party(c, c.coordinator),
     ),
     _of_kept("auditor.id auditor.organisation auditor.signing_key", "auditors", _auditors),
-    of_charter("lab.organisation lab.signing_key", "own party", _party, any_change(Effect.WEAKER)),
+    # Whoever is another party under the same id could give figures beside those of the others.
+    of_charter("lab.organisation lab.signing_key", "own party", _party, any_change(Effect.MORE)),
 )
 
 #: All articles, in the order in which people read their differences.

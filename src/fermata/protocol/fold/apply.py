@@ -27,7 +27,7 @@ from fermata.protocol.fold import (
 )
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
-from fermata.protocol.fold.governance import motions
+from fermata.protocol.fold.governance import motions, votes
 from fermata.protocol.fold.governance.amendment import charter_bound, clock_under
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import (
@@ -263,6 +263,6 @@ RULES: Mapping[str, _Rule | _KeyedRule] = MappingProxyType(
         "heartbeat": _Rule(heartbeats.heartbeat),
         "acknowledgement": _Rule(pausing.acknowledgement, Role.LAB),
         "motion": _Rule(motions.motion),
-        "vote": _Rule(motions.vote),
+        "vote": _Rule(votes.vote),
     }
 )

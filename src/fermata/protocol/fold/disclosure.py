@@ -7,7 +7,7 @@ before it endorses and by the verifier. Their texts count organisations and neve
 from collections.abc import Iterator, Mapping, Sequence
 
 from fermata.errors import Refusal
-from fermata.protocol.charter.disclosure_terms import thresholds_of
+from fermata.protocol.charter.disclosure_terms import limits_of
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.standing.freshness import Entry, fresh_organisations
 from fermata.protocol.standing.isolation import isolated_by_spell_or_lab
@@ -128,8 +128,8 @@ def _check_caps(state: State, round_: Round) -> None:
     terms = charter.disclosure
     for metric in (m for p in charter.panels for m in p.metrics):
         # P8.1: enough limits are a search for a value.
-        if len(thresholds_of(metric)) > terms.thresholds_max:
-            raise Refusal("P8_CAPS", f"P8: {metric.id} has more edges and limits than may be")
+        if len(limits_of(metric, terms, charter.dues)) > terms.thresholds_max:
+            raise Refusal("P8_CAPS", f"P8: {metric.id} has more limits than may be")
     # P8.2: more openings than agreed under one key.
     used = sum(r.key_id == round_.key_id for r in state.rounds[: round_.number])
     if used > terms.openings_per_key_max:

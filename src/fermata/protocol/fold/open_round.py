@@ -9,7 +9,7 @@ from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.fold.dominance import share_limits
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance.amendment import take_effect
-from fermata.protocol.fold.governance.motions import recount
+from fermata.protocol.fold.governance.votes import recount
 from fermata.protocol.fold.round_rules import round_of
 from fermata.protocol.state.calls import (
     ASKED_AGAIN,

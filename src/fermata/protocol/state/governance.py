@@ -11,9 +11,11 @@ from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Limit
 from fermata.types import Choice, DisputeStatus, EntryIndex, MotionKind, MotionStatus
 
-DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT = tuple(MotionKind)
+DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT, WITHDRAWAL = tuple(MotionKind)
+#: Kinds of motion that need no vote.
+NO_VOTE = frozenset({DISPUTE, APPEAL, WITHDRAWAL})
 #: What becomes of a motion.
-OPEN, CARRIED, LOST, EXPIRED = tuple(MotionStatus)
+OPEN, CARRIED, LOST, EXPIRED, WITHDRAWN = tuple(MotionStatus)
 #: What becomes of a dispute.
 FILED, UPHELD, DISMISSED, APPEALED, FINAL = tuple(DisputeStatus)
 FOR, AGAINST, RECUSED = tuple(Choice)
@@ -23,7 +25,7 @@ _NONE = EntryIndex(0)
 @short_repr()
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A motion, known by its entry. Disputes and appeals need no vote and count as carried.
+    """A motion, known by its entry. Kinds in ``NO_VOTE`` count as carried.
 
     ``votes``: choice by member. ``vote_ms``: how long it may be voted on. ``notice_ms``: of a
     carried exclusion or amendment, how long after its decision it can take effect at the earliest.
@@ -130,6 +132,11 @@ class Governance:
     def with_motion(self, motion: Motion) -> "Governance":
         """The same with one motion added or replaced."""
         return replace(self, motions={**self.motions, motion.entry: motion})
+
+    def with_ended(self, motion: Motion) -> "Governance":
+        """The same with a motion that did not carry; an amendment makes room for another."""
+        amendment = None if motion.entry == self.amendment else self.amendment
+        return replace(self.with_motion(motion), amendment=amendment)
 
     def with_dispute(self, dispute: Dispute) -> "Governance":
         """The same with one dispute added or replaced."""

@@ -21,7 +21,7 @@ from fermata.protocol.fold.pause import (
 )
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock
-from fermata.protocol.state.governance import APPEAL, CARRIED, DISPUTE, LOST
+from fermata.protocol.state.governance import CARRIED, LOST, NO_VOTE
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.report_flags import shown_ranges
@@ -161,7 +161,7 @@ def findings_v12(state: State) -> Iterator[str]:
                 if part.shown_ranges != shown_ranges(charter, round_.asked, panel, report.flags):
                     yield f"entry {report.entry} ({lab}): its flags claim more than its proofs"
     for motion in state.governance.motions.values():
-        decided = motion.status in (CARRIED, LOST) and motion.kind not in (DISPUTE, APPEAL)
+        decided = motion.status in (CARRIED, LOST) and motion.kind not in NO_VOTE
         # V12.3: a decision that its votes do not carry.
         if decided and tally(_as_of(state, motion.decided_entry), motion).status != motion.status:
             yield f"entry {motion.entry}: its status does not follow from its votes"

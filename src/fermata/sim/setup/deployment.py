@@ -126,6 +126,7 @@ def _charter_text(shape: Shape, keys: Mapping[str, SigningKey], dice: Dice) -> s
     terms = shape.terms
     tables = [
         f"""format = 1
+test = true
 deployment = "sim"
 title = "Simulated deployment"
 

@@ -49,6 +49,8 @@ class _MotionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MotionKind
     MOTION_KIND_LIFT: _MotionKind.ValueType  # 4
     MOTION_KIND_EXCLUSION: _MotionKind.ValueType  # 5
     MOTION_KIND_AMENDMENT: _MotionKind.ValueType  # 6
+    MOTION_KIND_WITHDRAWAL: _MotionKind.ValueType  # 7
+    """Its author takes a motion back that is being voted on."""
 
 class MotionKind(_MotionKind, metaclass=_MotionKindEnumTypeWrapper): ...
 
@@ -59,6 +61,8 @@ MOTION_KIND_APPEAL: MotionKind.ValueType  # 3
 MOTION_KIND_LIFT: MotionKind.ValueType  # 4
 MOTION_KIND_EXCLUSION: MotionKind.ValueType  # 5
 MOTION_KIND_AMENDMENT: MotionKind.ValueType  # 6
+MOTION_KIND_WITHDRAWAL: MotionKind.ValueType  # 7
+"""Its author takes a motion back that is being voted on."""
 Global___MotionKind: _TypeAlias = MotionKind  # noqa: Y015
 
 class _Choice:
@@ -774,7 +778,9 @@ class Motion(_message.Message):
     """For people."""
     @_builtins.property
     def about(self) -> _envelope_pb2.EntryRef:
-        """Dispute: the entry in dispute. Ruling and appeal: the entry of the dispute."""
+        """Dispute: the entry in dispute. Ruling, appeal and exclusion: the entry of the dispute.
+        Withdrawal: the entry of the motion.
+        """
 
     @_builtins.property
     def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Signature]:

@@ -4,13 +4,15 @@ Normative text: docs/spec/governance.md, G12 to G15. Nothing changes inside a ro
 committee decided takes effect with an OpenRound, and each earlier round keeps its own terms.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fermata.errors import ConfigError, Refusal
-from fermata.protocol.charter.disclosure_terms import thresholds_of
+from fermata.protocol.charter.disclosure_terms import MetricLimit, limits_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import organisations_in_common
-from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, Party, parse_charter
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
+from fermata.protocol.charter.roster import Party
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.governance import CARRIED, EXCLUSION, Governance, Motion
 from fermata.protocol.state.pause import RUNNING
@@ -19,6 +21,9 @@ from fermata.protocol.wire.codec import CHARTER_TYPE
 from fermata.protocol.wire.envelope import check_signatures
 from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
+
+#: How long limits that each report tells of stay where an amendment has moved them.
+YEAR_MS = 365 * 24 * 3600 * 1000
 
 
 def check_amendment(state: State, wire: statement_pb2.Motion) -> Charter:
@@ -63,7 +68,7 @@ def check_kept(state: State, new: Charter) -> None:
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24 is G12.1 to G12.13: first what the key and the rounds so far rest on, G12.1 to G12.6.
+    # F12.24 is G12.1 to G12.15: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -103,14 +108,18 @@ def check_kept(state: State, new: Charter) -> None:
             "AMENDMENT_BASE",
             f'amendment: must have previous = "{old.sha256.hex()}", the charter in force',
         )
+    # G12.14: a real charter must not get short notices, nor a test be shown as a real one.
+    if new.is_test != old.is_test:
+        raise Refusal("AMENDMENT_KEEPS", "amendment: must keep test")
+    _check_moves(state, new)  # G12.15.
 
 
 def _check_thresholds(state: State, new: Charter) -> None:
     """P8 over all versions: moving a limit from version to version searches for a value."""
-    asked: dict[str, set[int]] = {}
+    asked: dict[str, set[MetricLimit]] = {}
     for charter in (*(v.charter for v in state.charters), new):
         for metric in _metrics(charter):
-            asked.setdefault(metric.id, set()).update(thresholds_of(metric))
+            asked.setdefault(metric.id, set()).update(_limits(charter, metric))
     for metric_id, thresholds in asked.items():
         if len(thresholds) > new.disclosure.thresholds_max:
             raise Refusal(
@@ -118,6 +127,44 @@ def _check_thresholds(state: State, new: Charter) -> None:
                 f"amendment: metric {metric_id} would have had more limits, over all versions, than"
                 " disclosure.thresholds_max",
             )
+
+
+def _limits(charter: Charter, metric: Metric) -> frozenset[MetricLimit]:
+    return limits_of(metric, charter.disclosure, charter.dues)
+
+
+def _check_moves(state: State, new: Charter) -> None:
+    """D6: limits that each report tells of move once a year, or they close in on a figure."""
+    charters = [version.charter for version in state.charters]
+    if not _moved(charters, new):
+        return
+    for number, version in enumerate(state.charters[1:], start=1):
+        start_ms = state.clock.start_ms(version.entry)
+        is_recent = start_ms is None or state.time_ms < start_ms + YEAR_MS
+        if is_recent and _moved(charters[:number], version.charter):
+            raise Refusal(
+                "AMENDMENT_KEEPS",
+                "amendment: must keep the bands of the dues, the limits of duties and the shares;"
+                f" the amendment of round {version.from_round} moved some less than a year ago",
+            )
+
+
+def _moved(before: Sequence[Charter], new: Charter) -> bool:
+    """Whether a metric has other bands, duties or shares than when it had some last."""
+    for metric in _metrics(new):
+        last = next((c for c in reversed(before) if metric.id in _told(c)), None)
+        if last is not None and _told(last)[metric.id] != _told(new)[metric.id]:
+            return True
+    return False
+
+
+def _told(charter: Charter) -> dict[str, frozenset[MetricLimit]]:
+    """By metric, the limits on whose sides each report tells a figure to be; not of statements,
+    which say that all figures are on one side."""
+    return {
+        m.id: _limits(charter, m) - {*m.edges, *m.thresholds, *m.limits} | {*m.duties}
+        for m in _metrics(charter)
+    }
 
 
 def _check_quantities(state: State, new: Charter) -> None:

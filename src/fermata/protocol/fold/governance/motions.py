@@ -1,7 +1,6 @@
-"""The rules of motions and votes, F12 and F13 of docs/spec/fold.md.
+"""The rules of motions, F12 of docs/spec/fold.md, and what time alone changes of them.
 
-Normative text: docs/spec/governance.md. A decision follows from the votes in the log; nobody
-announces one.
+Normative text: docs/spec/governance.md.
 """
 
 from collections.abc import Callable
@@ -12,19 +11,14 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance.amendment import check_amendment, exclusion_pending
-from fermata.protocol.fold.governance.labs import agree, check_ground, is_asked, with_asked
-from fermata.protocol.fold.governance.tally import (
-    chair_of,
-    committee_of,
-    entitled,
-    round_in_office,
-    tally,
-)
+from fermata.protocol.fold.governance.labs import check_ground, with_asked
+from fermata.protocol.fold.governance.tally import chair_of, committee_of
+from fermata.protocol.fold.governance.votes import decide
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.pause import RUNNING
 from fermata.protocol.state.state import CharteredState
-from fermata.types import EntryIndex, MotionKind
+from fermata.types import MotionKind
 from fermata.wire.v1 import statement_pb2
 
 REASON_CHARACTERS_MAX = 500
@@ -38,14 +32,10 @@ _KINDS = {
     statement_pb2.MOTION_KIND_LIFT: g.LIFT,
     statement_pb2.MOTION_KIND_EXCLUSION: g.EXCLUSION,
     statement_pb2.MOTION_KIND_AMENDMENT: g.AMENDMENT,
+    statement_pb2.MOTION_KIND_WITHDRAWAL: g.WITHDRAWAL,
 }
 #: How many rounds ahead an exclusion or an amendment may begin.
 FROM_ROUND_AHEAD_MAX = 8
-_CHOICES = {
-    statement_pb2.CHOICE_FOR: g.FOR,
-    statement_pb2.CHOICE_AGAINST: g.AGAINST,
-    statement_pb2.CHOICE_RECUSED: g.RECUSED,
-}
 #: What a motion of each kind may say beside its kind and its reason.
 _FIELDS = {
     g.DISPUTE: {"lab", "about"},
@@ -54,6 +44,7 @@ _FIELDS = {
     g.LIFT: set[str](),
     g.EXCLUSION: {"lab", "from_round", "about"},
     g.AMENDMENT: {"from_round", "charter", "signatures"},
+    g.WITHDRAWAL: {"about"},
 }
 
 
@@ -62,9 +53,7 @@ def settle(state: CharteredState) -> CharteredState:
     governance, clock = state.governance, state.clock
     for motion in governance.open_motions:
         if clock.passed(motion.expiry):
-            governance = governance.with_motion(replace(motion, status=g.EXPIRED))
-            if motion.entry == governance.amendment:
-                governance = replace(governance, amendment=None)
+            governance = governance.with_ended(replace(motion, status=g.EXPIRED))
     for dispute in governance.disputes.values():
         if dispute.status in g.RULED and clock.passed(dispute.appeal):
             governance = governance.with_dispute(replace(dispute, status=g.FINAL))
@@ -116,6 +105,8 @@ def _rule_of(
             return _exclusion
         case MotionKind.AMENDMENT:
             return _amendment
+        case MotionKind.WITHDRAWAL:
+            return _withdrawal
         case _:
             assert_never(kind)
 
@@ -266,6 +257,27 @@ def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
     return _table(replace(state, governance=governance), tabled)
 
 
+def _withdrawal(
+    state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
+) -> CharteredState:
+    """Whoever tabled a motion, while it is being voted on."""
+    withdrawn = state.governance.motions.get(tabled.about_entry)
+    # F12.28: there must be something to take back.
+    if withdrawn is None:
+        raise Refusal("NO_MOTION", "withdrawal: must be of an entry that is a motion")
+    # F12.29: nobody takes back what another has tabled.
+    if tabled.author != withdrawn.author:
+        raise Refusal("NOT_AUTHOR", f"withdrawal: {withdrawn.author} tabled that motion")
+    # F12.30: a decision does not change.
+    if withdrawn.status != g.OPEN:
+        raise Refusal("DECIDED", f"withdrawal: motion {withdrawn.entry} is {withdrawn.status}")
+    ended = replace(
+        withdrawn, status=g.WITHDRAWN, decided_entry=tabled.entry, decided_ms=tabled.tabled_ms
+    )
+    governance = state.governance.with_ended(ended).with_motion(_without_vote(tabled))
+    return replace(state, governance=governance)
+
+
 def _open_of(state: CharteredState, kind: str) -> list[Motion]:
     return [m for m in state.governance.open_motions if m.kind == kind]
 
@@ -299,94 +311,4 @@ def _check_from_round(state: CharteredState, tabled: Motion) -> None:
 
 def _table(state: CharteredState, tabled: Motion) -> CharteredState:
     """Opens the vote; where too few may vote, it is lost at once."""
-    return _decide(state, tabled, tabled.entry)
-
-
-def vote(
-    state: CharteredState, entry: Entry, wire: statement_pb2.Vote, author: str
-) -> CharteredState:
-    """F13: one vote of a member, or of a lab that is asked, on an open motion.
-
-    Raises VerificationError.
-    """
-    committee = committee_of(state)  # F13.1: without a committee nobody decides.
-    # F13.2: a vote must not be counted in two ways.
-    choice = _CHOICES.get(wire.choice)
-    if choice is None:
-        raise InvalidEncoding("CHOICE", "vote: must be for, against or recused")
-    # F13.3: no vote in advance.
-    motion = state.governance.motions.get(wire.motion.index)
-    if motion is None:
-        raise Refusal("NO_MOTION", "vote: must be on an entry that is a motion")
-    # F13.4: a decision does not change.
-    if motion.status != g.OPEN:
-        raise Refusal("DECIDED", f"vote: motion {motion.entry} is {motion.status}")
-    # What a lab agrees to is counted apart; of the checks below only F13.7 is made of it.
-    if is_asked(state, motion, author):
-        return _decide(state, agree(motion, author, choice), entry.index)
-    # F13.5: only members have a vote, and labs a word on what asks them.
-    member = committee.member(author)
-    if member is None:
-        raise Refusal("NOT_MEMBER", f"vote: {author} has no vote on motion {motion.entry}")
-    # F13.6: no vote before or after a term.
-    if not member.serves(round_in_office(state)):
-        raise Refusal("NOT_IN_TERM", f"vote: the term of {author} does not cover the round")
-    # F13.7: no member counts twice.
-    if author in motion.votes:
-        raise Refusal("VOTED", f"vote: {author} has voted on motion {motion.entry}")
-    # F13.8: nobody votes on their own matter.
-    if author not in {m.id for m in entitled(state, motion)}:
-        raise Refusal("RECUSED", f"vote: {author} is recused, since its organisation is concerned")
-    return _decide(state, replace(motion, votes={**motion.votes, author: choice}), entry.index)
-
-
-def recount(state: CharteredState, entry: EntryIndex) -> CharteredState:
-    """Counts open motions again after a round was opened: terms begin and end with rounds."""
-    for motion in state.governance.open_motions:
-        state = _decide(state, motion, entry)
-    return state
-
-
-def _decide(state: CharteredState, motion: Motion, entry: EntryIndex) -> CharteredState:
-    """Keeps a motion, decided if the votes decide it, with what follows."""
-    status = tally(state, motion).status
-    if status == g.OPEN:
-        return replace(state, governance=state.governance.with_motion(motion))
-    notice_ms = committee_of(state).notice_s * 1000
-    now_ms = state.time_ms
-    decided = replace(motion, status=status, decided_entry=entry, decided_ms=now_ms)
-    if status == g.CARRIED and motion.kind in (g.EXCLUSION, g.AMENDMENT):
-        decided = replace(decided, notice_ms=notice_ms)
-    state = replace(state, governance=state.governance.with_motion(decided))
-    return _carry(state, decided) if status == g.CARRIED else _lose(state, decided)
-
-
-def _lose(state: CharteredState, decided: Motion) -> CharteredState:
-    if decided.entry != state.governance.amendment:
-        return state
-    return replace(state, governance=replace(state.governance, amendment=None))
-
-
-def _carry(state: CharteredState, decided: Motion) -> CharteredState:
-    """What follows from a carried motion at once; the rest waits for its round."""
-    governance = state.governance
-    if decided.kind == g.LIFT:
-        lifts = (*governance.lifts, (decided.entry, decided.decided_entry))
-        governance = replace(governance, lifts=lifts)
-    elif decided.kind == g.EXCLUSION:
-        governance = replace(governance, notices=(*governance.notices, decided.entry))
-    elif decided.kind == g.RULING:
-        dispute = governance.disputes[decided.about_entry]
-        ruled = replace(
-            dispute,
-            status=g.UPHELD if decided.is_upheld else g.DISMISSED,
-            is_upheld=decided.is_upheld,
-            ruling_entry=decided.entry,
-            chair=dispute.chair or decided.author,
-            ruled_entry=decided.decided_entry,
-            appeal_ms=committee_of(state).appeal_s * 1000,
-        )
-        if dispute.status == g.APPEALED:
-            ruled = replace(ruled, status=g.FINAL)
-        governance = governance.with_dispute(ruled)
-    return replace(state, governance=governance)
+    return decide(state, tabled, tabled.entry)
