@@ -36,7 +36,7 @@ def test_every_command_is_there():
         "log show,log evidence,log judge,lab place,lab push,motion list,motion send,motion vote,"
         "lab plead,auditor take,motion file dispute,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
-        "motion file amendment,"
+        "motion file amendment,motion file withdrawal,"
         "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
