@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
-	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -86,6 +86,11 @@ pictures: setup
 # prometheus-alertmanager and systemd.
 deploy-check: setup
 	@$(RUN) --group deploy python scripts/check_deploy.py $(ARGS)
+
+# Builds the image with buildah and starts it; skipped, with a line, where buildah is absent. The
+# environment may have BASE, INDEX and CA_FILE: see scripts/check_image.py.
+image-check: setup
+	@$(RUN) python scripts/check_image.py
 
 # The dashboard in a real Chromium, with axe; fails where there is no Chromium.
 browser-test: setup

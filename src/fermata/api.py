@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fermata.node.storage.bundles import pinned_hash, read_bundle, read_valid
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.reprs import Records, short_repr
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.freshness import witnessed_ms
 from fermata.protocol.verify.log_checks import NOTHING
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class Results(tuple[ResultRecord, ...]):
+class Results(Records[ResultRecord]):
     """All results, by round and, within a round, in the charter's order."""
 
     __slots__ = ()
@@ -59,6 +60,7 @@ class Results(tuple[ResultRecord, ...]):
         return np.array(rows, dtype=columns)
 
 
+@short_repr("charter_hash is_public size beyond age_s cosigners rounds results rules pause")
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """The contents of a bundle that passed every check. ``charter_hash`` is entry 0's, in hex.
@@ -75,9 +77,9 @@ class Bundle:
 
     charter_hash: str
     charter: Charter
-    rounds: tuple[RoundRecord, ...]
+    rounds: Records[RoundRecord]
     results: Results
-    rules: tuple[RuleRecord, ...]
+    rules: Records[RuleRecord]
     pause: PauseRecord
     account: Account | None
     is_public: bool
@@ -120,9 +122,9 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
     return Bundle(
         charter_hash=state.charters[0].charter.sha256.hex(),
         charter=charter,
-        rounds=round_records(state),
+        rounds=Records(round_records(state)),
         results=Results(r for round_ in state.rounds for r in result_records(state, round_)),
-        rules=tuple(r for round_ in state.rounds for r in rule_records(state, round_.number)),
+        rules=Records(r for round_ in state.rounds for r in rule_records(state, round_.number)),
         pause=pause_record(state),
         account=account_record(state),
         is_public=verification.is_public,

@@ -9,7 +9,7 @@ import pytest
 
 from fermata.cli import main as edge
 from fermata.errors import ConfigError
-from harness.nodes import fermata
+from harness.nodes import fermata, numbers_as_text
 
 FERMATA = (sys.executable, "-m", "fermata.cli.main")
 
@@ -30,7 +30,8 @@ def test_every_command_is_there():
     wanted = (
         "charter new,charter check,charter sign,charter accept,charter show,charter in-force,"
         "keys identity,keys new,keys deal,"
-        "keys check,keys sign,pki init,pki token,pki issue,pki deny,enroll,coordinator run,"
+        "keys check,keys sign,pki init,pki token,pki issue,pki deny,pki allow,enroll,"
+        "coordinator run,"
         "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
         "log show,log evidence,log judge,lab place,lab push,motion list,motion show,motion send,"
         "motion vote,lab plead,lab sources,auditor take,motion file dispute,"
@@ -48,6 +49,21 @@ def test_every_command_has_help_and_json_where_it_has_a_result(words):
     assert answer.err == ""
     # What results prints is data in any case; --format says in which form.
     assert ("--json" in answer.out) == (words[-1] not in ("run", "results"))
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_option_and_argument_has_a_help_text(words):
+    without = [p.name for p in ALL[words].params if not (p.help or "").rstrip(".")]
+    assert without == []
+    shown = fermata(*words, "--help").out
+    metavars = {p.human_readable_name for p in ALL[words].params if isinstance(p, click.Argument)}
+    assert ("Positional arguments:" in shown) == bool(metavars), shown
+
+
+def test_the_walk_over_json_finds_numbers_that_are_text():
+    assert numbers_as_text({"a": [{"round": "3"}, {"value": "0.5", "round": 3}], "b": "-1.5"}) == [
+        "round", "b",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)

@@ -62,6 +62,31 @@ def test_no_page_is_wider_than_a_small_phone(chrome, site):
     page.close()
 
 
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_table_is_cut_off_and_no_time_or_number_is_broken_up(chrome, site, width):
+    page = chrome.new_page(viewport={"width": width, "height": 844})
+    for name in PAGES:
+        page.goto(site + name)
+        for region in page.locator(".wide").all():
+            assert region.evaluate("each => each.scrollWidth - each.clientWidth") <= 0, name
+        for mark in page.locator("time, .power, .digits:not(.exact)").all():
+            assert mark.evaluate("each => each.getClientRects().length") == 1, name
+    page.close()
+
+
+def test_a_card_names_its_columns_and_leaves_out_what_says_nothing(chrome, site):
+    page = opened(chrome, "phone")
+    page.goto(site + "participants.html")
+    member = page.locator("tr", has_text="member-1")
+    shown = member.evaluate("each => getComputedStyle(each.children[1], '::before').content")
+    assert shown == '"Role"'
+    assert member.locator("[data-empty]").first.is_hidden()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert member.locator("[data-empty]").first.is_visible()
+    assert page.locator("thead").first.is_visible()
+    page.close()
+
+
 def test_nothing_is_asked_of_another_place_and_nothing_is_blocked(chrome, site):
     page, asked, said = opened(chrome, "desk"), [], []
     page.on("request", lambda request: asked.append(request.url))

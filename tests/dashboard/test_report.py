@@ -163,11 +163,11 @@ def test_rows_have_one_result_each_and_say_why_there_is_none():
     rows = result_rows(STATE)
     assert {tuple(row) for row in rows} == {ROW_COLUMNS}
     assert rows[0] == {
-        "round": "1", "period": "2025Q3", "state": "opened", "metric": "hours", "unit": NASTY,
-        "statistic": "sum", "value": "2100.0", "cohort": "6", "refusal": "",
+        "round": 1, "period": "2025Q3", "state": "opened", "metric": "hours", "unit": NASTY,
+        "statistic": "sum", "value": "2100.0", "cohort": 6, "refusal": "",
         "group": "",
     }  # fmt: skip
-    (refused,) = [row for row in rows if row["round"] == "2"]
+    (refused,) = [row for row in rows if row["round"] == 2]
     assert (refused["metric"], refused["state"]) == ("", "refused")
     assert refused["refusal"].startswith("too few; trace it: ")
 

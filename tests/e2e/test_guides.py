@@ -202,7 +202,8 @@ def enroll(guide: Guide, party: str, role: str, fingerprint: str) -> None:
     words = ("pki", "token", "authority", "--role", role, "--id", party)
     (guide.node(party) / "token").write_text(guide.fermata(COORDINATOR, *words) + "\n")
     words = ("enroll", "tls", "--address", guide.address("enrolment"))
-    guide.fermata(party, *words, "--root-fingerprint", fingerprint, "--token-file", "token")
+    words += ("--root-fingerprint", fingerprint, "--party", party)
+    guide.fermata(party, *words, "--token-file", "token")
 
 
 def audit_on_site(guide: Guide, charter_hash: str) -> None:
@@ -262,7 +263,7 @@ def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
         (guide.node(lab) / "metrics.csv").write_text(metrics)
     checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2025Q4")
     assert checked["exact"]
-    assert checked["values"][0]["encoded"] == "625"
+    assert checked["values"][0]["encoded"] == 625
     for lab in LABS:
         guide.start(lab, "lab")
     wait_for("the results", lambda: "results_opened" in guide.log(AUDITORS[0]))

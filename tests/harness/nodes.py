@@ -4,6 +4,8 @@ import base64
 import contextlib
 import functools
 import io
+import json
+import re
 import shutil
 import sys
 import threading
@@ -47,6 +49,9 @@ MEMBERS = ("member-1", "member-2", "member-3")
 ROLES = {"o": "coordinator", "a": "auditor", "l": "lab", "m": "member"}
 #: How long a test waits for what must come on a busy machine.
 WAIT_S = 60.0
+#: Keys of exact decimals, which no float holds, and of names that may look like numbers.
+EXACT = {"as read", "value", "min", "max", "resolution", "limit", "age_mean"}
+EXACT |= {"growth", "noise", "version", "period"}
 METRICS = "round,metric,value\n2026Q1,score,0.625\n2026Q1,hours,12\n2026Q2,score,0.5\n"
 
 
@@ -66,8 +71,19 @@ class Answer:
         return lines[-1]
 
 
+def numbers_as_text(document: object, key: str = "") -> list[str]:
+    """The keys of a command's JSON under which a number is a string, other than exact decimals."""
+    if isinstance(document, dict):
+        return [found for k, each in document.items() for found in numbers_as_text(each, k)]
+    if isinstance(document, list):
+        return [found for each in document for found in numbers_as_text(each, key)]
+    is_number = isinstance(document, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?", document)
+    return [key] if is_number and key not in EXACT else []
+
+
 def fermata(*arguments: object) -> Answer:
-    """A command in this process, from its words to its exit code."""
+    """A command in this process, from its words to its exit code. What it prints as JSON has every
+    number as a number."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["fermata", *map(str, arguments)]),
@@ -76,6 +92,9 @@ def fermata(*arguments: object) -> Answer:
     ):
         code = run()
     assert "Traceback" not in err.getvalue()
+    if code == 0 and "--json" in arguments:
+        for line in out.getvalue().splitlines() if arguments[0] == "watch" else [out.getvalue()]:
+            assert not (texts := numbers_as_text(json.loads(line))), texts
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 
 import pytest
@@ -53,6 +54,12 @@ def test_only_a_full_disk_is_told_to_make_room(number, tmp_path):
     error = store_file.system_error(OSError(number, "x"), tmp_path)
     assert error.reason == reason_of(number)
     assert speaks_of_room(str(error)) is (number in FULL)
+
+
+def test_a_full_disk_is_told_with_what_is_free_on_it(tmp_path):
+    text = causes.cause_text(OSError(errno.ENOSPC, "x"), tmp_path / "gone" / "file")
+    assert re.search(r"make room on the disk, of which [0-9.]+ (bytes|[KMG]iB) are free$", text)
+    assert "free" not in causes.cause_text(OSError(errno.EROFS, "x"), tmp_path)
 
 
 @pytest.mark.parametrize("number", SOME)

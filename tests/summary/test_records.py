@@ -9,7 +9,7 @@ from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
 from fermata.summary.governance_words import motion_count
-from fermata.summary.node_words import backlog_text
+from fermata.summary.node_words import backlog_text, node_troubles
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records
@@ -25,7 +25,6 @@ from fermata.summary.words import (
     auditor_opening,
     cause_words,
     lab_answer,
-    node_troubles,
     overdue_words,
     rule_line,
 )
@@ -163,7 +162,7 @@ def troubles(later_ms: int = 0) -> dict[str, list[str]]:
     now_ms = state().time_ms + later_ms
     charter = paused_chain().deployment.charter
     return {
-        node.party: [*node_troubles(node, now_ms, stale_ms(charter)), *backlog_text(node)]
+        node.party: [*node_troubles(node, now_ms, now_ms, stale_ms(charter)), *backlog_text(node)]
         for node in node_records(state())
     }
 

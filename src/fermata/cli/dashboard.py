@@ -20,7 +20,7 @@ WAIT_S = 3600.0
 
 
 @click.command()
-@click.argument("bundle", type=PATH)
+@click.argument("bundle", type=PATH, help="The folder of the bundle.")
 @click.option("--export", "out", type=PATH, help="Write all pages into this new folder instead.")
 @click.option(
     "--address", default=LISTEN, show_default=True,

@@ -9,6 +9,7 @@ import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.demo.run import DemoFailed, prepare_demo, run_demo
+from fermata.protocol.verify.verifier import WITHOUT_CHECK
 from fermata.protocol.wire.strict_json import parse_json
 
 #: The largest answer of ``fermata verify --json`` that is read.
@@ -52,7 +53,9 @@ def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     if verified.returncode != 0:
         raise DemoFailed("DEMO", f"the bundle does not verify; see {out}: {verified.stderr}")
     checks = parse_json(verified.stdout.encode(), ANSWER_BYTES_MAX)["checks"]
-    talk("  ".join([*(f"{c['check']} {c['status']}" for c in checks), "VALID"]))
+    said = {int(c["check"][1:]): f"{c['check']} {c['status']}" for c in checks}
+    said |= {number: f"V{number} without a check" for number in WITHOUT_CHECK}
+    talk("  ".join([*(said[number] for number in sorted(said)), "VALID"]))
     seconds = time.monotonic() - started
     places = {
         "report": out / "report" / "index.html",

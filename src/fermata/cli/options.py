@@ -9,5 +9,5 @@ PATH = click.Path(path_type=Path)
 CONFIG = click.option("--config", "config_file", type=PATH, required=True, help="Node's TOML file.")
 #: Adds --charter-hash, which pins entry 0's charter.
 charter_hash_option = click.option(
-    "--charter-hash", help="SHA-256 of the charter that you trust, in hex."
+    "--charter-hash", help="SHA-256 of the charter that you trust: hex, SHA256: before or not."
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fermata.dashboard.source import Source
 from fermata.errors import FermataError
 from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.verify.verifier import Check, Verification
+from fermata.protocol.verify.verifier import WITHOUT_CHECK, Check, Verification
 from fermata.protocol.wire.ports import ClockMs
 
 #: After a run, the rest is this many times as long as the run: somebody who presses the button all
@@ -32,6 +32,12 @@ class ChecksView:
     checks: tuple[Check, ...] = ()
     error: str = ""
     next_s: int = 0
+
+    @property
+    def rows(self) -> list[tuple[int, str, str, tuple[str, ...]]]:
+        """(number, status, title, findings) of each check; the status of a free number is empty."""
+        rows = [(c.number, c.status, c.title, c.findings) for c in self.checks]
+        return sorted([*rows, *((n, "", what, ()) for n, what in WITHOUT_CHECK.items())])
 
 
 def checks_view(verification: Verification, started_ms: int) -> ChecksView:

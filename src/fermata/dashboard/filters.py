@@ -8,9 +8,11 @@ from types import ModuleType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fermata.dashboard.markup import cards, digits
 from fermata.protocol.charter.periods import utc_text
 from fermata.summary import governance_words, motion_words, words
 from fermata.summary.standing_words import standing_line
+from fermata.summary.time_words import log_time_line
 
 
 def environment(folder: str, finalize: Callable[[object], object] | None = None) -> Environment:
@@ -26,8 +28,11 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
     templates.filters.update(
         _functions(words, governance_words, motion_words),
         standing_line=standing_line,
+        log_time_line=log_time_line,
         utc_text=utc_text,
         plain=plain,
+        digits=digits,
+        cards=cards,
     )
     return templates
 

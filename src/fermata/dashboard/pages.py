@@ -5,22 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fermata.dashboard.charts.inks import CSS_CHARTS
 from fermata.dashboard.checks import ChecksView
 from fermata.dashboard.filters import environment
+from fermata.dashboard.markup import timed
 from fermata.dashboard.report import bins_chart, series_chart, static
 from fermata.dashboard.source import Snapshot
 from fermata.dashboard.tables import csv_text
+from fermata.dashboard.views.labs import lab_ids, lab_page, troubled_nodes
 from fermata.dashboard.views.log import entry_page, log_page, page_count
 from fermata.dashboard.views.overview import metric_views, overview
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import Rule
-from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.summary.documents import ROW_COLUMNS, result_rows
-from fermata.summary.node_words import backlog_text
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import (
     GovernanceRecord,
@@ -28,7 +28,6 @@ from fermata.summary.records.governance import (
     governance_record,
 )
 from fermata.summary.records.governance_events import governance_events
-from fermata.summary.records.nodes import node_records
 from fermata.summary.records.pause import (
     RuleRecord,
     newest_judged,
@@ -38,7 +37,6 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import result_records, round_record, round_records
-from fermata.summary.words import node_troubles
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES = "image/svg+xml", "application/octet-stream"
@@ -49,6 +47,7 @@ POLICY = (
 )
 #: More points than these would blur; the table of all results has every one.
 CHART_ROUNDS_MAX = 60
+_LAB = re.compile(r"lab-([a-z0-9-]{1,40})\.html\Z")
 _NUMBERED = re.compile(r"(round|log|entry)-(0|[1-9][0-9]{0,11})\.(html|bin)\Z")
 
 
@@ -67,8 +66,11 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
         return _STATIC[name]
     if name == "results.csv":
         return Page(CSV, csv_text(ROW_COLUMNS, result_rows(now.state)).encode())
-    numbered = _NUMBERED.match(name)
-    if numbered is None:
+    numbered, lab = _NUMBERED.match(name), _LAB.match(name)
+    content: Mapping[str, Any] | None
+    if lab is not None:
+        template, here, content = "lab.html", "participants.html", _lab(now, lab[1])
+    elif numbered is None:
         template = here = name
         content = _PAGES[name][1](now) if name in _PAGES else None
     elif numbered[3] == "bin":
@@ -88,6 +90,7 @@ def names(now: Snapshot) -> list[str]:
     """The names of all pages and files as of now."""
     names = [name for name, _ in NAVIGATION] + [*_STATIC, "results.csv"]
     names += [f"round-{r.number}.html" for r in now.state.rounds]
+    names += [f"lab-{lab}.html" for lab in lab_ids(now.state)]
     names += [f"log-{n}.html" for n in range(1, page_count(now.state.size) + 1)]
     for entry in range(now.state.size):
         names += [f"entry-{entry}.html", f"entry-{entry}.bin"]
@@ -101,9 +104,14 @@ def site_files(now: Snapshot, checks: ChecksView) -> dict[str, bytes]:
 
 
 def _visible(value: object) -> object:
-    """Text without characters that move the cursor, hide or turn text; markup of ours is kept."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
+    """A text with its times marked, and as ``_shown`` has it; markup of ours is kept."""
+    return (
+        value if not isinstance(value, str) or isinstance(value, Markup) else timed(_shown(value))
+    )
+
+
+def _shown(value: str) -> str:
+    """Text without characters that move the cursor, hide or turn text."""
     kept = (c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
     return "".join(kept)
 
@@ -122,7 +130,8 @@ def _page(
     """A page with what every page shows; ``here`` is its entry in the navigation."""
     charter = now.charter
     frame = {
-        "title": charter.heading,
+        # It is in the page's title as well, which has no marks in it.
+        "title": escape(_shown(charter.heading)),
         "deployment": charter.deployment,
         "charter_hash": now.state.charters[0].charter.sha256.hex(),
         "size": now.state.size,
@@ -150,15 +159,18 @@ def _rules(charter: Charter, said: Sequence[RuleRecord]) -> list[tuple[Rule, Rul
 def _index(now: Snapshot) -> Mapping[str, Any]:
     state, charter = now.state, now.charter
     judged = newest_judged(state)
+    closed = next((round_record(state, r) for r in reversed(state.rounds) if r.close), None)
     return {
         "pause": pause_record(state) if charter.pause else None,
         "overdue": overdue_records(state, now.now_ms),
         "rules": _rules(charter, rule_records(state, judged)),
         "judged": state.round(judged),
         "newest": round_record(state, state.current) if state.current else None,
+        "closed": closed,
         "charter": charter,
         "governance": _committee(now),
         "in_force": charter_record(state),
+        "labs": lab_ids(state),
     }
 
 
@@ -192,11 +204,7 @@ def _round(now: Snapshot, number: int) -> Mapping[str, Any] | None:
 
 
 def _participants(now: Snapshot) -> Mapping[str, Any]:
-    nodes = [
-        (node, [*node_troubles(node, now.now_ms, stale_ms(now.charter)), *backlog_text(node)])
-        for node in node_records(now.state)
-    ]
-    return {"nodes": nodes, "now_ms": now.now_ms}
+    return {"nodes": troubled_nodes(now), "now_ms": now.now_ms, "labs": lab_ids(now.state)}
 
 
 def _dues(now: Snapshot) -> Mapping[str, Any]:
@@ -220,6 +228,11 @@ def _log(now: Snapshot, number: int) -> Mapping[str, Any] | None:
 
 def _entry(now: Snapshot, number: int) -> Mapping[str, Any] | None:
     page = entry_page(now, number)
+    return None if page is None else {"page": page}
+
+
+def _lab(now: Snapshot, lab: str) -> Mapping[str, Any] | None:
+    page = lab_page(now, lab)
     return None if page is None else {"page": page}
 
 

@@ -10,13 +10,17 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    """A header and the rows, with their columns in this order and CRLF as line ends."""
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, str | int | None]]) -> str:
+    """A header and the rows, with their columns in this order and CRLF as line ends.
+
+    None is an empty cell.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([safe_cell(row[column]) for column in columns])
+        cells = ("" if row[column] is None else str(row[column]) for column in columns)
+        writer.writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
 
 

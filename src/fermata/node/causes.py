@@ -6,6 +6,7 @@ has advice of its own, and only the numbers of a full disk are reported as a ful
 
 import errno
 import os
+from pathlib import Path
 
 #: The disk, a quota or a limit leaves no room: the only fault that a node waits out.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -35,19 +36,44 @@ _ADVICE = {
     errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
     errno.EBUSY: "another program uses the file; stop that program first",
     errno.ETXTBSY: "another program uses the file; stop that program first",
+    errno.ECONNREFUSED: "nothing listens there; check the address, and that the program there runs",
+    errno.ECONNRESET: "the other side broke the connection off; try again, and look at its log",
+    errno.EPIPE: "the other side broke the connection off; try again, and look at its log",
+    errno.EHOSTUNREACH: "no way leads there; check the address and this machine's network",
+    errno.ENETUNREACH: "no way leads there; check the address and this machine's network",
+    errno.ETIMEDOUT: "no answer; check the address, the route and firewalls",
+    errno.EADDRINUSE: "another program listens there; choose another port, or stop that program",
+    errno.EADDRNOTAVAIL: "this machine does not have the address; correct it",
 }
 
 
-def cause_text(error: OSError) -> str:
+def cause_text(error: OSError, path: Path | None = None) -> str:
     """The system's words and name for an error number, and what to do about it.
 
-    The text of the error itself is left out, since it may quote what a file holds.
+    With the ``path`` that was written, a full disk is told with what is free on it. The text of
+    the error itself is left out, since it may quote what a file holds.
     """
     if not error.errno:
         return "the system does not name the cause; check the disk"
     name = errno.errorcode.get(error.errno, f"error {error.errno}")
     advice = _ADVICE.get(error.errno, "check the path, its folder and the disk")
-    return f"{os.strerror(error.errno)}, {name}; {advice}"
+    return f"{os.strerror(error.errno)}, {name}; {advice}{_free_text(error, path)}"
+
+
+def _free_text(error: OSError, path: Path | None) -> str:
+    """What is free on a full disk; empty for another fault, or if the system does not say."""
+    if path is None or error.errno != errno.ENOSPC:
+        return ""
+    folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), None)
+    if folder is None:
+        return ""
+    return f", of which {size_text(disk_free_bytes(folder))} are free"
+
+
+def disk_free_bytes(directory: Path) -> int:
+    """Bytes free to this user on the disk that holds ``directory``."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
 
 
 def size_text(count: int) -> str:

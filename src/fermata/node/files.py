@@ -327,5 +327,5 @@ def _explained_write(path: Path) -> Iterator[None]:
     except OSError as error:
         # The cause keeps the error's number: a node waits for room, and for nothing else.
         raise ConfigError(
-            "FILE_UNWRITABLE", f"{path} cannot be written: {cause_text(error)}"
+            "FILE_UNWRITABLE", f"{path} cannot be written: {cause_text(error, path)}"
         ) from error

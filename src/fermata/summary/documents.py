@@ -136,18 +136,19 @@ def _outcome(state: State, round_: RoundRecord) -> dict[str, object]:
     }
 
 
-def result_rows(state: State) -> list[dict[str, str]]:
+def result_rows(state: State) -> list[dict[str, str | int | None]]:
     """One row per result, with ROW_COLUMNS; a round without results has one row that says why.
 
-    ``round`` is the round's number, ``value`` a decimal as text, ``cohort`` the number of
-    organisations whose values are in it; ``group`` is empty for a whole panel.
+    ``round`` is the round's number, ``value`` a decimal as text, since it is exact, ``cohort`` the
+    number of organisations whose values are in it, None before the close; ``group`` is empty for a
+    whole panel.
     """
     rows = []
     for round_ in state.rounds:
         record = round_record(state, round_)
         head = document(record, "round=number period state")
-        none = {"cohort": "" if record.closed_ms is None else record.cohort}
+        none = {"cohort": None if record.closed_ms is None else record.cohort}
         for row in [document(r, _RESULT_ROW) for r in result_records(state, round_)] or [none]:
             cells = {**head, **row, "refusal": record.refusal}
-            rows.append({column: str(cells.get(column, "")) for column in ROW_COLUMNS})
+            rows.append({column: cells.get(column, "") for column in ROW_COLUMNS})
     return rows

@@ -16,8 +16,6 @@ from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
-from fermata.summary.records.clocks import OFFSET_S_MAX
-from fermata.summary.records.nodes import NodeRecord
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
 from fermata.summary.records.rounds import ResultRecord, RoundRecord
 from fermata.types import PausePhase
@@ -286,28 +284,6 @@ def overdue_words(late: Overdue) -> str:
 def overdue_line(late: Overdue) -> str:
     """What is overdue, since when, and details, in one line."""
     return f"{late.what} since {utc_text(late.since_ms)}: {late.detail}"
-
-
-def node_troubles(node: NodeRecord, now_ms: int, stale_ms: int) -> list[str]:
-    """What of a node needs attention; empty for a node that need not run.
-
-    ``stale_ms``: a node that was last seen longer ago needs attention.
-    """
-    beat, troubles = node.beat, []
-    if not node.is_expected:
-        return []
-    if beat is None:
-        return ["was never seen"]
-    if node.seen_ms is not None and now_ms > node.seen_ms + stale_ms:
-        troubles.append(f"not seen for {(now_ms - node.seen_ms) // 1000} s")
-    # What a silent node last said of its clock is out of date.
-    elif abs(node.ahead_s) > OFFSET_S_MAX:
-        troubles.append(f"its clock is {node.ahead_s:+.0f} s off the auditors'")
-    if now_ms > beat.certificate_expires_ms:
-        troubles.append("its certificate has ended")
-    elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
-        troubles.append("its certificate ends within three days")
-    return troubles
 
 
 def dues_basis(dues: Dues) -> str:

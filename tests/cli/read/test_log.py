@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -50,13 +51,19 @@ def test_the_log_is_shown_entry_by_entry(run):
     assert answer.code == 0
     assert answer.err == ""
     assert answer.out.splitlines()[0].split() == [
-        *("entry", "statement", "author", "verdict", "witnessed")
+        *("entry", "time", "statement", "author", "round", "verdict", "bytes", "witnessed")
     ]
     told = json.loads(fermata("log", "show", "--config", run.config("lab-1"), "--json").out)
     kinds = {entry["statement"] for entry in told}
     assert {"Charter", "KeyRecord", "OpenRound", "Report", "CloseRound", "Endorsement"} <= kinds
     assert {entry["verdict"] for entry in told} == {"accepted"}
-    assert [entry["witnessed"] for entry in told][:5] == ["yes"] * 5
+    assert [entry["witnessed"] for entry in told][:5] == [True] * 5
+    opened = next(entry for entry in told if entry["statement"] == "OpenRound")
+    assert opened["round"] == 1
+    assert opened["time"].startswith(str(datetime.now(UTC).year))
+    assert [entry["entry"] for entry in told] == list(range(len(told)))
+    assert told[0]["bytes"] > run.charter_file.stat().st_size
+    assert {entry["round"] for entry in told if entry["statement"] == "Heartbeat"} == {None}
 
 
 @pytest.mark.parametrize("party", ["lab-1", "auditor-1", COORDINATOR])
@@ -93,6 +100,10 @@ def test_a_lab_exports_a_public_bundle_without_any_ciphertext_of_a_lab(run, tmp_
     assert verified.code == 0, verified.out
     assert "public bundle" in verified.out
     assert "V7    --" in verified.out
+    assert [line.split()[0] for line in verified.out.splitlines() if line.startswith("V")][:12] == [
+        f"V{number}" for number in range(1, 13)
+    ]
+    assert "V11   --   sealed checks, of which this version has none" in verified.out
     (out / "sealed").mkdir()
     (out / "sealed" / ("0" * 64 + ".bin")).write_bytes(b"x")
     assert fermata("verify", out).code == 1

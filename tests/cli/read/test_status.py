@@ -13,6 +13,7 @@ from fermata.cli.read.status import (
     health,
     health_document,
     health_text,
+    newest_rounds,
     witness_problems,
 )
 from fermata.protocol.charter.periods import utc_text
@@ -105,6 +106,37 @@ def test_a_clock_that_is_off_the_auditors_is_named_and_shown(off_s):
     assert f"{off_s:+}.0 s" in health_text(found)
 
 
+def test_when_the_logs_time_lags_the_clock_that_is_behind_is_named_and_nobody_elses():
+    """Two of three auditors are up, so the log's time goes by the one that is ten days behind."""
+    state = state_at("opened")
+    now_ms, told_ms = state.time_ms + 10 * DAY_MS, state.time_ms
+    right = beats(state, now_ms, logged_ms=told_ms, time_ms=now_ms).heartbeats
+    late = beats(state, told_ms).heartbeats["auditor-2"]
+    without = {party: beat for party, beat in right.items() if party != "auditor-3"}
+    found = health(replace(state, heartbeats=without | {"auditor-2": late}), now_ms, 30 * DAY_MS)
+    off_s = 2 * state.charter.heartbeat_s - 10 * DAY_MS // 1000
+    clocks = [(who, what) for who, what in found.problems if "clock" in what]
+    assert clocks == [("auditor-2", f"its clock is {off_s:+} s off those of most nodes")]
+    gone = {n["node"]: n["clock_offset_s"] for n in health_document(found)["nodes"]}
+    assert {gone[party] for party in without if party != "auditor-2"} == {0.0}
+
+
+@pytest.mark.parametrize("behind_s", [29, 31])
+def test_a_reader_whose_clock_is_behind_is_told_so_and_nobody_else_is_blamed(behind_s):
+    state = state_at("opened")
+    now_ms = state.time_ms - 1000 * behind_s
+    found = health(beats(state, state.time_ms), now_ms, HOUR_MS)
+    own = "its clock is at least 31 s behind the log's time, which the auditors tell; set it"
+    assert found.problems == ((("this machine", own),) if behind_s > 30 else ())
+
+
+def test_a_reader_whose_clock_is_ahead_does_not_call_every_node_silent():
+    state = state_at("opened")
+    found = health(beats(state, state.time_ms), state.time_ms + 5 * HOUR_MS, HOUR_MS)
+    assert [who for who, _ in found.problems] == ["log"]
+    assert "this machine's clock, which is to be set if it is ahead" in found.problems[0][1]
+
+
 def log_troubles(found):
     return [what for who, what in found.problems if who == "log"]
 
@@ -151,9 +183,12 @@ def test_a_node_that_was_seen_before_there_was_a_time_is_not_called_silent():
     for auditor in AUDITORS_OF_CHAIN:
         chain.beat(auditor)
     # From then on it was seen when the auditors had seen its heartbeat.
-    found = health(chain.state, chain.time_ms + HOUR_MS + 2000, HOUR_MS)
+    first_ms = chain.time_ms
+    for auditor in AUDITORS_OF_CHAIN:
+        chain.beat(auditor, first_ms + HOUR_MS + 2000)
+    found = health(chain.state, first_ms + HOUR_MS + 2000, HOUR_MS)
     (node,) = (n for n in health_document(found)["nodes"] if n["node"] == "lab-1")
-    assert node["last_seen"] == utc_text(chain.time_ms)
+    assert node["last_seen"] == utc_text(first_ms)
     assert ("lab-1", "not seen for 3602 s") in found.problems
 
 
@@ -175,16 +210,21 @@ def test_status_says_when_the_logs_time_stands_still_and_for_whom_it_waits():
     assert log_troubles(health(chain.state, told_ms + HOUR_MS, HOUR_MS)) == []
     now_ms = told_ms + HOUR_MS + 60_000
     found = health(chain.state, now_ms, HOUR_MS)
-    still = "its time has stood still for 1 h 1 min; it waits for heartbeats of"
+    still = "its time has stood still for 1 h 1 min"
+    own = "by this machine's clock, which is to be set if it is ahead"
     everyone = ", ".join(AUDITORS_OF_CHAIN)
-    assert log_troubles(found) == [f"{still} {everyone} (2 of these are enough)"]
+    waits = f"it waits for heartbeats of {everyone} (2 of these are enough)"
+    assert log_troubles(found) == [f"{still} {own}; {waits}"]
+    # Heartbeats are dated by the log's time, so nothing says that anybody else is silent.
+    assert not any("not seen" in what for _, what in found.problems)
     assert health_document(found)["log_time"] == {
         "time": utc_text(told_ms),
         "waits_for": list(AUDITORS_OF_CHAIN),
     }
     chain.beat("auditor-2", now_ms)
     found = health(chain.state, now_ms, HOUR_MS)
-    assert log_troubles(found) == [f"{still} auditor-1, auditor-3 (1 of these is enough)"]
+    waits = "it waits for heartbeats of auditor-1, auditor-3 (1 of these is enough)"
+    assert log_troubles(found) == [f"{still}; {waits}"]
     chain.beat("auditor-1", now_ms)
     assert log_troubles(health(chain.state, now_ms, HOUR_MS)) == []
 
@@ -250,6 +290,26 @@ def test_who_needs_no_node_is_not_missed(excluded):
     found = health(state, state.time_ms, HOUR_MS)
     assert found.problems == ()
     assert {node.party: node.done for node in found.nodes}["member-1"] is None
+
+
+def test_an_excluded_lab_is_marked():
+    found = health(with_committee(("lab-6",)), state_at("opened").time_ms, HOUR_MS)
+    marked = {n["node"]: n["excluded_from"] for n in health_document(found)["nodes"]}
+    assert {node: number for node, number in marked.items() if number} == {"lab-6": 2}
+    (line,) = [line for line in health_text(found).splitlines() if line.startswith("lab-6 ")]
+    assert line.endswith("excluded from round 2 on")
+
+
+def test_status_shows_the_newest_rounds_and_those_that_have_not_ended_and_all_if_asked():
+    rounds = health(state_at("opened"), 0, HOUR_MS).rounds * 12
+    numbered = [replace(r, number=k) for k, r in enumerate(rounds, 1)]
+    numbered[1] = replace(numbered[1], state="closed")
+    assert [r.number for r in newest_rounds(tuple(numbered))] == [2, *range(5, 13)]
+    assert newest_rounds(tuple(numbered[4:])) == tuple(numbered[4:])
+    found = health(state_at("opened"), 0, HOUR_MS)
+    text = health_text(replace(found, rounds=newest_rounds(tuple(numbered)), rounds_in_all=12))
+    assert "\n3 earlier rounds have ended; see them with --all\nround 2 (" in text
+    assert "--all" not in health_text(found)
 
 
 @pytest.mark.parametrize("role", ["coordinator", "auditor", "lab"])

@@ -68,7 +68,11 @@ def with_beats(*ahead_s: int) -> State:
 
 def test_the_clock_that_is_wrong_is_named():
     right = with_beats(0, 0, -1)
-    assert "40 s old" in clock_text(right, TIME_MS + 40_000)
+    told = clock_text(right, TIME_MS + 40_000)
+    assert told == (
+        "the log's time is 40 s old by this clock, which is at most so much ahead of the auditors'"
+        f" (they tell the time every {right.charter.heartbeat_s} s)"
+    )
     assert "0 s old" in clock_text(right, TIME_MS - 30_000)
     gap_ms = 2000 * right.charter.heartbeat_s
     assert "old by this clock" in clock_text(right, TIME_MS + gap_ms)

@@ -34,8 +34,8 @@ def figures(site, text):
 def test_the_dry_run_shows_each_value_as_read_and_encoded(site):
     told = json.loads(check(site, "--offline", "--json").out)
     assert [(v["metric"], v["as read"], v["encoded"], v["bound"]) for v in told["values"]] == [
-        ("score", "0.625", "625", "1000"),
-        ("hours", "12", "12000", "1000000"),
+        ("score", "0.625", 625, 1000),
+        ("hours", "12", 12000, 1000000),
     ]
     assert told["exact"] is False
     text = check(site, "--offline").out
@@ -124,11 +124,15 @@ def test_a_lab_that_abstains_sees_that_it_would(opened_site):
 def test_a_report_is_made_once_and_replaced_when_that_is_said(opened_site):
     with collecting(opened_site):
         told = json.loads(report(opened_site, "--json").out)
-        assert told == {"slot": "answer/1/0", "outcome": "logged"}
+        assert told == {
+            "slot": "answer/1/0", "outcome": "logged", "round": 1, "period": "2026Q1",
+            "answer": "report", "correction": 0,
+        }  # fmt: skip
         again = report(opened_site)
         assert (again.code, again.error.endswith("[REPORTED]")) == (4, True)
         figures(opened_site, METRICS.replace("0.625", "0.7"))
-        assert json.loads(report(opened_site, "--replace", "--json").out)["slot"] == "answer/1/1"
+        said = "round 1 (2026Q1): correction 1 of the report is logged, and its receipt is kept\n"
+        assert report(opened_site, "--replace").out == said
         # The node goes on from there and has nothing more to say.
         config = load_config(opened_site.config("lab-1"))
         driver = run_participant(config, lambda driver: bool(excluded(driver)))

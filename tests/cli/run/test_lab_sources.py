@@ -68,7 +68,7 @@ def test_the_dry_run_shows_the_file_and_the_field_of_each_figure(site):
     (value,) = json.loads(answer.out)["values"]
     assert value == {
         "panel": "scores", "metric": "score", "as read": SECRET, "value": SECRET, "unit": "u",
-        "encoded": "778", "bound": "1000", "file": "logs/inspect.eval",
+        "encoded": 778, "bound": 1000, "file": "logs/inspect.eval",
         "field": "results.scores[0].metrics.accuracy.value",
         "model": "offline/example/model-a", "samples": "9 of 9",
     }  # fmt: skip
@@ -169,7 +169,7 @@ def test_pushed_figures_wait_for_the_report_and_correct_it_when_that_is_said(sit
         assert (wrong.code, wrong.error.endswith("[METRIC_RANGE]")) == (4, True)
         assert json.loads(kept.read_text())["values"]["score"] == "0.6"
         right = json.loads(push(site, "score=0.7", "--correct", "--json").out)
-        assert right["slot"] == "answer/1/1"
+        assert (right["slot"], right["round"], right["correction"]) == ("answer/1/1", 1, 1)
         wait_for(site, "statement_logged", 2)
         assert json.loads(kept.read_text())["values"] == {"score": "0.7", "hours": "12"}
         socket = site.node("lab-1") / "data" / "local" / "node.sock"

@@ -101,8 +101,9 @@ def test_a_node_enrols_with_its_token_once(site):
     file = site.folder / "token"
     file.write_text(told["token"] + "\n")
 
-    def enroll(fingerprint=told["root_fingerprint"], file=file, folder=tls):
+    def enroll(fingerprint=told["root_fingerprint"], file=file, folder=tls, party=""):
         words = ("enroll", folder, "--address", address, "--root-fingerprint", fingerprint)
+        words += ("--party", party) if party else ()
         return fermata(*words, "--token-file", file, "--json")
 
     with site.coordinator():
@@ -115,7 +116,12 @@ def test_a_node_enrols_with_its_token_once(site):
         assert enroll(file=site.folder).code == 2
         assert enroll(folder=site.node("lab-2") / "keys").error.endswith("[DIRECTORY_IN_USE]")
         assert not tls.exists()
-        answer = enroll()
+        other = enroll(party="lab-2")
+        assert (other.code, other.error.endswith("[TOKEN_PARTY]")) == (5, True)
+        assert "was that of lab lab-1, not of lab-2; nothing was written" in other.error
+        assert not tls.exists()
+        file.write_text(pki(site, "token", "--role", "lab", "--id", "lab-1").out)
+        answer = enroll(party="lab-1")
         assert answer.code == 0, answer.err
         assert json.loads(answer.out)["identity"] == f"fermata://{NAME}/lab/lab-1"
         open_tls(load_config(site.config("lab-1")), clock_ms)
@@ -169,8 +175,40 @@ def test_one_certificate_is_denied(site):
         ("--role", "lab", "--id", "Not An Id"),
     ],
 )
-def test_a_denial_of_nothing_is_refused(site, words):
+@pytest.mark.parametrize("command", ["deny", "allow"])
+def test_a_denial_of_nothing_is_refused(site, command, words):
     before = denied(site)
-    answer = pki(site, "deny", *words)
+    answer = pki(site, command, *words)
     assert (answer.code, answer.error.endswith("[USAGE]")) == (2, True)
     assert denied(site) == before
+
+
+def test_a_denial_of_a_party_is_taken_back(site):
+    party = ("--role", "lab", "--id", "lab-1")
+    assert pki(site, "deny", *party).code == 0
+    assert pki(site, "token", *party).error.endswith("[CERT_DENIED]")
+    answer = pki(site, "allow", *party, "--json")
+    told = {"role": "lab", "id": "lab-1", "issued": False, "certificates_denied": 0}
+    assert json.loads(answer.out) == told
+    assert pki(site, "token", *party).code == 0
+    again = pki(site, "allow", *party)
+    assert (again.code, again.error.endswith("[NOT_DENIED]")) == (2, True)
+
+
+def test_certificates_stay_denied_by_number_until_they_are_allowed_too(site):
+    party = ("--role", "lab", "--id", "lab-1")
+    pki(site, "deny", *party, "--issued")
+    pki(site, "deny", *party)
+    still = "lab lab-1 is no longer denied; 1 of its certificates still are (--issued)\n"
+    assert pki(site, "allow", *party).out == still
+    pki(site, "deny", *party)
+    told = pki(site, "allow", *party, "--issued").out
+    assert told.endswith("by their numbers; the party itself is still denied\n")
+    assert pki(site, "allow", *party, "--issued").error.endswith("[NOT_DENIED]")
+
+
+def test_one_certificate_is_allowed_again(site):
+    pki(site, "deny", "--serial", "AB:cd")
+    assert pki(site, "allow", "--serial", "ab:CD", "--json").code == 0
+    assert "abcd" not in denied(site)
+    assert pki(site, "allow", "--serial", "abcd").error.endswith("[NOT_DENIED]")

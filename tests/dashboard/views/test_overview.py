@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.dashboard.pages import render
-from fermata.dashboard.views.log import entry_page, entry_row, log_page, page_count, proof_steps
+from fermata.dashboard.views.log import entry_page, log_page, page_count, proof_steps
 from fermata.dashboard.views.overview import overview, rule_limits
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import Verdict
+from fermata.summary.records.entries import entry_record
 from harness.chains import START_MS
 from harness.dashboard import paused_checks, paused_source
 
@@ -47,7 +48,7 @@ def test_pages_of_the_log_are_counted_from_its_size(size, pages):
 @given(leaf=st.binary(max_size=200))
 @settings(max_examples=50, deadline=None)
 def test_whatever_stands_in_the_log_has_a_row(leaf):
-    row = entry_row(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")}, Clock())
+    row = entry_record(3, leaf, {3: Verdict(3, "Unknown", "", False, "MALFORMED", "no")}, Clock())
     assert not row.accepted
 
 
@@ -97,6 +98,11 @@ def test_results_of_groups_stand_on_the_rounds_page_and_not_in_the_series():
     close = replace(found.close, cohorts={**found.close.cohorts, "alpha/small": 3})
     changed = shown.state.with_round(replace(found, opening=opening, close=close))
     page = render(replace(shown, state=changed), paused_checks().view(), "round-5.html")
-    assert '<td>small</td><td>Sum</td><td class="number">7.7</td>' in page.body.decode()
+    row = (
+        '<td role="cell" data-label="Group">small</td>'
+        '<td role="cell" data-label="Statistic">Sum</td>'
+        '<td class="number" role="cell" data-label="Value">7.7</td>'
+    )
+    assert row in page.body.decode()
     texts = [p.text for s in overview(changed, shown.charter).series for p in s.points]
     assert "7.7" not in texts

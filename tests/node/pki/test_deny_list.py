@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, deny, parse_deny_list
+from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, allow, deny, parse_deny_list
 from harness.node.pki_world import LAB, OTHER_LAB
 
 
@@ -93,6 +93,40 @@ def test_what_was_denied_reads_back(tmp_path_factory, serials):
     path.write_bytes(EMPTY_DENY_LIST)
     deny(path, *serials)
     assert parse_deny_list(path.read_bytes(), path) == serials
+
+
+def test_allowing_takes_the_line_away_and_keeps_what_people_wrote(path):
+    written = f"# ours\nserial 1 # stolen\n\nidentity {LAB.uri}\n  serial ff\n".encode()
+    path.write_bytes(written)
+    assert allow(path, 2) == frozenset()
+    assert path.read_bytes() == written
+    assert allow(path, LAB, 1, 2) == {LAB, 1}
+    assert path.read_text() == "# ours\n\n  serial ff\n"
+
+
+@pytest.mark.parametrize("data", [b"serial 1", b"serial 1\n"])
+def test_a_list_whose_last_entry_is_allowed_is_still_a_list(path, data):
+    path.write_bytes(data)
+    allow(path, 1)
+    assert parse_deny_list(path.read_bytes(), path) == frozenset()
+
+
+def test_a_list_that_does_not_parse_is_not_changed_by_allowing(path):
+    path.write_bytes(b"serial 1\njunk\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        allow(path, 1)
+    assert path.read_bytes() == b"serial 1\njunk\n"
+
+
+@settings(max_examples=50, deadline=None)
+@given(serials=st.sets(st.integers(1, 2**159)), data=st.data())
+def test_what_was_allowed_is_denied_no_more(tmp_path_factory, serials, data):
+    path = tmp_path_factory.mktemp("d") / "denied.txt"
+    path.write_bytes(EMPTY_DENY_LIST)
+    deny(path, *serials)
+    removed = data.draw(st.sets(st.sampled_from(sorted(serials)))) if serials else set()
+    allow(path, *removed)
+    assert parse_deny_list(path.read_bytes(), path) == serials - removed
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,7 +20,7 @@ from fermata.types import Role
 
 
 @click.command("accept")
-@click.argument("charter")
+@click.argument("charter", help="The charter's file, or its SHA-256 (hex) if the log has it.")
 @CONFIG
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option

@@ -150,8 +150,11 @@ def withdrawal(about: int, **options: Any) -> None:
 
 
 @motion.command("vote")
-@click.argument("entry", type=click.IntRange(min=0))
-@click.argument("choice", type=click.Choice(sorted(CHOICES)))
+@click.argument("entry", type=click.IntRange(min=0), help="The motion's entry in the log.")
+@click.argument(
+    "choice", type=click.Choice(sorted(CHOICES)),
+    help="Your vote; recused takes you out of the count.",
+)  # fmt: skip
 @_signing
 def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: bool) -> None:
     """Vote on the motion in entry ENTRY of the log; a lab, on an amendment that asks it."""
@@ -164,7 +167,7 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
 
 
 @motion.command("show")
-@click.argument("entry", type=click.IntRange(min=0))
+@click.argument("entry", type=click.IntRange(min=0), help="The motion's entry in the log.")
 @CONFIG
 @json_option
 def show(entry: int, config_file: Path, as_json: bool) -> None:
@@ -201,7 +204,7 @@ def motion_to_read(replica: Replica, record: MotionRecord, party: str) -> str:
 
 
 @motion.command("send")
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, help="The signed envelope that --out wrote.")
 @CONFIG
 @json_option
 def send(file: Path, config_file: Path, as_json: bool) -> None:

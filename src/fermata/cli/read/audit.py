@@ -97,7 +97,7 @@ def audit() -> None:
 
 
 @audit.command("check-value")
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=PATH, help="The folder that fermata lab open-value wrote.")
 @click.option("--bundle", type=PATH, help="A bundle that has the round, full or public.")
 @click.option("--charter-hash", help="With --bundle: SHA-256 of the charter you trust, in hex.")
 @click.option("--config", "config_file", type=PATH, help="A node's TOML file: read the log itself.")

@@ -32,7 +32,7 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 
 
 @log.command("evidence")
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, help="A new file for the evidence.")
 @CONFIG
 @click.option(
     "--entry", "entries", type=click.IntRange(min=0), multiple=True,
@@ -89,7 +89,9 @@ def _named_elsewhere(replica: Replica) -> Iterator[int]:
 
 
 @log.command("judge")
-@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.argument(
+    "files", type=PATH, nargs=-1, required=True, help="Files that fermata log evidence wrote."
+)
 @click.option("--charter", "charter_file", type=PATH, required=True, help="The charter of entry 0.")
 @json_option
 def judge(files: tuple[Path, ...], charter_file: Path, as_json: bool) -> None:

@@ -35,12 +35,21 @@ from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
-from fermata.protocol.verify.verifier import FAILED, NOT_CHECKED, Check, Verification, verify_bundle
+from fermata.protocol.verify.verifier import (
+    FAILED,
+    NOT_CHECKED,
+    WITHOUT_CHECK,
+    Check,
+    Verification,
+    verify_bundle,
+)
 from fermata.summary.documents import document, results_document
+from fermata.summary.records.entries import entry_record
 from fermata.summary.words import culprits_text, duration_text
 
 OWN_FAULT = 3
 #: Roles that may have the sealed parts of all labs.
+_ENTRY = "entry time=seen_ms statement=kind author round verdict bytes=size_bytes"
 HOLD_SEALED = ("coordinator", "auditor")
 
 
@@ -84,27 +93,32 @@ def log() -> None:
 @CONFIG
 @json_option
 def show(config_file: Path, as_json: bool) -> None:
-    """Show every entry of the log with its verdict, and whether a quorum has witnessed it."""
+    """Show every entry of the log: its time, round, verdict, size, and whether it is witnessed.
+
+    The time is the log's, by which enough auditors had seen the entry.
+    """
     replica, verdicts = replicate(load_config(config_file))
-    size = replica.witnessed.size
-    rows = [
-        [
-            str(v.entry),
-            v.kind,
-            v.author or "-",
-            "accepted" if v.accepted else v.reason,
-            "yes" if v.entry < size else "not yet",
-        ]
-        for v in verdicts
+    rejected: dict[int, Verdict] = {v.entry: v for v in verdicts if not v.accepted}
+    leaves, clock = replica.store.leaves(0, replica.tree.size), replica.state.clock
+    entries = [entry_record(i, leaf, rejected, clock) for i, leaf in enumerate(leaves)]
+    data = [
+        document(entry, _ENTRY) | {"witnessed": entry.entry < replica.witnessed.size}
+        for entry in entries
     ]
-    columns = ["entry", "statement", "author", "verdict", "witnessed"]
-    data = [dict(zip(columns, row, strict=True)) for row in rows]
+    columns = ["entry", "time", "statement", "author", "round", "verdict", "bytes", "witnessed"]
+    rows = [[_cell(row[column]) for column in columns] for row in data]
     emit(as_json, data, table_text(columns, rows))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "not yet"
+    return str(value or 0) if isinstance(value, int) else str(value or "-")
 
 
 @click.command()
 @CONFIG
-@click.argument("out", type=PATH)
+@click.argument("out", type=PATH, help="A new folder for the bundle.")
 @click.option(
     "--wait-s", type=click.IntRange(min=0), default=60, show_default=True,
     help="How long to wait until the entries that the log has now are witnessed.",
@@ -148,7 +162,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
 
 
 @click.command()
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=PATH, help="The folder of the bundle.")
 @charter_hash_option
 @click.option(
     "--at-least", type=click.IntRange(min=0), default=0, metavar="N",
@@ -205,6 +219,7 @@ def _document(verification: Verification) -> dict[str, object]:
             {"check": f"V{c.number}", **document(c, "title status findings")}
             for c in verification.checks
         ],
+        "without_check": [{"check": f"V{n}", "title": what} for n, what in WITHOUT_CHECK.items()],
         "evidence": [
             document(v, "entry statement=kind author reason") for v in verification.rejected
         ],
@@ -261,7 +276,9 @@ def _log_lines(log: dict[str, Any], count: int) -> list[str]:
 
 def _lines(verification: Verification, pinned: bool) -> list[str]:
     kind = "public bundle: no ciphertext of a single lab" if verification.is_public else ""
-    lines = [*([kind] if kind else []), *map(_check_line, verification.checks)]
+    checks = {c.number: _check_line(c) for c in verification.checks}
+    checks |= {number: f"V{number:<2}   --   {what}" for number, what in WITHOUT_CHECK.items()}
+    lines = [*([kind] if kind else []), *(checks[number] for number in sorted(checks))]
     for verdict in verification.rejected:
         lines.append(
             f"evidence: entry {verdict.entry}, {verdict.kind} of {verdict.author or 'nobody'}:"

@@ -35,11 +35,12 @@ def state_of_bundle(folder: Path, charter_hash: str | None) -> tuple[State, Char
 
 
 @click.command()
-@click.argument("bundle", type=PATH, required=False)
+@click.argument("bundle", type=PATH, required=False, help="The folder of the bundle.")
 @click.option("--config", "config_file", type=PATH, help="Node's TOML file, to read the log.")
 @click.option(
-    "--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True
-)
+    "--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True,
+    help="Print a JSON array, or a table with commas.",
+)  # fmt: skip
 @click.option("--out", type=PATH, help="Write into this file instead of printing.")
 @charter_hash_option
 def results(
@@ -62,7 +63,7 @@ def results(
 
 
 @click.command()
-@click.argument("bundle", type=PATH)
+@click.argument("bundle", type=PATH, help="The folder of the bundle.")
 @click.option("--out", type=PATH, required=True, help="A new folder for the pages.")
 @charter_hash_option
 @json_option

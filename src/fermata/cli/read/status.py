@@ -29,8 +29,9 @@ from fermata.summary.documents import (
 )
 from fermata.summary.governance_documents import charter_document, committee_document
 from fermata.summary.motion_words import charter_line, committee_lines, own_matters
+from fermata.summary.node_words import done_text, node_troubles
 from fermata.summary.plea_words import plea_sentences
-from fermata.summary.records.clocks import LogTime, log_time
+from fermata.summary.records.clocks import LogTime, log_time, silence_ms
 from fermata.summary.records.governance import (
     CharterRecord,
     GovernanceRecord,
@@ -48,12 +49,11 @@ from fermata.summary.records.pause import (
 )
 from fermata.summary.records.rounds import RoundRecord, round_records
 from fermata.summary.standing_words import standing_line
-from fermata.summary.time_words import log_time_line, time_trouble
+from fermata.summary.time_words import log_time_line, own_clock_trouble, time_trouble
 from fermata.summary.words import (
     NOT_TOLD,
     ago_text,
     culprits_text,
-    node_troubles,
     offset_text,
     overdue_line,
     pause_lines,
@@ -63,6 +63,8 @@ from fermata.types import EntryIndex, Role
 
 #: A round may be a little past its deadline while its close is on the way.
 LATE_MS = 60_000
+#: A log has a round per period for ever; a reader wants to know how the newest went.
+ROUNDS_SHOWN = 8
 #: The exit code if anything needs attention.
 UNHEALTHY = 1
 
@@ -73,9 +75,14 @@ UNHEALTHY = 1
     "--stale-s", type=click.IntRange(min=1),
     help="Seconds after which an unseen node is stale; default: 3 heartbeats.",
 )  # fmt: skip
+@click.option(
+    "--all", "has_all", is_flag=True, help=f"Show all rounds, not only the newest {ROUNDS_SHOWN}."
+)
 @json_option
 @click.pass_context
-def status(context: click.Context, config_file: Path, stale_s: int | None, as_json: bool) -> None:
+def status(
+    context: click.Context, config_file: Path, stale_s: int | None, has_all: bool, as_json: bool
+) -> None:
     """Every node's health and the rounds, from the log; exit code 1 if any needs attention."""
     config = load_config(config_file)
     silence = own_silence(config)
@@ -91,7 +98,8 @@ def status(context: click.Context, config_file: Path, stale_s: int | None, as_js
     own += governance_problems(config, report)
     if hold_text(silence):
         own.append((config.text.party, hold_text(silence)))
-    report = replace(report, problems=(*report.problems, *own))
+    rounds = report.rounds if has_all else newest_rounds(report.rounds)
+    report = replace(report, problems=(*report.problems, *own), rounds=rounds)
     line = witnessed_line(replica)
     data = health_document(report)
     data["test"] = replica.charter.is_test
@@ -160,14 +168,16 @@ def witnessed_document(replica: Replica) -> dict[str, object]:
 class Health:
     """The log's time, nodes and rounds at ``now_ms``, the reader's clock.
 
-    ``pause`` is None if the charter has none; ``rules`` is what they said last. ``governance`` is
-    None without a committee. ``problems``: (who or what needs attention, why).
+    ``rounds`` are the newest ones, or all, and ``rounds_in_all`` counts all. ``pause`` is None if
+    the charter has none; ``rules`` is what they said last. ``governance`` is None without a
+    committee. ``problems``: (who or what needs attention, why).
     """
 
     now_ms: int
     time: LogTime
     nodes: tuple[NodeRecord, ...]
     rounds: tuple[RoundRecord, ...]
+    rounds_in_all: int
     pause: PauseRecord | None
     rules: tuple[RuleRecord, ...]
     charter: CharterRecord
@@ -180,10 +190,15 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     """The health of the deployment, as far as the log shows it. Raises Refusal NO_CHARTER."""
     charter = state.chartered().charter
     nodes, rounds, late = node_records(state), round_records(state), overdue_records(state, now_ms)
-    problems = [
-        (node.party, what) for node in nodes for what in node_troubles(node, now_ms, stale_ms)
-    ]
     time = log_time(state, now_ms, stale_ms)
+    by_ms = silence_ms(time, now_ms)
+    problems = [
+        (node.party, what)
+        for node in nodes
+        for what in node_troubles(node, now_ms, by_ms, stale_ms)
+    ]
+    if own := own_clock_trouble(time, now_ms):
+        problems.append(("this machine", own))
     if time.waits_for:
         problems.append(("log", time_trouble(time, now_ms)))
     for round_ in rounds:
@@ -205,6 +220,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         time=time,
         nodes=nodes,
         rounds=rounds,
+        rounds_in_all=len(rounds),
         pause=pause_record(state) if charter.pause else None,
         rules=rule_records(state, newest_judged(state)),
         charter=charter_record(state),
@@ -214,9 +230,15 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
     )
 
 
+def newest_rounds(rounds: tuple[RoundRecord, ...]) -> tuple[RoundRecord, ...]:
+    """The newest rounds, and the older ones that have not ended."""
+    older = (r for r in rounds[:-ROUNDS_SHOWN] if r.state not in (OPENED, REFUSED))
+    return (*older, *rounds[-ROUNDS_SHOWN:])
+
+
 def health_document(report: Health) -> dict[str, Any]:
-    """``log_time``, ``nodes``, ``rounds``, ``pause`` (or None), ``charter``, ``governance`` (or
-    None) and ``problems``, for programs."""
+    """``log_time``, ``nodes``, ``rounds``, ``rounds_in_all``, ``pause`` (or None), ``charter``,
+    ``governance`` (or None) and ``problems``, for programs."""
     pause, governance = None, report.governance
     if report.pause is not None:
         late = [overdue_document(thing) for thing in report.overdue]
@@ -225,6 +247,7 @@ def health_document(report: Health) -> dict[str, Any]:
         "log_time": document(report.time, "time=time_ms waits_for"),
         "nodes": [_node(node, report.now_ms) for node in report.nodes],
         "rounds": [_round(round_) for round_ in report.rounds],
+        "rounds_in_all": report.rounds_in_all,
         "pause": pause,
         "charter": charter_document(report.charter),
         "governance": committee_document(governance) if governance is not None else None,
@@ -246,7 +269,8 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
             "clock_offset_s": node.ahead_s,
             "backlog": beat.backlog,
         }
-    return {"node": node.party, "role": node.role, **seen, "newest_round": node.done}
+    named = document(node, "newest_round=done excluded_from")
+    return {"node": node.party, "role": node.role, **seen, **named}
 
 
 def _round(round_: RoundRecord) -> dict[str, object]:
@@ -274,6 +298,8 @@ def health_text(report: Health) -> str:
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]
     lines = [table_text(columns, rows), "", log_time_line(report.time, report.now_ms)]
+    if hidden := report.rounds_in_all - len(report.rounds):
+        lines.append(f"{hidden} earlier rounds have ended; see them with --all")
     lines += [round_line(round_) for round_ in report.rounds] or ["no round yet"]
     newest = next((round_ for round_ in reversed(report.rounds) if round_.panels), None)
     lines += [f"  {standing_line(panel)}" for panel in newest.panels] if newest else []
@@ -285,7 +311,7 @@ def health_text(report: Health) -> str:
 
 
 def _row(node: NodeRecord, now_ms: int) -> list[str]:
-    beat, done = node.beat, node.done or "-"
+    beat, done = node.beat, done_text(node)
     if beat is None:
         return [node.party, node.role, "-", "never", "-", "-", "-", done]
     ago = NOT_TOLD if node.seen_ms is None else ago_text(now_ms - node.seen_ms)

@@ -113,4 +113,7 @@ def clock_text(state: State, now_ms: int) -> str:
             f"this clock may be {age_s:.0f} s ahead: by it the log's time is that old, and auditors"
             f" tell it every {heartbeat_s} s; set it, unless the log stands still",
         )
-    return f"the log's time is {max(0.0, age_s):.0f} s old by this clock"
+    return (
+        f"the log's time is {max(0.0, age_s):.0f} s old by this clock, which is at most so much"
+        f" ahead of the auditors' (they tell the time every {heartbeat_s} s)"
+    )

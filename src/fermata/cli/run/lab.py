@@ -261,8 +261,8 @@ def check_document(
     for panel_id in encoded.witnesses:
         for metric in charter.panel(panel_id).metrics:
             figure = figures[metric.id]
-            value = [figure.read, figure.value, metric.unit, str(encoded.values[metric.id])]
-            rows.append([panel_id, metric.id, *value, str(metric.bound)])
+            value = [figure.read, figure.value, metric.unit, encoded.values[metric.id]]
+            rows.append([panel_id, metric.id, *value, metric.bound])
             stated = [figure.model or "not said", figure.samples or "not said"]
             places.append([metric.id, figure.file, figure.field, *stated])
     columns = ["panel", "metric", "as read", "value", "unit", "encoded", "bound"]
@@ -272,7 +272,8 @@ def check_document(
     sizes.append(["in all", "", str(total)])
     head = "Nothing to report: abstains"
     if rows:
-        head = table_text(columns, rows, "Read (stays here)")
+        texts = [[str(cell) for cell in row] for row in rows]
+        head = table_text(columns, texts, "Read (stays here)")
         head += "\n\n" + table_text(_PLACES, places, "From (stays here)")
     foot = table_text(["field", "seen by", size], sizes, "Would leave the building")
     data = {
@@ -310,13 +311,26 @@ def lab_report(config_file: Path, replace: bool, wait_s: int, as_json: bool) -> 
         node = make_node(base, log)
         check_log_charter(remote, config)
         try:
-            slot = _report_once(config, node.driver, replace, wait_s)
+            slot, period, kind = _report_once(config, node.driver, replace, wait_s)
         except InvalidProof as error:
             raise log.with_evidence(error, config.data) from None
-    emit(as_json, {"slot": slot, "outcome": LOGGED}, f"{slot}: logged, receipt kept")
+    round_, correction = answer_place(slot)
+    data: dict[str, object] = {"slot": slot, "outcome": LOGGED, "round": round_}
+    data |= {"period": period, "answer": kind, "correction": correction}
+    what = f"correction {correction} of the report" if correction else f"the {kind}"
+    emit(as_json, data, f"round {round_} ({period}): {what} is logged, and its receipt is kept")
 
 
-def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int) -> str:
+def answer_place(slot: str) -> tuple[int, int]:
+    """The round of the answer in a slot such as answer/5/1, and which correction it is, or 0."""
+    _, number, correction = slot.split("/")
+    return int(number), int(correction)
+
+
+def _report_once(
+    config: NodeConfig, driver: Driver, replace: bool, wait_s: int
+) -> tuple[str, str, str]:
+    """The slot of the answer that the log took, its period, and "report" or "abstention"."""
     current = _open_round(driver, wait_s)
     if config.text.party in current.reports and not replace:
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
@@ -335,8 +349,11 @@ def _report_once(config: NodeConfig, driver: Driver, replace: bool, wait_s: int)
         ) from None
     outcome = driver.store.draft_outcome(slot)
     if outcome != LOGGED:
-        raise Refusal(outcome or "PENDING", f"{slot}: the log did not take the report")
-    return slot
+        raise Refusal(
+            outcome or "PENDING",
+            f"round {current.number} ({current.period}): the log did not take the report ({slot})",
+        )
+    return slot, current.period, "report" if measurement.values else "abstention"
 
 
 def _open_round(driver: Driver, wait_s: int) -> Round:

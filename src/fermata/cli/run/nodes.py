@@ -48,20 +48,21 @@ def auditor_run(config_file: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=PATH, help="A new folder for the certificate and its key.")
 @click.option("--address", required=True, help="host:port of the enrolment service.")
 @click.option("--root-fingerprint", required=True, help="SHA-256 of the deployment's root, in hex.")
 @click.option("--token-file", type=PATH, required=True, help="File with the one-time token.")
+@click.option("--party", default="", help="Your party's id: refuse a token of another party.")
 @json_option
 def enroll(
-    folder: Path, address: str, root_fingerprint: str, token_file: Path, as_json: bool
+    folder: Path, address: str, root_fingerprint: str, token_file: Path, party: str, as_json: bool
 ) -> None:
     """Get a first certificate with a one-time token, into FOLDER, which must not exist."""
     try:
         token = read_file(token_file, TOKEN_BYTES_MAX).decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigError("TOKEN", f"{token_file}: must hold a token of 43 characters") from None
-    identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy)
+    identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy, party)
     text = f"wrote the certificate of {identity.uri}, its key and the root to {folder}"
     emit(as_json, {"identity": identity.uri, "folder": str(folder)}, text)
 

@@ -55,7 +55,7 @@ def lab_plead(config_file: Path, draft: str, out: Path | None, as_json: bool) ->
 
 
 @click.command("take")
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, help="The file that fermata lab plead wrote.")
 @CONFIG
 @click.option(
     "--wait-s", type=click.IntRange(min=1), default=60, show_default=True,

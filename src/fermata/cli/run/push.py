@@ -7,6 +7,7 @@ import click
 
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option
+from fermata.cli.run.lab import answer_place
 from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.rpc.local_service import REQUEST_BYTES_MAX, push, socket_path
@@ -16,7 +17,9 @@ from fermata.wire.v1 import local_service_pb2
 
 @click.command("push")
 @CONFIG
-@click.argument("figures", nargs=-1, metavar="[METRIC=VALUE]...")
+@click.argument(
+    "figures", nargs=-1, metavar="[METRIC=VALUE]...", help="Figures, such as score=0.5."
+)
 @click.option("--period", default="", help="Period of the figures; default: the open round's.")
 @click.option("--correct", is_flag=True, help="Correct a report that was made.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read lines of METRIC=VALUE.")
@@ -42,12 +45,18 @@ def lab_push(
         raise click.UsageError("give METRIC=VALUE or --stdin")
     request = local_service_pb2.PushRequest(period=period, values=values, correct=correct)
     answer = push(socket_path(config.data), request)
-    data = {"period": answer.period, "replaced": list(answer.replaced), "slot": answer.slot}
+    data: dict[str, object] = {
+        "period": answer.period,
+        "replaced": list(answer.replaced),
+        "slot": answer.slot,
+    }
     text = f"{answer.period}: {len(values)} kept"
     if answer.replaced:
         text += f", in place of earlier ones: {', '.join(answer.replaced)}"
     if answer.slot:
-        text += f"; the corrected report is {answer.slot}"
+        round_, correction = answer_place(answer.slot)
+        data |= {"round": round_, "correction": correction}
+        text += f"; correction {correction} of the report of round {round_} is made and waits"
     emit(as_json, data, text)
 
 

@@ -41,7 +41,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.summary.documents import document
 
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=click.Path(path_type=Path), help="The charter, <name>.toml.")
 
 
 @click.group()
@@ -199,6 +199,11 @@ def warnings(charter: Charter) -> list[str]:
                 f"panel {panel.id} has {organisations} organisations: it gives no sum before"
                 f" {charter.cohort_min} of them have reported."
             )
+    if charter.endorsement_quorum == len(charter.auditors):
+        lines.append(
+            f"a close needs the endorsements of all {len(charter.auditors)} auditors: if one is"
+            " away, no round closes and nothing is witnessed."
+        )
     lines += silence_warnings(charter) + pause_warnings(charter)
     return lines + disclosure_warnings(charter) + fresh_warnings(charter)
 

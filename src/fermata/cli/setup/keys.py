@@ -41,13 +41,19 @@ RECIPIENT_BYTES_MAX = 1024
 _STEPS = 3
 
 
+CHARTER_FILE = click.argument(
+    "charter_file", type=PATH, help="The charter, with its signatures beside it."
+)
+RECORD_FILE = click.argument("record_file", type=PATH, help="The key record that keys deal wrote.")
+
+
 @click.group()
 def keys() -> None:
     """Signing keys, and the threshold key of a deployment."""
 
 
 @keys.command("identity")
-@click.argument("out", type=PATH)
+@click.argument("out", type=PATH, help="A new file for the identity.")
 @json_option
 def identity(out: Path, as_json: bool) -> None:
     """Make an age identity that opens this node's key files (0600; guard it)."""
@@ -56,7 +62,7 @@ def identity(out: Path, as_json: bool) -> None:
 
 
 @keys.command("new")
-@click.argument("out", type=PATH)
+@click.argument("out", type=PATH, help="A new file for the signing key.")
 @deployment_option
 @unlock_options
 @json_option
@@ -71,7 +77,7 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
 
 
 @keys.command("deal")
-@click.argument("charter_file", type=PATH)
+@CHARTER_FILE
 @click.option("--out", type=PATH, required=True, help="New folder for the record and the shares.")
 @click.option(
     "--recipients", type=PATH, required=True,
@@ -165,8 +171,8 @@ def check_record(charter: Charter, charter_file: Path, data: bytes, where: Path)
 
 
 @keys.command("check")
-@click.argument("charter_file", type=PATH)
-@click.argument("record_file", type=PATH)
+@CHARTER_FILE
+@RECORD_FILE
 @json_option
 def check(charter_file: Path, record_file: Path, as_json: bool) -> None:
     """Check a key record as every lab and auditor should before using it.
@@ -191,8 +197,8 @@ def check(charter_file: Path, record_file: Path, as_json: bool) -> None:
 
 
 @keys.command("sign")
-@click.argument("charter_file", type=PATH)
-@click.argument("record_file", type=PATH)
+@CHARTER_FILE
+@RECORD_FILE
 @signing_options
 @click.option("--share", type=PATH, help="Your key share (age file); checked against the record.")
 @json_option

@@ -8,17 +8,19 @@ import click
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option
 from fermata.cli.unlock import Opener, deployment_option, unlock_options
-from fermata.errors import IdentityError
+from fermata.errors import ConfigError, IdentityError
 from fermata.node.pki.authority import Authority
+from fermata.node.pki.deny_list import Denied
 from fermata.node.pki.enrolment import enroll_locally
 from fermata.node.pki.identity import ROLES, Identity
 from fermata.node.pki.tls import check_tls_directory
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage.bundles import check_new
 
-FOLDER = click.argument("folder", type=PATH)
+FOLDER = click.argument("folder", type=PATH, help="The authority's folder.")
+ROLES_CHOICE = click.Choice(sorted(role.value for role in ROLES))
 ROLE = click.option(
-    "--role", type=click.Choice(sorted(role.value for role in ROLES)), required=True
+    "--role", type=ROLES_CHOICE, required=True, help="The party's role in the charter."
 )
 ID = click.option("--id", "party", required=True, help="The party's id in the charter.")
 HOST_NAMES = click.option(
@@ -105,7 +107,7 @@ def issue(
 
 @pki.command("deny")
 @FOLDER
-@click.option("--role", type=click.Choice(sorted(role.value for role in ROLES)))
+@click.option("--role", type=ROLES_CHOICE, help="The party's role; with --id.")
 @click.option("--id", "party", help="The party whose certificates are refused.")
 @click.option("--issued", is_flag=True, help="Only those issued so far: the party may enrol again.")
 @click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
@@ -119,9 +121,7 @@ def deny(
     as_json: bool,
 ) -> None:
     """Refuse certificates from now on: of a party (--role and --id), or one (--serial)."""
-    by_party = role is not None and party is not None
-    if (serial is not None) == by_party or (serial is not None and (role or party or issued)):
-        raise click.UsageError("give either --serial, or --role and --id")
+    _check_one_kind(role, party, issued, serial)
     authority = _open(folder)
     data: dict[str, object]
     if serial is not None:
@@ -139,6 +139,64 @@ def deny(
             authority.deny(role, party)
             text = f"{role} {party} is denied, with every certificate it has or gets"
     emit(as_json, data, text)
+
+
+@pki.command("allow")
+@FOLDER
+@click.option("--role", type=ROLES_CHOICE, help="The party's role; with --id.")
+@click.option("--id", "party", help="The party that may have certificates again.")
+@click.option("--issued", is_flag=True, help="Its certificates that were denied by number instead.")
+@click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
+@json_option
+def allow(
+    folder: Path,
+    role: str | None,
+    party: str | None,
+    issued: bool,
+    serial: str | None,
+    as_json: bool,
+) -> None:
+    """Take back a denial: of a party (--role and --id), or of one certificate (--serial)."""
+    _check_one_kind(role, party, issued, serial)
+    authority = _open(folder)
+    data: dict[str, object]
+    if serial is not None:
+        number, name = _serial(serial), f"the certificate {serial.lower()}"
+        _check_removed(authority.allow(number), authority, name)
+        emit(as_json, {"serial": serial.lower()}, f"{name} is no longer denied by its number")
+        return
+    role, party = role or "", party or ""
+    _check_id(authority, role, party)
+    identity, name = Identity.of(authority.deployment, role, party), f"{role} {party}"
+    numbers = [certificate.serial_number for certificate in authority.issued_to(identity)]
+    data = {"role": role, "id": party, "issued": issued}
+    if issued:
+        removed = authority.allow(*numbers)
+        _check_removed(removed, authority, f"a certificate of {name}")
+        data["certificates"] = len(removed)
+        text = f"{len(removed)} certificates of {name} are no longer denied by their numbers"
+        text += "; the party itself is still denied" * authority.is_denied(identity, 0)
+    else:
+        _check_removed(authority.allow(identity), authority, name)
+        still = sum(authority.is_denied(identity, number) for number in numbers)
+        data["certificates_denied"] = still
+        text = f"{name} is no longer denied"
+        text += f"; {still} of its certificates still are (--issued)" if still else ""
+    emit(as_json, data, text)
+
+
+def _check_removed(removed: Denied, authority: Authority, name: str) -> None:
+    if not removed:
+        raise ConfigError(
+            "NOT_DENIED",
+            f"{authority.directory / 'denied.txt'}: does not deny {name}; see its lines",
+        )
+
+
+def _check_one_kind(role: str | None, party: str | None, issued: bool, serial: str | None) -> None:
+    by_party = role is not None and party is not None
+    if (serial is not None) == by_party or (serial is not None and (role or party or issued)):
+        raise click.UsageError("give either --serial, or --role and --id")
 
 
 def _serial(text: str) -> int:

@@ -1,37 +1,17 @@
 """The log as pages show it: entries by page, and one entry with the proof of its inclusion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.dashboard.source import Snapshot
 from fermata.errors import VerificationError
 from fermata.log.merkle import leaf_hash, node_hash, verify_inclusion
-from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import Verdict
-from fermata.protocol.wire.codec import CHARTER_TYPE, decode_entry
-from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.types import EntryIndex
+from fermata.protocol.wire.codec import decode_entry
+from fermata.protocol.wire.envelope import unseal
+from fermata.summary.records.entries import EntryRecord, entry_record
 
 ENTRIES_PER_PAGE = 100
-#: Statements about one round, to whose page they link.
-_OF_ROUND = frozenset(
-    {"open_round", "close_round", "report", "abstention", "endorsement", "partial_opening"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """One entry. ``author`` is empty unless its signature holds; ``reason`` if it is accepted."""
-
-    entry: int
-    time: str
-    kind: str
-    author: str
-    accepted: bool
-    reason: str
-    detail: str
-    round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +22,7 @@ class LogPage:
     pages: int
     size: int
     rejected: int
-    rows: tuple[EntryRow, ...]
+    rows: tuple[EntryRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +38,8 @@ class ProofStep:
 class EntryPage:
     """An entry and its proof against the head. ``leads``: the steps end at the root."""
 
-    row: EntryRow
+    row: EntryRecord
     signers: tuple[str, ...]
-    leaf_bytes: int
     leaf_hash: str
     size: int
     root: str
@@ -86,37 +65,8 @@ def log_page(now: Snapshot, number: int) -> LogPage | None:
     leaves = now.leaves(start, min(size, start + ENTRIES_PER_PAGE))
     rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected}
     clock = now.state.clock
-    rows = tuple(entry_row(start + i, leaf, rejected, clock) for i, leaf in enumerate(leaves))
+    rows = tuple(entry_record(start + i, leaf, rejected, clock) for i, leaf in enumerate(leaves))
     return LogPage(number, page_count(size), size, len(now.rejected), rows)
-
-
-def entry_row(entry: int, leaf: bytes, rejected: Mapping[int, Verdict], clock: Clock) -> EntryRow:
-    """An entry, from its leaf (any bytes) and the fold's verdict.
-
-    Its time is the one by which enough auditors had seen it; empty while they have not.
-    """
-    seen_ms = clock.start_ms(EntryIndex(entry))
-    time = utc_text(seen_ms) if seen_ms is not None else ""
-    kind, author, number = "Unknown", "", 0
-    try:
-        wire = decode_entry(leaf)
-        envelope = unseal(wire.envelope)
-        if envelope.payload_type == CHARTER_TYPE:
-            kind = "Charter"
-        else:
-            statement = statement_of(envelope)
-            body = statement.WhichOneof("body") or ""
-            kind, author = type(getattr(statement, body)).__name__, statement.author
-            number = getattr(statement, body).round if body in _OF_ROUND else 0
-    except VerificationError:
-        number = 0
-    verdict = rejected.get(entry)
-    if verdict is None:
-        return EntryRow(entry, time, kind, author, True, "", "", number)
-    # Of a rejected entry, trust only the author and kind that the fold could make sure of.
-    return EntryRow(
-        entry, time, verdict.kind, verdict.author, False, verdict.reason, verdict.detail, 0
-    )
 
 
 def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
@@ -128,9 +78,8 @@ def entry_page(now: Snapshot, entry: int) -> EntryPage | None:
     rejected: dict[int, Verdict] = {v.entry: v for v in now.rejected if v.entry == entry}
     proof, head = now.inclusion(entry), now.head
     return EntryPage(
-        row=entry_row(entry, leaf, rejected, now.state.clock),
+        row=entry_record(entry, leaf, rejected, now.state.clock),
         signers=_signers(leaf),
-        leaf_bytes=len(leaf),
         leaf_hash=leaf_hash(leaf).hex(),
         size=head.size,
         root=head.root.hex(),

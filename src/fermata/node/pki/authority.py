@@ -28,7 +28,7 @@ from fermata.node.files import (
 )
 from fermata.node.pki import certificates
 from fermata.node.pki.alarm import Alarm, log_alarm
-from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, deny
+from fermata.node.pki.deny_list import EMPTY_DENY_LIST, Denied, DenyList, allow, deny
 from fermata.node.pki.identity import (
     CHAIN_BYTES_MAX,
     Identity,
@@ -200,6 +200,13 @@ class Authority:
         deny(self.directory / "denied.txt", *serials)
         return len(serials)
 
+    def allow(self, *entries: Identity | int) -> Denied:
+        """Takes identities and serial numbers off the deny-list; returns those that were on it.
+
+        Raises as ``deny_list.allow`` does.
+        """
+        return allow(self.directory / "denied.txt", *entries)
+
     def issued_to(self, identity: Identity) -> list[x509.Certificate]:
         """Every certificate that was issued to an identity and is kept in ``issued/``."""
         return [
@@ -244,7 +251,8 @@ class Authority:
     def _check_not_denied(self, identity: Identity, serial: int = 0) -> None:
         if self.is_denied(identity, serial):
             raise IdentityError(
-                "CERT_DENIED", f"{identity.uri} is on the deny-list; take it off denied.txt first"
+                "CERT_DENIED",
+                f"{identity.uri} is on the deny-list; take it off with fermata pki allow first",
             )
 
 

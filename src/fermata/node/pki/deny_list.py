@@ -71,26 +71,30 @@ def parse_deny_list(data: bytes, path: Path) -> Denied:
         raise ConfigError(
             "DENY_LIST_SYNTAX", f"{path} is empty; restore it, or write a comment line into it"
         )
-    denied: set[Identity | int] = set()
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        words = line.partition(b"#")[0].split()
-        if not words:
-            continue
-        try:
-            kind, value = (word.decode("ascii") for word in words)
-            if kind == "identity":
-                denied.add(Identity.parse(value))
-            elif kind == "serial" and _SERIAL.match(value):
-                denied.add(int(value, 16))
-            else:
-                raise ValueError
-        except (ValueError, IdentityError):
-            raise ConfigError(
-                "DENY_LIST_SYNTAX",
-                f"{path}, line {number}: must be 'identity fermata://<deployment>/<role>/<id>' or"
-                " 'serial <hexadecimal>'; fix the line",
-            ) from None
-    return frozenset(denied)
+    entries = (
+        _entry(line, f"{path}, line {number}") for number, line in enumerate(data.split(b"\n"), 1)
+    )
+    return frozenset(entry for entry in entries if entry is not None)
+
+
+def _entry(line: bytes, where: str) -> Identity | int | None:
+    """What a line denies; None for an empty line or a comment."""
+    words = line.partition(b"#")[0].split()
+    if not words:
+        return None
+    try:
+        kind, value = (word.decode("ascii") for word in words)
+        if kind == "identity":
+            return Identity.parse(value)
+        if kind == "serial" and _SERIAL.match(value):
+            return int(value, 16)
+        raise ValueError
+    except (ValueError, IdentityError):
+        raise ConfigError(
+            "DENY_LIST_SYNTAX",
+            f"{where}: must be 'identity fermata://<deployment>/<role>/<id>' or"
+            " 'serial <hexadecimal>'; fix the line",
+        ) from None
 
 
 def deny(path: Path, *entries: Identity | int) -> None:
@@ -109,3 +113,20 @@ def deny(path: Path, *entries: Identity | int) -> None:
         if data and not data.endswith(b"\n"):
             data += b"\n"
         write_atomic(path, data + "".join(lines).encode())
+
+
+def allow(path: Path, *entries: Identity | int) -> Denied:
+    """Takes identities and serial numbers off the file; returns those that were there.
+
+    The other lines stay as they are, comments included. A file that does not name any of the
+    entries is not written. Raises as ``deny`` does.
+    """
+    with exclusive_lock(path.with_name(path.name + ".lock")):
+        data = read_file(path, DENY_LIST_BYTES_MAX)
+        removed = parse_deny_list(data, path).intersection(entries)
+        if removed:
+            lines = data.split(b"\n")
+            kept = [line for line in lines if _entry(line, str(path)) not in removed]
+            # A file without any byte is not a deny-list.
+            write_atomic(path, b"\n".join(kept) or EMPTY_DENY_LIST)
+        return removed

@@ -5,7 +5,6 @@ told: ``fetch_root`` looks at the chain without trusting it, compares, and every
 over a connection that is verified against that root.
 """
 
-import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +31,8 @@ from fermata.node.pki.identity import (
 )
 from fermata.node.pki.tls import check_tls_directory, write_tls
 from fermata.node.pki.trust import check_chain, root_anchors
-from fermata.node.rpc.status_codes import error_of_call
+from fermata.node.rpc.reachability import Way, failed_step, shake_hands, unverified_context
+from fermata.node.rpc.status_codes import error_of_call, is_unanswered
 from fermata.protocol.wire.codec import sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.wire.v1 import log_service_pb2, log_service_pb2_grpc
@@ -47,30 +47,19 @@ def fetch_root(address: str, fingerprint: str) -> bytes:
     ``IdentityError`` ROOT_FINGERPRINT if no certificate of the chain has the fingerprint, and
     ROOT_FORM if the certificate that has it is not a root.
     """
-    host, port = split_address(address)
+    split_address(address)
     digest = sha256_from_text(fingerprint)
     if digest is None:
         raise ConfigError(
             "FINGERPRINT_FORM",
             "a root fingerprint must be 64 hex digits, SHA256: before or not; copy it whole",
         )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Nothing is trusted on this connection: it only yields certificates to compare.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
     try:
-        with (
-            socket.create_connection((host, port), TIMEOUT_S) as plain,
-            context.wrap_socket(plain) as connection,
-        ):
+        # Nothing is trusted on this connection: it only yields certificates to compare.
+        with shake_hands(address, unverified_context()) as connection:
             chain = _unverified_chain(connection)
-    except OSError:
-        raise TransportError(
-            "UNREACHABLE",
-            f"{address} does not answer over TLS; check the address and that the enrolment service"
-            " runs",
-        ) from None
+    except TransportError as error:
+        raise TransportError(error.reason, f"enrolment service at {address}: {error}") from None
     for der in chain:
         root = _certificate_or_none(der)
         if root is not None and fingerprint_of(root) == f"SHA256:{digest.hex()}":
@@ -84,26 +73,41 @@ def fetch_root(address: str, fingerprint: str) -> bytes:
 
 
 def enroll(
-    directory: Path, address: str, fingerprint: str, token: str, clock: ClockMs, entropy: Entropy
+    directory: Path,
+    address: str,
+    fingerprint: str,
+    token: str,
+    clock: ClockMs,
+    entropy: Entropy,
+    party: str = "",
 ) -> Identity:
     """Exchanges a token for a certificate; writes key, chain and root into ``directory``.
 
-    ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). On failure nothing is
-    written, though the token may be used up. Raises as ``fetch_root`` does, ``IdentityError``
-    TOKEN_REFUSED, ``TransportError`` if another try may help, ``ConfigError``
-    DIRECTORY_IN_USE and those of ``write_tls``.
+    ``directory`` is the node's TLS directory (``fermata.node.pki.tls``). With ``party`` the token
+    must be of the party with this id. On failure nothing is written, though the token may be used
+    up. Raises as ``fetch_root`` does, ``IdentityError`` TOKEN_REFUSED or TOKEN_PARTY,
+    ``TransportError`` if another try may help, ``ConfigError`` DIRECTORY_IN_USE and those of
+    ``write_tls``.
     """
     # Before the token is spent.
     check_tls_directory(directory)
     (root,) = load_chain(fetch_root(address, fingerprint))
     key = new_key(entropy)
-    answer = _call_enroll(address, root, token, make_csr(key))
+    answer = _call_enroll(address, root, token, make_csr(key), clock)
     if load_chain(answer.root) != [root]:
         raise IdentityError(
             "ROOT_FINGERPRINT", f"{address} answers with another root than the one it showed"
         )
     chain = load_chain(answer.certificate_chain)
     check_certificate(chain[0], root, clock())
+    identity = identity_of(chain[0])
+    if party and identity.id != party:
+        raise IdentityError(
+            "TOKEN_PARTY",
+            f"the token was that of {identity.role} {identity.id}, not of {party}; nothing was"
+            f" written, and the token is used up: ask for one for {party}, and tell"
+            f" {identity.id} to ask for a new one",
+        )
     return write_tls(directory, key, certificate_to_pem(*chain), answer.root).identity
 
 
@@ -142,7 +146,7 @@ def renew(
 
 
 def _call_enroll(
-    address: str, root: x509.Certificate, token: str, csr: bytes
+    address: str, root: x509.Certificate, token: str, csr: bytes, clock: ClockMs
 ) -> log_service_pb2.EnrollResponse:
     credentials = grpc.ssl_channel_credentials(certificate_to_pem(root))
     options = (
@@ -157,7 +161,11 @@ def _call_enroll(
         try:
             return stub.Enroll(request, timeout=TIMEOUT_S)
         except grpc.RpcError as failure:
-            raise error_of_call(failure, address) from None
+            error = error_of_call(failure, address)
+            way = Way(address, certificate_to_pem(root), server_name(deployment_of(root)))
+            if is_unanswered(failure) and (step := failed_step(way, clock)):
+                error = TransportError(error.reason, f"enrolment service at {address}: {step}")
+            raise error from None
 
 
 def _unverified_chain(connection: ssl.SSLSocket) -> list[bytes]:

@@ -15,6 +15,7 @@ from fermata.errors import FermataError, InvalidEncoding, TransportError
 from fermata.node.pki.certificates import certificate_to_pem
 from fermata.node.pki.identity import Identity, auditor_server_name, server_name
 from fermata.node.pki.tls import TlsFiles, TlsMaterial
+from fermata.node.rpc.reachability import Way, failed_step
 from fermata.node.rpc.rpc_contract import (
     HEALTH,
     KEEPALIVE_MS,
@@ -23,9 +24,9 @@ from fermata.node.rpc.rpc_contract import (
     parse,
     path_of,
 )
-from fermata.node.rpc.status_codes import error_of_call, is_retryable
+from fermata.node.rpc.status_codes import error_of_call, is_retryable, is_unanswered
 from fermata.protocol.wire.codec import encode
-from fermata.protocol.wire.ports import Entropy, News, Receipt, Witness
+from fermata.protocol.wire.ports import ClockMs, Entropy, News, Receipt, Witness
 from fermata.types import Role
 from fermata.wire.v1 import log_service_pb2 as wire
 
@@ -53,7 +54,8 @@ class GrpcLog:
     the coordinator has; the address only says where to look for it. New TLS files are used
     from the next call on. With ``auditor``, the server must be that auditor's node, by a
     certificate of an authority that may issue for it. A call is made at most ``attempts_max``
-    times, with a deadline of ``call_s`` each. Thread-safe.
+    times, with a deadline of ``call_s`` each. With ``has_causes`` a call without an answer is
+    followed by a connection that finds out why (``reachability``). Thread-safe.
 
     All methods raise TransportError (try again later), IdentityError (this node may not), or the
     VerificationError with which the log answered.
@@ -67,6 +69,8 @@ class GrpcLog:
     auditor: str = ""
     attempts_max: int = ATTEMPTS_MAX
     call_s: float = CALL_S
+    clock_ms: ClockMs = lambda: time.time_ns() // 1_000_000
+    has_causes: bool = True
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -211,17 +215,30 @@ class GrpcLog:
         """Waits and returns if the call should be made again; otherwise raises what failed."""
         if self._is_closed:
             raise _closed() from None
-        error = error_of_call(failure, self.address)
         if failures >= self.attempts_max or not is_retryable(failure):
-            raise error from None
+            raise self._error_of(failure) from None
         with self._lock:
-            if self._budget < 1:
-                raise error from None
-            self._budget -= 1
+            may_repeat = self._budget >= 1
+            self._budget -= may_repeat
+        if not may_repeat:
+            raise self._error_of(failure) from None
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (failures - 1))
         # Jitter between half and all of it, so that nodes that failed together part ways.
         share = int.from_bytes(self.entropy(4), "big") / 2**32
         self.sleep(longest_s * (0.5 + 0.5 * share))
+
+    def _error_of(self, failure: grpc.RpcError) -> FermataError:
+        """What a failed call stands for; if no answer came, the step at which the way fails."""
+        error = error_of_call(failure, self.address)
+        if not self.has_causes or not is_unanswered(failure):
+            return error
+        _, material = self.tls.current()
+        way = Way(self.address, *self._server_of(material), material.certificate)
+        step = failed_step(way, self.clock_ms) or (
+            "the way there and TLS go well, but no answer comes; it may be overloaded, or not take"
+            " this node's certificate: try again, and ask its operator to look at its log"
+        )
+        return TransportError(error.reason, f"log at {self.address}: {step}")
 
     def _current_channel(self) -> grpc.Channel:
         """The channel for the TLS files in force.

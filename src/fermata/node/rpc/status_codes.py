@@ -102,6 +102,10 @@ _BARE: Mapping[grpc.StatusCode, str] = MappingProxyType(
     }
 )
 _HINT = "check the address, the certificate and the clock"
+_HINTS = {
+    _Code.UNIMPLEMENTED: "another service answers there; check the port: log, enrolment and"
+    " dashboard have addresses of their own",
+}
 
 
 def status_code(error: FermataError) -> grpc.StatusCode:
@@ -145,7 +149,15 @@ def error_of_call(failure: grpc.RpcError, where: str) -> FermataError:
             error.signed = signed
         return error
     reason = _BARE.get(code, "SERVER_FAULT")
-    return TransportError(reason, f"log at {where}: no answer ({code.name}); {_HINT}")
+    return TransportError(
+        reason, f"log at {where}: no answer ({code.name}); {_HINTS.get(code, _HINT)}"
+    )
+
+
+def is_unanswered(failure: grpc.RpcError) -> bool:
+    """Whether no answer came, so that only the way there can tell why."""
+    no_answer = (_Code.UNAVAILABLE, _Code.DEADLINE_EXCEEDED)
+    return failure.code() in no_answer and _details_of(failure)[0] is None
 
 
 def is_retryable(failure: grpc.RpcError) -> bool:

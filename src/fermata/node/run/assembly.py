@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fermata import __version__
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError
+from fermata.node.causes import disk_free_bytes
 from fermata.node.config import NodeConfig
 from fermata.node.hook.governance_hook import GovernanceHook, make_governance_hook
 from fermata.node.hook.hooks import Hook, make_hook
@@ -38,7 +39,6 @@ from fermata.node.run.parts import (
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.consents import ConsentFiles, accepts_by_itself, pinned_charters
-from fermata.node.storage.file import disk_free_bytes
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.node.storage.store import SqliteStore

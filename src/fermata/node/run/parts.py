@@ -184,12 +184,19 @@ def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
 def copies_of(config: NodeConfig, tls: TlsFiles) -> dict[str, GrpcLog]:
     """Clients of the copies of the log that a lab asks for in silence, by auditor.
 
-    A call is made once and soon given up: the node asks again by itself, and others meanwhile.
+    A call is made once and soon given up, and nobody looks for causes: the node asks again by
+    itself, and others meanwhile.
     """
     text, deployment = config.text.silence, config.genesis.deployment
     return {
         auditor: GrpcLog(
-            address, deployment, tls, auditor=auditor, attempts_max=1, call_s=COPY_CALL_S
+            address,
+            deployment,
+            tls,
+            auditor=auditor,
+            attempts_max=1,
+            call_s=COPY_CALL_S,
+            has_causes=False,
         )
         for auditor, address in (text.auditors if text is not None else {}).items()
     }

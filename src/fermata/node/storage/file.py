@@ -15,7 +15,14 @@ from importlib import resources
 from pathlib import Path
 
 from fermata.errors import StorageError
-from fermata.node.causes import DEVICE, FULL, cause_text, no_room_text, size_text
+from fermata.node.causes import (
+    DEVICE,
+    FULL,
+    cause_text,
+    disk_free_bytes,
+    no_room_text,
+    size_text,
+)
 from fermata.node.storage.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
@@ -37,12 +44,6 @@ _WRITE_ERRORS = frozenset(
 )
 #: Two pages: a write-ahead log grows by one and its header.
 _PROBE_BYTES = 8192
-
-
-def disk_free_bytes(directory: Path) -> int:
-    """Bytes free to this user on the disk that holds ``directory``."""
-    status = os.statvfs(directory)
-    return status.f_bavail * status.f_frsize
 
 
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
@@ -99,7 +100,7 @@ def system_error(error: OSError, path: Path, name: str = "") -> StorageError:
     elif error.errno in DEVICE:
         reason = "STORE_IO"
     by = f" ({name})" if name else ""
-    return StorageError(reason, f"{path}: cannot be written{by}: {cause_text(error)}")
+    return StorageError(reason, f"{path}: cannot be written{by}: {cause_text(error, path)}")
 
 
 def _try_to_write(path: Path) -> OSError | None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError
-from fermata.node.causes import no_room_text
+from fermata.node.causes import disk_free_bytes, no_room_text
 from fermata.node.files import ensure_directory, remove_leftovers
 from fermata.node.storage import keystore
-from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, disk_free_bytes, system_error
+from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, system_error
 from fermata.protocol.wire.report_secrets import SECRETS_BYTES_MAX, ReportSecrets
 
 PURPOSE = "kept-report"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fermata.errors import StorageError
 from fermata.memory_store import check_range, envelope_sha256_of, stale_head
+from fermata.node.causes import disk_free_bytes
 from fermata.node.files import sync
 from fermata.node.storage.file import (
     FILE_MODE,
@@ -24,7 +25,6 @@ from fermata.node.storage.file import (
     FreeBytes,
     Reserve,
     connect,
-    disk_free_bytes,
     lock_and_bind,
     mend_errors,
     prepare_file,

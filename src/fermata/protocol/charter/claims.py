@@ -20,11 +20,13 @@ from fermata.crypto.report.statements import (
     one_hot,
 )
 from fermata.protocol.charter.metrics import SQUARED, Metric
+from fermata.protocol.reprs import short_repr
 
 #: What a slot holds: (kind, metric, detail). Kinds: value, square, product, bin, above.
 Slot = tuple[str, str, int | str]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Claims:
     """A compiled panel: the proof statements, and what the value at each index is."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fermata.protocol.charter.toml_source import Rounds, RoundsOrNone, Seconds, Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 
 MEMBERS_MAX = 64
 ROTATION_MAX = 64
@@ -54,6 +55,7 @@ class Member:
         )
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Committee:
     """The committee's members and times, with the share of the entitled that carries a motion.

@@ -21,6 +21,7 @@ from fermata.protocol.charter.toml_source import (
     Strict,
     TomlSource,
 )
+from fermata.protocol.reprs import short_repr
 
 #: Below this many organisations a sum tells single values.
 COHORT_MIN_MIN = 3
@@ -82,6 +83,7 @@ class GroupText(Strict, frozen=True):
     labs: list[str]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Group:
     """Labs of a panel whose sum is opened by itself where enough of them report."""
@@ -90,6 +92,7 @@ class Group:
     labs: frozenset[str]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class DisclosureTerms:
     """The checked terms.
@@ -119,6 +122,7 @@ def fresh_min_of(terms: DisclosureTerms, cohort_min: int, organisations: int) ->
     return max(FRESH_MIN_MIN, min(cohort_min, -(-organisations // 2)))
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class PanelLabs:
     """A panel's labs, and every lab's organisation: what its groups are checked against."""

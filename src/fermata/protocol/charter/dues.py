@@ -16,6 +16,7 @@ from fermata.protocol.charter.metrics import (
     read_decimal,
 )
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 
 BANDS_MAX = 32
 
@@ -39,6 +40,7 @@ class DuesText(Strict, frozen=True):
     band: tuple[BandText, ...] = ()
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Tier:
     """A tier: the panels that its labs must report, and their dues for a round.
@@ -63,6 +65,7 @@ class Band:
     amount: Decimal
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Dues:
     """What dues go by; ``metric``, ``panel`` and ``bands`` are empty for dues by tier."""

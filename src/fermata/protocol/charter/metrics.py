@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 
 #: The report proof needs every encrypted value below 2^107 (docs/spec/proof.md).
 VALUE_BITS_MAX = 107
@@ -60,6 +61,7 @@ class StatementText(Strict, frozen=True):
     equals: str = ""
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One figure: a decimal in [minimum, maximum] on a grid of ``resolution``.

@@ -7,8 +7,10 @@ from fermata.protocol.charter.claims import Claims
 from fermata.protocol.charter.disclosure_terms import DisclosureTerms, Group
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.toml_source import TomlSource
+from fermata.protocol.reprs import short_repr
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Panel:
     """Metrics that are reported, proven and opened together, and the labs that may report.

@@ -65,6 +65,7 @@ from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
 MODULUS_BITS_MIN = 2048
@@ -118,6 +119,7 @@ class CharterText(Strict, frozen=True):
     test: bool = False
 
 
+@short_repr("title deployment sha256 labs auditors panels rules threshold")
 @dataclass(frozen=True, slots=True)
 class Charter:
     """A checked charter; ``sha256`` is of its bytes, ``previous`` (hex) of the one it changes.

@@ -23,6 +23,7 @@ from fermata.protocol.charter.rules.trigger_rules import (
     Rule,
 )
 from fermata.protocol.charter.toml_source import Seconds, Strict, TomlSource
+from fermata.protocol.reprs import short_repr
 
 LIFT_ROUNDS_MAX = 1000
 #: For how many rounds a true part of a trigger stays true while its panel is unchanged.
@@ -54,6 +55,7 @@ class PauseText(Strict, frozen=True):
     hold_rounds: Annotated[int, Meta(ge=0, le=ROUNDS_MAX, description="rounds")] = HOLD_ROUNDS
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class PauseTerms:
     """The checked table. ``triggers`` and ``lift`` are rule ids; shares are in (0, 1].

@@ -12,6 +12,7 @@ from fermata.errors import VerificationError
 from fermata.log.checkpoint import Checkpoint, verify_witness
 from fermata.log.merkle import Tree
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.wire.ports import Witness
 
 
@@ -23,6 +24,7 @@ class Cosigned:
     time_s: int
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Witnessed:
     """What of a log is witnessed. ``size``: so many entries, from the first on; 0 if none.

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, TimeMs
 
 _CHUNK = 64
@@ -30,6 +31,7 @@ class Limit:
     then_ms: int = 0
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Beats:
     """One auditor's accepted heartbeats. ``newest_ms``: the time in the newest.
@@ -69,6 +71,7 @@ class Beats:
         return self.chunks[at][place][1]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Clock:
     """The time that the auditors have told so far.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Limit
 from fermata.types import Choice, DisputeStatus, EntryIndex, MotionKind, MotionStatus
 
@@ -21,6 +22,7 @@ FOR, AGAINST, RECUSED = tuple(Choice)
 _NONE = EntryIndex(0)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Motion:
     """A motion, known by its entry. Kinds in ``NO_VOTE`` count as carried.
@@ -63,6 +65,7 @@ class Motion:
         return Limit(self.decided_entry, self.notice_ms)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Dispute:
     """A dispute, known by its entry.
@@ -103,6 +106,7 @@ class Dispute:
         return Limit(self.ruled_entry, self.appeal_ms, is_right=True)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Governance:
     """All motions by entry, and what holds because of them.

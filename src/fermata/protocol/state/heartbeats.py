@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, EnvelopeHash, RoundNumber, TimeMs
 
 
@@ -14,6 +15,7 @@ class Plea:
     envelope_sha256: EnvelopeHash
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
     """The last heartbeat of a node. ``logged_ms`` is the log's time after it, ``time_ms`` its own;

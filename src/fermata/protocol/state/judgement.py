@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, TimeMs
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
     """What a rule says as of a round.
@@ -24,6 +26,7 @@ class RuleVerdict:
     why: str
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the rules say as of a round, and the entry with which the round came to its end.

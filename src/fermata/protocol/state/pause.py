@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Limit
 from fermata.types import Cause, EntryIndex, PausePhase, RoundNumber, TimeMs
 
@@ -30,6 +31,7 @@ MOTION = Cause.MOTION
 ASKING = frozenset({RULE, LIFTED, MOTION})
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that happened to the pause; ``before`` and ``after`` are phases, maybe the same.
@@ -78,6 +80,7 @@ class Acknowledged:
     is_late: bool = False
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Pause:
     """The state of the pause. ``calm_rounds`` is k, above 0 only while lifting.

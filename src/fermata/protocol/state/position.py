@@ -7,6 +7,7 @@ leaf hash commits to the whole log before the entry, since every leaf carries th
 from dataclasses import dataclass, field
 
 from fermata.log.merkle import Frontier
+from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, LeafHash
 
 #: Leaf hashes of so many entries are kept; what names an older entry comes with a proof.
@@ -22,6 +23,7 @@ class EntryRef:
     leaf_hash: LeafHash
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Position:
     """The log after some entries.

@@ -12,9 +12,11 @@ from fermata.crypto.report.statements import Range, StatementSet, linear_form
 from fermata.errors import Refusal
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.reprs import short_repr
 from fermata.wire.v1 import statement_pb2
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a round asks for. ``duties``: it was opened in a pause. ``share_limits``: the largest
@@ -24,6 +26,7 @@ class Asked:
     share_limits: Mapping[str, int] = field(default_factory=dict)
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Flags:
     """What a report says that it shows. ``dues_band`` counts from 1; 0 for none.

@@ -6,6 +6,7 @@ Types only: how it changes with each round is in ``fermata.protocol.standing``.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fermata.protocol.reprs import short_repr
 from fermata.types import RoundNumber
 
 #: One spell of a lab in a panel, from where it joins to where it leaves: ``lab#0``, ``lab#1`` ...
@@ -19,6 +20,7 @@ def lab_of(column: Column) -> str:
     return column.rpartition("#")[0]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A panel, or some groups of it, and the labs whose figures add up in it."""
@@ -33,6 +35,7 @@ class Cell:
         return f"{self.panel}/{'+'.join(self.groups)}" if self.groups else self.panel
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class PanelStanding:
     """A panel after the close of a round.

@@ -14,6 +14,7 @@ from fermata.crypto.threshold.key_record import KeyRecord
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.heartbeats import HeartbeatSeen
@@ -53,6 +54,7 @@ class Verdict:
     detail: str = ""
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class ThresholdKey:
     """The key in force: its public record and the ids that reports and openings bind.
@@ -67,6 +69,7 @@ class ThresholdKey:
     entry: EntryIndex
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class ReportPart:
     """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof.
@@ -80,6 +83,7 @@ class ReportPart:
     shown_ranges: tuple[ShownRange, ...] = ()
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class ReportSeen:
     """A lab's report that counts so far in its round."""
@@ -92,6 +96,7 @@ class ReportSeen:
     flags: Flags = NO_FLAGS
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Close:
     """The close of a round: whose reports count, and the products that may be opened.
@@ -167,6 +172,7 @@ class Result:
     group: str = ""
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Opening:
     """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
@@ -178,6 +184,7 @@ class Opening:
     roots: Mapping[str, tuple[int, ...]]
 
 
+@short_repr("number period entry reports abstained endorsements parts refusal close opening")
 @dataclass(frozen=True, slots=True)
 class Round:
     """One call of a reporting period, from OpenRound on.
@@ -241,6 +248,7 @@ class Round:
         return min(self.close.cohorts.values(), default=0) if self.close else 0
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class CharterVersion:
     """A charter that came into force with round ``from_round``; ``entry`` brought it."""
@@ -250,6 +258,7 @@ class CharterVersion:
     entry: EntryIndex
 
 
+@short_repr("size time_ms charter key rounds pause")
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything that follows from the entries 0..size-1.
@@ -328,6 +337,7 @@ class State:
         return replace(self, rounds=tuple(rounds))
 
 
+@short_repr("size time_ms charter key rounds pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CharteredState(State):
     """The state from a valid entry 0 on."""
@@ -344,6 +354,7 @@ class CharteredState(State):
         return KeyedState(**known, key=key)
 
 
+@short_repr("size time_ms charter key rounds pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedState(CharteredState):
     """The state from the accepted key record on: only now can a round be opened."""

@@ -23,6 +23,7 @@ from fermata.protocol.fold.reports import (
     check_sealed,
     ciphertexts_of,
 )
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.standing.panel_round import figures_in, standing_figures
 from fermata.protocol.state.clock import Clock
@@ -61,6 +62,8 @@ TITLES = {
     10: "triggers and pause, over the whole history",
     12: "acknowledgements, compliance and motions",
 }
+#: Numbers without a check: a reader who sees a gap would look for what was left out.
+WITHOUT_CHECK = {11: "sealed checks, of which this version has none"}
 #: What a public bundle cannot show, since it has no ciphertext of a single lab.
 NEEDS_SEALED = {
     7: "needs the sealed parts, which a public bundle leaves out: a quorum of auditors has"
@@ -69,6 +72,7 @@ NEEDS_SEALED = {
 OPEN_ONLY = "without the link to the ciphertexts, which needs the sealed parts"
 
 
+@short_repr("number status title findings")
 @dataclass(frozen=True, slots=True)
 class Check:
     """One check: its number, how it ended, and what was found, each finding with its entry."""
@@ -83,6 +87,7 @@ class Check:
         return TITLES[self.number]
 
 
+@short_repr("is_valid is_public size beyond cosigners checks rejected state", rows="checks")
 @dataclass(frozen=True, slots=True)
 class Verification:
     """All checks in order, the state they led to, and the rejected entries (evidence).

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import Round, State, labs_of_round
 
@@ -12,6 +13,7 @@ from fermata.protocol.state.state import Round, State, labs_of_round
 NOT_SHOWN = "no band shown"
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class DuesLine:
     """What one lab owes for one round, and why: its tier or its band."""
@@ -23,6 +25,7 @@ class DuesLine:
     amount: Decimal
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class Account:
     """All lines, their sums by lab and by round, and their total; the three agree."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.state import CharteredState, State, parties_with_nodes
-from fermata.summary.records.clocks import clock_ahead_s, seen_ms
+from fermata.summary.records.clocks import clock_offsets, seen_ms
 from fermata.types import Role
 
 
@@ -15,7 +15,9 @@ class NodeRecord:
     ``is_expected``: its node must be seen. ``seen_ms``: when it was last seen, in milliseconds
     since 1970, UTC, by the log; None if it never was, or the log has no time.
     ``ahead_s``: seconds by which its clock is ahead of the auditors', for sure; below 0 is behind.
+    ``is_among_nodes``: ahead of most nodes' instead (``clocks.clock_offsets``).
     ``done``: what it has done in the newest round; None without a round, or unless ``is_expected``.
+    ``excluded_from``: the first round from which a lab is excluded; None for everybody else.
     """
 
     party: str
@@ -26,6 +28,8 @@ class NodeRecord:
     seen_ms: int | None
     ahead_s: float
     done: str | None
+    is_among_nodes: bool = False
+    excluded_from: int | None = None
 
 
 def node_records(state: State) -> tuple[NodeRecord, ...]:
@@ -33,6 +37,7 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
     if not isinstance(state, CharteredState):
         return ()
     expected, beats = parties_with_nodes(state), state.heartbeats
+    offsets, exclusions = clock_offsets(state), state.governance.exclusions
     return tuple(
         NodeRecord(
             party=party.id,
@@ -41,8 +46,10 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
             is_expected=party.id in expected,
             beat=beats.get(party.id),
             seen_ms=seen_ms(state, beats[party.id]) if party.id in beats else None,
-            ahead_s=clock_ahead_s(state, party.id),
+            ahead_s=offsets.ahead_s.get(party.id, 0.0),
             done=_done(state, party.id) if party.id in expected else None,
+            is_among_nodes=offsets.is_among_nodes,
+            excluded_from=exclusions.get(party.id),
         )
         for party in state.charter.parties.values()
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.roles.overdue import Overdue, overdue
 from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state import pause as machine
@@ -11,6 +12,7 @@ from fermata.protocol.state.state import State, labs_in_force
 from fermata.types import Cause, PausePhase
 
 
+@short_repr("rule round period holds value limit streak for_rounds why")
 @dataclass(frozen=True, slots=True)
 class RuleRecord(RuleVerdict):
     """What one rule of the charter said as of one round; ``holds`` is None if unknown.
@@ -23,6 +25,7 @@ class RuleRecord(RuleVerdict):
     period: str
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
     """One change of the pause. ``index`` counts the deployment's changes from 0.
@@ -48,6 +51,7 @@ class ChangeRecord:
     rules: tuple[RuleVerdict, ...]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class PauseBrief:
     """What a lab must know to obey the pause. ``phase``: running, triggered, paused or lifting.
@@ -63,6 +67,7 @@ class PauseBrief:
     missing: tuple[str, ...]
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class PauseRecord(PauseBrief):
     """The pause at the end of the log. ``changes`` has all of its changes, oldest first.

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import COMPLIED, compliance_of
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.calls import has_impossible_sum
 from fermata.protocol.state.pleas import starving, waiting_for
 from fermata.protocol.state.state import (
@@ -22,6 +23,7 @@ from fermata.summary.records.standing import StandingRecord, standing_records
 from fermata.types import RoundPhase
 
 
+@short_repr("round period metric statistic group text unit cohort exact")
 @dataclass(frozen=True, slots=True)
 class ResultRecord:
     """One number that came out of an opened round.
@@ -52,6 +54,9 @@ class ResultRecord:
             return math.inf if self.exact > 0 else -math.inf
 
 
+@short_repr(
+    "number period state refusal cohorts labs reported abstained endorsed opened_by waits_for"
+)
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
     """One round. Times are milliseconds since 1970, UTC, by the log.

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.standing import PanelStanding
 from fermata.protocol.state.state import Close, Round, State
 from fermata.types import RoundNumber
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class FigureRecord:
     """A lab's figure of a panel. ``figure_of`` is the period of the round ``round`` that it was
@@ -20,6 +22,7 @@ class FigureRecord:
     age: int
 
 
+@short_repr()
 @dataclass(frozen=True, slots=True)
 class StandingRecord:
     """A panel after the close of a round.
