@@ -363,7 +363,7 @@ UNTOUCHED = {
     "node backup": "copies the store, and names it by the first charter",
     "node restore": "folds a copy of the store, and names it by the first charter",
     "log evidence": "proves what this node was shown, whatever it means",
-    "log judge": READS_FILES,
+    "log judge": READS_FILES, "lab sources": READS_FILES,
     "lab plead": "writes what the node has drafted, for the log that the first charter began",
     "auditor take": "hands a file to the running node, whose own fold judges it",
     "demo": "makes a deployment of its own",

@@ -58,7 +58,8 @@ def stories(draw: st.DrawFn) -> tuple[Life, list[Opened]]:
         life.round(here, alone, barred)
         given = {f"lab-{d}": d in alone for d in here}
         labs = {f"lab-{d}" for d in digits if d not in barred + off}
-        opened.append(table.turn(Turn(number, number, given, labs, rules)))
+        roster = {f"lab-{d}": d for d in digits if d not in off}
+        opened.append(table.turn(Turn(number, number, given, labs, rules, roster)))
         assert not table.tells_of_few(rules)
     return life, opened
 

@@ -22,6 +22,7 @@ from fermata.cli.run.lab import lab
 from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
+from fermata.cli.run.sources import lab_sources_command
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
@@ -51,6 +52,7 @@ charter.add_command(charter_in_force)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)
+lab.add_command(lab_sources_command)
 lab.add_command(lab_plead)
 auditor.add_command(auditor_take)
 

@@ -109,7 +109,24 @@ class Life:
 
     def round(self, digits: str, alone: str = "", barred: str = "", panel: str = "alpha") -> Close:
         """One more round, in which the labs with these digits have reported."""
-        now = reported(len(self.rounds) + 1, labs_of(digits), alone, barred, panel)
+        return self.round_of(
+            labs_of(digits), frozenset(labs_of(alone)), frozenset(labs_of(barred)), panel
+        )
+
+    def round_of(
+        self,
+        labs: Iterable[str],
+        alone: frozenset[str] = frozenset(),
+        barred: frozenset[str] = frozenset(),
+        panel: str = "alpha",
+    ) -> Close:
+        """One more round, in which these labs have reported."""
+        now = reported(len(self.rounds) + 1, labs, panel=panel)
+        reports = {
+            lab: replace(seen, flags=replace(seen.flags, alone=lab in alone))
+            for lab, seen in now.reports.items()
+        }
+        now = replace(now, reports=reports, barred=barred)
         self.rounds.append(closed(self.rounds, self.charters, now))
         close = self.rounds[-1].close
         assert close is not None

@@ -127,7 +127,7 @@ def test_what_each_report_tells_of_counts_with_the_edges(more: str, shares: str)
         if limit == count:
             assert parse_charter(text.encode(), MODULUS_BITS_MIN).disclosure.thresholds_max == count
             continue
-        with pytest.raises(ConfigError, match=f"must have at most {limit} edges, limits, bands"):
+        with pytest.raises(ConfigError, match=f"at most {limit} edges, limits, bands and"):
             parse_charter(text.encode(), MODULUS_BITS_MIN)
 
 

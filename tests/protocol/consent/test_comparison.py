@@ -153,7 +153,7 @@ EDITS = {
     "lab.organisation": Edit(
         '"Organisation g"', '"Puppet"', "other labs of panel alpha", WEAKER, WEAKER
     ),
-    "lab.signing_key": kept("own party", key("lab-2"), NEW_KEY),
+    "lab.signing_key": Edit(key("lab-2"), NEW_KEY, "own party", MORE, MORE),
     "lab.tier": Edit(
         LAB_2_TIER, LAB_2_TIER.replace('"t"', '"u"'), "panels of the tier", MORE, LESS
     ),

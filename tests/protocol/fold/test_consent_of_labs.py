@@ -1,5 +1,6 @@
 """Amendments that the committee cannot make alone: G12a to G12c, and the votes of labs."""
 
+import base64
 import functools
 from dataclasses import replace
 
@@ -17,8 +18,10 @@ from harness.chains import PAUSE_TABLES, Chain, chain_at
 from harness.protocol.amendments import (
     COMMENT,
     MEMBERS,
+    NEW_KEY,
     amended,
     close_round,
+    signed,
     tabled,
     under,
 )
@@ -83,6 +86,23 @@ def test_a_change_of_the_pause_or_of_a_right_needs_a_share_of_the_labs(
         assert vote(chain, entry, lab) == (True, "")
     assert status(chain, entry) == "open"
     assert vote(chain, entry, "lab-4") == (True, "")
+    assert status(chain, entry) == "carried"
+
+
+@pytest.mark.parametrize("what", ["its organisation", "its key"])
+def test_nobody_takes_the_place_of_a_lab_that_has_not_agreed(chain: Chain, what: str) -> None:
+    """Under its id, with a key of the committee's, it would give figures beside the others'."""
+    old, new = chain.deployment.keys["lab-2"], NEW_KEY
+    data, key = amended(chain, ("Organisation b", "Puppet")), old
+    if what == "its key":
+        before, after = (base64.b64encode(k.public_key).decode() for k in (old, new))
+        data, key = amended(chain, (before, after)), new
+    entry = tabled(chain, data, signatures=signed(data, lab_2=key)).entry
+    assert chain.state.governance.motions[entry].asked_labs == ("lab-2",)
+    members_carry(chain, entry)
+    assert status(chain, entry) == "open"
+    # Its vote is by the key that the charter in force has.
+    assert vote(chain, entry, "lab-2") == (True, "")
     assert status(chain, entry) == "carried"
 
 

@@ -60,6 +60,7 @@ def _sums_of(
             places={n: n for n in rounds},
             organisations=organisations,
             homes={},
+            rosters=dict.fromkeys(rounds, panel.labs),
         )
         turn = PanelTurn(standing, whole, terms, given).run()
         standing = turn.after

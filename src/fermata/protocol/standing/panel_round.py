@@ -40,7 +40,8 @@ class Given:
     ``summable``: of the figures so far, those under this round's key and claims. ``place``: of the
     round's period. ``places``: of the period of each earlier round. ``organisations``: of each
     lab that ever was, one name for all labs that ever were one organisation's. ``homes``: the group
-    of each lab whose figure stands, as it was when the lab gave it.
+    of each lab whose figure stands, as it was when the lab gave it. ``rosters``: by the round of a
+    figure, the labs of the panel that its charter had as this round's charter has them.
     """
 
     number: RoundNumber
@@ -52,6 +53,7 @@ class Given:
     places: Mapping[RoundNumber, int]
     organisations: Mapping[str, str]
     homes: Mapping[str, str]
+    rosters: Mapping[RoundNumber, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,16 @@ class PanelTurn:
             for lab, number in {**before.entered, **self.waiting}.items()
             if number in given.summable or number == given.number
         }
+        self.leavers = frozenset(
+            lab
+            for lab in before.members
+            if lab not in panel.labs or lab in given.barred or lab not in self.figures
+        )
+        self.ghosts = frozenset(lab for lab in self.leavers if self._is_ghost(lab))
+        # ST7: who stays must have been told, before it gave its figure, who might join.
+        rosters = [given.rosters[self.figures[lab]] for lab in before.members - self.leavers]
         may_join = self.figures.keys() & panel.labs - given.barred - before.members
+        may_join = may_join.intersection(*rosters)
         # ST4: the word stands as long as the report that has it waits.
         self.says_alone = given.alone | (before.alone - given.reports)
         # Of the first set nobody is alone: there are no sums to join, and all join together.
@@ -98,12 +109,6 @@ class PanelTurn:
         self.joiners = frozenset(
             may_join if not before.cells else may_join & before.waiting.keys() | self.alone
         )
-        self.leavers = frozenset(
-            lab
-            for lab in before.members
-            if lab not in panel.labs or lab in given.barred or lab not in self.figures
-        )
-        self.ghosts = frozenset(lab for lab in self.leavers if self._is_ghost(lab))
         columns = {before.column(lab) for lab in self.ghosts | self.alone}
         self.known = before.known | columns
 
@@ -190,6 +195,9 @@ class PanelTurn:
     def is_allowed(self, cells: tuple[Cell, ...]) -> bool:
         """ST3: whether a new partition has its cohorts, can be opened, and isolates nobody."""
         changed = [cell for cell in cells if cell not in self.before.cells]
+        # ST7: so must leavers who still stay, and joiners of one another.
+        if not all(map(self._is_on_rosters, cells)):
+            return False
         # ST3: a set that nobody sees is no set to count from.
         if not all(map(self.is_cohort, cells)) or not all(map(self.can_open, changed)):
             return False
@@ -199,6 +207,15 @@ class PanelTurn:
         names = {column: self.given.organisations[lab] for column, lab in labs.items()}
         least = self.terms.change_min
         return isolated_by_spell_or_lab(rows, names, labs, self.known, least) is None
+
+    def _is_on_rosters(self, cell: Cell) -> bool:
+        joiners = frozenset(cell.labs) - self.before.members
+        rosters = (
+            self.given.rosters[self.figures[lab]] | {lab}
+            for lab in cell.labs
+            if lab in self.figures
+        )
+        return all(joiners <= labs for labs in rosters)
 
     def _recent_rows(self) -> list[Row]:
         """The rows of the window, and those of sums whose figures may stand for longer."""

@@ -110,6 +110,17 @@ def _given(
         places={n: charter.place(state.rounds[n - 1].period) for n in numbers},
         organisations=organisations,
         homes=_homes(state, panel, before),
+        rosters={
+            n: _same_labs(state.charter_at(n), charter, panel) for n in (*numbers, round_.number)
+        },
+    )
+
+
+def _same_labs(older: Charter, charter: Charter, panel: Panel) -> frozenset[str]:
+    """The panel's labs that an older charter has in it too, with the same organisation and key."""
+    known = next((p.labs for p in older.panels if p.id == panel.id), frozenset[str]())
+    return frozenset(
+        lab for lab in panel.labs & known if older.parties[lab] == charter.parties[lab]
     )
 
 

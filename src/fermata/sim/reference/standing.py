@@ -32,13 +32,15 @@ class Rules:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A round of the panel. ``place``: of its period. ``given``: by lab that reports a figure which
-    may enter, whether it says ``alone``. ``labs``: who belongs to the panel and is not excluded."""
+    may enter, whether it says ``alone``. ``labs``: who belongs to the panel and is not excluded.
+    ``roster``: who belongs to it, by what the charter says of each."""
 
     number: int
     place: int
     given: Mapping[str, bool]
     labs: Set[str]
     rules: Rules
+    roster: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Table:
         #: By round, its place and its fresh_min.
         self._rounds: dict[int, tuple[int, int]] = {}
         self._have_left: set[str] = set()
+        #: By round, the panel's labs, by what the charter said of each.
+        self._rosters: dict[int, Mapping[str, object]] = {}
 
     def turn(self, now: Turn) -> dict[str, dict[str, int]]:
         """Takes a round; returns, by cell that it opens, the round of each lab's figure."""
@@ -121,11 +125,17 @@ class Table:
         early = set(self._desk)
         figures = [*self._summed.values(), *self._desk.values(), now.number]
         self._rounds[now.number] = now.place, now.rules.fresh_min
+        self._rosters[now.number] = now.roster
         self._desk |= dict.fromkeys(now.given, now.number)
         self._alone |= now.given
         inside = frozenset[str]().union(*self.cells.values())
-        outside = (self._desk.keys() & now.labs) - inside
         leaving = inside - now.labs
+        at_hand = {**self._summed, **self._desk}
+        outside = {
+            lab
+            for lab in (self._desk.keys() & now.labs) - inside
+            if all(self._expected(lab, at_hand[other]) for other in inside - leaving)
+        }
         old = {lab for lab in leaving if self._age(lab, now.place) >= now.rules.ghost_rounds}
         # Of the first set nobody is alone.
         alone = {lab for lab in outside if self._alone[lab] and self.cells}
@@ -133,7 +143,7 @@ class Table:
             now=now,
             # A figure brings the terms of its own round along.
             fresh_min=max(self._rounds[number][1] for number in figures),
-            at_hand={**self._summed, **self._desk},
+            at_hand=at_hand,
             inside=inside,
             outside=outside,
             # Who gives its first figure in this very round waits for the next, but for those alone.
@@ -143,6 +153,11 @@ class Table:
             alone=alone,
             known=self._known | self._seats(old | alone),
         )
+
+    def _expected(self, lab: str, number: int) -> bool:
+        """ST7: whether whoever gave a figure in a round knew that this lab might be beside it."""
+        then, now = self._rosters[number], self._rosters[max(self._rosters)]
+        return lab in then and then[lab] == now[lab]
 
     def _age(self, lab: str, place: int) -> int:
         return place - self._rounds[self._summed[lab]][0]
@@ -199,6 +214,10 @@ class Table:
         for name, labs in cells.items():
             if len(self._owners(labs)) < rules.cohort_min:
                 return False
+            for lab in labs - scene.inside:
+                others = (scene.at_hand[other] for other in labs - {lab})
+                if not all(self._expected(lab, number) for number in others):
+                    return False
             if self.cells.get(name) != labs and self._fresh(labs, scene) < scene.fresh_min:
                 return False
         rows = [*self._recent(scene.now.place, rules), *map(self._seats, cells.values())]

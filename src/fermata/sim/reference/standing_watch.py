@@ -80,8 +80,9 @@ class StandingWatch:
                 if panel in {part.panel for part in wire.parts}
                 and (not self._is_limited(panel) or wire.within_shares)
             }
-            labs = charter.panel(panel).labs - round_.barred
-            own = table.turn(Turn(number, place, given, labs, rules))
+            roster = {lab: charter.parties[lab] for lab in charter.panel(panel).labs}
+            labs = roster.keys() - round_.barred
+            own = table.turn(Turn(number, place, given, labs, rules, roster))
             opened |= own
             if own and len(own) == len(table.cells):
                 whole.add(panel)
