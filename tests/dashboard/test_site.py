@@ -206,7 +206,7 @@ def test_hostile_texts_stay_text_on_every_page():
     ["", "nothing", "round-0.html", "round-99.html", "round-5", "round.html", "log-0.html",
      "log-99999999999.html", "log-999999999999999999999.html", "entry-92000.html", "entry--1.html",
      "entry-07.html", "entry-99999.bin", "round-1.bin", "../pages.py", "style.css/", "entry.html",
-     "base.html", "macros.html", "missing.html"],
+     "parts/base.html", "parts/macros.html", "missing.html"],
 )  # fmt: skip
 def test_a_name_that_is_none_has_no_page(name):
     assert render(now(), ChecksView(), name) is None

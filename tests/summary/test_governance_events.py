@@ -114,9 +114,9 @@ def test_an_amendment_in_force_says_what_it_changes():
     first, *changes = event_lines(event)
     state = governed_chain().state
     assert first == (
-        f"{utc_text(state.rounds[1].opened_ms)} amendment_in_force: the amendment of entry"
-        f" {event.motion} is in force: charter {state.charter.sha256.hex()[:16]} from round 2 on,"
-        f" entry {state.rounds[1].entry}"
+        f"{utc_text(state.rounds[1].opened_ms)} amendment_in_force, entry {state.rounds[1].entry}:"
+        f" the amendment of entry {event.motion} is in force: charter"
+        f" {state.charter.sha256.hex()[:16]} from round 2 on"
     )
     assert changes == [f"  {change.line}" for change in event.changes]
     told = event_document(event)
@@ -150,7 +150,7 @@ def test_a_motion_in_words_says_who_when_what_and_what_came_of_it(is_open):
         assert "  member-1: for" in text
         assert "what it changes of charter " in text
     else:
-        assert "status: open, expires " in text
+        assert "status: open, it does not carry yet, expires " in text
         assert "votes: 0 for, 0 against, 4 not yet; 3 carry it" in text
         assert "  member-1: not yet" in text
         assert "what it changes of the charter in force:" in text

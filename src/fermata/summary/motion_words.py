@@ -69,6 +69,7 @@ def motion_lines(record: MotionRecord, reader: str = "") -> Iterator[str]:
 def _status(record: MotionRecord) -> str:
     motion, effect = record.motion, record.effect
     text = motion_status(motion, record.disputes)
+    text += ", it does not carry yet" if motion.status == g.OPEN else ""
     if effect is not None:
         return f"{text}, in effect from round {effect.from_round} on (entry {effect.entry})"
     until = motion_until(motion, record.clock)
@@ -142,7 +143,7 @@ _DECIDED = {
 
 def event_lines(event: GovernanceEvent) -> Iterator[str]:
     """A step of a motion in lines for a terminal; what an amendment changes stands under it."""
-    yield f"{utc_text(event.time_ms)} {event.step}: {event_text(event)}, entry {event.entry}"
+    yield f"{utc_text(event.time_ms)} {event.step}, entry {event.entry}: {event_text(event)}"
     if event.step in (Step.FILED, Step.IN_FORCE):
         yield from (f"  {change.line}" for change in event.changes)
 
