@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check site \
 	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check clean
 
 setup: $(UV)
@@ -76,7 +76,14 @@ coverage: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+	@$(RUN) python scripts/check_links.py
 	@$(RUN) python scripts/check_prose.py docs
+
+# The documents as pages, in build/site; begin at index.html. A warning is an error.
+site: setup
+	@rm -rf build/site
+	@$(RUN) --group docs sphinx-build -q -W -n --keep-going -j auto -d build/site-state -c docs/site . build/site
+	@$(RUN) python scripts/check_links.py --pages build/site
 
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup
