@@ -98,9 +98,9 @@ deploy-check: setup
 browser-test: setup
 	@$(RUN) --group browser pytest -m browser tests/dashboard
 
-# docs/screenshots/*.png and docs/axe.md, from the same pages.
+# docs/screenshots/*.png and docs/axe.md, from what a demo has left: OUT=, or BUNDLE= of any other.
 screenshots: setup
-	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py
+	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py $(BUNDLE)
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

@@ -35,6 +35,9 @@ autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 
+# Two hyphens before an option stay two hyphens.
+smartquotes = False
+
 html_theme = "furo"
 html_extra_path = ["top"]
 html_copy_source = False
@@ -52,14 +55,31 @@ CONTENTS = {
         "docs/guides/verifier",
         "docs/guides/researcher",
         "docs/guides/regulator",
-        "docs/*",
+        "docs/guides/*",
+        "docs/sources",
+        "docs/dashboard",
         "docs/runbooks/*",
     ],
     "Specification": ["docs/spec/README", "docs/spec/*"],
     "Decisions": ["docs/adr/README", "docs/adr/*"],
-    "Reference": ["docs/site/command-line", "docs/site/python", "*"],
+    "Reference": [
+        "docs/site/command-line",
+        "docs/site/python",
+        "docs/performance",
+        "docs/false-alarms",
+        "docs/presence",
+        "docs/axe",
+    ],
+    "Background": [
+        "docs/README",
+        "docs/what-each-party-learns",
+        "docs/architecture",
+        "docs/threat-model",
+        "docs/attack",
+        "docs/*",
+        "*",
+    ],
 }
-
 
 #: An anchor as git hosts take it; MyST knows targets of its own instead.
 ANCHOR = re.compile(r'^<a id="([a-z0-9-]+)"></a>$', re.MULTILINE)
