@@ -79,9 +79,10 @@ docs-check: setup
 	@$(RUN) python scripts/check_links.py
 	@$(RUN) python scripts/check_prose.py docs
 
-# The documents as pages, in build/site; begin at index.html. A warning is an error.
+# The documents as pages, in build/site; begin at index.html. A warning is an error, and Sphinx
+# warns only about what it reads, so it reads everything again.
 site: setup
-	@rm -rf build/site
+	@rm -rf build/site build/site-state
 	@$(RUN) --group docs sphinx-build -q -W -n --keep-going -j auto -d build/site-state -c docs/site . build/site
 	@$(RUN) python scripts/check_links.py --pages build/site
 

@@ -1,7 +1,7 @@
 """Pictures of the dashboard's pages of a demo, and what axe says of these pages.
 
-Writes <page>-<size>.png into docs/screenshots, and docs/axe.md. `fermata dashboard` shows the bundle
-that a demo has left, so the pictures are of what a reader gets who runs the demo. Needs Chromium.
+Writes <page>-<size>.png into docs/screenshots, and docs/axe.md. `fermata dashboard` shows the
+bundle that a demo has left, so a reader who runs the demo gets the same pages. Needs Chromium.
 """
 
 import argparse
@@ -61,7 +61,8 @@ def summary(version: str, rules: str, found: Found) -> str:
         "# Accessibility of the dashboard",
         "",
         f"Violations that axe {rules} found in Chromium {version} on the demo's pages, with its",
-        "default rules and every folded table open. From `make screenshots`; it fails if there is one.",
+        "default rules and every folded table open. `make screenshots` counts them, and fails if",
+        "there is one.",
         "",
         "| page | " + " | ".join(heads) + " |",
         "|---|" + "---|" * len(heads),

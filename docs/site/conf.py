@@ -7,6 +7,7 @@ same on the site, in a checkout and on a git host. The root's README is the fron
 import re
 
 from sphinx.application import Sphinx
+from sphinx.util.matching import patfilter
 
 import fermata
 
@@ -43,7 +44,7 @@ html_extra_path = ["top"]
 html_copy_source = False
 html_show_copyright = False
 
-#: The sidebar. Sphinx fails if a document is in none of these lists.
+#: The sidebar: documents, or patterns for those that are in no list yet. Sphinx fails if one is left.
 CONTENTS = {
     "Guides": [
         "docs/guides/demo",
@@ -89,8 +90,13 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     """What only the site needs: targets of MyST, and the sidebar's lists on the front page."""
     source[0] = ANCHOR.sub(r"(\1)=", source[0])
     if docname == root_doc:
-        for caption, entries in CONTENTS.items():
-            lines = [f":caption: {caption}", ":hidden:", ":glob:", "", *entries]
+        left = sorted(app.env.found_docs - {root_doc})
+        for caption, patterns in CONTENTS.items():
+            entries = []
+            for pattern in patterns:
+                entries += patfilter(left, pattern)
+                left = [name for name in left if name not in entries]
+            lines = [f":caption: {caption}", ":hidden:", "", *entries]
             source[0] += "\n".join(["\n\n```{toctree}", *lines, "```\n"])
 
 
