@@ -85,6 +85,7 @@ site: setup
 	@rm -rf build/site build/site-state
 	@$(RUN) --group docs sphinx-build -q -W -n --keep-going -j auto -d build/site-state -c docs/site . build/site
 	@$(RUN) python scripts/check_links.py --pages build/site
+	@$(RUN) --group docs pytest -m site tests/test_site.py
 
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup

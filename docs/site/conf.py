@@ -44,7 +44,8 @@ html_extra_path = ["top"]
 html_copy_source = False
 html_show_copyright = False
 
-#: The sidebar: documents, or patterns for those that are in no list yet. Sphinx fails if one is left.
+#: The sidebar: documents, or patterns for those that are in no list yet. Sphinx warns of one that
+#: is left.
 CONTENTS = {
     "Guides": [
         "docs/guides/demo",

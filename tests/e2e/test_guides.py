@@ -202,7 +202,8 @@ def push_and_plead(parties: Parties) -> None:
     (parties.oversight.folder / "shut-out").touch()
     lab.again("fermata lab run")
     lab.values["2026Q1"] = SECOND
-    parties.nodes.wait_for("the node's socket", lambda: (lab.folder / "data" / "local").exists())
+    data = lab.folder / "data"
+    parties.nodes.wait_for("the node's socket", (data / "local" / "node.sock").exists)
     lab.until("fermata lab push")
     new = f'previous = "{parties.told["HEX"]}"\n' + (lab.folder / "charter.toml").read_text()
     (lab.folder / "new.toml").write_text(
@@ -210,10 +211,13 @@ def push_and_plead(parties: Parties) -> None:
     )
     lab.values["<charter-hash>"] = "new.toml"
     assert "accepted" in lab.until("fermata charter accept", answer="y\n")
-    parties.nodes.wait_for("what the log did not take", lambda: "log_unreachable" in lab.log())
+    parties.nodes.wait_for("what is not logged", lambda: list((data / "unlogged").glob("*.plea")))
     lab.until("fermata lab plead")
     send(lab.folder / "report.plea", auditor)
     auditor.until("fermata auditor take")
+    # The log has the report, and by the auditor's hand.
+    parties.nodes.wait_for("the plea's end", lambda: "plea_settled" in auditor.log())
+    assert "plea_taken" in auditor.log()
 
 
 def audit_on_site(parties: Parties) -> None:
