@@ -116,11 +116,12 @@ def fill_in(template: str, public: dict[str, str]) -> str:
     """The template as a person fills it in."""
     text = template.replace('"example"', f'"{DEPLOYMENT}"')
     text = text.replace("modulus_bits = 3072", "modulus_bits = 2048")
-    text = text.replace("threshold = 3", "threshold = 2")
-    text = text.replace('first = "2026Q1"', 'first = "2025Q4"\nlast = "2025Q4"')
+    text = re.sub("first = .*", 'first = "2025Q4"\nlast = "2025Q4"', text, count=1)
+    text = text.replace("<unit, such as: ", "")
+    text = re.sub('"<?([^"\n]*)>"', r'"\1"', text)
     text = re.sub("window_s = .*", "window_s = 120", text)
     text = text.replace("cohort_min = 5", "cohort_min = 3")
-    head, _, rest = text.partition("# One table an auditor")
+    head, _, rest = text.partition("# One table per auditor")
     head = head.replace('signing_key = ""', f'signing_key = "{public[COORDINATOR]}"')
     tail = rest[rest.index("# A panel") :]
     for kind, names in (("auditor", AUDITORS), ("lab", LABS)):
