@@ -22,6 +22,7 @@ from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.setup.charter import charter
+from fermata.cli.setup.init import init
 from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
@@ -41,7 +42,7 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
+    init, charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
     watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
