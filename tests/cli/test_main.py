@@ -28,7 +28,8 @@ ALL = dict(commands(edge.cli))
 
 def test_every_command_is_there():
     wanted = (
-        "init,charter new,charter check,charter sign,charter accept,charter show,"
+        "init,join,pki invite,coordinator gather,"
+        "charter new,charter check,charter sign,charter accept,charter show,"
         "keys identity,keys new,keys deal,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,enroll,coordinator run,"
         "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
