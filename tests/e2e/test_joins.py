@@ -15,12 +15,15 @@ from harness.e2e.setup_play import DEALER, OVERSIGHT, SetupPlay, free_port
 AUDITORS = tuple(f"auditor-{i}" for i in range(1, 5))
 LABS = tuple(f"lab-{i}" for i in range(1, 7))
 MEMBERS = tuple(f"member-{i}" for i in range(1, 4))
+OBSERVER = "press"
 OTHERS = (*AUDITORS, *LABS, *MEMBERS)
 SIGNED_BY_ALL = {OVERSIGHT, *OTHERS}
 CONFIG = f"{OVERSIGHT}/fermata.toml"
 CHARTER = f"{OVERSIGHT}/charter.toml"
-#: What the guides promise: (commands, files carried by hand).
+#: The goals of the set-up: at most so many (commands, files carried by hand).
 GOALS = {OVERSIGHT: (8, 3), "auditor": (3, 1), "lab": (3, 1), "member": (3, 1)}
+#: What docs/CHANGELOG.md and docs/guides/oversight.md say that it takes.
+SAID = {OVERSIGHT: (7, 2), "auditor": (2, 1), "lab": (2, 1), "member": (1, 1)}
 
 
 @pytest.fixture
@@ -101,8 +104,11 @@ def test_14_parties_are_set_up_within_the_goals(play):
 
     wait_for("the charter and the key record are witnessed", are_witnessed)
     assert {e["verdict"] for e in entries} == {"accepted"}
-    play.run(MEMBERS[0], "motion", "list", "--config", f"{MEMBERS[0]}/fermata.toml")
+    # Members run no node; what they joined for is there.
+    for member in MEMBERS:
+        assert play.told(member, "motion", "list", "--config", f"{member}/fermata.toml")
     check_goals(play)
+    follow(play)
     assert [play.stop(process) for process in reversed(running)] == [0] * len(running)
 
 
@@ -117,3 +123,29 @@ def check_goals(play: SetupPlay) -> None:
         goal = GOALS.get(party) or GOALS[role_of(party)]
         assert commands <= goal[0], (party, commands)
         assert files <= goal[1], (party, files)
+        assert (commands, files) == (SAID.get(party) or SAID[role_of(party)]), party
+
+
+def follow(play: SetupPlay) -> None:
+    """An observer joins the log that runs, as docs/guides/observer.md says, and reads it."""
+    words = ("--out", "joins", "--role", "observer", "--id", OBSERVER)
+    play.run(OVERSIGHT, "pki", "invite", "--config", CONFIG, *words)
+    play.carry(OVERSIGHT, OBSERVER, f"joins/{OBSERVER}.join")
+    joined = json.loads(play.run(OBSERVER, "join", f"{OBSERVER}.join", "--json"))
+    assert (
+        joined["charter_hash"] == play.told(OVERSIGHT, "charter", "show", CHARTER)["charter_hash"]
+    )
+    config = f"{OBSERVER}/fermata.toml"
+
+    def sees_all() -> bool:
+        status = play.told(OBSERVER, "status", "--config", config)
+        return {OVERSIGHT, *AUDITORS, *LABS} <= {
+            node["node"] for node in status["nodes"] if node["last_seen"]
+        }
+
+    wait_for("the observer sees every node's heartbeat", sees_all)
+    assert json.loads(play.run(OBSERVER, "results", "--config", config)) == []
+    watching = play.start(OBSERVER, "watch", "--config", config, "--json")
+    assert watching.stdout is not None
+    assert json.loads(watching.stdout.readline())["phase"] == "running"
+    assert play.stop(watching) == 0

@@ -1,5 +1,6 @@
 """Hand-ins over a real port: what is kept, and what each party gets and signs (JN2 to JN4)."""
 
+import base64
 import stat
 
 import pytest
@@ -11,9 +12,12 @@ from fermata.node.joining.hand_in import seal_hand_in
 from fermata.node.joining.joiner import Next
 from fermata.node.joining.keyless import without_keys
 from fermata.node.pki import enrolment
-from fermata.node.pki.certificates import make_csr, new_key
-from fermata.node.pki.identity import Identity, load_chain
-from fermata.node.run.parts import entropy
+from fermata.node.pki.authority import Authority
+from fermata.node.pki.certificates import DAY_MS, make_csr, new_key
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.pki.identity import Identity, load_chain, not_after_ms
+from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.storage import keystore
 from fermata.node.storage.signatures import SIGNED, sign_file, signature_states
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.wire.codec import CHARTER_TYPE
@@ -181,6 +185,22 @@ def test_jn3_signatures_of_other_bytes_are_not_kept(setup):
     assert not setup.hand_in(setup.identity("lab-1"), **wrong).key_record
 
 
+def test_jn3_the_first_good_signature_of_a_party_stays(setup):
+    """Another one of the same bytes would make the key record that was dealt useless."""
+    setup.folder.charter_file.write_bytes(TEXT)
+    good = KEYS["lab-1"].sign(pae(CHARTER_TYPE, TEXT))
+    setup.hand_in(setup.identity("lab-1"), charter_signature=good)
+    file = setup.folder.folder / "charter.toml.sig" / "lab-1"
+    # The same signature in a spelling of its own, to see that it is not written again.
+    file.write_bytes(file.read_bytes().strip() + b"\n\n")
+    setup.hand_in(setup.identity("lab-1"), charter_signature=good)
+    assert file.read_bytes().endswith(b"\n\n")
+    for bad in (b"junk", b"AAAA\n"):
+        file.write_bytes(bad)
+        setup.hand_in(setup.identity("lab-1"), charter_signature=good)
+        assert file.read_bytes() == base64.b64encode(good) + b"\n"
+
+
 def test_jn3_a_sealed_share_goes_to_its_auditor_alone(setup):
     setup.folder.charter_file.write_bytes(TEXT)
     auditors = of_role(setup, "auditor")
@@ -306,3 +326,18 @@ def test_an_observer_gets_the_charter_once_it_has_all_keys(setup):
         "charter.toml",
         "fermata.toml",
     ]
+
+
+def test_a_certificate_that_has_expired_is_replaced_with_a_new_join_file(setup):
+    joiner = setup.joiner("lab-1")
+    unlock = keystore.load_identity(setup.home.parent / "identity.txt")
+    place = setup.authority.directory
+    old = Authority.open(place, unlock, lambda: clock_ms() - 31 * DAY_MS, entropy)
+    enroll_locally(old, "lab", "lab-1", joiner.folder / "tls")
+    key = (joiner.folder / "keys" / "signing.age").read_bytes()
+    assert reason(joiner.prepare) == "TOKEN_REFUSED"
+    again = setup.joiner("lab-1")
+    assert again.step() == Next.WAIT
+    leaf = load_chain((again.folder / "tls" / "cert.pem").read_bytes())[0]
+    assert not_after_ms(leaf) > clock_ms()
+    assert (again.folder / "keys" / "signing.age").read_bytes() == key

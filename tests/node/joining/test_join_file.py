@@ -35,6 +35,8 @@ def test_a_join_file_says_what_was_written(tmp_path):
         (b"SHA256:ab", b"SHA256:", 9),
         (b"000102", b"00 102", 11),
         (b"format = 1", b"format = 2", 3),
+        # What goes into a node's configuration must not add a line to it.
+        (b"[::1]:7440", b'a\\"\\n[hook]\\ncommand = [\\"/bin/x\\"]\\n#:1', 8),
         (b'token = "', b'mine = "', 12),
         (b'token = "', b'token = "\x00', None),
         (b"format", b"#" * 5000, None),

@@ -94,6 +94,8 @@ def _addresses(config: NodeConfig) -> tuple[str, str]:
         )
     ports = [split_address(address)[1] for address in (listen.enrolment, listen.address)]
     enrolment, log = (join_address(listen.public, port) for port in ports)
+    for address in (enrolment, log):
+        split_address(address)
     return enrolment, log
 
 

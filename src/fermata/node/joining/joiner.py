@@ -19,7 +19,7 @@ from fermata.node.joining.key_check import check_own_share, check_record
 from fermata.node.joining.keyless import KeylessCharter, read_keyless
 from fermata.node.joining.node_folder import CONFIG, IDENTITY, SIGNING_KEY, make_node_folder
 from fermata.node.pki import enrolment
-from fermata.node.pki.identity import load_chain
+from fermata.node.pki.identity import CHAIN_BYTES_MAX, load_chain, not_after_ms
 from fermata.node.pki.tls import TlsFiles, TlsMaterial
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import read_own, sign_file, write_signature
@@ -81,7 +81,7 @@ class Joiner:
         if NO_ADDRESS.encode() in text:
             text = text.replace(NO_ADDRESS.encode(), invitation.log.encode())
             write_atomic(config, text, SECRET_MODE)
-        if not tls.exists():
+        if not tls.exists() or self._has_expired(tls):
             if invitation.identity.role not in READERS:
                 # Before the token is spent.
                 self._signing_key()
@@ -200,6 +200,11 @@ class Joiner:
                 "CHARTER_OTHER", f"the coordinator has another charter than {path}, which is signed"
             )
         write_atomic(path, data)
+
+    def _has_expired(self, tls: Path) -> bool:
+        """Whether only a new join file can give a certificate: nobody renews one that is over."""
+        leaf = load_chain(read_file(tls / "cert.pem", CHAIN_BYTES_MAX))[0]
+        return not_after_ms(leaf) < self.clock()
 
     def _wait(self, what: str) -> Next:
         self.waits_for = what

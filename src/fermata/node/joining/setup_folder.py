@@ -13,6 +13,7 @@ Nothing is kept that its party has not signed, or that is not bound to its one-t
 import base64
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,12 @@ from fermata.node.joining.keyless import KeylessCharter, read_keyless
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.identity import Identity
 from fermata.node.pki.server import Exchange
-from fermata.node.storage.signatures import folder_of, payload_type_of, write_signature
+from fermata.node.storage.signatures import (
+    folder_of,
+    payload_type_of,
+    read_own,
+    write_signature,
+)
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.types import READERS, Role
@@ -159,12 +165,18 @@ class SetupFolder:
     def _keep_signature(
         self, file: Path, payload: bytes, party: str, signature: bytes, keys: dict[str, bytes]
     ) -> None:
+        message = pae(payload_type_of(file), payload)
         try:
-            verify_signature(keys[party], signature, pae(payload_type_of(file), payload))
+            verify_signature(keys[party], signature, message)
         except InvalidSignature:
             raise InvalidSignature(
                 "SIGNATURES", f"the signature of {party} is of other bytes than {file.name}"
             ) from None
+        with suppress(ConfigError, InvalidSignature):
+            # A party can make many good signatures of one file. The key record is bound to the
+            # first (F3, KEY_AFTER), so a second one would make the dealt key useless.
+            verify_signature(keys[party], read_own(file, party) or b"", message)
+            return
         write_signature(file, party, signature)
 
     def recipient(self, auditor: str) -> tuple[str, bytes]:
