@@ -54,6 +54,7 @@ CONTENTS = {
         "docs/guides/oversight",
         "docs/guides/auditor",
         "docs/guides/operator",
+        "docs/guides/observer",
         "docs/guides/verifier",
         "docs/guides/researcher",
         "docs/guides/regulator",

@@ -7,10 +7,11 @@ In the second round the coordinator shuts one lab out, so that this lab has a re
 
 import re
 import shutil
+import socket
 import sys
 import sysconfig
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,8 @@ class Parties:
     nodes: Nodes
     #: What people have told each other: addresses, the root's fingerprint, the charter's hash.
     told: dict[str, str] = field(default_factory=dict)
-    public_keys: dict[str, str] = field(default_factory=dict)
+    #: The charter's hash, as everybody saw it.
+    hashes: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.readers: list[Reader] = []
@@ -83,100 +85,93 @@ def send(source: Path, *readers: Reader, into: str = "") -> None:
             shutil.copy(source, target)
 
 
-def at_once(work: Callable[[Reader], object], readers: Iterable[Reader]) -> None:
+def free_port() -> int:
+    """A port of loopback that nobody listens on just now; join files name it before the start."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def at_once(work: Callable[[Reader], object], readers: Collection[Reader]) -> None:
     """Several readers do the same, as they would on machines of their own."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(len(readers)) as pool:
         list(pool.map(work, readers))
 
 
-def fill_in(template: str, public_keys: dict[str, str]) -> str:
+def fill_in(template: str) -> str:
     """The template as a person fills it in."""
     text = template.replace("modulus_bits = 3072", "modulus_bits = 2048")
-    text = text.replace("threshold = 3", "threshold = 2")
-    text = text.replace('first = "2026Q1"', f'first = "{FIRST}"\nlast = "{SECOND}"')
-    text = text.replace("cohort_min = 5", "cohort_min = 3")
-    text = text.replace("# Rules over results.", GPQA + "# Rules over results.")
-    head, _, rest = text.partition("# One table an auditor")
-    head = head.replace('signing_key = ""', f'signing_key = "{public_keys[COORDINATOR]}"')
-    for kind, names in (("auditor", AUDITORS), ("lab", LABS)):
-        for name in names:
-            head += f'[[{kind}]]\nid = "{name}"\norganisation = "{name} Ltd"\n'
-            head += f'signing_key = "{public_keys[name]}"\n\n'
-    return head + rest[rest.index("# A panel") :]
+    text = re.sub("first = .*", f'first = "{FIRST}"\nlast = "{SECOND}"', text, count=1)
+    text = text.replace("cohort_min = 5", "cohort_min = 3").replace("<unit, such as: ", "")
+    # The smallest template has five labs, of which two leave before anybody signs.
+    text = re.sub(r'\[\[lab\]\]\nid = "lab-[45]"\n.*\n.*\n\n', "", text)
+    text = re.sub('"<?([^"\n]*)>"', r'"\1"', text)
+    return text.replace("# Rules over results.", GPQA + "# Rules over results.")
 
 
-def agree(parties: Parties) -> None:
-    """Keys for all, and the charter with everybody's signature."""
-    oversight = parties.oversight
-
-    def make_keys(reader: Reader) -> None:
-        printed = reader.until("fermata keys new")
-        parties.public_keys[reader.folder.name] = printed.splitlines()[-1]
-
-    at_once(make_keys, parties.all.values())
-    for name, auditor in parties.auditors.items():
-        send(auditor.folder / f"{name}.recipient", oversight, into="recipients")
+def prepare(parties: Parties) -> None:
+    """Oversight's folder, the charter without keys, and a join file for everybody."""
+    oversight, told = parties.oversight, parties.told
+    told["oversight.example"] = "127.0.0.1"
+    told["--labs 6 --auditors 4 --members 3"] = f"--labs 5 --auditors {len(AUDITORS)}"
+    oversight.until("fermata init")
+    oversight.folder /= COORDINATOR
+    config = oversight.folder / "fermata.toml"
+    text = config.read_text()
+    for port in ("0.0.0.0:7440", "0.0.0.0:7441"):
+        assert port in text
+        text = text.replace(port, f"127.0.0.1:{free_port()}")
+    config.write_text(text)
     oversight.until("fermata charter new")
     charter = oversight.folder / "charter.toml"
-    charter.write_text(fill_in(charter.read_text(), parties.public_keys))
+    charter.write_text(fill_in(charter.read_text()))
     printed = oversight.until("fermata charter check")
     assert "What each party learns" in printed
-    found = re.search(r"\b[0-9a-f]{64}\b", printed)
-    assert found
-    parties.told["HEX"] = found[0]
-    send(charter, *parties.others.values())
-    at_once(lambda reader: reader.until("fermata charter sign"), parties.others.values())
+    # The keyless hash, which oversight reads out to all.
+    told["HEX"] = re.findall(r"\b[0-9a-f]{64}\b", printed)[0]
+    oversight.until("fermata pki invite")
     for name, reader in parties.others.items():
-        send(reader.folder / "charter.toml.sig" / name, oversight, into="charter.toml.sig")
-    printed = oversight.until("fermata charter sign")
-    assert parties.told["HEX"] in printed
+        send(oversight.folder / "joins" / f"{name}.join", reader)
 
 
-def deal(parties: Parties) -> None:
-    """The dealer's ceremony; every auditor checks and signs the record."""
+def join(parties: Parties) -> None:
+    """All join at once, and the key is dealt on a machine of its own."""
     oversight = parties.oversight
-    oversight.until("fermata keys deal")
-    record = oversight.folder / "ceremony" / "key-record.bin"
-    send(record, oversight, *parties.auditors.values())
-    for name, auditor in parties.auditors.items():
-        share = oversight.folder / "ceremony" / f"{name}.share.age"
-        shutil.copy(share, auditor.folder / "keys" / "share.age")
-    send(oversight.folder / "charter.toml.sig", *parties.auditors.values())
-    at_once(lambda reader: reader.until("fermata keys sign"), parties.auditors.values())
-    for name, auditor in parties.auditors.items():
-        signature = auditor.folder / "key-record.bin.sig" / name
-        send(signature, oversight, into="key-record.bin.sig")
+    oversight.until("fermata coordinator gather")
+
+    def join_one(reader: Reader) -> None:
+        printed = reader.until("fermata join")
+        parties.hashes.add(re.findall(r"\b[0-9a-f]{64}\b", printed)[-1])
+        reader.folder /= reader.folder.name
+
+    with ThreadPoolExecutor(1) as pool:
+        joined = pool.submit(at_once, join_one, parties.others.values())
+        file = oversight.folder / "for-dealer.bin"
+        parties.nodes.wait_for("all signatures", lambda: file.exists() or joined.done())
+        if not file.exists():
+            joined.result()
+        own, oversight.folder = oversight.folder, parties.root / "dealer"
+        send(file, oversight)
+        oversight.until("fermata keys deal")
+        shutil.copy(oversight.folder / "from-dealer.bin", own)
+        oversight.folder = own
+        joined.result()
+    parties.nodes.finish(oversight.folder)
+    (parties.told["HEX"],) = parties.hashes
 
 
-def start_coordinator(parties: Parties) -> None:
-    """The authority, a token for everybody, and the log."""
-    oversight, told = parties.oversight, parties.told
-    told["SHA256:..."] = re.findall(r"SHA256:\S+", oversight.until("fermata pki init"))[0]
-    for name, reader in parties.others.items():
-        role = name.split("-")[0]
-        tell = oversight.again if oversight.is_past("fermata pki token") else oversight.until
-        told["--role lab --id lab-1"] = f"--role {role} --id {name}"
-        (reader.folder / "token").write_text(tell("fermata pki token"))
-    told["0.0.0.0:7440"] = told["0.0.0.0:7441"] = "127.0.0.1:0"
+def start_all(parties: Parties) -> None:
+    """The log; then all look whether all is well, and start their nodes."""
+    oversight = parties.oversight
     oversight.until("fermata coordinator run")
-    told["HOST:PORT"] = oversight.bound("enrolment")
-    told["oversight.example:7440"] = oversight.bound("log")
-
-
-def start_others(parties: Parties) -> None:
-    """Everybody enrols, looks whether all is well, and starts a node."""
-    parties.nodes.wait_for("the key in the log", lambda: "key_record" in parties.oversight.log())
+    oversight.bound("log")
+    parties.nodes.wait_for("the key in the log", lambda: "key_record" in oversight.log())
     at_once(lambda reader: reader.until("fermata auditor run"), parties.auditors.values())
-
-    def enrol(reader: Reader) -> None:
-        lines = (f"{FIRST},score,{SCORES[reader.folder.name]}", f"{FIRST},gpqa-diamond,0.5")
-        reader.values["2026Q1,score,0.625"] = "\n".join(lines)
-        reader.values["2026Q1"] = FIRST
-        reader.until("fermata enroll")
-
-    at_once(enrol, parties.labs.values())
-    printed = parties.labs["lab-1"].until("fermata lab check")
-    assert "0.625" in printed
+    for name, lab in parties.labs.items():
+        lines = (f"{FIRST},score,{SCORES[name]}", f"{FIRST},gpqa-diamond,0.5")
+        lab.values["2026Q1,score,0.625"] = "\n".join(lines)
+        lab.values["2026Q1"] = FIRST
+    at_once(lambda reader: reader.until("fermata lab check"), parties.labs.values())
     for name, lab in parties.labs.items():
         if name != "lab-1":
             # Its figures of the second round are there already.
@@ -239,6 +234,18 @@ def with_bundle(parties: Parties, guide: str) -> Reader:
     return reader
 
 
+def follow_the_log(parties: Parties) -> None:
+    """An observer joins the log that runs, and reads it."""
+    observer = parties.reader("observer", "observer")
+    own, observer.folder = observer.folder, parties.oversight.folder
+    observer.until("fermata pki invite")
+    observer.folder = own
+    send(parties.oversight.folder / "joins" / "press.join", observer)
+    assert parties.told["HEX"] in observer.until("fermata join")
+    observer.folder /= "press"
+    assert "1.875" in (observer.rest() and (observer.folder / "results.csv").read_text())
+
+
 def back_up_and_restore(parties: Parties) -> None:
     """The operator of lab-2: a backup of the running node, and its restore elsewhere."""
     node = parties.labs["lab-2"].folder
@@ -258,10 +265,9 @@ def back_up_and_restore(parties: Parties) -> None:
 def test_every_command_of_the_guides_runs_in_order_from_empty_folders(tmp_path):
     with Nodes() as nodes:
         parties = Parties(tmp_path, nodes)
-        agree(parties)
-        deal(parties)
-        start_coordinator(parties)
-        start_others(parties)
+        prepare(parties)
+        join(parties)
+        start_all(parties)
         wait_for_results(parties, 1)
         assert "mean" in parties.labs["lab-1"].until("fermata lab place")
         push_and_plead(parties)
@@ -271,6 +277,7 @@ def test_every_command_of_the_guides_runs_in_order_from_empty_folders(tmp_path):
         parties.oversight.rest()
         audit_on_site(parties)
         back_up_and_restore(parties)
+        follow_the_log(parties)
         verifier = with_bundle(parties, "verifier")
         assert "VALID" in verifier.rest()
         printed = with_bundle(parties, "researcher").rest()

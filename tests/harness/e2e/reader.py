@@ -13,8 +13,10 @@ from pathlib import Path
 from harness.e2e.fleet import WAIT_S, wait_for
 from harness.guides import Block, followed_in
 
-#: A line that starts a node: it stays in the foreground until it is stopped.
-_RUN = re.compile(r"fermata (?:coordinator|auditor|lab) run .*")
+#: A line that starts a node, or what gathers the parties: it stays in the foreground.
+_RUN = re.compile(r"fermata (?:coordinator|auditor|lab) (?:run|gather) .*")
+#: Seconds for one block: who joins waits until all others have.
+_BLOCK_S = 3 * WAIT_S
 #: Where `fermata` and `python` of this environment are.
 _PROGRAMS = Path(sys.executable).parent
 
@@ -51,6 +53,11 @@ class Nodes:
             return found()
 
         wait_for(what, look)
+
+    def finish(self, folder: Path) -> None:
+        """Waits until the process of a folder has ended by itself, with 0."""
+        process = self._running.pop(folder)
+        assert process.wait(WAIT_S) == 0, (folder / "node.log").read_text()
 
     def stop(self, *folders: Path) -> None:
         """Asks nodes (all) to stop. Each must end with 0."""
@@ -143,7 +150,7 @@ class Reader:
             input=answer,
             capture_output=True,
             text=True,
-            timeout=WAIT_S,
+            timeout=_BLOCK_S,
             check=False,
             env={**_environment(), **self.environment},
         )
