@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check \
+.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check site \
 	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check image-check clean
 
 setup: $(UV)
@@ -76,7 +76,16 @@ coverage: setup
 
 docs-check: setup
 	@$(RUN) python scripts/check_docs.py
+	@$(RUN) python scripts/check_links.py
 	@$(RUN) python scripts/check_prose.py docs
+
+# The documents as pages, in build/site; begin at index.html. A warning is an error, and Sphinx
+# warns only about what it reads, so it reads everything again.
+site: setup
+	@rm -rf build/site build/site-state
+	@$(RUN) --group docs sphinx-build -q -W -n --keep-going -j auto -d build/site-state -c docs/site . build/site
+	@$(RUN) python scripts/check_links.py --pages build/site
+	@$(RUN) --group docs pytest -m site tests/test_site.py
 
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup
@@ -96,9 +105,9 @@ image-check: setup
 browser-test: setup
 	@$(RUN) --group browser pytest -m browser tests/dashboard
 
-# docs/screenshots/*.png and docs/axe.md, from the same pages.
+# docs/screenshots/*.png and docs/axe.md, from what a demo has left: OUT=, or BUNDLE= of any other.
 screenshots: setup
-	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py
+	@PYTHONPATH=tests $(RUN) --group browser python scripts/take_screenshots.py $(BUNDLE)
 
 # The peers are of the group `bench`, which no other target installs.
 bench: setup

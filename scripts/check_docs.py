@@ -2,8 +2,8 @@
 so are targets of make and programs and modules of Python; and that every number of the
 specification is defined once, and every number that is cited is defined (spec_index.py).
 
-The guides' main path is run for real by tests/e2e/test_guides.py; this finds typing errors and
-commands that were renamed.
+The guides' blocks are run for real by tests/e2e/test_guides.py; this finds typing errors and
+commands that were renamed, in all documents.
 """
 
 import re

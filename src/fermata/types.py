@@ -39,6 +39,10 @@ class Role(StrEnum):
     OBSERVER = "observer"
 
 
+#: Roles that are not on the roster.
+READERS = (Role.OPERATOR, Role.OBSERVER)
+
+
 @unique
 class RoundPhase(StrEnum):
     """How far a round is (docs/spec/fold.md)."""

@@ -28,6 +28,7 @@ ALL = dict(commands(edge.cli))
 
 def test_every_command_is_there():
     wanted = (
+        "init,join,pki invite,coordinator gather,"
         "charter new,charter check,charter sign,charter accept,charter show,charter in-force,"
         "keys identity,keys new,keys deal,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,pki allow,enroll,"

@@ -175,13 +175,24 @@ def test_a_machine_that_cannot_draw_says_so_and_shows_the_numbers(cannot_draw):
             assert text.count("could not be drawn on this machine") == text.count("<details>") > 0
 
 
-def test_limits_of_change_and_growth_are_bands_of_their_charts():
+def page_with_bands():
     shown = now()
     rule = Rule("jump", CHANGE, "hours", "sum", "at_least", Fraction(20), "20", over_rounds=1)
     charter = replace(shown.charter, rules=(*shown.charter.rules, rule))
     page = render(replace(shown, charter=charter), paused_checks().view(), "aggregates.html")
     assert page is not None
-    text = page.body.decode()
+    return page.body.decode()
+
+
+def test_sentences_of_every_page_are_apart_from_each_other():
+    # The template engine takes away the end of a line behind a condition.
+    joined = re.compile(r"[a-z)][.;,][A-Z][a-z]+ ")
+    texts = {n: re.sub("<[^>]*>", "", p) for n, p in [*pages().items(), ("", page_with_bands())]}
+    assert {name: joined.findall(text) for name, text in texts.items() if joined.search(text)} == {}
+
+
+def test_limits_of_change_and_growth_are_bands_of_their_charts():
+    text = page_with_bands()
     assert text.count('class="band"') == 4
     assert text.count("jump: change over 1 round, at least 20") == 2
 

@@ -1,287 +1,307 @@
-"""The main path of docs/guides, with the command line alone: from an empty folder to VALID.
+"""All guides of docs/guides, followed to the letter from empty folders: every block, in order.
 
-Then the guides of those who only have the bundle, block by block as they stand there.
-
-Three labs, two auditors (both endorse, both open), one round. Each party has a folder of its
-own; what the guides have people send to each other is copied between the folders, and nothing
-else is.
+Three labs, two auditors (both endorse, both open), two rounds. Each party has a folder of its own;
+what the guides have people send to each other is copied between the folders, and nothing else is.
+In the second round the coordinator shuts one lab out, so that this lab has a reason to plead.
 """
 
-import json
 import re
-import shlex
 import shutil
-import signal
-import subprocess
+import socket
 import sys
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import sysconfig
+from collections import ChainMap
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from harness.e2e.fleet import WAIT_S, wait_for
+import fermata
+from harness.e2e import shut_out
+from harness.e2e.reader import Nodes, Reader
+from harness.guides import all_guides, followed_in
 
-DEPLOYMENT = "guides"
+ROOT = Path(__file__).resolve().parents[2]
 COORDINATOR = "oversight"
 AUDITORS = ("auditor-1", "auditor-2")
 LABS = ("lab-1", "lab-2", "lab-3")
-PARTIES = (COORDINATOR, *AUDITORS, *LABS)
+FIRST, SECOND = "2025Q3", "2025Q4"
 SCORES = dict(zip(LABS, ("0.625", "0.75", "0.5"), strict=True))
-FERMATA = (sys.executable, "-m", "fermata.cli.main")
-IDENTITY = ("--identity", "keys/identity.txt")
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-#: Blocks of a guide that are run: commands line by line, programs whole.
-BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+#: What the tests' charter measures beside the template's score; lab-1 pushes its second figure.
+GPQA = """[[metric]]
+id = "gpqa-diamond"
+panel = "capability"
+unit = "fraction"
+min = "0"
+max = "1"
+resolution = "0.01"
+method = "as the benchmark says"
+
+[[aggregate]]
+metric = "gpqa-diamond"
+statistics = ["sum"]
+
+"""
 
 
 @dataclass
-class Guide:
-    """One party's folder per name under ``root``, and the processes that were started."""
+class Parties:
+    """Everybody who follows a guide while the deployment is set up and runs."""
 
     root: Path
-    stack: ExitStack
+    nodes: Nodes
+    #: What people have told each other: addresses, the root's fingerprint, the charter's hash.
+    told: dict[str, str] = field(default_factory=dict)
+    #: The charter's hash, as everybody saw it.
+    hashes: set[str] = field(default_factory=set)
 
-    def node(self, party: str) -> Path:
-        return self.root / party
+    def __post_init__(self) -> None:
+        self.readers: list[Reader] = []
+        self.oversight = self.reader("oversight", COORDINATOR)
+        self.oversight.node_program = [sys.executable, shut_out.__file__]
+        self.auditors = {name: self.reader("auditor", name) for name in AUDITORS}
+        self.labs = {name: self.reader("lab", name) for name in LABS}
+        self.others = {**self.auditors, **self.labs}
+        self.all = {COORDINATOR: self.oversight, **self.others}
 
-    def fermata(self, party: str, *arguments: str, code: int = 0) -> str:
-        """A command in a party's folder; gives what it printed."""
-        done = subprocess.run(
-            [*FERMATA, *arguments],
-            cwd=self.node(party),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-        assert done.returncode == code, (arguments, done.stdout, done.stderr)
-        return done.stdout.strip()
-
-    def told(self, party: str, *arguments: str) -> dict:
-        return json.loads(self.fermata(party, *arguments, "--json"))
-
-    def start(self, party: str, role: str) -> None:
-        self.stack.enter_context(self._running(party, role))
-
-    @contextmanager
-    def _running(self, party: str, role: str):
-        with (self.node(party) / "node.log").open("wb") as errors:
-            process = subprocess.Popen(
-                [*FERMATA, role, "run", "--config", "fermata.toml"],
-                cwd=self.node(party),
-                stdin=subprocess.DEVNULL,
-                stderr=errors,
-            )
-        try:
-            yield
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0, self.log(party)
-        finally:
-            process.kill()
-            process.wait()
-
-    def log(self, party: str) -> str:
-        return (self.node(party) / "node.log").read_text()
-
-    def address(self, name: str) -> str:
-        path = self.node(COORDINATOR) / "data" / f"{name}.address"
-        found = wait_for(f"{path} is there", lambda: path.is_file() and path.read_text())
-        return found.strip()
+    def reader(self, guide: str, name: str, **values: str) -> Reader:
+        """Who follows a guide in a folder; where it says lab-1, the reader lab-2 reads lab-2."""
+        own = {"lab-1": name, "auditor-1": name, **values}
+        made = Reader(guide, self.root / name, self.nodes, ChainMap(own, self.told))
+        self.readers.append(made)
+        return made
 
 
-@pytest.fixture
-def guide(tmp_path):
-    with ExitStack() as stack:
-        yield Guide(tmp_path, stack)
+def send(source: Path, *readers: Reader, into: str = "") -> None:
+    """Copies a file or a folder as mail would, under its own name."""
+    for reader in readers:
+        target = reader.folder / into / source.name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
 
 
-def make_keys(guide: Guide) -> dict[str, str]:
-    """Everybody's identity and signing key; gives the public keys."""
-    public = {}
-    (guide.node(COORDINATOR) / "recipients").mkdir(parents=True)
-    for party in PARTIES:
-        (guide.node(party) / "keys").mkdir(parents=True)
-        recipient = guide.fermata(party, "keys", "identity", "keys/identity.txt")
-        if party in AUDITORS:
-            file = guide.node(COORDINATOR) / "recipients" / f"{party}.recipient"
-            file.write_text(recipient + "\n")
-        words = ("keys", "new", "keys/signing.age", "--deployment", DEPLOYMENT, *IDENTITY)
-        public[party] = guide.fermata(party, *words)
-    return public
+def free_port() -> int:
+    """A port of loopback that nobody listens on just now; join files name it before the start."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-def fill_in(template: str, public: dict[str, str]) -> str:
+def at_once(work: Callable[[Reader], object], readers: Collection[Reader]) -> None:
+    """Several readers do the same, as they would on machines of their own."""
+    with ThreadPoolExecutor(len(readers)) as pool:
+        list(pool.map(work, readers))
+
+
+def fill_in(template: str) -> str:
     """The template as a person fills it in."""
-    text = template.replace('"example"', f'"{DEPLOYMENT}"')
-    text = text.replace("modulus_bits = 3072", "modulus_bits = 2048")
-    text = text.replace("threshold = 3", "threshold = 2")
-    text = text.replace('first = "2026Q1"', 'first = "2025Q4"\nlast = "2025Q4"')
-    text = re.sub("window_s = .*", "window_s = 120", text)
-    text = text.replace("cohort_min = 5", "cohort_min = 3")
-    head, _, rest = text.partition("# One table an auditor")
-    head = head.replace('signing_key = ""', f'signing_key = "{public[COORDINATOR]}"')
-    tail = rest[rest.index("# A panel") :]
-    for kind, names in (("auditor", AUDITORS), ("lab", LABS)):
-        for name in names:
-            head += f'[[{kind}]]\nid = "{name}"\norganisation = "{name} Ltd"\n'
-            head += f'signing_key = "{public[name]}"\n\n'
-    return head + tail
+    text = template.replace("modulus_bits = 3072", "modulus_bits = 2048")
+    text = re.sub("first = .*", f'first = "{FIRST}"\nlast = "{SECOND}"', text, count=1)
+    text = text.replace("cohort_min = 5", "cohort_min = 3").replace("<unit, such as: ", "")
+    # The smallest template has five labs, of which two leave before anybody signs.
+    text = re.sub(r'\[\[lab\]\]\nid = "lab-[45]"\n.*\n.*\n\n', "", text)
+    text = re.sub('"<?([^"\n]*)>"', r'"\1"', text)
+    return text.replace("# Rules over results.", GPQA + "# Rules over results.")
 
 
-def agree(guide: Guide, public: dict[str, str]) -> str:
-    """The charter, with everybody's signature; gives its hash."""
-    guide.fermata(COORDINATOR, "charter", "new", "charter.toml")
-    charter = guide.node(COORDINATOR) / "charter.toml"
-    guide.fermata(COORDINATOR, "charter", "check", "charter.toml", code=2)
-    charter.write_text(fill_in(charter.read_text(), public))
-    assert "What each party learns" in guide.fermata(
-        COORDINATOR, "charter", "check", "charter.toml"
+def prepare(parties: Parties) -> None:
+    """Oversight's folder, the charter without keys, and a join file for everybody."""
+    oversight, told = parties.oversight, parties.told
+    told["oversight.example"] = "127.0.0.1"
+    told["--labs 6 --auditors 4 --members 3"] = f"--labs 5 --auditors {len(AUDITORS)}"
+    oversight.until("fermata init")
+    oversight.folder /= COORDINATOR
+    config = oversight.folder / "fermata.toml"
+    text = config.read_text()
+    for port in ("0.0.0.0:7440", "0.0.0.0:7441"):
+        assert port in text
+        text = text.replace(port, f"127.0.0.1:{free_port()}")
+    config.write_text(text)
+    oversight.until("fermata charter new")
+    charter = oversight.folder / "charter.toml"
+    charter.write_text(fill_in(charter.read_text()))
+    printed = oversight.until("fermata charter check")
+    assert "What each party learns" in printed
+    # The keyless hash, which oversight reads out to all.
+    told["HEX"] = re.findall(r"\b[0-9a-f]{64}\b", printed)[0]
+    oversight.until("fermata pki invite")
+    for name, reader in parties.others.items():
+        send(oversight.folder / "joins" / f"{name}.join", reader)
+
+
+def join(parties: Parties) -> None:
+    """All join at once, and the key is dealt on a machine of its own."""
+    oversight = parties.oversight
+    oversight.until("fermata coordinator gather")
+
+    def join_one(reader: Reader) -> None:
+        printed = reader.until("fermata join")
+        parties.hashes.add(re.findall(r"\b[0-9a-f]{64}\b", printed)[-1])
+        reader.folder /= reader.folder.name
+
+    with ThreadPoolExecutor(1) as pool:
+        joined = pool.submit(at_once, join_one, parties.others.values())
+        file = oversight.folder / "for-dealer.bin"
+        parties.nodes.wait_for("all signatures", lambda: file.exists() or joined.done())
+        if not file.exists():
+            joined.result()
+        own, oversight.folder = oversight.folder, parties.root / "dealer"
+        send(file, oversight)
+        oversight.until("fermata keys deal")
+        shutil.copy(oversight.folder / "from-dealer.bin", own)
+        oversight.folder = own
+        joined.result()
+    parties.nodes.finish(oversight.folder)
+    (parties.told["HEX"],) = parties.hashes
+
+
+def start_all(parties: Parties) -> None:
+    """The log; then all look whether all is well, and start their nodes."""
+    oversight = parties.oversight
+    oversight.until("fermata coordinator run")
+    oversight.bound("log")
+    parties.nodes.wait_for("the key in the log", lambda: "key_record" in oversight.log())
+    at_once(lambda reader: reader.until("fermata auditor run"), parties.auditors.values())
+    for name, lab in parties.labs.items():
+        lines = (f"{FIRST},score,{SCORES[name]}", f"{FIRST},gpqa-diamond,0.5")
+        lab.values["2026Q1,score,0.625"] = "\n".join(lines)
+        lab.values["2026Q1"] = FIRST
+    at_once(lambda reader: reader.until("fermata lab check"), parties.labs.values())
+    for name, lab in parties.labs.items():
+        if name != "lab-1":
+            # Its figures of the second round are there already.
+            with (lab.folder / "metrics.csv").open("a") as metrics:
+                metrics.write(f"{SECOND},score,{SCORES[name]}\n{SECOND},gpqa-diamond,0.5\n")
+        lab.until("fermata lab run")
+
+
+def wait_for_results(parties: Parties, rounds: int) -> None:
+    auditor = parties.auditors["auditor-1"]
+    parties.nodes.wait_for(
+        f"round {rounds}", lambda: auditor.log().count("results_opened") >= rounds
     )
-    for party in PARTIES:
-        if party != COORDINATOR:
-            shutil.copy(charter, guide.node(party))
-        words = ("charter", "sign", "charter.toml", "--party", party, "--key", "keys/signing.age")
-        guide.fermata(party, *words, *IDENTITY)
-        if party != COORDINATOR:
-            signature = guide.node(party) / "charter.toml.sig" / party
-            shutil.copy(signature, guide.node(COORDINATOR) / "charter.toml.sig")
-    shown = guide.told(COORDINATOR, "charter", "show", "charter.toml")
-    assert shown["complete"]
-    return shown["charter_hash"]
 
 
-def deal(guide: Guide) -> None:
-    """The dealer's ceremony; every auditor checks and signs the record."""
-    words = ("keys", "deal", "charter.toml", "--out", "ceremony", "--recipients", "recipients")
-    guide.fermata(COORDINATOR, *words)
-    ceremony = guide.node(COORDINATOR) / "ceremony"
-    for auditor in AUDITORS:
-        shutil.copy(ceremony / "key-record.bin", guide.node(auditor))
-        shutil.copy(ceremony / f"{auditor}.share.age", guide.node(auditor) / "keys" / "share.age")
-    shutil.copy(ceremony / "key-record.bin", guide.node(COORDINATOR))
-
-
-def sign_record(guide: Guide) -> None:
-    (guide.node(COORDINATOR) / "key-record.bin.sig").mkdir()
-    signatures = guide.node(COORDINATOR) / "charter.toml.sig"
-    for auditor in AUDITORS:
-        shutil.copytree(signatures, guide.node(auditor) / "charter.toml.sig", dirs_exist_ok=True)
-    guide.fermata(AUDITORS[0], "keys", "check", "charter.toml", "key-record.bin")
-    for auditor in AUDITORS:
-        words = ("keys", "sign", "charter.toml", "key-record.bin", "--party", auditor)
-        keys = ("--key", "keys/signing.age", "--share", "keys/share.age")
-        guide.fermata(auditor, *words, *keys, *IDENTITY)
-        signature = guide.node(auditor) / "key-record.bin.sig" / auditor
-        shutil.copy(signature, guide.node(COORDINATOR) / "key-record.bin.sig")
-
-
-def start_coordinator(guide: Guide) -> str:
-    """The authority and the log; gives the root's fingerprint."""
-    words = ("pki", "init", "authority", "--deployment", DEPLOYMENT)
-    fingerprint = guide.fermata(COORDINATOR, *words, *IDENTITY)
-    words = ("pki", "issue", "authority", "--role", "coordinator", "--id", COORDINATOR)
-    guide.fermata(COORDINATOR, *words, "--out", "tls", *IDENTITY)
-    write_config(
-        guide,
-        COORDINATOR,
-        '[listen]\naddress = "127.0.0.1:0"\nenrolment = "127.0.0.1:0"\nauthority = "authority"\n',
+def push_and_plead(parties: Parties) -> None:
+    """Round 2: lab-1's last figure comes from a pipeline, and the log does not take its report."""
+    lab, auditor = parties.labs["lab-1"], parties.auditors["auditor-1"]
+    lab.until("[[lab.source]]")
+    parties.nodes.stop(lab.folder)
+    with (lab.folder / "metrics.csv").open("a") as metrics:
+        metrics.write(f"{SECOND},score,{SCORES['lab-1']}\n")
+    (parties.oversight.folder / "shut-out").touch()
+    lab.again("fermata lab run")
+    lab.values["2026Q1"] = SECOND
+    data = lab.folder / "data"
+    parties.nodes.wait_for("the node's socket", (data / "local" / "node.sock").exists)
+    lab.until("fermata lab push")
+    new = f'previous = "{parties.told["HEX"]}"\n' + (lab.folder / "charter.toml").read_text()
+    (lab.folder / "new.toml").write_text(
+        new.replace("acknowledge_s = 86400", "acknowledge_s = 600")
     )
-    guide.start(COORDINATOR, "coordinator")
-    return fingerprint
+    lab.values["<charter-hash>"] = "new.toml"
+    assert "accepted" in lab.until("fermata charter accept", answer="y\n")
+    parties.nodes.wait_for("what is not logged", lambda: list((data / "unlogged").glob("*.plea")))
+    lab.until("fermata lab plead")
+    send(lab.folder / "report.plea", auditor)
+    auditor.until("fermata auditor take")
+    # The log has the report, and by the auditor's hand.
+    parties.nodes.wait_for("the plea's end", lambda: "plea_settled" in auditor.log())
+    assert "plea_taken" in auditor.log()
 
 
-def write_config(guide: Guide, party: str, tables: str, keys: str = "") -> None:
-    text = f'charter = "charter.toml"\nparty = "{party}"\n\n[keys]\n{keys}'
-    text += f'identity = "keys/identity.txt"\n\n{tables}'
-    (guide.node(party) / "fermata.toml").write_text(text)
-
-
-def enroll(guide: Guide, party: str, role: str, fingerprint: str) -> None:
-    words = ("pki", "token", "authority", "--role", role, "--id", party)
-    (guide.node(party) / "token").write_text(guide.fermata(COORDINATOR, *words) + "\n")
-    words = ("enroll", "tls", "--address", guide.address("enrolment"))
-    words += ("--root-fingerprint", fingerprint, "--party", party)
-    guide.fermata(party, *words, "--token-file", "token")
-
-
-def audit_on_site(guide: Guide, charter_hash: str) -> None:
+def audit_on_site(parties: Parties) -> None:
     """One figure of a lab, opened to an auditor who has the bundle."""
-    words = ("lab", "open-value", "--config", "fermata.toml", "--round", "1", "--metric", "score")
-    guide.fermata(LABS[0], *words, "--auditor", AUDITORS[1], "--out", "for-auditor-2")
-    shutil.copytree(guide.node(LABS[0]) / "for-auditor-2", guide.node(AUDITORS[1]) / "opened")
-    words = ("audit", "check-value", "opened", "--bundle", "bundle", "--charter-hash", charter_hash)
-    found = guide.told(AUDITORS[1], *words)
-    assert (found["value"], found["evidence"]) == (SCORES[LABS[0]], ["metrics.csv"])
+    lab, auditor = parties.labs["lab-1"], parties.auditors["auditor-1"]
+    lab.until("fermata lab open-value")
+    send(lab.folder / "for-auditor-1", auditor)
+    shutil.copytree(parties.oversight.folder / "full", auditor.folder / "bundle")
+    printed = auditor.until("fermata audit check-value")
+    assert printed.count("VALID") == 2
+    assert printed.count(SCORES["lab-1"]) == 2
 
 
-def follow_to_the_letter(guide: Guide, name: str, charter_hash: str) -> str:
-    """All blocks of a reader's guide, in a folder with a bundle; gives what they printed."""
-    reader = guide.node(name)
-    shutil.copytree(guide.node(AUDITORS[1]) / "bundle", reader / "BUNDLE")
-    shutil.copytree(DOCS / "examples", reader / "docs" / "examples")
-    text = (DOCS / "guides" / f"{name}.md").read_text().replace("HEX", charter_hash)
-    commands: list[list[str]] = []
-    for kind, block in BLOCK.findall(text):
-        lines = [shlex.split(line) for line in block.splitlines()]
-        commands += lines if kind == "console" else [["python", "-c", block]]
-    assert commands
-    programs = {"fermata": FERMATA, "python": (sys.executable,)}
-    printed = ""
-    for program, *words in commands:
-        done = subprocess.run(
-            [*programs[program], *words],
-            cwd=reader,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        printed += done.stdout
-    return printed
+def with_bundle(parties: Parties, guide: str) -> Reader:
+    """Somebody who has only the public bundle, and the sources."""
+    reader = parties.reader(guide, guide)
+    shutil.copytree(parties.oversight.folder / "public", reader.folder / "BUNDLE")
+    shutil.copytree(ROOT / "docs" / "examples", reader.folder / "docs" / "examples")
+    return reader
 
 
-def test_the_guides_lead_from_an_empty_folder_to_a_valid_bundle(guide):
-    public = make_keys(guide)
-    charter_hash = agree(guide, public)
-    deal(guide)
-    fingerprint = start_coordinator(guide)
-    log = f'[log]\naddress = "{guide.address("log")}"\n'
-    for auditor in AUDITORS:
-        enroll(guide, auditor, "auditor", fingerprint)
-    sign_record(guide)
-    for auditor in AUDITORS:
-        write_config(guide, auditor, log, 'share = "keys/share.age"\n')
-        guide.start(auditor, "auditor")
-    for lab in LABS:
-        enroll(guide, lab, "lab", fingerprint)
-        write_config(guide, lab, log + '\n[lab]\nmetrics = "metrics.csv"\n')
-        metrics = f"round,metric,value\n2025Q4,score,{SCORES[lab]}\n"
-        (guide.node(lab) / "metrics.csv").write_text(metrics)
-    checked = guide.told(LABS[0], "lab", "check", "--config", "fermata.toml", "--period", "2025Q4")
-    assert checked["exact"]
-    assert checked["values"][0]["encoded"] == 625
-    for lab in LABS:
-        guide.start(lab, "lab")
-    wait_for("the results", lambda: "results_opened" in guide.log(AUDITORS[0]))
-    shown = guide.told(LABS[0], "log", "show", "--config", "fermata.toml")
-    assert {e["verdict"] for e in shown} == {"accepted"}
-    found = guide.told(COORDINATOR, "status", "--config", "fermata.toml")
-    assert [r["state"] for r in found["rounds"]] == ["opened"]
-    assert {n["node"] for n in found["nodes"] if n["last_seen"]} == set(PARTIES)
-    guide.fermata(AUDITORS[1], "bundle", "--config", "fermata.toml", "bundle")
-    words = ("verify", "bundle", "--charter-hash", charter_hash)
-    assert guide.fermata(AUDITORS[1], *words).endswith("VALID")
-    (result,) = guide.told(AUDITORS[1], *words)["results"]["rounds"]
-    sums = {r["statistic"]: r["value"] for r in result["results"]}
-    assert sums == {"sum": "1.875", "mean": "0.625000", "count": "3"}
-    audit_on_site(guide, charter_hash)
-    assert "VALID" in follow_to_the_letter(guide, "verifier", charter_hash)
-    printed = follow_to_the_letter(guide, "researcher", charter_hash)
-    assert "2025Q4 score sum 1.875 fraction correct" in printed
-    assert "2025Q4  1.875 fraction correct, 3 organisations" in printed
-    # Each node ends with 0 when it is asked to.
-    guide.stack.close()
+def follow_the_log(parties: Parties) -> None:
+    """An observer joins the log that runs, and reads it."""
+    observer = parties.reader("observer", "observer")
+    own, observer.folder = observer.folder, parties.oversight.folder
+    observer.until("fermata pki invite")
+    observer.folder = own
+    send(parties.oversight.folder / "joins" / "press.join", observer)
+    assert parties.told["HEX"] in observer.until("fermata join")
+    observer.folder /= "press"
+    assert "1.875" in (observer.rest() and (observer.folder / "results.csv").read_text())
+
+
+def back_up_and_restore(parties: Parties) -> None:
+    """The operator of lab-2: a backup of the running node, and its restore elsewhere."""
+    node = parties.labs["lab-2"].folder
+    operator = parties.reader("operator", "operator")
+    operator.values["age1..."] = operator.until("fermata keys identity").strip()
+    elsewhere, operator.folder = operator.folder, node
+    operator.until("fermata node backup")
+    operator.folder = elsewhere
+    for name in ("charter.toml", "fermata.toml", "keys", "tls"):
+        send(node / name, operator)
+    send(node / "data" / "head.note", operator)
+    send(node / "backups" / "today.age", operator)
+    operator.rest()
+
+
+@pytest.mark.timeout(600)
+def test_every_command_of_the_guides_runs_in_order_from_empty_folders(tmp_path):
+    with Nodes() as nodes:
+        parties = Parties(tmp_path, nodes)
+        prepare(parties)
+        join(parties)
+        start_all(parties)
+        wait_for_results(parties, 1)
+        assert "mean" in parties.labs["lab-1"].until("fermata lab place")
+        push_and_plead(parties)
+        wait_for_results(parties, 2)
+        printed = parties.oversight.until("fermata status")
+        assert all(name in printed for name in parties.all)
+        parties.oversight.rest()
+        audit_on_site(parties)
+        back_up_and_restore(parties)
+        follow_the_log(parties)
+        verifier = with_bundle(parties, "verifier")
+        assert "VALID" in verifier.rest()
+        printed = with_bundle(parties, "researcher").rest()
+        assert f"{FIRST} score sum 1.875 fraction correct" in printed
+        assert f"{SECOND}  1.875 fraction correct, 3 organisations" in printed
+        done = {reader.guide for reader in parties.readers if reader.is_done()}
+        assert done == {guide for guide in all_guides() if followed_in(guide)} - {"install"}
+        # Each node ends with 0 when it is asked to.
+        nodes.stop()
+
+
+def test_an_empty_machine_gets_a_fermata_that_starts(tmp_path):
+    """The machine's pip has no network: other packages are of the test's environment."""
+    with Nodes() as nodes:
+        reader = Reader("install", tmp_path / "machine", nodes, {})
+        for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
+            send(ROOT / name, reader, into="fermata")
+        reader.environment = {
+            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_DEPS": "1",
+            # pip reads this one as the opposite of its option: 0 is --no-build-isolation.
+            "PIP_NO_BUILD_ISOLATION": "0",
+        }
+        assert reader.rest().endswith(f"fermata, version {fermata.__version__}\n")
+        installed = reader.folder / "fermata-env" / "bin" / "fermata"
+        assert installed.exists()

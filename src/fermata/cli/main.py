@@ -24,6 +24,8 @@ from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.run.sources import lab_sources_command
 from fermata.cli.setup.charter import charter
+from fermata.cli.setup.init import init
+from fermata.cli.setup.join import coordinator_gather, invite, join
 from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
 from fermata.errors import FermataError
@@ -43,12 +45,14 @@ def cli() -> None:
 
 
 for _command in (
-    charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle, status,
-    watch, verify, demo, results, report, node, dashboard,
+    init, join, charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle,
+    status, watch, verify, demo, results, report, node, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 charter.add_command(charter_accept)
 charter.add_command(charter_in_force)
+pki.add_command(invite)
+coordinator.add_command(coordinator_gather)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)

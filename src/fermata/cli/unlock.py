@@ -71,7 +71,8 @@ def signing_options(command: Callable[..., None]) -> Callable[..., None]:
     return party(key(unlock_options(command)))
 
 
-def _deployment(context: click.Context, option: click.Parameter, value: str) -> str:
+def checked_deployment(context: click.Context, option: click.Parameter, value: str) -> str:
+    """The value of an option that names a deployment. Raises click.BadParameter."""
     try:
         check_deployment(value)
     except IdentityError as error:
@@ -81,5 +82,8 @@ def _deployment(context: click.Context, option: click.Parameter, value: str) -> 
 
 #: Adds --deployment, which must be a name that a deployment can have.
 deployment_option = click.option(
-    "--deployment", required=True, callback=_deployment, help="The charter's deployment name."
+    "--deployment",
+    required=True,
+    callback=checked_deployment,
+    help="The charter's deployment name.",
 )

@@ -1,5 +1,6 @@
 """A node's configuration: one TOML file, whose relative paths are relative to the file."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from fermata.node.pki.identity import PARTY
 from fermata.node.sources.mapping import SourceText, check_sources
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.charter.toml_source import Strict, TomlSource
-from fermata.types import Role
+from fermata.types import READERS, Role
 
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024
@@ -60,11 +61,14 @@ class ListenText(Strict, frozen=True):
 
     ``connections_of_source``: how many connections to the log's port one address may hold. Parties
     that share an address (NAT, or one machine) share this number.
+
+    ``public``: the coordinator's host name or address for the other parties, in their join files.
     """
 
     address: str = "127.0.0.1:7440"
     connections_of_source: Annotated[int, Meta(ge=1, le=4096)] = 64
     enrolment: str = ""
+    public: str = ""
     authority: str = ""
     key_record: str = "key-record.bin"
     reflection: bool = False
@@ -120,10 +124,12 @@ class ConfigText(Strict, frozen=True):
     """The shape of the file; unknown keys are errors.
 
     ``amended`` is the path of the amended charter in which this party, or its new key, is new.
+    ``role`` is observer or operator, for one who only reads; the roster says it of everybody else.
     """
 
     charter: str
     party: str
+    role: str = ""
     amended: str = ""
     data: str = "data"
     tls: TlsText = TlsText()
@@ -186,8 +192,12 @@ def read_charter(path: Path) -> Charter:
     return read_charter_file(path)[1]
 
 
-def load_config(file: Path, role: Role | None = None) -> NodeConfig:
+def load_config(
+    file: Path, role: Role | None = None, read: Callable[[Path], Charter] = read_charter
+) -> NodeConfig:
     """Reads a node's configuration; ``role`` is the role that the command is for, None for any.
+
+    ``read`` reads the charter; before all have joined it may lack signing keys.
 
     Raises ConfigError CONFIG with the line of the fault, and whatever ``read_charter`` raises.
     """
@@ -200,21 +210,35 @@ def load_config(file: Path, role: Role | None = None) -> NodeConfig:
     if text.hook is not None and text.governance_hook is not None:
         _check_apart(source, text.hook, text.governance_hook)
     charter_file = (file.parent / text.charter).absolute()
-    charter = read_charter(charter_file)
+    charter = read(charter_file)
     roster = read_charter((file.parent / text.amended).absolute()) if text.amended else charter
     if roster.deployment != charter.deployment:
         source.fail("amended", "must be a charter of this deployment")
-    party = roster.parties.get(text.party)
-    if party is None:
-        source.fail("party", "must be on the charter's roster")
-    if role is not None and party.role != role:
+    own_role = _role_of(source, text, roster)
+    if role is not None and own_role != role:
         source.fail(
-            "party", f"must be of role {role} for this command, but {party.id} is {party.role}"
+            "party", f"must be of role {role} for this command, but {text.party} is {own_role}"
         )
-    _check_role(source, text, party.role)
-    if party.role == Role.LAB and text.lab is not None:
-        check_sources(source, text.lab.source, roster, party.id)
-    return NodeConfig(file, text, charter_file, charter, party.role, roster)
+    _check_role(source, text, own_role)
+    if own_role == Role.LAB and text.lab is not None:
+        check_sources(source, text.lab.source, roster, text.party)
+    return NodeConfig(file, text, charter_file, charter, own_role, roster)
+
+
+def _role_of(source: TomlSource, text: ConfigText, roster: Charter) -> Role:
+    """The role that the roster says; of one who only reads, the configuration."""
+    party = roster.parties.get(text.party)
+    if not text.role:
+        if party is None:
+            source.fail("party", "must be on the charter's roster, or have a role that only reads")
+        return party.role
+    if text.role not in READERS:
+        source.fail("role", f"must be one of {', '.join(READERS)}, or left out")
+    if party is not None:
+        source.fail("role", "must be left out: the charter's roster says it")
+    if not PARTY.match(f"{text.role}/{text.party}"):
+        source.fail("party", "must be 1 to 40 of a-z, 0-9 and hyphens inside")
+    return Role(text.role)
 
 
 def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
@@ -228,6 +252,8 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
         source.fail("dashboard", "is for the coordinator only; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
         source.fail("", "a lab needs a [lab] table with its metrics")
+    if role in READERS and (text.lab is not None or text.hook is not None):
+        source.fail("", "must have no [lab] and no [hook]: it only reads")
     if role != Role.LAB and text.silence is not None:
         source.fail("silence", "is for labs only: they ask auditors while the log is silent")
     if role not in (Role.COORDINATOR, Role.AUDITOR) and text.listen is not None:
@@ -244,7 +270,7 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         source.fail("lab.absent", f"must be one of {', '.join(ABSENT)}")
     if text.lab is not None and not text.lab.metrics and not text.lab.source:
         source.fail("lab", "must have metrics, the path of a table, or a [[lab.source]]")
-    if bool(text.keys.identity) == bool(text.keys.passphrase_file):
+    if not text.role and bool(text.keys.identity) == bool(text.keys.passphrase_file):
         source.fail("keys", "must have exactly one of identity and passphrase_file")
     listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
@@ -269,6 +295,7 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
     may |= {"lab.metrics": lab.metrics, "amended": text.amended}
     may |= {"tls.issuer": tls.issuer, "listen.deny_list": listen.deny_list}
+    may["listen.public"] = listen.public
     may["telemetry.log_file"] = text.telemetry.log_file
     _check_authorities(source, listen)
     for path, written in (must | may).items():

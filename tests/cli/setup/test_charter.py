@@ -25,13 +25,69 @@ def unsign(site):
     shutil.rmtree(site.charter_file.with_name("charter.toml.sig"))
 
 
-def test_a_new_charter_is_a_template_that_is_not_yet_valid(tmp_path):
+def test_a_new_charter_is_a_template_that_says_what_to_fill_in(tmp_path):
     file = tmp_path / "charter.toml"
     answer = fermata("charter", "new", file, "--json")
     assert (answer.code, json.loads(answer.out)) == (0, {"file": str(file)})
     refused = fermata("charter", "check", file)
+    assert (refused.code, refused.out) == (2, "")
+    lines = file.read_text().splitlines()
+    blanks = [(i, line) for i, line in enumerate(lines, 1) if '= "<' in line and line[0] != "#"]
+    assert len(blanks) == 13
+    for number, line in blanks:
+        key, value = line.split(" = ")
+        said = f"charter line {number}: {key}: must be filled in, got {value.strip(chr(34))}"
+        assert said in refused.err
+    assert "(and 12 more faults, listed above)" in refused.error
+
+
+def filled_in(file):
+    file.write_text(re.sub('"<(.*)>"', r'"\1"', file.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("labs", "auditors", "members"), [(5, 1, 0), (5, 3, 2), (6, 4, 3), (13, 5, 0), (5, 7, 4)]
+)
+def test_a_new_charter_passes_the_check_once_names_are_filled_in(tmp_path, labs, auditors, members):
+    file = tmp_path / "charter.toml"
+    words = ("--labs", labs, "--auditors", auditors, "--members", members)
+    assert fermata("charter", "new", file, *words, "--deployment", "trial").code == 0
+    filled_in(file)
+    answer = fermata("charter", "check", file, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert (told["labs"], told["auditors"], told["deployment"]) == (labs, auditors, "trial")
+    assert len(told["keys_missing"]) == 1 + labs + auditors + members
+    assert told["charter_hash"] is None
+    assert len(told["rounds"]) == 8
+    out = fermata("charter", "check", file).out
+    assert f"Signing keys of {len(told['keys_missing'])} parties are missing" in out
+    away = "At most 1 may be away" if auditors in (4, 5, 7) else "No auditor may be away"
+    assert away in out
+    comes = "comes out" if labs > 5 else "does not come out"
+    assert f"panel capability: the first sum {comes} without it" in out
+
+
+def test_all_faults_of_a_charter_are_named_at_once(site, tmp_path):
+    file = tmp_path / "charter.toml"
+    text = site.charter_file.read_text()
+    edits = {"format = 1": "format = 2", "window_s = 3600": "window_s = 3600\nheartbeat_s = 0"}
+    for old, new in edits.items():
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text + '\n[[rule]]\nid = "x"\nkind = "level"\nmetric = "none"\n')
+    refused = fermata("charter", "check", file)
     assert refused.code == 2
-    assert f"{file}: charter line 12: cryptography.threshold" in refused.error
+    for key in ("format: ", "rounds.heartbeat_s: ", "rule["):
+        assert key in refused.err
+
+
+def test_a_template_for_numbers_that_cannot_be_is_refused(tmp_path):
+    file = tmp_path / "charter.toml"
+    for words in (("--labs", 4), ("--auditors", 8), ("--members", 1), ("--deployment", "No Name")):
+        answer = fermata("charter", "new", file, *words)
+        assert (answer.code, answer.error.endswith("[USAGE]")) == (2, True), words
+    assert not file.exists()
 
 
 def test_a_new_charter_replaces_nothing(tmp_path):

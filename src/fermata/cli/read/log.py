@@ -18,8 +18,10 @@ from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.files import read_file
 from fermata.node.observe.stray_lines import place_of
+from fermata.node.pki.own_certificate import renew_reader
+from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
-from fermata.node.run.parts import check_log_charter, clock_ms, connect, tls_files
+from fermata.node.run.parts import check_log_charter, clock_ms, connect, entropy, tls_files
 from fermata.node.storage.bundles import (
     check_new,
     export_bundle,
@@ -53,14 +55,24 @@ _ENTRY = "entry time=seen_ms statement=kind author round verdict bytes=size_byte
 HOLD_SEALED = ("coordinator", "auditor")
 
 
+def keep_certificate(config: NodeConfig, files: TlsFiles, log_port: GrpcLog) -> None:
+    """Renews the certificate of an observer or operator once it is due; a node does it itself."""
+    try:
+        renew_reader(config, files, log_port.renew, clock_ms, entropy)
+    except FermataError as error:
+        say(f"the certificate was not renewed, and will expire: {error} [{error.reason}]")
+
+
 @contextmanager
 def checked_log(config: NodeConfig) -> Iterator[tuple[GrpcLog, Replica]]:
     """The coordinator's log, which is that of the node's charter, and an empty replica in memory.
 
     Raises whatever ``connect`` and ``check_log_charter`` raise.
     """
-    with connect(config, tls_files(config)) as log_port:
+    files = tls_files(config)
+    with connect(config, files) as log_port:
         check_log_charter(log_port, config)
+        keep_certificate(config, files, log_port)
         yield log_port, Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN)
 
 

@@ -9,10 +9,11 @@ import click
 
 from fermata.cli.options import CONFIG
 from fermata.cli.output import plain_lines, say
-from fermata.cli.read.log import replicate
+from fermata.cli.read.log import keep_certificate, replicate
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import load_config
 from fermata.node.observe.alarm import Alarm
+from fermata.node.pki.own_certificate import LOOK_MS
 from fermata.node.run.loop import IDLE_S, Wake, follow, stop_on_signal
 from fermata.node.run.parts import clock_ms, connect, tls_files
 from fermata.protocol.roles.overdue import Overdue
@@ -43,7 +44,8 @@ def watch(config_file: Path, as_json: bool) -> None:
             raise ConfigError(
                 "NO_PAUSE", "watch: the charter in force must have a [pause] or a [committee]"
             )
-        with connect(config, tls_files(config)) as remote:
+        files = tls_files(config)
+        with connect(config, files) as remote:
             wake.hurry = remote.close
             watcher = Watcher(replica, remote, as_json)
             watcher.tell_state()
@@ -53,8 +55,12 @@ def watch(config_file: Path, as_json: bool) -> None:
                     wake.now()
 
             follow(listen, wake)
+            next_ms = clock_ms() + LOOK_MS
             while not wake.stopping.is_set():
                 watcher.look(wake)
+                if clock_ms() >= next_ms:
+                    keep_certificate(config, files, remote)
+                    next_ms = clock_ms() + LOOK_MS
                 wake.wait(IDLE_S)
 
 

@@ -8,7 +8,7 @@ import click
 
 from fermata.assessment.power.measure import power_of
 from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed, sealed_bytes
-from fermata.cli.output import emit, json_option, table_text
+from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.setup.dates_text import dates_of, dates_text
 from fermata.cli.setup.disclosure_text import (
     disclosure_warnings,
@@ -18,29 +18,32 @@ from fermata.cli.setup.disclosure_text import (
     terms_of,
 )
 from fermata.cli.setup.fresh_text import (
+    absence_text,
     blockers_text,
     fresh_warnings,
     growth_text,
     unsafe_terms,
 )
+from fermata.cli.setup.new_charter import LABS_MAX, LABS_MIN, charter_text, quarter_of
 from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
-from fermata.cli.unlock import Opener, signing_options
+from fermata.cli.unlock import Opener, checked_deployment, signing_options
 from fermata.crypto.report.codec import open_bytes
 from fermata.errors import ConfigError
-from fermata.node.config import read_charter, read_charter_file
-from fermata.node.files import write_atomic
+from fermata.node.config import read_charter_file
+from fermata.node.files import read_file, write_atomic
+from fermata.node.joining.keyless import KeylessCharter, keyless_faults, read_keyless
 from fermata.node.run.parts import clock_ms, open_signing_key
 from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
+from fermata.protocol.charter.committee import MEMBERS_MAX
 from fermata.protocol.charter.encoding import decimal_text
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
-from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.parse import AUDITORS_MAX, CHARTER_BYTES_MAX, Charter
 from fermata.summary.documents import document
 
-TEMPLATE = Path(__file__).with_name("charter_template.toml")
 FILE = click.argument("file", type=click.Path(path_type=Path), help="The charter, <name>.toml.")
 
 
@@ -51,14 +54,57 @@ def charter() -> None:
 
 @charter.command("new")
 @FILE
+@click.option(
+    "--labs",
+    type=click.IntRange(LABS_MIN, LABS_MAX),
+    default=LABS_MIN,
+    show_default=True,
+    help="Number of labs on the roster.",
+)
+@click.option(
+    "--auditors",
+    type=click.IntRange(1, AUDITORS_MAX),
+    default=4,
+    show_default=True,
+    help="Number of auditors; with 4 or more, one may be away.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(0, MEMBERS_MAX),
+    default=0,
+    show_default=True,
+    help="Number of members of the committee; without any there is no committee.",
+)
+@click.option(
+    "--deployment",
+    default="example",
+    show_default=True,
+    callback=checked_deployment,
+    help="The deployment's name in certificates and in the log.",
+)
+@click.option("--first", help="First quarter, such as 2026Q1; default: the current one.")
 @json_option
-def new(file: Path, as_json: bool) -> None:
-    """Write a commented charter to fill in."""
+def new(
+    file: Path,
+    labs: int,
+    auditors: int,
+    members: int,
+    deployment: str,
+    first: str | None,
+    as_json: bool,
+) -> None:
+    """Write a commented charter to fill in.
+
+    What is in angle brackets is left to you; signing keys come in when the parties join.
+    """
+    if members == 1:
+        raise click.BadParameter("--members: must be 0, or 2 and more, since the chair passes on")
     _check_name(file)
     check_new(file)
-    write_atomic(file, TEMPLATE.read_bytes())
-    text = f"wrote {file}; fill it in, then: fermata charter check {file}"
-    emit(as_json, {"file": str(file)}, text)
+    text = charter_text(labs, auditors, members, deployment, first or quarter_of(clock_ms()))
+    write_atomic(file, text.encode())
+    said = f"wrote {file}; fill in what is in angle brackets, then: fermata charter check {file}"
+    emit(as_json, {"file": str(file)}, said)
 
 
 @charter.command("check")
@@ -69,20 +115,31 @@ def new(file: Path, as_json: bool) -> None:
 )  # fmt: skip
 @json_option
 def check(file: Path, has_power: bool, as_json: bool) -> None:
-    """Refuse an unsafe charter; else say what each party will be able to learn."""
-    parsed = read_charter(file)
-    if unsafe := unsafe_terms(parsed):
-        raise ConfigError("CHARTER_UNSAFE", f"{file}: {'; '.join(unsafe)}")
+    """Refuse an unsafe charter and name all its faults; else say what each party will learn.
+
+    Signing keys may still be empty.
+    """
+    keyless = _checked(file)
+    parsed = keyless.charter
     costs = costs_of(parsed, time.process_time_ns)
     alarms = false_alarms(file, parsed)
     now_ms = clock_ms()
     data = {**describe(parsed), "warnings": warnings(parsed), "false_alarms": alarms}
+    data |= {"keyless_hash": keyless.keyless_sha256.hex(), "keys_missing": list(keyless.missing)}
+    if keyless.missing:
+        # The hash of a file that is still to change says nothing.
+        data["charter_hash"] = None
     data["rounds"] = dates_of(parsed, now_ms)
     data["cost"] = [
         {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
         for panel, cost in costs.items()
     ]
-    lines = [*explain(parsed), *dates_text(parsed, now_ms), *cost_lines(costs)]
+    lines = [
+        *hash_lines(keyless),
+        *explain(parsed),
+        *dates_text(parsed, now_ms),
+        *cost_lines(costs),
+    ]
     lines += ["", alarms_text(alarms)] if alarms else []
     if has_power:
         power = power_of(parsed, LIVES)
@@ -91,6 +148,23 @@ def check(file: Path, has_power: bool, as_json: bool) -> None:
     elif parsed.pause:
         lines += ["", f"How soon its triggers see a leap: fermata charter check --power {file}"]
     emit(as_json, data, "\n".join(lines))
+
+
+def _checked(file: Path) -> KeylessCharter:
+    """The charter in a file, which may lack signing keys, if nothing is wrong with it.
+
+    Prints all faults. Raises ConfigError CHARTER with the first of them, and CHARTER_UNSAFE.
+    """
+    payload = read_file(file, CHARTER_BYTES_MAX)
+    if faults := keyless_faults(payload):
+        if len(faults) > 1:
+            say("\n".join(f"{file}: {fault}" for fault in faults))
+        more = f" (and {len(faults) - 1} more faults, listed above)" if len(faults) > 1 else ""
+        raise ConfigError("CHARTER", f"{file}: {faults[0]}{more}")
+    keyless = read_keyless(payload)
+    if unsafe := unsafe_terms(keyless.charter):
+        raise ConfigError("CHARTER_UNSAFE", f"{file}: {'; '.join(unsafe)}")
+    return keyless
 
 
 @charter.command("sign")
@@ -229,12 +303,23 @@ def _ms(value: float) -> str:
     return f"{rounded / 1000:g} s" if rounded >= 1000 else f"{rounded:g} ms"
 
 
+def hash_lines(keyless: KeylessCharter) -> list[str]:
+    """What names the charter to other people, and whose keys it lacks."""
+    lines = [f"keyless hash {keyless.keyless_sha256.hex()} (of all but the signing keys)"]
+    if keyless.missing:
+        return [
+            *lines,
+            f"Signing keys of {len(keyless.missing)} parties are missing, which come in when they"
+            f" join: {', '.join(keyless.missing)}",
+        ]
+    return [f"charter hash {keyless.charter.sha256.hex()}", *lines]
+
+
 def explain(charter: Charter) -> list[str]:
     """What each party will be able to learn, in words."""
     n, t = len(charter.auditors), charter.threshold
     lines = [
-        f"{charter.heading}: {len(charter.labs)} labs, {n} auditors,"
-        f" charter hash {charter.sha256.hex()}",
+        f"{charter.heading}: {len(charter.labs)} labs, {n} auditors",
         _previous_text(charter),
         "What comes out of a round, for everybody:",
     ]
@@ -257,6 +342,7 @@ def explain(charter: Charter) -> list[str]:
         f" {t} openings give the result.",
         away_line(charter),
         *silence_text(charter),
+        *absence_text(charter),
         *blockers_text(charter),
         *growth_text(charter),
         "",

@@ -31,6 +31,24 @@ def blockers_text(charter: Charter) -> list[str]:
     return lines
 
 
+def absence_text(charter: Charter) -> list[str]:
+    """What happens to each panel if one lab's organisation is absent, as lines."""
+    lines = [
+        "If one lab is absent from a round, its last figure stands in the sums; one that has never"
+        " reported is in none:"
+    ]
+    for panel in charter.panels:
+        count = organisations_of(charter, panel)
+        needed = max(charter.cohort_min, fresh_least(charter, panel))
+        first = "comes out" if count - 1 >= needed else "does not come out"
+        later = "new sums" if blockers(count, fresh_least(charter, panel)) > 1 else "no new sums"
+        lines.append(
+            f"  panel {panel.id}: the first sum {first} without it; once it has reported, the"
+            f" other {count - 1} give {later} without it"
+        )
+    return lines
+
+
 def growth_text(charter: Charter) -> list[str]:
     """How far each panel's sum can rise at once under a dominance limit; empty without one."""
     growth = {panel.id: growth_at_once(charter, panel) for panel in charter.panels}

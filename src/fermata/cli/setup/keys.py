@@ -1,7 +1,8 @@
 """``fermata keys``: signing keys, and the dealer's ceremony for the threshold key."""
 
 import base64
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -10,28 +11,24 @@ import click
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
-from fermata.crypto.paillier import check_modulus
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import DealtKey
 from fermata.crypto.threshold.dealer import deal as deal_key
-from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
-from fermata.crypto.threshold.key_record import DISTRIBUTED, KeyRecord, check_key
-from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
-from fermata.crypto.threshold.opening import KeyShare, check_share
-from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
+from fermata.crypto.threshold.key_record import DISTRIBUTED
+from fermata.errors import ConfigError
 from fermata.node.config import read_charter
-from fermata.node.files import SECRET_MODE, read_file, write_directory
+from fermata.node.files import SECRET_MODE, read_file, write_directory, write_secret
+from fermata.node.joining.ceremony import dealt_file, open_dealer_file
+from fermata.node.joining.key_check import check_own_share, check_record
 from fermata.node.run.parts import entropy, open_signing_key
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
-from fermata.node.storage.signatures import check_unchanged, folder_of, sealed_charter, sign_file
+from fermata.node.storage.signatures import check_unchanged, sealed_charter, sign_file
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import (
     ENVELOPE_BYTES_MAX,
-    decode,
     encode,
-    key_record_from_wire,
     key_record_to_wire,
 )
 from fermata.wire.v1 import statement_pb2
@@ -77,44 +74,69 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
 
 
 @keys.command("deal")
-@CHARTER_FILE
-@click.option("--out", type=PATH, required=True, help="New folder for the record and the shares.")
+@click.argument("file", type=PATH, help="The charter, or for-dealer.bin of coordinator gather.")
 @click.option(
-    "--recipients", type=PATH, required=True,
-    help="Folder with <auditor>.recipient files (age public keys), one an auditor.",
+    "--out", type=PATH, required=True, help="New file for the coordinator, or a new folder."
+)
+@click.option(
+    "--recipients", type=PATH,
+    help="With a charter: folder with <auditor>.recipient files (age public keys).",
 )  # fmt: skip
 @json_option
-def deal(charter_file: Path, out: Path, recipients: Path, as_json: bool) -> None:
-    """Deal the threshold key; each share is encrypted to its auditor at birth."""
+def deal(file: Path, out: Path, recipients: Path | None, as_json: bool) -> None:
+    """Deal the threshold key; each share is encrypted to its auditor at birth.
+
+    FILE is for-dealer.bin of fermata coordinator gather, which gives one file back, or a charter
+    with all its signatures beside it, which gives a folder.
+    """
+    is_charter = file.suffix == ".toml"
+    if is_charter != (recipients is not None):
+        raise click.UsageError("--recipients goes with a charter, and with nothing else")
+    check_new(out, may_be_empty=is_charter)
+    if recipients is not None:
+        to = {a: _recipient(recipients / f"{a}.recipient") for a in read_charter(file).auditors}
+        record, shares, origin = _deal_to(file, to)
+        files = {RECORD: (record, 0o644)}
+        files |= {f"{a}.share.age": (sealed, SECRET_MODE) for a, sealed in shares.items()}
+        # All of it or nothing: a record without one of its shares is worth nothing.
+        write_directory(out, files)
+        written = [str(out / name) for name in files]
+        data: dict[str, object] = {
+            "key_record": str(out / RECORD),
+            "shares": {a: str(out / f"{a}.share.age") for a in shares},
+        }
+    else:
+        with tempfile.TemporaryDirectory() as work:
+            record, shares, origin = _deal_to(*open_dealer_file(file, Path(work)))
+        write_secret(out, dealt_file(record, shares))
+        written, data = [str(out)], {"file": str(out)}
+    say("This is a dealer key: whoever ran this command could have kept it. Destroy this machine's")
+    say("memory and disk as your ceremony says, and have every auditor check and sign the record.")
+    emit(as_json, data | {"origin": origin}, "\n".join(f"wrote {name}" for name in written))
+
+
+def _deal_to(
+    charter_file: Path, to: Mapping[str, keystore.Recipient]
+) -> tuple[bytes, dict[str, bytes], str]:
+    """The record, the share of each auditor, sealed to it, and the record's origin."""
     charter = read_charter(charter_file)
     if charter.key_origin == DISTRIBUTED:
         raise ConfigError("KEY_ORIGIN", f"{charter_file}: takes no key that a dealer made")
     # The record names entry 0, which the signatures belong to: they must be complete.
     after = first_entry(sealed_charter(charter_file, charter))
-    to = {a: _recipient(recipients / f"{a}.recipient") for a in charter.auditors}
-    check_new(out, may_be_empty=True)
     with progress_bar("dealing", _STEPS) as advance:
         dealt = _deal(charter, advance)
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
         key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
-    files = {RECORD: (encode(statement), 0o644)}
-    for auditor, share in zip(charter.auditors, dealt.shares, strict=True):
-        sealed = keystore.seal(
+    shares = {
+        auditor: keystore.seal(
             share.to_bytes(), keystore.KEY_SHARE, charter.deployment, to[auditor]
         )
-        files[f"{auditor}.share.age"] = (sealed, SECRET_MODE)
-    # All of it or nothing: a record without one of its shares is worth nothing.
-    write_directory(out, files)
-    say("This is a dealer key: whoever ran this command could have kept it. Destroy this machine's")
-    say("memory and disk as your ceremony says, and have every auditor check and sign the record.")
-    data = {
-        "key_record": str(out / RECORD),
-        "origin": dealt.record.origin,
-        "shares": {a: str(out / f"{a}.share.age") for a in charter.auditors},
+        for auditor, share in zip(charter.auditors, dealt.shares, strict=True)
     }
-    emit(as_json, data, "\n".join(f"wrote {out / name}" for name in files))
+    return encode(statement), shares, dealt.record.origin
 
 
 def _deal(charter: Charter, advance: Callable[[int], None]) -> DealtKey:
@@ -139,35 +161,6 @@ def _recipient(path: Path) -> keystore.Recipient:
         if error.reason == "RECIPIENT_FORM":
             raise ConfigError(error.reason, f"{path}: {error}") from None
         raise
-
-
-def check_record(charter: Charter, charter_file: Path, data: bytes, where: Path) -> KeyRecord:
-    """Checks a key record as the fold will (F3), without its signatures; returns it.
-
-    ``charter_file`` has every party's signature beside it, and so says what entry 0 will be.
-    Raises ConfigError CHARTER_HASH for another charter's and SIGNATURES, else VerificationError.
-    """
-    statement = decode(statement_pb2.Statement, data)
-    if statement.WhichOneof("body") != "key_record" or statement.author:
-        raise InvalidEncoding("KEY_RECORD", f"{where}: is not a key record")
-    if statement.charter_sha256 != charter.sha256:
-        raise ConfigError("CHARTER_HASH", f"{where}: was dealt for another charter")
-    if statement.key_record.after != first_entry(sealed_charter(charter_file, charter)):
-        raise Refusal(
-            "KEY_AFTER",
-            f"{where}: was dealt for a log that begins with other signatures than those in"
-            f" {folder_of(charter_file)}",
-        )
-    record, proof, factors = key_record_from_wire(statement.key_record, charter.modulus_bits)
-    if record.epoch != 1:
-        raise Refusal("KEY_EPOCH", f"{where}: the first key has epoch 1")
-    if (record.threshold, record.auditors) != (charter.threshold, len(charter.auditors)):
-        raise Refusal("KEY_SHAPE", f"{where}: threshold or number of auditors is not the charter's")
-    check_modulus(record.n, charter.modulus_bits)
-    check_key(record)
-    verify_modulus_proof(record.n, proof, charter.sha256)
-    verify_factor_proof(record.n, factors, charter.sha256)
-    return record
 
 
 @keys.command("check")
@@ -225,21 +218,7 @@ def sign(
         key, charter.deployment, unlock, charter.parties[party].signing_key, party
     )
     if share is not None:
-        _check_share(share, charter, record, party, unlock)
+        check_own_share(share, charter, record, party, unlock)
     out = sign_file(record_file, party, signing_key, payload)
     data = {"key_record": str(record_file), "party": party, "signature": str(out)}
     emit(as_json, data, f"signed {record_file} as {party}: {out}")
-
-
-def _check_share(
-    path: Path, charter: Charter, record: KeyRecord, party: str, unlock: keystore.Unlock
-) -> None:
-    """Raises ConfigError KEY_SHARE unless this is the party's share of this key."""
-    data = keystore.load_sealed(path, keystore.KEY_SHARE, charter.deployment, unlock)
-    try:
-        share = KeyShare.from_bytes(data)
-        check_share(record, share)
-    except (InvalidEncoding, InvalidProof) as error:
-        raise ConfigError("KEY_SHARE", f"{path}: {error}; do not sign, tell the dealer") from None
-    if charter.auditors[share.index - 1] != party:
-        raise ConfigError("KEY_SHARE", f"{path}: is the share of another auditor; do not sign")

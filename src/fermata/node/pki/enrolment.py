@@ -6,7 +6,8 @@ over a connection that is verified against that root.
 """
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from fermata.node.pki.identity import (
 from fermata.node.pki.tls import check_tls_directory, write_tls
 from fermata.node.pki.trust import check_chain, root_anchors
 from fermata.node.rpc.reachability import Way, failed_step, shake_hands, unverified_context
+from fermata.node.rpc.rpc_contract import MESSAGE_BYTES_MAX
 from fermata.node.rpc.status_codes import error_of_call, is_unanswered
 from fermata.protocol.wire.codec import sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Entropy
@@ -145,21 +147,43 @@ def renew(
     return write_tls(directory, key, certificate_to_pem(*chain), root_pem).identity
 
 
+def exchange(
+    address: str,
+    root: x509.Certificate,
+    request: log_service_pb2.ExchangeRequest,
+    clock: ClockMs,
+) -> log_service_pb2.SetupFiles:
+    """Hands in what a party has signed, and gets what it needs of the others.
+
+    Raises TransportError, or what the coordinator refuses it with.
+    """
+    with _service(address, root, clock) as stub:
+        return stub.Exchange(request, timeout=TIMEOUT_S).files
+
+
 def _call_enroll(
     address: str, root: x509.Certificate, token: str, csr: bytes, clock: ClockMs
 ) -> log_service_pb2.EnrollResponse:
+    with _service(address, root, clock) as stub:
+        request = log_service_pb2.EnrollRequest(token=token, csr=csr)
+        return stub.Enroll(request, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _service(
+    address: str, root: x509.Certificate, clock: ClockMs
+) -> Iterator[log_service_pb2_grpc.EnrolmentServiceStub]:
+    """A connection that is verified against the root. Raises the error of a call that fails."""
     credentials = grpc.ssl_channel_credentials(certificate_to_pem(root))
     options = (
         ("grpc.ssl_target_name_override", server_name(deployment_of(root))),
         # A proxy named in the environment must not come between.
         ("grpc.enable_http_proxy", 0),
-        ("grpc.max_receive_message_length", 2 * CHAIN_BYTES_MAX),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     )
     with grpc.secure_channel(address, credentials, options) as channel:
-        stub = log_service_pb2_grpc.EnrolmentServiceStub(channel)
-        request = log_service_pb2.EnrollRequest(token=token, csr=csr)
         try:
-            return stub.Enroll(request, timeout=TIMEOUT_S)
+            yield log_service_pb2_grpc.EnrolmentServiceStub(channel)
         except grpc.RpcError as failure:
             error = error_of_call(failure, address)
             way = Way(address, certificate_to_pem(root), server_name(deployment_of(root)))

@@ -22,6 +22,7 @@ from fermata.node.pki.identity import (
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
 from fermata.node.pki.trust import Anchor, check_chain, party_anchors
 from fermata.protocol.wire.ports import ClockMs, Entropy
+from fermata.types import READERS
 
 #: A renewal is tried at start and then at most so often.
 LOOK_MS = 60 * 60 * 1000
@@ -157,7 +158,7 @@ class OwnCertificate:
         try:
             if material.is_foreign:
                 raise ConfigError("FOREIGN_AUTHORITY", "its own authority renews it; put it here")
-            folder = self._folder()
+            folder = _renewable_folder(self.config)
             send = self.send
             if send is None:
                 raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
@@ -173,11 +174,30 @@ class OwnCertificate:
         self.telemetry.set_certificate_expiry(expires_ms)
         self.telemetry.event("certificate_renewed", expires_ms=expires_ms)
 
-    def _folder(self) -> Path:
-        """The folder that enrolling made; files of another origin are their owner's to renew."""
-        paths = tls_paths(self.config)
-        folder = paths[0].parent
-        if paths != tuple(folder / name for name in _NAMES):
-            raise ConfigError("TLS_FOLDER", f"{folder}: is not as enrolling makes it; enrol again")
-        check_tls_directory(folder)
-        return folder
+
+def renew_reader(
+    config: NodeConfig,
+    files: TlsFiles,
+    send: Callable[[bytes], bytes],
+    clock_ms: ClockMs,
+    entropy: Entropy,
+) -> bool:
+    """Renews the certificate of one who only reads and so runs no node; whether it was due.
+
+    ``send`` as for ``enrolment.renew``. Raises as that does, and ConfigError TLS_FOLDER.
+    """
+    material = files.material()
+    if config.role not in READERS or not needs_renewal(material.certificate, clock_ms()):
+        return False
+    enrolment.renew(_renewable_folder(config), send, clock_ms, entropy)
+    return True
+
+
+def _renewable_folder(config: NodeConfig) -> Path:
+    """The folder that enrolling made; files of another origin are their owner's to renew."""
+    paths = tls_paths(config)
+    folder = paths[0].parent
+    if paths != tuple(folder / name for name in _NAMES):
+        raise ConfigError("TLS_FOLDER", f"{folder}: is not as enrolling makes it; enrol again")
+    check_tls_directory(folder)
+    return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from fermata.errors import ConfigError, Refusal, VerificationError
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
+from fermata.node.joining.setup_folder import SetupFolder, exchange_of
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.deny_list import DenyList
@@ -152,7 +153,12 @@ def _serve(
                     " deployment's own authority; leave enrolment out, or issue such a certificate",
                 )
             enrolment = EnrolmentServer(
-                authority, tls, clock_ms, alarm_of(telemetry), telemetry.count_connection_refused
+                authority,
+                tls,
+                clock_ms,
+                alarm_of(telemetry),
+                telemetry.count_connection_refused,
+                exchange_of(authority, SetupFolder.of(config)),
             )
             addresses["enrolment"] = enrolment.start(listen.enrolment)
             base.stack.callback(enrolment.stop)

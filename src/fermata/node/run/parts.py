@@ -27,6 +27,7 @@ from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log
+from fermata.types import READERS
 
 ADDRESS_BYTES_MAX = 300
 #: How long a lab waits for an answer about a copy of the log.
@@ -53,6 +54,12 @@ def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
 
 def load_signing_key(config: NodeConfig) -> SigningKey:
     """The node's signing key, which must be its key in the charter. Raises ConfigError."""
+    if config.role in READERS:
+        raise ConfigError(
+            "READS_ONLY",
+            f"{config.file}: {config.text.party} is an {config.role}, which signs nothing; use the"
+            " configuration of a party on the roster",
+        )
     path = config.path(config.text.keys.signing)
     return open_signing_key(
         path,

@@ -38,6 +38,14 @@ def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = N
     if payload is not None and data != payload:
         raise ConfigError("FILE_CHANGED", f"{file}: has changed while it was checked; start again")
     signature = key.sign(pae(payload_type_of(file), data))
+    return write_signature(file, party, signature)
+
+
+def write_signature(file: Path, party: str, signature: bytes) -> Path:
+    """Writes a party's signature of a file beside it; returns where.
+
+    Raises ConfigError FILE_UNWRITABLE.
+    """
     folder = folder_of(file)
     try:
         folder.mkdir(exist_ok=True)
@@ -49,6 +57,22 @@ def sign_file(file: Path, party: str, key: SigningKey, payload: bytes | None = N
     out = folder / party
     write_atomic(out, base64.b64encode(signature) + b"\n")
     return out
+
+
+def read_own(file: Path, party: str) -> bytes | None:
+    """The signature of a file that this party made here, unchecked; None if there is none.
+
+    Raises ConfigError SIGNATURES.
+    """
+    path = folder_of(file) / party
+    if not path.exists():
+        return None
+    try:
+        return base64.b64decode(read_file(path, _LINE_BYTES_MAX).strip(), validate=True)
+    except ValueError:
+        raise ConfigError(
+            "SIGNATURES", f"{path}: must be base64; remove it to sign again"
+        ) from None
 
 
 def signature_states(file: Path, payload: bytes, charter: Charter) -> dict[str, str]:

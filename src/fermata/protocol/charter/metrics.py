@@ -158,19 +158,22 @@ def read_metrics(
     asked: dict[str, tuple[str, AggregateText]] = {}
     for index, aggregate in enumerate(aggregates):
         path = f"aggregate[{index}]"
-        # C9.1.
-        if aggregate.metric not in panels:
-            source.fail_unknown(f"{path}.metric", "a metric", aggregate.metric)
-        # C9.2: one answer to what is asked of a metric.
-        if aggregate.metric in asked:
-            source.fail(f"{path}.metric", f"{aggregate.metric} must have only one [[aggregate]]")
-        _check_statistics(source, path, aggregate, panels)
-        asked[aggregate.metric] = (path, aggregate)
+        with source.part():
+            # C9.1.
+            if aggregate.metric not in panels:
+                source.fail_unknown(f"{path}.metric", "a metric", aggregate.metric)
+            # C9.2: one answer to what is asked of a metric.
+            if aggregate.metric in asked:
+                what = f"{aggregate.metric} must have only one [[aggregate]]"
+                source.fail(f"{path}.metric", what)
+            _check_statistics(source, path, aggregate, panels)
+            asked[aggregate.metric] = (path, aggregate)
     read = []
     for index, text in enumerate(metrics):
-        metric = _metric(source, index, text)
-        path, wanted = asked.get(text.id, ("", AggregateText(text.id)))
-        read.append(_with_aggregate(source, path, metric, wanted))
+        with source.part():
+            metric = _metric(source, index, text)
+            path, wanted = asked.get(text.id, ("", AggregateText(text.id)))
+            read.append(_with_aggregate(source, path, metric, wanted))
     return _with_duties(source, _with_statements(source, read, statements), duties)
 
 

@@ -54,9 +54,7 @@ from fermata.protocol.charter.panel import Panel, check_members, check_quantitie
 from fermata.protocol.charter.pause_terms import (
     PauseTerms,
     PauseText,
-    check_lift,
-    check_opposed,
-    read_pause,
+    read_pause_terms,
     with_hold,
 )
 from fermata.protocol.charter.periods import period_count, period_of
@@ -206,7 +204,7 @@ class Charter:
         raise KeyError(panel_id)
 
 
-def _panels(
+def read_panels(
     source: TomlSource, text: CharterText, metrics: list[Metric], terms: DisclosureTerms
 ) -> tuple[Panel, ...]:
     labs = {lab.id: lab.organisation for lab in text.lab}
@@ -241,18 +239,7 @@ def _panels(
     return tuple(replace(p, groups=groups[p.id]) for p in panels)
 
 
-def _pause(source: TomlSource, text: CharterText, rules: tuple[Rule, ...]) -> PauseTerms | None:
-    if text.pause is None:
-        if text.duty:  # S2.5.
-            source.fail("duty[0]", "has no effect without a [pause] table; add one")
-        return None
-    terms = read_pause(source, text.pause, rules)
-    check_lift(source, rules, terms.lift)
-    check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
-    return terms
-
-
-def _tiers(
+def read_tiers_and_dues(
     source: TomlSource, text: CharterText, panels: tuple[Panel, ...]
 ) -> tuple[dict[str, Tier], Dues | None]:
     labs = {p.id: p.labs for p in panels}
@@ -274,27 +261,43 @@ def _claims(
         source.fail(path, f"cannot be proven: {error}")
 
 
-def _check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
-    crypto, rounds, auditors = text.cryptography, text.rounds, len(text.auditor)
-    if text.format != 1:  # C1.4.
-        source.fail("format", f"must be 1, got {text.format}; use a newer fermata")
-    check_previous(source, text.previous)  # C1.5: one hash, one spelling.
-    check_id(source, "deployment", text.deployment)  # C2.1: messages are told apart by it.
-    check_text(source, "title", text.title)  # C2.2.
-    if not modulus_bits_min <= crypto.modulus_bits <= MODULUS_BITS_MAX or crypto.modulus_bits % 64:
-        source.fail(
-            "cryptography.modulus_bits",  # C3.1: neither too weak nor too slow.
-            f"must be a multiple of 64 from {modulus_bits_min} to {MODULUS_BITS_MAX}",
-        )
-    if not 1 <= auditors <= AUDITORS_MAX:  # C3.2: bounds the subsets of shares.
-        source.fail("", f"must have 1 to {AUDITORS_MAX} [[auditor]]s, got {auditors}")
-    if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:  # C3.3: not few of many.
-        source.fail("cryptography.threshold", "must be from half of the auditors to all of them")
-    if len(text.lab) > 1 << crypto.headroom_bits:  # C3.4: sums must not carry.
-        source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
-    if auditors > 1 and crypto.threshold < 2:  # C3.5: with 1, each auditor has the whole key.
-        source.fail("cryptography.threshold", "must be 2 or more where there are several auditors")
-    check_rounds(source, rounds)
+def check_numbers(source: TomlSource, text: CharterText, modulus_bits_min: int) -> None:
+    crypto, auditors = text.cryptography, len(text.auditor)
+    with source.part():
+        if text.format != 1:  # C1.4.
+            source.fail("format", f"must be 1, got {text.format}; use a newer fermata")
+        check_previous(source, text.previous)  # C1.5: one hash, one spelling.
+    with source.part():
+        check_id(source, "deployment", text.deployment)  # C2.1: messages are told apart by it.
+    with source.part():
+        check_text(source, "title", text.title)  # C2.2.
+    bits_max = MODULUS_BITS_MAX
+    with source.part():
+        if not modulus_bits_min <= crypto.modulus_bits <= bits_max or crypto.modulus_bits % 64:
+            source.fail(
+                "cryptography.modulus_bits",  # C3.1: neither too weak nor too slow.
+                f"must be a multiple of 64 from {modulus_bits_min} to {bits_max}",
+            )
+    with source.part():
+        if not 1 <= auditors <= AUDITORS_MAX:  # C3.2: bounds the subsets of shares.
+            source.fail("", f"must have 1 to {AUDITORS_MAX} [[auditor]]s, got {auditors}")
+        if not (auditors - 1) // 2 + 1 <= crypto.threshold <= auditors:  # C3.3: not few of many.
+            what = "must be from half of the auditors to all of them"
+            source.fail("cryptography.threshold", what)
+    with source.part():
+        if len(text.lab) > 1 << crypto.headroom_bits:  # C3.4: sums must not carry.
+            source.fail("cryptography.headroom_bits", "must leave room for the sum of all labs")
+    with source.part():
+        if auditors > 1 and crypto.threshold < 2:  # C3.5: with 1, each auditor has the whole key.
+            what = "must be 2 or more where there are several auditors"
+            source.fail("cryptography.threshold", what)
+    with source.part():
+        check_rounds(source, text.rounds)
+
+
+def notice_min_s(text: CharterText) -> int:
+    """The least ``notice_s`` of this charter's committee, in seconds (G2.5)."""
+    return 0 if text.test else NOTICE_MIN_S
 
 
 def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:
@@ -305,16 +308,16 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     """
     source = TomlSource(data, "charter", "CHARTER", CHARTER_BYTES_MAX)
     text = source.decode(CharterText)
-    _check_numbers(source, text, modulus_bits_min)
+    check_numbers(source, text, modulus_bits_min)
     parties = read_roster(source, text.coordinator, text.auditor, text.lab, text.member)
     rounds = text.rounds
     metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
-    panels = _panels(source, text, metrics, terms)
-    tiers_by_lab, dues = _tiers(source, text, panels)
+    panels = read_panels(source, text, metrics, terms)
+    tiers_by_lab, dues = read_tiers_and_dues(source, text, panels)
     check_limits(source, metrics, terms, dues)
     rules = read_rules(source, text.rule, panels, terms.dominance_start)
-    pause = _pause(source, text, rules)
+    pause = read_pause_terms(source, text.pause, rules, bool(text.duty))
     return Charter(
         sha256=hashlib.sha256(data).digest(),
         deployment=text.deployment,
@@ -343,7 +346,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         rules=with_hold(rules, pause),
         pause=pause,
         committee=read_committee(
-            source, text.committee, text.member, rounds.calls_max, 0 if text.test else NOTICE_MIN_S
+            source, text.committee, text.member, rounds.calls_max, notice_min_s(text)
         ),
         previous=text.previous,
         is_test=text.test,

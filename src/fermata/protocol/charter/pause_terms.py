@@ -82,6 +82,23 @@ class PauseTerms:
     hold_rounds: int = HOLD_ROUNDS
 
 
+def read_pause_terms(
+    source: TomlSource, text: PauseText | None, rules: Sequence[Rule], has_duties: bool
+) -> PauseTerms | None:
+    """The table, and its lift, checked against the rules; None if the charter has no pause.
+
+    Raises ConfigError with the line.
+    """
+    if text is None:
+        if has_duties:  # S2.5.
+            source.fail("duty[0]", "has no effect without a [pause] table; add one")
+        return None
+    terms = read_pause(source, text, rules)
+    check_lift(source, rules, terms.lift)
+    check_opposed(source, "pause.lift", rules, terms.triggers, terms.lift)
+    return terms
+
+
 def read_pause(source: TomlSource, text: PauseText, rules: Sequence[Rule]) -> PauseTerms:
     """The table, checked against the charter's rules.
 

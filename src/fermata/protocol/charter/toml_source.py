@@ -6,6 +6,8 @@ refuses a number outside of them before any code computes with it.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
@@ -33,9 +35,22 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TomlSource:
-    """The bytes of a file, with its name in messages and the reason of its errors."""
+    """The bytes of a file, with its name in messages and the reason of its errors.
 
-    def __init__(self, data: bytes, name: str, reason: str, bytes_max: int = 256 * 1024) -> None:
+    ``faults``: where to collect messages instead of raising at the first; see ``part``.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        reason: str,
+        bytes_max: int = 256 * 1024,
+        faults: list[str] | None = None,
+    ) -> None:
+        self.faults = faults
+        #: The line of the last fault, None if it is of the whole file.
+        self.fault_line: int | None = None
         self._data = data
         self._name = name
         self._reason = reason
@@ -47,12 +62,33 @@ class TomlSource:
 
         The message names the file and the line. An empty path stands for the whole file.
         """
-        line = self._line(path)
+        line = self.fault_line = self._line(path)
         where = f"{self._name} line {line}" if line else self._name
         key = f"{path}: " if path else ""
         # What is quoted from the file must not move a terminal's cursor.
         message = "".join(c if c.isprintable() else "?" for c in f"{where}: {key}{what}")
         raise ConfigError(self._reason, message)
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Runs checks that stand by themselves.
+
+        Where faults are collected, the first one of these checks is kept and what follows is
+        checked too; otherwise it is raised.
+        """
+        try:
+            yield
+        except ConfigError as fault:
+            if self.faults is None or fault.reason != self._reason:
+                raise
+            self.faults.append(str(fault))
+
+    def without_line(self, number: int) -> "TomlSource":
+        """The same file with an empty line in the place of this one (from 1)."""
+        lines = self._data.split(b"\n")
+        lines[number - 1] = b""
+        data = b"\n".join(lines)
+        return TomlSource(data, self._name, self._reason, self._bytes_max, self.faults)
 
     def fail_unknown(self, path: str, kind: str, name: str) -> NoReturn:
         """Raises ConfigError: a key must name ``kind`` ("a lab"), and ``name`` is not one."""

@@ -520,3 +520,154 @@ class EnrollResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
+
+@_typing.final
+class ExchangeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    HAND_IN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    certificate: _builtins.bytes
+    """The caller's certificate, DER."""
+    hand_in: _builtins.bytes
+    """A canonical HandIn."""
+    signature: _builtins.bytes
+    """By the certificate's key (ECDSA P-256, SHA-256, DER) over the hand-in's PAE."""
+    def __init__(
+        self,
+        *,
+        certificate: _builtins.bytes = ...,
+        hand_in: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "hand_in", b"hand_in", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeRequest: _TypeAlias = ExchangeRequest  # noqa: Y015
+
+@_typing.final
+class ExchangeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> Global___SetupFiles: ...
+    def __init__(
+        self,
+        *,
+        files: Global___SetupFiles | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeResponse: _TypeAlias = ExchangeResponse  # noqa: Y015
+
+@_typing.final
+class HandIn(_message.Message):
+    """What a party has made so far; empty fields say nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    SIGNING_KEY_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    RECIPIENT_SIGNATURE_FIELD_NUMBER: _builtins.int
+    CHARTER_SIGNATURE_FIELD_NUMBER: _builtins.int
+    KEY_RECORD_SIGNATURE_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    signing_key: _builtins.bytes
+    """Ed25519, 32 bytes."""
+    recipient: _builtins.str
+    """An auditor's age recipient, to which its key share is sealed, and its signature."""
+    recipient_signature: _builtins.bytes
+    charter_signature: _builtins.bytes
+    """Over the charter and over the key record as the party has them."""
+    key_record_signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        signing_key: _builtins.bytes = ...,
+        recipient: _builtins.str = ...,
+        recipient_signature: _builtins.bytes = ...,
+        charter_signature: _builtins.bytes = ...,
+        key_record_signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_signature", b"charter_signature", "deployment", b"deployment", "key_record_signature", b"key_record_signature", "recipient", b"recipient", "recipient_signature", b"recipient_signature", "signing_key", b"signing_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandIn: _TypeAlias = HandIn  # noqa: Y015
+
+@_typing.final
+class SetupFiles(_message.Message):
+    """Files of a deployment that is being set up. A party gets those that concern it; the dealer's file
+    and its answer are of this form too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARTER_FIELD_NUMBER: _builtins.int
+    CHARTER_SIGNATURES_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    KEY_RECORD_FIELD_NUMBER: _builtins.int
+    KEY_RECORD_SIGNATURES_FIELD_NUMBER: _builtins.int
+    SEALED_SHARES_FIELD_NUMBER: _builtins.int
+    charter: _builtins.bytes
+    key_record: _builtins.bytes
+    @_builtins.property
+    def charter_signatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartyFile]: ...
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartyFile]: ...
+    @_builtins.property
+    def key_record_signatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartyFile]: ...
+    @_builtins.property
+    def sealed_shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartyFile]: ...
+    def __init__(
+        self,
+        *,
+        charter: _builtins.bytes = ...,
+        charter_signatures: _abc.Iterable[Global___PartyFile] | None = ...,
+        recipients: _abc.Iterable[Global___PartyFile] | None = ...,
+        key_record: _builtins.bytes = ...,
+        key_record_signatures: _abc.Iterable[Global___PartyFile] | None = ...,
+        sealed_shares: _abc.Iterable[Global___PartyFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter", b"charter", "charter_signatures", b"charter_signatures", "key_record", b"key_record", "key_record_signatures", b"key_record_signatures", "recipients", b"recipients", "sealed_shares", b"sealed_shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetupFiles: _TypeAlias = SetupFiles  # noqa: Y015
+
+@_typing.final
+class PartyFile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    content: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        party: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "party", b"party"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartyFile: _TypeAlias = PartyFile  # noqa: Y015

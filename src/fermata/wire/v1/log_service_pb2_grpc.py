@@ -469,6 +469,11 @@ class EnrolmentServiceStub:
                 request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollRequest.SerializeToString,
                 response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollResponse.FromString,
                 _registered_method=True)
+        self.Exchange = channel.unary_unary(
+                '/fermata.wire.v1.EnrolmentService/Exchange',
+                request_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeRequest.SerializeToString,
+                response_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeResponse.FromString,
+                _registered_method=True)
 
 
 class EnrolmentServiceServicer:
@@ -482,6 +487,14 @@ class EnrolmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Exchange(self, request, context):
+        """Takes what a certified party hands in before there is a log, and gives what it needs of the others
+        (docs/spec/joining.md). Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnrolmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -489,6 +502,11 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     servicer.Enroll,
                     request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollRequest.FromString,
                     response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollResponse.SerializeToString,
+            ),
+            'Exchange': grpc.unary_unary_rpc_method_handler(
+                    servicer.Exchange,
+                    request_deserializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeRequest.FromString,
+                    response_serializer=fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -519,6 +537,33 @@ class EnrolmentService:
             '/fermata.wire.v1.EnrolmentService/Enroll',
             fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollRequest.SerializeToString,
             fermata_dot_wire_dot_v1_dot_log__service__pb2.EnrollResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Exchange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fermata.wire.v1.EnrolmentService/Exchange',
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeRequest.SerializeToString,
+            fermata_dot_wire_dot_v1_dot_log__service__pb2.ExchangeResponse.FromString,
             options,
             channel_credentials,
             insecure,

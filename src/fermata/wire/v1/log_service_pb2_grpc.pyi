@@ -162,6 +162,10 @@ class EnrolmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
     Enroll: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.EnrollRequest, _log_service_pb2.EnrollResponse]
     """Exchanges a one-time token for a first certificate."""
+    Exchange: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ExchangeRequest, _log_service_pb2.ExchangeResponse]
+    """Takes what a certified party hands in before there is a log, and gives what it needs of the others
+    (docs/spec/joining.md). Idempotent.
+    """
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
@@ -170,6 +174,10 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enroll: _aio.UnaryUnaryMultiCallable[_log_service_pb2.EnrollRequest, _log_service_pb2.EnrollResponse]  # type: ignore[assignment]
     """Exchanges a one-time token for a first certificate."""
+    Exchange: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ExchangeRequest, _log_service_pb2.ExchangeResponse]  # type: ignore[assignment]
+    """Takes what a certified party hands in before there is a log, and gives what it needs of the others
+    (docs/spec/joining.md). Idempotent.
+    """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Listens on a port of its own, without client certificates."""
@@ -181,5 +189,15 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_log_service_pb2.EnrollResponse, _abc.Awaitable[_log_service_pb2.EnrollResponse]]:
         """Exchanges a one-time token for a first certificate."""
+
+    @_abc_1.abstractmethod
+    def Exchange(
+        self,
+        request: _log_service_pb2.ExchangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_log_service_pb2.ExchangeResponse, _abc.Awaitable[_log_service_pb2.ExchangeResponse]]:
+        """Takes what a certified party hands in before there is a log, and gives what it needs of the others
+        (docs/spec/joining.md). Idempotent.
+        """
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -69,14 +69,15 @@ def read_rules(
     rules: list[Rule] = []
     for index, text in enumerate(texts):
         path = f"rule[{index}]"
-        check_id(source, f"{path}.id", text.id)  # RU1.2.
-        earlier = [r.id for r in rules]
-        if text.id in earlier:  # RU1.3: a trigger names one rule.
-            source.fail_repeated(f"{path}.id", text.id)
-        if text.all_of is None and text.any_of is None:
-            rules.append(_Leaf(source, path, text).read(by_id, shared))
-        else:
-            rules.append(_joined(source, path, text, earlier))
+        with source.part():
+            check_id(source, f"{path}.id", text.id)  # RU1.2.
+            earlier = [r.id for r in rules]
+            if text.id in earlier:  # RU1.3: a trigger names one rule.
+                source.fail_repeated(f"{path}.id", text.id)
+            if text.all_of is None and text.any_of is None:
+                rules.append(_Leaf(source, path, text).read(by_id, shared))
+            else:
+                rules.append(_joined(source, path, text, earlier))
     return tuple(rules)
 
 
