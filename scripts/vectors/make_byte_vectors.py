@@ -33,6 +33,7 @@ from fermata.log.checkpoint import (
     sign_checkpoint,
 )
 from fermata.log.merkle import Tree, leaf_hash, node_hash
+from fermata.node.hook.governance_notice import governance_key
 from fermata.node.hook.notice import canonical_json, idempotency_key
 from fermata.node.hook.silence_notice import silence_key
 from fermata.node.storage.keystore import AgeIdentity, seal
@@ -45,6 +46,7 @@ from fermata.protocol.wire.report_secrets import (
     evidence_commitment,
     evidence_sha256,
 )
+from fermata.summary.records.governance_events import Step
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
@@ -330,6 +332,10 @@ def local() -> Vectors:
         "notice": vector(bytes.fromhex(idempotency_key(CHARTER, 3)), charter=CHARTER, index=3),
         "silence-notice": vector(
             bytes.fromhex(silence_key(CHARTER, "lab-1", 3)), charter=CHARTER, node="lab-1", index=3
+        ),
+        "governance-notice": vector(
+            bytes.fromhex(governance_key(CHARTER, Step.FILED, 41)),
+            charter=CHARTER, motion=41, step="motion_filed",
         ),
         "canonical-json": vector(canonical_json(document), document=document),
         # The age file differs each time; what it holds does not.

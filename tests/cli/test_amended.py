@@ -6,6 +6,8 @@ The amendment brings a metric, ``extra``, which lab-1 pushes and the others have
 import ast
 import io
 import json
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,10 +17,22 @@ import pytest
 
 from fermata import open_bundle
 from fermata.cli.main import cli
-from fermata.node.config import load_config
+from fermata.node.config import load_config, read_charter
+from fermata.node.hook.governance_notice import open_governance
 from fermata.node.run.participant import run_participant
 from harness.deployments import changing
-from harness.nodes import AUDITORS, LABS, MEMBERS, METRICS, PARTIES, fermata, lay_out
+from harness.node.hook_world import Program
+from harness.nodes import (
+    AUDITORS,
+    COORDINATOR,
+    LABS,
+    MEMBERS,
+    METRICS,
+    PARTIES,
+    WAIT_S,
+    fermata,
+    lay_out,
+)
 from harness.nodes import until as wait_until
 
 SOURCES = Path(__file__).parents[2] / "src" / "fermata"
@@ -44,7 +58,7 @@ ROWS = "2026Q2,hours,7\n2026Q2,extra,2.5\n2026Q3,score,0.5\n2026Q3,hours,7\n2026
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def deployment(tmp_path_factory):
     """A running deployment whose second round was opened under the amended charter."""
     found = lay_out(
         tmp_path_factory.mktemp("amended") / "site",
@@ -54,8 +68,11 @@ def site(tmp_path_factory):
     found.deal()
     ending, threads = threading.Event(), []
     with found.coordinator() as address:
+        program = Program(tmp_path_factory.mktemp("governance-hook"))
+        hook = f'\n[governance_hook]\ncommand = ["{program.path}"]\n'
         for party in (*PARTIES[1:], *MEMBERS):
-            found.write_config(party, address, PUSHED if party == "lab-1" else "")
+            more = {"lab-1": PUSHED, "lab-2": hook}.get(party, "")
+            found.write_config(party, address, more)
         found.open_round(address)
         new = found.node("member-1") / "new.toml"
         new.write_text(changing(found.charter_file.read_text(), found.charter) + EXTRA)
@@ -87,11 +104,17 @@ def site(tmp_path_factory):
             wait_until(lambda: pushes(found, "2026Q2=5"))
             reports_by_hand(found)
             wait_until(lambda: len(found.events("auditor-1", "results_opened")) >= 2)
-            yield found
+            wait_until(lambda: len(found.events("lab-2", "governance_hook_taken")) >= 3)
+            yield found, program
         finally:
             ending.set()
             for thread in threads:
                 thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(deployment):
+    return deployment[0]
 
 
 def pushes(site, what):
@@ -238,8 +261,68 @@ def test_a_motion_is_filed_sent_and_voted_on_under_the_amended_charter(site, tmp
 
 
 def test_a_watch_goes_by_the_charter_in_force(site):
-    answer = fermata("watch", "--config", site.config("lab-1"))
-    assert answer.error.endswith("the charter in force must have a [pause] [NO_PAUSE]")
+    """It has no pause, and is watched for what its committee does."""
+    words = ("watch", "--json", "--config", str(site.config("lab-1")))
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "fermata.cli.main", *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        first = json.loads(watch.stdout.readline())
+    finally:
+        watch.send_signal(signal.SIGTERM)
+        watch.communicate(timeout=WAIT_S)
+    assert (first["event"], "phase" in first) == ("state", False)
+    assert first["governance"]["chair"] in MEMBERS
+
+
+def test_the_charter_in_force_is_the_amended_one(site, tmp_path):
+    config = ("--config", site.config("lab-1"))
+    out = tmp_path / "in-force.toml"
+    told = json.loads(ok("charter", "in-force", *config, "--out", out, "--json"))
+    new = read_charter(out)
+    assert (told["charter_hash"], told["previous"]) == (new.sha256.hex(), site.charter.sha256.hex())
+    assert "extra" in {metric.id for panel in new.panels for metric in panel.metrics}
+    assert (told["from_round"], told["pending"]) == (2, None)
+    shown = json.loads(ok("motion", "show", told["motion"], *config, "--json"))
+    assert shown["in_effect"] == {"entry": told["entry"], "from_round": 2}
+    assert shown["amendment"]["charter_hash"] == told["charter_hash"]
+    # What it was voted on for stays readable once it is in force.
+    assert shown["amendment"]["changes_charter"] == told["previous"]
+    changes = [change["text"] for change in shown["amendment"]["changes"]]
+    assert "metrics adds extra: needs the lab's consent" in changes
+    text = ok("charter", "in-force", *config, "--text")
+    assert text.startswith(f"charter in force: {told['charter_hash']} since 20")
+    assert text.endswith(out.read_text())
+    again = fermata("charter", "in-force", *config, "--out", out)
+    assert again.error.endswith("[FILE_EXISTS]")
+
+
+def test_the_governance_hook_of_a_running_node_got_every_step(deployment):
+    site, program = deployment
+    new = json.loads(ok("charter", "in-force", "--config", site.config("lab-2"), "--json"))
+    out = site.node("lab-2") / "in-force.toml"
+    ok("charter", "in-force", "--config", site.config("lab-2"), "--out", out)
+    notices = [
+        open_governance(call["notice"].encode(), read_charter(out), site.charter.sha256)
+        for call in program.calls[:3]
+    ]
+    assert [n.event.step for n in notices] == [
+        "motion_filed",
+        "motion_decided",
+        "amendment_in_force",
+    ]
+    assert {n.event.motion for n in notices} == {new["motion"]}
+    assert all(n.event.concerns_node for n in notices)
+
+
+def test_every_node_told_once_that_the_amendment_is_in_force_and_what_it_changes(site):
+    for party in (*AUDITORS, *LABS[:2], COORDINATOR):
+        (event,) = map(json.loads, site.events(party, "amendment_in_force"))
+        assert event["round"] == 2
+        assert "metrics adds extra: needs the lab's consent" in event["where"]
+    asked = [json.loads(line)["status"] for line in site.events("lab-1", "motion_about_this_lab")]
+    assert asked == ["motion_filed", "motion_decided", "amendment_in_force"]
+    assert site.events("auditor-1", "motion_about_this_lab") == []
 
 
 def test_the_hash_of_an_amended_charter_says_what_to_pin_instead(site, bundle):
@@ -281,7 +364,7 @@ UNTOUCHED = {
     "node backup": "copies the store, and names it by the first charter",
     "node restore": "folds a copy of the store, and names it by the first charter",
     "log evidence": "proves what this node was shown, whatever it means",
-    "log judge": READS_FILES,
+    "log judge": READS_FILES, "lab sources": READS_FILES,
     "lab plead": "writes what the node has drafted, for the log that the first charter began",
     "auditor take": "hands a file to the running node, whose own fold judges it",
     "demo": "makes a deployment of its own",

@@ -28,13 +28,13 @@ ALL = dict(commands(edge.cli))
 
 def test_every_command_is_there():
     wanted = (
-        "charter new,charter check,charter sign,charter accept,charter show,"
+        "charter new,charter check,charter sign,charter accept,charter show,charter in-force,"
         "keys identity,keys new,keys deal,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,pki allow,enroll,"
         "coordinator run,"
         "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
-        "log show,log evidence,log judge,lab place,lab push,motion list,motion send,motion vote,"
-        "lab plead,auditor take,motion file dispute,"
+        "log show,log evidence,log judge,lab place,lab push,motion list,motion show,motion send,"
+        "motion vote,lab plead,lab sources,auditor take,motion file dispute,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,motion file withdrawal,"
         "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"

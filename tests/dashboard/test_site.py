@@ -261,3 +261,15 @@ def test_a_bundle_whose_log_cannot_be_read_is_refused():
 def test_a_bundle_of_another_charter_than_the_one_trusted_is_refused():
     with pytest.raises(Refusal):
         BundleSource(paused_files(), b"\0" * 32, MODULUS_BITS_MIN)
+
+
+def test_the_dashboard_tells_what_is_before_the_committee_and_what_happened():
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", pages()["index.html"]))
+    assert "Before the committee" in text
+    assert "lift of entry" in text
+    assert "charter in force: " in text
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", pages()["governance.html"]))
+    assert "lab-2 filed a dispute (dispute about entry" in text
+    assert "filed, waits for a ruling" in text
+    # Nothing has carried here: a dispute and its ruling that is voted on.
+    assert "carried" not in text

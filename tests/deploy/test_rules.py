@@ -13,6 +13,7 @@ from fermata.node.hook.hooks import Hook
 from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.gauges import Gauges
+from fermata.node.observe.governance_events import GovernanceEvents
 from fermata.node.observe.telemetry import Telemetry
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 
@@ -52,6 +53,8 @@ def scraped(tmp_path_factory):
     replica, key = run.drivers["lab-1"].replica, run.deployment.keys["lab-1"]
     hook = Hook("lab-1", replica, key, None, telemetry, bytes)
     SilenceWatch("lab-1", replica, key, {}, hook, telemetry, lambda: run.now_ms, tmp)
+    GovernanceEvents("lab-1", replica, telemetry)
+    telemetry.count_governance_notice("taken")
     telemetry.count_call("Append", "lab", "OK", 0.1)
     telemetry.event("stopped", reason="X")
     address = telemetry.serve()

@@ -154,6 +154,20 @@ def test_an_amended_charter_of_another_deployment_is_refused(site):
     assert "of this deployment" in str(refused(file))
 
 
+def test_one_receiver_does_not_get_notices_of_the_pause_and_of_governance(site):
+    """A scheduler would take a notice without ``is_holding`` for leave to go on."""
+    path = site.config("lab-1")
+    for line in ('command = ["/bin/true"]', 'url = "https://scheduler.example/"'):
+        before = path.read_text()
+        path.write_text(f"{before}\n[hook]\n{line}\n\n[governance_hook]\n{line}\n")
+        error = refused(path)
+        assert "governance_hook: must be another receiver than [hook]" in str(error)
+        path.write_text(before)
+    apart = '\n[hook]\ncommand = ["/bin/true"]\n\n[governance_hook]\ncommand = ["/bin/false"]\n'
+    path.write_text(path.read_text() + apart)
+    assert load_config(path).text.governance_hook.command == ("/bin/false",)
+
+
 HOOKS = [
     ("", "[hook]: hook: must have exactly one of command and url"),
     (
@@ -184,10 +198,12 @@ HOOKS = [
 ]
 
 
+@pytest.mark.parametrize("name", ["hook", "governance_hook"])
 @pytest.mark.parametrize(("table", "said"), HOOKS)
-def test_a_bad_line_of_a_hook_is_named(site, table, said):
+def test_a_bad_line_of_a_hook_is_named(site, table, said, name):
     path = site.config("lab-1")
-    path.write_text(path.read_text() + f"\n[hook]\n{table}\n")
+    path.write_text(path.read_text() + f"\n[{name}]\n{table}\n")
+    said = said.replace("[hook]", f"[{name}]").replace(": hook", f": {name}")
     error = refused(path)
     key, _, rest = said.partition(": ")
     line = 1 + next(

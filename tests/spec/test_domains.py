@@ -46,6 +46,7 @@ FOLLOWS = {
     "log.merkle.node_hash": "node-hash",
     "memory_store.envelope_sha256_of": "envelope-hash",
     "memory_store.put_sealed": "sealed-part-hash",
+    "node.hook.governance_notice.governance_key": "governance-notice",
     "node.hook.notice.idempotency_key": "notice",
     "node.hook.notice.open_payload": "canonical-json",
     "node.hook.notice.seal_payload": "canonical-json",

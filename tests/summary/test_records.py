@@ -8,6 +8,7 @@ from fermata.errors import Refusal
 from fermata.protocol.fold.heartbeats import stale_ms
 from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
+from fermata.summary.governance_words import motion_count
 from fermata.summary.node_words import backlog_text, node_troubles
 from fermata.summary.records.dues import account_record
 from fermata.summary.records.governance import governance_record
@@ -24,7 +25,6 @@ from fermata.summary.words import (
     auditor_opening,
     cause_words,
     lab_answer,
-    motion_count,
     overdue_words,
     rule_line,
 )
@@ -206,7 +206,7 @@ def test_motions_tell_their_votes_and_disputes_their_ruling() -> None:
     count = motion_count(lift, found.tallies[lift.entry])
     assert count == "1 for, 0 against, 3 not yet; 3 carry it"
     assert kinds["dispute"].entry not in found.tallies
-    (dispute,) = found.disputes
+    (dispute,) = found.disputes.values()
     assert (dispute.author, dispute.lab) == ("lab-2", "lab-4")
     assert found.chair in {member.id for member in found.committee.members}
 

@@ -9,6 +9,7 @@ from fermata import __version__
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.acceptance import charter_accept
+from fermata.cli.govern.in_force import charter_in_force
 from fermata.cli.govern.motion import motion
 from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
 from fermata.cli.read.audit import audit
@@ -21,6 +22,7 @@ from fermata.cli.run.lab import lab
 from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
+from fermata.cli.run.sources import lab_sources_command
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.keys import keys
 from fermata.cli.setup.pki import pki
@@ -46,9 +48,11 @@ for _command in (
 ):  # fmt: skip
     cli.add_command(_command)
 charter.add_command(charter_accept)
+charter.add_command(charter_in_force)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)
 lab.add_command(lab_push)
+lab.add_command(lab_sources_command)
 lab.add_command(lab_plead)
 auditor.add_command(auditor_take)
 

@@ -2,13 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
+from fermata.node.observe.telemetry import plain_text
 from fermata.protocol.charter.parse import TEST_MARK, Charter
 
+#: More of a line than this is cut.
+LINE_CHARS_MAX = 2000
 #: Adds --json to a command.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -22,6 +25,11 @@ def emit(as_json: bool, data: object, text: str) -> None:
 def say(text: str) -> None:
     """Prints a remark to stderr, so that stdout has only the result."""
     click.echo(text, err=True)
+
+
+def plain_lines(lines: Iterable[str]) -> list[str]:
+    """Lines that may hold foreign text, each made safe for a terminal."""
+    return [plain_text(line, LINE_CHARS_MAX) for line in lines]
 
 
 def say_if_test(charter: Charter) -> None:

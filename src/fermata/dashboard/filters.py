@@ -1,15 +1,16 @@
-"""The templates, with the functions of ``fermata.summary.words`` as filters under their names."""
+"""The templates, with the words of ``fermata.summary`` as filters under their names."""
 
 from collections.abc import Callable
 from html import escape
 from inspect import getmembers, isfunction
+from types import ModuleType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermata.dashboard.markup import cards, digits
 from fermata.protocol.charter.periods import utc_text
-from fermata.summary import words
+from fermata.summary import governance_words, motion_words, words
 from fermata.summary.standing_words import standing_line
 from fermata.summary.time_words import log_time_line
 
@@ -25,7 +26,7 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         finalize=finalize,
     )
     templates.filters.update(
-        getmembers(words, isfunction),
+        _functions(words, governance_words, motion_words),
         standing_line=standing_line,
         log_time_line=log_time_line,
         utc_text=utc_text,
@@ -34,6 +35,12 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         cards=cards,
     )
     return templates
+
+
+def _functions(*modules: ModuleType) -> dict[str, Callable[..., object]]:
+    return {
+        name: function for module in modules for name, function in getmembers(module, isfunction)
+    }
 
 
 def plain(text: str) -> Markup:

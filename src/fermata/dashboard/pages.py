@@ -22,7 +22,12 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.records.dues import account_record
-from fermata.summary.records.governance import governance_record
+from fermata.summary.records.governance import (
+    GovernanceRecord,
+    charter_record,
+    governance_record,
+)
+from fermata.summary.records.governance_events import governance_events
 from fermata.summary.records.pause import (
     RuleRecord,
     newest_judged,
@@ -164,6 +169,8 @@ def _index(now: Snapshot) -> Mapping[str, Any]:
         "closed": closed,
         "charter": charter,
         "labs": lab_ids(state),
+        "governance": _committee(now),
+        "in_force": charter_record(state),
     }
 
 
@@ -206,8 +213,12 @@ def _dues(now: Snapshot) -> Mapping[str, Any]:
 
 
 def _governance(now: Snapshot) -> Mapping[str, Any]:
-    record = governance_record(now.state, now.now_ms) if now.charter.committee else None
-    return {"governance": record, "charters": now.state.charters}
+    events = governance_events(now.state)
+    return {"governance": _committee(now), "charters": now.state.charters, "events": events}
+
+
+def _committee(now: Snapshot) -> GovernanceRecord | None:
+    return governance_record(now.state, now.now_ms) if now.charter.committee else None
 
 
 def _log(now: Snapshot, number: int) -> Mapping[str, Any] | None:

@@ -101,7 +101,8 @@ class LabText(Strict, frozen=True):
 
 
 class HookText(Strict, frozen=True):
-    """The program or URL that gets a notice of every change of the pause (docs/spec/notice.md)."""
+    """The program or URL that gets notices (docs/spec/notice.md): of every change of the pause, or
+    of every step of a motion."""
 
     command: tuple[str, ...] = ()
     url: str = ""
@@ -132,6 +133,7 @@ class ConfigText(Strict, frozen=True):
     listen: ListenText | None = None
     lab: LabText | None = None
     hook: HookText | None = None
+    governance_hook: HookText | None = None
     silence: SilenceText | None = None
     dashboard: DashboardText | None = None
 
@@ -192,8 +194,11 @@ def load_config(file: Path, role: Role | None = None) -> NodeConfig:
     source = TomlSource(read_file(file, CONFIG_BYTES_MAX), str(file), "CONFIG", CONFIG_BYTES_MAX)
     text = source.decode(ConfigText)
     _check_values(source, text)
-    if text.hook is not None:
-        _check_hook(source, text.hook)
+    for table, hook in (("hook", text.hook), ("governance_hook", text.governance_hook)):
+        if hook is not None:
+            _check_hook(source, hook, table)
+    if text.hook is not None and text.governance_hook is not None:
+        _check_apart(source, text.hook, text.governance_hook)
     charter_file = (file.parent / text.charter).absolute()
     charter = read_charter(charter_file)
     roster = read_charter((file.parent / text.amended).absolute()) if text.amended else charter
@@ -284,24 +289,35 @@ def _check_authorities(source: TomlSource, listen: ListenText) -> None:
             source.fail("listen.authorities", "parties must be as lab/lab-1: a role and an id")
 
 
-def _check_hook(source: TomlSource, hook: HookText) -> None:
+def _check_apart(source: TomlSource, hook: HookText, governance: HookText) -> None:
+    """A scheduler reads a notice without ``is_holding`` as leave to go on."""
+    if (hook.command, hook.url) == (governance.command, governance.url):
+        what = "must be another receiver than [hook], which would read these notices as the pause's"
+        source.fail("governance_hook", what)
+
+
+def _check_hook(source: TomlSource, hook: HookText, table: str) -> None:
     if bool(hook.command) == bool(hook.url):
-        source.fail("hook", "must have exactly one of command and url")
+        source.fail(table, "must have exactly one of command and url")
     if not 1 <= hook.timeout_s <= HOOK_TIMEOUT_S_MAX:
-        source.fail("hook.timeout_s", f"must be 1 to {HOOK_TIMEOUT_S_MAX}, got {hook.timeout_s}")
+        source.fail(
+            f"{table}.timeout_s", f"must be 1 to {HOOK_TIMEOUT_S_MAX}, got {hook.timeout_s}"
+        )
     if not all(word.isprintable() for word in hook.command):
-        source.fail("hook.command", "must be in printable characters")
+        source.fail(f"{table}.command", "must be in printable characters")
     if hook.command and not Path(hook.command[0]).is_absolute():
-        source.fail("hook.command", "must begin with the full path of a program; no shell reads it")
+        source.fail(
+            f"{table}.command", "must begin with the full path of a program; no shell reads it"
+        )
     if not hook.ca_file.isprintable():
-        source.fail("hook.ca_file", "must be the path of a file, in printable characters")
+        source.fail(f"{table}.ca_file", "must be the path of a file, in printable characters")
     if hook.url:
-        _check_url(source, hook.url)
+        _check_url(source, hook.url, table)
     if hook.ca_file and not hook.url.startswith("https:"):
-        source.fail("hook.ca_file", "must be left out unless hook.url is https")
+        source.fail(f"{table}.ca_file", f"must be left out unless {table}.url is https")
 
 
-def _check_url(source: TomlSource, url: str) -> None:
+def _check_url(source: TomlSource, url: str, table: str) -> None:
     try:
         place = urlsplit(url)
         host, port = place.hostname or "", place.port
@@ -309,8 +325,10 @@ def _check_url(source: TomlSource, url: str) -> None:
         host, port, place = "", None, urlsplit("")
     is_plain = url.isascii() and url.isprintable() and " " not in url
     if not is_plain or not host or port == 0 or place.scheme not in ("http", "https"):
-        source.fail("hook.url", "must be an address such as https://host/path")
+        source.fail(f"{table}.url", "must be an address such as https://host/path")
     if place.username is not None or place.fragment:
-        source.fail("hook.url", "must not have a user, password or fragment")
+        source.fail(f"{table}.url", "must not have a user, password or fragment")
     if place.scheme == "http" and host not in LOOPBACK_HOSTS:
-        source.fail("hook.url", "must be https; plain http is for 127.0.0.1, [::1] or localhost")
+        source.fail(
+            f"{table}.url", "must be https; plain http is for 127.0.0.1, [::1] or localhost"
+        )

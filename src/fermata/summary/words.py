@@ -8,20 +8,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
-from fermata.protocol.charter.committee import Member
 from fermata.protocol.charter.dues import Dues
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import NO_RESULT, SILENT, Rule
-from fermata.protocol.fold.governance.tally import Tally
 from fermata.protocol.roles.overdue import Overdue
-from fermata.protocol.state import governance as g
 from fermata.protocol.state import pause as machine
-from fermata.protocol.state.clock import Clock
-from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.state import CLOSED, COLLECTING, ENDORSED, OPENED, REFUSED
-from fermata.summary.consent_words import consent_text
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
 from fermata.summary.records.rounds import ResultRecord, RoundRecord
 from fermata.types import PausePhase
@@ -295,80 +289,3 @@ def overdue_line(late: Overdue) -> str:
 def dues_basis(dues: Dues) -> str:
     """What decides the dues of a lab."""
     return f"the band of {dues.metric}" if dues.bands else "the lab's tier"
-
-
-def motion_subject(motion: Motion) -> str:
-    """The lab or the entry that a motion is about; empty if it is about neither."""
-    return motion.lab or (f"entry {motion.about_entry}" if motion.about_entry else "")
-
-
-def motion_matter(motion: Motion) -> str:
-    """What a motion asks for."""
-    if motion.kind == g.EXCLUSION:
-        return f"exclude {motion.lab} from round {motion.from_round}"
-    if motion.kind == g.AMENDMENT:
-        new = motion.charter.sha256.hex()[:16] if motion.charter else ""
-        return f"new charter {new} from round {motion.from_round}"
-    if motion.kind == g.LIFT:
-        return "lift the pause"
-    if motion.kind == g.RULING:
-        outcome = "uphold" if motion.is_upheld else "dismiss"
-        return f"{outcome} the dispute of entry {motion.about_entry}"
-    if motion.kind == g.APPEAL:
-        return f"appeal in the dispute of entry {motion.about_entry}"
-    if motion.kind == g.WITHDRAWAL:
-        return f"withdraw the motion of entry {motion.about_entry}"
-    about = f" about entry {motion.about_entry}" if motion.about_entry else ""
-    return f"dispute{about}" + (f", {motion.lab}" if motion.lab else "")
-
-
-def motion_status(motion: Motion) -> str:
-    """The status of a motion, or that its kind needs no vote."""
-    return "needs no vote" if motion.kind in g.NO_VOTE else motion.status
-
-
-def motion_count(motion: Motion, tally: Tally | None) -> str:
-    """The votes on a motion so far, or at its end; empty for a kind that needs no vote."""
-    if motion.kind in g.NO_VOTE:
-        return ""
-    if tally is not None:
-        return (
-            f"{tally.votes_for} for, {tally.votes_against} against, {tally.undecided} not yet;"
-            f" {tally.needed} carry it{consent_text(tally.consent)}"
-        )
-    said = list(motion.votes.values())
-    return f"{said.count(g.FOR)} for, {said.count(g.AGAINST)} against"
-
-
-def motion_until(motion: Motion, clock: Clock) -> str:
-    """When a motion expires, or when it was decided and takes effect."""
-    until = ""
-    if motion.kind not in g.NO_VOTE and motion.status == g.OPEN:
-        until = f"expires {time_text(clock.due_ms(motion.expiry))}"
-    elif motion.kind not in g.NO_VOTE and motion.decided_ms:
-        until = f"decided {utc_text(motion.decided_ms)}"
-    begins = f", in effect from {time_text(clock.due_ms(motion.notice))}"
-    return until + (begins if motion.notice_ms else "")
-
-
-def dispute_outcome(dispute: Dispute) -> str:
-    """How a dispute was ruled on."""
-    if not dispute.ruling_entry:
-        return "no ruling yet"
-    return "upheld" if dispute.is_upheld else "dismissed"
-
-
-def dispute_next(dispute: Dispute, clock: Clock) -> str:
-    """What comes next in a dispute; empty once it is final."""
-    if dispute.status in (g.FILED, g.APPEALED):
-        return f"a ruling is due {time_text(clock.due_ms(dispute.ruling))}"
-    if dispute.status in g.RULED:
-        return f"final from {time_text(clock.due_ms(dispute.appeal))} unless appealed"
-    return ""
-
-
-def term_text(member: Member) -> str:
-    """The rounds of a member's term."""
-    return f"from round {member.first_round}" + (
-        f" to {member.last_round}" if member.last_round else ""
-    )

@@ -46,14 +46,21 @@ def filed(site, party, *words):
 def test_a_dispute_is_filed_ruled_on_and_shown(site):
     dispute = filed(site, "lab-2", "dispute", "--about", 2, "--lab", "lab-3", "--reason", "why")
     ruling = filed(site, "member-1", "ruling", "--about", dispute, "--upheld")
-    assert [m["status"] for m in listed(site)["motions"]] == ["carried", "open"]
+    assert [m["status"] for m in listed(site)["motions"]] == ["filed", "open"]
+    assert "filed, waits for a ruling" in motion(site, "lab-1", "show", dispute).out
+    assert "carried" not in motion(site, "lab-1", "list").out
     for member in MEMBERS[:2]:
         assert motion(site, member, "vote", ruling, "for").code == 0
     found = listed(site)
     assert (found["round"], found["chair"], found["overdue"]) == (1, "member-1", [])
-    assert [m["status"] for m in found["motions"]] == ["carried", "carried"]
+    assert [m["status"] for m in found["motions"]] == ["upheld", "carried"]
     assert found["disputes"][0]["status"] == "upheld"
-    assert filed(site, "lab-3", "appeal", "--about", dispute) > ruling
+    appeal = filed(site, "lab-3", "appeal", "--about", dispute)
+    assert [m["status"] for m in listed(site)["motions"]] == ["appealed", "carried", "filed"]
+    shown = motion(site, "lab-1", "show", appeal).out
+    assert f"entry {appeal}: an appeal, filed by lab-3 at 20" in shown
+    assert "appealed, waits for the second ruling" in shown
+    assert "votes:" not in shown
     text = motion(site, "member-2", "list").out
     assert "in the chair: member-1" in text
     assert "ruling" in text
@@ -133,7 +140,7 @@ def test_a_vote_is_not_cast_blind(site):
     entry = filed(site, "member-1", *words)
     answer = motion(site, "member-2", "vote", entry, "for")
     assert answer.code == 0
-    for part in (f"entry {entry}: ruling by member-1", f"entry {dispute}", "not answer."):
+    for part in (f"entry {entry}: a ruling, filed by member-1", f"entry {dispute}", "not answer."):
         assert part in answer.err
     text = site.charter_file.read_text().replace("window_s = 3600", "window_s = 7200")
     new = changing(text, site.charter)
@@ -143,6 +150,7 @@ def test_a_vote_is_not_cast_blind(site):
     answer = motion(site, "member-2", "vote", entry, "against")
     assert answer.code == 0
     shown = [line.strip() for line in answer.err.splitlines()]
+    assert "window_s 3600 -> 7200" in shown
     at = shown.index("[rounds]")
     assert shown[at : at + 3] == ["[rounds]", "- window_s = 3600", "+ window_s = 7200"]
     changed = [line for line in shown if line[:2] in ("- ", "+ ")]

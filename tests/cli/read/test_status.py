@@ -9,6 +9,7 @@ from fermata.cli.read import status
 from fermata.cli.read.status import (
     LATE_MS,
     consent_problems,
+    governance_problems,
     health,
     health_document,
     health_text,
@@ -22,6 +23,7 @@ from fermata.summary.words import CERTIFICATE_WARN_MS, lab_answer
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 from harness.chains import chain_at
+from harness.governed import governed_chain, states
 from harness.nodes import COORDINATOR, fermata
 from harness.protocol.heartbeats import log
 
@@ -414,3 +416,50 @@ def test_a_lab_that_has_not_consented_is_shown_at_its_own_node(tmp_path):
     assert what.startswith("not consented: ")
     assert what.endswith(f"fermata charter accept {own.hex()} --config f.toml")
     assert problems(Role.LAB, other, own) == problems(Role.AUDITOR, other, other) == []
+
+
+def governed_health(after=None):
+    """The health of a log with a committee, after an entry, or at its end."""
+    every = list(states(governed_chain()))
+    state = every[-1 if after is None else after]
+    return health(state, state.time_ms, 10**12)
+
+
+def test_status_shows_the_charter_in_force_and_what_is_before_the_committee():
+    motions = governed_chain().state.governance.motions.values()
+    exclusion = next(m for m in motions if m.kind == "exclusion")
+    found = governed_health(exclusion.decided_entry)
+    told = health_document(found)
+    assert told["charter"]["from_round"] == 1
+    assert [m["entry"] for m in told["governance"]["motions"]] == [exclusion.entry]
+    text = health_text(found)
+    assert f"exclusion of entry {exclusion.entry} has carried: exclude lab-3 from round 2" in text
+    assert "carried: dispute" not in text
+    after = governed_health()
+    assert health_document(after)["charter"]["from_round"] == 2
+    assert health_document(after)["governance"]["excluded"] == {"lab-3": 2}
+    assert "charter in force: " in health_text(after)
+
+
+def test_a_dispute_that_was_filed_is_not_called_carried():
+    dispute = min(governed_chain().state.governance.disputes)
+    found = governed_health(dispute)
+    assert f"dispute of lab-2, entry {dispute}: filed, waits for a ruling" in health_text(found)
+    assert "carried" not in health_text(found)
+    assert health_document(found)["governance"]["disputes"][0]["status"] == "filed"
+
+
+def test_an_excluded_lab_is_told_at_its_own_node_and_no_other():
+    for party, count in (("lab-3", 1), ("lab-1", 0)):
+        config = SimpleNamespace(text=SimpleNamespace(party=party))
+        problems = list(governance_problems(config, governed_health()))
+        assert len(problems) == count
+        for who, what in problems:
+            assert (who, "excluded from round 2 on" in what) == (party, True)
+
+
+def test_without_a_committee_status_has_no_governance():
+    found = health(state_at("collecting"), 0, 10**12)
+    assert (found.governance, health_document(found)["governance"]) == (None, None)
+    config = SimpleNamespace(text=SimpleNamespace(party="lab-1"))
+    assert list(governance_problems(config, found)) == []

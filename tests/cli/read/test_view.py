@@ -13,6 +13,8 @@ from harness.prepared import copied
 COMMANDS = {
     "results": ("results",),
     "lab place": ("lab", "place", "--period", "2026Q1"),
+    "charter in-force": ("charter", "in-force"),
+    "motion show": ("motion", "show", "2"),
     "motion vote": ("motion", "vote", "2", "for"),
     "motion file": ("motion", "file", "lift"),
     "lab open-value": (

@@ -17,6 +17,7 @@ from fermata.node.hook.notice import idempotency_key, open_notice
 from fermata.node.run.loop import Wake
 from fermata.node.run.participant import run_participant
 from fermata.protocol.charter.periods import utc_text
+from harness.governed import Growing, governed_chain
 from harness.nodes import AUDITORS, COORDINATOR, LABS, WAIT_S, fermata, lay_out, until
 from harness.pauses import copy_of, late_run, pause_run
 
@@ -186,6 +187,66 @@ def test_status_counts_what_is_overdue_as_a_problem():
     (problem,) = (p for p in document["problems"] if p["who"] == "overdue")
     assert "not acknowledged by lab-1, lab-2, lab-3, lab-4" in problem["what"]
     assert f"! overdue: {problem['what']}" in health_text(found)
+
+
+def committee_watcher(as_json=False):
+    """A watch of a log in which the exclusion of a lab has just been filed."""
+    motions = governed_chain().state.governance.motions.values()
+    exclusion = next(m for m in motions if m.kind == "exclusion")
+    growing = Growing(governed_chain(), exclusion.entry + 1)
+    return growing, Watcher(growing.replica, growing.log, as_json), exclusion
+
+
+def test_what_is_before_the_committee_is_shown_as_it_is_now(clock, capsys):
+    _, watcher, exclusion = committee_watcher()
+    watcher.tell_state()
+    first, *rest = lines(capsys)
+    assert first == "committee: member-1 has the chair"
+    assert any(
+        line.startswith(f"  exclusion of entry {exclusion.entry}: exclude lab-3 from round 2; ")
+        for line in rest
+    )
+    _, watcher, exclusion = committee_watcher(as_json=True)
+    watcher.tell_state()
+    (state,) = map(json.loads, lines(capsys))
+    (row,) = (m for m in state["governance"]["motions"] if m["kind"] == "exclusion")
+    assert (row["entry"], row["status"], row["needed"]) == (exclusion.entry, "open", 3)
+
+
+def test_every_step_of_a_motion_is_shown_as_it_comes_and_once(clock, capsys):
+    growing, watcher, exclusion = committee_watcher()
+    growing.log.size = growing.log.witnessed = len(governed_chain().leaves)
+    watcher.look(Wake())
+    shown = [line.partition(" ")[2] for line in lines(capsys) if line.startswith("20")]
+    names = [line.partition(":")[0] for line in shown]
+    assert names[0] == "motion_decided"
+    assert {"ruling_final", "lab_excluded", "amendment_in_force"} <= {*names}
+    assert f"lab-3 is excluded from round 2 on, by the motion of entry {exclusion.entry}" in (
+        line for text in shown for line in [text.partition(": ")[2].rpartition(", entry")[0]]
+    )
+    watcher.look(Wake())
+    assert lines(capsys) == []
+
+
+def test_what_an_amendment_changes_stands_under_it_and_in_the_json(clock, capsys):
+    for as_json in (False, True):
+        growing, watcher, _ = committee_watcher(as_json)
+        growing.log.size = growing.log.witnessed = len(governed_chain().leaves)
+        watcher.look(Wake())
+        told = lines(capsys)
+        if as_json:
+            last = json.loads(told[-1])
+            assert last["event"] == "amendment_in_force"
+            assert last["changes"][0] == {
+                "text": "cohort_min 3 -> 4: stricter",
+                "labs": [],
+                "free": True,
+            }
+        else:
+            assert told[-2:] == [
+                "    cohort_min 3 -> 4: stricter",
+                "    title 'For tests' -> 'Amended'",
+            ]
 
 
 @pytest.fixture(scope="module")

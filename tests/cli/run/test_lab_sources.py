@@ -83,6 +83,21 @@ def test_the_dry_run_says_which_line_of_the_table_a_figure_is_from(site):
     assert (value["file"].endswith("metrics.csv"), value["field"]) == (True, "line 2")
 
 
+def test_the_dry_run_shows_the_records_that_a_figure_is_made_of(site):
+    shutil.copy(FIXTURES / "metr-runs.jsonl", site.node("lab-1"))
+    records = INSPECT.replace("inspect", "jsonl").replace("logs/*.eval", "metr-runs.jsonl")
+    records = records.replace('task = "sums"\n', "").replace("accuracy", "score_binarized")
+    mean = 'where = { alias = "Model A" }\naggregation = "mean"\nsamples = 3\n'
+    configure(site, records + mean)
+    (value,) = json.loads(check(site, "--json").out)["values"]
+    assert (value["file"], value["model"], value["samples"]) == ("3 records", "model-a", "3 of 3")
+    assert value["value"].startswith("0.66666666")
+    configure(site, records + mean.replace("Model A", "Model C"))
+    answer = check(site)
+    assert (answer.code, answer.error.endswith("[SOURCE_FIELD]")) == (2, True)
+    assert "no record has alias = Model C; they have Model A, Model B" in answer.error
+
+
 def test_the_dry_run_says_what_is_not_there(site):
     configure(site, INSPECT, PUSH.format("hours"))
     answer = check(site)

@@ -7,7 +7,8 @@ import pytest
 
 from fermata.errors import ConfigError
 from fermata.node.sources.gather import Sources
-from fermata.node.sources.mapping import READERS, SourceText
+from fermata.node.sources.kinds import READERS
+from fermata.node.sources.mapping import SourceText
 from fermata.protocol.charter.metrics import Metric
 
 METRIC = Metric("x", "p", "fraction", Decimal(0), Decimal(1), Decimal("0.001"), 1000)

@@ -417,6 +417,9 @@ RECIPES = {
     "silence-notice": lambda charter, node, index: sha256(
         b"fermata/v1/silence-notice" + raw(charter) + node.encode() + be(index, 8)
     ),
+    "governance-notice": lambda charter, motion, step: sha256(
+        b"fermata/v1/governance-notice" + raw(charter) + be(motion, 8) + step.encode()
+    ),
     "canonical-json": canonical_json,
     "calibration": lambda charter, rule: sha256(
         b"fermata/v1/calibration" + raw(charter) + rule.encode()

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fermata.errors import ConfigError, TransportError
-from fermata.node.hook import hooks
+from fermata.node.hook import delivery
 from fermata.node.hook.calls import WebCall
 from fermata.node.hook.notice import idempotency_key, open_notice
 from harness.node.hook_world import Node, Site, until
@@ -24,7 +24,7 @@ TIMEOUT_S = 20
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(hooks, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr(delivery, "BACKOFF_S", (0.01,))
 
 
 @pytest.fixture

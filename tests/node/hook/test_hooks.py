@@ -9,7 +9,7 @@ import pytest
 
 from fermata.errors import StorageError, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.hook import hooks
+from fermata.node.hook import delivery, hooks
 from fermata.node.hook.calls import CommandCall
 from fermata.node.hook.notice import idempotency_key, open_notice
 from fermata.node.storage.store import SqliteStore
@@ -28,7 +28,7 @@ def run():
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(hooks, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr(delivery, "BACKOFF_S", (0.01,))
 
 
 def command(program, timeout_s=TIMEOUT_S, stopping=None):

@@ -7,7 +7,7 @@ import pytest
 
 from fermata.errors import InvalidEncoding, InvalidSignature, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.hook import hooks
+from fermata.node.hook import delivery, hooks
 from fermata.node.hook.notice import NOTICE_TYPE, idempotency_key, open_notice, seal_payload
 from fermata.node.hook.silence_notice import SILENCE_TYPE, open_silence, silence_key
 from fermata.protocol.roles.silence import Silence
@@ -18,7 +18,7 @@ from harness.pauses import pause_run
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(hooks, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr(delivery, "BACKOFF_S", (0.01,))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_what_was_known_at_a_hold_goes_out_before_it_and_the_rest_once_it_is_ove
     # Also after a restart: the log may hand out a change that says to go on, and be silent still.
     later = Node(run, taker, node.replica.store)
     later.hook.look()
-    assert later.hook._next() is None
+    assert later.hook.next_due() is None
     with later:
         book = later.hook.silences
         book.keep(Silence(second.entry + 1, 2, book.known.last, book.known.last_size, 1))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.node.sources.gather import Sources
-from fermata.node.sources.mapping import READERS, SourceText
+from fermata.node.sources.kinds import READERS
+from fermata.node.sources.mapping import SourceText
 from fermata.node.sources.reading import Reading
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import METRIC, gather, read, refused
@@ -58,14 +59,14 @@ def inspect_log(draw, is_partial):
     return log, epochs > 1 and reducer != []
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(inspect_log(is_partial=True))
 def test_no_log_of_inspect_with_a_sample_less_passes_for_whole(found):
     log, _ = found
     assert all(r.unfinished or not r.is_counted for r in read("inspect", log))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(inspect_log(is_partial=False))
 def test_every_whole_log_of_inspect_is_read_or_does_not_count_its_epochs(found):
     log, is_silent = found
@@ -134,7 +135,7 @@ def test_an_aggregate_that_leaves_samples_out_is_not_of_the_whole_group(tmp_path
     assert (reason, "12 of 24 samples" in said) == ("SOURCE_INCOMPLETE", True)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 8), st.sampled_from(["sample_ids", "total_rows"]))
 def test_a_record_of_every_eval_ever_is_of_the_least_that_it_says(ran, where):
     def change(document):

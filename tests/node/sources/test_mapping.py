@@ -1,5 +1,6 @@
 """[[lab.source]] in a configuration: every mistake is one line that names file and place."""
 
+import json
 import shutil
 
 import pytest
@@ -25,12 +26,18 @@ def site(template, tmp_path):
     return Site(tmp_path / "site")
 
 
+def toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    return str(value) if isinstance(value, int) else json.dumps(value)
+
+
 def write(site, *tables, unit="u"):
     charter = site.node("lab-1") / "charter.toml"
     charter.write_text(charter.read_text().replace('unit = "u"', f'unit = "{unit}"'))
     text = ""
     for table in tables:
-        lines = [f"{key} = '{value}'" for key, value in table.items() if value is not None]
+        lines = [f"{key} = {toml(value)}" for key, value in table.items() if value is not None]
         text += "\n".join(["", "[[lab.source]]", *lines, ""])
     return site.write_config("lab-1", extra=text)
 
@@ -93,6 +100,62 @@ def test_a_lab_may_have_sources_and_no_table(site):
 )
 def test_a_bad_table_is_named_with_its_line(site, change, said):
     assert said in refused(site, {**GOOD, **change})
+
+
+JSONL = {"metric": "score", "kind": "jsonl", "unit": "u", "path": "runs.jsonl", "score": "a.b"}
+ROWS = {"metric": "score", "kind": "csv", "unit": "u", "path": "runs.csv", "column": "a"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        JSONL, {**JSONL, "where": {"a.b": "x", '"a.b"': "y"}}, ROWS,
+        {**JSONL, "where": {"a": "x"}, "score": None, "aggregation": "count"},
+        {**JSONL, "where": {"a": "x"}, "aggregation": "mean", "samples": 225},
+        {**JSONL, "kind": "yaml", "where": {"a": "x"}, "model_at": "m", "time_at": "t"},
+        {**JSONL, "kind": "yaml", "period": "current"},
+        {**ROWS, "where": {"acc.norm [x]": "1"}, "scored_at": "n", "samples_at": "m"},
+        {**ROWS, "scored_at": "n", "samples": 9},
+        {**GOOD, "kind": "openai-evals", "samples": 9},
+        {**GOOD, "kind": "model-card", "period": "current"},
+        {**GOOD, "kind": "openmetrics", "score": 'a{b="c"}', "task": None},
+    ],
+)  # fmt: skip
+def test_a_table_of_every_newer_kind_is_read(site, table):
+    (text,) = load_config(write(site, table), "lab").text.lab.source
+    assert text.where == table.get("where", {})
+    assert text.is_own is False
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({**GOOD, "where": {"a": "x"}}, "where: kind inspect has no where here"),
+        ({**GOOD, "column": "a"}, "column: kind inspect has no column here"),
+        ({**JSONL, "column": "a"}, "column: kind jsonl has no column here"),
+        ({**ROWS, "column": None, "where": {"a": "x"}}, "kind csv takes it with column"),
+        ({**ROWS, "score": "a"}, "score: kind csv with column has no score"),
+        ({**ROWS, "task": "a"}, "task: kind csv has no task"),
+        ({**JSONL, "task": "a"}, "task: kind jsonl has no task"),
+        ({**JSONL, "score": None}, "score: kind jsonl needs score, the way to a number"),
+        ({**JSONL, "score": "a..b"}, "score: must be the way to a number"),
+        ({**JSONL, "where": {"a..b": "x"}}, "where: a..b must be the way to a field"),
+        ({**JSONL, "where": {"a": "x\ty"}}, "where: must be short, of printable characters"),
+        ({**JSONL, "model_at": "a..b"}, "model_at: a..b must be the way to a field"),
+        ({**JSONL, "aggregation": "count"}, "score: count counts records, so it has no score"),
+        ({**JSONL, "score": None, "aggregation": "count"}, "where: must say which records count"),
+        ({**GOOD, "aggregation": "count"}, "aggregation: count is for records"),
+        ({**JSONL, "score": None, "where": {"a": "x"}, "aggregation": "count", "samples": 3},
+         "samples: is only for figures that are of all samples"),
+        ({**GOOD, "samples": -1}, "samples: must be the number of samples"),
+        ({**JSONL, "scored_at": "n"}, "scored_at: must stand with samples_at, or with samples"),
+        ({**JSONL, "kind": "yaml"}, "kind yaml does not say when a figure was measured"),
+        ({**GOOD, "kind": "model-card"}, "kind model-card does not say when"),
+        ({**JSONL, "where": {"a": 1}}, "where"),
+    ],
+)  # fmt: skip
+def test_a_bad_table_of_a_newer_kind_is_named_with_its_line(site, table, said):
+    assert said in refused(site, table)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A lab's file of figures: read exactly or not at all, and no figure in any message."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -69,7 +70,8 @@ def test_a_byte_order_mark_and_either_line_end_are_taken(file, start, end):
         (f'{HEAD}2026Q1,score,"{SECRET}"x\n', "line 2: is not CSV"),
         (f"{HEAD}2026Q1,score,{SECRET}", "line 2: has no line end"),
         (HEAD.encode() + b"2026Q1,score,\xff0.8123459\n", "line 2: is not UTF-8"),
-        ("\ufeff".encode("utf-16"), "line 1: has no line end"),
+        (HEAD.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        (HEAD.encode("utf-16-le"), "is UTF-16 or not text at all; save it as UTF-8"),
     ],
 )
 def test_a_line_that_is_not_in_order_is_named(file, text, said):
@@ -103,6 +105,61 @@ def test_junk_is_a_config_error_that_shows_nothing(rest, tmp_path_factory):
     else:
         assert problem.reason == "METRICS_FILE"
         assert SECRET not in str(problem)
+
+
+UNITS = HEAD.replace("value", "value,unit")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("2026Q1,score,0.5\n", "line 2: has 3 fields, not 4"),
+        ("2026Q1,score,0.5,\n", "line 2: the unit must be the charter's"),
+        ("2026Q1,score,0.5, u\n", "line 2: the unit must be the charter's"),
+        ("2026Q1,score,0.5,u\x07\n", "line 2: the unit must be the charter's"),
+        ("2026Q1,score,0.5,u,v\n", "line 2: has 5 fields, not 4"),
+    ],
+)
+def test_a_table_with_units_has_one_on_every_line(file, rows, said):
+    assert said in refused(file, UNITS + rows)
+    assert "round,metric,value, or round,metric,value,unit" in refused(file, "round,unit\n")
+
+
+@pytest.mark.parametrize(
+    ("unit", "theirs", "is_same"),
+    [("h", "h", True), ("hours", "h", False), ("percent", "fraction", False),
+     ("%", "percent", True), ("fraction", "fraction correct", True),
+     ("fraction of chips", "fraction correct", False), ("ratio", "fraction", True)],
+)  # fmt: skip
+def test_a_unit_in_the_table_must_be_the_charters(file, unit, theirs, is_same):
+    charter = make_deployment().charter
+    metric = replace(charter.metrics_of("lab-1")["hours"], unit=theirs)
+    file.write_text(UNITS + f"2026Q1,hours,5,{unit}\n2025Q4,hours,5,another\n")
+    sources = Sources(file.parent, file, (), file.parent, "quarter")
+    if is_same:
+        assert sources.gather("2026Q1", {"hours": metric}).figures[0].value == "5"
+    else:
+        with pytest.raises(ConfigError) as caught:
+            sources.gather("2026Q1", {"hours": metric})
+        assert caught.value.reason == "SOURCE_UNIT"
+        assert f"metrics.csv line 2: hours is in {unit}, and the charter has it in {theirs}" in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("0x1", "METRIC_VALUE"), ("", "METRIC_VALUE"), ("-1", "METRIC_RANGE")]
+)
+def test_a_figure_that_the_charter_does_not_take_is_named_with_its_file_and_line(
+    file, value, reason
+):
+    metrics = make_deployment().charter.metrics_of("lab-1")
+    file.write_text(HEAD + f"2025Q4,hours,5\n2026Q1,hours,{value}\n")
+    gathered = Sources(file.parent, file, (), file.parent, "quarter").gather("2026Q1", metrics)
+    with pytest.raises(ConfigError) as caught:
+        gathered.check(metrics)
+    assert caught.value.reason == reason
+    assert "metrics.csv: line 3: hours: the value must be" in str(caught.value)
 
 
 VALUES = {"hours": "5", "share": "1"}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.node.sources.mapping import READERS
+from fermata.node.sources.kinds import READERS
+from fermata.node.sources.paths import SourceFile
 from fermata.node.sources.readers.helm import read_helm
 from harness.node.source_files import FIXTURES, changed, fixture
 from harness.node.source_reading import gather, read, refused
@@ -76,6 +77,14 @@ STATED = [
      "neither"),
     ("helm", "helm-stats.json", {"score": "num_references/test"}, "neither"),
     ("prometheus", "metrics.prom", {"score": 'eval_score{task="sums"}'}, "model"),
+    ("openmetrics", "metrics.om", {"score": 'eval_score_ratio{task="sums"}'}, "model"),
+    ("openai-evals", "openai-evals.jsonl", {"score": "accuracy"}, "both"),
+    ("openai-evals", "openai-evals-limited.jsonl", {"score": "accuracy"}, "model"),
+    ("model-card", "model-card.md", {"score": "accuracy"}, "model"),
+    ("jsonl", "metr-runs.jsonl", {"score": "score_binarized", "where": {"run_id": "3"}}, "model"),
+    ("yaml", "aider-leaderboard.yml", {"score": "pass_rate_2", "where": {"model": "model-a"},
+                                       "unit": "percent", "scale": "0.01"}, "both"),
+    ("csv", "wandb-export.csv", {"column": "accuracy", "where": {"Name": "first"}}, "neither"),
     ("json", "inspect.json", {"score": "results.total_samples"}, "neither"),
 ]  # fmt: skip
 
@@ -138,7 +147,7 @@ def tree(draw, depth=3, name="t"):
     return {**groups, f"g{name}": below}, tasks, f"g{name}"
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(tree())
 def test_a_group_of_lm_eval_is_whole_exactly_if_all_its_tasks_are(found):
     groups, tasks, root = found
@@ -176,7 +185,7 @@ def test_groups_that_stand_in_each_other_end():
     assert not reading.is_counted
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(ran=st.integers(1, 30), most=st.one_of(st.none(), st.integers(0, 30)))
 def test_a_run_of_helm_is_whole_only_below_its_largest_number_of_instances(ran, most):
     stats = [
@@ -184,7 +193,8 @@ def test_a_run_of_helm_is_whole_only_below_its_largest_number_of_instances(ran, 
         {"name": {"name": "exact_match", "split": "test"}, "count": 3, "mean": 0.5},
     ]
     spec = {"adapter_spec": {"model": "simple/model1", "max_eval_instances": most}}
-    readings = read_helm("run/f", json.dumps(stats).encode(), json.dumps(spec).encode())
+    beside = SourceFile("run/run_spec.json", json.dumps(spec).encode())
+    readings = read_helm("run/f", json.dumps(stats).encode(), [beside])
     for reading in readings:
         assert reading.model == "simple/model1"
         is_whole = most is None or ran < most
@@ -215,7 +225,7 @@ def test_a_record_of_every_eval_ever_that_does_not_count_is_asked_about(tmp_path
     assert reason == "SOURCE_UNCOUNTED"
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 8))
 def test_a_record_of_every_eval_ever_over_fewer_samples_is_unfinished(scored):
     def change(document):

@@ -1,6 +1,6 @@
-"""Commands of the committee: ``fermata motion`` files motions, votes and lists motions.
+"""Commands of the committee: ``fermata motion`` files, shows and lists motions, and votes.
 
-``motions_document`` is what ``motion list --json`` prints.
+``fermata charter accept`` and ``fermata charter in-force`` are about the charter that came of it.
 
     >>> from fermata.cli.govern.motion import CHOICES
     >>> sorted(CHOICES)

@@ -5,21 +5,18 @@ from pathlib import Path
 import click
 
 from fermata.cli.options import CONFIG
-from fermata.cli.output import emit, json_option, say
+from fermata.cli.output import emit, json_option, plain_lines, say
 from fermata.cli.read.view import trusted_view
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig, load_config, read_charter
-from fermata.node.observe.telemetry import plain_text
 from fermata.node.storage.bundles import pinned_hash
 from fermata.node.storage.consents import accepted_charters, accepts_by_itself, offer_acceptance
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.consent.comparison import differences
-from fermata.protocol.consent.difference import Difference
 from fermata.protocol.roles.consents import agreed_to
 from fermata.protocol.state.state import State
+from fermata.summary.amendment_words import change_lines
 from fermata.types import Role
-
-LINE_CHARS_MAX = 2000
 
 
 @click.command("accept")
@@ -44,7 +41,7 @@ def charter_accept(charter: str, config_file: Path, yes: bool, as_json: bool) ->
     changes = differences(old, new, config.text.party)
     is_known = new.sha256 in {*accepted_charters(config), *agreed}
     if not as_json:
-        say("\n".join(changes_text(config.text.party, old, new, changes)))
+        say("\n".join(changes_text(config.text.party, old, new)))
     if not is_known:
         if not yes and not click.confirm("Accept it?", err=True):
             raise click.Abort
@@ -83,13 +80,8 @@ def accepted_before(config: NodeConfig, state: State, agreed: tuple[bytes, ...])
     return charters[agreed[-1]] if is_on_roster else config.roster
 
 
-def changes_text(
-    lab: str, old: Charter, new: Charter, changes: tuple[Difference, ...]
-) -> list[str]:
+def changes_text(lab: str, old: Charter, new: Charter) -> list[str]:
     """What changes for a lab, in words; what is not free is marked."""
-    lines = [f"{plain_text(new.heading, LINE_CHARS_MAX)}: charter hash {new.sha256.hex()}"]
+    lines = [f"{new.heading}: charter hash {new.sha256.hex()}"]
     lines += [f"what it changes for {lab} since {old.sha256.hex()}:"]
-    for change in changes:
-        mark = " " if change.effect.is_free else "!"
-        lines.append(f"{mark} {plain_text(change.text, LINE_CHARS_MAX)}")
-    return lines if changes else [*lines, "  nothing"]
+    return plain_lines([*lines, *change_lines(old, new, lab)])

@@ -30,12 +30,12 @@ def charter_changes(old: str, new: str) -> Iterator[str]:
     heading: str | None = None
     for mark, table, line in _changed(old, new):
         if table != heading:
-            yield f"  {_shown(table) or '(top)'}"
+            yield f"  {shown_line(table) or '(top)'}"
             heading = table
-        yield f"  {mark} {_shown(line)}"
+        yield f"  {mark} {shown_line(line)}"
 
 
-def _shown(line: str) -> str:
+def shown_line(line: str) -> str:
     """A line of a file that its author chose, whole, and safe for a terminal."""
     return plain_text(line, _ESCAPED_MAX * len(line))
 

@@ -1,6 +1,6 @@
-"""``fermata motion``: files motions, votes and lists motions (docs/spec/governance.md)."""
+"""``fermata motion``: files, shows and lists motions, and votes (docs/spec/governance.md)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +8,38 @@ import click
 
 from fermata.cli.govern.charter_changes import charter_changes, charter_text
 from fermata.cli.options import CONFIG, PATH
-from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.output import emit, json_option, plain_lines, say, table_text
 from fermata.cli.read.log import replicate
 from fermata.cli.read.view import trusted_view, witnessed_line
-from fermata.errors import ConfigError, TransportError
+from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.node.config import NodeConfig, load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
-from fermata.node.observe.telemetry import plain_text
 from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_files
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
-from fermata.protocol.charter.periods import utc_text
-from fermata.protocol.consent.comparison import differences
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.governance.amendment import new_parties
-from fermata.protocol.fold.governance.labs import consent_of
+from fermata.protocol.fold.governance.tally import committee_of
 from fermata.protocol.fold.references import about, bind, next_leaf
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.governance import Motion
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.summary.consent_words import consent_text
-from fermata.summary.documents import document, overdue_document
-from fermata.summary.records.governance import GovernanceRecord, governance_record
-from fermata.summary.words import motion_subject, motion_until, overdue_line
-from fermata.types import Choice
+from fermata.summary.governance_documents import (
+    motion_document,
+    motion_row,
+    motions_document,
+)
+from fermata.summary.governance_words import motion_status, motion_until
+from fermata.summary.motion_words import motion_lines, pending_text
+from fermata.summary.records.governance import (
+    GovernanceRecord,
+    MotionRecord,
+    governance_record,
+    motion_record,
+)
+from fermata.summary.words import overdue_line
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
-LINE_CHARS_MAX = 2000
 CHOICES = {
     "for": statement_pb2.CHOICE_FOR,
     "against": statement_pb2.CHOICE_AGAINST,
@@ -66,7 +70,7 @@ def _filing(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def motion() -> None:
-    """File motions, vote on them, list them."""
+    """File motions, show and list them, vote on them."""
 
 
 @motion.group("file")
@@ -156,42 +160,46 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
     """Vote on the motion in entry ENTRY of the log; a lab, on an amendment that asks it."""
     config = load_config(config_file)
     replica = trusted_view(config)
-    tabled = replica.trusted().governance.motions.get(entry)
-    if tabled is not None:
-        say(motion_to_read(replica, tabled, config.text.party))
+    # Nobody votes unread: what is signed is said first, also to a program that votes.
+    say(motion_to_read(replica, motion_of(replica, entry), config.text.party))
     body = statement_pb2.Vote(motion=_entry(entry), choice=CHOICES[choice])
     _say(config, replica, out, as_json, vote=body)
 
 
-def asked_to_read(replica: Replica, tabled: Motion, party: str) -> Iterator[str]:
-    """Whom an amendment asks beside the committee, and what it changes for a lab that votes."""
-    if tabled.asked_labs:
-        yield f"asks: {', '.join(tabled.asked_labs)}"
-    if tabled.has_share:
-        yield f"asks a share of the labs' organisations: {consent_of(replica.state, tabled).needed}"
-    if tabled.charter is not None and party in replica.charter.labs:
-        changes = differences(replica.charter, tabled.charter, party)
-        yield f"what it changes for {party}:" if changes else f"it changes nothing for {party}"
-        yield from (plain_text(f"  {change.text}", LINE_CHARS_MAX) for change in changes)
+@motion.command("show")
+@click.argument("entry", type=click.IntRange(min=0))
+@CONFIG
+@json_option
+def show(entry: int, config_file: Path, as_json: bool) -> None:
+    """Show the motion in entry ENTRY in words: what it asks, the votes, what it changes."""
+    config = load_config(config_file)
+    replica = trusted_view(config)
+    record = motion_of(replica, entry)
+    emit(as_json, motion_document(record), motion_to_read(replica, record, config.text.party))
 
 
-def motion_to_read(replica: Replica, tabled: Motion, party: str = "") -> str:
-    """The motion itself, for the party that is about to vote: of an amendment, all that changes."""
-    lines = [f"entry {tabled.entry}: {tabled.kind} by {tabled.author}"]
-    subject = motion_subject(tabled)
-    lines += [f"about {subject}"] if subject else []
-    lines += [f"from round {tabled.from_round}"] if tabled.from_round else []
-    lines += [f"upheld: {'yes' if tabled.is_upheld else 'no'}"] if tabled.kind == "ruling" else []
-    lines += [f"reason: {tabled.reason}"] if tabled.reason else []
-    until = motion_until(tabled, replica.state.clock)
-    lines += [until] if until else []
-    if tabled.charter is not None:
-        lines += asked_to_read(replica, tabled, party)
-        old, new = (
-            charter_text(replica, replica.charter.sha256),
-            charter_text(replica, tabled.charter.sha256),
-        )
-        lines += ["the charter in force, and the new one:", *charter_changes(old, new)]
+def motion_of(replica: Replica, entry: int) -> MotionRecord:
+    """The motion in a witnessed entry.
+
+    Raises Refusal NO_COMMITTEE or NO_MOTION, TransportError NOT_COSIGNED.
+    """
+    state = replica.trusted()
+    committee_of(state)
+    if entry < replica.tree.size:
+        _check_witnessed(replica, entry)
+    if entry not in state.governance.motions:
+        raise Refusal("NO_MOTION", f"entry {entry}: must be a motion; see: fermata motion list")
+    return motion_record(state, entry)
+
+
+def motion_to_read(replica: Replica, record: MotionRecord, party: str) -> str:
+    """A motion in words, for the party that is about to vote: of an amendment, all that changes."""
+    lines = plain_lines(motion_lines(record, party))
+    new = record.motion.charter
+    if new is not None and record.base is not None:
+        old_text = charter_text(replica, record.base.sha256)
+        lines += ["its lines that differ:"]
+        lines += charter_changes(old_text, charter_text(replica, new.sha256))
     return "\n".join(lines)
 
 
@@ -238,12 +246,7 @@ def _say(
     )
     bind(replica.tree, statement, size)
     for named in about(statement):
-        # L36.2: what nobody else was shown is not voted on.
-        if named.index >= size:
-            raise TransportError(
-                "NOT_COSIGNED",
-                f"entry {named.index}: {witnessed_line(replica)}; try again when it is witnessed",
-            )
+        _check_witnessed(replica, named.index)
     envelope = seal_statement(statement, {config.text.party: load_signing_key(config)})
     leaf = next_leaf(replica.tree, envelope)
     _, _, error = judge(replica.state, leaf)
@@ -255,6 +258,15 @@ def _say(
     write_atomic(out, envelope)
     text = f"wrote {out}; send it with: fermata motion send {out} --config {config.file}"
     emit(as_json, {"file": str(out)}, text)
+
+
+def _check_witnessed(replica: Replica, entry: int) -> None:
+    # L36.2: what nobody else was shown is not voted on.
+    if entry >= replica.witnessed.size:
+        raise TransportError(
+            "NOT_COSIGNED",
+            f"entry {entry}: {witnessed_line(replica)}; try again when it is witnessed",
+        )
 
 
 def _send(config: NodeConfig, replica: Replica, envelope: bytes, as_json: bool) -> None:
@@ -277,45 +289,17 @@ def list_motions(config_file: Path, as_json: bool) -> None:
     emit(as_json, motions_document(record), motions_text(record))
 
 
-def motions_document(record: GovernanceRecord) -> dict[str, Any]:
-    """Round, chair, motions, disputes, exclusions and what is overdue, for programs."""
-    return {
-        "round": record.round,
-        "chair": record.chair,
-        "motions": [_row(record, motion) for motion in record.motions],
-        "disputes": [document(d, "entry author lab status") for d in record.disputes],
-        "excluded": record.exclusions,
-        "overdue": [overdue_document(late) for late in record.overdue],
-    }
-
-
-def _row(record: GovernanceRecord, motion: Motion) -> dict[str, Any]:
-    tally = record.tallies.get(motion.entry)
-    expires_ms = record.clock.due_ms(motion.expiry)
-    choices = list(motion.votes.values())
-    return {
-        **document(motion, "entry kind author"),
-        "subject": motion_subject(motion),
-        "status": motion.status,
-        "for": choices.count(Choice.FOR),
-        "against": choices.count(Choice.AGAINST),
-        "needed": tally.needed if tally else None,
-        "labs": consent_text(tally.consent).removeprefix("; ") if tally else "",
-        "expires": utc_text(expires_ms) if tally and expires_ms is not None else None,
-        "reason": motion.reason,
-    }
-
-
 def motions_text(record: GovernanceRecord) -> str:
     """The motions, the chair and what is overdue, for people."""
     columns = ["entry", "kind", "author", "subject", "status", "for", "against", "needed", "labs"]
     rows = []
     for motion in record.motions:
-        row = _row(record, motion)
+        row = motion_row(record, motion) | {"status": motion_status(motion, record.disputes)}
         texts = ["" if row[column] is None else str(row[column]) for column in columns]
         rows.append([*texts, motion_until(motion, record.clock)])
     lines = [f"round {record.round}, in the chair: {record.chair or 'nobody'}"]
     lines += [table_text([*columns, "until"], rows) if rows else "no motions"]
+    lines += [pending_text(motion, record) for motion in record.pending]
     lines += [f"{lab}: excluded from round {r} on" for lab, r in record.exclusions.items()]
     lines += [f"overdue: {overdue_line(late)}" for late in record.overdue]
     return "\n".join(lines)

@@ -27,9 +27,17 @@ from fermata.summary.documents import (
     pause_document,
     standing_document,
 )
+from fermata.summary.governance_documents import charter_document, committee_document
+from fermata.summary.motion_words import charter_line, committee_lines, own_matters
 from fermata.summary.node_words import done_text, node_troubles
 from fermata.summary.plea_words import plea_sentences
 from fermata.summary.records.clocks import LogTime, log_time, silence_ms
+from fermata.summary.records.governance import (
+    CharterRecord,
+    GovernanceRecord,
+    charter_record,
+    governance_record,
+)
 from fermata.summary.records.nodes import NodeRecord, node_records
 from fermata.summary.records.pause import (
     PauseRecord,
@@ -87,6 +95,7 @@ def status(
     report = health(replica.state, now_ms, missing_ms)
     own = [*witness_problems(replica, now_ms - missing_ms), *silence_problems(config, replica)]
     own += consent_problems(config, replica)
+    own += governance_problems(config, report)
     if hold_text(silence):
         own.append((config.text.party, hold_text(silence)))
     rounds = report.rounds if has_all else newest_rounds(report.rounds)
@@ -109,6 +118,13 @@ def consent_problems(config: NodeConfig, replica: Replica) -> Iterator[tuple[str
             f" fermata charter accept {charter.sha256.hex()} --config {config.file}"
         )
         yield party, what
+
+
+def governance_problems(config: NodeConfig, report: "Health") -> Iterator[tuple[str, str]]:
+    """(who, what) the committee decides, or has decided, about this very party."""
+    if report.governance is not None:
+        party = config.text.party
+        yield from ((party, what) for what in own_matters(report.governance, party))
 
 
 def witness_problems(replica: Replica, stale_ms: int) -> Iterator[tuple[str, str]]:
@@ -153,8 +169,8 @@ class Health:
     """The log's time, nodes and rounds at ``now_ms``, the reader's clock.
 
     ``rounds`` are the newest ones, or all, and ``rounds_in_all`` counts all. ``pause`` is None if
-    the charter has none; ``rules`` is what they said last. ``problems``: (who or what needs
-    attention, why).
+    the charter has none; ``rules`` is what they said last. ``governance`` is None without a
+    committee. ``problems``: (who or what needs attention, why).
     """
 
     now_ms: int
@@ -164,6 +180,8 @@ class Health:
     rounds_in_all: int
     pause: PauseRecord | None
     rules: tuple[RuleRecord, ...]
+    charter: CharterRecord
+    governance: GovernanceRecord | None
     overdue: tuple[Overdue, ...]
     problems: tuple[tuple[str, str], ...]
 
@@ -205,6 +223,8 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         rounds_in_all=len(rounds),
         pause=pause_record(state) if charter.pause else None,
         rules=rule_records(state, newest_judged(state)),
+        charter=charter_record(state),
+        governance=governance_record(state, now_ms) if charter.committee else None,
         overdue=late,
         problems=tuple(problems),
     )
@@ -217,9 +237,9 @@ def newest_rounds(rounds: tuple[RoundRecord, ...]) -> tuple[RoundRecord, ...]:
 
 
 def health_document(report: Health) -> dict[str, Any]:
-    """``log_time``, ``nodes``, ``rounds``, ``rounds_in_all``, ``pause`` (or None) and ``problems``,
-    for programs."""
-    pause = None
+    """``log_time``, ``nodes``, ``rounds``, ``rounds_in_all``, ``pause`` (or None), ``charter``,
+    ``governance`` (or None) and ``problems``, for programs."""
+    pause, governance = None, report.governance
     if report.pause is not None:
         late = [overdue_document(thing) for thing in report.overdue]
         pause = pause_document(report.pause, report.rules) | {"overdue": late}
@@ -229,6 +249,8 @@ def health_document(report: Health) -> dict[str, Any]:
         "rounds": [_round(round_) for round_ in report.rounds],
         "rounds_in_all": report.rounds_in_all,
         "pause": pause,
+        "charter": charter_document(report.charter),
+        "governance": committee_document(governance) if governance is not None else None,
         "problems": [{"who": who, "what": what} for who, what in report.problems],
     }
 
@@ -270,8 +292,8 @@ def _round(round_: RoundRecord) -> dict[str, object]:
 
 
 def health_text(report: Health) -> str:
-    """The health for people: a table of nodes, the log's time, a line for each round, and what
-    needs attention."""
+    """The health for people: a table of nodes, the log's time, a line for each round, the pause,
+    the charter in force, what is before the committee, and what needs attention."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]
@@ -282,6 +304,8 @@ def health_text(report: Health) -> str:
     newest = next((round_ for round_ in reversed(report.rounds) if round_.panels), None)
     lines += [f"  {standing_line(panel)}" for panel in newest.panels] if newest else []
     lines += pause_lines(report.pause, report.rules) if report.pause else []
+    lines += [charter_line(report.charter)]
+    lines += committee_lines(report.governance) if report.governance is not None else []
     lines += [f"! {who}: {what}" for who, what in report.problems]
     return "\n".join(lines)
 

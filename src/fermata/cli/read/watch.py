@@ -1,4 +1,4 @@
-"""``fermata watch``: shows the pause now, and every change as it comes, until stopped."""
+"""``fermata watch``: shows the pause and the committee's work, and every change as it comes."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fermata.cli.options import CONFIG
-from fermata.cli.output import say
+from fermata.cli.output import plain_lines, say
 from fermata.cli.read.log import replicate
 from fermata.errors import ConfigError, TransportError
 from fermata.node.config import load_config
@@ -19,6 +19,10 @@ from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log
 from fermata.summary.documents import change_document, overdue_document, pause_document
+from fermata.summary.governance_documents import committee_document, event_document
+from fermata.summary.motion_words import committee_lines, event_lines
+from fermata.summary.records.governance import governance_record
+from fermata.summary.records.governance_events import governance_events
 from fermata.summary.records.pause import change_record, newest_judged, pause_record, rule_records
 from fermata.summary.words import change_line, overdue_line, pause_lines
 
@@ -27,7 +31,7 @@ from fermata.summary.words import change_line, overdue_line, pause_lines
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
 def watch(config_file: Path, as_json: bool) -> None:
-    """Show the pause and what is overdue, now and at every change, until stopped by a signal.
+    """Show the pause, motions and what is overdue, now and at every change, until stopped.
 
     It only reads the log, so it may run beside a node of the same configuration.
     """
@@ -35,8 +39,10 @@ def watch(config_file: Path, as_json: bool) -> None:
     wake = Wake()
     with stop_on_signal(wake):
         replica, _ = replicate(config)
-        if replica.charter.pause is None:
-            raise ConfigError("NO_PAUSE", "watch: the charter in force must have a [pause]")
+        if replica.charter.pause is None and replica.charter.committee is None:
+            raise ConfigError(
+                "NO_PAUSE", "watch: the charter in force must have a [pause] or a [committee]"
+            )
         with connect(config, tls_files(config)) as remote:
             wake.hurry = remote.close
             watcher = Watcher(replica, remote, as_json)
@@ -60,14 +66,24 @@ class Watcher:
         self._log = log
         self._as_json = as_json
         self._printed = len(replica.trusted().pause.changes)
+        self._known = {event.key for event in governance_events(replica.trusted())}
         self._is_away = False
         self._alarm = Alarm(replica, clock_ms, self._tell_late, self._tell_over)
 
     def tell_state(self) -> None:
-        """Prints the pause as it is now."""
-        state = self._replica.trusted()
-        pause, rules = pause_record(state), rule_records(state, newest_judged(state))
-        self._print("state", pause_document(pause, rules), "\n".join(pause_lines(pause, rules)))
+        """Prints the pause as it is now, and what is before the committee."""
+        state, charter = self._replica.trusted(), self._replica.charter
+        data: dict[str, Any] = {}
+        lines: list[str] = []
+        if charter.pause is not None:
+            pause, rules = pause_record(state), rule_records(state, newest_judged(state))
+            data, lines = pause_document(pause, rules), pause_lines(pause, rules)
+        # Before anything is witnessed there is no charter, and no committee, to tell of.
+        if state.charter is not None and state.charter.committee is not None:
+            record = governance_record(state, clock_ms())
+            data |= {"governance": committee_document(record)}
+            lines += committee_lines(record)
+        self._print("state", data, "\n".join(lines))
 
     def look(self, wake: Wake) -> None:
         """Reads on and prints what is new. Raises InvalidProof if the log breaks its promises."""
@@ -84,6 +100,11 @@ class Watcher:
             change = change_record(state, index)
             self._print("change", change_document(change), change_line(change))
         self._printed = len(state.pause.changes)
+        for event in governance_events(state, self._known):
+            self._known.add(event.key)
+            self._print(
+                event.step, event_document(event), "\n".join(plain_lines(event_lines(event)))
+            )
         self._alarm.look()
 
     def _tell_late(self, late: Overdue) -> None:
@@ -93,6 +114,6 @@ class Watcher:
         self._print("overdue_over", overdue_document(late), f"no longer overdue: {late.what}")
 
     def _print(self, event: str, document: dict[str, Any], text: str) -> None:
-        line = json.dumps({"event": event, **document}) if self._as_json else text
+        line = json.dumps({"event": event} | document) if self._as_json else text
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

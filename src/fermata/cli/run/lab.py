@@ -12,6 +12,7 @@ from fermata.assessment.report_cost import sealed_bytes
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.read.log import checked_log
+from fermata.cli.run.last_report import ask_about_jumps, compare_last, comparison
 from fermata.crypto.report.codec import open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
@@ -72,8 +73,9 @@ def lab_run(config_file: Path) -> None:
 @CONFIG
 @click.option("--period", required=True, help="The period to try, such as 2024Q3.")
 @click.option("--offline", is_flag=True, help="Do not read the key from the log; sizes are rough.")
+@click.option("--yes", is_flag=True, help="Figures far from the last report's are right.")
 @json_option
-def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> None:
+def lab_check(config_file: Path, period: str, offline: bool, yes: bool, as_json: bool) -> None:
     """Try a report: how each value is read and encoded, and what would leave the building."""
     config = load_config(config_file, Role.LAB)
     state = None if offline else find_state(config)
@@ -87,7 +89,11 @@ def lab_check(config_file: Path, period: str, offline: bool, as_json: bool) -> N
         leaving = estimate(charter, encoded)
     else:
         leaving = rehearse(charter, encoded, key, number, period)
-    emit(as_json, *check_document(charter, gathered, encoded, leaving, exact=key is not None))
+    document, text = check_document(charter, gathered, encoded, leaving, exact=key is not None)
+    compared = compare_last(config, state, charter, gathered.figures)
+    records, last_table = comparison(compared)
+    emit(as_json, document | {"last_report": records}, text + last_table)
+    ask_about_jumps(compared, yes)
 
 
 def charter_for(config: NodeConfig, state: State | None, number: int) -> Charter:
@@ -123,7 +129,9 @@ def gather_figures(config: NodeConfig, charter: Charter, period: str) -> Gathere
 
     Raises ConfigError FIGURES_ABSENT naming the missing figures, and whatever the sources raise.
     """
-    gathered = lab_sources(config).gather(period, charter.metrics_of(config.text.party))
+    metrics = charter.metrics_of(config.text.party)
+    gathered = lab_sources(config).gather(period, metrics)
+    gathered.check(metrics)
     for metric in gathered.unused:
         say(f"{metric}: has a [[lab.source]], but the charter of this round has no such metric")
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"

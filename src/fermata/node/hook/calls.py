@@ -58,7 +58,7 @@ class CommandCall:
                 )
         except (OSError, ValueError):
             raise TransportError(
-                "HOOK_START", f"hook: {self._command[0]} cannot be started; check hook.command"
+                "HOOK_START", f"hook: {self._command[0]} cannot be started; check its command"
             ) from None
         try:
             code = self._wait(process)
@@ -99,7 +99,7 @@ class WebCall:
                 self._context = ssl.create_default_context(cafile=ca_file)
             except (OSError, ssl.SSLError):
                 raise ConfigError(
-                    "CA_FILE", f"{ca_file}: must hold certificates in PEM; fix hook.ca_file"
+                    "CA_FILE", f"{ca_file}: must hold certificates in PEM; fix the hook's ca_file"
                 ) from None
 
     def __call__(self, notice: bytes, idempotency_key: str) -> None:

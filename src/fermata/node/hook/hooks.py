@@ -10,13 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fermata.crypto.signing import SigningKey
-from fermata.errors import FermataError, StorageError
 from fermata.node.config import NodeConfig
-from fermata.node.hook.calls import CommandCall, WebCall
+from fermata.node.hook.delivery import Deliver, Delivery, Due, make_deliver
 from fermata.node.hook.notice import idempotency_key, notice_of, seal_notice
 from fermata.node.hook.silence_book import SilenceBook
 from fermata.node.observe.telemetry import Telemetry
-from fermata.node.run.loop import BACKOFF_S
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pause import Change
 from fermata.protocol.state.state import State
@@ -26,22 +24,6 @@ from fermata.protocol.wire.ports import Entropy
 #: The names in the store of the numbers of changes that were taken, in decimal: of the pause, and
 #: of this node's own silence.
 TAKEN, SILENCES_TAKEN = "hook/taken", "hook/silences-taken"
-#: How long a stopping node waits for a hook; what is not taken by then is sent again later.
-STOP_S = 2.0
-
-#: Hands over a notice and its idempotency key; raises TransportError if it was not taken.
-Deliver = Callable[[bytes, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Next:
-    """The notice to deliver next. ``entry``, ``status``: for the event; ``taken`` notes it."""
-
-    data: bytes
-    key: str
-    entry: int
-    status: str
-    taken: Callable[[], None]
 
 
 @dataclass(eq=False)
@@ -49,8 +31,8 @@ class Hook:
     """Delivers the changes of a replica's pause in its own thread, until ``stop``.
 
     ``taken`` is called after each change that was taken. A hook that fails is tried again for ever,
-    with growing pauses; the node goes on meanwhile. Without ``deliver`` the node has no hook: every
-    change counts as taken, and nothing is kept.
+    and the node goes on meanwhile. Without ``deliver`` the node has no hook: every change counts as
+    taken, and nothing is kept.
     """
 
     me: str
@@ -63,9 +45,8 @@ class Hook:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._news = threading.Event()
         self._seen: tuple[State, WitnessedHead] | None = None
-        self._thread: threading.Thread | None = None
+        self._delivery = _delivery_of(self)
         store = self.replica.store
         self._count = int(store.value(TAKEN) or b"0")
         self.silences = SilenceBook(store)
@@ -74,18 +55,16 @@ class Hook:
 
     def start(self) -> None:
         """Starts the thread, with what the last run left over."""
-        if self.deliver is None:
+        if self._delivery is None:
             return
         self.look()
-        self._thread = threading.Thread(target=self._run, name="hook", daemon=True)
-        self._thread.start()
+        self._delivery.start()
 
     def stop(self) -> None:
         """Ends the thread, and a command that is running; may be called twice."""
         self.stopping.set()
-        self._news.set()
-        if self._thread is not None:
-            self._thread.join(STOP_S)
+        if self._delivery is not None:
+            self._delivery.stop()
 
     def look(self) -> None:
         """After each step, in the loop's thread: passes new changes to the hook's thread.
@@ -95,27 +74,21 @@ class Hook:
         """
         self._look_at_pause()
         # After the pause's: of what was known at a silence, the pause's changes go first.
-        if self.deliver is not None and self.silences.known.count > self._silences_known:
+        if self._delivery is not None and self.silences.known.count > self._silences_known:
             self._silences_known = self.silences.known.count
-            self._news.set()
+            self._delivery.wake()
 
     def _look_at_pause(self) -> None:
         replica = self.replica
         passed = len(self._seen[0].pause.changes) if self._seen else 0
         known = max(self._count, passed)
-        if self.deliver is None or len(replica.state.pause.changes) <= known:
+        if self._delivery is None or len(replica.state.pause.changes) <= known:
             return
-        state, note = replica.trusted(), replica.store.checkpoint()
-        if note is None or len(state.pause.changes) <= known:
+        seen = witnessed_now(replica)
+        if seen is None or len(seen[0].pause.changes) <= known:
             return
-        tree = replica.tree
-        # The coordinator's store has a head before its tree has the entry; a later step sees both.
-        if replica.open_checkpoint(note).size > tree.size:
-            return
-        # Whatever the replica reads later, this is of one moment.
-        head = witnessed_head(replica.charter, tree, state.size, note, replica.witnesses)
-        self._seen = (state, head)
-        self._news.set()
+        self._seen = seen
+        self._delivery.wake()
 
     def has_taken(self, change_entry: int) -> bool:
         """Whether the hook has taken every change up to this entry of the log."""
@@ -124,31 +97,7 @@ class Hook:
         changes = self.replica.state.pause.changes
         return all(c.entry != change_entry for c in changes[self._count :])
 
-    def _run(self) -> None:
-        while not self.stopping.is_set():
-            self._news.wait()
-            self._news.clear()
-            try:
-                self._catch_up()
-            except StorageError as error:
-                if self.stopping.is_set():
-                    return
-                self.telemetry.event("hook_failed", reason=error.reason)
-                if error.reason != "STORAGE_FULL":
-                    # The loop meets the same fault, and ends the node.
-                    return
-                self.stopping.wait(BACKOFF_S[-1])
-                self._news.set()
-
-    def _catch_up(self) -> None:
-        """Delivers all changes seen so far, one after the other."""
-        while not self.stopping.is_set():
-            notice = self._next()
-            if notice is None:
-                return
-            self._deliver_one(notice)
-
-    def _next(self) -> _Next | None:
+    def next_due(self) -> Due | None:
         """The next change: those of the pause and of silence in the order in which they came."""
         # In this order: the loop passes a silence on after the changes that were known then.
         silences, seen = self._silences_known, self._seen
@@ -159,13 +108,13 @@ class Hook:
             own = self.silences.change(self._silences_taken)
             # SI5.5: an older change must not be the last word after a hold.
             if change is None or change.entry >= own.size:
-                return _Next(own.notice, own.key, own.size, own.why, self._silence_taken)
+                return Due(own.notice, own.key, own.size, own.why, self._silence_taken)
         if seen is None or change is None or self._waits(change):
             return None
         state, head = seen
         data = self._notice(state, head, self._count)
         key = idempotency_key(state.charter_sha256 or b"", self._count)
-        return _Next(data, key, change.entry, change.after, self._change_taken)
+        return Due(data, key, change.entry, change.after, self._change_taken)
 
     def _waits(self, change: Change) -> bool:
         """Whether the lab holds in silence since before this change.
@@ -183,29 +132,6 @@ class Hook:
         self.replica.store.put_value(SILENCES_TAKEN, str(self._silences_taken + 1).encode())
         self._silences_taken += 1
 
-    def _deliver_one(self, notice: _Next) -> None:
-        """Delivers one change; returns once it is taken and that is durable, or at the stop."""
-        failures = 0
-        while not self.stopping.is_set():
-            try:
-                if self.deliver is not None:
-                    self.deliver(notice.data, notice.key)
-            except FermataError as error:
-                if self.stopping.is_set():
-                    return
-                failures += 1
-                self.telemetry.count_notice("failed")
-                if failures.bit_count() == 1:
-                    self.telemetry.event("hook_failed", reason=error.reason, failures=failures)
-                longest_s = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
-                self.stopping.wait(longest_s * (0.5 + self.entropy(1)[0] / 510))
-                continue
-            notice.taken()
-            self.telemetry.count_notice("taken")
-            self.telemetry.event("hook_taken", entry=notice.entry, status=notice.status)
-            self.taken()
-            return
-
     def _notice(self, state: State, head: WitnessedHead, index: int) -> bytes:
         """The bytes of a change's notice, made once, so that a repetition has the same bytes."""
         name = f"hook/notice/{index}"
@@ -214,6 +140,38 @@ class Hook:
             kept = seal_notice(notice_of(state, index, head, self.me), self.signing_key)
             self.replica.store.put_value(name, kept)
         return kept
+
+
+def _delivery_of(hook: Hook) -> Delivery | None:
+    """What delivers a hook's notices; None without one."""
+    if hook.deliver is None:
+        return None
+    return Delivery(
+        "hook",
+        hook.deliver,
+        hook.next_due,
+        hook.telemetry.count_notice,
+        hook.telemetry,
+        hook.entropy,
+        # Looked up at each call, as a caller may set it later.
+        lambda: hook.taken(),
+        hook.stopping,
+    )
+
+
+def witnessed_now(replica: Replica) -> tuple[State, WitnessedHead] | None:
+    """The witnessed state with all that shows its head to others; None if there is none yet.
+
+    Whatever the replica reads later, both are of one moment.
+    """
+    state, note = replica.trusted(), replica.store.checkpoint()
+    if note is None or not replica.witnessed.size:
+        return None
+    tree = replica.tree
+    # The coordinator's store has a head before its tree has the entry; a later step sees both.
+    if replica.open_checkpoint(note).size > tree.size:
+        return None
+    return state, witnessed_head(replica.charter, tree, state.size, note, replica.witnesses)
 
 
 def make_hook(
@@ -225,12 +183,7 @@ def make_hook(
     taken: Callable[[], None],
 ) -> Hook:
     """The hook that a node's configuration names, not yet started. Raises ConfigError CA_FILE."""
-    text, stopping = config.text.hook, threading.Event()
-    deliver: Deliver | None = None
-    if text is not None and text.command:
-        deliver = CommandCall(text.command, text.timeout_s, stopping)
-    elif text is not None:
-        ca_file = config.path(text.ca_file) if text.ca_file else None
-        deliver = WebCall(text.url, ca_file, text.timeout_s)
+    stopping = threading.Event()
+    deliver = make_deliver(config, config.text.hook, stopping)
     me = config.text.party
     return Hook(me, replica, signing_key, deliver, telemetry, entropy, taken, stopping)

@@ -113,11 +113,12 @@ def notice_of(state: State, index: int, head: WitnessedHead, node: str) -> Notic
         idempotency_key=idempotency_key(pinned, index),
         change=change_record(state, index),
         pause=pause_brief(state),
-        log=_log_notice(head, state.time_ms),
+        log=log_notice(head, state.time_ms),
     )
 
 
-def _log_notice(head: WitnessedHead, time_ms: int) -> LogNotice:
+def log_notice(head: WitnessedHead, time_ms: int) -> LogNotice:
+    """A head as a notice has it; ``time_ms`` is the log's time after its entries."""
     witnesses = [
         WitnessNotice(w.auditor, w.size, w.root.hex(), w.line.decode(), _hex(w.proof))
         for w in head.witnesses
@@ -130,7 +131,7 @@ def _hex(hashes: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(h.hex() for h in hashes)
 
 
-def _head_of(log: LogNotice) -> WitnessedHead:
+def head_of_notice(log: LogNotice) -> WitnessedHead:
     """The head that a notice names. Raises InvalidEncoding NOTICE for what no head has."""
     every = [log.root, *log.proof, *(h for w in log.witnesses for h in (w.root, *w.proof))]
     # N4.11: one hash in two spellings; a size that no log has.
@@ -208,7 +209,7 @@ def open_notice(data: bytes, charter: Charter, pinned: bytes | None = None) -> N
         pinned, notice.change.index
     ):
         raise InvalidEncoding("NOTICE", "notice: idempotency key must be that of its change")
-    head = _head_of(notice.log)  # N4.11.
+    head = head_of_notice(notice.log)  # N4.11.
     check_witnessed_head(charter, head)  # N4.12 to N4.18.
     return notice
 

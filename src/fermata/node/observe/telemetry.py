@@ -120,6 +120,9 @@ class Telemetry:
         self._rounds = gauge("fermata_rounds", "Rounds known.")
         self._backlog = gauge("fermata_backlog", "Statements not sent yet.")
         self._notices = counter("fermata_hook_notices", "Notices given to the hook.", "status")
+        self._governance_notices = counter(
+            "fermata_governance_hook_notices", "Notices given to the governance hook.", "status"
+        )
         self._overdue = gauge("fermata_overdue", "1 for what is late by the charter.", "what")
         self._phase = gauge("fermata_pause_phase", "1 for the phase of the pause.", "phase")
         self._expiry = gauge(
@@ -190,6 +193,10 @@ class Telemetry:
     def count_notice(self, status: str) -> None:
         """Counts one delivery to the hook: ``taken``, or ``failed`` this time."""
         self._notices.labels(status).inc()
+
+    def count_governance_notice(self, status: str) -> None:
+        """Counts one delivery to the governance hook, as ``count_notice`` does."""
+        self._governance_notices.labels(status).inc()
 
     def set_pause(self, phases: Mapping[str, bool], overdue: Mapping[str, bool]) -> None:
         """Sets the phase of the pause and what is late; the words are from fixed sets."""

@@ -9,11 +9,14 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError
 from fermata.node.causes import disk_free_bytes
 from fermata.node.config import NodeConfig
+from fermata.node.hook.governance_hook import GovernanceHook, make_governance_hook
 from fermata.node.hook.hooks import Hook, make_hook
 from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.clock_events import ClockEvents
 from fermata.node.observe.gauges import Gauges
+from fermata.node.observe.governance_events import GovernanceEvents
+from fermata.node.observe.pause_events import PauseEvents
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.stray_lines import only_events
 from fermata.node.observe.telemetry import Telemetry
@@ -102,10 +105,11 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A party's driver on its base, with the hook for its own systems; ``silence`` is a lab's."""
+    """A party's driver on its base, with the hooks for its own systems; ``silence`` is a lab's."""
 
     base: Base
     hook: Hook
+    governance_hook: GovernanceHook
     driver: Driver
     #: Of a lab.
     consents: ConsentFiles | None = None
@@ -137,7 +141,10 @@ class Node:
             gauges.look,
             AlarmEvents(replica, telemetry, clock_ms).look,
             ClockEvents(self.driver, telemetry).look,
+            PauseEvents(replica, telemetry).look,
+            GovernanceEvents(base.config.text.party, replica, telemetry).look,
             self.hook.look,
+            self.governance_hook.look,
         ]
         if base.config.role == Role.LAB:
             # Also when the log does not answer: this is when it is needed.
@@ -167,6 +174,7 @@ class Node:
         telemetry.event("started", entries=replica.state.size)
         with guard:
             self.hook.start()
+            self.governance_hook.start()
         run_loop(step, wake, telemetry, entropy, done=lambda: done(self.driver), idle_s=idle_s)
 
 
@@ -187,6 +195,8 @@ def make_node(
     taken = wake.now if wake is not None else lambda: None
     hook = make_hook(config, replica, base.signer.key, telemetry, entropy, taken)
     base.stack.callback(hook.stop)
+    governance = make_governance_hook(config, replica, base.signer.key, telemetry, entropy)
+    base.stack.callback(governance.stop)
     tools, files = LabTools(), None
     if config.role == Role.LAB:
         kept = report_secrets_folder(config)
@@ -219,10 +229,10 @@ def make_node(
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)
     if config.role != Role.LAB or wake is None:
-        return Node(base, hook, driver, files)
+        return Node(base, hook, governance, driver, files)
     me, key = config.text.party, base.signer.key
     silence = SilenceWatch(me, replica, key, copies or {}, hook, telemetry, clock_ms, config.data)
-    return Node(base, hook, driver, files, silence)
+    return Node(base, hook, governance, driver, files, silence)
 
 
 def _measure(config: NodeConfig, replica: Replica) -> Measure:

@@ -3,12 +3,12 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_05UP, Decimal, localcontext
 from typing import NoReturn
 
 from fermata.errors import ConfigError
-from fermata.node.sources.mapping import OWN, SourceText, is_score, is_task, unit_of
+from fermata.node.sources.mapping import SourceText, is_score, is_task, unit_of
 from fermata.node.sources.paths import SourceFile
 from fermata.node.sources.reading import Reading, choices, shown
 
@@ -78,13 +78,17 @@ def choose(
         return Choice(None, f"{text.place}: has no finished run of {period}")
     _check_dated(text, whole)
     _check_one_thing(text, whole)
-    _check_counted(text, whole)
-    files = tuple(dict.fromkeys(c.file for c in now if c in whole or c.reading.unfinished))
-    return Choice(_aggregate(text, whole), files=files)
+    # By identity: a file may have very many records, of which equal ones are alike here.
+    taken = {id(c) for c in whole}
+    had_part = (c.file for c in now if id(c) in taken or c.reading.unfinished)
+    files = tuple({id(file): file for file in had_part}.values())
+    counted = _with_samples(text, whole)
+    _check_counted(text, counted)
+    return Choice(_aggregate(text, counted), files=files)
 
 
 def _is_of(text: SourceText, reading: Reading, period: str, bounds: tuple[int, int] | None) -> bool:
-    if text.kind in OWN:
+    if text.is_own:
         return reading.period == period
     if text.period_rule != "run-date" or bounds is None or reading.completed_ms is None:
         return True
@@ -93,7 +97,7 @@ def _is_of(text: SourceText, reading: Reading, period: str, bounds: tuple[int, i
 
 def _of_score(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     """The figures of the score; runs that failed before they had any stay, to be told of."""
-    wanted = [c for c in candidates if is_score(text, c.reading) or not c.reading.scores]
+    wanted = [c for c in candidates if is_score(text, c.reading) or _has_failed(c)]
     if not wanted:
         have = choices(c.reading.scores[0] for c in candidates if c.reading.scores)
         _refuse(
@@ -102,13 +106,18 @@ def _of_score(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     return wanted
 
 
+def _has_failed(candidate: Candidate) -> bool:
+    """Whether a run ended before it had scores; a figure that only lacks a name did not."""
+    return not candidate.reading.scores and bool(candidate.reading.fault)
+
+
 def _of_model(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     """The figures of one model: the one that is asked for, or the only one that there is.
 
     No aggregation joins two models: the newest or the best of several figures would be that of
     whichever model was measured last, or is strongest.
     """
-    if text.kind in OWN:
+    if text.is_own:
         return candidates
     unnamed = [c for c in candidates if not c.reading.model]
     if unnamed and not text.accept_unnamed:
@@ -131,9 +140,29 @@ def _of_model(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
     return candidates
 
 
+def _with_samples(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
+    """The figures, of as many samples as the configuration says that the data set has.
+
+    Raises ConfigError SOURCE_INCOMPLETE for those that are of others.
+    """
+    if not text.samples:
+        return candidates
+    if text.is_mean_of_records:
+        if len(candidates) != text.samples:
+            said = f"{len(candidates)} of {text.samples} samples have a record"
+            _refuse("SOURCE_INCOMPLETE", text, f"{text.place}: {said}; find what is missing")
+        return [replace(c, reading=replace(c.reading, scored=1, samples=1)) for c in candidates]
+    for c in candidates:
+        scored, samples = c.reading.scored, c.reading.samples
+        if scored not in (None, text.samples) or samples not in (None, text.samples):
+            said = f"{scored if scored is not None else samples} samples, not {text.samples}"
+            _refuse("SOURCE_INCOMPLETE", text, f"{c.place}: the file says {said}, as samples does")
+    return [replace(c, reading=replace(c.reading, samples=text.samples)) for c in candidates]
+
+
 def _check_counted(text: SourceText, candidates: list[Candidate]) -> None:
     """Refuses a figure whose file does not say that all samples of the data set were scored."""
-    if text.kind in OWN or text.accept_uncounted:
+    if text.is_own or text.accept_uncounted:
         return
     for c in candidates:
         if not c.reading.is_counted:
@@ -159,15 +188,16 @@ def _finished(text: SourceText, candidates: list[Candidate]) -> list[Candidate]:
 
 def _check_dated(text: SourceText, candidates: list[Candidate]) -> None:
     """Refuses a figure without a time where its time is to say its period."""
-    if text.kind in OWN or text.period_rule != "run-date":
+    if text.is_own or text.period_rule != "run-date":
         return
     for c in candidates:
         if c.reading.completed_ms is None:
             _refuse(
                 "SOURCE_DATE",
                 text,
-                f"{c.place} does not say when it was measured; put {{period}} into the path, or"
-                ' say period = "current"',
+                f"{c.place} does not say when it was measured, in a form that leaves no choice"
+                " (ISO 8601 with an offset, or seconds or milliseconds since 1970); put"
+                ' {period} into the path, or say period = "current"',
             )
 
 
@@ -189,12 +219,14 @@ def _check_one_thing(text: SourceText, candidates: list[Candidate]) -> None:
 
 
 def _aggregate(text: SourceText, candidates: list[Candidate]) -> Figure:
+    if text.aggregation == "count":
+        return _counted(text, candidates)
     values = [_decimal(text, c.reading.text, c.place) for c in candidates]
     if text.aggregation == "mean" and len(candidates) > 1:
         with localcontext(prec=_EXACT_DIGITS):
             total = sum(values, Decimal(0))
         value = format(_mean(total, len(values)), "f")
-        place = f"{len(candidates)} files or runs"
+        place = f"{len(candidates)} {'records' if text.has_records else 'files or runs'}"
         return Figure(text.metric, place, "mean", "mean", value, *_stated(candidates))
     if text.aggregation == "only" or len(candidates) == 1:
         if len(candidates) > 1:
@@ -203,7 +235,7 @@ def _aggregate(text: SourceText, candidates: list[Candidate]) -> Figure:
                 "SOURCE_AMBIGUOUS",
                 text,
                 f"{len(candidates)} figures: {places}; say aggregation = latest, max, min or mean,"
-                " or narrow the path",
+                f" or narrow the path{' or where' if text.has_records else ''}",
             )
         index = 0
     elif text.aggregation == "latest":
@@ -216,6 +248,14 @@ def _aggregate(text: SourceText, candidates: list[Candidate]) -> Figure:
     reading = chosen.reading
     stated = _stated([chosen])
     return Figure(text.metric, chosen.file.name, reading.field, reading.text, value, *stated)
+
+
+def _counted(text: SourceText, candidates: list[Candidate]) -> Figure:
+    """The number of records as a figure."""
+    number = str(len(candidates))
+    value = plain_value(text, number, text.place)
+    model, _ = _stated(candidates)
+    return Figure(text.metric, f"{number} records", "count", number, value, model)
 
 
 def _stated(candidates: Sequence[Candidate]) -> tuple[str, str]:
@@ -237,6 +277,11 @@ def _latest(text: SourceText, candidates: list[Candidate]) -> int:
         places = choices(candidates[index].place for index in newest)
         _refuse("SOURCE_AMBIGUOUS", text, f"none of these is the latest: {places}")
     return newest[0]
+
+
+def is_number(written: str) -> bool:
+    """Whether a text is a finite number in plain notation, of no more digits than are taken."""
+    return bool(_NUMBER.match(written))
 
 
 def plain_value(text: SourceText, written: str, place: str) -> str:

@@ -35,6 +35,14 @@ def milliseconds(text: str) -> int | None:
     return _likely(int(text)) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
+def any_ms(text: str) -> int | None:
+    """A time in one of these three forms; None for all else.
+
+    No number is likely both in seconds and in milliseconds: the ranges of the two do not meet.
+    """
+    return iso_ms(text) or epoch_ms(text) or milliseconds(text)
+
+
 def _likely(time_ms: int) -> int | None:
     return time_ms if TIME_MS_MIN <= time_ms <= TIME_MS_MAX else None
 

@@ -6,24 +6,33 @@ from pathlib import Path
 
 from fermata.errors import ConfigError
 from fermata.node.files import read_file
-from fermata.node.sources.choose import Candidate, Choice, Figure, choose
+from fermata.node.sources.choose import Candidate, Choice, Figure, choose, shown_path
 from fermata.node.sources.dates import bounds_ms
-from fermata.node.sources.mapping import DOCUMENTS, READERS, SourceText, usable
-from fermata.node.sources.paths import SourceFile, find_files, read_source, stamp_files
-from fermata.node.sources.readers.documents import (
-    list_of,
+from fermata.node.sources.formats.documents import (
+    NOTHING,
     number_of,
     path_steps,
     read_json,
     read_toml,
-    table_of,
+    value_at,
 )
-from fermata.node.sources.readers.helm import RUN_SPEC, read_helm
+from fermata.node.sources.formats.yaml_text import read_yaml
+from fermata.node.sources.kinds import COMPANIONS, DOCUMENTS, READERS
+from fermata.node.sources.mapping import SourceText, is_same_unit, usable
+from fermata.node.sources.paths import (
+    SourceFile,
+    find_files,
+    read_companion,
+    read_source,
+    stamp_files,
+)
 from fermata.node.sources.readers.prometheus import read_prometheus
 from fermata.node.sources.readers.pushed import pushed_path, read_pushed
+from fermata.node.sources.readers.records import Record, explain, read_records, select
 from fermata.node.sources.readers.scrape import scrape
 from fermata.node.sources.readers.table import CSV_BYTES_MAX, read_table
-from fermata.node.sources.reading import Reading
+from fermata.node.sources.reading import Reading, shown
+from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.wire.ports import ClockMs
@@ -48,6 +57,19 @@ class Gathered:
     absent: tuple[str, ...] = ()
     files: tuple[SourceFile, ...] = ()
     unused: tuple[str, ...] = ()
+
+    def check(self, metrics: Mapping[str, Metric]) -> None:
+        """Refuses figures that the charter does not take, naming where each stands.
+
+        Raises ConfigError METRIC_VALUE, METRIC_RANGE.
+        """
+        for figure in self.figures:
+            if figure.metric in metrics:
+                try:
+                    encode_value(metrics[figure.metric], figure.value)
+                except ConfigError as error:
+                    place = f"{shown_path(figure.file)}: {shown(figure.field)}"
+                    raise ConfigError(error.reason, f"{place}: {error}") from None
 
     def measurement(self) -> Measurement:
         """What is reported. Raises ConfigError METRICS_TWICE, SOURCE_SIZE."""
@@ -123,6 +145,7 @@ class Sources:
             files += [table] if of_period else []
             absent += [] if of_period else [f"{self.metrics}: has no line for {period}"]
             name = str(self.metrics)
+            _check_units(name, of_period, metrics)
             figures += [Figure(r.scores[0], name, r.field, r.text, r.text) for r in of_period]
         bounds = bounds_ms(self.cadence, period)
         kept: dict[tuple[str, str], SourceFile] = {}
@@ -147,8 +170,9 @@ class Sources:
             else:
                 try:
                     now = find_files(self.folder, text.path, period)
-                    companions = [path.with_name(RUN_SPEC) for path in now if text.kind == "helm"]
-                    paths += [*now, *companions]
+                    paths += now
+                    if text.kind in COMPANIONS:
+                        paths += [f for path in now for f in COMPANIONS[text.kind](path)[1]]
                 except ConfigError as error:
                     stamps.append(str(error))
         return (*stamps, *stamp_files(paths))
@@ -175,53 +199,80 @@ class Sources:
             paths = [p for p in [pushed_path(self.pushed, period)] if p.exists()]
         else:
             paths = find_files(self.folder, text.path, period)
-        candidates = []
+        candidates, wrong = [], ""
         for path in paths:
-            # A file is read by a kind: only HELM's has another beside it.
-            key = ("helm" if text.kind == "helm" else "file", str(path))
+            # A file is read by a kind: some have others beside it.
+            key = (text.kind if text.kind in COMPANIONS else "file", str(path))
             if key not in kept:
                 kept[key] = self._read_file(text, path)
             file = kept[key]
-            candidates += [Candidate(file, reading) for reading in self._read(text, file)]
+            readings = self._read(text, file)
+            if text.has_records and not readings:
+                wrong = wrong or self._explain(text, file)
+            candidates += [Candidate(file, reading) for reading in readings]
+        if wrong and not candidates:
+            raise ConfigError("SOURCE_FIELD", wrong)
         return candidates
 
     def _read_file(self, text: SourceText, path: Path) -> SourceFile:
         file = read_source(path, self.folder)
-        spec = path.with_name(RUN_SPEC)
-        if text.kind == "helm" and spec.exists():
-            return replace(file, companions=(read_source(spec, self.folder),))
-        return file
+        if text.kind not in COMPANIONS:
+            return file
+        top, companion_files = COMPANIONS[text.kind](path)
+        read = tuple(read_companion(companion, top, self.folder) for companion in companion_files)
+        return replace(file, companions=read)
 
     def _read(self, text: SourceText, file: SourceFile) -> list[Reading]:
         if text.kind == "push":
             pushed = read_pushed(file.name, file.data)
             return [r for r in pushed if text.metric in r.scores]
+        if text.has_records:
+            return select(self._records(text, file), text.wanted)
         if text.kind == "csv":
             wanted = text.score or text.metric
             table = read_table(file.name, file.data, self.cadence)
             return [r for r in table if wanted in r.scores]
         if text.kind in DOCUMENTS:
             return [_at_path(text, file)]
-        if text.kind == "helm":
-            return read_helm(
-                file.name, file.data, file.companions[0].data if file.companions else None
-            )
+        if text.kind in COMPANIONS:
+            return READERS[text.kind](file.name, file.data, file.companions)
         return READERS[text.kind](file.name, file.data)
+
+    def _records(self, text: SourceText, file: SourceFile) -> list[Record]:
+        return read_records(text.kind, file.name, file.data, text.wanted)
+
+    def _explain(self, text: SourceText, file: SourceFile) -> str:
+        """Why no record of a file is chosen."""
+        why = explain(self._records(text, file), text.wanted)
+        return f"{text.metric}: {shown_path(file.name)}: {why}"
+
+
+def _check_units(name: str, readings: Sequence[Reading], metrics: Mapping[str, Metric]) -> None:
+    """Refuses figures of the lab's table that are in another unit than the charter's."""
+    for reading in readings:
+        metric = metrics.get(reading.scores[0])
+        if reading.unit and metric is not None and not is_same_unit(reading.unit, metric.unit):
+            raise ConfigError(
+                "SOURCE_UNIT",
+                f"{name} {reading.field}: {metric.id} is in {shown(reading.unit)}, and the charter"
+                f" has it in {metric.unit}; convert the figure, or correct its unit",
+            )
+
+
+#: How each kind of document is read.
+_DOCUMENTS: dict[str, Callable[[str, bytes], object]] = {
+    "json": read_json,
+    "toml": read_toml,
+    "yaml": read_yaml,
+}
 
 
 def _at_path(text: SourceText, file: SourceFile) -> Reading:
     """The number at a path of a document. Raises ConfigError SOURCE_FIELD naming the way."""
-    read = read_json if text.kind == "json" else read_toml
-    value = read(file.name, file.data)
-    steps = path_steps(text.score) or []
-    for step in steps:
-        below = list_of(value)
-        if step in table_of(value):
-            value = table_of(value)[step]
-        elif step.isdigit() and int(step[:9]) < len(below):
-            value = below[int(step[:9])]
-        else:
-            raise ConfigError(
-                "SOURCE_FIELD", f"{text.metric}: {file.name}: has nothing at {text.score}"
-            )
+    document = _DOCUMENTS[text.kind](file.name, file.data)
+    value = value_at(document, path_steps(text.score) or ())
+    if value is NOTHING:
+        raise ConfigError(
+            "SOURCE_FIELD", f"{text.metric}: {file.name}: has nothing at {text.score}"
+        )
     return Reading(text.score, "", (text.score,), number_of(value))

@@ -63,7 +63,9 @@ class Measure:
     def _read(self, period: str) -> Measurement | ConfigError | None:
         try:
             charter = self.charter()
-            gathered = self.sources.gather(period, charter.metrics_of(self.lab))
+            metrics = charter.metrics_of(self.lab)
+            gathered = self.sources.gather(period, metrics)
+            gathered.check(metrics)
             measurement = to_measurement(gathered, self.abstains)
             if measurement is not None:
                 measurement.encode(charter, self.lab)

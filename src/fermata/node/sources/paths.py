@@ -80,6 +80,13 @@ def read_source(path: Path, folder: Path) -> SourceFile:
     return SourceFile(str(name), data)
 
 
+def read_companion(path: Path, top: Path, folder: Path) -> SourceFile:
+    """A file beside a source, which must lie in ``top`` wherever links lead. Raises ConfigError."""
+    if not path.resolve().is_relative_to(top.resolve()):
+        raise ConfigError("SOURCE_PATH", f"{path}: is a link to outside {top}; copy the file there")
+    return read_source(path, folder)
+
+
 def stamp_files(paths: list[Path]) -> tuple[object, ...]:
     """What changes when one of the files does."""
     companions = ("", *_SQLITE_COMPANIONS)

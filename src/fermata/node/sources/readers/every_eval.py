@@ -1,9 +1,15 @@
-"""Every Eval Ever: the schema that evaluations of any tool can be converted to, version 0.3."""
+"""Every Eval Ever: the schema that evaluations of any tool can be converted to, 0.2 and 0.3.
 
+The two differ in what they demand, not in what a field means (the project's eval.schema.json).
+Up to 0.2.1 a metric has no name, so there its description is what it can be asked for by.
+"""
+
+import re
+from decimal import Decimal
 from typing import Any
 
 from fermata.node.sources.dates import epoch_ms, iso_ms
-from fermata.node.sources.readers.documents import (
+from fermata.node.sources.formats.documents import (
     count_of,
     list_of,
     number_of,
@@ -13,7 +19,10 @@ from fermata.node.sources.readers.documents import (
 )
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version
 
-VERSIONS = "0.3."
+VERSIONS = ("0.2.", "0.3.")
+#: Stands for an unknown level, where a metric says that it has one.
+_UNKNOWN_LEVEL = Decimal(-1)
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?\Z")
 
 
 def read_every_eval(file: str, data: bytes) -> list[Reading]:
@@ -25,7 +34,7 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
     document = table_of(read_json(file, data))
     version = text_of(document.get("schema_version"))
     if not version.startswith(VERSIONS):
-        refuse_version(file, "schema_version", version, f"{VERSIONS}x")
+        refuse_version(file, "schema_version", version, " and ".join(f"{v}x" for v in VERSIONS))
     results = document.get("evaluation_results")
     if not isinstance(results, list):
         refuse_format(file, "has no list evaluation_results")
@@ -41,20 +50,43 @@ def read_every_eval(file: str, data: bytes) -> list[Reading]:
             result.get("evaluation_result_id"), metric.get("metric_id"),
             metric.get("metric_name"), metric.get("metric_kind"),
         )  # fmt: skip
+        # Without a name it must not pass for whatever is asked for.
+        scores = tuple(dict.fromkeys(filter(None, map(text_of, names))))
+        fallback = text_of(metric.get("evaluation_description")) or f"evaluation_results[{index}]"
         readings.append(
             Reading(
                 f"evaluation_results[{index}].score_details.score",
                 text_of(result.get("evaluation_name")),
-                tuple(dict.fromkeys(text_of(name) for name in names if text_of(name))),
+                scores or (fallback,),
                 number_of(details.get("score")),
                 _time_ms(result.get("evaluation_timestamp")) or run_ms,
                 unit=text_of(metric.get("metric_unit")),
                 model=model,
                 scored=_scored(result, rows),
                 samples=count_of(table_of(result.get("source_data")).get("samples_number")),
+                fault=_fault(index, metric, number_of(details.get("score"))),
             )
         )
     return readings
+
+
+def _fault(index: int, metric: dict[str, Any], score: str) -> str:
+    """Why a score is not a measurement by what its metric says of itself; empty if it is one."""
+    value = _decimal(score)
+    if value is None:
+        return ""
+    if metric.get("has_unknown_level") is True and value == _UNKNOWN_LEVEL:
+        return f"evaluation_results[{index}]: the score stands for an unknown level"
+    lowest, highest = (_decimal(number_of(metric.get(k))) for k in ("min_score", "max_score"))
+    if (lowest is not None and value < lowest) or (highest is not None and value > highest):
+        return f"evaluation_results[{index}]: the score is not from min_score to max_score"
+    return ""
+
+
+def _decimal(text: str) -> Decimal | None:
+    """A finite number of ordinary length; None for all else, which is refused elsewhere."""
+    number = Decimal(text) if _NUMBER.match(text) else None
+    return number if number is not None and number.is_finite() else None
 
 
 def _scored(result: dict[str, Any], rows: int | None) -> int | None:

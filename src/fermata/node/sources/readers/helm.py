@@ -5,27 +5,37 @@ is its folder's name, and the period must be in the path. Which model answered, 
 instances were allowed at most, stands in the ``run_spec.json`` beside it.
 """
 
-from pathlib import PurePath
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
-from fermata.node.sources.readers.documents import count_of, number_of, read_json, table_of, text_of
+from fermata.node.sources.formats.documents import count_of, number_of, read_json, table_of, text_of
+from fermata.node.sources.paths import SourceFile
 from fermata.node.sources.reading import Literal, Reading, refuse_format
 
 #: The file beside a run's statistics that says what was asked of the run.
 RUN_SPEC = "run_spec.json"
 
 
-def read_helm(file: str, data: bytes, run_spec: bytes | None = None) -> list[Reading]:
+def companions(path: Path) -> tuple[Path, list[Path]]:
+    """The folder of a run's statistics, and the file beside them that is read with them."""
+    spec = path.with_name(RUN_SPEC)
+    return path.parent, [spec] if spec.exists() else []
+
+
+def read_helm(file: str, data: bytes, companion_files: Sequence[SourceFile] = ()) -> list[Reading]:
     """The means of a run, by ``name/split`` and, for perturbed instances, ``/perturbation``.
 
     The task is the run, ``mmlu:subject=anatomy,...``, or what stands before its first colon.
-    ``run_spec`` is the file RUN_SPEC of the same folder. Raises ConfigError.
+    ``companion_files`` may have the file RUN_SPEC of the same folder. Raises ConfigError.
     """
     document = read_json(file, data)
     if not isinstance(document, list) or not all("name" in table_of(s) for s in document):
         refuse_format(file, "is not a list of statistics, each with its name, as HELM writes it")
     run = PurePath(file).parent.name
-    spec = {} if run_spec is None else table_of(read_json(f"{file}, {RUN_SPEC}", run_spec))
+    spec: dict[str, Any] = {}
+    if companion_files:
+        spec = table_of(read_json(f"{file}, {RUN_SPEC}", companion_files[0].data))
     adapter = table_of(spec.get("adapter_spec"))
     model = text_of(adapter.get("model"))
     scored = _instances(document, adapter)

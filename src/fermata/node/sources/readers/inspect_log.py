@@ -13,7 +13,7 @@ import zlib
 from typing import Any
 
 from fermata.node.sources.dates import iso_ms
-from fermata.node.sources.readers.documents import (
+from fermata.node.sources.formats.documents import (
     count_of,
     list_of,
     number_of,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fermata.node.sources.dates import epoch_ms
-from fermata.node.sources.readers.documents import (
+from fermata.node.sources.formats.documents import (
     count_of,
     list_of,
     number_of,

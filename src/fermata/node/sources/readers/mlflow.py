@@ -1,4 +1,5 @@
-"""Runs of MLflow: its tracking database, an SQLite file, read from a copy in memory.
+"""Runs of MLflow: its tracking database, an SQLite file, read from a copy in memory, or a metric's
+own file in its folders (``mlflow_folder``).
 
 The copy is the bytes that were read and hashed, so nothing that MLflow writes meanwhile can
 change what is parsed, and nothing is ever written to its file.
@@ -6,11 +7,13 @@ change what is parsed, and nothing is ever written to its file.
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 from fermata.node.sources.dates import milliseconds
+from fermata.node.sources.paths import SourceFile
+from fermata.node.sources.readers.mlflow_folder import read_metric_file
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version, shown
 
 MAGIC = b"SQLite format 3\x00"
@@ -41,13 +44,18 @@ _NEEDED = {
 }
 
 
-def read_mlflow(file: str, data: bytes) -> list[Reading]:
+def read_mlflow(
+    file: str, data: bytes, companion_files: Sequence[SourceFile] = ()
+) -> list[Reading]:
     """The newest value of every metric of every run that is not deleted. Raises ConfigError.
 
     The task is the experiment, the score the metric's key. Where a metric was logged for models
     (MLflow 3), there is a figure for each. MLflow does not count samples. It keeps binary floating
     point: the number is the shortest decimal that stands for the same float (Python's repr).
+    ``companion_files``: what ``companions`` names for the file of one metric.
     """
+    if not data.startswith(MAGIC[:6]):
+        return read_metric_file(file, data, companion_files)
     if not data.startswith(MAGIC) or len(data) < 100:
         refuse_format(file, "is not an SQLite database")
     with _opened(file, data) as database:

@@ -1,19 +1,23 @@
 """Prometheus text exposition format, version 0.0.4: a file, or what a scrape got.
 
 Source: prometheus.io, "Exposition formats". OpenMetrics, which looks alike, writes times in other
-units and is refused.
+units and has a reader of its own.
 """
 
 import re
+from functools import partial
 
 from fermata.node.sources.dates import milliseconds
+from fermata.node.sources.formats.text import check_ended, decode_text
 from fermata.node.sources.reading import Reading, refuse_format
 
 BYTES_MAX = 4 * 1024 * 1024
 LABELS_MAX = 64
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*(,|(?=\}))')
-_REST = re.compile(r"\s+(\S+)(?:\s+(-?[0-9]+))?\s*\Z")
+#: Decimals, and the words for what is not finite; what merely looks like a sample is none.
+_VALUE = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[nN]a[nN]|[+-]?[iI]nf(?:inity)?"
+_REST = re.compile(rf"\s+({_VALUE})(?:\s+(-?[0-9]+))?\s*\Z")
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 Labels = tuple[tuple[str, str], ...]
@@ -27,18 +31,15 @@ def read_prometheus(file: str, data: bytes) -> list[Reading]:
     """
     if len(data) > BYTES_MAX:
         refuse_format(file, f"is longer than {BYTES_MAX} bytes")
-    try:
-        lines = data.decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        refuse_format(file, "is not UTF-8")
-    if lines[-1]:
-        refuse_format(file, f"line {len(lines)}: has no line end; is it still being written?")
+    refuse = partial(refuse_format, file)
+    lines = decode_text(data, refuse).split("\n")
+    check_ended(data, refuse)
+    if "# EOF" in lines:
+        refuse("is OpenMetrics, which kind openmetrics reads, and not text format 0.0.4")
     readings: list[Reading] = []
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):
         text = line.strip()
-        if text == "# EOF":
-            refuse_format(file, f"line {number}: this is OpenMetrics, not text format 0.0.4")
         if not text or text.startswith("#"):
             continue
         name, labels, value, time = _sample(file, number, text)
@@ -49,23 +50,25 @@ def read_prometheus(file: str, data: bytes) -> list[Reading]:
         when = milliseconds(time) if time else None
         model = dict(labels).get("model", "")
         readings.append(Reading(f"line {number}", "", (series,), value, when, model=model))
+    if not readings:
+        refuse_format(file, "has no samples; is it still being written?")
     return readings
 
 
 def _sample(file: str, number: int, text: str) -> tuple[str, Labels, str, str]:
     """Name, labels, value and time of a line, the time empty if there is none."""
-    name = _NAME.match(text)
+    name = NAME.match(text)
     end = name.end() if name else 0
     labels: Labels | None = ()
     if name and text[end : end + 1] == "{":
-        labels, end = _labels(text, end)
+        labels, end = read_labels(text, end)
     rest = _REST.match(text, end)
     if name is None or labels is None or rest is None:
         refuse_format(file, f"line {number}: is not a sample of text format 0.0.4")
     return name[0], labels, rest[1], rest[2] or ""
 
 
-def _labels(text: str, at: int) -> tuple[Labels | None, int]:
+def read_labels(text: str, at: int) -> tuple[Labels | None, int]:
     """The labels from a ``{`` on, in order, and where they end; None if they are none."""
     labels: dict[str, str] = {}
     at += 1
@@ -95,12 +98,12 @@ def series_text(name: str, labels: Labels) -> str:
 
 def read_selector(text: str) -> tuple[str, Labels] | None:
     """Name and labels of a series as the configuration asks for it; None if it is none."""
-    name = _NAME.match(text)
+    name = NAME.match(text)
     if name is None:
         return None
     if name.end() == len(text):
         return name[0], ()
-    labels, end = _labels(text, name.end()) if text[name.end()] == "{" else (None, 0)
+    labels, end = read_labels(text, name.end()) if text[name.end()] == "{" else (None, 0)
     return (name[0], labels) if labels is not None and end == len(text) else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fermata.node.files import SECRET_MODE, ensure_directory, read_file, write_atomic
-from fermata.node.sources.readers.documents import read_json, table_of, text_of
+from fermata.node.sources.formats.documents import read_json, table_of, text_of
 from fermata.node.sources.reading import Reading, refuse_format, refuse_version
 
 FORMAT = "fermata-pushed/1"
