@@ -167,7 +167,7 @@ def vote(entry: int, choice: str, config_file: Path, out: Path | None, as_json: 
 
 
 @motion.command("show")
-@click.argument("entry", type=click.IntRange(min=0))
+@click.argument("entry", type=click.IntRange(min=0), help="The motion's entry in the log.")
 @CONFIG
 @json_option
 def show(entry: int, config_file: Path, as_json: bool) -> None:
