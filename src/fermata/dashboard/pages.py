@@ -69,7 +69,7 @@ def render(now: Snapshot, checks: ChecksView, name: str, is_file: bool = False) 
     numbered, lab = _NUMBERED.match(name), _LAB.match(name)
     content: Mapping[str, Any] | None
     if lab is not None:
-        template, here, content = "lab.html", "participants.html", _lab(now, lab[1])
+        template, here, content = "each/lab.html", "participants.html", _lab(now, lab[1])
     elif numbered is None:
         template = here = name
         content = _PAGES[name][1](now) if name in _PAGES else None
@@ -261,7 +261,7 @@ _PAGES: Mapping[str, tuple[str, Callable[[Snapshot], Mapping[str, Any] | None]]]
 NAVIGATION = tuple((name, title) for name, (title, _) in _PAGES.items())
 #: By kind: the template, the page of the navigation, the content.
 _NUMBERED_PAGES = {
-    "round": ("round.html", "rounds.html", _round),
+    "round": ("each/round.html", "rounds.html", _round),
     "log": ("log.html", "log.html", _log),
-    "entry": ("entry.html", "log.html", _entry),
+    "entry": ("each/entry.html", "log.html", _entry),
 }
