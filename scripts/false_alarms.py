@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fermata.assessment.calibration import FalseAlarms, false_alarm_rate
 from fermata.assessment.power.measure import power_of
-from fermata.cli.setup.charter import TEMPLATE
+from fermata.cli.setup.new_charter import charter_text
 from fermata.cli.setup.power_text import LIVES, power_text
 from fermata.crypto.signing import SigningKey
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -27,7 +27,7 @@ SEED = 1
 #: Labs and auditors of the template's charter.
 LABS, AUDITORS = 13, 3
 #: Rules of the template, as it writes them.
-_RULES = TEMPLATE.read_text()
+_RULES = charter_text(LABS, AUDITORS, 0, "example", "2026Q1")
 LEAP, FAST = (
     _RULES[start : _RULES.index("\n\n", start)]
     for start in (
@@ -171,22 +171,14 @@ def acceleration(runs: int, ratio: int, rate: Fraction) -> str:
 
 def template(labs: int, *changes: tuple[str, str]) -> Charter:
     """The template's charter with its parties filled in, and with texts replaced."""
-    text = TEMPLATE.read_text()
+    text = charter_text(labs, AUDITORS, 0, "example", "2026Q1")
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new)
-    for role, count in (("lab", labs), ("auditor", AUDITORS)):
-        table = re.search(rf"\[\[{role}\]\]\n(.+\n){{3}}", text)
-        assert table is not None
-        parties = [
-            f'[[{role}]]\nid = "{role}-{k}"\norganisation = "{role} {k}"\nsigning_key = ""\n\n'
-            for k in range(1, count + 1)
-        ]
-        text = text.replace(table[0], "".join(parties), 1)
     seeds = (bytes([k]) * 32 for k in range(1, 100))
     keys = (base64.b64encode(SigningKey.from_seed(s).public_key).decode() for s in seeds)
     filled = re.sub(r'(?m)^signing_key = ""$', lambda _: f'signing_key = "{next(keys)}"', text)
-    return parse_charter(filled.replace("threshold = 3", "threshold = 2").encode())
+    return parse_charter(filled.encode())
 
 
 def others() -> str:

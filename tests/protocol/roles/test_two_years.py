@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fermata.cli.setup.charter import TEMPLATE
+from fermata.cli.setup.new_charter import charter_text
 from fermata.protocol.charter.periods import DAY_MS, period_end_ms
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.calls import last_calls, schedule
@@ -15,7 +15,7 @@ YEAR_DAYS, REST_DAYS = 366, 30
 
 
 def template(table: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = tomllib.loads(TEMPLATE.read_text())[table]
+    found: Mapping[str, Any] = tomllib.loads(charter_text(5, 3, 0, "tests", "2026Q1"))[table]
     return found
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from fermata.assessment.power.measure import power_of
-from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed, sealed_bytes
+from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
 from fermata.cli.output import emit, json_option, say, table_text
+from fermata.cli.setup.claims_text import claims, statistics_of
 from fermata.cli.setup.dates_text import dates_of, dates_text
 from fermata.cli.setup.disclosure_text import (
     disclosure_warnings,
@@ -29,7 +30,6 @@ from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
 from fermata.cli.unlock import Opener, checked_deployment, signing_options
-from fermata.crypto.report.codec import open_bytes
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter_file
 from fermata.node.files import read_file, write_atomic
@@ -39,8 +39,6 @@ from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.committee import MEMBERS_MAX
 from fermata.protocol.charter.encoding import decimal_text
-from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import AUDITORS_MAX, CHARTER_BYTES_MAX, Charter
 from fermata.summary.documents import document
 
@@ -366,36 +364,3 @@ def away_line(charter: Charter) -> str:
         f"{away} or refuse to act: rounds open and entries are witnessed all the same. Up to"
         f" {liars} who lie can neither open a value nor witness two logs."
     )
-
-
-def statistics_of(metric: Metric) -> list[str]:
-    """Names of all that comes out of a metric."""
-    names = [*metric.statistics, *(f"{s} with {other}" for s, other in metric.paired)]
-    names += ["histogram, median and quartiles to the bin"] if metric.edges else []
-    names += [f"count above {decimal_text(metric.decode(t))}" for t in metric.thresholds]
-    return names
-
-
-def claims(panel: Panel) -> list[str]:
-    """What a report of the panel proves, in words, and what it weighs."""
-    statements = panel.claims.statements
-    lines = []
-    for metric in panel.metrics:
-        low, high = decimal_text(metric.minimum), decimal_text(metric.maximum)
-        lines.append(f"{metric.id}: lies in {low}..{high}, on the grid")
-        kinds = [kind for kind, owner, _ in panel.claims.slots if owner == metric.id]
-        if "square" in kinds or "product" in kinds:
-            lines.append(f"{metric.id}: the squares and products sent with it are its own")
-        if "bin" in kinds:
-            lines.append(f"{metric.id}: exactly one of {kinds.count('bin')} bins, the right one")
-        if "above" in kinds:
-            lines.append(f"{metric.id}: the bits for counts above are right")
-        lines += [f"{metric.id} <= {decimal_text(metric.decode(t))}" for t in metric.limits]
-        lines += [f"{metric.id} = {other}" for other in metric.equal_to]
-    count, layout = statements.packing.ciphertexts, statements.layout
-    size = open_bytes(statements) + sealed_bytes(statements)
-    lines.append(
-        f"panel {panel.id}: {len(statements.values)} numbers in {count} ciphertext(s), base"
-        f" {layout.base}, {layout.size} slots of proof, about {size} bytes a report"
-    )
-    return lines
