@@ -72,6 +72,8 @@ def case_json(name: str, case: Case) -> dict[str, Any]:
         found["periods"] = list(case.periods)
     if case.figures:
         found["figures"] = list(case.figures)
+    if case.shares:
+        found["shares"] = list(case.shares)
     if case.waiting:
         found["waiting"] = list(case.waiting)
     told = history(rules_of(case.rules), facts_of_case(found))

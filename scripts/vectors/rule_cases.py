@@ -16,7 +16,8 @@ class Case:
     """``of``: what it shows; ``periods``: of each round, where a period has two.
 
     ``waiting``: numbers of rounds without results that are closed and have not ended. ``figures``:
-    of each round, by lab in its sums, the round of its figure.
+    of each round, by lab in its sums, the round of its figure. ``shares``: of each round, by lab
+    that has reported, whether its report shows that it is within its share.
     """
 
     of: str
@@ -25,6 +26,7 @@ class Case:
     periods: Sequence[str] = ()
     waiting: Sequence[int] = ()
     figures: Sequence[Mapping[str, int] | None] = ()
+    shares: Sequence[Mapping[str, bool]] = ()
 
 
 def series(*values: Value, name: str = "x sum") -> list[Results]:
@@ -54,6 +56,13 @@ NOISY = wobbled(powers("0.15", 8), "0.1")
 BEND = [*powers("0.1", 4), *powers("0.5", 4, "1500")]
 #: A bend at 4 leaves the same residuals as one at 5, and the earliest counts.
 EVEN = ["1", "1", "1", "2", "2", "1", "1", "1"]
+
+
+def shares_of(*rounds: str) -> list[dict[str, bool]]:
+    """Of "a b!": a shows in its report that it is within its share, and b does not."""
+    return [
+        {word.rstrip("!"): not word.endswith("!") for word in words.split()} for words in rounds
+    ]
 
 
 def pairs() -> list[Results]:
@@ -226,6 +235,18 @@ CASES = {
             "a1:3 a2:1 b:2 c:3", "a1 a2:1 b:2 c", "a1 a2 b:2 c", "a1 a2 b:2 c:7", "a1 a2 b c",
         ),
     ),
+    "organisations beyond their share": Case(
+        "RU2 RU4",
+        leaf("hot", above="400")
+        + rule("leap", kind="beyond-share", panel="p", at_least="2")
+        + rule("held", kind="beyond-share", panel="p", at_least="2", for_rounds=2)
+        + rule("within", kind="beyond-share", panel="p", below="1"),
+        series(100, 110, None, 120, None, 130, 140),
+        # Of two labs of one organisation one counts; whoever falls silent stays beyond.
+        shares=shares_of(
+            "a1 a2 b c", "a1! a2 b c", "a1! a2! b c", "a1 a2! b! c", "a1 a2 c!", "a1 a2 b c", "c",
+        ),
+    ),
     "one slope through several sets": Case(
         "RU7 RU6b",
         BOTH_WAYS,
@@ -387,6 +408,13 @@ REFUSED = (
     ("RU2", rule("a", kind="silent", panel="p", at_least="2", over_rounds=63)),
     ("RU3", rule("a", kind="silent", panel="p", at_least="0")),
     ("RU3", rule("a", kind="silent", panel="p", at_least="7")),
+    ("RU2", rule("a", kind="beyond-share", panel="q", at_least="2")),
+    ("RU2", leaf("a", kind="beyond-share", panel="p", at_least="2")),
+    ("RU2", rule("a", kind="beyond-share", panel="p", at_least="2", over_rounds=2)),
+    ("RU3", rule("a", kind="beyond-share", panel="p", at_least="1")),
+    ("RU3", rule("a", kind="beyond-share", panel="p", above="1")),
+    ("RU3", rule("a", kind="beyond-share", panel="p", at_least="7")),
+    ("RU3", rule("a", kind="beyond-share", panel="p", below="0")),
     ("RU3", leaf("a", **{**GROWING, "above": "-1"})),
     ("RU3", leaf("a", **DOUBLING, above="0")),
     ("RU3", leaf("a", **BENT, below="2")),

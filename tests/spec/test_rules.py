@@ -95,7 +95,12 @@ def test_the_pages_rules_written_again_say_the_same(name):
     case = CASES[name]
     rules = tomllib.loads(case["rules"])["rule"]
     told = rules_check.history(
-        rules, by_period(case), sums_by_period(case), ages_by_period(case), VECTORS["quantiles"]
+        rules,
+        by_period(case),
+        sums_by_period(case),
+        ages_by_period(case),
+        case.get("shares") or [{}] * len(case["rounds"]),
+        VECTORS["quantiles"],
     )
     assert [[[h, run] for h, run, _ in row] for row in told] == [
         [[h, run] for h, run, _ in row] for row in case["verdicts"]

@@ -52,8 +52,13 @@ ACCELERATING = {
 GROWING = {"kind": "growth-rate", "above": "0.1", "over_rounds": 6, "confidence": "0.95"}
 
 
+#: Shares of x, the one metric that begins at 0.
+SHARES = 'dominance = "0.5"\ndominance_start = { x = "1000" }\n'
+
+
 def text_of(*rules: str) -> str:
-    return charter_file(*BODY, *rules)
+    text = charter_file(*BODY, *rules)
+    return text.replace("[disclosure]\n", f"[disclosure]\n{SHARES}", 1)
 
 
 def rules_of(*rules: str) -> tuple[Rule, ...]:

@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import Any
 
 from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.state.report_flags import Flags
 from fermata.protocol.state.standing import Cell, PanelStanding
-from fermata.protocol.state.state import Close, Opening, Result, Round
+from fermata.protocol.state.state import Close, Opening, ReportPart, ReportSeen, Result, Round
 from fermata.protocol.statistics.facts import RoundFacts, facts_of
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.rule_texts import text_of
@@ -34,12 +35,19 @@ def round_of(
     results: dict[str, str] | None,
     figures: dict[str, int],
     is_waiting: bool = False,
+    shares: dict[str, bool] | None = None,
 ) -> Round:
     """A round that was opened with these results, or refused, or that waits for its opening.
 
     ``figures``: by lab, the round of its figure that stands; a lab's organisation is the first
-    letter of its name.
+    letter of its name. ``shares``: by lab that has reported, whether its report shows that it is
+    within its share.
     """
+    part = ReportPart(PANEL, (), b"")
+    reports = {
+        lab: ReportSeen(lab, 3 * number - 1, (part,), b"", b"", Flags(within_shares=is_within))
+        for lab, is_within in (shares or {}).items()
+    }
     standing = (Cell(PANEL, (), tuple(sorted(figures))),)
     cells = standing if results else ()
     close = Close(
@@ -52,13 +60,15 @@ def round_of(
         {},
         b"",
         "" if results or is_waiting else "too few",
-        {lab: lab[0] for lab in figures},
+        {lab: lab[0] for lab in LABS},
         {PANEL: figures},
         {PANEL: PanelStanding(standing, figures)},
     )
     found = tuple(Result(*key_of(n), Fraction(v), v) for n, v in (results or {}).items())
     opening = Opening(3 * number + 1, {}, found, {PANEL: ()}, {}) if results else None
-    return Round(number, period, 3 * number - 1, 0, 0, close=close, opening=opening)
+    return Round(
+        number, period, 3 * number - 1, 0, 0, reports=reports, close=close, opening=opening
+    )
 
 
 def facts_of_case(case: dict[str, Any]) -> Sequence[RoundFacts]:
@@ -69,11 +79,11 @@ def facts_of_case(case: dict[str, Any]) -> Sequence[RoundFacts]:
     count = len(case["rounds"])
     periods = case.get("periods") or [str(n) for n in range(1, count + 1)]
     figures = case.get("figures") or [{"a": n} for n in range(1, count + 1)]
-    waiting = case.get("waiting", [])
+    waiting, shares = case.get("waiting", []), case.get("shares") or [None] * count
     rounds = [
-        round_of(number, period, results, own or {}, number in waiting)
-        for number, (period, results, own) in enumerate(
-            zip(periods, case["rounds"], figures, strict=True), 1
+        round_of(number, period, results, own or {}, number in waiting, told)
+        for number, (period, results, own, told) in enumerate(
+            zip(periods, case["rounds"], figures, shares, strict=True), 1
         )
     ]
     return facts_of(rounds, QUORUM, lambda _: CHARTER)

@@ -187,8 +187,18 @@ def silent(rule, ages):
     return COMPARISONS[word](count, limit), count
 
 
-def leaf_now(rule, rounds, sums, ages, quantiles):
+def beyond_share(rule, shares):
+    """RU4: ``shares`` has, of each round, whether each lab that reports shows to be within."""
+    word, limit = comparison_of(rule)
+    newest = {lab: is_within for told in shares for lab, is_within in told.items()}
+    count = Fraction(len({lab[0] for lab, is_within in newest.items() if not is_within}))
+    return COMPARISONS[word](count, limit), count
+
+
+def leaf_now(rule, rounds, sums, ages, shares, quantiles):
     """What the last round by itself says, and the value that is compared (not for fits)."""
+    if rule["kind"] == "beyond-share":
+        return beyond_share(rule, shares[: len(rounds)])
     if rule["kind"] == "silent":
         return silent(rule, ages[len(rounds) - 1])
     if rule["kind"] == "no-result":
@@ -260,11 +270,12 @@ def joined_now(rule, said):
     return None if None in parts else not decisive, value
 
 
-def history(rules, rounds, sums, ages, quantiles):
+def history(rules, rounds, sums, ages, shares, quantiles):
     """For each round, for each rule: whether it holds (None: unknown), its run, and the value.
 
     ``sums``: for each round with results, the labs in its sums and the mean time of their figures;
-    ``ages``: for each round, by organisation, how old its oldest figure is.
+    ``ages``: for each round, by organisation, how old its oldest figure is; ``shares``: for each
+    round, by lab that has reported, whether its report shows that it is within its share.
     """
     runs, told = {rule["id"]: 0 for rule in rules}, []
     for end in range(1, len(rounds) + 1):
@@ -272,7 +283,7 @@ def history(rules, rounds, sums, ages, quantiles):
         for rule in rules:
             is_leaf = "kind" in rule
             now, value = (
-                leaf_now(rule, rounds[:end], sums, ages, quantiles)
+                leaf_now(rule, rounds[:end], sums, ages, shares, quantiles)
                 if is_leaf
                 else joined_now(rule, said)
             )

@@ -36,8 +36,9 @@ def opened(number: int, **changes: object) -> Round:
 def test_facts_are_the_results_of_opened_rounds_and_what_is_in_their_sums() -> None:
     (fact,) = facts(opened(1))
     sums = dict.fromkeys("xwz", SumFacts(F(1), frozenset({"a1", "b1"})))
+    ages, beyond = {"p": {"a": 0, "b": 0}}, {"p": frozenset[str]()}
     assert fact == RoundFacts(
-        1, "2025Q1", {("x", "sum"): F(7, 2)}, "", {"p": True}, sums, {}, {"p": {"a": 0, "b": 0}}
+        1, "2025Q1", {("x", "sum"): F(7, 2)}, "", {"p": True}, sums, {}, ages, beyond
     )
 
 
