@@ -22,7 +22,7 @@ from harness.nodes import Answer, fermata, lay_out
 #: Parameters by which a command is given a bundle to read. ``bundle`` has a folder to make instead.
 READS = {"bundle", "folder"}
 #: Commands with a parameter of such a name that read no bundle.
-OTHERS = {"bundle", "demo", "enroll"}
+OTHERS = {"bundle", "demo", "enroll", "init", "join"}
 
 #: By command: its words for a bundle, and a folder to write into.
 Words = Callable[[Path, Path], tuple[object, ...]]

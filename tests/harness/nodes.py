@@ -51,7 +51,7 @@ ROLES = {"o": "coordinator", "a": "auditor", "l": "lab", "m": "member"}
 WAIT_S = 60.0
 #: Keys of exact decimals, which no float holds, and of names that may look like numbers.
 EXACT = {"as read", "value", "min", "max", "resolution", "limit", "age_mean"}
-EXACT |= {"growth", "noise", "version", "period"}
+EXACT |= {"growth", "noise", "version", "period", "last", "now"}
 METRICS = "round,metric,value\n2026Q1,score,0.625\n2026Q1,hours,12\n2026Q2,score,0.5\n"
 
 

@@ -234,7 +234,7 @@ def test_figures_do_not_print() -> None:
 
 
 def test_results_before_there_is_a_charter_are_empty() -> None:
-    assert results_document(State()) == {"charter_hash": None, "rounds": []}
+    assert results_document(State()) == {"charter_hash": None, "test": False, "rounds": []}
 
 
 def test_a_round_is_opened_once_the_auditors_say_that_the_figures_are_old_enough() -> None:
