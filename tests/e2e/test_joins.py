@@ -95,11 +95,11 @@ def test_14_parties_are_set_up_within_the_goals(play):
     for party in (*AUDITORS, *LABS):
         config = f"{party}/fermata.toml"
         running.append(play.start(party, role_of(party), "run", "--config", config))
-    entries: list[dict[str, str]] = []
+    entries: list[dict[str, object]] = []
 
     def are_witnessed() -> bool:
         entries[:] = play.told("lab-1", "log", "show", "--config", "lab-1/fermata.toml")
-        seen = [e["statement"] for e in entries if e["witnessed"] == "yes"]
+        seen = [e["statement"] for e in entries if e["witnessed"]]
         return seen[:2] == ["Charter", "KeyRecord"] and "Heartbeat" in seen
 
     wait_for("the charter and the key record are witnessed", are_witnessed)
