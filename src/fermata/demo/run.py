@@ -207,6 +207,7 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
     claim_folder(folder)
     (folder / "logs").mkdir()
     demo = lay_out(folder, figures, window_s(), progress)
+    say(demo.charter.heading)
     say(
         f"{len(demo.labs)} labs, {len(AUDITORS)} auditors (any 3 open, 4 must endorse), 1"
         f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS, 3072-bit key"
