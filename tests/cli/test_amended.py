@@ -228,7 +228,9 @@ def test_every_reading_of_a_test_charter_says_that_it_is_one(site, bundle, tmp_p
     for words in readings:
         answer = fermata(*words)
         assert "TEST CHARTER: " in answer.out + answer.err, words
-    assert "TEST CHARTER: " in (tmp_path / "report" / "index.html").read_text()
+    for page in (tmp_path / "report").glob("**/*.*"):
+        if page.suffix in (".html", ".md"):
+            assert "TEST CHARTER: " in page.read_text(), page.name
     ok("dashboard", bundle, "--export", tmp_path / "pages")
     for page in (tmp_path / "pages").glob("*.html"):
         assert "TEST CHARTER: " in page.read_text(), page.name

@@ -32,10 +32,14 @@ def plain_lines(lines: Iterable[str]) -> list[str]:
     return [plain_text(line, LINE_CHARS_MAX) for line in lines]
 
 
+#: What is said of a charter with ``test = true``, with anything that rests on it.
+TEST_LINE = f"{TEST_MARK}: this deployment is a test or a demonstration and binds nobody"
+
+
 def say_if_test(charter: Charter) -> None:
-    """Says of a charter with ``test = true`` that it is one, before anything that rests on it."""
+    """Says of a charter with ``test = true`` that it is one."""
     if charter.is_test:
-        say(f"{TEST_MARK}: this deployment is a test or a demonstration and binds nobody")
+        say(TEST_LINE)
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:

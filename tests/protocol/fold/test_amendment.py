@@ -453,7 +453,10 @@ SHARED = 'dominance = "0.5"\ndominance_start = { hours = "24", ' + ", ".join(
 )
 #: Two moves of each kind, one after the other.
 MOVES = {
-    "a band's end": (('at_most = "10"\namount', 'at_most = "11"\namount'), ("11", "12")),
+    "a band's end": (
+        ('at_most = "10"\namount', 'at_most = "11"\namount'),
+        ('at_most = "11"', 'at_most = "12"'),
+    ),
     "a duty's limit": ((DUTY, DUTY.replace('"10"', '"9"')), ('at_most = "9"', 'at_most = "8"')),
     "a share": (('dominance = "0.5"', 'dominance = "0.4"'), ('"0.4"', '"0.3"')),
     "a band, then a duty": (
@@ -463,16 +466,19 @@ MOVES = {
 }
 
 
+@pytest.mark.parametrize("edges", ["", '\nhistogram = ["8", "9", "10", "11", "12"]'])
 @pytest.mark.parametrize("what", MOVES)
-def test_limits_that_each_report_tells_of_move_once_a_year(what: str) -> None:
+def test_limits_that_each_report_tells_of_move_once_a_year(what: str, edges: str) -> None:
+    """Also from one edge of a histogram to another."""
     first, second = MOVES[what]
+    sums = 'statistics = ["sum", "mean", "count"]'
     chain = Chain(
         make_deployment(
             members=MEMBERS, disclosure=SHARED + " }\n", extra=PAUSE_TABLES + "\n" + BANDED
         )
     )
     chain.start()
-    data = amended(chain, first)
+    data = amended(chain, first, (sums, sums + edges))
     due_ms = carried(chain, data)
     under(chain, data).open_round(due_ms)
     close_round(chain)

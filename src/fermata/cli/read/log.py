@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from fermata.cli.options import CONFIG, PATH, charter_hash_option
-from fermata.cli.output import emit, json_option, progress_bar, say, say_if_test, table_text
+from fermata.cli.output import (
+    TEST_LINE,
+    emit,
+    json_option,
+    progress_bar,
+    say,
+    say_if_test,
+    table_text,
+)
 from fermata.errors import FermataError, IdentityError
 from fermata.log.checkpoint import NOTE_BYTES_MAX
 from fermata.memory_store import MemoryStore
@@ -30,7 +38,7 @@ from fermata.node.storage.bundles import (
     read_bundle,
     write_bundle,
 )
-from fermata.protocol.charter.parse import MODULUS_BITS_MIN, TEST_MARK
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import NO_TIME
@@ -302,7 +310,7 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
             lines.append(f"evidence: round {round_.period}: {said}")
     charter_sha256, charter = verification.state.charter_sha256, verification.state.charter
     if charter is not None and charter.is_test:
-        lines.append(f"{TEST_MARK}: this deployment is a test or a demonstration and binds nobody")
+        lines.append(TEST_LINE)
     if charter_sha256 is not None and not pinned:
         lines.append(f"charter {charter_sha256.hex()}: compare it, or give it as --charter-hash")
     log_document = _log_document(verification)

@@ -136,17 +136,29 @@ class PanelLabs:
 MetricLimit = int | tuple[str, Fraction]
 
 
+def told_limits(
+    metric: Metric, terms: DisclosureTerms, dues: Dues | None
+) -> frozenset[MetricLimit]:
+    """The limits on whose sides each report tells a metric's figure to be (governance.md, G12.15).
+
+    These are those of duties, the ends of the bands of the dues, and the share of the sum before.
+    Statements are not among them: they say that all figures are on one side.
+    """
+    limits: set[MetricLimit] = {*metric.duties}
+    if dues is not None and dues.metric == metric.id:
+        limits |= {band.high for band in dues.bands[:-1]}
+    if terms.dominance is not None and metric.id in terms.dominance_start:
+        limits.add(("share", terms.dominance))
+    return frozenset(limits)
+
+
 def limits_of(metric: Metric, terms: DisclosureTerms, dues: Dues | None) -> frozenset[MetricLimit]:
     """Every limit at which something opened or proven says on which side a figure is (D6).
 
-    These are the metric's edges of bins, limits of counts, of statements and of duties, the ends
-    of the bands of the dues, and the share of the sum before.
+    These are the metric's edges of bins, limits of counts and of statements, and ``told_limits``.
     """
-    limits = {*metric.thresholds, *metric.edges, *metric.limits, *metric.duties}
-    if dues is not None and dues.metric == metric.id:
-        limits |= {band.high for band in dues.bands[:-1]}
-    shares = {("share", terms.dominance)} if terms.dominance is not None else set()
-    return frozenset(limits | (shares if metric.id in terms.dominance_start else set()))
+    own = frozenset({*metric.thresholds, *metric.edges, *metric.limits})
+    return own | told_limits(metric, terms, dues)
 
 
 def check_limits(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fermata.errors import ConfigError, Refusal
-from fermata.protocol.charter.disclosure_terms import MetricLimit, limits_of
+from fermata.protocol.charter.disclosure_terms import MetricLimit, limits_of, told_limits
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import organisations_in_common
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
@@ -119,7 +119,9 @@ def _check_thresholds(state: State, new: Charter) -> None:
     asked: dict[str, set[MetricLimit]] = {}
     for charter in (*(v.charter for v in state.charters), new):
         for metric in _metrics(charter):
-            asked.setdefault(metric.id, set()).update(_limits(charter, metric))
+            asked.setdefault(metric.id, set()).update(
+                limits_of(metric, charter.disclosure, charter.dues)
+            )
     for metric_id, thresholds in asked.items():
         if len(thresholds) > new.disclosure.thresholds_max:
             raise Refusal(
@@ -127,10 +129,6 @@ def _check_thresholds(state: State, new: Charter) -> None:
                 f"amendment: metric {metric_id} would have had more limits, over all versions, than"
                 " disclosure.thresholds_max",
             )
-
-
-def _limits(charter: Charter, metric: Metric) -> frozenset[MetricLimit]:
-    return limits_of(metric, charter.disclosure, charter.dues)
 
 
 def _check_moves(state: State, new: Charter) -> None:
@@ -150,21 +148,13 @@ def _check_moves(state: State, new: Charter) -> None:
 
 
 def _moved(before: Sequence[Charter], new: Charter) -> bool:
-    """Whether a metric has other bands, duties or shares than when it had some last."""
-    for metric in _metrics(new):
-        last = next((c for c in reversed(before) if metric.id in _told(c)), None)
-        if last is not None and _told(last)[metric.id] != _told(new)[metric.id]:
-            return True
-    return False
+    """Whether a metric has other bands, duties or shares than in the last charter that had it."""
+    last = {metric_id: own for charter in before for metric_id, own in _told(charter).items()}
+    return any(last.get(metric_id, own) != own for metric_id, own in _told(new).items())
 
 
 def _told(charter: Charter) -> dict[str, frozenset[MetricLimit]]:
-    """By metric, the limits on whose sides each report tells a figure to be; not of statements,
-    which say that all figures are on one side."""
-    return {
-        m.id: _limits(charter, m) - {*m.edges, *m.thresholds, *m.limits} | {*m.duties}
-        for m in _metrics(charter)
-    }
+    return {m.id: told_limits(m, charter.disclosure, charter.dues) for m in _metrics(charter)}
 
 
 def _check_quantities(state: State, new: Charter) -> None:
