@@ -1,0 +1,5 @@
+"""What auditors do together with their key: make it, refresh it, hand it on.
+
+``lockstep`` is the shape that every such ceremony has. Nothing here carries messages: nodes do, and
+the simulator does.
+"""
