@@ -100,6 +100,7 @@ class MotionStatus(StrEnum):
     LOST = "lost"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
 
 
 @unique

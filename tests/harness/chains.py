@@ -288,7 +288,8 @@ class Chain:
     def close_statement(self) -> statement_pb2.Statement:
         """The close that an honest coordinator would log once it is due."""
         state = self.state.keyed()
-        round_ = proven_round(self.deployment.charter, state.key, self.round, self.cache)
+        terms = state.charter_at(self.round.number)
+        round_ = proven_round(terms, state.key, self.round, self.cache)
         return coordinator_role.close_statement(state, round_, self.sealed)
 
     def close(self, time_ms: int | None = None) -> Verdict:

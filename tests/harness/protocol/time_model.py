@@ -20,7 +20,7 @@ from fermata.protocol.state.governance import Governance, Motion
 from fermata.protocol.state.state import CharteredState
 from fermata.types import EntryIndex, TimeMs
 from fermata.wire.v1 import statement_pb2
-from harness.chains import START_MS, chain_at
+from harness.chains import START_MS, auditor_names, chain_at
 
 SECOND_MS, MINUTE_MS, HOUR_MS = 1000, 60_000, 3_600_000
 YEAR_MS = 365 * 24 * HOUR_MS
@@ -109,7 +109,7 @@ class FoldedLog:
         self.size += 1
         count = next_count(self.state, beat.auditor)
         wire = statement_pb2.Heartbeat(count=count, time_ms=beat.time_ms)
-        entry = Entry(index, b"", b"", b"", beat.seen)
+        entry = Entry(index, b"", b"", statement_pb2.Statement(), beat.seen)
         try:
             self.state = heartbeat(self.state, entry, wire, beat.auditor)
         except Refusal as refusal:
@@ -246,7 +246,7 @@ HEARTBEAT_S = 120
 def clock_adversary(seed: int) -> Adversary:
     """The adversary of a seed against the clock alone."""
     auditors, threshold = COMMITTEES[seed % len(COMMITTEES)]
-    log = ClockLog(Clock().under(auditors, threshold, HEARTBEAT_S))
+    log = ClockLog(Clock().under(auditor_names(auditors), threshold, HEARTBEAT_S))
     return Adversary(seed, auditors, threshold, log)
 
 

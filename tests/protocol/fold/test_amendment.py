@@ -67,7 +67,6 @@ def refused(chain: Chain, code: str, data: bytes, **body: Any) -> str:
 KEEPS = {
     "the deployment": (('deployment = "tests"', 'deployment = "other"'), "deployment"),
     "the modulus": (("modulus_bits = 512", "modulus_bits = 576"), "[cryptography]"),
-    "the threshold": (("threshold = 2", "threshold = 3"), "[cryptography]"),
     "the headroom": (("threshold = 2", "threshold = 2\nheadroom_bits = 11"), "[cryptography]"),
     "the range base": (("threshold = 2", "threshold = 2\nrange_base = 2"), "[cryptography]"),
     "the key's origin": (
@@ -75,8 +74,6 @@ KEEPS = {
         "[cryptography]",
     ),
     "the coordinator": (('"Oversight"', '"Others"'), "the coordinator"),
-    "an auditor": (('"Audit auditor-2"', '"Others"'), "the auditors"),
-    "the auditors' order": (("auditor-1", "auditor-4"), "the auditors"),
     "the cadence": (
         ('cadence = "quarter"\nfirst = "2025Q3"', 'cadence = "month"\nfirst = "2025-07"'),
         "rounds.cadence",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fermata.protocol.state.clock import NO_TIME, Beats, Clock, Limit
 from fermata.types import EntryIndex, TimeMs
+from harness.deployments import auditor_names
 
 YEAR_MS = 365 * 86_400_000
 ENTRIES = 12
@@ -147,7 +148,7 @@ def test_a_heartbeat_copies_few_of_those_before_it() -> None:
 def test_as_many_auditors_may_be_wrong_as_may_lie_and_half_of_them(
     auditors: int, threshold: int, place: int
 ) -> None:
-    clock = Clock().under(auditors, threshold, 900)
+    clock = Clock().under(auditor_names(auditors), threshold, 900)
     assert clock.place == place
     assert clock.gap_ms == 2 * 900 * 1000
 
@@ -360,7 +361,7 @@ def test_an_amendment_of_the_heartbeats_moves_no_limit_that_an_outage_has_moved(
     """Else a motion that had expired, or a deadline that had passed, would be open again."""
     clock = say(away(), 1, a=5100, b=5100)
     rights = [Limit(EntryIndex(1), length_ms, is_right=True) for length_ms in range(0, 6000, 50)]
-    amended = clock.under(3, 2, heartbeat_s)
+    amended = clock.under(clock.beats, 2, heartbeat_s)
     assert [amended.due_ms(right) for right in rights] == [clock.due_ms(right) for right in rights]
 
 

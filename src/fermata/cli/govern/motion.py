@@ -18,7 +18,7 @@ from fermata.node.run.parts import clock_ms, connect, load_signing_key, tls_file
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import read_signatures
 from fermata.protocol.fold.apply import judge
-from fermata.protocol.fold.governance.amendment import new_parties
+from fermata.protocol.fold.governance.kept import new_parties
 from fermata.protocol.fold.governance.tally import committee_of
 from fermata.protocol.fold.references import about, bind, next_leaf
 from fermata.protocol.roles.replica import Replica

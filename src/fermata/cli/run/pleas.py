@@ -44,7 +44,7 @@ def lab_plead(config_file: Path, draft: str, out: Path | None, as_json: bool) ->
     read_pleading(config.genesis.sha256, data)
     write_atomic(out, data, SECRET_MODE)
     auditors = config.roster.auditors
-    place = Clock().under(len(auditors), config.roster.threshold, 0).place
+    place = Clock().under(auditors, config.roster.threshold, 0).place
     needed = len(auditors) - place
     emit(
         as_json,

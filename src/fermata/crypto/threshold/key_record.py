@@ -14,7 +14,7 @@ from fermata.crypto.integers import (
     powmod,
 )
 from fermata.crypto.transcript import digest_parts
-from fermata.errors import InvalidEncoding, InvalidProof
+from fermata.errors import InvalidEncoding, InvalidProof, Refusal
 
 DOMAIN_KEY_ID = "fermata/v1/key-id"
 DOMAIN_EPOCH_ID = "fermata/v1/epoch-id"
@@ -38,8 +38,10 @@ MASK_SLACK_BITS = 2 * DELTA.bit_length() + SIGMA
 #: The offset 2^L of every coefficient has this much more: whatever is random in Delta*s_i is
 #: below 2^L, where s_i adds up six powers of 7 and Delta has 16 bits.
 OFFSET_SLACK_BITS = MASK_SLACK_BITS + 40
-#: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
-KAPPA_BITS_MAX = DELTA.bit_length() * 25
+#: Each reshare makes the shares longer; after so many a new key is needed.
+RESHARES_MAX = 12
+#: kappa = Delta^(1 + 2*reshares).
+KAPPA_BITS_MAX = DELTA.bit_length() * (1 + 2 * RESHARES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,12 @@ def check_key(record: KeyRecord) -> None:
     if not (1 <= record.theta < n and 1 <= record.kappa < 1 << KAPPA_BITS_MAX):
         raise InvalidEncoding("KEY_RANGE", "key record: kappa or theta is out of range")
     # Without Delta in kappa, t - 1 auditors would learn d modulo the product of their indices.
-    if record.origin == DEALER and (record.epoch, record.kappa, record.theta) != (1, DELTA, 1):
+    kappas = [DELTA ** (1 + 2 * k) for k in range(min(record.epoch, RESHARES_MAX + 1))]
+    if record.origin == DEALER and (record.theta != 1 or record.kappa not in kappas):
         raise InvalidEncoding(
-            "KEY_RANGE", f"key record: a dealer's key must have epoch 1, kappa {DELTA}, theta 1"
+            "KEY_RANGE",
+            f"key record: a dealer's key must have theta 1 and, in epoch 1, kappa {DELTA}; each"
+            " later epoch may multiply kappa by the square of that",
         )
     if not all(1 < v_i < n - 1 for v_i in record.verification):
         raise InvalidEncoding("KEY_RANGE", "key record: each verification value must be in 2..n-2")
@@ -145,6 +150,33 @@ def check_key(record: KeyRecord) -> None:
                 "KEY_SHARES",
                 f"key record: the shares of auditors {', '.join(map(str, subset))} do not fit n",
             )
+
+
+def is_refresh(old: KeyRecord, new: KeyRecord) -> bool:
+    """Whether the step from one epoch to the next keeps kappa, as a refresh does."""
+    return old.kappa == new.kappa
+
+
+def check_next(old: KeyRecord, new: KeyRecord) -> None:
+    """Checks that a record is of the epoch after another's, of the same key (K29).
+
+    ``check_key`` checks its shares. Raises Refusal KEY_EPOCH, KEY_OTHER, KEY_STEP.
+    """
+    # F3.14: no epoch is left out, and none comes back.
+    if new.epoch != old.epoch + 1:
+        raise Refusal("KEY_EPOCH", f"key record: must be of epoch {old.epoch + 1}, got {new.epoch}")
+    # F3.15: another key would open nothing of what was reported.
+    if (new.n, new.theta) != (old.n, old.theta):
+        raise Refusal("KEY_OTHER", "key record: must have the modulus and theta as before")
+    # F3.16: shares of another multiple of the root exponent are no step from these.
+    if new.kappa not in (old.kappa, old.kappa * DELTA**2) or new.kappa > DELTA ** (
+        1 + 2 * RESHARES_MAX
+    ):
+        raise Refusal(
+            "KEY_STEP",
+            "key record: kappa must be as before (a refresh) or times the square of"
+            f" {DELTA} (a reshare), after at most {RESHARES_MAX} reshares",
+        )
 
 
 def key_id(record: KeyRecord) -> bytes:

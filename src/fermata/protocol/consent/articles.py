@@ -30,7 +30,6 @@ def _auditors(charter: Charter) -> str:
 _KEPT = (
     _of_kept("deployment", "deployment", lambda c: c.deployment),
     _of_kept("cryptography.modulus_bits", "modulus_bits", lambda c: str(c.modulus_bits)),
-    _of_kept("cryptography.threshold", "threshold", lambda c: str(c.threshold)),
     _of_kept("cryptography.headroom_bits", "headroom_bits", lambda c: str(c.headroom_bits)),
     _of_kept("cryptography.range_base", "range_base", lambda c: str(c.range_base)),
     _of_kept("cryptography.key_origin", "key_origin", lambda c: c.key_origin),
@@ -42,13 +41,30 @@ _KEPT = (
         "coordinator",
         lambda c: _party(c, c.coordinator),
     ),
-    _of_kept("auditor.id auditor.organisation auditor.signing_key", "auditors", _auditors),
     # Whoever is another party under the same id could give figures beside those of the others.
     of_charter("lab.organisation lab.signing_key", "own party", _party, any_change(Effect.MORE)),
 )
 
+#: Who can open the labs' figures together, those of earlier rounds as well.
+_AUDITORS = (
+    of_charter(
+        "cryptography.threshold",
+        "threshold",
+        lambda c, lab: str(c.threshold),
+        any_change(Effect.LABS),
+    ),
+    of_charter(
+        "auditor.id auditor.organisation auditor.signing_key",
+        "auditors",
+        lambda c, lab: _auditors(c),
+        any_change(Effect.LABS),
+    ),
+)
+#: The names of these articles: what they ask of the labs is asked in a pause as well (G12c).
+OF_AUDITORS = frozenset({"threshold", "auditors"})
+
 #: All articles, in the order in which people read their differences.
-ARTICLES = (*DISCLOSURE, *FIGURES, *OBLIGATIONS, *PAUSE, *COMMITTEE, *_KEPT)
+ARTICLES = (*DISCLOSURE, *FIGURES, *OBLIGATIONS, *PAUSE, *COMMITTEE, *_AUDITORS, *_KEPT)
 
 _FOR_PEOPLE = "words for people, which no rule reads"
 _DECIDES = "who decides and when, which moves no figure and no right that CO2 lists"

@@ -6,7 +6,7 @@ Normative text: docs/spec/consent.md, CO1 to CO4.
 from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.consent.articles import ARTICLES
+from fermata.protocol.consent.articles import ARTICLES, OF_AUDITORS
 from fermata.protocol.consent.difference import Difference, Effect
 
 
@@ -32,16 +32,18 @@ def is_nowhere_weaker(old: Charter, new: Charter, lab: str) -> bool:
 class Needed:
     """Whose consent an amendment needs beside the committee's votes.
 
-    ``labs`` each by itself; ``has_share``: also a share of the labs' organisations.
+    ``labs`` each by itself; ``has_share``: also a share of the labs' organisations, and
+    ``has_share_for_pause``: for more than other auditors.
     """
 
     labs: frozenset[str] = frozenset()
     has_share: bool = False
+    has_share_for_pause: bool = False
 
 
 def consent_needed(old: Charter, new: Charter) -> Needed:
     """CO4: the labs of the old charter of which the new one asks more or that it leaves out."""
     by_lab = {lab: differences(old, new, lab) for lab in old.labs}
     asked = [lab for lab, all_of in by_lab.items() if any(d.effect == Effect.MORE for d in all_of)]
-    has_share = any(d.effect == Effect.LABS for all_of in by_lab.values() for d in all_of)
-    return Needed(frozenset(asked), has_share)
+    of_share = {d.article for all_of in by_lab.values() for d in all_of if d.effect == Effect.LABS}
+    return Needed(frozenset(asked), bool(of_share), bool(of_share - OF_AUDITORS))

@@ -17,7 +17,7 @@ from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, 
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
-from fermata.protocol.charter.parse import Charter, parse_charter
+from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.fold import (
     heartbeats,
     open_round,
@@ -27,6 +27,8 @@ from fermata.protocol.fold import (
 )
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
+from fermata.protocol.fold.epochs.next_record import check_next_record, next_key
+from fermata.protocol.fold.epochs.retire import record_digest
 from fermata.protocol.fold.governance import motions, votes
 from fermata.protocol.fold.governance.amendment import charter_bound, clock_under
 from fermata.protocol.state.clock import NO_TIME
@@ -47,6 +49,8 @@ from fermata.protocol.wire.envelope import check_signatures, statement_of, unsea
 from fermata.types import EntryIndex, LeafHash, Role, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
+#: What may bring a charter into force, and so is signed by the keys of that one.
+BRINGS_CHARTER = frozenset({"key_record", "open_round"})
 #: What may be logged before the auditors have told the time.
 TIMELESS = frozenset({"key_record", "heartbeat"})
 
@@ -107,13 +111,13 @@ def judge(
         kind = type(getattr(statement, body)).__name__
         named = references.references(statement)
         present = references.look_up(before, named, wire.proofs)  # F2.8.
-        author = _authenticate(charter_bound(after, statement), envelope, statement, body)
+        author = _authenticate(after, envelope, statement, body)
         references.check_view(after, statement, named, present)  # F2.15 to F2.17.
         # F2.18: what happens before there is a time could not be late.
         if after.time_ms == NO_TIME and body not in TIMELESS:
             raise Refusal("NO_TIME", "log: too few auditors have told the time yet")
         seen = EntryIndex(statement.seen.index)
-        entry = Entry(index, leaf, wire.envelope, statement.charter_sha256, seen, cache)
+        entry = Entry(index, leaf, wire.envelope, statement, seen, cache)
         done = _handle(RULES[body], after, entry, getattr(statement, body), author)
         done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
         done = pausing.pass_time(pausing.settle_rounds(done, index), index)
@@ -177,15 +181,19 @@ def _charter(state: State, wire: envelope_pb2.LogEntry) -> CharteredState:
 
 
 def _authenticate(
-    charter: Charter,
+    state: CharteredState,
     envelope: envelope_pb2.Envelope,
     statement: statement_pb2.Statement,
     body: str,
 ) -> str:
     """F2: bound to this charter, signed by its author, whose role may say this."""
+    charter = charter_bound(state, statement)
     # F2.9: statements of other deployments, or from before an amendment, are not replayed.
     if statement.charter_sha256 != charter.sha256:
         raise Refusal("CHARTER_HASH", "statement: must be bound to the charter in force")
+    if body not in BRINGS_CHARTER:
+        # Whose key speaks is said by the charter in force, also of a round that began before it.
+        charter = state.charter
     if body == "key_record":
         # F2.10: one record, one form.
         if statement.author:
@@ -214,9 +222,13 @@ def _key_record(
 ) -> KeyedState:
     """F3: one key, as the charter asks, whose shares interpolate and whose modulus is proven."""
     charter = state.charter
-    # F3.1: the key must not be exchanged under the labs' feet.
     if isinstance(state, KeyedState):
-        raise Refusal("KEY_EXISTS", "key record: the deployment has its key already")
+        # F3.1: the key must not be exchanged under the labs' feet.
+        if wire.epoch <= 1:
+            raise Refusal("KEY_EXISTS", "key record: the deployment has its key already")
+        return next_key(
+            state, entry.statement, check_next_record(state, entry.statement, entry.index)
+        )
     # F3.2, F3.3: an origin that can be checked, and one form for each number.
     record, proof, factors = key_record_from_wire(wire, charter.modulus_bits)
     # F3.4: where no one may have known the key, a dealer's is refused.
@@ -246,6 +258,8 @@ def _key_record(
         key_id(record),
         epoch_id(record, charter.auditors),
         entry.index,
+        charter.auditors,
+        record_digest(entry.statement),
     )
     return state.with_key(key)
 

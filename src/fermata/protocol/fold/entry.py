@@ -9,23 +9,28 @@ from fermata.crypto.report.proof_cache import ProofCache
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.state.state import CharteredState, KeyedState
 from fermata.types import EntryIndex, EnvelopeHash, LeafHash
+from fermata.wire.v1 import statement_pb2
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry as its handler sees it.
 
-    ``charter_sha256`` is the charter that its statement is bound to; ``seen`` the newest entry that
-    its author had folded, 0 for a key record. ``cache`` spares what its owner has checked before;
-    no verdict depends on it.
+    ``seen`` is the newest entry that the author of its statement had folded, 0 for a key record.
+    ``cache`` spares what its owner has checked before; no verdict depends on it.
     """
 
     index: EntryIndex
     leaf: bytes
     envelope: bytes
-    charter_sha256: bytes
+    statement: statement_pb2.Statement
     seen: EntryIndex
     cache: ProofCache | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def charter_sha256(self) -> bytes:
+        """The hash of the charter that its statement is bound to, 32 bytes."""
+        return self.statement.charter_sha256
 
     @property
     def leaf_hash(self) -> LeafHash:

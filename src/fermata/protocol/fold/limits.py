@@ -54,6 +54,8 @@ def _of_motions(governance: Governance) -> Iterator[Limit]:
         motion = governance.motions[entry]
         if motion.status == CARRIED:
             yield motion.notice
+        if motion.status == CARRIED and motion.waits_for_key:
+            yield motion.lapse
     for dispute in governance.disputes.values():
         if dispute.status in RULED:
             yield dispute.appeal

@@ -71,7 +71,7 @@ def partial_opening(
     round_, close = _openable(state, wire.round, wire.close)  # F9.1 to F9.4.
     key = state.keyed().key  # F9.5: parts are under a key.
     # F9.6: a quorum has checked what is opened, and two quorums share an honest auditor.
-    if len(round_.endorsements) < state.charter.endorsement_quorum:
+    if not round_.has_quorum(state.charter.endorsement_quorum):
         raise Refusal("NO_QUORUM", f"round {wire.round}: too few endorsements to open")
     # F9.7: a part must not be exchanged for another once the result is known.
     if auditor in round_.parts:
@@ -79,6 +79,10 @@ def partial_opening(
     # F9.8: shares of two epochs do not interpolate.
     if wire.epoch_id != key.epoch_id:
         raise Refusal("EPOCH_ID", f"round {wire.round}: parts must be of the key's epoch")
+    if round_.opening is not None and round_.opening.entry < key.entry:
+        raise Refusal(
+            "EPOCH_ID", f"round {wire.round}: was opened in an epoch of the key that is over"
+        )
     # F9.9: parts are of the endorsed products and of nothing else.
     if [p.panel for p in wire.panels] != list(close.aggregates):
         raise Refusal("PANELS", f"round {wire.round}: parts must be of the aggregates, in order")
@@ -112,9 +116,9 @@ def _given(auditors: Auditors, round_: Round, panel: str, position: int) -> dict
 def _combine(state: CharteredState, key: ThresholdKey, round_: Round, entry: EntryIndex) -> Round:
     """Opens the round if enough good parts are there.
 
-    The auditors are those of the charter in force; what the numbers mean, the round's own says.
+    The auditors are those of the key's epoch; what the numbers mean, the round's charter says.
     """
-    close, auditors = round_.close, state.charter.auditors
+    close, auditors = round_.close, key.auditors
     if close is None or len(round_.parts) < key.record.threshold:
         return round_
     if round_.opening is not None:

@@ -35,7 +35,7 @@ def _fields_of(body: FieldDescriptor) -> tuple[str, ...]:
     return tuple(f.name for f in message.fields if _is_reference(f)) if message else ()
 
 
-#: The fields of each body that name an entry, in the order of their numbers.
+#: The fields of each body that name an entry themselves, in the order of their numbers.
 _FIELDS: dict[str, tuple[str, ...]] = {
     body.name: _fields_of(body) for body in Statement.DESCRIPTOR.oneofs_by_name["body"].fields
 }
@@ -82,10 +82,11 @@ def bind(tree: Tree, statement: Statement, size: int | None = None) -> None:
 
 
 def about(statement: Statement) -> list[EntryRef]:
-    """The entries that a statement's body names."""
+    """The entries that a statement's body names; of a key record also what its retires do."""
     name = statement.WhichOneof("body") or ""
     body = getattr(statement, name) if name else None
-    return [getattr(body, f) for f in _FIELDS.get(name, ()) if body and body.HasField(f)]
+    named = [getattr(body, f) for f in _FIELDS.get(name, ()) if body and body.HasField(f)]
+    return named + [retire.seen for retire in statement.key_record.retires]
 
 
 def references(statement: Statement) -> list[EntryRef]:
@@ -177,6 +178,10 @@ def check_view(
     if body == "key_record" and not statement.key_record.HasField("after"):
         raise InvalidEncoding(
             "SEEN", "key record: must name the charter's entry that it comes after"
+        )
+    if any(not retire.HasField("seen") for retire in statement.key_record.retires):
+        raise InvalidEncoding(
+            "SEEN", "key record: each retire must name the newest entry that its auditor had folded"
         )
     for reference, leaf in zip(named, present, strict=True):
         if len(reference.leaf_hash) != HASH_BYTES:

@@ -81,12 +81,12 @@ def duties(
 def _slot(state: KeyedState, what: str, round_: Round) -> str:
     """The name of the one draft of its kind for a round.
 
-    What was signed under the charter before may be refused (F2.9), so under a charter that came
-    after the close it is signed again, about the same close.
+    What was signed under the charter or in the epoch before may be refused (F2.9, F9.8), so under
+    one that came after the close it is signed again, about the same close.
     """
-    slot, version = f"{what}/{round_.number}", state.charters[-1]
-    is_older = round_.close is not None and version.entry > round_.close.entry
-    return f"{slot}/{version.entry}" if is_older else slot
+    slot, brought = f"{what}/{round_.number}", max(state.charters[-1].entry, state.key.entry)
+    is_older = round_.close is not None and brought > round_.close.entry
+    return f"{slot}/{brought}" if is_older else slot
 
 
 class CloseChecks:
@@ -127,13 +127,15 @@ class CloseChecks:
 def rounds_to_endorse(state: KeyedState, me: str) -> list[Round]:
     """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
 
-    Late endorsers can still give their part, which tells wrong parts from right ones.
+    Late endorsers can still give their part, which tells wrong parts from right ones. What a quorum
+    of an earlier epoch has endorsed needs no more of it (K31).
     """
     quorum = state.charter.endorsement_quorum
     return [
         r
         for r in state.rounds
         if me not in r.endorsements
+        and not r.keeps_endorsements
         and (r.phase(quorum) in (CLOSED, ENDORSED) or (r.opening and r is state.current))
     ]
 
@@ -141,13 +143,17 @@ def rounds_to_endorse(state: KeyedState, me: str) -> list[Round]:
 def rounds_to_open(state: KeyedState, me: str) -> list[Round]:
     """Rounds that this auditor vouched for and has not given its part of.
 
-    Also after the result: a part too many costs little, and tells wrong parts from right ones.
+    Also after the result, in the same epoch: a part too many costs little, and tells wrong parts
+    from right ones. For what auditors of an earlier epoch have endorsed all in force give theirs.
     """
     quorum = state.charter.endorsement_quorum
     return [
         r
         for r in state.rounds
-        if r.phase(quorum) in (ENDORSED, OPENED) and me in r.endorsements and me not in r.parts
+        if r.phase(quorum) in (ENDORSED, OPENED)
+        and (me in r.endorsements or r.keeps_endorsements)
+        and me not in r.parts
+        and (r.opening is None or r.opening.entry > state.key.entry)
     ]
 
 

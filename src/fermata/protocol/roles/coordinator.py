@@ -6,7 +6,11 @@ from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.disclosure import is_worn
-from fermata.protocol.fold.governance.amendment import charter_for_next_round, due_amendment
+from fermata.protocol.fold.governance.amendment import (
+    charter_for_next_round,
+    charter_of_answer,
+    due_amendment,
+)
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.reports import (
     Sealed,
@@ -59,7 +63,8 @@ def duties(
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
-            round_ = proven_round(charter, key, current, cache)
+            terms = state.charter_at(current.number)
+            round_ = proven_round(terms, key, current, cache)
             return [Duty(slot, close_statement(state, round_, find_sealed))]
     charter = charter_for_next_round(state)
     call = _due_call(charter, key, state)
@@ -108,7 +113,7 @@ def close_statement(
     state: KeyedState, current: Round, find_sealed: FindSealed
 ) -> statement_pb2.Statement:
     """The close of a collecting round, whether it is due or not. Raises StorageError DATA_LOSS."""
-    charter, key = state.charter, state.key
+    charter, key = charter_of_answer(state, current.number), state.key
     listed = [current.reports[lab] for lab in sorted(current.reports)]
     figures = round_standing(state, current).figures
     ciphertexts: dict[tuple[int, str, str], tuple[int, ...]] = {}

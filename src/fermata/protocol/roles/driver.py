@@ -17,6 +17,7 @@ from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, newest_about
 from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
 from fermata.protocol.roles.duty import Duty
+from fermata.protocol.roles.epochs.retired import Retired
 from fermata.protocol.roles.outbox import Outbox
 from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
@@ -83,6 +84,8 @@ class Driver:
         self._outbox = Outbox(replica, outside)
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
+        #: Of an auditor: what it has given up.
+        self.retired = Retired(self.me, replica)
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
 
@@ -101,6 +104,9 @@ class Driver:
         changed = self.replica.pull(self._log, self._cosign)
         self._name_false()
         changed += self._outbox.settle()
+        # K30.6: whoever has given an epoch up only reads, until the log holds the record.
+        if self.retired.holds_back(self.replica.state):
+            return changed
         # A head whose cosignature did not arrive.
         self._cosign(self.replica.tree.size)
         self._plan()
@@ -233,6 +239,9 @@ class Driver:
         It does so before it folds the entries, which takes far longer: everybody waits for it.
         """
         if self.role != Role.AUDITOR or size == 0 or self.store.cosignatures(size):
+            return
+        # K30.6: a head that goes on without the record must not get witnesses.
+        if self.retired.holds_back(self.replica.state):
             return
         note = self.store.checkpoint()
         if note is None:

@@ -7,6 +7,7 @@ from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.prover import prover_table
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.governance.amendment import charter_of_answer
 from fermata.protocol.fold.pause import acknowledgements_due
 from fermata.protocol.fold.reports import EncodedReport, encode_report, make_report
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
@@ -127,7 +128,7 @@ class Answers:
     def make(self, round_: Round, measurement: Measurement) -> Made:
         """A report with these figures, or an abstention. Raises ConfigError, Refusal NO_KEY."""
         state = self._replica.state.keyed()
-        charter, key = state.charter, state.key
+        charter, key = charter_of_answer(state, round_.number), state.key
         if self._table is None or self._table[0] != charter.sha256:
             table = prover_table(key.public_key, charter.panels[0].claims.statements)
             self._table = (charter.sha256, table)
@@ -150,7 +151,9 @@ def rounds_to_answer(state: CharteredState, me: str) -> list[Round]:
         return []
     if me in current.barred:
         return []
-    able = any(me in p.labs for p in state.charter.panels)
+    # Its own terms say what it asks; whoever has left the roster since says nothing more.
+    panels = state.charter_at(current.number).panels
+    able = me in state.charter.labs and any(me in p.labs for p in panels)
     answered = me in current.reports or me in current.abstained
     return [current] if able and not answered else []
 

@@ -7,16 +7,18 @@ from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import (
     InvalidEncoding,
     InvalidProof,
+    InvalidSignature,
     StorageError,
     TransportError,
     VerificationError,
 )
-from fermata.log.checkpoint import Checkpoint, open_checkpoint
+from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.roles.witness import Witnessed, witnessed, witnessed_size
-from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.roles.epochs.heads import open_head
+from fermata.protocol.roles.witness import Witnessed, size_under, under, witnessed
+from fermata.protocol.state.state import CharterVersion, State, Verdict
 from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.ports import Log, Receipt, Store, Witness
 from fermata.protocol.wire.witnesses import decode_witnesses, encode_witnesses
@@ -67,11 +69,14 @@ class Replica:
         """The charter in force: the one configured until an amendment replaces it."""
         return self.state.charter or self._pinned
 
+    @property
+    def charters(self) -> tuple[CharterVersion, ...]:
+        """All charters so far; before entry 0 the one configured."""
+        return self.state.charters or under(self._pinned)
+
     def open_checkpoint(self, note: bytes) -> Checkpoint:
-        """The checkpoint of a note signed by the charter's coordinator."""
-        coordinator = self.charter.parties[self.charter.coordinator]
-        origin = self.charter.log_origin
-        return open_checkpoint(note, origin, origin, coordinator.signing_key)
+        """The checkpoint of a note signed by the coordinator, by its key at that size (L39)."""
+        return open_head(self.state, self._pinned, note)
 
     def _reload(self) -> None:
         """Folds what the store has and checks it against the head it was kept with."""
@@ -131,13 +136,16 @@ class Replica:
         newer = {w.auditor: w for w in witnesses if (w.auditor, w.size) not in known}
         if not newer:
             return
-        got, before = witnessed(self.charter, self.tree, newer.values()), self.witnessed
+        charters = self.charters
+        got = witnessed(self.charter, self.tree, newer.values(), charters)
+        before = self.witnessed
         cosigned = dict(before.cosigned)
         for auditor, theirs in got.cosigned.items():
             # A log that hands out an older one has lost what it promised, or withholds it.
             if auditor not in cosigned or cosigned[auditor].size < theirs.size:
                 cosigned[auditor], kept[auditor] = theirs, newer[auditor]
-        size = witnessed_size(got.quorum, [c.size for c in cosigned.values()])
+        # Whatever else changes, what was witnessed stays so.
+        size = max(before.size, size_under(charters, cosigned))
         kept_now = tuple(kept[auditor] for auditor in sorted(kept))
         # First to the store: what could not be written is counted at the next attempt.
         if size > before.size:
@@ -162,7 +170,11 @@ class Replica:
         """
         known = self.tree.size
         note, witnesses, leaves = log.news(known, READ_COUNT)
-        head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
+        try:
+            head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
+        except InvalidSignature:
+            # It may be signed by a key that entries bring which this replica has not read.
+            head, leaves = self._read_ahead(log, note, leaves)
         # P9.2: a log set back to before an entry would take back what it promised.
         if head.size < known:
             raise InvalidProof(
@@ -179,9 +191,37 @@ class Replica:
             raise InvalidProof(
                 "SPLIT_VIEW", f"log: its head of {head.size} entries contradicts what it showed"
             )
+        if self._has_other_charter(leaves):
+            # P9.1 again: a key that is no longer the coordinator's signs no head.
+            open_head(self._after(leaves), self._pinned, note)
         self._extend(leaves, note, on_held)
         self.take(witnesses)
         return len(leaves)
+
+    def _read_ahead(
+        self, log: Log, note: bytes, first: Sequence[bytes]
+    ) -> tuple[Checkpoint, list[bytes]]:
+        """The head of a note, by the key that the entries before it bring; and these entries.
+
+        Raises as ``open_checkpoint`` does.
+        """
+        said = parse_checkpoint(parse_note(note).text)
+        known = self.tree.size
+        leaves = self._read(log, said.size, first[: max(0, said.size - known)])
+        if not self._has_other_charter(leaves):
+            return self.open_checkpoint(note), leaves
+        return open_head(self._after(leaves), self._pinned, note), leaves
+
+    def _has_other_charter(self, leaves: Sequence[bytes]) -> bool:
+        """Whether entries may bring another charter: statements are bound to theirs by its hash."""
+        later = leaves if self.state.charters else leaves[1:]
+        return any(self.charter.sha256 not in leaf for leaf in later)
+
+    def _after(self, leaves: Iterable[bytes]) -> State:
+        state = self.state
+        for leaf in leaves:
+            state, _ = apply(state, leaf, self.cache)
+        return state
 
     def learn(self, note: bytes, witnesses: Iterable[Witness], copy: Log) -> None:
         """Takes what another party's copy of the log has beyond this one: SI3 of silence.md.

@@ -119,7 +119,7 @@ def second_call_ms(
     if len(rounds) > 1 and rounds[-2].period == last.period:
         return None
     # C4a.2: parts may have been given, so a sum may come out.
-    if len(last.endorsements) >= charter.endorsement_quorum:
+    if last.has_quorum(charter.endorsement_quorum):
         return None
     if last.phase(charter.endorsement_quorum) in (OPENED, REFUSED):
         again_ms: int | None = last.close.time_ms if last.close else last.opened_ms

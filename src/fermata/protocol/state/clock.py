@@ -6,7 +6,7 @@ log's time, and for every entry a time by which enough auditors had seen it.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.reprs import short_repr
@@ -73,13 +73,29 @@ class Beats:
 
 @short_repr()
 @dataclass(frozen=True, slots=True)
+class Era:
+    """What one set of auditors had told when another took its place (T6); ``place`` as in Clock."""
+
+    place: int
+    beats: Mapping[str, Beats]
+
+    def start_ms(self, entry: EntryIndex) -> TimeMs | None:
+        """T2: the (m+1)-th smallest time at which one of them had seen an entry; None before."""
+        first = (beat.first_seeing(entry) for beat in self.beats.values())
+        rising = sorted(time_ms for time_ms in first if time_ms is not None)
+        return rising[self.place] if len(rising) > self.place else None
+
+
+@short_repr()
+@dataclass(frozen=True, slots=True)
 class Clock:
     """The time that the auditors have told so far.
 
     ``place``: m, the number of auditors that may be wrong without moving a limit forward.
     ``time_ms``: T, in milliseconds since 1970, UTC; ``NO_TIME`` until m + 1 auditors have spoken.
     ``jumps``: where T rose by more than ``gap_ms`` with one entry: T before, and the time that lay
-    the gap of that moment after the new one. An amendment of the gap reopens nothing.
+    the gap of that moment after the new one. An amendment of the gap reopens nothing. ``auditors``:
+    who tells the time now, None before entry 0; ``eras``: what those before them had told.
     """
 
     place: int = 0
@@ -87,11 +103,18 @@ class Clock:
     time_ms: TimeMs = NO_TIME
     beats: Mapping[str, Beats] = field(default_factory=dict)
     jumps: tuple[tuple[TimeMs, TimeMs], ...] = ()
+    auditors: frozenset[str] | None = None
+    eras: tuple[Era, ...] = ()
 
-    def under(self, auditors: int, threshold: int, heartbeat_s: int) -> "Clock":
-        """The clock under a charter's terms: T1 gives m, T3 the gap."""
-        place = max(auditors // 2, threshold - 1)
-        return replace(self, place=place, gap_ms=2 * heartbeat_s * 1000)
+    def under(self, auditors: Collection[str], threshold: int, heartbeat_s: int) -> "Clock":
+        """The clock under a charter's terms: T1 gives m, T3 the gap, T6 who tells the time."""
+        place, telling = max(len(auditors) // 2, threshold - 1), frozenset(auditors)
+        clock = replace(self, place=place, gap_ms=2 * heartbeat_s * 1000, auditors=telling)
+        if self.auditors is None or (self.auditors, self.place) == (telling, place):
+            return clock
+        # T6: starts that the auditors before have told stay, and those who left tell nothing more.
+        beats = {a: beat for a, beat in self.beats.items() if a in telling}
+        return replace(clock, beats=beats, eras=(*self.eras, Era(self.place, self.beats)))
 
     def heard(self, auditor: str, seen: EntryIndex, time_ms: TimeMs) -> "Clock":
         """T1: the clock after an auditor's heartbeat."""
@@ -109,10 +132,9 @@ class Clock:
 
     def start_ms(self, entry: EntryIndex) -> TimeMs | None:
         """T2: the (m+1)-th smallest time at which an auditor had seen an entry; None before that
-        many have."""
-        first = (beat.first_seeing(entry) for beat in self.beats.values())
-        rising = sorted(time_ms for time_ms in first if time_ms is not None)
-        return rising[self.place] if len(rising) > self.place else None
+        many have. The first set of auditors of which so many had seen it decides (T6)."""
+        told = (era.start_ms(entry) for era in (*self.eras, Era(self.place, self.beats)))
+        return next((start_ms for start_ms in told if start_ms is not None), None)
 
     def due_ms(self, limit: Limit) -> TimeMs | None:
         """When a limit passes; None while too few auditors have told that they saw its start.

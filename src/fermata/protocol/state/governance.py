@@ -15,11 +15,13 @@ DISPUTE, RULING, APPEAL, LIFT, EXCLUSION, AMENDMENT, WITHDRAWAL = tuple(MotionKi
 #: Kinds of motion that need no vote.
 NO_VOTE = frozenset({DISPUTE, APPEAL, WITHDRAWAL})
 #: What becomes of a motion.
-OPEN, CARRIED, LOST, EXPIRED, WITHDRAWN = tuple(MotionStatus)
+OPEN, CARRIED, LOST, EXPIRED, WITHDRAWN, LAPSED = tuple(MotionStatus)
 #: What becomes of a dispute.
 FILED, UPHELD, DISMISSED, APPEALED, FINAL = tuple(DisputeStatus)
 FOR, AGAINST, RECUSED = tuple(Choice)
 _NONE = EntryIndex(0)
+#: How long after its notice an amendment waits for its key record, before it lapses (G14a).
+KEY_WAIT_MS = 30 * 24 * 3600 * 1000
 
 
 @short_repr()
@@ -31,7 +33,9 @@ class Motion:
     carried exclusion or amendment, how long after its decision it can take effect at the earliest.
     ``tabled_ms``, ``decided_ms``: the log's time. Of an amendment: its ``charter``; ``asked_labs``,
     which must agree each by itself; ``has_share``, whether a share of the labs' organisations must
-    too; and ``consents``, what labs have said.
+    too; ``is_in_pause``, whether it may carry and begin in a pause although it asks them;
+    ``consents``, what labs have said; and ``waits_for_key``, whether it comes into force with the
+    key record of the next epoch.
     """
 
     entry: EntryIndex
@@ -53,6 +57,8 @@ class Motion:
     asked_labs: tuple[str, ...] = ()
     has_share: bool = False
     consents: Mapping[str, Choice] = field(default_factory=dict)
+    is_in_pause: bool = False
+    waits_for_key: bool = False
 
     @property
     def expiry(self) -> Limit:
@@ -63,6 +69,11 @@ class Motion:
     def notice(self) -> Limit:
         """When it passes, what carried may take effect."""
         return Limit(self.decided_entry, self.notice_ms)
+
+    @property
+    def lapse(self) -> Limit:
+        """When it passes, a carried amendment that waits for a key record lapses."""
+        return Limit(self.decided_entry, self.notice_ms + KEY_WAIT_MS, is_right=True)
 
 
 @short_repr()

@@ -9,8 +9,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Self
 
-from fermata.crypto.paillier import PublicKey
-from fermata.crypto.threshold.key_record import KeyRecord
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
@@ -23,6 +21,7 @@ from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.position import EntryRef, Position
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
 from fermata.protocol.state.standing import Cell, PanelStanding
+from fermata.protocol.state.threshold_key import ThresholdKey as ThresholdKey
 from fermata.types import (
     AggregateDigest,
     EntryIndex,
@@ -52,21 +51,6 @@ class Verdict:
     accepted: bool
     reason: str = ""
     detail: str = ""
-
-
-@short_repr()
-@dataclass(frozen=True, slots=True)
-class ThresholdKey:
-    """The key in force: its public record and the ids that reports and openings bind.
-
-    ``entry``: where its record was logged.
-    """
-
-    record: KeyRecord
-    public_key: PublicKey
-    key_id: bytes
-    epoch_id: bytes
-    entry: EntryIndex
 
 
 @short_repr()
@@ -193,6 +177,7 @@ class Round:
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
     excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
     ``starved``: labs whose answer auditors had and the log lacked at the close, with them (PL4).
+    ``keeps_endorsements``: a quorum of an earlier epoch of the key has endorsed it (K31).
     """
 
     number: RoundNumber
@@ -216,6 +201,11 @@ class Round:
     opening: Opening | None = None
     fault: str = ""
     starved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keeps_endorsements: bool = False
+
+    def has_quorum(self, endorsement_quorum: int) -> bool:
+        """Whether enough auditors have endorsed it, of this epoch of the key or of one before."""
+        return self.keeps_endorsements or len(self.endorsements) >= endorsement_quorum
 
     def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""
@@ -225,7 +215,7 @@ class Round:
             return COLLECTING
         if self.opening is not None:
             return OPENED
-        return ENDORSED if len(self.endorsements) >= endorsement_quorum else CLOSED
+        return ENDORSED if self.has_quorum(endorsement_quorum) else CLOSED
 
     @property
     def deadline(self) -> Limit:
@@ -251,7 +241,10 @@ class Round:
 @short_repr()
 @dataclass(frozen=True, slots=True)
 class CharterVersion:
-    """A charter that came into force with round ``from_round``; ``entry`` brought it."""
+    """A charter that came into force; ``from_round`` is the first round under its terms.
+
+    ``entry`` brought it: an OpenRound, or the KeyRecord that it waited for.
+    """
 
     charter: Charter
     from_round: RoundNumber
@@ -330,6 +323,16 @@ class State:
                 return version.charter
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
 
+    def charter_after(self, size: int) -> Charter:
+        """The charter in force after the first ``size`` entries, 1 or more of those of this state.
+
+        Raises Refusal NO_CHARTER.
+        """
+        for version in reversed(self.charters):
+            if version.entry < size:
+                return version.charter
+        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+
     def with_round(self, changed: Round) -> Self:
         """The same state with one round replaced."""
         rounds = list(self.rounds)
@@ -349,7 +352,7 @@ class CharteredState(State):
         return self
 
     def with_key(self, key: ThresholdKey) -> "KeyedState":
-        """The same state with its key in force."""
+        """The same state with its first key in force."""
         known = {f.name: getattr(self, f.name) for f in fields(CharteredState)}
         return KeyedState(**known, key=key)
 
@@ -357,9 +360,13 @@ class CharteredState(State):
 @short_repr("size time_ms charter key rounds pause")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedState(CharteredState):
-    """The state from the accepted key record on: only now can a round be opened."""
+    """The state from the accepted key record on: only now can a round be opened.
+
+    ``past_keys``: the epochs before the one in force, oldest first.
+    """
 
     key: ThresholdKey = field()
+    past_keys: tuple[ThresholdKey, ...] = ()
 
     def keyed(self) -> "KeyedState":
         """This state."""

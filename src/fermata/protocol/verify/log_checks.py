@@ -4,13 +4,12 @@ A bundle is meant to be complete: a line that vouches for nothing, or for a head
 makes it invalid. The verdict is about the witnessed entries (docs/spec/verifier.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import (
     Checkpoint,
     check_signed_alone,
-    open_checkpoint,
     parse_checkpoint,
     parse_note,
     verify_witness,
@@ -18,7 +17,9 @@ from fermata.log.checkpoint import (
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_paths, read_entries
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.roles.witness import Cosigned, Witnessed, witnessed_size
+from fermata.protocol.roles.epochs.heads import head_keys, open_head
+from fermata.protocol.roles.witness import Cosigned, Witnessed, charter_of_head, size_under
+from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.verify.bundle import CHECKPOINT, FULL, MARKER, PUBLIC, WITNESSES
 from fermata.protocol.wire.witnesses import decode_witnesses
 
@@ -75,25 +76,35 @@ def _first_difference(leaves: list[bytes], tiles: Mapping[str, bytes]) -> str:
     return CHECKPOINT
 
 
-def findings_of_checkpoint(charter: Charter, note: bytes) -> list[str]:
-    """What does not hold of a bundle's checkpoint; nothing if it is the coordinator's, alone."""
-    origin, key = charter.log_origin, charter.parties[charter.coordinator].signing_key
+def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[str]:
+    """What does not hold of a bundle's checkpoint; nothing if it is the coordinator's, alone.
+
+    ``state`` is after all entries; ``charter``: entry 0's.
+    """
+    origin = charter.log_origin
     try:
-        open_checkpoint(note, origin, origin, key)  # V3.8: nobody promised this log.
-        check_signed_alone(note, origin, key)  # V3.9: what vouches for nothing.
+        head = open_head(state, charter, note)  # V3.8: nobody promised this log.
     except VerificationError as error:
         return [f"checkpoint: {error.reason}: {error}"]
-    return []
+    for key in head_keys(state, charter, head.size):
+        try:
+            check_signed_alone(note, origin, key)  # V3.9: what vouches for nothing.
+        except VerificationError as error:
+            finding = f"checkpoint: {error.reason}: {error}"
+        else:
+            return []
+    return [finding]
 
 
 def check_witnesses(
-    charter: Charter, tree: Tree, data: bytes | None
+    charters: Sequence[CharterVersion], tree: Tree, data: bytes | None
 ) -> tuple[Witnessed, list[str]]:
     """What auditors have witnessed of a bundle's log, and what does not hold of their lines.
 
-    ``charter``: entry 0's, whose auditors, keys and threshold no amendment changes (G12.2, G12.4),
-    so that no entry decides for how many entries it takes to be witnessed. ``tree``: of all
-    entries. ``data``: the file, None if it is missing.
+    ``charters``: all of the log, also those that entries brought of which nobody knows yet whether
+    they are witnessed. Of these, one with other auditors comes with the words of a quorum of those
+    before (F3.20), so it is no less than witnessed by them. ``tree``: of all entries. ``data``: the
+    file, None if it is missing.
     """
     # V3.10: a bundle that says of no entry who saw it.
     if data is None:
@@ -106,6 +117,7 @@ def check_witnesses(
     findings: list[str] = []
     # Of each line in turn.
     for line in lines:
+        charter = charter_of_head(charters, line.size)
         # V3.12: vouchers who are not on the roster.
         if line.auditor not in charter.auditors:
             findings.append(f"{WITNESSES}: FOREIGN_LINE: has a line of nobody known here")
@@ -125,8 +137,8 @@ def check_witnesses(
             findings.append(f"{WITNESSES}: {error.reason}: {error}")
             continue
         cosigned[line.auditor] = Cosigned(line.size, time_s)
-    quorum = charter.endorsement_quorum
-    size = witnessed_size(quorum, (seen.size for seen in cosigned.values()))
+    quorum = charters[-1].charter.endorsement_quorum
+    size = size_under(charters, cosigned)
     # V3.15: a fork for this reader alone.
     if not size:
         findings.append(

@@ -143,7 +143,7 @@ def counted_part(state: State, number: int, lab: str, panel: str) -> tuple[Repor
     if round_.close is None:
         raise Refusal("NOT_CLOSED", f"log: round {number} is open, so nothing counts yet")
     # A3.3: before a quorum of auditors has checked the close, it is the coordinator's word alone.
-    if len(round_.endorsements) < state.charter_at(number).endorsement_quorum:
+    if not round_.has_quorum(state.charter_at(number).endorsement_quorum):
         raise Refusal("NOT_ENDORSED", f"log: no quorum of auditors has endorsed round {number}")
     seen = round_.reports.get(lab) if lab in round_.close.listed else None
     part = next((p for p in seen.parts if p.panel == panel), None) if seen is not None else None

@@ -260,9 +260,15 @@ def _fold_charter(run: _Run) -> Charter | None:
 
 def _check_head(run: _Run, charter: Charter) -> None:
     """V3 with keys: whose head it is, and how much of the log is witnessed."""
-    for finding in findings_of_checkpoint(charter, run.files[CHECKPOINT]):
+    whole = run.state
+    if any(charter.sha256 not in leaf for leaf in run.leaves[1:]):
+        # Another charter may have come, whose keys say who signs a head and who witnesses it.
+        for leaf in run.leaves[1:]:
+            whole, _ = apply(whole, leaf, run.cache)
+    for finding in findings_of_checkpoint(whole, charter, run.files[CHECKPOINT]):
         run.fail(3, finding)
-    run.witnessed, findings = check_witnesses(charter, run.tree, run.files.get(WITNESSES))
+    witnesses = run.files.get(WITNESSES)
+    run.witnessed, findings = check_witnesses(whole.charters, run.tree, witnesses)
     for finding in findings:
         run.fail(3, finding)
 
@@ -379,7 +385,7 @@ def _check_opening(run: _Run, charter: Charter, key: ThresholdKey, round_: Round
     if close is None or opening is None:
         return
     where = f"entry {opening.entry} (round {round_.number})"
-    if len(round_.endorsements) < charter.endorsement_quorum:  # V8.1: no quorum checked it.
+    if not round_.has_quorum(charter.endorsement_quorum):  # V8.1: no quorum checked it.
         run.fail(8, f"{where}: opened without a quorum")
     for panel, ciphertexts in close.aggregates.items():
         for ciphertext, plaintext, root in zip(

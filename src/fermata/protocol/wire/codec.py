@@ -25,8 +25,9 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 
 #: Bounds on foreign bytes, checked before they are parsed.
 ENVELOPE_BYTES_MAX = 512 * 1024
-#: A leaf has a root, a time and at most two inclusion proofs beside its envelope.
-LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 8192
+#: A leaf has a root and inclusion proofs beside its envelope: eight of a KeyRecord, which names an
+#: entry for itself and for each of seven auditors, of 40 hashes each.
+LEAF_BYTES_MAX = ENVELOPE_BYTES_MAX + 16384
 SEALED_BYTES_MAX = 1024 * 1024
 #: Payload type of the envelope that carries the charter file as entry 0.
 CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
@@ -171,3 +172,47 @@ def key_record_from_wire(
         origin=DEALER,
     )
     return record, proof, factors
+
+
+def later_record_from_wire(
+    wire: statement_pb2.KeyRecord, modulus_bits: int, origin: str
+) -> KeyRecord:
+    """The numbers of a later epoch's record; ``origin`` is that of the key's first record.
+
+    Raises Refusal KEY_ORIGIN; InvalidEncoding KEY_PROOF, WIDTH, MINIMAL. Checks no shares.
+    """
+    # F3.12: who made the key does not change, and what its first record proved is not said twice.
+    if wire.origin != statement_pb2.KEY_ORIGIN_DEALER or origin != DEALER:
+        raise InvalidEncoding("KEY_ORIGIN", "key record: must have the origin of the key in force")
+    if wire.HasField("modulus_proof") or wire.HasField("factor_proof"):
+        raise InvalidEncoding(
+            "KEY_PROOF", "key record: a later epoch must have no proofs of the modulus"
+        )
+    # F3.13: one record has one form.
+    width = (modulus_bits + 7) // 8
+    return KeyRecord(
+        n=int_from_bytes(wire.modulus, width, "modulus"),
+        threshold=wire.threshold,
+        epoch=wire.epoch,
+        kappa=minimal_from_bytes(wire.kappa, "kappa"),
+        theta=minimal_from_bytes(wire.theta, "theta"),
+        verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
+        origin=origin,
+    )
+
+
+def later_record_to_wire(
+    record: KeyRecord, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    """The wire form of a later epoch's record, without the words that give up the one before."""
+    width = (record.n.bit_length() + 7) // 8
+    return statement_pb2.KeyRecord(
+        epoch=record.epoch,
+        origin=statement_pb2.KEY_ORIGIN_DEALER,
+        threshold=record.threshold,
+        modulus=int_to_bytes(record.n, width),
+        kappa=minimal_to_bytes(record.kappa),
+        theta=minimal_to_bytes(record.theta),
+        verification=[int_to_bytes(v, width) for v in record.verification],
+        after=after,
+    )

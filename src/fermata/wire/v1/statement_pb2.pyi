@@ -182,6 +182,7 @@ class KeyRecord(_message.Message):
     MODULUS_PROOF_FIELD_NUMBER: _builtins.int
     FACTOR_PROOF_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
+    RETIRES_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     origin: Global___KeyOrigin.ValueType
     threshold: _builtins.int
@@ -204,7 +205,13 @@ class KeyRecord(_message.Message):
 
     @_builtins.property
     def after(self) -> _envelope_pb2.EntryRef:
-        """Entry 0: the charter, with its signatures, of the one log that this key is for."""
+        """Epoch 1: entry 0, the charter, with its signatures, of the one log that this key is for. Later:
+        the amendment that changes the auditors, or the record of the epoch before.
+        """
+
+    @_builtins.property
+    def retires(self) -> _containers.RepeatedCompositeFieldContainer[Global___Retire]:
+        """Later epochs: auditors of the epoch before give it up, by their ids (docs/spec/keys.md, K30)."""
 
     def __init__(
         self,
@@ -219,14 +226,83 @@ class KeyRecord(_message.Message):
         modulus_proof: Global___ModulusProof | None = ...,
         factor_proof: Global___FactorProof | None = ...,
         after: _envelope_pb2.EntryRef | None = ...,
+        retires: _abc.Iterable[Global___Retire] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "factor_proof", b"factor_proof", "modulus_proof", b"modulus_proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "retires", b"retires", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KeyRecord: _TypeAlias = KeyRecord  # noqa: Y015
+
+@_typing.final
+class Retire(_message.Message):
+    """An auditor of the epoch that ends gives it up in favour of one record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDITOR_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    auditor: _builtins.str
+    signature: _builtins.bytes
+    """64 bytes, Ed25519, over the auditor's Retirement."""
+    @_builtins.property
+    def seen(self) -> _envelope_pb2.EntryRef:
+        """The newest entry that the auditor had folded."""
+
+    def __init__(
+        self,
+        *,
+        auditor: _builtins.str = ...,
+        seen: _envelope_pb2.EntryRef | None = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seen", b"seen"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auditor", b"auditor", "seen", b"seen", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retire: _TypeAlias = Retire  # noqa: Y015
+
+@_typing.final
+class Retirement(_message.Message):
+    """What a Retire's signature covers; it is never sent, since everyone can make it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARTER_SHA256_FIELD_NUMBER: _builtins.int
+    AUDITOR_FIELD_NUMBER: _builtins.int
+    EPOCH_ID_FIELD_NUMBER: _builtins.int
+    RECORD_SHA256_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
+    charter_sha256: _builtins.bytes
+    """SHA-256 of the charter file in force."""
+    auditor: _builtins.str
+    epoch_id: _builtins.bytes
+    """Of the epoch that ends."""
+    record_sha256: _builtins.bytes
+    """SHA-256 of the Statement with the new record, without its retires."""
+    @_builtins.property
+    def seen(self) -> _envelope_pb2.EntryRef: ...
+    def __init__(
+        self,
+        *,
+        charter_sha256: _builtins.bytes = ...,
+        auditor: _builtins.str = ...,
+        epoch_id: _builtins.bytes = ...,
+        record_sha256: _builtins.bytes = ...,
+        seen: _envelope_pb2.EntryRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seen", b"seen"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auditor", b"auditor", "charter_sha256", b"charter_sha256", "epoch_id", b"epoch_id", "record_sha256", b"record_sha256", "seen", b"seen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retirement: _TypeAlias = Retirement  # noqa: Y015
 
 @_typing.final
 class ModulusProof(_message.Message):
@@ -779,7 +855,7 @@ class Motion(_message.Message):
     @_builtins.property
     def about(self) -> _envelope_pb2.EntryRef:
         """Dispute: the entry in dispute. Ruling, appeal and exclusion: the entry of the dispute.
-        Withdrawal: the entry of the motion.
+        Withdrawal: the entry of the motion. Amendment: the dispute that found a lab's key lost.
         """
 
     @_builtins.property

@@ -51,7 +51,7 @@ def with_asked(state: CharteredState, tabled: Motion, new: Charter) -> Motion:
     """The motion of an amendment with those whom it asks. Raises Refusal NOT_RUNNING."""
     needed = consent_needed(state.charter, new)
     # F12.26: whoever pulled the pause must not change what lifts it.
-    if needed.has_share and state.pause.phase != RUNNING:
+    if needed.has_share_for_pause and state.pause.phase != RUNNING:
         raise Refusal(
             "NOT_RUNNING",
             f"amendment: the terms of the pause must stay while it is {state.pause.phase}",
@@ -60,7 +60,13 @@ def with_asked(state: CharteredState, tabled: Motion, new: Charter) -> Motion:
     governance = state.governance
     excluded = {*governance.exclusions, *(governance.motions[n].lab for n in governance.notices)}
     asked = needed.labs - excluded
-    return replace(tabled, charter=new, asked_labs=tuple(sorted(asked)), has_share=needed.has_share)
+    return replace(
+        tabled,
+        charter=new,
+        asked_labs=tuple(sorted(asked)),
+        has_share=needed.has_share,
+        is_in_pause=not needed.has_share_for_pause,
+    )
 
 
 def is_asked(state: CharteredState, motion: Motion, lab: str) -> bool:

@@ -10,7 +10,8 @@ from typing import assert_never
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.entry import Entry
-from fermata.protocol.fold.governance.amendment import check_amendment, exclusion_pending
+from fermata.protocol.fold.governance.amendment import exclusion_pending, waiting_amendment
+from fermata.protocol.fold.governance.kept import changes_auditors, check_amendment
 from fermata.protocol.fold.governance.labs import check_ground, with_asked
 from fermata.protocol.fold.governance.tally import chair_of, committee_of
 from fermata.protocol.fold.governance.votes import decide
@@ -57,6 +58,10 @@ def settle(state: CharteredState) -> CharteredState:
     for dispute in governance.disputes.values():
         if dispute.status in g.RULED and clock.passed(dispute.appeal):
             governance = governance.with_dispute(replace(dispute, status=g.FINAL))
+    awaited = waiting_amendment(state)
+    if awaited is not None and clock.passed(awaited.lapse):
+        # G14a: a ceremony that fails must not keep every other amendment out.
+        governance = governance.with_ended(replace(awaited, status=g.LAPSED))
     return replace(state, governance=governance)
 
 
@@ -252,6 +257,7 @@ def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
     if state.governance.amendment is not None:  # F12.21.
         raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
     charter = check_amendment(state, wire)  # F12.22 to F12.25.
+    tabled = replace(tabled, waits_for_key=changes_auditors(state.charter, charter))
     tabled = with_asked(state, tabled, charter)  # F12.26.
     governance = replace(state.governance, amendment=tabled.entry)
     return _table(replace(state, governance=governance), tabled)
