@@ -252,7 +252,10 @@ _PAGES: Mapping[str, tuple[str, Callable[[Snapshot], Mapping[str, Any] | None]]]
     "aggregates.html": ("Aggregates", _aggregates),
     "rounds.html": ("Rounds", _rounds),
     "participants.html": ("Participants", _participants),
-    "key.html": ("Key", lambda now: {"key": now.state.key}),
+    "key.html": (
+        "Key",
+        lambda now: {"key": now.state.key, "past_keys": getattr(now.state, "past_keys", ())},
+    ),
     "dues.html": ("Dues", _dues),
     "governance.html": ("Governance", _governance),
     "log.html": ("Log", lambda now: _log(now, page_count(now.state.size))),

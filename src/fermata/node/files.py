@@ -283,6 +283,12 @@ def _write_temporary(directory: Path, data: bytes, mode: int) -> Path:
     return Path(name)
 
 
+def remove_durably(path: Path) -> None:
+    """Removes a file, if it is there, so that it stays away after a crash."""
+    path.unlink(missing_ok=True)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Makes a file's content, or the names in a directory, durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

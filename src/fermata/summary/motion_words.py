@@ -128,6 +128,8 @@ def event_text(event: GovernanceEvent) -> str:
         return f"the dispute {about} is final: {event.status}"
     if event.step == Step.EXCLUDED:
         return f"{event.lab} is excluded from round {event.from_round} on, by the motion {about}"
+    if event.step == Step.LAPSED:
+        return f"the amendment {about} has lapsed: the key record that it waited for did not come"
     new = event.charter_sha256[:16]
     return f"the amendment {about} is in force: charter {new} from round {event.from_round} on"
 
@@ -179,6 +181,12 @@ def open_text(motion: Motion, record: GovernanceRecord) -> str:
 def pending_text(motion: Motion, record: GovernanceRecord) -> str:
     """What has carried and has no effect yet, and when it has at the earliest."""
     begins = time_text(record.clock.due_ms(motion.notice))
+    if motion.waits_for_key:
+        lapses = time_text(record.clock.due_ms(motion.lapse))
+        return (
+            f"{motion.kind} of entry {motion.entry} has carried: {motion_matter(motion)}, with the"
+            f" key record of the next epoch, not before {begins} and not after {lapses}"
+        )
     return (
         f"{motion.kind} of entry {motion.entry} has carried: {motion_matter(motion)},"
         f" not before {begins}"

@@ -28,7 +28,7 @@ def _round(state: State, found: Round) -> dict[str, Any]:
 
 def state_digest(state: State) -> str:
     """SHA-256, in hex, of the state's summary as JSON: keys sorted, no spaces, ASCII."""
-    summary = {
+    summary: dict[str, Any] = {
         "charter": state.charter.sha256.hex() if state.charter else None,
         "heartbeats": {party: seen.entry for party, seen in state.heartbeats.items()},
         "key": state.key.key_id.hex() if state.key else None,
@@ -38,5 +38,7 @@ def state_digest(state: State) -> str:
         "size": state.size,
         "time_ms": state.time_ms,
     }
+    if state.key is not None and state.key.record.epoch > 1:
+        summary["epoch"] = state.key.epoch_id.hex()
     text = json.dumps(summary, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

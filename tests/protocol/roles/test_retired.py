@@ -1,13 +1,14 @@
 """K30: who has given an epoch of the key up says nothing in a log without the new record."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import Refusal, StorageError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.epochs.retired import RETIRED, Retired
+from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.state import KeyedState
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, Run, make_deployment
@@ -25,14 +26,15 @@ def chain_of(run: Run) -> Chain:
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
-    run = Run(make_deployment())
+def run() -> Run:
+    # No lab has figures: what is told here is of auditors alone.
+    run = Run(make_deployment(labs=4, first="2035Q4"), lambda lab, period: Measurement({}))
     run.until_quiet()
-    yield run
+    return run
 
 
-def record(run: Run) -> tuple[statement_pb2.Statement, Shares]:
-    return next_statement(chain_of(run))
+def record(run: Run, factor: int = 1) -> tuple[statement_pb2.Statement, Shares]:
+    return next_statement(chain_of(run), factor=factor)
 
 
 def give_up(run: Run, statement: statement_pb2.Statement, *auditors: str) -> bytes:
@@ -60,9 +62,8 @@ def test_a_record_that_a_quorum_gave_its_epoch_up_for_is_logged_and_all_go_on(ru
     run.until_quiet()
     assert run.state.size > before
     assert not any(run.drivers[a].retired.holds_back(run.state) for a in ALL)
-    opened = [r for r in run.state.rounds if r.opening is not None]
-    assert opened
-    assert opened[-1].opening.entry > run.state.key.entry  # type: ignore[union-attr]
+    beats = run.state.heartbeats
+    assert all(beats[auditor].entry > run.state.key.entry for auditor in ALL)
 
 
 def test_who_has_given_up_neither_speaks_nor_cosigns_until_the_record_is_there(run: Run) -> None:
@@ -116,7 +117,7 @@ def test_nothing_is_given_up_that_is_not_durable(run: Run) -> None:
 
 
 def test_an_epoch_is_given_up_for_one_record_only(run: Run) -> None:
-    (one, _), (other, _) = record(run), record(run)
+    (one, _), (other, _) = record(run), record(run, DELTA**2)
     key = run.deployment.keys["auditor-1"]
     mine = run.drivers["auditor-1"].retired
     mine.give_up(one, key)
@@ -130,7 +131,7 @@ def test_an_epoch_is_given_up_for_one_record_only(run: Run) -> None:
 
 def test_another_record_of_the_next_epoch_does_not_set_it_free(run: Run) -> None:
     """Two of three gave the epoch up elsewhere: this log is not the one that they follow."""
-    (one, _), (other, _) = record(run), record(run)
+    (one, _), (other, _) = record(run), record(run, DELTA**2)
     mine = run.drivers["auditor-1"].retired
     mine.give_up(one, run.deployment.keys["auditor-1"])
     chain = chain_of(run)
@@ -157,7 +158,7 @@ def test_a_lab_has_no_epoch_to_give_up(run: Run) -> None:
 
 
 def test_the_entry_that_a_record_comes_after_must_be_witnessed() -> None:
-    run = Run(make_deployment())
+    run = Run(make_deployment(labs=4, first="2035Q4"), lambda lab, period: Measurement({}))
     run.step("auditor-1")
     statement, _ = record(run)
     mine = run.drivers["auditor-1"].retired

@@ -11,13 +11,12 @@ from fermata.errors import ConfigError, FermataError
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.pki.identity import not_after_ms
+from fermata.node.run.key_shares import KeyShares
 from fermata.node.run.own_clock import compare_clock
-from fermata.node.run.participant import ShareCheck
 from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
     connect,
-    load_key_share,
     load_signing_key,
     tls_files,
 )
@@ -78,10 +77,10 @@ def _log(config: NodeConfig, replica: Replica) -> str:
 
 
 def _share(config: NodeConfig, replica: Replica) -> str:
-    share = load_key_share(config)
+    shares = KeyShares(config)
+    shares.check(replica)
     if replica.state.key is None:
         raise ConfigError("NO_KEY", "the log has no key record, or it could not be read")
-    ShareCheck(config.path(config.text.keys.share), share).look(replica)
     return "is the one that the key record commits to"
 
 

@@ -77,7 +77,8 @@ class Driver:
         self._outside = outside
         self._health = health
         self._lost_ms: int | None = None
-        self._share = share
+        #: Of an auditor: its share of the key in force; its node gives another with each epoch.
+        self.share = share
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
@@ -127,7 +128,7 @@ class Driver:
             case Role.AUDITOR:
                 passed, entropy = self._closes.passed, self._outside.entropy
                 return auditor.duties(
-                    state, me, self._is_drafted, witnessed, passed, self._share, entropy
+                    state, me, self._is_drafted, witnessed, passed, self.share, entropy
                 )
             case Role.LAB:
                 # CO5.3: under terms that it has not accepted, a lab says nothing.

@@ -15,7 +15,7 @@ from fermata.protocol.state.governance import Dispute, Motion
 from fermata.protocol.state.state import Round, State
 from fermata.summary.amendment_words import AmendmentChange, amendment_changes
 from fermata.summary.governance_words import dispute_outcome, motion_matter
-from fermata.types import MotionKind
+from fermata.types import EntryIndex, MotionKind
 
 
 @unique
@@ -27,6 +27,7 @@ class Step(StrEnum):
     RULING_FINAL = "ruling_final"
     EXCLUDED = "lab_excluded"
     IN_FORCE = "amendment_in_force"
+    LAPSED = "amendment_lapsed"
 
 
 #: A step and the entry of its motion: no step of a motion happens twice.
@@ -97,7 +98,8 @@ def base_of(state: State, motion: Motion) -> Charter | None:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What carried took effect: with the OpenRound in ``entry``, from round ``from_round`` on."""
+    """What carried took effect: with the OpenRound, or the KeyRecord, in ``entry``, from round
+    ``from_round`` on."""
 
     entry: int
     from_round: int
@@ -137,7 +139,11 @@ def _facts_of(state: State) -> Iterator[_Facts]:
         if motion.kind not in g.NO_VOTE and motion.status != g.OPEN:
             entry = motion.decided_entry or motion.entry
             time_ms = motion.decided_ms or _passed_ms(state, motion.expiry)
-            yield Step.DECIDED, motion, entry, time_ms, motion.status, motion.from_round
+            status = g.CARRIED if motion.status == g.LAPSED else motion.status
+            yield Step.DECIDED, motion, entry, time_ms, status, motion.from_round
+        if motion.status == g.LAPSED:
+            lapsed_ms = _passed_ms(state, motion.lapse)
+            yield Step.LAPSED, motion, motion.decided_entry, lapsed_ms, "", 0
     for dispute in governance.disputes.values():
         if dispute.status == g.FINAL:
             motion, time_ms = governance.motions[dispute.entry], _final_ms(state, dispute)
@@ -146,8 +152,15 @@ def _facts_of(state: State) -> Iterator[_Facts]:
     for tabled, effect in took_effect(state).items():
         motion = governance.motions[tabled]
         step = Step.IN_FORCE if motion.kind == g.AMENDMENT else Step.EXCLUDED
-        opened_ms = state.rounds[effect.from_round - 1].opened_ms
-        yield step, motion, effect.entry, opened_ms, "", effect.from_round
+        yield step, motion, effect.entry, _began_ms(state, effect), "", effect.from_round
+
+
+def _began_ms(state: State, effect: Effect) -> int:
+    """The log's time at the entry that brought an effect; a KeyRecord opens no round."""
+    round_ = state.round(effect.from_round)
+    if round_ is not None and round_.entry == effect.entry:
+        return round_.opened_ms
+    return state.clock.start_ms(EntryIndex(effect.entry)) or state.time_ms
 
 
 def _final_ms(state: State, dispute: Dispute) -> int:

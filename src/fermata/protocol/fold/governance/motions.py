@@ -12,7 +12,7 @@ from fermata.protocol.charter.metrics import is_plain_text
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance.amendment import exclusion_pending, waiting_amendment
 from fermata.protocol.fold.governance.kept import changes_auditors, check_amendment
-from fermata.protocol.fold.governance.labs import check_ground, with_asked
+from fermata.protocol.fold.governance.labs import check_ground, check_lost_key, with_asked
 from fermata.protocol.fold.governance.tally import chair_of, committee_of
 from fermata.protocol.fold.governance.votes import decide
 from fermata.protocol.state import governance as g
@@ -44,7 +44,7 @@ _FIELDS = {
     g.APPEAL: {"about"},
     g.LIFT: set[str](),
     g.EXCLUSION: {"lab", "from_round", "about"},
-    g.AMENDMENT: {"from_round", "charter", "signatures"},
+    g.AMENDMENT: {"from_round", "charter", "signatures", "about"},
     g.WITHDRAWAL: {"about"},
 }
 
@@ -258,7 +258,8 @@ def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
         raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
     charter = check_amendment(state, wire)  # F12.22 to F12.25.
     tabled = replace(tabled, waits_for_key=changes_auditors(state.charter, charter))
-    tabled = with_asked(state, tabled, charter)  # F12.26.
+    lab = check_lost_key(state, tabled, charter) if wire.HasField("about") else ""  # F12.31.
+    tabled = with_asked(state, tabled, charter, lab)  # F12.26.
     governance = replace(state.governance, amendment=tabled.entry)
     return _table(replace(state, governance=governance), tabled)
 
