@@ -10,10 +10,11 @@ from typing import Any
 from fermata.crypto.integers import powmod, random_bits
 from fermata.crypto.threshold.key_record import (
     DELTA,
-    MASK_SLACK_BITS,
+    RESHARES_MAX,
     KeyRecord,
+    kappa_after,
     lagrange,
-    share_offset_bits,
+    mask_bits,
     verification_base,
 )
 from fermata.crypto.threshold.opening import KeyShare
@@ -27,6 +28,12 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import MODULUS_BITS_MIN, Chain
 
 Shares = Mapping[str, KeyShare]
+KAPPA_MAX = kappa_after(RESHARES_MAX)
+
+
+def offset_of(record: KeyRecord) -> int:
+    """The record's L, also of one that has had a reshare too many."""
+    return replace(record, kappa=min(record.kappa, KAPPA_MAX)).offset_bits
 
 
 def reshared(
@@ -42,17 +49,13 @@ def reshared(
     indices = [share.index for share in some]
     zero, rest = divmod(sum(lagrange(s.index, indices) * s.value for s in some), DELTA)
     assert rest == 0
-    bits = old.n.bit_length() + MASK_SLACK_BITS
-    offset = 1 << share_offset_bits(old.n)
+    new = replace(old, threshold=threshold, epoch=old.epoch + 1, kappa=old.kappa * factor)
+    bits, offset = mask_bits(old.n, old.origin, min(new.kappa, KAPPA_MAX)), 1 << offset_of(new)
     line = [factor * zero, *(offset + random_bits(entropy, bits) for _ in range(1, threshold))]
     values = [sum(a * i**k for k, a in enumerate(line)) for i in range(1, auditors + 1)]
     base = verification_base(old.n)
     record = replace(
-        old,
-        threshold=threshold,
-        epoch=old.epoch + 1,
-        kappa=old.kappa * factor,
-        verification=tuple(powmod(base, DELTA * value, old.n) for value in values),
+        new, verification=tuple(powmod(base, DELTA * value, old.n) for value in values)
     )
     key = some[0].key_id
     return record, tuple(KeyShare(i, v, key) for i, v in enumerate(values, start=1))

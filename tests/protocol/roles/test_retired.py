@@ -1,11 +1,11 @@
-"""K30: who has given an epoch of the key up says nothing in a log without the new record."""
+"""K27: who has given an epoch of the key up says nothing in a log without the new record."""
 
 from dataclasses import replace
 
 import pytest
 
 from fermata.crypto.threshold.key_record import DELTA
-from fermata.errors import Refusal, StorageError
+from fermata.errors import InvalidProof, Refusal, StorageError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.epochs.retired import RETIRED, Retired
 from fermata.protocol.roles.lab import Measurement
@@ -144,9 +144,9 @@ def test_a_record_that_the_log_would_refuse_gets_no_word(run: Run) -> None:
     statement, _ = record(run)
     statement.key_record.epoch = 3
     mine = run.drivers["auditor-1"].retired
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidProof) as caught:
         mine.give_up(statement, run.deployment.keys["auditor-1"])
-    assert caught.value.reason == "KEY_EPOCH"
+    assert caught.value.reason == "KEY_NEXT"
     assert not mine.holds_back(run.state)
 
 

@@ -1,8 +1,8 @@
 """An auditor's key shares on disk: one file for each epoch of the key.
 
 The share of epoch 1 is the file that the configuration names; that of epoch k stands beside it,
-with ``-epoch-k`` before its ending. A share is erased once a later epoch is witnessed and its own share
-has been read again and fits: until then the older one may still be needed.
+with ``-epoch-k`` before its ending. A share is erased once a later epoch is witnessed and its own
+share has been read again and fits: until then the older one may still be needed.
 """
 
 from pathlib import Path
@@ -79,7 +79,7 @@ class KeyShares:
     def erase_older(self, replica: Replica) -> tuple[int, ...]:
         """Erases the shares of epochs that are over; returns the epochs.
 
-        K32: only once the record of the epoch in force is witnessed, and its share, read again
+        K29: only once the record of the epoch in force is witnessed, and its share, read again
         from its file, fits. Raises ConfigError as ``of`` does.
         """
         state = replica.trusted()

@@ -128,7 +128,7 @@ def rounds_to_endorse(state: KeyedState, me: str) -> list[Round]:
     """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
 
     Late endorsers can still give their part, which tells wrong parts from right ones. What a quorum
-    of an earlier epoch has endorsed needs no more of it (K31).
+    of an earlier epoch has endorsed needs no more of it (K28).
     """
     quorum = state.charter.endorsement_quorum
     return [

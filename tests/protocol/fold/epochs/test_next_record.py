@@ -1,4 +1,4 @@
-"""F3.12 to F3.23: the record of a later epoch, and one failing test for each check."""
+"""F3.12 to F3.21: the record of a later epoch, and one failing test for each check."""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,15 +84,15 @@ DEFECTS: dict[str, tuple[str, Change]] = {
     "a factor proof (F3.12)": ("KEY_PROOF", lambda w: w.factor_proof.SetInParent()),
     "a modulus that is too wide (F3.13)": ("WIDTH", lambda w: _set(modulus=b"\0" + w.modulus)(w)),
     "a long kappa (F3.13)": ("MINIMAL", lambda w: _set(kappa=b"\0" + w.kappa)(w)),
-    "an epoch that is left out (F3.14)": ("KEY_EPOCH", _set(epoch=3)),
-    "another modulus (F3.15)": ("KEY_OTHER", _set(modulus=int_to_bytes(2**511 + 111, 64))),
-    "another theta (F3.15)": ("KEY_OTHER", _set(theta=b"\x02")),
-    "kappa of no step (F3.16)": ("KEY_STEP", _set(kappa=minimal_to_bytes(DELTA**2))),
-    "kappa that falls (F3.16)": ("KEY_STEP", _set(kappa=b"\x01")),
-    "another threshold (F3.19)": ("KEY_SHAPE", _set(threshold=3)),
-    "a share too few (F3.19)": ("KEY_SHAPE", _values(lambda v: v[:-1])),
-    "shares that do not fit (F3.23)": ("KEY_SHARES", _values(lambda v: [v[1], v[0], v[2]])),
-    "a share of nothing (F3.23)": ("KEY_RANGE", _values(lambda v: [b"\0" * 63 + b"\1", *v[1:]])),
+    "an epoch that is left out (K21.2)": ("KEY_NEXT", _set(epoch=3)),
+    "another modulus (K21.1)": ("KEY_NEXT", _set(modulus=int_to_bytes(2**511 + 111, 64))),
+    "another theta (K21.1)": ("KEY_NEXT", _set(theta=b"\x02")),
+    "kappa of no step (K3.3)": ("KEY_RANGE", _set(kappa=minimal_to_bytes(DELTA**2))),
+    "kappa that falls (K3.3)": ("KEY_RANGE", _set(kappa=b"\x01")),
+    "another threshold (K3.5)": ("KEY_SHARES", _set(threshold=1)),
+    "shares that do not fit (K3.5)": ("KEY_SHARES", _values(lambda v: [v[1], v[0], v[2]])),
+    "a share of nothing (K3.3)": ("KEY_RANGE", _values(lambda v: [b"\0" * 63 + b"\1", *v[1:]])),
+    "a share too few (F3.17)": ("KEY_SHAPE", _values(lambda v: v[:-1])),
 }
 
 
@@ -105,21 +105,21 @@ def test_a_later_record_with_one_defect_is_refused(chain: Chain, defect: str) ->
 
 
 def test_a_record_comes_after_the_one_before(chain: Chain) -> None:
-    # F3.17: entry 0 is what the first record came after.
+    # F3.15: entry 0 is what the first record came after.
     statement, _ = next_statement(chain, after=0)
     rejected(chain, "KEY_AFTER", sealed_record(chain, retired(chain, statement)))
 
 
 def test_after_the_last_reshare_a_new_key_is_needed(chain: Chain) -> None:
-    """F3.16; refreshes do not count, and may still come."""
+    """F3.14; refreshes do not count, and may still come."""
     for _ in range(RESHARES_MAX):
         assert next_epoch(chain).accepted
     statement, _ = next_statement(chain)
-    rejected(chain, "KEY_STEP", sealed_record(chain, retired(chain, statement)))
+    rejected(chain, "KEY_RANGE", sealed_record(chain, retired(chain, statement)))
     assert next_epoch(chain, factor=1).accepted
 
 
-# F3.20 to F3.22: who gives the epoch before up.
+# F3.19 to F3.21: who gives the epoch before up.
 
 
 def test_a_quorum_must_give_the_epoch_before_up(chain: Chain) -> None:
@@ -150,7 +150,7 @@ def test_retires_are_of_auditors_in_order_and_one_of_each(chain: Chain) -> None:
 
 
 def test_an_epoch_is_given_up_for_one_record_alone(chain: Chain) -> None:
-    """F3.22: the same words do not serve another record, epoch, author or view."""
+    """F3.21: the same words do not serve another record, epoch, author or view."""
     statement, _ = next_statement(chain)
     other, _ = next_statement(chain)
     assert statement.key_record != other.key_record
@@ -185,7 +185,7 @@ def test_a_retire_is_about_this_log(chain: Chain) -> None:
 
 
 def test_nobody_gives_an_epoch_up_before_its_end_was_decided(chain: Chain) -> None:
-    """F3.21, of an amendment: the auditor had not folded the motion."""
+    """F3.20, of an amendment: the auditor had not folded the motion."""
     early = chain.ref(chain.tree.size - 1)
     data = amended(chain, ('"Audit auditor-2"', '"Others"'))
     key = chain.deployment.keys["auditor-2"]

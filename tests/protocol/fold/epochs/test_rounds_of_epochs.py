@@ -1,4 +1,4 @@
-"""K31: what of a round stays when an epoch of the key ends, and what is said anew."""
+"""K28: what of a round stays when an epoch of the key ends, and what is said anew."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,16 +1,11 @@
-"""The record of a later epoch, F3.12 to F3.23 of docs/spec/fold.md, and what it brings about."""
+"""The record of a later epoch, F3.12 to F3.21 of docs/spec/fold.md, and what it brings about."""
 
 from dataclasses import replace
 
-from fermata.crypto.threshold.key_record import (
-    KeyRecord,
-    check_key,
-    check_next,
-    epoch_id,
-    is_refresh,
-)
+from fermata.crypto.threshold.key_record import epoch_id
+from fermata.crypto.threshold.reshare.next_record import check_next
+from fermata.crypto.threshold.reshare.plan import StepKind
 from fermata.errors import Refusal
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.epochs.retire import check_retires, record_digest
 from fermata.protocol.fold.governance.amendment import amend, is_effect_due, waiting_amendment
 from fermata.protocol.fold.governance.votes import recount
@@ -37,7 +32,7 @@ def check_next_record(
     *,
     has_retires: bool = True,
 ) -> ThresholdKey:
-    """Checks the record of the next epoch but for its envelope's signatures (F3.12 to F3.23).
+    """Checks the record of the next epoch but for its envelope's signatures (F3.12 to F3.21).
 
     Without ``has_retires`` the epoch before need not be given up yet. Returns its key, of a record
     in ``entry``. Raises VerificationError.
@@ -47,20 +42,25 @@ def check_next_record(
     new = motion.charter if motion is not None and motion.charter is not None else state.charter
     # F3.12, F3.13: nothing is proven again, and one form for each number.
     record = later_record_from_wire(wire, new.modulus_bits, old.record.origin)
-    # F3.14 to F3.16: the same key, one epoch on.
-    check_next(old.record, record)
-    # F3.17: the auditors agreed to come after this, and to nothing else.
+    kind = check_next(old.record, record)  # F3.14: the same key, one epoch on (K21).
+    # F3.15: the auditors agreed to come after this, and to nothing else.
     after = motion.entry if motion is not None else old.entry
     if wire.after.index != after:
         what = "the amendment that it is for" if motion is not None else "the record before"
         raise Refusal("KEY_AFTER", f"key record: must come after entry {after}, {what}")
-    # F3.18: nobody's notice is cut short.
+    # F3.16: nobody's notice is cut short.
     if motion is not None and not is_effect_due(state, motion):
         raise Refusal("TOO_EARLY", "key record: the amendment that it is for may not begin yet")
-    _check_shape(old, new, record)  # F3.19.
+    # F3.17: fewer auditors than agreed must not be able to open.
+    if (record.threshold, record.auditors) != (new.threshold, len(new.auditors)):
+        raise Refusal(
+            "KEY_SHAPE", "key record: threshold and number of auditors must be the charter's"
+        )
+    # F3.18: a refresh gives nobody a share who had none, and moves none to another.
+    if kind == StepKind.REFRESH and new.auditors != old.auditors:
+        raise Refusal("KEY_SHAPE", "key record: other auditors need a reshare, got a refresh")
     if has_retires:
-        check_retires(state.charter, old, statement)  # F3.20 to F3.22.
-    check_key(record)  # F3.23: the shares can open (K3).
+        check_retires(state.charter, old, statement)  # F3.19 to F3.21.
     return ThresholdKey(
         record,
         old.public_key,
@@ -70,20 +70,6 @@ def check_next_record(
         new.auditors,
         record_digest(statement),
     )
-
-
-def _check_shape(old: ThresholdKey, new: Charter, record: KeyRecord) -> None:
-    # F3.19: fewer auditors than agreed must not be able to open; and a refresh changes neither.
-    if (record.threshold, record.auditors) != (new.threshold, len(new.auditors)):
-        raise Refusal(
-            "KEY_SHAPE", "key record: threshold and number of auditors must be the charter's"
-        )
-    is_same = (new.auditors, new.threshold) == (old.auditors, old.record.threshold)
-    if is_refresh(old.record, record) and not is_same:
-        raise Refusal(
-            "KEY_STEP",
-            "key record: another threshold or other auditors need a reshare, got a refresh",
-        )
 
 
 def next_key(
@@ -106,7 +92,7 @@ def next_key(
 
 
 def _under_new_epoch(round_: Round, quorum: int) -> Round:
-    """K31: what a quorum has endorsed stays endorsed; all else is said anew, by those in force."""
+    """K28: what a quorum has endorsed stays endorsed; all else is said anew, by those in force."""
     match round_.phase(quorum):
         case phase if phase == ENDORSED:
             # Parts of two epochs do not combine.

@@ -1,4 +1,4 @@
-"""An auditor that has given an epoch of the key up: K30 of docs/spec/keys.md.
+"""An auditor that has given an epoch of the key up: K27 of docs/spec/keys.md.
 
 What it signed is durable before anyone gets it. From then on it says nothing in a log that does not
 hold the record for which it gave the epoch up, also after a crash: else a coordinator could go on
@@ -61,7 +61,7 @@ class Retired:
         digest = record_digest(statement)
         state = self._replica.state
         if self._kept is not None and self.holds_back(state):
-            # K30.1: of two records for one epoch a quorum must not give it up for both.
+            # K27.1: of two records for one epoch a quorum must not give it up for both.
             if self._kept.record_sha256 != digest:
                 raise Refusal(
                     "RETIRED",
@@ -70,19 +70,19 @@ class Retired:
                 )
             return sign(self._kept, key)
         keyed = state.keyed()
-        # K30.2: who holds no share of the epoch has nothing to give up.
+        # K27.2: who holds no share of the epoch has nothing to give up.
         if self._me not in keyed.key.auditors:
             raise Refusal("NOT_ON_ROSTER", f"key record: {self._me} has no share of the epoch")
-        # K30.3: a record that the log would refuse would leave this auditor silent for ever.
+        # K27.3: a record that the log would refuse would leave this auditor silent for ever.
         check_next_record(keyed, statement, EntryIndex(keyed.size), has_retires=False)
         seen = self._replica.witnessed.size - 1
-        # K30.4: what comes after an entry that nobody else was shown could be lost with it.
+        # K27.4: what comes after an entry that nobody else was shown could be lost with it.
         if seen < statement.key_record.after.index:
             raise Refusal(
                 "SEEN_BEFORE", "key record: the entry that it comes after must be witnessed first"
             )
         said = retirement(keyed.charter, keyed.key, self._me, digest, at(self._replica.tree, seen))
-        # K30.5: durable before anybody has it.
+        # K27.5: durable before anybody has it.
         self._replica.store.put_value(RETIRED, encode(said))
         self._kept = said
         return sign(said, key)

@@ -1,0 +1,111 @@
+"""G13a: a key that was lost or stolen is replaced, and by whose word."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
+from harness.chains import Chain, chain_at
+from harness.deployments import party_keys
+from harness.governed import VOTERS, table, vote
+from harness.protocol.amendments import amended, close_round, signed, tabled, under
+
+NEW = party_keys(13, 6, 3)["lab-6"]
+LAB = "lab-6"
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return chain_at("collecting", members="axyz").fork()
+
+
+def edit_key(chain: Chain) -> tuple[str, str]:
+    old = base64.b64encode(chain.deployment.keys[LAB].public_key).decode()
+    return old, base64.b64encode(NEW.public_key).decode()
+
+
+def found(chain: Chain, lab: str = LAB, is_upheld: bool = True) -> int:
+    """A dispute about a lab's key, whose ruling is final."""
+    dispute = table(chain, "lab-2", wire.MOTION_KIND_DISPUTE, 2, lab=lab, reason="Its key is lost.")
+    ruling = table(chain, "member-1", wire.MOTION_KIND_RULING, dispute, is_upheld=is_upheld)
+    vote(chain, ruling, wire.CHOICE_FOR, *VOTERS)
+    chain.advance(chain.due_ms(chain.state.governance.disputes[dispute].appeal))
+    return dispute
+
+
+def replaced(chain: Chain, data: bytes, about: int = -1, **body: Any) -> Any:
+    if about >= 0:
+        body["about"] = EntryRef(index=about)
+    return tabled(chain, data, signatures=signed(data, lab_6=NEW), **body)
+
+
+def refused(chain: Chain, data: bytes, about: int) -> None:
+    verdict = replaced(chain.fork(), data, about)
+    assert (verdict.accepted, verdict.reason) == (False, "NO_GROUND"), verdict
+
+
+def test_a_lab_is_asked_before_it_gets_another_key(chain: Chain) -> None:
+    """CO2: whoever holds its key speaks for it, and nobody else."""
+    entry = replaced(chain, amended(chain, edit_key(chain))).entry
+    assert chain.state.governance.motions[entry].asked_labs == (LAB,)
+
+
+def test_a_lab_whose_key_was_found_lost_is_not_asked(chain: Chain) -> None:
+    data, dispute = amended(chain, edit_key(chain)), found(chain)
+    entry = replaced(chain, data, dispute).entry
+    assert chain.state.governance.motions[entry].asked_labs == ()
+    vote(chain, entry, wire.CHOICE_FOR, *VOTERS)
+    close_round(chain)
+    due_ms = chain.due_ms(chain.state.governance.motions[entry].notice)
+    old = chain.deployment
+    under(chain, data, lab_6=NEW).open_round(due_ms)
+    said = chain.deployment.statement(LAB, abstention=wire.Abstention(round=2))
+    assert chain.put(old.seal(chain.bind(said))).reason == "SIGNATURE"
+    assert chain.abstain(LAB).accepted
+
+
+def test_it_can_appeal_against_the_finding_with_the_key_that_it_has(chain: Chain) -> None:
+    """A committee that says so of a lab whose key is not lost is heard about it."""
+    data = amended(chain, edit_key(chain))
+    dispute = table(chain, "lab-2", wire.MOTION_KIND_DISPUTE, 2, lab=LAB)
+    ruling = table(chain, "member-1", wire.MOTION_KIND_RULING, dispute, is_upheld=True)
+    vote(chain, ruling, wire.CHOICE_FOR, *VOTERS)
+    refused(chain, data, dispute)
+    table(chain, LAB, wire.MOTION_KIND_APPEAL, dispute)
+    refused(chain, data, dispute)
+
+
+def test_the_finding_is_upheld_about_this_lab_and_used_once(chain: Chain) -> None:
+    data = amended(chain, edit_key(chain))
+    refused(chain, data, 0)
+    refused(chain, data, 2)
+    twin = chain.fork()
+    refused(twin, data, found(twin, is_upheld=False))
+    twin = chain.fork()
+    refused(twin, data, found(twin, "lab-5"))
+    dispute = found(chain)
+    exclusion = table(chain, "member-1", wire.MOTION_KIND_EXCLUSION, dispute, lab=LAB, from_round=2)
+    vote(chain, exclusion, wire.CHOICE_FOR, *VOTERS)
+    refused(chain, data, dispute)
+
+
+def test_it_keeps_its_organisation_and_gets_a_key(chain: Chain) -> None:
+    """ST7: under another name it would count as one organisation more."""
+    dispute = found(chain)
+    refused(chain, amended(chain, edit_key(chain), ('"Organisation f"', '"Puppets"')), dispute)
+    data = amended(chain, ("cohort_min = 3", "cohort_min = 4"))
+    verdict = tabled(chain, data, about=EntryRef(index=dispute))
+    assert verdict.reason == "NO_GROUND"
+
+
+def test_what_else_an_amendment_asks_of_it_still_needs_its_vote(chain: Chain) -> None:
+    more = ("beta", f'"{LAB}"')
+    text = amended(chain, edit_key(chain)).decode()
+    assert more[1] in text
+    table_ = '[[panel]]\nid = "extras"\n\n[[metric]]\nid = "extra"\npanel = "extras"\nunit = "u"\n'
+    more_text = f'{table_}quantity = "extra"\nmin = "0"\nmax = "10"\nresolution = "0.5"\n'
+    data = (text + more_text + '\n[[aggregate]]\nmetric = "extra"\nstatistics = ["sum"]\n').encode()
+    entry = replaced(chain, data, found(chain)).entry
+    assert LAB in chain.state.governance.motions[entry].asked_labs
