@@ -75,7 +75,7 @@ class Replica:
         return self.state.charters or under(self._pinned)
 
     def open_checkpoint(self, note: bytes) -> Checkpoint:
-        """The checkpoint of a note signed by the coordinator, by its key at that size (L39)."""
+        """The checkpoint of a note signed by the coordinator, by its key at that size (L40)."""
         return open_head(self.state, self._pinned, note)
 
     def _reload(self) -> None:

@@ -103,7 +103,7 @@ def check_witnesses(
 
     ``charters``: all of the log, also those that entries brought of which nobody knows yet whether
     they are witnessed. Of these, one with other auditors comes with the words of a quorum of those
-    before (F3.20), so it is no less than witnessed by them. ``tree``: of all entries. ``data``: the
+    before (F3.19), so it is no less than witnessed by them. ``tree``: of all entries. ``data``: the
     file, None if it is missing.
     """
     # V3.10: a bundle that says of no entry who saw it.

@@ -1,6 +1,6 @@
 """By which key a head of the log is signed, where the coordinator's may have changed.
 
-Normative text: docs/spec/log.md, L39. Heads and receipts of an earlier key stay valid for the sizes
+Normative text: docs/spec/log.md, L40. Heads and receipts of an earlier key stay valid for the sizes
 at which it was in force, and for no others.
 """
 
@@ -14,7 +14,7 @@ from fermata.protocol.state.state import State
 def head_keys(state: State, pinned: Charter, size: int) -> tuple[bytes, ...]:
     """Keys (32 bytes each) of which one signs a head of ``size`` entries, as far as is known.
 
-    L39.1: that of the charter in force after so many entries. L39.2: and that of the charter which
+    L40.1: that of the charter in force after so many entries. L40.2: and that of the charter which
     follows it, while that has carried and is not in force: the coordinator's node has one key, and
     must have the new one when it logs what brings it into force.
     """
