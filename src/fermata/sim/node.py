@@ -62,6 +62,8 @@ class SimNode:
         self.make_writer = LogWriter
         #: How many heartbeats its replicas have read.
         self.beats = 0
+        #: Of an auditor: its share of the key in force, which survives a crash.
+        self.share = self.deployment.shares.get(self.name)
         key = self.deployment.signing_keys[self.name]
         self._signer = _SimSigner(self.name, key, self._says_alone)
 
@@ -80,7 +82,7 @@ class SimNode:
             cast(Log, Fragile(self.log or self.writer, self.fuse, self.on_call)),
             self.outside,
             lambda: statement_pb2.Heartbeat(version="sim"),
-            deployment.shares.get(self.name),
+            self.share,
             LabTools(self._measure),
         )
         if self.role == Role.AUDITOR:

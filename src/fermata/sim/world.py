@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from fermata.crypto.report.proof_cache import ProofCache
+from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError, InvalidProof, StorageError, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.protocol.roles.log_writer import LogWriter
@@ -71,8 +72,8 @@ class World:
         for name in self.deployment.signing_keys:
             self.nodes[name] = self._make_node(name)
         self.nodes[COORDINATOR].disk = disk
-        for auditor, share in self.deployment.shares.items():
-            self.canaries.plant_number(f"the key share of {auditor}", share.value)
+        self.shares: Mapping[str, KeyShare] = self.deployment.shares
+        self._plant(self.shares)
 
     # Making and running nodes.
 
@@ -94,6 +95,20 @@ class World:
             politics=self.politics,
             cache=self.cache,
         )
+
+    def begin_epoch(self, shares: Mapping[str, KeyShare]) -> None:
+        """Gives every auditor its share of the key's next epoch, which is in the log now."""
+        self.shares = self.watch.shares = shares
+        self._plant(shares)
+        for auditor, share in shares.items():
+            self.nodes[auditor].share = share
+            driver = self.nodes[auditor].driver
+            if driver is not None:
+                driver.share = share
+
+    def _plant(self, shares: Mapping[str, KeyShare]) -> None:
+        for auditor, share in shares.items():
+            self.canaries.plant_number(f"the key share of {auditor}", share.value)
 
     def _entropy_of(self, name: str) -> Entropy:
         draw = stream(self.seed, f"entropy/{name}")

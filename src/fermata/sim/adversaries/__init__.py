@@ -12,6 +12,7 @@ from fermata.sim.adversaries.auditor import ALL_AUDITORS
 from fermata.sim.adversaries.clock import ALL_CLOCKS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
 from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
+from fermata.sim.adversaries.epochs import ALL_EPOCHS
 from fermata.sim.adversaries.lab import ALL_LABS
 from fermata.sim.adversaries.misbehaviour import Exposure, Misbehaviour
 from fermata.sim.adversaries.pause import ALL_PAUSE
@@ -29,6 +30,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_CLOCKS,
     *ALL_STANDING,
     *ALL_STARVING,
+    *ALL_EPOCHS,
 )
 
 

@@ -1,12 +1,12 @@
 """Looks at a whole run from outside and checks the invariants I1 to I8 after every step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.crypto.report.verifier import verify_open
-from fermata.crypto.threshold.opening import partial_opening
+from fermata.crypto.threshold.opening import KeyShare, partial_opening
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
@@ -50,6 +50,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         self._charter = self.deployment.charter
+        #: By auditor, its share of the key in force.
+        self.shares: Mapping[str, KeyShare] = self.deployment.shares
         self._tree = Tree()
         self._roots = [self._tree.root()]
         self._envelopes: dict[bytes, int] = {}
@@ -254,7 +256,7 @@ class Watch:
             self.violate("I5", f"{statement.author} opens round {opening.round} before its close")
             return
         key = state.keyed().key
-        share = self.deployment.shares[statement.author]
+        share = self.shares[statement.author]
         entropy = stream(0, "watch")
         for panel in opening.panels:
             figures = self.standing.sums[opening.round].get(panel.panel, {})
