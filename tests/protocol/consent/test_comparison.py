@@ -70,6 +70,10 @@ def kept(article: str, old: str, new: str, base: str = TIERED) -> Edit:
     return Edit(old, new, article, WEAKER, WEAKER, base)
 
 
+def of_auditors(article: str, old: str, new: str) -> Edit:
+    return Edit(old, new, article, LABS, LABS)
+
+
 MEMBER_3 = f'{key("member-3")}"\nfirst_round = 1\nlast_round = 0'
 LAB_2_TIER = f'{key("lab-2")}"\ntier = "t"'
 GROUPS = TIERED[TIERED.index("[[group]]") : TIERED.index("\n\n[[rule]]")]
@@ -88,7 +92,7 @@ PANEL, METRIC = 'panel = "beta"\nunit = "FLOP"', '[[metric]]\nid = "wide-5"'
 EDITS = {
     "deployment": kept("deployment", 'deployment = "tests"', 'deployment = "others"'),
     "cryptography.modulus_bits": kept("modulus_bits", "= 512", "= 576"),
-    "cryptography.threshold": kept("threshold", "threshold = 2", "threshold = 3"),
+    "cryptography.threshold": of_auditors("threshold", "threshold = 2", "threshold = 3"),
     "cryptography.headroom_bits": kept("headroom_bits", "bits = 10", "bits = 11"),
     "cryptography.range_base": kept("range_base", "range_base = 0", "range_base = 2"),
     "cryptography.key_origin": kept("key_origin", '"any"', '"distributed"'),
@@ -144,9 +148,9 @@ EDITS = {
     "coordinator.id": kept("coordinator", 'id = "oversight"', 'id = "others"'),
     "coordinator.organisation": kept("coordinator", '"Oversight"', '"Others"'),
     "coordinator.signing_key": kept("coordinator", key("oversight"), NEW_KEY),
-    "auditor.id": kept("auditors", 'id = "auditor-1"', 'id = "auditor-4"'),
-    "auditor.organisation": kept("auditors", '"Audit auditor-1"', '"Others"'),
-    "auditor.signing_key": kept("auditors", key("auditor-1"), NEW_KEY),
+    "auditor.id": of_auditors("auditors", 'id = "auditor-1"', 'id = "auditor-4"'),
+    "auditor.organisation": of_auditors("auditors", '"Audit auditor-1"', '"Others"'),
+    "auditor.signing_key": of_auditors("auditors", key("auditor-1"), NEW_KEY),
     "lab.id": Edit(
         "lab-7", "lab-9", "other labs of panel alpha", WEAKER, WEAKER, is_everywhere=True
     ),
