@@ -27,8 +27,6 @@ def _auditors(charter: Charter) -> str:
     return ", ".join(_party(charter, auditor) for auditor in charter.auditors)
 
 
-#: The name of the article of a lab's own organisation and key.
-OWN_PARTY = "own party"
 _KEPT = (
     _of_kept("deployment", "deployment", lambda c: c.deployment),
     _of_kept("cryptography.modulus_bits", "modulus_bits", lambda c: str(c.modulus_bits)),
@@ -44,7 +42,7 @@ _KEPT = (
         lambda c: _party(c, c.coordinator),
     ),
     # Whoever is another party under the same id could give figures beside those of the others.
-    of_charter("lab.organisation lab.signing_key", OWN_PARTY, _party, any_change(Effect.MORE)),
+    of_charter("lab.organisation lab.signing_key", "own party", _party, any_change(Effect.MORE)),
 )
 
 #: Who can open the labs' figures together, those of earlier rounds as well.

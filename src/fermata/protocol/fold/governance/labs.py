@@ -10,9 +10,7 @@ from math import ceil
 from fermata.errors import Refusal
 from fermata.protocol.charter.committee import fold_organisation
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.consent.articles import OWN_PARTY
-from fermata.protocol.consent.comparison import consent_needed, differences
-from fermata.protocol.consent.difference import Effect
+from fermata.protocol.consent.comparison import consent_needed
 from fermata.protocol.state import governance as g
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.pause import RUNNING
@@ -54,7 +52,7 @@ def with_asked(
 ) -> Motion:
     """The motion of an amendment with those whom it asks. Raises Refusal NOT_RUNNING.
 
-    ``lost_key_of``: the lab whose new key is not asked of it, as its old one was found lost.
+    ``lost_key_of``: the lab that is not asked whether it leaves, since its key was found lost.
     """
     needed = consent_needed(state.charter, new)
     # F12.26: whoever pulled the pause must not change what lifts it.
@@ -67,8 +65,7 @@ def with_asked(
     governance = state.governance
     excluded = {*governance.exclusions, *(governance.motions[n].lab for n in governance.notices)}
     asked = needed.labs - excluded
-    if lost_key_of and not _asks_more_than_key(state.charter, new, lost_key_of):
-        asked -= {lost_key_of}
+    asked -= {lost_key_of}
     return replace(
         tabled,
         charter=new,
@@ -78,43 +75,45 @@ def with_asked(
     )
 
 
-def _asks_more_than_key(old: Charter, new: Charter, lab: str) -> bool:
-    """Whether an amendment asks a lab for anything but to be the party that it names."""
-    more = [d for d in differences(old, new, lab) if d.effect == Effect.MORE]
-    return any(d.article != OWN_PARTY for d in more)
-
-
 def check_lost_key(state: CharteredState, tabled: Motion, new: Charter) -> str:
     """The lab whose key was found lost by the dispute that an amendment names (G13a).
 
     Raises Refusal NO_GROUND.
     """
-    # F12.31: a committee must not put a key of its own in a lab's place, but what a ruling that the
-    # lab could appeal against has found; and under its own organisation, so that it is no new one.
+    # F12.31: a committee must not put a party of its own in a lab's place, but what a ruling that
+    # the lab could appeal against has found.
     ground, old = state.governance.disputes.get(tabled.about_entry), state.charter
     lab = ground.lab if ground is not None else ""
     is_found = ground is not None and (ground.status, ground.is_upheld) == (g.FINAL, True)
-    before, after = old.parties.get(lab), new.parties.get(lab)
-    if not is_found or lab not in old.labs or before is None or after is None:
+    if not is_found or lab not in old.labs or lab in new.parties:
         raise Refusal(
             "NO_GROUND",
-            "amendment: must name a dispute, upheld and final, about a lab that it gives a new key",
+            "amendment: must name a dispute, upheld and final, about a lab that it takes off the"
+            " roster",
         )
-    is_new_key = after.signing_key != before.signing_key
-    if not is_new_key or after.organisation != before.organisation:
+    # And it comes back as a lab that no figure was told of, so that none stands beside its own
+    # before it joins (ST7); of the organisation that was heard.
+    ever = {party for version in state.charters for party in version.charter.parties}
+    organisation = old.parties[lab].organisation
+    if not any(new.parties[x].organisation == organisation for x in new.labs if x not in ever):
         raise Refusal(
-            "NO_GROUND", f"amendment: must give {lab} a new key, and keep its organisation"
+            "NO_GROUND",
+            f"amendment: must have {lab}'s organisation with a lab of another id, which is new",
         )
-    used = (
-        m.about_entry
-        for m in state.governance.motions.values()
-        if m.kind in (g.AMENDMENT, g.EXCLUSION) and m.status == g.CARRIED
-    )
-    if tabled.about_entry in used:
+    if tabled.about_entry in _used_grounds(state):
         raise Refusal(
             "NO_GROUND", f"amendment: dispute {tabled.about_entry} has led to a decision already"
         )
     return lab
+
+
+def _used_grounds(state: CharteredState) -> set[int]:
+    """Disputes on which an exclusion, or an amendment, rests that has carried."""
+    return {
+        m.about_entry
+        for m in state.governance.motions.values()
+        if m.kind in (g.AMENDMENT, g.EXCLUSION) and m.status == g.CARRIED
+    }
 
 
 def is_asked(state: CharteredState, motion: Motion, lab: str) -> bool:
@@ -171,12 +170,7 @@ def check_ground(state: CharteredState, tabled: Motion) -> None:
             "NO_GROUND",
             f"exclusion: must name a dispute about {tabled.lab} that was upheld and is final",
         )
-    used = (
-        m.about_entry
-        for m in state.governance.motions.values()
-        if m.kind in (g.AMENDMENT, g.EXCLUSION) and m.status == g.CARRIED
-    )
-    if tabled.about_entry in used:
+    if tabled.about_entry in _used_grounds(state):
         raise Refusal(
             "NO_GROUND", f"exclusion: dispute {tabled.about_entry} has led to one already"
         )
