@@ -19,7 +19,7 @@ from fermata.crypto.threshold.key_record import (
 )
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.protocol.charter.parse import Charter, parse_charter
-from fermata.protocol.fold.epochs.retire import record_digest, retirement, sign
+from fermata.protocol.fold.governance.retire import record_digest, retirement, sign
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.codec import later_record_to_wire
 from fermata.protocol.wire.ports import Entropy

@@ -9,7 +9,7 @@ from fermata.errors import InvalidSignature
 from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.memory_store import MemoryStore
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.roles.epochs.heads import head_keys
+from fermata.protocol.fold.governance.heads import head_keys
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import witnessed
 from fermata.protocol.wire.ports import Log, Witness

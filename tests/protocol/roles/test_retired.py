@@ -7,7 +7,7 @@ import pytest
 from fermata.crypto.threshold.key_record import DELTA
 from fermata.errors import InvalidProof, Refusal, StorageError
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.epochs.retired import RETIRED, Retired
+from fermata.protocol.roles.auditor import RETIRED, Retired
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.state import KeyedState
 from fermata.wire.v1 import statement_pb2

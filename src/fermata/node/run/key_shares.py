@@ -70,7 +70,7 @@ class KeyShares:
             share = KeyShare.from_bytes(data)
             if share.index != key.auditors.index(self._me) + 1:
                 raise ConfigError("KEY_SHARE", f"{path}: must be {self._me}'s, got another's")
-            # K6.3: a part by the share of another epoch would name its honest auditor.
+            # A part by the share of another epoch would name its honest auditor.
             check_share(key.record, share)
         except (VerificationError, InvalidProof) as error:
             raise ConfigError("KEY_SHARE", f"{path}: {error}") from None

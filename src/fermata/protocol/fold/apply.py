@@ -27,10 +27,10 @@ from fermata.protocol.fold import (
 )
 from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
-from fermata.protocol.fold.epochs.next_record import check_next_record, next_key
-from fermata.protocol.fold.epochs.retire import record_digest
 from fermata.protocol.fold.governance import motions, votes
 from fermata.protocol.fold.governance.amendment import charter_bound, clock_under
+from fermata.protocol.fold.governance.next_record import check_next_record, next_key
+from fermata.protocol.fold.governance.retire import record_digest
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import (
     CharteredState,

@@ -17,7 +17,6 @@ from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, newest_about
 from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
 from fermata.protocol.roles.duty import Duty
-from fermata.protocol.roles.epochs.retired import Retired
 from fermata.protocol.roles.outbox import Outbox
 from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
@@ -86,7 +85,7 @@ class Driver:
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
-        self.retired = Retired(self.me, replica)
+        self.retired = auditor.Retired(self.me, replica)
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
 

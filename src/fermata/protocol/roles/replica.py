@@ -16,7 +16,7 @@ from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
-from fermata.protocol.roles.epochs.heads import open_head
+from fermata.protocol.fold.governance.heads import open_head
 from fermata.protocol.roles.witness import Witnessed, size_under, under, witnessed
 from fermata.protocol.state.state import CharterVersion, State, Verdict
 from fermata.protocol.wire.codec import decode_entry
@@ -192,7 +192,7 @@ class Replica:
                 "SPLIT_VIEW", f"log: its head of {head.size} entries contradicts what it showed"
             )
         if self._has_other_charter(leaves):
-            # P9.1 again: a key that is no longer the coordinator's signs no head.
+            # Once more: a key that is no longer the coordinator's signs no head (L40).
             open_head(self._after(leaves), self._pinned, note)
         self._extend(leaves, note, on_held)
         self.take(witnesses)

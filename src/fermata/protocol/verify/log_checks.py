@@ -6,6 +6,7 @@ makes it invalid. The verdict is about the witnessed entries (docs/spec/verifier
 
 from collections.abc import Mapping, Sequence
 
+from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import VerificationError
 from fermata.log.checkpoint import (
     Checkpoint,
@@ -17,7 +18,8 @@ from fermata.log.checkpoint import (
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import ENTRIES_MAX, TILE_WIDTH, check_tiles, expected_paths, read_entries
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.roles.epochs.heads import head_keys, open_head
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.governance.heads import head_keys, open_head
 from fermata.protocol.roles.witness import Cosigned, Witnessed, charter_of_head, size_under
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.verify.bundle import CHECKPOINT, FULL, MARKER, PUBLIC, WITNESSES
@@ -74,6 +76,18 @@ def _first_difference(leaves: list[bytes], tiles: Mapping[str, bytes]) -> str:
         if hashes[32 * index : 32 * index + 32] != leaf_hash(leaf):
             return f"entry {index}"
     return CHECKPOINT
+
+
+def state_of_keys(
+    state: State, charter: Charter, leaves: Sequence[bytes], cache: ProofCache
+) -> State:
+    """A state whose charters are those of the whole log: their keys say who signs a head, and who
+    witnesses it. ``state`` is after entry 0, with ``charter``; ``leaves`` are the others.
+    """
+    if any(charter.sha256 not in leaf for leaf in leaves):
+        for leaf in leaves:
+            state, _ = apply(state, leaf, cache)
+    return state
 
 
 def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[str]:

@@ -43,6 +43,7 @@ from fermata.protocol.verify.log_checks import (
     check_witnesses,
     findings_of_checkpoint,
     read_log,
+    state_of_keys,
 )
 from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.verify.pin_hint import hint_for_pin
@@ -260,16 +261,10 @@ def _fold_charter(run: _Run) -> Charter | None:
 
 def _check_head(run: _Run, charter: Charter) -> None:
     """V3 with keys: whose head it is, and how much of the log is witnessed."""
-    whole = run.state
-    if any(charter.sha256 not in leaf for leaf in run.leaves[1:]):
-        # Another charter may have come, whose keys say who signs a head and who witnesses it.
-        for leaf in run.leaves[1:]:
-            whole, _ = apply(whole, leaf, run.cache)
-    for finding in findings_of_checkpoint(whole, charter, run.files[CHECKPOINT]):
-        run.fail(3, finding)
-    witnesses = run.files.get(WITNESSES)
-    run.witnessed, findings = check_witnesses(whole.charters, run.tree, witnesses)
-    for finding in findings:
+    whole = state_of_keys(run.state, charter, run.leaves[1:], run.cache)
+    lines = run.files.get(WITNESSES)
+    run.witnessed, findings = check_witnesses(whole.charters, run.tree, lines)
+    for finding in (*findings_of_checkpoint(whole, charter, run.files[CHECKPOINT]), *findings):
         run.fail(3, finding)
 
 

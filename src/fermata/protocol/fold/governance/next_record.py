@@ -6,8 +6,8 @@ from fermata.crypto.threshold.key_record import epoch_id
 from fermata.crypto.threshold.reshare.next_record import check_next
 from fermata.crypto.threshold.reshare.plan import StepKind
 from fermata.errors import Refusal
-from fermata.protocol.fold.epochs.retire import check_retires, record_digest
 from fermata.protocol.fold.governance.amendment import amend, is_effect_due, waiting_amendment
+from fermata.protocol.fold.governance.retire import check_retires, record_digest
 from fermata.protocol.fold.governance.votes import recount
 from fermata.protocol.state.governance import Motion
 from fermata.protocol.state.state import CLOSED, ENDORSED, OPENED, KeyedState, Round
