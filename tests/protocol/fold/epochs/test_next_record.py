@@ -1,19 +1,15 @@
 """F3.12 to F3.21: the record of a later epoch, and one failing test for each check."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from fermata.crypto.integers import int_to_bytes, minimal_to_bytes
 from fermata.crypto.threshold.key_record import DELTA, RESHARES_MAX
 from fermata.protocol.charter.parse import parse_charter
 from fermata.wire.v1 import statement_pb2
 from harness.chains import MODULUS_BITS_MIN, Chain, chain_at
+from harness.epoch_defects import DEFECTS
 from harness.epochs import next_epoch, next_statement, retired, sealed_record
 from harness.protocol.amendments import amended, carried, signed
 
-Change = Callable[[statement_pb2.KeyRecord], object]
 Q = ("auditor-1", "auditor-2", "auditor-3")
 
 
@@ -58,42 +54,6 @@ def test_epochs_follow_one_another(chain: Chain) -> None:
 
 def test_a_record_of_the_first_epoch_is_refused_once_there_is_a_key(chain: Chain) -> None:
     rejected(chain, "KEY_EXISTS", chain.deployment.key_envelope)
-
-
-def _set(**fields: Any) -> Change:
-    def change(wire: statement_pb2.KeyRecord) -> None:
-        for name, value in fields.items():
-            setattr(wire, name, value)
-
-    return change
-
-
-def _values(change: Callable[[list[bytes]], list[bytes]]) -> Change:
-    def apply(wire: statement_pb2.KeyRecord) -> None:
-        values = change(list(wire.verification))
-        del wire.verification[:]
-        wire.verification.extend(values)
-
-    return apply
-
-
-#: One defect each, with what is said of it; the rest of the record is as it must be.
-DEFECTS: dict[str, tuple[str, Change]] = {
-    "another origin (F3.12)": ("KEY_ORIGIN", _set(origin=0)),
-    "a proof of the modulus (F3.12)": ("KEY_PROOF", lambda w: w.modulus_proof.SetInParent()),
-    "a factor proof (F3.12)": ("KEY_PROOF", lambda w: w.factor_proof.SetInParent()),
-    "a modulus that is too wide (F3.13)": ("WIDTH", lambda w: _set(modulus=b"\0" + w.modulus)(w)),
-    "a long kappa (F3.13)": ("MINIMAL", lambda w: _set(kappa=b"\0" + w.kappa)(w)),
-    "an epoch that is left out (K21.2)": ("KEY_NEXT", _set(epoch=3)),
-    "another modulus (K21.1)": ("KEY_NEXT", _set(modulus=int_to_bytes(2**511 + 111, 64))),
-    "another theta (K21.1)": ("KEY_NEXT", _set(theta=b"\x02")),
-    "kappa of no step (K3.3)": ("KEY_RANGE", _set(kappa=minimal_to_bytes(DELTA**2))),
-    "kappa that falls (K3.3)": ("KEY_RANGE", _set(kappa=b"\x01")),
-    "another threshold (K3.5)": ("KEY_SHARES", _set(threshold=1)),
-    "shares that do not fit (K3.5)": ("KEY_SHARES", _values(lambda v: [v[1], v[0], v[2]])),
-    "a share of nothing (K3.3)": ("KEY_RANGE", _values(lambda v: [b"\0" * 63 + b"\1", *v[1:]])),
-    "a share too few (F3.17)": ("KEY_SHAPE", _values(lambda v: v[:-1])),
-}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
