@@ -72,7 +72,7 @@ def driver_of(chain: Chain, consents: Consents, store: MemoryStore) -> Driver:
         tree=chain.tree,
         witnessed=Witnessed(chain.state.size, 3, {}),
     )
-    tools = LabTools(lambda period: Measurement({}), has_agreed=consents.has_agreed)
+    tools = LabTools(lambda period: Measurement({}), newest_agreed=consents.newest_agreed)
     return Driver(
         Signer(LAB, chain.deployment.keys[LAB]),
         cast(Replica, replica),

@@ -68,11 +68,18 @@ class Consents:
         """Keeps what the owner has accepted; it is durable when this returns."""
         self._accept([charter_sha256])
 
-    def has_agreed(self, state: State) -> bool:
-        """Whether the owner has agreed to the charter in force; what follows from it is kept."""
+    def newest_agreed(self, state: State) -> bytes:
+        """The hash of the newest charter of the log that the owner has agreed to; empty if none.
+
+        What follows from it is kept.
+        """
         agreed = agreed_to(state, self._lab, self._kept, self._is_by_itself)
         self._accept(agreed)
-        return is_agreed(state, agreed)
+        return agreed[-1] if agreed else b""
+
+    def has_agreed(self, state: State) -> bool:
+        """Whether that is the charter in force."""
+        return is_agreed(state, (self.newest_agreed(state),))
 
     def _accept(self, hashes: Collection[bytes]) -> None:
         new = [h for h in dict.fromkeys(hashes) if h not in self._kept]

@@ -105,7 +105,8 @@ def _given(
         place=charter.place(round_.period),
         reports=frozenset(reports),
         alone=frozenset(lab for lab, seen in reports.items() if seen.flags.alone),
-        barred=round_.barred,
+        # ST3: whose figure may not be renewed must not stand for ever, nor join.
+        barred=round_.barred | round_.away,
         summable=frozenset(n for n in numbers if _is_summable(state, n, round_, panel)),
         places={n: charter.place(state.rounds[n - 1].period) for n in numbers},
         organisations=organisations,

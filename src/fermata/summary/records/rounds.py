@@ -76,7 +76,7 @@ class RoundRecord:
     how many are needed. ``culprits`` gave a wrong part. ``waits_for``: the parties without which
     the round does not go on. ``pleaded``: labs whose answer the close waits for, with the auditors
     that have it, until ``pleaded_until_ms``; ``starved``: the same of labs for which it waited in
-    vain.
+    vain. ``unconsenting``: labs that had not consented to the charter, at the close or so far.
     """
 
     number: int
@@ -107,6 +107,7 @@ class RoundRecord:
     pleaded: Mapping[str, tuple[str, ...]]
     pleaded_until_ms: int | None
     starved: Mapping[str, tuple[str, ...]]
+    unconsenting: tuple[str, ...]
 
     @property
     def cohort(self) -> int:
@@ -159,6 +160,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         pleaded=starving(state, round_),
         pleaded_until_ms=state.clock.due_ms(round_.plea_limit),
         starved=round_.starved,
+        unconsenting=tuple(sorted(round_.away if close is None else close.unconsenting)),
     )
 
 
