@@ -57,16 +57,16 @@ def closes_since(rounds: Sequence[Round], began: int, entry: int) -> list[Close]
 
 
 def _has_newer(closes: Sequence[Close], lab: str) -> bool:
-    """Whether a figure of the lab stands or waits after one of these closes that is newer than
-    what stood or waited after the first of them."""
-    newest = [
-        {
-            panel: max(s.entered.get(lab, 0), s.waiting.get(lab, 0))
-            for panel, s in c.standing.items()
-        }
-        for c in closes
-    ]
-    return any(at > newest[0].get(panel, 0) for later in newest[1:] for panel, at in later.items())
+    """Whether a figure of the lab stands after one of these closes, or waits, that is newer than
+    the one that stands after the first."""
+    if not closes:
+        return False
+    stood = {panel: found.entered.get(lab, 0) for panel, found in closes[0].standing.items()}
+    return any(
+        max(found.entered.get(lab, 0), found.waiting.get(lab, 0)) > stood.get(panel, 0)
+        for close in closes
+        for panel, found in close.standing.items()
+    )
 
 
 def reach(rules: Mapping[str, Rule], rule_id: str) -> int | None:

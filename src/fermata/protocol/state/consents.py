@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from fermata.protocol.state.governance import FOR
 from fermata.protocol.state.state import Round, State, labs_in_force
 from fermata.types import RoundNumber
 
@@ -20,15 +21,22 @@ def not_consenting(state: State) -> Mapping[str, bytes]:
             continue
         # CO7.2: what was accepted once is not taken back, by whatever a later heartbeat names.
         spoke_under = [v for v in state.charters if v.entry < seen.entry][-1]
-        if seen.accepted in (state.charter.sha256, spoke_under.charter.sha256):
+        accepted = {seen.accepted, *voted_for(state, lab)}
+        if accepted & {state.charter.sha256, spoke_under.charter.sha256}:
             continue
         last = _last_answered(state, lab)
         # CO7.3: whoever has answered a round of a charter is bound by it until the next one.
         if last >= spoke_under.from_round:
             continue
         answered_under = state.charter_at(last).sha256 if last else b""
-        found[lab] = newest_charter(state, (seen.accepted, answered_under))
+        found[lab] = newest_charter(state, (*accepted, answered_under))
     return found
+
+
+def voted_for(state: State, lab: str) -> frozenset[bytes]:
+    """The hashes of the charters for which a lab has voted, since their amendments asked it."""
+    motions = state.governance.motions.values()
+    return frozenset(m.charter.sha256 for m in motions if m.charter and m.consents.get(lab) == FOR)
 
 
 def newest_charter(state: State, hashes: Collection[bytes]) -> bytes:
