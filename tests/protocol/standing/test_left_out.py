@@ -252,3 +252,22 @@ def test_only_a_lab_without_consent_is_not_silent(has_said_so: bool) -> None:
 )
 def test_how_far_a_rule_looks_back(rules: list[Rule], periods: int | None) -> None:
     assert reach({rule.id: rule for rule in rules}, "a") == periods
+
+
+def test_a_relapse_lets_nobody_go_whose_figure_has_left_the_sums() -> None:
+    """Lab-6 is in at the trigger; its figure leaves for want of consent, and then it relapses."""
+    found = life(terms="ghost_rounds = 2\nset_rounds = 1")
+    found.round(hours(ALL, 300))
+    found.amend("second")
+    found.round(hours(FIVE, 30))
+    found.refuse("6")
+    found.round(hours(FIVE, 30))
+    found.round(hours(FIVE, 30))
+    close = found.rounds[-1].close
+    assert close is not None
+    assert "lab-6" not in close.standing["alpha"].entered
+    found.round({**hours("1234", 30), "5": 900})
+    assert found.pause.changes[-1].why == "relapse"
+    for _ in range(4):
+        found.round(hours(FIVE, 30))
+        assert (found.pause.phase, found.waits_for()) == (PAUSED, "6")

@@ -46,7 +46,8 @@ def lacking(
     if pause.phase == RUNNING:
         return ()
     known = [r for r in rounds[:number] if r.entry <= entry]
-    began, counted = _last(pause, RULE, RELAPSE), _last(pause, RULE, RELAPSE, CALM)
+    # PA6.8: a relapse must not let go a lab whose figure has left the sums since the trigger.
+    began, counted = _last(pause, RULE), _last(pause, RULE, RELAPSE, CALM)
     closes = closes_since(known, began, entry)
     # PA6.7: a lab that left before the pause would keep it from being lifted for ever.
     nobody = rounds[number - 1].barred | still_left_out(known, pause, entry)

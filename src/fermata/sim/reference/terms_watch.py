@@ -11,7 +11,7 @@ from math import ceil
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
+from fermata.protocol.fold.pause import COMPLIED, NOT_CONSENTED, NOT_SHOWN, SILENT, compliance_of
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
 from fermata.protocol.wire.codec import decode_entry
@@ -44,8 +44,8 @@ class TermsWatch:
         self._next = 0
         #: The second pause machine: as of entry ``_next``.
         self._phase, self._calm_rounds = RUNNING, 0
-        #: The entry of the last trigger or relapse, and of the last that, or a calm round, counted.
-        self._began = self._counted_at = 0
+        #: The entry of the last trigger; of that or a relapse; and of those or a calm round.
+        self._began = self._restarted = self._counted_at = 0
         #: Whom the last trigger or relapse left out.
         self._left_out: frozenset[str] = frozenset()
         self._asked: list[int] = []
@@ -181,7 +181,8 @@ class TermsWatch:
         is_swept = self._is_swept(charter, after, round_)
         if fired:
             self._check_left_out(entry, after, round_)
-            self._began = self._counted_at = entry
+            self._began = entry if self._phase == RUNNING else self._began
+            self._restarted = self._counted_at = entry
         if fired and self._phase == RUNNING:
             self._turn(TRIGGERED)
             self._asked.append(entry)
@@ -227,7 +228,7 @@ class TermsWatch:
 
     def _still_left_out(self, after: State, labs: Iterable[str]) -> set[str]:
         """Of these, who has given no figure since the last trigger or relapse."""
-        since = [r for r in after.rounds if r.close is not None and r.close.entry > self._began]
+        since = [r for r in after.rounds if r.close is not None and r.close.entry > self._restarted]
         gave = self._watch.standing.gave
         return {lab for lab in labs if not any(lab in gave[r.number] for r in since)}
 
@@ -318,6 +319,8 @@ class TermsWatch:
         has_duty = self._shape.terms is not None and self._shape.terms.has_duty
         for lab, answer in stated.items():
             right = SILENT if lab not in counted else NOT_SHOWN
+            if round_.close is not None and lab in self._watch.refusing[round_.close.entry]:
+                right = NOT_CONSENTED
             if lab in counted and int(counted[lab][HEAT]) <= DUTY_MAX:
                 right = COMPLIED
             if has_duty:
