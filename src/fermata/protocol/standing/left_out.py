@@ -61,11 +61,11 @@ def _has_newer(closes: Sequence[Close], lab: str) -> bool:
     the one that stands after the first."""
     if not closes:
         return False
-    stood = {panel: found.entered.get(lab, 0) for panel, found in closes[0].standing.items()}
+    stood = {panel: standing.entered.get(lab, 0) for panel, standing in closes[0].standing.items()}
     return any(
-        max(found.entered.get(lab, 0), found.waiting.get(lab, 0)) > stood.get(panel, 0)
+        max(standing.entered.get(lab, 0), standing.waiting.get(lab, 0)) > stood.get(panel, 0)
         for close in closes
-        for panel, found in close.standing.items()
+        for panel, standing in close.standing.items()
     )
 
 

@@ -98,5 +98,5 @@ def _in_sum(known: Sequence[Round], panel: Panel, entry: int) -> Mapping[str, Ro
 
 def _stood(closes: Sequence[Close], panel: Panel) -> set[str]:
     """Labs whose figure stood in the panel's sums after one of these closes."""
-    standing = (close.standing.get(panel.id) for close in closes)
-    return {lab for found in standing if found is not None for lab in found.entered}
+    standing = [c.standing[panel.id] for c in closes if panel.id in c.standing]
+    return {lab for after_close in standing for lab in after_close.entered}

@@ -13,7 +13,7 @@ def not_consenting(state: State) -> Mapping[str, bytes]:
     by an answer to a round. A pure function of the log.
     """
     hashes = [version.charter.sha256 for version in state.charters]
-    found = {}
+    unconsenting = {}
     for lab in labs_in_force(state):
         seen = state.heartbeats.get(lab)
         # CO7.1: silence, which others can bring about, says nothing.
@@ -25,8 +25,8 @@ def not_consenting(state: State) -> Mapping[str, bytes]:
         newest = newest_charter(state, accepted)
         # CO7.3: what was accepted once, also by an answer, is not taken back by a later word.
         if hashes.index(newest) < spoke_under:
-            found[lab] = newest
-    return found
+            unconsenting[lab] = newest
+    return unconsenting
 
 
 def newest_charter(state: State, hashes: Collection[bytes]) -> bytes:
