@@ -14,13 +14,16 @@ def not_consenting(state: State) -> Mapping[str, bytes]:
     """
     hashes = [version.charter.sha256 for version in state.charters]
     unconsenting = {}
-    for lab in labs_in_force(state):
+    # Under the first charter everybody has consented, by signing it.
+    for lab in labs_in_force(state) if len(hashes) > 1 else ():
         seen = state.heartbeats.get(lab)
         # CO7.1: silence, which others can bring about, says nothing.
         if seen is None or not seen.named:
             continue
         # CO7.2: a word says nothing of charters that it does not know.
         spoke_under = max(i for i, v in enumerate(state.charters) if v.entry < seen.entry)
+        if hashes.index(seen.accepted) >= spoke_under:
+            continue
         accepted = {seen.accepted, *voted_for(state, lab), _answered_under(state, lab)}
         newest = newest_charter(state, accepted)
         # CO7.3: what was accepted once, also by an answer, is not taken back by a later word.
