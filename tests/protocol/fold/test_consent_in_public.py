@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -124,6 +125,20 @@ def test_under_the_first_charter_everybody_has_consented() -> None:
     chain = chain_at("collecting", members=MEMBERS).fork()
     assert say(chain, hashes(chain.state)[0]).accepted
     assert not_consenting(chain.state) == {}
+
+
+def test_a_lab_whose_heartbeats_name_nothing_counts_as_consenting() -> None:
+    for named in (0, 1):
+        chain = amended_chain()
+        for sha256 in (*hashes(chain.state)[:named], b""):
+            assert say(chain, sha256).accepted
+        assert not_consenting(chain.state) == {}
+
+
+def test_a_report_binds_also_if_its_proof_fails() -> None:
+    chain = refusing(amended_chain())
+    broken = replace(chain.round, revisions={LAB: (bytes(32),)})
+    assert not_consenting(chain.state.with_round(broken)) == {}
 
 
 def test_a_word_from_before_the_charter_came_into_force_says_nothing_of_it() -> None:

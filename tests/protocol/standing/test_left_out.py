@@ -115,21 +115,20 @@ def test_a_lab_whose_leap_waited_and_enters_with_the_trigger_is_waited_for() -> 
     assert (found.sum, found.pause.phase, left_out(found)) == (1050, PAUSED, ())
 
 
-def test_a_leap_that_waits_beside_a_pause_that_others_pull_is_not_left_out() -> None:
-    """Its leap is of the charter before, and in no sum when the pause begins."""
-    found = life()
+def test_a_lab_whose_leap_waits_while_others_pull_the_pause_is_waited_for() -> None:
+    """Its leap is of the charter before, and in no sum when silence pulls the pause."""
+    found = life(QUIET, "hot quiet calm")
     found.round({"6": 900})
     found.amend("second")
     found.round(hours("5", 30))
     found.refuse("6")
-    close = found.rounds[2].close
+    found.round(hours("5", 30))
+    found.round(hours("5", 30))
+    close = found.rounds[-1].close
     assert close is not None
     assert close.standing["alpha"].waiting["lab-6"] == 2
-    found.round(hours("1", 300), is_opened=False)
-    found.round(hours("2", 300), is_opened=False)
-    found.open(4)
-    found.open(5)
-    found.round(hours("345", 300))
+    assert found.pause.changes[0].rules == ("quiet",)
+    assert found.rounds[-1].unconsenting == {"lab-6"}
     assert (found.pause.phase, left_out(found)) == (PAUSED, ())
 
 

@@ -46,6 +46,6 @@ def voted_for(state: State, lab: str) -> frozenset[bytes]:
 
 def _answered_under(state: State, lab: str) -> bytes:
     """The charter of the newest round that the lab has answered; empty if there is none."""
-    answered = (r.number for r in reversed(state.rounds) if lab in r.reports or lab in r.abstained)
+    answered = (r.number for r in reversed(state.rounds) if lab in r.answered)
     number = next(answered, None)
     return state.charter_at(number).sha256 if number is not None else b""

@@ -222,9 +222,14 @@ class Round:
     unconsenting: frozenset[str] = frozenset()
 
     @property
+    def answered(self) -> frozenset[str]:
+        """Labs with an accepted report, be it that its proof failed later, or an abstention."""
+        return self.abstained | self.reports.keys() | self.revisions.keys()
+
+    @property
     def away(self) -> frozenset[str]:
         """Labs that had not consented when it was opened and have not answered it since (CO8)."""
-        return self.unconsenting - self.reports.keys() - self.abstained
+        return self.unconsenting - self.answered
 
     def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""

@@ -17,8 +17,9 @@ class ConsentBook:
         self._refuses: dict[str, bool] = {}
         #: By the hash of a charter that is not in force yet: the labs that voted for it.
         self._voted: dict[bytes, set[str]] = {}
-        #: By round: who had not consented when it was opened.
+        #: By round: who had not consented when it was opened, and who of these has not answered it.
         self.at_opening: dict[int, frozenset[str]] = {}
+        self.away: dict[int, frozenset[str]] = {}
 
     def saw(self, author: str, statement: wire.Statement, after: State) -> None:
         """Takes an entry that was accepted; ``after`` is the state with it."""
@@ -26,9 +27,12 @@ class ConsentBook:
             self._come_into_force(version.charter.sha256)
         body = statement.WhichOneof("body")
         if body == "open_round":
-            self.at_opening[statement.open_round.round] = self.refusing(after)
+            number, refusing = statement.open_round.round, self.refusing(after)
+            self.at_opening[number] = self.away[number] = refusing
         elif body in ("report", "abstention"):
             self._accept(author, len(self._count_of))
+            number = getattr(statement, body).round
+            self.away[number] = self.away[number] - {author}
         elif body == "vote" and statement.vote.choice == wire.CHOICE_FOR:
             charter = after.governance.motions[statement.vote.motion.index].charter
             if charter is not None:

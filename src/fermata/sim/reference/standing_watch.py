@@ -30,13 +30,13 @@ class StandingWatch:
         self,
         deployment: Deployment,
         violate: Callable[[str, str], None],
-        at_opening: Mapping[int, frozenset[str]],
+        away: Mapping[int, frozenset[str]],
     ) -> None:
         self._shape = shape = deployment.shape
         self._violate = violate
         self._owner = organisation_of(shape)
-        #: By round, who had not consented when it was opened.
-        self._at_opening = at_opening
+        #: By round, who had not consented when it was opened, and has not answered it.
+        self._away = away
         #: By round, whose figures of the first panel came in with its close.
         self.gave: dict[int, frozenset[str]] = {}
         halves = group_halves(shape.terms, list(self._owner))
@@ -91,8 +91,7 @@ class StandingWatch:
             }
             roster = {lab: charter.parties[lab] for lab in charter.panel(panel).labs}
             # CO8: whoever has not consented, and gives no answer, leaves and joins nothing.
-            away = self._at_opening[number] - reports.keys() - round_.abstained
-            labs = roster.keys() - round_.barred - away
+            labs = roster.keys() - round_.barred - self._away[number]
             if panel == "panel-1":
                 self.gave[number] = frozenset(given)
             own = table.turn(Turn(number, place, given, labs, rules, roster))

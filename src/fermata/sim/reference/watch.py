@@ -70,7 +70,7 @@ class Watch:
         self.consents = ConsentBook()
         #: After each entry, who has not consented.
         self.refusing: list[frozenset[str]] = []
-        self.standing = StandingWatch(self.deployment, self.violate, self.consents.at_opening)
+        self.standing = StandingWatch(self.deployment, self.violate, self.consents.away)
 
     @property
     def state(self) -> State:
