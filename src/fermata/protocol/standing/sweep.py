@@ -46,16 +46,16 @@ def lacking(
     if pause.phase == RUNNING:
         return ()
     known = [r for r in rounds[:number] if r.entry <= entry]
-    # PA6.8: a relapse must not let go a lab whose figure has left the sums since the trigger.
-    began, counted = _last(pause, RULE), _last(pause, RULE, RELAPSE, CALM)
-    closes = closes_since(known, began, entry)
+    # PA6.1: whose figure is from before the last count shows nothing of the time since.
+    counted = _last(pause, RULE, RELAPSE, CALM)
     # PA6.7: a lab that left before the pause would keep it from being lifted for ever.
     nobody = rounds[number - 1].barred | still_left_out(known, pause, entry)
+    # PA6.8: a relapse must not let go a lab whose figure has left the sums since the trigger.
+    closes = closes_since(known, _last(pause, RULE), entry)
     missing: set[str] = set()
     read = panels_read(charter, (*terms.triggers, terms.lift))
     for panel in (p for p in charter.panels if p.id in read):
         given = {lab: rounds[n - 1].entry for lab, n in _in_sum(known, panel, entry).items()}
-        # PA6.1: whose figure is from before the last count shows nothing of the time since.
         missing |= {
             lab
             for lab in _stood(closes, panel) & panel.labs - nobody

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from fermata.protocol.state.governance import FOR
-from fermata.protocol.state.state import State, labs_in_force
+from fermata.protocol.state.state import Round, State, labs_in_force
 
 
 def not_consenting(state: State) -> Mapping[str, bytes]:
@@ -46,6 +46,16 @@ def voted_for(state: State, lab: str) -> frozenset[bytes]:
 
 def _answered_under(state: State, lab: str) -> bytes:
     """The charter of the newest round that the lab has answered; empty if there is none."""
-    answered = (r.number for r in reversed(state.rounds) if lab in r.answered)
-    number = next(answered, None)
+    numbers = (r.number for r in reversed(state.rounds) if lab in answered(r))
+    number = next(numbers, None)
     return state.charter_at(number).sha256 if number is not None else b""
+
+
+def answered(round_: Round) -> frozenset[str]:
+    """Labs with an accepted report, be it that its proof failed later, or an abstention."""
+    return round_.abstained | round_.reports.keys() | round_.revisions.keys()
+
+
+def away(round_: Round) -> frozenset[str]:
+    """Labs that had not consented when a round was opened and have not answered it since (CO8)."""
+    return round_.unconsenting - answered(round_)

@@ -221,16 +221,6 @@ class Round:
     starved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unconsenting: frozenset[str] = frozenset()
 
-    @property
-    def answered(self) -> frozenset[str]:
-        """Labs with an accepted report, be it that its proof failed later, or an abstention."""
-        return self.abstained | self.reports.keys() | self.revisions.keys()
-
-    @property
-    def away(self) -> frozenset[str]:
-        """Labs that had not consented when it was opened and have not answered it since (CO8)."""
-        return self.unconsenting - self.answered
-
     def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""
         if self.refusal:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from fermata.protocol.charter.panel import has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.calls import last_calls
+from fermata.protocol.state.consents import away
 from fermata.protocol.state.state import OPENED, REFUSED, Close, Round
 
 
@@ -113,7 +114,7 @@ def ages_of(
         own = ages.setdefault(panel.id, {})
         standing = close.standing[panel.id]
         # RU4: whoever may not report, or need not, is not silent.
-        asked = panel.labs - round_.barred - round_.away
+        asked = panel.labs - round_.barred - away(round_)
         for lab in standing.members & standing.entered.keys() & asked:
             age = places[round_.number] - places[standing.entered[lab]]
             organisation = close.organisations[lab]
@@ -145,7 +146,7 @@ def beyond_of(
         beyond[round_.number] = {
             panel.id: frozenset(
                 close.organisations[lab]
-                for lab in panel.labs - round_.barred - round_.away
+                for lab in panel.labs - round_.barred - away(round_)
                 if newest.get((panel.id, lab))
             )
             for panel in charter.panels

@@ -9,6 +9,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import COMPLIED, compliance_of
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.calls import has_impossible_sum
+from fermata.protocol.state.consents import away
 from fermata.protocol.state.pleas import starving, waiting_for
 from fermata.protocol.state.state import (
     CLOSED,
@@ -160,7 +161,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         pleaded=starving(state, round_),
         pleaded_until_ms=state.clock.due_ms(round_.plea_limit),
         starved=round_.starved,
-        unconsenting=tuple(sorted(round_.away if close is None else close.unconsenting)),
+        unconsenting=tuple(sorted(away(round_) if close is None else close.unconsenting)),
     )
 
 
