@@ -69,6 +69,7 @@ def test_every_field_that_names_an_entry_is_a_reference() -> None:
         "Endorsement.close",
         "PartialOpening.close",
         "KeyRecord.after",
+        "Retire.seen",
     }
 
 

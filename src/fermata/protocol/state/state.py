@@ -89,7 +89,8 @@ class Close:
     its sum, and ``cohorts`` its number of organisations. ``standing``: every panel after it;
     ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
     at all. ``organisations``: of every lab so far, one name for all that ever were of one
-    organisation (standing.md, ST7).
+    organisation (standing.md, ST7). ``unconsenting``: labs that had not consented at the close,
+    with the hash of the newest charter that each had accepted; they owe by that one.
     """
 
     entry: EntryIndex
@@ -105,6 +106,7 @@ class Close:
     figures: Mapping[str, Mapping[str, RoundNumber]] = field(default_factory=dict)
     standing: Mapping[str, PanelStanding] = field(default_factory=dict)
     unchanged: Mapping[str, str] = field(default_factory=dict)
+    unconsenting: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def ref(self) -> EntryRef:
@@ -178,6 +180,7 @@ class Round:
     excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
     ``starved``: labs whose answer auditors had and the log lacked at the close, with them (PL4).
     ``keeps_endorsements``: a quorum of an earlier epoch of the key has endorsed it (K28).
+    ``unconsenting``: labs that had not consented when it was opened (consent.md, CO7).
     """
 
     number: RoundNumber
@@ -201,6 +204,7 @@ class Round:
     opening: Opening | None = None
     fault: str = ""
     starved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unconsenting: frozenset[str] = frozenset()
     keeps_endorsements: bool = False
 
     def has_quorum(self, endorsement_quorum: int) -> bool:
@@ -320,16 +324,6 @@ class State:
         """The charter that a round is held under. Raises Refusal NO_CHARTER."""
         for version in reversed(self.charters):
             if version.from_round <= round_number:
-                return version.charter
-        raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
-
-    def charter_after(self, size: int) -> Charter:
-        """The charter in force after the first ``size`` entries, 1 or more of those of this state.
-
-        Raises Refusal NO_CHARTER.
-        """
-        for version in reversed(self.charters):
-            if version.entry < size:
                 return version.charter
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
 

@@ -11,6 +11,7 @@ the same, and with which reasons the log refused.
 from fermata.sim.adversaries.auditor import ALL_AUDITORS
 from fermata.sim.adversaries.clock import ALL_CLOCKS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
+from fermata.sim.adversaries.consent import ALL_CONSENT
 from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
 from fermata.sim.adversaries.epochs import ALL_EPOCHS
 from fermata.sim.adversaries.lab import ALL_LABS
@@ -31,6 +32,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_STANDING,
     *ALL_STARVING,
     *ALL_EPOCHS,
+    *ALL_CONSENT,
 )
 
 
