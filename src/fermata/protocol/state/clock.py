@@ -133,8 +133,8 @@ class Clock:
     def start_ms(self, entry: EntryIndex) -> TimeMs | None:
         """T2: the (m+1)-th smallest time at which an auditor had seen an entry; None before that
         many have. The first set of auditors of which so many had seen it decides (T6)."""
-        told = (era.start_ms(entry) for era in (*self.eras, Era(self.place, self.beats)))
-        return next((start_ms for start_ms in told if start_ms is not None), None)
+        starts = (era.start_ms(entry) for era in (*self.eras, Era(self.place, self.beats)))
+        return next((start_ms for start_ms in starts if start_ms is not None), None)
 
     def due_ms(self, limit: Limit) -> TimeMs | None:
         """When a limit passes; None while too few auditors have told that they saw its start.

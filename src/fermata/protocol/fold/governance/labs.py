@@ -47,13 +47,8 @@ class Consent:
 NO_CONSENT = Consent()
 
 
-def with_asked(
-    state: CharteredState, tabled: Motion, new: Charter, lost_key_of: str = ""
-) -> Motion:
-    """The motion of an amendment with those whom it asks. Raises Refusal NOT_RUNNING.
-
-    ``lost_key_of``: the lab that is not asked whether it leaves, since its key was found lost.
-    """
+def with_asked(state: CharteredState, tabled: Motion, new: Charter) -> Motion:
+    """The motion of an amendment with those whom it asks. Raises Refusal NOT_RUNNING."""
     needed = consent_needed(state.charter, new)
     # F12.26: whoever pulled the pause must not change what lifts it.
     if needed.has_share_for_pause and state.pause.phase != RUNNING:
@@ -65,7 +60,6 @@ def with_asked(
     governance = state.governance
     excluded = {*governance.exclusions, *(governance.motions[n].lab for n in governance.notices)}
     asked = needed.labs - excluded
-    asked -= {lost_key_of}
     return replace(
         tabled,
         charter=new,

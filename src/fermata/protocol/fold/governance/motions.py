@@ -258,8 +258,11 @@ def _amendment(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion
         raise Refusal("MOTION_OPEN", "amendment: another is open, or not in force yet")
     charter = check_amendment(state, wire)  # F12.22 to F12.25.
     tabled = replace(tabled, waits_for_key=changes_auditors(state.charter, charter))
-    lab = check_lost_key(state, tabled, charter) if wire.HasField("about") else ""
-    tabled = with_asked(state, tabled, charter, lab)  # F12.26.
+    tabled = with_asked(state, tabled, charter)  # F12.26.
+    if wire.HasField("about"):
+        lab = check_lost_key(state, tabled, charter)  # F12.31.
+        asked = tuple(other for other in tabled.asked_labs if other != lab)
+        tabled = replace(tabled, asked_labs=asked)
     governance = replace(state.governance, amendment=tabled.entry)
     return _table(replace(state, governance=governance), tabled)
 
