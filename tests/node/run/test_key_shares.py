@@ -1,4 +1,4 @@
-"""K29: an auditor's node has a file for the share of each epoch, and erases those that are over."""
+"""K33: an auditor's node has a file for the share of each epoch, and erases those that are over."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""K27: who has given an epoch of the key up says nothing in a log without the new record."""
+"""K31: who has given an epoch of the key up says nothing in a log without the new record."""
 
 from dataclasses import replace
 

@@ -79,7 +79,7 @@ class KeyShares:
     def erase_older(self, replica: Replica) -> tuple[int, ...]:
         """Erases the shares of epochs that are over; returns the epochs.
 
-        K29: only once the record of the epoch in force is witnessed, and its share, read again
+        K33: only once the record of the epoch in force is witnessed, and its share, read again
         from its file, fits. Raises ConfigError as ``of`` does.
         """
         state = replica.trusted()

@@ -139,7 +139,7 @@ def rounds_to_endorse(state: KeyedState, me: str) -> list[Round]:
     """Closed rounds that this auditor has not endorsed; of the opened ones only the newest.
 
     Late endorsers can still give their part, which tells wrong parts from right ones. What a quorum
-    of an earlier epoch has endorsed needs no more of it (K28).
+    of an earlier epoch has endorsed needs no more of it (K32).
     """
     quorum = state.charter.endorsement_quorum
     return [
@@ -287,7 +287,7 @@ def open_part(
 
 
 class Retired:
-    """What one auditor has given up, as its store has it: K27 of docs/spec/keys.md.
+    """What one auditor has given up, as its store has it: K31 of docs/spec/keys.md.
 
     What it signed is durable before anyone gets it. From then on it says nothing in a log that does
     not hold the record for which it gave the epoch up, also after a crash: else a coordinator could
@@ -327,7 +327,7 @@ class Retired:
         digest = record_digest(statement)
         state = self._replica.state
         if self._kept is not None and self.holds_back(state):
-            # K27.1: of two records for one epoch a quorum must not give it up for both.
+            # K31.1: of two records for one epoch a quorum must not give it up for both.
             if self._kept.record_sha256 != digest:
                 raise Refusal(
                     "RETIRED",
@@ -336,19 +336,19 @@ class Retired:
                 )
             return sign(self._kept, key)
         keyed = state.keyed()
-        # K27.2: who holds no share of the epoch has nothing to give up.
+        # K31.2: who holds no share of the epoch has nothing to give up.
         if self._me not in keyed.key.auditors:
             raise Refusal("NOT_ON_ROSTER", f"key record: {self._me} has no share of the epoch")
-        # K27.3: a record that the log would refuse would leave this auditor silent for ever.
+        # K31.3: a record that the log would refuse would leave this auditor silent for ever.
         check_next_record(keyed, statement, EntryIndex(keyed.size), has_retires=False)
         seen = self._replica.witnessed.size - 1
-        # K27.4: what comes after an entry that nobody else was shown could be lost with it.
+        # K31.4: what comes after an entry that nobody else was shown could be lost with it.
         if seen < statement.key_record.after.index:
             raise Refusal(
                 "SEEN_BEFORE", "key record: the entry that it comes after must be witnessed first"
             )
         said = retirement(keyed.charter, keyed.key, self._me, digest, at(self._replica.tree, seen))
-        # K27.5: durable before anybody has it.
+        # K31.5: durable before anybody has it.
         self._replica.store.put_value(RETIRED, encode(said))
         self._kept = said
         return sign(said, key)

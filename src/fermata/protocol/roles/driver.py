@@ -104,7 +104,7 @@ class Driver:
         changed = self.replica.pull(self._log, self._cosign)
         self._name_false()
         changed += self._outbox.settle()
-        # K27.6: whoever has given an epoch up only reads, until the log holds the record.
+        # K31.6: whoever has given an epoch up only reads, until the log holds the record.
         if self.retired.holds_back(self.replica.state):
             return changed
         # A head whose cosignature did not arrive.
@@ -243,7 +243,7 @@ class Driver:
         """
         if self.role != Role.AUDITOR or size == 0 or self.store.cosignatures(size):
             return
-        # K27.6: a head that goes on without the record must not get witnesses.
+        # K31.6: a head that goes on without the record must not get witnesses.
         if self.retired.holds_back(self.replica.state):
             return
         note = self.store.checkpoint()

@@ -179,7 +179,7 @@ class Round:
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
     excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
     ``starved``: labs whose answer auditors had and the log lacked at the close, with them (PL4).
-    ``keeps_endorsements``: a quorum of an earlier epoch of the key has endorsed it (K28).
+    ``keeps_endorsements``: a quorum of an earlier epoch of the key has endorsed it (K32).
     ``unconsenting``: labs that had not consented when it was opened (consent.md, CO7).
     """
 

@@ -14,7 +14,7 @@ class ThresholdKey:
     """A key in one epoch: its public record and the ids that reports and openings bind.
 
     ``auditors``: who holds its shares, in the order of their indices. ``entry``: where its record
-    was logged; ``record_sha256``: what auditors of the epoch before gave that one up for (K27).
+    was logged; ``record_sha256``: what auditors of the epoch before gave that one up for (K31).
     """
 
     record: KeyRecord

@@ -211,7 +211,7 @@ class KeyRecord(_message.Message):
 
     @_builtins.property
     def retires(self) -> _containers.RepeatedCompositeFieldContainer[Global___Retire]:
-        """Later epochs: auditors of the epoch before give it up, by their ids (docs/spec/keys.md, K27)."""
+        """Later epochs: auditors of the epoch before give it up, by their ids (docs/spec/keys.md, K31)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""K28: what of a round stays when an epoch of the key ends, and what is said anew."""
+"""K32: what of a round stays when an epoch of the key ends, and what is said anew."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -92,7 +92,7 @@ def next_key(
 
 
 def _under_new_epoch(round_: Round, quorum: int) -> Round:
-    """K28: what a quorum has endorsed stays endorsed; all else is said again, by those in force."""
+    """K32: what a quorum has endorsed stays endorsed; all else is said again, by those in force."""
     match round_.phase(quorum):
         case phase if phase == ENDORSED:
             # Parts of two epochs do not combine.

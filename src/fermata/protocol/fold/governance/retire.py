@@ -1,6 +1,6 @@
 """How auditors give up an epoch of the key in favour of one record of the next.
 
-Normative text: docs/spec/keys.md, K27. Two logs that differ after the statements of a quorum cannot
+Normative text: docs/spec/keys.md, K31. Two logs that differ after the statements of a quorum cannot
 both go on: whoever signed one says nothing in a log that does not hold the record.
 """
 
