@@ -30,6 +30,8 @@ FOLLOWS = {
     "crypto.report.statements.__post_init__": "statements",
     "crypto.report.value_opening._challenge": "fermata/v1/value-opening",
     "crypto.signing.sign": "signature",
+    "crypto.threshold.drill.drill_commitment": "drill-commitment",
+    "crypto.threshold.drill.drill_root": "drill-root",
     "crypto.threshold.factor_proof._base": "factor-proof-base",
     "crypto.threshold.factor_proof._challenge": "factor-proof-challenge",
     "crypto.threshold.key_record.epoch_id": "epoch-id",
