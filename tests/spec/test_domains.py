@@ -43,6 +43,7 @@ FOLLOWS = {
     "crypto.threshold.reshare.dealing.__init__": LOCAL,
     "crypto.threshold.reshare.judgement.judge_answers": "sub-share-hash",
     "crypto.threshold.reshare.outcome.dealt_sha256": "reshare-dealt",
+    "crypto.threshold.reshare.plan.digest": LOCAL,
     "crypto.threshold.reshare.turns.complaints_from_bytes": "sub-share-hash",
     "crypto.threshold.reshare.turns.of": "sub-share-hash",
     "crypto.threshold.modulus_proof._challenges": "modulus-proof-challenge",
