@@ -26,6 +26,8 @@ def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
 
     Empty without a dominance limit. At least 1, so that a sum of 0 does not end all reports.
     """
+    if charter.disclosure.dominance is None:
+        return {}
     limits = {}
     for metric in (m for panel in charter.panels for m in panel.metrics):
         opened = [r.opening.sums for r in rounds if r.opening is not None]
