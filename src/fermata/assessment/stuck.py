@@ -40,9 +40,9 @@ def stuck_rules(charter: Charter) -> list[str]:
     if terms is None:
         return []
     known = _Rules(charter)
-    found = (why for name in (*terms.triggers, terms.lift) for why in known.why(name))
+    reasons = (why for name in (*terms.triggers, terms.lift) for why in known.why(name))
     # A part of several triggers is told once.
-    return list(dict.fromkeys(found)) + _too_late(known, terms) + _one_away(known, terms)
+    return list(dict.fromkeys(reasons)) + _too_late(known, terms) + _one_away(known, terms)
 
 
 def slow_rules(charter: Charter) -> list[str]:
