@@ -115,6 +115,7 @@ def recipient() -> dict[str, Any]:
     key = SigningKey.from_seed(bytes(range(1, 33)))
     signature = sign_recipient(Identity("tests", Role.AUDITOR, AUDITOR), RECIPIENT, key)
     message = f"tests {AUDITOR} {RECIPIENT}".encode()
+    other = SigningKey.from_seed(bytes(32)).public_key
     form, signed = "RECIPIENT_FORM", "RECIPIENT_SIGNATURE"
     bad = [
         ("of another deployment", {"deployment": "other"}, signed),
@@ -122,8 +123,8 @@ def recipient() -> dict[str, Any]:
         ("another recipient", {"recipient": OTHER_RECIPIENT}, signed),
         ("a recipient with another checksum", {"recipient": RECIPIENT[:-1] + "l"}, form),
         ("the signature's first byte is 0", {"signature": "00" + signature.hex()[2:]}, signed),
-        ("the key of another", {"public_key": SigningKey.from_seed(bytes(32)).public_key.hex()}, signed),
-    ]  # fmt: skip
+        ("the key of another", {"public_key": other.hex()}, signed),
+    ]
     return {
         "deployment": "tests",
         "id": AUDITOR,
