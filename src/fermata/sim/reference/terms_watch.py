@@ -274,7 +274,8 @@ class TermsWatch:
         at = sum(means, Fraction(0)) / max(1, len(means))
         if round_.number not in self._beyond:
             return Stood(frozenset(figures), at)
-        heard = charter.panel("panel-1").labs - round_.barred
+        away = self._watch.consents.away[round_.number]
+        heard = charter.panel("panel-1").labs - round_.barred - away
         ages: dict[str, int] = {}
         for lab, reported in self._watch.standing.stands[round_.number].items():
             if lab in heard:
