@@ -22,16 +22,20 @@ class Opener:
     passphrase_file: Path | None
     passphrase_fd: int | None
 
-    def unlock(self, confirm: bool = False) -> keystore.Unlock:
-        """What opens a file; ``confirm`` asks twice for the passphrase of a new file.
-
-        Raises ConfigError UNLOCK for more than one option, and whatever the keystore raises.
-        """
+    def check(self) -> None:
+        """Raises ConfigError UNLOCK for more than one option."""
         given = (self.identity, self.passphrase_file, self.passphrase_fd)
         if sum(source is not None for source in given) > 1:
             raise ConfigError(
                 "UNLOCK", "give only one of --identity, --passphrase-file and --passphrase-fd"
             )
+
+    def unlock(self, confirm: bool = False) -> keystore.Unlock:
+        """What opens a file; ``confirm`` asks twice for the passphrase of a new file.
+
+        Raises ConfigError UNLOCK for more than one option, and whatever the keystore raises.
+        """
+        self.check()
         if self.identity is not None:
             return keystore.load_identity(self.identity)
         if self.passphrase_file is not None:

@@ -34,7 +34,8 @@ from fermata.errors import ConfigError
 from fermata.node.config import read_charter_file
 from fermata.node.files import read_file, write_atomic
 from fermata.node.joining.keyless import KeylessCharter, keyless_faults, read_keyless
-from fermata.node.run.parts import clock_ms, open_signing_key
+from fermata.node.run.parts import clock_ms
+from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.committee import MEMBERS_MAX
@@ -183,7 +184,7 @@ def sign(
     if party not in parsed.parties:
         raise ConfigError("PARTY", f"{file}: has no party called {party}")
     check_unchanged(file, payload, parsed)
-    signing_key = open_signing_key(
+    signing_key = keystore.open_signing_key(
         key, parsed.deployment, opener.unlock(), parsed.parties[party].signing_key, party
     )
     out = sign_file(file, party, signing_key, payload)

@@ -12,6 +12,7 @@ from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
 from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.dealer import DealtKey
 from fermata.crypto.threshold.dealer import deal as deal_key
 from fermata.crypto.threshold.key_record import DISTRIBUTED
@@ -20,7 +21,7 @@ from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory, write_secret
 from fermata.node.joining.ceremony import dealt_file, open_dealer_file
 from fermata.node.joining.key_check import check_own_share, check_record
-from fermata.node.run.parts import entropy, open_signing_key
+from fermata.node.run.parts import entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import check_unchanged, sealed_charter, sign_file
@@ -131,10 +132,13 @@ def _deal_to(
         key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
     shares = {
-        auditor: keystore.seal(
-            share.to_bytes(), keystore.KEY_SHARE, charter.deployment, to[auditor]
+        charter.auditors[share.index - 1]: keystore.seal(
+            auditor_share(share, dealt.record, charter.sha256, charter.auditors).to_bytes(),
+            keystore.KEY_SHARE,
+            charter.deployment,
+            to[charter.auditors[share.index - 1]],
         )
-        for auditor, share in zip(charter.auditors, dealt.shares, strict=True)
+        for share in dealt.shares
     }
     return encode(statement), shares, dealt.record.origin
 
@@ -214,7 +218,7 @@ def sign(
     record = check_record(charter, charter_file, payload, record_file)
     check_unchanged(record_file, payload, charter)
     unlock = opener.unlock()
-    signing_key = open_signing_key(
+    signing_key = keystore.open_signing_key(
         key, charter.deployment, unlock, charter.parties[party].signing_key, party
     )
     if share is not None:

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
-from fermata.crypto.threshold.opening import KeyShare, check_share
-from fermata.errors import ConfigError, InvalidProof
+from fermata.errors import InvalidProof
 from fermata.node.config import NodeConfig
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX
@@ -14,6 +12,7 @@ from fermata.node.rpc.local_service import LocalServer, PushDesk
 from fermata.node.run.assembly import make_node, running
 from fermata.node.run.loop import Wake, follow
 from fermata.node.run.own_clock import WitnessClocks
+from fermata.node.run.own_opening import OwnOpening
 from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
@@ -21,35 +20,13 @@ from fermata.node.run.parts import (
     copies_of,
     entropy,
     lab_sources,
-    load_key_share,
     remove_addresses,
     write_address,
 )
 from fermata.node.run.served_copy import serve_copy
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.roles.driver import Driver
-from fermata.protocol.roles.replica import Replica
 from fermata.types import Role
-
-
-class ShareCheck:
-    """Checks an auditor's key share against the key record once both exist; a lab has no share."""
-
-    def __init__(self, path: Path, share: KeyShare | None) -> None:
-        self._path = path
-        self._share = share
-        self._is_done = False
-
-    def look(self, replica: Replica) -> None:
-        """Raises ConfigError KEY_SHARE, since no opening part from a wrong share would be right."""
-        key = replica.state.key
-        if self._is_done or key is None or self._share is None:
-            return
-        try:
-            check_share(key.record, self._share)
-        except InvalidProof as error:
-            raise ConfigError("KEY_SHARE", f"{self._path}: {error}") from None
-        self._is_done = True
 
 
 def start_local(
@@ -75,7 +52,7 @@ def run_participant(
     """
     with running(config) as (base, wake):
         replica, telemetry = base.replica, base.telemetry
-        share = load_key_share(config) if config.role == Role.AUDITOR else None
+        opening = OwnOpening(base)
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = base.stack.enter_context(connect(config, base.tls))
@@ -84,31 +61,31 @@ def run_participant(
         def close() -> None:
             for log_port in (remote, *copies.values()):
                 log_port.close()
+            opening.close()
 
         base.stack.callback(close)
         wake.hurry = close
         if config.role == Role.AUDITOR and config.text.listen is not None:
             serve_copy(base, config.text.listen)
         log = WitnessedLog(remote, base.store)
-        node = make_node(base, log, wake, share, copies)
+        node = make_node(base, log, wake, opening.opener, copies)
         if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)
         # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
         clocks = WitnessClocks(base.signer.party, telemetry, clock_ms)
-        share_check = ShareCheck(config.path(config.text.keys.share), share)
 
         def work() -> int:
             serve_pushes()
             try:
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
-                share_check.look(replica)
+                opening.look(replica)
                 if config.role == Role.AUDITOR:
                     clocks.look(replica, log)
                 return node.driver.step()
             except InvalidProof as error:
-                share_check.look(replica)
+                opening.look(replica)
                 raise log.with_evidence(error, config.data) from None
 
         follow(lambda: _wake_by_entries(remote, wake), wake, entropy)
