@@ -7,6 +7,7 @@ OpenSSL compares R byte for byte with the R that it computes, and refuses a larg
 lacks is checked before it is asked.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NoReturn
 
@@ -45,23 +46,29 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 class SigningKey:
     """An Ed25519 private key; it does not print, copy or pickle."""
 
-    __slots__ = ("_key", "public_key")
+    __slots__ = ("_sign", "public_key")
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
+    def __init__(self, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
+        self._sign = sign
         #: 32 bytes, RFC 8032.
-        self.public_key: bytes = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.public_key = public_key
 
     @classmethod
     def from_seed(cls, seed: bytes) -> "SigningKey":
         """The key of a secret seed of 32 bytes. Raises ValueError for another length."""
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed must have {SEED_BYTES} bytes")
-        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        return cls(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), key.sign)
+
+    @classmethod
+    def elsewhere(cls, public_key: bytes, sign: Callable[[bytes], bytes]) -> "SigningKey":
+        """A key that this process does not hold: ``sign`` gives its signature of 64 bytes."""
+        return cls(public_key, sign)
 
     def sign(self, message: bytes) -> bytes:
         """The signature, 64 bytes; the same for the same message."""
-        return self._key.sign(message)
+        return self._sign(message)
 
     def __repr__(self) -> str:
         return f"SigningKey(public_key={self.public_key.hex()})"

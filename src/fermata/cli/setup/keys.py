@@ -10,7 +10,14 @@ import click
 
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
-from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
+from fermata.cli.unlock import (
+    Opener,
+    deployment_option,
+    pin_of,
+    signing_key_of,
+    signing_options,
+    unlock_options,
+)
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.dealer import DealtKey
@@ -21,6 +28,7 @@ from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory, write_secret
 from fermata.node.joining.ceremony import dealt_file, open_dealer_file
 from fermata.node.joining.key_check import check_own_share, check_record
+from fermata.node.pki.token_key import open_token_key
 from fermata.node.run.parts import entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
@@ -72,6 +80,17 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
     public_key = base64.b64encode(SigningKey.from_seed(seed).public_key).decode()
     keystore.save_sealed(out, seed, keystore.SIGNING, deployment, lock)
     emit(as_json, {"signing_key": public_key, "file": str(out)}, public_key)
+
+
+@keys.command("public")
+@click.argument("key", help="A key in a token: pkcs11:...")
+@unlock_options
+@json_option
+def public(key: str, opener: Opener, as_json: bool) -> None:
+    """Print the public key of a signing key in a token, for the charter's roster."""
+    token = open_token_key(key, pin_of(opener.unlock()), None, "")
+    public_key = base64.b64encode(token.public_key).decode()
+    emit(as_json, {"signing_key": public_key}, public_key)
 
 
 @keys.command("deal")
@@ -218,8 +237,8 @@ def sign(
     record = check_record(charter, charter_file, payload, record_file)
     check_unchanged(record_file, payload, charter)
     unlock = opener.unlock()
-    signing_key = keystore.open_signing_key(
-        key, charter.deployment, unlock, charter.parties[party].signing_key, party
+    signing_key = signing_key_of(
+        key, unlock, charter.deployment, charter.parties[party].signing_key, party
     )
     if share is not None:
         check_own_share(share, charter, record, party, unlock)

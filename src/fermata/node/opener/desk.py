@@ -61,10 +61,17 @@ class Desk:
     ``charter``: entry 0's, which pins the log; ``me``: the auditor's id in it.
     """
 
-    def __init__(self, charter: Charter, me: str, marks: Marks, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        charter: Charter,
+        me: str,
+        marks: Marks,
+        entropy: Entropy,
+        modulus_bits_min: int = MODULUS_BITS_MIN,
+    ) -> None:
         self.charter = charter
         self.me = me
-        self.replica = Replica(charter, MemoryStore(), MODULUS_BITS_MIN)
+        self.replica = Replica(charter, MemoryStore(), modulus_bits_min)
         self._marks = marks
         self._entropy = entropy
 
@@ -122,4 +129,5 @@ class Desk:
 
     def keep(self, found: Openable, statement: bytes) -> None:
         """Makes durable that this statement is given: before it leaves the process (OP2.9)."""
-        self._marks.keep(self.replica, found.round_.number, found.state.charter.sha256, statement)
+        number, epoch_id = found.round_.number, found.state.key.epoch_id
+        self._marks.keep(self.replica, number, found.close, epoch_id, statement)

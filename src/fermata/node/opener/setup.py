@@ -20,6 +20,7 @@ from fermata.errors import (
     TransportError,
 )
 from fermata.node.opener.memory import end_with_parent, lock_memory
+from fermata.node.opener.share_backup import load_share
 from fermata.node.process import keep_memory_private
 from fermata.node.storage import keystore
 from fermata.protocol.charter.parse import Charter
@@ -89,13 +90,7 @@ class ShareFile:
         Raises ConfigError KEY_SHARE, CHARTER_HASH and as ``keystore.load_sealed`` does.
         """
         path = Path(self._setup.share)
-        data = keystore.load_sealed(
-            path, keystore.KEY_SHARE, self._charter.deployment, self.unlock()
-        )
-        try:
-            share = AuditorShare.from_bytes(data)
-        except InvalidEncoding as error:
-            raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
+        share = load_share(path, self._charter.deployment, self.unlock())
         # OP1.2: whoever brings the task would also choose the log that it is opened by.
         if not share.charter_sha256 and not self._setup.pinned:
             raise ConfigError(

@@ -19,6 +19,7 @@ from fermata.node.opener.process import OpenerProcess, Tell
 from fermata.node.opener.setup import Setup
 from fermata.node.pki.own_certificate import alarm_of, open_tls
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.pki.token_key import is_token_uri, open_token_key
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
@@ -57,6 +58,10 @@ def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
     return keystore.passphrase_from_file(config.path(keys.passphrase_file))
 
 
+def _typed_pin() -> keystore.Passphrase:
+    return keystore.passphrase_from_prompt("PIN of the token")
+
+
 def load_signing_key(config: NodeConfig) -> SigningKey:
     """The node's signing key, which must be its key in the charter. Raises ConfigError."""
     if config.role in READERS:
@@ -65,7 +70,14 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
             f"{config.file}: {config.text.party} is an {config.role}, which signs nothing; use the"
             " configuration of a party on the roster",
         )
-    path = config.path(config.text.keys.signing)
+    keys = config.text.keys
+    if is_token_uri(keys.signing):
+        # Without a file for the PIN a person types it, at each start.
+        pin_file = config.path(keys.pin_file) if keys.pin_file else None
+        pin = keystore.passphrase_from_file(pin_file) if pin_file else _typed_pin()
+        public_key = config.roster.parties[config.text.party].signing_key
+        return open_token_key(keys.signing, pin, public_key, config.text.party)
+    path = config.path(keys.signing)
     return keystore.open_signing_key(
         path,
         config.genesis.deployment,

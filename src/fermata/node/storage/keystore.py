@@ -70,6 +70,10 @@ class Passphrase(_Hidden):
             )
         self._text = text
 
+    def reveal(self) -> str:
+        """The passphrase itself, for a token whose PIN it is."""
+        return self._text
+
 
 class AgeIdentity(_Hidden):
     """An X25519 identity of age: opens what is sealed to ``recipient``."""
