@@ -63,16 +63,16 @@ class Orders:
         """This auditor's part of a round: its statement, or that it is too early for it."""
         try:
             self._desk.read(self._log)
-            found = self._desk.checked(number, self._log)
+            passed = self._desk.checked(number, self._log)
         except Refusal as error:
             if self._is_patient and error.reason in _LATER:
                 return frames.NOT_YET, b""
             raise
-        statement = self._desk.given(found)
+        statement = self._desk.given(passed)
         if statement is None:
-            statement, _ = self._share.use(lambda share: self._desk.open(found, share))
+            statement, _ = self._share.use(lambda share: self._desk.open(passed, share))
             # OP2.9: a crash must not let another part of this round be given.
-            self._desk.keep(found, statement)
+            self._desk.keep(passed, statement)
         return frames.DONE, statement
 
     def open_task(self, task: Task) -> tuple[bytes, bytes]:
@@ -141,6 +141,7 @@ def _orders(setup: Setup, charter: bytes, me: str, log: LogWrapper) -> Orders:
             "CHARTER_HASH",
             f"opener: the log is of charter {genesis.sha256.hex()}, and {setup.pinned} is wanted",
         )
+    # OP1.3: a task of somebody else's, or of nobody's.
     if me not in genesis.auditors:
         raise ConfigError("PARTY", f"opener: the charter has no auditor {me}")
     share = ShareFile(setup, genesis)

@@ -94,9 +94,9 @@ class Desk:
 
         Raises as ``openable`` does, and Refusal OPENED_OTHER.
         """
-        found = openable(self.replica, self.me, number, log)
-        self._marks.check_same(number, found.close, found.state.key.epoch_id)
-        return found
+        passed = openable(self.replica, self.me, number, log)
+        self._marks.check_same(number, passed.close, passed.state.key.epoch_id)
+        return passed
 
     def check_share(self, share: AuditorShare, state: State | None = None) -> None:
         """Checks that the share is this auditor's, and is of the key in force once there is one.
@@ -110,24 +110,24 @@ class Desk:
         if isinstance(state, KeyedState):
             share.check_epoch(state.key.record, state.key.epoch_id)
 
-    def given(self, found: Openable) -> bytes | None:
+    def given(self, passed: Openable) -> bytes | None:
         """The statement that was given for this round before: canonical bytes."""
-        return self._marks.given(found.round_.number, found.state.charter.sha256)
+        return self._marks.given(passed.round_.number, passed.state.charter.sha256)
 
-    def open(self, found: Openable, share: AuditorShare) -> bytes:
+    def open(self, passed: Openable, share: AuditorShare) -> bytes:
         """This auditor's part of the opening as a statement: canonical bytes. It keeps nothing.
 
         Raises as ``check_share`` does, and Refusal NO_QUORUM.
         """
         # OP2.8: a part by a wrong share would make this auditor a culprit (P5.4).
-        self.check_share(share, found.state)
+        self.check_share(share, passed.state)
         statement = open_part(
-            found.state, found.round_, found.close, self.me, share.share, self._entropy
+            passed.state, passed.round_, passed.close, self.me, share.share, self._entropy
         )
         bind(self.replica.tree, statement, self.replica.witnessed.size)
         return encode(statement)
 
-    def keep(self, found: Openable, statement: bytes) -> None:
+    def keep(self, passed: Openable, statement: bytes) -> None:
         """Makes durable that this statement is given: before it leaves the process (OP2.9)."""
-        number, epoch_id = found.round_.number, found.state.key.epoch_id
-        self._marks.keep(self.replica, number, found.close, epoch_id, statement)
+        number, epoch_id = passed.round_.number, passed.state.key.epoch_id
+        self._marks.keep(self.replica, number, passed.close, epoch_id, statement)

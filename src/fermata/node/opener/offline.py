@@ -81,11 +81,14 @@ class OpeningFiles:
         ensure_directory(self.folder)
         path = self.path(number, charter_sha256)
         # OP5.4: a second part of one round, of which one would be wrong.
-        if path.exists() and read_secret(path, OPENING_BYTES_MAX) != data:
-            raise Refusal(
-                "OPENED_OTHER",
-                f"{path}: is another opening of round {number}, which the node has; keep both",
-            )
+        if path.exists():
+            if read_secret(path, OPENING_BYTES_MAX) != data:
+                raise Refusal(
+                    "OPENED_OTHER",
+                    f"{path}: is another opening of round {number}, which the node has; keep both",
+                )
+            # Its answer may be there already.
+            return path
         path.with_suffix(".answer").unlink(missing_ok=True)
         write_atomic(path, data, SECRET_MODE)
         return path

@@ -90,7 +90,7 @@ class OpenerProcess:
     def __call__(self, state: KeyedState, round_: Round, close: Close) -> GivenPart | None:
         """The opener's part of a round; None while it refuses it, which is told.
 
-        Raises ConfigError KEY_SHARE and what else a person must mend first.
+        Raises ConfigError KEY_SHARE and what else a person must fix first.
         """
         witnessed = self._replica.witnessed.size
         # It would refuse again what it has not seen more of, after all of its work.

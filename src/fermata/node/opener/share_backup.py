@@ -67,7 +67,8 @@ def open_share_backup(path: Path, deployment: str, unlock: keystore.Unlock) -> S
 def check_backup(backup: ShareBackup, charter: Charter, me: str, state: State, where: Path) -> None:
     """Checks that a backup is of this auditor's share of the key in force, by a trial of it.
 
-    ``charter``: entry 0's; ``state``: of the log as it is now. Raises ConfigError KEY_SHARE, NO_KEY.
+    ``charter``: entry 0's; ``state``: of the log as it is now. Raises ConfigError
+    KEY_SHARE, NO_KEY.
     """
     # OP6.2: without the log, an old epoch's share looks like a good one.
     if not isinstance(state, KeyedState):

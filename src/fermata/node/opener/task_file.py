@@ -73,13 +73,13 @@ class TaskLog(LogWrapper):
 
     def fetch_sealed(self, sealed_sha256: bytes) -> bytes:
         """See Log. Raises ConfigError TASK_FORM for a part that is not in the file."""
-        found = self._task.sealed.get(sealed_sha256)
-        if found is None:
+        part = self._task.sealed.get(sealed_sha256)
+        if part is None:
             raise ConfigError(
                 "TASK_FORM",
                 f"task: has no sealed part {sealed_sha256.hex()}; export it again",
             )
-        return found
+        return part
 
 
 def encode_task(task: Task) -> Iterable[bytes]:
@@ -135,10 +135,10 @@ def read_task(path: Path) -> Task:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
-            # OP4.2: a stranger does not decide on our memory.
             data = file.read(TASK_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError("FILE_UNREADABLE", f"{path} cannot be read: {error.strerror}") from None
+    # OP4.2: a stranger does not decide on our memory.
     if len(data) > TASK_BYTES_MAX:
         _fail(str(path), f"must have at most {TASK_BYTES_MAX} bytes")
     return decode_task(data, str(path))

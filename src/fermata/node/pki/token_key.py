@@ -1,6 +1,7 @@
 """Signing keys in a PKCS#11 token (an HSM or a card), which never leave it: keys.md, K13.
 
-A key is named by an RFC 7512 URI, as ``pkcs11:token=fermata;object=auditor-1?module-path=/...``. The library is an optional dependency, ``fermata-protocol[pkcs11]``; a token needs Ed25519
+A key is named by an RFC 7512 URI, as ``pkcs11:token=fermata;object=auditor-1?module-path=/...``.
+The library is an optional dependency, ``fermata-protocol[pkcs11]``; a token needs Ed25519
 (CKM_EDDSA, PKCS#11 3.0).
 """
 
@@ -122,6 +123,13 @@ class TokenSigner:
     def _signed(self, message: bytes) -> bytes:
         return bytes(self._key.sign(message, mechanism=self._pkcs11.Mechanism.EDDSA))
 
+    def _session(self, token: Any) -> Any:
+        try:
+            return token.open(user_pin=self._pin.reveal())
+        except self._pkcs11.UserAlreadyLoggedIn:
+            # A login holds for the whole process, whichever session made it.
+            return token.open()
+
     def _open(self) -> tuple[Any, bytes]:
         kind, uri, where = self._pkcs11, self._uri, f"token {self._uri.token or self._uri.serial}"
         try:
@@ -133,7 +141,7 @@ class TokenSigner:
         chosen = {"token_label": uri.token or None, "token_serial": uri.serial.encode() or None}
         try:
             token = module.get_token(**{k: v for k, v in chosen.items() if v})
-            session = token.open(user_pin=self._pin.reveal())
+            session = self._session(token)
         except (kind.PinIncorrect, kind.PinLenRange, kind.PinInvalid):
             raise ConfigError(
                 "TOKEN_PIN", f"{where}: refuses the PIN; after a few wrong ones it locks itself"
@@ -169,7 +177,7 @@ def open_token_key(uri: str, pin: Passphrase, public_key: bytes | None, party: s
         raise ConfigError(
             "SIGNING_KEY", f"signing key: must be the key of {party} in the charter, in its token"
         )
-    return SigningKey.elsewhere(signer.public_key, signer.sign)
+    return SigningKey.elsewhere(signer.public_key, signer)
 
 
 def _library() -> Any:

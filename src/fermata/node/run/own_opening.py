@@ -24,11 +24,11 @@ class OwnOpening:
         if config.role != Role.AUDITOR:
             return
         if config.text.keys.share == OFFLINE:
-            told: set[tuple[str, int, str]] = set()
+            reported: set[tuple[str, int, str]] = set()
 
             def tell_once(event: str, number: int, reason: str) -> None:
-                if (event, number, reason) not in told:
-                    told.add((event, number, reason))
+                if (event, number, reason) not in reported:
+                    reported.add((event, number, reason))
                     telemetry.event(event, round=number, reason=reason)
 
             files = OpeningFiles(config.data)
