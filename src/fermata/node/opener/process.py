@@ -105,7 +105,12 @@ class OpenerProcess:
             self._refused[round_.number] = witnessed
             self._tell("opening_refused", error.reason)
             return None
-        return GivenPart(decode(statement_pb2.Statement, data)) if data else None
+        if not data:
+            return None
+        statement = decode(statement_pb2.Statement, data)
+        # The log would refuse it (F2.9), and its slot would be filled: an amendment that came into
+        # force is in the log, and the opener waits until it is witnessed.
+        return GivenPart(statement) if statement.charter_sha256 == state.charter.sha256 else None
 
     def close(self) -> None:
         """Ends the opener for good; from any thread, also while an order is under way."""
