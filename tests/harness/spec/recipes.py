@@ -12,6 +12,13 @@ from math import ceil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.spec.epoch_recipes import (
+    drill_commitment,
+    drill_root,
+    next_epoch,
+    reshare_dealt,
+    sub_share_hash,
+)
 from harness.spec.transcripts import report_prefix
 
 
@@ -409,6 +416,11 @@ RECIPES = {
     "share-backup": share_backup,
     "opening-task": opening_task,
     "opening": opening,
+    "drill-root": drill_root,
+    "drill-commitment": drill_commitment,
+    "reshare-dealt": reshare_dealt,
+    "sub-share-hash": sub_share_hash,
+    "next-epoch": next_epoch,
     "charter-hash": lambda file: sha256(raw(file)),
     "aggregate": aggregate,
     "endorsement": endorsement,

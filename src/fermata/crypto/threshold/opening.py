@@ -27,7 +27,6 @@ from fermata.crypto.threshold.key_record import (
     key_id,
     lagrange,
     share_head,
-    share_offset_bits,
     verification_base,
 )
 from fermata.errors import InvalidEncoding, InvalidProof
@@ -112,7 +111,7 @@ def _check_name(record: KeyRecord, share: KeyShare) -> None:
 def _check_form(record: KeyRecord, share: KeyShare) -> None:
     # K6.4: an exponent of another sign or length would show in the time that a part takes.
     head = DELTA * share_head(share.index, record.threshold)
-    if DELTA * share.value >> share_offset_bits(record.n) != head:
+    if DELTA * share.value >> record.offset_bits != head:
         raise InvalidProof("SHARE_RANGE", "key share: must be as long as those that are dealt")
 
 
@@ -132,7 +131,7 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
     # The base is blinded by v^k, whose power to the share's exponent is the public v_i^k.
     k = random_bits(entropy, BLINDING_BITS)
     blinded = c * powmod_secret(verification_base(n), k, n) % n
-    # The exponent is positive, and its length follows from the index (K6.4): nothing to hide.
+    # The exponent is positive, and its length follows from the record and index (K6.4).
     power = powmod_secret(blinded, DELTA * share.value, n)
     v_i = record.verification[share.index - 1]
     return power * invert(powmod_secret(v_i, k, n), n) % n
@@ -236,8 +235,7 @@ def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple
     If no explanation is that small, the smallest ones count.
     """
     t, given = record.threshold, frozenset(parts)
-    expected = powmod(root, record.scale, record.n)
-    good = {s for s in combinations(sorted(given), t) if _weighted(record.n, parts, s) == expected}
+    good = _good_subsets(record, root, parts)
     wrong, explained = given, False
     for count in range(len(given) + 1):
         for blamed in map(frozenset, combinations(sorted(given), count)):
@@ -246,3 +244,20 @@ def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple
         if explained and count >= t - 1:
             break
     return tuple(sorted(wrong))
+
+
+def agreeing(record: KeyRecord, root: int, parts: Mapping[int, int]) -> int:
+    """How many parts the largest set has of which any t give the root; 0 if no t parts do."""
+    good = _good_subsets(record, root, parts)
+    for size in range(len(parts), record.threshold - 1, -1):
+        for group in combinations(sorted(parts), size):
+            if good.issuperset(combinations(group, record.threshold)):
+                return size
+    return 0
+
+
+def _good_subsets(record: KeyRecord, root: int, parts: Mapping[int, int]) -> set[tuple[int, ...]]:
+    """The subsets of t indices, ascending, whose parts give the root."""
+    n, expected = record.n, powmod(root, record.scale, record.n)
+    subsets = combinations(sorted(parts), record.threshold)
+    return {subset for subset in subsets if _weighted(n, parts, subset) == expected}
