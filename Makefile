@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bitflips attack sim lives presence model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -104,6 +104,10 @@ image-check: setup
 # The dashboard in a real Chromium, with axe; fails where there is no Chromium.
 browser-test: setup
 	@$(RUN) --group browser pytest -m browser tests/dashboard
+
+# Signing keys in a token of SoftHSM (Debian: softhsm2); skipped, with a line, where it is absent.
+token-test: setup
+	@$(RUN) --extra pkcs11 pytest -m token -rs tests/node/pki/test_token_key.py
 
 # docs/screenshots/*.png and docs/axe.md, from what a demo has left: OUT=, or BUNDLE= of any other.
 screenshots: setup

@@ -7,6 +7,10 @@ from harness.guides import GUIDES, all_guides, blocks_in, blocks_of
 #: Every block of a guide that no test runs; tests/e2e/test_guides.py runs the others. A guide may
 #: not grow one by itself.
 NOT_RUN = {
+    (
+        "auditor",
+        "fermata auditor",
+    ): "tests/e2e/test_offline.py runs them, with a share that is not on its node",
     ("operator", "apt-get install"): "installs packages and makes users as root",
     (
         "operator",

@@ -21,6 +21,7 @@ from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
 from fermata.crypto.threshold import factor_proof, modulus_proof
+from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.crypto.threshold.drill import drill_commitment, drill_root
 from fermata.crypto.threshold.key_record import DEALER, DELTA, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
@@ -40,16 +41,21 @@ from fermata.log.merkle import Tree, leaf_hash, node_hash
 from fermata.node.hook.governance_notice import governance_key
 from fermata.node.hook.notice import canonical_json, idempotency_key
 from fermata.node.hook.silence_notice import silence_key
+from fermata.node.opener.opening_file import GivenOpening, encode_opening
+from fermata.node.opener.share_backup import ShareBackup
+from fermata.node.opener.task_file import Task, encode_task
 from fermata.node.storage.keystore import AgeIdentity, seal
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
 from fermata.protocol.wire.envelope import assemble
+from fermata.protocol.wire.ports import Witness
 from fermata.protocol.wire.report_secrets import (
     EvidenceFile,
     evidence_commitment,
     evidence_sha256,
 )
+from fermata.protocol.wire.witnesses import encode_witnesses
 from fermata.summary.records.governance_events import Step
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
@@ -381,10 +387,48 @@ def local() -> Vectors:
     }  # fmt: skip
 
 
+def shares() -> Vectors:
+    """What takes a share, and a round to it and back; the statement is any bytes here."""
+    share = KeyShare(2, 0x1234567890ABCDEF, key_id(RECORD))
+    of_epoch = epoch_id(RECORD, ROSTER)
+    placed = AuditorShare(share, CHARTER, "auditor-2", RECORD.epoch, of_epoch)
+    root, leaf = sha256(b"root"), sha256(b"leaf")
+    opened = [(1, 7, leaf.hex(), of_epoch.hex()), (2, 19, leaf.hex(), of_epoch.hex())]
+    head = (23, root.hex())
+    marks = "".join(" ".join(map(str, line)) + "\n" for line in (head, *opened)).encode()
+    note = sign_checkpoint(Checkpoint(ORIGIN, 2, root), ORIGIN, KEY.sign, KEY.public_key)
+    witness = Witness("a-1", 2, cosign(note, WITNESS, KEY.sign, KEY.public_key, TIME_S))
+    sealed = [b"sealed one", b"sealed two"]
+    task = Task(
+        b"a charter", "auditor-2", 3, note, (witness,), (b"leaf one", b"leaf two"),
+        {sha256(part): part for part in sealed},
+    )  # fmt: skip
+    signature = KEY.sign(b"statement")
+    return {
+        "auditor-share": vector(
+            placed.to_bytes(), charter=CHARTER, auditor="auditor-2", epoch=RECORD.epoch,
+            epoch_id=of_epoch, share=share.to_bytes(),
+        ),
+        "share-backup": vector(
+            ShareBackup(placed, marks).to_bytes(), share=placed.to_bytes(), head=head,
+            opened=opened,
+        ),
+        "opening-task": vector(
+            b"".join(encode_task(task)), charter=task.charter, auditor=task.auditor,
+            number=task.number, note=task.note, witnesses=encode_witnesses(task.witnesses),
+            leaves=list(task.leaves), sealed=sealed,
+        ),
+        "opening": vector(
+            encode_opening(GivenOpening(b"statement", signature)), statement=b"statement",
+            signature=signature,
+        ),
+    }  # fmt: skip
+
+
 def make() -> dict[str, str]:
     found = {
         **keys(), **epochs(), **evidence(), **statements(), **tree(), **notes(), **proofs(),
-        **local(),
+        **local(), **shares(),
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

@@ -356,6 +356,10 @@ UNTOUCHED = {
     "log judge": READS_FILES, "lab sources": READS_FILES,
     "lab plead": "writes what the node has drafted, for the log that the first charter began",
     "auditor take": "hands a file to the running node, whose own fold judges it",
+    "auditor backup-share": READS_FILES, "auditor open": READS_FILES, "keys public": READS_FILES,
+    "auditor restore-share": "compares a share with the key, which no amendment changes (G12.4)",
+    "auditor export-task": "gives the whole log, whose reader folds it",
+    "auditor import-opening": "hands a file to the running node, whose own fold judges it",
     "demo": "makes a deployment of its own",
 }  # fmt: skip
 

@@ -36,6 +36,8 @@ def test_every_command_is_there():
         "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
         "log show,log evidence,log judge,lab place,lab push,motion list,motion show,motion send,"
         "motion vote,lab plead,lab sources,auditor take,motion file dispute,"
+        "auditor backup-share,auditor restore-share,auditor export-task,auditor open,"
+        "auditor import-opening,keys public,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,motion file withdrawal,"
         "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"

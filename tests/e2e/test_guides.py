@@ -187,6 +187,13 @@ def wait_for_results(parties: Parties, rounds: int) -> None:
     )
 
 
+def back_up_share(parties: Parties) -> None:
+    """An auditor's share, while its node runs, and a drill of its restore."""
+    auditor = parties.auditors["auditor-1"]
+    auditor.values["age1..."] = auditor.until("fermata keys identity").strip()
+    assert "nothing was written" in auditor.until("fermata auditor backup-share")
+
+
 def push_and_plead(parties: Parties) -> None:
     """Round 2: lab-1's last figure comes from a pipeline, and the log does not take its report."""
     lab, auditor = parties.labs["lab-1"], parties.auditors["auditor-1"]
@@ -270,6 +277,7 @@ def test_every_command_of_the_guides_runs_in_order_from_empty_folders(tmp_path):
         start_all(parties)
         wait_for_results(parties, 1)
         assert "mean" in parties.labs["lab-1"].until("fermata lab place")
+        back_up_share(parties)
         push_and_plead(parties)
         wait_for_results(parties, 2)
         printed = parties.oversight.until("fermata status")

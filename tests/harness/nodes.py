@@ -17,6 +17,7 @@ from unittest import mock
 
 from fermata.cli.main import run
 from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.dealer import DealtKey, deal
 from fermata.dashboard.embedded import dashboard_of
 from fermata.log.checkpoint import add_signatures, cosign
@@ -253,8 +254,9 @@ class Site:
         dealt = dealt_key(self.charter.sha256)
         for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
             file = self.node(auditor) / "keys" / "share.age"
+            placed = auditor_share(share, dealt.record, self.charter.sha256, self.charter.auditors)
             keystore.save_sealed(
-                file, share.to_bytes(), keystore.KEY_SHARE, NAME, self.unlock(auditor)
+                file, placed.to_bytes(), keystore.KEY_SHARE, NAME, self.unlock(auditor)
             )
         after = first_entry(sealed_charter(self.charter_file, self.charter))
         wire = key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after)

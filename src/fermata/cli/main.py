@@ -20,8 +20,10 @@ from fermata.cli.read.watch import watch
 from fermata.cli.run.auditor_check import auditor_check
 from fermata.cli.run.lab import lab
 from fermata.cli.run.nodes import auditor, coordinator, enroll, node
+from fermata.cli.run.offline import auditor_export_task, auditor_import_opening, auditor_open
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
+from fermata.cli.run.share_backup import auditor_backup_share, auditor_restore_share
 from fermata.cli.run.sources import lab_sources_command
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.init import init
@@ -59,6 +61,11 @@ lab.add_command(lab_push)
 lab.add_command(lab_sources_command)
 lab.add_command(lab_plead)
 auditor.add_command(auditor_take)
+auditor.add_command(auditor_backup_share)
+auditor.add_command(auditor_restore_share)
+auditor.add_command(auditor_export_task)
+auditor.add_command(auditor_open)
+auditor.add_command(auditor_import_opening)
 
 
 def run() -> int:

@@ -8,7 +8,7 @@ lacks is checked before it is asked.
 """
 
 from functools import lru_cache
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from cryptography.exceptions import InvalidSignature as RejectedSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -42,22 +42,36 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
+class Signs(Protocol):
+    """Whatever makes Ed25519 signatures, here or in a token."""
+
+    def sign(self, data: bytes, /) -> bytes:
+        """The signature of these bytes, 64 bytes."""
+        ...
+
+
 class SigningKey:
     """An Ed25519 private key; it does not print, copy or pickle."""
 
     __slots__ = ("_key", "public_key")
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, public_key: bytes, key: Signs) -> None:
         self._key = key
         #: 32 bytes, RFC 8032.
-        self.public_key: bytes = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.public_key = public_key
 
     @classmethod
     def from_seed(cls, seed: bytes) -> "SigningKey":
         """The key of a secret seed of 32 bytes. Raises ValueError for another length."""
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed must have {SEED_BYTES} bytes")
-        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        return cls(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), key)
+
+    @classmethod
+    def elsewhere(cls, public_key: bytes, key: Signs) -> "SigningKey":
+        """A key that this process does not hold: ``key`` gives its signatures of 64 bytes."""
+        return cls(public_key, key)
 
     def sign(self, message: bytes) -> bytes:
         """The signature, 64 bytes; the same for the same message."""

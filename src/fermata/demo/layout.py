@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.dealer import deal
 from fermata.demo.charter import (
     AUDITORS,
@@ -120,8 +121,9 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
     for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
         keys = demo.node(auditor) / "keys"
         identity = keystore.load_identity(keys / "identity.txt")
+        placed = auditor_share(share, dealt.record, charter.sha256, charter.auditors)
         keystore.save_sealed(
-            keys / "share.age", share.to_bytes(), keystore.KEY_SHARE, DEPLOYMENT, identity
+            keys / "share.age", placed.to_bytes(), keystore.KEY_SHARE, DEPLOYMENT, identity
         )
     after = first_entry(sealed_charter(demo.folder / "charter.toml", charter))
     statement = statement_pb2.Statement(

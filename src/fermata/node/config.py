@@ -19,6 +19,8 @@ from fermata.types import READERS, Role
 
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024
+#: ``keys.share`` of an auditor whose share is on a machine without a network.
+OFFLINE = "offline"
 HOOK_TIMEOUT_S_MAX = 3600
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -33,10 +35,19 @@ class TlsText(Strict, frozen=True):
 
 
 class KeysText(Strict, frozen=True):
-    """``identity`` is an age identity file; ``passphrase_file`` is the alternative to it."""
+    """``identity`` is an age identity file; ``passphrase_file`` is the alternative to it.
+
+    ``signing`` is an age file, or a key in a PKCS#11 token as ``pkcs11:...``, whose PIN is in
+    ``pin_file``. The share of an auditor may have an unlocking of its own, which the node itself
+    never reads; with ``share_prompt`` its opener asks for the passphrase at each start.
+    """
 
     signing: str = "keys/signing.age"
+    pin_file: str = ""
     share: str = ""
+    share_identity: str = ""
+    share_passphrase_file: str = ""
+    share_prompt: bool = False
     identity: str = ""
     passphrase_file: str = ""
 
@@ -247,7 +258,9 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
     if role != Role.COORDINATOR and text.log is None:
         source.fail("", "needs a [log] table with the coordinator's address")
     if role == Role.AUDITOR and not text.keys.share:
-        source.fail("keys", "an auditor needs keys.share, the path of its key share")
+        what = f"an auditor needs keys.share, the path of its key share, or {OFFLINE!r}"
+        source.fail("keys", what)
+    _check_share(source, text.keys)
     if role != Role.COORDINATOR and text.dashboard is not None:
         source.fail("dashboard", "is for the coordinator only; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
@@ -263,6 +276,15 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
         if listen.authority or listen.enrolment or listen.reflection:
             what = "must have no authority, enrolment or reflection: an auditor serves a copy"
             source.fail("listen", what)
+
+
+def _check_share(source: TomlSource, keys: KeysText) -> None:
+    ways = (keys.share_identity, keys.share_passphrase_file, keys.share_prompt)
+    if sum(map(bool, ways)) > 1:
+        what = "must have at most one of share_identity, share_passphrase_file and share_prompt"
+        source.fail("keys", what)
+    if any(ways) and keys.share in ("", OFFLINE):
+        source.fail("keys", "must have the path of a share where it says what unlocks it")
 
 
 def _check_values(source: TomlSource, text: ConfigText) -> None:
@@ -293,6 +315,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     must |= {"keys.signing": text.keys.signing, "listen.key_record": listen.key_record}
     may = {"keys.share": text.keys.share, "keys.identity": text.keys.identity}
     may |= {"keys.passphrase_file": text.keys.passphrase_file, "listen.authority": listen.authority}
+    may |= {"keys.share_identity": text.keys.share_identity, "keys.pin_file": text.keys.pin_file}
+    may["keys.share_passphrase_file"] = text.keys.share_passphrase_file
     may |= {"lab.metrics": lab.metrics, "amended": text.amended}
     may |= {"tls.issuer": tls.issuer, "listen.deny_list": listen.deny_list}
     may["listen.public"] = listen.public

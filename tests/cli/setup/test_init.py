@@ -12,7 +12,6 @@ from fermata.errors import ConfigError
 from fermata.node.config import load_config
 from fermata.node.joining import node_folder
 from fermata.node.joining.config_text import NO_ADDRESS, config_text
-from fermata.node.run.parts import open_signing_key
 from fermata.node.storage import keystore
 from fermata.types import READERS, Role
 from harness.nodes import COORDINATOR, fermata
@@ -65,7 +64,7 @@ def test_the_key_that_is_printed_is_the_one_in_the_folder(tmp_path, role):
     public = keystore.load_sealed(seed, keystore.SIGNING, "trial", unlock)
     key = node_folder.SigningKey.from_seed(public).public_key
     check_public_key(key)
-    assert open_signing_key(seed, "trial", unlock, key, "p").public_key == key
+    assert keystore.open_signing_key(seed, "trial", unlock, key, "p").public_key == key
     assert (told["root_fingerprint"] is None) == (role != Role.COORDINATOR)
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.auditor_share import AuditorShare, auditor_share
 from fermata.crypto.threshold.dealer import deal
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.node.pki.authority import Authority
@@ -146,7 +147,7 @@ class Deployment:
         return SigningKey.from_seed(self.secret(party, "signing.age", keystore.SIGNING))
 
     def key_share(self, auditor: str) -> KeyShare:
-        return KeyShare.from_bytes(self.secret(auditor, "share.age", keystore.KEY_SHARE))
+        return AuditorShare.from_bytes(self.secret(auditor, "share.age", keystore.KEY_SHARE)).share
 
     def authority(self, clock=clock_ms) -> Authority:
         """The deployment's authority; with another clock, its certificates are of another time."""
@@ -247,7 +248,7 @@ def _deal(made: Deployment, keys: dict[str, SigningKey]) -> None:
         identity = keystore.load_identity(folder / "identity.txt")
         keystore.save_sealed(
             folder / "share.age",
-            share.to_bytes(),
+            auditor_share(share, dealt.record, charter.sha256, charter.auditors).to_bytes(),
             keystore.KEY_SHARE,
             charter.deployment,
             identity,

@@ -64,6 +64,8 @@ class Fleet:
         self.address = "127.0.0.1:0"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.kills: Counter[str] = Counter()
+        #: Changes of configurations, by party.
+        self.edits: dict[str, Callable[[str], str]] = {}
         self._open = ExitStack()
         self._observer: tuple[Replica, GrpcLog] | None = None
         self._drivers: dict[str, Driver] = {}
@@ -91,6 +93,8 @@ class Fleet:
 
     def _run(self, party: str) -> list[str]:
         config = self.deployment.write_config(party, self.address)
+        if party in self.edits:
+            config.write_text(self.edits[party](config.read_text()))
         return [self.deployment.role(party), "run", "--config", str(config)]
 
     def run_once(self, party: str) -> subprocess.CompletedProcess[str]:

@@ -133,6 +133,32 @@ def key_share(index, key_id, value):
     return f"fermata/v1/key-share\nindex: {index}\nkey: {key_id}\nvalue: {value}\n".encode()
 
 
+def auditor_share(charter, auditor, epoch, epoch_id, share):
+    lines = ["fermata/v1/auditor-share", f"charter: {charter}", f"auditor: {auditor}"]
+    lines += [f"epoch: {epoch}", f"epoch-id: {epoch_id}", ""]
+    return "\n".join(lines).encode() + raw(share)
+
+
+def share_backup(share, head, opened):
+    share = raw(share)
+    marks = [" ".join(map(str, line)) + "\n" for line in (head, *opened)]
+    return b"fermata/v1/share-backup\n" + be(len(share), 4) + share + "".join(marks).encode()
+
+
+def opening_task(charter, auditor, number, note, witnesses, leaves, sealed):
+    parts = sorted(map(raw, sealed), key=sha256)
+    pieces = [("C", raw(charter)), ("A", auditor.encode()), ("R", be(number, 8))]
+    pieces += [("N", raw(note)), ("W", raw(witnesses)), *(("L", raw(leaf)) for leaf in leaves)]
+    pieces += [*(("S", part) for part in parts), ("E", b"")]
+    framed = [kind.encode() + be(len(data), 4) + data for kind, data in pieces]
+    return b"fermata/v1/opening-task\n" + b"".join(framed)
+
+
+def opening(statement, signature):
+    statement = raw(statement)
+    return b"fermata/v1/opening\n" + be(len(statement), 4) + statement + raw(signature)
+
+
 def keyfile(purpose, deployment, secret):
     secret = raw(secret)
     return f"fermata/v1/keyfile {purpose} {deployment}\n".encode() + be(len(secret), 4) + secret
@@ -386,6 +412,10 @@ RECIPES = {
     "factor-proof-challenge": factor_challenge_bytes,
     "key-share": key_share,
     "keyfile": keyfile,
+    "auditor-share": auditor_share,
+    "share-backup": share_backup,
+    "opening-task": opening_task,
+    "opening": opening,
     "drill-root": drill_root,
     "drill-commitment": drill_commitment,
     "reshare-dealt": reshare_dealt,

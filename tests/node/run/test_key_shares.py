@@ -7,14 +7,16 @@ from typing import cast
 
 import pytest
 
+from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
-from fermata.node.run import key_shares
-from fermata.node.run.key_shares import KeyShares, share_path
+from fermata.node.opener.setup import Setup, ShareFile
+from fermata.node.opener.share_backup import share_path
+from fermata.node.run.key_shares import erase_older, has_share
 from fermata.node.storage import keystore
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import State
+from fermata.protocol.state.state import KeyedState, State
 from harness.chains import Chain, chain_at
 from harness.epochs import next_epoch
 
@@ -22,25 +24,21 @@ ME = "auditor-2"
 
 
 class Node:
-    """An auditor's folder and what its replica says."""
+    """An auditor's folder, what its replica says, and its opener's check of the share."""
 
-    def __init__(self, folder: Path, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, chain: Chain) -> None:
         self.chain = chain
         self.first = folder / "share.age"
         self.identity = keystore.new_identity(folder / "identity.txt")
-        monkeypatch.setattr(key_shares, "passphrase_or_identity", lambda config: self.identity)
-        keys = SimpleNamespace(share="share.age")
-        self.shares = KeyShares(
-            cast(
-                NodeConfig,
-                SimpleNamespace(
-                    text=SimpleNamespace(party=ME, keys=keys),
-                    path=lambda name: folder / name,
-                    genesis=chain.deployment.charter,
-                ),
-            )
+        self.trusted: State = chain.state
+        charter = chain.deployment.charter
+        setup = Setup(
+            str(self.first),
+            str(folder / "marks"),
+            pinned=charter.sha256.hex(),
+            identity=str(folder / "identity.txt"),
         )
-        self.trusted = chain.state
+        self.file = ShareFile(setup, charter)
 
     def write(self, epoch: int, shares: Mapping[str, KeyShare], party: str = ME) -> Path:
         path, deployment = share_path(self.first, epoch), self.chain.deployment.charter.deployment
@@ -48,36 +46,48 @@ class Node:
         keystore.save_sealed(path, data, keystore.KEY_SHARE, deployment, self.identity)
         return path
 
-    def replica(self, state: State | None = None) -> Replica:
-        found = state or self.chain.state
-        return cast(Replica, SimpleNamespace(state=found, trusted=lambda: self.trusted))
+    def replica(self) -> Replica:
+        return cast(Replica, SimpleNamespace(state=self.chain.state, trusted=lambda: self.trusted))
 
-    def share(self) -> KeyShare | None:
-        return self.shares.of(self.replica())
+    def check(self) -> None:
+        """What the opener's desk does with the share of the epoch in force."""
+        state = self.chain.state
+        assert isinstance(state, KeyedState)
+        key, charter = state.key, self.chain.deployment.charter
+
+        def checked(share: AuditorShare) -> bytes:
+            share.check_place(charter.sha256, key.auditors, ME)
+            share.check_epoch(key.record, key.epoch_id)
+            return b""
+
+        self.file.use(checked, key.record.epoch)
+
+    def erase(self) -> tuple[int, ...]:
+        return erase_older(self.first, ME, self.replica(), self.check)
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    return Node(tmp_path, chain_at("keyed").fork(), monkeypatch)
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path, chain_at("keyed").fork())
 
 
 def test_the_share_in_force_is_used_and_an_older_one_erased_once_that_is_witnessed(
     node: Node,
 ) -> None:
     first = node.write(1, node.chain.deployment.shares)
-    assert node.share() == node.chain.deployment.shares[ME]
+    node.check()
     assert next_epoch(node.chain).accepted
     second = node.write(2, node.chain.deployment.shares)
     assert second.name == "share-epoch-2.age"
-    assert node.share() == node.chain.deployment.shares[ME]
+    node.check()
     # The record is not witnessed yet.
-    assert node.shares.erase_older(node.replica()) == ()
+    assert node.erase() == ()
     assert first.exists()
     node.trusted = node.chain.state
-    assert node.shares.erase_older(node.replica()) == (1,)
+    assert node.erase() == (1,)
     assert not first.exists()
     assert second.exists()
-    assert node.shares.erase_older(node.replica()) == ()
+    assert node.erase() == ()
 
 
 def test_nothing_is_erased_before_the_new_share_has_been_read_again(node: Node) -> None:
@@ -85,11 +95,11 @@ def test_nothing_is_erased_before_the_new_share_has_been_read_again(node: Node) 
     assert next_epoch(node.chain).accepted
     node.trusted = node.chain.state
     with pytest.raises(ConfigError, match="epoch 2") as caught:
-        node.shares.erase_older(node.replica())
+        node.erase()
     assert caught.value.reason == "KEY_SHARE"
     node.write(2, node.chain.deployment.shares, "auditor-1")
-    with pytest.raises(ConfigError, match="another's"):
-        node.shares.erase_older(node.replica())
+    with pytest.raises(ConfigError, match="another auditor's"):
+        node.erase()
     assert first.exists()
 
 
@@ -98,10 +108,16 @@ def test_a_share_of_another_epoch_is_refused_with_its_file(node: Node) -> None:
     assert next_epoch(node.chain).accepted
     path = node.write(2, old)
     with pytest.raises(ConfigError, match="another epoch") as caught:
-        node.share()
+        node.check()
     assert str(path) in str(caught.value)
 
 
 def test_who_has_no_share_of_the_epoch_needs_none(node: Node) -> None:
+    def config(me: str) -> NodeConfig:
+        text = SimpleNamespace(party=me)
+        return cast(NodeConfig, SimpleNamespace(text=text, genesis=node.chain.deployment.charter))
+
+    assert has_share(config(ME), node.replica())
+    assert not has_share(config("auditor-9"), node.replica())
     node.chain.state = chain_at("empty").state
-    assert node.share() is None
+    assert has_share(config(ME), node.replica())

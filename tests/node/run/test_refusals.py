@@ -165,7 +165,7 @@ def test_a_share_that_the_record_does_not_know_ends_an_auditor(site):
     share = site.node("auditor-1") / "keys" / "share.age"
     share.unlink()
     wrong = deal(2048, 2, 2, entropy, b"another").shares
-    for index, said in ((1, "got another's"), (0, "belongs to another key")):
+    for index, said in ((1, "got another auditor's"), (0, "belongs to another key")):
         share.unlink(missing_ok=True)
         lock = site.unlock("auditor-1")
         keystore.save_sealed(share, wrong[index].to_bytes(), keystore.KEY_SHARE, NAME, lock)

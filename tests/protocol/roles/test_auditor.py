@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fermata.protocol.fold.references import to_wire
-from fermata.protocol.roles.auditor import duties
+from fermata.protocol.roles.auditor import duties, own_opener
 from fermata.protocol.roles.duty import Duty
 from fermata.protocol.state.state import CharteredState
 from fermata.wire.v1 import statement_pb2
@@ -238,7 +238,8 @@ def test_before_a_charter_and_a_key_there_is_nothing_to_do() -> None:
     def due() -> list[Duty]:
         share = chain.deployment.shares["auditor-1"]
         me, size = "auditor-1", chain.state.size
-        return list(duties(chain.state, me, bool, size, lambda r: r.close, share, chain.entropy))
+        opener = own_opener(me, share, chain.entropy)
+        return list(duties(chain.state, me, bool, size, lambda r: r.close, opener))
 
     assert due() == []
     chain.put_ok(chain.deployment.charter_envelope)

@@ -29,12 +29,17 @@ from fermata.cli.setup.new_charter import LABS_MAX, LABS_MIN, charter_text, quar
 from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
-from fermata.cli.unlock import Opener, checked_deployment, signing_options
+from fermata.cli.unlock import (
+    Opener,
+    checked_deployment,
+    signing_key_of,
+    signing_options,
+)
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter_file
 from fermata.node.files import read_file, write_atomic
 from fermata.node.joining.keyless import KeylessCharter, keyless_faults, read_keyless
-from fermata.node.run.parts import clock_ms, open_signing_key
+from fermata.node.run.parts import clock_ms
 from fermata.node.storage.bundles import check_new, pinned_hash
 from fermata.node.storage.signatures import SIGNED, check_unchanged, sign_file, signature_states
 from fermata.protocol.charter.committee import MEMBERS_MAX
@@ -183,8 +188,8 @@ def sign(
     if party not in parsed.parties:
         raise ConfigError("PARTY", f"{file}: has no party called {party}")
     check_unchanged(file, payload, parsed)
-    signing_key = open_signing_key(
-        key, parsed.deployment, opener.unlock(), parsed.parties[party].signing_key, party
+    signing_key = signing_key_of(
+        key, opener.unlock(), parsed.deployment, parsed.parties[party].signing_key, party
     )
     out = sign_file(file, party, signing_key, payload)
     data = {"charter_hash": parsed.sha256.hex(), "party": party, "signature": str(out)}

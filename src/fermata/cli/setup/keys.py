@@ -10,8 +10,16 @@ import click
 
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
-from fermata.cli.unlock import Opener, deployment_option, signing_options, unlock_options
+from fermata.cli.unlock import (
+    Opener,
+    deployment_option,
+    pin_of,
+    signing_key_of,
+    signing_options,
+    unlock_options,
+)
 from fermata.crypto.signing import SigningKey
+from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.dealer import DealtKey
 from fermata.crypto.threshold.dealer import deal as deal_key
 from fermata.crypto.threshold.key_record import DISTRIBUTED
@@ -20,7 +28,8 @@ from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory, write_secret
 from fermata.node.joining.ceremony import dealt_file, open_dealer_file
 from fermata.node.joining.key_check import check_own_share, check_record
-from fermata.node.run.parts import entropy, open_signing_key
+from fermata.node.pki.token_key import open_token_key
+from fermata.node.run.parts import entropy
 from fermata.node.storage import keystore
 from fermata.node.storage.bundles import check_new
 from fermata.node.storage.signatures import check_unchanged, sealed_charter, sign_file
@@ -71,6 +80,17 @@ def new(out: Path, deployment: str, opener: Opener, as_json: bool) -> None:
     public_key = base64.b64encode(SigningKey.from_seed(seed).public_key).decode()
     keystore.save_sealed(out, seed, keystore.SIGNING, deployment, lock)
     emit(as_json, {"signing_key": public_key, "file": str(out)}, public_key)
+
+
+@keys.command("public")
+@click.argument("key", help="A key in a token: pkcs11:...")
+@unlock_options
+@json_option
+def public(key: str, opener: Opener, as_json: bool) -> None:
+    """Print the public key of a signing key in a token, for the charter's roster."""
+    token = open_token_key(key, pin_of(opener.unlock()), None, "")
+    public_key = base64.b64encode(token.public_key).decode()
+    emit(as_json, {"signing_key": public_key}, public_key)
 
 
 @keys.command("deal")
@@ -131,10 +151,13 @@ def _deal_to(
         key_record=key_record_to_wire(dealt.record, dealt.modulus_proof, dealt.factor_proof, after),
     )
     shares = {
-        auditor: keystore.seal(
-            share.to_bytes(), keystore.KEY_SHARE, charter.deployment, to[auditor]
+        charter.auditors[share.index - 1]: keystore.seal(
+            auditor_share(share, dealt.record, charter.sha256, charter.auditors).to_bytes(),
+            keystore.KEY_SHARE,
+            charter.deployment,
+            to[charter.auditors[share.index - 1]],
         )
-        for auditor, share in zip(charter.auditors, dealt.shares, strict=True)
+        for share in dealt.shares
     }
     return encode(statement), shares, dealt.record.origin
 
@@ -214,8 +237,8 @@ def sign(
     record = check_record(charter, charter_file, payload, record_file)
     check_unchanged(record_file, payload, charter)
     unlock = opener.unlock()
-    signing_key = open_signing_key(
-        key, charter.deployment, unlock, charter.parties[party].signing_key, party
+    signing_key = signing_key_of(
+        key, unlock, charter.deployment, charter.parties[party].signing_key, party
     )
     if share is not None:
         check_own_share(share, charter, record, party, unlock)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fermata.crypto.paillier import check_modulus
+from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
-from fermata.crypto.threshold.key_record import KeyRecord, check_key
+from fermata.crypto.threshold.key_record import KeyRecord, check_key, epoch_id
 from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
-from fermata.crypto.threshold.opening import KeyShare, check_share
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import folder_of, sealed_charter
@@ -51,9 +51,8 @@ def check_own_share(
     """Checks that a file holds the party's share of this key. Raises ConfigError KEY_SHARE."""
     data = keystore.load_sealed(path, keystore.KEY_SHARE, charter.deployment, unlock)
     try:
-        share = KeyShare.from_bytes(data)
-        check_share(record, share)
+        share = AuditorShare.from_bytes(data)
+        share.check_epoch(record, epoch_id(record, charter.auditors))
+        share.check_place(charter.sha256, charter.auditors, party)
     except (InvalidEncoding, InvalidProof) as error:
         raise ConfigError("KEY_SHARE", f"{path}: {error}; do not sign, tell the dealer") from None
-    if charter.auditors[share.index - 1] != party:
-        raise ConfigError("KEY_SHARE", f"{path}: is the share of another auditor; do not sign")

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, replace
 
 from fermata import __version__
-from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import FermataError
 from fermata.node.causes import disk_free_bytes
 from fermata.node.config import NodeConfig
@@ -43,6 +42,7 @@ from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer
 from fermata.protocol.roles.lab import LabTools
@@ -182,7 +182,7 @@ def make_node(
     base: Base,
     log: Log,
     wake: Wake | None = None,
-    share: KeyShare | None = None,
+    opener: Opener | None = None,
     copies: Mapping[str, Log] | None = None,
 ) -> Node:
     """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
@@ -223,8 +223,8 @@ def make_node(
         log,
         Outside(clock_ms, entropy, lambda event, fields: telemetry.event(event, **fields)),
         _health_of(base.tls) if wake is not None else None,
-        share,
-        tools,
+        tools=tools,
+        opener=opener,
     )
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)

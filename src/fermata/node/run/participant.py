@@ -10,9 +10,9 @@ from fermata.node.observe.telemetry import VALUE_CHARS_MAX
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.local_service import LocalServer, PushDesk
 from fermata.node.run.assembly import make_node, running
-from fermata.node.run.key_shares import KeyShares
 from fermata.node.run.loop import Wake, follow
 from fermata.node.run.own_clock import WitnessClocks
+from fermata.node.run.own_opening import OwnOpening
 from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
@@ -52,9 +52,7 @@ def run_participant(
     """
     with running(config) as (base, wake):
         replica, telemetry = base.replica, base.telemetry
-        shares = KeyShares(config) if config.role == Role.AUDITOR else None
-        if shares is not None:
-            shares.check(replica)
+        opening = OwnOpening(base)
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
         remote = base.stack.enter_context(connect(config, base.tls))
@@ -63,36 +61,31 @@ def run_participant(
         def close() -> None:
             for log_port in (remote, *copies.values()):
                 log_port.close()
+            opening.close()
 
         base.stack.callback(close)
         wake.hurry = close
         if config.role == Role.AUDITOR and config.text.listen is not None:
             serve_copy(base, config.text.listen)
         log = WitnessedLog(remote, base.store)
-        node = make_node(base, log, wake, copies=copies)
+        node = make_node(base, log, wake, opening.opener, copies)
         if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)
         # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
         clocks = WitnessClocks(base.signer.party, telemetry, clock_ms)
 
-        def hold_share() -> None:
-            if shares is not None:
-                node.driver.share = shares.of(replica)
-                for epoch in shares.erase_older(replica):
-                    telemetry.event("share_erased", where=f"epoch {epoch}")
-
         def work() -> int:
             serve_pushes()
             try:
                 if replica.state.size == 0:
                     check_log_charter(remote, config)
-                hold_share()
+                opening.look(replica)
                 if config.role == Role.AUDITOR:
                     clocks.look(replica, log)
                 return node.driver.step()
             except InvalidProof as error:
-                hold_share()
+                opening.look(replica)
                 raise log.with_evidence(error, config.data) from None
 
         follow(lambda: _wake_by_entries(remote, wake), wake, entropy)

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from fermata.crypto.signing import SigningKey
-from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError, VerificationError
 from fermata.node.config import NodeConfig
 from fermata.node.files import (
@@ -16,20 +15,27 @@ from fermata.node.files import (
     write_atomic,
 )
 from fermata.node.observe.telemetry import Telemetry, join_address, split_address
+from fermata.node.opener.process import OpenerProcess, Tell
+from fermata.node.opener.setup import Setup
 from fermata.node.pki.own_certificate import alarm_of, open_tls
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.pki.token_key import is_token_uri, open_token_key
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
 from fermata.node.storage.store import SqliteStore
+from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log
 from fermata.types import READERS
 
 ADDRESS_BYTES_MAX = 300
+#: In an auditor's data folder: what its opener has opened.
+MARKS = "opener"
 #: How long a lab waits for an answer about a copy of the log.
 COPY_CALL_S = 5.0
 #: The loopback address for a server that listens on all addresses of this machine.
@@ -52,6 +58,10 @@ def passphrase_or_identity(config: NodeConfig) -> keystore.Unlock:
     return keystore.passphrase_from_file(config.path(keys.passphrase_file))
 
 
+def _typed_pin() -> keystore.Passphrase:
+    return keystore.passphrase_from_prompt("PIN of the token")
+
+
 def load_signing_key(config: NodeConfig) -> SigningKey:
     """The node's signing key, which must be its key in the charter. Raises ConfigError."""
     if config.role in READERS:
@@ -60,8 +70,15 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
             f"{config.file}: {config.text.party} is an {config.role}, which signs nothing; use the"
             " configuration of a party on the roster",
         )
-    path = config.path(config.text.keys.signing)
-    return open_signing_key(
+    keys = config.text.keys
+    if is_token_uri(keys.signing):
+        # Without a file for the PIN a person types it, at each start.
+        pin_file = config.path(keys.pin_file) if keys.pin_file else None
+        pin = keystore.passphrase_from_file(pin_file) if pin_file else _typed_pin()
+        public_key = config.roster.parties[config.text.party].signing_key
+        return open_token_key(keys.signing, pin, public_key, config.text.party)
+    path = config.path(keys.signing)
+    return keystore.open_signing_key(
         path,
         config.genesis.deployment,
         passphrase_or_identity(config),
@@ -70,36 +87,26 @@ def load_signing_key(config: NodeConfig) -> SigningKey:
     )
 
 
-def open_signing_key(
-    path: Path, deployment: str, unlock: keystore.Unlock, public_key: bytes, party: str
-) -> SigningKey:
-    """The key in an age file, which must be the party's key in the charter.
-
-    Raises ConfigError SIGNING_KEY and whatever ``load_sealed`` raises.
-    """
-    seed = keystore.load_sealed(path, keystore.SIGNING, deployment, unlock)
-    try:
-        key = SigningKey.from_seed(seed)
-    except ValueError:
-        raise ConfigError("SIGNING_KEY", f"{path}: must hold an Ed25519 seed; restore it") from None
-    if key.public_key != public_key:
-        raise ConfigError("SIGNING_KEY", f"{path}: must be the key of {party} in the charter")
-    return key
-
-
-def load_key_share(config: NodeConfig) -> KeyShare:
-    """An auditor's key share, whose index must be the auditor's. Raises ConfigError KEY_SHARE."""
-    path = config.path(config.text.keys.share)
-    data = keystore.load_sealed(
-        path, keystore.KEY_SHARE, config.genesis.deployment, passphrase_or_identity(config)
+def opener_setup(config: NodeConfig) -> Setup:
+    """What the opener of this auditor is started with; its share is unlocked there and not here."""
+    keys = config.text.keys
+    has_own_way = keys.share_identity or keys.share_passphrase_file or keys.share_prompt
+    identity = keys.share_identity if has_own_way else keys.identity
+    passphrase_file = keys.share_passphrase_file if has_own_way else keys.passphrase_file
+    return Setup(
+        share=str(config.path(keys.share)),
+        marks=str(config.data / MARKS),
+        auditor=config.text.party,
+        pinned=config.genesis.sha256.hex(),
+        identity=str(config.path(identity)) if identity else "",
+        passphrase_file=str(config.path(passphrase_file)) if passphrase_file else "",
     )
-    try:
-        share = KeyShare.from_bytes(data)
-    except VerificationError as error:
-        raise ConfigError("KEY_SHARE", f"{path}: {error}; restore it") from None
-    if share.index != config.genesis.auditors.index(config.text.party) + 1:
-        raise ConfigError("KEY_SHARE", f"{path}: must be this auditor's share, got another's")
-    return share
+
+
+def start_opener(config: NodeConfig, replica: Replica, tell: Tell) -> OpenerProcess:
+    """The opener of this auditor, which begins with the first order. Raises ConfigError."""
+    charter = read_file(config.charter_file, CHARTER_BYTES_MAX)
+    return OpenerProcess(opener_setup(config), charter, replica, tell)
 
 
 def check_log_charter(log: Log, config: NodeConfig) -> None:

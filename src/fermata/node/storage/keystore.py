@@ -21,6 +21,7 @@ from typing import BinaryIO, NoReturn
 
 import pyrage
 
+from fermata.crypto.signing import SigningKey
 from fermata.errors import ConfigError
 from fermata.node.files import SECRET_BYTES_MAX, read_secret, write_secret
 
@@ -68,6 +69,10 @@ class Passphrase(_Hidden):
                 f" {_PASSPHRASE_BYTES_MAX} bytes long",
             )
         self._text = text
+
+    def reveal(self) -> str:
+        """The passphrase itself, for a token whose PIN it is."""
+        return self._text
 
 
 class AgeIdentity(_Hidden):
@@ -234,6 +239,23 @@ def load_sealed(
             f" deployment {deployment} is wanted here",
         )
     return match[4]
+
+
+def open_signing_key(
+    path: Path, deployment: str, unlock: Unlock, public_key: bytes, party: str
+) -> SigningKey:
+    """The key in an age file, which must be the party's key in the charter.
+
+    Raises ConfigError SIGNING_KEY and whatever ``load_sealed`` raises.
+    """
+    seed = load_sealed(path, SIGNING, deployment, unlock)
+    try:
+        key = SigningKey.from_seed(seed)
+    except ValueError:
+        raise ConfigError("SIGNING_KEY", f"{path}: must hold an Ed25519 seed; restore it") from None
+    if key.public_key != public_key:
+        raise ConfigError("SIGNING_KEY", f"{path}: must be the key of {party} in the charter")
+    return key
 
 
 class _Out:

@@ -5,6 +5,7 @@ itself from reports that it checked itself, in a round that a quorum has endorse
 """
 
 from collections.abc import Callable, Iterator, Set
+from typing import NamedTuple
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.report.proof_cache import ProofCache
@@ -54,19 +55,29 @@ FetchSealed = Callable[[bytes], bytes]
 RETIRED = "retired"
 
 
+class GivenPart(NamedTuple):
+    """An auditor's part of an opening, and its envelope if it was signed elsewhere."""
+
+    statement: statement_pb2.Statement
+    envelope: bytes = b""
+
+
+#: Gives this auditor's part of a round that has passed P1 to P8, or None if not yet.
+Opener = Callable[[KeyedState, Round, Close], GivenPart | None]
+
+
 def duties(
     state: State,
     me: str,
     is_drafted: IsDrafted,
     witnessed: int,
     passed: Callable[[Round], Close | None],
-    share: KeyShare | None,
-    entropy: Entropy,
+    opener: Opener | None,
 ) -> Iterator[Duty]:
-    """What this auditor owes the log now: endorsements, and with a key share parts of openings.
+    """What this auditor owes the log now: endorsements, and with an opener parts of openings.
 
     ``witnessed`` is how many entries are (L36). ``passed`` gives the close of a round if P1 to P8
-    hold for it, else None. Raises InvalidProof if the share is not of the key in force.
+    hold for it, else None. Raises what the opener raises.
     """
     if not isinstance(state, KeyedState):
         return
@@ -81,12 +92,21 @@ def duties(
     for round_ in rounds_to_open(state, me):
         slot = _slot(state, "opening", round_)
         # P5.3: a second part could be of something else.
-        if share is None or is_drafted(slot):
+        if opener is None or is_drafted(slot) or (close := passed(round_)) is None:
             continue
-        if (close := passed(round_)) is not None:
-            # P5.4: a part by a wrong share would make this auditor a culprit.
-            check_share(state.key.record, share)
-            yield Duty(slot, open_part(state, round_, close, me, share, entropy))
+        if (part := opener(state, round_, close)) is not None:
+            yield Duty(slot, part.statement, envelope=part.envelope)
+
+
+def own_opener(me: str, share: KeyShare, entropy: Entropy) -> Opener:
+    """An opener in this process, which holds the share itself: for simulations."""
+
+    def opener(state: KeyedState, round_: Round, close: Close) -> GivenPart:
+        # P5.4: a part by a wrong share would make this auditor a culprit.
+        check_share(state.key.record, share)
+        return GivenPart(open_part(state, round_, close, me, share, entropy))
+
+    return opener
 
 
 def _slot(state: KeyedState, what: str, round_: Round) -> str:

@@ -54,8 +54,8 @@ class Signer:
 class Driver:
     """A role at work over its replica and the way to the log.
 
-    The role is the party's in the charter in force. An auditor opens with ``share``; ``tools`` are
-    a lab's. Without ``health`` it sends no heartbeats.
+    The role is the party's in the charter in force. An auditor opens with ``opener``, or in this
+    process with ``share``; ``tools`` are a lab's. Without ``health`` it sends no heartbeats.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Driver:
         health: Health | None = None,
         share: KeyShare | None = None,
         tools: lab.LabTools = NO_TOOLS,
+        opener: auditor.Opener | None = None,
     ) -> None:
         self.me = signer.party
         self.replica = replica
@@ -76,8 +77,9 @@ class Driver:
         self._outside = outside
         self._health = health
         self._lost_ms: int | None = None
-        #: Of an auditor: its share of the key in force; its node gives another with each epoch.
+        #: Of an auditor that opens in this process: its share of the key in force.
         self.share = share
+        self._opener = opener
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
@@ -125,10 +127,10 @@ class Driver:
                 cache = self.replica.cache
                 return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
             case Role.AUDITOR:
-                passed, entropy = self._closes.passed, self._outside.entropy
-                return auditor.duties(
-                    state, me, self._is_drafted, witnessed, passed, self.share, entropy
-                )
+                passed, opener = self._closes.passed, self._opener
+                if opener is None and self.share is not None:
+                    opener = auditor.own_opener(me, self.share, self._outside.entropy)
+                return auditor.duties(state, me, self._is_drafted, witnessed, passed, opener)
             case Role.LAB:
                 # CO5.3: under terms that it has not accepted, a lab says nothing.
                 if not self._tools.has_agreed(state):
@@ -144,7 +146,7 @@ class Driver:
         return self.store.draft(slot) is not None
 
     def _draft(self, duty: Duty) -> None:
-        envelope = self._signer.seal(self.replica, duty.statement)
+        envelope = duty.envelope or self._signer.seal(self.replica, duty.statement)
         self.store.put_draft(Draft(duty.slot, envelope, duty.sealed_part))
 
     def correct(self, round_: Round, measurement: lab.Measurement) -> str:

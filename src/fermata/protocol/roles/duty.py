@@ -12,8 +12,12 @@ EventOnce = Callable[[str, int, str], None]
 
 
 class Duty(NamedTuple):
-    """A statement that is due, its slot (see ``Draft``), and a report's sealed part."""
+    """A statement that is due, its slot (see ``Draft``), and a report's sealed part.
+
+    ``envelope`` is that of a statement that this party has signed elsewhere.
+    """
 
     slot: str
     statement: statement_pb2.Statement
     sealed_part: bytes = b""
+    envelope: bytes = b""

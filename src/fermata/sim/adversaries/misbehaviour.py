@@ -221,7 +221,7 @@ def force_close(
     """Makes the coordinator sign and log the close that is due, with a change in it."""
     chosen = writer or rogue_writer(world)
     find = chosen.replica.store.sealed
-    (_, statement, _), *_ = duties(chosen.state, lambda slot: False, find, world.cache)
+    (_, statement, *_), *_ = duties(chosen.state, lambda slot: False, find, world.cache)
     change(statement.close_round)
     force_statement(world, COORDINATOR, statement, writer=chosen)
 
