@@ -39,7 +39,7 @@ MASK_SLACK_BITS = 2 * DELTA.bit_length() + SIGMA
 #: below 2^L, where s_i adds up six powers of 7 and Delta has 16 bits.
 OFFSET_SLACK_BITS = MASK_SLACK_BITS + 40
 #: Of a key without a dealer: up to 7 parties' coefficients are below 2^(|n| + 2 sigma + 36) each.
-DISTRIBUTED_OFFSET_SLACK_BITS = 2 * DELTA.bit_length() + 2 * SIGMA + 32
+DISTRIBUTED_OFFSET_SLACK_BITS = 2 * DELTA.bit_length() + 2 * SIGMA + 40
 #: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
 KAPPA_BITS_MAX = DELTA.bit_length() * 25
 
