@@ -7,9 +7,7 @@ is repeated as at an audit.
 from fermata.crypto.integers import powmod
 from fermata.crypto.threshold.key_record import (
     DELTA,
-    DISTRIBUTED,
     share_head,
-    share_offset_bits,
 )
 from fermata.crypto.threshold.keygen.steps.audit import (
     check_more_powers,
@@ -147,7 +145,7 @@ def _check_single(setup: Setup, state: State, step: str, sender: int, pieces: li
 
 def _blame_self_test(setup: Setup, state: State, polynomials: dict[int, list[int]]) -> None:
     record, step = record_of(setup, state), SelfTestStep()
-    offset = share_offset_bits(record.n, DISTRIBUTED)
+    offset = record.offset_bits
     tests = test_ciphertexts(state.session, record.n)
     for j in setup.parameters.indices:
         share = sum(evaluate(polynomial, j) for polynomial in polynomials.values())

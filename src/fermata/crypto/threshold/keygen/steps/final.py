@@ -244,7 +244,7 @@ def share_of(setup: Setup, state: State, record: KeyRecord) -> KeyShare:
     """This party's share of the key."""
     subshares = (int.from_bytes(body, "big", signed=True) for body in state.inputs[KEYS])
     head = share_head(setup.index, setup.threshold)
-    value = sum(subshares) + (head << share_offset_bits(record.n, DISTRIBUTED))
+    value = sum(subshares) + (head << record.offset_bits)
     return KeyShare(setup.index, value, key_id(record))
 
 
