@@ -29,11 +29,12 @@ def _values(change: Callable[[list[bytes]], list[bytes]]) -> Change:
 
 #: One defect each, with what is said of it; the rest of the record is as it must be.
 DEFECTS: dict[str, tuple[str, Change]] = {
-    "another origin (F3.12)": ("KEY_ORIGIN", _set(origin=0)),
-    "a proof of the modulus (F3.12)": ("KEY_PROOF", lambda w: w.modulus_proof.SetInParent()),
-    "a factor proof (F3.12)": ("KEY_PROOF", lambda w: w.factor_proof.SetInParent()),
-    "a modulus that is too wide (F3.13)": ("WIDTH", lambda w: _set(modulus=b"\0" + w.modulus)(w)),
-    "a long kappa (F3.13)": ("MINIMAL", lambda w: _set(kappa=b"\0" + w.kappa)(w)),
+    "another origin (F3.14)": ("KEY_ORIGIN", _set(origin=0)),
+    "a proof of the modulus (F3.14)": ("KEY_PROOF", lambda w: w.modulus_proof.SetInParent()),
+    "a factor proof (F3.14)": ("KEY_PROOF", lambda w: w.factor_proof.SetInParent()),
+    "a ceremony (F3.14)": ("KEY_PROOF", _set(ceremony_sha256=bytes(32))),
+    "a modulus that is too wide (F3.15)": ("WIDTH", lambda w: _set(modulus=b"\0" + w.modulus)(w)),
+    "a long kappa (F3.15)": ("MINIMAL", lambda w: _set(kappa=b"\0" + w.kappa)(w)),
     "an epoch that is left out (K21.2)": ("KEY_NEXT", _set(epoch=3)),
     "another modulus (K21.1)": ("KEY_NEXT", _set(modulus=int_to_bytes(2**511 + 111, 64))),
     "another theta (K21.1)": ("KEY_NEXT", _set(theta=b"\x02")),
@@ -42,5 +43,5 @@ DEFECTS: dict[str, tuple[str, Change]] = {
     "another threshold (K3.5)": ("KEY_SHARES", _set(threshold=1)),
     "shares that do not fit (K3.5)": ("KEY_SHARES", _values(lambda v: [v[1], v[0], v[2]])),
     "a share of nothing (K3.3)": ("KEY_RANGE", _values(lambda v: [b"\0" * 63 + b"\1", *v[1:]])),
-    "a share too few (F3.17)": ("KEY_SHAPE", _values(lambda v: v[:-1])),
+    "a share too few (F3.19)": ("KEY_SHAPE", _values(lambda v: v[:-1])),
 }

@@ -29,7 +29,7 @@ AUDITORS_MAX = NMAX - 1
 DELTA = factorial(NMAX)
 #: ``KeyRecord.origin`` of a key that one machine made, and could have kept.
 DEALER = "dealer"
-#: A key that no machine has known as a whole; a charter may ask for one, this version makes none.
+#: A key that no machine has known as a whole (``keygen``).
 DISTRIBUTED = "distributed"
 #: Statistical security in bits.
 SIGMA = 128
@@ -41,8 +41,6 @@ JOINT_SLACK_BITS = SIGMA + 4
 #: random in Delta*s_i is below 2^L, where s_i adds up six powers of 7, of up to seven dealers, and
 #: Delta has 16 bits (docs/spec/keys.md, K20).
 OFFSET_SLACK_BITS = 40
-#: The same of a key that was made together by up to seven auditors, of whom t is at most four.
-JOINT_OFFSET_SLACK_BITS = 28
 #: The same in later epochs of any key, where refreshes add up.
 LATER_SLACK_BITS = 50
 #: Each reshare deals what was held in coefficients that are longer by this much (K20).
@@ -60,7 +58,7 @@ class KeyRecord:
     There is F of degree ``threshold - 1`` over the integers with ``F(0) = kappa*d``, where
     ``(c^d)^n = c^theta mod n`` for every unit c; auditor i (from 1) holds ``s_i = F(i)``, and
     ``verification[i - 1] = v^(Delta*s_i) mod n``. ``epoch`` counts from 1. ``origin`` says how
-    the key was made: ``DEALER``.
+    the key was made: ``DEALER`` or ``DISTRIBUTED``.
     """
 
     n: int
@@ -119,8 +117,8 @@ def mask_bits(n: int, origin: str = DEALER, kappa: int = DELTA) -> int:
 
 def share_offset_bits(n: int, origin: str = DEALER, epoch: int = 1, kappa: int = DELTA) -> int:
     """L of ``sum 2^L X^k``, k from 1: the public part of the polynomial of such a key's shares."""
-    first = OFFSET_SLACK_BITS if origin == DEALER else JOINT_OFFSET_SLACK_BITS
-    return mask_bits(n, origin, kappa) + (first if epoch == 1 else LATER_SLACK_BITS)
+    slack = OFFSET_SLACK_BITS if epoch == 1 else LATER_SLACK_BITS
+    return mask_bits(n, origin, kappa) + slack
 
 
 def share_head(index: int, threshold: int) -> int:

@@ -18,8 +18,9 @@ from fermata.crypto.integers import (
     minimal_to_bytes,
 )
 from fermata.crypto.threshold.factor_proof import FactorProof, response_width
-from fermata.crypto.threshold.key_record import DEALER, KeyRecord
+from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, KeyRecord
 from fermata.crypto.threshold.modulus_proof import ModulusProof
+from fermata.crypto.threshold.origin import DealerProofs
 from fermata.errors import InvalidEncoding
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
@@ -34,6 +35,12 @@ CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 STATEMENT_TYPE = "application/vnd.fermata.statement.v1+protobuf"
 
 _HASH_TEXT = re.compile("(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
+
+SHA256_BYTES = 32
+_ORIGINS = {
+    statement_pb2.KEY_ORIGIN_DEALER: DEALER,
+    statement_pb2.KEY_ORIGIN_DISTRIBUTED: DISTRIBUTED,
+}
 
 M = TypeVar("M", bound=Message)
 
@@ -107,16 +114,9 @@ def key_record_to_wire(
     ``after`` names the charter's entry in the log that the key is for.
     """
     width = (record.n.bit_length() + 7) // 8
-    wide = [int_to_bytes(v, width) for v in record.verification]
-    return statement_pb2.KeyRecord(
-        epoch=record.epoch,
-        origin=statement_pb2.KEY_ORIGIN_DEALER,
-        threshold=record.threshold,
-        modulus=int_to_bytes(record.n, width),
-        kappa=minimal_to_bytes(record.kappa),
-        theta=minimal_to_bytes(record.theta),
-        verification=wide,
-        modulus_proof=statement_pb2.ModulusProof(
+    wire = _numbers_to_wire(record, statement_pb2.KEY_ORIGIN_DEALER, after)
+    wire.modulus_proof.CopyFrom(
+        statement_pb2.ModulusProof(
             w=int_to_bytes(proof.w, width),
             rounds=[
                 statement_pb2.ModulusRound(
@@ -124,24 +124,76 @@ def key_record_to_wire(
                 )
                 for x, z, a, b in proof.rounds
             ],
-        ),
-        factor_proof=statement_pb2.FactorProof(
-            challenge=factors.challenge,
-            responses=[
-                int_to_bytes(y, response_width(record.n.bit_length())) for y in factors.responses
-            ],
-        ),
+        )
+    )
+    responses = response_width(record.n.bit_length())
+    wire.factor_proof.challenge = factors.challenge
+    wire.factor_proof.responses.extend(int_to_bytes(y, responses) for y in factors.responses)
+    return wire
+
+
+def distributed_record_to_wire(
+    record: KeyRecord, ceremony_sha256: bytes, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    """The wire form of the record of a key without a dealer.
+
+    ``ceremony_sha256`` (32 bytes): the hash of the ceremony's record.
+    """
+    wire = _numbers_to_wire(record, statement_pb2.KEY_ORIGIN_DISTRIBUTED, after)
+    wire.ceremony_sha256 = ceremony_sha256
+    return wire
+
+
+def _numbers_to_wire(
+    record: KeyRecord, origin: statement_pb2.KeyOrigin.ValueType, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    width = (record.n.bit_length() + 7) // 8
+    return statement_pb2.KeyRecord(
+        epoch=record.epoch,
+        origin=origin,
+        threshold=record.threshold,
+        modulus=int_to_bytes(record.n, width),
+        kappa=minimal_to_bytes(record.kappa),
+        theta=minimal_to_bytes(record.theta),
+        verification=[int_to_bytes(v, width) for v in record.verification],
         after=after,
     )
 
 
 def key_record_from_wire(
     wire: statement_pb2.KeyRecord, modulus_bits: int
-) -> tuple[KeyRecord, ModulusProof, FactorProof]:
-    """The numbers of a key record and of its proofs. Raises InvalidEncoding; checks no proof."""
-    if wire.origin != statement_pb2.KEY_ORIGIN_DEALER:
-        raise InvalidEncoding("KEY_ORIGIN", "key record: this version knows dealer keys only")
-    width = (modulus_bits + 7) // 8
+) -> tuple[KeyRecord, DealerProofs | None]:
+    """The numbers of a key record, and a dealer's proofs. Raises InvalidEncoding; checks no proof.
+
+    ``check_ceremony`` says what a key without a dealer has instead of proofs.
+    """
+    origin = _ORIGINS.get(wire.origin)
+    if origin is None:
+        raise InvalidEncoding("KEY_ORIGIN", "key record: must be a dealer's or distributed")
+    proofs = _proofs_from_wire(wire, modulus_bits) if origin == DEALER else None
+    return _numbers_from_wire(wire, modulus_bits, origin), proofs
+
+
+def check_ceremony(wire: statement_pb2.KeyRecord) -> None:
+    """Checks that a key names the ceremony it was made in, or has a dealer's proofs, and not both.
+
+    Raises InvalidEncoding KEY_CEREMONY.
+    """
+    if wire.origin == statement_pb2.KEY_ORIGIN_DEALER:
+        is_right = not wire.ceremony_sha256
+    else:
+        has_proofs = wire.HasField("modulus_proof") or wire.HasField("factor_proof")
+        is_right = len(wire.ceremony_sha256) == SHA256_BYTES and not has_proofs
+    # F3.13: what nobody checks would let one key have several records.
+    if not is_right:
+        raise InvalidEncoding(
+            "KEY_CEREMONY",
+            "key record: must have a dealer's proofs, or the 32 bytes of a ceremony's hash",
+        )
+
+
+def _proofs_from_wire(wire: statement_pb2.KeyRecord, modulus_bits: int) -> DealerProofs:
+    width, response_bytes = (modulus_bits + 7) // 8, response_width(modulus_bits)
     proof = ModulusProof(
         int_from_bytes(wire.modulus_proof.w, width, "modulus proof w"),
         tuple(
@@ -154,7 +206,6 @@ def key_record_from_wire(
             for r in wire.modulus_proof.rounds
         ),
     )
-    response_bytes = response_width(modulus_bits)
     factors = FactorProof(
         wire.factor_proof.challenge,
         tuple(
@@ -162,16 +213,7 @@ def key_record_from_wire(
             for y in wire.factor_proof.responses
         ),
     )
-    record = KeyRecord(
-        n=int_from_bytes(wire.modulus, width, "modulus"),
-        threshold=wire.threshold,
-        epoch=wire.epoch,
-        kappa=minimal_from_bytes(wire.kappa, "kappa"),
-        theta=minimal_from_bytes(wire.theta, "theta"),
-        verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
-        origin=DEALER,
-    )
-    return record, proof, factors
+    return proof, factors
 
 
 def later_record_from_wire(
@@ -179,16 +221,28 @@ def later_record_from_wire(
 ) -> KeyRecord:
     """The numbers of a later epoch's record; ``origin`` is that of the key's first record.
 
-    Raises Refusal KEY_ORIGIN; InvalidEncoding KEY_PROOF, WIDTH, MINIMAL. Checks no shares.
+    Raises InvalidEncoding KEY_ORIGIN, KEY_PROOF, WIDTH, MINIMAL. Checks no shares.
     """
-    # F3.12: who made the key does not change, and what its first record proved is not said twice.
-    if wire.origin != statement_pb2.KEY_ORIGIN_DEALER or origin != DEALER:
+    # F3.14: who made the key does not change, and what its first record proved is not said twice.
+    if _ORIGINS.get(wire.origin) != origin:
         raise InvalidEncoding("KEY_ORIGIN", "key record: must have the origin of the key in force")
-    if wire.HasField("modulus_proof") or wire.HasField("factor_proof"):
+    if wire.HasField("modulus_proof") or wire.HasField("factor_proof") or wire.ceremony_sha256:
         raise InvalidEncoding(
-            "KEY_PROOF", "key record: a later epoch must have no proofs of the modulus"
+            "KEY_PROOF",
+            "key record: a later epoch must have no proofs of the modulus, and name no ceremony",
         )
-    # F3.13: one record has one form.
+    return _numbers_from_wire(wire, modulus_bits, origin)  # F3.15: one record has one form.
+
+
+def later_record_to_wire(
+    record: KeyRecord, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    """The wire form of a later epoch's record, without the words that give up the one before."""
+    origin = next(wire for wire, name in _ORIGINS.items() if name == record.origin)
+    return _numbers_to_wire(record, origin, after)
+
+
+def _numbers_from_wire(wire: statement_pb2.KeyRecord, modulus_bits: int, origin: str) -> KeyRecord:
     width = (modulus_bits + 7) // 8
     return KeyRecord(
         n=int_from_bytes(wire.modulus, width, "modulus"),
@@ -198,21 +252,4 @@ def later_record_from_wire(
         theta=minimal_from_bytes(wire.theta, "theta"),
         verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
         origin=origin,
-    )
-
-
-def later_record_to_wire(
-    record: KeyRecord, after: envelope_pb2.EntryRef
-) -> statement_pb2.KeyRecord:
-    """The wire form of a later epoch's record, without the words that give up the one before."""
-    width = (record.n.bit_length() + 7) // 8
-    return statement_pb2.KeyRecord(
-        epoch=record.epoch,
-        origin=statement_pb2.KEY_ORIGIN_DEALER,
-        threshold=record.threshold,
-        modulus=int_to_bytes(record.n, width),
-        kappa=minimal_to_bytes(record.kappa),
-        theta=minimal_to_bytes(record.theta),
-        verification=[int_to_bytes(v, width) for v in record.verification],
-        after=after,
     )

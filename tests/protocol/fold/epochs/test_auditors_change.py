@@ -137,13 +137,13 @@ def reason_of(chain: Chain, envelope: bytes) -> str:
 def test_its_record_comes_after_its_motion_and_not_before_its_notice_is_over(chain: Chain) -> None:
     data = replacing(chain)
     due_ms = carried(chain, data, signatures=signed(data, auditor_4=JOINER))
-    # F3.16: nobody has seen the change coming.
+    # F3.18: nobody has seen the change coming.
     assert reason_of(chain, record_for(chain, data)) == "TOO_EARLY"
     chain.advance(due_ms)
-    # F3.15: the record before is what a record without an amendment comes after.
+    # F3.17: the record before is what a record without an amendment comes after.
     key = chain.state.keyed().key.entry
     assert reason_of(chain, record_for(chain, data, after=key)) == "KEY_AFTER"
-    # F3.18: other auditors are no refresh.
+    # F3.20: other auditors are no refresh.
     assert reason_of(chain, record_for(chain, data, factor=1)) == "KEY_SHAPE"
     assert reason_of(chain, record_for(chain, data)) == ""
 

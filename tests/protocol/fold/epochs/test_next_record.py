@@ -1,4 +1,4 @@
-"""F3.12 to F3.21: the record of a later epoch, and one failing test for each check."""
+"""F3.14 to F3.23: the record of a later epoch, and one failing test for each check."""
 
 import pytest
 
@@ -65,13 +65,13 @@ def test_a_later_record_with_one_defect_is_refused(chain: Chain, defect: str) ->
 
 
 def test_a_record_comes_after_the_one_before(chain: Chain) -> None:
-    # F3.15: entry 0 is what the first record came after.
+    # F3.17: entry 0 is what the first record came after.
     statement, _ = next_statement(chain, after=0)
     rejected(chain, "KEY_AFTER", sealed_record(chain, retired(chain, statement)))
 
 
 def test_after_the_last_reshare_a_new_key_is_needed(chain: Chain) -> None:
-    """F3.14; refreshes do not count, and may still come."""
+    """F3.16; refreshes do not count, and may still come."""
     for _ in range(RESHARES_MAX):
         assert next_epoch(chain).accepted
     statement, _ = next_statement(chain)
@@ -79,7 +79,7 @@ def test_after_the_last_reshare_a_new_key_is_needed(chain: Chain) -> None:
     assert next_epoch(chain, factor=1).accepted
 
 
-# F3.19 to F3.21: who gives the epoch before up.
+# F3.21 to F3.23: who gives the epoch before up.
 
 
 def test_a_quorum_must_give_the_epoch_before_up(chain: Chain) -> None:
@@ -110,7 +110,7 @@ def test_retires_are_of_auditors_in_order_and_one_of_each(chain: Chain) -> None:
 
 
 def test_an_epoch_is_given_up_for_one_record_alone(chain: Chain) -> None:
-    """F3.21: the same words do not serve another record, epoch, author or view."""
+    """F3.23: the same words do not serve another record, epoch, author or view."""
     statement, _ = next_statement(chain)
     other, _ = next_statement(chain)
     assert statement.key_record != other.key_record
@@ -145,7 +145,7 @@ def test_a_retire_is_about_this_log(chain: Chain) -> None:
 
 
 def test_nobody_gives_an_epoch_up_before_its_end_was_decided(chain: Chain) -> None:
-    """F3.20, of an amendment: the auditor had not folded the motion."""
+    """F3.22, of an amendment: the auditor had not folded the motion."""
     early = chain.ref(chain.tree.size - 1)
     data = amended(chain, ('"Audit auditor-2"', '"Others"'))
     key = chain.deployment.keys["auditor-2"]

@@ -12,6 +12,7 @@ from fermata.protocol.roles.auditor import (
     duties,
     endorse,
     open_part,
+    own_opener,
     rounds_to_endorse,
     rounds_to_open,
 )
@@ -147,7 +148,12 @@ def test_an_auditor_does_anew_what_the_new_epoch_asks_in_slots_of_its_own() -> N
     owed = [
         duty.slot
         for duty in duties(
-            state, ALL[0], lambda slot: False, state.size, lambda r: close, share, chain.entropy
+            state,
+            ALL[0],
+            lambda slot: False,
+            state.size,
+            lambda r: close,
+            own_opener(ALL[0], share, chain.entropy),
         )
     ]
     assert owed == [f"opening/1/{state.key.entry}"]

@@ -1,4 +1,4 @@
-"""The record of a later epoch, F3.12 to F3.21 of docs/spec/fold.md, and what it brings about."""
+"""The record of a later epoch, F3.14 to F3.23 of docs/spec/fold.md, and what it brings about."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def check_next_record(
     *,
     has_retires: bool = True,
 ) -> ThresholdKey:
-    """Checks the record of the next epoch but for its envelope's signatures (F3.12 to F3.21).
+    """Checks the record of the next epoch but for its envelope's signatures (F3.14 to F3.23).
 
     Without ``has_retires`` the epoch before need not be given up yet. Returns its key, of a record
     in ``entry``. Raises VerificationError.
@@ -40,27 +40,27 @@ def check_next_record(
     wire, old = statement.key_record, state.key
     motion = awaited(state, statement.charter_sha256)
     new = motion.charter if motion is not None and motion.charter is not None else state.charter
-    # F3.12, F3.13: nothing is proven again, and one form for each number.
+    # F3.14, F3.15: nothing is proven again, and one form for each number.
     record = later_record_from_wire(wire, new.modulus_bits, old.record.origin)
-    kind = check_next(old.record, record)  # F3.14: the same key, one epoch on (K21).
-    # F3.15: the auditors agreed to come after this, and to nothing else.
+    kind = check_next(old.record, record)  # F3.16: the same key, one epoch on (K21).
+    # F3.17: the auditors agreed to come after this, and to nothing else.
     after = motion.entry if motion is not None else old.entry
     if wire.after.index != after:
         what = "the amendment that it is for" if motion is not None else "the record before"
         raise Refusal("KEY_AFTER", f"key record: must come after entry {after}, {what}")
-    # F3.16: nobody's notice is cut short.
+    # F3.18: nobody's notice is cut short.
     if motion is not None and not is_effect_due(state, motion):
         raise Refusal("TOO_EARLY", "key record: the amendment that it is for may not begin yet")
-    # F3.17: fewer auditors than agreed must not be able to open.
+    # F3.19: fewer auditors than agreed must not be able to open.
     if (record.threshold, record.auditors) != (new.threshold, len(new.auditors)):
         raise Refusal(
             "KEY_SHAPE", "key record: threshold and number of auditors must be the charter's"
         )
-    # F3.18: a refresh gives nobody a share who had none, and moves none to another.
+    # F3.20: a refresh gives nobody a share who had none, and moves none to another.
     if kind == StepKind.REFRESH and new.auditors != old.auditors:
         raise Refusal("KEY_SHAPE", "key record: other auditors need a reshare, got a refresh")
     if has_retires:
-        check_retires(state.charter, old, statement)  # F3.19 to F3.21.
+        check_retires(state.charter, old, statement)  # F3.21 to F3.23.
     return ThresholdKey(
         record,
         old.public_key,

@@ -57,7 +57,7 @@ def check_retires(charter: Charter, key: ThresholdKey, statement: Statement) -> 
     """
     record = statement.key_record
     auditors, quorum = [r.auditor for r in record.retires], charter.endorsement_quorum
-    # F3.19: of two records for one epoch, or of two logs, a quorum gives it up for one alone.
+    # F3.21: of two records for one epoch, or of two logs, a quorum gives it up for one alone.
     if auditors != sorted(set(auditors)) or not set(auditors) <= set(charter.auditors):
         raise Refusal(
             "RETIRES",
@@ -71,7 +71,7 @@ def check_retires(charter: Charter, key: ThresholdKey, statement: Statement) -> 
         )
     digest = record_digest(statement)
     for said in record.retires:
-        # F3.20: nobody gives an epoch up for what had not been decided in this log.
+        # F3.22: nobody gives an epoch up for what had not been decided in this log.
         if said.seen.index < record.after.index:
             raise Refusal(
                 "SEEN_BEFORE",
@@ -80,7 +80,7 @@ def check_retires(charter: Charter, key: ThresholdKey, statement: Statement) -> 
             )
         message = encode(retirement(charter, key, said.auditor, digest, said.seen))
         try:
-            # F3.21: forgery, or words that were said for another record.
+            # F3.23: forgery, or words that were said for another record.
             verify_signature(
                 charter.signing_keys[said.auditor], said.signature, pae(RETIRE_TYPE, message)
             )
