@@ -1,0 +1,5 @@
+"""Ceremonies over the network: the coordinator relays, and each auditor's node takes part.
+
+``relay_folder`` keeps what was handed in, ``relay_server`` serves it, ``relay_client`` reaches it;
+``participant`` goes from turn to turn, and ``state_file`` keeps what must survive a crash.
+"""
