@@ -29,7 +29,7 @@ AUDITORS_MAX = NMAX - 1
 DELTA = factorial(NMAX)
 #: ``KeyRecord.origin`` of a key that one machine made, and could have kept.
 DEALER = "dealer"
-#: A key that no machine has known as a whole; a charter may ask for one, this version makes none.
+#: A key that no machine has known as a whole (``keygen``).
 DISTRIBUTED = "distributed"
 #: Statistical security in bits.
 SIGMA = 128
@@ -38,6 +38,8 @@ MASK_SLACK_BITS = 2 * DELTA.bit_length() + SIGMA
 #: The offset 2^L of every coefficient has this much more: whatever is random in Delta*s_i is
 #: below 2^L, where s_i adds up six powers of 7 and Delta has 16 bits.
 OFFSET_SLACK_BITS = MASK_SLACK_BITS + 40
+#: Of a key without a dealer: up to 7 parties' coefficients are below 2^(|n| + 2 sigma + 36) each.
+DISTRIBUTED_OFFSET_SLACK_BITS = 2 * DELTA.bit_length() + 2 * SIGMA + 32
 #: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
 KAPPA_BITS_MAX = DELTA.bit_length() * 25
 
@@ -49,7 +51,7 @@ class KeyRecord:
     There is F of degree ``threshold - 1`` over the integers with ``F(0) = kappa*d``, where
     ``(c^d)^n = c^theta mod n`` for every unit c; auditor i (from 1) holds ``s_i = F(i)``, and
     ``verification[i - 1] = v^(Delta*s_i) mod n``. ``epoch`` counts from 1. ``origin`` says how
-    the key was made: ``DEALER``.
+    the key was made: ``DEALER`` or ``DISTRIBUTED``.
     """
 
     n: int
@@ -71,9 +73,10 @@ class KeyRecord:
         return DELTA**2 * self.kappa * self.theta
 
 
-def share_offset_bits(n: int) -> int:
-    """L of ``sum 2^L X^k``, k from 1: the public part of every dealt polynomial."""
-    return n.bit_length() + OFFSET_SLACK_BITS
+def share_offset_bits(n: int, origin: str = DEALER) -> int:
+    """L of ``sum 2^L X^k``, k from 1: the public part of the polynomial, by the key's origin."""
+    slack = DISTRIBUTED_OFFSET_SLACK_BITS if origin == DISTRIBUTED else OFFSET_SLACK_BITS
+    return n.bit_length() + slack
 
 
 def share_head(index: int, threshold: int) -> int:

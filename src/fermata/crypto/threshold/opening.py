@@ -112,8 +112,10 @@ def _check_name(record: KeyRecord, share: KeyShare) -> None:
 def _check_form(record: KeyRecord, share: KeyShare) -> None:
     # K6.4: an exponent of another sign or length would show in the time that a part takes.
     head = DELTA * share_head(share.index, record.threshold)
-    if DELTA * share.value >> share_offset_bits(record.n) != head:
-        raise InvalidProof("SHARE_RANGE", "key share: must be as long as those that are dealt")
+    if DELTA * share.value >> share_offset_bits(record.n, record.origin) != head:
+        raise InvalidProof(
+            "SHARE_RANGE", "key share: must be as long as those that were made with the key"
+        )
 
 
 def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy: Entropy) -> int:

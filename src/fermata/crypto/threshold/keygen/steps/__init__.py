@@ -1,0 +1,1 @@
+"""The steps of a key generation: what is said in each, what is checked, and what follows."""
