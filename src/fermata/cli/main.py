@@ -23,6 +23,7 @@ from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.run.sources import lab_sources_command
+from fermata.cli.setup.ceremony import cancel, ceremony, record
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.init import init
 from fermata.cli.setup.join import coordinator_gather, invite, join
@@ -52,6 +53,9 @@ for _command in (
 charter.add_command(charter_accept)
 charter.add_command(charter_in_force)
 pki.add_command(invite)
+keys.add_command(ceremony)
+keys.add_command(cancel)
+keys.add_command(record)
 coordinator.add_command(coordinator_gather)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)

@@ -1,8 +1,9 @@
-"""A joint coin: a small real ceremony of all turns' kinds, for the tests of what carries ceremonies.
+"""A joint coin: a small real ceremony, for the tests of what carries ceremonies.
 
-Turn 0: a commitment to a number, and a mask for each other one in private. Turn 1: the number, hidden
-by the masks sent and received. Turn 2: the number in the clear and the blinding, in public. The result
-is the sum of the numbers; the secret result a hash of what the party kept. Everything is from the seed.
+Turn 0: a commitment to a number, and a mask for each other one in private. Turn 1: the number,
+hidden by the masks sent and received. Turn 2: the number in the clear and the blinding, in public.
+The result is the sum of the numbers; the secret result is a hash of what the party kept. Everything
+follows from the seed.
 """
 
 import hashlib
@@ -75,7 +76,9 @@ class Coin:
             total = sum(int.from_bytes(got.public, "big") for got in received.values())
             total += int.from_bytes(rest[-WIDTH:], "big")
             kept_on = rest[:-WIDTH] + wide(total)
-            return self._turn(2, seed, Messages(wide(self.own(seed)) + self.blinding(seed)), kept_on)
+            return self._turn(
+                2, seed, Messages(wide(self.own(seed)) + self.blinding(seed)), kept_on
+            )
         commitments = {i: rest[n * WIDTH : (n + 1) * WIDTH] for n, i in enumerate(self.others)}
         total = self.own(seed)
         for sender, got in received.items():

@@ -102,6 +102,7 @@ class Table:
             default = lambda: self.participant(auditor).run("coin", is_rehearsal)  # noqa: E731
             try:
                 out[auditor] = (wrap or {}).get(auditor, default)()
+                self.state(auditor).erase()
             except BaseException as error:  # noqa: BLE001
                 out[auditor] = error
 
@@ -112,7 +113,9 @@ class Table:
             thread.join()
         return out
 
-    def check(self, finished: Finished | BaseException, kinds: Kinds | None = None) -> CheckedRecord:
+    def check(
+        self, finished: Finished | BaseException, kinds: Kinds | None = None
+    ) -> CheckedRecord:
         if isinstance(finished, BaseException):
             raise finished
         return check_record(finished.record, self.charter, kinds or self.kinds, finished.bodies)

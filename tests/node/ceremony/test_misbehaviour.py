@@ -34,7 +34,8 @@ def names_the_liar(table, out, reason):
         checked = table.check(finished)
         assert checked.outcome == "stopped", auditor
         assert checked.culprits == {LIAR: reason}, auditor
-        assert not checked.absent and not checked.relay
+        assert not checked.absent
+        assert not checked.relay
     assert not any(table.results[a] for a in AUDITORS if a != LIAR)
 
 
@@ -113,7 +114,8 @@ def test_what_the_relay_altered_is_its_trouble_and_nobody_elses(table, what):
         checked = table.check(finished)
         assert checked.outcome == "stopped"
         assert checked.relay
-        assert checked.culprits == {} and checked.named == ()
+        assert checked.culprits == {}
+        assert checked.named == ()
 
 
 def test_what_the_relay_drops_is_its_trouble(table):
@@ -121,7 +123,8 @@ def test_what_the_relay_drops_is_its_trouble(table):
     for finished in table.run().values():
         checked = table.check(finished)
         assert checked.relay
-        assert checked.culprits == {} and checked.named == ()
+        assert checked.culprits == {}
+        assert checked.named == ()
 
 
 def test_an_older_turn_in_the_place_of_a_newer_one_is_the_relays_trouble(table):
@@ -134,7 +137,8 @@ def test_an_older_turn_in_the_place_of_a_newer_one_is_the_relays_trouble(table):
     for finished in table.run().values():
         checked = table.check(finished)
         assert checked.relay
-        assert checked.culprits == {} and checked.named == ()
+        assert checked.culprits == {}
+        assert checked.named == ()
 
 
 def test_who_stays_away_is_absent_and_no_culprit(tmp_path):
@@ -143,7 +147,9 @@ def test_who_stays_away_is_absent_and_no_culprit(tmp_path):
         checked = table.check(finished)
         assert checked.outcome == "absent"
         assert checked.absent == (LIAR,)
-        assert checked.culprits == {} and checked.named == () and not checked.relay
+        assert checked.culprits == {}
+        assert checked.named == ()
+        assert not checked.relay
 
 
 def test_a_false_accusation_names_its_accuser(table):

@@ -12,7 +12,6 @@ from fermata.protocol.ceremony.evidence import Case, judge
 from fermata.protocol.ceremony.messages import (
     TEXT_CHARS_MAX,
     RelayTrouble,
-    payload_hash,
     payload_of,
     private_bodies_of,
     read_end,
@@ -76,9 +75,7 @@ class Ending(Exception):
     def of_split(cls, other: str, about: str, shown: Sequence[bytes]) -> "Ending":
         """Two participants were shown different messages of a third."""
         note = f"{other} was shown another message of {about}"
-        return cls(
-            wire.CEREMONY_OUTCOME_STOPPED, "CEREMONY_SPLIT", note, shown=tuple(shown)
-        )
+        return cls(wire.CEREMONY_OUTCOME_STOPPED, "CEREMONY_SPLIT", note, shown=tuple(shown))
 
     @classmethod
     def followed(
@@ -185,7 +182,9 @@ class Endings:
         return turns
 
     def _has_all(self, turn: int) -> bool:
-        return all((turn, i) in self._turns or self._fetch_turn(turn, i) for i in self._plan.indices)
+        return all(
+            (turn, i) in self._turns or self._fetch_turn(turn, i) for i in self._plan.indices
+        )
 
     def _fetch_turn(self, turn: int, sender: int) -> bool:
         """Gets a signed turn that this participant lacks; whether it is there, and sound."""
@@ -235,7 +234,9 @@ class Endings:
                     envelope = end.accusation.bad_sealed_body.envelope
                     self._fetch_sealed(wire.SignedTurn.FromString(payload_of(envelope)), accuser)
             except (FermataError, ValueError) as error:
-                self._around.say(f"the evidence of {self._plan.party(accuser)} is not whole: {error}")
+                self._around.say(
+                    f"the evidence of {self._plan.party(accuser)} is not whole: {error}"
+                )
 
     def _fetch_turn_evidence(self, turn: int, accuser: int) -> None:
         for sender in self._plan.indices:
@@ -277,5 +278,3 @@ class Endings:
 
 def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:TEXT_CHARS_MAX]
-
-

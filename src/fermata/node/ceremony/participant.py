@@ -16,7 +16,12 @@ from fermata.crypto.threshold.ceremony.lockstep import (
     Received,
     Turn,
 )
-from fermata.crypto.threshold.ceremony.private_bodies import Place, Secrets, open_body, public_key_of
+from fermata.crypto.threshold.ceremony.private_bodies import (
+    Place,
+    Secrets,
+    open_body,
+    public_key_of,
+)
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.ceremony.around import Around, Me
 from fermata.node.ceremony.ending import Ending, Endings
@@ -49,7 +54,10 @@ class Finished:
 
 
 class Participant:
-    """Takes part in one ceremony. ``run`` may be called again after a crash, in a new process."""
+    """Takes part in one ceremony. ``run`` may be called again after a crash, in a new process.
+
+    The state stays where it is: its owner erases it once what was taken home is on the disk.
+    """
 
     def __init__(self, me: Me, around: Around) -> None:
         self._me, self._around = me, around
@@ -82,7 +90,6 @@ class Participant:
             except Misbehaviour as fault:
                 endings.sign(Ending.of_fault(fault))
         record, bodies = endings.collect()
-        around.state.erase()
         return Finished(plan, record, bodies)
 
     def _begin(self, kind: str, is_rehearsal: bool) -> Kept:
@@ -91,6 +98,13 @@ class Participant:
         if (plan.kind, plan.is_rehearsal) != (kind, is_rehearsal):
             raise RelayTrouble("the relay opened another ceremony than was asked for")
         index, seed = plan.index_of(me.party), around.entropy(SEED_BYTES)
+        # CE7.10: a second set-up would be taken for two-faced.
+        if around.relay.standing(plan.id).participants[index - 1].has_set_up:
+            raise ConfigError(
+                "CEREMONY_STATE",
+                f"{around.state.folder}: has nothing of ceremony {plan.id.hex()[:16]}, in which"
+                f" {me.party} takes part already; go on in the folder where it began, or cancel it",
+            )
         secrets = Secrets(seed, plan.id)
         keys = [public_key_of(secrets.receive_secret(other)) for other in plan.others(index)]
         message = wire.CeremonySetUp(
@@ -133,6 +147,9 @@ class Participant:
         except Misbehaviour as fault:
             # CE7.3: whoever has the accuser's seed repeats this.
             raise Ending.of_fault(fault, discloses=True) from None
+        except InvalidProof as failure:
+            # Nobody broke the rules, and nothing came of it.
+            raise Ending(wire.CEREMONY_OUTCOME_STOPPED, failure.reason, str(failure)) from None
 
     def _save_turn(self, plan: Plan, kept: Kept, turn: Turn) -> None:
         """Makes a turn durable, with all that it hands in; or the result, if there is no more."""
@@ -171,9 +188,7 @@ class Participant:
         seen = [payload_hash(envelope) for envelope in before]
         received = {}
         for sender in plan.others(me):
-            signed = read_turn_or_end(
-                plan, self._me.charter, envelopes[sender], sender, number
-            )
+            signed = read_turn_or_end(plan, self._me.charter, envelopes[sender], sender, number)
             # CE7.5: two who were told different things by one.
             if differs := first_difference(seen, signed.seen):
                 raise Ending.of_split(plan.party(sender), plan.party(differs), before)

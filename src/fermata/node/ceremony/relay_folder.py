@@ -69,6 +69,19 @@ class _Ceremony:
             turn += 1
         return turn
 
+    def standing(self) -> wire.GetStandingResponse:
+        return wire.GetStandingResponse(
+            participants=[
+                wire.ParticipantStanding(
+                    has_set_up=self.has(Name(SET_UP, i)),
+                    turns=self.turns_of(i),
+                    has_ended=self.has(Name(END, i)),
+                    has_signed=self.has(Name(SIGNATURE, i)),
+                )
+                for i in self.plan.indices
+            ]
+        )
+
     def all_have(self, item: "wire.CeremonyItem.ValueType") -> bool:
         return all(self.has(Name(item, i)) for i in self.plan.indices)
 
@@ -141,18 +154,12 @@ class RelayFolder:
     def standing(self, caller: str, ceremony: bytes) -> wire.GetStandingResponse:
         """What of a ceremony is there."""
         with self._lock:
-            held = self._of(caller, ceremony)
-            return wire.GetStandingResponse(
-                participants=[
-                    wire.ParticipantStanding(
-                        has_set_up=held.has(Name(SET_UP, i)),
-                        turns=held.turns_of(i),
-                        has_ended=held.has(Name(END, i)),
-                        has_signed=held.has(Name(SIGNATURE, i)),
-                    )
-                    for i in held.plan.indices
-                ]
-            )
+            return self._of(caller, ceremony).standing()
+
+    def all_standing(self) -> list[tuple[Plan, wire.GetStandingResponse]]:
+        """Of every ceremony that is kept, for the relay's own people."""
+        with self._lock:
+            return [(held.plan, held.standing()) for held in self._ceremonies.values()]
 
     def post(self, caller: str, request: wire.PostPieceRequest) -> int:
         """Takes a piece of an item; returns how many bytes of the item are there."""
@@ -168,7 +175,9 @@ class RelayFolder:
                     raise Refusal("CEREMONY_TAKEN", f"{name.file}: is there already, with others")
                 return held.kept[name.file]
             self._check_size(held, name, request)
-            held_name, digest, data = held.pieces.get(name.sender, (name, request.sha256, bytearray()))
+            held_name, digest, data = held.pieces.get(
+                name.sender, (name, request.sha256, bytearray())
+            )
             if (held_name, digest) != (name, request.sha256):
                 data = bytearray()
             if request.offset != len(data):
@@ -261,9 +270,7 @@ class RelayFolder:
 
     def _is_over(self, held: _Ceremony) -> bool:
         """Whether a new ceremony may be opened in the place of this one."""
-        ends: Iterable[int] = (
-            i for i in held.plan.indices if held.has(Name(END, i))
-        )
+        ends: Iterable[int] = (i for i in held.plan.indices if held.has(Name(END, i)))
         for index in ends:
             data = held.read(Name(END, index))
             end = read_end(held.plan, self.charter, data, index)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fermata.errors import FermataError, Refusal, TransportError
+from fermata.errors import Refusal, TransportError
 from fermata.node.ceremony.around import Around, Me
 from fermata.node.ceremony.ending import Ending
 from fermata.node.ceremony.items import END, Name
@@ -55,9 +55,7 @@ class Waiting:
         if self._around.clock() > self._plan.expires_ms:
             raise self._over(missing)
 
-    def _until(
-        self, has_it: Callable[[wire.ParticipantStanding], bool], what: str
-    ) -> None:
+    def _until(self, has_it: Callable[[wire.ParticipantStanding], bool], what: str) -> None:
         pause_s = FIRST_S
         while True:
             missing = list(self._plan.others(self._index))
@@ -101,5 +99,3 @@ class Waiting:
         if line != self._said:
             self._said = line
             self._around.say(line)
-
-

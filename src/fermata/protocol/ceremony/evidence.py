@@ -26,6 +26,7 @@ from fermata.protocol.ceremony.messages import (
     END_TYPE,
     SET_UP_TYPE,
     TURN_TYPE,
+    Signed,
     check_end,
     check_set_up,
     check_turn,
@@ -74,7 +75,9 @@ class Case:
 
     def hashes(self, turn: int) -> list[bytes]:
         """What ``seen`` of the turn after this one has; turn -1 is the set-up."""
-        at = {i: self.set_ups.get(i) if turn < 0 else self.turns.get((turn, i)) for i in self.indices}
+        at = {
+            i: self.set_ups.get(i) if turn < 0 else self.turns.get((turn, i)) for i in self.indices
+        }
         return [payload_hash(envelope) if envelope else b"" for envelope in at.values()]
 
     @property
@@ -126,7 +129,8 @@ def equivocator(case: Case, first: bytes, second: bytes) -> int:
         kind = _KINDS[a.payload_type]
         if kind is wire.CeremonyEnd:
             return 0
-        one, other = decode(kind, a.payload), decode(kind, b.payload)
+        one: Signed = decode(kind, a.payload)
+        other: Signed = decode(kind, b.payload)
     except (VerificationError, KeyError):
         return 0
     is_here = one.ceremony == other.ceremony == case.plan.id
@@ -143,7 +147,7 @@ def _judge_form(case: Case, data: bytes) -> int:
     except (VerificationError, KeyError):
         return 0
     try:
-        message = decode(kind, envelope.payload)
+        message: Signed = decode(kind, envelope.payload)
     except VerificationError:
         return signer
     if message.ceremony != case.plan.id:
@@ -240,9 +244,7 @@ def _check_one_view(case: Case, accuser: int) -> None:
         raise unproven("the accuser saw other messages in its last turn")
 
 
-def _is_own(
-    case: Case, accuser: int, secrets: Secrets, messages: Messages, number: int
-) -> bool:
+def _is_own(case: Case, accuser: int, secrets: Secrets, messages: Messages, number: int) -> bool:
     signed = case.turn(number, accuser)
     entries = private_bodies_of(signed)
     if sha256(messages.public) != signed.public_sha256 or entries.keys() != set(messages.private):

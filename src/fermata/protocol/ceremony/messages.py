@@ -57,7 +57,7 @@ def payload_of(envelope: bytes) -> bytes:
 
 
 def payload_hash(envelope: bytes) -> bytes:
-    """SHA-256 of the payload: what ``seen`` has. A signer can make many signatures of one payload."""
+    """SHA-256 of the payload, as in ``seen``. A signer can make many signatures of one payload."""
     return sha256(payload_of(envelope))
 
 

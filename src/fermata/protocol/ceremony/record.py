@@ -39,8 +39,9 @@ class CheckedRecord:
     ``outcome``: DONE only if all participants signed the same result. ``culprits``: ids of those
     whose misbehaviour the record proves, with the reason; ``named``: of those whom others name
     without evidence that can be judged here. ``absent``: whose messages did not come; ``late``:
-    whose did not come in time to somebody; ``relay``: whether a participant names the relay. ``notes``: what participants wrote, by id; ``times_ms``: of the
-    set-up and of the end, by id, each 0 if it is missing.
+    whose did not come in time to somebody; ``relay``: whether a participant names the relay.
+    ``notes``: what participants wrote, by id; ``times_ms``: of the set-up and of the end, by id,
+    each 0 if it is missing.
     """
 
     plan: Plan
@@ -250,5 +251,3 @@ def _place(envelope: bytes) -> tuple[int, int]:
 def _payload(envelope: bytes) -> bytes:
     decode(envelope_pb2.Envelope, envelope)
     return payload_of(envelope)
-
-

@@ -1,9 +1,9 @@
-"""Private bodies of a ceremony: sealed to one receiver, committed to in public (docs/spec/ceremony.md).
+"""Private bodies of a ceremony: sealed to one receiver, and committed to in public.
 
 A body is sealed by HPKE (RFC 9180, base mode) to an X25519 key that its receiver made for this one
-sender in this one ceremony. So a receiver who must show that a body does not open can give that key
-away, and gives away nothing but what this sender sent. Who sent it, the signed turn says: it has the
-hash of the sealed body.
+sender in this one ceremony (docs/spec/ceremony.md, CE4). So a receiver who must show that a body
+does not open can give that key away, and gives away nothing but what this sender sent. Who sent it,
+the signed turn says: it has the hash of the sealed body.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from fermata.crypto.threshold.ceremony.lockstep import SEED_BYTES
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, InvalidProof
 
-DOMAIN_SECRET = "fermata/v1/ceremony-secret"
+DOMAIN_DERIVED = "fermata/v1/ceremony-secret"
 DOMAIN_SEALED = "fermata/v1/ceremony-sealed"
 DOMAIN_COMMITMENT = "fermata/v1/ceremony-commitment"
 SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
@@ -78,7 +78,7 @@ class Secrets:
 
     def _derive(self, label: bytes, peer: int, turn: int) -> bytes:
         numbers = (peer.to_bytes(4, "big"), turn.to_bytes(4, "big"))
-        message = digest_parts(DOMAIN_SECRET, self.ceremony, label, *numbers)
+        message = digest_parts(DOMAIN_DERIVED, self.ceremony, label, *numbers)
         return hmac.digest(self.seed, message, "sha256")
 
 

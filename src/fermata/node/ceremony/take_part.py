@@ -1,0 +1,183 @@
+"""An auditor's node in a ceremony: from its configuration to the files that it takes home.
+
+<data>/ceremony, <data>/rehearsal     the state while it goes on
+<keys.share>.pending                  the new share, until all have signed that it is done
+ceremony-<id>.record                  what all signed, beside the configuration
+ceremony-<id>.bodies/<sha256>         what evidence in the record is about, if somebody lied
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermata import __version__
+from fermata.errors import ConfigError, Refusal
+from fermata.node.ceremony.around import Around, Me
+from fermata.node.ceremony.items import END, Name
+from fermata.node.ceremony.participant import Finished, Participant
+from fermata.node.ceremony.relay_client import RelayClient
+from fermata.node.ceremony.state_file import StateFile
+from fermata.node.config import NodeConfig
+from fermata.node.files import (
+    SECRET_MODE,
+    ensure_directory,
+    exclusive_lock,
+    read_file,
+    write_atomic,
+)
+from fermata.node.run.parts import (
+    clock_ms,
+    connect,
+    entropy,
+    load_signing_key,
+    passphrase_or_identity,
+    tls_files,
+)
+from fermata.node.storage import keystore
+from fermata.protocol.ceremony.messages import TEXT_CHARS_MAX, sign
+from fermata.protocol.ceremony.plan import Kinds, Plan, read_plan
+from fermata.protocol.ceremony.record import RECORD_BYTES_MAX, CheckedRecord, check_record
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.wire.codec import sha256
+from fermata.wire.v1 import ceremony_service_pb2 as wire
+
+BODY_FILE_BYTES_MAX = 17 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an auditor took home: where the record is, and what it shows. ``share``: of a key."""
+
+    record: Path
+    sha256: bytes
+    checked: CheckedRecord
+    share: Path | None = None
+
+
+@dataclass(eq=False)
+class Auditor:
+    """An auditor's node that takes part in ceremonies; ``kinds`` are those that it knows."""
+
+    config: NodeConfig
+    kinds: Kinds
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        config = self.config
+        # CE7.8: before the charter is whole, nobody knows whose ceremony it is.
+        if config.text.party not in config.genesis.auditors:
+            raise ConfigError("PARTY", f"{config.file}: must be an auditor of the charter")
+        self._me = Me(config.text.party, load_signing_key(config), config.genesis, __version__)
+        self._unlock = passphrase_or_identity(config)
+
+    def take_part(self, kind: str, is_rehearsal: bool) -> Taken:
+        """Takes part to the end. Raises FermataError; it may be called again after that."""
+        ensure_directory(self.config.data)
+        with exclusive_lock(self.config.data / "ceremony.lock"):
+            state = self._state(is_rehearsal)
+            with connect(self.config, tls_files(self.config)) as connection:
+                around = Around(
+                    RelayClient(connection),
+                    state,
+                    self.kinds,
+                    clock_ms,
+                    entropy,
+                    time.sleep,
+                    self.say,
+                    self._keep,
+                )
+                finished = Participant(self._me, around).run(kind, is_rehearsal)
+            taken = self._take_home(finished)
+            # Last: until then a crash leaves what it takes to do this again.
+            state.erase()
+            return taken
+
+    def cancel(self, kind: str, is_rehearsal: bool, reason: str) -> Plan:
+        """Signs that this auditor ends the ceremony that goes on, for all to see.
+
+        Raises ConfigError REASON, Refusal CEREMONY_TAKEN if its end is signed already.
+        """
+        if not reason or len(reason) > TEXT_CHARS_MAX or not reason.isprintable():
+            what = f"must be one line of at most {TEXT_CHARS_MAX} printable characters"
+            raise ConfigError("REASON", f"--reason {what}")
+        with connect(self.config, tls_files(self.config)) as connection:
+            relay = RelayClient(connection)
+            plan = read_plan(relay.open(kind, is_rehearsal), self._me.charter)
+            index = plan.index_of(self._me.party)
+            end = wire.CeremonyEnd(
+                ceremony=plan.id,
+                sender=index,
+                outcome=wire.CEREMONY_OUTCOME_CANCELLED,
+                turns=relay.standing(plan.id).participants[index - 1].turns,
+                time_ms=clock_ms(),
+                reason="CEREMONY_CANCELLED",
+                note=reason,
+            )
+            relay.post(plan.id, Name(END, index), sign(end, self._me.party, self._me.key))
+        return plan
+
+    def _state(self, is_rehearsal: bool) -> StateFile:
+        folder = self.config.data / ("rehearsal" if is_rehearsal else "ceremony")
+        return StateFile(folder, self.config.genesis.deployment, self._unlock)
+
+    @property
+    def _share(self) -> Path:
+        return self.config.path(self.config.text.keys.share)
+
+    @property
+    def _pending(self) -> Path:
+        return self._share.with_name(self._share.name + ".pending")
+
+    def _keep(self, plan: Plan, public_result: bytes, secret_result: bytes) -> None:
+        """Keeps the share apart until all have signed; a rehearsal's is dropped."""
+        if plan.is_rehearsal or not secret_result:
+            return
+        deployment = self.config.genesis.deployment
+        sealed = keystore.seal(secret_result, keystore.KEY_SHARE, deployment, self._unlock)
+        ensure_directory(self._pending.parent)
+        write_atomic(self._pending, sealed, SECRET_MODE)
+
+    def _take_home(self, finished: Finished) -> Taken:
+        plan, folder = finished.plan, self.config.file.parent
+        mark = "rehearsal" if plan.is_rehearsal else "ceremony"
+        path = folder / f"{mark}-{plan.id.hex()[:16]}.record"
+        write_atomic(path, finished.record)
+        if finished.bodies:
+            place = bodies_of(path)
+            ensure_directory(place)
+            for digest, body in finished.bodies.items():
+                write_atomic(place / digest.hex(), body)
+        checked = check_record(finished.record, self._me.charter, self.kinds, finished.bodies)
+        share = self._share if checked.is_usable and not plan.is_rehearsal else None
+        if share is not None and self._pending.exists():
+            # CE7.9: a share that is in use is never replaced by a ceremony.
+            if share.exists():
+                raise ConfigError(
+                    "FILE_EXISTS",
+                    f"{share} exists and is never overwritten; move it away, then rename"
+                    f" {self._pending} to {share.name}",
+                )
+            self._pending.rename(share)
+        elif not plan.is_rehearsal:
+            self._pending.unlink(missing_ok=True)
+        return Taken(path, sha256(finished.record), checked, share)
+
+
+def bodies_of(record: Path) -> Path:
+    """The folder of the bodies that belong to a record's file."""
+    return record.with_suffix(".bodies")
+
+
+def read_record(path: Path, charter: Charter, kinds: Kinds) -> tuple[bytes, CheckedRecord]:
+    """The SHA-256 of a record's file, and what it shows. Raises ConfigError, VerificationError."""
+    data = read_file(path, RECORD_BYTES_MAX)
+    bodies = {}
+    if bodies_of(path).is_dir():
+        for file in sorted(bodies_of(path).iterdir()):
+            body = read_file(file, BODY_FILE_BYTES_MAX)
+            bodies[sha256(body)] = body
+    try:
+        return sha256(data), check_record(data, charter, kinds, bodies)
+    except Refusal as error:
+        raise Refusal(error.reason, f"{path}: {error}") from None
