@@ -21,6 +21,7 @@ from fermata.crypto.report.decomposition import cover
 from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
 from fermata.crypto.threshold import factor_proof, modulus_proof
+from fermata.crypto.threshold.ceremony.private_bodies import Place, Secrets, commit
 from fermata.crypto.threshold.key_record import DEALER, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
 from fermata.crypto.threshold.opening import KeyShare
@@ -37,6 +38,8 @@ from fermata.node.hook.governance_notice import governance_key
 from fermata.node.hook.notice import canonical_json, idempotency_key
 from fermata.node.hook.silence_notice import silence_key
 from fermata.node.storage.keystore import AgeIdentity, seal
+from fermata.protocol.ceremony.messages import payload_hash
+from fermata.protocol.ceremony.plan import make_plan
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
@@ -49,6 +52,7 @@ from fermata.protocol.wire.report_secrets import (
 from fermata.summary.records.governance_events import Step
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.ceremony_service_pb2 import CeremonySetUp
 from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
 from harness.crypto.proof_vectors import inputs
 from harness.deployments import make_deployment
@@ -131,6 +135,28 @@ def keys() -> Vectors:
             share.to_bytes(), index=share.index, key_id=share.key_id, value="-1234567890abcdef"
         ),
     }  # fmt: skip
+
+
+def ceremonies() -> Vectors:
+    """What carries ceremonies."""
+    place = Place(sha256(b"plan"), 2, 3, 41)
+    where = {"ceremony": place.ceremony, "sender": 2, "receiver": 3, "turn": 41}
+    salt = Secrets(SEED, place.ceremony).salt(3, 41)
+    payload = encode(CeremonySetUp(ceremony=place.ceremony, sender=2, version="1"))
+    envelope = assemble("a type", payload, {"a-1": KEY.sign(b"")})
+    plan = make_plan(
+        make_deployment().charter, "keygen", is_rehearsal=True, attempt=1, created_ms=TIME_MS,
+        life_ms=1, nonce=SALT,
+    )  # fmt: skip
+    return {
+        "ceremony-id": vector(plan.id, plan=plan.data),
+        "ceremony-sealed": vector(place.info, **where),
+        "ceremony-commitment": vector(commit(place, salt, b"body"), salt=salt, body=b"body", **where),
+        "ceremony-secret": vector(
+            salt, seed=SEED, ceremony=place.ceremony, label="salt", other=3, turn=41
+        ),
+        "ceremony-seen": vector(payload_hash(envelope), payload=payload),
+    }
 
 
 def evidence() -> Vectors:
@@ -349,7 +375,7 @@ def local() -> Vectors:
 
 def make() -> dict[str, str]:
     found = {
-        **keys(), **evidence(), **statements(), **tree(), **notes(), **proofs(), **local()
+        **keys(), **ceremonies(), **evidence(), **statements(), **tree(), **notes(), **proofs(), **local()
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

@@ -7,6 +7,7 @@ and returns bytes.
 
 import base64
 import hashlib
+import hmac
 import json
 from math import ceil
 
@@ -55,6 +56,21 @@ def shake_mod(domain, data, n):
 def key_id(n):
     n = number(n)
     return parts("fermata/v1/key-id", b"paillier-root/1", be(n, width_of(n)))
+
+
+def place_of(ceremony, sender, receiver, turn):
+    return (raw(ceremony), *(be(number, 4) for number in (sender, receiver, turn)))
+
+
+def ceremony_commitment(salt, body, **place):
+    where = place_of(**place)
+    return parts("fermata/v1/ceremony-commitment", *where, raw(salt), raw(body))
+
+
+def ceremony_secret(seed, ceremony, label, other, turn):
+    numbers = (be(other, 4), be(turn, 4))
+    message = parts("fermata/v1/ceremony-secret", raw(ceremony), label.encode(), *numbers)
+    return hmac.digest(raw(seed), message, "sha256")
 
 
 def epoch_id(n, epoch, threshold, auditors, kappa, theta, verification):
@@ -378,6 +394,11 @@ RECIPES = {
     "factor-proof-base": factor_base_bytes,
     "factor-proof-challenge": factor_challenge_bytes,
     "key-share": key_share,
+    "ceremony-id": lambda plan: sha256(raw(plan)),
+    "ceremony-sealed": lambda **place: parts("fermata/v1/ceremony-sealed", *place_of(**place)),
+    "ceremony-commitment": ceremony_commitment,
+    "ceremony-secret": ceremony_secret,
+    "ceremony-seen": lambda payload: sha256(raw(payload)),
     "keyfile": keyfile,
     "charter-hash": lambda file: sha256(raw(file)),
     "aggregate": aggregate,

@@ -18,7 +18,7 @@ from fermata.node.ceremony.items import END, Name
 from fermata.node.ceremony.participant import Finished, Participant
 from fermata.node.ceremony.relay_client import RelayClient
 from fermata.node.ceremony.state_file import StateFile
-from fermata.node.config import NodeConfig
+from fermata.node.config import NodeConfig, read_charter
 from fermata.node.files import (
     SECRET_MODE,
     ensure_directory,
@@ -68,7 +68,9 @@ class Auditor:
         # CE7.8: before the charter is whole, nobody knows whose ceremony it is.
         if config.text.party not in config.genesis.auditors:
             raise ConfigError("PARTY", f"{config.file}: must be an auditor of the charter")
-        self._me = Me(config.text.party, load_signing_key(config), config.genesis, __version__)
+        # Before there is a log there is no charter in force but the one that it will begin with.
+        charter = read_charter(config.charter_file)
+        self._me = Me(config.text.party, load_signing_key(config), charter, __version__)
         self._unlock = passphrase_or_identity(config)
 
     def take_part(self, kind: str, is_rehearsal: bool) -> Taken:
