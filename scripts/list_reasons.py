@@ -15,6 +15,7 @@ CLASSES = (
     "InvalidSignature",
     "InvalidProof",
     "Refusal",
+    "Misbehaviour",
     "IdentityError",
     "TransportError",
     "StorageError",

@@ -147,7 +147,14 @@ def bad_vectors(good: dict[str, Any]) -> dict[str, dict[str, Any]]:
         ("record_theta_zero", ["record", "theta"], "0", "InvalidEncoding", "KEY_RANGE"),
         ("record_theta_two", ["record", "theta"], "2", "InvalidEncoding", "KEY_RANGE"),
         ("record_kappa_one", ["record", "kappa"], "1", "InvalidEncoding", "KEY_RANGE"),
-        ("record_epoch_two", ["record", "epoch"], 2, "InvalidEncoding", "KEY_RANGE"),
+        ("record_epoch_4097", ["record", "epoch"], 4097, "InvalidEncoding", "KEY_SHAPE"),
+        (
+            "record_kappa_of_a_reshare",
+            ["record", "kappa"],
+            hexed(DELTA**3),
+            "InvalidEncoding",
+            "KEY_RANGE",
+        ),
         (
             "record_verification_tampered",
             v_2,

@@ -22,9 +22,12 @@ from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
 from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.ceremony.private_bodies import Place, Secrets, commit
-from fermata.crypto.threshold.key_record import DEALER, KeyRecord, epoch_id, key_id
+from fermata.crypto.threshold.key_record import DEALER, DELTA, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
 from fermata.crypto.threshold.opening import KeyShare
+from fermata.crypto.threshold.reshare.outcome import Dispute, Outcome, dealt_sha256
+from fermata.crypto.threshold.reshare.plan import plan_reshare
+from fermata.crypto.threshold.reshare.turns import Complaint
 from fermata.log.checkpoint import (
     Checkpoint,
     add_signatures,
@@ -62,7 +65,7 @@ Vectors = dict[str, dict[str, Any]]
 #: Numbers of no meaning; 1 is the lowest bit, so that n is odd.
 N = int.from_bytes(hashlib.sha512(b"n").digest(), "big") | 1 << 511 | 1
 CHARTER, SALT, W = sha256(b"charter"), sha256(b"salt"), 12345
-RECORD = KeyRecord(N, 2, 1, 3628800, 7, (11, 12, 13), DEALER)
+RECORD = KeyRecord(N, 2, 1, DELTA, 7, (11, 12, 13), DEALER)
 ROSTER = ("a-1", "a-2", "a-3")
 ROUNDS = tuple((3 + i, 5 + i, bool(i % 2), bool(i % 3)) for i in range(128))
 PLACES = (0, 1, 127)
@@ -151,12 +154,37 @@ def ceremonies() -> Vectors:
     return {
         "ceremony-id": vector(plan.id, plan=plan.data),
         "ceremony-sealed": vector(place.info, **where),
-        "ceremony-commitment": vector(commit(place, salt, b"body"), salt=salt, body=b"body", **where),
+        "ceremony-commitment": vector(
+            commit(place, salt, b"body"), salt=salt, body=b"body", **where
+        ),
         "ceremony-secret": vector(
             salt, seed=SEED, ceremony=place.ceremony, label="salt", other=3, turn=41
         ),
         "ceremony-seen": vector(payload_hash(envelope), payload=payload),
     }
+
+
+def epochs() -> Vectors:
+    """What is signed of a refresh or a reshare, and hashed in one. The numbers mean nothing."""
+    messages, message = (b"\1" * 40, b"\2" * 40), b"\3" * 40
+    plan = plan_reshare(RECORD, sha256(b"before"), sha256(b"ceremony"), 2, 3, {1: 3, 4: 1})
+    dealt = dealt_sha256(plan, dict(zip((1, 4), messages, strict=True)))
+    dispute = Complaint.of(plan, 1, message).received_sha256
+    outcome = Outcome(
+        plan.ceremony, plan.kind, plan.before, plan.old_indices, RECORD, dealt,
+        (Dispute(3, 2, dispute),),
+    )  # fmt: skip
+    return {
+        "reshare-dealt": vector(dealt, ceremony=plan.ceremony, messages=messages),
+        "sub-share-hash": vector(dispute, message=message),
+        "next-epoch": vector(
+            outcome.to_bytes(), ceremony=plan.ceremony, kind=plan.kind, before=plan.before,
+            key=key_id(RECORD), origin=RECORD.origin, dealers=plan.old_indices, epoch=RECORD.epoch,
+            threshold=RECORD.threshold, kappa=f"{RECORD.kappa:x}", theta=f"{RECORD.theta:x}",
+            dealt=dealt, verification=[f"{v:x}" for v in RECORD.verification],
+            disputes=[[3, 2, dispute]],
+        ),
+    }  # fmt: skip
 
 
 def evidence() -> Vectors:
@@ -375,7 +403,8 @@ def local() -> Vectors:
 
 def make() -> dict[str, str]:
     found = {
-        **keys(), **ceremonies(), **evidence(), **statements(), **tree(), **notes(), **proofs(), **local()
+        **keys(), **ceremonies(), **epochs(), **evidence(), **statements(), **tree(), **notes(), **proofs(),
+        **local(),
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

@@ -6,6 +6,7 @@ import sys
 import click
 
 from fermata import __version__
+from fermata.cli.ceremony import cancel, ceremony, record
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.acceptance import charter_accept
@@ -23,7 +24,6 @@ from fermata.cli.run.nodes import auditor, coordinator, enroll, node
 from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.run.sources import lab_sources_command
-from fermata.cli.ceremony import cancel, ceremony, record
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.init import init
 from fermata.cli.setup.join import coordinator_gather, invite, join

@@ -128,6 +128,7 @@ def test_a_verification_value_that_is_no_unit_is_refused() -> None:
         {"threshold": -1},
         {"threshold": 6},
         {"epoch": 0},
+        {"epoch": 4097},
         {"verification": ()},
         {"verification": RECORD.verification * 2},
     ],
@@ -148,9 +149,12 @@ def test_an_impossible_shape_is_refused(change: dict[str, object]) -> None:
         {"kappa": 1},
         {"kappa": 2},
         {"kappa": DELTA**2},
+        {"kappa": DELTA**3},
         {"theta": 2},
-        {"epoch": 2},
-        {"epoch": 2, "kappa": DELTA**3},
+        {"epoch": 2, "theta": 2},
+        {"epoch": 2, "kappa": DELTA**2},
+        {"epoch": 2, "kappa": DELTA**5},
+        {"epoch": 14, "kappa": DELTA**27},
     ],
 )
 def test_kappa_and_theta_that_are_out_of_range_or_not_a_dealers_are_refused(
@@ -159,7 +163,9 @@ def test_kappa_and_theta_that_are_out_of_range_or_not_a_dealers_are_refused(
     assert refused(replace(RECORD, **change)) == (InvalidEncoding, "KEY_RANGE")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"theta": 2}, {"kappa": 2}, {"kappa": 1}, {"threshold": 2}])
+@pytest.mark.parametrize(
+    "change", [{"theta": 2}, {"epoch": 2, "kappa": DELTA**3}, {"threshold": 2}]
+)
 def test_numbers_that_do_not_belong_to_the_shares_are_refused(change: dict[str, int]) -> None:
     changed = replace(RECORD, origin="another", **change)  # type: ignore[arg-type]
     assert refused(changed) == (InvalidProof, "KEY_SHARES")

@@ -138,7 +138,7 @@ def test_a_key_with_kappa_and_theta_opens_as_well() -> None:
     theta = 987654321
     order = (p - 1) * (q - 1)
     d = theta * pow(N, -1, order) % order
-    offset = 1 << share_offset_bits(N)
+    offset = 1 << share_offset_bits(N, "test", 3)
     values = [DELTA * d + (offset - 5 * N) * i + (offset + 7 * N) * i * i for i in range(1, 6)]
     base = verification_base(N)
     record = KeyRecord(

@@ -67,7 +67,7 @@ def test_the_ids_of_the_vector_are_reproduced() -> None:
 
 
 def test_there_is_a_vector_for_every_kind_of_defect() -> None:
-    assert len(BAD) == 27
+    assert len(BAD) == 28
 
 
 @pytest.mark.parametrize("name", BAD)

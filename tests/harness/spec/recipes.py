@@ -13,6 +13,7 @@ from math import ceil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.spec.epoch_recipes import next_epoch, reshare_dealt, sub_share_hash
 from harness.spec.transcripts import report_prefix
 
 
@@ -400,6 +401,9 @@ RECIPES = {
     "ceremony-secret": ceremony_secret,
     "ceremony-seen": lambda payload: sha256(raw(payload)),
     "keyfile": keyfile,
+    "reshare-dealt": reshare_dealt,
+    "sub-share-hash": sub_share_hash,
+    "next-epoch": next_epoch,
     "charter-hash": lambda file: sha256(raw(file)),
     "aggregate": aggregate,
     "endorsement": endorsement,

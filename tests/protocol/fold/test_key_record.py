@@ -197,7 +197,9 @@ def test_a_dealers_key_with_a_prime_of_21_bits_is_rejected_for_that_alone(
     assert small % 4 == large % 4 == 3
     assert gcd(small * large, (small - 1) * (large - 1)) == 1
     honest = make_deployment()
-    factors = key_record_from_wire(honest.key_record, 512)[2]
+    _, proofs = key_record_from_wire(honest.key_record, 512)
+    assert proofs is not None
+    factors = proofs[1]
     monkeypatch.setattr(dealer, "_primes", lambda bits, entropy: (small, large))
     monkeypatch.setattr(factor_proof, "prove", lambda p, q, context, entropy: factors)
     entropy = entropy_of(0, "small prime")

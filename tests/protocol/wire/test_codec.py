@@ -122,7 +122,9 @@ def test_a_leaf_is_read_back(envelope: bytes) -> None:
 
 
 def test_a_key_record_is_read_back(deployment: Deployment) -> None:
-    record, proof, factors = key_record_from_wire(deployment.key_record, 512)
+    record, proofs = key_record_from_wire(deployment.key_record, 512)
+    assert proofs is not None
+    proof, factors = proofs
     assert record == deployment.record
     after = deployment.key_record.after
     assert key_record_to_wire(record, proof, factors, after) == deployment.key_record
@@ -132,7 +134,9 @@ def test_a_key_record_is_read_back(deployment: Deployment) -> None:
     ("field", "value", "reason"),
     [
         ("origin", 0, "KEY_ORIGIN"),
-        ("origin", 2, "KEY_ORIGIN"),
+        ("origin", 3, "KEY_ORIGIN"),
+        ("origin", 2, "KEY_CEREMONY"),
+        ("ceremony_sha256", bytes(32), "KEY_CEREMONY"),
         ("modulus", b"\x01" * 63, "WIDTH"),
         ("modulus", b"\x01" * 65, "WIDTH"),
         ("modulus", b"", "WIDTH"),

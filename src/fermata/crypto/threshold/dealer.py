@@ -22,9 +22,9 @@ from fermata.crypto.threshold.key_record import (
     AUDITORS_MAX,
     DEALER,
     DELTA,
-    MASK_SLACK_BITS,
     KeyRecord,
     key_id,
+    mask_bits,
     share_offset_bits,
     verification_base,
 )
@@ -79,7 +79,7 @@ def deal(
     # The offsets are public: every share is positive, and its length follows from its index.
     offset = 1 << share_offset_bits(n)
     for _ in range(1, threshold):
-        coefficients.append(offset + random_bits(entropy, modulus_bits + MASK_SLACK_BITS))
+        coefficients.append(offset + random_bits(entropy, mask_bits(n)))
     values = [sum(a_k * i**k for k, a_k in enumerate(coefficients)) for i in range(1, auditors + 1)]
     base = verification_base(n)
     record = KeyRecord(

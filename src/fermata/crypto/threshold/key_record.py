@@ -35,13 +35,20 @@ DISTRIBUTED = "distributed"
 SIGMA = 128
 #: Coefficients of a dealer's polynomial are longer than n by this much, before the offset.
 MASK_SLACK_BITS = 2 * DELTA.bit_length() + SIGMA
-#: The offset 2^L of every coefficient has this much more: whatever is random in Delta*s_i is
-#: below 2^L, where s_i adds up six powers of 7 and Delta has 16 bits.
-OFFSET_SLACK_BITS = MASK_SLACK_BITS + 40
-#: Of a key without a dealer: up to 7 parties' coefficients are below 2^(|n| + 2 sigma + 36) each.
-DISTRIBUTED_OFFSET_SLACK_BITS = 2 * DELTA.bit_length() + 2 * SIGMA + 32
-#: kappa = Delta^(1 + 2*reshares), at most 12 reshares.
-KAPPA_BITS_MAX = DELTA.bit_length() * 25
+#: Those of a key that was made together are longer by this, as its root exponent is.
+JOINT_SLACK_BITS = SIGMA + 4
+#: The offset 2^L of every coefficient is longer than what is random in it by this much: whatever is
+#: random in Delta*s_i is below 2^L, where s_i adds up six powers of 7, of up to seven dealers, and
+#: Delta has 16 bits (docs/spec/keys.md, K20).
+OFFSET_SLACK_BITS = 40
+#: The same in later epochs of any key, where refreshes add up.
+LATER_SLACK_BITS = 50
+#: Each reshare deals what was held in coefficients that are longer by this much (K20).
+RESHARE_GROWTH_BITS = 208
+#: Epochs of one modulus, so that refreshes add up to less than LATER_SLACK_BITS.
+EPOCHS_MAX = 4096
+#: Reshares of one modulus.
+RESHARES_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +75,50 @@ class KeyRecord:
         return len(self.verification)
 
     @property
+    def offset_bits(self) -> int:
+        """L of this record's shares, see ``share_offset_bits``."""
+        return share_offset_bits(self.n, self.origin, self.epoch, self.kappa)
+
+    @property
     def scale(self) -> int:
         """``Delta^2*kappa*theta``: r to this is what the parts of an opening combine to."""
         return DELTA**2 * self.kappa * self.theta
 
 
-def share_offset_bits(n: int, origin: str = DEALER) -> int:
-    """L of ``sum 2^L X^k``, k from 1: the public part of the polynomial, by the key's origin."""
-    slack = DISTRIBUTED_OFFSET_SLACK_BITS if origin == DISTRIBUTED else OFFSET_SLACK_BITS
-    return n.bit_length() + slack
+def kappa_after(reshares: int) -> int:
+    """``kappa`` after so many reshares: ``Delta^(1 + 2*reshares)``."""
+    return int(DELTA ** (1 + 2 * reshares))
+
+
+_RESHARES = {kappa_after(count): count for count in range(RESHARES_MAX + 1)}
+
+
+def reshares_of(kappa: int) -> int:
+    """How many reshares a key with this ``kappa`` has seen.
+
+    Raises InvalidEncoding KEY_RANGE if no number of them from 0 to ``RESHARES_MAX`` gives it.
+    """
+    # K3.3: kappa says how long shares are, so it has few values.
+    if kappa not in _RESHARES:
+        raise InvalidEncoding(
+            "KEY_RANGE",
+            f"key record: kappa must be {DELTA} to the power 1 + 2k for k reshares, at most "
+            f"{RESHARES_MAX}; after that the auditors must make a new key",
+        )
+    return _RESHARES[kappa]
+
+
+def mask_bits(n: int, origin: str = DEALER, kappa: int = DELTA) -> int:
+    """B: every random coefficient that is dealt for such a key has so many bits (K20)."""
+    joint = 0 if origin == DEALER else JOINT_SLACK_BITS
+    growth = RESHARE_GROWTH_BITS * reshares_of(kappa)
+    return n.bit_length() + MASK_SLACK_BITS + joint + growth
+
+
+def share_offset_bits(n: int, origin: str = DEALER, epoch: int = 1, kappa: int = DELTA) -> int:
+    """L of ``sum 2^L X^k``, k from 1: the public part of the polynomial of such a key's shares."""
+    slack = OFFSET_SLACK_BITS if epoch == 1 else LATER_SLACK_BITS
+    return mask_bits(n, origin, kappa) + slack
 
 
 def share_head(index: int, threshold: int) -> int:
@@ -118,20 +160,21 @@ def check_key(record: KeyRecord) -> None:
     # K3.1: the arithmetic below needs an odd modulus.
     if n < 3 or n % 2 == 0:
         raise InvalidEncoding("KEY_MODULUS", "key record: the modulus must be odd and at least 3")
-    # K3.2: bounds the number of subsets below.
-    if not 1 <= t <= record.auditors <= AUDITORS_MAX or record.epoch < 1:
+    # K3.2: bounds the number of subsets below, and how long refreshed shares become.
+    if not 1 <= t <= record.auditors <= AUDITORS_MAX or not 1 <= record.epoch <= EPOCHS_MAX:
         raise InvalidEncoding(
             "KEY_SHAPE",
-            f"key record: needs 1 <= threshold <= auditors <= {AUDITORS_MAX} and an epoch from 1",
+            f"key record: needs 1 <= threshold <= auditors <= {AUDITORS_MAX} and an epoch from 1 "
+            f"to {EPOCHS_MAX}",
         )
-    # K3.3: one key has one record; 1 and -1 commit to no share.
-    if not (1 <= record.theta < n and 1 <= record.kappa < 1 << KAPPA_BITS_MAX):
-        raise InvalidEncoding("KEY_RANGE", "key record: kappa or theta is out of range")
-    # Without Delta in kappa, t - 1 auditors would learn d modulo the product of their indices.
-    if record.origin == DEALER and (record.epoch, record.kappa, record.theta) != (1, DELTA, 1):
+    # K3.3: one key has one record. Without Delta in kappa, t - 1 auditors would learn d modulo the
+    # product of their indices; 1 and -1 commit to no share.
+    if not 1 <= record.theta < n or (record.origin == DEALER and record.theta != 1):
         raise InvalidEncoding(
-            "KEY_RANGE", f"key record: a dealer's key must have epoch 1, kappa {DELTA}, theta 1"
+            "KEY_RANGE", "key record: theta must be in 1..n-1, and 1 if a dealer made the key"
         )
+    if reshares_of(record.kappa) >= record.epoch:
+        raise InvalidEncoding("KEY_RANGE", "key record: kappa is of more reshares than epochs")
     if not all(1 < v_i < n - 1 for v_i in record.verification):
         raise InvalidEncoding("KEY_RANGE", "key record: each verification value must be in 2..n-2")
     base = verification_base(n)

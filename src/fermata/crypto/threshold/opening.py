@@ -27,7 +27,6 @@ from fermata.crypto.threshold.key_record import (
     key_id,
     lagrange,
     share_head,
-    share_offset_bits,
     verification_base,
 )
 from fermata.errors import InvalidEncoding, InvalidProof
@@ -112,10 +111,8 @@ def _check_name(record: KeyRecord, share: KeyShare) -> None:
 def _check_form(record: KeyRecord, share: KeyShare) -> None:
     # K6.4: an exponent of another sign or length would show in the time that a part takes.
     head = DELTA * share_head(share.index, record.threshold)
-    if DELTA * share.value >> share_offset_bits(record.n, record.origin) != head:
-        raise InvalidProof(
-            "SHARE_RANGE", "key share: must be as long as those that were made with the key"
-        )
+    if DELTA * share.value >> record.offset_bits != head:
+        raise InvalidProof("SHARE_RANGE", "key share: must be as long as those that are dealt")
 
 
 def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy: Entropy) -> int:
@@ -134,7 +131,7 @@ def partial_opening(record: KeyRecord, share: KeyShare, ciphertext: int, entropy
     # The base is blinded by v^k, whose power to the share's exponent is the public v_i^k.
     k = random_bits(entropy, BLINDING_BITS)
     blinded = c * powmod_secret(verification_base(n), k, n) % n
-    # The exponent is positive, and its length follows from the index (K6.4): nothing to hide.
+    # The exponent is positive, and its length follows from the record and index (K6.4).
     power = powmod_secret(blinded, DELTA * share.value, n)
     v_i = record.verification[share.index - 1]
     return power * invert(powmod_secret(v_i, k, n), n) % n

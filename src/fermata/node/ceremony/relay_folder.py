@@ -35,6 +35,7 @@ from fermata.protocol.ceremony.messages import (
     read_turn,
 )
 from fermata.protocol.ceremony.plan import PLAN_BYTES_MAX, Plan, make_plan, read_plan
+from fermata.protocol.ceremony.record import make_record
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import ClockMs, Entropy
@@ -80,6 +81,17 @@ class _Ceremony:
                 )
                 for i in self.plan.indices
             ]
+        )
+
+    def record(self) -> bytes:
+        indices = self.plan.indices
+        count = max(map(self.turns_of, indices))
+        at = [(turn, i) for turn in range(count) for i in indices]
+        return make_record(
+            self.plan,
+            {i: self.read(Name(SET_UP, i)) for i in indices},
+            {(turn, i): self.read(Name(TURN, i, turn)) for turn, i in at},
+            {i: self.read(Name(END, i)) for i in indices},
         )
 
     def all_have(self, item: "wire.CeremonyItem.ValueType") -> bool:
@@ -160,6 +172,24 @@ class RelayFolder:
         """Of every ceremony that is kept, for the relay's own people."""
         with self._lock:
             return [(held.plan, held.standing()) for held in self._ceremonies.values()]
+
+    def finished(self) -> tuple[bytes, bytes, dict[str, bytes]] | None:
+        """Of a real ceremony that all have signed: its record, and who signed which key record.
+
+        The record is as every participant has it. The third are envelopes, by party.
+        """
+        with self._lock:
+            for held in self._ceremonies.values():
+                if not held.plan.is_rehearsal and held.all_have(SIGNATURE):
+                    return (
+                        held.record(),
+                        held.plan.id,
+                        {
+                            held.plan.party(i): held.read(Name(SIGNATURE, i))
+                            for i in held.plan.indices
+                        },
+                    )
+        return None
 
     def post(self, caller: str, request: wire.PostPieceRequest) -> int:
         """Takes a piece of an item; returns how many bytes of the item are there."""

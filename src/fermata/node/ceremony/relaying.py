@@ -2,18 +2,26 @@
 
 from collections.abc import Callable
 
-from fermata.errors import ConfigError
+from fermata.errors import ConfigError, FermataError, InvalidSignature
 from fermata.node.ceremony.relay_folder import RelayFolder
 from fermata.node.ceremony.relay_server import RelayServer
 from fermata.node.config import NodeConfig
+from fermata.node.files import write_atomic
+from fermata.node.joining.key_check import check_record
+from fermata.node.joining.setup_folder import SetupFolder
 from fermata.node.observe.telemetry import Telemetry
 from fermata.node.pki.identity import IsDenied
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.parts import clock_ms, entropy, make_telemetry, write_address
+from fermata.node.storage.signatures import write_signature
 from fermata.protocol.ceremony.key_generation import KINDS
 from fermata.protocol.ceremony.plan import Kinds, Plan
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.wire.envelope import check_signatures, unseal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
+
+#: In the coordinator's folder.
+CEREMONY_RECORD = "ceremony.record"
 
 
 class Relaying:
@@ -61,6 +69,34 @@ class Relaying:
             if self._said.get(plan.id) != line:
                 self._said[plan.id] = line
                 self._say(line)
+
+    def place_key(self, folder: SetupFolder) -> bool:
+        """Puts the key record and its signatures where the log takes them, once all signed one."""
+        found = self.folder.finished() if self.folder else None
+        if found is None:
+            return False
+        record, ceremony, envelopes = found
+        signed = {party: unseal(data) for party, data in envelopes.items()}
+        payloads = {envelope.payload for envelope in signed.values()}
+        try:
+            # CE6.11: auditors of whom each signed another key.
+            if len(payloads) != 1:
+                raise InvalidSignature("SIGNATURES", "the auditors signed different key records")
+            (payload,) = payloads
+            charter = self.folder.charter if self.folder else None
+            if charter is None:
+                return False
+            for party, envelope in signed.items():
+                check_signatures(envelope, charter.signing_keys, (party,))
+            check_record(charter, folder.charter_file, payload, folder.record_file)
+        except FermataError as error:
+            self._say(f"ceremony {ceremony.hex()[:16]}: {error} [{error.reason}]")
+            return False
+        write_atomic(self._config.file.parent / CEREMONY_RECORD, record)
+        for party, envelope in signed.items():
+            write_signature(folder.record_file, party, envelope.signatures[0].signature)
+        folder.place_key(payload, {})
+        return True
 
     def stop(self) -> None:
         """Frees the port. May be called twice."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from fermata import __version__
 from fermata.errors import ConfigError, Refusal
 from fermata.node.ceremony.around import Around, Me
-from fermata.node.ceremony.items import END, Name
+from fermata.node.ceremony.items import END, SIGNATURE, Name, Relay
 from fermata.node.ceremony.participant import Finished, Participant
 from fermata.node.ceremony.relay_client import RelayClient
 from fermata.node.ceremony.state_file import StateFile
@@ -26,6 +26,8 @@ from fermata.node.files import (
     read_file,
     write_atomic,
 )
+from fermata.node.joining.key_check import check_own_share
+from fermata.node.joining.key_check import check_record as check_record_file
 from fermata.node.run.parts import (
     clock_ms,
     connect,
@@ -35,13 +37,18 @@ from fermata.node.run.parts import (
     tls_files,
 )
 from fermata.node.storage import keystore
+from fermata.node.storage.signatures import read_own, sealed_charter, sign_file
 from fermata.protocol.ceremony.messages import TEXT_CHARS_MAX, sign
 from fermata.protocol.ceremony.plan import Kinds, Plan, read_plan
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX, CheckedRecord, check_record
 from fermata.protocol.charter.parse import Charter
-from fermata.protocol.wire.codec import sha256
+from fermata.protocol.fold.references import first_entry
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, sha256
+from fermata.protocol.wire.envelope import seal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
+#: The key record in the folder of the configuration.
+RECORD = "key-record.bin"
 BODY_FILE_BYTES_MAX = 17 * 1024 * 1024
 
 
@@ -90,7 +97,9 @@ class Auditor:
                     self._keep,
                 )
                 finished = Participant(self._me, around).run(kind, is_rehearsal)
-            taken = self._take_home(finished)
+                taken = self._take_home(finished)
+                if taken.share is not None:
+                    self._sign_result(taken, around.relay)
             # Last: until then a crash leaves what it takes to do this again.
             state.erase()
             return taken
@@ -118,6 +127,28 @@ class Auditor:
             )
             relay.post(plan.id, Name(END, index), sign(end, self._me.party, self._me.key))
         return plan
+
+    def _sign_result(self, taken: Taken, relay: Relay) -> None:
+        """Signs the key record that all make of the ceremony's record, and hands it in."""
+        me, plan = self._me, taken.checked.plan
+        make = self.kinds[plan.kind].statement
+        if make is None or taken.share is None:
+            return
+        after = first_entry(sealed_charter(self.config.charter_file, me.charter))
+        statement = make(plan, taken.checked.public_result, taken.sha256, after)
+        file = self.config.file.parent / RECORD
+        # CE7.11: an auditor signs one key, and no key of which it has no share.
+        if (
+            read_own(file, me.party) is not None
+            and read_file(file, ENVELOPE_BYTES_MAX) != statement
+        ):
+            raise ConfigError("KEY_RECORD", f"{file}: is another key record, and signed here")
+        record = check_record_file(me.charter, self.config.charter_file, statement, file)
+        check_own_share(taken.share, me.charter, record, me.party, self._unlock)
+        write_atomic(file, statement)
+        sign_file(file, me.party, me.key, statement)
+        envelope = seal(STATEMENT_TYPE, statement, {me.party: me.key})
+        relay.post(plan.id, Name(SIGNATURE, plan.index_of(me.party)), envelope)
 
     def _state(self, is_rehearsal: bool) -> StateFile:
         folder = self.config.data / ("rehearsal" if is_rehearsal else "ceremony")

@@ -103,13 +103,15 @@ class Gatherer:
         # Before there is a log, its port is free for the relay.
         self._relaying.start(charter)
         self._relaying.look()
-        return charter.key_origin == DISTRIBUTED or self._has_key(charter)
+        return self._has_key(charter)
 
     def _has_key(self, charter: Charter) -> bool:
         """Whether the key record is there and all auditors have signed it."""
         folder = self._folder
         out, back = folder.folder / DEALER_FILE, folder.folder / DEALT_FILE
-        if not folder.record_file.exists():
+        if not folder.record_file.exists() and not self._relaying.place_key(folder):
+            if charter.key_origin == DISTRIBUTED:
+                return False
             if not out.exists():
                 write_atomic(out, dealer_file(folder, charter))
             if not back.exists():

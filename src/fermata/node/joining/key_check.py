@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from fermata.crypto.paillier import check_modulus
-from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import KeyRecord, check_key
-from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
 from fermata.crypto.threshold.opening import KeyShare, check_share
+from fermata.crypto.threshold.origin import check_origin
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof, Refusal
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import folder_of, sealed_charter
@@ -33,15 +32,14 @@ def check_record(charter: Charter, charter_file: Path, data: bytes, where: Path)
             f"{where}: was dealt for a log that begins with other signatures than those in"
             f" {folder_of(charter_file)}",
         )
-    record, proof, factors = key_record_from_wire(statement.key_record, charter.modulus_bits)
+    record, proofs = key_record_from_wire(statement.key_record, charter.modulus_bits)
     if record.epoch != 1:
         raise Refusal("KEY_EPOCH", f"{where}: the first key has epoch 1")
     if (record.threshold, record.auditors) != (charter.threshold, len(charter.auditors)):
         raise Refusal("KEY_SHAPE", f"{where}: threshold or number of auditors is not the charter's")
     check_modulus(record.n, charter.modulus_bits)
     check_key(record)
-    verify_modulus_proof(record.n, proof, charter.sha256)
-    verify_factor_proof(record.n, factors, charter.sha256)
+    check_origin(record, proofs, charter.sha256)
     return record
 
 

@@ -7,6 +7,9 @@ from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.ceremony.plan import Kind, Plan
+from fermata.protocol.wire.codec import distributed_record_to_wire, encode
+from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 NAME = "keygen"
 
@@ -17,23 +20,17 @@ def make(plan: Plan, index: int) -> Ceremony:
     What it binds the key to is the ceremony's id: that follows from the charter, and no two
     ceremonies have the same.
     """
+    parties, bits, threshold = len(plan.participants), plan.modulus_bits, plan.threshold
     try:
-        side = KeyGeneration(index, len(plan.participants), plan.modulus_bits, plan.id)
+        return KeyGeneration(index, parties, bits, threshold, plan.id)
     except ValueError:
+        # CE1.9: a key that those could open who could have made it alone.
         raise Refusal(
             "CEREMONY_PLAN",
-            f"plan: {len(plan.participants)} auditors cannot make a key of {plan.modulus_bits} bits"
-            " without a dealer; it takes 3 to 7",
+            f"plan: {parties} auditors cannot make a key of {bits} bits and threshold {threshold}"
+            " without a dealer: it takes 3 to 7 of them, and a threshold of at least half of them,"
+            " rounded up; change the charter, or have a dealer make the key",
         ) from None
-    # CE1.9: a key that fewer auditors open than the charter says, or more.
-    if side.threshold != plan.threshold:
-        raise Refusal(
-            "CEREMONY_PLAN",
-            f"plan: a key of {len(plan.participants)} auditors without a dealer has threshold"
-            f" {side.threshold}, and the charter has {plan.threshold}; have a dealer make it, or"
-            " change the charter",
-        )
-    return side
 
 
 def check_result(plan: Plan, result: bytes) -> None:
@@ -50,6 +47,17 @@ def check_result(plan: Plan, result: bytes) -> None:
     check_key(record)
 
 
-KEY_GENERATION = Kind(NAME, make, check_result, may_disclose=True)
+def statement(plan: Plan, result: bytes, record_sha256: bytes, after: EntryRef) -> bytes:
+    """The key record, which all auditors sign: canonical bytes of a Statement."""
+    record = Outcome.from_bytes(result).record
+    return encode(
+        statement_pb2.Statement(
+            charter_sha256=plan.charter_sha256,
+            key_record=distributed_record_to_wire(record, record_sha256, after),
+        )
+    )
+
+
+KEY_GENERATION = Kind(NAME, make, check_result, may_disclose=True, statement=statement)
 #: The ceremonies that this version holds.
 KINDS = {NAME: KEY_GENERATION}

@@ -8,6 +8,7 @@ from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.wire.v1 import ceremony_service_pb2 as wire
+from fermata.wire.v1.envelope_pb2 import EntryRef
 
 FORMAT = 1
 PLAN_BYTES_MAX = 4096
@@ -23,11 +24,14 @@ REHEARSAL = "REHEARSAL: what this ceremony makes is thrown away and must not be 
 class Plan:
     """A plan; ``data`` are its canonical bytes, whose SHA-256 is the ceremony's ``id``.
 
+    ``charter_sha256`` has 32 bytes.
+
     ``participants``: ids of auditors, the first of which has number 1.
     """
 
     data: bytes
     kind: str
+    charter_sha256: bytes
     is_rehearsal: bool
     participants: tuple[str, ...]
     threshold: int
@@ -68,12 +72,15 @@ class Kind:
     ``make``: one participant's side, from the plan and its number. ``check_result`` raises
     VerificationError if a public result does not follow the plan. ``may_disclose``: whether a
     ceremony that stops is thrown away whole, so that an accuser may give its seed away.
+    ``statement``: what the participants then sign for the log, from the plan, the result, the
+    SHA-256 of the ceremony's record and the charter's entry; None if they sign nothing.
     """
 
     name: str
     make: Callable[[Plan, int], Ceremony]
     check_result: Callable[[Plan, bytes], None]
     may_disclose: bool
+    statement: Callable[[Plan, bytes, bytes, EntryRef], bytes] | None = None
 
 
 #: By their names.
@@ -162,6 +169,7 @@ def _plan_of(data: bytes, message: wire.CeremonyPlan) -> Plan:
     return Plan(
         data,
         message.kind,
+        message.charter_sha256,
         message.rehearsal,
         tuple(message.participants),
         message.threshold,

@@ -12,9 +12,8 @@ from typing import Any, assert_never
 
 from fermata.crypto.paillier import PublicKey, check_modulus
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.crypto.threshold.factor_proof import verify as verify_factor_proof
 from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, check_key, epoch_id, key_id
-from fermata.crypto.threshold.modulus_proof import verify as verify_modulus_proof
+from fermata.crypto.threshold.origin import check_origin
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -218,7 +217,7 @@ def _key_record(
     if isinstance(state, KeyedState):
         raise Refusal("KEY_EXISTS", "key record: the deployment has its key already")
     # F3.2, F3.3: an origin that can be checked, and one form for each number.
-    record, proof, factors = key_record_from_wire(wire, charter.modulus_bits)
+    record, proofs = key_record_from_wire(wire, charter.modulus_bits)
     # F3.4: where no one may have known the key, a dealer's is refused.
     if charter.key_origin == DISTRIBUTED and record.origin == DEALER:
         raise Refusal(
@@ -237,9 +236,8 @@ def _key_record(
         )
     check_modulus(record.n, charter.modulus_bits)  # F3.8: not easily factored (K2).
     check_key(record)  # F3.9: the shares can open (K3).
-    verify_modulus_proof(record.n, proof, charter.sha256)  # F3.10: ciphertexts open one way (K4).
-    # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
-    verify_factor_proof(record.n, factors, charter.sha256)
+    # F3.10, F3.11, F3.13: a dealer's proofs (K4, K10), or what a key without one must be (K19).
+    check_origin(record, proofs, charter.sha256)
     key = ThresholdKey(
         record,
         PublicKey(record.n),

@@ -18,8 +18,9 @@ from fermata.crypto.integers import (
     minimal_to_bytes,
 )
 from fermata.crypto.threshold.factor_proof import FactorProof, response_width
-from fermata.crypto.threshold.key_record import DEALER, KeyRecord
+from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED, KeyRecord
 from fermata.crypto.threshold.modulus_proof import ModulusProof
+from fermata.crypto.threshold.origin import DealerProofs
 from fermata.errors import InvalidEncoding
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 
@@ -33,6 +34,12 @@ CHARTER_TYPE = "application/vnd.fermata.charter.v1+toml"
 STATEMENT_TYPE = "application/vnd.fermata.statement.v1+protobuf"
 
 _HASH_TEXT = re.compile("(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
+
+SHA256_BYTES = 32
+_ORIGINS = {
+    statement_pb2.KEY_ORIGIN_DEALER: DEALER,
+    statement_pb2.KEY_ORIGIN_DISTRIBUTED: DISTRIBUTED,
+}
 
 M = TypeVar("M", bound=Message)
 
@@ -106,16 +113,9 @@ def key_record_to_wire(
     ``after`` names the charter's entry in the log that the key is for.
     """
     width = (record.n.bit_length() + 7) // 8
-    wide = [int_to_bytes(v, width) for v in record.verification]
-    return statement_pb2.KeyRecord(
-        epoch=record.epoch,
-        origin=statement_pb2.KEY_ORIGIN_DEALER,
-        threshold=record.threshold,
-        modulus=int_to_bytes(record.n, width),
-        kappa=minimal_to_bytes(record.kappa),
-        theta=minimal_to_bytes(record.theta),
-        verification=wide,
-        modulus_proof=statement_pb2.ModulusProof(
+    wire = _numbers_to_wire(record, statement_pb2.KEY_ORIGIN_DEALER, after)
+    wire.modulus_proof.CopyFrom(
+        statement_pb2.ModulusProof(
             w=int_to_bytes(proof.w, width),
             rounds=[
                 statement_pb2.ModulusRound(
@@ -123,24 +123,77 @@ def key_record_to_wire(
                 )
                 for x, z, a, b in proof.rounds
             ],
-        ),
-        factor_proof=statement_pb2.FactorProof(
-            challenge=factors.challenge,
-            responses=[
-                int_to_bytes(y, response_width(record.n.bit_length())) for y in factors.responses
-            ],
-        ),
+        )
+    )
+    responses = response_width(record.n.bit_length())
+    wire.factor_proof.challenge = factors.challenge
+    wire.factor_proof.responses.extend(int_to_bytes(y, responses) for y in factors.responses)
+    return wire
+
+
+def distributed_record_to_wire(
+    record: KeyRecord, ceremony_sha256: bytes, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    """The wire form of the record of a key without a dealer.
+
+    ``ceremony_sha256`` (32 bytes): the hash of the ceremony's record.
+    """
+    wire = _numbers_to_wire(record, statement_pb2.KEY_ORIGIN_DISTRIBUTED, after)
+    wire.ceremony_sha256 = ceremony_sha256
+    return wire
+
+
+def _numbers_to_wire(
+    record: KeyRecord, origin: statement_pb2.KeyOrigin.ValueType, after: envelope_pb2.EntryRef
+) -> statement_pb2.KeyRecord:
+    width = (record.n.bit_length() + 7) // 8
+    return statement_pb2.KeyRecord(
+        epoch=record.epoch,
+        origin=origin,
+        threshold=record.threshold,
+        modulus=int_to_bytes(record.n, width),
+        kappa=minimal_to_bytes(record.kappa),
+        theta=minimal_to_bytes(record.theta),
+        verification=[int_to_bytes(v, width) for v in record.verification],
         after=after,
     )
 
 
 def key_record_from_wire(
     wire: statement_pb2.KeyRecord, modulus_bits: int
-) -> tuple[KeyRecord, ModulusProof, FactorProof]:
-    """The numbers of a key record and of its proofs. Raises InvalidEncoding; checks no proof."""
-    if wire.origin != statement_pb2.KEY_ORIGIN_DEALER:
-        raise InvalidEncoding("KEY_ORIGIN", "key record: this version knows dealer keys only")
+) -> tuple[KeyRecord, DealerProofs | None]:
+    """The numbers of a key record, and a dealer's proofs. Raises InvalidEncoding; checks no proof.
+
+    There are no proofs, and there is a ceremony, for a key without a dealer.
+    """
+    origin = _ORIGINS.get(wire.origin)
+    if origin is None:
+        raise InvalidEncoding("KEY_ORIGIN", "key record: must be a dealer's or distributed")
+    has_proofs = wire.HasField("modulus_proof") or wire.HasField("factor_proof")
+    # F3.12: what nobody checks would let one key have several records.
+    if origin == DISTRIBUTED and (has_proofs or len(wire.ceremony_sha256) != SHA256_BYTES):
+        raise InvalidEncoding(
+            "KEY_CEREMONY",
+            "key record: a distributed key must have the hash of its ceremony, and no proofs",
+        )
+    if origin == DEALER and wire.ceremony_sha256:
+        raise InvalidEncoding("KEY_CEREMONY", "key record: a dealer's key must name no ceremony")
     width = (modulus_bits + 7) // 8
+    proofs = _proofs_from_wire(wire, modulus_bits) if origin == DEALER else None
+    record = KeyRecord(
+        n=int_from_bytes(wire.modulus, width, "modulus"),
+        threshold=wire.threshold,
+        epoch=wire.epoch,
+        kappa=minimal_from_bytes(wire.kappa, "kappa"),
+        theta=minimal_from_bytes(wire.theta, "theta"),
+        verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
+        origin=origin,
+    )
+    return record, proofs
+
+
+def _proofs_from_wire(wire: statement_pb2.KeyRecord, modulus_bits: int) -> DealerProofs:
+    width, response_bytes = (modulus_bits + 7) // 8, response_width(modulus_bits)
     proof = ModulusProof(
         int_from_bytes(wire.modulus_proof.w, width, "modulus proof w"),
         tuple(
@@ -153,7 +206,6 @@ def key_record_from_wire(
             for r in wire.modulus_proof.rounds
         ),
     )
-    response_bytes = response_width(modulus_bits)
     factors = FactorProof(
         wire.factor_proof.challenge,
         tuple(
@@ -161,13 +213,4 @@ def key_record_from_wire(
             for y in wire.factor_proof.responses
         ),
     )
-    record = KeyRecord(
-        n=int_from_bytes(wire.modulus, width, "modulus"),
-        threshold=wire.threshold,
-        epoch=wire.epoch,
-        kappa=minimal_from_bytes(wire.kappa, "kappa"),
-        theta=minimal_from_bytes(wire.theta, "theta"),
-        verification=tuple(int_from_bytes(v, width, "verification") for v in wire.verification),
-        origin=DEALER,
-    )
-    return record, proof, factors
+    return proof, factors

@@ -28,12 +28,16 @@ class _KeyOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyOrigin.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     KEY_ORIGIN_UNSPECIFIED: _KeyOrigin.ValueType  # 0
     KEY_ORIGIN_DEALER: _KeyOrigin.ValueType  # 1
+    KEY_ORIGIN_DISTRIBUTED: _KeyOrigin.ValueType  # 2
+    """Made by all auditors together; nobody has had the whole key."""
 
 class KeyOrigin(_KeyOrigin, metaclass=_KeyOriginEnumTypeWrapper):
     """How the key came to be."""
 
 KEY_ORIGIN_UNSPECIFIED: KeyOrigin.ValueType  # 0
 KEY_ORIGIN_DEALER: KeyOrigin.ValueType  # 1
+KEY_ORIGIN_DISTRIBUTED: KeyOrigin.ValueType  # 2
+"""Made by all auditors together; nobody has had the whole key."""
 Global___KeyOrigin: _TypeAlias = KeyOrigin  # noqa: Y015
 
 class _MotionKind:
@@ -182,6 +186,7 @@ class KeyRecord(_message.Message):
     MODULUS_PROOF_FIELD_NUMBER: _builtins.int
     FACTOR_PROOF_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
+    CEREMONY_SHA256_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     origin: Global___KeyOrigin.ValueType
     threshold: _builtins.int
@@ -190,17 +195,19 @@ class KeyRecord(_message.Message):
     """Minimal big-endian."""
     theta: _builtins.bytes
     """Minimal big-endian."""
+    ceremony_sha256: _builtins.bytes
+    """SHA-256 of the record of the auditors' ceremony; absent with a dealer."""
     @_builtins.property
     def verification(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """v_1..v_n in the roster's order of auditors."""
 
     @_builtins.property
     def modulus_proof(self) -> Global___ModulusProof:
-        """Paillier-Blum proof of a dealer's modulus."""
+        """Paillier-Blum proof of a dealer's modulus; absent without a dealer."""
 
     @_builtins.property
     def factor_proof(self) -> Global___FactorProof:
-        """That neither prime of a dealer's modulus is small."""
+        """That neither prime of a dealer's modulus is small; absent without a dealer."""
 
     @_builtins.property
     def after(self) -> _envelope_pb2.EntryRef:
@@ -219,10 +226,11 @@ class KeyRecord(_message.Message):
         modulus_proof: Global___ModulusProof | None = ...,
         factor_proof: Global___FactorProof | None = ...,
         after: _envelope_pb2.EntryRef | None = ...,
+        ceremony_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "factor_proof", b"factor_proof", "modulus_proof", b"modulus_proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "ceremony_sha256", b"ceremony_sha256", "epoch", b"epoch", "factor_proof", b"factor_proof", "kappa", b"kappa", "modulus", b"modulus", "modulus_proof", b"modulus_proof", "origin", b"origin", "theta", b"theta", "threshold", b"threshold", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

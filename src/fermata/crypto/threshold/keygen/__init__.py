@@ -5,6 +5,6 @@ candidates p and q that none of them knows, multiply them, test the product, and
 exponent. They open the seeds of every candidate that was rejected, and repeat what everybody did.
 
     >>> from fermata.crypto.threshold.keygen.generation import KeyGeneration
-    >>> KeyGeneration(1, 3, 2048, b"the charter's hash").begin(bytes(32)).number
+    >>> KeyGeneration(1, 3, 2048, 2, b"the charter's hash").begin(bytes(32)).number
     0
 """

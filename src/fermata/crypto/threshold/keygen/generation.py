@@ -45,9 +45,11 @@ _Bodies = Mapping[int, Received]
 class KeyGeneration:
     """Party ``index`` of ``parties`` makes a key of ``modulus_bits`` bits with the others.
 
-    ``context``: what the key is for, the same at all parties (the charter's hash). The key opens
-    with floor((parties + 1) / 2) shares. ``public_result`` is an ``Outcome``, ``secret_result`` a
-    ``KeyShare``, both in bytes. Raises ValueError for numbers out of range.
+    ``context``: what the key is for, the same at all parties (the charter's hash). ``threshold``
+    shares open with the key, at least l + 1 = floor((parties + 1) / 2). ``public_result`` is an
+    ``Outcome``, ``secret_result`` a ``KeyShare``, both in bytes.
+
+    Raises ValueError for numbers out of range.
     """
 
     def __init__(
@@ -55,10 +57,11 @@ class KeyGeneration:
         index: int,
         parties: int,
         modulus_bits: int,
+        threshold: int,
         context: bytes,
         batch_size: int = BATCH_SIZE,
     ) -> None:
-        self._setup = setup_of(index, parties, modulus_bits, context, batch_size)
+        self._setup = setup_of(index, parties, modulus_bits, threshold, context, batch_size)
         self._plan = plan_of(self._setup.parameters)
 
     @property
@@ -70,11 +73,6 @@ class KeyGeneration:
     def parties(self) -> tuple[int, ...]:
         """The indices of all parties."""
         return tuple(self._setup.parameters.indices)
-
-    @property
-    def threshold(self) -> int:
-        """How many shares open with the key."""
-        return self._setup.parameters.threshold
 
     def begin(self, seed: bytes) -> Turn:
         """Turn 0. Raises ValueError unless the seed has 32 bytes."""
@@ -119,7 +117,7 @@ class KeyGeneration:
         }
         state = state.change(mode=_ANSWERS, held=held, disputes=tuple(disputes))
         due = [complainer for complainer, accused in disputes if accused == self.index]
-        # Shown is what the complainer has, or would have: no third party learns a secret by it
+        # The answer is what the complainer has, or would have: no third party learns a secret by it
         # that the two of them, of whom one broke the rules, could not have told.
         sent = self._plan[state.previous].bodies(self._setup, state) if due else []
         return self._say(state, encode_answers([sent[j - 1] for j in due]))
@@ -131,10 +129,10 @@ class KeyGeneration:
         for j in self.parties:
             due = [complainer for complainer, accused in state.disputes if accused == j]
             try:
-                shown = decode_answers(bodies[j].public, len(due))
+                answers = decode_answers(bodies[j].public, len(due))
             except Fault as fault:
                 raise self._misbehaviour(state, j, fault, state.turn) from None
-            for complainer, body in zip(due, shown, strict=True):
+            for complainer, body in zip(due, answers, strict=True):
                 try:
                     self._check_private(state, state.previous, previous, j, complainer, body)
                 except Fault as fault:

@@ -50,7 +50,7 @@ class Outcome:
         values = tuple(int(v_i, 16) for v_i in verification.split(" "))
         record = KeyRecord(n, int(threshold), 1, kappa, theta, values, DISTRIBUTED)
         outcome = cls(bytes.fromhex(session), bytes.fromhex(transcript), int(candidates), record)
-        # K18.2: one outcome has one hash.
+        # K18.8: one outcome has one hash.
         if outcome.to_bytes() != data:
             raise _damaged()
         return outcome

@@ -8,7 +8,7 @@ from fermata.crypto.integers import fast_int, gcd, invert, is_probable_prime
 from fermata.crypto.threshold.key_record import AUDITORS_MAX, DELTA, SIGMA
 
 PARTIES_MIN = 3
-MODULUS_BITS_MIN, MODULUS_BITS_MAX = 256, 3072
+MODULUS_BITS_MIN, MODULUS_BITS_MAX = 256, 4096
 #: Primes of the sieve begin here; 420 takes care of 2, 3, 5 and 7.
 FIRST_SIEVE_PRIME = 11
 #: What p and q are -1 to: 3 mod 4, and p - 1 has no factor 3, 5 or 7.
@@ -45,11 +45,6 @@ class Parameters:
     def indices(self) -> range:
         """All parties, from 1."""
         return range(1, self.parties + 1)
-
-    @property
-    def threshold(self) -> int:
-        """How many parties open with the key that comes out: t = l + 1."""
-        return self.degree + 1
 
     @property
     def prime_bits(self) -> int:
@@ -119,7 +114,7 @@ def parameters_of(modulus_bits: int, parties: int) -> Parameters:
     """The parameters for a length and a number of parties.
 
     Raises ValueError unless there are 3 to 7 parties and the length is a multiple of 64 from 256
-    to 3072.
+    to 4096.
     """
     if modulus_bits % 64 or not MODULUS_BITS_MIN <= modulus_bits <= MODULUS_BITS_MAX:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Who broke the rules, if an accepted candidate gives no key (docs/spec/keys.md, K19).
+"""Who broke the rules, if an accepted candidate gives no key (docs/spec/keys.md, K18).
 
 The candidate is thrown away first, so everybody can show the seeds of all that it did for it, and
 is repeated as at an audit.
@@ -7,9 +7,7 @@ is repeated as at an audit.
 from fermata.crypto.integers import powmod
 from fermata.crypto.threshold.key_record import (
     DELTA,
-    DISTRIBUTED,
     share_head,
-    share_offset_bits,
 )
 from fermata.crypto.threshold.keygen.steps.audit import (
     check_more_powers,
@@ -62,35 +60,35 @@ class BlameStep(PublicStep):
     def finish(self, setup: Setup, state: State) -> tuple[State, str]:
         """Raises Misbehaviour, or InvalidProof KEYGEN_FAILED if everybody kept to the rules."""
         blame(setup, state)
-        # K19.6: a step that is tried again alone gives what it was bent to give.
+        # K18.7: a step that is tried again alone gives what it was bent to give.
         raise InvalidProof(
             "KEYGEN_FAILED",
-            "key generation: the modulus gave no key, and nobody broke the rules; begin anew",
+            "key generation: the modulus gave no key, and nobody broke the rules; begin again",
         )
 
 
 def blame(setup: Setup, state: State) -> None:
     """Repeats all parties' work for the chosen candidate. Raises Misbehaviour."""
     indices = setup.parameters.indices
-    shown = {j: state.payloads[BLAME][j - 1] for j in indices}
+    seeds = {j: state.payloads[BLAME][j - 1] for j in indices}
     for j in indices:
-        _check_seeds(setup, state, j, shown[j][:SEED_BYTES], shown[j][SEED_BYTES:])
-    run = replay(setup.parameters, [shown[j][:SEED_BYTES] for j in indices])
+        _check_seeds(setup, state, j, seeds[j][:SEED_BYTES], seeds[j][SEED_BYTES:])
+    run = replay(setup.parameters, [seeds[j][:SEED_BYTES] for j in indices])
     for step in private_steps(setup.parameters):
         for sender in indices:
             for receiver in setup.receivers_of(sender):
-                # K19.2: the hash of a piece that stayed hidden at the audit.
+                # K18.3: the hash of a piece that stayed hidden at the audit.
                 if run.leaves[step, sender, receiver] != hidden_piece(
                     setup, state, step, sender, receiver
                 ):
                     raise _differs(state, sender, step)
-    # K19.3: products and powers of the chosen candidate.
+    # K18.4: products and powers of the chosen candidate.
     for check in (check_products, check_powers):
         for j in indices:
             check(setup, state, j, {state.chosen: run})
     for j in indices:
         check_more_powers(setup, state, j, run)
-    _blame_root(setup, state, run, {j: shown[j][SEED_BYTES:] for j in indices})
+    _blame_root(setup, state, run, {j: seeds[j][SEED_BYTES:] for j in indices})
 
 
 def _differs(state: State, party: int, step: str) -> Exception:
@@ -99,7 +97,7 @@ def _differs(state: State, party: int, step: str) -> Exception:
 
 
 def _check_seeds(setup: Setup, state: State, party: int, candidate: bytes, final: bytes) -> None:
-    """K19.1: seeds that are made up after the fact would excuse everything."""
+    """K18.2: seeds that are made up after the fact would excuse everything."""
     leaf = seed_leaf(state.batch, state.chosen, candidate)
     is_right = leaf == hidden_leaves(setup, state, party)[0]
     committed = state.payloads[ROOT][party - 1]
@@ -112,7 +110,7 @@ def _blame_root(setup: Setup, state: State, run: Replay, seeds: dict[int, bytes]
     parameters, n = setup.parameters, chosen_modulus(state)
     works = {j: RootWork(parameters, j, n, run.parts[j - 1], seeds[j]) for j in parameters.indices}
     pieces = {j: work.pieces() for j, work in works.items()}
-    # K19.4: the root exponent's steps, in their order.
+    # K18.5: the root exponent's steps, in their order.
     for sender in parameters.indices:
         _check_single(setup, state, ROOT, sender, pieces[sender])
     inputs = {j: [pieces[sender][j - 1] for sender in works] for j in works}
@@ -123,7 +121,9 @@ def _blame_root(setup: Setup, state: State, run: Replay, seeds: dict[int, bytes]
     if KEYS not in state.payloads:
         return
     numbers = root_numbers(setup, state)
-    polynomials = {j: work.polynomial(inputs[j], numbers) for j, work in works.items()}
+    polynomials = {
+        j: work.polynomial(inputs[j], numbers, setup.threshold) for j, work in works.items()
+    }
     for j, polynomial in polynomials.items():
         payload = state.payloads[KEYS][j - 1]
         if KeyStep().commitments(setup, state, payload) != commitments_to(n, polynomial):
@@ -145,13 +145,13 @@ def _check_single(setup: Setup, state: State, step: str, sender: int, pieces: li
 
 def _blame_self_test(setup: Setup, state: State, polynomials: dict[int, list[int]]) -> None:
     record, step = record_of(setup, state), SelfTestStep()
-    offset = share_offset_bits(record.n, DISTRIBUTED)
+    offset = record.offset_bits
     tests = test_ciphertexts(state.session, record.n)
     for j in setup.parameters.indices:
         share = sum(evaluate(polynomial, j) for polynomial in polynomials.values())
         share += share_head(j, record.threshold) << offset
         parts = step.parts(setup, state, state.payloads[SELF_TEST][j - 1])
-        # K19.5: an auditor whose parts of a public ciphertext are wrong.
+        # K18.6: an auditor whose parts of a public ciphertext are wrong.
         for part, (ciphertext, _, _) in zip(parts, tests, strict=True):
             if part != powmod(ciphertext % record.n, DELTA * share, record.n):
                 raise _differs(state, j, SELF_TEST)

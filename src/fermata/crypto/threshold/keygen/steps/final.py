@@ -167,7 +167,7 @@ class KeyStep(SinglePiece):
 
     def _polynomial(self, setup: Setup, state: State) -> list[int]:
         numbers = root_numbers(setup, state)
-        return _root_work(setup, state).polynomial(state.inputs[ROOT], numbers)
+        return _root_work(setup, state).polynomial(state.inputs[ROOT], numbers, setup.threshold)
 
     def check(self, setup: Setup, state: State, sender: int, payload: bytes) -> None:
         """K16.1: units modulo n, one for each coefficient."""
@@ -177,7 +177,7 @@ class KeyStep(SinglePiece):
 
     def commitments(self, setup: Setup, state: State, payload: bytes) -> list[int]:
         """A party's commitments. Raises Fault KEYGEN_ENCODING."""
-        count = setup.parameters.threshold
+        count = setup.threshold
         moduli = [chosen_modulus(state)] * count
         return decode_numbers(payload, moduli, [setup.parameters.modulus_width] * count)
 
@@ -227,11 +227,11 @@ def record_of(setup: Setup, state: State) -> KeyRecord:
     verification = []
     for j in parameters.indices:
         committed = product_mod((committed_value(n, row, j) for row in rows.values()), n)
-        head = pow(base, offset * share_head(j, parameters.threshold), n)
+        head = pow(base, offset * share_head(j, setup.threshold), n)
         verification.append(committed * head % n)
     return KeyRecord(
         n=n,
-        threshold=parameters.threshold,
+        threshold=setup.threshold,
         epoch=1,
         kappa=DELTA,
         theta=root_numbers(setup, state).theta,
@@ -243,8 +243,8 @@ def record_of(setup: Setup, state: State) -> KeyRecord:
 def share_of(setup: Setup, state: State, record: KeyRecord) -> KeyShare:
     """This party's share of the key."""
     subshares = (int.from_bytes(body, "big", signed=True) for body in state.inputs[KEYS])
-    head = share_head(setup.index, setup.parameters.threshold)
-    value = sum(subshares) + (head << share_offset_bits(record.n, DISTRIBUTED))
+    head = share_head(setup.index, setup.threshold)
+    value = sum(subshares) + (head << record.offset_bits)
     return KeyShare(setup.index, value, key_id(record))
 
 

@@ -17,11 +17,13 @@ NONE_CHOSEN = -1
 class Setup:
     """One party's side: its index, the parameters, and candidates in a batch; nothing secret.
 
-    ``context`` is what the key is for (the charter's hash).
+    ``threshold``: how many shares open with the key; ``context``: what the key is for (the
+    charter's hash).
     """
 
     index: int
     parameters: Parameters
+    threshold: int
     batch_size: int
     context: bytes
 
@@ -40,19 +42,27 @@ class Setup:
             DOMAIN_SESSION,
             self.parameters.modulus_bits.to_bytes(4, "big"),
             self.parameters.parties.to_bytes(4, "big"),
+            self.threshold.to_bytes(4, "big"),
             self.batch_size.to_bytes(4, "big"),
             self.context,
         )
 
 
-def setup_of(index: int, parties: int, modulus_bits: int, context: bytes, batch_size: int) -> Setup:
+def setup_of(
+    index: int, parties: int, modulus_bits: int, threshold: int, context: bytes, batch_size: int
+) -> Setup:
     """The set-up of a party. Raises ValueError for numbers out of range."""
     parameters = parameters_of(modulus_bits, parties)
+    # Of fewer than l + 1 shares the sum of everybody's view would say more than the key's shares.
+    if not parameters.degree < threshold <= parties:
+        raise ValueError(
+            f"the threshold must be from {parameters.degree + 1} to {parties}, got {threshold}"
+        )
     if not 1 <= index <= parties:
         raise ValueError(f"the index must be from 1 to {parties}, got {index}")
     if not 1 <= batch_size <= 1024:
         raise ValueError(f"a batch must have 1 to 1024 candidates, got {batch_size}")
-    return Setup(index, parameters, batch_size, context)
+    return Setup(index, parameters, threshold, batch_size, context)
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ Inputs = Mapping[str, Sequence[bytes]]
 
 
 def product_step(factor: int) -> str:
-    """The name of the step in which products with party ``factor``'s unit are shared anew."""
+    """The name of the step in which products with party ``factor``'s unit are shared again."""
     return f"product {factor}"
 
 

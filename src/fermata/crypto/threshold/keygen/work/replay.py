@@ -1,4 +1,4 @@
-"""What everybody should have said of a candidate, from the seeds of all (docs/spec/keys.md, K17)."""
+"""What everybody should have said of a candidate, from all seeds (docs/spec/keys.md, K17)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

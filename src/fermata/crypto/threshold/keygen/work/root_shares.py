@@ -96,15 +96,17 @@ class RootWork:
             residue=part % self._n,
         )
 
-    def polynomial(self, inputs: Sequence[bytes], numbers: RootNumbers) -> list[int]:
-        """This party's part of the key's polynomial: Delta*d_i, then l coefficients."""
+    def polynomial(
+        self, inputs: Sequence[bytes], numbers: RootNumbers, threshold: int
+    ) -> list[int]:
+        """This party's part of the key's polynomial: Delta*d_i, then t - 1 coefficients."""
         parameters, part = self._parameters, self._part(inputs)
         if self._index == 1:
             part -= numbers.wraps * int(parameters.root_ring)
         d_i = -(part // self._n) - (numbers.carry if self._index == 1 else 0)
         draws = Draws(self._seed, "key")
         head = 1 << parameters.coefficient_bits
-        masks = [head + draws.bits(parameters.coefficient_bits) for _ in range(parameters.degree)]
+        masks = [head + draws.bits(parameters.coefficient_bits) for _ in range(threshold - 1)]
         return [DELTA * d_i, *masks]
 
     def _sums(self, inputs: Sequence[bytes]) -> list[int]:
