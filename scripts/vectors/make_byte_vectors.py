@@ -403,8 +403,8 @@ def local() -> Vectors:
 
 def make() -> dict[str, str]:
     found = {
-        **keys(), **ceremonies(), **epochs(), **evidence(), **statements(), **tree(), **notes(), **proofs(),
-        **local(),
+        **keys(), **ceremonies(), **epochs(), **evidence(), **statements(), **tree(), **notes(),
+        **proofs(), **local(),
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

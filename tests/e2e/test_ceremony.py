@@ -1,85 +1,32 @@
-"""A ceremony of processes over gRPC and mutual TLS: kills at every turn, and no secret at the relay."""
+"""A ceremony of processes over gRPC: kills at every turn, and no secret at the relay."""
 
 import json
-import os
-import re
 import secrets
-import shutil
 import signal
 import subprocess
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from fermata.node.storage import keystore
-from harness.e2e.deployment import COORDINATOR, SMALL, Deployment
+from harness.ceremony.processes import AUDITORS, CeremonyPlay, without_key
+from harness.e2e.deployment import COORDINATOR, SMALL
 from harness.e2e.fleet import WAIT_S, wait_for
 
-PROGRAM = (sys.executable, "-m", "harness.ceremony.coin_command")
-TESTS = Path(__file__).resolve().parents[1]
+PROGRAM = "harness.ceremony.coin_command"
 CANARY = secrets.token_bytes(32)
-AUDITORS = ("auditor-1", "auditor-2", "auditor-3")
 KILLED = "auditor-2"
 
 
-class Play:
-    """A coordinator that gathers and its auditors, as processes."""
-
-    def __init__(self, made: Deployment, stack: ExitStack) -> None:
-        self.made, self.stack = made, stack
-        self.running: list[subprocess.Popen[str]] = []
-
-    def start(self, party: str, *words: str, **env: str) -> "subprocess.Popen[str]":
-        errors = self.stack.enter_context((self.made.folder / f"{party}.stderr").open("a"))
-        process = subprocess.Popen(
-            [*PROGRAM, *words],
-            cwd=self.made.node(party),
-            env=os.environ | {"PYTHONPATH": str(TESTS)} | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        self.running.append(process)
-        return process
-
-    def stderr(self, party: str) -> str:
-        return (self.made.folder / f"{party}.stderr").read_text()
-
-    def gather(self) -> "subprocess.Popen[str]":
-        process = self.start(COORDINATOR, "coordinator", "gather", "--config", "fermata.toml")
-        wait_for("the relay listens", lambda: "hold their key ceremony" in self.stderr(COORDINATOR))
-        found = re.findall(r"over (127\.0\.0\.1:\d+)", self.stderr(COORDINATOR))
-        for auditor in AUDITORS:
-            self.made.write_config(auditor, found[-1])
-        return process
-
-    def take_part(self, auditor: str, *words: str, **env: str) -> "subprocess.Popen[str]":
-        command = ("keys", "ceremony", "--config", "fermata.toml", "--kind", "coin", "--json")
-        return self.start(auditor, *command, *words, COIN_CANARY=CANARY.hex(), **env)
+def take_part(play: CeremonyPlay, auditor: str, **env: str) -> "subprocess.Popen[str]":
+    command = ("keys", "ceremony", "--config", "fermata.toml", "--kind", "coin", "--json")
+    return play.start(auditor, PROGRAM, *command, COIN_CANARY=CANARY.hex(), **env)
 
 
 @pytest.fixture
 def play(template, tmp_path):
-    made = template(SMALL).copy_to(tmp_path / "deployment")
-    node = made.node(COORDINATOR)
-    (node / "key-record.bin").unlink()
-    shutil.rmtree(node / "key-record.bin.sig")
-    for auditor in AUDITORS:
-        (made.node(auditor) / "keys" / "share.age").unlink()
-    config = made.write_config(COORDINATOR, "127.0.0.1:0")
-    text = config.read_text()
-    config.write_text(text.replace("[listen]", '[listen]\nenrolment = "127.0.0.1:0"'))
-    # The recipients that parties hand in when they join, for the dealer whom nobody will ask.
-    (node / "for-dealer.bin").write_bytes(b"")
-    with ExitStack() as stack:
-        playing = Play(made, stack)
+    with CeremonyPlay(without_key(template(SMALL).copy_to(tmp_path / "deployment"))) as playing:
         yield playing
-        for process in playing.running:
-            process.kill()
-            process.communicate()
 
 
 def memory_of(process: "subprocess.Popen[str]") -> bytes:
@@ -107,11 +54,11 @@ def forms(secret: bytes) -> list[bytes]:
 
 
 def test_a_node_that_is_killed_in_every_turn_goes_on_and_the_relay_too(play):
-    relay = play.gather()
-    others = [play.take_part(a, COIN_PAUSE_S="0.3") for a in AUDITORS if a != KILLED]
+    relay = play.gather(PROGRAM)
+    others = [take_part(play, a, COIN_PAUSE_S="0.3") for a in AUDITORS if a != KILLED]
     died = 0
     while True:
-        process = play.take_part(KILLED, COIN_DIE=str(play.made.folder / "died"))
+        process = take_part(play, KILLED, COIN_DIE=str(play.made.folder / "died"))
         out, _ = process.communicate(timeout=WAIT_S)
         if process.returncode != -signal.SIGKILL:
             break
@@ -120,11 +67,8 @@ def test_a_node_that_is_killed_in_every_turn_goes_on_and_the_relay_too(play):
             # The relay dies too, and listens where it listened.
             relay.kill()
             relay.wait()
-            address = re.findall(r"over (127\.0\.0\.1:\d+)", play.stderr(COORDINATOR))[-1]
-            config = play.made.config(COORDINATOR)
-            text = config.read_text().replace('address = "127.0.0.1:0"', f'address = "{address}"')
-            config.write_text(text)
-            play.start(COORDINATOR, "coordinator", "gather", "--config", "fermata.toml")
+            play.listen_again_at(play.address())
+            play.gather(PROGRAM)
     assert died == 3
     told = [json.loads(out)]
     for process in others:
@@ -152,8 +96,8 @@ def test_a_node_that_is_killed_in_every_turn_goes_on_and_the_relay_too(play):
 
 
 def test_no_private_body_is_in_the_relays_memory_or_in_any_file(play):
-    relay = play.gather()
-    taking = [play.take_part(a, COIN_PAUSE_S="2") for a in AUDITORS]
+    relay = play.gather(PROGRAM)
+    taking = [take_part(play, a, COIN_PAUSE_S="2") for a in AUDITORS]
     folder = play.made.node(COORDINATOR) / "ceremonies"
     wait_for("private bodies", lambda: len(list(folder.rglob("sealed-*"))) == 6)
     wait_for("turn 1", lambda: list(folder.rglob("turn-1-0001-0")))
@@ -176,11 +120,11 @@ def test_no_private_body_is_in_the_relays_memory_or_in_any_file(play):
 
 
 def test_a_cancelled_ceremony_ends_for_all_with_the_reason(play):
-    play.gather()
-    waiting = [play.take_part(a) for a in AUDITORS[:2]]
+    play.gather(PROGRAM)
+    waiting = [take_part(play, a) for a in AUDITORS[:2]]
     wait_for("both wait", lambda: "waiting to begin: auditor-3" in play.stderr("auditor-1"))
     words = ("keys", "cancel", "--config", "fermata.toml", "--kind", "coin")
-    process = play.start("auditor-3", *words, "--reason", "the room is not safe")
+    process = play.start("auditor-3", PROGRAM, *words, "--reason", "the room is not safe")
     process.communicate(timeout=WAIT_S)
     assert process.returncode == 0
     for process in waiting:
