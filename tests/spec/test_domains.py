@@ -96,6 +96,8 @@ FOLLOWS = {
     "node.storage.signatures.sign_file": "dsse",
     "node.storage.store.extend": "sealed-part-hash",
     "node.storage.store.put_sealed": "sealed-part-hash",
+    "node.storage.bundles._ceremony_of": "ceremony-seen",
+    "protocol.verify.key_checks.findings_v2": "ceremony-seen",
     "protocol.ceremony.evidence._is_own": "ceremony-seen",
     "protocol.ceremony.evidence.body": "ceremony-seen",
     "protocol.ceremony.messages.payload_hash": "ceremony-seen",

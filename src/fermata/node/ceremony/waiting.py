@@ -10,7 +10,7 @@ from fermata.node.ceremony.state_file import Kept
 from fermata.protocol.ceremony.plan import Plan
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
-FIRST_S, LONGEST_S = 0.02, 1.0
+FIRST_S, LONGEST_S = 0.02, 0.4
 
 
 class Waiting:

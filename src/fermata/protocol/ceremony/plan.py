@@ -118,33 +118,28 @@ def read_plan(data: bytes, charter: Charter) -> Plan:
     """A plan that somebody else made. Raises InvalidEncoding, Refusal CEREMONY_PLAN."""
     # CE1.1: one plan has one id.
     message = decode(wire.CeremonyPlan, data, PLAN_BYTES_MAX)
-
-    def must(holds: bool, what: str) -> None:
-        if not holds:
-            raise Refusal("CEREMONY_PLAN", f"plan: {what}")
-
     # CE1.2: messages that this version would read otherwise than its sender meant them.
-    must(
+    _must(
         message.format == FORMAT,
         f"must be of format {FORMAT}, got {message.format}; all participants need one version",
     )
     # CE1.3: a key for other terms.
-    must(message.charter_sha256 == charter.sha256, "must be for the charter of this deployment")
+    _must(message.charter_sha256 == charter.sha256, "must be for the charter of this deployment")
     # CE1.4: a participant who is no auditor, or an auditor who is left out.
-    must(
+    _must(
         tuple(message.participants) == charter.auditors,
         "must have the charter's auditors in the charter's order",
     )
     # CE1.5: fewer auditors who can open than the charter asks for.
-    must(
+    _must(
         message.threshold == charter.threshold,
         f"must have the charter's threshold {charter.threshold}, got {message.threshold}",
     )
     bits = REHEARSAL_BITS if message.rehearsal else charter.modulus_bits
     # CE1.6: a real key that is as weak as a rehearsal's.
-    must(message.modulus_bits == bits, f"must be for {bits} bits, got {message.modulus_bits}")
+    _must(message.modulus_bits == bits, f"must be for {bits} bits, got {message.modulus_bits}")
     # CE1.7: a ceremony that never ends, or that is the same as another one.
-    must(
+    _must(
         0 < message.expires_ms - message.created_ms <= LIFE_MS_MAX
         and message.attempt > 0
         and len(message.nonce) == NONCE_BYTES,
@@ -152,6 +147,11 @@ def read_plan(data: bytes, charter: Charter) -> Plan:
         f" nonce of {NONCE_BYTES} bytes",
     )
     return _plan_of(data, message)
+
+
+def _must(holds: bool, what: str) -> None:
+    if not holds:
+        raise Refusal("CEREMONY_PLAN", f"plan: {what}")
 
 
 def kind_of(plan: Plan, kinds: Kinds) -> Kind:
