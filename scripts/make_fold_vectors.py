@@ -16,7 +16,7 @@ from fermata.wire.v1 import envelope_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import MODULUS_BITS_MIN, Chain, make_deployment
-from harness.deployments import entropy_of
+from harness.deployments import COORDINATOR, entropy_of
 from harness.protocol.findings import finding
 from harness.protocol.state_digest import state_digest
 from vectors.common import run, text_of
@@ -44,7 +44,8 @@ REASONS = {
     8: "NO_ROUND ALREADY_ENDORSED NOT_CLOSED ROUND_REFUSED WRONG_CLOSE WRONG_CLOSE",
     9: "NO_ROUND NOT_CLOSED ROUND_REFUSED WRONG_CLOSE NO_KEY NO_QUORUM ALREADY_OPENED EPOCH_ID"
     " PANELS LENGTH WIDTH PART_RANGE PART_NOT_UNIT",
-    10: "TIME STALE SEEN_BACK TOO_OFTEN VERSION PLEA_AUTHOR PLEA_LIST LENGTH",
+    10: "TIME STALE SEEN_BACK TOO_OFTEN VERSION PLEA_AUTHOR PLEA_LIST LENGTH"
+    " CONSENT_AUTHOR LENGTH CONSENT_CHARTER",
 }
 LOGS = ("main", "refused", "unproven", "given_up", "starved")
 #: The log, its stage, statements before, the statement or a sealed one, and its time.
@@ -345,11 +346,15 @@ def heartbeat(logs: Logs, faults: set[int]) -> Made:
     last = chain.state.heartbeats["auditor-1"]
     later_ms = last.time_ms + 3_600_000
     author, count, before = "auditor-1", last.count, []
-    if 4 in faults and faults & {7, 8}:
+    if faults & {7, 8} and faults & {10, 11}:
+        raise Impossible("only an auditor's has pleas, and only a lab's names a charter")
+    if 4 in faults and faults & {7, 8, 9}:
         later_ms = last.time_ms
-    elif 6 in faults and not faults & {3, 4}:
+    elif faults == {6, 9}:
+        author, count = COORDINATOR, 0
+    elif faults & {6, 10, 11} and not faults & {3, 4, 9}:
         author, count = "lab-1", 0
-    elif faults & {4, 6}:
+    elif faults & {4, 6, 10, 11} and 9 not in faults:
         author, count = "lab-1", 1
         first = wire.Heartbeat(count=count, time_ms=last.time_ms)
         before.append(logs.deployment.statement(author, heartbeat=first))
@@ -362,6 +367,11 @@ def heartbeat(logs: Logs, faults: set[int]) -> Made:
         labs = ("lab-2", "lab-1") if 7 in faults else ("lab-1", "lab-2")
         digest = _digests("plea")()[8 in faults :]
         wanted.pleas.extend(wire.Plea(round=1, lab=lab, envelope_sha256=digest) for lab in labs)
+    if faults & {9, 10, 11}:
+        known = logs.deployment.charter.sha256
+        wanted.accepted_charter_sha256 = _digests("charter")() if 11 in faults else known
+        if 10 in faults:
+            wanted.accepted_charter_sha256 = known[1:]
     statement = logs.deployment.statement(author, heartbeat=wanted)
     if 3 in faults:
         statement.seen.CopyFrom(chain.ref(0))

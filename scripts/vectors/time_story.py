@@ -122,7 +122,11 @@ def _refuse(told: Teller) -> None:
     told.beat("auditor-1", 300_000 * YEAR_S, "TIME")
     told.beat("auditor-1", 200, "TIME", certificate_expires_ms=10**15)
     told.beat("auditor-1", 200, "VERSION", version="\t")
-    told.beat("lab-1", 30)
+    charter = chain.deployment.charter.sha256
+    told.beat("auditor-1", 200, "CONSENT_AUTHOR", accepted_charter_sha256=charter)
+    told.beat("lab-1", 30, "LENGTH", accepted_charter_sha256=charter[1:])
+    told.beat("lab-1", 30, "CONSENT_CHARTER", accepted_charter_sha256=bytes(32))
+    told.beat("lab-1", 30, accepted_charter_sha256=charter)
     told.beat("lab-1", 300, "TOO_OFTEN")
 
 

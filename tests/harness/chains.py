@@ -21,10 +21,11 @@ from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.clock import Clock, Limit
+from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.pleas import waiting_for
 from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
+from fermata.protocol.verify.pause_checks import Moment, moment_of
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Log, Outside
 from fermata.types import EntryIndex, Role
@@ -60,13 +61,13 @@ __all__ = [
     "beat_into",
     "chain_at",
     "charter_text",
-    "clocks_of",
     "cosigned",
     "deadline_of",
     "entropy_of",
     "figures",
     "lab_names",
     "make_deployment",
+    "moments_of",
     "party_keys",
     "seal_charter_file",
 ]
@@ -197,10 +198,6 @@ class Chain:
     def deadline_ms(self) -> int:
         """When the newest round's window ends."""
         return self.due_ms(self.round.deadline)
-
-    def clocks(self) -> list[Clock]:
-        """The log's clock after each entry."""
-        return clocks_of(self.deployment, self.leaves)
 
     def pass_deadline(self) -> None:
         """Lets time pass until the newest round may be closed."""
@@ -428,13 +425,13 @@ class Run:
         return {name: reason for name, what, reason in self.told if what == event}
 
 
-def clocks_of(deployment: Deployment, leaves: Iterable[bytes]) -> list[Clock]:
-    """The log's clock after each of its entries."""
-    state, clocks, cache = Chain(deployment).state, [], ProofCache()
+def moments_of(deployment: Deployment, leaves: Iterable[bytes]) -> list[Moment]:
+    """What the verifier keeps of the log after each of its entries."""
+    state, moments, cache = Chain(deployment).state, [], ProofCache()
     for leaf in leaves:
         state, _ = apply(state, leaf, cache)
-        clocks.append(state.clock)
-    return clocks
+        moments.append(moment_of(state))
+    return moments
 
 
 def beat_into(deployment: Deployment, ledger: LogWriter, auditor: str, time_ms: int) -> None:

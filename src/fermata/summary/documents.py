@@ -18,7 +18,7 @@ from fermata.summary.records.rounds import RoundRecord, result_records, round_re
 from fermata.summary.records.standing import StandingRecord
 
 _RULE = "rule holds value limit rounds=streak rounds_needed=for_rounds why"
-_CHANGE = "index entry time=time_ms before after why round period rules=fired calm_rounds"
+_CHANGE = "index entry time=time_ms before after why round period rules=fired calm_rounds left_out"
 _RESULT = "metric statistic group value=text"
 _RESULT_ROW = "metric unit statistic value=text cohort group"
 _ROW = "round period state metric unit statistic value cohort refusal group"
@@ -62,7 +62,8 @@ def pause_document(pause: PauseRecord, rules: tuple[RuleRecord, ...]) -> dict[st
         "holding": pause.is_holding,
         "since": utc_text(pause.since.time_ms) if pause.since else None,
         **document(
-            pause, "calm_rounds lift_rounds acknowledge_by=acknowledge_by_ms missing waits_for"
+            pause,
+            "calm_rounds lift_rounds acknowledge_by=acknowledge_by_ms missing waits_for left_out",
         ),
         "round": rules[0].round if rules else None,
         "rules": [rule_document(rule) for rule in rules],

@@ -23,6 +23,9 @@ def node_troubles(node: NodeRecord, now_ms: int, silence_ms: int, stale_ms: int)
     elif abs(node.ahead_s) > OFFSET_S_MAX:
         others = "those of most nodes" if node.is_among_nodes else "the auditors'"
         troubles.append(f"its clock is {node.ahead_s:+.0f} s off {others}")
+    if node.not_consented:
+        last = (node.accepted_charter or "")[:16]
+        troubles.append(f"not consented to the charter in force; the newest it accepts is {last}")
     if now_ms > beat.certificate_expires_ms:
         troubles.append("its certificate has ended")
     elif now_ms > beat.certificate_expires_ms - CERTIFICATE_WARN_MS:
@@ -37,7 +40,7 @@ def backlog_text(node: NodeRecord) -> list[str]:
 
 
 def done_text(node: NodeRecord) -> str:
-    """What a node has done in the newest round, or that its lab is excluded."""
+    """What a node has done in the newest round, or that its lab is excluded or without consent."""
     if node.excluded_from is not None:
         return f"excluded from round {node.excluded_from} on"
-    return node.done or "-"
+    return "not consented" if node.not_consented else node.done or "-"

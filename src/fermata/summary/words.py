@@ -173,6 +173,8 @@ def lab_answer(round_: RoundRecord, lab: str) -> str:
         return "reported" if lab in round_.reported else "reported, not counted"
     if lab in round_.abstained:
         return "has no figures"
+    if lab in round_.unconsenting:
+        return "not consented"
     silence = "starved: auditors had its answer" if lab in round_.starved else "silent"
     return "not yet" if round_.state == COLLECTING else silence
 
@@ -225,6 +227,9 @@ def pause_lines(pause: PauseRecord, rules: Iterable[RuleRecord]) -> list[str]:
         lines.append(f"  not acknowledged by {', '.join(pause.missing)}; due {due}")
     if pause.waits_for:
         lines.append(f"  the lift waits for newer figures of {', '.join(pause.waits_for)}")
+    if pause.left_out:
+        left = ", ".join(pause.left_out)
+        lines.append(f"  the lift does not wait for {left}, without consent before the pause")
     return lines
 
 

@@ -1,5 +1,6 @@
 """Made-up lives of a panel with a pause: the fold's own judgement, without any cryptography."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -9,6 +10,8 @@ from fermata.protocol.fold.pause import settle_rounds
 from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock
+from fermata.protocol.state.consents import not_consenting
+from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.state import CharteredState, Opening, Result, Round
 from harness.chains import MODULUS_BITS_MIN, charter_text, party_keys
@@ -69,6 +72,27 @@ class PausedLife:
         self.rounds: list[Round] = []
         self.figures: dict[int, Mapping[str, int]] = {}
         self.judgements: CharteredState = state_of([], self.charters)
+        self.words: dict[str, HeartbeatSeen] = {}
+
+    def amend(self, name: str) -> None:
+        """From the next round on another charter is in force, the same but for its hash."""
+        newest = self.charters[max(self.charters)]
+        sha256 = hashlib.sha256(name.encode()).digest()
+        self.charters[len(self.rounds) + 1] = replace(newest, sha256=sha256)
+
+    def refuse(self, digits: str) -> None:
+        """These labs say that the first charter is the newest that they accept."""
+        first = self.charters[1].sha256
+        for digit in digits:
+            entry = ROUND * len(self.rounds) + 3
+            self.words[f"lab-{digit}"] = HeartbeatSeen(
+                entry, 1, 0, 0, 0, "", 0, 0, named=first, accepted=first
+            )
+
+    def unconsenting(self) -> frozenset[str]:
+        """The labs that have not consented, as of now."""
+        state = state_of(self.rounds, self.charters)
+        return frozenset(not_consenting(replace(state, heartbeats=self.words)))
 
     def round(
         self, figures: Mapping[str, int], barred: str = "", is_opened: bool = True
@@ -77,6 +101,7 @@ class PausedLife:
         number = len(self.rounds) + 1
         self.figures[number] = {f"lab-{digit}": value for digit, value in figures.items()}
         now = replace(reported(number, self.figures[number], barred=barred), entry=ROUND * number)
+        now = replace(now, unconsenting=self.unconsenting())
         now = closed(self.rounds, self.charters, now)
         assert now.close is not None
         now = replace(now, close=replace(now.close, entry=ROUND * number + 1))
@@ -103,7 +128,11 @@ class PausedLife:
         entry = ROUND * len(self.rounds) + 2 + (number < len(self.rounds))
         state = state_of(self.rounds, self.charters)
         state = replace(
-            state, judgements=self.judgements.judgements, pause=self.pause, clock=Clock()
+            state,
+            judgements=self.judgements.judgements,
+            pause=self.pause,
+            clock=Clock(),
+            heartbeats=self.words,
         )
         state = settle_rounds(state, entry)
         terms = state.charter.pause

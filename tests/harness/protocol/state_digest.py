@@ -22,6 +22,7 @@ def _round(state: State, found: Round) -> dict[str, Any]:
         "parts": sorted(found.parts),
         "phase": found.phase(quorum),
         "starved": {lab: list(auditors) for lab, auditors in found.starved.items()},
+        "unconsenting": sorted(found.unconsenting),
         "reports": {lab: seen.entry for lab, seen in found.reports.items()},
     }
 

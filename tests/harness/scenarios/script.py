@@ -18,7 +18,7 @@ from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
-from harness.chains import Chain, Deployment, Run, clocks_of, entropy_of
+from harness.chains import Chain, Deployment, Run, entropy_of, moments_of
 from harness.deployments import changing
 from harness.scenarios import telling
 from harness.scenarios.telling import Teller
@@ -306,8 +306,8 @@ CHOICES = {
 
 def pause_findings(scenario: Scenario) -> list[str]:
     """What the verifier finds about the pause, which it derives in another way than the fold."""
-    clocks = clocks_of(deployment(scenario.kind), scenario.chain.leaves)
-    return [*findings_v10(scenario.state, clocks), *findings_v12(scenario.state)]
+    moments = moments_of(deployment(scenario.kind), scenario.chain.leaves)
+    return [*findings_v10(scenario.state, moments), *findings_v12(scenario.state)]
 
 
 PARTY = r"[a-z]+-\d"

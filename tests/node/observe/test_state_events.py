@@ -109,6 +109,7 @@ FIELDS: dict[str, Told | str] = {
     "Round.opening": OPENS,
     "Round.fault": told("round_refused"),
     "Round.starved": told("lab_starved"),
+    "Round.unconsenting": told("lab_not_consented"),
     "Asked.duties": OPENED,
     "Asked.share_limits": "follows from the charter and from sums that results_opened has told",
     "ReportSeen.lab": REPORT,
@@ -141,6 +142,7 @@ FIELDS: dict[str, Told | str] = {
     "Close.figures": STANDING,
     "Close.standing": STANDING,
     "Close.unchanged": STANDING,
+    "Close.unconsenting": told("lab_not_consented"),
     "Cell.panel": STANDING,
     "Cell.groups": STANDING,
     "Cell.labs": STANDING,
@@ -171,6 +173,8 @@ FIELDS: dict[str, Told | str] = {
     "HeartbeatSeen.certificate_expires_ms": HEALTH,
     "HeartbeatSeen.backlog": HEALTH,
     "HeartbeatSeen.pleas": "a plea puts a close off; fermata status names it, lab_starved its end",
+    "HeartbeatSeen.named": "what follows of it for a round is told as lab_not_consented",
+    "HeartbeatSeen.accepted": "as HeartbeatSeen.named",
     "Plea.round_number": "as HeartbeatSeen.pleas",
     "Plea.lab": "as HeartbeatSeen.pleas",
     "Plea.envelope_sha256": "as HeartbeatSeen.pleas",
@@ -200,6 +204,7 @@ FIELDS: dict[str, Told | str] = {
     "Change.calm_rounds": PAUSE,
     "Change.motion_entry": PAUSE,
     "Change.acknowledge_ms": PAUSE,
+    "Change.left_out": "labs of whom lab_not_consented has told; their part is in pause_changed",
     "Acknowledged.entry": "as Pause.acknowledged",
     "Acknowledged.time_ms": "as Pause.acknowledged",
     "Acknowledged.is_late": "as Pause.acknowledged; the alarm has told it as overdue",
@@ -357,8 +362,11 @@ def lifted_chain() -> Chain:
 
 def found_against(round_: Round) -> Round:
     """The round as the fold leaves it when parties have done wrong in it."""
+    assert round_.close is not None
     return replace(
         round_,
+        close=replace(round_.close, unconsenting={"lab-3": bytes(32)}),
+        unconsenting=frozenset({"lab-2"}),
         excluded=((7, "PROOF"), (8, "SUPERSEDED")),
         culprits=frozenset({"auditor-1"}),
         starved={"lab-1": ("auditor-2",)},
@@ -388,6 +396,7 @@ def told_in(make: Callable[[], Chain]) -> tuple[frozenset[str], tuple[dict[str, 
 CHAINS = (governed_chain, lifted_chain)
 #: Fields of what no honest log has; the test below sets them.
 AGAINST = {"Round.excluded", "Round.culprits", "Round.starved", "Round.fault"}
+AGAINST |= {"Round.unconsenting", "Close.unconsenting"}
 
 
 @pytest.mark.parametrize("make", CHAINS)
@@ -416,6 +425,8 @@ def test_what_the_log_has_against_a_party_is_told_once():
         {"event": "sum_impossible", "round": number},
         {"event": "report_not_counted", "round": number, "entry": 7, "reason": "PROOF"},
         {"event": "lab_starved", "round": number, "party": "lab-1"},
+        {"event": "lab_not_consented", "round": number, "party": "lab-2"},
+        {"event": "lab_not_consented", "round": number, "party": "lab-3"},
         {"event": "opening_wrong", "round": number, "party": "auditor-1"},
     ]
     assert watched.look() == []

@@ -8,7 +8,7 @@ from fermata.protocol.state.pause import RUNNING, TRIGGERED
 from fermata.protocol.state.state import OPENED
 from fermata.protocol.verify.pause_checks import findings_v10
 from harness.bundles import bundle_of, verify
-from harness.chains import PAUSE_TABLES, Chain, clocks_of, make_deployment
+from harness.chains import PAUSE_TABLES, Chain, make_deployment, moments_of
 
 DARK = """
 [[rule]]
@@ -50,7 +50,7 @@ TOO_FEW = EVERYBODY[:2]
 
 
 def check_verifier(chain: Chain) -> None:
-    assert list(findings_v10(chain.state, clocks_of(chain.deployment, chain.leaves))) == []
+    assert list(findings_v10(chain.state, moments_of(chain.deployment, chain.leaves))) == []
     verification = verify(bundle_of(chain))
     assert verification.is_valid, verification.checks
 

@@ -9,7 +9,7 @@ from fermata.protocol.state.pause import RUNNING, TRIGGERED
 from fermata.protocol.state.state import Close, Round
 from fermata.protocol.verify.pause_checks import findings_v10
 from harness.bundles import bundle_of, verify
-from harness.chains import PAUSE_TABLES, Chain, chain_at, clocks_of, make_deployment
+from harness.chains import PAUSE_TABLES, Chain, chain_at, make_deployment, moments_of
 from harness.protocol.amendments import (
     MEMBERS,
     OTHER_TERMS,
@@ -165,8 +165,8 @@ def check(chain: Chain) -> None:
     assert [(c.after, c.round, c.rules) for c in chain.state.pause.changes] == [
         (TRIGGERED, 1, ("hot",))
     ]
-    clocks = clocks_of(chain.deployment, chain.leaves)
-    assert list(findings_v10(chain.state, clocks)) == []
+    moments = moments_of(chain.deployment, chain.leaves)
+    assert list(findings_v10(chain.state, moments)) == []
     verification = verify(bundle_of(chain))
     assert verification.is_valid, verification.checks
 

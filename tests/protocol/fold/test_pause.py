@@ -23,11 +23,10 @@ from fermata.protocol.fold.pause import (
 from fermata.protocol.roles.auditor import check_close, endorse, open_part
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.standing.sweep import waits_for
-from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED, asking, missing
 from fermata.protocol.state.report_flags import ShownRange
 from fermata.protocol.state.state import State
-from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
+from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_v12
 from fermata.protocol.verify.verifier import FAILED, PASSED, verify_bundle
 from fermata.summary.records.pause import pause_record
 from fermata.summary.words import pause_lines
@@ -40,8 +39,8 @@ from harness.chains import (
     PAUSE_TABLES,
     Chain,
     Run,
-    clocks_of,
     make_deployment,
+    moments_of,
 )
 from harness.protocol.findings import finding
 
@@ -322,15 +321,15 @@ def test_the_verifier_finds_the_same_pause_offline() -> None:
 
 
 @functools.cache
-def clocks() -> list[Clock]:
-    return clocks_of(lived().deployment, lived().leaves())
+def moments() -> list[Moment]:
+    return moments_of(lived().deployment, lived().leaves())
 
 
 def test_v10_finds_a_pause_that_does_not_follow() -> None:
     state = lived().state
-    assert list(findings_v10(state, clocks())) == []
+    assert list(findings_v10(state, moments())) == []
     forged = replace(state, pause=replace(state.pause, phase=PAUSED))
-    assert any("pause" in f for f in findings_v10(forged, clocks()))
+    assert any("pause" in f for f in findings_v10(forged, moments()))
 
 
 def test_v10_finds_a_verdict_that_the_results_do_not_give() -> None:
@@ -339,7 +338,7 @@ def test_v10_finds_a_verdict_that_the_results_do_not_give() -> None:
     forged = replace(judgement.verdicts[0], holds=False)
     changed = replace(judgement, verdicts=(forged, *judgement.verdicts[1:]))
     lied = replace(state, judgements={**state.judgements, 1: changed})
-    assert any("round 1" in f for f in findings_v10(lied, clocks()))
+    assert any("round 1" in f for f in findings_v10(lied, moments()))
 
 
 def test_v10_finds_a_round_that_nobody_judged() -> None:
@@ -416,7 +415,7 @@ def test_a_round_that_is_opened_late_fires_what_a_later_one_shows_now() -> None:
 
 def test_v10_finds_what_a_late_round_is_said_to_fire_and_does_not() -> None:
     chain = opened_late()
-    times = clocks_of(chain.deployment, chain.leaves)
+    times = moments_of(chain.deployment, chain.leaves)
     assert list(findings_v10(chain.state, times)) == []
     lied = replace(chain.state.judgements[1], late=())
     forged = replace(chain.state, judgements={**chain.state.judgements, 1: lied})
@@ -502,7 +501,7 @@ def decide(chain: Chain, author: str, *members: str, **motion: object) -> int:
 
 def replayed(chain: Chain) -> list[str]:
     return [
-        *findings_v10(chain.state, clocks_of(chain.deployment, chain.leaves)),
+        *findings_v10(chain.state, moments_of(chain.deployment, chain.leaves)),
         *findings_v12(chain.state),
     ]
 

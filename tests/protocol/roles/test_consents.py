@@ -16,7 +16,9 @@ from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.state.state import State
+from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Log, Outside
+from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, chain_at, party_keys
 from harness.protocol.amendments import (
     MEMBERS,
@@ -63,8 +65,12 @@ def puppet_chain() -> Chain:
     return in_force(joining(chain), chain, lab_7=NEW_KEY)
 
 
-def driver_of(chain: Chain, consents: Consents, store: MemoryStore) -> Driver:
-    """Lab-1's node over the chain, whose entries are all witnessed, and which abstains."""
+def driver_of(
+    chain: Chain, consents: Consents, store: MemoryStore, sent: list[bytes] | None = None
+) -> Driver:
+    """Lab-1's node over the chain, whose entries are all witnessed, and which abstains.
+
+    ``sent``: takes what it sends to the log."""
     replica = SimpleNamespace(
         state=chain.state,
         store=store,
@@ -72,12 +78,13 @@ def driver_of(chain: Chain, consents: Consents, store: MemoryStore) -> Driver:
         tree=chain.tree,
         witnessed=Witnessed(chain.state.size, 3, {}),
     )
-    tools = LabTools(lambda period: Measurement({}), has_agreed=consents.has_agreed)
+    tools = LabTools(lambda period: Measurement({}), newest_agreed=consents.newest_agreed)
     return Driver(
         Signer(LAB, chain.deployment.keys[LAB]),
         cast(Replica, replica),
-        cast(Log, None),
+        cast(Log, SimpleNamespace(append=sent.append if sent is not None else None)),
         Outside(lambda: chain.time_ms, chain.entropy),
+        statement_pb2.Heartbeat,
         tools=tools,
     )
 
@@ -102,6 +109,20 @@ def test_a_lab_drafts_nothing_under_a_charter_that_is_weaker_until_it_is_accepte
     consents.accept(chain.deployment.charter.sha256)
     driver._plan()
     assert store.draft("answer/2/0") is not None
+
+
+def test_its_heartbeats_name_the_newest_charter_that_its_owner_has_accepted() -> None:
+    chain, store, sent = weaker_chain(), MemoryStore(), list[bytes]()
+    consents = Consents(LAB, store, [first(chain)], is_by_itself=True)
+    driver = driver_of(chain, consents, store, sent)
+    driver._beat(0)
+    consents.accept(chain.deployment.charter.sha256)
+    driver._beat(0)
+    beats = [statement_of(unseal(envelope)).heartbeat for envelope in sent]
+    assert [beat.accepted_charter_sha256 for beat in beats] == [
+        first(chain),
+        chain.deployment.charter.sha256,
+    ]
 
 
 def test_a_lab_accepts_by_itself_what_is_nowhere_weaker_and_keeps_it() -> None:

@@ -269,7 +269,7 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
             "clock_offset_s": node.ahead_s,
             "backlog": beat.backlog,
         }
-    named = document(node, "newest_round=done excluded_from")
+    named = document(node, "newest_round=done excluded_from not_consented accepted_charter")
     return {"node": node.party, "role": node.role, **seen, **named}
 
 
@@ -283,6 +283,7 @@ def _round(round_: RoundRecord) -> dict[str, object]:
         "openings": len(round_.opened_by),
         "openings_needed": round_.openings_needed,
         "waits_for": list(round_.waits_for),
+        "not_consented": list(round_.unconsenting),
         "pleaded": {lab: list(auditors) for lab, auditors in round_.pleaded.items()},
         "starved": {lab: list(auditors) for lab, auditors in round_.starved.items()},
         "refused": round_.refusal or None,

@@ -35,13 +35,16 @@ _Finding = tuple[int, str, int | str, str]
 
 
 def _findings_of(round_: Round) -> Iterator[_Finding]:
-    """Reports that do not count though no later one replaced them, labs that were starved, and
-    auditors whose opening part was wrong."""
+    """Reports that do not count though no later one replaced them, labs that were starved or
+    had not consented to the charter, and auditors whose opening part was wrong."""
     for entry, reason in round_.excluded:
         if reason != _REPLACED:
             yield round_.number, "report_not_counted", entry, reason
     for lab in sorted(round_.starved):
         yield round_.number, "lab_starved", lab, ""
+    at_close = round_.close.unconsenting if round_.close is not None else {}
+    for lab in sorted(round_.unconsenting | at_close.keys()):
+        yield round_.number, "lab_not_consented", lab, ""
     for auditor in sorted(round_.culprits):
         yield round_.number, "opening_wrong", auditor, ""
 

@@ -213,7 +213,7 @@ def make_node(
             keep=kept.keep,
             has_taken=hook.has_taken,
             alone=config.text.lab is not None and config.text.lab.alone,
-            has_agreed=consents.has_agreed,
+            newest_agreed=consents.newest_agreed,
         )
         if wake is not None:
             tools = replace(tools, measure=_measure(config, replica))

@@ -9,6 +9,7 @@ from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance import motions
 from fermata.protocol.fold.limits import is_news
+from fermata.protocol.state.consents import newest_charter
 from fermata.protocol.state.heartbeats import HeartbeatSeen, Plea
 from fermata.protocol.state.state import CharteredState, State
 from fermata.types import EnvelopeHash, RoundNumber, TimeMs
@@ -53,6 +54,7 @@ def heartbeat(
             " characters",
         )
     check_pleas(wire, author in state.charter.auditors)  # F10.6 to F10.8.
+    check_accepted(state, wire.accepted_charter_sha256, author)  # F10.9 to F10.11.
     if author in state.charter.auditors:
         state = replace(state, clock=state.clock.heard(author, entry.seen, time_ms))
     seen = HeartbeatSeen(
@@ -66,6 +68,10 @@ def heartbeat(
         wire.backlog,
         tuple(
             Plea(RoundNumber(p.round), p.lab, EnvelopeHash(p.envelope_sha256)) for p in wire.pleas
+        ),
+        wire.accepted_charter_sha256,
+        newest_charter(
+            state, (wire.accepted_charter_sha256, last.accepted if last is not None else b"")
         ),
     )
     return motions.settle(replace(state, heartbeats={**state.heartbeats, author: seen}))
@@ -87,6 +93,29 @@ def check_pleas(wire: statement_pb2.Heartbeat, is_auditor: bool) -> None:
     if any(len(plea.envelope_sha256) != HASH_BYTES for plea in wire.pleas):
         raise InvalidEncoding(
             "LENGTH", f"heartbeat: each plea must name an envelope by a hash of {HASH_BYTES} bytes"
+        )
+
+
+def check_accepted(state: CharteredState, charter_sha256: bytes, author: str) -> None:
+    """F10.9 to F10.11: which charter a heartbeat may name as the newest that is accepted."""
+    if not charter_sha256:
+        return
+    # F10.9: nobody else's consent is asked, and it would take room in the state.
+    if author not in state.charter.labs:
+        raise Refusal("CONSENT_AUTHOR", "heartbeat: only a lab's may name an accepted charter")
+    # F10.10: other bytes name nothing.
+    if len(charter_sha256) != HASH_BYTES:
+        raise InvalidEncoding(
+            "LENGTH",
+            f"heartbeat: the accepted charter must be named by a hash of {HASH_BYTES} bytes",
+        )
+    # F10.11: a lab must not owe by a charter that is not the log's, or that asks nothing of it.
+    known = {v.charter.sha256 for v in state.charters if author in v.charter.labs}
+    if charter_sha256 not in known:
+        raise Refusal(
+            "CONSENT_CHARTER",
+            f"heartbeat: the charter that {author} accepts must be one that is or was in force"
+            " and that has it as a lab",
         )
 
 

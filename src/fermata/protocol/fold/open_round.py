@@ -20,6 +20,7 @@ from fermata.protocol.state.calls import (
     next_call,
     second_call_ms,
 )
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.pause import LIFTING, PAUSED
 from fermata.protocol.state.report_flags import Asked
 from fermata.protocol.state.state import COLLECTING, CharteredState, KeyedState, Round, State
@@ -79,6 +80,7 @@ def open_round(
         key_id=key.key_id,
         asked=Asked(state.pause.phase in (PAUSED, LIFTING), share_limits(charter, state.rounds)),
         barred=frozenset(state.governance.exclusions),
+        unconsenting=frozenset(not_consenting(state)),
     )
     # With the round, terms of members begin and end.
     return recount(replace(state, rounds=(*state.rounds, opened)), entry.index)

@@ -3,16 +3,18 @@
 Normative text: docs/spec/pause.md and rules.md; duties and compliance: docs/spec/dues.md, S2.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.fold.entry import Entry
+from fermata.protocol.standing.left_out import left_out
 from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock, Limit
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
@@ -32,6 +34,8 @@ from fermata.wire.v1 import statement_pb2
 
 #: What a lab did about its duties in a round; ``NOT_SHOWN``: it reported without proving them.
 COMPLIED, NOT_SHOWN, SILENT, NO_DUTY = "complied", "not shown", "silent", "no duty"
+#: It reported nothing, and had said that its owner has not consented to the charter (consent.md).
+NOT_CONSENTED = "not consented"
 
 
 def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
@@ -98,7 +102,15 @@ def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
         if terms is not None:
             may_lift = not waits(state, entry, state.clock)
             settled = settle_by(
-                state.pause, terms, judgement, charter, state.rounds, round_, is_newest, may_lift
+                state.pause,
+                terms,
+                judgement,
+                charter,
+                state.rounds,
+                round_,
+                is_newest,
+                may_lift,
+                not_consenting(state),
             )
             state = replace(state, pause=settled)
     return state
@@ -152,20 +164,27 @@ def settle_by(
     round_: Round,
     is_newest: bool,
     may_lift: bool,
+    unconsenting: Collection[str],
 ) -> Pause:
-    """The pause after a round that was judged so. ``charter`` is the round's own."""
+    """The pause after a round that was judged so. ``charter`` is the round's own.
+
+    ``unconsenting``: the labs that have not consented as of the judgement's entry.
+    """
     is_swept = not lacking(rounds, charter, terms, pause, round_.number, judgement.entry)
+    fired = judgement.fired(terms.triggers)
+    away = left_out(rounds, charter, pause, fired, round_.number, judgement.entry, unconsenting)
     return machine.settle(
         pause,
         terms,
         judgement.entry,
         judgement.time_ms,
         round_.number,
-        judgement.fired(terms.triggers),
+        fired,
         judgement.holds(terms.lift),
         is_swept,
         is_newest,
         may_lift,
+        away,
     )
 
 
@@ -234,7 +253,7 @@ def compliance_of(charter: Charter, round_: Round, labs: tuple[str, ...]) -> Map
         if not duty_panels(charter, lab):
             answers[lab] = NO_DUTY
         elif seen is None:
-            answers[lab] = SILENT
+            answers[lab] = NOT_CONSENTED if lab in round_.close.unconsenting else SILENT
         else:
             answers[lab] = COMPLIED if seen.flags.complies else NOT_SHOWN
     return answers

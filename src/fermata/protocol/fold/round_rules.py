@@ -16,6 +16,7 @@ from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.standing.round_standing import lasting_organisations, round_standing
 from fermata.protocol.state.cells import panel_of
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.pleas import is_in_time, starving, waiting_for, waits_for_pleas
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
 from fermata.protocol.state.state import (
@@ -263,6 +264,7 @@ def close_round(
         figures=standing.figures,
         standing=standing.panels,
         unchanged=standing.unchanged,
+        unconsenting=not_consenting(state),
     )
     # PL4: whoever held an answer back until the end is seen by it.
     return state.with_round(replace(round_, close=close, starved=starving(state, round_)))

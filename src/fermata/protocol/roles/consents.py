@@ -6,7 +6,7 @@ Normative text: docs/spec/consent.md, CO5.
 from collections.abc import Collection
 
 from fermata.protocol.consent.comparison import is_nowhere_weaker
-from fermata.protocol.state.governance import FOR
+from fermata.protocol.state.consents import voted_for
 from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import Store
 
@@ -24,12 +24,11 @@ def agreed_to(
     each that is nowhere weaker for the lab than the newest before it that the owner had agreed to.
     """
     agreed, base = [], None
-    motions = state.governance.motions.values()
-    voted_for = {m.charter.sha256 for m in motions if m.charter and m.consents.get(lab) == FOR}
+    voted = voted_for(state, lab)
     for version in state.charters:
         charter = version.charter
         # CO5.1: what the committee decides alone does not bind a lab's figures.
-        is_accepted = charter.sha256 in accepted or charter.sha256 in voted_for
+        is_accepted = charter.sha256 in accepted or charter.sha256 in voted
         # CO5.2: an owner need not read what can only protect the lab better.
         is_no_weaker = is_by_itself and base is not None and is_nowhere_weaker(base, charter, lab)
         if is_accepted or is_no_weaker:
@@ -68,11 +67,18 @@ class Consents:
         """Keeps what the owner has accepted; it is durable when this returns."""
         self._accept([charter_sha256])
 
-    def has_agreed(self, state: State) -> bool:
-        """Whether the owner has agreed to the charter in force; what follows from it is kept."""
+    def newest_agreed(self, state: State) -> bytes:
+        """The hash of the newest charter of the log that the owner has agreed to; empty if none.
+
+        What follows from it is kept.
+        """
         agreed = agreed_to(state, self._lab, self._kept, self._is_by_itself)
         self._accept(agreed)
-        return is_agreed(state, agreed)
+        return agreed[-1] if agreed else b""
+
+    def has_agreed(self, state: State) -> bool:
+        """Whether that is the charter in force."""
+        return is_agreed(state, (self.newest_agreed(state),))
 
     def _accept(self, hashes: Collection[bytes]) -> None:
         new = [h for h in dict.fromkeys(hashes) if h not in self._kept]

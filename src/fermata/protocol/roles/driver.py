@@ -189,6 +189,9 @@ class Driver:
         beat.count, beat.time_ms = next_count(state, self.me), now_ms
         beat.backlog = backlog
         beat.pleas.extend(self.pleas.named())
+        if self.role == Role.LAB:
+            # CO6: the others know for whom a lift need not wait, and by which charter it owes.
+            beat.accepted_charter_sha256 = self._tools.newest_agreed(state)
         statement = statement_pb2.Statement(
             charter_sha256=self.replica.charter.sha256, author=self.me, heartbeat=beat
         )

@@ -9,6 +9,7 @@ from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import acknowledgements_due
 from fermata.protocol.fold.reports import EncodedReport, encode_report, make_report
+from fermata.protocol.roles.consents import is_agreed
 from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharteredState, Round, State, ThresholdKey
@@ -41,6 +42,11 @@ Measure = Callable[[str], Measurement | None]
 Made = tuple[statement_pb2.Statement, bytes]
 
 
+def in_force(state: State) -> bytes:
+    """The hash of the charter in force; empty before there is one."""
+    return state.charter.sha256 if state.charter is not None else b""
+
+
 @dataclass(frozen=True, slots=True)
 class LabTools:
     """What a lab's driver works with, beside what every driver has.
@@ -48,15 +54,19 @@ class LabTools:
     ``keep`` makes durable what it takes to open a value of a report later; it is called before the
     report is drafted, so that it is there for every report that was sent. ``has_taken`` says of
     the entry that changed the pause whether the lab's own hook has taken the change. ``alone``: it
-    would join sums as the only one that does (docs/spec/standing.md, ST4). ``has_agreed`` says
-    whether the lab's owner has agreed to the charter in force.
+    would join sums as the only one that does (docs/spec/standing.md, ST4). ``newest_agreed``
+    gives the hash of the newest charter of the log that the lab's owner has agreed to.
     """
 
     measure: Measure = lambda period: None
     keep: Callable[[ReportSecrets], None] = lambda kept: None
     has_taken: Callable[[int], bool] = lambda change_entry: True
     alone: bool = False
-    has_agreed: Callable[[State], bool] = lambda state: True
+    newest_agreed: Callable[[State], bytes] = in_force
+
+    def has_agreed(self, state: State) -> bool:
+        """Whether that is the charter in force."""
+        return is_agreed(state, (self.newest_agreed(state),))
 
 
 def duties(

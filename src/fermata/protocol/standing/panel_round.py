@@ -36,7 +36,7 @@ class Given:
     """What a round brings a panel.
 
     ``reports``: labs whose counted report has a figure that may enter; ``alone``: those of them
-    that would join by themselves. ``barred``: labs that are excluded.
+    that would join by themselves. ``barred``: labs that are excluded, or have not consented.
     ``summable``: of the figures so far, those under this round's key and claims. ``place``: of the
     round's period. ``places``: of the period of each earlier round. ``organisations``: of each
     lab that ever was, one name for all labs that ever were one organisation's. ``homes``: the group

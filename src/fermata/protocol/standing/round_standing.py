@@ -12,6 +12,7 @@ from fermata.protocol.charter.panel import Panel, has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.standing.panel_round import Figures, Given, PanelTurn
 from fermata.protocol.standing.terms import PanelTerms, panel_terms
+from fermata.protocol.state.consents import away
 from fermata.protocol.state.standing import Cell, PanelStanding
 from fermata.protocol.state.state import ReportSeen, Round, State
 
@@ -105,7 +106,8 @@ def _given(
         place=charter.place(round_.period),
         reports=frozenset(reports),
         alone=frozenset(lab for lab, seen in reports.items() if seen.flags.alone),
-        barred=round_.barred,
+        # ST3: whose figure may not be renewed must not stand for ever, nor join.
+        barred=round_.barred | away(round_),
         summable=frozenset(n for n in numbers if _is_summable(state, n, round_, panel)),
         places={n: charter.place(state.rounds[n - 1].period) for n in numbers},
         organisations=organisations,

@@ -11,8 +11,9 @@ from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.charter.rules.trigger_rules import Rule
+from fermata.protocol.standing.left_out import closes_since, still_left_out
 from fermata.protocol.state.pause import CALM, RELAPSE, RULE, RUNNING, Pause
-from fermata.protocol.state.state import Round, State
+from fermata.protocol.state.state import Close, Round, State
 from fermata.types import Cause, RoundNumber
 
 
@@ -45,15 +46,19 @@ def lacking(
     if pause.phase == RUNNING:
         return ()
     known = [r for r in rounds[:number] if r.entry <= entry]
-    began, counted = _last(pause, RULE, RELAPSE), _last(pause, RULE, RELAPSE, CALM)
+    # PA6.1: whose figure is from before the last count shows nothing of the time since.
+    counted = _last(pause, RULE, RELAPSE, CALM)
+    # PA6.7: a lab that left before the pause would keep it from being lifted for ever.
+    nobody = rounds[number - 1].barred | still_left_out(known, pause, entry)
+    # PA6.8: a relapse must not let go a lab whose figure has left the sums since the trigger.
+    closes = closes_since(known, _last(pause, RULE), entry)
     missing: set[str] = set()
     read = panels_read(charter, (*terms.triggers, terms.lift))
     for panel in (p for p in charter.panels if p.id in read):
         given = {lab: rounds[n - 1].entry for lab, n in _in_sum(known, panel, entry).items()}
-        # PA6.1: whose figure is from before the last count shows nothing of the time since.
         missing |= {
             lab
-            for lab in _stood(known, panel, began, entry) & panel.labs - rounds[number - 1].barred
+            for lab in _stood(closes, panel) & panel.labs - nobody
             if given.get(lab, 0) <= counted
         }
     return tuple(lab for lab in charter.labs if lab in missing)
@@ -91,14 +96,7 @@ def _in_sum(known: Sequence[Round], panel: Panel, entry: int) -> Mapping[str, Ro
     return {}
 
 
-def _stood(known: Sequence[Round], panel: Panel, began: int, entry: int) -> set[str]:
-    """Labs whose figure stood in the panel's sums when the pause or a relapse began, or since."""
-    labs: set[str] = set()
-    for round_ in reversed(known):
-        if round_.close is None or round_.close.entry > entry:
-            continue
-        standing = round_.close.standing.get(panel.id)
-        labs |= standing.entered.keys() if standing is not None else set()
-        if round_.close.entry <= began:
-            break
-    return labs
+def _stood(closes: Sequence[Close], panel: Panel) -> set[str]:
+    """Labs whose figure stood in the panel's sums after one of these closes."""
+    standing = [c.standing[panel.id] for c in closes if panel.id in c.standing]
+    return {lab for after_close in standing for lab in after_close.entered}

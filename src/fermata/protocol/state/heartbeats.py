@@ -19,7 +19,9 @@ class Plea:
 @dataclass(frozen=True, slots=True)
 class HeartbeatSeen:
     """The last heartbeat of a node. ``logged_ms`` is the log's time after it, ``time_ms`` its own;
-    ``seen`` is the newest entry that the node had folded."""
+    ``seen`` is the newest entry that the node had folded. A lab's names, as ``named``, the newest
+    charter that its owner has agreed to, empty if it names none; ``accepted`` is the newest of all
+    that its heartbeats have named. Both are hashes."""
 
     entry: EntryIndex
     count: int
@@ -30,3 +32,5 @@ class HeartbeatSeen:
     certificate_expires_ms: int
     backlog: int
     pleas: tuple[Plea, ...] = ()
+    named: bytes = b""
+    accepted: bytes = b""

@@ -39,7 +39,8 @@ class Change:
     ``round`` is the round that it rests on; for acknowledged, deadline and motion the one that
     triggered. ``rules`` are the ids that held. ``calm_rounds`` is k after the change.
     ``motion_entry`` is set for motion only. ``acknowledge_ms``: how long the labs have to
-    acknowledge a change of ``ASKING``, 0 for others.
+    acknowledge a change of ``ASKING``, 0 for others. ``left_out``: of rule and relapse only, the
+    labs without consent that its lift does not wait for (PA6b), in order.
     """
 
     entry: EntryIndex
@@ -52,6 +53,7 @@ class Change:
     calm_rounds: int = 0
     motion_entry: EntryIndex | None = None
     acknowledge_ms: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def deadline(self) -> Limit:
@@ -68,6 +70,7 @@ class _Ground:
     round: RoundNumber
     rules: tuple[str, ...]
     motion_entry: EntryIndex | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +121,14 @@ def settle(
     is_swept: bool,
     is_newest: bool,
     may_lift: bool = True,
+    left_out: tuple[str, ...] = (),
 ) -> Pause:
     """PA3 to PA7: a round came to its end: opened or refused.
 
     ``fired``: the trigger rules that hold for it. ``is_calm``: whether the lift rule holds; None
     is unknown, and not good news. ``is_swept``: everybody has renewed since the last count (PA6a).
     ``is_newest``: no later round has come to its end before it. ``may_lift``: no older closed
-    round can still settle.
+    round can still settle. ``left_out``: if it fires, the labs that PA6b leaves out.
     """
     now = pause
     # PA3.1: no calm round counts twice.
@@ -132,7 +136,7 @@ def settle(
         return now
     is_newest = is_newest and round_number > now.newest_round
     if fired:
-        now = _fire(now, terms, _Ground(entry, time_ms, round_number, fired))
+        now = _fire(now, terms, _Ground(entry, time_ms, round_number, fired, None, left_out))
     elif is_newest and now.phase in (PAUSED, LIFTING):
         ground = _Ground(entry, time_ms, round_number, (terms.lift,))
         if is_calm is False:
@@ -260,6 +264,7 @@ def _turn(
         why,
         calm_rounds,
         ground.motion_entry,
+        left_out=ground.left_out,
     )
     kept = calm_rounds if after == LIFTING else 0
     return replace(pause, phase=after, calm_rounds=kept, changes=(*pause.changes, change))

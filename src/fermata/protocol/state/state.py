@@ -105,7 +105,8 @@ class Close:
     its sum, and ``cohorts`` its number of organisations. ``standing``: every panel after it;
     ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
     at all. ``organisations``: of every lab so far, one name for all that ever were of one
-    organisation (standing.md, ST7).
+    organisation (standing.md, ST7). ``unconsenting``: labs that had not consented at the close,
+    with the hash of the newest charter that each had accepted; they owe by that one.
     """
 
     entry: EntryIndex
@@ -121,6 +122,7 @@ class Close:
     figures: Mapping[str, Mapping[str, RoundNumber]] = field(default_factory=dict)
     standing: Mapping[str, PanelStanding] = field(default_factory=dict)
     unchanged: Mapping[str, str] = field(default_factory=dict)
+    unconsenting: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def ref(self) -> EntryRef:
@@ -193,6 +195,7 @@ class Round:
     lab, the digests in all of them, also of those that were replaced. ``barred``: labs that were
     excluded when it was opened; nobody waits for them. ``opened_ms``: the log's time then.
     ``starved``: labs whose answer auditors had and the log lacked at the close, with them (PL4).
+    ``unconsenting``: labs that had not consented when it was opened (consent.md, CO7).
     """
 
     number: RoundNumber
@@ -216,6 +219,7 @@ class Round:
     opening: Opening | None = None
     fault: str = ""
     starved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unconsenting: frozenset[str] = frozenset()
 
     def phase(self, endorsement_quorum: int) -> RoundPhase:
         """collecting, closed, endorsed, opened or refused."""

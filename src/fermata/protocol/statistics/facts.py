@@ -10,6 +10,7 @@ from fractions import Fraction
 from fermata.protocol.charter.panel import has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.calls import last_calls
+from fermata.protocol.state.consents import away
 from fermata.protocol.state.state import OPENED, REFUSED, Close, Round
 
 
@@ -33,9 +34,9 @@ class RoundFacts:
     a round that has ended, by panel that it asked, whether it brought a new result of it. ``sums``
     has every metric that has results. ``unchanged`` says of other metrics why their panel has no
     new sum. ``ages`` has, by panel and organisation, the periods since its oldest figure in the
-    sums; it is empty before the round's close, and has no lab that is excluded or off the panel.
-    ``beyond`` has, by panel and as of the round's close, the organisations of which the newest
-    figure is beyond its share.
+    sums; it is empty before the round's close, and has no lab that is excluded, off the panel, or
+    without consent. ``beyond`` has, by panel and as of the round's close, the organisations of
+    which the newest figure is beyond its share.
     """
 
     number: int
@@ -113,7 +114,8 @@ def ages_of(
         own = ages.setdefault(panel.id, {})
         standing = close.standing[panel.id]
         # RU4: whoever may not report, or need not, is not silent.
-        for lab in standing.members & standing.entered.keys() & panel.labs - round_.barred:
+        asked = panel.labs - round_.barred - away(round_)
+        for lab in standing.members & standing.entered.keys() & asked:
             age = places[round_.number] - places[standing.entered[lab]]
             organisation = close.organisations[lab]
             own[organisation] = max(age, own.get(organisation, 0))
@@ -144,7 +146,7 @@ def beyond_of(
         beyond[round_.number] = {
             panel.id: frozenset(
                 close.organisations[lab]
-                for lab in panel.labs - round_.barred
+                for lab in panel.labs - round_.barred - away(round_)
                 if newest.get((panel.id, lab))
             )
             for panel in charter.panels

@@ -5,7 +5,7 @@ and decision, by the times of the entries alone.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fermata.errors import VerificationError
 from fermata.protocol.charter.parse import Charter
@@ -21,6 +21,7 @@ from fermata.protocol.fold.pause import (
 )
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.governance import CARRIED, LOST, NO_VOTE
 from fermata.protocol.state.judgement import Judgement
 from fermata.protocol.state.pause import NO_PAUSE, Pause
@@ -37,8 +38,21 @@ from fermata.protocol.statistics.policy import evaluate
 from fermata.types import EntryIndex
 
 
-def findings_v10(state: State, clocks: Sequence[Clock]) -> Iterator[str]:
-    """What does not follow about rules and pause. ``clocks``: the log's after each entry."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The log's clock after an entry, and the labs that had not consented then."""
+
+    clock: Clock
+    unconsenting: frozenset[str]
+
+
+def moment_of(state: State) -> Moment:
+    """That of the newest entry."""
+    return Moment(state.clock, frozenset(not_consenting(state)))
+
+
+def findings_v10(state: State, moments: Sequence[Moment]) -> Iterator[str]:
+    """What does not follow about rules and pause. ``moments``: one after each entry."""
     for round_ in state.rounds:
         charter = state.charter_at(round_.number)
         ended = round_.phase(charter.endorsement_quorum) in (OPENED, REFUSED)
@@ -50,7 +64,7 @@ def findings_v10(state: State, clocks: Sequence[Clock]) -> Iterator[str]:
         if _judged(state, number) != judgement:
             yield f"entry {judgement.entry} (round {number}): is not judged as the rules say"
     # V10.3: nobody asserts the pause.
-    if _replayed(state, clocks) != state.pause:
+    if _replayed(state, moments) != state.pause:
         yield "the pause does not follow from the log"
 
 
@@ -81,14 +95,15 @@ def _in_force(state: State, entry: int) -> tuple[Charter, tuple[str, ...]]:
     return version.charter, labs
 
 
-def _replayed(state: State, clocks: Sequence[Clock]) -> Pause:
+def _replayed(state: State, moments: Sequence[Moment]) -> Pause:
     said = {
         seen.entry: (change, lab)
         for change, by_lab in state.pause.acknowledged.items()
         for lab, seen in by_lab.items()
     }
     pause = NO_PAUSE
-    for index, clock in enumerate(clocks):
+    for index, moment in enumerate(moments):
+        clock = moment.clock
         entry, time_ms = EntryIndex(index), clock.time_ms
         charter, labs = _in_force(state, entry)
         if charter.pause is None:
@@ -121,7 +136,15 @@ def _replayed(state: State, clocks: Sequence[Clock]) -> Pause:
                 is_newest = number > pause.newest_round
                 may_lift = not waits(_settling(state, judgement, number), entry, clock)
                 pause = settle_by(
-                    pause, terms, judgement, own, state.rounds, round_, is_newest, may_lift
+                    pause,
+                    terms,
+                    judgement,
+                    own,
+                    state.rounds,
+                    round_,
+                    is_newest,
+                    may_lift,
+                    moment.unconsenting,
                 )
         pause = _advanced(state, pause, entry, clock)
     return pause

@@ -25,7 +25,6 @@ from fermata.protocol.fold.reports import (
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.standing.panel_round import figures_in, standing_figures
-from fermata.protocol.state.clock import Clock
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
@@ -45,7 +44,7 @@ from fermata.protocol.verify.log_checks import (
     findings_of_checkpoint,
     read_log,
 )
-from fermata.protocol.verify.pause_checks import findings_v10, findings_v12
+from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_v12, moment_of
 from fermata.protocol.verify.pin_hint import hint_for_pin
 from fermata.protocol.wire.codec import decode_entry, sha256
 
@@ -148,7 +147,7 @@ class _Run:
         self.state = state
         self.cache = cache
         self.rejected: list[Verdict] = []
-        self.clocks: list[Clock] = []
+        self.moments: list[Moment] = []
         self.leaves: list[bytes] = []
         self.tree = Tree()
         self.witnessed = NOTHING
@@ -236,7 +235,7 @@ def verify_bundle(
 
 def _check_pause(run: _Run) -> None:
     """V10 and V12."""
-    v10, v12 = findings_v10(run.state, run.clocks), findings_v12(run.state)
+    v10, v12 = findings_v10(run.state, run.moments), findings_v12(run.state)
     for number, findings in ((10, v10), (12, v12)):
         run.reach(number)
         for finding in findings:
@@ -290,7 +289,7 @@ def _fold(run: _Run) -> None:
 
 def _apply(run: _Run, leaf: bytes) -> Verdict:
     run.state, verdict = apply(run.state, leaf, run.cache)
-    run.clocks.append(run.state.clock)
+    run.moments.append(moment_of(run.state))
     if not verdict.accepted:
         run.rejected.append(verdict)
     return verdict

@@ -11,6 +11,7 @@ the same, and with which reasons the log refused.
 from fermata.sim.adversaries.auditor import ALL_AUDITORS
 from fermata.sim.adversaries.clock import ALL_CLOCKS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
+from fermata.sim.adversaries.consent import ALL_CONSENT
 from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
 from fermata.sim.adversaries.lab import ALL_LABS
 from fermata.sim.adversaries.misbehaviour import Exposure, Misbehaviour
@@ -29,6 +30,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_CLOCKS,
     *ALL_STANDING,
     *ALL_STARVING,
+    *ALL_CONSENT,
 )
 
 

@@ -26,10 +26,19 @@ class StandingWatch:
     which it opens every cell.
     """
 
-    def __init__(self, deployment: Deployment, violate: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        violate: Callable[[str, str], None],
+        away: Mapping[int, frozenset[str]],
+    ) -> None:
         self._shape = shape = deployment.shape
         self._violate = violate
         self._owner = organisation_of(shape)
+        #: By round, who had not consented when it was opened, and has not answered it.
+        self._away = away
+        #: By round, whose figures of the first panel came in with its close.
+        self.gave: dict[int, frozenset[str]] = {}
         halves = group_halves(shape.terms, list(self._owner))
         self._tables = {
             panel.id: Table(panel.id, halves if panel.id == "panel-1" else {}, self._owner)
@@ -81,7 +90,10 @@ class StandingWatch:
                 and (not self._is_limited(panel) or wire.within_shares)
             }
             roster = {lab: charter.parties[lab] for lab in charter.panel(panel).labs}
-            labs = roster.keys() - round_.barred
+            # CO8: whoever has not consented, and gives no answer, leaves and joins nothing.
+            labs = roster.keys() - round_.barred - self._away[number]
+            if panel == "panel-1":
+                self.gave[number] = frozenset(given)
             own = table.turn(Turn(number, place, given, labs, rules, roster))
             opened |= own
             if own and len(own) == len(table.cells):

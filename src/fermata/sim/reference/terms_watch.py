@@ -4,14 +4,14 @@ A second, small pause machine follows the log (docs/spec/pause.md); duties, domi
 computed from the figures, and what the rules see from those that stand. The fold must agree.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
-from fermata.protocol.fold.pause import COMPLIED, NOT_SHOWN, SILENT, compliance_of
+from fermata.protocol.fold.pause import COMPLIED, NOT_CONSENTED, NOT_SHOWN, SILENT, compliance_of
 from fermata.protocol.roles.overdue import overdue
 from fermata.protocol.state.state import OPENED, REFUSED, Round, State, labs_of_round
 from fermata.protocol.wire.codec import decode_entry
@@ -44,8 +44,10 @@ class TermsWatch:
         self._next = 0
         #: The second pause machine: as of entry ``_next``.
         self._phase, self._calm_rounds = RUNNING, 0
-        #: The entry of the last trigger or relapse, and of the last that, or a calm round, counted.
-        self._began = self._counted_at = 0
+        #: The entry of the last trigger; of that or a relapse; and of those or a calm round.
+        self._began = self._restarted = self._counted_at = 0
+        #: Whom the last trigger or relapse left out.
+        self._left_out: frozenset[str] = frozenset()
         self._asked: list[int] = []
         self._said: dict[int, set[str]] = {}
         self._settled: list[int] = []
@@ -178,7 +180,9 @@ class TermsWatch:
         fired = any(holds[rule] is True for rule in charter.pause.triggers)
         is_swept = self._is_swept(charter, after, round_)
         if fired:
-            self._began = self._counted_at = entry
+            self._check_left_out(entry, after, round_)
+            self._began = entry if self._phase == RUNNING else self._began
+            self._restarted = self._counted_at = entry
         if fired and self._phase == RUNNING:
             self._turn(TRIGGERED)
             self._asked.append(entry)
@@ -204,6 +208,30 @@ class TermsWatch:
         self._turn(RUNNING)
         self._asked.append(entry)
 
+    def _check_left_out(self, entry: int, after: State, round_: Round) -> None:
+        """PA6b: nobody is left out for a word that came late, or who has given a figure lately.
+
+        Whom the fold leaves out beyond need is found; whom it keeps in beyond need is not.
+        """
+        left = set(after.pause.changes[-1].left_out)
+        starts = [c for c in after.pause.changes[:-1] if c.why in ("rule", "relapse")]
+        may = self._watch.consents.at_opening[round_.number] & self._watch.refusing[entry]
+        if self._phase != RUNNING:
+            may &= self._still_left_out(after, starts[-1].left_out if starts else ())
+        closed = [r.number for r in after.rounds if r.close is not None]
+        may -= self._watch.standing.gave.get(max(closed, default=0), frozenset())
+        if left - may:
+            self._watch.violate("I8", f"entry {entry} leaves out {sorted(left - may)}")
+        if left:
+            self.seen.add("lab left out")
+        self._left_out = frozenset(left)
+
+    def _still_left_out(self, after: State, labs: Iterable[str]) -> set[str]:
+        """Of these, who has given no figure since the last trigger or relapse."""
+        since = [r for r in after.rounds if r.close is not None and r.close.entry > self._restarted]
+        gave = self._watch.standing.gave
+        return {lab for lab in labs if not any(lab in gave[r.number] for r in since)}
+
     def _is_swept(self, charter: Charter, after: State, round_: Round) -> bool:
         """PA6a: whether everybody has renewed; all rules are about the first panel."""
         standing, rounds = self._watch.standing, after.rounds[: round_.number]
@@ -221,7 +249,8 @@ class TermsWatch:
             for lab, at in figures.items()
             if after.rounds[at - 1].entry > self._counted_at
         }
-        return (stood & charter.panel("panel-1").labs) - round_.barred <= renewed
+        nobody = round_.barred | self._still_left_out(after, self._left_out)
+        return (stood & charter.panel("panel-1").labs) - nobody <= renewed
 
     # Rounds.
 
@@ -290,6 +319,8 @@ class TermsWatch:
         has_duty = self._shape.terms is not None and self._shape.terms.has_duty
         for lab, answer in stated.items():
             right = SILENT if lab not in counted else NOT_SHOWN
+            if round_.close is not None and lab in self._watch.refusing[round_.close.entry]:
+                right = NOT_CONSENTED
             if lab in counted and int(counted[lab][HEAT]) <= DUTY_MAX:
                 right = COMPLIED
             if has_duty:

@@ -12,6 +12,7 @@ from fermata.log.checkpoint import parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF, context_of
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, flags_of, shown_ranges, statements_of
 from fermata.protocol.state.state import State, Verdict
@@ -19,6 +20,7 @@ from fermata.protocol.wire.codec import decode_entry, encode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Receipt, Store
 from fermata.sim.dice import stream
+from fermata.sim.reference.consent_book import ConsentBook
 from fermata.sim.reference.standing_watch import Figures, StandingWatch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
@@ -65,7 +67,10 @@ class Watch:
         ]
         self.verdicts: list[Verdict] = []
         self.violations: list[Violation] = []
-        self.standing = StandingWatch(self.deployment, self.violate)
+        self.consents = ConsentBook()
+        #: After each entry, who has not consented.
+        self.refusing: list[frozenset[str]] = []
+        self.standing = StandingWatch(self.deployment, self.violate, self.consents.away)
 
     @property
     def state(self) -> State:
@@ -179,6 +184,9 @@ class Watch:
         self.verdicts.append(verdict)
         self._tree.append(leaf_hash(leaf))
         self._roots.append(self._tree.root())
+        if verdict.accepted and entry:
+            self.consents.saw(verdict.author, statement_of(unseal(envelope)), after)
+        self._check_consents(entry, after)
         if verdict.accepted and verdict.kind == "Report":
             number = statement_of(unseal(envelope)).report.round
             self._last_report[(verdict.author, number)] = entry
@@ -187,6 +195,16 @@ class Watch:
             self._check_close(close)
             reports = {listed.lab: self._report(listed.entry) for listed in close.listed}
             self.standing.close(after, close.round, reports)
+
+    def _check_consents(self, entry: int, after: State) -> None:
+        """I8: every lab that has not consented is known as such, after every entry."""
+        refusing = self.consents.refusing(after) if after.charter is not None else frozenset()
+        self.refusing.append(refusing)
+        if set(not_consenting(after)) != refusing:
+            self.violate("I8", f"entry {entry}: without consent are {sorted(refusing)}")
+        at_opening = self.consents.at_opening
+        if any(r.unconsenting != at_opening.get(r.number) for r in after.rounds[-1:]):
+            self.violate("I8", f"entry {entry}: the round has others without consent")
 
     def _check_close(self, close: statement_pb2.CloseRound) -> None:
         """I2: a close lists each lab at most once, with its last accepted and proven report."""

@@ -56,15 +56,24 @@ def lines_of(charter: Charter, round_: Round, labs: Sequence[str]) -> tuple[Dues
 
 
 def dues_lines(state: State) -> list[DuesLine]:
-    """All lines of the log, each by the charter of its round.
+    """All lines of the log, each by the charter of its round, or the newest its lab has accepted.
 
     A period with two calls is owed for once, by its second call.
     """
     return [
         line
         for round_ in last_calls(state.rounds)
-        for line in lines_of(state.charter_at(round_.number), round_, labs_of_round(state, round_))
+        for lab in labs_of_round(state, round_)
+        for line in lines_of(_owed_by(state, round_, lab), round_, (lab,))
     ]
+
+
+def _owed_by(state: State, round_: Round, lab: str) -> Charter:
+    """The charter that says what a lab owes for a round: the newest that it has accepted."""
+    # S6.1: nobody owes by terms that it has not agreed to, nor gets out of those that it has.
+    accepted = round_.close.unconsenting.get(lab) if round_.close is not None else None
+    charters = (v.charter for v in state.charters if v.charter.sha256 == accepted)
+    return next(charters, state.charter_at(round_.number))
 
 
 def account_record(state: State) -> Account | None:

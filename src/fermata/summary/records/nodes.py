@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.state import CharteredState, State, parties_with_nodes
 from fermata.summary.records.clocks import clock_offsets, seen_ms
@@ -18,6 +19,9 @@ class NodeRecord:
     ``is_among_nodes``: ahead of most nodes' instead (``clocks.clock_offsets``).
     ``done``: what it has done in the newest round; None without a round, or unless ``is_expected``.
     ``excluded_from``: the first round from which a lab is excluded; None for everybody else.
+    ``not_consented``: it is a lab whose owner has not consented to the charter in force, as its
+    heartbeats say; ``accepted_charter``: the newest charter that it has accepted, its hash in hex;
+    None if it has named none.
     """
 
     party: str
@@ -30,6 +34,8 @@ class NodeRecord:
     done: str | None
     is_among_nodes: bool = False
     excluded_from: int | None = None
+    not_consented: bool = False
+    accepted_charter: str | None = None
 
 
 def node_records(state: State) -> tuple[NodeRecord, ...]:
@@ -37,6 +43,7 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
     if not isinstance(state, CharteredState):
         return ()
     expected, beats = parties_with_nodes(state), state.heartbeats
+    unconsenting = not_consenting(state)
     offsets, exclusions = clock_offsets(state), state.governance.exclusions
     return tuple(
         NodeRecord(
@@ -50,9 +57,16 @@ def node_records(state: State) -> tuple[NodeRecord, ...]:
             done=_done(state, party.id) if party.id in expected else None,
             is_among_nodes=offsets.is_among_nodes,
             excluded_from=exclusions.get(party.id),
+            not_consented=party.id in unconsenting,
+            accepted_charter=_accepted(state, party.id),
         )
         for party in state.charter.parties.values()
     )
+
+
+def _accepted(state: CharteredState, party: str) -> str | None:
+    beat = state.heartbeats.get(party)
+    return beat.accepted.hex() if beat is not None and beat.accepted else None
 
 
 def _done(state: CharteredState, party: str) -> str | None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.roles.overdue import Overdue, overdue
+from fermata.protocol.standing.left_out import still_left_out
 from fermata.protocol.standing.sweep import waits_for
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
@@ -33,6 +34,7 @@ class ChangeRecord:
     ``round`` is the round on which it rests, ``period`` that round's period and ``rules`` what each
     rule of the charter said as of it; 0 and empty if it rests on none. ``fired`` has the ids of the
     rules that brought the change. ``calm_rounds`` is their count k after it.
+    ``left_out`` are the labs without consent that the lift does not wait for from a trigger on.
     ``acknowledge_by_ms`` is None for a change that asks for no acknowledgement. Times are
     milliseconds since 1970, UTC, by the log.
     """
@@ -47,6 +49,7 @@ class ChangeRecord:
     period: str
     fired: tuple[str, ...]
     calm_rounds: int
+    left_out: tuple[str, ...]
     acknowledge_by_ms: int | None
     rules: tuple[RuleVerdict, ...]
 
@@ -76,8 +79,9 @@ class PauseRecord(PauseBrief):
     acknowledge, and ``trigger`` the one that began the present pause; each may be None.
     ``acknowledged`` of ``labs`` have acknowledged, ``needed`` complete the pause, and ``late`` did
     so after ``acknowledge_by_ms``. ``lift_rule`` lifts it; ``waits_for`` are the labs for whose
-    newer figures the lift waits. If the charter has no pause, ``labs`` and ``lift_rule`` are empty
-    and ``needed`` is 0.
+    newer figures the lift waits, and ``left_out`` those for which it does not, since they had not
+    consented to the charter before the pause began. If the charter has no pause, ``labs`` and
+    ``lift_rule`` are empty and ``needed`` is 0.
     """
 
     changes: tuple[ChangeRecord, ...]
@@ -91,6 +95,7 @@ class PauseRecord(PauseBrief):
     late: tuple[str, ...]
     lift_rule: str
     waits_for: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def rule_records(state: State, number: int) -> tuple[RuleRecord, ...]:
@@ -124,6 +129,7 @@ def change_record(state: State, index: int) -> ChangeRecord:
         period=round_.period if round_ else "",
         fired=change.rules,
         calm_rounds=change.calm_rounds,
+        left_out=change.left_out,
         acknowledge_by_ms=_acknowledge_by_ms(state, change),
         rules=judgement.verdicts if judgement else (),
     )
@@ -175,6 +181,9 @@ def pause_record(state: State) -> PauseRecord:
         late=machine.late(pause, pause.changes[asked.index]) if asked else (),
         lift_rule=terms.lift if terms else "",
         waits_for=waits_for(state),
+        left_out=tuple(sorted(still_left_out(state.rounds, pause, state.size)))
+        if brief.is_holding
+        else (),
     )
 
 

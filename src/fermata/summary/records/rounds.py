@@ -9,6 +9,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.pause import COMPLIED, compliance_of
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.calls import has_impossible_sum
+from fermata.protocol.state.consents import away
 from fermata.protocol.state.pleas import starving, waiting_for
 from fermata.protocol.state.state import (
     CLOSED,
@@ -76,7 +77,7 @@ class RoundRecord:
     how many are needed. ``culprits`` gave a wrong part. ``waits_for``: the parties without which
     the round does not go on. ``pleaded``: labs whose answer the close waits for, with the auditors
     that have it, until ``pleaded_until_ms``; ``starved``: the same of labs for which it waited in
-    vain.
+    vain. ``unconsenting``: labs that had not consented to the charter, at the close or so far.
     """
 
     number: int
@@ -107,6 +108,7 @@ class RoundRecord:
     pleaded: Mapping[str, tuple[str, ...]]
     pleaded_until_ms: int | None
     starved: Mapping[str, tuple[str, ...]]
+    unconsenting: tuple[str, ...]
 
     @property
     def cohort(self) -> int:
@@ -159,6 +161,7 @@ def round_record(state: State, round_: Round) -> RoundRecord:
         pleaded=starving(state, round_),
         pleaded_until_ms=state.clock.due_ms(round_.plea_limit),
         starved=round_.starved,
+        unconsenting=tuple(sorted(away(round_) if close is None else close.unconsenting)),
     )
 
 

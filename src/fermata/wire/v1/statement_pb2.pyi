@@ -678,6 +678,7 @@ class Heartbeat(_message.Message):
     CERTIFICATE_EXPIRES_MS_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
     PLEAS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_CHARTER_SHA256_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """One more than that of the author's last heartbeat in the log; 1 for its first."""
     time_ms: _builtins.int
@@ -685,6 +686,8 @@ class Heartbeat(_message.Message):
     version: _builtins.str
     certificate_expires_ms: _builtins.int
     backlog: _builtins.int
+    accepted_charter_sha256: _builtins.bytes
+    """A lab's: SHA-256 of the newest charter that its owner has agreed to (docs/spec/consent.md, CO6)."""
     @_builtins.property
     def pleas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plea]:
         """An auditor's: answers that it had in time and that the log lacks, by lab (docs/spec/pleas.md)."""
@@ -698,10 +701,11 @@ class Heartbeat(_message.Message):
         certificate_expires_ms: _builtins.int = ...,
         backlog: _builtins.int = ...,
         pleas: _abc.Iterable[Global___Plea] | None = ...,
+        accepted_charter_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "count", b"count", "pleas", b"pleas", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_charter_sha256", b"accepted_charter_sha256", "backlog", b"backlog", "certificate_expires_ms", b"certificate_expires_ms", "count", b"count", "pleas", b"pleas", "time_ms", b"time_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
