@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bitflips attack sim lives presence model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test screenshots bench bench-keys keygen-sim bitflips attack sim lives presence model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
@@ -121,7 +121,17 @@ bench: setup
 bitflips: setup
 	@PYTHONPATH=tests $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
 
+# Wall times of key generation without a dealer, in bench-keys.json; alone on the machine, half an
+# hour. RUNS for other than five, ARGS=--only joint_2048_3 for one of them.
+RUNS ?= 5
+bench-keys: setup
+	@$(RUN) --group bench python scripts/bench_keys.py --runs $(RUNS) --out bench-keys.json $(ARGS)
+
 SEEDS ?= 50
+# Key generations in memory, half of them with a party that lies; about a second each.
+keygen-sim: setup
+	@$(RUN) python -m fermata.sim.keygen --seeds $(SEEDS)
+
 sim: setup
 	@$(RUN) python -m fermata.sim --seeds $(SEEDS)
 

@@ -78,7 +78,7 @@ def test_lengths_grow_by_the_same_number_with_each_reshare(origin: str) -> None:
     n = 1 << 2047
     assert mask_bits(n) == 2048 + 160
     assert share_offset_bits(n) == 2048 + 200
-    assert share_offset_bits(n, DISTRIBUTED) == 2048 + 320
+    assert share_offset_bits(n, DISTRIBUTED) == 2048 + 332
     lengths = [share_offset_bits(n, origin, 20, kappa_after(k)) for k in range(13)]
     assert {b - a for a, b in pairwise(lengths)} == {208}
     assert lengths[0] == mask_bits(n, origin) + 50

@@ -5,7 +5,7 @@ from functools import cache
 from math import log
 
 from fermata.crypto.integers import fast_int, gcd, invert, is_probable_prime
-from fermata.crypto.threshold.key_record import AUDITORS_MAX, DELTA, SIGMA
+from fermata.crypto.threshold.key_record import AUDITORS_MAX, SIGMA
 
 PARTIES_MIN = 3
 MODULUS_BITS_MIN, MODULUS_BITS_MAX = 256, 4096
@@ -70,11 +70,6 @@ class Parameters:
     def root_bits(self) -> int:
         """W, such that phi*beta is below 2^(W - sigma - 72)."""
         return 2 * self.modulus_bits + 2 * SIGMA + self.parties.bit_length() + 73
-
-    @property
-    def coefficient_bits(self) -> int:
-        """K: coefficients of a party's part of the key's polynomial are from 2^K below 2^(K+1)."""
-        return self.modulus_bits + 2 * SIGMA + self.parties.bit_length() + 2 * DELTA.bit_length()
 
     @property
     def subshare_width(self) -> int:

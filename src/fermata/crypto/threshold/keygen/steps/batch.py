@@ -8,6 +8,7 @@ from fermata.crypto.threshold.keygen.work.biprimality import (
     MORE_ITERATIONS,
     base_of,
     is_plausible,
+    is_power_or_prime,
     passes,
     power_of,
 )
@@ -168,7 +169,7 @@ class PowersStep(Opening):
         rows = [self.numbers(setup, state, self.opened(state, j)) for j in setup.parameters.indices]
         columns = zip(survivors_of(state).items(), zip(*rows, strict=True), strict=True)
         for (k, n), powers in columns:
-            if passes(n, list(powers)):
+            if passes(n, list(powers)) and not is_power_or_prime(n):
                 return state.change(chosen=k), COMMIT_MORE
         return state, AUDIT
 

@@ -25,14 +25,12 @@ MORE_ITERATIONS = 64
 
 
 def is_plausible(n: int, parameters: Parameters) -> bool:
-    """Whether n may be p*q: its length, n = 1 mod 420, no small factor, no prime, no power."""
+    """Whether n may be p*q, as far as it costs less than a power: no small prime divides it."""
     return (
         n.bit_length() == parameters.modulus_bits
         and n % STEP == 1
         and gcd(n, parameters.sieve) == 1
         and not has_factor_up_to(n, TRIAL_BOUND)
-        and not is_probable_prime(n)
-        and not is_power(n)
     )
 
 
@@ -60,6 +58,11 @@ def exponent_of(index: int, n: int, p_i: int, q_i: int) -> int:
 def power_of(index: int, n: int, base: int, p_i: int, q_i: int) -> int:
     """v_i, which a party opens for one base."""
     return powmod_secret(base, exponent_of(index, n, p_i, q_i), n)
+
+
+def is_power_or_prime(n: int) -> bool:
+    """Whether n is what passes the test by Boneh and Franklin without being p*q."""
+    return is_probable_prime(n) or is_power(n)
 
 
 def passes(n: int, powers: list[int]) -> bool:

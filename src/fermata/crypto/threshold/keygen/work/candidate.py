@@ -5,9 +5,15 @@ that whoever has everybody's seed repeats it (docs/spec/keys.md, K13).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from fermata.crypto.integers import gcd
-from fermata.crypto.threshold.keygen.parameters import STEP, Parameters, residue_weights
+from fermata.crypto.threshold.keygen.parameters import (
+    STEP,
+    Parameters,
+    parameters_of,
+    residue_weights,
+)
 from fermata.crypto.threshold.keygen.work.draws import SEED_BYTES, Draws
 from fermata.crypto.threshold.keygen.work.pieces import Layout
 from fermata.crypto.threshold.keygen.work.shamir import share_out, weights_at_zero, zero_mask
@@ -33,18 +39,33 @@ def private_steps(parameters: Parameters) -> tuple[str, ...]:
 
 def layout_of(step: str, parameters: Parameters) -> Layout:
     """What a piece of the step has."""
-    if step == FACTORS:
-        return Layout((parameters.ring,) * 3)
-    return Layout((parameters.sieve,) * 2, has_mask=step == UNITS)
+    kind = step if step in (UNITS, FACTORS) else ""
+    return _layouts(parameters.modulus_bits, parameters.parties)[kind]
+
+
+@cache
+def _layouts(modulus_bits: int, parties: int) -> dict[str, Layout]:
+    parameters = parameters_of(modulus_bits, parties)
+    pair = (parameters.sieve,) * 2
+    return {
+        UNITS: Layout(pair, has_mask=True),
+        "": Layout(pair),
+        FACTORS: Layout((parameters.ring,) * 3),
+    }
 
 
 class CandidateWork:
-    """What party ``index`` does for one candidate, from its 32-byte seed for it."""
+    """What party ``index`` does for one candidate, from its 32-byte seed for it.
 
-    __slots__ = ("_index", "_parameters", "_seed")
+    What it receives in a step must not change from call to call.
+    """
+
+    __slots__ = ("_index", "_parameters", "_parts", "_read", "_seed")
 
     def __init__(self, parameters: Parameters, index: int, seed: bytes) -> None:
         self._parameters, self._index, self._seed = parameters, index, seed
+        self._parts: tuple[int, int] | None = None
+        self._read: dict[tuple[str, int], tuple[list[int], bytes]] = {}
 
     def pieces(self, step: str, inputs: Inputs) -> list[bytes]:
         """The pieces of a step for every party from 1 on, this one among them."""
@@ -96,6 +117,8 @@ class CandidateWork:
 
     def factors(self, inputs: Inputs) -> tuple[int, int]:
         """This party's p_i and q_i; the sum of all p_i has no prime factor of the sieve."""
+        if self._parts is not None:
+            return self._parts
         parameters = self._parameters
         sieve = parameters.sieve
         weight = weights_at_zero(parameters.parties, sieve)[self._index - 1]
@@ -117,7 +140,8 @@ class CandidateWork:
             spread = self._draws("spread", which).below(parameters.spread)
             part = part % (STEP * sieve) + STEP * sieve * spread
             parts.append(int(part + parameters.offset * is_first))
-        return parts[0], parts[1]
+        self._parts = (parts[0], parts[1])
+        return self._parts
 
     def _factor_pieces(self, inputs: Inputs) -> list[bytes]:
         """Shares of p_i and q_i over Z_P, and of a zero that hides the product's polynomial."""
@@ -152,5 +176,8 @@ class CandidateWork:
         return self._draws("mask seed", str(receiver)).bytes(SEED_BYTES)
 
     def _received(self, step: str, sender: int, inputs: Inputs) -> tuple[list[int], bytes]:
-        layout = layout_of(step, self._parameters)
-        return layout.decode(inputs[step][sender - 1], sender, self._index)
+        if (step, sender) not in self._read:
+            layout = layout_of(step, self._parameters)
+            piece = inputs[step][sender - 1]
+            self._read[step, sender] = layout.decode(piece, sender, self._index)
+        return self._read[step, sender]

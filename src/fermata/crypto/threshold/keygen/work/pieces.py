@@ -1,7 +1,7 @@
 """What one party sends another alone for one candidate, in bytes of a fixed length (K13)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from fermata.crypto.integers import int_to_bytes
@@ -23,18 +23,21 @@ class Layout:
 
     moduli: tuple[int, ...]
     has_mask: bool = False
+    widths: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(map(width_of, self.moduli)))
 
     def width(self, sender: int, receiver: int) -> int:
         """Bytes of a piece."""
-        seed = SEED_BYTES if self.has_mask and sender < receiver else 0
-        return sum(map(width_of, self.moduli)) + seed
+        return sum(self.widths) + (SEED_BYTES if self.has_mask and sender < receiver else 0)
 
     def encode(self, values: Sequence[int], mask_seed: bytes = b"") -> bytes:
         """The piece with these numbers, big-endian, and the seed of a mask."""
         return (
             b"".join(
-                int_to_bytes(int(value), width_of(modulus))
-                for value, modulus in zip(values, self.moduli, strict=True)
+                int_to_bytes(int(value), width)
+                for value, width in zip(values, self.widths, strict=True)
             )
             + mask_seed
         )
@@ -44,8 +47,7 @@ class Layout:
         if len(piece) != self.width(sender, receiver):
             raise ValueError("a piece has the wrong length")
         at, values = 0, []
-        for modulus in self.moduli:
-            width = width_of(modulus)
+        for modulus, width in zip(self.moduli, self.widths, strict=True):
             value = int.from_bytes(piece[at : at + width], "big")
             if value >= modulus:
                 raise ValueError("a number of a piece is out of range")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fermata.crypto.integers import gcd, multi_powmod, powmod, powmod_secret, product_mod
-from fermata.crypto.threshold.key_record import DELTA, verification_base
+from fermata.crypto.threshold.key_record import DELTA, DISTRIBUTED, mask_bits, verification_base
 from fermata.crypto.threshold.keygen.parameters import WRAP_BITS, Parameters
 from fermata.crypto.threshold.keygen.work.draws import SEED_BYTES, Draws
 from fermata.crypto.threshold.keygen.work.pieces import Layout
@@ -100,13 +100,14 @@ class RootWork:
         self, inputs: Sequence[bytes], numbers: RootNumbers, threshold: int
     ) -> list[int]:
         """This party's part of the key's polynomial: Delta*d_i, then t - 1 coefficients."""
-        parameters, part = self._parameters, self._part(inputs)
+        part = self._part(inputs)
         if self._index == 1:
-            part -= numbers.wraps * int(parameters.root_ring)
+            part -= numbers.wraps * int(self._parameters.root_ring)
         d_i = -(part // self._n) - (numbers.carry if self._index == 1 else 0)
         draws = Draws(self._seed, "key")
-        head = 1 << parameters.coefficient_bits
-        masks = [head + draws.bits(parameters.coefficient_bits) for _ in range(threshold - 1)]
+        # From 2^(B-1) below 2^B (K20): more than Delta*d, so that no share is below its head.
+        bits = mask_bits(self._n, DISTRIBUTED) - 1
+        masks = [(1 << bits) + draws.bits(bits) for _ in range(threshold - 1)]
         return [DELTA * d_i, *masks]
 
     def _sums(self, inputs: Sequence[bytes]) -> list[int]:
