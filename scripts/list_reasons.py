@@ -27,6 +27,8 @@ _DERIVED = re.compile(
     rf"^class \w+\(({'|'.join(CLASSES)})\):(?:(?!^class ).)*?__init__\(\"([A-Z][A-Z0-9_]+)\"",
     re.MULTILINE | re.DOTALL,
 )
+#: In a key generation a fault is found first, and then said whose it is.
+_FAULTS = re.compile(r"\b(?:Fault|culprit)\((?:[^()\"]*, )?\"(KEYGEN_[A-Z_]+)\"")
 _REFUSED = re.compile(r"\b_refuse\(\s*\"([A-Z][A-Z0-9_]+)\"")
 _REFUSES = re.compile(
     rf"^def _refuse\(.*?^    raise ({'|'.join(CLASSES)})\(", re.MULTILINE | re.DOTALL
@@ -42,6 +44,7 @@ def listing() -> str:
         text = path.read_text()
         for name, reason in (*_RAISED.findall(text), *_DERIVED.findall(text)):
             found[name].add(reason)
+        found["Misbehaviour"].update(_FAULTS.findall(text))
         for name in _REFUSES.findall(text):
             found[name].update(_REFUSED.findall(text))
     rows = [f"| {name} | {' '.join(f'`{r}`' for r in sorted(found[name]))} |" for name in CLASSES]

@@ -135,8 +135,6 @@ def test_a_key_record_is_read_back(deployment: Deployment) -> None:
     [
         ("origin", 0, "KEY_ORIGIN"),
         ("origin", 3, "KEY_ORIGIN"),
-        ("origin", 2, "KEY_CEREMONY"),
-        ("ceremony_sha256", bytes(32), "KEY_CEREMONY"),
         ("modulus", b"\x01" * 63, "WIDTH"),
         ("modulus", b"\x01" * 65, "WIDTH"),
         ("modulus", b"", "WIDTH"),

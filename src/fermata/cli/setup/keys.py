@@ -14,7 +14,7 @@ from fermata.cli.unlock import Opener, deployment_option, signing_options, unloc
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.dealer import DealtKey
 from fermata.crypto.threshold.dealer import deal as deal_key
-from fermata.crypto.threshold.key_record import DISTRIBUTED
+from fermata.crypto.threshold.key_record import DEALER, DISTRIBUTED
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter
 from fermata.node.files import SECRET_MODE, read_file, write_directory, write_secret
@@ -177,7 +177,8 @@ def check(charter_file: Path, record_file: Path, as_json: bool) -> None:
         charter, charter_file, read_file(record_file, ENVELOPE_BYTES_MAX), record_file
     )
     text = f"{record_file}: a {charter.modulus_bits}-bit {record.origin} key, {record.threshold} of"
-    text += f" {record.auditors}, whose shares interpolate and whose modulus is proven"
+    modulus = "is proven" if record.origin == DEALER else "is as auditors make them"
+    text += f" {record.auditors}, whose shares interpolate and whose modulus {modulus}"
     data = {
         "valid": True,
         "origin": record.origin,

@@ -23,14 +23,15 @@ def check_origin(record: KeyRecord, proofs: DealerProofs | None, context: bytes)
     ``proofs``: a dealer's, over ``context`` (the charter's hash); None for a key without a dealer.
     Raises InvalidProof: MODULUS_PROOF, FACTOR_PROOF; KEY_DISTRIBUTED.
     """
-    if proofs is None:
+    if proofs is not None:
+        modulus, factors = proofs
+        # F3.10: ciphertexts open one way (K4).
+        modulus_proof.verify(record.n, modulus, context)
+        # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
+        factor_proof.verify(record.n, factors, context)
+    else:
+        # F3.12: a majority of honest auditors stands for the rest (K19).
         check_distributed(record)
-        return
-    modulus, factors = proofs
-    # F3.10: ciphertexts open one way (K4).
-    modulus_proof.verify(record.n, modulus, context)
-    # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
-    factor_proof.verify(record.n, factors, context)
 
 
 def check_distributed(record: KeyRecord) -> None:

@@ -40,7 +40,7 @@ class Ending(Exception):
     note: str = ""
     culprit: int = 0
     absent: tuple[int, ...] = ()
-    shown: tuple[bytes, ...] = ()
+    given: tuple[bytes, ...] = ()
     accusation: wire.Accusation | None = None
     public_result: bytes = b""
     discloses: bool = False
@@ -72,10 +72,10 @@ class Ending(Exception):
         )
 
     @classmethod
-    def of_split(cls, other: str, about: str, shown: Sequence[bytes]) -> "Ending":
+    def of_split(cls, other: str, about: str, given: Sequence[bytes]) -> "Ending":
         """Two participants were shown different messages of a third."""
         note = f"{other} was shown another message of {about}"
-        return cls(wire.CEREMONY_OUTCOME_STOPPED, "CEREMONY_SPLIT", note, shown=tuple(shown))
+        return cls(wire.CEREMONY_OUTCOME_STOPPED, "CEREMONY_SPLIT", note, given=tuple(given))
 
     @classmethod
     def followed(
@@ -123,7 +123,7 @@ class Endings:
                 note=_plain(ending.note),
                 culprit=ending.culprit,
                 absent=[i for i in ending.absent if i != self._index],
-                shown=ending.shown,
+                shown=ending.given,
             )
             if end.turns and self._has_all(end.turns - 1):
                 end.seen.extend(self._case({}).hashes(end.turns - 1))
@@ -212,8 +212,8 @@ class Endings:
         if end.reason == "CEREMONY_SPLIT":
             turn = end.turns - 2
             case_turns = [self._turns.get((turn, i), b"") for i in plan.indices]
-            shown = case_turns if turn >= 0 else self._kept.set_ups
-            ending.shown = tuple(envelope for envelope in shown if envelope)
+            given = case_turns if turn >= 0 else self._kept.set_ups
+            ending.given = tuple(envelope for envelope in given if envelope)
         if end.HasField("accusation"):
             self._fetch_evidence(case)
             try:

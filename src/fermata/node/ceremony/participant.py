@@ -180,8 +180,8 @@ class Participant:
     ) -> tuple[list[bytes], dict[int, Received]]:
         """Everybody's envelope of the turn, and what each other one sent, opened and checked."""
         me, number = plan.index_of(self._me.party), kept.number
-        mine = next(item.data for item in kept.items if item.item == TURN)
-        envelopes = {me: mine}
+        own = next(item.data for item in kept.items if item.item == TURN)
+        envelopes = {me: own}
         for sender in plan.others(me):
             envelopes[sender] = self._fetch(plan, Name(TURN, sender, number))
         before = kept.turns[-1] if kept.turns else kept.set_ups

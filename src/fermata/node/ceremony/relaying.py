@@ -72,10 +72,10 @@ class Relaying:
 
     def place_key(self, folder: SetupFolder) -> bool:
         """Puts the key record and its signatures where the log takes them, once all signed one."""
-        found = self.folder.finished() if self.folder else None
-        if found is None:
+        finished = self.folder.finished() if self.folder else None
+        if finished is None:
             return False
-        record, ceremony, envelopes = found
+        record, ceremony, envelopes = finished
         signed = {party: unseal(data) for party, data in envelopes.items()}
         payloads = {envelope.payload for envelope in signed.values()}
         try:

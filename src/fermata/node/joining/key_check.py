@@ -11,7 +11,7 @@ from fermata.node.storage import keystore
 from fermata.node.storage.signatures import folder_of, sealed_charter
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.references import first_entry
-from fermata.protocol.wire.codec import decode, key_record_from_wire
+from fermata.protocol.wire.codec import check_ceremony, decode, key_record_from_wire
 from fermata.wire.v1 import statement_pb2
 
 
@@ -40,6 +40,7 @@ def check_record(charter: Charter, charter_file: Path, data: bytes, where: Path)
     check_modulus(record.n, charter.modulus_bits)
     check_key(record)
     check_origin(record, proofs, charter.sha256)
+    check_ceremony(statement.key_record)
     return record
 
 

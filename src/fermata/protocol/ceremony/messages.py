@@ -142,9 +142,9 @@ def check_end(plan: Plan, message: wire.CeremonyEnd, sender: int) -> None:
         raise bad_form(sender, message.turns, "the end breaks its form")
 
 
-def first_difference(mine: Sequence[bytes], theirs: Sequence[bytes]) -> int:
+def first_difference(own: Sequence[bytes], theirs: Sequence[bytes]) -> int:
     """The number of the first participant of whom two have seen other messages; 0 if of none."""
-    pairs = enumerate(zip(mine, theirs, strict=True), 1)
+    pairs = enumerate(zip(own, theirs, strict=True), 1)
     return next((index for index, (a, b) in pairs if a != b), 0)
 
 

@@ -24,7 +24,7 @@ from fermata.wire.v1 import envelope_pb2
 
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 DONE, STOPPED, CANCELLED, ABSENT = "done", "stopped", "cancelled", "absent"
-_OUTCOMES = {
+_ENDED_AS = {
     wire.CEREMONY_OUTCOME_DONE: DONE,
     wire.CEREMONY_OUTCOME_STOPPED: STOPPED,
     wire.CEREMONY_OUTCOME_CANCELLED: CANCELLED,
@@ -156,7 +156,7 @@ def check_record(
 
 def culprits_of(case: Case) -> tuple[dict[int, str], set[int]]:
     """Whose misbehaviour is proven, with the reason, and who is named without proof."""
-    proven: dict[int, str] = {}
+    convicted: dict[int, str] = {}
     named = {end.culprit for end in case.ends.values() if end.culprit}
     for accuser, end in sorted(case.ends.items()):
         if end.HasField("accusation"):
@@ -165,23 +165,23 @@ def culprits_of(case: Case) -> tuple[dict[int, str], set[int]]:
             except InvalidProof:
                 continue
             reason = end.reason if culprit != accuser else "CEREMONY_ACCUSATION"
-            proven.setdefault(culprit, reason)
-    shown = [e for end in case.ends.values() for e in end.shown]
+            convicted.setdefault(culprit, reason)
+    given = [e for end in case.ends.values() for e in end.shown]
     places: dict[tuple[str, int, int], list[bytes]] = {}
-    for envelope in dict.fromkeys([*shown, *case.set_ups.values(), *case.turns.values()]):
+    for envelope in dict.fromkeys([*given, *case.set_ups.values(), *case.turns.values()]):
         places.setdefault(_place_of_any(envelope), []).append(envelope)
     # What one participant was shown and another was not: by whoever signed both.
     for envelopes in places.values():
         for other in envelopes[1:]:
             if culprit := equivocator(case, envelopes[0], other):
-                proven.setdefault(culprit, "CEREMONY_SPLIT")
-    return proven, named
+                convicted.setdefault(culprit, "CEREMONY_SPLIT")
+    return convicted, named
 
 
 def _outcome(case: Case) -> str:
-    outcomes = {_OUTCOMES[end.outcome] for end in case.ends.values()}
+    ended_as = {_ENDED_AS[end.outcome] for end in case.ends.values()}
     for outcome in (STOPPED, CANCELLED, ABSENT):
-        if outcome in outcomes:
+        if outcome in ended_as:
             return outcome
     return DONE if set(case.ends) == set(case.indices) else ABSENT
 

@@ -39,6 +39,7 @@ from fermata.protocol.state.state import (
 )
 from fermata.protocol.wire.codec import (
     CHARTER_TYPE,
+    check_ceremony,
     decode_entry,
     key_record_from_wire,
 )
@@ -236,8 +237,9 @@ def _key_record(
         )
     check_modulus(record.n, charter.modulus_bits)  # F3.8: not easily factored (K2).
     check_key(record)  # F3.9: the shares can open (K3).
-    # F3.10, F3.11, F3.13: a dealer's proofs (K4, K10), or what a key without one must be (K19).
+    # F3.10 to F3.12: a dealer's proofs (K4, K10), or what a key without one must be (K19).
     check_origin(record, proofs, charter.sha256)
+    check_ceremony(wire)  # F3.13: no words that nobody checks.
     key = ThresholdKey(
         record,
         PublicKey(record.n),

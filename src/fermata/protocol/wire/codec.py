@@ -164,20 +164,11 @@ def key_record_from_wire(
 ) -> tuple[KeyRecord, DealerProofs | None]:
     """The numbers of a key record, and a dealer's proofs. Raises InvalidEncoding; checks no proof.
 
-    There are no proofs, and there is a ceremony, for a key without a dealer.
+    ``check_ceremony`` says what a key without a dealer has instead of proofs.
     """
     origin = _ORIGINS.get(wire.origin)
     if origin is None:
         raise InvalidEncoding("KEY_ORIGIN", "key record: must be a dealer's or distributed")
-    has_proofs = wire.HasField("modulus_proof") or wire.HasField("factor_proof")
-    # F3.12: what nobody checks would let one key have several records.
-    if origin == DISTRIBUTED and (has_proofs or len(wire.ceremony_sha256) != SHA256_BYTES):
-        raise InvalidEncoding(
-            "KEY_CEREMONY",
-            "key record: a distributed key must have the hash of its ceremony, and no proofs",
-        )
-    if origin == DEALER and wire.ceremony_sha256:
-        raise InvalidEncoding("KEY_CEREMONY", "key record: a dealer's key must name no ceremony")
     width = (modulus_bits + 7) // 8
     proofs = _proofs_from_wire(wire, modulus_bits) if origin == DEALER else None
     record = KeyRecord(
@@ -190,6 +181,24 @@ def key_record_from_wire(
         origin=origin,
     )
     return record, proofs
+
+
+def check_ceremony(wire: statement_pb2.KeyRecord) -> None:
+    """Checks that a key names the ceremony it was made in, or has a dealer's proofs, and not both.
+
+    Raises InvalidEncoding KEY_CEREMONY.
+    """
+    if wire.origin == statement_pb2.KEY_ORIGIN_DEALER:
+        is_right = not wire.ceremony_sha256
+    else:
+        has_proofs = wire.HasField("modulus_proof") or wire.HasField("factor_proof")
+        is_right = len(wire.ceremony_sha256) == SHA256_BYTES and not has_proofs
+    # F3.13: what nobody checks would let one key have several records.
+    if not is_right:
+        raise InvalidEncoding(
+            "KEY_CEREMONY",
+            "key record: must have a dealer's proofs, or the 32 bytes of a ceremony's hash",
+        )
 
 
 def _proofs_from_wire(wire: statement_pb2.KeyRecord, modulus_bits: int) -> DealerProofs:

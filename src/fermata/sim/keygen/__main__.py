@@ -37,10 +37,10 @@ def generate(seed: int, modulus_bits: int) -> tuple[str, str]:
 
 def fault_of_key(played: Played) -> str:
     """What is wrong with a key that should be right; nothing is an empty text."""
-    outcomes = {turn.public_result for turn in played.ends.values()}
-    if len(outcomes) != 1:
-        return f"ended in {len(outcomes)} outcomes; {played.failure or played.findings}"
-    record = Outcome.from_bytes(outcomes.pop()).record
+    ended_as = {turn.public_result for turn in played.ends.values()}
+    if len(ended_as) != 1:
+        return f"ended in {len(ended_as)} ended_as; {played.failure or played.findings}"
+    record = Outcome.from_bytes(ended_as.pop()).record
     for turn in played.ends.values():
         check_share(record, KeyShare.from_bytes(turn.secret_result))
     return ""

@@ -6,6 +6,7 @@ publishes the digest of what it sends, unless that is the lie.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.steps.base import COMMIT_NONCE, NONCE, Commit, Opening, Step
@@ -141,10 +142,16 @@ class _Bent:
     def __getattr__(self, name: str) -> object:
         return getattr(self._honest, name)
 
+    def compute(self, setup: Setup, state: State) -> bytes:
+        """What is committed to."""
+        words: bytes = cast(Opening, self._honest).compute(setup, state)
+        return self._lie.bend(words) if self._lie.keeps_word else words
+
     def payload(self, setup: Setup, state: State) -> bytes:
         """What is said to all."""
         words = self._honest.payload(setup, state)
-        return self._lie.bend(words) if self._lie.public else words
+        is_bent = self._lie.keeps_word and isinstance(self._honest, Opening)
+        return self._lie.bend(words) if self._lie.public and not is_bent else words
 
     def bodies(self, setup: Setup, state: State) -> list[bytes]:
         """What is sent to each; only the first other party gets the lie."""

@@ -11,7 +11,7 @@ from fermata.crypto.threshold.ceremony.lockstep import (
     Turn,
 )
 from fermata.crypto.threshold.keygen.outcome import Outcome
-from fermata.crypto.threshold.keygen.steps.base import COMMIT_NONCE, DONE, Step
+from fermata.crypto.threshold.keygen.steps.base import COMMIT_NONCE, DONE, Commit, Step
 from fermata.crypto.threshold.keygen.steps.bodies import (
     COMPLAINT,
     SILENCE,
@@ -212,6 +212,8 @@ class KeyGeneration:
     def _speak(self, state: State, mode: str = _WORDS) -> Turn:
         """This party's words of the step."""
         step, setup = self._plan[state.step], self._setup
+        if isinstance(step, Commit):
+            state = step.prepare(setup, state)
         private: dict[int, bytes] = {}
         digests = b""
         if step.is_private:

@@ -115,10 +115,13 @@ class Commit(PublicStep):
     def __init__(self, opening: str, opens: "Opening") -> None:
         self._opening, self._opens = opening, opens
 
+    def prepare(self, setup: Setup, state: State) -> State:
+        """Computes what is going to be opened, and keeps it until then."""
+        return state.change(own_opening=self._opens.compute(setup, state))
+
     def payload(self, setup: Setup, state: State) -> bytes:
-        """The commitment."""
-        words = self._opens.payload(setup, state)
-        return commitment_to(setup, state, self._opening, setup.index, words)
+        """The commitment to what was prepared."""
+        return commitment_to(setup, state, self._opening, setup.index, state.own_opening)
 
     def check(self, setup: Setup, state: State, sender: int, payload: bytes) -> None:
         """K13.1: its length."""
@@ -143,9 +146,13 @@ class Opening(PublicStep):
         """Raises Fault KEYGEN_ENCODING."""
         raise NotImplementedError
 
-    def payload(self, setup: Setup, state: State) -> bytes:
+    def compute(self, setup: Setup, state: State) -> bytes:
         """The salt and the values."""
         return salt_of(state, self.name) + self.values(setup, state)
+
+    def payload(self, setup: Setup, state: State) -> bytes:
+        """What this party committed to in the turn before."""
+        return state.own_opening
 
     def check(self, setup: Setup, state: State, sender: int, payload: bytes) -> None:
         """K13.4: nobody chooses what it opens after it has seen what others open."""

@@ -66,7 +66,7 @@ def setup_of(
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """A party's memory. Everything but ``seed``, ``inputs`` and ``own_private`` is public.
+    """A party's memory. ``seed``, ``inputs``, ``own_private``, and ``own_opening`` are secret.
 
     ``step``: what this party and the others say in turn ``turn``; ``mode``: how the messages of
     that turn are to be read. By step, of the batch under way: ``payloads`` and ``digests`` by
@@ -85,6 +85,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 0
     own_public: bytes = b""
     own_private: bytes = b""
+    #: What this party opens in the next turn.
+    own_opening: bytes = b""
     payloads: dict[str, tuple[bytes, ...]] = {}
     digests: dict[str, tuple[bytes, ...]] = {}
     inputs: dict[str, tuple[bytes, ...]] = {}
