@@ -77,7 +77,10 @@ the rules in a log, and says after how many rounds each holds once something has
 * *growth x2*: figures grow twice as fast. *growth x1.5*: a slow drift away from what is calm.
 
 Three numbers stand for 95, 80 and 60 % of the labs that report each round, each lab by chance.
-A lab that is missing has its last figure in the sum ([standing reports](spec/standing.md)). The
+A lab that is missing has its last figure in the sum ([standing reports](spec/standing.md)). So has
+one whose figure is beyond its share of the sum before ([D8](spec/disclosure.md)): it waits, and
+only `beyond-share` counts it. The sum before a life's first round is that of its first figures, not
+the charter's start value, which is of the charter's first round. The
 second table has a lab that goes up and down by a factor, or
 through its whole range, in the pattern that hides most.
 
@@ -108,9 +111,11 @@ How to read it:
   an upper end. A charter that is to see what one lab does needs a statistic that shows it:
   `count_above`, a histogram, or a concentration.
 * Labs that are missing make triggers later, by a round or two, and not blind. `no-result` holds
-  only where so many stay away that no sum is new.
+  only where so many stay away that no sum is new. `silent` counts those who stay away for long.
+* With a dominance limit, a leap of all labs is in no sum: their figures wait, so that levels and
+  changes stay quiet, and `no-result` holds some rounds later. `beyond-share` sees it at once.
 
-Three other charters, made from the template by changing the parts that are named:
+Four other charters, made from the template by changing the parts that are named:
 
 {others}
 
@@ -182,8 +187,12 @@ def template(labs: int, *changes: tuple[str, str]) -> Charter:
 
 
 def others() -> str:
-    """What three charters see that differ from the template."""
+    """What four charters see that differ from the template."""
     triggers = 'triggers = ["high", "leap", "fast", "dark"]'
+    beyond = (
+        '[[rule]]\nid = "beyond"\nkind = "beyond-share"\npanel = "capability"\nat_least = "2"\n'
+    )
+    shares = 'dominance = "0.3"\ndominance_start = { score = "1" }\n'
     silent = '[[rule]]\nid = "quiet"\nkind = "silent"\npanel = "capability"\nat_least = "2"\n'
     charters = {
         "five labs": template(5),
@@ -198,6 +207,12 @@ def others() -> str:
             (LEAP, ""),
             (FAST, silent),
             ('statistic = "mean"\nbelow = "0.75"', 'statistic = "above:0.600"\nbelow = "1"'),
+        ),
+        "five labs, a `dominance` of 0.3, and two that are `beyond-share`": template(
+            5,
+            (triggers, 'triggers = ["high", "leap", "beyond", "dark"]'),
+            ("cohort_min = 5\n", f"cohort_min = 5\n{shares}"),
+            (FAST, beyond),
         ),
     }
     return "\n\n".join(

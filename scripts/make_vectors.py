@@ -26,6 +26,7 @@ GENERATORS = {
     "charters": "vectors/make_charter_vectors.py",
     "statistics": "vectors/make_statistics_vectors.py",
     "rules": "vectors/make_rule_vectors.py",
+    "joining": "vectors/make_joining_vectors.py",
     "fold": "make_fold_vectors.py",
 }
 

@@ -20,6 +20,7 @@ from fermata.assessment.attack.assumptions import Assumption, parse_assumption
 from fermata.assessment.attack.bounds import attack
 from fermata.assessment.attack.releases import History, Release
 from fermata.assessment.power.lives import facts_of_life
+from fermata.assessment.power.rounds import PanelSum
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.rules.trigger_rules import CHANGE, Rule
@@ -115,6 +116,8 @@ class Panels:
             places={n: n for n in numbers},
             organisations={lab: lab for lab in self.charter.labs},
             homes={},
+            # Everybody is on the charter's roster all the time, so every figure was told of all.
+            rosters=dict.fromkeys(numbers, frozenset(self.charter.labs)),
         )
         panel = replace(self.panel, labs=frozenset(self.present))
         turn = PanelTurn(self.standing, panel, self.terms, given).run()
@@ -141,7 +144,7 @@ def life_of(charter: Charter, rate: float, moves: bool, seed: int) -> Life:
 def facts_of(charter: Charter, life: Life, figures: list[dict[str, int]]) -> tuple[RoundFacts, ...]:
     """What rules read of a life. ``figures``: by round, by lab."""
     name, panel = charter.panels[0].metrics[0].id, charter.panels[0].id
-    rows = [{panel: {lab: n - 1 for lab, n in row.items()}} if row else {} for row in life.sums]
+    rows = [{panel: PanelSum({lab: n - 1 for lab, n in row.items()})} for row in life.sums]
     return facts_of_life(charter, rows, {name: figures})
 
 

@@ -22,6 +22,7 @@ from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
 from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.ceremony.private_bodies import Place, Secrets, commit
+from fermata.crypto.threshold.drill import drill_commitment, drill_root
 from fermata.crypto.threshold.key_record import DEALER, DELTA, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
 from fermata.crypto.threshold.opening import KeyShare
@@ -165,7 +166,7 @@ def ceremonies() -> Vectors:
 
 
 def epochs() -> Vectors:
-    """What is signed of a refresh or a reshare, and hashed in one. The numbers mean nothing."""
+    """What is signed or hashed of refreshes, reshares and drills. The numbers mean nothing."""
     messages, message = (b"\1" * 40, b"\2" * 40), b"\3" * 40
     plan = plan_reshare(RECORD, sha256(b"before"), sha256(b"ceremony"), 2, 3, {1: 3, 4: 1})
     dealt = dealt_sha256(plan, dict(zip((1, 4), messages, strict=True)))
@@ -177,6 +178,13 @@ def epochs() -> Vectors:
     return {
         "reshare-dealt": vector(dealt, ceremony=plan.ceremony, messages=messages),
         "sub-share-hash": vector(dispute, message=message),
+        "drill-root": vector(
+            be(drill_root(N, SALT, 8, CHARTER), 64), n=N, epoch=SALT, number=8, leaf_hash=CHARTER
+        ),
+        "drill-commitment": vector(
+            drill_commitment(RECORD, SALT, 7, 2, CHARTER, N - 2),
+            n=N, epoch=SALT, number=7, index=2, nonce=CHARTER, part=N - 2,
+        ),
         "next-epoch": vector(
             outcome.to_bytes(), ceremony=plan.ceremony, kind=plan.kind, before=plan.before,
             key=key_id(RECORD), origin=RECORD.origin, dealers=plan.old_indices, epoch=RECORD.epoch,

@@ -20,7 +20,7 @@ from fermata.cli.main import cli
 from fermata.node.config import load_config, read_charter
 from fermata.node.hook.governance_notice import open_governance
 from fermata.node.run.participant import run_participant
-from harness.deployments import changing
+from harness.deployments import added_metric, changing
 from harness.node.hook_world import Program
 from harness.nodes import (
     AUDITORS,
@@ -36,23 +36,7 @@ from harness.nodes import (
 from harness.nodes import until as wait_until
 
 SOURCES = Path(__file__).parents[2] / "src" / "fermata"
-EXTRA = """
-[[panel]]
-id = "extras"
-
-[[metric]]
-id = "extra"
-panel = "extras"
-unit = "u"
-quantity = "extra"
-min = "0"
-max = "10"
-resolution = "0.5"
-
-[[aggregate]]
-metric = "extra"
-statistics = ["sum", "mean"]
-"""
+EXTRA = added_metric("sum", "mean")
 PUSHED = '\n[[lab.source]]\nmetric = "extra"\nkind = "push"\nunit = "u"\n'
 ROWS = "2026Q2,hours,7\n2026Q2,extra,2.5\n2026Q3,score,0.5\n2026Q3,hours,7\n2026Q3,extra,3\n"
 

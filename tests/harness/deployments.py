@@ -82,6 +82,28 @@ def changing(text: str, base: Charter) -> str:
     return f'previous = "{base.sha256.hex()}"\n{text}'
 
 
+def added_metric(*statistics: str) -> str:
+    """A metric in a panel of its own, which an amendment adds to a charter's text."""
+    names = ", ".join(f'"{name}"' for name in statistics)
+    return f"""
+[[panel]]
+id = "extras"
+
+[[metric]]
+id = "extra"
+panel = "extras"
+unit = "u"
+quantity = "extra"
+min = "0"
+max = "10"
+resolution = "0.5"
+
+[[aggregate]]
+metric = "extra"
+statistics = [{names}]
+"""
+
+
 def lab_names(labs: int) -> list[str]:
     return [f"lab-{i}" for i in range(1, labs + 1)]
 

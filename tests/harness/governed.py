@@ -13,6 +13,7 @@ from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.bundles import head_note, witness_of
 from harness.chains import MODULUS_BITS_MIN, Chain, chain_at
+from harness.deployments import added_metric
 from harness.protocol.amendments import amended, carried, close_round, tabled, under
 
 MEMBERS = "axyz"
@@ -21,23 +22,7 @@ OUT, VOTERS = "lab-3", ("member-1", "member-2", "member-3")
 STRICTER = ("cohort_min = 3", "cohort_min = 4")
 #: A time of the committee that asks all labs, and a metric that asks each.
 SHORTER = ("notice_s = 86400", "notice_s = 43200")
-MORE = b"""
-[[panel]]
-id = "extras"
-
-[[metric]]
-id = "extra"
-panel = "extras"
-unit = "u"
-quantity = "extra"
-min = "0"
-max = "10"
-resolution = "0.5"
-
-[[aggregate]]
-metric = "extra"
-statistics = ["sum"]
-"""
+MORE = added_metric("sum").encode()
 TITLE = ('title = "For tests"', 'title = "Amended"')
 
 

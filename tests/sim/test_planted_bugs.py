@@ -20,7 +20,7 @@ from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Beats, Clock
 from fermata.protocol.state.report_flags import NO_FLAGS
 from fermata.protocol.state.standing import Cell
-from fermata.protocol.statistics import policy
+from fermata.protocol.statistics import facts, policy
 from fermata.protocol.wire.ports import Draft, Receipt
 from fermata.sim.adversaries import play
 from fermata.sim.adversaries.misbehaviour import Misbehaviour
@@ -33,6 +33,9 @@ from fermata.sim.world import World
 RICH_SEED = 2
 #: A seed in which the log's time jumps over a deadline.
 JUMPED_SEED = 2
+
+#: A seed in which two organisations are beyond their share at once.
+SHARES_SEED = 1
 
 
 def invariants(outcome: Outcome) -> set[str]:
@@ -161,6 +164,19 @@ def test_a_pause_that_does_not_wait_for_the_share_violates_i8(
 ) -> None:
     monkeypatch.setattr(machine, "labs_needed", lambda terms, labs: 1)
     assert is_found_in_pauses("I8")
+
+
+def test_figures_beyond_their_share_that_nobody_counts_violate_i8(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = facts.beyond_of
+
+    def nobody(rounds: Any, charter_at: Any) -> Any:
+        counted = count(rounds, charter_at)
+        return {number: dict.fromkeys(of, frozenset()) for number, of in counted.items()}
+
+    monkeypatch.setattr(facts, "beyond_of", nobody)
+    assert "I8" in invariants(run(SHARES_SEED))
 
 
 class _Rounds(Misbehaviour):

@@ -95,6 +95,7 @@ def test_seeds_meet_what_a_pause_can_come_to() -> None:
         "lifting to running",
         "relapse",
         "withheld",
+        "beyond together",
         "complied",
         "not shown",
         "silent",

@@ -10,7 +10,7 @@ import pytest
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.statistics.policy import history
-from fermata.sim.reference.verdicts import holds_at_end
+from fermata.sim.reference.verdicts import Stood, holds_at_end
 from harness.chains import MODULUS_BITS_MIN
 from harness.protocol.rule_texts import text_of
 from harness.spec import rules_check
@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "spec" / "rules.md").read_text()
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "rules.json").read_text())
 CASES = {case["name"]: case for case in VECTORS["cases"]}
-#: What the simulator's own opinion knows: levels and changes of a sum, rounds without a result, and
-#: rules that join them.
-SIMPLE = {"level", "change", "no-result", None}
+#: What the simulator's own opinion knows: levels and changes of a sum, what rules about a panel
+#: count, and rules that join them.
+SIMPLE = {"level", "change", "no-result", "silent", "beyond-share", None}
 
 
 def rules_of(text):
@@ -80,6 +80,15 @@ def ages_by_period(case):
     return list(ages.values())
 
 
+def beyond_by_period(case):
+    """Of each period: how many organisations have a newest figure beyond its share (RU4)."""
+    newest, counts = {}, []
+    for within in case.get("shares", []):
+        newest |= within
+        counts.append(len({lab[0] for lab, is_within in newest.items() if not is_within}))
+    return counts or [0] * len(set(case.get("periods") or range(len(case["rounds"]))))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_rules_say_what_the_vector_says(name):
     case = CASES[name]
@@ -121,7 +130,11 @@ def is_simple(case):
 def test_the_simulators_second_opinion_says_the_same(name):
     case = CASES[name]
     values = [results if not results else [results["x sum"]] for results in by_period(case)]
-    sums = [own and (frozenset(own[0]), own[1]) for own in sums_by_period(case)]
+    rows = zip(sums_by_period(case), ages_by_period(case), beyond_by_period(case), strict=True)
+    sums = [
+        Stood(frozenset(own[0] if own else ()), own[1] if own else Fraction(0), ages, beyond)
+        for own, ages, beyond in rows
+    ]
     rules = rules_of(case["rules"])
     for end, expected in enumerate(case["verdicts"], 1):
         found = holds_at_end(rules, values[:end], sums)

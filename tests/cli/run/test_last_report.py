@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from fermata.node.config import load_config
+from fermata.node.run.parts import open_store
 from harness.nodes import METRICS, fermata
 from harness.prepared import copied
 
@@ -100,3 +101,32 @@ def test_a_report_whose_secrets_are_away_is_not_compared_and_that_is_said(site):
 def test_without_a_report_there_is_nothing_to_compare(opened_site):
     answer = check(opened_site, "--json", score="0.1")
     assert (answer.code, json.loads(answer.out)["last_report"]) == (0, [])
+
+
+def offline(site, *words):
+    """Without a coordinator."""
+    (site.node("lab-1") / "metrics.csv").write_text(METRICS.replace("0.625", "0.7"))
+    where = ("--config", site.config("lab-1"), "--period", "2026Q1")
+    return fermata("lab", "check", *where, "--offline", "--json", *words)
+
+
+def test_offline_the_nodes_own_copy_of_the_log_says_which_report_was_the_last(site):
+    answer = offline(site)
+    assert answer.code == 0
+    assert {metric: row["last"] for metric, row in rows(answer).items()} == LAST
+    assert json.loads(answer.out)["exact"] is False
+
+
+def test_offline_a_running_nodes_copy_is_not_read_and_that_is_said(site):
+    with open_store(load_config(site.config("lab-1"))):
+        answer = offline(site)
+    assert (answer.code, json.loads(answer.out)["last_report"]) == (0, [])
+    assert "nothing is compared with the last report: " in answer.err
+
+
+def test_offline_without_a_copy_there_is_nothing_to_compare_and_none_is_made(site):
+    data = load_config(site.config("lab-1")).data
+    (data / "store.db").unlink()
+    answer = offline(site)
+    assert (answer.code, json.loads(answer.out)["last_report"]) == (0, [])
+    assert not (data / "store.db").exists()

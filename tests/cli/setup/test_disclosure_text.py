@@ -29,7 +29,8 @@ def told(**settings: object) -> str:
         "goes out of the sums after 4 rounds, or before with enough others",
         "how the figures of 3 or more organisations changed together",
         "the level of a lab that joins alone",
-        "A key serves at most 10000 rounds; a metric has at most 64 edges and limits.",
+        "A key serves at most 10000 rounds; a metric has at most 64 edges, limits, bands and"
+        " shares.",
     ],
 )
 def test_each_party_and_each_rule_is_told(words: str) -> None:

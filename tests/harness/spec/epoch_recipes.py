@@ -1,4 +1,4 @@
-"""The recipes of docs/spec/bytes.md for a refresh or a reshare, without the product."""
+"""The recipes of docs/spec/bytes.md for refreshes, reshares and drills, without the product."""
 
 import hashlib
 
@@ -8,8 +8,29 @@ def sub_share_hash(message):
 
 
 def reshare_dealt(ceremony, messages):
-    parts = [b"fermata/v1/reshare-dealt", bytes.fromhex(ceremony), *map(bytes.fromhex, messages)]
-    return hashlib.sha256(b"".join(len(p).to_bytes(8, "big") + p for p in parts)).digest()
+    return parts(
+        b"fermata/v1/reshare-dealt", bytes.fromhex(ceremony), *map(bytes.fromhex, messages)
+    )
+
+
+def parts(*items):
+    return hashlib.sha256(b"".join(len(i).to_bytes(8, "big") + i for i in items)).digest()
+
+
+def drill_root(n, epoch, number, leaf_hash):
+    n, domain = int(n, 16), b"fermata/v1/drill"
+    seed = parts(domain, bytes.fromhex(epoch), number.to_bytes(8, "big"), bytes.fromhex(leaf_hash))
+    count = (n.bit_length() + 256 + 7) // 8
+    found = int.from_bytes(hashlib.shake_256(domain + seed).digest(count), "big") % n
+    return found.to_bytes((n.bit_length() + 7) // 8, "big")
+
+
+def drill_commitment(n, epoch, number, index, nonce, part):
+    return parts(
+        b"fermata/v1/drill-commitment", bytes.fromhex(epoch), number.to_bytes(8, "big"),
+        index.to_bytes(4, "big"), bytes.fromhex(nonce),
+        int(part, 16).to_bytes((int(n, 16).bit_length() + 7) // 8, "big"),
+    )  # fmt: skip
 
 
 def next_epoch(

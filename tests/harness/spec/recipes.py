@@ -13,7 +13,13 @@ from math import ceil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from harness.spec.epoch_recipes import next_epoch, reshare_dealt, sub_share_hash
+from harness.spec.epoch_recipes import (
+    drill_commitment,
+    drill_root,
+    next_epoch,
+    reshare_dealt,
+    sub_share_hash,
+)
 from harness.spec.transcripts import report_prefix
 
 
@@ -401,6 +407,8 @@ RECIPES = {
     "ceremony-secret": ceremony_secret,
     "ceremony-seen": lambda payload: sha256(raw(payload)),
     "keyfile": keyfile,
+    "drill-root": drill_root,
+    "drill-commitment": drill_commitment,
     "reshare-dealt": reshare_dealt,
     "sub-share-hash": sub_share_hash,
     "next-epoch": next_epoch,

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import exp, log, log1p, log10
 from random import Random
 
-from fermata.assessment.power.rounds import Sums
+from fermata.assessment.power.rounds import LabFigures, Sums, figure_of
 from fermata.protocol.charter.claims import witness_of
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.panel import Panel
@@ -124,48 +124,58 @@ def encoded(metric: Metric, base: Baseline, grown: float) -> int:
 
 
 def facts_of_life(
-    charter: Charter, sums: Sequence[Sums], figures: Mapping[str, Sequence[Mapping[str, int]]]
+    charter: Charter, sums: Sequence[Sums], figures: LabFigures
 ) -> tuple[RoundFacts, ...]:
-    """What the rules read of each round. ``figures``: by metric, by round, by lab.
+    """What the rules read of each round, of each panel and its ``sums``.
 
-    Of a metric that has none, every lab reports the middle of its range.
+    Of a metric that has no ``figures``, every lab reports the middle of its range.
     """
-    facts = []
-    for number, now in enumerate(sums, start=1):
-        results: dict[tuple[str, str], Fraction] = {}
-        for panel in charter.panels:
-            if panel.id in now:
-                results |= _panel_results(panel, now[panel.id], figures)
-        came_out = {p.id: p.id in now for p in charter.panels}
-        read = results if now else None
-        why = "" if now else "refused"
-        facts.append(RoundFacts(number, str(number), read, why, came_out, _sum_facts(charter, now)))
-    return tuple(facts)
+    return tuple(_facts(charter, number, now, figures) for number, now in enumerate(sums, start=1))
 
 
-def _sum_facts(charter: Charter, now: Sums) -> dict[str, SumFacts]:
-    """Of each metric that has a sum. Rounds count from 0 in ``now``, and from 1 for rules."""
+def _facts(charter: Charter, number: int, now: Sums, figures: LabFigures) -> RoundFacts:
+    """Rounds count from 0 in ``now``, and from 1 for rules."""
+    came_out = {panel.id: bool(now[panel.id].figures) for panel in charter.panels}
+    is_opened = any(came_out.values())
     organisations = {lab: charter.parties[lab].organisation for lab in charter.labs}
-    return {
-        metric.id: SumFacts(
-            mean_time({lab: number + 1 for lab, number in now[panel.id].items()}, organisations),
-            frozenset(now[panel.id]),
-        )
-        for panel in charter.panels
-        if panel.id in now
-        for metric in panel.metrics
+    results: dict[tuple[str, str], Fraction] = {}
+    sums: dict[str, SumFacts] = {}
+    ages: dict[str, dict[str, int]] = {}
+    for panel in charter.panels:
+        own = now[panel.id]
+        if own.figures:
+            results |= _panel_results(panel, own.figures, figures)
+            time = mean_time({lab: n + 1 for lab, n in own.figures.items()}, organisations)
+            sums |= dict.fromkeys(
+                (m.id for m in panel.metrics), SumFacts(time, frozenset(own.figures))
+            )
+        of_panel = ages.setdefault(panel.id, {})
+        for lab, reported in own.stands.items():
+            age, organisation = number - 1 - reported, organisations[lab]
+            of_panel[organisation] = max(age, of_panel.get(organisation, 0))
+    beyond = {
+        panel: frozenset(organisations[lab] for lab in own.beyond)
+        for panel, own in now.items()
+        if own.beyond is not None
     }
+    return RoundFacts(
+        number,
+        str(number),
+        results if is_opened else None,
+        "" if is_opened else "refused",
+        came_out,
+        sums,
+        ages=ages,
+        beyond=beyond,
+    )
 
 
 def _panel_results(
-    panel: Panel, now: Mapping[str, int], figures: Mapping[str, Sequence[Mapping[str, int]]]
+    panel: Panel, now: Mapping[str, int], figures: LabFigures
 ) -> dict[tuple[str, str], Fraction]:
     totals = [0] * len(panel.claims.slots)
     for lab, number in now.items():
-        values = {
-            m.id: figures[m.id][number][lab] if m.id in figures else m.bound // 2
-            for m in panel.metrics
-        }
+        values = {m.id: figure_of(figures, m.id, m.bound, number, lab) for m in panel.metrics}
         for place, value in enumerate(witness_of(panel.claims, panel.metrics, values)):
             totals[place] += value
     by_slot = dict(zip(panel.claims.slots, totals, strict=True))

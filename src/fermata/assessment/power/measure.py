@@ -12,7 +12,7 @@ from fermata.assessment.power.lives import (
     figures_of,
     reporting_of,
 )
-from fermata.assessment.power.rounds import MODEL, RoundModel, Sums
+from fermata.assessment.power.rounds import MODEL, LabFigures, RoundModel, Sums
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import with_parts
@@ -24,6 +24,11 @@ from fermata.protocol.statistics.policy import history
 RATES = (0.95, 0.80, 0.60)
 #: Rounds after an event for which a trigger is watched, and the most before it.
 WATCHED, BEFORE_MAX = 12, 24
+#: What ``RoundModel.words`` go on with if a charter has a dominance limit.
+SHARE_WORDS = (
+    "; a figure beyond its share of the sum before waits, and the lab's last one stands. The sum"
+    " before the first round is that of its figures"
+)
 NOTHING = Event("nothing")
 EVENTS = (
     NOTHING,
@@ -86,19 +91,37 @@ def power_of(charter: Charter, lives: int, model: RoundModel = MODEL) -> Power:
     triggers = charter.pause.triggers if charter.pause else ()
     rules = [rule for _, rule in with_parts(charter.rules, triggers)][::-1]
     metrics = {m.id: m for p in charter.panels for m in p.metrics}
-    read = list(dict.fromkeys(rule.metric for rule in rules if rule.metric))
+    read = list(dict.fromkeys(name for rule in rules for name in metrics_of(charter, rule)))
     bases = {name: baseline_of(charter, metrics[name], rules) for name in read}
     delays: list[Delay] = []
     blindings: list[Blinding] = []
     for name in read:
-        own = [t for t in triggers if any(r.metric == name for _, r in with_parts(rules, [t]))]
+        own = [t for t in triggers if name in _metrics_under(charter, rules, t)]
         world = _World(charter, rules, metrics, bases, name, own, lives, model)
         delays += world.delays()
         blindings += world.blindings()
-    blind = [t for t in triggers if not any(r.metric for _, r in with_parts(rules, [t]))]
+    blind = [t for t in triggers if not _metrics_under(charter, rules, t)]
     if blind:
         delays += _World(charter, rules, metrics, bases, "", blind, lives, model).delays()
-    return Power(bases, tuple(delays), tuple(blindings), lives, model.words)
+    has_shares = charter.disclosure.dominance is not None
+    words = model.words + SHARE_WORDS if has_shares else model.words
+    return Power(bases, tuple(delays), tuple(blindings), lives, words)
+
+
+def metrics_of(charter: Charter, rule: Rule) -> tuple[str, ...]:
+    """The metrics whose figures decide what a rule without parts says.
+
+    Rules about a panel have those with shares: figures beyond them wait, and may keep sums back.
+    """
+    if rule.parts or rule.metric:
+        return (rule.metric,) if rule.metric else ()
+    limited = charter.disclosure.dominance_start
+    return tuple(m.id for m in charter.panel(rule.panel).metrics if m.id in limited)
+
+
+def _metrics_under(charter: Charter, rules: Sequence[Rule], trigger: str) -> set[str]:
+    parts = with_parts(rules, [trigger])
+    return {name for _, rule in parts for name in metrics_of(charter, rule)}
 
 
 class _World:
@@ -120,19 +143,32 @@ class _World:
         self.before = min(max(r.over_rounds + r.for_rounds for r in rules), BEFORE_MAX)
         self.labs = {p.id: sorted(p.labs) for p in charter.panels}
         rounds = self.before + WATCHED
+        self.model = model
         self.noises: list[Mapping[str, Sequence[float]]] = []
-        self.sums: dict[float, list[tuple[Sums, ...]]] = {rate: [] for rate in RATES}
+        #: By rate and life: who reports in each round, and the sums if they are always the same.
+        self.reporting: dict[float, list[tuple[frozenset[str], ...]]] = {r: [] for r in RATES}
+        self.sums: dict[tuple[float, int], tuple[Sums, ...]] = {}
         for run in range(lives):
             random = Random(charter.sha256 + run.to_bytes(4))  # noqa: S311 - advice that all can repeat.
             self.noises.append({m: [random.gauss(0, 1) for _ in range(rounds)] for m in bases})
             for rate in RATES:
                 present = reporting_of(charter.labs, rate, rounds, random)
-                self.sums[rate].append(model.sums_of(charter, present))
+                self.reporting[rate].append(present)
+
+    def sums_of(self, rate: float, run: int, figures: LabFigures) -> tuple[Sums, ...]:
+        """The sums of a life in which these figures are reported."""
+        if self.charter.disclosure.dominance is not None:
+            return self.model.sums_of(self.charter, self.reporting[rate][run], figures)
+        if (rate, run) not in self.sums:
+            self.sums[rate, run] = self.model.sums_of(
+                self.charter, self.reporting[rate][run], figures
+            )
+        return self.sums[rate, run]
 
     def waits(self, event: Event, rate: float) -> dict[str, int | None]:
         """By trigger, the rounds until it holds in the middle life."""
         waits: dict[str, list[int]] = {trigger: [] for trigger in self.triggers}
-        for noises, sums in zip(self.noises, self.sums[rate], strict=True):
+        for run, noises in enumerate(self.noises):
             figures = {
                 name: figures_of(
                     self.metrics[name],
@@ -144,6 +180,7 @@ class _World:
                 )
                 for name, base in self.bases.items()
             }
+            sums = self.sums_of(rate, run, figures)
             said = history(self.rules, facts_of_life(self.charter, sums, figures))
             for trigger in self.triggers:
                 waits[trigger].append(_first(trigger, said[self.before :]))

@@ -12,7 +12,12 @@ from fermata.assessment.report_cost import sealed_bytes
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.read.log import checked_log
-from fermata.cli.run.last_report import ask_about_jumps, compare_last, comparison
+from fermata.cli.run.last_report import (
+    ask_about_jumps,
+    compare_last,
+    comparison,
+    kept_state,
+)
 from fermata.crypto.report.codec import open_bytes
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SIGNATURE_BYTES
@@ -90,7 +95,8 @@ def lab_check(config_file: Path, period: str, offline: bool, yes: bool, as_json:
     else:
         leaving = rehearse(charter, encoded, key, number, period)
     document, text = check_document(charter, gathered, encoded, leaving, exact=key is not None)
-    compared = compare_last(config, state, charter, gathered.figures)
+    last = kept_state(config) if offline else state
+    compared = compare_last(config, last, charter, gathered.figures)
     records, last_table = comparison(compared)
     emit(as_json, document | {"last_report": records}, text + last_table)
     ask_about_jumps(compared, yes)

@@ -8,13 +8,14 @@ from decimal import Decimal
 import click
 
 from fermata.cli.output import say, table_text
-from fermata.errors import ConfigError
+from fermata.errors import ConfigError, StorageError
 from fermata.node.config import NodeConfig
-from fermata.node.run.parts import report_secrets_folder
+from fermata.node.run.parts import STORE_FILE, open_store, report_secrets_folder
 from fermata.node.sources.choose import Figure
 from fermata.node.sources.jumps import RANGE_PART, TIMES, is_jump
 from fermata.protocol.charter.metrics import Metric
-from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.value_audit import find_metric
 from fermata.protocol.wire.report_secrets import ReportSecrets
@@ -33,6 +34,21 @@ class Compared:
     new: str = field(repr=False)
     unit: str
     is_jump: bool
+
+
+def kept_state(config: NodeConfig) -> State | None:
+    """The state that follows from the node's own copy of the log; None, with a remark, without one.
+
+    Nothing is asked of the log, so a report that came later by another copy is not known.
+    """
+    if not (config.data / STORE_FILE).exists():
+        return None
+    try:
+        with open_store(config) as store:
+            return Replica(config.genesis, store, MODULUS_BITS_MIN).state
+    except (ConfigError, StorageError) as error:
+        say(f"nothing is compared with the last report: {error}")
+        return None
 
 
 def compare_last(

@@ -54,7 +54,7 @@ def rules_text(charter: Charter) -> list[str]:
         )
     lines.append(
         f"A key serves at most {terms.openings_per_key_max} rounds; a metric has at most"
-        f" {terms.thresholds_max} edges and limits."
+        f" {terms.thresholds_max} edges, limits, bands and shares."
     )
     if terms.profile:
         lines.append(f"The charter keeps the profile {terms.profile}.")

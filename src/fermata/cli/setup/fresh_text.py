@@ -9,6 +9,7 @@ from fermata.assessment.fresh import (
     readers,
     revealing_statistics,
 )
+from fermata.assessment.stuck import slow_rules, stuck_rules
 from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.standing.terms import panel_terms
@@ -69,12 +70,12 @@ def unsafe_terms(charter: Charter) -> list[str]:
         least = fresh_least(charter, panel)
         lines += revealing_statistics(charter, panel, least)
         lines += filter(None, (quieted_pause(charter, panel, least), stuck_pause(charter, panel)))
-    return lines
+    return lines + stuck_rules(charter)
 
 
 def fresh_warnings(charter: Charter) -> list[str]:
-    """Statistics that come close to what ``unsafe_terms`` says."""
-    return [
+    """Statistics and rules that come close to what ``unsafe_terms`` says."""
+    return slow_rules(charter) + [
         line
         for panel in charter.panels
         for line in nearly_revealing_statistics(charter, panel, fresh_least(charter, panel))

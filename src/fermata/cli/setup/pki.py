@@ -1,7 +1,11 @@
 """``fermata pki``: the deployment's certificate authority and its one-time tokens."""
 
+import functools
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +31,40 @@ HOST_NAMES = click.option(
     "--host-name", "host_names", multiple=True,
     help="Host name or address in a coordinator's certificate; may be given again.",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Certificates that a command is about: those of a party, or one by its serial number.
+
+    ``issued``: those that the party has got so far, and not the party itself.
+    """
+
+    role: str = ""
+    party: str = ""
+    issued: bool = False
+    serial: str | None = None
+
+
+def selection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that name certificates; the command gets ``selected``."""
+
+    @click.option("--role", type=ROLES_CHOICE, help="The party's role; with --id.")
+    @click.option("--id", "party", help="The party that it is about, with all its certificates.")
+    @click.option(
+        "--issued",
+        is_flag=True,
+        help="Only the certificates issued so far, by number, and not the party itself.",
+    )
+    @click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
+    @functools.wraps(command)
+    def with_selection(
+        role: str | None, party: str | None, issued: bool, serial: str | None, **rest: Any
+    ) -> None:
+        _check_one_kind(role, party, issued, serial)
+        command(selected=Selected(role or "", party or "", issued, serial), **rest)
+
+    return with_selection
 
 
 def _open(folder: Path, opener: Opener | None = None) -> Authority:
@@ -107,28 +145,18 @@ def issue(
 
 @pki.command("deny")
 @FOLDER
-@click.option("--role", type=ROLES_CHOICE, help="The party's role; with --id.")
-@click.option("--id", "party", help="The party whose certificates are refused.")
-@click.option("--issued", is_flag=True, help="Only those issued so far: the party may enrol again.")
-@click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
+@selection_options
 @json_option
-def deny(
-    folder: Path,
-    role: str | None,
-    party: str | None,
-    issued: bool,
-    serial: str | None,
-    as_json: bool,
-) -> None:
+def deny(folder: Path, selected: Selected, as_json: bool) -> None:
     """Refuse certificates from now on: of a party (--role and --id), or one (--serial)."""
-    _check_one_kind(role, party, issued, serial)
     authority = _open(folder)
+    role, party, issued = selected.role, selected.party, selected.issued
     data: dict[str, object]
-    if serial is not None:
+    if selected.serial is not None:
+        serial = selected.serial.lower()
         authority.deny_serial(_serial(serial))
-        data, text = {"serial": serial.lower()}, f"the certificate {serial.lower()} is denied"
+        data, text = {"serial": serial}, f"the certificate {serial} is denied"
     else:
-        role, party = role or "", party or ""
         _check_id(authority, role, party)
         data = {"role": role, "id": party, "issued": issued}
         if issued:
@@ -143,29 +171,19 @@ def deny(
 
 @pki.command("allow")
 @FOLDER
-@click.option("--role", type=ROLES_CHOICE, help="The party's role; with --id.")
-@click.option("--id", "party", help="The party that may have certificates again.")
-@click.option("--issued", is_flag=True, help="Its certificates that were denied by number instead.")
-@click.option("--serial", help="One certificate, by its serial number in hexadecimal.")
+@selection_options
 @json_option
-def allow(
-    folder: Path,
-    role: str | None,
-    party: str | None,
-    issued: bool,
-    serial: str | None,
-    as_json: bool,
-) -> None:
+def allow(folder: Path, selected: Selected, as_json: bool) -> None:
     """Take back a denial: of a party (--role and --id), or of one certificate (--serial)."""
-    _check_one_kind(role, party, issued, serial)
     authority = _open(folder)
+    role, party, issued = selected.role, selected.party, selected.issued
     data: dict[str, object]
-    if serial is not None:
-        number, name = _serial(serial), f"the certificate {serial.lower()}"
-        _check_removed(authority.allow(number), authority, name)
-        emit(as_json, {"serial": serial.lower()}, f"{name} is no longer denied by its number")
+    if selected.serial is not None:
+        serial = selected.serial.lower()
+        name = f"the certificate {serial}"
+        _check_removed(authority.allow(_serial(serial)), authority, name)
+        emit(as_json, {"serial": serial}, f"{name} is no longer denied by its number")
         return
-    role, party = role or "", party or ""
     _check_id(authority, role, party)
     identity, name = Identity.of(authority.deployment, role, party), f"{role} {party}"
     numbers = [certificate.serial_number for certificate in authority.issued_to(identity)]

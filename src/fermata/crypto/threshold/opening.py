@@ -235,8 +235,7 @@ def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple
     If no explanation is that small, the smallest ones count.
     """
     t, given = record.threshold, frozenset(parts)
-    expected = powmod(root, record.scale, record.n)
-    good = {s for s in combinations(sorted(given), t) if _weighted(record.n, parts, s) == expected}
+    good = _good_subsets(record, root, parts)
     wrong, explained = given, False
     for count in range(len(given) + 1):
         for blamed in map(frozenset, combinations(sorted(given), count)):
@@ -245,3 +244,20 @@ def culprits_of(record: KeyRecord, root: int, parts: Mapping[int, int]) -> tuple
         if explained and count >= t - 1:
             break
     return tuple(sorted(wrong))
+
+
+def agreeing(record: KeyRecord, root: int, parts: Mapping[int, int]) -> int:
+    """How many parts the largest set has of which any t give the root; 0 if no t parts do."""
+    good = _good_subsets(record, root, parts)
+    for size in range(len(parts), record.threshold - 1, -1):
+        for group in combinations(sorted(parts), size):
+            if good.issuperset(combinations(group, record.threshold)):
+                return size
+    return 0
+
+
+def _good_subsets(record: KeyRecord, root: int, parts: Mapping[int, int]) -> set[tuple[int, ...]]:
+    """The subsets of t indices, ascending, whose parts give the root."""
+    n, expected = record.n, powmod(root, record.scale, record.n)
+    subsets = combinations(sorted(parts), record.threshold)
+    return {subset for subset in subsets if _weighted(n, parts, subset) == expected}

@@ -10,6 +10,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.rules.trigger_rules import LEVEL, Rule
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.state import OPENED, Round, State
+from fermata.protocol.statistics.facts import facts_of
 from fermata.summary.records.pause import pause_spans
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
 from fermata.summary.words import is_count, limit_text, statistic_name, statistic_unit
@@ -120,6 +121,7 @@ def _series(
     """Every statistic of whole panels that ever came out, except the bins of quartiles."""
     closed = [r for r in state.rounds if r.close is not None]
     periods = _periods(state.rounds, closed)
+    facts = facts_of(state.rounds, charter.endorsement_quorum, state.charter_at)
     places: dict[int, int] = {r.number: index for index, r in enumerate(closed)}
     shaded = [[places[n] for n in range(a, b + 1) if n in places] for a, b in spans]
     points_of: dict[tuple[str, str], list[Point]] = {}
@@ -142,7 +144,7 @@ def _series(
             limits=tuple(limits.get((metric, statistic), ())),
             bands=bands_of(
                 [r for r in charter.rules if (r.metric, r.statistic) == (metric, statistic)],
-                [p.value for p in points],
+                facts,
                 periods,
             ),
             spans=tuple((indexes[0], indexes[-1], "pause") for indexes in shaded if indexes),

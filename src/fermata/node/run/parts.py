@@ -120,6 +120,10 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
             )
 
 
+#: The node's store, in its data folder.
+STORE_FILE = "store.db"
+
+
 def open_store(config: NodeConfig) -> SqliteStore:
     """The node's store, which the first start makes; it removes what a killed write left.
 
@@ -127,7 +131,7 @@ def open_store(config: NodeConfig) -> SqliteStore:
     """
     ensure_directory(config.data)
     check_tree(config.data)
-    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256, config.owner)
+    store = SqliteStore.open(config.data / STORE_FILE, config.genesis.sha256, config.owner)
     # Only under the store's lock is it certain that no other process of this node writes there.
     remove_leftovers(config.data)
     return store

@@ -39,7 +39,7 @@ ORGANISATIONS_LIMIT = 10_000
 #: Without ``thresholds_max`` and ``openings_per_key_max`` in the charter.
 THRESHOLDS_MAX = 64
 OPENINGS_PER_KEY_MAX = 10_000
-#: Most edges and limits that ``thresholds_max`` may allow a metric.
+#: Most edges, limits, bands and shares that ``thresholds_max`` may allow a metric.
 THRESHOLDS_LIMIT = 4096
 AGE_DAYS_LIMIT = 3660
 #: The one profile: the former safety zone of the US antitrust agencies for data exchanges.
@@ -66,7 +66,10 @@ class DisclosureText(Strict, frozen=True):
     set_rounds: Rounds = SET_ROUNDS
     ghost_rounds: Rounds = GHOST_ROUNDS
     thresholds_max: Annotated[
-        int, Meta(ge=0, le=THRESHOLDS_LIMIT, description="edges and limits of one metric")
+        int,
+        Meta(
+            ge=0, le=THRESHOLDS_LIMIT, description="edges, limits, bands and shares of one metric"
+        ),
     ] = THRESHOLDS_MAX
     openings_per_key_max: Rounds = OPENINGS_PER_KEY_MAX
     age_days: Annotated[int, Meta(ge=0, le=AGE_DAYS_LIMIT, description="days")] = 0

@@ -279,7 +279,7 @@ def check_opposed(
     lifts = [rule for _, rule in with_parts(rules, [lift_id]) if not rule.parts]
     for _, trigger in with_parts(rules, trigger_ids):
         for lift in lifts:
-            if _can_both_hold(trigger, lift):  # RU9.3: no value pulls and lifts.
+            if can_both_hold(trigger, lift):  # RU9.3: no value pulls and lifts.
                 what = f"{lift.id} must not hold where the trigger {trigger.id} holds"
                 source.fail(path, f"{what}; move their limits apart")
 
@@ -289,7 +289,7 @@ def _quantity(rule: Rule) -> tuple[str, str, str]:
     return rule.metric or rule.panel, rule.statistic, kind
 
 
-def _can_both_hold(a: Rule, b: Rule) -> bool:
+def can_both_hold(a: Rule, b: Rule) -> bool:
     """Whether one value of one quantity passes both limits."""
     if a.parts or b.parts or _quantity(a) != _quantity(b):
         return False

@@ -4,8 +4,21 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
+from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import Round, State
+
+
+def share_limit(charter: Charter, metric: Metric, before: Fraction | None) -> int | None:
+    """The largest encoded value of a metric within its share; None if it has no share.
+
+    ``before``: the last opened sum, in the metric's unit; None if there is none yet.
+    """
+    share, start = charter.disclosure.dominance, charter.disclosure.dominance_start.get(metric.id)
+    if share is None or start is None:
+        return None
+    steps = share * (Fraction(start) if before is None else before) / Fraction(metric.resolution)
+    return min(metric.bound, max(1, floor(steps)))
 
 
 def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
@@ -13,18 +26,15 @@ def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
 
     Empty without a dominance limit. At least 1, so that a sum of 0 does not end all reports.
     """
-    share = charter.disclosure.dominance
-    if share is None:
+    if charter.disclosure.dominance is None:
         return {}
     limits = {}
     for metric in (m for panel in charter.panels for m in panel.metrics):
-        start = charter.disclosure.dominance_start.get(metric.id)
-        if start is None:
-            continue
         opened = [r.opening.sums for r in rounds if r.opening is not None]
-        sums = [known[metric.id] for known in opened if metric.id in known]
-        steps = share * Fraction(sums[-1] if sums else start) / Fraction(metric.resolution)
-        limits[metric.id] = min(metric.bound, max(1, floor(steps)))
+        sums = [Fraction(known[metric.id]) for known in opened if metric.id in known]
+        limit = share_limit(charter, metric, sums[-1] if sums else None)
+        if limit is not None:
+            limits[metric.id] = limit
     return limits
 
 

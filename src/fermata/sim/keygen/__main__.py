@@ -39,7 +39,7 @@ def fault_of_key(played: Played) -> str:
     """What is wrong with a key that should be right; nothing is an empty text."""
     ended_as = {turn.public_result for turn in played.ends.values()}
     if len(ended_as) != 1:
-        return f"ended in {len(ended_as)} ended_as; {played.failure or played.findings}"
+        return f"ended in {len(ended_as)} ways; {played.failure or played.findings}"
     record = Outcome.from_bytes(ended_as.pop()).record
     for turn in played.ends.values():
         check_share(record, KeyShare.from_bytes(turn.secret_result))

@@ -112,9 +112,9 @@ class Table:
         return result
 
     @property
-    def stands(self) -> frozenset[str]:
-        """Labs whose figures stand in the sums."""
-        return frozenset(self._summed)
+    def stands(self) -> Mapping[str, int]:
+        """The round of each figure that stands in the sums, by lab."""
+        return dict(self._summed)
 
     def tells_of_few(self, rules: Rules) -> bool:
         """Whether the sums that were opened within the window tell of too few organisations."""

@@ -50,8 +50,8 @@ class StandingWatch:
         self._entries: dict[str, set[Entry]] = {panel: set() for panel in self._tables}
         self.sums: dict[int, Mapping[str, Figures]] = {}
         self.whole: dict[int, frozenset[str]] = {}
-        #: By round, the labs whose figures stand in the first panel after its close.
-        self.stands: dict[int, frozenset[str]] = {}
+        #: By round, the figures that stand in the first panel after its close.
+        self.stands: dict[int, Figures] = {}
 
     @property
     def seen(self) -> Counter[str]:

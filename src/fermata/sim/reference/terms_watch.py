@@ -19,7 +19,7 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.sim.reference.disclosed import organisation_of, share_limit
 from fermata.sim.reference.sums import Figures, Opened
 from fermata.sim.reference.time_watch import TimeWatch
-from fermata.sim.reference.verdicts import UNCHANGED, holds_at_end
+from fermata.sim.reference.verdicts import UNCHANGED, Stood, holds_at_end
 from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.deployment import Deployment, lab_names
 from fermata.sim.setup.terms import BAND_TOP, BANDS, DUTY_MAX, HEAT, TIER_DUES, tier_of
@@ -54,6 +54,8 @@ class TermsWatch:
         #: By round: whether it asks for duties, and the share limit.
         self._duties: dict[int, bool] = {}
         self._limits: dict[int, int | None] = {}
+        #: By round that was closed: the labs whose newest figure is beyond its share.
+        self._beyond: dict[int, frozenset[str]] = {}
         self._opened: Callable[[int], Opened] = lambda number: {}
         #: Kinds of what has happened, so that tests can see that it does happen.
         self.seen: set[str] = set()
@@ -172,7 +174,7 @@ class TermsWatch:
             else ()
             for r in after.rounds[:number]
         ]
-        sums = [self._sum_of(r.number) for r in after.rounds[:number]]
+        sums = [self._stood_after(after.charter_at(r.number), r) for r in after.rounds[:number]]
         holds = holds_at_end(charter.rules, values, sums)
         for verdict in after.judgements[number].verdicts:
             if verdict.holds is not holds[verdict.rule]:
@@ -259,17 +261,28 @@ class TermsWatch:
         figures = self._opened(number).get(("panel-1", ""))
         return None if figures is None else [Fraction(f[HEAT]) for f in figures.values()]
 
-    def _sum_of(self, number: int) -> tuple[frozenset[str], Fraction]:
-        """RU6a: whose figures stand in the first panel's sum, and the mean time of these.
+    def _stood_after(self, charter: Charter, round_: Round) -> Stood:
+        """RU4, RU6a: whose figures stand in the first panel's sums, of when, and who waits.
 
         A charter with terms asks each period once, so a figure's round is the place of its period.
         """
-        figures = self._watch.standing.opened(number).get(("panel-1", ""), {})
+        figures = self._watch.standing.opened(round_.number).get(("panel-1", ""), {})
         owner, own = organisation_of(self._shape), dict[str, list[int]]()
-        for lab, at in figures.items():
-            own.setdefault(owner[lab], []).append(at)
+        for lab, reported in figures.items():
+            own.setdefault(owner[lab], []).append(reported)
         means = [Fraction(sum(times), len(times)) for times in own.values()]
-        return frozenset(figures), sum(means, Fraction(0)) / max(1, len(means))
+        at = sum(means, Fraction(0)) / max(1, len(means))
+        if round_.number not in self._beyond:
+            return Stood(frozenset(figures), at)
+        away = self._watch.consents.away[round_.number]
+        heard = charter.panel("panel-1").labs - round_.barred - away
+        ages: dict[str, int] = {}
+        for lab, reported in self._watch.standing.stands[round_.number].items():
+            if lab in heard:
+                ages[owner[lab]] = max(ages.get(owner[lab], 0), round_.number - reported)
+        beyond = {owner[lab] for lab in self._beyond[round_.number] & heard}
+        self.seen |= {"beyond together"} if len(beyond) > 1 else set()
+        return Stood(frozenset(figures), at, ages, len(beyond))
 
     def _open(self, after: State) -> None:
         round_ = after.rounds[-1]
@@ -287,6 +300,7 @@ class TermsWatch:
     def _close(self, after: State, round_: Round, counted: Mapping[int, Counted]) -> None:
         own, number = counted[round_.number], round_.number
         charter = after.charter_at(number)
+        self._beyond[number] = self._beyond_after(number, own)
         for what in (
             *self._wrong_duties(charter, after, round_, own),
             *self._wrong_dues(charter, round_, own),
@@ -297,6 +311,16 @@ class TermsWatch:
             self.seen.add("withheld")
         elif len(round_.close.cells) > self._shape.panels:
             self.seen.add("cells")
+
+    def _beyond_after(self, number: int, counted: Counted) -> frozenset[str]:
+        """D8: by the figures. Whoever has given none in this round is what it was before."""
+        limit, heats = (
+            self._limits[number],
+            {lab: f[HEAT] for lab, f in counted.items() if HEAT in f},
+        )
+        beyond = {lab for lab, heat in heats.items() if limit is not None and int(heat) > limit}
+        before = self._beyond[max(self._beyond)] if self._beyond else frozenset[str]()
+        return (before - heats.keys()) | beyond
 
     def _wrong_shares(self, round_: Round, counted: Counted) -> Iterator[str]:
         limit = self._limits[round_.number]

@@ -2,10 +2,11 @@
 
 It is written independently of fermata.protocol.statistics.policy, from docs/spec/rules.md, RU2,
 RU4 to RU6b: levels and changes of a sum, mean or count, rounds without a result of the metric's
-panel, and rules that join them.
+panel, organisations that are silent or beyond their share, and rules that join them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from operator import ge, gt, le, lt
 
@@ -16,8 +17,24 @@ from fermata.protocol.charter.rules.trigger_rules import Rule
 Values = Sequence[Sequence[Fraction] | None]
 #: A round in which something came out, but nothing of the metric's panel.
 UNCHANGED: Sequence[Fraction] = []
-#: The labs in the sum of each round, and the mean time of their figures; in full, None.
-Sums = Sequence[tuple[frozenset[str], Fraction]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """What a round has left of the panel: the labs in its sum, and the mean time of their figures.
+
+    ``ages``: by organisation, the periods since its oldest figure that stands; ``beyond``: how many
+    organisations have a newest figure beyond its share. Both are None before the round's close.
+    """
+
+    labs: frozenset[str]
+    at: Fraction
+    ages: Mapping[str, int] | None = None
+    beyond: int | None = None
+
+
+#: Of each round; in full, None.
+Sums = Sequence[Stood] | None
 
 
 def holds_at_end(
@@ -28,7 +45,7 @@ def holds_at_end(
     ``sums`` is as long as ``values``, or longer; None if all labs report in each round.
     """
     by_id = {rule.id: rule for rule in rules}
-    in_full = [(frozenset[str](), Fraction(n)) for n in range(len(values))]
+    in_full = [Stood(frozenset(), Fraction(n)) for n in range(len(values))]
     return {rule.id: _said(by_id, rule, values, sums or in_full) for rule in rules}
 
 
@@ -36,7 +53,7 @@ def _said(
     by_id: Mapping[str, Rule],
     rule: Rule,
     values: Values,
-    sums: Sequence[tuple[frozenset[str], Fraction]],
+    sums: Sequence[Stood],
 ) -> bool | None:
     """RU5: what a rule says; it looks back from the last round to where the run is broken."""
     last = _unknown_as(rule, _now(by_id, rule, values, sums))
@@ -60,7 +77,7 @@ def _now(
     by_id: Mapping[str, Rule],
     rule: Rule,
     values: Values,
-    sums: Sequence[tuple[frozenset[str], Fraction]],
+    sums: Sequence[Stood],
 ) -> bool | None:
     """What a rule says of the last round by itself."""
     if rule.parts:
@@ -71,6 +88,9 @@ def _now(
         return None if None in parts else not wanted
     if rule.kind == "no-result":
         return _without_result(values) >= rule.limit
+    if rule.kind in ("silent", "beyond-share"):
+        count = _count(rule, sums[len(values) - 1])
+        return None if count is None else _passes(rule, Fraction(count))
     value = _result(rule.statistic, values[-1])
     if value is None:
         return None
@@ -84,7 +104,7 @@ def _held(
     rule: Rule,
     part: Rule,
     values: Values,
-    sums: Sequence[tuple[frozenset[str], Fraction]],
+    sums: Sequence[Stood],
 ) -> bool | None:
     """RU4: a part; where its panel is unchanged, a leaf that was true when it was last known."""
     said = _said(by_id, part, values, sums)
@@ -102,9 +122,7 @@ def _passes(rule: Rule, value: Fraction) -> bool:
     return bool(compare(value, rule.limit))
 
 
-def _change(
-    rule: Rule, values: Values, sums: Sequence[tuple[frozenset[str], Fraction]]
-) -> bool | None:
+def _change(rule: Rule, values: Values, sums: Sequence[Stood]) -> bool | None:
     """RU6a, RU6b: step by step, without those over which the labs are other ones."""
     first, last = len(values) - 1 - rule.over_rounds, len(values) - 1
     if first < 0 or not values[first]:
@@ -114,9 +132,9 @@ def _change(
         old, new = _result(rule.statistic, values[before]), _result(rule.statistic, values[now])
         if old is None or new is None:
             continue
-        if sums[now][0] == sums[before][0]:
+        if sums[now].labs == sums[before].labs:
             moved, rounds = moved + new - old, rounds + now - before
-            aged += sums[now][1] - sums[before][1]
+            aged += sums[now].at - sums[before].at
         before = now
     if 2 * rounds < rule.over_rounds:
         return None
@@ -126,6 +144,15 @@ def _change(
     upwards = rule.comparison in ("above", "at_least")
     asks_for_much = rule.limit >= 0 if upwards else rule.limit < 0
     return by_rounds if by_rounds == asks_for_much else None
+
+
+def _count(rule: Rule, stood: Stood) -> int | None:
+    """RU4: how many organisations a rule counts as of a round's close; None before that."""
+    if rule.kind == "beyond-share":
+        return stood.beyond
+    if stood.ages is None:
+        return None
+    return len([age for age in stood.ages.values() if age > rule.over_rounds])
 
 
 def _without_result(values: Values) -> int:

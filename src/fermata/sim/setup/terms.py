@@ -21,6 +21,13 @@ BAND_TOP = "40"
 TIER_DUES = {"small": "5", "large": "30"}
 #: What shares refer to before the first sum.
 DOMINANCE_START = "50"
+#: The trigger of a charter with shares: two organisations of which no sum shows the figures.
+SPREAD = """[[rule]]
+id = "spread"
+kind = "beyond-share"
+panel = "panel-1"
+at_least = "2"
+"""
 #: Members in the rotation, and one more that serves for some rounds.
 ROTATION, MEMBERS = 3, 4
 GUEST_ROUNDS = (2, 3)
@@ -144,10 +151,14 @@ def pause_text(terms: Terms, labs: int, panels: int) -> str:
         ),
         _rule("cool", "level", "mean", f'at_most = "{6 + dice // 64 % 3}"'),
         _rule("few", "level", "count", 'at_most = "2"'),
+        # No trigger: what it says must agree, and a run goes on as without it.
+        '[[rule]]\nid = "quiet"\nkind = "silent"\npanel = "panel-1"\nover_rounds = 1\n'
+        'at_least = "2"\n',
+        *([SPREAD] if terms.dominance else ()),
         f'[[rule]]\nid = "alarm"\n{joined} = ["jump", "warm"]\nunknown = "{unknown}"\n',
         f'[[rule]]\nid = "calm"\nany_of = ["cool"]\nfor_rounds = {1 + (dice // 256 % 4 == 0)}\n',
         f"""[pause]
-triggers = ["hot", "alarm", "dark"]
+triggers = ["hot", "alarm", "dark"{', "spread"' if terms.dominance else ""}]
 lift = "calm"
 lift_rounds = {terms.lift_rounds}
 acknowledge_s = {terms.acknowledge_s}

@@ -6,15 +6,18 @@ import pytest
 
 from fermata.crypto.threshold.key_record import (
     DELTA,
+    DISTRIBUTED,
     KeyRecord,
     epoch_id,
     key_id,
     share_head,
+    share_offset_bits,
+    verification_base,
 )
 from fermata.crypto.threshold.opening import KeyShare, Opening, check_share, combine
 from fermata.crypto.threshold.reshare.plan import plan_refresh, plan_reshare
 from fermata.errors import InvalidEncoding, InvalidProof
-from harness.crypto.keys import VECTORS, dealt, encrypt_with_root
+from harness.crypto.keys import VECTORS, dealt, encrypt_with_root, primes
 from harness.crypto.next_epochs import BEFORE, CEREMONY, Epoch
 
 KEY = dealt(256, 2, 3)
@@ -94,6 +97,31 @@ def test_the_length_of_every_exponent_follows_from_the_record(epoch: Epoch) -> N
         head = DELTA * share_head(index, epoch.record.threshold)
         length = head.bit_length() + epoch.record.offset_bits
         assert (DELTA * share.value).bit_length() == length
+
+
+def test_a_key_that_was_made_together_is_refreshed_and_reshared() -> None:
+    """Its theta is not 1, and its root exponent is longer than n and negative."""
+    p, q = primes(256)
+    n = p * q
+    theta, order = 987654321, (p - 1) * (q - 1)
+    d = theta * pow(n, -1, order) % order - (order << 128)
+    offset, masks = 1 << share_offset_bits(n, DISTRIBUTED), 1 << 256 + 290
+    values = {i: DELTA * d + (offset + masks + 12345) * i for i in (1, 2, 3)}
+    base = verification_base(n)
+    record = KeyRecord(
+        n=n,
+        threshold=2,
+        epoch=1,
+        kappa=DELTA,
+        theta=theta,
+        verification=tuple(pow(base, DELTA * s, n) for s in values.values()),
+        origin=DISTRIBUTED,
+    )
+    first = Epoch(record, {i: KeyShare(i, s, key_id(record)) for i, s in values.items()})
+    ciphertext = encrypt_with_root(n, 5, 77)
+    for epoch in (first, first.refreshed(), first.refreshed().reshared(3, 5, {2: 1, 6: 3})):
+        assert epoch.open_by_every_subset(ciphertext) == {Opening(5, 77, ())}
+        assert (epoch.record.theta, epoch.record.origin) == (theta, DISTRIBUTED)
 
 
 def test_after_twelve_reshares_the_key_must_be_a_new_one() -> None:

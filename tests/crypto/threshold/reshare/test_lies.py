@@ -134,6 +134,9 @@ WRONG: dict[str, Lie] = {
     "another constant": dealing(add(0, 1)),
     "another constant, a multiple of Delta": dealing(add(0, DELTA**3)),
     "a coefficient beyond the range": dealing(add(1, 1 << 1200)),
+    "a coefficient that is a little beyond the range": lambda plan, sent: dealing(
+        add(1, 8 << plan.mask_bits)
+    )(plan, sent),
     "a negative coefficient": dealing(add(1, -(1 << 1200))),
 }
 
@@ -202,7 +205,9 @@ FALSE: dict[str, Lie] = {
     "of what is right": lambda plan, sent: Messages(complaint(plan, sent, 1)),
     "cut short": lambda plan, sent: Messages(complaint(plan, sent, 1)[:-1]),
     "with a byte more": lambda plan, sent: Messages(complaint(plan, sent, 1) + b"\1"),
-    "twice": lambda plan, sent: Messages(complaint(plan, sent, 1) * 2),
+    "twice": lambda plan, _: Messages(
+        complaints_to_bytes([Complaint.of(plan, 1, b"\1"), Complaint.of(plan, 1, b"\1")])
+    ),
     "about itself": lambda plan, _: Messages(
         complaints_to_bytes([Complaint.of(plan, LIAR, b"\1")])
     ),

@@ -141,14 +141,21 @@ def test_public_heads_of_the_dealers_add_up_to_nothing() -> None:
     assert prod(range(1, 9)) == DELTA
 
 
-def test_seeds_and_ceremonies_give_other_coefficients() -> None:
+def test_every_seed_and_every_plan_gives_other_coefficients() -> None:
     plan = PLANS[0]
-    other = plan_refresh(KEY.record, BEFORE, bytes(32))
     value = KEY.shares[0].value
-    drawn = [
-        polynomial(plan, 1, value, seed_of(1)),
-        polynomial(plan, 1, value, seed_of(2)),
-        polynomial(other, 1, value, seed_of(1)),
+    plans = [
+        plan,
+        plan_refresh(KEY.record, BEFORE, bytes(32)),
+        plan_refresh(KEY.record, bytes(32), CEREMONY),
+        plan_reshare(KEY.record, BEFORE, CEREMONY, 3, 5, {1: 1, 2: 2, 3: 3}),
+        plan_reshare(KEY.record, BEFORE, CEREMONY, 3, 5, {1: 1, 2: 2, 3: 4}),
+        plan_reshare(KEY.record, BEFORE, CEREMONY, 3, 5, {1: 1, 2: 2, 4: 3}),
+        plan_reshare(KEY.record, BEFORE, CEREMONY, 3, 6, {1: 1, 2: 2, 3: 3}),
+        plan_reshare(KEY.record, BEFORE, CEREMONY, 2, 5, {1: 1, 2: 2, 3: 3}),
     ]
-    assert len({number for numbers in drawn for number in numbers[1:]}) == 6
+    drawn = [polynomial(each_plan, 1, value, seed_of(1)) for each_plan in plans]
+    drawn += [polynomial(plan, 1, value, seed_of(2))]
+    # The last coefficient has no offset.
+    assert len({numbers[-1] % (1 << 300) for numbers in drawn}) == len(drawn)
     assert polynomial(plan, 1, value, seed_of(1)) == drawn[0]

@@ -117,6 +117,8 @@ def test_the_outcome_of_another_key_is_refused() -> None:
     [
         (OUTCOMES[0], {"before": bytes(32)}),
         (OUTCOMES[0], {"kind": StepKind.RESHARE}),
+        (OUTCOMES[0], {"kind": StepKind.RESHARE, "dealers": (1, 2)}),
+        (OUTCOMES[1], {"kind": StepKind.REFRESH, "dealers": (1, 2, 3)}),
         (OUTCOMES[1], {"kind": StepKind.REFRESH}),
         (OUTCOMES[0], {"dealers": (1, 2)}),
         (OUTCOMES[1], {"dealers": (1, 2, 3)}),

@@ -105,7 +105,7 @@ class NextEpoch:
         Raises Misbehaviour; InvalidEncoding CEREMONY_KEPT; ValueError if a party is missing in
         ``received``, or if the ceremony is over.
         """
-        before = Kept.from_bytes(kept, self._plan.ceremony, self._others)
+        before = Kept.from_bytes(kept, self._plan.digest, self._others)
         if received.keys() != set(self._others) or len(before.history) > ANSWERS:
             raise ValueError("a turn needs one message of every other party")
         now = Kept(before.seed, (*before.history, dict(received)))
@@ -128,7 +128,7 @@ class NextEpoch:
 
     def _turn(self, kept: Kept, messages: Messages) -> Turn:
         number = len(kept.history)
-        data = kept.to_bytes(self._plan.ceremony)
+        data = kept.to_bytes(self._plan.digest)
         return Turn(number, data, messages, Progress(_PHASES[number]))
 
     def _everybody(self, own: bytes, received: Mapping[int, Received]) -> dict[int, bytes]:

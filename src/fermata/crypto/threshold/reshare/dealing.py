@@ -29,10 +29,13 @@ HASH_BYTES = 32
 
 
 class SeedStream:
-    """Entropy of one party in one ceremony: the same bytes for the same seed and ceremony."""
+    """Entropy of one party in one ceremony: the same bytes for the same seed and plan.
 
-    def __init__(self, seed: bytes, ceremony: bytes) -> None:
-        self._secret = digest_parts(DOMAIN_DRAWS, ceremony, seed)
+    Two deals with the same coefficients and other constants would tell the constants' difference.
+    """
+
+    def __init__(self, seed: bytes, plan: Plan) -> None:
+        self._secret = digest_parts(DOMAIN_DRAWS, plan.digest, seed)
         self._drawn = 0
 
     def __call__(self, size: int) -> bytes:
@@ -55,7 +58,7 @@ class Deal:
 
 def polynomial(plan: Plan, index: int, share: int, seed: bytes) -> tuple[int, ...]:
     """The coefficients that old auditor ``index`` deals, constant first. All of it is secret."""
-    entropy = SeedStream(seed, plan.ceremony)
+    entropy = SeedStream(seed, plan)
     drawn = [random_bits(entropy, plan.mask_bits) for _ in range(1, plan.threshold)]
     drawn[0] += plan.dealt_offset
     if plan.kind == StepKind.REFRESH:

@@ -15,8 +15,10 @@ from fermata.crypto.threshold.key_record import (
     share_head,
     share_offset_bits,
 )
+from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding
 
+DOMAIN_PLAN = "fermata/v1/reshare-plan"
 #: Of the ids of epochs and ceremonies.
 ID_BYTES = 32
 #: No Lagrange coefficient is longer; the largest is 5,080,320.
@@ -54,6 +56,18 @@ class Plan:
     def parties(self) -> tuple[int, ...]:
         """Everybody who takes part, from 1."""
         return tuple(range(1, max(self.auditors, *(party for party, _ in self.dealers)) + 1))
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all that the plan says, 32 bytes."""
+        return digest_parts(
+            DOMAIN_PLAN,
+            self.ceremony,
+            self.before,
+            self.kind.encode(),
+            bytes((self.threshold, self.auditors)),
+            bytes(number for pair in self.dealers for number in pair),
+        )
 
     @property
     def receivers(self) -> range:

@@ -20,16 +20,16 @@ class Kept:
     seed: bytes = field(repr=False)
     history: tuple[Mapping[int, Received], ...] = field(repr=False)
 
-    def to_bytes(self, ceremony: bytes) -> bytes:
-        """The one encoding that ``from_bytes`` takes, for the same ceremony."""
-        parts = [_KEPT, ceremony, self.seed]
+    def to_bytes(self, plan: bytes) -> bytes:
+        """The one encoding that ``from_bytes`` takes, for a plan of the same digest."""
+        parts = [_KEPT, plan, self.seed]
         for received in self.history:
             for party in sorted(received):
                 parts += [received[party].public, received[party].private]
         return b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
 
     @classmethod
-    def from_bytes(cls, data: bytes, ceremony: bytes, others: tuple[int, ...]) -> "Kept":
+    def from_bytes(cls, data: bytes, plan: bytes, others: tuple[int, ...]) -> "Kept":
         """Parses what a turn gave. Raises InvalidEncoding CEREMONY_KEPT."""
         parts: list[bytes] = []
         rest = data
@@ -43,7 +43,7 @@ class Kept:
         # K24.1: what is kept of another ceremony says nothing of this one.
         head, bodies = parts[:3], parts[3:]
         turns, left = divmod(len(bodies), 2 * len(others))
-        if len(head) != 3 or head[:2] != [_KEPT, ceremony] or len(head[2]) != SEED_BYTES or left:
+        if len(head) != 3 or head[:2] != [_KEPT, plan] or len(head[2]) != SEED_BYTES or left:
             raise _damaged()
         pairs = iter(bodies)
         history = tuple(

@@ -68,7 +68,7 @@ def check_kept(state: State, new: Charter) -> None:
     # F12.23: back under an old charter, old statements would be valid again.
     if any(v.charter.sha256 == new.sha256 for v in state.charters):
         raise Refusal("AMENDMENT_SAME", "amendment: this very charter is or was in force")
-    # F12.24 is G12.1 to G12.15: first what the key and the rounds so far rest on, G12.1 to G12.6.
+    # F12.24 is G12.1 to G12.16: first what the key and the rounds so far rest on, G12.1 to G12.6.
     kept = {
         "deployment": (old.deployment, new.deployment),
         "[cryptography]": (_cryptography(old), _cryptography(new)),
@@ -112,6 +112,7 @@ def check_kept(state: State, new: Charter) -> None:
     if new.is_test != old.is_test:
         raise Refusal("AMENDMENT_KEEPS", "amendment: must keep test")
     _check_moves(state, new)  # G12.15.
+    _check_named(state, new)  # G12.16.
 
 
 def _check_thresholds(state: State, new: Charter) -> None:
@@ -172,6 +173,27 @@ def _check_quantities(state: State, new: Charter) -> None:
                         "AMENDMENT_KEEPS",
                         f"amendment: the quantity {moved[0]} must stay in panel {other.id}, which"
                         f" has had an organisation of panel {panel.id}",
+                    )
+
+
+def _check_named(state: State, new: Charter) -> None:
+    """C5.10 over all versions: a new metric that may measure what an earlier one did says what it
+    measures, so that G12.12 and the labs' owners can compare."""
+    charters = [version.charter for version in state.charters]
+    known = {metric.id for charter in charters for metric in _metrics(charter)}
+    for panel in new.panels:
+        units = {m.unit: m.id for m in panel.metrics if m.id not in known and not m.quantity}
+        for old in charters if units else ():
+            for other in (p for p in old.panels if p.id != panel.id):
+                same = next((m for m in other.metrics if m.unit in units), None)
+                if same is not None and organisations_in_common(
+                    panel, _organisations(new), other, _organisations(old)
+                ):
+                    raise Refusal(
+                        "AMENDMENT_KEEPS",
+                        f"amendment: metric {units[same.unit]} must have a quantity: {same.id} of"
+                        f" panel {other.id} is in {same.unit or 'no unit'} too, and has had an"
+                        f" organisation of panel {panel.id}",
                     )
 
 
