@@ -22,6 +22,7 @@ from fermata.crypto.report.statements import StatementSet, encode_statements
 from fermata.crypto.signing import SigningKey, pae
 from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.auditor_share import AuditorShare
+from fermata.crypto.threshold.ceremony.private_bodies import Place, Secrets, commit
 from fermata.crypto.threshold.drill import drill_commitment, drill_root
 from fermata.crypto.threshold.key_record import DEALER, DELTA, KeyRecord, epoch_id, key_id
 from fermata.crypto.threshold.key_record import verification_base as product_base
@@ -45,6 +46,9 @@ from fermata.node.opener.opening_file import GivenOpening, encode_opening
 from fermata.node.opener.share_backup import ShareBackup
 from fermata.node.opener.task_file import Task, encode_task
 from fermata.node.storage.keystore import AgeIdentity, seal
+from fermata.protocol.ceremony.messages import payload_hash
+from fermata.protocol.ceremony.plan import make_plan
+from fermata.protocol.fold.governance.retire import RETIRE_TYPE, record_digest
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
@@ -59,6 +63,7 @@ from fermata.protocol.wire.witnesses import encode_witnesses
 from fermata.summary.records.governance_events import Step
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
+from fermata.wire.v1.ceremony_service_pb2 import CeremonySetUp
 from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
 from harness.crypto.proof_vectors import inputs
 from harness.deployments import make_deployment
@@ -143,6 +148,30 @@ def keys() -> Vectors:
     }  # fmt: skip
 
 
+def ceremonies() -> Vectors:
+    """What carries ceremonies."""
+    place = Place(sha256(b"plan"), 2, 3, 41)
+    where = {"ceremony": place.ceremony, "sender": 2, "receiver": 3, "turn": 41}
+    salt = Secrets(SEED, place.ceremony).salt(3, 41)
+    payload = encode(CeremonySetUp(ceremony=place.ceremony, sender=2, version="1"))
+    envelope = assemble("a type", payload, {"a-1": KEY.sign(b"")})
+    plan = make_plan(
+        make_deployment().charter, "keygen", is_rehearsal=True, attempt=1, created_ms=TIME_MS,
+        life_ms=1, nonce=SALT,
+    )  # fmt: skip
+    return {
+        "ceremony-id": vector(plan.id, plan=plan.data),
+        "ceremony-sealed": vector(place.info, **where),
+        "ceremony-commitment": vector(
+            commit(place, salt, b"body"), salt=salt, body=b"body", **where
+        ),
+        "ceremony-secret": vector(
+            salt, seed=SEED, ceremony=place.ceremony, label="salt", other=3, turn=41
+        ),
+        "ceremony-seen": vector(payload_hash(envelope), payload=payload),
+    }
+
+
 def epochs() -> Vectors:
     """What is signed or hashed of refreshes, reshares and drills. The numbers mean nothing."""
     messages, message = (b"\1" * 40, b"\2" * 40), b"\3" * 40
@@ -169,6 +198,28 @@ def epochs() -> Vectors:
             threshold=RECORD.threshold, kappa=f"{RECORD.kappa:x}", theta=f"{RECORD.theta:x}",
             dealt=dealt, verification=[f"{v:x}" for v in RECORD.verification],
             disputes=[[3, 2, dispute]],
+        ),
+    }  # fmt: skip
+
+
+def retirements() -> Vectors:
+    """How an auditor gives an epoch of the key up, in favour of one record of the next."""
+    record = wire.KeyRecord(
+        epoch=2, origin=wire.KEY_ORIGIN_DEALER, threshold=2, theta=b"\1",
+        after=EntryRef(index=7, leaf_hash=sha256(b"motion")),
+    )  # fmt: skip
+    statement = wire.Statement(charter_sha256=CHARTER, key_record=record)
+    statement.key_record.retires.add(auditor="auditor-1", signature=bytes(64))
+    digest = record_digest(statement)
+    said = wire.Retirement(
+        charter_sha256=CHARTER, auditor="auditor-1", epoch_id=epoch_id(RECORD, ROSTER),
+        record_sha256=digest, seen=EntryRef(index=9, leaf_hash=sha256(b"seen")),
+    )  # fmt: skip
+    return {
+        "record-digest": vector(digest, charter=CHARTER, record=encode(record)),
+        "retirement": vector(
+            pae(RETIRE_TYPE, encode(said)), charter=CHARTER, auditor="auditor-1",
+            epoch_id=said.epoch_id, record_digest=digest, seen=[9, sha256(b"seen")],
         ),
     }  # fmt: skip
 
@@ -427,8 +478,8 @@ def shares() -> Vectors:
 
 def make() -> dict[str, str]:
     found = {
-        **keys(), **epochs(), **evidence(), **statements(), **tree(), **notes(), **proofs(),
-        **local(), **shares(),
+        **keys(), **ceremonies(), **epochs(), **retirements(), **evidence(), **statements(),
+        **tree(), **notes(), **proofs(), **local(), **shares(),
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

@@ -340,7 +340,9 @@ LIKE_RULING = "is filed by the same code as a ruling, from another body"
 UNTOUCHED = {
     "charter new": READS_FILES, "charter sign": READS_FILES,
     "charter show": READS_FILES, "keys identity": READS_FILES, "keys new": READS_FILES,
-    "keys deal": READS_FILES, "keys check": READS_FILES, "keys sign": READS_FILES,
+    "keys deal": READS_FILES, "keys record": READS_FILES,
+    "keys ceremony": BEFORE_LOG, "keys cancel": BEFORE_LOG, "keys check": READS_FILES,
+    "keys sign": READS_FILES,
     "init": BEFORE_LOG, "join": BEFORE_LOG, "coordinator gather": BEFORE_LOG,
     "pki invite": BEFORE_LOG, "pki init": READS_FILES, "pki token": READS_FILES,
     "pki issue": READS_FILES,

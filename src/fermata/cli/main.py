@@ -6,6 +6,7 @@ import sys
 import click
 
 from fermata import __version__
+from fermata.cli.ceremony import cancel, ceremony, record
 from fermata.cli.dashboard import dashboard
 from fermata.cli.demo import demo
 from fermata.cli.govern.acceptance import charter_accept
@@ -54,6 +55,9 @@ for _command in (
 charter.add_command(charter_accept)
 charter.add_command(charter_in_force)
 pki.add_command(invite)
+keys.add_command(ceremony)
+keys.add_command(cancel)
+keys.add_command(record)
 coordinator.add_command(coordinator_gather)
 auditor.add_command(auditor_check)
 lab.add_command(lab_place)

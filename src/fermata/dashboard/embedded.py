@@ -31,7 +31,8 @@ def dashboard_of(config: NodeConfig) -> Embed:
         wanted = config.text.dashboard
         if wanted is None:
             return ""
-        source, text = LogWriterSource(writer, clock_ms), config.text.tls
+        source = LogWriterSource(writer, clock_ms, folder=config.file.parent)
+        text = config.text.tls
         files = (config.path(text.certificate), config.path(text.key)) if wanted.tls else None
         return stack.enter_context(serving(source, Checks(source, clock_ms), wanted.address, files))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fermata.crypto.report.proof_cache import ProofCache
@@ -107,11 +108,19 @@ class BundleSource:
 
 
 class LogWriterSource:
-    """The coordinator's running log: its own state and its own store, without copies."""
+    """The coordinator's running log: its own state and its own store, without copies.
+
+    ``folder``: of the node's configuration, with the record of the key's ceremony.
+    """
 
     def __init__(
-        self, writer: SharedLogWriter, clock_ms: ClockMs, modulus_bits_min: int = MODULUS_BITS_MIN
+        self,
+        writer: SharedLogWriter,
+        clock_ms: ClockMs,
+        modulus_bits_min: int = MODULUS_BITS_MIN,
+        folder: Path | None = None,
     ) -> None:
+        self._folder = folder
         self._writer = writer
         self._clock_ms = clock_ms
         self._cache = ProofCache()
@@ -141,7 +150,7 @@ class LogWriterSource:
         charter = self._writer.replica.state.charters[0].charter
         replica = Replica(charter, MemoryStore(), self._modulus_bits_min, cache=self._cache)
         replica.pull(self._writer)
-        files = export_bundle(replica, self._writer, lambda done: None)
+        files = export_bundle(replica, self._writer, lambda done: None, folder=self._folder)
         return verify_bundle(files, charter.sha256, self._modulus_bits_min, self._cache)
 
     def _read(self, start: int, stop: int) -> list[bytes]:

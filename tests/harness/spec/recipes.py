@@ -7,6 +7,7 @@ and returns bytes.
 
 import base64
 import hashlib
+import hmac
 import json
 from math import ceil
 
@@ -62,6 +63,21 @@ def shake_mod(domain, data, n):
 def key_id(n):
     n = number(n)
     return parts("fermata/v1/key-id", b"paillier-root/1", be(n, width_of(n)))
+
+
+def place_of(ceremony, sender, receiver, turn):
+    return (raw(ceremony), *(be(number, 4) for number in (sender, receiver, turn)))
+
+
+def ceremony_commitment(salt, body, **place):
+    where = place_of(**place)
+    return parts("fermata/v1/ceremony-commitment", *where, raw(salt), raw(body))
+
+
+def ceremony_secret(seed, ceremony, label, other, turn):
+    numbers = (be(other, 4), be(turn, 4))
+    message = parts("fermata/v1/ceremony-secret", raw(ceremony), label.encode(), *numbers)
+    return hmac.digest(raw(seed), message, "sha256")
 
 
 def epoch_id(n, epoch, threshold, auditors, kappa, theta, verification):
@@ -252,6 +268,16 @@ def dsse(type, payload):
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
+def record_digest(charter, record):
+    return sha256(field(1, raw(charter)) + element(3, raw(record)))
+
+
+def retirement(charter, auditor, epoch_id, record_digest, seen):
+    said = field(1, raw(charter)) + field(2, auditor.encode()) + field(3, raw(epoch_id))
+    said += field(4, raw(record_digest)) + element(5, entry_ref(*seen))
+    return dsse("application/vnd.fermata.retire.v1+protobuf", said.hex())
+
+
 def sign(seed, message):
     return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
@@ -411,6 +437,11 @@ RECIPES = {
     "factor-proof-base": factor_base_bytes,
     "factor-proof-challenge": factor_challenge_bytes,
     "key-share": key_share,
+    "ceremony-id": lambda plan: sha256(raw(plan)),
+    "ceremony-sealed": lambda **place: parts("fermata/v1/ceremony-sealed", *place_of(**place)),
+    "ceremony-commitment": ceremony_commitment,
+    "ceremony-secret": ceremony_secret,
+    "ceremony-seen": lambda payload: sha256(raw(payload)),
     "keyfile": keyfile,
     "auditor-share": auditor_share,
     "share-backup": share_backup,
@@ -426,6 +457,8 @@ RECIPES = {
     "endorsement": endorsement,
     "heartbeat": heartbeat,
     "dsse": dsse,
+    "record-digest": record_digest,
+    "retirement": retirement,
     "signature": lambda seed, message: sign(raw(seed), raw(message)),
     "envelope": envelope,
     "envelope-hash": lambda envelope: sha256(raw(envelope)),

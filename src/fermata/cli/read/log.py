@@ -167,7 +167,7 @@ def bundle(config_file: Path, out: Path, wait_s: int, is_public: bool, as_json: 
         with progress_bar(
             "fetching sealed parts", len(sealed_wanted(replica.trusted()))
         ) as advance:
-            files = export_bundle(replica, log_port, advance, is_public)
+            files = export_bundle(replica, log_port, advance, is_public, config.file.parent)
     write_bundle(out, files)
     size, entries = replica.witnessed.size, replica.tree.size
     data = {

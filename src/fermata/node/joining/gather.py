@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.key_record import DISTRIBUTED
 from fermata.errors import ConfigError, FermataError
+from fermata.node.ceremony.relaying import Relaying
 from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file, write_atomic
 from fermata.node.joining.ceremony import DEALER_FILE, DEALT_FILE, dealer_file, place_dealt
@@ -42,11 +43,11 @@ def gather(config: NodeConfig, say: Callable[[str], None]) -> bool:
     """
     listen, authority = config.text.listen, open_authority(config)
     folder = SetupFolder.of(config)
-    gatherer = Gatherer(config, folder, say)
     ensure_directory(config.data)
-    server = EnrolmentServer(
-        authority, open_tls(config, clock_ms), clock_ms, exchange=exchange_of(authority, folder)
-    )
+    tls = open_tls(config, clock_ms)
+    relaying = Relaying(config, tls, authority.is_denied, say)
+    gatherer = Gatherer(config, folder, relaying, say)
+    server = EnrolmentServer(authority, tls, clock_ms, exchange=exchange_of(authority, folder))
     address = server.start(listen.enrolment if listen else "")
     wake = Wake()
     try:
@@ -58,6 +59,7 @@ def gather(config: NodeConfig, say: Callable[[str], None]) -> bool:
                     return True
                 wake.wait(LOOK_S)
     finally:
+        relaying.stop()
         server.stop()
     return False
 
@@ -65,8 +67,15 @@ def gather(config: NodeConfig, say: Callable[[str], None]) -> bool:
 class Gatherer:
     """Takes the next step as soon as all that it needs is there."""
 
-    def __init__(self, config: NodeConfig, folder: SetupFolder, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        folder: SetupFolder,
+        relaying: Relaying,
+        say: Callable[[str], None],
+    ) -> None:
         self._config, self._folder, self._say = config, folder, say
+        self._relaying = relaying
         self._said = ""
         seed = keystore.load_sealed(
             config.path(config.text.keys.signing),
@@ -91,13 +100,18 @@ class Gatherer:
             lacking = [party for party in lacking if party != me]
         if lacking:
             return self._wait("to sign the charter", lacking)
-        return charter.key_origin == DISTRIBUTED or self._has_key(charter)
+        # Before there is a log, its port is free for the relay.
+        self._relaying.start(charter)
+        self._relaying.look()
+        return self._has_key(charter)
 
     def _has_key(self, charter: Charter) -> bool:
         """Whether the key record is there and all auditors have signed it."""
         folder = self._folder
         out, back = folder.folder / DEALER_FILE, folder.folder / DEALT_FILE
-        if not folder.record_file.exists():
+        if not folder.record_file.exists() and not self._relaying.place_key(folder):
+            if charter.key_origin == DISTRIBUTED:
+                return False
             if not out.exists():
                 write_atomic(out, dealer_file(folder, charter))
             if not back.exists():

@@ -141,19 +141,22 @@ class Joiner:
         signed = {s.party: s.content for s in files.charter_signatures}
         if self.party not in signed:
             return self._wait("the coordinator to keep the signature of the charter")
-        if listed.role != Role.AUDITOR or charter.key_origin == DISTRIBUTED:
+        if listed.role != Role.AUDITOR:
             return Next.DONE
         if lacking := [party for party in charter.signers if party not in signed]:
             return self._wait(f"{', '.join(lacking)} to sign the charter")
         for party in charter.signers:
             write_signature(self._charter_file, party, signed[party])
+        if charter.key_origin == DISTRIBUTED:
+            # The key is made by the auditors together: fermata keys ceremony.
+            return Next.DONE
         return self._sign_record(charter, key, files)
 
     def _sign_record(
         self, charter: Charter, key: SigningKey, files: log_service_pb2.SetupFiles
     ) -> Next:
         share = next((s.content for s in files.sealed_shares if s.party == self.party), b"")
-        if not files.key_record or not share:
+        if not files.key_record:
             return self._wait("the dealer")
         record = files.key_record
         if read_own(self._record_file, self.party) is not None:
@@ -165,6 +168,8 @@ class Joiner:
             if any(s.party == self.party for s in files.key_record_signatures):
                 return Next.DONE
             return self._wait("the coordinator to keep the signature of the key record")
+        if not share:
+            return self._wait("the dealer")
         write_atomic(self._record_file, record)
         write_atomic(self.folder / SHARE, share, SECRET_MODE)
         checked = check_record(charter, self._charter_file, record, self._record_file)

@@ -155,6 +155,10 @@ class GrpcLog:
         answer = self._call("Check", request, kind, service=HEALTH)
         return bool(answer.status == kind.SERVING)
 
+    def ask(self, method: str, request: Message, kind: type[M], service: str) -> M:
+        """A call of another service that this server has, with the same rules as the log's."""
+        return self._call(method, request, kind, service=service)
+
     def watch(self) -> Iterator[tuple[int, int]]:
         """Yields (entries, how many are witnessed) at once and at each change, until a stop.
 

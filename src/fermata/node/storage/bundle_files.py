@@ -14,8 +14,10 @@ from fermata.errors import ConfigError
 from fermata.log.checkpoint import NOTE_BYTES_MAX
 from fermata.log.merkle import HASH_BYTES
 from fermata.log.tiles import LENGTH_BYTES, TILE_WIDTH
+from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
 from fermata.protocol.verify.bundle import (
+    CEREMONY,
     CHARTER,
     CHECKPOINT,
     MARKER,
@@ -32,6 +34,7 @@ _DUE_BYTES = {
     CHARTER: CHARTER_BYTES_MAX,
     CHECKPOINT: NOTE_BYTES_MAX,
     WITNESSES: WITNESSES_BYTES_MAX,
+    CEREMONY: RECORD_BYTES_MAX,
 }
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from fermata.errors import ConfigError, Refusal, TransportError
 from fermata.log.checkpoint import signed_alone
+from fermata.node.files import read_file
 from fermata.node.storage.bundle_files import BundleFiles
+from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
+from fermata.protocol.verify.bundle import CEREMONY, build_bundle, check_readable, sealed_wanted
+from fermata.protocol.verify.key_checks import ceremony_sha256_of
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
-from fermata.protocol.wire.codec import sha256_from_text
+from fermata.protocol.wire.codec import sha256, sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Log
 
 POLL_S = 0.2
@@ -35,12 +38,19 @@ def pull_witnessed(
 
 
 def export_bundle(
-    replica: Replica, log: Log, progress: Callable[[int], None], is_public: bool = False
+    replica: Replica,
+    log: Log,
+    progress: Callable[[int], None],
+    is_public: bool = False,
+    folder: Path | None = None,
 ) -> dict[str, bytes]:
     """The files of a bundle of the log up to the replica's head.
 
+    ``folder``: of the node's configuration, where the record of the key's ceremony is.
+
     The replica has read the log, into a store that may keep sealed parts; a public bundle needs and
-    has none. Raises TransportError NOT_COSIGNED if nothing of the log is witnessed.
+    has none. Raises TransportError NOT_COSIGNED if nothing of the log is witnessed, and Refusal
+    NO_CEREMONY if the key was made in a ceremony whose record is not there.
     """
     note, seen, charter = replica.store.checkpoint(), replica.witnessed, replica.charter
     if note is None or not seen.size:
@@ -61,6 +71,26 @@ def export_bundle(
         signed_alone(note, charter.log_origin, coordinator),
         replica.witnesses,
         None if is_public else replica.store,
+        _ceremony_of(replica, folder),
+    )
+
+
+def _ceremony_of(replica: Replica, folder: Path | None) -> bytes:
+    """The record that the log's key record names; no bytes for a dealer's key."""
+    key = replica.trusted().key
+    if key is None:
+        return b""
+    wanted = ceremony_sha256_of(replica.store.leaves(key.entry, key.entry + 1)[0])
+    if not wanted:
+        return b""
+    for path in sorted(folder.glob("ceremony*.record")) if folder is not None else []:
+        data = read_file(path, RECORD_BYTES_MAX)
+        if sha256(data) == wanted:
+            return data
+    raise Refusal(
+        "NO_CEREMONY",
+        f"bundle: the record of the key's ceremony, SHA-256 {wanted.hex()}, must be in {folder};"
+        f" copy it there from an auditor or the coordinator as {CEREMONY}",
     )
 
 

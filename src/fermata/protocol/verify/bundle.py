@@ -5,6 +5,7 @@ charter.toml              the charter file, for people; equal to entry 0
 checkpoint                the head that the coordinator signed (C2SP)
 witnesses                 auditors' newest cosignatures, of this head or of earlier ones
 tile/...                  the log (C2SP tlog-tiles)
+ceremony.record           the ceremony that made the key, if no dealer did
 sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
 
 The verdict is about the witnessed entries; those after them are there, and count for nothing.
@@ -26,6 +27,7 @@ from fermata.protocol.wire.witnesses import encode_witnesses
 FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
 MARKER, CHARTER, CHECKPOINT, WITNESSES = "bundle.json", "charter.toml", "checkpoint", "witnesses"
+CEREMONY = "ceremony.record"
 #: That of a newer format may say more than ours.
 MARKER_BYTES_MAX = 64 * 1024
 FORMAT = 1
@@ -90,13 +92,14 @@ def build_bundle(
     checkpoint: bytes,
     witnesses: Iterable[Witness],
     store: Store | None,
+    ceremony: bytes = b"",
 ) -> dict[str, bytes]:
     """All files of a bundle, by path.
 
     ``checkpoint`` is of these leaves and has the coordinator's line alone. ``witnesses`` are of
     heads of this log up to it, and hold; ``state`` is that of the entries that they witness, which
     decides on the sealed parts. Without a store it is a public bundle: no sealed part, and so no
-    ciphertext of a single lab.
+    ciphertext of a single lab. ``ceremony``: the record that the key record names, if it names one.
 
     Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
     """
@@ -113,6 +116,8 @@ def build_bundle(
         WITNESSES: encode_witnesses(witnesses),
         **export_tiles(leaves),
     }
+    if ceremony:
+        files[CEREMONY] = ceremony
     if store is None:
         return files
     for path, (number, lab) in sealed_wanted(state).items():

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.crypto.threshold.key_record import check_key
 from fermata.crypto.threshold.opening import check_opening
 from fermata.errors import VerificationError
 from fermata.log.merkle import Tree
@@ -29,6 +28,7 @@ from fermata.protocol.standing.panel_round import figures_in, standing_figures
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
+    CEREMONY,
     CHARTER,
     CHECKPOINT,
     MARKER,
@@ -37,6 +37,7 @@ from fermata.protocol.verify.bundle import (
     sealed_path,
     sealed_wanted,
 )
+from fermata.protocol.verify.key_checks import ceremony_sha256_of, findings_v2
 from fermata.protocol.verify.log_checks import (
     NOTHING,
     check_witnesses,
@@ -222,7 +223,9 @@ def verify_bundle(
     if key is None:  # V2.2.
         run.fail(2, "the log has no valid key record")
         return run.result()
-    _check_key_record(run, key)
+    run.reach(2)
+    for finding in findings_v2(charter, key, run.leaves[key.entry], files):
+        run.fail(2, finding)
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
     for round_ in run.state.rounds:
@@ -295,6 +298,8 @@ def _apply(run: _Run, leaf: bytes) -> Verdict:
 
 def _check_no_other_file(run: _Run) -> None:
     known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
+    if run.state.key is not None and ceremony_sha256_of(run.leaves[run.state.key.entry]):
+        known.add(CEREMONY)
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
     for path in sorted(run.files.keys() - known):  # V3.16: it would look as if it were verified.
@@ -303,14 +308,6 @@ def _check_no_other_file(run: _Run) -> None:
 
 def _printable(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in path)[:120]
-
-
-def _check_key_record(run: _Run, key: ThresholdKey) -> None:
-    run.reach(2)
-    try:
-        check_key(key.record)  # V2.3: apart from the fold.
-    except VerificationError as error:
-        run.fail(2, f"entry {key.entry}: {error}")
 
 
 def _check_round(run: _Run, charter: Charter, key: ThresholdKey, round_: Round) -> None:

@@ -1,0 +1,216 @@
+"""An auditor's node in a ceremony: from its configuration to the files that it takes home.
+
+<data>/ceremony, <data>/rehearsal     the state while it goes on
+<keys.share>.pending                  the new share, until all have signed that it is done
+ceremony-<id>.record                  what all signed, beside the configuration
+ceremony-<id>.bodies/<sha256>         what evidence in the record is about, if somebody lied
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermata import __version__
+from fermata.errors import ConfigError, Refusal
+from fermata.node.ceremony.around import Around, Me
+from fermata.node.ceremony.items import END, SIGNATURE, Name, Relay
+from fermata.node.ceremony.participant import Finished, Participant
+from fermata.node.ceremony.relay_client import RelayClient
+from fermata.node.ceremony.state_file import StateFile
+from fermata.node.config import NodeConfig, read_charter
+from fermata.node.files import (
+    SECRET_MODE,
+    ensure_directory,
+    exclusive_lock,
+    read_file,
+    write_atomic,
+)
+from fermata.node.joining.key_check import check_own_share
+from fermata.node.joining.key_check import check_record as check_record_file
+from fermata.node.run.parts import (
+    clock_ms,
+    connect,
+    entropy,
+    load_signing_key,
+    passphrase_or_identity,
+    tls_files,
+)
+from fermata.node.storage import keystore
+from fermata.node.storage.signatures import read_own, sealed_charter, sign_file
+from fermata.protocol.ceremony.messages import TEXT_CHARS_MAX, sign
+from fermata.protocol.ceremony.plan import Kinds, Plan, read_plan
+from fermata.protocol.ceremony.record import RECORD_BYTES_MAX, CheckedRecord, check_record
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.references import first_entry
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, sha256
+from fermata.protocol.wire.envelope import seal
+from fermata.wire.v1 import ceremony_service_pb2 as wire
+
+#: The key record in the folder of the configuration.
+RECORD = "key-record.bin"
+BODY_FILE_BYTES_MAX = 17 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an auditor took home: where the record is, and what it shows. ``share``: of a key."""
+
+    record: Path
+    sha256: bytes
+    checked: CheckedRecord
+    share: Path | None = None
+
+
+@dataclass(eq=False)
+class Auditor:
+    """An auditor's node that takes part in ceremonies; ``kinds`` are those that it knows."""
+
+    config: NodeConfig
+    kinds: Kinds
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        config = self.config
+        # CE7.8: before the charter is whole, nobody knows whose ceremony it is.
+        if config.text.party not in config.genesis.auditors:
+            raise ConfigError("PARTY", f"{config.file}: must be an auditor of the charter")
+        # Before there is a log there is no charter in force but the one that it will begin with.
+        charter = read_charter(config.charter_file)
+        self._me = Me(config.text.party, load_signing_key(config), charter, __version__)
+        self._unlock = passphrase_or_identity(config)
+
+    def take_part(self, kind: str, is_rehearsal: bool) -> Taken:
+        """Takes part to the end. Raises FermataError; it may be called again after that."""
+        ensure_directory(self.config.data)
+        with exclusive_lock(self.config.data / "ceremony.lock"):
+            state = self._state(is_rehearsal)
+            with connect(self.config, tls_files(self.config)) as connection:
+                around = Around(
+                    RelayClient(connection),
+                    state,
+                    self.kinds,
+                    clock_ms,
+                    entropy,
+                    time.sleep,
+                    self.say,
+                    self._keep,
+                )
+                finished = Participant(self._me, around).run(kind, is_rehearsal)
+                taken = self._take_home(finished)
+                if taken.share is not None:
+                    self._sign_result(taken, around.relay)
+            # Last: until then a crash leaves what it takes to do this again.
+            state.erase()
+            return taken
+
+    def cancel(self, kind: str, is_rehearsal: bool, reason: str) -> Plan:
+        """Signs that this auditor ends the ceremony that goes on, for all to see.
+
+        Raises ConfigError REASON, Refusal CEREMONY_TAKEN if its end is signed already.
+        """
+        if not reason or len(reason) > TEXT_CHARS_MAX or not reason.isprintable():
+            what = f"must be one line of at most {TEXT_CHARS_MAX} printable characters"
+            raise ConfigError("REASON", f"--reason {what}")
+        with connect(self.config, tls_files(self.config)) as connection:
+            relay = RelayClient(connection)
+            plan = read_plan(relay.open(kind, is_rehearsal), self._me.charter)
+            index = plan.index_of(self._me.party)
+            end = wire.CeremonyEnd(
+                ceremony=plan.id,
+                sender=index,
+                outcome=wire.CEREMONY_OUTCOME_CANCELLED,
+                turns=relay.standing(plan.id).participants[index - 1].turns,
+                time_ms=clock_ms(),
+                reason="CEREMONY_CANCELLED",
+                note=reason,
+            )
+            relay.post(plan.id, Name(END, index), sign(end, self._me.party, self._me.key))
+        return plan
+
+    def _sign_result(self, taken: Taken, relay: Relay) -> None:
+        """Signs the key record that all make of the ceremony's record, and hands it in."""
+        me, plan = self._me, taken.checked.plan
+        make = self.kinds[plan.kind].statement
+        if make is None or taken.share is None:
+            return
+        after = first_entry(sealed_charter(self.config.charter_file, me.charter))
+        statement = make(plan, taken.checked.public_result, taken.sha256, after)
+        file = self.config.file.parent / RECORD
+        # CE7.11: an auditor signs one key, and no key of which it has no share.
+        if (
+            read_own(file, me.party) is not None
+            and read_file(file, ENVELOPE_BYTES_MAX) != statement
+        ):
+            raise ConfigError("KEY_RECORD", f"{file}: is another key record, and signed here")
+        record = check_record_file(me.charter, self.config.charter_file, statement, file)
+        check_own_share(taken.share, me.charter, record, me.party, self._unlock)
+        write_atomic(file, statement)
+        sign_file(file, me.party, me.key, statement)
+        envelope = seal(STATEMENT_TYPE, statement, {me.party: me.key})
+        relay.post(plan.id, Name(SIGNATURE, plan.index_of(me.party)), envelope)
+
+    def _state(self, is_rehearsal: bool) -> StateFile:
+        folder = self.config.data / ("rehearsal" if is_rehearsal else "ceremony")
+        return StateFile(folder, self.config.genesis.deployment, self._unlock)
+
+    @property
+    def _share(self) -> Path:
+        return self.config.path(self.config.text.keys.share)
+
+    @property
+    def _pending(self) -> Path:
+        return self._share.with_name(self._share.name + ".pending")
+
+    def _keep(self, plan: Plan, public_result: bytes, secret_result: bytes) -> None:
+        """Keeps the share apart until all have signed; a rehearsal's is dropped."""
+        if plan.is_rehearsal or not secret_result:
+            return
+        deployment = self.config.genesis.deployment
+        sealed = keystore.seal(secret_result, keystore.KEY_SHARE, deployment, self._unlock)
+        ensure_directory(self._pending.parent)
+        write_atomic(self._pending, sealed, SECRET_MODE)
+
+    def _take_home(self, finished: Finished) -> Taken:
+        plan, folder = finished.plan, self.config.file.parent
+        mark = "rehearsal" if plan.is_rehearsal else "ceremony"
+        path = folder / f"{mark}-{plan.id.hex()[:16]}.record"
+        write_atomic(path, finished.record)
+        if finished.bodies:
+            place = bodies_of(path)
+            ensure_directory(place)
+            for digest, body in finished.bodies.items():
+                write_atomic(place / digest.hex(), body)
+        checked = check_record(finished.record, self._me.charter, self.kinds, finished.bodies)
+        share = self._share if checked.is_usable and not plan.is_rehearsal else None
+        if share is not None and self._pending.exists():
+            # CE7.9: a share that is in use is never replaced by a ceremony.
+            if share.exists():
+                raise ConfigError(
+                    "FILE_EXISTS",
+                    f"{share} exists and is never overwritten; move it away, then rename"
+                    f" {self._pending} to {share.name}",
+                )
+            self._pending.rename(share)
+        elif not plan.is_rehearsal:
+            self._pending.unlink(missing_ok=True)
+        return Taken(path, sha256(finished.record), checked, share)
+
+
+def bodies_of(record: Path) -> Path:
+    """The folder of the bodies that belong to a record's file."""
+    return record.with_suffix(".bodies")
+
+
+def read_record(path: Path, charter: Charter, kinds: Kinds) -> tuple[bytes, CheckedRecord]:
+    """The SHA-256 of a record's file, and what it shows. Raises ConfigError, VerificationError."""
+    data = read_file(path, RECORD_BYTES_MAX)
+    bodies = {}
+    if bodies_of(path).is_dir():
+        for file in sorted(bodies_of(path).iterdir()):
+            body = read_file(file, BODY_FILE_BYTES_MAX)
+            bodies[sha256(body)] = body
+    try:
+        return sha256(data), check_record(data, charter, kinds, bodies)
+    except Refusal as error:
+        raise Refusal(error.reason, f"{path}: {error}") from None
