@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft
 

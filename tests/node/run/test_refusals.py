@@ -16,7 +16,7 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.run import assembly
 from fermata.node.run.parts import entropy, open_store, tls_files
 from fermata.node.storage import keystore
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from harness.nodes import COORDINATOR, NAME, WAIT_S, Site, ended, fermata, lay_out, run_node, until
 
 

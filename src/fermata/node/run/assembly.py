@@ -39,9 +39,9 @@ from fermata.node.run.parts import (
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.consents import ConsentFiles, accepts_by_itself, pinned_charters
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer

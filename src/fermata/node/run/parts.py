@@ -22,8 +22,8 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Log

@@ -24,9 +24,9 @@ from fermata.errors import ConfigError, FermataError, StorageError
 from fermata.node.config import NodeConfig
 from fermata.node.files import read_secret, sync, temporary_directory, write_secret
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.node.storage.file import mend_errors
+from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.sqlite_file import mend_errors
 from fermata.node.storage.keystore import Recipient, seal_file
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.strict_json import NotJson, decode_json
 

@@ -17,10 +17,10 @@ from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file, sync
 from fermata.node.storage.backup import MANIFEST, REPORTS, STORE, work_folder
-from fermata.node.storage.file import mend_errors
+from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.sqlite_file import mend_errors
 from fermata.node.storage.high_water import HEAD_BYTES_MAX, NAME, HighWater, check_head
 from fermata.node.storage.keystore import AgeIdentity, open_file
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.strict_json import NotJson, decode_json

@@ -23,7 +23,7 @@ from fermata.node.causes import (
     no_room_text,
     size_text,
 )
-from fermata.node.storage.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
+from fermata.node.storage.database.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
 APPLICATION_ID = 0x4665726D

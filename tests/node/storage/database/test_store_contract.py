@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from fermata.errors import StorageError
 from fermata.memory_store import MemoryStore
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft, Store
 
