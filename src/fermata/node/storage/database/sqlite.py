@@ -25,6 +25,7 @@ from fermata.node.storage.database.sqlite_file import (
     RESERVE_BYTES,
     FreeBytes,
     Reserve,
+    check_rows,
     connect,
     lock_and_bind,
     mend_errors,
@@ -74,7 +75,7 @@ class SqliteStore(RowStore):
             connection = connect(path)
             try:
                 lock_and_bind(connection, path, deployment, owner)
-                Rows(connection).check_all()
+                check_rows(connection)
                 sync(path.parent)
                 reserve.take()
             except BaseException:
@@ -127,7 +128,7 @@ class SqliteStore(RowStore):
         with closing(connect(target)) as copy:
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            Rows(copy).check_all()
+            check_rows(copy)
         sync(target)
 
     @contextmanager

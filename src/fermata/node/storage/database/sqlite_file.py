@@ -140,6 +140,16 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
+def check_rows(connection: sqlite3.Connection) -> None:
+    """Reads every row of every table, and has SQLite compare tables and indices.
+
+    Raises StorageError DATA_LOSS naming the table, and the row where there is one.
+    """
+    Rows(connection).check_all()
+    if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+        raise data_loss("the database file's structure")
+
+
 def prepare_file(path: Path, reserve: "Reserve") -> None:
     """Makes an empty file (mode 0600) where none is. Raises StorageError."""
     if not path.parent.is_dir():
