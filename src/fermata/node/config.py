@@ -20,6 +20,7 @@ from fermata.types import READERS, Role
 ABSENT = ("wait", "abstain")
 CONFIG_BYTES_MAX = 256 * 1024
 HOOK_TIMEOUT_S_MAX = 3600
+POSTGRESQL = "postgresql://"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -83,6 +84,17 @@ class TelemetryText(Strict, frozen=True):
     log_file: str = ""
 
 
+class StoreText(Strict, frozen=True):
+    """``url`` is a PostgreSQL database for the store, instead of the file in the data folder.
+
+    Of several processes on one database one writes; ``lease_s``: how long after it has vanished
+    another takes over.
+    """
+
+    url: str = ""
+    lease_s: Annotated[int, Meta(ge=3, le=300)] = 15
+
+
 class DashboardText(Strict, frozen=True):
     """``tls`` serves with the node's certificate; without it the address must be loopback."""
 
@@ -135,6 +147,7 @@ class ConfigText(Strict, frozen=True):
     tls: TlsText = TlsText()
     keys: KeysText = KeysText()
     telemetry: TelemetryText = TelemetryText()
+    store: StoreText = StoreText()
     log: LogText | None = None
     listen: ListenText | None = None
     lab: LabText | None = None
@@ -272,6 +285,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         source.fail("lab", "must have metrics, the path of a table, or a [[lab.source]]")
     if not text.role and bool(text.keys.identity) == bool(text.keys.passphrase_file):
         source.fail("keys", "must have exactly one of identity and passphrase_file")
+    if text.store.url and not text.store.url.startswith(POSTGRESQL):
+        source.fail("store.url", f"must begin with {POSTGRESQL}")
     listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:

@@ -67,7 +67,7 @@ def test_a_full_disk_at_start_ends_a_node_with_one_line(site, monkeypatch):
     def full(path, deployment, owner):
         return opened(path, deployment, owner, free_bytes=lambda folder: 0)
 
-    monkeypatch.setattr("fermata.node.run.parts.SqliteStore.open", full)
+    monkeypatch.setattr("fermata.node.storage.database.choose.SqliteStore.open", full)
     ended(site, COORDINATOR, 1, "STORAGE_FULL")
     monkeypatch.undo()
     with open_store(load_config(site.config(COORDINATOR))) as store:

@@ -22,7 +22,8 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
-from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.choose import Wait, open_database, wait_for_nobody
+from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
 from fermata.protocol.wire.codec import decode_entry, sha256
 from fermata.protocol.wire.envelope import unseal
@@ -120,14 +121,14 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
             )
 
 
-def open_store(config: NodeConfig) -> SqliteStore:
+def open_store(config: NodeConfig, wait: Wait = wait_for_nobody) -> RowStore:
     """The node's store, which the first start makes; it removes what a killed write left.
 
-    Raises StorageError, ConfigError FILE_UNWRITABLE.
+    ``wait``: see ``open_database``, which says what is raised; ConfigError FILE_UNWRITABLE too.
     """
     ensure_directory(config.data)
     check_tree(config.data)
-    store = SqliteStore.open(config.data / "store.db", config.genesis.sha256, config.owner)
+    store = open_database(config, wait)
     # Only under the store's lock is it certain that no other process of this node writes there.
     remove_leftovers(config.data)
     return store

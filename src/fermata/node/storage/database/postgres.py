@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fermata.errors import StorageError
@@ -23,7 +24,8 @@ from fermata.node.storage.database.postgres_server import (
     place,
 )
 from fermata.node.storage.database.row_store import RowStore
-from fermata.node.storage.database.rows import BINDING, OWNER, Rows, data_loss
+from fermata.node.storage.database.rows import BINDING, OWNER, Rows, as_bytes, data_loss
+from fermata.node.storage.database.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from fermata.node.storage.database.postgres_server import PgConnection
@@ -113,7 +115,7 @@ class PostgresStore(RowStore):
 
     def _check_all(self) -> None:
         """Reads and checks every row, in one view of the database."""
-        with self._reading() as rows, self._connection.transaction():
+        with self.whole() as rows:
             rows.check_all()
 
     def close(self) -> None:
@@ -124,11 +126,23 @@ class PostgresStore(RowStore):
             if self._stopped is None:
                 self._stopped = StorageError("STORE_CLOSED", f"{self._where}: was closed")
 
-    def __enter__(self) -> "PostgresStore":
-        return self
+    @contextmanager
+    def whole(self) -> Iterator[Rows]:
+        """See RowStore."""
+        with self._reading() as rows, self._connection.transaction():
+            yield rows
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def backup(self, path: Path) -> None:
+        """See RowStore."""
+        with self.whole() as rows:
+            deployment, owner = rows.get(BINDING, 0), rows.get(OWNER, 0)
+            if deployment is None or owner is None:
+                raise data_loss("table binding or owner, row 0")
+            if path.exists():
+                raise StorageError("BACKUP_EXISTS", f"{path}: exists; choose another name")
+            bound = as_bytes(deployment[1]), str(owner[1])
+            with SqliteStore.open(path, *bound, reserve_bytes=0) as copy:
+                copy.copy_from(self)
 
     @contextmanager
     def _reading(self) -> Iterator[Rows]:

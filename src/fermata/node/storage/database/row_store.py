@@ -6,14 +6,20 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
 
+from fermata.errors import StorageError
 from fermata.memory_store import check_range, envelope_sha256_of, stale_head
 from fermata.node.storage.database.rows import (
+    BINDING,
     COSIGNATURES,
+    COUNTED,
     DRAFTS,
     ENTRIES,
     HEADS,
     NOTES,
+    OWNER,
     SEALED,
     Row,
     Rows,
@@ -30,6 +36,10 @@ from fermata.protocol.wire.ports import Draft, Store
 _NEWEST = "WHERE (party, size) IN (SELECT party, max(size) FROM cosignatures GROUP BY party)"
 
 
+#: The note of a store that was copied to another database: where to.
+MOVED = "moved-to"
+
+
 class RowStore(Store):
     """See Store. A database's own class says what a transaction is."""
 
@@ -40,6 +50,47 @@ class RowStore(Store):
     @abstractmethod
     def _writing(self, *values: bytes) -> AbstractContextManager[Rows]:
         """One transaction, for values of this much room: durable after it, or as if never begun."""
+
+    @abstractmethod
+    def backup(self, path: Path) -> None:
+        """Copies the store to a new SQLite file (mode 0600) and checks the copy; it may be in use.
+
+        Raises StorageError BACKUP_EXISTS, BACKUP_FAILED, STORE_UNWRITABLE or STORAGE_FULL.
+        """
+
+    def check_takes(self, other: "RowStore") -> bool:
+        """Whether another store of the same node can be copied here: True, or False if it was.
+
+        Raises StorageError STORE_TAKEN if this one has rows that are not a copy.
+        """
+        with other._reading() as theirs, self._reading() as ours:
+            if all(ours.count(table) == 0 for table in COUNTED if table not in (BINDING, OWNER)):
+                return True
+            # The notes of the two differ by the one that says where it was copied to.
+            compared = [table for table in COUNTED if table is not NOTES]
+            if any(ours.total(table) != theirs.total(table) for table in compared):
+                raise StorageError("STORE_TAKEN", "store: has other rows; choose an empty one")
+        return False
+
+    def copy_from(self, other: "RowStore") -> None:
+        """Takes over all rows of another store of the same node, unless it has; all or nothing."""
+        if not self.check_takes(other):
+            return
+        with other.whole() as theirs, self._writing() as ours:
+            for table in COUNTED:
+                for row in theirs.all_of(table):
+                    if (table, row[0]) != (NOTES, MOVED):
+                        ours.put(table, *row)
+
+    @abstractmethod
+    def whole(self) -> AbstractContextManager[Rows]:
+        """All rows as they are at one time, for this thread alone. Raises StorageError."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @abstractmethod
     def close(self) -> None:

@@ -121,7 +121,7 @@ class Rows:
 
     def count(self, table: Table) -> int:
         """Number of rows, as counted when they were written."""
-        return self._total(table)[0]
+        return self.total(table)[0]
 
     def put(self, table: Table, *row: Value) -> None:
         """Writes a row, in place of the one with its key if there is one."""
@@ -141,7 +141,7 @@ class Rows:
         """Writes what the transaction's rows add to the totals; before it commits."""
         for table in COUNTED:
             if table.name in self._counts:
-                count, total = self._total(table)
+                count, total = self.total(table)
                 count += self._counts[table.name]
                 total = (total + self._sums[table.name]) % _SUM_MODULUS
                 row = (table.name, count, total.to_bytes(_SUM_BYTES, "big"))
@@ -171,10 +171,11 @@ class Rows:
                     raise data_loss(f"table {table.name}, row {count}")
                 count += 1
                 digest_sum += _number(row_digest(table, row))
-            if (count, digest_sum % _SUM_MODULUS) != self._total(table):
+            if (count, digest_sum % _SUM_MODULUS) != self.total(table):
                 raise data_loss(f"table {table.name}: the set of its rows")
 
-    def _total(self, table: Table) -> tuple[int, int]:
+    def total(self, table: Table) -> tuple[int, int]:
+        """Number of rows, and the sum of their digests, as of the last transaction."""
         row = self.get(TOTALS, table.name)
         if row is None:
             return 0, 0

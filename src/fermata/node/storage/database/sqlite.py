@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from fermata.errors import StorageError
@@ -90,11 +90,9 @@ class SqliteStore(RowStore):
             if self._stopped is None:
                 self._stopped = StorageError("STORE_CLOSED", f"{self._path}: was closed")
 
-    def __enter__(self) -> "SqliteStore":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def whole(self) -> AbstractContextManager[Rows]:
+        """See RowStore; nobody else has the file open."""
+        return self._reading()
 
     def backup(self, path: Path) -> None:
         """Copies the store to a new file (mode 0600) while it is in use, and checks the copy.
