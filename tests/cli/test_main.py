@@ -38,7 +38,8 @@ def test_every_command_is_there():
         "motion vote,lab plead,lab sources,auditor take,motion file dispute,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,motion file withdrawal,"
-        "bundle,status,watch,verify,demo,results,report,node backup,node restore,store copy,dashboard"
+        "bundle,status,watch,verify,demo,results,report,node backup,node restore,store copy,"
+        "dashboard"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
 

@@ -110,8 +110,8 @@ def make_tables(connection: "PgConnection", where: str) -> bool:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
-        found = connection.execute("SELECT to_regclass('writer'), to_regclass('entries')")
-        known = [name is not None for name in found.fetchone() or ()]
+        tables = connection.execute("SELECT to_regclass('writer'), to_regclass('entries')")
+        known = [name is not None for name in tables.fetchone() or ()]
         if known == [False, False]:
             script = resources.files("fermata.node.storage.database") / "postgres_schema.sql"
             connection.execute(script.read_bytes())

@@ -108,9 +108,9 @@ class Rows:
         return self.checked(table, self.connection.execute(table.select(where), values))
 
     @staticmethod
-    def checked(table: Table, found: Iterable[Any]) -> Iterator[Row]:
+    def checked(table: Table, rows: Iterable[Any]) -> Iterator[Row]:
         """Rows that were read, without their digest. Raises StorageError DATA_LOSS."""
-        for row in found:
+        for row in rows:
             if row[-1] != row_digest(table, row[:-1]):
                 raise data_loss(f"table {table.name}, row {_key_text(table, row)}")
             yield row[:-1]
