@@ -4,11 +4,11 @@ UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
-.PHONY: setup demo test scenarios lint proto proto-check proto-breaking docs-check site \
+.PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
 	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim bitflips attack sim lives presence model deploy-check image-check clean
 
 setup: $(UV)
-	@$(UV) sync --locked --quiet --compile-bytecode
+	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
 	@$(UV) run --locked --quiet --no-sync python -m compileall -q src
 
 $(CURDIR)/.tools/bin/uv:
@@ -86,6 +86,11 @@ site: setup
 	@$(RUN) --group docs sphinx-build -q -W -n --keep-going -j auto -d build/site-state -c docs/site . build/site
 	@$(RUN) python scripts/check_links.py --pages build/site
 	@$(RUN) --group docs pytest -m site tests/test_site.py
+
+# Services that some tests need and that are not Python packages; without them those tests say so.
+setup-services:
+	@command -v apt-get >/dev/null || { echo "needs apt-get; install PostgreSQL's server by hand"; exit 1; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends postgresql
 
 # The pictures of docs, from the imports and from scripts/picture_texts.py.
 pictures: setup

@@ -31,7 +31,7 @@ from fermata.node.rpc.service import LogServer
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.storage import keystore
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter, parse_charter
 from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.references import bind, first_entry

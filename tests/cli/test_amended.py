@@ -354,6 +354,7 @@ UNTOUCHED = {
     "motion file withdrawal": LIKE_RULING,
     "node backup": "copies the store, and names it by the first charter",
     "node restore": "folds a copy of the store, and names it by the first charter",
+    "store copy": "copies rows, and names the store by the first charter",
     "log evidence": "proves what this node was shown, whatever it means",
     "log judge": READS_FILES, "lab sources": READS_FILES,
     "lab plead": "writes what the node has drafted, for the log that the first charter began",

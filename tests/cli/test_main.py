@@ -41,7 +41,8 @@ def test_every_command_is_there():
         "auditor import-opening,keys public,"
         "motion file ruling,motion file appeal,motion file lift,motion file exclusion,"
         "motion file amendment,motion file withdrawal,"
-        "bundle,status,watch,verify,demo,results,report,node backup,node restore,dashboard"
+        "bundle,status,watch,verify,demo,results,report,node backup,node restore,store copy,"
+        "dashboard"
     )
     assert {" ".join(words) for words in ALL} == set(wanted.split(","))
 

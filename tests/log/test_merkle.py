@@ -97,6 +97,45 @@ def test_a_copy_grows_on_its_own() -> None:
     assert (twin.size, twin.root()) == (8, tree_of(8).root())
 
 
+@given(
+    start=st.integers(0, 20),
+    steps=st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=40),
+)
+@settings(max_examples=200, deadline=None)
+def test_trees_that_were_copied_from_each_other_never_see_what_the_others_append(
+    start: int, steps: list[tuple[int, bool]]
+) -> None:
+    trees = [tree_of(start)]
+    leaves = [[leaf_hash(b"leaf %d" % number) for number in range(start)]]
+    for step, (which, is_copy) in enumerate(steps):
+        which %= len(trees)
+        if is_copy:
+            trees.append(trees[which].copy())
+            leaves.append(list(leaves[which]))
+        else:
+            trees[which].append(leaf_hash(b"step %d" % step))
+            leaves[which].append(leaf_hash(b"step %d" % step))
+    for tree, own in zip(trees, leaves, strict=True):
+        alone = Tree()
+        for leaf in own:
+            alone.append(leaf)
+        assert tree.size == len(own)
+        assert [tree.leaf(index) for index in range(tree.size)] == own
+        assert [tree.root(n) for n in range(len(own) + 1)] == [
+            alone.root(n) for n in range(len(own) + 1)
+        ]
+        assert tree.frontier().root() == alone.root()
+        with pytest.raises(IndexError):
+            tree.leaf(len(own))
+
+
+def test_an_append_to_a_copy_does_not_touch_the_nodes_before_it() -> None:
+    tree = tree_of(1000)
+    grown = tree.copy()
+    grown.append(leaf_hash(b"one more"))
+    assert grown._levels is tree._levels
+
+
 def test_misuse_of_a_tree_is_a_value_error() -> None:
     tree = tree_of(3)
     for misuse in (

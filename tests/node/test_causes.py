@@ -9,7 +9,7 @@ import pytest
 
 from fermata.errors import ConfigError
 from fermata.node import causes, files
-from fermata.node.storage import file as store_file
+from fermata.node.storage.database import sqlite_file as store_file
 
 NUMBERS = sorted(errno.errorcode)
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -26,6 +26,7 @@ from fermata.cli.run.pleas import auditor_take, lab_plead
 from fermata.cli.run.push import lab_push
 from fermata.cli.run.share_backup import auditor_backup_share, auditor_restore_share
 from fermata.cli.run.sources import lab_sources_command
+from fermata.cli.run.store import store
 from fermata.cli.setup.charter import charter
 from fermata.cli.setup.init import init
 from fermata.cli.setup.join import coordinator_gather, invite, join
@@ -49,7 +50,7 @@ def cli() -> None:
 
 for _command in (
     init, join, charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle,
-    status, watch, verify, demo, results, report, node, dashboard,
+    status, watch, verify, demo, results, report, node, store, dashboard,
 ):  # fmt: skip
     cli.add_command(_command)
 charter.add_command(charter_accept)

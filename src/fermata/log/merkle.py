@@ -28,29 +28,44 @@ class Tree:
     """An append-only tree that answers for every size it ever had.
 
     ``_levels[h][i]`` is the root of the leaves from ``i * 2^h`` on, ``2^h`` of them: only
-    complete subtrees are kept, and those never change. Everything below is O(log n).
+    complete subtrees are kept, and those never change. So copies share the lists, and a tree looks
+    at no more of them than belongs to its own size. Everything below is O(log n).
     """
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_levels", "_size")
 
     def __init__(self) -> None:
         self._levels: list[list[bytes]] = [[]]
+        self._size = 0
 
     @property
     def size(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0])
+        return self._size
 
     def copy(self) -> "Tree":
-        """A tree of the same leaves that grows on its own; O(n), but only of references."""
+        """A tree of the same leaves that grows on its own.
+
+        O(1). Of several copies that grow from the same size, the first shares what it appends, and
+        each other one copies the references to all nodes, once.
+        """
         twin = Tree()
-        twin._levels = [level.copy() for level in self._levels]
+        twin._levels, twin._size = self._levels, self._size
         return twin
+
+    def frontier(self) -> "Frontier":
+        """What is needed to compute the root with more leaves, in O(log n)."""
+        heights = [h for h in reversed(range(len(self._levels))) if self._size >> h & 1]
+        return Frontier(self._size, tuple(self._levels[h][(self._size >> h) - 1] for h in heights))
 
     def append(self, leaf_hash: bytes) -> None:
         """Adds the hash of a leaf, 32 bytes. Raises ValueError for another length."""
         if len(leaf_hash) != HASH_BYTES:
             raise ValueError(f"a leaf hash must have {HASH_BYTES} bytes")
+        # A copy has appended something else here; what it shares is not for this tree to change.
+        if len(self._levels[0]) != self._size:
+            self._levels = [level[: self._size >> h] for h, level in enumerate(self._levels)]
+        self._size += 1
         node, height = leaf_hash, 0
         self._levels[0].append(node)
         while len(self._levels[height]) % 2 == 0:
@@ -62,6 +77,8 @@ class Tree:
 
     def leaf(self, index: int) -> bytes:
         """Hash of the leaf at ``index``, 32 bytes. Raises IndexError beyond the end."""
+        if not 0 <= index < self._size:
+            raise IndexError(f"leaf {index} must be among the first {self._size}")
         return self._levels[0][index]
 
     def root(self, size: int | None = None) -> bytes:

@@ -22,6 +22,7 @@ CONFIG_BYTES_MAX = 256 * 1024
 #: ``keys.share`` of an auditor whose share is on a machine without a network.
 OFFLINE = "offline"
 HOOK_TIMEOUT_S_MAX = 3600
+POSTGRESQL = "postgresql://"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -94,6 +95,14 @@ class TelemetryText(Strict, frozen=True):
     log_file: str = ""
 
 
+class StoreText(Strict, frozen=True):
+    """``url``: a PostgreSQL database instead of the file. Of its processes one writes, and another
+    takes over ``lease_s`` after that one has vanished."""
+
+    url: str = ""
+    lease_s: Annotated[int, Meta(ge=3, le=300)] = 15
+
+
 class DashboardText(Strict, frozen=True):
     """``tls`` serves with the node's certificate; without it the address must be loopback."""
 
@@ -146,6 +155,7 @@ class ConfigText(Strict, frozen=True):
     tls: TlsText = TlsText()
     keys: KeysText = KeysText()
     telemetry: TelemetryText = TelemetryText()
+    store: StoreText = StoreText()
     log: LogText | None = None
     listen: ListenText | None = None
     lab: LabText | None = None
@@ -294,6 +304,8 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
         source.fail("lab", "must have metrics, the path of a table, or a [[lab.source]]")
     if not text.role and bool(text.keys.identity) == bool(text.keys.passphrase_file):
         source.fail("keys", "must have exactly one of identity and passphrase_file")
+    if text.store.url and not text.store.url.startswith(POSTGRESQL):
+        source.fail("store.url", f"must begin with {POSTGRESQL}")
     listen, lab = text.listen or ListenText(), text.lab or LabText("metrics.csv")
     addresses = {"telemetry.address": text.telemetry.address, "listen.address": listen.address}
     if text.log is not None:

@@ -7,7 +7,7 @@ laid-out folder can be copied, so that keys are dealt once a session.
 import base64
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -94,10 +94,14 @@ fail_safe = "none"
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployment that is ready to start; each party's files are under ``nodes/<party>``."""
+    """A deployment that is ready to start; each party's files are under ``nodes/<party>``.
+
+    ``stores``: URLs of the stores that are not in files, by party.
+    """
 
     folder: Path
     shape: Shape
+    stores: dict[str, str] = field(default_factory=dict)
 
     def copy_to(self, folder: Path) -> "Deployment":
         """The same deployment, with all its keys, elsewhere."""
@@ -184,6 +188,8 @@ class Deployment:
             lines += ["[log]", f'address = "{log_address}"']
         if role == "lab":
             lines += ["", "[lab]", f'metrics = "../../inputs/{party}.csv"']
+        if party in self.stores:
+            lines += ["", "[store]", f'url = "{self.stores[party]}"', "lease_s = 3"]
         if self.shape.silence:
             lines += self._silence_tables(party, role)
         self.config(party).write_text("\n".join([*lines, ""]))

@@ -15,7 +15,7 @@ from fermata.errors import TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import clock_ms, entropy
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.driver import Driver, Signer
 from fermata.protocol.roles.lab import LabTools, Measurement

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.sqlite_file import check_rows
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft
 
@@ -36,8 +37,8 @@ def fill(store: SqliteStore, count: int = 3, make: Callable[[int], bytes] = leaf
 
 def check_every_row(store: SqliteStore) -> None:
     """Raises StorageError DATA_LOSS if a row is damaged or missing."""
-    with store._reading() as rows:
-        rows.check_all()
+    with store._reading():
+        check_rows(store._connection)
 
 
 def content(store: SqliteStore) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from fermata.memory_store import MemoryStore
 from fermata.node.hook import delivery, hooks
 from fermata.node.hook.calls import CommandCall
 from fermata.node.hook.notice import idempotency_key, open_notice
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.ports import LogWrapper
 from harness.chains import PAUSE_TABLES, Run, make_deployment
 from harness.node.hook_world import Node, Program, until
@@ -275,7 +275,7 @@ import os, pathlib, sys, threading
 from fermata.crypto.signing import SigningKey
 from fermata.node.hook.calls import CommandCall
 from fermata.node.hook.hooks import TAKEN, Hook
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.roles.replica import Replica

@@ -14,8 +14,8 @@ from fermata.node.config import load_config
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import open_store, tls_files
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.node.storage.signatures import sign_file
-from fermata.node.storage.store import SqliteStore
 from harness.nodes import COORDINATOR, NAME, WAIT_S, Site, fermata, lay_out, run_node, until
 
 

@@ -16,7 +16,7 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.run import assembly
 from fermata.node.run.parts import entropy, open_store, tls_files
 from fermata.node.storage import keystore
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from harness.nodes import COORDINATOR, NAME, WAIT_S, Site, ended, fermata, lay_out, run_node, until
 
 
@@ -67,7 +67,7 @@ def test_a_full_disk_at_start_ends_a_node_with_one_line(site, monkeypatch):
     def full(path, deployment, owner):
         return opened(path, deployment, owner, free_bytes=lambda folder: 0)
 
-    monkeypatch.setattr("fermata.node.run.parts.SqliteStore.open", full)
+    monkeypatch.setattr("fermata.node.storage.database.choose.SqliteStore.open", full)
     ended(site, COORDINATOR, 1, "STORAGE_FULL")
     monkeypatch.undo()
     with open_store(load_config(site.config(COORDINATOR))) as store:

@@ -10,9 +10,10 @@ import click
 from fermata.cli.output import say, table_text
 from fermata.errors import ConfigError, StorageError
 from fermata.node.config import NodeConfig
-from fermata.node.run.parts import STORE_FILE, open_store, report_secrets_folder
+from fermata.node.run.parts import open_store, report_secrets_folder
 from fermata.node.sources.choose import Figure
 from fermata.node.sources.jumps import RANGE_PART, TIMES, is_jump
+from fermata.node.storage.database.choose import STORE
 from fermata.protocol.charter.metrics import Metric
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.roles.replica import Replica
@@ -41,7 +42,7 @@ def kept_state(config: NodeConfig) -> State | None:
 
     Nothing is asked of the log, so a report that came later by another copy is not known.
     """
-    if not (config.data / STORE_FILE).exists():
+    if not config.text.store.url and not (config.data / STORE).exists():
         return None
     try:
         with open_store(config) as store:

@@ -38,9 +38,10 @@ from fermata.node.run.parts import (
 from fermata.node.sources import Measure
 from fermata.node.storage.backup import Backups
 from fermata.node.storage.consents import ConsentFiles, accepts_by_itself, pinned_charters
+from fermata.node.storage.database.choose import Wait, wait_for_nobody
+from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.consents import Consents
@@ -64,15 +65,23 @@ class Base:
     stack: ExitStack
     signer: Signer
     tls: TlsFiles
-    store: SqliteStore
+    store: RowStore
     replica: Replica
 
 
-def open_base(config: NodeConfig, telemetry: Telemetry, stack: ExitStack) -> Base:
-    """Opens the files that the configuration names; ``stack`` closes them. Raises FermataError."""
+def open_base(
+    config: NodeConfig,
+    telemetry: Telemetry,
+    stack: ExitStack,
+    wait: Wait = wait_for_nobody,
+) -> Base:
+    """Opens the files that the configuration names; ``stack`` closes them. Raises FermataError.
+
+    ``wait``: see ``open_store``.
+    """
     signer = Signer(config.text.party, load_signing_key(config))
     tls = tls_files(config, telemetry)
-    store = open_store(config)
+    store = open_store(config, wait)
     stack.callback(store.close)
     replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
     return Base(config, telemetry, stack, signer, tls, store, replica)
@@ -93,7 +102,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
         with ExitStack() as stack:
             try:
                 stack.callback(wake.stop)
-                base = open_base(config, telemetry, stack)
+                base = open_base(config, telemetry, stack, Turn(telemetry, wake))
                 check_clock(base.replica.state, clock_ms())
                 HighWater(config.data, base.replica).check()
                 yield base, wake
@@ -101,6 +110,25 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
                 telemetry.event("stopped", reason=error.reason)
                 raise
             telemetry.event("stopped")
+
+
+@dataclass(slots=True)
+class Turn:
+    """Waits until the process that writes a shared database has ended; tells once that it does."""
+
+    telemetry: Telemetry
+    wake: Wake
+    is_told: bool = False
+
+    def __call__(self, seconds: float) -> bool:
+        """Pauses for ``seconds``. Raises SystemExit once the node was asked to stop."""
+        if not self.is_told:
+            self.telemetry.event("store_waits", reason="STORE_IN_USE")
+            self.is_told = True
+        if self.wake.stopping.wait(seconds):
+            self.telemetry.event("stopped")
+            raise SystemExit(0)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
+from fermata.node.storage.database.choose import Wait, open_database, wait_for_nobody
+from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.report_secrets import ReportSecretsFolder
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode_entry, sha256
@@ -127,18 +128,14 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
             )
 
 
-#: The node's store, in its data folder.
-STORE_FILE = "store.db"
-
-
-def open_store(config: NodeConfig) -> SqliteStore:
+def open_store(config: NodeConfig, wait: Wait = wait_for_nobody) -> RowStore:
     """The node's store, which the first start makes; it removes what a killed write left.
 
-    Raises StorageError, ConfigError FILE_UNWRITABLE.
+    ``wait``: see ``open_database``, which says what is raised; ConfigError FILE_UNWRITABLE too.
     """
     ensure_directory(config.data)
     check_tree(config.data)
-    store = SqliteStore.open(config.data / STORE_FILE, config.genesis.sha256, config.owner)
+    store = open_database(config, wait)
     # Only under the store's lock is it certain that no other process of this node writes there.
     remove_leftovers(config.data)
     return store

@@ -24,13 +24,13 @@ from fermata.errors import ConfigError, FermataError, StorageError
 from fermata.node.config import NodeConfig
 from fermata.node.files import read_secret, sync, temporary_directory, write_secret
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
-from fermata.node.storage.file import mend_errors
+from fermata.node.storage.database.choose import STORE, open_database, place_of
+from fermata.node.storage.database.row_store import RowStore
+from fermata.node.storage.database.sqlite_file import mend_errors
 from fermata.node.storage.keystore import Recipient, seal_file
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.wire.ports import Entropy
 from fermata.protocol.wire.strict_json import NotJson, decode_json
 
-STORE = "store.db"
 MANIFEST = "backup.json"
 REPORTS = "reports"
 REQUEST = "backup-request.json"
@@ -66,7 +66,7 @@ def work_folder(data: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_backup(config: NodeConfig, store: SqliteStore, to: Recipient, out: Path) -> int:
+def write_backup(config: NodeConfig, store: RowStore, to: Recipient, out: Path) -> int:
     """Writes a new backup file (mode 0600) of an open store; returns the log entries in it.
 
     Nothing unencrypted is left. Raises StorageError as ``SqliteStore.backup`` does.
@@ -108,7 +108,7 @@ def _publish(made: Path, out: Path) -> None:
 class Backups:
     """The node's side: makes the backup that a request in its data folder asks for."""
 
-    def __init__(self, config: NodeConfig, store: SqliteStore, telemetry: Telemetry) -> None:
+    def __init__(self, config: NodeConfig, store: RowStore, telemetry: Telemetry) -> None:
         self._config = config
         self._store = store
         self._telemetry = telemetry
@@ -152,10 +152,10 @@ def back_up(config: NodeConfig, to: Recipient, out: Path, entropy: Entropy, wait
     """
     if out.exists():
         raise StorageError("BACKUP_EXISTS", f"{out}: exists; choose another name")
-    if not (config.data / STORE).exists():
-        raise StorageError("STORE_MISSING", f"{config.data / STORE}: is not there; nothing to copy")
+    if not config.text.store.url and not (config.data / STORE).exists():
+        raise StorageError("STORE_MISSING", f"{place_of(config)}: is not there; nothing to copy")
     try:
-        store = SqliteStore.open(config.data / STORE, config.genesis.sha256, config.owner)
+        store = open_database(config)
     except StorageError as error:
         if error.reason != "STORE_IN_USE":
             raise

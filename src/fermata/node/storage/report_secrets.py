@@ -12,7 +12,7 @@ from fermata.errors import ConfigError, StorageError
 from fermata.node.causes import disk_free_bytes, no_room_text
 from fermata.node.files import ensure_directory, remove_leftovers
 from fermata.node.storage import keystore
-from fermata.node.storage.file import RESERVE_BYTES, FreeBytes, system_error
+from fermata.node.storage.database.sqlite_file import RESERVE_BYTES, FreeBytes, system_error
 from fermata.protocol.wire.report_secrets import SECRETS_BYTES_MAX, ReportSecrets
 
 PURPOSE = "kept-report"

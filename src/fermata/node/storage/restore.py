@@ -16,11 +16,12 @@ import msgspec
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.files import ensure_directory, read_file, sync
-from fermata.node.storage.backup import MANIFEST, REPORTS, STORE, work_folder
-from fermata.node.storage.file import mend_errors
+from fermata.node.storage.backup import MANIFEST, REPORTS, work_folder
+from fermata.node.storage.database.choose import STORE
+from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.sqlite_file import mend_errors
 from fermata.node.storage.high_water import HEAD_BYTES_MAX, NAME, HighWater, check_head
 from fermata.node.storage.keystore import AgeIdentity, open_file
-from fermata.node.storage.store import SqliteStore
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.strict_json import NotJson, decode_json
@@ -46,6 +47,12 @@ def restore(config: NodeConfig, file: Path, identity: AgeIdentity, heads: tuple[
     BACKUP_UNREADABLE, BACKUP_FOREIGN, RESTORE_OVER, RESTORE_HEAD, HEAD_NOTE; StorageError
     STORE_BEHIND, DATA_LOSS, STORE_FOREIGN, STORE_NEWER.
     """
+    if config.text.store.url:
+        raise ConfigError(
+            "RESTORE_OVER",
+            "store.url: a backup is restored into a file; take store.url out of a copy of the"
+            " configuration, restore with that one, and run: fermata store copy",
+        )
     if (config.data / STORE).exists():
         raise ConfigError(
             "RESTORE_OVER", f"{config.data / STORE}: is there; stop the node and move it away first"

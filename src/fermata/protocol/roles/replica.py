@@ -265,9 +265,9 @@ class Replica:
 
     def _root_with(self, leaves: Iterable[bytes]) -> bytes:
         """The root of this copy's tree with more leaves."""
-        grown = self.tree.copy()
+        grown = self.tree.frontier()
         for leaf in leaves:
-            grown.append(leaf_hash(leaf))
+            grown = grown.after(leaf_hash(leaf))
         return grown.root()
 
     def _extend(

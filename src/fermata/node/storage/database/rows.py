@@ -1,4 +1,4 @@
-"""Rows with hashes: what SQLite itself does not check.
+"""Rows with hashes: what a database itself does not check.
 
 Every row ends in a SHA-256 of its table and columns, checked at each read. ``totals`` holds, for
 each table, how many rows it has and the sum of their hashes, so that a row that vanished from
@@ -6,9 +6,9 @@ the file, or from an index, is found by ``check_all``.
 """
 
 import hashlib
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from fermata.errors import StorageError
 
@@ -34,6 +34,11 @@ class Table:
     def by_key(self) -> str:
         """Condition on the key's columns."""
         return "WHERE " + " AND ".join(f"{c} = ?" for c in self.columns[: self.keys])
+
+    @property
+    def by_order(self) -> str:
+        """All rows in the order of their keys."""
+        return "ORDER BY " + ", ".join(self.columns[: self.keys])
 
     @property
     def insert(self) -> str:
@@ -82,20 +87,34 @@ def data_loss(where: str) -> StorageError:
     )
 
 
+class Statements(Protocol):
+    """A database that takes SQL with question marks for values."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Iterable[Any]:
+        """The rows of one statement."""
+        ...
+
+
 @dataclass(slots=True)
 class Rows:
     """Reads and writes checked rows; ``flush`` ends what one transaction changed."""
 
-    connection: sqlite3.Connection
+    connection: Statements
     _counts: dict[str, int] = field(default_factory=dict)
     _sums: dict[str, int] = field(default_factory=dict)
 
     def select(self, table: Table, where: str, *values: Value) -> Iterator[Row]:
         """Rows without their digest, each checked. Raises StorageError DATA_LOSS."""
+        # Without a name: a cursor that an error's traceback kept would keep the file locked.
         for row in self.connection.execute(table.select(where), values):
-            if row[-1] != row_digest(table, row[:-1]):
-                raise data_loss(f"table {table.name}, row {_key_text(table, row)}")
-            yield row[:-1]
+            yield self.checked(table, row)
+
+    @staticmethod
+    def checked(table: Table, row: Row) -> Row:
+        """A row that was read, without its digest. Raises StorageError DATA_LOSS."""
+        if row[-1] != row_digest(table, row[:-1]):
+            raise data_loss(f"table {table.name}, row {_key_text(table, row)}")
+        return row[:-1]
 
     def get(self, table: Table, *key: Value) -> Row | None:
         """The row with this key, checked; or None."""
@@ -103,7 +122,7 @@ class Rows:
 
     def count(self, table: Table) -> int:
         """Number of rows, as counted when they were written."""
-        return self._total(table)[0]
+        return self.total(table)[0]
 
     def put(self, table: Table, *row: Value) -> None:
         """Writes a row, in place of the one with its key if there is one."""
@@ -123,7 +142,7 @@ class Rows:
         """Writes what the transaction's rows add to the totals; before it commits."""
         for table in COUNTED:
             if table.name in self._counts:
-                count, total = self._total(table)
+                count, total = self.total(table)
                 count += self._counts[table.name]
                 total = (total + self._sums[table.name]) % _SUM_MODULUS
                 row = (table.name, count, total.to_bytes(_SUM_BYTES, "big"))
@@ -137,25 +156,27 @@ class Rows:
         self._counts.clear()
         self._sums.clear()
 
+    def all_of(self, table: Table) -> Iterator[Row]:
+        """Every row of a table by its key, each checked. Raises StorageError DATA_LOSS."""
+        return self.select(table, table.by_order)
+
     def check_all(self) -> None:
-        """Reads every row of every table, and has SQLite compare tables and indices.
+        """Reads every row of every table.
 
         Raises StorageError DATA_LOSS naming the table, and the row where there is one.
         """
         for table in COUNTED:
             count = digest_sum = 0
-            for row in self.select(table, "ORDER BY " + ", ".join(table.columns[: table.keys])):
+            for row in self.all_of(table):
                 if table is ENTRIES and row[0] != count:
                     raise data_loss(f"table {table.name}, row {count}")
                 count += 1
                 digest_sum += _number(row_digest(table, row))
-            if (count, digest_sum % _SUM_MODULUS) != self._total(table):
+            if (count, digest_sum % _SUM_MODULUS) != self.total(table):
                 raise data_loss(f"table {table.name}: the set of its rows")
-        verdict = self.connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != ("ok",):
-            raise data_loss("the database file's structure")
 
-    def _total(self, table: Table) -> tuple[int, int]:
+    def total(self, table: Table) -> tuple[int, int]:
+        """Number of rows, and the sum of their digests, as of the last transaction."""
         row = self.get(TOTALS, table.name)
         if row is None:
             return 0, 0

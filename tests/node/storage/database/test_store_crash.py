@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from fermata.errors import StorageError
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft
 
@@ -164,7 +164,7 @@ def test_a_kill_while_the_store_is_made_is_made_good(tmp_path: Path) -> None:
     program = (
         "import os, signal, sqlite3, sys\n"
         "from pathlib import Path\n"
-        "from fermata.node.storage import store, file as store_file\n"
+        "from fermata.node.storage.database import sqlite as store, sqlite_file as store_file\n"
         "left = int(sys.argv[2])\n"
         "def trace(statement):\n"
         "    global left\n"

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from fermata.errors import StorageError
 from fermata.memory_store import MemoryStore
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database.postgres import PostgresStore
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
 from fermata.protocol.wire.ports import Draft, Store
 
@@ -21,10 +22,15 @@ def open_sqlite(path: Path) -> SqliteStore:
     return SqliteStore.open(path, DEPLOYMENT, "auditor/auditor-1", reserve_bytes=4096)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
+        return
+    if request.param == "postgresql":
+        url = request.getfixturevalue("databases").new()
+        with PostgresStore.open(url, DEPLOYMENT, "auditor/auditor-1") as found:
+            yield found
         return
     with open_sqlite(tmp_path / "store.db") as found:
         yield found

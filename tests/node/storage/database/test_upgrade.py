@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fermata.errors import StorageError
-from fermata.node.storage import file as store_file
-from fermata.node.storage.rows import Rows
+from fermata.node.storage.database import sqlite_file as store_file
+from fermata.node.storage.database.rows import Rows
 from harness.chains import chain_at
 from harness.node.stores import (
     check_every_row,
@@ -18,7 +18,7 @@ from harness.node.stores import (
     open_store,
 )
 
-VECTORS = Path(__file__).parents[1] / "vectors"
+VECTORS = Path(__file__).parents[2] / "vectors"
 
 
 def released(path):

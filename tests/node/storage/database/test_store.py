@@ -11,9 +11,9 @@ from random import Random
 import pytest
 
 from fermata.errors import StorageError
-from fermata.node.storage import file as store_file
-from fermata.node.storage import rows as store_rows
-from fermata.node.storage.store import SqliteStore
+from fermata.node.storage.database import rows as store_rows
+from fermata.node.storage.database import sqlite_file as store_file
+from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Draft
 from harness.node.stores import DEPLOYMENT, OWNER, check_every_row, content, fill, leaf, open_store
@@ -211,7 +211,8 @@ def test_an_older_copy_under_a_newer_wal_is_a_state_that_was_or_is_refused(
 
 def test_a_second_process_is_refused_and_the_first_goes_on(path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from fermata.node.storage.store import SqliteStore\n"
+        "import sys; from pathlib import Path\n"
+        "from fermata.node.storage.database.sqlite import SqliteStore\n"
         "from fermata.errors import StorageError\n"
         "try: SqliteStore.open(Path(sys.argv[1]), bytes(range(32)), 'auditor/auditor-1',"
         " reserve_bytes=4096)\n"

@@ -23,7 +23,7 @@ from fermata.node.causes import (
     no_room_text,
     size_text,
 )
-from fermata.node.storage.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
+from fermata.node.storage.database.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
 APPLICATION_ID = 0x4665726D
@@ -138,6 +138,16 @@ def mend_errors(path: Path) -> Iterator[None]:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that begins no transaction by itself and waits for no lock."""
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+
+def check_rows(connection: sqlite3.Connection) -> None:
+    """Reads every row of every table, and has SQLite compare tables and indices.
+
+    Raises StorageError DATA_LOSS naming the table, and the row where there is one.
+    """
+    Rows(connection).check_all()
+    if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+        raise data_loss("the database file's structure")
 
 
 def prepare_file(path: Path, reserve: "Reserve") -> None:
@@ -277,7 +287,7 @@ def _migrate(connection: sqlite3.Connection, version: int, deployment: bytes, ow
 
 
 def _scripts() -> list[str]:
-    folder = resources.files("fermata.node") / "migrations"
+    folder = resources.files("fermata.node.storage.database") / "migrations"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     texts = [f.read_text(encoding="utf-8").splitlines() for f in files]
     return ["\n".join(line for line in text if not line.startswith("--")) for text in texts]

@@ -1,0 +1,195 @@
+"""A node's durable store in a PostgreSQL database, with one writer among several replicas.
+
+A write is one transaction with ``synchronous_commit``; it returns when the server has it on its
+disk. In the same transaction the writer's token is looked at, so that of two processes which both
+take themselves for the writer at most one extends the log. A store that has lost its connection
+refuses all further calls: after a commit without an answer nobody knows what the database has,
+until it is opened again.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fermata.errors import StorageError
+from fermata.node.storage.database.lease import Lease, MonotonicS
+from fermata.node.storage.database.postgres_server import (
+    PgRows,
+    connect,
+    make_tables,
+    mend_errors,
+    place,
+)
+from fermata.node.storage.database.row_store import RowStore
+from fermata.node.storage.database.rows import BINDING, OWNER, Rows, as_bytes, data_loss
+from fermata.node.storage.database.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from fermata.node.storage.database.postgres_server import PgConnection
+
+LEASE_S = 15.0
+_WAIT_S = 1.0
+#: Errors after which the store must be opened anew.
+_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_LOST", "STORE_FENCED", "STORE_UNWRITABLE"})
+
+
+def _wait(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+class PostgresStore(RowStore):
+    """See Store; opened with ``PostgresStore.open``, a context manager that closes it."""
+
+    def __init__(self, connection: "PgConnection", where: str, lease: Lease) -> None:
+        self._connection = connection
+        self._where = where
+        self._lease = lease
+        self._rows = PgRows(connection)
+        self._lock = threading.RLock()
+        self._stopped: StorageError | None = None
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        deployment: bytes,
+        owner: str,
+        *,
+        lease_s: float = LEASE_S,
+        wait: Callable[[float], bool] = _wait,
+        clock: MonotonicS = time.monotonic,
+    ) -> "PostgresStore":
+        """Opens one node's store, made if the database is empty, and checks every row.
+
+        Waits until no other process holds the lease: ``wait`` is called with the seconds of a
+        pause, and says whether to go on. ``deployment`` is the charter's SHA-256 (32 bytes),
+        ``owner`` the node as ``role/party``. Raises StorageError STORE_UNREACHABLE, STORE_UNSAFE,
+        STORE_FOREIGN, STORE_NEWER, STORE_LOST, STORE_IN_USE (``wait`` said no), DATA_LOSS;
+        ConfigError STORE_URL, POSTGRESQL_MISSING.
+        """
+        connection = connect(url)
+        where = place(connection.info.get_parameters())
+        lease = Lease(lambda: connect(url), where, lease_s, clock)
+        try:
+            with mend_errors(where):
+                make_tables(connection, where)
+                while (left := lease.take(connection)) > 0:
+                    if not wait(min(left, _WAIT_S)):
+                        raise StorageError(
+                            "STORE_IN_USE", f"{where}: another process is its writer"
+                        )
+                store = cls(connection, where, lease)
+                store._bind(deployment, owner)
+                store._check_all()
+        except BaseException:
+            lease.end()
+            connection.close()
+            raise
+        return store
+
+    def _bind(self, deployment: bytes, owner: str) -> None:
+        """Takes an empty database for this node, or checks that it is this node's."""
+        with self._writing() as rows:
+            bound, theirs = rows.get(BINDING, 0), rows.get(OWNER, 0)
+            if bound is None and theirs is None:
+                rows.put(BINDING, 0, deployment)
+                rows.put(OWNER, 0, owner)
+                return
+        if bound is None or theirs is None:
+            raise data_loss("table binding or owner, row 0")
+        if bound[1] != deployment:
+            raise StorageError(
+                "STORE_FOREIGN",
+                f"{self._where}: is the store of another charter; check store.url and the charter",
+            )
+        if theirs[1] != owner:
+            raise StorageError(
+                "STORE_FOREIGN",
+                f"{self._where}: is the store of {theirs[1]!s}, and this node is {owner}; check"
+                " store.url in this node's configuration",
+            )
+
+    def _check_all(self) -> None:
+        """Reads and checks every row, in one view of the database."""
+        with self.whole() as rows:
+            rows.check_all()
+
+    def close(self) -> None:
+        """Ends the use of the database; a second time nothing. Later calls: STORE_CLOSED."""
+        with self._lock:
+            self._lease.end()
+            self._connection.close()
+            if self._stopped is None:
+                self._stopped = StorageError("STORE_CLOSED", f"{self._where}: was closed")
+
+    @contextmanager
+    def whole(self) -> Iterator[Rows]:
+        """See RowStore."""
+        with self._reading() as rows, self._connection.transaction():
+            yield rows
+
+    def backup(self, path: Path) -> None:
+        """See RowStore."""
+        with self.whole() as rows:
+            deployment, owner = rows.get(BINDING, 0), rows.get(OWNER, 0)
+            if deployment is None or owner is None:
+                raise data_loss("table binding or owner, row 0")
+            if path.exists():
+                raise StorageError("BACKUP_EXISTS", f"{path}: exists; choose another name")
+            bound = as_bytes(deployment[1]), str(owner[1])
+            with SqliteStore.open(path, *bound, reserve_bytes=0) as copy:
+                copy.copy_from(self)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Rows]:
+        """The rows, for this thread alone. Errors that are final stop the store."""
+        with self._lock:
+            if self._stopped is not None:
+                raise self._stopped
+            try:
+                # What a paused process read before may be old: it must not be handed out.
+                self._lease.check()
+                with mend_errors(self._where):
+                    yield self._rows
+            except StorageError as error:
+                if error.reason in _FINAL:
+                    self._stopped = error
+                raise
+
+    @contextmanager
+    def _writing(self, *values: bytes) -> Iterator[Rows]:
+        """One transaction: durable after it, or as if never begun."""
+        with self._reading() as rows:
+            self._connection.execute("BEGIN")
+            try:
+                self._lease.check_token(self._connection)
+                yield rows
+                rows.flush()
+            except BaseException:
+                rows.forget()
+                self._undo()
+                raise
+            self._commit()
+
+    def _undo(self) -> None:
+        import psycopg
+
+        # A connection that is gone has undone it.
+        with suppress(psycopg.Error):
+            self._connection.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        """Raises StorageError STORE_SYNC if there is no answer."""
+        import psycopg
+
+        try:
+            self._connection.execute("COMMIT")
+        except psycopg.Error:
+            raise StorageError(
+                "STORE_SYNC",
+                f"{self._where}: the database did not confirm a write; restart the node",
+            ) from None

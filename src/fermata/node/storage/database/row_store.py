@@ -1,0 +1,227 @@
+"""A store over checked rows, whatever database keeps them.
+
+``RowStore`` is all of ``Store`` but how the database is opened, and what a transaction is.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+from fermata.errors import StorageError
+from fermata.memory_store import check_range, envelope_sha256_of, stale_head
+from fermata.node.storage.database.rows import (
+    BINDING,
+    COSIGNATURES,
+    COUNTED,
+    DRAFTS,
+    ENTRIES,
+    HEADS,
+    NOTES,
+    OWNER,
+    SEALED,
+    Row,
+    Rows,
+    Table,
+    Value,
+    as_bytes,
+    as_int,
+    data_loss,
+)
+from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.ports import Draft, Store
+
+#: Of each party the cosignature of its largest size.
+_NEWEST = "WHERE (party, size) IN (SELECT party, max(size) FROM cosignatures GROUP BY party)"
+
+
+#: The note of a store that was copied to another database: where to.
+MOVED = "moved-to"
+
+
+class RowStore(Store):
+    """See Store. A database's own class says what a transaction is."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Rows]:
+        """The rows, for this thread alone. Raises StorageError."""
+
+    @abstractmethod
+    def _writing(self, *values: bytes) -> AbstractContextManager[Rows]:
+        """One transaction, for values of this much room: durable after it, or as if never begun."""
+
+    @abstractmethod
+    def backup(self, path: Path) -> None:
+        """Copies the store to a new SQLite file (mode 0600) and checks the copy; it may be in use.
+
+        Raises StorageError BACKUP_EXISTS, BACKUP_FAILED, STORE_UNWRITABLE or STORAGE_FULL.
+        """
+
+    def check_takes(self, other: "RowStore") -> bool:
+        """Whether another store of the same node can be copied here: True, or False if it was.
+
+        Raises StorageError STORE_TAKEN if this one has rows that are not a copy.
+        """
+        with other._reading() as theirs, self._reading() as ours:
+            if all(ours.count(table) == 0 for table in COUNTED if table not in (BINDING, OWNER)):
+                return True
+            # The notes of the two differ by the one that says where it was copied to.
+            compared = [table for table in COUNTED if table is not NOTES]
+            if any(ours.total(table) != theirs.total(table) for table in compared):
+                raise StorageError("STORE_TAKEN", "store: has other rows; choose an empty one")
+        return False
+
+    def copy_from(self, other: "RowStore") -> None:
+        """Takes over all rows of another store of the same node, unless it has; all or nothing."""
+        if not self.check_takes(other):
+            return
+        with other.whole() as theirs, self._writing() as ours:
+            for table in COUNTED:
+                for row in theirs.all_of(table):
+                    if (table, row[0]) != (NOTES, MOVED):
+                        ours.put(table, *row)
+
+    @abstractmethod
+    def whole(self) -> AbstractContextManager[Rows]:
+        """All rows as they are at one time, for this thread alone. Raises StorageError."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the use of the database; a second time nothing. Later calls: STORE_CLOSED."""
+
+    def entry_count(self) -> int:
+        """See Store."""
+        with self._reading() as rows:
+            return rows.count(ENTRIES)
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """See Store. Raises ValueError for entries that are not kept."""
+        with self._reading() as rows:
+            check_range(start, stop, rows.count(ENTRIES))
+            where = "WHERE position >= ? AND position < ? ORDER BY position"
+            selected = list(rows.select(ENTRIES, where, start, stop))
+            for position, row in enumerate(selected, start):
+                if row[0] != position:
+                    raise data_loss(f"table entries, row {position}")
+            if len(selected) != stop - start:
+                raise data_loss(f"table entries, row {start + len(selected)}")
+            return [as_bytes(row[2]) for row in selected]
+
+    def extend(
+        self,
+        start: int,
+        leaves: Sequence[bytes],
+        checkpoint: bytes,
+        sealed_parts: Sequence[bytes] = (),
+    ) -> None:
+        """See Store. Raises StorageError STALE_HEAD or STORAGE_FULL with nothing changed."""
+        with self._writing(checkpoint, *leaves, *sealed_parts) as rows:
+            kept = rows.count(ENTRIES)
+            if kept != start:
+                raise stale_head(kept, start)
+            for position, leaf in enumerate(leaves, start):
+                rows.put(ENTRIES, position, envelope_sha256_of(leaf), leaf)
+            for sealed_part in sealed_parts:
+                rows.put(SEALED, sha256(sealed_part), sealed_part)
+            rows.put(HEADS, 0, checkpoint)
+
+    def checkpoint(self) -> bytes | None:
+        """See Store."""
+        return self._bytes(HEADS, 0)
+
+    def find_envelope(self, envelope_sha256: bytes) -> int | None:
+        """See Store; of an envelope that the log repeats, the first."""
+        where = "WHERE envelope_sha256 = ? ORDER BY position LIMIT 1"
+        with self._reading() as rows:
+            row = next(rows.select(ENTRIES, where, envelope_sha256), None)
+        return None if row is None else as_int(row[0])
+
+    def put_sealed(self, sealed_part: bytes) -> None:
+        """See Store."""
+        with self._writing(sealed_part) as rows:
+            rows.put(SEALED, sha256(sealed_part), sealed_part)
+
+    def sealed(self, sealed_sha256: bytes) -> bytes | None:
+        """See Store."""
+        return self._bytes(SEALED, sealed_sha256)
+
+    def put_draft(self, draft: Draft) -> Draft:
+        """See Store."""
+        with self._writing(draft.envelope, draft.sealed_part) as rows:
+            row = rows.get(DRAFTS, draft.slot)
+            if row is not None:
+                return _draft(row)
+            position = rows.count(DRAFTS)
+            rows.put(DRAFTS, draft.slot, position, draft.envelope, draft.sealed_part, None)
+            return draft
+
+    def draft(self, slot: str) -> Draft | None:
+        """See Store."""
+        with self._reading() as rows:
+            row = rows.get(DRAFTS, slot)
+        return None if row is None else _draft(row)
+
+    def drafts_pending(self) -> list[Draft]:
+        """See Store."""
+        with self._reading() as rows:
+            selected = rows.select(DRAFTS, "WHERE outcome IS NULL ORDER BY position")
+            return [_draft(row) for row in selected]
+
+    def settle_draft(self, slot: str, outcome: str) -> None:
+        """See Store. The first outcome stays. Raises ValueError for a slot that is empty."""
+        with self._writing() as rows:
+            row = rows.get(DRAFTS, slot)
+            if row is None:
+                raise ValueError(f"there is no draft in {slot}")
+            if row[-1] is None:
+                rows.put(DRAFTS, *row[:-1], outcome)
+
+    def draft_outcome(self, slot: str) -> str | None:
+        """See Store."""
+        with self._reading() as rows:
+            row = rows.get(DRAFTS, slot)
+        return None if row is None or row[-1] is None else str(row[-1])
+
+    def put_cosignature(self, size: int, party: str, line: bytes) -> None:
+        """See Store. The last line of a party stays."""
+        with self._writing(line) as rows:
+            rows.put(COSIGNATURES, size, party, line)
+
+    def cosignatures(self, size: int) -> dict[str, bytes]:
+        """See Store."""
+        with self._reading() as rows:
+            selected = rows.select(COSIGNATURES, "WHERE size = ? ORDER BY party", size)
+            return {str(party): as_bytes(line) for _, party, line in selected}
+
+    def newest_cosignatures(self) -> dict[str, tuple[int, bytes]]:
+        """See Store."""
+        with self._reading() as rows:
+            selected = rows.select(COSIGNATURES, _NEWEST)
+            return {str(party): (int(str(size)), as_bytes(line)) for size, party, line in selected}
+
+    def put_value(self, name: str, value: bytes) -> None:
+        """See Store."""
+        with self._writing(value) as rows:
+            rows.put(NOTES, name, value)
+
+    def value(self, name: str) -> bytes | None:
+        """See Store."""
+        return self._bytes(NOTES, name)
+
+    def _bytes(self, table: Table, key: Value) -> bytes | None:
+        """What a table of keys and bytes has under a key."""
+        with self._reading() as rows:
+            row = rows.get(table, key)
+        return None if row is None else as_bytes(row[1])
+
+
+def _draft(row: Row) -> Draft:
+    slot, _, envelope, sealed_part, _ = row
+    return Draft(str(slot), as_bytes(envelope), as_bytes(sealed_part))
