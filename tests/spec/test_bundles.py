@@ -112,6 +112,7 @@ def test_the_good_bundles_show_every_way_that_the_pause_moves():
 def test_the_bundle_about_time_shows_every_reason_for_which_the_time_refuses_an_entry():
     told = {(kind, reason) for _, kind, _, reason in CASES["good_time"]["expected"]["evidence"]}
     beats = ("TIME", "STALE", "SEEN_BACK", "TOO_OFTEN", "VERSION")
+    beats += ("CONSENT_AUTHOR", "LENGTH", "CONSENT_CHARTER")
     assert told == {
         ("OpenRound", "NO_TIME"),
         ("OpenRound", "TOO_FRESH"),
