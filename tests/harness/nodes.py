@@ -254,7 +254,7 @@ class Site:
         dealt = dealt_key(self.charter.sha256)
         for auditor, share in zip(AUDITORS, dealt.shares, strict=True):
             file = self.node(auditor) / "keys" / "share.age"
-            placed = auditor_share(share, dealt.record, self.charter.sha256, self.charter.auditors)
+            placed = auditor_share(share, dealt.record, self.charter.sha256, AUDITORS)
             keystore.save_sealed(
                 file, placed.to_bytes(), keystore.KEY_SHARE, NAME, self.unlock(auditor)
             )

@@ -6,7 +6,9 @@ from fermata.sim.adversaries import ALL
 from fermata.sim.adversaries import auditor as adversaries_auditor
 from fermata.sim.adversaries import clock as adversaries_clock
 from fermata.sim.adversaries import committee as adversaries_committee
+from fermata.sim.adversaries import consent as adversaries_consent
 from fermata.sim.adversaries import coordinator as adversaries_coordinator
+from fermata.sim.adversaries import epochs as adversaries_epochs
 from fermata.sim.adversaries import lab as adversaries_lab
 from fermata.sim.adversaries import pause as adversaries_pause
 from fermata.sim.adversaries import proofs as adversaries_proofs
@@ -286,7 +288,9 @@ def test_every_misbehaviour_is_in_the_table_once() -> None:
         adversaries_auditor,
         adversaries_clock,
         adversaries_committee,
+        adversaries_consent,
         adversaries_coordinator,
+        adversaries_epochs,
         adversaries_lab,
         adversaries_pause,
         adversaries_proofs,

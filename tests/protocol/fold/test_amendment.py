@@ -402,9 +402,9 @@ def test_the_coordinator_opens_under_the_charter_that_is_due(chain: Chain) -> No
     due_ms = carried(chain, data)
     close_round(chain)
     chain.advance(due_ms - 1)
-    ((slot, early, _),) = chain.duties()
+    ((slot, early, *_),) = chain.duties()
     chain.advance(due_ms)
-    ((later, due, _),) = chain.duties()
+    ((later, due, *_),) = chain.duties()
     assert (early.charter_sha256, due.charter_sha256) == (
         old,
         parse_charter(data, MODULUS_BITS_MIN).sha256,

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from fermata.protocol.roles.auditor import check_close, duties, endorse
+from fermata.protocol.roles.auditor import check_close, duties, endorse, own_opener
 from fermata.protocol.state.pause import RUNNING, TRIGGERED
 from fermata.protocol.state.state import Close, Round
 from fermata.protocol.verify.pause_checks import findings_v10
@@ -98,15 +98,13 @@ def test_an_auditor_signs_anew_what_an_amendment_overtook() -> None:
 
     def planned() -> list[str]:
         state, me = chain.state, "auditor-1"
-        share = chain.deployment.shares[me]
+        opener = own_opener(me, chain.deployment.shares[me], chain.entropy)
 
         def passed(found: Round) -> Close | None:
             return check_close(state, found, chain.fetch, chain.cache)
 
         slots = []
-        for duty in duties(
-            state, me, drafted.__contains__, state.size, passed, share, chain.entropy
-        ):
+        for duty in duties(state, me, drafted.__contains__, state.size, passed, opener):
             assert duty.statement.charter_sha256 == chain.deployment.charter.sha256
             slots.append(duty.slot)
         drafted.update(slots)

@@ -61,7 +61,7 @@ def auditor_restore_share(
     backup = open_share_backup(file, deployment, opener.unlock())
     with checked_log(config) as (log_port, replica):
         replica.pull(log_port)
-    check_backup(backup, config.genesis, me, replica.state, file)
+    check_backup(backup, config.genesis.sha256, me, replica.state, file)
     if not drill:
         lock = _own_lock(config)
         # First: a share that can open must not stand where its memory is missing.

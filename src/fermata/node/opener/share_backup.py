@@ -7,7 +7,6 @@ from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.errors import ConfigError, InvalidEncoding, InvalidProof
 from fermata.node.opener.marks import Marks
 from fermata.node.storage import keystore
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.state import KeyedState, State
 
 PURPOSE = "share-backup"
@@ -69,17 +68,19 @@ def open_share_backup(path: Path, deployment: str, unlock: keystore.Unlock) -> S
         raise ConfigError("KEY_SHARE", f"{path}: {error}; use another backup") from None
 
 
-def check_backup(backup: ShareBackup, charter: Charter, me: str, state: State, where: Path) -> None:
+def check_backup(
+    backup: ShareBackup, charter_sha256: bytes, me: str, state: State, where: Path
+) -> None:
     """Checks that a backup is of this auditor's share of the key in force, by a trial of it.
 
-    ``charter``: entry 0's; ``state``: of the log as it is now. Raises ConfigError
+    ``charter_sha256``: of entry 0's; ``state``: of the log as it is now. Raises ConfigError
     KEY_SHARE, NO_KEY.
     """
     # OP6.2: without the log, an old epoch's share looks like a good one.
     if not isinstance(state, KeyedState):
         raise ConfigError("NO_KEY", f"{where}: the log has no key record to compare it with")
     try:
-        backup.share.check_place(charter.sha256, charter.auditors, me)
+        backup.share.check_place(charter_sha256, state.key.auditors, me)
         # OP6.3: the trial is the power of a public number whose result the key record has (K6.3).
         backup.share.check_epoch(state.key.record, state.key.epoch_id)
     except InvalidProof as error:

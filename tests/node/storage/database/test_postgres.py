@@ -232,7 +232,7 @@ def test_a_paused_writer_that_wakes_up_writes_and_serves_nothing_more(
     assert said[-1] in {"STORE_FENCED", "STORE_LOST"}
     assert [int(size) for size in said[:-1]] == sorted({int(size) for size in said[:-1]})
     assert all(int(size) <= int(opened.split()[1]) for size in said[:-1])
-    second.send_signal(signal.SIGINT)
+    second.kill()
     second.wait()
     with (
         open_store(url, lease_s=60)

@@ -11,6 +11,7 @@ from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.auditor import check_close, endorse, open_part
 from fermata.protocol.state.governance import KEY_WAIT_MS
 from fermata.protocol.state.state import OPENED
+from fermata.summary.records.governance_events import Step, governance_events
 from fermata.wire.v1 import statement_pb2 as wire
 from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Chain, chain_at, make_deployment
 from harness.deployments import party_keys
@@ -201,6 +202,8 @@ def test_an_amendment_lapses_whose_record_does_not_come(chain: Chain) -> None:
     assert reason_of(chain, envelope) == ""
     chain.advance(lapse_ms)
     assert chain.state.governance.motions[motion.entry].status == "lapsed"
+    told = [e.step for e in governance_events(chain.state) if e.motion == motion.entry]
+    assert told == [Step.FILED, Step.DECIDED, Step.LAPSED]
     assert chain.state.governance.amendment is None
     assert chain.put(envelope).reason == "CHARTER_HASH"
     assert tabled(chain, data, signatures=signed(data, auditor_4=JOINER), reason="Again.").accepted
