@@ -70,7 +70,8 @@ class CeremonyPlay:
 
     def gather(self, program: str) -> "subprocess.Popen[str]":
         """The coordinator's ``gather``; auditors then know where it listens."""
-        count = self.stderr(COORDINATOR).count("over") if self._errors(COORDINATOR).exists() else 0
+        before = self.stderr(COORDINATOR) if self._errors(COORDINATOR).exists() else ""
+        count = len(_LISTENS.findall(before))
         words = ("coordinator", "gather", "--config", "fermata.toml")
         process = self.start(COORDINATOR, program, *words)
         found = wait_for(
