@@ -14,6 +14,7 @@ from collections import ChainMap
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,17 @@ ROOT = Path(__file__).resolve().parents[2]
 COORDINATOR = "oversight"
 AUDITORS = ("auditor-1", "auditor-2")
 LABS = ("lab-1", "lab-2", "lab-3")
-FIRST, SECOND = "2025Q3", "2025Q4"
+
+
+def quarter(from_now: int) -> str:
+    """A calendar quarter, counted from today's."""
+    today = datetime.now(UTC)
+    count = 4 * today.year + (today.month - 1) // 3 + from_now
+    return f"{count // 4}Q{count % 4 + 1}"
+
+
+#: Two rounds can be asked for now, and the charter has as many as its rules need to hold.
+FIRST, SECOND, LAST = quarter(-2), quarter(-1), quarter(10)
 SCORES = dict(zip(LABS, ("0.625", "0.75", "0.5"), strict=True))
 #: What the tests' charter measures beside the template's score; lab-1 pushes its second figure.
 GPQA = """[[metric]]
@@ -101,7 +112,7 @@ def at_once(work: Callable[[Reader], object], readers: Collection[Reader]) -> No
 def fill_in(template: str) -> str:
     """The template as a person fills it in."""
     text = template.replace("modulus_bits = 3072", "modulus_bits = 2048")
-    text = re.sub("first = .*", f'first = "{FIRST}"\nlast = "{SECOND}"', text, count=1)
+    text = re.sub("first = .*", f'first = "{FIRST}"\nlast = "{LAST}"', text, count=1)
     text = text.replace("cohort_min = 5", "cohort_min = 3").replace("<unit, such as: ", "")
     # The smallest template has five labs, of which two leave before anybody signs.
     text = re.sub(r'\[\[lab\]\]\nid = "lab-[45]"\n.*\n.*\n\n', "", text)
