@@ -28,6 +28,6 @@ def copy(config_file: Path, to: str, as_json: bool) -> None:
     if to.startswith(POSTGRESQL):
         then = f'put url = "{to}" into the [store] table of {config_file}'
     else:
-        then = f"take the [store] table out of {config_file}; the file is data/store.db there"
+        then = f"take url out of {config_file}, and put {to} into the data folder as store.db"
     text = f"copied {entries} log entries; before the node's next start, {then}"
     emit(as_json, {"entries": entries, "to": to}, text)

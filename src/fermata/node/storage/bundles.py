@@ -77,10 +77,9 @@ def export_bundle(
 
 def _ceremony_of(replica: Replica, folder: Path | None) -> bytes:
     """The record that the log's key record names; no bytes for a dealer's key."""
-    key = replica.trusted().key
-    if key is None:
-        return b""
-    wanted = ceremony_sha256_of(replica.store.leaves(key.entry, key.entry + 1)[0])
+    wanted = ceremony_sha256_of(
+        replica.trusted(), lambda entry: replica.store.leaves(entry, entry + 1)[0]
+    )
     if not wanted:
         return b""
     for path in sorted(folder.glob("ceremony*.record")) if folder is not None else []:

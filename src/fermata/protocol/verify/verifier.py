@@ -224,7 +224,7 @@ def verify_bundle(
         run.fail(2, "the log has no valid key record")
         return run.result()
     run.reach(2)
-    for finding in findings_v2(charter, key, run.leaves[key.entry], files):
+    for finding in findings_v2(charter, run.state.keyed(), run.leaves, files):
         run.fail(2, finding)
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
@@ -298,7 +298,7 @@ def _apply(run: _Run, leaf: bytes) -> Verdict:
 
 def _check_no_other_file(run: _Run) -> None:
     known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
-    if run.state.key is not None and ceremony_sha256_of(run.leaves[run.state.key.entry]):
+    if ceremony_sha256_of(run.state, run.leaves.__getitem__):
         known.add(CEREMONY)
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()

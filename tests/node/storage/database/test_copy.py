@@ -131,6 +131,8 @@ def test_a_backup_of_a_store_in_postgresql_is_a_file(
     with open_database(config) as store:
         fill(store)
         store.backup(tmp_path / "copy.db")
+        # One whole file, with nothing beside it.
+        assert [path.name for path in tmp_path.glob("copy.db*")] == ["copy.db"]
         before = content(store)
         with pytest.raises(StorageError) as caught:
             store.backup(tmp_path / "copy.db")

@@ -35,8 +35,8 @@ def open_database(config: NodeConfig, wait: Wait = wait_for_nobody) -> RowStore:
         store.close()
         raise StorageError(
             "STORE_MOVED",
-            f"{place_of(config)}: was copied to {moved.decode()} and must not be used any more; set"
-            " store.url to where it is now",
+            f"{place_of(config)}: was copied to {moved.decode()} and must not be used any more;"
+            " change the [store] table to where it is now",
         )
     return store
 

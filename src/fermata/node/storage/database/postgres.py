@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fermata.errors import StorageError
+from fermata.node.files import sync
 from fermata.node.storage.database.lease import Lease, MonotonicS
 from fermata.node.storage.database.postgres_server import (
     PgRows,
@@ -130,19 +132,28 @@ class PostgresStore(RowStore):
     def whole(self) -> Iterator[Rows]:
         """See RowStore."""
         with self._reading() as rows, self._connection.transaction():
+            self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # It holds up nobody, and what is done with the rows may take its time.
+            self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield rows
 
     def backup(self, path: Path) -> None:
         """See RowStore."""
-        with self.whole() as rows:
+        if path.exists():
+            raise StorageError("BACKUP_EXISTS", f"{path}: exists; choose another name")
+        with self._reading() as rows:
             deployment, owner = rows.get(BINDING, 0), rows.get(OWNER, 0)
-            if deployment is None or owner is None:
-                raise data_loss("table binding or owner, row 0")
-            if path.exists():
-                raise StorageError("BACKUP_EXISTS", f"{path}: exists; choose another name")
-            bound = as_bytes(deployment[1]), str(owner[1])
-            with SqliteStore.open(path, *bound, reserve_bytes=0) as copy:
+        if deployment is None or owner is None:
+            raise data_loss("table binding or owner, row 0")
+        bound = as_bytes(deployment[1]), str(owner[1])
+        with TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent) as work:
+            partial = Path(work) / path.name
+            with SqliteStore.open(partial, *bound, reserve_bytes=0) as copy:
                 copy.copy_from(self)
+            # The second opening checks every row, and leaves one file without a log beside it.
+            SqliteStore.open(partial, *bound, reserve_bytes=0).close()
+            partial.rename(path)
+            sync(path.parent)
 
     @contextmanager
     def _reading(self) -> Iterator[Rows]:

@@ -1,5 +1,6 @@
 """What the steps of a key generation have in common, and the first two: the joint session (K13)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Protocol
@@ -132,19 +133,19 @@ class Commit(PublicStep):
         return state, self._opening
 
 
-class Opening(PublicStep):
+class Opening(PublicStep, ABC):
     """The opening of what the step before committed to: a salt, then ``values``."""
 
     name: str
     commit: str
 
+    @abstractmethod
     def values(self, setup: Setup, state: State) -> bytes:
         """What is opened."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check_values(self, setup: Setup, state: State, sender: int, values: bytes) -> None:
         """Raises Fault KEYGEN_ENCODING."""
-        raise NotImplementedError
 
     def compute(self, setup: Setup, state: State) -> bytes:
         """The salt and the values."""
