@@ -1,6 +1,7 @@
 """A store that moves between a file and PostgreSQL."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from fermata.node.config import NodeConfig, load_config
 from fermata.node.storage.database import choose
 from fermata.node.storage.database.choose import copy_store, open_database
 from fermata.node.storage.database.postgres import PostgresStore
+from fermata.node.storage.database.postgres_server import PgRows
+from fermata.node.storage.database.rows import NOTES, Rows, Table, Value
 from fermata.node.storage.database.sqlite import SqliteStore
 from harness.node.postgres import Databases
 from harness.node.stores import content, fill
@@ -139,6 +142,29 @@ def test_a_backup_of_a_store_in_postgresql_is_a_file(
         assert caught.value.reason == "BACKUP_EXISTS"
     with SqliteStore.open(tmp_path / "copy.db", config.genesis.sha256, config.owner) as copy:
         assert content(copy) == before
+
+
+def test_a_backup_whose_disk_fails_leaves_no_file_and_a_store_that_goes_on(
+    site: Site, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(site, databases.new())
+    put = Rows.put
+
+    def fail(rows: Rows, table: Table, *row: Value) -> None:
+        if table is NOTES and not isinstance(rows, PgRows):
+            raise sqlite3.OperationalError("disk I/O error")
+        put(rows, table, *row)
+
+    with open_database(config) as store:
+        fill(store)
+        with monkeypatch.context() as patch:
+            patch.setattr(Rows, "put", fail)
+            with pytest.raises(StorageError) as caught:
+                store.backup(tmp_path / "copy.db")
+        assert caught.value.reason == "BACKUP_FAILED"
+        assert list(tmp_path.glob("copy.db*")) == []
+        assert store.entry_count() == 3
+        store.put_value("after", b"yes")
 
 
 def test_a_url_of_another_kind_is_refused_with_its_line(site: Site) -> None:

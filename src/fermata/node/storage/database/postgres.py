@@ -7,7 +7,6 @@ refuses all further calls: after a commit without an answer nobody knows what th
 until it is opened again.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,14 +27,13 @@ from fermata.node.storage.database.postgres_server import (
 from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.database.rows import BINDING, OWNER, Rows, as_bytes, data_loss
 from fermata.node.storage.database.sqlite import SqliteStore
+from fermata.node.storage.database.sqlite_file import mend_errors as mend_file_errors
 
 if TYPE_CHECKING:
     from fermata.node.storage.database.postgres_server import PgConnection
 
 LEASE_S = 15.0
 _WAIT_S = 1.0
-#: Errors after which the store must be opened anew.
-_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_LOST", "STORE_FENCED", "STORE_UNWRITABLE"})
 
 
 def _wait(seconds: float) -> bool:
@@ -43,16 +41,20 @@ def _wait(seconds: float) -> bool:
     return True
 
 
+def _folder_beside(path: Path) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent)
+
+
 class PostgresStore(RowStore):
     """See Store; opened with ``PostgresStore.open``, a context manager that closes it."""
+
+    FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_LOST", "STORE_FENCED", "STORE_UNWRITABLE"})
 
     def __init__(self, connection: "PgConnection", where: str, lease: Lease) -> None:
         self._connection = connection
         self._where = where
         self._lease = lease
-        self._rows = PgRows(connection)
-        self._lock = threading.RLock()
-        self._stopped: StorageError | None = None
+        super().__init__(PgRows(connection))
 
     @classmethod
     def open(
@@ -145,31 +147,37 @@ class PostgresStore(RowStore):
             deployment, owner = rows.get(BINDING, 0), rows.get(OWNER, 0)
         if deployment is None or owner is None:
             raise data_loss("table binding or owner, row 0")
-        bound = as_bytes(deployment[1]), str(owner[1])
-        with TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent) as work:
+        try:
+            self._copy_to(path, as_bytes(deployment[1]), str(owner[1]))
+        except StorageError as error:
+            # The backup's disk says nothing about the database, which goes on.
+            if self._stopped is None and error.reason in SqliteStore.FINAL:
+                raise StorageError(
+                    "BACKUP_FAILED", f"{path}: the copy is not good; use another disk"
+                ) from None
+            raise
+
+    def _copy_to(self, path: Path, deployment: bytes, owner: str) -> None:
+        """One whole file, checked and on the disk, or none."""
+        with (
+            mend_file_errors(path),
+            TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent) as work,
+        ):
             partial = Path(work) / path.name
-            with SqliteStore.open(partial, *bound, reserve_bytes=0) as copy:
+            with SqliteStore.open(partial, deployment, owner, reserve_bytes=0) as copy:
                 copy.copy_from(self)
             # The second opening checks every row, and leaves one file without a log beside it.
-            SqliteStore.open(partial, *bound, reserve_bytes=0).close()
+            SqliteStore.open(partial, deployment, owner, reserve_bytes=0).close()
             partial.rename(path)
             sync(path.parent)
 
     @contextmanager
-    def _reading(self) -> Iterator[Rows]:
-        """The rows, for this thread alone. Errors that are final stop the store."""
-        with self._lock:
-            if self._stopped is not None:
-                raise self._stopped
-            try:
-                # What a paused process read before may be old: it must not be handed out.
-                self._lease.check()
-                with mend_errors(self._where):
-                    yield self._rows
-            except StorageError as error:
-                if error.reason in _FINAL:
-                    self._stopped = error
-                raise
+    def _errors(self) -> Iterator[None]:
+        """See RowStore."""
+        # What a paused process read before may be old: it must not be handed out.
+        self._lease.check()
+        with mend_errors(self._where):
+            yield
 
     @contextmanager
     def _writing(self, *values: bytes) -> Iterator[Rows]:

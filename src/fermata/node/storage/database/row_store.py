@@ -3,9 +3,10 @@
 ``RowStore`` is all of ``Store`` but how the database is opened, and what a transaction is.
 """
 
+import threading
 from abc import abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -41,11 +42,35 @@ MOVED = "moved-to"
 
 
 class RowStore(Store):
-    """See Store. A database's own class says what a transaction is."""
+    """See Store. A database's own class says what a transaction is.
+
+    Errors whose reason is in ``FINAL`` stop the store, which must then be opened anew.
+    """
+
+    FINAL: frozenset[str]
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._lock = threading.RLock()
+        self._stopped: StorageError | None = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Rows]:
+        """The rows, for this thread alone. Raises StorageError."""
+        with self._lock:
+            if self._stopped is not None:
+                raise self._stopped
+            try:
+                with self._errors():
+                    yield self._rows
+            except StorageError as error:
+                if error.reason in self.FINAL:
+                    self._stopped = error
+                raise
 
     @abstractmethod
-    def _reading(self) -> AbstractContextManager[Rows]:
-        """The rows, for this thread alone. Raises StorageError."""
+    def _errors(self) -> AbstractContextManager[None]:
+        """Turns the database's failures into StorageError; raises it if none may read at all."""
 
     @abstractmethod
     def _writing(self, *values: bytes) -> AbstractContextManager[Rows]:
@@ -76,7 +101,8 @@ class RowStore(Store):
         """Takes over all rows of another store of the same node, unless it has; all or nothing."""
         if not self.check_takes(other):
             return
-        with other.whole() as theirs, self._writing() as ours:
+        # In this order: a failure here must not be taken for one of the store that is read.
+        with self._writing() as ours, other.whole() as theirs:
             for table in COUNTED:
                 for row in theirs.all_of(table):
                     if (table, row[0]) != (NOTES, MOVED):

@@ -10,7 +10,6 @@ after a failed sync nobody knows what is on the disk until the file is opened ag
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
@@ -33,20 +32,18 @@ from fermata.node.storage.database.sqlite_file import (
 )
 
 DEPLOYMENT_BYTES = 32
-#: Errors after which the store must be opened anew.
-_FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_IO"})
 
 
 class SqliteStore(RowStore):
     """See Store; opened with ``SqliteStore.open``, a context manager that closes it."""
 
+    FINAL = frozenset({"DATA_LOSS", "STORE_SYNC", "STORE_IO"})
+
     def __init__(self, path: Path, connection: sqlite3.Connection, reserve: Reserve) -> None:
         self._path = path
         self._connection = connection
         self._reserve = reserve
-        self._rows = Rows(connection)
-        self._lock = threading.RLock()
-        self._stopped: StorageError | None = None
+        super().__init__(Rows(connection))
 
     @classmethod
     def open(
@@ -110,7 +107,7 @@ class SqliteStore(RowStore):
                     sync(path.parent)
             except StorageError as error:
                 # The backup's disk says nothing about the store's, which goes on.
-                if error.reason in _FINAL:
+                if error.reason in self.FINAL:
                     raise StorageError(
                         "BACKUP_FAILED", f"{path}: the copy is not good; use another disk"
                     ) from None
@@ -129,19 +126,9 @@ class SqliteStore(RowStore):
             check_rows(copy)
         sync(target)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Rows]:
-        """The rows, for this thread alone. Errors that are final stop the store."""
-        with self._lock:
-            if self._stopped is not None:
-                raise self._stopped
-            try:
-                with mend_errors(self._path):
-                    yield self._rows
-            except StorageError as error:
-                if error.reason in _FINAL:
-                    self._stopped = error
-                raise
+    def _errors(self) -> AbstractContextManager[None]:
+        """See RowStore."""
+        return mend_errors(self._path)
 
     @contextmanager
     def _writing(self, *values: bytes) -> Iterator[Rows]:
