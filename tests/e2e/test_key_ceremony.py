@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fermata.crypto.threshold.opening import KeyShare, check_share
+from fermata.crypto.threshold.auditor_share import AuditorShare
+from fermata.crypto.threshold.key_record import epoch_id
 from fermata.node.joining.key_check import check_record
 from fermata.node.storage import keystore
 from fermata.protocol.charter.parse import parse_charter
@@ -61,4 +62,8 @@ def test_three_auditors_follow_the_guide_to_a_key_that_no_dealer_made(play):
         share = keystore.load_sealed(
             own / "keys" / "share.age", keystore.KEY_SHARE, charter.deployment, identity
         )
-        check_share(record, KeyShare.from_bytes(share))
+        placed = AuditorShare.from_bytes(share)
+        # With its place: a share that names no charter would open by any log that it is shown.
+        assert (placed.charter_sha256, placed.auditor) == (charter.sha256, auditor)
+        placed.check_place(charter.sha256, charter.auditors, auditor)
+        placed.check_epoch(record, epoch_id(record, charter.auditors))

@@ -12,7 +12,7 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.opener.setup import Setup, ShareFile
-from fermata.node.opener.share_backup import share_path
+from fermata.node.opener.share_backup import newest_share, share_path
 from fermata.node.run.key_shares import erase_older, has_share
 from fermata.node.storage import keystore
 from fermata.protocol.roles.replica import Replica
@@ -101,6 +101,16 @@ def test_nothing_is_erased_before_the_new_share_has_been_read_again(node: Node) 
     with pytest.raises(ConfigError, match="another auditor's"):
         node.erase()
     assert first.exists()
+
+
+def test_a_backup_is_of_the_newest_share_that_is_there(node: Node) -> None:
+    assert newest_share(node.first) == node.first
+    node.write(1, node.chain.deployment.shares)
+    for epoch in (2, 10):
+        path = node.write(epoch, node.chain.deployment.shares)
+    for other in ("share-epoch-11.age.pending", "share-epoch-x.age", "share-epoch-012.age"):
+        (node.first.parent / other).touch()
+    assert newest_share(node.first) == path == share_path(node.first, 10)
 
 
 def test_a_share_of_another_epoch_is_refused_with_its_file(node: Node) -> None:

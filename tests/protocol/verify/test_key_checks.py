@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 
 from fermata.crypto.paillier import PublicKey
+from fermata.crypto.threshold.auditor_share import AuditorShare
+from fermata.crypto.threshold.key_record import epoch_id
 from fermata.crypto.threshold.keygen.outcome import Outcome
-from fermata.protocol.ceremony.key_generation import KINDS
+from fermata.protocol.ceremony.key_generation import KINDS, share_to_keep
+from fermata.protocol.ceremony.record import check_record
 from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.state.state import KeyedState
 from fermata.protocol.state.threshold_key import ThresholdKey
@@ -43,6 +46,8 @@ class Made:
         self.charter, self.data = table.charter, ended[AUDITORS[0]].record
         self.record = Outcome.from_bytes(table.results[AUDITORS[0]][0][0]).record
         self.keys = table.keys
+        self.plan = check_record(self.data, table.charter, KINDS).plan
+        self.results = {auditor: found[0] for auditor, found in table.results.items()}
 
     def findings(self, record=None, files=None, named=None, later=None):
         """What the verifier finds; ``later``: the record of a later epoch, which is in force."""
@@ -104,6 +109,14 @@ def test_v2_5_a_key_of_a_rehearsal_is_found(made, tmp_path):
 def test_v2_6_a_key_that_was_made_elsewhere_is_found(made, tmp_path):
     other = Made(tmp_path)
     assert made.findings(record=other.record) == [f"{CEREMONY}: made another key than the log's"]
+
+
+def test_what_a_participant_keeps_of_it_names_the_log_and_the_auditor(made):
+    for number, auditor in enumerate(AUDITORS, 1):
+        kept = AuditorShare.from_bytes(share_to_keep(made.plan, *made.results[auditor]))
+        assert (kept.auditor, kept.epoch, kept.share.index) == (auditor, 1, number)
+        kept.check_place(made.charter.sha256, made.charter.auditors, auditor)
+        kept.check_epoch(made.record, epoch_id(made.record, made.charter.auditors))
 
 
 def test_a_dealers_record_names_no_ceremony_and_needs_no_file(made):

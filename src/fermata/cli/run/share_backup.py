@@ -15,7 +15,9 @@ from fermata.node.opener.share_backup import (
     back_up_share,
     check_backup,
     load_share,
+    newest_share,
     open_share_backup,
+    share_path,
 )
 from fermata.node.run.parts import MARKS, opener_setup
 from fermata.node.storage import keystore
@@ -31,7 +33,7 @@ from fermata.types import Role
 def auditor_backup_share(config_file: Path, to: str, out: Path, as_json: bool) -> None:
     """Back up the key share, with what its opener remembers, for another recipient."""
     config = load_config(config_file, Role.AUDITOR)
-    path = _share_file(config)
+    path = newest_share(_share_file(config))
     check_new(out)
     recipient = keystore.Recipient(to)
     share = load_share(path, config.genesis.deployment, _own_lock(config))
@@ -55,14 +57,14 @@ def auditor_restore_share(
     The node must be stopped; for a drill it may run.
     """
     config = load_config(config_file, Role.AUDITOR)
-    path, deployment, me = _share_file(config), config.genesis.deployment, config.text.party
-    if not drill:
-        check_new(path)
+    first, deployment, me = _share_file(config), config.genesis.deployment, config.text.party
     backup = open_share_backup(file, deployment, opener.unlock())
     with checked_log(config) as (log_port, replica):
         replica.pull(log_port)
-    check_backup(backup, config.genesis.sha256, me, replica.state, file)
+    epoch = check_backup(backup, config.genesis.sha256, me, replica.state, file)
+    path = share_path(first, epoch)
     if not drill:
+        check_new(path)
         lock = _own_lock(config)
         # First: a share that can open must not stand where its memory is missing.
         Marks(config.data / MARKS).restore(backup.marks)

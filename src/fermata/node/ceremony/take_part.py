@@ -167,7 +167,8 @@ class Auditor:
         if plan.is_rehearsal or not secret_result:
             return
         deployment = self.config.genesis.deployment
-        sealed = keystore.seal(secret_result, keystore.KEY_SHARE, deployment, self._unlock)
+        kept = self.kinds[plan.kind].to_keep(plan, public_result, secret_result)
+        sealed = keystore.seal(kept, keystore.KEY_SHARE, deployment, self._unlock)
         ensure_directory(self._pending.parent)
         write_atomic(self._pending, sealed, SECRET_MODE)
 

@@ -1,5 +1,6 @@
 """A key share's backup: the share and its opener's marks, sealed to another recipient (OP6)."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def share_path(first: Path, epoch: int) -> Path:
     return first if epoch == 1 else first.with_stem(f"{first.stem}-epoch-{epoch}")
 
 
+def newest_share(first: Path) -> Path:
+    """The share file of the latest epoch that is there; ``first`` if there is none."""
+    pattern = re.compile(
+        re.escape(first.stem) + r"-epoch-([1-9][0-9]{0,8})" + re.escape(first.suffix)
+    )
+    found = [pattern.fullmatch(path.name) for path in first.parent.glob(f"{first.stem}-epoch-*")]
+    return share_path(first, max((int(match[1]) for match in found if match), default=1))
+
+
 def load_share(path: Path, deployment: str, unlock: keystore.Unlock) -> AuditorShare:
     """The share in a sealed file. Raises ConfigError KEY_SHARE and as ``load_sealed`` does."""
     data = keystore.load_sealed(path, keystore.KEY_SHARE, deployment, unlock)
@@ -70,8 +80,10 @@ def open_share_backup(path: Path, deployment: str, unlock: keystore.Unlock) -> S
 
 def check_backup(
     backup: ShareBackup, charter_sha256: bytes, me: str, state: State, where: Path
-) -> None:
+) -> int:
     """Checks that a backup is of this auditor's share of the key in force, by a trial of it.
+
+    Returns the key's epoch.
 
     ``charter_sha256``: of entry 0's; ``state``: of the log as it is now. Raises ConfigError
     KEY_SHARE, NO_KEY.
@@ -85,3 +97,4 @@ def check_backup(
         backup.share.check_epoch(state.key.record, state.key.epoch_id)
     except InvalidProof as error:
         raise ConfigError("KEY_SHARE", f"{where}: {error}; restore nothing of it") from None
+    return state.key.record.epoch

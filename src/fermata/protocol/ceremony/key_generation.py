@@ -1,10 +1,12 @@
 """Key generation as a kind of ceremony: its parties, its result, and the key record of it."""
 
 from fermata.crypto.paillier import check_modulus
+from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.ceremony.lockstep import Ceremony
 from fermata.crypto.threshold.key_record import check_key
 from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
+from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.ceremony.plan import Kind, Plan
 from fermata.protocol.wire.codec import distributed_record_to_wire, encode
@@ -58,6 +60,14 @@ def statement(plan: Plan, result: bytes, record_sha256: bytes, after: EntryRef) 
     )
 
 
-KEY_GENERATION = Kind(NAME, make, check_result, may_disclose=True, statement=statement)
+def share_to_keep(plan: Plan, result: bytes, secret: bytes) -> bytes:
+    """A participant's share with its place (keys.md, K34), as its file holds it; it is secret."""
+    record, share = Outcome.from_bytes(result).record, KeyShare.from_bytes(secret)
+    return auditor_share(share, record, plan.charter_sha256, plan.participants).to_bytes()
+
+
+KEY_GENERATION = Kind(
+    NAME, make, check_result, may_disclose=True, statement=statement, to_keep=share_to_keep
+)
 #: The ceremonies that this version holds.
 KINDS = {NAME: KEY_GENERATION}

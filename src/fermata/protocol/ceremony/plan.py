@@ -74,6 +74,7 @@ class Kind:
     ceremony that stops is thrown away whole, so that an accuser may give its seed away.
     ``statement``: what the participants then sign for the log, from the plan, the result, the
     SHA-256 of the ceremony's record and the charter's entry; None if they sign nothing.
+    ``to_keep``: what a participant's file holds, of the plan, the public result and its secret one.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Kind:
     check_result: Callable[[Plan, bytes], None]
     may_disclose: bool
     statement: Callable[[Plan, bytes, bytes, EntryRef], bytes] | None = None
+    to_keep: Callable[[Plan, bytes, bytes], bytes] = lambda plan, public, secret: secret
 
 
 #: By their names.

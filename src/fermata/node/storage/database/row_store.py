@@ -44,7 +44,7 @@ MOVED = "moved-to"
 class RowStore(Store):
     """See Store. A database's own class says what a transaction is.
 
-    Errors whose reason is in ``FINAL`` stop the store, which must then be opened anew.
+    Errors whose reason is in ``FINAL`` stop the store, which must then be opened again.
     """
 
     FINAL: frozenset[str]
