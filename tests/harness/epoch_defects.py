@@ -32,7 +32,7 @@ DEFECTS: dict[str, tuple[str, Change]] = {
     "another origin (F3.14)": ("KEY_ORIGIN", _set(origin=0)),
     "a proof of the modulus (F3.14)": ("KEY_PROOF", lambda w: w.modulus_proof.SetInParent()),
     "a factor proof (F3.14)": ("KEY_PROOF", lambda w: w.factor_proof.SetInParent()),
-    "a ceremony (F3.14)": ("KEY_PROOF", _set(ceremony_sha256=bytes(32))),
+    "half a ceremony (F3.14)": ("KEY_CEREMONY", _set(ceremony_sha256=bytes(31))),
     "a modulus that is too wide (F3.15)": ("WIDTH", lambda w: _set(modulus=b"\0" + w.modulus)(w)),
     "a long kappa (F3.15)": ("MINIMAL", lambda w: _set(kappa=b"\0" + w.kappa)(w)),
     "an epoch that is left out (K21.2)": ("KEY_NEXT", _set(epoch=3)),

@@ -1,4 +1,4 @@
-"""``fermata keys ceremony``, ``keys cancel`` and ``keys record``: a key without a dealer."""
+"""``fermata keys ceremony``, ``keys cancel`` and ``keys record``: ceremonies of auditors."""
 
 import sys
 from pathlib import Path
@@ -7,16 +7,22 @@ import click
 
 from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, plain_lines, say
+from fermata.cli.read.view import trusted_view
 from fermata.node.ceremony.take_part import Auditor, Taken, read_record
-from fermata.node.config import load_config, read_charter
-from fermata.protocol.ceremony.key_generation import KINDS, NAME
+from fermata.node.config import NodeConfig, load_config, read_charter
+from fermata.protocol.ceremony.basis import KEYGEN, LATER, Bases, BasesOfLog, BeforeTheLog
+from fermata.protocol.ceremony.key_generation import KINDS
+from fermata.protocol.ceremony.kinds import ALL_KINDS
 from fermata.protocol.ceremony.plan import REHEARSAL
 from fermata.protocol.ceremony.record import DONE, CheckedRecord
 from fermata.protocol.charter.periods import utc_text
 from fermata.types import Role
 
 KIND = click.option(
-    "--kind", default=NAME, show_default=True, help="Which ceremony; keygen makes the key."
+    "--kind",
+    default=KEYGEN,
+    show_default=True,
+    help="keygen makes the key; refresh or reshare makes the next epoch of a log's key.",
 )
 REHEARSE = click.option(
     "--rehearsal", is_flag=True, help="On a throwaway key of 512 bits, to practise."
@@ -27,20 +33,30 @@ REHEARSE = click.option(
 @CONFIG
 @KIND
 @REHEARSE
+@click.option(
+    "--dealer",
+    "dealers",
+    multiple=True,
+    help="Of a reshare: an auditor in force who is to deal, once for each; by default those who"
+    " stay, as many as the threshold.",
+)
 @json_option
-def ceremony(config_file: Path, kind: str, rehearsal: bool, as_json: bool) -> None:
-    """Make the threshold key together with the other auditors, without a dealer.
+def ceremony(
+    config_file: Path, kind: str, rehearsal: bool, dealers: tuple[str, ...], as_json: bool
+) -> None:
+    """Make the threshold key together with the other auditors, or the next epoch of it.
 
-    Every auditor runs this at the same time, while the coordinator gathers. It may be stopped and
-    started again; it goes on where it was. At the end there is a record that all have signed.
+    Every auditor runs this at the same time: keygen while the coordinator gathers, refresh and
+    reshare while the log runs. It may be stopped and started again; it goes on where it was. At the
+    end there is a record that all have signed.
     """
     config = load_config(config_file, Role.AUDITOR)
     if rehearsal:
         say(REHEARSAL)
-    say(f"taking part as {config.text.party}; with me: {', '.join(config.genesis.auditors)}")
-    taken = Auditor(config, KINDS, lambda line: say("\n".join(plain_lines([line])))).take_part(
-        kind, rehearsal
-    )
+    auditor = _auditor(config, kind, dealers)
+    basis = auditor.basis(kind)
+    say(f"taking part as {config.text.party}; with me: {', '.join(basis.auditors)}")
+    taken = auditor.take_part(kind, rehearsal)
     emit(as_json, *_taken(taken))
     if taken.checked.outcome != DONE:
         sys.exit(1)
@@ -55,24 +71,49 @@ def ceremony(config_file: Path, kind: str, rehearsal: bool, as_json: bool) -> No
 def cancel(config_file: Path, kind: str, rehearsal: bool, reason: str, as_json: bool) -> None:
     """End the ceremony that goes on, for all; the reason is signed and stands in the record."""
     config = load_config(config_file, Role.AUDITOR)
-    plan = Auditor(config, KINDS, say).cancel(kind, rehearsal, reason)
+    plan = _auditor(config, kind).cancel(kind, rehearsal, reason)
     data = {"ceremony": plan.id.hex(), "cancelled_by": config.text.party, "reason": reason}
     emit(as_json, data, f"cancelled ceremony {plan.id.hex()[:16]} as {config.text.party}")
 
 
 @click.command()
 @click.argument("file", type=PATH, help="A record of a ceremony.")
-@click.option("--charter", "charter_file", type=PATH, required=True, help="The charter's file.")
+@click.option("--charter", "charter_file", type=PATH, help="The charter's file, for a keygen.")
+@click.option(
+    "--config", "config_file", type=PATH, help="A node's configuration, to read the log with."
+)
 @json_option
-def record(file: Path, charter_file: Path, as_json: bool) -> None:
+def record(file: Path, charter_file: Path | None, config_file: Path | None, as_json: bool) -> None:
     """Check the record of a ceremony, and show who took part, how it ended, and who misbehaved.
 
-    Bodies that evidence is about are read from the folder of the same name with .bodies.
+    Give --charter for a key generation, and --config for a refresh or reshare: the log says from
+    which epoch it went on. Bodies that evidence is about are read from the folder of the same name
+    with .bodies.
     """
-    digest, checked = read_record(file, read_charter(charter_file), KINDS)
+    bases: Bases
+    if charter_file is not None and config_file is None:
+        bases = BeforeTheLog(read_charter(charter_file))
+    elif config_file is not None and charter_file is None:
+        bases = BasesOfLog(trusted_view(load_config(config_file)).trusted)
+    else:
+        raise click.UsageError("give either --charter or --config")
+    digest, checked = read_record(file, bases, {**ALL_KINDS, **KINDS})
     emit(as_json, record_data(digest, checked), "\n".join(record_lines(digest, checked)))
     if not checked.is_usable:
         sys.exit(1)
+
+
+def _auditor(config: NodeConfig, kind: str, dealers: tuple[str, ...] = ()) -> Auditor:
+    """This node's auditor, with what the log says if the ceremony goes on from a log's key."""
+
+    def tell(line: str) -> None:
+        say("\n".join(plain_lines([line])))
+
+    if kind not in LATER:
+        if dealers:
+            raise click.UsageError("--dealer is for a reshare")
+        return Auditor(config, KINDS, tell)
+    return Auditor(config, KINDS, tell, BasesOfLog(trusted_view(config).trusted), dealers)
 
 
 def _taken(taken: Taken) -> tuple[dict[str, object], str]:
@@ -82,6 +123,8 @@ def _taken(taken: Taken) -> tuple[dict[str, object], str]:
     if taken.share is not None:
         data["share"] = str(taken.share)
         lines.append(f"share: {taken.share}, sealed; make a backup of it now")
+    if taken.checked.is_usable and taken.checked.plan.kind in LATER:
+        lines.append("the log does not have it yet; now: fermata keys next-epoch")
     return data, "\n".join(lines)
 
 
@@ -113,6 +156,7 @@ def record_data(digest: bytes, checked: CheckedRecord) -> dict[str, object]:
         "named_without_proof": list(checked.named),
         "absent": list(checked.absent),
         "late": list(checked.late),
+        "dealers": list(plan.dealers),
         "relay_named": checked.relay,
         "notes": checked.notes,
     }
@@ -129,6 +173,8 @@ def record_lines(digest: bytes, checked: CheckedRecord) -> list[str]:
         f" {len(plan.participants)} auditors",
         f"record SHA256:{digest.hex()}",
     ]
+    if plan.dealers:
+        lines.append(f"dealers: {', '.join(plan.dealers)}")
     for party in plan.participants:
         begun_ms, ended_ms = checked.times_ms[party]
         begun = utc_text(begun_ms) if begun_ms else "never"

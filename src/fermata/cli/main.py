@@ -12,6 +12,7 @@ from fermata.cli.demo import demo
 from fermata.cli.govern.acceptance import charter_accept
 from fermata.cli.govern.in_force import charter_in_force
 from fermata.cli.govern.motion import motion
+from fermata.cli.next_epoch import next_epoch
 from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
 from fermata.cli.read.audit import audit
 from fermata.cli.read.log import bundle, log, verify
@@ -57,6 +58,7 @@ charter.add_command(charter_accept)
 charter.add_command(charter_in_force)
 pki.add_command(invite)
 keys.add_command(ceremony)
+keys.add_command(next_epoch)
 keys.add_command(cancel)
 keys.add_command(record)
 coordinator.add_command(coordinator_gather)

@@ -13,6 +13,7 @@ from fermata.node.ceremony.relay_folder import RelayFolder
 from fermata.node.ceremony.state_file import StateFile
 from fermata.node.run.parts import clock_ms, entropy
 from fermata.node.storage import keystore
+from fermata.protocol.ceremony.basis import Bases, Basis, BeforeTheLog
 from fermata.protocol.ceremony.plan import Kinds, Plan
 from fermata.protocol.ceremony.record import CheckedRecord, check_record
 from fermata.protocol.charter.parse import parse_charter
@@ -28,8 +29,8 @@ class LocalRelay:
     def __init__(self, folder: RelayFolder, caller: str) -> None:
         self.folder, self.caller = folder, caller
 
-    def open(self, kind: str, is_rehearsal: bool) -> bytes:
-        return self.folder.open(self.caller, kind, is_rehearsal).data
+    def open(self, kind: str, is_rehearsal: bool, dealers=()) -> bytes:
+        return self.folder.open(self.caller, kind, is_rehearsal, dealers).data
 
     def standing(self, ceremony: bytes):
         return self.folder.standing(self.caller, ceremony)
@@ -60,10 +61,14 @@ class Table:
         self.lines: dict[str, list[str]] = {a: [] for a in AUDITORS}
         self.reopen_relay()
 
+    @property
+    def bases(self) -> Bases:
+        return BeforeTheLog(self.charter)
+
     def reopen_relay(self) -> None:
         place = self.root / "ceremonies"
         self.folder = RelayFolder(
-            place, self.charter, tuple(self.kinds), clock_ms, entropy, self.life_ms
+            place, self.bases, tuple(self.kinds), clock_ms, entropy, self.life_ms
         )
 
     def relay(self, auditor: str):
@@ -87,7 +92,7 @@ class Table:
             keep,
             self.grace_ms,
         )
-        return Participant(Me(auditor, self.keys[auditor], self.charter, "1.0"), around)
+        return Participant(Me(auditor, self.keys[auditor], self.bases, "1.0"), around)
 
     def run(
         self,
@@ -118,4 +123,6 @@ class Table:
     ) -> CheckedRecord:
         if isinstance(finished, BaseException):
             raise finished
-        return check_record(finished.record, self.charter, kinds or self.kinds, finished.bodies)
+        return check_record(
+            finished.record, Basis(self.charter), kinds or self.kinds, finished.bodies
+        )

@@ -3,6 +3,7 @@
 import pytest
 
 from fermata.node.ceremony.items import PUBLIC, SEALED, TURN, Name
+from fermata.protocol.ceremony.basis import Basis
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 from harness.ceremony import liars
 from harness.ceremony.coin import QUIET_COIN
@@ -175,7 +176,7 @@ def test_the_evidence_is_not_accepted_without_the_bodies_that_it_is_about(table)
     assert finished.bodies
     from fermata.protocol.ceremony.record import check_record
 
-    bare = check_record(finished.record, table.charter, table.kinds)
+    bare = check_record(finished.record, Basis(table.charter), table.kinds)
     assert bare.culprits == {}
     # The liar may name its accuser; nobody else does.
     assert LIAR in bare.named

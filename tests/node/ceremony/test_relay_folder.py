@@ -176,7 +176,7 @@ def test_a_relay_that_was_started_again_has_all_that_was_whole(held):
     table, plan, _ = held
     before = table.folder.standing(FIRST, plan.id)
     again = relay_folder.RelayFolder(
-        table.folder.folder, table.charter, ("coin",), table.folder.clock, table.folder.entropy
+        table.folder.folder, table.bases, ("coin",), table.folder.clock, table.folder.entropy
     )
     assert again.standing(FIRST, plan.id) == before
     assert all(its.has_ended and its.turns == 3 for its in before.participants)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fermata.errors import VerificationError
+from fermata.protocol.ceremony.basis import Basis
 from fermata.protocol.ceremony.messages import payload_of, sign
 from fermata.protocol.ceremony.plan import read_plan
 from fermata.protocol.ceremony.record import check_record
@@ -29,7 +30,7 @@ def parsed(done):
 
 def refused(table, data, reason, kinds=KINDS):
     with pytest.raises(VerificationError) as error:
-        check_record(data if isinstance(data, bytes) else encode(data), table.charter, kinds)
+        check_record(data if isinstance(data, bytes) else encode(data), Basis(table.charter), kinds)
     assert error.value.reason == reason
 
 
@@ -61,7 +62,7 @@ def test_ce1_a_plan_with_one_defect(done, what):
     plan = wire.CeremonyPlan.FromString(parsed(done).plan)
     setattr(plan, *PLANS[what])
     with pytest.raises(VerificationError) as error:
-        read_plan(encode(plan), table.charter)
+        read_plan(encode(plan), Basis(table.charter))
     assert error.value.reason == "CEREMONY_PLAN"
 
 
@@ -71,7 +72,7 @@ def test_ce1_4_other_participants(done, parties):
     del plan.participants[:]
     plan.participants.extend(parties)
     with pytest.raises(VerificationError) as error:
-        read_plan(encode(plan), done[0].charter)
+        read_plan(encode(plan), Basis(done[0].charter))
     assert error.value.reason == "CEREMONY_PLAN"
 
 
@@ -133,7 +134,7 @@ def test_ce5_6_a_result_that_the_kind_does_not_give(done):
 def test_without_an_end_it_is_not_done(done):
     record = parsed(done)
     del record.ends[1]
-    checked = check_record(encode(record), done[0].charter, KINDS)
+    checked = check_record(encode(record), Basis(done[0].charter), KINDS)
     assert checked.outcome == "absent"
     assert not checked.is_usable
 
@@ -145,7 +146,7 @@ def test_ce5_7_whose_message_is_here_is_late_and_not_absent(done):
         outcome=wire.CEREMONY_OUTCOME_ABSENT, reason="CEREMONY_ABSENT", absent=[2],
         public_result=b"", seen=[],
     )  # fmt: skip
-    checked = check_record(encode(record), done[0].charter, KINDS)
+    checked = check_record(encode(record), Basis(done[0].charter), KINDS)
     assert checked.outcome == "absent"
     assert (checked.absent, checked.late) == ((), (SECOND,))
 
@@ -188,7 +189,7 @@ def test_no_changed_byte_gives_another_record_that_is_done(done, data):
     flipped = bytearray(record)
     flipped[at] ^= data.draw(st.integers(1, 255))
     try:
-        checked = check_record(bytes(flipped), table.charter, KINDS)
+        checked = check_record(bytes(flipped), Basis(table.charter), KINDS)
     except VerificationError:
         return
     assert not checked.is_usable

@@ -9,16 +9,17 @@ from fermata.crypto.paillier import PublicKey
 from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.crypto.threshold.key_record import epoch_id
 from fermata.crypto.threshold.keygen.outcome import Outcome
+from fermata.protocol.ceremony.basis import Basis
 from fermata.protocol.ceremony.key_generation import KINDS, share_to_keep
 from fermata.protocol.ceremony.record import check_record
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.state.state import KeyedState
+from fermata.protocol.state.state import CharterVersion, KeyedState
 from fermata.protocol.state.threshold_key import ThresholdKey
 from fermata.protocol.verify.bundle import CEREMONY
 from fermata.protocol.verify.key_checks import findings_v2
 from fermata.protocol.wire.codec import distributed_record_to_wire, leaf_of, sha256
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.types import EntryIndex
+from fermata.types import EntryIndex, RoundNumber
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.ceremony.table import AUDITORS, Table
 from harness.deployments import charter_text
@@ -46,7 +47,7 @@ class Made:
         self.charter, self.data = table.charter, ended[AUDITORS[0]].record
         self.record = Outcome.from_bytes(table.results[AUDITORS[0]][0][0]).record
         self.keys = table.keys
-        self.plan = check_record(self.data, table.charter, KINDS).plan
+        self.plan = check_record(self.data, Basis(table.charter), KINDS).plan
         self.results = {auditor: found[0] for auditor, found in table.results.items()}
 
     def findings(self, record=None, files=None, named=None, later=None):
@@ -62,9 +63,14 @@ class Made:
             for entry, record in ((1, first), (2, later))
             if record is not None
         ]
-        state = KeyedState(charter=self.charter, key=keys[-1], past_keys=tuple(keys[:-1]))
+        state = KeyedState(
+            charters=(CharterVersion(self.charter, RoundNumber(1), EntryIndex(0)),),
+            charter=self.charter,
+            key=keys[-1],
+            past_keys=tuple(keys[:-1]),
+        )
         files = {CEREMONY: self.data} if files is None else files
-        return findings_v2(self.charter, state, [b"", leaf, b""], files)
+        return findings_v2(state, [b"", leaf, b""], files)
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +89,21 @@ def test_v2_3_shares_that_do_not_fit_are_found_apart_from_the_fold(made):
 
 
 def test_v2_4_a_record_that_is_missing_or_is_another_is_found(made):
-    assert made.findings(files={}) == [f"{CEREMONY}: the file is missing"]
+    assert made.findings(files={}) == [
+        f"{CEREMONY}: the file is missing, by the key record of entry 1"
+    ]
     other = {CEREMONY: made.data + b"\0"}
-    assert made.findings(files=other) == [f"{CEREMONY}: is not the one that the key record names"]
+    assert made.findings(files=other) == [
+        f"{CEREMONY}: is not the one that is named, by the key record of entry 1"
+    ]
 
 
 def test_v2_4_the_ceremony_is_looked_at_in_later_epochs_too(made):
     later = replace(made.record, epoch=2)
     assert made.findings(later=later) == []
-    assert made.findings(later=later, files={}) == [f"{CEREMONY}: the file is missing"]
+    assert made.findings(later=later, files={}) == [
+        f"{CEREMONY}: the file is missing, by the key record of entry 1"
+    ]
 
 
 def test_v2_5_a_record_that_does_not_hold_is_found(made):

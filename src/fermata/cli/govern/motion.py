@@ -125,8 +125,13 @@ def exclusion(lab: str, from_round: int, about: int, **options: Any) -> None:
 @file_motion.command("amendment")
 @click.option("--charter", "charter_file", type=PATH, required=True, help="The new charter.")
 @FROM_ROUND
+@click.option(
+    "--about",
+    type=click.IntRange(min=0),
+    help="The entry of an upheld dispute that found the key lost of a lab that it takes off.",
+)
 @_filing
-def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
+def amendment(charter_file: Path, from_round: int, about: int | None, **options: Any) -> None:
     """Propose a new charter, which parties that join must have signed (FILE.sig/<party>)."""
     data, new = read_charter_file(charter_file)
 
@@ -138,6 +143,8 @@ def amendment(charter_file: Path, from_round: int, **options: Any) -> None:
         )
 
     kind = statement_pb2.MOTION_KIND_AMENDMENT
+    if about is not None:
+        options["about"] = _entry(about)
     _file(kind=kind, from_round=from_round, charter=data, complete=complete, **options)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fermata.crypto.signing import SigningKey
 from fermata.node.ceremony.items import Relay
 from fermata.node.ceremony.state_file import StateFile
+from fermata.protocol.ceremony.basis import Bases
 from fermata.protocol.ceremony.plan import Kinds, Plan
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.ports import ClockMs, Entropy
 
 GRACE_MS = 20_000
@@ -15,12 +15,17 @@ GRACE_MS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """Who takes part: an auditor of a charter, with its signing key and its program's version."""
+    """Who takes part: an auditor, with its signing key and its program's version.
+
+    ``bases``: where it knows from what a ceremony goes on from. ``dealers``: whom it asks to deal
+    if a reshare begins with it; none for a choice.
+    """
 
     party: str
     key: SigningKey
-    charter: Charter
+    bases: Bases
     version: str
+    dealers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

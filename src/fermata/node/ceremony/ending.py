@@ -20,7 +20,6 @@ from fermata.protocol.ceremony.messages import (
 )
 from fermata.protocol.ceremony.plan import Plan, kind_of
 from fermata.protocol.ceremony.record import make_record
-from fermata.protocol.charter.parse import Charter
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
 _PAUSE_S = 0.1
@@ -78,12 +77,10 @@ class Ending(Exception):
         return cls(wire.CEREMONY_OUTCOME_STOPPED, "CEREMONY_SPLIT", note, given=tuple(given))
 
     @classmethod
-    def followed(
-        cls, plan: Plan, charter: Charter, data: bytes, index: int, me: int
-    ) -> "Ending | None":
+    def followed(cls, plan: Plan, data: bytes, index: int, me: int) -> "Ending | None":
         """The end after another participant's; None if that one is done, or is not sound."""
         try:
-            end = read_end(plan, charter, data, index)
+            end = read_end(plan, data, index)
         except (RelayTrouble, Misbehaviour):
             return None
         if index == me:
@@ -128,8 +125,8 @@ class Endings:
             if end.turns and self._has_all(end.turns - 1):
                 end.seen.extend(self._case({}).hashes(end.turns - 1))
             accusation = ending.accusation
-            if ending.discloses and kind_of(plan, self._around.kinds).may_disclose:
-                accusation = wire.Accusation(seed_disclosure=wire.SeedDisclosure(seed=kept.seed))
+            if ending.discloses:
+                accusation = self._shown(kept.seed)
             if accusation is not None:
                 end.accusation.CopyFrom(accusation)
             kept.end = sign(end, me.party, me.key)
@@ -138,11 +135,19 @@ class Endings:
         kept.items = [item for item in kept.items if item.item == TURN]
         self._around.state.save(kept)
 
+    def _shown(self, seed: bytes) -> wire.Accusation | None:
+        """What shows a fault that this participant came upon in a step, as its kind allows."""
+        kind = kind_of(self._plan, self._around.kinds)
+        if kind.may_disclose:
+            return wire.Accusation(seed_disclosure=wire.SeedDisclosure(seed=seed))
+        # CE9.1: of a key that is in use, what everybody was told is enough.
+        return wire.Accusation(public_fault=wire.PublicFault()) if kind.judge_public else None
+
     def collect(self) -> tuple[bytes, dict[bytes, bytes]]:
         """Hands the end in, waits for the others', and makes the record, with bodies for it."""
         around, plan = self._around, self._plan
         ends = {self._index: self._kept.end}
-        own = read_end(plan, self._me.charter, self._kept.end, self._index)
+        own = read_end(plan, self._kept.end, self._index)
         is_posted = False
         until_ms = around.clock() + around.grace_ms
         if own.outcome == wire.CEREMONY_OUTCOME_DONE:
@@ -190,7 +195,7 @@ class Endings:
         """Gets a signed turn that this participant lacks; whether it is there, and sound."""
         try:
             data = self._around.relay.fetch(self._plan.id, Name(TURN, sender, turn))
-            read_turn(self._plan, self._me.charter, data, sender, turn)
+            read_turn(self._plan, data, sender, turn)
         except FermataError:
             return False
         self._turns[turn, sender] = data
@@ -200,9 +205,7 @@ class Endings:
         kept, plan = self._kept, self._plan
         set_ups = dict(enumerate(kept.set_ups, 1)) or {self._index: kept.set_up}
         read = {i: wire.CeremonyEnd.FromString(payload_of(e)) for i, e in ends.items()}
-        return Case(
-            plan, self._me.charter, self._around.kinds, set_ups, self._turns, read, self._bodies
-        )
+        return Case(plan, self._around.kinds, set_ups, self._turns, read, self._bodies)
 
     def _judge_followed(self, ending: Ending) -> None:
         """Names whom the other's evidence names, after repeating its check; shows what it saw."""
@@ -227,9 +230,10 @@ class Endings:
         for accuser, end in case.ends.items():
             kind = end.accusation.WhichOneof("evidence")
             try:
-                if kind == "seed_disclosure":
+                if kind in ("seed_disclosure", "public_fault"):
+                    is_public = kind == "public_fault"
                     for turn in range(min(end.turns, len(self._kept.turns) + 1)):
-                        self._fetch_turn_evidence(turn, accuser)
+                        self._fetch_turn_evidence(turn, accuser, is_public=is_public)
                 elif kind == "bad_sealed_body":
                     envelope = end.accusation.bad_sealed_body.envelope
                     self._fetch_sealed(wire.SignedTurn.FromString(payload_of(envelope)), accuser)
@@ -238,17 +242,19 @@ class Endings:
                     f"the evidence of {self._plan.party(accuser)} is not whole: {error}"
                 )
 
-    def _fetch_turn_evidence(self, turn: int, accuser: int) -> None:
+    def _fetch_turn_evidence(self, turn: int, accuser: int, *, is_public: bool) -> None:
+        """What one turn's evidence needs; ``is_public``: the accuser's own too, and no private."""
         for sender in self._plan.indices:
             if (turn, sender) not in self._turns and not self._fetch_turn(turn, sender):
                 continue
-            if sender == accuser:
+            if sender == accuser and not is_public:
                 continue
             signed = wire.SignedTurn.FromString(payload_of(self._turns[turn, sender]))
             if signed.public_sha256 not in self._bodies:
                 data = self._around.relay.fetch(self._plan.id, Name(PUBLIC, sender, turn))
                 self._bodies[signed.public_sha256] = data
-            self._fetch_sealed(signed, accuser)
+            if not is_public:
+                self._fetch_sealed(signed, accuser)
 
     def _fetch_sealed(self, signed: wire.SignedTurn, receiver: int) -> None:
         entry = private_bodies_of(signed).get(receiver)
@@ -263,7 +269,7 @@ class Endings:
                 continue
             data = self._around.relay.fetch(self._plan.id, Name(END, index))
             try:
-                read_end(self._plan, self._me.charter, data, index)
+                read_end(self._plan, data, index)
             except VerificationError:
                 # Nobody's, or of no form: as if it were not there.
                 continue

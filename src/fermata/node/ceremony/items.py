@@ -1,6 +1,6 @@
 """Items of a ceremony as they travel: their names, their sizes, and how they go piece by piece."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,10 +23,11 @@ SET_UP, PUBLIC, SEALED = (
     wire.CEREMONY_ITEM_PUBLIC,
     wire.CEREMONY_ITEM_SEALED,
 )
-TURN, END, SIGNATURE = (
+TURN, END, SIGNATURE, RETIRE = (
     wire.CEREMONY_ITEM_TURN,
     wire.CEREMONY_ITEM_END,
     wire.CEREMONY_ITEM_SIGNATURE,
+    wire.CEREMONY_ITEM_RETIRE,
 )
 #: The most bytes that an item of each kind has.
 SIZES = {
@@ -36,6 +37,7 @@ SIZES = {
     TURN: SIGNED_BYTES_MAX,
     END: END_BYTES_MAX,
     SIGNATURE: ENVELOPE_BYTES_MAX,
+    RETIRE: SIGNED_BYTES_MAX,
 }
 _WORDS = {
     SET_UP: "set-up",
@@ -44,6 +46,7 @@ _WORDS = {
     TURN: "turn",
     END: "end",
     SIGNATURE: "signature",
+    RETIRE: "retire",
 }
 
 
@@ -65,12 +68,18 @@ class Name:
         # CE6.3: a name outside the ceremony, such as one that would be a file elsewhere.
         if (
             item not in _WORDS
-            or name.sender not in plan.indices
+            or name.sender not in senders_of(plan, item)
             or name.receiver not in receivers
             or name.turn >= (TURNS_MAX if has_turn else 1)
         ):
             raise InvalidEncoding("CEREMONY_FORM", "item: must name something of this ceremony")
         return cls(item, name.sender, name.turn, name.receiver)
+
+    def party(self, plan: Plan) -> str:
+        """The id of whoever hands it in."""
+        if self.item == RETIRE:
+            return plan.basis.old_auditors[self.sender - 1]
+        return plan.party(self.sender)
 
     @property
     def file(self) -> str:
@@ -85,11 +94,18 @@ class Name:
         )
 
 
+def senders_of(plan: Plan, item: "wire.CeremonyItem.ValueType") -> range:
+    """The numbers that hand in such items."""
+    if item == RETIRE:
+        return range(1, len(plan.basis.old_auditors) + 1)
+    return plan.signers if item == SIGNATURE else plan.indices
+
+
 class Relay(Protocol):
     """The way to the relay, for one auditor. Methods raise FermataError; TransportError passes."""
 
-    def open(self, kind: str, is_rehearsal: bool) -> bytes:
-        """The bytes of the plan of the ceremony that goes on, or of a new one."""
+    def open(self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> bytes:
+        """The bytes of the plan of the ceremony that goes on; of a new one if none does."""
 
     def standing(self, ceremony: bytes) -> wire.GetStandingResponse:
         """What of a ceremony is there."""

@@ -39,7 +39,6 @@ from fermata.protocol.ceremony.messages import (
     sign,
 )
 from fermata.protocol.ceremony.plan import Plan, kind_of, read_plan
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
@@ -70,7 +69,7 @@ class Participant:
             kept = self._begin(kind, is_rehearsal)
         else:
             kept.resumed += 1
-        plan = read_plan(kept.plan, self._me.charter)
+        plan = read_plan(kept.plan, self._me.bases.of_plan(kept.plan))
         # CE7.2: a real ceremony that goes on as a rehearsal, or the other way round.
         if (plan.kind, plan.is_rehearsal) != (kind, is_rehearsal):
             what = "a rehearsal" if plan.is_rehearsal else "a ceremony"
@@ -94,7 +93,7 @@ class Participant:
 
     def _begin(self, kind: str, is_rehearsal: bool) -> Kept:
         around, me = self._around, self._me
-        plan = read_plan(around.relay.open(kind, is_rehearsal), me.charter)
+        plan = read_plan(around.relay.open(kind, is_rehearsal, me.dealers), me.bases.now(kind))
         if (plan.kind, plan.is_rehearsal) != (kind, is_rehearsal):
             raise RelayTrouble("the relay opened another ceremony than was asked for")
         index, seed = plan.index_of(me.party), around.entropy(SEED_BYTES)
@@ -172,7 +171,7 @@ class Participant:
         if plan.party(sender) == me.party:
             return kept.set_up
         envelope = self._fetch(plan, Name(SET_UP, sender))
-        read_set_up_or_end(plan, me.charter, envelope, sender)
+        read_set_up_or_end(plan, envelope, sender)
         return envelope
 
     def _collect(
@@ -188,7 +187,7 @@ class Participant:
         seen = [payload_hash(envelope) for envelope in before]
         received = {}
         for sender in plan.others(me):
-            signed = read_turn_or_end(plan, self._me.charter, envelopes[sender], sender, number)
+            signed = read_turn_or_end(plan, envelopes[sender], sender, number)
             # CE7.5: two who were told different things by one.
             if differs := first_difference(seen, signed.seen):
                 raise Ending.of_split(plan.party(sender), plan.party(differs), before)
@@ -231,20 +230,18 @@ class Participant:
         return data
 
 
-def read_turn_or_end(
-    plan: Plan, charter: Charter, envelope: bytes, sender: int, number: int
-) -> wire.SignedTurn:
+def read_turn_or_end(plan: Plan, envelope: bytes, sender: int, number: int) -> wire.SignedTurn:
     """A signed turn. Raises Ending with the evidence if it breaks its form, and RelayTrouble."""
     try:
-        return read_turn(plan, charter, envelope, sender, number)
+        return read_turn(plan, envelope, sender, number)
     except Misbehaviour as fault:
         raise _of_form(fault, envelope) from None
 
 
-def read_set_up_or_end(plan: Plan, charter: Charter, envelope: bytes, sender: int) -> None:
+def read_set_up_or_end(plan: Plan, envelope: bytes, sender: int) -> None:
     """Reads a set-up. Raises Ending with the evidence if it breaks its form, and RelayTrouble."""
     try:
-        read_set_up(plan, charter, envelope, sender)
+        read_set_up(plan, envelope, sender)
     except Misbehaviour as fault:
         raise _of_form(fault, envelope) from None
 

@@ -1,5 +1,6 @@
 """An auditor's way to the relay, over the connection that it has to its coordinator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.node.ceremony.items import Name, fetch_pieces, post_pieces
@@ -15,9 +16,9 @@ class RelayClient:
 
     connection: GrpcLog
 
-    def open(self, kind: str, is_rehearsal: bool) -> bytes:
+    def open(self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> bytes:
         """See Relay."""
-        request = wire.OpenCeremonyRequest(kind=kind, rehearsal=is_rehearsal)
+        request = wire.OpenCeremonyRequest(kind=kind, rehearsal=is_rehearsal, dealers=dealers)
         answer = wire.OpenCeremonyResponse
         return self.connection.ask("OpenCeremony", request, answer, SERVICE).plan
 

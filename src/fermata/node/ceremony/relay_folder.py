@@ -10,33 +10,41 @@ gave it. It opens nothing: private bodies are sealed to their receivers.
 import re
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
-from fermata.errors import IdentityError, InvalidEncoding, InvalidProof, Refusal
+from fermata.errors import (
+    IdentityError,
+    InvalidEncoding,
+    InvalidProof,
+    Refusal,
+    VerificationError,
+)
 from fermata.node.ceremony.items import (
     END,
     PIECE_BYTES,
     PUBLIC,
+    RETIRE,
     SEALED,
     SET_UP,
     SIGNATURE,
     SIZES,
     TURN,
     Name,
+    senders_of,
 )
 from fermata.node.files import ensure_directory, read_file, remove_leftovers, write_atomic
+from fermata.protocol.ceremony.basis import PLAN_BYTES_MAX, Bases, Basis
 from fermata.protocol.ceremony.messages import (
     RelayTrouble,
     read_end,
     read_set_up,
     read_turn,
 )
-from fermata.protocol.ceremony.plan import PLAN_BYTES_MAX, Plan, make_plan, read_plan
+from fermata.protocol.ceremony.plan import Plan, make_plan, read_plan
 from fermata.protocol.ceremony.record import make_record
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -80,7 +88,12 @@ class _Ceremony:
                     has_signed=self.has(Name(SIGNATURE, i)),
                 )
                 for i in self.plan.indices
-            ]
+            ],
+            retired=[
+                auditor
+                for number, auditor in enumerate(self.plan.basis.old_auditors, 1)
+                if self.has(Name(RETIRE, number))
+            ],
         )
 
     def record(self) -> bytes:
@@ -95,7 +108,7 @@ class _Ceremony:
         )
 
     def all_have(self, item: "wire.CeremonyItem.ValueType") -> bool:
-        return all(self.has(Name(item, i)) for i in self.plan.indices)
+        return all(self.has(Name(item, i)) for i in senders_of(self.plan, item))
 
     def bytes_of(self, sender: int) -> int:
         return sum(s for name, s in self.kept.items() if name.split("-")[-3] == str(sender))
@@ -103,15 +116,15 @@ class _Ceremony:
 
 @dataclass(eq=False)
 class RelayFolder:
-    """Keeps ceremonies of a charter's auditors. Thread-safe; one process at a time.
+    """Keeps ceremonies of auditors. Thread-safe; one process at a time.
 
-    ``kinds``: the names of ceremonies that may be opened. ``life_ms``: how long one may last.
-    Callers are auditors of the charter, by their ids. Methods raise VerificationError,
-    IdentityError and ConfigError.
+    ``bases``: from what ceremonies go on. ``kinds``: the names of those that may be opened.
+    ``life_ms``: how long one may last. Callers are auditors, by their ids. Methods raise
+    VerificationError, IdentityError and ConfigError.
     """
 
     folder: Path
-    charter: Charter
+    bases: Bases
     kinds: tuple[str, ...]
     clock: ClockMs
     entropy: Entropy
@@ -126,30 +139,38 @@ class RelayFolder:
                 remove_leftovers(path)
                 self._load(path)
 
-    def open(self, caller: str, kind: str, is_rehearsal: bool) -> Plan:
-        """The plan of the ceremony of this kind that goes on; makes one if none does."""
+    def open(self, caller: str, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> Plan:
+        """The plan of the ceremony of this kind that goes on; makes one if none does.
+
+        ``dealers``: of a reshare that begins now, who is to deal; none for a choice.
+        """
+        # CE6.1: a ceremony that nobody can hold.
+        if kind not in self.kinds:
+            known = ", ".join(self.kinds) or "none"
+            raise Refusal("CEREMONY_KIND", f"ceremony: its kind must be one of: {known}")
+        # Before the lock: the log has one of its own, whose holder may wait for this one.
+        basis = self.bases.now(kind)
+        _check_caller(basis, caller)
         with self._lock:
-            self._check_caller(caller)
-            # CE6.1: a ceremony that nobody can hold.
-            if kind not in self.kinds:
-                known = ", ".join(self.kinds) or "none"
-                raise Refusal("CEREMONY_KIND", f"ceremony: its kind must be one of: {known}")
             same = [
                 c
                 for c in self._ceremonies.values()
                 if (c.plan.kind, c.plan.is_rehearsal) == (kind, is_rehearsal)
+                and c.plan.charter_sha256 == basis.charter.sha256
+                and c.plan.basis.epoch_id == basis.epoch_id
             ]
             newest = max(same, key=lambda c: c.plan.attempt, default=None)
             if newest is not None and not self._is_over(newest):
                 return newest.plan
             plan = make_plan(
-                self.charter,
+                basis,
                 kind,
                 is_rehearsal=is_rehearsal,
                 attempt=newest.plan.attempt + 1 if newest else 1,
                 created_ms=self.clock(),
                 life_ms=self.life_ms,
                 nonce=self.entropy(32),
+                dealers=dealers,
             )
             self._make_room()
             place = self.folder / plan.id.hex()
@@ -173,20 +194,23 @@ class RelayFolder:
         with self._lock:
             return [(held.plan, held.standing()) for held in self._ceremonies.values()]
 
-    def finished(self) -> tuple[bytes, bytes, dict[str, bytes]] | None:
+    def finished(self, epoch_id: bytes = b"") -> tuple[bytes, bytes, dict[str, bytes]] | None:
         """Of a real ceremony that all have signed: its record, and who signed which key record.
 
-        The record is as every participant has it. The third are envelopes, by party.
+        The record is as every participant has it. The third are envelopes, by party. ``epoch_id``:
+        of the epoch that it ends, none for a first key.
         """
         with self._lock:
             for held in self._ceremonies.values():
-                if not held.plan.is_rehearsal and held.all_have(SIGNATURE):
+                if held.plan.is_rehearsal or held.plan.basis.epoch_id != epoch_id:
+                    continue
+                if held.all_have(END) and held.all_have(SIGNATURE):
                     return (
                         held.record(),
                         held.plan.id,
                         {
                             held.plan.party(i): held.read(Name(SIGNATURE, i))
-                            for i in held.plan.indices
+                            for i in held.plan.signers
                         },
                     )
         return None
@@ -197,7 +221,7 @@ class RelayFolder:
             held = self._of(caller, request.ceremony)
             name = Name.read(held.plan, request.name)
             # CE6.4: an auditor who speaks for another.
-            if held.plan.party(name.sender) != caller:
+            if name.party(held.plan) != caller:
                 raise IdentityError("NOT_AUTHOR", "item: must be handed in by its sender")
             if held.has(name):
                 # CE6.5: a participant who would tell those who have not asked yet something else.
@@ -233,16 +257,11 @@ class RelayFolder:
             piece = data[request.offset : request.offset + PIECE_BYTES]
             return wire.FetchPieceResponse(size=len(data), data=piece)
 
-    def _check_caller(self, caller: str) -> None:
-        # CE6.2: whoever is not in the ceremony has no part in it.
-        if caller not in self.charter.auditors:
-            raise IdentityError("NOT_ON_ROSTER", "ceremony: only the charter's auditors take part")
-
     def _of(self, caller: str, ceremony: bytes) -> _Ceremony:
-        self._check_caller(caller)
         held = self._ceremonies.get(ceremony)
         if held is None:
             raise Refusal("NO_CEREMONY", "ceremony: the relay has none with this id")
+        _check_caller(held.plan.basis, caller)
         return held
 
     def _check_size(self, held: _Ceremony, name: Name, request: wire.PostPieceRequest) -> None:
@@ -252,7 +271,7 @@ class RelayFolder:
             raise InvalidEncoding("SIZE", f"{name.file}: must have 1 to {SIZES[name.item]} bytes")
         if request.offset + len(request.data) > request.size or not request.data:
             raise InvalidEncoding("SIZE", f"{name.file}: the piece must lie within the item")
-        is_last = name.item in (END, SIGNATURE)
+        is_last = name.item in (END, SIGNATURE, RETIRE)
         # CE6.7: a ceremony that somebody goes on with behind the others' backs.
         if not is_last and self.clock() > held.plan.expires_ms:
             raise Refusal("CEREMONY_OVER", "ceremony: its time is over; begin another one")
@@ -264,11 +283,11 @@ class RelayFolder:
         try:
             # CE6.8: what is not signed for its place; then nobody can say that the relay made it.
             if name.item == SET_UP:
-                read_set_up(plan, self.charter, data, sender)
+                read_set_up(plan, data, sender)
             elif name.item == END:
-                read_end(plan, self.charter, data, sender)
+                read_end(plan, data, sender)
             elif name.item == TURN:
-                self._check_bodies(held, read_turn(plan, self.charter, data, sender, name.turn))
+                self._check_bodies(held, read_turn(plan, data, sender, name.turn))
         except (RelayTrouble, Misbehaviour) as error:
             raise InvalidProof("CEREMONY_FORM", f"{name.file}: {error}") from None
         write_atomic(held.folder / name.file, data, 0o600)
@@ -293,7 +312,7 @@ class RelayFolder:
         end = Name(END, name.receiver)
         message = None
         if held.has(end):
-            message = read_end(held.plan, self.charter, held.read(end), name.receiver)
+            message = read_end(held.plan, held.read(end), name.receiver)
         # CE6.10: whoever collects what is sealed to others, against a later leak of their keys.
         if message is None or not message.HasField("accusation"):
             raise IdentityError("NOT_CONCERNED", "item: a private body goes to its receiver alone")
@@ -303,7 +322,7 @@ class RelayFolder:
         ends: Iterable[int] = (i for i in held.plan.indices if held.has(Name(END, i)))
         for index in ends:
             data = held.read(Name(END, index))
-            end = read_end(held.plan, self.charter, data, index)
+            end = read_end(held.plan, data, index)
             if end.outcome != wire.CEREMONY_OUTCOME_DONE:
                 return True
         if held.all_have(END):
@@ -319,9 +338,22 @@ class RelayFolder:
                 del self._ceremonies[held.plan.id]
 
     def _load(self, path: Path) -> None:
-        plan = read_plan(read_file(path / "plan", PLAN_BYTES_MAX), self.charter)
+        data = read_file(path / "plan", PLAN_BYTES_MAX)
+        try:
+            plan = read_plan(data, self.bases.of_plan(data))
+        except VerificationError:
+            # Of a charter that was voted down, or of a log before this one: nobody can go on.
+            return
         held = _Ceremony(plan, path)
         for file in path.iterdir():
             if file.name != "plan":
                 held.kept[file.name] = file.stat().st_size
         self._ceremonies[plan.id] = held
+
+
+def _check_caller(basis: Basis, caller: str) -> None:
+    # CE6.2: whoever is not in the ceremony has no part in it.
+    if caller not in basis.auditors:
+        raise IdentityError(
+            "NOT_ON_ROSTER", "ceremony: only auditors who have the key before or after take part"
+        )

@@ -16,6 +16,7 @@ from fermata.node.rpc.fronted_server import FrontedServer
 from fermata.node.rpc.guard import Guard
 from fermata.node.rpc.limits import Limits
 from fermata.node.rpc.rpc_contract import MESSAGE_BYTES_MAX
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.types import Role
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -30,13 +31,14 @@ class RelayServer(FrontedServer):
     def __init__(
         self,
         folder: RelayFolder,
+        charter: Charter,
         tls: TlsFiles,
         clock_ms: ClockMs,
         telemetry: Telemetry,
         is_denied: IsDenied | None,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
-        authorise = roster_check(folder)
+        authorise = roster_check(charter)
         self._guard = Guard(tls, authorise, is_denied, LIMITS, clock_ms, telemetry, entropy)
         super().__init__(
             "relay",
@@ -56,12 +58,12 @@ class RelayServer(FrontedServer):
         self._guard.close()
 
 
-def roster_check(folder: RelayFolder) -> Callable[[Identity], None]:
+def roster_check(charter: Charter) -> Callable[[Identity], None]:
     """A check that a caller is on the charter's roster, in its role."""
 
     def check(identity: Identity) -> None:
-        party = folder.charter.parties.get(identity.id)
-        is_here = identity.deployment == folder.charter.deployment
+        party = charter.parties.get(identity.id)
+        is_here = identity.deployment == charter.deployment
         if not is_here or party is None or party.role != identity.role:
             raise IdentityError("NOT_ON_ROSTER", "certificate: must be of a party on the roster")
 
@@ -72,7 +74,7 @@ def relay_handler(folder: RelayFolder, guard: Guard) -> grpc.GenericRpcHandler:
     """The methods of the service, behind a guard."""
 
     def open_ceremony(caller: Identity, request: wire.OpenCeremonyRequest) -> Message:
-        plan = folder.open(caller.id, request.kind, request.rehearsal)
+        plan = folder.open(caller.id, request.kind, request.rehearsal, request.dealers)
         return wire.OpenCeremonyResponse(plan=plan.data)
 
     def standing(caller: Identity, request: wire.GetStandingRequest) -> Message:

@@ -14,6 +14,7 @@ from fermata.node.pki.identity import IsDenied
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.run.parts import clock_ms, entropy, make_telemetry, write_address
 from fermata.node.storage.signatures import write_signature
+from fermata.protocol.ceremony.basis import BeforeTheLog
 from fermata.protocol.ceremony.key_generation import KINDS
 from fermata.protocol.ceremony.plan import Kinds, Plan
 from fermata.protocol.charter.parse import Charter
@@ -40,6 +41,7 @@ class Relaying:
         self._telemetry: Telemetry | None = None
         self._server: RelayServer | None = None
         self.folder: RelayFolder | None = None
+        self._charter: Charter | None = None
         self._said: dict[bytes, str] = {}
 
     def start(self, charter: Charter) -> None:
@@ -50,10 +52,17 @@ class Relaying:
         if listen is None:
             raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
         self.folder = RelayFolder(
-            config.file.parent / "ceremonies", charter, tuple(self._kinds), clock_ms, entropy
+            config.file.parent / "ceremonies",
+            BeforeTheLog(charter),
+            tuple(self._kinds),
+            clock_ms,
+            entropy,
         )
+        self._charter = charter
         self._telemetry = make_telemetry(config)
-        server = RelayServer(self.folder, self._tls, clock_ms, self._telemetry, self._is_denied)
+        server = RelayServer(
+            self.folder, charter, self._tls, clock_ms, self._telemetry, self._is_denied
+        )
         address = server.start(listen.address)
         self._server = server
         write_address(config.data, "log", address)
@@ -83,7 +92,7 @@ class Relaying:
             if len(payloads) != 1:
                 raise InvalidSignature("SIGNATURES", "the auditors signed different key records")
             (payload,) = payloads
-            charter = self.folder.charter if self.folder else None
+            charter = self._charter
             if charter is None:
                 return False
             for party, envelope in signed.items():

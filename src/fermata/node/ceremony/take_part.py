@@ -1,7 +1,7 @@
 """An auditor's node in a ceremony: from its configuration to the files that it takes home.
 
 <data>/ceremony, <data>/rehearsal     the state while it goes on
-<keys.share>.pending                  the new share, until all have signed that it is done
+<share>.pending                       the new share, until all have signed that it is done
 ceremony-<id>.record                  what all signed, beside the configuration
 ceremony-<id>.bodies/<sha256>         what evidence in the record is about, if somebody lied
 """
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermata import __version__
-from fermata.errors import ConfigError, Refusal
+from fermata.crypto.threshold.opening import KeyShare
+from fermata.errors import ConfigError, InvalidProof, Refusal
 from fermata.node.ceremony.around import Around, Me
 from fermata.node.ceremony.items import END, SIGNATURE, Name, Relay
 from fermata.node.ceremony.participant import Finished, Participant
 from fermata.node.ceremony.relay_client import RelayClient
 from fermata.node.ceremony.state_file import StateFile
-from fermata.node.config import NodeConfig, read_charter
+from fermata.node.config import OFFLINE, NodeConfig, read_charter
 from fermata.node.files import (
     SECRET_MODE,
     ensure_directory,
@@ -28,6 +29,7 @@ from fermata.node.files import (
 )
 from fermata.node.joining.key_check import check_own_share
 from fermata.node.joining.key_check import check_record as check_record_file
+from fermata.node.opener.share_backup import load_share, share_path
 from fermata.node.run.parts import (
     clock_ms,
     connect,
@@ -38,12 +40,13 @@ from fermata.node.run.parts import (
 )
 from fermata.node.storage import keystore
 from fermata.node.storage.signatures import read_own, sealed_charter, sign_file
+from fermata.protocol.ceremony.basis import LATER, Bases, Basis, BeforeTheLog
 from fermata.protocol.ceremony.messages import TEXT_CHARS_MAX, sign
+from fermata.protocol.ceremony.next_epoch import key_before, later_kinds
 from fermata.protocol.ceremony.plan import Kinds, Plan, read_plan
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX, CheckedRecord, check_record
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.references import first_entry
-from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, sha256
+from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, STATEMENT_TYPE, decode, sha256
 from fermata.protocol.wire.envelope import seal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 
@@ -64,21 +67,35 @@ class Taken:
 
 @dataclass(eq=False)
 class Auditor:
-    """An auditor's node that takes part in ceremonies; ``kinds`` are those that it knows."""
+    """An auditor's node that takes part in ceremonies.
+
+    ``kinds``: those that it knows before there is a log. ``bases``: what the log says, for the
+    kinds that make a later epoch; None before there is a log. ``dealers``: whom it asks to deal if
+    a reshare begins with it.
+    """
 
     config: NodeConfig
     kinds: Kinds
     say: Callable[[str], None]
+    bases: Bases | None = None
+    dealers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         config = self.config
         # CE7.8: before the charter is whole, nobody knows whose ceremony it is.
-        if config.text.party not in config.genesis.auditors:
+        if config.text.party not in config.roster.auditors:
             raise ConfigError("PARTY", f"{config.file}: must be an auditor of the charter")
         # Before there is a log there is no charter in force but the one that it will begin with.
-        charter = read_charter(config.charter_file)
-        self._me = Me(config.text.party, load_signing_key(config), charter, __version__)
+        bases = self.bases or BeforeTheLog(read_charter(config.charter_file))
+        key = load_signing_key(config)
+        self._me = Me(config.text.party, key, bases, __version__, self.dealers)
         self._unlock = passphrase_or_identity(config)
+        if self.bases is not None:
+            self.kinds = later_kinds(self._own_share, config.genesis.sha256)
+
+    def basis(self, kind: str) -> Basis:
+        """What a ceremony of this kind goes on from. Raises Refusal."""
+        return self._me.bases.now(kind)
 
     def take_part(self, kind: str, is_rehearsal: bool) -> Taken:
         """Takes part to the end. Raises FermataError; it may be called again after that."""
@@ -114,7 +131,7 @@ class Auditor:
             raise ConfigError("REASON", f"--reason {what}")
         with connect(self.config, tls_files(self.config)) as connection:
             relay = RelayClient(connection)
-            plan = read_plan(relay.open(kind, is_rehearsal), self._me.charter)
+            plan = read_plan(relay.open(kind, is_rehearsal), self._me.bases.now(kind))
             index = plan.index_of(self._me.party)
             end = wire.CeremonyEnd(
                 ceremony=plan.id,
@@ -132,9 +149,11 @@ class Auditor:
         """Signs the key record that all make of the ceremony's record, and hands it in."""
         me, plan = self._me, taken.checked.plan
         make = self.kinds[plan.kind].statement
-        if make is None or taken.share is None:
+        # With a log the record needs more than its ceremony: see ``epochs.handover``.
+        if make is None or taken.share is None or plan.kind in LATER:
             return
-        after = first_entry(sealed_charter(self.config.charter_file, me.charter))
+        charter = plan.basis.charter
+        after = first_entry(sealed_charter(self.config.charter_file, charter))
         statement = make(plan, taken.checked.public_result, taken.sha256, after)
         file = self.config.file.parent / RECORD
         # CE7.11: an auditor signs one key, and no key of which it has no share.
@@ -143,8 +162,8 @@ class Auditor:
             and read_file(file, ENVELOPE_BYTES_MAX) != statement
         ):
             raise ConfigError("KEY_RECORD", f"{file}: is another key record, and signed here")
-        record = check_record_file(me.charter, self.config.charter_file, statement, file)
-        check_own_share(taken.share, me.charter, record, me.party, self._unlock)
+        record = check_record_file(charter, self.config.charter_file, statement, file)
+        check_own_share(taken.share, charter, record, me.party, self._unlock)
         write_atomic(file, statement)
         sign_file(file, me.party, me.key, statement)
         envelope = seal(STATEMENT_TYPE, statement, {me.party: me.key})
@@ -154,13 +173,33 @@ class Auditor:
         folder = self.config.data / ("rehearsal" if is_rehearsal else "ceremony")
         return StateFile(folder, self.config.genesis.deployment, self._unlock)
 
-    @property
-    def _share(self) -> Path:
-        return self.config.path(self.config.text.keys.share)
+    def _own_share(self, plan: Plan) -> KeyShare:
+        """This auditor's share of the epoch that ends. Raises ConfigError KEY_SHARE."""
+        key, config = key_before(plan), self.config
+        if config.text.keys.share == OFFLINE:
+            raise ConfigError(
+                "KEY_SHARE",
+                f"{config.file}: a share on a machine without a network cannot deal; let others"
+                " deal in a reshare, or hold the ceremony with the share on this machine",
+            )
+        path = share_path(config.path(config.text.keys.share), key.record.epoch)
+        share = load_share(path, config.genesis.deployment, self._unlock)
+        try:
+            share.check_place(config.genesis.sha256, key.auditors, config.text.party)
+            share.check_epoch(key.record, key.epoch_id)
+        except InvalidProof as error:
+            raise ConfigError("KEY_SHARE", f"{path}: {error}") from None
+        return share.share
 
-    @property
-    def _pending(self) -> Path:
-        return self._share.with_name(self._share.name + ".pending")
+    def _share(self, plan: Plan) -> Path:
+        """Where the share goes that a ceremony makes."""
+        key = plan.basis.key
+        first = self.config.path(self.config.text.keys.share)
+        return first if key is None else share_path(first, key.record.epoch + 1)
+
+    def _pending(self, plan: Plan) -> Path:
+        share = self._share(plan)
+        return share.with_name(share.name + ".pending")
 
     def _keep(self, plan: Plan, public_result: bytes, secret_result: bytes) -> None:
         """Keeps the share apart until all have signed; a rehearsal's is dropped."""
@@ -169,8 +208,9 @@ class Auditor:
         deployment = self.config.genesis.deployment
         kept = self.kinds[plan.kind].to_keep(plan, public_result, secret_result)
         sealed = keystore.seal(kept, keystore.KEY_SHARE, deployment, self._unlock)
-        ensure_directory(self._pending.parent)
-        write_atomic(self._pending, sealed, SECRET_MODE)
+        pending = self._pending(plan)
+        ensure_directory(pending.parent)
+        write_atomic(pending, sealed, SECRET_MODE)
 
     def _take_home(self, finished: Finished) -> Taken:
         plan, folder = finished.plan, self.config.file.parent
@@ -182,19 +222,21 @@ class Auditor:
             ensure_directory(place)
             for digest, body in finished.bodies.items():
                 write_atomic(place / digest.hex(), body)
-        checked = check_record(finished.record, self._me.charter, self.kinds, finished.bodies)
-        share = self._share if checked.is_usable and not plan.is_rehearsal else None
-        if share is not None and self._pending.exists():
+        checked = check_record(finished.record, plan.basis, self.kinds, finished.bodies)
+        gets_share = plan.index_of(self._me.party) in plan.signers
+        share = self._share(plan) if checked.is_usable and gets_share else None
+        pending = self._pending(plan)
+        if share is not None and pending.exists():
             # CE7.9: a share that is in use is never replaced by a ceremony.
             if share.exists():
                 raise ConfigError(
                     "FILE_EXISTS",
                     f"{share} exists and is never overwritten; move it away, then rename"
-                    f" {self._pending} to {share.name}",
+                    f" {pending} to {share.name}",
                 )
-            self._pending.rename(share)
+            pending.rename(share)
         elif not plan.is_rehearsal:
-            self._pending.unlink(missing_ok=True)
+            pending.unlink(missing_ok=True)
         return Taken(path, sha256(finished.record), checked, share)
 
 
@@ -203,7 +245,7 @@ def bodies_of(record: Path) -> Path:
     return record.with_suffix(".bodies")
 
 
-def read_record(path: Path, charter: Charter, kinds: Kinds) -> tuple[bytes, CheckedRecord]:
+def read_record(path: Path, bases: Bases, kinds: Kinds) -> tuple[bytes, CheckedRecord]:
     """The SHA-256 of a record's file, and what it shows. Raises ConfigError, VerificationError."""
     data = read_file(path, RECORD_BYTES_MAX)
     bodies = {}
@@ -212,6 +254,7 @@ def read_record(path: Path, charter: Charter, kinds: Kinds) -> tuple[bytes, Chec
             body = read_file(file, BODY_FILE_BYTES_MAX)
             bodies[sha256(body)] = body
     try:
-        return sha256(data), check_record(data, charter, kinds, bodies)
+        basis = bases.of_plan(decode(wire.CeremonyRecord, data, RECORD_BYTES_MAX).plan)
+        return sha256(data), check_record(data, basis, kinds, bodies)
     except Refusal as error:
         raise Refusal(error.reason, f"{path}: {error}") from None

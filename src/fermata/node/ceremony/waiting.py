@@ -82,7 +82,7 @@ class Waiting:
             if not standing[index - 1].has_ended:
                 continue
             data = self._around.relay.fetch(self._plan.id, Name(END, index))
-            ending = Ending.followed(self._plan, self._me.charter, data, index, self._index)
+            ending = Ending.followed(self._plan, data, index, self._index)
             if ending is not None:
                 raise ending
 

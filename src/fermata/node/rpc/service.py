@@ -62,7 +62,8 @@ class LogServer(FrontedServer):
     ``log_for`` gives the log for a caller; ``authorise`` raises IdentityError for an identity that
     is not on the roster; ``is_denied`` asks the deny-list; ``renew`` makes a certificate chain
     (PEM) from a request (PKCS#10, DER) for the caller's own identity, or is None if the authority
-    is elsewhere; ``allowed`` has the methods that are served, and who may call them.
+    is elsewhere; ``allowed`` has the methods that are served, and who may call them; ``more`` makes
+    other services on the same port.
 
     Any thread may call its methods; the server itself runs in its own event loop.
     """
@@ -81,6 +82,7 @@ class LogServer(FrontedServer):
         reflection: bool = False,
         allowed: Mapping[str, frozenset[str]] = ALLOWED,
         entropy: Entropy = secrets.token_bytes,
+        more: Callable[[Guard], list[grpc.GenericRpcHandler]] = lambda guard: [],
     ) -> None:
         self._growth = Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
@@ -88,6 +90,7 @@ class LogServer(FrontedServer):
             _LogHandlers(log_for, renew, self._growth, self._guard, allowed).handler(),
             _Health(self._growth).handler(self._guard),
         ]
+        handlers += more(self._guard)
         if reflection:
             handlers.append(_reflection_handler(self._guard))
         super().__init__(

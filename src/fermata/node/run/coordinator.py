@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fermata.errors import ConfigError, Refusal, VerificationError
+from fermata.node.ceremony.epochs.epoch_relay import EpochRelay
+from fermata.node.ceremony.relay_server import relay_handler
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
 from fermata.node.joining.setup_folder import SetupFolder, exchange_of
@@ -93,7 +95,8 @@ def run_coordinator(
         replica, tls, telemetry = base.replica, base.tls, base.telemetry
         authority = _authority(config, listen.authority, telemetry)
         writer = SharedLogWriter(replica, base.signer.key, clock_ms)
-        _serve(base, listen, writer, authority, wake)
+        relay = EpochRelay(config, replica, writer, telemetry)
+        _serve(base, listen, writer, authority, wake, relay)
         node = make_node(base, writer, wake)
         if address := embed(writer, tls, base.stack):
             write_address(config.data, "dashboard", address)
@@ -103,6 +106,7 @@ def run_coordinator(
             before, witnessed = writer.size(), replica.witnessed.size
             try:
                 key_record.look()
+                relay.look()
                 node.driver.step()
             finally:
                 if (writer.size(), replica.witnessed.size) != (before, witnessed):
@@ -119,6 +123,7 @@ def _serve(
     writer: SharedLogWriter,
     authority: Authority | None,
     wake: Wake,
+    relay: EpochRelay,
 ) -> None:
     """Starts all servers or none, then logs the charter; callers wait until it has."""
     config, tls, telemetry = base.config, base.tls, base.telemetry
@@ -133,6 +138,7 @@ def _serve(
         is_denied=_is_denied(config, listen, authority, telemetry),
         renew=_renew(listen, authority),
         reflection=listen.reflection,
+        more=lambda guard: [relay_handler(relay.folder, guard)],
     )
 
     def grown(size: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from fermata.errors import InvalidProof
+from fermata.node.ceremony.epochs.giving_up import GivingUp
 from fermata.node.config import NodeConfig
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX
@@ -73,6 +74,7 @@ def run_participant(
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)
         # A lab's wrong clock harms nobody else, and what it harms check_clock and T show.
+        giving_up = GivingUp(config.data, node.driver.retired, base.signer.key)
         clocks = WitnessClocks(base.signer.party, telemetry, clock_ms)
 
         def work() -> int:
@@ -83,6 +85,7 @@ def run_participant(
                 opening.look(replica)
                 if config.role == Role.AUDITOR:
                     clocks.look(replica, log)
+                    giving_up.look()
                 return node.driver.step()
             except InvalidProof as error:
                 opening.look(replica)

@@ -17,12 +17,12 @@ from fermata.log.tiles import LENGTH_BYTES, TILE_WIDTH
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX
 from fermata.protocol.verify.bundle import (
-    CEREMONY,
     CHARTER,
     CHECKPOINT,
     MARKER,
     MARKER_BYTES_MAX,
     WITNESSES,
+    is_ceremony,
 )
 from fermata.protocol.wire.codec import LEAF_BYTES_MAX, SEALED_BYTES_MAX
 from fermata.protocol.wire.witnesses import WITNESSES_BYTES_MAX
@@ -34,7 +34,6 @@ _DUE_BYTES = {
     CHARTER: CHARTER_BYTES_MAX,
     CHECKPOINT: NOTE_BYTES_MAX,
     WITNESSES: WITNESSES_BYTES_MAX,
-    CEREMONY: RECORD_BYTES_MAX,
 }
 
 
@@ -90,7 +89,8 @@ class BundleFiles(Mapping[str, bytes]):
 def due_bytes(path: str) -> int:
     """The most bytes that a file of this name can have in a valid bundle."""
     if not path.startswith("tile/"):
-        return _DUE_BYTES.get(path, SEALED_BYTES_MAX)
+        other = RECORD_BYTES_MAX if is_ceremony(path) else SEALED_BYTES_MAX
+        return _DUE_BYTES.get(path, other)
     width = path.rpartition(".p/")[2]
     places = min(int(width), TILE_WIDTH) if width.isdecimal() and len(width) < 4 else TILE_WIDTH
     bytes_of_place = (

@@ -13,8 +13,8 @@ from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.verify.bundle import CEREMONY, build_bundle, check_readable, sealed_wanted
-from fermata.protocol.verify.key_checks import ceremony_sha256_of
+from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
+from fermata.protocol.verify.key_checks import ceremonies_of
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
 from fermata.protocol.wire.codec import sha256, sha256_from_text
 from fermata.protocol.wire.ports import ClockMs, Log
@@ -71,26 +71,29 @@ def export_bundle(
         signed_alone(note, charter.log_origin, coordinator),
         replica.witnesses,
         None if is_public else replica.store,
-        _ceremony_of(replica, folder),
+        _ceremonies_of(replica, folder),
     )
 
 
-def _ceremony_of(replica: Replica, folder: Path | None) -> bytes:
-    """The record that the log's key record names; no bytes for a dealer's key."""
-    wanted = ceremony_sha256_of(
+def _ceremonies_of(replica: Replica, folder: Path | None) -> dict[str, bytes]:
+    """The records that the log's key records name, by their path in a bundle."""
+    wanted = ceremonies_of(
         replica.trusted(), lambda entry: replica.store.leaves(entry, entry + 1)[0]
     )
     if not wanted:
-        return b""
+        return {}
+    at_hand = {}
     for path in sorted(folder.glob("ceremony*.record")) if folder is not None else []:
         data = read_file(path, RECORD_BYTES_MAX)
-        if sha256(data) == wanted:
-            return data
-    raise Refusal(
-        "NO_CEREMONY",
-        f"bundle: the record of the key's ceremony, SHA-256 {wanted.hex()}, must be in {folder};"
-        f" copy it there from an auditor or the coordinator as {CEREMONY}",
-    )
+        at_hand[sha256(data)] = data
+    for place, digest in wanted.items():
+        if digest not in at_hand:
+            raise Refusal(
+                "NO_CEREMONY",
+                f"bundle: the record of the key's ceremony, SHA-256 {digest.hex()}, must be in"
+                f" {folder}; copy it there from an auditor or the coordinator as {place}",
+            )
+    return {place: at_hand[digest] for place, digest in wanted.items()}
 
 
 def write_bundle(out: Path, files: dict[str, bytes]) -> None:

@@ -36,7 +36,6 @@ from fermata.protocol.ceremony.messages import (
     signer_of,
 )
 from fermata.protocol.ceremony.plan import Kinds, Plan, kind_of
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -53,7 +52,6 @@ class Case:
     """
 
     plan: Plan
-    charter: Charter
     kinds: Kinds
     set_ups: Mapping[int, bytes]
     turns: Mapping[tuple[int, int], bytes]
@@ -115,6 +113,8 @@ def judge(case: Case, accuser: int) -> int:
         return _judge_sealed(case, accuser, accusation.bad_sealed_body)
     if kind == "seed_disclosure":
         return _judge_seed(case, accuser, accusation.seed_disclosure.seed)
+    if kind == "public_fault":
+        return _judge_public(case, accuser)
     raise unproven("the accusation has no evidence")
 
 
@@ -122,7 +122,7 @@ def equivocator(case: Case, first: bytes, second: bytes) -> int:
     """Who signed two payloads for one place, 0 if these envelopes do not show it."""
     try:
         a, b = unseal(first), unseal(second)
-        signers = {signer_of(case.plan, case.charter, envelope) for envelope in (a, b)}
+        signers = {signer_of(case.plan, envelope) for envelope in (a, b)}
         # CE4.1: a participant that tells one thing to some and another to others.
         if len(signers) != 1 or a.payload_type != b.payload_type or a.payload == b.payload:
             return 0
@@ -142,7 +142,7 @@ def _judge_form(case: Case, data: bytes) -> int:
     """Who signed an envelope that breaks its form; 0 if it keeps it."""
     try:
         envelope = unseal(data)
-        signer = signer_of(case.plan, case.charter, envelope)
+        signer = signer_of(case.plan, envelope)
         kind = _KINDS[envelope.payload_type]
     except (VerificationError, KeyError):
         return 0
@@ -170,7 +170,7 @@ def _judge_form(case: Case, data: bytes) -> int:
 def _judge_sealed(case: Case, accuser: int, evidence: wire.BadSealedBody) -> int:
     try:
         envelope = unseal(evidence.envelope)
-        sender = signer_of(case.plan, case.charter, envelope)
+        sender = signer_of(case.plan, envelope)
         turn = decode(wire.SignedTurn, envelope.payload)
         if turn.ceremony != case.plan.id or turn.sender != sender or sender == accuser:
             return accuser
@@ -226,6 +226,26 @@ def _judge_seed(case: Case, accuser: int, seed: bytes) -> int:
         except Misbehaviour as error:
             return error.culprit
     # CE4.8: nothing was wrong.
+    return accuser
+
+
+def _judge_public(case: Case, accuser: int) -> int:
+    """Repeats what everybody can judge: the public bodies of the turns that the accuser signed."""
+    kind = kind_of(case.plan, case.kinds)
+    # CE9.2: a kind whose public bodies show nobody.
+    if kind.judge_public is None:
+        raise unproven(f"public bodies of a ceremony of kind {kind.name} show nobody")
+    # CE9.3: an accuser who says one thing to the accused and another to the judge.
+    _check_one_view(case, accuser)
+    turns = [
+        {i: case.body(case.turn(number, i).public_sha256) for i in case.indices}
+        for number in range(case.ends[accuser].turns)
+    ]
+    try:
+        kind.judge_public(case.plan, turns)
+    except Misbehaviour as error:
+        return error.culprit
+    # CE9.4: nothing was wrong.
     return accuser
 
 

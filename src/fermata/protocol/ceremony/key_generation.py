@@ -8,12 +8,11 @@ from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import InvalidProof, Refusal
+from fermata.protocol.ceremony.basis import KEYGEN
 from fermata.protocol.ceremony.plan import Kind, Plan
 from fermata.protocol.wire.codec import distributed_record_to_wire, encode
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef
-
-NAME = "keygen"
 
 
 def make(plan: Plan, index: int) -> Ceremony:
@@ -67,7 +66,7 @@ def share_to_keep(plan: Plan, result: bytes, secret: bytes) -> bytes:
 
 
 KEY_GENERATION = Kind(
-    NAME, make, check_result, may_disclose=True, statement=statement, to_keep=share_to_keep
+    KEYGEN, make, check_result, may_disclose=True, statement=statement, to_keep=share_to_keep
 )
-#: The ceremonies that this version holds.
-KINDS = {NAME: KEY_GENERATION}
+#: The ceremonies that are held before there is a log.
+KINDS = {KEYGEN: KEY_GENERATION}

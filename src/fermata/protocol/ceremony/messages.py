@@ -15,7 +15,6 @@ from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
 from fermata.crypto.threshold.ceremony.private_bodies import is_receive_key
 from fermata.errors import InvalidEncoding, InvalidSignature, VerificationError
 from fermata.protocol.ceremony.plan import Plan
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import decode, sha256
 from fermata.protocol.wire.envelope import seal, unseal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -61,18 +60,18 @@ def payload_hash(envelope: bytes) -> bytes:
     return sha256(payload_of(envelope))
 
 
-def read_set_up(plan: Plan, charter: Charter, data: bytes, sender: int) -> wire.CeremonySetUp:
+def read_set_up(plan: Plan, data: bytes, sender: int) -> wire.CeremonySetUp:
     """A participant's set-up. Raises RelayTrouble, Misbehaviour CEREMONY_FORM."""
-    payload = _signed_payload(plan, charter, data, SET_UP_TYPE, sender, SIGNED_BYTES_MAX)
+    payload = _signed_payload(plan, data, SET_UP_TYPE, sender, SIGNED_BYTES_MAX)
     message = _parse(wire.CeremonySetUp, payload, sender)
     _check_place(plan, message, sender)
     check_set_up(plan, message, sender)
     return message
 
 
-def read_turn(plan: Plan, charter: Charter, data: bytes, sender: int, turn: int) -> wire.SignedTurn:
+def read_turn(plan: Plan, data: bytes, sender: int, turn: int) -> wire.SignedTurn:
     """A participant's signed turn. Raises RelayTrouble, Misbehaviour CEREMONY_FORM."""
-    payload = _signed_payload(plan, charter, data, TURN_TYPE, sender, SIGNED_BYTES_MAX)
+    payload = _signed_payload(plan, data, TURN_TYPE, sender, SIGNED_BYTES_MAX)
     message = _parse(wire.SignedTurn, payload, sender)
     _check_place(plan, message, sender)
     # CE2.3: an older turn in the place of this one.
@@ -82,9 +81,9 @@ def read_turn(plan: Plan, charter: Charter, data: bytes, sender: int, turn: int)
     return message
 
 
-def read_end(plan: Plan, charter: Charter, data: bytes, sender: int) -> wire.CeremonyEnd:
+def read_end(plan: Plan, data: bytes, sender: int) -> wire.CeremonyEnd:
     """A participant's last message. Raises RelayTrouble, Misbehaviour CEREMONY_FORM."""
-    payload = _signed_payload(plan, charter, data, END_TYPE, sender, END_BYTES_MAX)
+    payload = _signed_payload(plan, data, END_TYPE, sender, END_BYTES_MAX)
     message = _parse(wire.CeremonyEnd, payload, sender)
     _check_place(plan, message, sender)
     check_end(plan, message, sender)
@@ -154,14 +153,14 @@ def bad_form(sender: int, turn: int, what: str) -> Misbehaviour:
     return Misbehaviour("CEREMONY_FORM", text, sender, turn)
 
 
-def signer_of(plan: Plan, charter: Charter, envelope: envelope_pb2.Envelope) -> int:
+def signer_of(plan: Plan, envelope: envelope_pb2.Envelope) -> int:
     """The number of the participant who alone signed an envelope. Raises InvalidSignature."""
     signed = [s.party for s in envelope.signatures]
     # CE3.1: evidence that anybody could have made.
     if len(signed) != 1 or signed[0] not in plan.participants:
         raise InvalidSignature("SIGNERS", "envelope: must be signed by one participant")
     message = pae(envelope.payload_type, envelope.payload)
-    key = charter.parties[signed[0]].signing_key
+    key = plan.basis.signing_keys[signed[0]]
     verify_signature(key, envelope.signatures[0].signature, message)
     return plan.index_of(signed[0])
 
@@ -171,16 +170,14 @@ def private_bodies_of(message: wire.SignedTurn) -> Mapping[int, wire.PrivateBody
     return {body.receiver: body for body in message.private_bodies}
 
 
-def _signed_payload(
-    plan: Plan, charter: Charter, data: bytes, kind: str, sender: int, bytes_max: int
-) -> bytes:
+def _signed_payload(plan: Plan, data: bytes, kind: str, sender: int, bytes_max: int) -> bytes:
     party = plan.party(sender)
     try:
         # CE2.1: a message that the relay, or whoever sits there, made up.
         if len(data) > bytes_max:
             raise InvalidEncoding("SIZE", "envelope: too long")
         envelope = unseal(data)
-        if envelope.payload_type != kind or signer_of(plan, charter, envelope) != sender:
+        if envelope.payload_type != kind or signer_of(plan, envelope) != sender:
             raise InvalidSignature("SIGNERS", "envelope: of another kind or by another")
     except VerificationError:
         raise RelayTrouble(

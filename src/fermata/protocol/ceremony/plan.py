@@ -1,17 +1,16 @@
 """What the participants of a ceremony agree on before it begins (docs/spec/ceremony.md, CE1)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fermata.crypto.threshold.ceremony.lockstep import Ceremony
 from fermata.errors import InvalidEncoding, Refusal
-from fermata.protocol.charter.parse import Charter
+from fermata.protocol.ceremony.basis import LATER, PLAN_BYTES_MAX, RESHARE, Basis
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 
 FORMAT = 1
-PLAN_BYTES_MAX = 4096
 NONCE_BYTES = 32
 #: Of a rehearsal's key: far below what any charter allows, so that nobody takes it for a real one.
 REHEARSAL_BITS = 512
@@ -26,7 +25,9 @@ class Plan:
 
     ``charter_sha256`` has 32 bytes.
 
-    ``participants``: ids of auditors, the first of which has number 1.
+    ``participants``: ids of auditors, the first of which has number 1; ``dealers``: of a later
+    epoch, those of them who deal, in the order of the epoch that ends. ``basis``: what it goes on
+    from, by which it was checked.
     """
 
     data: bytes
@@ -39,6 +40,8 @@ class Plan:
     attempt: int
     created_ms: int
     expires_ms: int
+    dealers: tuple[str, ...]
+    basis: Basis = field(repr=False)
 
     @property
     def id(self) -> bytes:
@@ -49,6 +52,11 @@ class Plan:
     def indices(self) -> range:
         """The participants' numbers."""
         return range(1, len(self.participants) + 1)
+
+    @property
+    def signers(self) -> range:
+        """The numbers of those who sign the key record: the auditors of the charter."""
+        return range(1, len(self.basis.charter.auditors) + 1)
 
     def others(self, index: int) -> list[int]:
         """The numbers of all participants but one."""
@@ -75,6 +83,8 @@ class Kind:
     ``statement``: what the participants then sign for the log, from the plan, the result, the
     SHA-256 of the ceremony's record and the charter's entry; None if they sign nothing.
     ``to_keep``: what a participant's file holds, of the plan, the public result and its secret one.
+    ``judge_public``: raises Misbehaviour if the public messages of its turns, each by participant,
+    show who broke the rules; None if they alone show nobody.
     """
 
     name: str
@@ -83,6 +93,7 @@ class Kind:
     may_disclose: bool
     statement: Callable[[Plan, bytes, bytes, EntryRef], bytes] | None = None
     to_keep: Callable[[Plan, bytes, bytes], bytes] = lambda plan, public, secret: secret
+    judge_public: Callable[[Plan, Sequence[Mapping[int, bytes]]], None] | None = None
 
 
 #: By their names.
@@ -90,7 +101,7 @@ Kinds = Mapping[str, Kind]
 
 
 def make_plan(
-    charter: Charter,
+    basis: Basis,
     kind: str,
     *,
     is_rehearsal: bool,
@@ -98,39 +109,75 @@ def make_plan(
     created_ms: int,
     life_ms: int,
     nonce: bytes,
+    dealers: Sequence[str] = (),
 ) -> Plan:
-    """The plan of a new ceremony of a charter's auditors. ``nonce`` has ``NONCE_BYTES`` bytes."""
+    """The plan of a new ceremony. ``nonce`` has ``NONCE_BYTES`` bytes.
+
+    ``dealers``: of a reshare, who is asked for; in no order, and none for a choice. Raises Refusal
+    CEREMONY_PLAN.
+    """
+    charter = basis.charter
+    dealing = _dealers(basis, kind, dealers)
     message = wire.CeremonyPlan(
         format=FORMAT,
         kind=kind,
         charter_sha256=charter.sha256,
         rehearsal=is_rehearsal,
-        participants=charter.auditors,
+        participants=_participants(basis, dealing),
         threshold=charter.threshold,
         modulus_bits=REHEARSAL_BITS if is_rehearsal else charter.modulus_bits,
         attempt=attempt,
         created_ms=created_ms,
         expires_ms=created_ms + life_ms,
         nonce=nonce,
+        epoch_id=basis.epoch_id,
+        dealers=dealing,
     )
-    return _plan_of(encode(message), message)
+    data = encode(message)
+    _check(message, basis)
+    return _plan_of(data, message, basis)
 
 
-def read_plan(data: bytes, charter: Charter) -> Plan:
+def read_plan(data: bytes, basis: Basis) -> Plan:
     """A plan that somebody else made. Raises InvalidEncoding, Refusal CEREMONY_PLAN."""
     # CE1.1: one plan has one id.
     message = decode(wire.CeremonyPlan, data, PLAN_BYTES_MAX)
+    _check(message, basis)
+    return _plan_of(data, message, basis)
+
+
+def _dealers(basis: Basis, kind: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """Who deals: all in a refresh; in a reshare who is asked for, or else those who stay first."""
+    key = basis.key
+    if key is None or kind != RESHARE:
+        return basis.old_auditors
+    stay_first = sorted(key.auditors, key=lambda auditor: auditor not in basis.charter.auditors)
+    chosen = set(asked or stay_first[: key.record.threshold])
+    _must(chosen <= set(key.auditors), "its dealers must be auditors in force")
+    return tuple(auditor for auditor in key.auditors if auditor in chosen)
+
+
+def _participants(basis: Basis, dealers: Sequence[str]) -> tuple[str, ...]:
+    new = basis.charter.auditors
+    return (*new, *(auditor for auditor in dealers if auditor not in new))
+
+
+def _check(message: wire.CeremonyPlan, basis: Basis) -> None:
+    charter = basis.charter
     # CE1.2: messages that this version would read otherwise than its sender meant them.
     _must(
         message.format == FORMAT,
         f"must be of format {FORMAT}, got {message.format}; all participants need one version",
     )
     # CE1.3: a key for other terms.
-    _must(message.charter_sha256 == charter.sha256, "must be for the charter of this deployment")
+    _must(
+        message.charter_sha256 == charter.sha256,
+        f"must be for the charter {charter.sha256.hex()}, whose auditors have the key afterwards",
+    )
     # CE1.4: a participant who is no auditor, or an auditor who is left out.
     _must(
-        tuple(message.participants) == charter.auditors,
-        "must have the charter's auditors in the charter's order",
+        tuple(message.participants) == _participants(basis, message.dealers),
+        "must have the charter's auditors in the charter's order, and then dealers who leave",
     )
     # CE1.5: fewer auditors who can open than the charter asks for.
     _must(
@@ -148,7 +195,29 @@ def read_plan(data: bytes, charter: Charter) -> Plan:
         f"must end {LIFE_MS_MAX} ms after it was made at the latest, and have an attempt and a"
         f" nonce of {NONCE_BYTES} bytes",
     )
-    return _plan_of(data, message)
+    _check_epoch(message, basis)
+
+
+def _check_epoch(message: wire.CeremonyPlan, basis: Basis) -> None:
+    is_later = message.kind in LATER
+    # CE8.2: shares that go on from another epoch than the one in force, or a first key from one.
+    _must(
+        message.epoch_id == basis.epoch_id and is_later == (basis.key is not None),
+        "must go on from the epoch in force if it makes a later one, and from none otherwise",
+    )
+    # CE8.3: practice with the shares of a key that is in use.
+    _must(not (is_later and message.rehearsal), "a rehearsal must make a key of its own")
+    if basis.key is None:
+        _must(not message.dealers, "without an epoch before, nobody deals")
+        return
+    key, dealers = basis.key, tuple(message.dealers)
+    count = key.record.threshold if message.kind == RESHARE else len(key.auditors)
+    in_order = tuple(auditor for auditor in key.auditors if auditor in dealers)
+    # CE8.4: dealers who cannot hand the key on, or who hold no share of it.
+    _must(
+        dealers == in_order and len(dealers) == count,
+        f"must have {count} auditors of the epoch in force as dealers, in their order",
+    )
 
 
 def _must(holds: bool, what: str) -> None:
@@ -165,7 +234,7 @@ def kind_of(plan: Plan, kinds: Kinds) -> Kind:
     return kinds[plan.kind]
 
 
-def _plan_of(data: bytes, message: wire.CeremonyPlan) -> Plan:
+def _plan_of(data: bytes, message: wire.CeremonyPlan, basis: Basis) -> Plan:
     if not message.kind.isascii() or not message.kind.isidentifier():
         raise InvalidEncoding("CEREMONY_FORM", "plan: its kind must be a word")
     return Plan(
@@ -179,4 +248,6 @@ def _plan_of(data: bytes, message: wire.CeremonyPlan) -> Plan:
         message.attempt,
         message.created_ms,
         message.expires_ms,
+        tuple(message.dealers),
+        basis,
     )

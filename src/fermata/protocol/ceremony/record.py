@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
 from fermata.errors import InvalidEncoding, InvalidProof, VerificationError
+from fermata.protocol.ceremony.basis import Basis
 from fermata.protocol.ceremony.evidence import Case, equivocator, judge
 from fermata.protocol.ceremony.messages import (
     SET_UP_TYPE,
@@ -16,7 +17,6 @@ from fermata.protocol.ceremony.messages import (
     read_turn,
 )
 from fermata.protocol.ceremony.plan import Kinds, Plan, kind_of, read_plan
-from fermata.protocol.charter.parse import Charter
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -82,14 +82,14 @@ def make_record(
 
 
 def read_case(
-    data: bytes, charter: Charter, kinds: Kinds, bodies: Mapping[bytes, bytes] | None = None
+    data: bytes, basis: Basis, kinds: Kinds, bodies: Mapping[bytes, bytes] | None = None
 ) -> Case:
     """Reads a record; every message in it must be signed, in its place and of its form.
 
     Raises VerificationError.
     """
     record = decode(wire.CeremonyRecord, data, RECORD_BYTES_MAX)
-    plan = read_plan(record.plan, charter)
+    plan = read_plan(record.plan, basis)
     try:
         set_ups = {_sender(wire.CeremonySetUp, e): e for e in record.set_ups}
         ends = {_sender(wire.CeremonyEnd, e): e for e in record.ends}
@@ -103,23 +103,23 @@ def read_case(
             raise InvalidEncoding("CEREMONY_RECORD", "record: a message is of no participant")
         # CE5.2: a message that its sender did not sign.
         for sender, envelope in set_ups.items():
-            read_set_up(plan, charter, envelope, sender)
+            read_set_up(plan, envelope, sender)
         for (turn, sender), envelope in turns.items():
-            read_turn(plan, charter, envelope, sender, turn)
-        read = {sender: read_end(plan, charter, e, sender) for sender, e in ends.items()}
+            read_turn(plan, envelope, sender, turn)
+        read = {sender: read_end(plan, e, sender) for sender, e in ends.items()}
     except (Misbehaviour, RelayTrouble) as error:
         raise InvalidProof("CEREMONY_RECORD", f"record: {error}") from None
-    return Case(plan, charter, kinds, set_ups, turns, read, bodies or {})
+    return Case(plan, kinds, set_ups, turns, read, bodies or {})
 
 
 def check_record(
-    data: bytes, charter: Charter, kinds: Kinds, bodies: Mapping[bytes, bytes] | None = None
+    data: bytes, basis: Basis, kinds: Kinds, bodies: Mapping[bytes, bytes] | None = None
 ) -> CheckedRecord:
-    """Checks a record against the charter of its deployment, and says what it shows.
+    """Checks a record against what its ceremony went on from, and says what it shows.
 
     ``bodies``, by their SHA-256, are needed for some evidence alone. Raises VerificationError.
     """
-    case = read_case(data, charter, kinds, bodies)
+    case = read_case(data, basis, kinds, bodies)
     plan, ends = case.plan, case.ends
     outcome = _outcome(case)
     result = b""

@@ -6,6 +6,7 @@ checkpoint                the head that the coordinator signed (C2SP)
 witnesses                 auditors' newest cosignatures, of this head or of earlier ones
 tile/...                  the log (C2SP tlog-tiles)
 ceremony.record           the ceremony that made the key, if no dealer did
+ceremony-epoch-N.record   the ceremony of its later epoch N, if the key record names one
 sealed/<sha256>.bin       the sealed part of every report that counts; not in a public bundle
 
 The verdict is about the witnessed entries; those after them are there, and count for nothing.
@@ -28,6 +29,7 @@ FULL = b'{"format":"fermata-bundle/1","sealed":true}\n'
 PUBLIC = b'{"format":"fermata-bundle/1","sealed":false}\n'
 MARKER, CHARTER, CHECKPOINT, WITNESSES = "bundle.json", "charter.toml", "checkpoint", "witnesses"
 CEREMONY = "ceremony.record"
+_LATER_CEREMONY = re.compile(r"ceremony-epoch-[1-9][0-9]{0,3}\.record")
 #: That of a newer format may say more than ours.
 MARKER_BYTES_MAX = 64 * 1024
 FORMAT = 1
@@ -86,20 +88,30 @@ def sealed_wanted(state: State) -> dict[str, tuple[int, str]]:
     }
 
 
+def ceremony_path(epoch: int) -> str:
+    """Where a bundle has the record of the ceremony of an epoch of the key."""
+    return CEREMONY if epoch == 1 else f"ceremony-epoch-{epoch}.record"
+
+
+def is_ceremony(path: str) -> bool:
+    """Whether a path is one of ``ceremony_path``."""
+    return path == CEREMONY or _LATER_CEREMONY.fullmatch(path) is not None
+
+
 def build_bundle(
     state: State,
     leaves: Sequence[bytes],
     checkpoint: bytes,
     witnesses: Iterable[Witness],
     store: Store | None,
-    ceremony: bytes = b"",
+    ceremonies: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """All files of a bundle, by path.
 
     ``checkpoint`` is of these leaves and has the coordinator's line alone. ``witnesses`` are of
     heads of this log up to it, and hold; ``state`` is that of the entries that they witness, which
     decides on the sealed parts. Without a store it is a public bundle: no sealed part, and so no
-    ciphertext of a single lab. ``ceremony``: the record that the key record names, if it names one.
+    ciphertext of a single lab. ``ceremonies``: the records that key records name, by path.
 
     Raises Refusal NO_SEALED if this node does not hold a sealed part that the bundle needs.
     """
@@ -116,8 +128,7 @@ def build_bundle(
         WITNESSES: encode_witnesses(witnesses),
         **export_tiles(leaves),
     }
-    if ceremony:
-        files[CEREMONY] = ceremony
+    files |= ceremonies or {}
     if store is None:
         return files
     for path, (number, lab) in sealed_wanted(state).items():

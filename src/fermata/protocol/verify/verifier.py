@@ -28,7 +28,6 @@ from fermata.protocol.standing.panel_round import figures_in, standing_figures
 from fermata.protocol.state.state import OPENED, Close, Round, State, ThresholdKey, Verdict
 from fermata.protocol.statistics.results import results_of
 from fermata.protocol.verify.bundle import (
-    CEREMONY,
     CHARTER,
     CHECKPOINT,
     MARKER,
@@ -37,7 +36,7 @@ from fermata.protocol.verify.bundle import (
     sealed_path,
     sealed_wanted,
 )
-from fermata.protocol.verify.key_checks import ceremony_sha256_of, findings_v2
+from fermata.protocol.verify.key_checks import ceremonies_of, findings_v2
 from fermata.protocol.verify.log_checks import (
     NOTHING,
     check_witnesses,
@@ -224,7 +223,7 @@ def verify_bundle(
         run.fail(2, "the log has no valid key record")
         return run.result()
     run.reach(2)
-    for finding in findings_v2(charter, run.state.keyed(), run.leaves, files):
+    for finding in findings_v2(run.state.keyed(), run.leaves, files):
         run.fail(2, finding)
     for number in (5, 6, 7, 8, 9):
         run.reach(number)
@@ -298,8 +297,7 @@ def _apply(run: _Run, leaf: bytes) -> Verdict:
 
 def _check_no_other_file(run: _Run) -> None:
     known = {MARKER, CHARTER, CHECKPOINT, WITNESSES, *expected_paths(len(run.leaves))}
-    if ceremony_sha256_of(run.state, run.leaves.__getitem__):
-        known.add(CEREMONY)
+    known |= ceremonies_of(run.state, run.leaves.__getitem__).keys()
     if not run.is_public:
         known |= sealed_wanted(run.state).keys()
     for path in sorted(run.files.keys() - known):  # V3.16: it would look as if it were verified.

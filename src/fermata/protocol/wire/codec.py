@@ -221,25 +221,35 @@ def later_record_from_wire(
 ) -> KeyRecord:
     """The numbers of a later epoch's record; ``origin`` is that of the key's first record.
 
-    Raises InvalidEncoding KEY_ORIGIN, KEY_PROOF, WIDTH, MINIMAL. Checks no shares.
+    Raises InvalidEncoding KEY_ORIGIN, KEY_PROOF, KEY_CEREMONY, WIDTH, MINIMAL. Checks no shares.
     """
     # F3.14: who made the key does not change, and what its first record proved is not said twice.
     if _ORIGINS.get(wire.origin) != origin:
         raise InvalidEncoding("KEY_ORIGIN", "key record: must have the origin of the key in force")
-    if wire.HasField("modulus_proof") or wire.HasField("factor_proof") or wire.ceremony_sha256:
+    if wire.HasField("modulus_proof") or wire.HasField("factor_proof"):
         raise InvalidEncoding(
-            "KEY_PROOF",
-            "key record: a later epoch must have no proofs of the modulus, and name no ceremony",
+            "KEY_PROOF", "key record: a later epoch must have no proofs of the modulus"
+        )
+    size = len(wire.ceremony_sha256)
+    # F3.14: of a key that no dealer made, nobody is asked to take a ceremony on trust.
+    if size != SHA256_BYTES and (size or origin == DISTRIBUTED):
+        raise InvalidEncoding(
+            "KEY_CEREMONY", "key record: must have the 32 bytes of its ceremony's hash"
         )
     return _numbers_from_wire(wire, modulus_bits, origin)  # F3.15: one record has one form.
 
 
 def later_record_to_wire(
-    record: KeyRecord, after: envelope_pb2.EntryRef
+    record: KeyRecord, after: envelope_pb2.EntryRef, ceremony_sha256: bytes = b""
 ) -> statement_pb2.KeyRecord:
-    """The wire form of a later epoch's record, without the words that give up the one before."""
+    """The wire form of a later epoch's record, without the words that give up the one before.
+
+    ``ceremony_sha256`` (32 bytes): of its ceremony's record; a dealer's key may lack it.
+    """
     origin = next(wire for wire, name in _ORIGINS.items() if name == record.origin)
-    return _numbers_to_wire(record, origin, after)
+    wire = _numbers_to_wire(record, origin, after)
+    wire.ceremony_sha256 = ceremony_sha256
+    return wire
 
 
 def _numbers_from_wire(wire: statement_pb2.KeyRecord, modulus_bits: int, origin: str) -> KeyRecord:

@@ -38,6 +38,10 @@ class _CeremonyItemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ceremony
     """An Envelope of a CeremonyEnd."""
     CEREMONY_ITEM_SIGNATURE: _CeremonyItem.ValueType  # 6
     """An Envelope of what the ceremony made (a key record's statement), with this participant's signature."""
+    CEREMONY_ITEM_RETIRE: _CeremonyItem.ValueType  # 7
+    """A Retire, with which an auditor in force gives its epoch up for what the ceremony made. Its sender is the auditor's
+    number in the epoch before, since it need not take part.
+    """
 
 class CeremonyItem(_CeremonyItem, metaclass=_CeremonyItemEnumTypeWrapper): ...
 
@@ -54,6 +58,10 @@ CEREMONY_ITEM_END: CeremonyItem.ValueType  # 5
 """An Envelope of a CeremonyEnd."""
 CEREMONY_ITEM_SIGNATURE: CeremonyItem.ValueType  # 6
 """An Envelope of what the ceremony made (a key record's statement), with this participant's signature."""
+CEREMONY_ITEM_RETIRE: CeremonyItem.ValueType  # 7
+"""A Retire, with which an auditor in force gives its epoch up for what the ceremony made. Its sender is the auditor's
+number in the epoch before, since it need not take part.
+"""
 Global___CeremonyItem: _TypeAlias = CeremonyItem  # noqa: Y015
 
 class _CeremonyOutcome:
@@ -87,17 +95,25 @@ class OpenCeremonyRequest(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     REHEARSAL_FIELD_NUMBER: _builtins.int
+    DEALERS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     rehearsal: _builtins.bool
+    @_builtins.property
+    def dealers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a reshare: ids of the auditors in force who are to deal in a ceremony that begins now; none for the first that
+        the coordinator chooses.
+        """
+
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         rehearsal: _builtins.bool = ...,
+        dealers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "rehearsal", b"rehearsal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dealers", b"dealers", "kind", b"kind", "rehearsal", b"rehearsal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,18 +164,24 @@ class GetStandingResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTICIPANTS_FIELD_NUMBER: _builtins.int
+    RETIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def participants(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParticipantStanding]:
         """In the order of the participants."""
+
+    @_builtins.property
+    def retired(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a later epoch: which auditors in force have handed in that they give their epoch up."""
 
     def __init__(
         self,
         *,
         participants: _abc.Iterable[Global___ParticipantStanding] | None = ...,
+        retired: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["participants", b"participants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["participants", b"participants", "retired", b"retired"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -348,11 +370,13 @@ class CeremonyPlan(_message.Message):
     CREATED_MS_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
+    EPOCH_ID_FIELD_NUMBER: _builtins.int
+    DEALERS_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Of these messages and of the kind's own."""
     kind: _builtins.str
     charter_sha256: _builtins.bytes
-    """Of the charter in force."""
+    """Of the charter whose auditors have the key afterwards."""
     rehearsal: _builtins.bool
     """On a throwaway key: what it makes must not be used."""
     threshold: _builtins.int
@@ -364,9 +388,15 @@ class CeremonyPlan(_message.Message):
     """Who is not there by then is absent."""
     nonce: _builtins.bytes
     """32 bytes that make the id of each ceremony another."""
+    epoch_id: _builtins.bytes
+    """Of a later epoch of the key: the id of the epoch that ends, 32 bytes."""
     @_builtins.property
     def participants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of auditors; the first has number 1."""
+
+    @_builtins.property
+    def dealers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a later epoch: ids of the auditors who deal, in the order of the epoch that ends."""
 
     def __init__(
         self,
@@ -382,10 +412,12 @@ class CeremonyPlan(_message.Message):
         created_ms: _builtins.int = ...,
         expires_ms: _builtins.int = ...,
         nonce: _builtins.bytes = ...,
+        epoch_id: _builtins.bytes = ...,
+        dealers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "charter_sha256", b"charter_sha256", "created_ms", b"created_ms", "expires_ms", b"expires_ms", "format", b"format", "kind", b"kind", "modulus_bits", b"modulus_bits", "nonce", b"nonce", "participants", b"participants", "rehearsal", b"rehearsal", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "charter_sha256", b"charter_sha256", "created_ms", b"created_ms", "dealers", b"dealers", "epoch_id", b"epoch_id", "expires_ms", b"expires_ms", "format", b"format", "kind", b"kind", "modulus_bits", b"modulus_bits", "nonce", b"nonce", "participants", b"participants", "rehearsal", b"rehearsal", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,6 +619,7 @@ class Accusation(_message.Message):
     BAD_FORM_FIELD_NUMBER: _builtins.int
     BAD_SEALED_BODY_FIELD_NUMBER: _builtins.int
     SEED_DISCLOSURE_FIELD_NUMBER: _builtins.int
+    PUBLIC_FAULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def equivocation(self) -> Global___Equivocation: ...
     @_builtins.property
@@ -595,6 +628,8 @@ class Accusation(_message.Message):
     def bad_sealed_body(self) -> Global___BadSealedBody: ...
     @_builtins.property
     def seed_disclosure(self) -> Global___SeedDisclosure: ...
+    @_builtins.property
+    def public_fault(self) -> Global___PublicFault: ...
     def __init__(
         self,
         *,
@@ -602,12 +637,13 @@ class Accusation(_message.Message):
         bad_form: Global___BadForm | None = ...,
         bad_sealed_body: Global___BadSealedBody | None = ...,
         seed_disclosure: Global___SeedDisclosure | None = ...,
+        public_fault: Global___PublicFault | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bad_form", b"bad_form", "bad_sealed_body", b"bad_sealed_body", "equivocation", b"equivocation", "evidence", b"evidence", "seed_disclosure", b"seed_disclosure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bad_form", b"bad_form", "bad_sealed_body", b"bad_sealed_body", "equivocation", b"equivocation", "evidence", b"evidence", "public_fault", b"public_fault", "seed_disclosure", b"seed_disclosure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_form", b"bad_form", "bad_sealed_body", b"bad_sealed_body", "equivocation", b"equivocation", "evidence", b"evidence", "seed_disclosure", b"seed_disclosure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_form", b"bad_form", "bad_sealed_body", b"bad_sealed_body", "equivocation", b"equivocation", "evidence", b"evidence", "public_fault", b"public_fault", "seed_disclosure", b"seed_disclosure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_evidence: _TypeAlias = _typing.Literal["equivocation", "bad_form", "bad_sealed_body", "seed_disclosure"]  # noqa: Y015
+    _WhichOneofReturnType_evidence: _TypeAlias = _typing.Literal["equivocation", "bad_form", "bad_sealed_body", "seed_disclosure", "public_fault"]  # noqa: Y015
     _WhichOneofArgType_evidence: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_evidence) -> _WhichOneofReturnType_evidence | None: ...
 
@@ -683,6 +719,23 @@ class BadSealedBody(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BadSealedBody: _TypeAlias = BadSealedBody  # noqa: Y015
+
+@_typing.final
+class PublicFault(_message.Message):
+    """The public bodies of the turns that the accuser signed show who broke the rules; nothing else is needed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicFault: _TypeAlias = PublicFault  # noqa: Y015
 
 @_typing.final
 class SeedDisclosure(_message.Message):

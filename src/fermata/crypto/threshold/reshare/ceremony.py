@@ -184,7 +184,7 @@ class NextEpoch:
         plan = self._plan
         commitments = {party: deal.commitments for party, deal in dealt.deals.items()}
         record = next_record(plan, commitments)
-        _check_receivers(plan, record)
+        check_receivers(plan, record)
         check_next(plan.record, record)
         indices = dict(plan.dealers)
         outcome = Outcome(
@@ -219,7 +219,8 @@ class NextEpoch:
         return share.to_bytes()
 
 
-def _check_receivers(plan: Plan, record: KeyRecord) -> None:
+def check_receivers(plan: Plan, record: KeyRecord) -> None:
+    """Raises Misbehaviour RESHARE_SUB_SHARE of a receiver that took what it cannot have taken."""
     old = plan.record
     for receiver, v_j in enumerate(record.verification, 1):
         taken = {1}
