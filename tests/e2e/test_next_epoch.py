@@ -1,12 +1,17 @@
 """Later epochs of the key in a deployment of real processes: a refresh, and a replaced auditor."""
 
+import base64
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from harness.e2e.deployment import COORDINATOR, SMALL
-from harness.e2e.fleet import Fleet, check_sums, run_cli
+from fermata.node.pki.enrolment import enroll_locally
+from fermata.node.storage.signatures import sign_file
+from harness.e2e.deployment import COORDINATOR, SMALL, Deployment, Shape, node_keys
+from harness.e2e.fleet import Fleet, check_sums, run_cli, wait_for
 
 
 def together(fleet: Fleet, auditors: tuple[str, ...], *words: str) -> list[dict[str, object]]:
@@ -62,3 +67,79 @@ def test_auditors_refresh_the_key_and_the_old_shares_go(new_fleet):
         assert not (made.node(auditor) / "keys" / "share.age").exists()
         assert (made.node(auditor) / "keys" / "share-epoch-2.age").exists()
     verified(fleet, "auditor-2")
+
+
+#: Three of four endorse, two of four open; rounds follow each other at once.
+REPLACED = Shape("replaced", auditors=4, threshold=2, labs=3, rounds=0, figures=400, members=3)
+GONE, COMES = "auditor-4", "auditor-5"
+AFTER = ("auditor-1", "auditor-2", "auditor-3", COMES)
+
+
+def new_charter(made: Deployment) -> Path:
+    """The charter with another auditor in the place of one, which has signed it."""
+    key = node_keys(made.node(COMES), made.charter.deployment)
+    text = made.node(COORDINATOR).joinpath("charter.toml").read_text()
+    old = made.charter.parties[GONE]
+    text = text.replace(f'"{GONE}"', f'"{COMES}"').replace(
+        base64.b64encode(old.signing_key).decode(), base64.b64encode(key.public_key).decode()
+    )
+    file = made.folder / "new.toml"
+    file.write_text(f'previous = "{made.charter.sha256.hex()}"\n{text}')
+    sign_file(file, COMES, key)
+    shutil.copy(made.node(COORDINATOR) / "charter.toml", made.node(COMES) / "charter.toml")
+    shutil.copy(file, made.node(COMES) / "new.toml")
+    enroll_locally(made.authority(), "auditor", COMES, made.node(COMES) / "tls")
+    return file
+
+
+def amend(fleet: Fleet, file: Path) -> None:
+    """The committee and the labs decide on a charter."""
+    made = fleet.deployment
+    for party in (*made.members, *made.labs):
+        made.write_config(party, fleet.address)
+
+    def motion(party: str, *words: str) -> str:
+        done = run_cli("motion", *words, "--config", made.config(party), "--json")
+        assert done.returncode == 0, (done.stderr, fleet.tail())
+        return done.stdout
+
+    rounds = fleet.wait("the next round is open", lambda s: len(s.rounds) > 1 and len(s.rounds))
+    words = ("file", "amendment", "--charter", str(file), "--from-round", str(rounds + 1))
+    # The chair goes round with the rounds.
+    chair = made.members[(rounds - 1) % len(made.members)]
+    entry = json.loads(motion(chair, *words))["entry"]
+    fleet.cosigned_note()
+    for party in (*made.members, *made.labs):
+        show = ("motion", "show", str(entry), "--config", made.config(party))
+        wait_for("the motion is witnessed", lambda show=show: run_cli(*show).returncode == 0)
+        if fleet.state().governance.motions[entry].status != "open":
+            break
+        motion(party, "vote", str(entry), "for")
+    fleet.wait("it carried", lambda s: s.governance.motions[entry].status == "carried")
+
+
+@pytest.mark.timeout(900)
+def test_an_auditor_that_is_gone_is_replaced_and_rounds_go_on(new_fleet):
+    fleet = new_fleet(REPLACED)
+    made = fleet.deployment
+    fleet.start(COORDINATOR, *made.auditors)
+    fleet.report(1)
+    check_sums(made, fleet.wait_opened(1))
+    # Its machine is gone, with its share; nobody asks it for anything again.
+    fleet.kill(GONE)
+    file = new_charter(made)
+    amend(fleet, file)
+    fleet.edits[COMES] = lambda text: text.replace(
+        'charter = "charter.toml"', 'charter = "charter.toml"\namended = "new.toml"'
+    )
+    fleet.start(COMES)
+    begin_next_epoch(fleet, "reshare", AFTER)
+    fleet.wait("the log has the next epoch", lambda s: s.key.record.epoch == 2)
+    assert fleet.state().key.auditors == AFTER
+    assert fleet.state().charter.auditors == AFTER
+    for number in (len(fleet.state().rounds), len(fleet.state().rounds) + 1):
+        fleet.report(number)
+        check_sums(made, fleet.wait_opened(number))
+        # Every auditor of the new set opens, also the one that has come.
+        fleet.wait("all four open", lambda s, n=number: set(s.round(n).parts) == set(AFTER))
+    verified(fleet, "auditor-1")

@@ -154,6 +154,7 @@ def record_data(digest: bytes, checked: CheckedRecord) -> dict[str, object]:
         ],
         "culprits": checked.culprits,
         "named_without_proof": list(checked.named),
+        "disputed": [list(pair) for pair in checked.disputed],
         "absent": list(checked.absent),
         "late": list(checked.late),
         "dealers": list(plan.dealers),
@@ -187,6 +188,10 @@ def record_lines(digest: bytes, checked: CheckedRecord) -> list[str]:
         f"MISBEHAVED: {party} [{reason}], proven" for party, reason in checked.culprits.items()
     ]
     lines += [f"named without proof: {party}" for party in checked.named]
+    lines += [
+        f"disputed: {dealer} dealt to {receiver}, and one of them said what is not so"
+        for dealer, receiver in checked.disputed
+    ]
     lines += [f"absent, which is no offence: {party}" for party in checked.absent]
     lines += [f"late, or held back by the relay: {party}" for party in checked.late]
     if checked.relay:

@@ -55,6 +55,7 @@ class Table:
         self.keys = party_keys(0, 6, 3)
         self.charter = parse_charter(charter_text(self.keys, 2048).encode())
         self.lock = keystore.new_identity(self.root / "identity.txt")
+        self.dealers: tuple[str, ...] = ()
         self.relays: dict[str, object] = {}
         self.kinds_of: dict[str, Kinds] = {}
         self.results: dict[str, list[tuple[bytes, bytes]]] = {a: [] for a in AUDITORS}
@@ -64,6 +65,10 @@ class Table:
     @property
     def bases(self) -> Bases:
         return BeforeTheLog(self.charter)
+
+    @property
+    def basis(self) -> Basis:
+        return Basis(self.charter)
 
     def reopen_relay(self) -> None:
         place = self.root / "ceremonies"
@@ -92,19 +97,20 @@ class Table:
             keep,
             self.grace_ms,
         )
-        return Participant(Me(auditor, self.keys[auditor], self.bases, "1.0"), around)
+        return Participant(Me(auditor, self.keys[auditor], self.bases, "1.0", self.dealers), around)
 
     def run(
         self,
         only: tuple[str, ...] = AUDITORS,
         is_rehearsal: bool = False,
         wrap: Mapping[str, Callable[[], Finished]] | None = None,
+        kind: str = "coin",
     ) -> dict[str, Finished | BaseException]:
         """Everybody to the end; what each took home, or what it raised."""
         out: dict[str, Finished | BaseException] = {}
 
         def play(auditor: str) -> None:
-            default = lambda: self.participant(auditor).run("coin", is_rehearsal)  # noqa: E731
+            default = lambda: self.participant(auditor).run(kind, is_rehearsal)  # noqa: E731
             try:
                 out[auditor] = (wrap or {}).get(auditor, default)()
                 self.state(auditor).erase()
@@ -123,6 +129,4 @@ class Table:
     ) -> CheckedRecord:
         if isinstance(finished, BaseException):
             raise finished
-        return check_record(
-            finished.record, Basis(self.charter), kinds or self.kinds, finished.bodies
-        )
+        return check_record(finished.record, self.basis, kinds or self.kinds, finished.bodies)

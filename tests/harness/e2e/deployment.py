@@ -43,6 +43,7 @@ class Shape:
     """What a deployment looks like. ``figures`` counts rounds for which the labs have values.
 
     With ``silence`` its charter has a pause, labs have hooks, and they ask auditors for copies.
+    With ``members`` it has a committee, whose notices take a second.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Shape:
     figures: int = 0
     window_s: int = 240
     silence: str = ""
+    members: int = 0
 
 
 #: As the demo: four of five endorse, three of five open.
@@ -122,7 +124,11 @@ class Deployment:
 
     @property
     def parties(self) -> tuple[str, ...]:
-        return (COORDINATOR, *self.auditors, *self.labs)
+        return (COORDINATOR, *self.auditors, *self.labs, *self.members)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return tuple(f"member-{i}" for i in range(1, self.shape.members + 1))
 
     def node(self, party: str) -> Path:
         """A party's own folder."""
@@ -135,7 +141,8 @@ class Deployment:
         return self.folder / "inputs" / f"{lab}.csv"
 
     def role(self, party: str) -> str:
-        return self.charter.parties[party].role
+        """A party's role, also of one that joins later: its id says it."""
+        return "coordinator" if party == COORDINATOR else party.rpartition("-")[0]
 
     def tls(self, party: str) -> TlsFiles:
         folder = self.node(party) / "tls"
@@ -216,7 +223,7 @@ def lay_out(folder: Path, shape: Shape) -> Deployment:
     """Makes everything that the nodes need, in the order of a real ceremony."""
     made = Deployment(folder, shape)
     name = f"e2e-{shape.name}"
-    keys = {party: _node_keys(made.node(party), name) for party in made.parties}
+    keys = {party: node_keys(made.node(party), name) for party in made.parties}
     (folder / "logs").mkdir()
     charter_file = folder / "charter.toml"
     charter_file.write_text(charter_text(shape, keys))
@@ -237,7 +244,7 @@ def lay_out(folder: Path, shape: Shape) -> Deployment:
     return made
 
 
-def _node_keys(node: Path, name: str) -> SigningKey:
+def node_keys(node: Path, name: str) -> SigningKey:
     (node / "keys").mkdir(parents=True)
     (node / "data").mkdir(mode=0o700)
     identity = keystore.new_identity(node / "keys" / "identity.txt")
@@ -279,8 +286,17 @@ def _inputs(made: Deployment) -> None:
         made.inputs(lab).write_text("\n".join([*lines, ""]))
 
 
+def committee_lines(shape: Shape) -> list[str]:
+    rotation = ", ".join(f'"member-{i}"' for i in range(1, shape.members + 1))
+    times = ("notice_s = 1", "vote_s = 7200", "ruling_s = 3600", "appeal_s = 1800")
+    return ["[committee]", 'quorum = "2/3"', f"rotation = [{rotation}]", *times, ""]
+
+
 def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end-to-end test"):
-    lines = ["format = 1", f'deployment = "e2e-{shape.name}"', f'title = "{title}"', ""]
+    lines = ["format = 1"]
+    # Its times are shorter than a real committee's may be.
+    lines += ["test = true"] if shape.members else []
+    lines += [f'deployment = "e2e-{shape.name}"', f'title = "{title}"', ""]
     lines += ["[cryptography]", f"modulus_bits = {MODULUS_BITS}", f"threshold = {shape.threshold}"]
     lines += ["", "[rounds]", 'cadence = "month"', f'first = "{FIRST}"']
     lines.append(f"window_s = {shape.window_s}")
@@ -290,10 +306,15 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
         lines.append(f'last = "{period_of("month", FIRST, shape.rounds)}"')
     lines += ["", "[disclosure]", "cohort_min = 3", "fresh_min = 3", ""]
     for party, key in keys.items():
-        table = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]"}[party[0]]
+        tables = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]", "m": "[[member]]"}
+        table = tables[party[0]]
         public_key = base64.b64encode(key.public_key).decode()
         lines += [table, f'id = "{party}"', f'organisation = "{party}"']
         lines += [f'signing_key = "{public_key}"', ""]
+        if party[0] == "m":
+            lines += ["first_round = 1", "last_round = 0", ""]
+    if shape.members:
+        lines += committee_lines(shape)
     lines += ["[[panel]]", 'id = "all"', ""]
     for metric, (low, high) in METRICS.items():
         lines += ["[[metric]]", f'id = "{metric}"', 'panel = "all"', 'unit = "points"']

@@ -74,6 +74,13 @@ def outcome_of(plan: Plan, result: bytes) -> Outcome:
     return Outcome.from_bytes(result, key_before(plan).record.n)
 
 
+def disputed(plan: Plan, result: bytes) -> tuple[tuple[str, str], ...]:
+    """Dealer and receiver of each sub-share that its dealer had to show (K24)."""
+    old, new = key_before(plan).auditors, plan.basis.charter.auditors
+    pairs = outcome_of(plan, result).disputes
+    return tuple((old[pair.dealer - 1], new[pair.receiver - 1]) for pair in pairs)
+
+
 def statement(plan: Plan, result: bytes, record_sha256: bytes, after: EntryRef) -> bytes:
     """The key record, still without the words that give the epoch before up."""
     record = later_record_to_wire(outcome_of(plan, result).record, after, record_sha256)
@@ -107,6 +114,7 @@ def later_kinds(
             statement=statement,
             to_keep=to_keep,
             judge_public=judge_public,
+            disputed=disputed,
         )
         for name in (REFRESH, RESHARE)
     }

@@ -84,7 +84,8 @@ class Kind:
     SHA-256 of the ceremony's record and the charter's entry; None if they sign nothing.
     ``to_keep``: what a participant's file holds, of the plan, the public result and its secret one.
     ``judge_public``: raises Misbehaviour if the public messages of its turns, each by participant,
-    show who broke the rules; None if they alone show nobody.
+    show who broke the rules; None if they alone show nobody. ``disputed``: pairs of ids of whom,
+    by a public result, one said what is not so.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Kind:
     statement: Callable[[Plan, bytes, bytes, EntryRef], bytes] | None = None
     to_keep: Callable[[Plan, bytes, bytes], bytes] = lambda plan, public, secret: secret
     judge_public: Callable[[Plan, Sequence[Mapping[int, bytes]]], None] | None = None
+    disputed: Callable[[Plan, bytes], tuple[tuple[str, str], ...]] = lambda plan, public: ()
 
 
 #: By their names.

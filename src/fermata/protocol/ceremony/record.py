@@ -38,8 +38,9 @@ class CheckedRecord:
 
     ``outcome``: DONE only if all participants signed the same result. ``culprits``: ids of those
     whose misbehaviour the record proves, with the reason; ``named``: of those whom others name
-    without evidence that can be judged here. ``absent``: whose messages did not come; ``late``:
-    whose did not come in time to somebody; ``relay``: whether a participant names the relay.
+    without evidence that can be judged here; ``disputed``: pairs of whom one said what is not so.
+    ``absent``: whose messages did not come; ``late``: whose did not come in time to somebody;
+    ``relay``: whether a participant names the relay.
     ``notes``: what participants wrote, by id; ``times_ms``: of the set-up and of the end, by id,
     each 0 if it is missing.
     """
@@ -50,6 +51,7 @@ class CheckedRecord:
     turns: int
     culprits: dict[str, str]
     named: tuple[str, ...]
+    disputed: tuple[tuple[str, str], ...]
     absent: tuple[str, ...]
     late: tuple[str, ...]
     relay: bool
@@ -122,12 +124,13 @@ def check_record(
     case = read_case(data, basis, kinds, bodies)
     plan, ends = case.plan, case.ends
     outcome = _outcome(case)
-    result = b""
+    result, disputed = b"", tuple[tuple[str, str], ...]()
     if outcome == DONE:
         _check_done(case)
-        result = next(iter(ends.values())).public_result
+        result, kind = next(iter(ends.values())).public_result, kind_of(plan, kinds)
         # CE5.6: a result that the kind of ceremony does not give.
-        kind_of(plan, kinds).check_result(plan, result)
+        kind.check_result(plan, result)
+        disputed = kind.disputed(plan, result)
     culprits, named = culprits_of(case)
     absent, late = _absent(case)
     set_ups = {i: case.set_up(i) for i in case.set_ups}
@@ -138,6 +141,7 @@ def check_record(
         max((turn + 1 for turn, _ in case.turns), default=0),
         {plan.party(i): reason for i, reason in sorted(culprits.items())},
         tuple(plan.party(i) for i in sorted(named - set(culprits))),
+        disputed,
         tuple(plan.party(i) for i in absent),
         tuple(plan.party(i) for i in late),
         any(end.reason == "CEREMONY_RELAY" for end in ends.values()),

@@ -1,0 +1,236 @@
+"""Who lies in a refresh or a reshare over a relay: every message, every phase (ceremony.md, CE9).
+
+The table of ``LIES`` stands in docs/threat-model.md. Each lie is told by a dealer and by a receiver
+who does not deal, as far as it is theirs to tell.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import pytest
+
+from fermata.crypto.threshold.ceremony.lockstep import Messages
+from fermata.crypto.threshold.reshare.turns import Complaint, complaints_to_bytes
+from fermata.node.ceremony.items import TURN, Name
+from fermata.protocol.ceremony.basis import REFRESH, RESHARE
+from fermata.protocol.ceremony.record import DONE, STOPPED, check_record
+from fermata.wire.v1 import ceremony_service_pb2 as wire
+from harness.ceremony import liars
+from harness.ceremony.epochs import COMES, LEAVES, PARTIES, EpochTable
+
+KINDS = (REFRESH, RESHARE)
+#: Of both kinds auditor-1 deals and auditor-2 receives.
+DEALER, RECEIVER = "auditor-1", 2
+DEAL, COMPLAINTS, ANSWERS = range(3)
+WIDTH = 64
+
+
+def _plan(side):
+    return side._plan
+
+
+def other_sub_share(side, said: Messages) -> Messages:
+    """Another sub-share, whose hash stands in the deal: its receiver shows it to all."""
+    bent = liars.flip(said.private[RECEIVER][::-1])[::-1]
+    old = hashlib.sha256(said.private[RECEIVER]).digest()
+    new = hashlib.sha256(bent).digest()
+    return Messages(said.public.replace(old, new), dict(said.private) | {RECEIVER: bent})
+
+
+def swapped_body(side, said: Messages) -> Messages:
+    """Another sub-share than that of the hash in the deal; asked, it shows the right one."""
+    bent = liars.flip(said.private[RECEIVER][::-1])[::-1]
+    return Messages(said.public, dict(said.private) | {RECEIVER: bent})
+
+
+def bent_commitment(side, said: Messages) -> Messages:
+    """Other commitments than what it deals."""
+    number = int.from_bytes(said.public[:WIDTH], "big")
+    square = number * number % _plan(side).record.n
+    return Messages(square.to_bytes(WIDTH, "big") + said.public[WIDTH:], said.private)
+
+
+def public(change):
+    return lambda side, said: liars.public(change)(said)
+
+
+@dataclass(frozen=True)
+class Lie:
+    """In a turn; ``reason`` is empty if the ceremony goes on and shows the two as disputed."""
+
+    what: str
+    turn: int
+    edit: object
+    reason: str
+
+
+OF_DEALER = (
+    Lie("a deal that is cut short", DEAL, public(lambda b: b[:-1]), "RESHARE_DEAL"),
+    Lie("a deal of nothing", DEAL, public(lambda b: b""), "RESHARE_DEAL"),
+    Lie("a commitment of 0", DEAL, public(lambda b: bytes(WIDTH) + b[WIDTH:]), "RESHARE_DEAL"),
+    Lie("commitments to something else", DEAL, bent_commitment, "RESHARE_SUB_SHARE"),
+    Lie("a sub-share that does not fit", DEAL, other_sub_share, "RESHARE_SUB_SHARE"),
+    Lie("a sub-share other than its hash", DEAL, swapped_body, ""),
+    Lie("a sub-share that is left out", DEAL, lambda _, m: liars.without_private(RECEIVER)(m), ""),
+    Lie("words that are no complaint", COMPLAINTS, public(lambda _: b"no"), "RESHARE_COMPLAINT"),
+)
+
+
+@pytest.fixture(params=KINDS)
+def table(request, tmp_path):
+    return EpochTable(tmp_path, request.param)
+
+
+def names(table: EpochTable, liar: str, lie_reason: str, out: dict[str, object]) -> None:
+    """All but the liar take home a record that proves who lied, to anybody who has it."""
+    assert set(out) == set(PARTIES[table.kind])
+    for auditor, finished in liars.all_but(out, liar).items():
+        checked = table.check(finished)
+        assert checked.outcome == STOPPED, (auditor, checked.notes)
+        # A liar that goes by what it should have said accuses those who saw what it said.
+        assert set(checked.culprits) == {liar}, (auditor, checked.notes)
+        assert checked.culprits[liar] in (lie_reason, "CEREMONY_ACCUSATION"), checked.notes
+        assert (checked.absent, checked.disputed) == ((), ())
+        assert not checked.relay
+        # No seed of a key that is in use.
+        record = wire.CeremonyRecord.FromString(finished.record)
+        for envelope in record.ends:
+            end = wire.CeremonyEnd.FromString(liars.payload_of(envelope))
+            assert end.accusation.WhichOneof("evidence") in (None, "public_fault")
+            # Nobody but the liar names another, even without proof.
+            said = PARTIES[table.kind][end.sender - 1]
+            assert said == liar or PARTIES[table.kind][end.culprit - 1] == liar
+    assert not any(results for auditor, results in table.results.items() if auditor != liar)
+
+
+def test_an_honest_ceremony_names_nobody(table):
+    out = table.play()
+    for finished in out.values():
+        checked = table.check(finished)
+        assert (checked.outcome, checked.culprits, checked.disputed) == (DONE, {}, ())
+    assert len({finished.record for finished in out.values()}) == 1
+
+
+@pytest.mark.parametrize("lie", OF_DEALER, ids=lambda lie: lie.what)
+def test_a_dealer_that_lies_is_named(table, lie):
+    table.lies(DEALER, lie.turn, lie.edit)
+    out = table.play()
+    if lie.reason:
+        names(table, DEALER, lie.reason, out)
+        return
+    for finished in out.values():
+        checked = table.check(finished)
+        assert (checked.outcome, checked.culprits) == (DONE, {})
+        assert checked.disputed == ((DEALER, "auditor-2"),)
+
+
+def test_a_dealer_that_leaves_is_named_as_well(tmp_path):
+    table = EpochTable(tmp_path, RESHARE)
+    table.lies(LEAVES, DEAL, other_sub_share)
+    names(table, LEAVES, "RESHARE_SUB_SHARE", table.play())
+
+
+def test_one_who_deals_nothing_and_speaks_is_named(tmp_path):
+    table = EpochTable(tmp_path, RESHARE)
+    table.lies(COMES, DEAL, public(lambda _: b"mine"))
+    names(table, COMES, "RESHARE_DEAL", table.play())
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("garbage", lambda _: b"no"),
+        ("a message other than its hash", lambda _: bytes([1, *bytes(32), 0, 0, 0, 1, 7])),
+        ("of itself", lambda _: bytes([2, *bytes(32), 0, 0, 0, 0])),
+    ],
+    ids=str,
+)
+def test_a_receiver_whose_complaint_is_malformed_is_named(table, what, change):
+    table.lies("auditor-2", COMPLAINTS, public(change))
+    names(table, "auditor-2", "RESHARE_COMPLAINT", table.play())
+
+
+def test_a_receiver_that_complains_of_what_is_right_is_named(table):
+    def edit(side, said):
+        kept = side.last_received[1].private
+        return Messages(complaints_to_bytes([Complaint.of(_plan(side), 1, kept)]))
+
+    table.lies("auditor-2", COMPLAINTS, edit)
+    names(table, "auditor-2", "RESHARE_COMPLAINT", table.play())
+
+
+def test_a_receiver_that_makes_a_message_up_is_shown_as_disputed(table):
+    table.makes_a_message_up("auditor-2")
+    for finished in table.play().values():
+        checked = table.check(finished)
+        assert (checked.outcome, checked.culprits) == (DONE, {})
+        assert checked.disputed == ((DEALER, "auditor-2"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda _: b"", "RESHARE_ANSWER"),
+        (lambda b: b + b, "RESHARE_ANSWER"),
+        (liars.flip, "RESHARE_SUB_SHARE"),
+    ],
+    ids=("silence", "twice", "another"),
+)
+def test_a_dealer_that_answers_wrongly_is_named(table, change, reason):
+    table.makes_a_message_up("auditor-2")
+    table.lies(DEALER, ANSWERS, public(change))
+    names(table, DEALER, reason, table.play())
+
+
+def test_one_who_answers_without_being_asked_is_named(table):
+    table.makes_a_message_up("auditor-2")
+    other = PARTIES[table.kind][2]
+    table.lies(other, ANSWERS, public(lambda _: b"mine"))
+    names(table, other, "RESHARE_ANSWER", table.play())
+
+
+def test_the_evidence_is_the_bodies_beside_the_record(table):
+    table.lies(DEALER, DEAL, OF_DEALER[0].edit)
+    out = table.play()
+    finished = out["auditor-2"]
+    assert finished.bodies
+    bare = check_record(finished.record, table.basis, table.kinds)
+    assert bare.culprits == {}
+    assert DEALER in bare.named
+
+
+def test_who_accuses_without_a_fault_is_named(table):
+    """A participant that ends with a public fault where nothing was wrong."""
+
+    def edit(side, said):
+        from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
+
+        raise Misbehaviour("RESHARE_DEAL", "made up", 1, DEAL)
+
+    table.lies("auditor-2", COMPLAINTS, edit)
+    out = table.play()
+    for auditor in set(out) - {"auditor-2"}:
+        checked = table.check(out[auditor])
+        assert checked.culprits == {"auditor-2": "CEREMONY_ACCUSATION"}, checked
+
+
+def test_one_who_tells_two_things_is_named(table):
+    change = liars.re_signed(table, DEALER, lambda m: setattr(m, "public_sha256", bytes(32)))
+    where = Name(TURN, 1, COMPLAINTS)
+    liars.crook(table, PARTIES[table.kind][2], liars.instead_of(where, change))
+    out = table.play()
+    shown = [table.check(finished) for finished in out.values()]
+    assert any(checked.culprits == {DEALER: "CEREMONY_SPLIT"} or checked.relay for checked in shown)
+    for checked in shown:
+        assert set(checked.culprits) <= {DEALER}
+
+
+def test_one_who_does_not_come_is_absent_and_no_culprit(table):
+    table.life_ms = 1_500
+    table.reopen_relay()
+    here = PARTIES[table.kind][:2]
+    for finished in table.run(here, kind=table.kind).values():
+        checked = table.check(finished)
+        assert checked.culprits == {}
+        assert set(checked.absent) == set(PARTIES[table.kind]) - set(here)
+    assert not any(table.results.values())
