@@ -116,7 +116,7 @@ FOLLOWS = {
     "node.storage.signatures.sign_file": "dsse",
     "node.storage.database.row_store.extend": "sealed-part-hash",
     "node.storage.database.row_store.put_sealed": "sealed-part-hash",
-    "node.storage.bundles._ceremony_of": "ceremony-seen",
+    "node.storage.bundles._ceremonies_of": "ceremony-seen",
     "protocol.verify.key_checks.findings_v2": "ceremony-seen",
     "protocol.ceremony.evidence._is_own": "ceremony-seen",
     "protocol.ceremony.evidence.body": "ceremony-seen",

@@ -23,6 +23,7 @@ from fermata.log.checkpoint import (
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
+from fermata.protocol.fold.governance.amendment import charter_of_answer
 from fermata.protocol.fold.proofs import verify_report
 from fermata.protocol.fold.references import leaf_with, to_wire
 from fermata.protocol.fold.reports import check_sealed
@@ -243,7 +244,9 @@ class LogWriter:
     def _prepare_check(self, statement: statement_pb2.Statement, sealed_part: bytes) -> ReportCheck:
         """Checks the sealed part's form and digest; its proofs are left to the check returned."""
         report, lab = statement.report, statement.author
-        charter, key = self.replica.charter, self.state.keyed().key
+        # The round's own: an amendment that changes the auditors comes into force inside a round.
+        charter = charter_of_answer(self.state, report.round)
+        key = self.state.keyed().key
         parts = parts_of(charter, round_of(self.state, report.round), lab, report)
         sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)  # L23.6.
         proofs = {panel: part.proof for panel, part in sealed.items()}

@@ -33,7 +33,7 @@ class EpochRelay:
         self._writer, self._telemetry = writer, telemetry
         place = config.file.parent / FOLDER
         self.folder = RelayFolder(place, BasesOfLog(self._trusted), LATER, clock_ms, entropy)
-        self._told: dict[bytes, str] = {}
+        self._lines_told: dict[bytes, str] = {}
         self._reported = ""
 
     def _trusted(self) -> State:
@@ -44,8 +44,8 @@ class EpochRelay:
         """Tells how far ceremonies are; logs the record of the next epoch once all signed it."""
         for plan, standing in self.folder.all_standing():
             line = standing_line(plan, standing)
-            if self._told.get(plan.id) != line:
-                self._told[plan.id] = line
+            if self._lines_told.get(plan.id) != line:
+                self._lines_told[plan.id] = line
                 self._telemetry.event("ceremony", where=line[:VALUE_CHARS_MAX])
         key = self._writer.state.key
         done = self.folder.finished(key.epoch_id) if key is not None else None

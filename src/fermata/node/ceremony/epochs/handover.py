@@ -120,7 +120,7 @@ class _Steps:
                 f"ceremony {plan.id.hex()[:16]}: is not done, and waits for {', '.join(missing)};"
                 " take part first: fermata keys ceremony",
             )
-        count = max(each.turns for each in standing)
+        count = max(its.turns for its in standing)
         data = make_record(
             plan,
             {i: fetch(plan.id, Name(SET_UP, i)) for i in plan.indices},
