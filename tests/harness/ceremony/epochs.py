@@ -20,6 +20,7 @@ from fermata.protocol.charter.parse import parse_charter
 from fermata.protocol.state.threshold_key import ThresholdKey
 from fermata.types import EntryIndex
 from harness.ceremony.table import Table
+from harness.chains import Run
 from harness.deployments import charter_text, party_keys
 
 BITS, THRESHOLD = 512, 2
@@ -96,8 +97,11 @@ class Complainer(NextEpoch):
 class EpochTable(Table):
     """A table at which the next epoch of one dealt key is made."""
 
-    def __init__(self, root: Path, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, root: Path, kind: str, run: Run | None = None) -> None:
+        """``run``: whose key it is; by default of no log, and dealt for all tables of a process."""
+        self.kind, self._run = kind, run
+        shares = run.deployment.shares if run is not None else {}
+        self._shares = shares or dict(zip(BEFORE, dealt_key().shares, strict=True))
         super().__init__(root, self.kinds_for())
 
     def __post_init__(self) -> None:
@@ -109,17 +113,20 @@ class EpochTable(Table):
         key = {p: base64.b64encode(k.public_key).decode() for p, k in self.keys.items()}
         new = text.replace(LEAVES, COMES).replace(key[LEAVES], key[COMES])
         self.new_charter = parse_charter(new.encode(), BITS)
+        if self._run is not None:
+            self.keys = dict(self._run.deployment.keys)
+            self.charter = self.new_charter = self._run.deployment.charter
         record = dealt_key().record
         of_epoch = epoch_id(record, BEFORE)
         public = PublicKey(record.n)
         held = ThresholdKey(
             record, public, key_id(record), of_epoch, EntryIndex(1), BEFORE, bytes(32)
         )
-        self.held = held
+        self.held = held if self._run is None else self._run.state.keyed().key
         self._bases = FixedBases(
             {
-                REFRESH: Basis(self.charter, held, self.charter),
-                RESHARE: Basis(self.new_charter, held, self.charter),
+                REFRESH: Basis(self.charter, self.held, self.charter),
+                RESHARE: Basis(self.new_charter, self.held, self.charter),
             }
         )
         self.results = {a: [] for a in PARTIES[self.kind]}
@@ -142,7 +149,7 @@ class EpochTable(Table):
 
         def own_share(plan: Plan, index: int):
             old = dict(key_plan(plan).dealers)
-            return dealt_key().shares[old[index] - 1] if index in old else None
+            return self._shares[BEFORE[old[index] - 1]] if index in old else None
 
         def make(plan: Plan, index: int) -> Ceremony:
             inner = side(key_plan(plan), index, own_share(plan, index))

@@ -57,6 +57,9 @@ class Made:
         body = distributed_record_to_wire(first, named, envelope_pb2.EntryRef(leaf_hash=bytes(32)))
         said = statement_pb2.Statement(charter_sha256=self.charter.sha256, key_record=body)
         leaf = leaf_of(bytes(32), seal_statement(said, {a: self.keys[a] for a in AUDITORS}))
+        # Of a later epoch whose record names no ceremony.
+        said.key_record.ClearField("ceremony_sha256")
+        plain = leaf_of(bytes(32), seal_statement(said, {a: self.keys[a] for a in AUDITORS}))
         public = PublicKey(first.n)
         keys = [
             ThresholdKey(record, public, b"", b"", EntryIndex(entry), AUDITORS, b"")
@@ -70,7 +73,7 @@ class Made:
             past_keys=tuple(keys[:-1]),
         )
         files = {CEREMONY: self.data} if files is None else files
-        return findings_v2(state, [b"", leaf, b""], files)
+        return findings_v2(state, [b"", leaf, plain], files)
 
 
 @pytest.fixture(scope="module")

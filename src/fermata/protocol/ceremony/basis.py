@@ -121,7 +121,11 @@ def basis_of_plan(state: State, data: bytes) -> Basis:
     keys = (*state.past_keys, state.key) if isinstance(state, KeyedState) else ()
     for number, key in enumerate(keys):
         if key.epoch_id == plan.epoch_id:
-            ends = keys[number + 1].entry if number + 1 < len(keys) else state.size
-            in_force = [v.charter for v in state.charters if v.entry < ends]
+            next_ones = keys[number + 1 :]
+            in_force = [
+                version.charter
+                for version in state.charters
+                if not next_ones or version.entry < next_ones[0].entry
+            ]
             return Basis(charter, key, in_force[-1])
     raise Refusal("CEREMONY_PLAN", "plan: must go on from an epoch of this log's key")

@@ -60,11 +60,11 @@ def check_result(plan: Plan, result: bytes) -> None:
     check_outcome(key.record, key.epoch_id, outcome)
     computed = key_plan(plan)
     said = (outcome.ceremony, outcome.kind, outcome.dealers)
-    # CE5.6: the result of another ceremony, or with other dealers than took part.
+    # The result of another ceremony, or with other dealers than took part.
     if said != (plan.id, computed.kind, computed.old_indices):
         raise InvalidProof("CEREMONY_RECORD", "record: the result is not of this plan")
     record, new = outcome.record, plan.basis.charter
-    # CE5.6: fewer auditors able to open than agreed.
+    # Fewer auditors able to open than agreed.
     if (record.threshold, record.auditors) != (new.threshold, len(new.auditors)):
         raise InvalidProof("CEREMONY_RECORD", "record: the key is not of the plan's shape")
 
