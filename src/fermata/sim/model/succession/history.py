@@ -39,20 +39,20 @@ class Auditor:
     """An honest auditor.
 
     ``cosigned``: the log whose head it has cosigned. ``has_said``: a statement of it, logged there,
-    says that the head is witnessed. A Leave names ``shown`` as the head and ``certified`` as what
+    says that the head is witnessed. A Leave names ``head``, and ``certificate`` is what
     its certificate is of; both are empty while it has not left.
     """
 
     cosigned: str = PREFIX
     has_certificate: bool = False
     has_said: bool = False
-    shown: str = ""
-    certified: str = ""
+    head: str = ""
+    certificate: str = ""
 
     @property
     def has_left(self) -> bool:
         """Whether it has signed a Leave."""
-        return bool(self.shown)
+        return bool(self.head)
 
 
 History = tuple[Auditor, ...]
@@ -84,8 +84,8 @@ def _steps(rules: Rules, auditor: Auditor, certified: set[str]) -> Iterator[Audi
     if not auditor.has_left:
         yield replace(
             auditor,
-            shown=auditor.cosigned if rules.leave_shows_head else PREFIX,
-            certified=auditor.cosigned
+            head=auditor.cosigned if rules.leave_shows_head else PREFIX,
+            certificate=auditor.cosigned
             if rules.leave_shows_certificate and auditor.has_certificate
             else PREFIX,
         )

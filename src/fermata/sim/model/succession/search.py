@@ -77,12 +77,12 @@ def _broken(committee: Committee, history: History) -> Iterator[str]:
         yield "two logs are witnessed"
     # SU8: whatever the Leaves are, the fold takes none without what was settled.
     if settled(committee, history, LOG) and _has_handover(
-        committee, history, lambda a: a.certified != LOG
+        committee, history, lambda a: a.certificate != LOG
     ):
         yield "a handover without what was settled"
     # SU8: a handover that leaves no head out has all that was witnessed.
     if witnessed(committee, history, LOG) and _has_handover(
-        committee, history, lambda a: a.shown != LOG
+        committee, history, lambda a: a.head != LOG
     ):
         yield "a handover that leaves no head out, without what was witnessed"
 
@@ -90,7 +90,7 @@ def _broken(committee: Committee, history: History) -> Iterator[str]:
 def _needs_wait(committee: Committee, history: History) -> bool:
     """Whether the fold would take a handover that leaves out what was witnessed."""
     return witnessed(committee, history, LOG) and _has_handover(
-        committee, history, lambda a: a.certified != LOG
+        committee, history, lambda a: a.certificate != LOG
     )
 
 
@@ -104,12 +104,12 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     violations: list[str] = []
     for committee in committees(options.auditors):
-        found = explore(committee)
-        violations += found.violations
+        explored = explore(committee)
+        violations += explored.violations
         sys.stdout.write(
             f"{committee.auditors} auditors, threshold {committee.threshold},"
-            f" {committee.liars} liars: {found.histories} histories, {found.waits} where the wait"
-            f" decides, {len(found.violations)} violations\n"
+            f" {committee.liars} liars: {explored.histories} histories,"
+            f" {explored.waits} where the wait decides, {len(explored.violations)} violations\n"
         )
     for line in table(options.auditors):
         sys.stdout.write(f"{line}\n")
