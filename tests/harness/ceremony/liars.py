@@ -108,7 +108,7 @@ def wrong_commitment_for(receiver: int):
 def item_liar(table: Table, auditor: str, edit) -> Callable[[], object]:
     kind = type("Liar", (ItemLiar,), {"edit": edit})
     honest = table.participant(auditor)
-    return lambda: kind(honest._me, honest._around).run("coin", False)
+    return lambda: kind(honest._me, honest._around).run(table.kind, False)
 
 
 @dataclass

@@ -55,6 +55,7 @@ class Table:
         self.keys = party_keys(0, 6, 3)
         self.charter = parse_charter(charter_text(self.keys, 2048).encode())
         self.lock = keystore.new_identity(self.root / "identity.txt")
+        self.kind = getattr(self, "kind", "coin")
         self.dealers: tuple[str, ...] = ()
         self.relays: dict[str, object] = {}
         self.kinds_of: dict[str, Kinds] = {}

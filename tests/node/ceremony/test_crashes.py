@@ -6,32 +6,12 @@ import threading
 import pytest
 
 from fermata.errors import TransportError
-from fermata.node.ceremony.state_file import StateFile
+from harness.ceremony.killed import Killed, KilledState
 from harness.ceremony.table import AUDITORS, LocalRelay, Table
 
 KILLED = "auditor-2"
 #: Steps of one participant in the coin: saves of its state and items that it hands in.
 SAVES, POSTS = 5, 10
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class KilledState(StateFile):
-    """Dies at one save, before or after it."""
-
-    at, after = 0, False
-    count = 0
-
-    def save(self, kept):
-        self.count += 1
-        dies = self.count == self.at
-        if dies and not self.after:
-            raise Killed
-        super().save(kept)
-        if dies:
-            raise Killed
 
 
 class KilledRelay(LocalRelay):

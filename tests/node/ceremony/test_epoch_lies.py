@@ -17,6 +17,7 @@ from fermata.protocol.ceremony.record import DONE, STOPPED, check_record
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 from harness.ceremony import liars
 from harness.ceremony.epochs import COMES, LEAVES, PARTIES, EpochTable
+from harness.ceremony.killed import Killed, KilledState
 
 KINDS = (REFRESH, RESHARE)
 #: Of both kinds auditor-1 deals and auditor-2 receives.
@@ -81,7 +82,13 @@ def table(request, tmp_path):
     return EpochTable(tmp_path, request.param)
 
 
-def names(table: EpochTable, liar: str, lie_reason: str, out: dict[str, object]) -> None:
+def names(
+    table: EpochTable,
+    liar: str,
+    lie_reason: str,
+    out: dict[str, object],
+    evidence: tuple[str | None, ...] = (None, "public_fault"),
+) -> None:
     """All but the liar take home a record that proves who lied, to anybody who has it."""
     assert set(out) == set(PARTIES[table.kind])
     for auditor, finished in liars.all_but(out, liar).items():
@@ -96,10 +103,11 @@ def names(table: EpochTable, liar: str, lie_reason: str, out: dict[str, object])
         record = wire.CeremonyRecord.FromString(finished.record)
         for envelope in record.ends:
             end = wire.CeremonyEnd.FromString(liars.payload_of(envelope))
-            assert end.accusation.WhichOneof("evidence") in (None, "public_fault")
+            assert end.accusation.WhichOneof("evidence") in evidence
             # Nobody but the liar names another, even without proof.
             said = PARTIES[table.kind][end.sender - 1]
-            assert said == liar or PARTIES[table.kind][end.culprit - 1] == liar
+            named = PARTIES[table.kind][end.culprit - 1] if end.culprit else liar
+            assert liar in (said, named)
     assert not any(results for auditor, results in table.results.items() if auditor != liar)
 
 
@@ -214,15 +222,47 @@ def test_who_accuses_without_a_fault_is_named(table):
         assert checked.culprits == {"auditor-2": "CEREMONY_ACCUSATION"}, checked
 
 
-def test_one_who_tells_two_things_is_named(table):
-    change = liars.re_signed(table, DEALER, lambda m: setattr(m, "public_sha256", bytes(32)))
-    where = Name(TURN, 1, COMPLAINTS)
-    liars.crook(table, PARTIES[table.kind][2], liars.instead_of(where, change))
-    out = table.play()
-    shown = [table.check(finished) for finished in out.values()]
-    assert any(checked.culprits == {DEALER: "CEREMONY_SPLIT"} or checked.relay for checked in shown)
-    for checked in shown:
-        assert set(checked.culprits) <= {DEALER}
+@pytest.mark.parametrize("edit", [liars.garbage_for, liars.wrong_commitment_for], ids=str)
+def test_a_sealed_sub_share_that_does_not_open_names_its_dealer(table, edit):
+    wrap = {DEALER: liars.item_liar(table, DEALER, edit(RECEIVER))}
+    out = table.run(PARTIES[table.kind], wrap=wrap, kind=table.kind)
+    names(table, DEALER, "CEREMONY_SEALED", out, (None, "bad_sealed_body"))
+
+
+def test_two_deals_by_one_dealer_name_it(table):
+    def fits(message):
+        message.private_bodies[0].commitment = liars.flip(message.private_bodies[0].commitment)
+
+    change = liars.re_signed(table, DEALER, fits)
+    liars.crook(table, PARTIES[table.kind][2], liars.instead_of(Name(TURN, 1, DEAL), change))
+    names(table, DEALER, "CEREMONY_SPLIT", table.play())
+
+
+def test_a_signed_turn_that_breaks_its_form_names_its_signer(table):
+    def edit(message):
+        del message.seen[0]
+
+    change = liars.re_signed(table, DEALER, edit)
+    liars.crook(table, PARTIES[table.kind][2], liars.instead_of(Name(TURN, 1, DEAL), change))
+    names(table, DEALER, "CEREMONY_FORM", table.play(), (None, "bad_form"))
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_one_that_is_killed_at_a_save_goes_on_and_is_no_culprit(table, tmp_path, at, after):
+    state = KilledState(tmp_path / DEALER, table.charter.deployment, table.lock)
+    state.at, state.after = at, after
+
+    def twice():
+        with pytest.raises(Killed):
+            table.participant(DEALER, state).run(table.kind, False)
+        return table.participant(DEALER).run(table.kind, False)
+
+    out = table.run(PARTIES[table.kind], wrap={DEALER: twice}, kind=table.kind)
+    for finished in out.values():
+        checked = table.check(finished)
+        assert (checked.outcome, checked.culprits, checked.disputed) == (DONE, {}, ())
+    assert len(set(table.results[DEALER])) == 1
 
 
 def test_one_who_does_not_come_is_absent_and_no_culprit(table):
