@@ -45,6 +45,7 @@ def test_a_handover_that_leaves_no_head_out() -> None:
     handed = check_handover(WORLD.views, WORLD.handover(LONG, *leaves()), 5, LONG.root())
     assert (handed.view, handed.coordinator, handed.start) == (1, "successor-1", 5)
     assert handed.auditors == ("auditor-1", "auditor-2", "auditor-4")
+    assert handed.certified == (0, 3)
     assert handed.left_out == ()
 
 

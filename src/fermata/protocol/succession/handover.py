@@ -15,6 +15,7 @@ from fermata.wire.v1.succession_pb2 import Certificate, Handover, HeadProof
 class HandedOver:
     """A Handover that holds. ``start``: so many entries are kept, those before it.
 
+    ``certified``: view and size of the largest certificate in it, zeros if there is none.
     ``left_out``: the heads of Leaves that these entries do not have, by auditor. With none of
     them, everything that was witnessed is kept; otherwise SU9 asks for patience.
     """
@@ -23,6 +24,7 @@ class HandedOver:
     coordinator: str
     auditors: tuple[str, ...]
     start: int
+    certified: tuple[int, int]
     left_out: tuple[tuple[str, Checkpoint], ...]
 
 
@@ -84,9 +86,9 @@ def check_handover(views: Views, handover: Handover, start: int, root: bytes) ->
         raise InvalidEncoding("HEAD_PROOFS", "handover: has a proof of a certificate, and none")
     left_out = _left_out(leaves, largest, handover.heads, start, root)
     coordinator = views.coordinator(handover.view).id
-    return HandedOver(
-        handover.view, coordinator, tuple(left.auditor for left in leaves), start, left_out
-    )
+    certified = (0, 0) if largest is None else (largest.view, largest.size)
+    auditors = tuple(left.auditor for left in leaves)
+    return HandedOver(handover.view, coordinator, auditors, start, certified, left_out)
 
 
 def _leaves(views: Views, handover: Handover) -> list[Left]:
