@@ -94,7 +94,7 @@ def leaving(
 
 
 def _own_reason(watched: Watched, now_ms: int, succession_ms: int) -> Reason | None:
-    """SU4 in the view in which the auditor is. What lay before the view is no fault of its own."""
+    """SU4 in the view in which the auditor is. What lay before it is not its fault."""
 
     def since(time_ms: int) -> int:
         return now_ms - max(time_ms, watched.entered_ms)
