@@ -7,7 +7,7 @@ import click
 from fermata.cli.options import CONFIG
 from fermata.cli.output import emit, json_option, plain_lines, say
 from fermata.cli.read.view import trusted_view
-from fermata.node.ceremony.epochs.handover import Handover
+from fermata.node.ceremony.epochs.sign_record import RecordSigning
 from fermata.node.config import load_config
 from fermata.protocol.ceremony.basis import LATER
 from fermata.types import Role
@@ -31,13 +31,13 @@ def next_epoch(config_file: Path, kind: str, wait_s: int, as_json: bool) -> None
     have, the coordinator logs it. For an amendment this waits until its notice is over.
     """
     config = load_config(config_file, Role.AUDITOR)
-    handover = Handover(
+    signing = RecordSigning(
         config,
         lambda: trusted_view(config),
         lambda line: say("\n".join(plain_lines([line]))),
         wait_s,
     )
-    done = handover.run(kind)
+    done = signing.run(kind)
     data = {
         "epoch": done.epoch,
         "gave_up": done.gave_up,

@@ -149,7 +149,7 @@ class Auditor:
         """Signs the key record that all make of the ceremony's record, and hands it in."""
         me, plan = self._me, taken.checked.plan
         make = self.kinds[plan.kind].statement
-        # With a log the record needs more than its ceremony: see ``epochs.handover``.
+        # With a log the record needs more than its ceremony: see ``epochs.sign_record``.
         if make is None or taken.share is None or plan.kind in LATER:
             return
         charter = plan.basis.charter

@@ -9,7 +9,7 @@ import pytest
 from fermata.crypto.threshold.auditor_share import auditor_share
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError, InvalidSignature, Refusal, TransportError
-from fermata.node.ceremony.epochs import giving_up, handover
+from fermata.node.ceremony.epochs import giving_up, sign_record
 from fermata.node.ceremony.epochs.epoch_relay import EpochRelay, ceremony_file
 from fermata.node.ceremony.epochs.giving_up import GivingUp, ask_node
 from fermata.node.ceremony.items import RETIRE, SIGNATURE, Name
@@ -40,9 +40,9 @@ class Handing:
         self.plan = self.finished.plan
         self.checked = self.table.check(self.finished)
         self.record = outcome_of(self.plan, self.checked.public_result).record
-        monkeypatch.setattr(handover, "passphrase_or_identity", lambda config: self.table.lock)
+        monkeypatch.setattr(sign_record, "passphrase_or_identity", lambda config: self.table.lock)
         monkeypatch.setattr(
-            handover, "load_signing_key", lambda config: self.table.keys[config.text.party]
+            sign_record, "load_signing_key", lambda config: self.table.keys[config.text.party]
         )
         for auditor in BEFORE:
             self.keep_share(auditor)
@@ -71,10 +71,10 @@ class Handing:
             genesis=self.table.charter,
             path=lambda name: folder / name,
         )
-        of = handover.Handover(config, lambda: None, lambda line: None, 5.0)
+        of = sign_record.RecordSigning(config, lambda: None, lambda line: None, 5.0)
         replica = self.run.drivers[auditor].replica
         relay = relay or LocalRelay(self.table.folder, auditor)
-        return handover._Steps(of, relay, self.plan, replica)
+        return sign_record._Steps(of, relay, self.plan, replica)
 
     def node(self, auditor):
         driver = self.run.drivers[auditor]

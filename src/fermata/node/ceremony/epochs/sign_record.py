@@ -53,7 +53,7 @@ class Done:
 
 
 @dataclass(eq=False)
-class Handover:
+class RecordSigning:
     """An auditor's way. ``look`` reads the log and gives what is witnessed, now and again.
 
     ``wait_s``: how long to wait for the words and signatures of others.
@@ -78,7 +78,7 @@ class Handover:
 class _Steps:
     """One run, with the ceremony that is done and the log as it is."""
 
-    def __init__(self, of: Handover, relay: RelayClient, plan: Plan, replica: Replica) -> None:
+    def __init__(self, of: RecordSigning, relay: RelayClient, plan: Plan, replica: Replica) -> None:
         self._of, self._relay, self._plan, self._replica = of, relay, plan, replica
         self._me = of.config.text.party
         state = replica.trusted()
