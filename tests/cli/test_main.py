@@ -32,7 +32,7 @@ def test_every_command_is_there():
         "init,join,pki invite,coordinator gather,"
         "charter new,charter check,charter sign,charter accept,charter show,charter in-force,"
         "keys identity,keys new,keys deal,"
-        "keys ceremony,keys cancel,keys record,"
+        "keys ceremony,keys cancel,keys record,keys next-epoch,"
         "keys check,keys sign,pki init,pki token,pki issue,pki deny,pki allow,enroll,"
         "coordinator run,"
         "auditor run,auditor check,lab run,lab check,lab report,lab open-value,audit check-value,"
