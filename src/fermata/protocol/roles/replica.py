@@ -130,6 +130,8 @@ class Replica:
         Entry 0 needs no witness, since it is the charter that this node was configured with.
         """
         size = max(self.witnessed.size, min(1, self.state.size))
+        if self._trusted.size == size:
+            return self._trusted
         known = next((state for state in self._recent if state.size == size), None)
         if known is not None:
             self._trusted = known
