@@ -68,6 +68,8 @@ def test_every_field_that_names_an_entry_is_a_reference() -> None:
         "Motion.about",
         "Endorsement.close",
         "PartialOpening.close",
+        "DrillCommitment.start",
+        "DrillPart.start",
         "KeyRecord.after",
         "Retire.seen",
     }
