@@ -43,6 +43,7 @@ from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer
@@ -212,6 +213,7 @@ def make_node(
     wake: Wake | None = None,
     opener: Opener | None = None,
     copies: Mapping[str, Log] | None = None,
+    drill_opener: DrillOpener | None = None,
 ) -> Node:
     """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
 
@@ -253,6 +255,7 @@ def make_node(
         _health_of(base.tls) if wake is not None else None,
         tools=tools,
         opener=opener,
+        drill_opener=drill_opener,
     )
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)
