@@ -5,7 +5,7 @@ RUN := $(UV) run --locked --quiet
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim bitflips attack sim lives presence model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim bitflips attack sim lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
@@ -158,6 +158,11 @@ LABS ?= 4
 LIFT_ROUNDS ?= 3
 model: setup
 	@$(RUN) python -m fermata.sim.model --labs $(LABS) --lift-rounds $(LIFT_ROUNDS)
+
+# Every history of a fork and a handover, of committees of up to so many auditors; SU6 and SU8.
+AUDITORS ?= 7
+succession-model: setup
+	@$(RUN) python -m fermata.sim.model.succession --auditors $(AUDITORS)
 
 # What an outsider learns of single labs from a run: docs/attack.md. ARGS: --assume, --own, --limit.
 BUNDLE ?= $(OUT)/bundle
