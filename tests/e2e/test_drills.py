@@ -54,7 +54,7 @@ def test_auditors_show_that_they_could_open_one_of_them_with_its_share_elsewhere
     )  # fmt: skip
     cut = machine / "cut"
     cut.write_bytes(file.read_bytes()[:-1])
-    refused(run_cli("auditor", "import-opening", cut, "--config", config), 2, "OPENING_FORM")
+    refused(run_cli("auditor", "import-opening", cut, "--config", config), 4, "OPENING_FORM")
     fine(run_cli("auditor", "import-opening", file, "--config", config))
     ended = fleet.wait("the drill ends", lambda s: s.drills[0].phase == DrillPhase.ENDED and s)
     drill = ended.drills[0]

@@ -48,8 +48,8 @@ def newest_share(first: Path) -> Path:
     pattern = re.compile(
         re.escape(first.stem) + r"-epoch-([1-9][0-9]{0,8})" + re.escape(first.suffix)
     )
-    found = [pattern.fullmatch(path.name) for path in first.parent.glob(f"{first.stem}-epoch-*")]
-    return share_path(first, max((int(match[1]) for match in found if match), default=1))
+    matches = [pattern.fullmatch(path.name) for path in first.parent.glob(f"{first.stem}-epoch-*")]
+    return share_path(first, max((int(match[1]) for match in matches if match), default=1))
 
 
 def load_share(path: Path, deployment: str, unlock: keystore.Unlock) -> AuditorShare:
