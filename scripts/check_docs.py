@@ -28,7 +28,7 @@ def problem_of(words: list[str]) -> str | None:
     rest = words
     while isinstance(command, click.Group):
         name, rest = (rest[0], rest[1:]) if rest else ("", [])
-        found = command.commands.get(name)
+        found = command.get_command(click.Context(command), name)
         if found is None:
             return f"no command {name!r}" if name else "names a group only"
         command = found

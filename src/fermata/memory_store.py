@@ -50,7 +50,8 @@ class MemoryStore(Store):
         self._sealed: dict[bytes, bytes] = {}
         self._drafts: dict[str, Draft] = {}
         self._settled: dict[str, str] = {}
-        self._cosignatures: dict[tuple[int, str], bytes] = {}
+        #: By size and party; what stands under a size is replaced, and never changed.
+        self._cosignatures: dict[int, dict[str, bytes]] = {}
         self._notes: dict[str, bytes] = {}
 
     def copy(self) -> "MemoryStore":
@@ -129,15 +130,16 @@ class MemoryStore(Store):
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
         """See Store. The last line of a party stays."""
-        self._cosignatures[(size, party)] = line
+        self._cosignatures[size] = self._cosignatures.get(size, {}) | {party: line}
 
     def cosignatures(self, size: int) -> dict[str, bytes]:
         """See Store."""
-        return {p: line for (s, p), line in sorted(self._cosignatures.items()) if s == size}
+        return dict(sorted(self._cosignatures.get(size, {}).items()))
 
     def newest_cosignatures(self) -> dict[str, tuple[int, bytes]]:
         """See Store."""
-        return {p: (s, line) for (s, p), line in sorted(self._cosignatures.items())}
+        kept = sorted(self._cosignatures.items())
+        return {p: (s, line) for s, lines in kept for p, line in sorted(lines.items())}
 
     def put_value(self, name: str, value: bytes) -> None:
         """See Store."""

@@ -20,6 +20,7 @@ from fermata.cli.main import cli
 from fermata.node.config import load_config, read_charter
 from fermata.node.hook.governance_notice import open_governance
 from fermata.node.run.participant import run_participant
+from harness.commands import commands_of
 from harness.deployments import added_metric, changing
 from harness.node.hook_world import Program
 from harness.nodes import (
@@ -368,7 +369,7 @@ UNTOUCHED = {
 
 
 def leaves(group, prefix=""):
-    for name, command in group.commands.items():
+    for name, command in commands_of(group).items():
         path = f"{prefix}{name}"
         if isinstance(command, click.Group):
             yield from leaves(command, f"{path} ")

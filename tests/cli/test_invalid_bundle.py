@@ -17,6 +17,7 @@ from fermata.protocol.verify.value_audit import OpenedValue
 from fermata.summary.records.rounds import result_records
 from harness.bundles import files, finished_run
 from harness.chains import MODULUS_BITS_MIN
+from harness.commands import commands_of
 from harness.nodes import Answer, fermata, lay_out
 
 #: Parameters by which a command is given a bundle to read. ``bundle`` has a folder to make instead.
@@ -54,7 +55,7 @@ CONFIG: dict[str, Path] = {}
 
 
 def leaves_of(group: click.Group, *before: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    for name, command in commands_of(group).items():
         if isinstance(command, click.Group):
             yield from leaves_of(command, *before, name)
         else:

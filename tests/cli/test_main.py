@@ -9,6 +9,7 @@ import pytest
 
 from fermata.cli import main as edge
 from fermata.errors import ConfigError
+from harness.commands import commands_of
 from harness.nodes import fermata, numbers_as_text
 
 FERMATA = (sys.executable, "-m", "fermata.cli.main")
@@ -16,7 +17,7 @@ FERMATA = (sys.executable, "-m", "fermata.cli.main")
 
 def commands(group, words=()):
     """All commands by their words."""
-    for name, command in group.commands.items():
+    for name, command in commands_of(group).items():
         if isinstance(command, click.Group):
             yield from commands(command, (*words, name))
         else:
@@ -117,7 +118,7 @@ def test_whatever_happens_is_one_line_that_shows_nothing_foreign(monkeypatch, fa
     def fail(*arguments, **options):
         raise fault
 
-    monkeypatch.setattr(edge.cli.commands["charter"].commands["check"], "callback", fail)
+    monkeypatch.setattr(ALL["charter", "check"], "callback", fail)
     answer = fermata("charter", "check", "x.toml")
     assert answer.code == code
     assert answer.err.rstrip("\n").endswith(f"[{reason}]")

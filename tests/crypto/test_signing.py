@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fermata.crypto import signing
 from fermata.crypto.signing import SMALL_ORDER_Y, SigningKey, pae, verify_signature
 from fermata.errors import InvalidSignature
 
@@ -45,6 +46,30 @@ def test_another_message_signature_or_key_is_refused() -> None:
     assert refused(KEY.public_key, message=b"massage") == "SIGNATURE"
     assert refused(KEY.public_key, SIGNATURE[:-1] + bytes([SIGNATURE[-1] ^ 1])) == "SIGNATURE"
     assert refused(SigningKey.from_seed(bytes(32)).public_key) == "SIGNATURE"
+
+
+@pytest.mark.parametrize("message", [b"", b"message", bytes(signing._HELD_BYTES_MAX), bytes(9000)])
+def test_what_held_once_vouches_for_nothing_else_and_what_did_not_never_holds(
+    message: bytes,
+) -> None:
+    """Short messages are remembered, long ones are not; nobody can tell from the answer."""
+    signature, other = KEY.sign(message), SigningKey.from_seed(bytes(32))
+    for _ in range(2):
+        verify_signature(KEY.public_key, signature, message)
+        assert refused(other.public_key, signature, message) == "SIGNATURE"
+        assert refused(KEY.public_key, other.sign(message), message) == "SIGNATURE"
+        assert refused(KEY.public_key, signature, message + b"\0") == "SIGNATURE"
+        assert refused(KEY.public_key + b"\0", signature, message) == "PUBLIC_KEY"
+
+
+def test_a_signature_that_held_is_computed_once_and_one_that_did_not_each_time() -> None:
+    signature, before = KEY.sign(b"computed once"), signing._verify_once.cache_info()
+    for _ in range(3):
+        verify_signature(KEY.public_key, signature, b"computed once")
+        refused(KEY.public_key, signature, b"computed twice")
+    after = signing._verify_once.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (2, 4)
+    assert after.currsize <= signing._HELD_MAX
 
 
 @pytest.mark.parametrize("signature", [b"", SIGNATURE[:63], SIGNATURE + b"\0"])

@@ -13,6 +13,7 @@ from fermata.demo.charter import demo_figures
 from fermata.demo.figures import labs
 from fermata.node.config import ConfigText
 from fermata.protocol.charter.toml_source import TomlSource
+from harness.commands import commands_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -35,7 +36,7 @@ def check_verb(words):
     for word in words:
         if not isinstance(command, click.Group):
             break
-        command = command.commands[word]
+        command = commands_of(command)[word]
     options = {o for p in command.params for o in p.opts}
     assert {w for w in words if w.startswith("--")} <= options
 

@@ -72,4 +72,4 @@ def see(run, store, size):
 
 def head_of(run, size):
     """The log's signed note over its first entries."""
-    return run.ledger._signed_head(size, run.ledger.replica.tree.root(size))
+    return run.ledger.heads.signed(size, run.ledger.replica.tree.root(size))

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,7 @@ from fermata.log.checkpoint import (
     Checkpoint,
     Note,
     NoteSignature,
+    SignedHeads,
     add_signatures,
     check_signed_alone,
     checkpoint_text,
@@ -452,6 +454,41 @@ def test_a_later_signature_of_a_key_takes_the_place_of_the_older() -> None:
     note = add_signatures(cosigned(), [line_of(WITNESS, time_s=TIME_S + 5)])
     line = witness_line(parse_note(note), WITNESS.name)
     assert verify_cosignature(note, line, WITNESS.name, WITNESS.public) == TIME_S + 5
+
+
+# The heads that a log hands out.
+
+
+def test_a_head_is_signed_once_however_many_ask_for_it() -> None:
+    asked: list[bytes] = []
+
+    def sign(data: bytes) -> bytes:
+        asked.append(data)
+        return LOG.sign(data)
+
+    heads, lines = SignedHeads(LOG.name, sign, LOG.public), [line_of(WITNESS)]
+    for _ in range(3):
+        assert heads.signed(HEAD.size, HEAD.root) == signed()
+        assert heads.cosigned(HEAD.size, HEAD.root, lines) == add_signatures(signed(), lines)
+        assert heads.cosigned(HEAD.size, HEAD.root, ()) == signed()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [replace(HEAD, size=HEAD.size + 1), replace(HEAD, root=bytes(32))]
+)
+def test_another_head_is_signed_for_itself(other: Checkpoint) -> None:
+    heads = SignedHeads(LOG.name, LOG.sign, LOG.public)
+    for head in (HEAD, other, HEAD):
+        line = line_of(WITNESS, signed(head))
+        assert heads.signed(head.size, head.root) == signed(head)
+        assert heads.cosigned(head.size, head.root, [line]) == add_signatures(signed(head), [line])
+
+
+def test_a_line_that_comes_or_is_renewed_is_in_the_next_note() -> None:
+    heads = SignedHeads(LOG.name, LOG.sign, LOG.public)
+    for lines in ([], [line_of(WITNESS)], [line_of(WITNESS, time_s=TIME_S + 5)]):
+        assert heads.cosigned(HEAD.size, HEAD.root, lines) == add_signatures(signed(), lines)
 
 
 # Notes that only the log has signed.

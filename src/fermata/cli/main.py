@@ -6,32 +6,7 @@ import sys
 import click
 
 from fermata import __version__
-from fermata.cli.ceremony import cancel, ceremony, record
-from fermata.cli.dashboard import dashboard
-from fermata.cli.demo import demo
-from fermata.cli.govern.acceptance import charter_accept
-from fermata.cli.govern.in_force import charter_in_force
-from fermata.cli.govern.motion import motion
-from fermata.cli.read import evidence as _evidence  # noqa: F401 - adds commands to log
-from fermata.cli.read.audit import audit
-from fermata.cli.read.log import bundle, log, verify
-from fermata.cli.read.results import lab_place, report, results
-from fermata.cli.read.status import status
-from fermata.cli.read.watch import watch
-from fermata.cli.run.auditor_check import auditor_check
-from fermata.cli.run.lab import lab
-from fermata.cli.run.nodes import auditor, coordinator, enroll, node
-from fermata.cli.run.offline import auditor_export_task, auditor_import_opening, auditor_open
-from fermata.cli.run.pleas import auditor_take, lab_plead
-from fermata.cli.run.push import lab_push
-from fermata.cli.run.share_backup import auditor_backup_share, auditor_restore_share
-from fermata.cli.run.sources import lab_sources_command
-from fermata.cli.run.store import store
-from fermata.cli.setup.charter import charter
-from fermata.cli.setup.init import init
-from fermata.cli.setup.join import coordinator_gather, invite, join
-from fermata.cli.setup.keys import keys
-from fermata.cli.setup.pki import pki
+from fermata.cli.late_group import LateGroup
 from fermata.errors import FermataError
 from fermata.node.causes import cause_text
 from fermata.node.observe.stray_lines import place_of
@@ -42,35 +17,41 @@ ERROR_CHARS_MAX = 2000
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+#: Where the commands are. Groups name their own in their modules.
+COMMANDS = {
+    "audit": "fermata.cli.read.audit:audit",
+    "auditor": "fermata.cli.run.nodes:auditor",
+    "bundle": "fermata.cli.read.log:bundle",
+    "charter": "fermata.cli.setup.charter:charter",
+    "coordinator": "fermata.cli.run.nodes:coordinator",
+    "dashboard": "fermata.cli.dashboard:dashboard",
+    "demo": "fermata.cli.demo:demo",
+    "enroll": "fermata.cli.run.machines:enroll",
+    "init": "fermata.cli.setup.init:init",
+    "join": "fermata.cli.setup.join:join",
+    "keys": "fermata.cli.setup.keys:keys",
+    "lab": "fermata.cli.run.nodes:lab",
+    "log": "fermata.cli.read.log:log",
+    "motion": "fermata.cli.govern.motion:motion",
+    "node": "fermata.cli.run.machines:node",
+    "pki": "fermata.cli.setup.pki:pki",
+    "report": "fermata.cli.read.results:report",
+    "results": "fermata.cli.read.results:results",
+    "status": "fermata.cli.read.status:status",
+    "store": "fermata.cli.run.store:store",
+    "verify": "fermata.cli.read.log:verify",
+    "watch": "fermata.cli.read.watch:watch",
+}
+
+
+@click.group(
+    cls=LateGroup,
+    later=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="fermata")
 def cli() -> None:
     """A coordinated, verifiable, temporary pause, computed from a public log."""
-
-
-for _command in (
-    init, join, charter, keys, pki, enroll, coordinator, auditor, lab, audit, motion, log, bundle,
-    status, watch, verify, demo, results, report, node, store, dashboard,
-):  # fmt: skip
-    cli.add_command(_command)
-charter.add_command(charter_accept)
-charter.add_command(charter_in_force)
-pki.add_command(invite)
-keys.add_command(ceremony)
-keys.add_command(cancel)
-keys.add_command(record)
-coordinator.add_command(coordinator_gather)
-auditor.add_command(auditor_check)
-lab.add_command(lab_place)
-lab.add_command(lab_push)
-lab.add_command(lab_sources_command)
-lab.add_command(lab_plead)
-auditor.add_command(auditor_take)
-auditor.add_command(auditor_backup_share)
-auditor.add_command(auditor_restore_share)
-auditor.add_command(auditor_export_task)
-auditor.add_command(auditor_open)
-auditor.add_command(auditor_import_opening)
 
 
 def run() -> int:

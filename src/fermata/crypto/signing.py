@@ -27,6 +27,9 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, -1, _FIELD) % _FIELD
 #: Keys whose order is remembered; a deployment has fewer.
 _KEYS_MAX = 1024
+#: Signatures that held and are remembered, and how long a message may be for it: 16 MB at most.
+_HELD_MAX = 2048
+_HELD_BYTES_MAX = 8192
 _Y_ORDER_8 = int.from_bytes(
     bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
 )
@@ -121,10 +124,22 @@ def verify_signature(
         # L29.5: such an R is no commitment, and verifiers treat it in several ways.
         if nonce % _FIELD in SMALL_ORDER_Y:
             raise RejectedSignature
-        # L29.6: forgery.
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+        if len(message) <= _HELD_BYTES_MAX:
+            _verify_once(public_key, signature, message)
+        else:
+            _verify(public_key, signature, message)
     except (RejectedSignature, ValueError):
         raise InvalidSignature("SIGNATURE", f"{where}: does not verify") from None
+
+
+def _verify(public_key: bytes, signature: bytes, message: bytes) -> None:
+    # L29.6: forgery.
+    Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+
+
+#: The same; what held for exactly these bytes is not computed again, and what did not is. A node
+#: meets one signature at the door, in its fold, and in the fold of what is witnessed.
+_verify_once = lru_cache(maxsize=_HELD_MAX)(_verify)
 
 
 @lru_cache(maxsize=_KEYS_MAX)

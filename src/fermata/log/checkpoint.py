@@ -28,6 +28,8 @@ TIME_BYTES = 8
 _DASH = "\u2014"
 #: Control characters of ASCII and Latin-1, but the newline.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+#: What ``str.isspace`` calls a space, and the plus.
+_NOT_IN_NAME = re.compile(r"[\s+]")
 
 Sign = Callable[[bytes], bytes]
 
@@ -220,6 +222,38 @@ def add_signatures(note: bytes, lines: Sequence[bytes]) -> bytes:
     return data
 
 
+class SignedHeads:
+    """The heads that a log hands out. The newest is made once, however many ask for it.
+
+    All parties do, most of them only to learn that nothing is new. ``name`` is the log's origin,
+    by which it signs as well.
+    """
+
+    def __init__(self, name: str, sign: Sign, public_key: bytes) -> None:
+        self._name = name
+        self._sign = sign
+        self._public_key = public_key
+        self._signed: tuple[tuple[int, bytes], bytes] | None = None
+        self._cosigned: tuple[tuple[bytes, tuple[bytes, ...]], bytes] | None = None
+
+    def signed(self, size: int, root: bytes) -> bytes:
+        """The note of a head, with the log's own line alone; see ``sign_checkpoint``."""
+        signed = self._signed
+        if signed is None or signed[0] != (size, root):
+            head = Checkpoint(self._name, size, root)
+            note = sign_checkpoint(head, self._name, self._sign, self._public_key)
+            self._signed = signed = (size, root), note
+        return signed[1]
+
+    def cosigned(self, size: int, root: bytes, lines: Sequence[bytes]) -> bytes:
+        """The same with cosignature lines. Raises as ``add_signatures`` does."""
+        parts = self.signed(size, root), tuple(lines)
+        cosigned = self._cosigned
+        if cosigned is None or cosigned[0] != parts:
+            self._cosigned = cosigned = parts, add_signatures(*parts)
+        return cosigned[1]
+
+
 def check_signed_alone(note: bytes, name: str, public_key: bytes) -> None:
     """Checks that a note has no line but the log's own, which ``open_checkpoint`` verifies.
 
@@ -298,7 +332,7 @@ def _parse_line(line: bytes) -> NoteSignature:
 
 def _is_name(name: str) -> bool:
     """C2SP signed-note: not empty, no Unicode space, no plus."""
-    return bool(name) and not any(c.isspace() or c == "+" for c in name)
+    return bool(name) and not _NOT_IN_NAME.search(name)
 
 
 def _check_characters(data: bytes) -> None:

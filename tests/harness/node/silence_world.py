@@ -95,7 +95,7 @@ class SilenceWorld:
         """All auditors cosign the log up to this size, or its end, and read what it shows then."""
         replica = self.log.replica
         size = size or replica.tree.size
-        note = self.log._signed_head(size, replica.tree.root(size))
+        note = self.log.heads.signed(size, replica.tree.root(size))
         for name in self.charter.auditors:
             key = self.deployment.keys[name]
             line = cosign(

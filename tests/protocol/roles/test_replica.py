@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from fermata.errors import StorageError, TransportError
+from fermata.errors import InvalidSignature, StorageError, TransportError
+from fermata.log.checkpoint import Checkpoint
 from fermata.memory_store import MemoryStore
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.governance.heads import open_head
 from fermata.protocol.roles import replica as module
 from fermata.protocol.roles.replica import WITNESSES, Replica
+from fermata.protocol.state.state import State
 from fermata.protocol.wire.ports import LogWrapper, Witness
 from fermata.protocol.wire.witnesses import decode_witnesses
 from harness.bundles import state_after, witness_of
@@ -70,6 +74,32 @@ def test_a_log_that_hands_out_older_cosignatures_or_none_takes_nothing_back(read
     assert reader.pull(4, 2, 3) == 5
     assert reader.pull() == 5
     assert reader.replica.witnesses == kept
+
+
+def test_a_note_that_was_opened_is_not_opened_again_until_the_state_or_the_note_changes(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+
+    def opens(state: State, pinned: Charter, note: bytes) -> Checkpoint:
+        opened.append(note)
+        return open_head(state, pinned, note)
+
+    monkeypatch.setattr(module, "open_head", opens)
+    reader.pull()
+    # In the state that its own entries have brought, another key might be the coordinator's.
+    reader.pull()
+    reader.pull()
+    note = reader.log.checkpoint()
+    assert opened == [note, note]
+    # One digit of the signature: the text and all the rest are those of the note that was opened.
+    place = note.rindex(b" ") + 60
+    digit = b"B" if note[place : place + 1] == b"A" else b"A"
+    other = note[:place] + digit + note[place + 1 :]
+    for _ in range(2):
+        with pytest.raises(InvalidSignature):
+            reader.replica.open_checkpoint(other)
+    assert reader.replica.open_checkpoint(note).size == len(reader.chain.leaves)
 
 
 def test_what_is_witnessed_outlives_a_restart(reader: Reader) -> None:

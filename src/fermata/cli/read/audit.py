@@ -8,7 +8,6 @@ import click
 from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option, say
 from fermata.cli.read.view import trusted_view
-from fermata.cli.run.lab import lab
 from fermata.errors import ConfigError, InvalidProof
 from fermata.node.config import load_config
 from fermata.node.files import SECRET_MODE, read_file, write_directory
@@ -34,7 +33,7 @@ EVIDENCE_PREFIX = "evidence-"
 EVIDENCE_BYTES_MAX = 256 * 1024 * 1024
 
 
-@lab.command("open-value")
+@click.command("open-value")
 @CONFIG
 @click.option("--round", "number", type=click.IntRange(min=1), required=True, help="The round.")
 @click.option("--metric", "metric_id", required=True, help="The one figure to open.")

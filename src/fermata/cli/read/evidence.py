@@ -8,7 +8,6 @@ import click
 
 from fermata.cli.options import CONFIG, PATH
 from fermata.cli.output import emit, json_option
-from fermata.cli.read.log import log
 from fermata.errors import ConfigError, Refusal
 from fermata.node.config import load_config, read_charter_file
 from fermata.node.files import read_file, write_atomic
@@ -31,7 +30,7 @@ from fermata.protocol.wire.codec import decode_entry
 from fermata.protocol.wire.envelope import statement_of, unseal
 
 
-@log.command("evidence")
+@click.command("evidence")
 @click.argument("file", type=PATH, help="A new file for the evidence.")
 @CONFIG
 @click.option(
@@ -88,7 +87,7 @@ def _named_elsewhere(replica: Replica) -> Iterator[int]:
                     yield reference.index
 
 
-@log.command("judge")
+@click.command("judge")
 @click.argument(
     "files", type=PATH, nargs=-1, required=True, help="Files that fermata log evidence wrote."
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fermata.cli.late_group import LateGroup
 from fermata.cli.options import CONFIG, PATH, charter_hash_option
 from fermata.cli.output import (
     TEST_LINE,
@@ -104,7 +105,13 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     return replica, verdicts
 
 
-@click.group()
+@click.group(
+    cls=LateGroup,
+    later={
+        "evidence": "fermata.cli.read.evidence:evidence",
+        "judge": "fermata.cli.read.evidence:judge",
+    },
+)
 def log() -> None:
     """Read the transparency log."""
 

@@ -2,7 +2,7 @@
 
 ``lab check`` tries out figures before they are reported, ``auditor check`` a node before it starts.
 
-    >>> from fermata.cli.run.lab import lab
-    >>> "check" in lab.commands
+    >>> from fermata.cli.run.nodes import lab
+    >>> "run" in lab.commands
     True
 """

@@ -25,7 +25,6 @@ from fermata.errors import ConfigError, IdentityError, InvalidProof, Refusal, Tr
 from fermata.log.merkle import HASH_BYTES
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.run.assembly import make_node, open_base
-from fermata.node.run.participant import run_participant
 from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
@@ -62,19 +61,7 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 _ENVELOPE_BYTES = 140
 
 
-@click.group()
-def lab() -> None:
-    """A lab's node: read, encrypt, report."""
-
-
-@lab.command("run")
-@CONFIG
-def lab_run(config_file: Path) -> None:
-    """Answer every round with the configured metrics, until stopped."""
-    run_participant(load_config(config_file, Role.LAB))
-
-
-@lab.command("check")
+@click.command("check")
 @CONFIG
 @click.option("--period", required=True, help="The period to try, such as 2024Q3.")
 @click.option("--offline", is_flag=True, help="Do not read the key from the log; sizes are rough.")
@@ -297,7 +284,7 @@ def check_document(
     return data, f"{head}\n\n{foot}"
 
 
-@lab.command("report")
+@click.command("report")
 @CONFIG
 @click.option("--replace", is_flag=True, help="Correct a report of the open round.")
 @click.option(

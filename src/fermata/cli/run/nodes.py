@@ -1,28 +1,17 @@
-"""``fermata coordinator|auditor|enroll|node``: commands of nodes; a lab's own are in ``lab``."""
+"""``fermata coordinator|auditor|lab run``: runs a node; what these groups have besides is late."""
 
 from pathlib import Path
 
 import click
 
-from fermata.cli.options import CONFIG, PATH
-from fermata.cli.output import emit, json_option
-from fermata.dashboard.embedded import dashboard_of
-from fermata.errors import ConfigError
+from fermata.cli.late_group import LateGroup
+from fermata.cli.options import CONFIG
 from fermata.node.config import load_config
-from fermata.node.files import read_file
-from fermata.node.pki.enrolment import enroll as enroll_node
-from fermata.node.run.coordinator import run_coordinator
 from fermata.node.run.participant import run_participant
-from fermata.node.run.parts import clock_ms, entropy
-from fermata.node.storage.backup import back_up
-from fermata.node.storage.keystore import Recipient, load_identity
-from fermata.node.storage.restore import restore
 from fermata.types import Role
 
-TOKEN_BYTES_MAX = 1024
 
-
-@click.group()
+@click.group(cls=LateGroup, later={"gather": "fermata.cli.setup.join:coordinator_gather"})
 def coordinator() -> None:
     """The oversight body's node, which writes the log."""
 
@@ -31,11 +20,26 @@ def coordinator() -> None:
 @CONFIG
 def coordinator_run(config_file: Path) -> None:
     """Serve the log, open and close rounds, until stopped."""
+    # Only the coordinator pays for these: the server of the log, and the dashboard.
+    from fermata.dashboard.embedded import dashboard_of
+    from fermata.node.run.coordinator import run_coordinator
+
     config = load_config(config_file, Role.COORDINATOR)
     run_coordinator(config, embed=dashboard_of(config))
 
 
-@click.group()
+@click.group(
+    cls=LateGroup,
+    later={
+        "backup-share": "fermata.cli.run.share_backup:auditor_backup_share",
+        "check": "fermata.cli.run.auditor_check:auditor_check",
+        "export-task": "fermata.cli.run.offline:auditor_export_task",
+        "import-opening": "fermata.cli.run.offline:auditor_import_opening",
+        "open": "fermata.cli.run.offline:auditor_open",
+        "restore-share": "fermata.cli.run.share_backup:auditor_restore_share",
+        "take": "fermata.cli.run.pleas:auditor_take",
+    },
+)
 def auditor() -> None:
     """An auditor's node, which checks, endorses and opens."""
 
@@ -47,64 +51,24 @@ def auditor_run(config_file: Path) -> None:
     run_participant(load_config(config_file, Role.AUDITOR))
 
 
-@click.command()
-@click.argument("folder", type=PATH, help="A new folder for the certificate and its key.")
-@click.option("--address", required=True, help="host:port of the enrolment service.")
-@click.option("--root-fingerprint", required=True, help="SHA-256 of the deployment's root, in hex.")
-@click.option("--token-file", type=PATH, required=True, help="File with the one-time token.")
-@click.option("--party", default="", help="Your party's id: refuse a token of another party.")
-@json_option
-def enroll(
-    folder: Path, address: str, root_fingerprint: str, token_file: Path, party: str, as_json: bool
-) -> None:
-    """Get a first certificate with a one-time token, into FOLDER, which must not exist."""
-    try:
-        token = read_file(token_file, TOKEN_BYTES_MAX).decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise ConfigError("TOKEN", f"{token_file}: must hold a token of 43 characters") from None
-    identity = enroll_node(folder, address, root_fingerprint, token, clock_ms, entropy, party)
-    text = f"wrote the certificate of {identity.uri}, its key and the root to {folder}"
-    emit(as_json, {"identity": identity.uri, "folder": str(folder)}, text)
-
-
-@click.group()
-def node() -> None:
-    """Back up and restore the data of a node of any role."""
-
-
-@node.command("backup")
-@CONFIG
-@click.option("--to", required=True, help="age1... recipient whose identity opens the backup.")
-@click.option("--out", type=PATH, required=True, help="New file for the backup.")
-@click.option(
-    "--wait-s", type=click.IntRange(min=1), default=60, show_default=True,
-    help="How long to wait for a running node to make it.",
-)  # fmt: skip
-@json_option
-def backup(config_file: Path, to: str, out: Path, wait_s: int, as_json: bool) -> None:
-    """Back up a node's data, running or stopped; its keys are not in it."""
-    config = load_config(config_file)
-    entries = back_up(config, Recipient(to), out, entropy, wait_s)
-    text = f"{out}: backup of {config.text.party}, {entries} log entries"
-    emit(as_json, {"backup": str(out), "entries": entries}, text)
-
-
-@node.command("restore")
-@CONFIG
-@click.option("--in", "file", type=PATH, required=True, help="Backup file.")
-@click.option(
-    "--identity", type=PATH, required=True, help="age identity file (0600) that opens it."
+@click.group(
+    cls=LateGroup,
+    later={
+        "check": "fermata.cli.run.lab:lab_check",
+        "open-value": "fermata.cli.read.audit:lab_open_value",
+        "place": "fermata.cli.read.results:lab_place",
+        "plead": "fermata.cli.run.pleas:lab_plead",
+        "push": "fermata.cli.run.push:lab_push",
+        "report": "fermata.cli.run.lab:lab_report",
+        "sources": "fermata.cli.run.sources:lab_sources_command",
+    },
 )
-@click.option(
-    "--head", "heads", type=PATH, multiple=True,
-    help="For a coordinator: head.note of another node; the backup must hold that head.",
-)  # fmt: skip
-@json_option
-def restore_node(
-    config_file: Path, file: Path, identity: Path, heads: tuple[Path, ...], as_json: bool
-) -> None:
-    """Put a backup into a data folder without a store; the node must be stopped."""
-    config = load_config(config_file)
-    entries = restore(config, file, load_identity(identity), heads)
-    text = f"{config.data}: restored {config.text.party}, {entries} log entries"
-    emit(as_json, {"data": str(config.data), "entries": entries}, text)
+def lab() -> None:
+    """A lab's node: read, encrypt, report."""
+
+
+@lab.command("run")
+@CONFIG
+def lab_run(config_file: Path) -> None:
+    """Answer every round with the configured metrics, until stopped."""
+    run_participant(load_config(config_file, Role.LAB))

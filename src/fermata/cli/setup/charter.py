@@ -8,6 +8,7 @@ import click
 
 from fermata.assessment.power.measure import power_of
 from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
+from fermata.cli.late_group import LateGroup
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.setup.claims_text import claims, statistics_of
 from fermata.cli.setup.dates_text import dates_of, dates_text
@@ -50,7 +51,13 @@ from fermata.summary.documents import document
 FILE = click.argument("file", type=click.Path(path_type=Path), help="The charter, <name>.toml.")
 
 
-@click.group()
+@click.group(
+    cls=LateGroup,
+    later={
+        "accept": "fermata.cli.govern.acceptance:charter_accept",
+        "in-force": "fermata.cli.govern.in_force:charter_in_force",
+    },
+)
 def charter() -> None:
     """The charter: who takes part, what is reported, what may come out."""
 

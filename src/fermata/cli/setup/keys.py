@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fermata.cli.late_group import LateGroup
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option, progress_bar, say
 from fermata.cli.unlock import (
@@ -53,7 +54,14 @@ CHARTER_FILE = click.argument(
 RECORD_FILE = click.argument("record_file", type=PATH, help="The key record that keys deal wrote.")
 
 
-@click.group()
+@click.group(
+    cls=LateGroup,
+    later={
+        "cancel": "fermata.cli.ceremony:cancel",
+        "ceremony": "fermata.cli.ceremony:ceremony",
+        "record": "fermata.cli.ceremony:record",
+    },
+)
 def keys() -> None:
     """Signing keys, and the threshold key of a deployment."""
 

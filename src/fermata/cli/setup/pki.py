@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fermata.cli.late_group import LateGroup
 from fermata.cli.options import PATH
 from fermata.cli.output import emit, json_option
 from fermata.cli.unlock import Opener, deployment_option, unlock_options
@@ -81,7 +82,7 @@ def _check_id(authority: Authority, role: str, party: str) -> None:
         raise click.BadParameter(f"--id: {error}") from None
 
 
-@click.group()
+@click.group(cls=LateGroup, later={"invite": "fermata.cli.setup.join:invite"})
 def pki() -> None:
     """Certificates for a deployment on one machine or many."""
 

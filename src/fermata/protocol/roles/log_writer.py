@@ -13,10 +13,8 @@ from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.errors import IdentityError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.checkpoint import (
-    Checkpoint,
-    add_signatures,
+    SignedHeads,
     parse_note,
-    sign_checkpoint,
     verify_cosignature,
     witness_line,
 )
@@ -117,6 +115,8 @@ class LogWriter:
         newest = replica.store.newest_cosignatures()
         replica.take(Witness(a, size, line) for a, (size, line) in newest.items())
         self._table: tuple[bytes, EncryptionTable] | None = None
+        name = replica.charter.log_origin
+        self.heads = SignedHeads(name, signing_key.sign, signing_key.public_key)
 
     @property
     def state(self) -> State:
@@ -280,15 +280,9 @@ class LogWriter:
         """Durable first, then in memory: a crash between the two loses nothing."""
         grown = self.replica.tree.copy()
         grown.append(leaf_hash(leaf))
-        note = self._signed_head(grown.size, grown.root())
+        note = self.heads.signed(grown.size, grown.root())
         self.replica.store.extend(self.size(), [leaf], note, sealed)
         self.replica.adopt(grown, after, verdict)
-
-    def _signed_head(self, size: int, root: bytes) -> bytes:
-        """The same bytes each time for the same head: Ed25519 is deterministic."""
-        name = self.replica.charter.log_origin
-        key = self._signing_key
-        return sign_checkpoint(Checkpoint(name, size, root), name, key.sign, key.public_key)
 
     def _receipt(self, entry: int) -> Receipt:
         """At the head that the entry itself made, so that a retry gets the same bytes."""
@@ -296,7 +290,7 @@ class LogWriter:
         return Receipt(
             entry,
             self.replica.store.leaves(entry, size)[0],
-            self._signed_head(size, self.replica.tree.root(size)),
+            self.heads.signed(size, self.replica.tree.root(size)),
             tuple(self.replica.tree.inclusion_proof(entry, size)),
         )
 
@@ -309,9 +303,8 @@ class LogWriter:
         tree = self.replica.tree
         if tree.size == 0:
             raise Refusal("EMPTY_LOG", "log: has no entry yet")
-        lines = self.replica.store.cosignatures(tree.size)
-        head = self._signed_head(tree.size, tree.root())
-        return add_signatures(head, [lines[p] for p in sorted(lines)])
+        kept = self.replica.store.cosignatures(tree.size)
+        return self.heads.cosigned(tree.size, tree.root(), [kept[p] for p in sorted(kept)])
 
     def witnesses(self) -> list[Witness]:
         """Each auditor's newest cosignature, whatever head it is of; by auditor.

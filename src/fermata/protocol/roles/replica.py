@@ -60,6 +60,8 @@ class Replica:
         self.witnesses: tuple[Witness, ...] = ()
         self.rejected: list[Verdict] = []
         self._on_verdict = on_verdict
+        #: The newest note that was opened, the state in which, and its checkpoint.
+        self._opened: tuple[bytes, State, Checkpoint] | None = None
         #: A node meets a proof at the door, before a close, in the fold and with its sealed part.
         self.cache = ProofCache() if cache is None else cache
         self._reload()
@@ -76,7 +78,13 @@ class Replica:
 
     def open_checkpoint(self, note: bytes) -> Checkpoint:
         """The checkpoint of a note signed by the coordinator, by its key at that size (L40)."""
-        return open_head(self.state, self._pinned, note)
+        opened = self._opened
+        # A log that stands still shows the same note at every call. In another state another
+        # key may be the coordinator's, so what was opened in this one alone is opened already.
+        if opened is None or opened[0] != note or opened[1] is not self.state:
+            opened = note, self.state, open_head(self.state, self._pinned, note)
+            self._opened = opened
+        return opened[2]
 
     def _reload(self) -> None:
         """Folds what the store has and checks it against the head it was kept with."""
@@ -122,6 +130,8 @@ class Replica:
         Entry 0 needs no witness, since it is the charter that this node was configured with.
         """
         size = max(self.witnessed.size, min(1, self.state.size))
+        if self._trusted.size == size:
+            return self._trusted
         known = next((state for state in self._recent if state.size == size), None)
         if known is not None:
             self._trusted = known
