@@ -13,6 +13,7 @@ from fermata.node.hook.hooks import Hook, make_hook
 from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.clock_events import ClockEvents
+from fermata.node.observe.drill_events import DrillEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.governance_events import GovernanceEvents
 from fermata.node.observe.pause_events import PauseEvents
@@ -171,6 +172,7 @@ class Node:
             AlarmEvents(replica, telemetry, clock_ms).look,
             ClockEvents(self.driver, telemetry).look,
             PauseEvents(replica, telemetry).look,
+            DrillEvents(replica, telemetry).look,
             GovernanceEvents(base.config.text.party, replica, telemetry).look,
             self.hook.look,
             self.governance_hook.look,
