@@ -23,7 +23,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.verify.freshness import witnessed_ms
 from fermata.protocol.verify.log_checks import NOTHING
 from fermata.protocol.verify.verifier import Verification, verify_bundle
-from fermata.summary.records.dues import Account, account_record
+from fermata.summary.records.dues import Account, account_records
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
 
@@ -65,7 +65,8 @@ class Results(Records[ResultRecord]):
 class Bundle:
     """The contents of a bundle that passed every check. ``charter_hash`` is entry 0's, in hex.
 
-    ``charter`` is the one in force at the end. ``account`` is None if the charter has no dues.
+    ``charter`` is the one in force at the end. ``accounts``: of dues, one
+    for each unit in which any were ever owed.
     ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
     without them, a sentence for each check, and is empty for a full bundle.
     ``size`` counts the entries that a quorum of auditors has witnessed, of which all this is;
@@ -81,7 +82,7 @@ class Bundle:
     results: Results
     rules: Records[RuleRecord]
     pause: PauseRecord
-    account: Account | None
+    accounts: tuple[Account, ...]
     is_public: bool
     not_checked: tuple[str, ...]
     size: int
@@ -126,7 +127,7 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         results=Results(r for round_ in state.rounds for r in result_records(state, round_)),
         rules=Records(r for round_ in state.rounds for r in rule_records(state, round_.number)),
         pause=pause_record(state),
-        account=account_record(state),
+        accounts=account_records(state),
         is_public=verification.is_public,
         not_checked=verification.not_checked,
         size=verification.size,

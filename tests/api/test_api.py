@@ -216,12 +216,11 @@ def test_rules_pause_compliance_and_dues_are_told(pausing):
     first, second = bundle.rounds
     assert first.compliance == {}
     assert {lab for lab, said in second.compliance.items() if said != "complied"} == {"lab-4"}
-    assert bundle.account is not None
-    assert (bundle.account.unit, str(bundle.account.total)) == ("EUR", "362.00")
+    assert [(a.unit, str(a.total)) for a in bundle.accounts] == [("EUR", "362.00")]
 
 
 def test_a_charter_without_dues_has_no_account(folder):
-    assert fermata.open_bundle(folder).account is None
+    assert fermata.open_bundle(folder).accounts == ()
 
 
 def test_every_name_of_the_package_is_there_and_no_other():

@@ -22,7 +22,7 @@ from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.summary.documents import ROW_COLUMNS, result_rows
 from fermata.summary.records.drills import drill_records
-from fermata.summary.records.dues import account_record
+from fermata.summary.records.dues import account_records
 from fermata.summary.records.governance import (
     GovernanceRecord,
     charter_record,
@@ -210,7 +210,7 @@ def _participants(now: Snapshot) -> Mapping[str, Any]:
 
 def _dues(now: Snapshot) -> Mapping[str, Any]:
     state = now.state
-    return {"dues": now.charter.dues, "account": account_record(state), "rounds": state.rounds}
+    return {"dues": now.charter.dues, "accounts": account_records(state), "rounds": state.rounds}
 
 
 def _governance(now: Snapshot) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from fermata.protocol.state import pause as machine
 from fermata.protocol.state.judgement import RuleVerdict
 from fermata.protocol.state.pause import LIFTING, PAUSED, RUNNING, TRIGGERED
 from fermata.protocol.state.state import Round, State, labs_in_force
-from fermata.summary.records.dues import account_record
+from fermata.summary.records.dues import Account, account_records
 from fermata.summary.records.pause import ChangeRecord, pause_record
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_record
 from fermata.summary.records.standing import StandingRecord
@@ -178,9 +178,13 @@ def acknowledgements_text(state: State) -> str:
 
 def dues_text(state: State) -> str:
     """What all labs owe together, by the public account."""
-    account = account_record(state)
-    if account is None:
-        return "no dues"
+    return (
+        "\n".join(account_text(state, account) for account in account_records(state)) or "no dues"
+    )
+
+
+def account_text(state: State, account: Account) -> str:
+    """What all labs owe together in one unit."""
     by_basis = Counter((line.basis, line.amount) for line in account.lines)
     parts = [f"{count} times {basis}, {amount} each" for (basis, amount), count in by_basis.items()]
     return (

@@ -78,8 +78,18 @@ def test_a_labs_rounds_are_those_that_asked_it_newest_first():
 
 
 def test_a_labs_dues_are_those_of_the_account():
-    assert (lab_page(now(), "lab-1").owed, lab_page(now(), "lab-1").unit) == (6002.5, "EUR")
+    assert lab_page(now(), "lab-1").owed == ((6002.5, "EUR"),)
     assert "6002.50 EUR" in shown("lab-lab-1.html")
+
+
+def test_dues_that_an_amendment_does_away_with_stay_on_their_page():
+    snapshot = now()
+    assert "no dues any more" not in shown("dues.html", snapshot)
+    charter = replace(snapshot.charter, dues=None)
+    gone = replace(snapshot, charter=charter, state=replace(snapshot.state, charter=charter))
+    assert "no dues any more" in shown("dues.html", gone)
+    assert "Dues by lab, EUR" in shown("dues.html", gone)
+    assert "6002.50 EUR" in shown("lab-lab-1.html", gone)
 
 
 def test_a_lab_that_is_excluded_or_has_left_the_charter_is_marked():

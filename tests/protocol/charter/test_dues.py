@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
 from fermata.protocol.charter.parse import parse_charter
-from fermata.summary.records.dues import NOT_SHOWN, DuesLine, account_of, lines_of
+from fermata.summary.records.dues import NOT_SHOWN, DuesLine, account_of, account_records, lines_of
 from harness.chains import MODULUS_BITS_MIN, chain_at, make_deployment
 from harness.dues import BANDS
+from harness.protocol.amendments import MEMBERS, amended, carried, close_round, under
 
 TIERS = """
 [[tier]]
@@ -65,12 +66,37 @@ def test_nothing_is_owed_before_the_close_or_without_dues() -> None:
 @settings(max_examples=50, deadline=None)
 def test_the_account_adds_up_by_lab_and_by_round(rows: list[tuple[int, str, int]]) -> None:
     lines = [
-        DuesLine(number, str(number), lab, "tier", Decimal(cents) / 100)
+        DuesLine(number, str(number), lab, "tier", Decimal(cents) / 100, "EUR")
         for number, lab, cents in rows
     ]
     account = account_of("EUR", lines)
     assert sum(account.by_lab.values()) == sum(account.by_round.values()) == account.total
     assert account.total == sum(line.amount for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("edits", "owed"),
+    [
+        ((('unit = "EUR"', 'unit = "USD"'),), {"EUR": "249.00", "USD": "249.00"}),
+        (
+            (('dues = "100"\n', ""), ('dues = "12.25"\n', ""), ('[dues]\nunit = "EUR"\n', "")),
+            {"EUR": "249.00"},
+        ),
+        ((('dues = "100"', 'dues = "200"'),), {"EUR": "698.00"}),
+    ],
+    ids=["another unit", "no dues any more", "other amounts"],
+)
+def test_what_was_owed_stays_owed_in_its_unit_when_an_amendment_changes_dues(edits, owed) -> None:
+    chain = chain_at("collecting", extra=TIERS, tiers="fsfsss", members=MEMBERS)
+    assert [(a.unit, a.lines) for a in account_records(chain.state)] == [("EUR", ())]
+    data = amended(chain, *edits)
+    due_ms = carried(chain, data)
+    close_round(chain)
+    under(chain, data).open_round(due_ms)
+    close_round(chain)
+    accounts = account_records(chain.state)
+    assert {account.unit: str(account.total) for account in accounts} == owed
+    assert all(line.unit == account.unit for account in accounts for line in account.lines)
 
 
 @pytest.mark.parametrize(

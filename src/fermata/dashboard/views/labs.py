@@ -9,7 +9,7 @@ from fermata.protocol.state.state import State
 from fermata.summary.lab_words import lab_waits
 from fermata.summary.node_words import backlog_text, node_troubles
 from fermata.summary.records.clocks import log_time, silence_ms
-from fermata.summary.records.dues import account_record
+from fermata.summary.records.dues import account_records
 from fermata.summary.records.nodes import NodeRecord, node_records
 from fermata.summary.records.pause import pause_record
 from fermata.summary.records.rounds import RoundRecord, round_records
@@ -49,7 +49,8 @@ class LabPage:
     """One lab. ``node`` is None if the charter in force does not have it.
 
     ``waits``: what waits for it, a sentence each. ``rounds``: newest first, at most ``ROUNDS_MAX``;
-    ``figures_of``: the period of the newest close. ``owed`` is None if the charter has no dues.
+    ``figures_of``: the period of the newest close. ``owed`` has an amount and a unit for each
+    unit in which dues were ever owed.
     """
 
     lab: str
@@ -60,8 +61,7 @@ class LabPage:
     figures: tuple[LabFigure, ...]
     figures_of: str
     rounds: tuple[LabRound, ...]
-    owed: Decimal | None
-    unit: str
+    owed: tuple[tuple[Decimal, str], ...]
 
 
 def troubled_nodes(now: Snapshot) -> list[tuple[NodeRecord, list[str]]]:
@@ -91,7 +91,6 @@ def lab_page(now: Snapshot, lab: str) -> LabPage | None:
     node, troubles = nodes.get(lab, (None, []))
     charters = [v.charter for v in state.charters if lab in v.charter.parties]
     closed = next((r for r in reversed(records) if r.panels), None)
-    account = account_record(state)
     return LabPage(
         lab=lab,
         organisation=charters[-1].parties[lab].organisation,
@@ -101,8 +100,7 @@ def lab_page(now: Snapshot, lab: str) -> LabPage | None:
         figures=_figures(closed, lab) if closed is not None else (),
         figures_of=closed.period if closed is not None else "",
         rounds=_rounds(state, records, lab),
-        owed=account.by_lab.get(lab, Decimal(0)) if account is not None else None,
-        unit=account.unit if account is not None else "",
+        owed=tuple((a.by_lab.get(lab, Decimal(0)), a.unit) for a in account_records(state)),
     )
 
 

@@ -10,7 +10,7 @@ from fermata.protocol.state.state import State
 #: The phase of a drill that a new epoch of the key has ended.
 CUT = "cut"
 #: What is said of an auditor while a drill runs.
-COMMITTED, SHOWN, WAITED_FOR = "committed", "shown", "waited for"
+COMMITTED, HAS_SHOWN, WAITED_FOR = "committed", "shown", "waited for"
 
 
 @short_repr()
@@ -62,7 +62,7 @@ def _said(drill: Drill, auditor: str) -> str:
     if drill.phase == DrillPhase.ENDED:
         return drill.outcome(auditor)
     if auditor in drill.parts:
-        return SHOWN
+        return HAS_SHOWN
     return COMMITTED if auditor in drill.commitments else WAITED_FOR
 
 

@@ -16,19 +16,20 @@ NOT_SHOWN = "no band shown"
 @short_repr()
 @dataclass(frozen=True, slots=True)
 class DuesLine:
-    """What one lab owes for one round, and why: its tier or its band."""
+    """What one lab owes for one round, in which unit, and why: its tier or its band."""
 
     round: int
     period: str
     lab: str
     basis: str
     amount: Decimal
+    unit: str
 
 
 @short_repr()
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All lines, their sums by lab and by round, and their total; the three agree."""
+    """All lines of one unit, their sums by lab and by round, and their total; the three agree."""
 
     unit: str
     lines: tuple[DuesLine, ...]
@@ -51,7 +52,7 @@ def lines_of(charter: Charter, round_: Round, labs: Sequence[str]) -> tuple[Dues
             band = seen.flags.dues_band if seen else 0
             basis = f"band {band}" if band else NOT_SHOWN
             amount = charter.dues.bands[band - 1].amount
-        lines.append(DuesLine(round_.number, round_.period, lab, basis, amount))
+        lines.append(DuesLine(round_.number, round_.period, lab, basis, amount, charter.dues.unit))
     return tuple(lines)
 
 
@@ -76,15 +77,22 @@ def _owed_by(state: State, round_: Round, lab: str) -> Charter:
     return next(charters, state.charter_at(round_.number))
 
 
-def account_record(state: State) -> Account | None:
-    """The account of the whole log; None if the charter in force has no dues."""
-    if state.charter is None or state.charter.dues is None:
-        return None
-    return account_of(state.charter.dues.unit, dues_lines(state))
+def account_records(state: State) -> tuple[Account, ...]:
+    """The accounts of the whole log, one for each unit, as the units came into use.
+
+    The unit of the charter in force is among them from the start, with no lines yet. What was owed
+    stays owed after an amendment that changes the unit or does away with dues.
+    """
+    lines = dues_lines(state)
+    units = [line.unit for line in lines]
+    if state.charter is not None and state.charter.dues is not None:
+        units.append(state.charter.dues.unit)
+    return tuple(account_of(unit, lines) for unit in dict.fromkeys(units))
 
 
-def account_of(unit: str, lines: Sequence[DuesLine]) -> Account:
-    """The account that sums up these lines, in ``unit``."""
+def account_of(unit: str, all_lines: Sequence[DuesLine]) -> Account:
+    """The account that sums up those of the lines that are in ``unit``."""
+    lines = [line for line in all_lines if line.unit == unit]
     by_lab: dict[str, Decimal] = {}
     by_round: dict[int, Decimal] = {}
     for line in lines:
