@@ -17,8 +17,10 @@ $(CURDIR)/.tools/bin/uv:
 	@.tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 
 OUT ?= demo-out
+# dealer or joint: who makes the key.
+KEY ?= dealer
 demo: setup
-	@$(RUN) fermata demo --out $(OUT)
+	@$(RUN) fermata demo --out $(OUT) --key $(KEY)
 
 # Whole deployments of processes run alone; everything else on up to four cores, file by file,
 # in the order of tests/conftest.py.

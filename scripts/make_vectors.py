@@ -22,6 +22,7 @@ GENERATORS = {
     "modulus-proof": "vectors/make_modulus_vectors.py",
     "drills": "vectors/make_drill_vectors.py",
     "epochs": "vectors/make_epoch_vectors.py",
+    "succession": "vectors/make_succession_vectors.py",
     "factor-proof": "vectors/make_factor_vectors.py",
     "bundles": "vectors/make_bundle_vectors.py",
     "value-opening": "vectors/make_value_vectors.py",

@@ -54,7 +54,11 @@ from fermata.protocol.drills.duties import DrillAnswer, encode_answer
 from fermata.protocol.fold.governance.retire import RETIRE_TYPE, record_digest
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
+<<<<<<< HEAD
 from fermata.protocol.state.position import EntryRef as EntryPlace
+=======
+from fermata.protocol.succession.leave import LEAVE_TYPE
+>>>>>>> main
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
 from fermata.protocol.wire.envelope import assemble
 from fermata.protocol.wire.ports import Witness
@@ -70,6 +74,7 @@ from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.ceremony_service_pb2 import CeremonySetUp
 from fermata.wire.v1.envelope_pb2 import EntryProof, EntryRef
+from fermata.wire.v1.succession_pb2 import Certificate, HeadCosignature, Leave, ViewHead
 from harness.crypto.proof_vectors import inputs
 from harness.deployments import make_deployment
 
@@ -225,6 +230,26 @@ def retirements() -> Vectors:
         "retirement": vector(
             pae(RETIRE_TYPE, encode(said)), charter=CHARTER, auditor="auditor-1",
             epoch_id=said.epoch_id, record_digest=digest, seen=[9, sha256(b"seen")],
+        ),
+    }  # fmt: skip
+
+
+def leaves() -> Vectors:
+    """How an auditor leaves a coordinator, with a certificate and a head."""
+    root, newer, proof = sha256(b"root"), sha256(b"newer root"), [sha256(b"a"), sha256(b"b")]
+    witness = HeadCosignature(
+        auditor="auditor-2", size=12, root=newer, line=b"a line\n", proof=proof
+    )
+    said = Leave(
+        charter_sha256=CHARTER, auditor="auditor-1", view=2,
+        certificate=Certificate(view=1, size=9, root=root, witnesses=[witness]),
+        head=ViewHead(view=1, note=b"a note\n"),
+    )  # fmt: skip
+    return {
+        "leave": vector(
+            pae(LEAVE_TYPE, encode(said)), charter=CHARTER, auditor="auditor-1", view=2,
+            certificate=[1, 9, root, [["auditor-2", 12, newer, witness.line, proof]]],
+            head=[1, said.head.note],
         ),
     }  # fmt: skip
 
@@ -489,8 +514,8 @@ def shares() -> Vectors:
 
 def make() -> dict[str, str]:
     found = {
-        **keys(), **ceremonies(), **epochs(), **retirements(), **evidence(), **statements(),
-        **tree(), **notes(), **proofs(), **local(), **shares(),
+        **keys(), **ceremonies(), **epochs(), **retirements(), **leaves(), **evidence(),
+        **statements(), **tree(), **notes(), **proofs(), **local(), **shares(),
     }  # fmt: skip
     return {"bytes.json": text_of(found)}
 

@@ -283,6 +283,21 @@ def retirement(charter, auditor, epoch_id, record_digest, seen):
     return dsse("application/vnd.fermata.retire.v1+protobuf", said.hex())
 
 
+def leave(charter, auditor, view, certificate, head):
+    said = field(1, raw(charter)) + field(2, auditor.encode()) + field(3, view)
+    if certificate:
+        of_view, size, root, witnesses = certificate
+        proven = field(1, of_view) + field(2, size) + field(3, raw(root))
+        for name, newer, its_root, line, proof in witnesses:
+            one = field(1, name.encode()) + field(2, newer) + field(3, raw(its_root))
+            one += field(4, raw(line)) + b"".join(element(5, raw(h)) for h in proof)
+            proven += element(4, one)
+        said += element(4, proven)
+    if head:
+        said += element(5, field(1, head[0]) + field(2, raw(head[1])))
+    return dsse("application/vnd.fermata.leave.v1+protobuf", said.hex())
+
+
 def sign(seed, message):
     return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
@@ -465,6 +480,7 @@ RECIPES = {
     "dsse": dsse,
     "record-digest": record_digest,
     "retirement": retirement,
+    "leave": leave,
     "signature": lambda seed, message: sign(raw(seed), raw(message)),
     "envelope": envelope,
     "envelope-hash": lambda envelope: sha256(raw(envelope)),

@@ -29,9 +29,9 @@ class Committee:
 
 
 def committees(auditors_max: int) -> Iterator[Committee]:
-    """Every committee of up to so many auditors that a charter may have, with fewer than t liars.
+    """Every committee of up to so many auditors with fewer than t liars.
 
-    A threshold of 1 is for one auditor alone (C3).
+    A threshold of 1 is for one auditor alone (C3.5). These are more than the charter's: C3.3.
     """
     for auditors in range(1, auditors_max + 1):
         for threshold in range(min(2, auditors), auditors + 1):

@@ -1,0 +1,9 @@
+"""How a quorum of auditors leaves a coordinator, and what the next one must go on from.
+
+Normative text: docs/spec/succession.md. These are the words and their checks. No charter can name
+a successor yet, so no node says or accepts one of them.
+
+    >>> from fermata.protocol.succession.leave import LEAVE_TYPE
+    >>> LEAVE_TYPE
+    'application/vnd.fermata.leave.v1+protobuf'
+"""
