@@ -54,11 +54,8 @@ from fermata.protocol.drills.duties import DrillAnswer, encode_answer
 from fermata.protocol.fold.governance.retire import RETIRE_TYPE, record_digest
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
-<<<<<<< HEAD
 from fermata.protocol.state.position import EntryRef as EntryPlace
-=======
 from fermata.protocol.succession.leave import LEAVE_TYPE
->>>>>>> main
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
 from fermata.protocol.wire.envelope import assemble
 from fermata.protocol.wire.ports import Witness
