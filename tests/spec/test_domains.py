@@ -81,6 +81,8 @@ FOLLOWS = {
     "node.ceremony.relay_folder._check_bodies": "ceremony-seen",
     "node.ceremony.relay_folder._keep": "ceremony-seen",
     "node.ceremony.relay_folder.post": "ceremony-seen",
+    "node.ceremony.epochs.sign_record._chosen": "retirement",
+    "node.ceremony.epochs.sign_record._statement": "ceremony-seen",
     "node.ceremony.take_part._take_home": "ceremony-seen",
     "node.ceremony.take_part.cancel": "dsse",
     "node.ceremony.take_part.read_record": "ceremony-seen",
