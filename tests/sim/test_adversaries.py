@@ -19,7 +19,8 @@ from fermata.sim.adversaries.misbehaviour import Misbehaviour
 from fermata.sim.setup.deployment import COORDINATOR
 from harness.plays import SEED, exposed, kinds_of, played, replays
 
-#: What these define is asserted, and replayed, in test_adversaries_clock, _drills, _pause and _standing.
+#: What these define is asserted, and replayed, in test_adversaries_clock, _drills, _pause and
+#: _standing.
 ELSEWHERE = kinds_of(
     adversaries_clock,
     adversaries_committee,
