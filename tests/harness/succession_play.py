@@ -6,6 +6,7 @@ There is no fold here, no node and no disk. ``Play.check`` looks at all logs fro
 tick.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -151,6 +152,7 @@ class Play:
         self.auditors = [Auditor(world, a) for a in world.auditors if a not in self.liars]
         self.false_leaves: dict[tuple[str, int], bytes] = {}
         self.settled: list[bytes] = []
+        self.answers: Counter[str] = Counter()
         self.quorum = world.views.charter.endorsement_quorum
 
     def run(self, ticks: int) -> None:
@@ -264,6 +266,7 @@ class Play:
         copies = [a.copy.tree for a in (*near, auditor)]
         waited_ms = self.now_ms - since
         answer = answer_to(handed, kept.tree, certificates, copies, waited_ms, CONFLICT_MS)
+        self.answers[f"{answer}, {'heads left out' if handed.left_out else 'none left out'}"] += 1
         if answer is not Answer.FOLLOWS:
             return
         auditor.copy, auditor.lines = kept, {}

@@ -1,9 +1,11 @@
 """Plays of succession: coordinators that are killed, slow, forked, starving or withholding."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
 
+from fermata.protocol.succession.leaving import Reason
 from harness.succession import AUDITORS, make_succession
 from harness.succession_play import Play
 
@@ -80,6 +82,8 @@ def test_a_coordinator_that_does_harm_is_left(
     play.run(90)
     assert goes_on(play, 30)
     assert play.newest_view() >= 1
+    if harm is withhold and not liars:
+        assert any(Reason.WITHHELD in auditor.why for auditor in play.auditors)
 
 
 def test_an_auditor_without_a_network_deposes_nobody() -> None:
@@ -121,12 +125,29 @@ def test_a_successor_that_leaves_a_head_out_is_not_followed_while_its_entries_ar
 COMMITTEES = [(4, 2, 0), (4, 2, 1), (5, 3, 1), (3, 2, 0), (6, 3, 1)]
 
 
-@pytest.mark.parametrize("seed", range(10))
+SEEDS = range(10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_fails_nothing_settled_is_lost_and_the_log_goes_on(seed: int) -> None:
     play_with_faults(seed)
 
 
-def play_with_faults(seed: int) -> None:
+def test_every_reason_and_every_answer_occurs_in_these_plays() -> None:
+    plays = [play_with_faults(seed) for seed in SEEDS]
+    reasons = {why for play in plays for a in play.auditors for why in a.why}
+    assert reasons >= set(Reason) - {Reason.WITHHELD}
+    assert set().union(*(play.answers for play in plays)) == {
+        "follows, none left out",
+        "follows, heads left out",
+        "refuses, heads left out",
+        "waits, heads left out",
+    }
+
+
+@functools.cache
+def play_with_faults(seed: int) -> Play:
+    """A play of many faults, after which everybody is well and everything must go on."""
     auditors, threshold, liars = COMMITTEES[seed % len(COMMITTEES)]
     world = make_succession(auditors, threshold)
     play = Play(world, 100 + seed, world.auditors[auditors - liars :])
@@ -151,3 +172,4 @@ def play_with_faults(seed: int) -> None:
         coordinator.starved = set()
     play.run(150)
     assert goes_on(play, 60)
+    return play
