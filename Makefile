@@ -2,6 +2,9 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
+# Python keeps what it has compiled, also where the environment says otherwise: else every worker
+# of the tests, and every process that they start, would compile all of it again.
+export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
@@ -17,8 +20,10 @@ $(CURDIR)/.tools/bin/uv:
 	@.tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 
 OUT ?= demo-out
+# dealer or joint: who makes the key.
+KEY ?= dealer
 demo: setup
-	@$(RUN) fermata demo --out $(OUT)
+	@$(RUN) fermata demo --out $(OUT) --key $(KEY)
 
 # Whole deployments of processes run alone; everything else on up to four cores, file by file,
 # in the order of tests/conftest.py.

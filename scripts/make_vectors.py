@@ -20,6 +20,7 @@ GENERATORS = {
     "bytes": "vectors/make_byte_vectors.py",
     "signatures": "vectors/make_signature_vectors.py",
     "modulus-proof": "vectors/make_modulus_vectors.py",
+    "drills": "vectors/make_drill_vectors.py",
     "epochs": "vectors/make_epoch_vectors.py",
     "succession": "vectors/make_succession_vectors.py",
     "factor-proof": "vectors/make_factor_vectors.py",

@@ -51,7 +51,8 @@ id = "west"
 labs = ["lab-4", "lab-5", "lab-6"]
 """
 STATEMENT = '\n[[statement]]\nmetric = "share"\nat_most = "50"\n'
-ALL = PAUSE_TABLES + COMMITTEE + BANDS + GROUPS + STATEMENT
+DRILLS = "\n[drills]\nevery_s = 200\nanswer_s = 100\n"
+ALL = PAUSE_TABLES + COMMITTEE + BANDS + GROUPS + STATEMENT + DRILLS
 
 Edit = tuple[str, str, str, str]
 
@@ -87,6 +88,10 @@ REFUSED: dict[str, Edit] = {
     "a wait for pleas above half of the window": edited(
         "plea_s", WINDOW, f"{WINDOW}\nplea_s = 1801"
     ),
+    "a drill that is not over when the next is due": added(
+        "answer_s", DRILLS.replace("200", "199")
+    ),
+    "no time for a drill": added("answer_s", DRILLS.replace("100", "0")),
     "a heartbeat more often than the log takes one": edited("", HEARTBEAT, "heartbeat_s = 59"),
     "a heartbeat less than once a day": edited("", HEARTBEAT, "heartbeat_s = 86401"),
     "more edges than the charter allows": edited(
@@ -207,6 +212,7 @@ ACCEPTED: dict[str, Edit] = {
     "as few newer figures as may be": edited("fresh_min", COHORT, f"{COHORT}\nfresh_min = 3"),
     "the longest window of a quarter": edited("window_s", WINDOW, "window_s = 7776000"),
     "a wait for pleas of half of the window": edited("plea_s", WINDOW, f"{WINDOW}\nplea_s = 1800"),
+    "drills one after the other": added("answer_s", DRILLS),
     "an id of 40 characters": edited("id", 'id = "oversight"', f'id = "{"x" * 40}"'),
     "a heartbeat every minute": edited("", HEARTBEAT, "heartbeat_s = 60"),
     "no word of heartbeats": edited("", f"{HEARTBEAT}\n", ""),

@@ -42,15 +42,19 @@ from fermata.log.merkle import Tree, leaf_hash, node_hash
 from fermata.node.hook.governance_notice import governance_key
 from fermata.node.hook.notice import canonical_json, idempotency_key
 from fermata.node.hook.silence_notice import silence_key
+from fermata.node.opener.drill_file import encode_drill_file
 from fermata.node.opener.opening_file import GivenOpening, encode_opening
 from fermata.node.opener.share_backup import ShareBackup
 from fermata.node.opener.task_file import Task, encode_task
 from fermata.node.storage.keystore import AgeIdentity, seal
 from fermata.protocol.ceremony.messages import payload_hash
 from fermata.protocol.ceremony.plan import make_plan
+from fermata.protocol.drills.drill import Drill
+from fermata.protocol.drills.duties import DrillAnswer, encode_answer
 from fermata.protocol.fold.governance.retire import RETIRE_TYPE, record_digest
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.fold.round_rules import aggregate_digest
+from fermata.protocol.state.position import EntryRef as EntryPlace
 from fermata.protocol.succession.leave import LEAVE_TYPE
 from fermata.protocol.wire.codec import STATEMENT_TYPE, encode, leaf_of, sha256
 from fermata.protocol.wire.envelope import assemble
@@ -62,6 +66,7 @@ from fermata.protocol.wire.report_secrets import (
 )
 from fermata.protocol.wire.witnesses import encode_witnesses
 from fermata.summary.records.governance_events import Step
+from fermata.types import EntryIndex, LeafHash
 from fermata.wire.v1 import log_service_pb2
 from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.ceremony_service_pb2 import CeremonySetUp
@@ -477,6 +482,8 @@ def shares() -> Vectors:
         {sha256(part): part for part in sealed},
     )  # fmt: skip
     signature = KEY.sign(b"statement")
+    began = EntryPlace(EntryIndex(7), LeafHash(leaf))
+    drill = Drill(1, began, of_epoch, ROSTER, 2, 1, 1)
     return {
         "auditor-share": vector(
             placed.to_bytes(), charter=CHARTER, auditor="auditor-2", epoch=RECORD.epoch,
@@ -490,6 +497,10 @@ def shares() -> Vectors:
             b"".join(encode_task(task)), charter=task.charter, auditor=task.auditor,
             number=task.number, note=task.note, witnesses=encode_witnesses(task.witnesses),
             leaves=list(task.leaves), sealed=sealed,
+        ),
+        "drill-answer": vector(
+            encode_drill_file(encode_answer(RECORD, drill, DrillAnswer(CHARTER, N - 2))),
+            n=N, start=leaf, nonce=CHARTER, part=N - 2,
         ),
         "opening": vector(
             encode_opening(GivenOpening(b"statement", signature)), statement=b"statement",

@@ -18,6 +18,7 @@ from fermata.protocol.verify.verifier import verify_bundle
 from harness.bundles import bundle_of
 from harness.chains import MODULUS_BITS_MIN
 from harness.dashboard import paused_chain, paused_checks, paused_files, paused_source
+from harness.drills import commit, drilling_chain
 
 NASTY = "<script>alert(1)</script>\"' onload=x \u202e\u0007&amp; {{ 7 * 7 }}"
 
@@ -284,3 +285,13 @@ def test_the_dashboard_tells_what_is_before_the_committee_and_what_happened():
     assert "filed, waits for a ruling" in text
     # Nothing has carried here: a dispute and its ruling that is voted on.
     assert "carried" not in text
+
+
+def test_the_page_on_the_key_shows_the_drills():
+    chain = drilling_chain()
+    commit(chain, "auditor-1", "auditor-2")
+    state = chain.state
+    shown = replace(now(), state=state, charter=state.charter)
+    page = site_files(shown, paused_checks().view())["key.html"].decode()
+    assert "auditor-1: committed, auditor-2: committed, auditor-3: waited for" in page
+    assert "the charter asks for none" in files()["key.html"].decode()

@@ -279,7 +279,8 @@ def back_up_and_restore(parties: Parties) -> None:
     operator.rest()
 
 
-@pytest.mark.timeout(600)
+# About a hundred commands, each a process of its own.
+@pytest.mark.timeout(1800)
 def test_every_command_of_the_guides_runs_in_order_from_empty_folders(tmp_path):
     with Nodes() as nodes:
         parties = Parties(tmp_path, nodes)

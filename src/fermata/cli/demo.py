@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from fermata.cli.output import emit, json_option, progress_bar, say
-from fermata.demo.run import DemoFailed, prepare_demo, run_demo
+from fermata.demo.run import prepare_demo, run_demo
+from fermata.demo.waiting import DemoFailed
 from fermata.protocol.verify.verifier import WITHOUT_CHECK
 from fermata.protocol.wire.strict_json import parse_json
 
 #: The largest answer of ``fermata verify --json`` that is read.
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
+DEALER, JOINT = KEYS = ("dealer", "joint")
 
 
 @click.command()
@@ -28,10 +30,16 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
     "--prepare", "log_address", metavar="HOST:PORT",
     help="Only make the folders, for nodes in containers that reach the log at this address.",
 )  # fmt: skip
+@click.option(
+    "--key", type=click.Choice(KEYS), default=DEALER, show_default=True,
+    help="Who makes the threshold key: one process, or the auditors together, in minutes.",
+)  # fmt: skip
 @json_option
-def demo(out: Path, log_address: str | None, as_json: bool) -> None:
+def demo(out: Path, log_address: str | None, key: str, as_json: bool) -> None:
     """Run a whole deployment of processes on this machine, on public figures, and verify it."""
     if log_address is not None:
+        if key != DEALER:
+            raise click.UsageError("--prepare deals the key; for a joint one leave out --prepare")
         with progress_bar("setting up", 3) as advance:
             prepared = prepare_demo(out.absolute(), log_address, advance)
         made = {"nodes": str(out / "nodes"), "charter_hash": prepared.charter.sha256.hex()}
@@ -40,7 +48,7 @@ def demo(out: Path, log_address: str | None, as_json: bool) -> None:
     started = time.monotonic()
     talk = say if as_json else click.echo
     with progress_bar("setting up", 3) as advance:
-        done = run_demo(out.absolute(), talk, advance)
+        done = run_demo(out.absolute(), talk, advance, is_joint=key == JOINT)
     charter_hash = done.charter.sha256.hex()
     command = ["verify", str(out / "bundle"), "--charter-hash", charter_hash]
     talk(f"\n$ fermata {' '.join(command)}")

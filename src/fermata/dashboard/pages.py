@@ -21,6 +21,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.charter.rules.trigger_rules import Rule
 from fermata.summary.documents import ROW_COLUMNS, result_rows
+from fermata.summary.records.drills import drill_records
 from fermata.summary.records.dues import account_records
 from fermata.summary.records.governance import (
     GovernanceRecord,
@@ -246,6 +247,18 @@ _STATIC = {
     "style.css": Page(CSS, static("style.css") + CSS_CHARTS.encode()),
     "icon.svg": Page(SVG, static("icon.svg")),
 }
+
+
+def _key(now: Snapshot) -> Mapping[str, Any]:
+    state = now.state
+    return {
+        "key": state.key,
+        "past_keys": getattr(state, "past_keys", ()),
+        "drills": drill_records(state),
+        "charter_drills": state.charter.drills if state.charter else None,
+    }
+
+
 #: By name: the entry of the navigation, and the content.
 _PAGES: Mapping[str, tuple[str, Callable[[Snapshot], Mapping[str, Any] | None]]] = {
     "index.html": ("Overview", _index),
@@ -254,7 +267,7 @@ _PAGES: Mapping[str, tuple[str, Callable[[Snapshot], Mapping[str, Any] | None]]]
     "participants.html": ("Participants", _participants),
     "key.html": (
         "Key",
-        lambda now: {"key": now.state.key, "past_keys": getattr(now.state, "past_keys", ())},
+        _key,
     ),
     "dues.html": ("Dues", _dues),
     "governance.html": ("Governance", _governance),

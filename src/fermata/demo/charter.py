@@ -30,14 +30,25 @@ def invented_quarters(figures: tuple[Figure, ...]) -> frozenset[str]:
     return frozenset(f.quarter for f in figures if f.is_invented)
 
 
-def charter_text(figures: tuple[Figure, ...], public_keys: dict[str, str], window_s: int) -> str:
-    """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds."""
+def charter_text(
+    figures: tuple[Figure, ...],
+    public_keys: dict[str, str],
+    window_s: int,
+    *,
+    is_joint: bool = False,
+) -> str:
+    """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds.
+
+    ``is_joint``: it takes only a key that the auditors made together, and a smaller one: together
+    they need minutes for 2048 bits, and some ten times as long for 3072.
+    """
     return filled(
         "charter_template.toml",
         deployment=DEPLOYMENT,
         invented=min(invented_quarters(figures)),
         quarters=quarters(figures),
         window_s=window_s,
+        is_joint=is_joint,
         coordinator=COORDINATOR,
         auditors=AUDITORS,
         labs=labs(figures),

@@ -77,9 +77,17 @@ def claim_folder(folder: Path) -> None:
 
 
 def lay_out(
-    folder: Path, figures: tuple[Figure, ...], window_s: int, progress: Callable[[int], None]
+    folder: Path,
+    figures: tuple[Figure, ...],
+    window_s: int,
+    progress: Callable[[int], None],
+    *,
+    is_joint: bool = False,
 ) -> Demo:
-    """Makes everything that the nodes need, with new keys."""
+    """Makes everything that the nodes need, with new keys.
+
+    ``is_joint``: all but the threshold key, which the auditors are to make together.
+    """
     named = labs(figures)
     public_keys = {}
     signing_keys = {}
@@ -87,14 +95,20 @@ def lay_out(
         signing_keys[party] = _node_keys(folder / "nodes" / party)
         public_keys[party] = base64.b64encode(signing_keys[party].public_key).decode()
     charter_file = folder / "charter.toml"
-    write_atomic(charter_file, charter_text(figures, public_keys, window_s).encode())
+    write_atomic(
+        charter_file, charter_text(figures, public_keys, window_s, is_joint=is_joint).encode()
+    )
     charter = parse_charter(charter_file.read_bytes())
     demo = Demo(folder, charter, named)
     for party in demo.parties:
         sign_file(charter_file, party, signing_keys[party])
         shutil.copy(charter_file, demo.node(party) / "charter.toml")
     progress(1)
-    _deal(demo, signing_keys)
+    signatures = folder / "charter.toml.sig"
+    for party in (COORDINATOR, *AUDITORS):
+        shutil.copytree(signatures, demo.node(party) / "charter.toml.sig")
+    if not is_joint:
+        _deal(demo, signing_keys)
     progress(2)
     _certificates(demo)
     progress(3)
@@ -134,8 +148,6 @@ def _deal(demo: Demo, signing_keys: dict[str, SigningKey]) -> None:
     write_atomic(record, encode(statement))
     for auditor in AUDITORS:
         sign_file(record, auditor, signing_keys[auditor])
-    signatures = demo.folder / "charter.toml.sig"
-    shutil.copytree(signatures, demo.node(COORDINATOR) / "charter.toml.sig")
 
 
 def hand_over_key_record(demo: Demo) -> None:

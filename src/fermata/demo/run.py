@@ -13,6 +13,7 @@ from typing import cast
 from fermata.dashboard.report import report_files
 from fermata.dashboard.views.overview import overview
 from fermata.demo.charter import AUDITORS, COORDINATOR, DEPLOYMENT, demo_figures, invented_quarters
+from fermata.demo.joint_key import make_joint_key
 from fermata.demo.layout import (
     HOOKED,
     NOTICES,
@@ -24,7 +25,8 @@ from fermata.demo.layout import (
     write_config,
 )
 from fermata.demo.story import acknowledgements_text, dues_text, events_since
-from fermata.errors import FermataError, TransportError
+from fermata.demo.waiting import POLL_S, START_S, DemoFailed, wait_for_address
+from fermata.errors import TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.files import write_atomic
 from fermata.node.observe.telemetry import split_address
@@ -38,10 +40,8 @@ from fermata.protocol.state.pause import missing
 from fermata.protocol.state.state import State
 from fermata.summary.documents import results_document
 
-START_S = 120.0
 STOP_S = 15.0
 RUN_S = 1200.0
-POLL_S = 0.1
 #: Seconds between two looks at the log, each of which costs the coordinator a call.
 LOOK_S = 0.3
 #: The lab whose node is stopped, once its report of this quarter is in the log.
@@ -53,10 +53,6 @@ WINDOW_S_MIN, WINDOW_S_MAX = 10, 240
 PROBES, PROBE_BITS, PROBE_S = 5, 3072, 0.25
 
 Say = Callable[[str], None]
-
-
-class DemoFailed(FermataError):
-    """A node of the demo did not do its part; its log file says why."""
 
 
 class Processes:
@@ -79,6 +75,10 @@ class Processes:
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
                 )
+
+    def of(self, party: str) -> "subprocess.Popen[bytes]":
+        """The process of a party that was started."""
+        return self._processes[party]
 
     def stop(self, parties: Sequence[str]) -> None:
         """Stops those of these nodes that run: by a signal, and by force after ``STOP_S``."""
@@ -121,19 +121,6 @@ def processes_of(demo: Demo) -> Iterator[Processes]:
         processes.stop(demo.labs)
         processes.stop(AUDITORS)
         processes.stop((COORDINATOR,))
-
-
-def wait_for_address(demo: Demo, name: str) -> str:
-    """The address that the coordinator has bound. Raises DemoFailed if it does not start."""
-    path = demo.node(COORDINATOR) / "data" / f"{name}.address"
-    limit = time.monotonic() + START_S
-    while time.monotonic() < limit:
-        if path.is_file() and path.read_text().endswith("\n"):
-            return path.read_text().strip()
-        time.sleep(POLL_S)
-    raise DemoFailed(
-        "DEMO", f"the coordinator did not start; see {demo.folder / 'logs'}/{COORDINATOR}.stderr"
-    )
 
 
 def window_s() -> int:
@@ -198,26 +185,35 @@ def prepare_demo(folder: Path, log_address: str, progress: Callable[[int], None]
     return demo
 
 
-def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
+def run_demo(
+    folder: Path, say: Say, progress: Callable[[int], None], *, is_joint: bool = False
+) -> Demo:
     """Runs the whole demo; leaves what docs/guides/demo.md lists in ``folder``.
+
+    ``is_joint``: the auditors make the key together, of 2048 bits; otherwise a dealer makes it.
 
     Raises DemoFailed, ConfigError FILE_EXISTS.
     """
     figures = demo_figures()
     claim_folder(folder)
     (folder / "logs").mkdir()
-    demo = lay_out(folder, figures, window_s(), progress)
+    demo = lay_out(folder, figures, window_s(), progress, is_joint=is_joint)
     say(demo.charter.heading)
     say(
         f"{len(demo.labs)} labs, {len(AUDITORS)} auditors (any 3 open, 4 must endorse), 1"
-        f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS, 3072-bit key"
+        f" coordinator: {len(demo.parties)} processes over gRPC and mutual TLS,"
+        f" {demo.charter.modulus_bits}-bit key"
     )
+    if is_joint:
+        make_joint_key(demo, say)
+        say("no machine ever held the key: the auditors made it together, and each has its share")
     with processes_of(demo) as processes:
         processes.start((COORDINATOR,), "")
-        address = wait_for_address(demo, "log")
+        address = wait_for_address(demo, "log", processes.of(COORDINATOR))
         processes.start((*AUDITORS, *demo.labs), address)
         processes.wait_started()
-        hand_over_key_record(demo)
+        if not is_joint:
+            hand_over_key_record(demo)
         tls = demo.node(AUDITORS[0]) / "tls"
         files = TlsFiles(tls / "key.pem", tls / "cert.pem", tls / "root.pem")
         with GrpcLog(address, DEPLOYMENT, files) as log:
@@ -225,7 +221,7 @@ def run_demo(folder: Path, say: Say, progress: Callable[[int], None]) -> Demo:
             follow(demo, processes, replica, log, address, say)
             processes.stop(demo.labs)
             pull_witnessed(replica, log, START_S, clock_ms, time.sleep)
-            bundle = export_bundle(replica, log, lambda done: None)
+            bundle = export_bundle(replica, log, lambda done: None, folder=demo.node(COORDINATOR))
     write_bundle(folder / "bundle", bundle)
     state = replica.trusted()
     write_outcome(demo, state)

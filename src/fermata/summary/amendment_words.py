@@ -39,6 +39,8 @@ OTHERS: dict[str, tuple[str, Callable[[Charter], str]]] = {
     "rounds.window_s": ("window_s", lambda c: str(c.window_s)),
     "rounds.plea_s": ("plea_s", lambda c: _seconds(c.plea_ms)),
     "rounds.heartbeat_s": ("heartbeat_s", lambda c: str(c.heartbeat_s)),
+    "drills.every_s": ("every_s of drills", lambda c: _drill(c, "every_ms")),
+    "drills.answer_s": ("answer_s of drills", lambda c: _drill(c, "answer_ms")),
     "committee.rotation": ("rotation", lambda c: ", ".join(_committee(c).rotation)),
     "committee.ruling_s": ("ruling_s", lambda c: str(_committee(c).ruling_s)),
     "committee.turn_s": ("turn_s", lambda c: str(_committee(c).turn_s or "none")),
@@ -97,6 +99,10 @@ def _other_changes(old: Charter, new: Charter) -> Iterator[str]:
 
 def _committee(charter: Charter) -> Committee:
     return charter.committee or _NO_COMMITTEE
+
+
+def _drill(charter: Charter, name: str) -> str:
+    return _seconds(getattr(charter.drills, name)) if charter.drills else "none"
 
 
 def _members(charter: Charter) -> dict[str, str]:

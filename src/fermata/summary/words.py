@@ -42,6 +42,7 @@ _OVERDUE = {
     "unclosed": "A round has not been closed",
     "unsettled": "A round has no outcome",
     "unacknowledged": "A change of the pause is not acknowledged",
+    "undrilled": "Too few auditors have shown that they could open",
     "ruling": "A ruling is due",
 }
 _ROUND_STATES = {

@@ -42,7 +42,8 @@ RESOLUTION = Decimal("1e-20")
 class Shape:
     """What a deployment looks like. ``figures`` counts rounds for which the labs have values.
 
-    With ``silence`` its charter has a pause, labs have hooks, and they ask auditors for copies.
+    ``drill_s``: how often there are drills. With ``silence`` its charter has a pause, labs have
+    hooks, and they ask auditors for copies.
     """
 
     name: str
@@ -53,12 +54,15 @@ class Shape:
     figures: int = 0
     window_s: int = 240
     silence: str = ""
+    drill_s: int = 0
 
 
 #: As the demo: four of five endorse, three of five open.
 FULL = Shape("full", auditors=5, threshold=3, labs=5, rounds=2)
 #: All of three endorse, two of three open; the rounds go on until the labs have no figures.
 SMALL = Shape("small", auditors=3, threshold=2, labs=3, rounds=0, figures=400)
+#: The same, with a drill a day.
+DRILLING = Shape("drilling", auditors=3, threshold=2, labs=3, rounds=0, figures=400, drill_s=86400)
 
 #: What labs do in silence: three of four witness, and the labs go on or hold.
 TELL = Shape("tell", 4, 2, labs=3, rounds=1, window_s=86400, silence="tell")
@@ -299,6 +303,8 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
         lines += ["[[metric]]", f'id = "{metric}"', 'panel = "all"', 'unit = "points"']
         lines += [f'min = "{low}"', f'max = "{high}"', f'resolution = "{RESOLUTION:f}"', ""]
         lines += ["[[aggregate]]", f'metric = "{metric}"', 'statistics = ["sum", "mean"]', ""]
+    if shape.drill_s:
+        lines += ["[drills]", f"every_s = {shape.drill_s}", f"answer_s = {shape.drill_s // 2}", ""]
     if shape.silence:
         lines += [PAUSE, f"silence_s = {SILENCE_S}", f'silence = "{shape.silence}"', ""]
     return "\n".join(lines)

@@ -136,6 +136,12 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "rounds.plea_s",
         "plea_s",
     ),
+    "drills that are not over when the next is due": (
+        '[[aggregate]]\nmetric = "hours"',
+        '[drills]\nevery_s = 199\nanswer_s = 100\n\n[[aggregate]]\nmetric = "hours"',
+        "drills.answer_s: must be at most half of every_s, 199, got 100",
+        "answer_s",
+    ),
     "unknown cadence": ('"quarter"', '"week"', "rounds.cadence: must be one of", "cadence"),
     "first period of another cadence": (
         '"2025Q3"',

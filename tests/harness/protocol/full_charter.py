@@ -126,6 +126,10 @@ dominance_start = {hours = "5", WIDE}
 """.replace("WIDE", ", ".join(f'wide-{i} = "5"' for i in range(1, 6)))
 
 
+#: The table of drills.
+DRILLS = "\n[drills]\nevery_s = 7200\nanswer_s = 600\n"
+
+
 def _text(tiers: str, dues: str) -> str:
     text = charter_text(
         KEYS,
@@ -135,7 +139,7 @@ def _text(tiers: str, dues: str) -> str:
         last="2035Q4",
         disclosure=DISCLOSURE,
         groups=(("east", "1237"), ("west", "456")),
-        extra=f'{RULES}\n[dues]\nunit = "EUR"\n{dues}{tiers}',
+        extra=f'{RULES}{DRILLS}\n[dues]\nunit = "EUR"\n{dues}{tiers}',
     )
     edits = (
         ('[[metric]]\nid = "share"', 'method = "m"\n\n[[metric]]\nid = "share"'),

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from fermata.protocol.drills.drill import Drill, DrillPhase
 from fermata.protocol.state.state import Round, State
 
 
@@ -27,6 +28,19 @@ def _round(state: State, found: Round) -> dict[str, Any]:
     }
 
 
+def _drill(found: Drill) -> dict[str, Any]:
+    is_judged = found.phase == DrillPhase.ENDED and not found.is_cut
+    return {
+        "committed": sorted(found.commitments),
+        "enough": found.is_enough,
+        "number": found.number,
+        "outcomes": {a: found.outcome(a) for a in found.auditors} if is_judged else {},
+        "phase": "cut" if found.is_cut else found.phase,
+        "shown": sorted(found.parts),
+        "start": found.start.index,
+    }
+
+
 def state_digest(state: State) -> str:
     """SHA-256, in hex, of the state's summary as JSON: keys sorted, no spaces, ASCII."""
     summary: dict[str, Any] = {
@@ -41,5 +55,7 @@ def state_digest(state: State) -> str:
     }
     if state.key is not None and state.key.record.epoch > 1:
         summary["epoch"] = state.key.epoch_id.hex()
+    if state.drills:
+        summary["drills"] = [_drill(found) for found in state.drills]
     text = json.dumps(summary, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -170,6 +170,11 @@ def opening_task(charter, auditor, number, note, witnesses, leaves, sealed):
     return b"fermata/v1/opening-task\n" + b"".join(framed)
 
 
+def drill_answer(n, start, nonce, part):
+    width = width_of(number(n))
+    return b"fermata/v1/drill-answer\n" + raw(start) + raw(nonce) + be(number(part), width)
+
+
 def opening(statement, signature):
     statement = raw(statement)
     return b"fermata/v1/opening\n" + be(len(statement), 4) + statement + raw(signature)
@@ -462,6 +467,7 @@ RECIPES = {
     "share-backup": share_backup,
     "opening-task": opening_task,
     "opening": opening,
+    "drill-answer": drill_answer,
     "drill-root": drill_root,
     "drill-commitment": drill_commitment,
     "reshare-dealt": reshare_dealt,

@@ -74,6 +74,7 @@ FIELDS: dict[str, Told | str] = {
     "State.judgements": PARTS,
     "State.pause": PARTS,
     "State.governance": PARTS,
+    "State.drills": "a drill moves nothing; its begin and end are told, see test_drill_events.py",
     "State.charter": told("amendment_in_force"),
     "State.key": told("key_in_force"),
     "State.past_keys": "was in force before, which key_in_force told",

@@ -49,7 +49,7 @@ class Node:
         return encode_opening(GivenOpening(data, signature))
 
     def offer(self, data):
-        return self.files.offer(1, self.charter.sha256, data)
+        return self.files.offer(self.files.path(1, self.charter.sha256), data)
 
 
 @pytest.fixture

@@ -318,6 +318,8 @@ INDIFFERENT = {
     "rounds.window_s": ("window_s = 3600", "window_s = 1800"),
     "rounds.plea_s": ("plea_s = 60", "plea_s = 61"),
     "rounds.heartbeat_s": ("heartbeat_s = 86400", "heartbeat_s = 900"),
+    "drills.every_s": ("every_s = 7200", "every_s = 7201"),
+    "drills.answer_s": ("answer_s = 600", "answer_s = 601"),
     "committee.rotation": ('["member-1", "member-2", ', '["member-2", "member-1", '),
     "committee.turn_s": ("ruling_s = 3600", "ruling_s = 3600\nturn_s = 60"),
     "committee.ruling_s": ("ruling_s = 3600", "ruling_s = 1"),

@@ -18,6 +18,7 @@ from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
 from harness.crypto.ed25519 import BASE, encoded, multiply, signed
 from harness.deployments import PAUSE_TABLES, Deployment, entropy_of
+from harness.drills import commit, commitment_statement, drilling_chain, part_statement
 from harness.protocol.findings import finding
 
 Wire = statement_pb2.Statement
@@ -68,6 +69,8 @@ def test_every_field_that_names_an_entry_is_a_reference() -> None:
         "Motion.about",
         "Endorsement.close",
         "PartialOpening.close",
+        "DrillCommitment.start",
+        "DrillPart.start",
         "KeyRecord.after",
         "Retire.seen",
     }
@@ -297,6 +300,13 @@ def absent(chain: Chain) -> Wire:
     return chain.deployment.statement("lab-1", abstention=statement_pb2.Abstention(round=1))
 
 
+def showing() -> Chain:
+    """A drill in which parts are shown; what they are about is the entry with which it began."""
+    chain = drilling_chain()
+    commit(chain, "auditor-1", "auditor-2", "auditor-3")
+    return chain
+
+
 EARLY: dict[str, tuple[Callable[[], Chain], Callable[[Chain], Wire]]] = {
     "report": (lambda: chain_at("collecting"), lambda c: c.report_statement("lab-1")),
     "abstention": (lambda: chain_at("collecting"), absent),
@@ -304,6 +314,8 @@ EARLY: dict[str, tuple[Callable[[], Chain], Callable[[Chain], Wire]]] = {
     "endorsement": (lambda: chain_at("closed"), lambda c: c.endorsement_statement("auditor-1")),
     "partial_opening": (lambda: chain_at("endorsed"), lambda c: c.opening_statement("auditor-1")),
     "acknowledgement": (paused, ack),
+    "drill_commitment": (drilling_chain, lambda c: commitment_statement(c, "auditor-1")),
+    "drill_part": (showing, lambda c: part_statement(c, "auditor-1")),
     "vote": (governed, ballot),
     "motion": (governed, dispute),
 }

@@ -27,11 +27,13 @@ from fermata.summary.documents import (
     pause_document,
     standing_document,
 )
+from fermata.summary.drill_words import drill_line, drill_troubles
 from fermata.summary.governance_documents import charter_document, committee_document
 from fermata.summary.motion_words import charter_line, committee_lines, own_matters
 from fermata.summary.node_words import done_text, node_troubles
 from fermata.summary.plea_words import plea_sentences
 from fermata.summary.records.clocks import LogTime, log_time, silence_ms
+from fermata.summary.records.drills import DrillRecord, drill_records
 from fermata.summary.records.governance import (
     CharterRecord,
     GovernanceRecord,
@@ -170,7 +172,7 @@ class Health:
 
     ``rounds`` are the newest ones, or all, and ``rounds_in_all`` counts all. ``pause`` is None if
     the charter has none; ``rules`` is what they said last. ``governance`` is None without a
-    committee. ``problems``: (who or what needs attention, why).
+    committee; ``drills`` are all of the log. ``problems``: (who or what needs attention, why).
     """
 
     now_ms: int
@@ -182,6 +184,7 @@ class Health:
     rules: tuple[RuleRecord, ...]
     charter: CharterRecord
     governance: GovernanceRecord | None
+    drills: tuple[DrillRecord, ...]
     overdue: tuple[Overdue, ...]
     problems: tuple[tuple[str, str], ...]
 
@@ -214,6 +217,8 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
             problems.append((f"round {round_.number}", culprits_text(round_.culprits)))
     if state.key is None:
         problems.append((charter.coordinator, "the log has no key record yet"))
+    drills = drill_records(state)
+    problems += drill_troubles(drills)
     problems += [("overdue", overdue_line(thing)) for thing in late]
     return Health(
         now_ms=now_ms,
@@ -225,6 +230,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         rules=rule_records(state, newest_judged(state)),
         charter=charter_record(state),
         governance=governance_record(state, now_ms) if charter.committee else None,
+        drills=drills,
         overdue=late,
         problems=tuple(problems),
     )
@@ -238,7 +244,7 @@ def newest_rounds(rounds: tuple[RoundRecord, ...]) -> tuple[RoundRecord, ...]:
 
 def health_document(report: Health) -> dict[str, Any]:
     """``log_time``, ``nodes``, ``rounds``, ``rounds_in_all``, ``pause`` (or None), ``charter``,
-    ``governance`` (or None) and ``problems``, for programs."""
+    ``governance`` (or None), ``drill``, the newest (or None), and ``problems``, for programs."""
     pause, governance = None, report.governance
     if report.pause is not None:
         late = [overdue_document(thing) for thing in report.overdue]
@@ -251,6 +257,7 @@ def health_document(report: Health) -> dict[str, Any]:
         "pause": pause,
         "charter": charter_document(report.charter),
         "governance": committee_document(governance) if governance is not None else None,
+        "drill": _drill(report.drills[-1]) if report.drills else None,
         "problems": [{"who": who, "what": what} for who, what in report.problems],
     }
 
@@ -271,6 +278,11 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
         }
     named = document(node, "newest_round=done excluded_from not_consented accepted_charter")
     return {"node": node.party, "role": node.role, **seen, **named}
+
+
+def _drill(drill: DrillRecord) -> dict[str, object]:
+    named = "number entry phase auditors agreeing needed enough=is_enough until=until_ms"
+    return document(drill, named)
 
 
 def _round(round_: RoundRecord) -> dict[str, object]:
@@ -294,7 +306,7 @@ def _round(round_: RoundRecord) -> dict[str, object]:
 
 def health_text(report: Health) -> str:
     """The health for people: a table of nodes, the log's time, a line for each round, the pause,
-    the charter in force, what is before the committee, and what needs attention."""
+    the newest drill, the charter in force, what is before the committee, and what to look at."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]
@@ -305,6 +317,7 @@ def health_text(report: Health) -> str:
     newest = next((round_ for round_ in reversed(report.rounds) if round_.panels), None)
     lines += [f"  {standing_line(panel)}" for panel in newest.panels] if newest else []
     lines += pause_lines(report.pause, report.rules) if report.pause else []
+    lines += [drill_line(report.drills[-1])] if report.drills else []
     lines += [charter_line(report.charter)]
     lines += committee_lines(report.governance) if report.governance is not None else []
     lines += [f"! {who}: {what}" for who, what in report.problems]

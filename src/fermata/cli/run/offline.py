@@ -12,7 +12,8 @@ from fermata.cli.unlock import Opener, unlock_options
 from fermata.errors import FermataError, TransportError
 from fermata.node.config import load_config
 from fermata.node.files import read_file, write_secret
-from fermata.node.opener.offline import OpeningFiles, make_task
+from fermata.node.opener.drill_file import MAGIC, start_of
+from fermata.node.opener.offline import OpeningFiles, make_drill_task, make_task
 from fermata.node.opener.opening_file import OPENING_BYTES_MAX, decode_opening
 from fermata.node.opener.process import open_task
 from fermata.node.opener.setup import Setup
@@ -28,24 +29,34 @@ WITNESS_WAIT_S = 30.0
 
 @click.command("export-task")
 @CONFIG
-@click.option("--round", "number", type=click.IntRange(min=1), required=True, help="Which round.")
+@click.option("--round", "number", type=click.IntRange(min=1), help="Which round.")
+@click.option("--drill", is_flag=True, help="The drill that runs, in place of a round.")
 @click.option("--out", type=PATH, required=True, help="New file for the machine with the share.")
 @json_option
-def auditor_export_task(config_file: Path, number: int, out: Path, as_json: bool) -> None:
-    """Write all that opening a round needs, for a machine without a network.
+def auditor_export_task(
+    config_file: Path, number: int | None, drill: bool, out: Path, as_json: bool
+) -> None:
+    """Write all that opening a round, or a drill, needs, for a machine without a network.
 
     The file has the log and the sealed parts of the round: ciphertexts, and nothing secret of
     this auditor. The node may run.
     """
+    if drill == (number is not None):
+        raise click.UsageError("give --round, or --drill")
     config = load_config(config_file, Role.AUDITOR)
     check_new(out)
     with checked_log(config) as (log_port, replica):
         pull_witnessed(replica, log_port, WITNESS_WAIT_S, clock_ms, time.sleep)
         charter = read_file(config.charter_file, CHARTER_BYTES_MAX)
-        task = make_task(replica, log_port, charter, config.text.party, number)
+        me = config.text.party
+        if number is None:
+            task = make_drill_task(replica, charter, me)
+        else:
+            task = make_task(replica, log_port, charter, me, number)
     size = write_task(out, task)
+    what = "the drill that runs" if drill else f"round {number}"
     data = {"task": str(out), "round": number, "entries": len(task.leaves), "size": size}
-    emit(as_json, data, f"wrote {out}: round {number}, {len(task.leaves)} entries, {size:,} bytes")
+    emit(as_json, data, f"wrote {out}: {what}, {len(task.leaves)} entries, {size:,} bytes")
 
 
 @click.command("open")
@@ -70,7 +81,9 @@ def auditor_open(
     opener: Opener,
     as_json: bool,
 ) -> None:
-    """Check a whole round from its TASK file, and open it; needs no network and uses none.
+    """Check a whole round from its TASK file, and open it, or answer a drill.
+
+    It needs no network and uses none.
 
     The share file names the charter of its log; --charter-hash is needed where it does not.
     """
@@ -104,10 +117,16 @@ def auditor_import_opening(file: Path, config_file: Path, wait_s: int, as_json: 
     """Give an opening to this auditor's running node, which sends it as its own statement."""
     config = load_config(config_file, Role.AUDITOR)
     data, me = read_file(file, OPENING_BYTES_MAX), config.text.party
-    given = decode_opening(data, me, config.roster.parties[me].signing_key, str(file)).parsed
-    number = given.partial_opening.round
-    files = OpeningFiles(config.data)
-    path = files.offer(number, given.charter_sha256, data)
+    files, number = OpeningFiles(config.data), None
+    if data.startswith(MAGIC):
+        what = "the drill that runs"
+        path = files.drill_path(start_of(data, str(file)))
+    else:
+        given = decode_opening(data, me, config.roster.parties[me].signing_key, str(file)).parsed
+        number = given.partial_opening.round
+        what = f"round {number}"
+        path = files.path(number, given.charter_sha256)
+    path = files.offer(path, data)
     answer: FermataError | bool = False
     for _ in range(int(wait_s / POLL_S)):
         answer = files.answer(path)
@@ -120,9 +139,9 @@ def auditor_import_opening(file: Path, config_file: Path, wait_s: int, as_json: 
         raise TransportError(
             "NODE_AWAY",
             f"{path}: the node did not take it within {wait_s} s; see that it runs, and that"
-            f" round {number} waits for its part",
+            f" {what} waits for its part",
         )
-    text = f"{file}: taken, and sent as the part of {me} in round {number}"
+    text = f"{file}: taken, and sent as the part of {me} in {what}"
     emit(as_json, {"file": str(file), "round": number, "taken": True}, text)
 
 

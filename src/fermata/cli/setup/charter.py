@@ -244,6 +244,7 @@ def describe(charter: Charter) -> dict[str, object]:
         "charter_hash": charter.sha256.hex(),
         **document(charter, "previous deployment title modulus_bits heartbeat_s"),
         "plea_s": charter.plea_ms / 1000,
+        "drills": drills_of(charter),
         "auditors": len(charter.auditors),
         **document(charter, "threshold endorsement_quorum"),
         "labs": len(charter.labs),
@@ -271,6 +272,14 @@ def describe(charter: Charter) -> dict[str, object]:
         ],
         "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in charter.rules],
     }
+
+
+def drills_of(charter: Charter) -> dict[str, int] | None:
+    """The terms of drills, in seconds; None without them."""
+    if charter.drills is None:
+        return None
+    terms = charter.drills
+    return {"every_s": terms.every_ms // 1000, "answer_s": terms.answer_ms // 1000}
 
 
 def warnings(charter: Charter) -> list[str]:

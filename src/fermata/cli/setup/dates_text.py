@@ -37,6 +37,7 @@ def dates_text(charter: Charter, now_ms: int) -> list[str]:
         " auditors had in",
         "  time and the coordinator has not logged.",
     ]
+    lines += drills_text(charter)
     if charter.cadence != NUMBERED:
         lines.append(
             "  A round opens once its period is over; one of which nothing came out is asked once"
@@ -52,3 +53,17 @@ def dates_text(charter: Charter, now_ms: int) -> list[str]:
                 " after another."
             )
     return lines
+
+
+def drills_text(charter: Charter) -> list[str]:
+    """How often auditors show that they could open, in words (docs/spec/keys.md, K36)."""
+    if charter.drills is None:
+        return [
+            "  There are no drills ([drills]): that an auditor has lost its share shows only when",
+            "  a round needs it.",
+        ]
+    return [
+        f"  Every {charter.drills.every_ms // 1000} s (every_s of [drills]) each auditor shows that"
+        " it could open; it has",
+        f"  {charter.drills.answer_ms // 1000} s (answer_s) for each of the two steps.",
+    ]

@@ -15,7 +15,8 @@ from fermata.crypto.signing import pae
 from fermata.crypto.threshold.auditor_share import AuditorShare
 from fermata.errors import ConfigError, FermataError, Refusal, TransportError
 from fermata.node.opener import frames
-from fermata.node.opener.desk import Desk
+from fermata.node.opener.desk import Desk, drillable
+from fermata.node.opener.drill_file import encode_drill_file
 from fermata.node.opener.marks import Marks
 from fermata.node.opener.memory import end_with_parent, forbid_network
 from fermata.node.opener.opening_file import GivenOpening, encode_opening
@@ -29,7 +30,7 @@ from fermata.protocol.wire.codec import STATEMENT_TYPE
 from fermata.protocol.wire.ports import LogWrapper
 
 #: Refusals that pass when more of the log is witnessed.
-_LATER = frozenset({"NO_ROUND", "NO_QUORUM", "LOG_BEHIND"})
+_LATER = frozenset({"NO_ROUND", "NO_QUORUM", "NO_DRILL", "LOG_BEHIND"})
 
 
 class Orders:
@@ -76,8 +77,28 @@ class Orders:
             self._desk.keep(passed, statement)
         return frames.DONE, statement
 
+    def drill(self) -> tuple[bytes, bytes]:
+        """This auditor's answer to the drill that runs, or that it is too early or late for one.
+
+        It keeps no marks: parts of drills tell nobody anything, however many are given (OP7).
+        """
+        try:
+            self._desk.read(self._log)
+            state, drill = drillable(self._desk.replica, self._desk.me)
+        except Refusal as error:
+            if self._is_patient and error.reason in _LATER:
+                return frames.NOT_YET, b""
+            raise
+        epoch = state.key.record.epoch
+        made, _ = self._share.use(lambda share: self._desk.answer(state, drill, share), epoch)
+        return frames.DONE, made
+
     def open_task(self, task: Task) -> tuple[bytes, bytes]:
-        """The bytes of the opening file that answers a task."""
+        """The bytes of the file that answers a task."""
+        # OP7.3: a task names no round, or the drill that runs.
+        if task.is_drill:
+            kind, made = self.drill()
+            return kind, encode_drill_file(made)
         kind, statement = self.open(task.number)
         return kind, encode_opening(GivenOpening(statement, self._signature(statement)))
 
@@ -111,6 +132,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
                     orders, answer = _set_up(read_setup(data), source, sink), (frames.DONE, b"")
                 elif kind == frames.CHECK and orders is not None:
                     answer = orders.check(bool(data))
+                elif kind == frames.DRILL and orders is not None:
+                    answer = orders.drill()
                 elif kind == frames.OPEN and orders is not None:
                     answer = orders.open(int.from_bytes(data, "big"))
                 else:

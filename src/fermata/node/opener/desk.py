@@ -12,6 +12,8 @@ from fermata.errors import ConfigError, Refusal
 from fermata.memory_store import MemoryStore
 from fermata.node.opener.marks import Marks
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
+from fermata.protocol.drills.drill import Drill, DrillPhase
+from fermata.protocol.drills.duties import answer, encode_answer, running
 from fermata.protocol.fold.references import bind
 from fermata.protocol.roles.auditor import check_close, open_part
 from fermata.protocol.roles.replica import Replica
@@ -53,6 +55,21 @@ def openable(replica: Replica, me: str, number: int, log: Log) -> Openable:
         )
     # OP2.6: the product is computed here, from reports whose proofs hold (P2.1 to P2.9).
     return Openable(state, round_, check_close(state, round_, log.fetch_sealed, replica.cache))
+
+
+def drillable(replica: Replica, me: str) -> tuple[KeyedState, Drill]:
+    """The drill of the witnessed entries that this auditor may answer, and their state.
+
+    Raises Refusal NO_DRILL.
+    """
+    state = replica.trusted()
+    drill = running(state, me)
+    # OP7.1: an answer that nobody waits for.
+    if not isinstance(state, KeyedState) or drill is None or drill.phase != DrillPhase.COMMITTING:
+        raise Refusal(
+            "NO_DRILL", "opener: the witnessed entries of the log have no drill that takes answers"
+        )
+    return state, drill
 
 
 class Desk:
@@ -136,6 +153,16 @@ class Desk:
         )
         bind(self.replica.tree, statement, self.replica.witnessed.size)
         return encode(statement)
+
+    def answer(self, state: KeyedState, drill: Drill, share: AuditorShare) -> bytes:
+        """This auditor's answer to a drill that ``drillable`` gave, as ``encode_answer`` gives it.
+
+        The root is of this desk's own fold; nothing that anybody else chose meets the share. Raises
+        as ``check_share`` does.
+        """
+        self.check_share(share, state)  # OP7.2: a part by a wrong share looks like a lost one.
+        record = state.key.record
+        return encode_answer(record, drill, answer(record, share.share, drill, self._entropy))
 
     def keep(self, passed: Openable, statement: bytes) -> None:
         """Makes durable that this statement is given: before it leaves the process (OP2.9)."""

@@ -8,8 +8,8 @@ from fermata.errors import TransportError
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 _LENGTH_BYTES = 4
 
-# From the node: the set-up, its charter, two orders, and the answers to what the opener asks.
-SETUP, CHARTER, CHECK, OPEN = b"s", b"c", b"k", b"o"
+# From the node: the set-up, its charter, three orders, and the answers to what the opener asks.
+SETUP, CHARTER, CHECK, OPEN, DRILL = b"s", b"c", b"k", b"o", b"d"
 #: From fermata auditor open: the set-up of one task, and nothing else.
 TASK = b"t"
 NEWS, LEAVES, SEALED, CANNOT = b"n", b"l", b"p", b"x"

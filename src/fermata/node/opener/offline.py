@@ -1,5 +1,6 @@
 """The node of an auditor whose share is on a machine without a network: tasks out, openings in."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import msgspec
 from fermata.errors import ConfigError, FermataError, Refusal
 from fermata.log.checkpoint import signed_alone
 from fermata.node.files import SECRET_MODE, ensure_directory, read_file, read_secret, write_atomic
-from fermata.node.opener.desk import openable
+from fermata.node.opener.desk import drillable, openable
+from fermata.node.opener.drill_file import ANSWER_BYTES_MAX, decode_drill_file
 from fermata.node.opener.opening_file import (
     OPENING_BYTES_MAX,
     GivenOpening,
     decode_opening,
 )
 from fermata.node.opener.task_file import Task
+from fermata.protocol.drills.drill import Drill
+from fermata.protocol.drills.duties import DrillAnswer
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.auditor import GivenPart
@@ -52,18 +56,31 @@ def make_task(replica: Replica, log: Log, charter: bytes, me: str, number: int) 
     """
     recording = _Recording(log)
     openable(replica, me, number, recording)
+    return _task(replica, charter, me, number, recording.sealed)
+
+
+def make_drill_task(replica: Replica, charter: bytes, me: str) -> Task:
+    """A task for the drill that runs. As ``make_task``; raises Refusal NO_DRILL."""
+    drillable(replica, me)
+    return _task(replica, charter, me, 0, {})
+
+
+def _task(
+    replica: Replica, charter: bytes, me: str, number: int, sealed: Mapping[bytes, bytes]
+) -> Task:
     coordinator = replica.charter.parties[replica.charter.coordinator]
     note = signed_alone(
         replica.store.checkpoint() or b"", replica.charter.log_origin, coordinator.signing_key
     )
     leaves = tuple(replica.store.leaves(0, replica.tree.size))
-    return Task(charter, me, number, note, replica.witnesses, leaves, recording.sealed)
+    return Task(charter, me, number, note, replica.witnesses, leaves, sealed)
 
 
 class OpeningFiles:
     """A folder in which a command leaves openings for the node that runs, and gets its answer.
 
-    ``<round>-<charter>.opening`` is one that came back, ``.answer`` what the node said of it.
+    ``<round>-<charter>.opening`` is one that came back, and ``drill-<leaf hash>.opening`` an answer
+    to a drill; ``.answer`` is what the node said of it.
     """
 
     def __init__(self, data: Path) -> None:
@@ -73,19 +90,22 @@ class OpeningFiles:
         """Where the opening of a round under a charter (32 bytes) stands."""
         return self.folder / f"{number}-{charter_sha256.hex()}.opening"
 
-    def offer(self, number: int, charter_sha256: bytes, data: bytes) -> Path:
-        """Leaves an opening for the node; the same one may come again.
+    def drill_path(self, start: bytes) -> Path:
+        """Where the answer to a drill stands, by the leaf hash of the entry with which it began."""
+        return self.folder / f"drill-{start.hex()}.opening"
+
+    def offer(self, path: Path, data: bytes) -> Path:
+        """Leaves an opening for the node, at its path; the same one may come again.
 
         Raises Refusal OPENED_OTHER if another one stands there that was not refused.
         """
         ensure_directory(self.folder)
-        path = self.path(number, charter_sha256)
         # OP5.4: a second part of one round, of which one would be wrong.
         if path.exists():
             if read_secret(path, OPENING_BYTES_MAX) != data:
                 raise Refusal(
                     "OPENED_OTHER",
-                    f"{path}: is another opening of round {number}, which the node has; keep both",
+                    f"{path}: is another opening of the same, which the node has; keep both",
                 )
             # Its answer may be there already.
             return path
@@ -149,6 +169,21 @@ class OfflineOpener:
             return None
         self._files.say(path, None)
         return part
+
+    def drill(self, state: KeyedState, drill: Drill) -> DrillAnswer | None:
+        """See ``protocol.drills.duties.DrillOpener``. Raises nothing for a file's content."""
+        path = self._files.drill_path(drill.start.leaf_hash)
+        if not path.exists():
+            self._tell("drill_wanted", drill.number, "OFFLINE")
+            return None
+        try:
+            given = decode_drill_file(read_secret(path, ANSWER_BYTES_MAX), state, drill, str(path))
+        except FermataError as error:
+            self._files.say(path, error)
+            self._tell("drill_not_taken", drill.number, error.reason)
+            return None
+        self._files.say(path, None)
+        return given
 
     def _read(self, path: Path, state: KeyedState) -> GivenOpening:
         me = self._signer.party

@@ -11,6 +11,8 @@ import msgspec
 from fermata.errors import ConfigError, FermataError, TransportError
 from fermata.node.opener import frames
 from fermata.node.opener.setup import Setup, error_bytes, read_error
+from fermata.protocol.drills.drill import Drill
+from fermata.protocol.drills.duties import DrillAnswer, decode_answer
 from fermata.protocol.roles.auditor import GivenPart
 from fermata.protocol.roles.replica import READ_COUNT, Replica
 from fermata.protocol.state.state import Close, KeyedState, Round
@@ -75,6 +77,9 @@ class OpenerProcess:
         self._has_told_memory = False
         #: By round: how much was witnessed when the opener refused it.
         self._refused: dict[int, int] = {}
+        #: The same by drill, and what was told of each.
+        self._refused_drills: dict[int, int] = {}
+        self._told_drills: set[tuple[int, str]] = set()
 
     def check(self) -> None:
         """Has the opener check its share, also against the key record once the log has one.
@@ -111,6 +116,26 @@ class OpenerProcess:
         # The log would refuse it (F2.9), and its slot would be filled: an amendment that came into
         # force is in the log, and the opener waits until it is witnessed.
         return GivenPart(statement) if statement.charter_sha256 == state.charter.sha256 else None
+
+    def drill(self, state: KeyedState, drill: Drill) -> DrillAnswer | None:
+        """The opener's answer to a drill; None while it refuses, which is told once.
+
+        No drill stops a node: rounds need it more. See ``protocol.drills.duties.DrillOpener``.
+        """
+        witnessed = self._replica.witnessed.size
+        if self._refused_drills.get(drill.number) == witnessed:
+            return None
+        try:
+            data = self._order(frames.DRILL, b"")
+            return decode_answer(state.key.record, drill, data) if data else None
+        except FermataError as error:
+            if self._is_closed.is_set():
+                raise
+            self._refused_drills[drill.number] = witnessed
+            if (drill.number, error.reason) not in self._told_drills:
+                self._told_drills.add((drill.number, error.reason))
+                self._tell("drill_refused", error.reason)
+            return None
 
     def close(self) -> None:
         """Ends the opener for good; from any thread, also while an order is under way."""

@@ -42,10 +42,11 @@ _LENGTH_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One round for one auditor, with the log up to now.
+    """One round for one auditor, or a drill, with the log up to now.
 
-    ``charter``: the bytes of entry 0's file; ``note``: the log's head of all ``leaves``;
-    ``sealed``: sealed parts by their SHA-256. Nothing of it has been checked but its form.
+    ``charter``: the bytes of entry 0's file; ``number``: the round's, or 0 for the drill that runs;
+    ``note``: the log's head of all ``leaves``; ``sealed``: sealed parts by their SHA-256. Nothing
+    of it has been checked but its form.
     """
 
     charter: bytes
@@ -55,6 +56,11 @@ class Task:
     witnesses: tuple[Witness, ...]
     leaves: tuple[bytes, ...]
     sealed: Mapping[bytes, bytes]
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether it asks for the answer to the drill that runs, and not for a round."""
+        return self.number == 0
 
 
 class TaskLog(LogWrapper):

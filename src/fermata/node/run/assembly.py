@@ -13,6 +13,7 @@ from fermata.node.hook.hooks import Hook, make_hook
 from fermata.node.hook.silence_watch import SilenceWatch
 from fermata.node.observe.alarm import AlarmEvents
 from fermata.node.observe.clock_events import ClockEvents
+from fermata.node.observe.drill_events import DrillEvents
 from fermata.node.observe.gauges import Gauges
 from fermata.node.observe.governance_events import GovernanceEvents
 from fermata.node.observe.pause_events import PauseEvents
@@ -43,6 +44,7 @@ from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer
@@ -170,6 +172,7 @@ class Node:
             AlarmEvents(replica, telemetry, clock_ms).look,
             ClockEvents(self.driver, telemetry).look,
             PauseEvents(replica, telemetry).look,
+            DrillEvents(replica, telemetry).look,
             GovernanceEvents(base.config.text.party, replica, telemetry).look,
             self.hook.look,
             self.governance_hook.look,
@@ -212,6 +215,7 @@ def make_node(
     wake: Wake | None = None,
     opener: Opener | None = None,
     copies: Mapping[str, Log] | None = None,
+    drill_opener: DrillOpener | None = None,
 ) -> Node:
     """A node of the configured role. Without ``wake`` it does only what a person asks it to do.
 
@@ -253,6 +257,7 @@ def make_node(
         _health_of(base.tls) if wake is not None else None,
         tools=tools,
         opener=opener,
+        drill_opener=drill_opener,
     )
     if config.role == Role.AUDITOR and wake is not None:
         driver.pleas.folder = PleaFiles(config.data / TAKEN, config.genesis.sha256)

@@ -6,6 +6,7 @@ from fermata.node.opener.process import OpenerProcess
 from fermata.node.run.assembly import Base
 from fermata.node.run.key_shares import erase_older, has_share
 from fermata.node.run.parts import start_opener
+from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.replica import Replica
 from fermata.types import Role
@@ -14,12 +15,14 @@ from fermata.types import Role
 class OwnOpening:
     """An auditor's opener, and the checks of its share: at the start, and once there is a key.
 
-    ``opener`` is None for everybody else. Raises ConfigError KEY_SHARE, and what unlocking raises.
+    ``opener`` and ``drill_opener`` are None for everybody else. Raises ConfigError KEY_SHARE, and
+    what unlocking raises.
     """
 
     def __init__(self, base: Base) -> None:
         self._base = base
         self.opener: Opener | None = None
+        self.drill_opener: DrillOpener | None = None
         self._process: OpenerProcess | None = None
         #: Of the key whose share was checked.
         self._checked = b""
@@ -35,12 +38,13 @@ class OwnOpening:
                     telemetry.event(event, round=number, reason=reason)
 
             files = OpeningFiles(config.data)
-            self.opener = OfflineOpener(base.signer, base.replica, files, tell_once)
+            offline = OfflineOpener(base.signer, base.replica, files, tell_once)
+            self.opener, self.drill_opener = offline, offline.drill
             return
         self._process = start_opener(
             config, base.replica, lambda event, reason: telemetry.event(event, reason=reason)
         )
-        self.opener = self._process
+        self.opener, self.drill_opener = self._process, self._process.drill
         base.stack.callback(self.close)
         if has_share(config, base.replica):
             self._process.check()

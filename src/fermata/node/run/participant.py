@@ -68,7 +68,7 @@ def run_participant(
         if config.role == Role.AUDITOR and config.text.listen is not None:
             serve_copy(base, config.text.listen)
         log = WitnessedLog(remote, base.store)
-        node = make_node(base, log, wake, opening.opener, copies)
+        node = make_node(base, log, wake, opening.opener, copies, opening.drill_opener)
         if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)

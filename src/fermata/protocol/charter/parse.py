@@ -63,6 +63,7 @@ from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
 from fermata.protocol.charter.toml_source import Strict, TomlSource
+from fermata.protocol.drills.terms import DrillsText, DrillTerms, read_drills
 from fermata.protocol.reprs import short_repr
 
 #: Moduli below this are for tests and simulation; no configuration can lower it.
@@ -110,6 +111,7 @@ class CharterText(Strict, frozen=True):
     dues: DuesText | None = None
     rule: tuple[RuleText, ...] = ()
     pause: PauseText | None = None
+    drills: DrillsText | None = None
     committee: CommitteeText | None = None
     member: tuple[MemberText, ...] = ()
     group: tuple[GroupText, ...] = ()
@@ -151,6 +153,7 @@ class Charter:
     dues: Dues | None
     rules: tuple[Rule, ...]
     pause: PauseTerms | None
+    drills: DrillTerms | None
     committee: Committee | None = None
     previous: str = ""
     is_test: bool = False
@@ -345,6 +348,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         dues=dues,
         rules=with_hold(rules, pause),
         pause=pause,
+        drills=read_drills(source, text.drills),
         committee=read_committee(
             source, text.committee, text.member, rounds.calls_max, notice_min_s(text)
         ),

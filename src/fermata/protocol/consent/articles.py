@@ -68,6 +68,7 @@ ARTICLES = (*DISCLOSURE, *FIGURES, *OBLIGATIONS, *PAUSE, *COMMITTEE, *_AUDITORS,
 
 _FOR_PEOPLE = "words for people, which no rule reads"
 _DECIDES = "who decides and when, which moves no figure and no right that CO2 lists"
+_DRILLS = "how often auditors show that they could open, which opens no figure"
 _PACE = "when rounds are answered, which shows no more of a figure"
 #: Keys that no article compares, with the reason.
 UNCOMPARED = {
@@ -78,6 +79,8 @@ UNCOMPARED = {
     "rounds.window_s": _PACE,
     "rounds.plea_s": _PACE,
     "rounds.heartbeat_s": _PACE,
+    "drills.every_s": _DRILLS,
+    "drills.answer_s": _DRILLS,
     "committee.rotation": _DECIDES,
     "committee.ruling_s": _DECIDES,
     "committee.turn_s": _DECIDES,

@@ -17,6 +17,7 @@ from fermata.crypto.threshold.origin import check_origin
 from fermata.errors import ConfigError, InvalidEncoding, Refusal, VerificationError
 from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import parse_charter
+from fermata.protocol.drills import progress
 from fermata.protocol.fold import (
     heartbeats,
     open_round,
@@ -121,6 +122,7 @@ def judge(
         done = _handle(RULES[body], after, entry, getattr(statement, body), author)
         done = pausing.lift_by_hand(done, index, len(after.governance.lifts))
         done = pausing.pass_time(pausing.settle_rounds(done, index), index)
+        done = progress.advance(done, index)
         if author:
             done = replace(done, last_entry={**state.last_entry, author: index})
         return done, Verdict(index, kind, author, True), None
@@ -278,5 +280,7 @@ RULES: Mapping[str, _Rule | _KeyedRule] = MappingProxyType(
         "acknowledgement": _Rule(pausing.acknowledgement, Role.LAB),
         "motion": _Rule(motions.motion),
         "vote": _Rule(votes.vote),
+        "drill_commitment": _Rule(progress.commitment, Role.AUDITOR),
+        "drill_part": _Rule(progress.part, Role.AUDITOR),
     }
 )

@@ -7,12 +7,14 @@ again from the store and the log.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import assert_never
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError, StorageError, TransportError, VerificationError
 from fermata.log.checkpoint import add_signatures, cosign
+from fermata.protocol.drills.duties import Drilling, DrillOpener, own_drill_opener
 from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, newest_about
 from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
@@ -68,6 +70,7 @@ class Driver:
         share: KeyShare | None = None,
         tools: lab.LabTools = NO_TOOLS,
         opener: auditor.Opener | None = None,
+        drill_opener: DrillOpener | None = None,
     ) -> None:
         self.me = signer.party
         self.replica = replica
@@ -80,6 +83,7 @@ class Driver:
         #: Of an auditor that opens in this process: its share of the key in force.
         self.share = share
         self._opener = opener
+        self._drill_opener = drill_opener
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
@@ -127,10 +131,15 @@ class Driver:
                 cache = self.replica.cache
                 return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
             case Role.AUDITOR:
-                passed, opener = self._closes.passed, self._opener
+                passed, opener, drills = self._closes.passed, self._opener, self._drill_opener
                 if opener is None and self.share is not None:
                     opener = auditor.own_opener(me, self.share, self._outside.entropy)
-                return auditor.duties(state, me, self._is_drafted, witnessed, passed, opener)
+                    drills = own_drill_opener(self.share, self._outside.entropy)
+                # A drill comes last: whatever is wrong with it holds up no round.
+                return chain(
+                    auditor.duties(state, me, self._is_drafted, witnessed, passed, opener),
+                    Drilling(me, self.replica, drills).duties(self._is_drafted),
+                )
             case Role.LAB:
                 # CO5.3: under terms that it has not accepted, a lab says nothing.
                 if not self._tools.has_agreed(state):

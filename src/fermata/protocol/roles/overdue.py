@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.drills.drill import DrillOutcome, DrillPhase
 from fermata.protocol.fold.disclosure import is_worn
 from fermata.protocol.state.calls import next_call, patience
 from fermata.protocol.state.clock import NO_TIME
@@ -22,7 +23,8 @@ UNOPENED = "unopened"
 UNCLOSED = "unclosed"
 UNSETTLED = "unsettled"
 UNACKNOWLEDGED = "unacknowledged"
-KINDS = (SILENT, UNOPENED, UNCLOSED, UNSETTLED, UNACKNOWLEDGED)
+UNDRILLED = "undrilled"
+KINDS = (SILENT, UNOPENED, UNCLOSED, UNSETTLED, UNACKNOWLEDGED, UNDRILLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def overdue(
         *_opening(state, state.charter, pause, terms, now_ms),
         *(late for r in state.rounds for late in _settling(r, state, state.charter, terms)),
         *_acknowledging(state, pause, labs),
+        *_drilling(state),
     ]
     return tuple(late for late in things if now_ms >= late.since_ms)
 
@@ -112,3 +115,21 @@ def _acknowledging(state: State, pause: Pause, labs: Sequence[str]) -> Iterator[
     due_ms = state.clock.due_ms(asked[-1].deadline) if asked else None
     if names and due_ms is not None:
         yield Overdue(UNACKNOWLEDGED, due_ms, f"not acknowledged by {', '.join(names)}")
+
+
+def _drilling(state: State) -> Iterator[Overdue]:
+    """Of the key in force: one auditor more that is lost, and no round opens any more."""
+    key = state.key
+    ended = [d for d in state.drills if d.phase == DrillPhase.ENDED and not d.is_cut]
+    drill = ended[-1] if ended else None
+    if key is None or drill is None or drill.end is None or drill.epoch_id != key.epoch_id:
+        return
+    begun = state.clock.start_ms(drill.end)
+    # PA13.1: that too few could open must not wait for the round that needs them.
+    if begun is not None and not drill.is_enough:
+        names = (a for a in drill.auditors if drill.outcome(a) != DrillOutcome.ABLE)
+        detail = (
+            f"in drill {drill.number} {drill.agreeing} auditors could open, of {drill.needed}"
+            f" wanted; not shown by {', '.join(names)}"
+        )
+        yield Overdue(UNDRILLED, begun, detail)

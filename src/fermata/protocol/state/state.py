@@ -12,6 +12,7 @@ from typing import Self
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
+from fermata.protocol.drills.drill import Drill
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.governance import Governance
@@ -277,6 +278,7 @@ class State:
     judgements: Mapping[int, Judgement] = field(default_factory=dict)
     pause: Pause = NO_PAUSE
     governance: Governance = field(default_factory=Governance)
+    drills: tuple[Drill, ...] = ()
 
     @property
     def size(self) -> int:

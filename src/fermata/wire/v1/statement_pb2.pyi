@@ -111,6 +111,8 @@ class Statement(_message.Message):
     ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
     MOTION_FIELD_NUMBER: _builtins.int
     VOTE_FIELD_NUMBER: _builtins.int
+    DRILL_COMMITMENT_FIELD_NUMBER: _builtins.int
+    DRILL_PART_FIELD_NUMBER: _builtins.int
     SEEN_FIELD_NUMBER: _builtins.int
     charter_sha256: _builtins.bytes
     """SHA-256 of the charter file in force."""
@@ -139,6 +141,10 @@ class Statement(_message.Message):
     @_builtins.property
     def vote(self) -> Global___Vote: ...
     @_builtins.property
+    def drill_commitment(self) -> Global___DrillCommitment: ...
+    @_builtins.property
+    def drill_part(self) -> Global___DrillPart: ...
+    @_builtins.property
     def seen(self) -> _envelope_pb2.EntryRef:
         """The newest entry that the author had folded; not in a KeyRecord."""
 
@@ -158,13 +164,15 @@ class Statement(_message.Message):
         acknowledgement: Global___Acknowledgement | None = ...,
         motion: Global___Motion | None = ...,
         vote: Global___Vote | None = ...,
+        drill_commitment: Global___DrillCommitment | None = ...,
+        drill_part: Global___DrillPart | None = ...,
         seen: _envelope_pb2.EntryRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote", "drill_commitment", "drill_part"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -916,3 +924,63 @@ class Vote(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Vote: _TypeAlias = Vote  # noqa: Y015
+
+@_typing.final
+class DrillCommitment(_message.Message):
+    """An auditor commits itself to its part of a drill, before anybody shows one (docs/spec/keys.md, K36)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    COMMITMENT_FIELD_NUMBER: _builtins.int
+    commitment: _builtins.bytes
+    """SHA-256 over the auditor's part and a nonce."""
+    @_builtins.property
+    def start(self) -> _envelope_pb2.EntryRef:
+        """The entry with which the drill began."""
+
+    def __init__(
+        self,
+        *,
+        start: _envelope_pb2.EntryRef | None = ...,
+        commitment: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrillCommitment: _TypeAlias = DrillCommitment  # noqa: Y015
+
+@_typing.final
+class DrillPart(_message.Message):
+    """An auditor shows the part of a drill that it has committed itself to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """32 random bytes."""
+    part: _builtins.bytes
+    """c^(Delta*s_i) mod n, c the drill's test ciphertext."""
+    @_builtins.property
+    def start(self) -> _envelope_pb2.EntryRef:
+        """The entry with which the drill began."""
+
+    def __init__(
+        self,
+        *,
+        start: _envelope_pb2.EntryRef | None = ...,
+        nonce: _builtins.bytes = ...,
+        part: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "part", b"part", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrillPart: _TypeAlias = DrillPart  # noqa: Y015
