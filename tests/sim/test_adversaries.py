@@ -8,6 +8,7 @@ from fermata.sim.adversaries import clock as adversaries_clock
 from fermata.sim.adversaries import committee as adversaries_committee
 from fermata.sim.adversaries import consent as adversaries_consent
 from fermata.sim.adversaries import coordinator as adversaries_coordinator
+from fermata.sim.adversaries import drills as adversaries_drills
 from fermata.sim.adversaries import epochs as adversaries_epochs
 from fermata.sim.adversaries import lab as adversaries_lab
 from fermata.sim.adversaries import pause as adversaries_pause
@@ -18,9 +19,14 @@ from fermata.sim.adversaries.misbehaviour import Misbehaviour
 from fermata.sim.setup.deployment import COORDINATOR
 from harness.plays import SEED, exposed, kinds_of, played, replays
 
-#: What these define is asserted, and replayed, in test_adversaries_clock, _pause and _standing.
+#: What these define is asserted, and replayed, in test_adversaries_clock, _drills, _pause and
+#: _standing.
 ELSEWHERE = kinds_of(
-    adversaries_clock, adversaries_committee, adversaries_pause, adversaries_standing
+    adversaries_clock,
+    adversaries_committee,
+    adversaries_drills,
+    adversaries_pause,
+    adversaries_standing,
 )
 
 
@@ -290,6 +296,7 @@ def test_every_misbehaviour_is_in_the_table_once() -> None:
         adversaries_committee,
         adversaries_consent,
         adversaries_coordinator,
+        adversaries_drills,
         adversaries_epochs,
         adversaries_lab,
         adversaries_pause,

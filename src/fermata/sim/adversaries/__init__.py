@@ -13,6 +13,7 @@ from fermata.sim.adversaries.clock import ALL_CLOCKS
 from fermata.sim.adversaries.committee import ALL_COMMITTEE
 from fermata.sim.adversaries.consent import ALL_CONSENT
 from fermata.sim.adversaries.coordinator import ALL_COORDINATORS
+from fermata.sim.adversaries.drills import ALL_DRILLS
 from fermata.sim.adversaries.epochs import ALL_EPOCHS
 from fermata.sim.adversaries.lab import ALL_LABS
 from fermata.sim.adversaries.misbehaviour import Exposure, Misbehaviour
@@ -32,6 +33,7 @@ ALL: tuple[type[Misbehaviour], ...] = (
     *ALL_STANDING,
     *ALL_STARVING,
     *ALL_EPOCHS,
+    *ALL_DRILLS,
     *ALL_CONSENT,
 )
 

@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 
 from fermata.crypto.signing import SigningKey
 from fermata.errors import FermataError, Refusal, TransportError
+from fermata.protocol.drills.drill import DrillPhase
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.proofs import PROOF
 from fermata.protocol.fold.references import bind, next_leaf
@@ -42,7 +43,8 @@ class Exposure:
     ``reasons``: the reasons of all refusals, by any party. ``halted``: nodes that stopped because
     the log broke its promises, with the reason. ``waits_for``: auditors whose endorsement the
     last closed round lacked when nothing more happened. ``starved``: by round and lab, how many
-    auditors had an answer of which the log had none when the round was closed.
+    auditors had an answer of which the log had none when the round was closed. ``drilled``: by
+    drill that has ended and auditor, what the drill says of it.
     """
 
     opened: tuple[int, ...]
@@ -51,6 +53,7 @@ class Exposure:
     halted: tuple[tuple[str, str], ...]
     waits_for: tuple[str, ...]
     starved: tuple[tuple[int, str, int], ...]
+    drilled: tuple[tuple[int, str, str], ...]
     violations: tuple[Violation, ...]
     lines: tuple[str, ...]
 
@@ -110,6 +113,12 @@ class Misbehaviour(ABC):
                 (round_.number, lab, len(auditors))
                 for round_ in world.watch.state.rounds
                 for lab, auditors in sorted(round_.starved.items())
+            ),
+            drilled=tuple(
+                (drill.number, auditor, drill.outcome(auditor))
+                for drill in world.watch.state.drills
+                if drill.phase == DrillPhase.ENDED and not drill.is_cut
+                for auditor in drill.auditors
             ),
             violations=tuple(world.watch.violations),
             lines=tuple(world.lines),

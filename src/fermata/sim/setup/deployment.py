@@ -62,6 +62,8 @@ class Shape:
     interval_s: int | None = None
     first: str = "2025Q3"
     terms: Terms | None = None
+    #: How often there are drills, in seconds; 0 for none. Keys do not depend on it.
+    drill_s: int = field(default=0, repr=False)
 
     @property
     def labs(self) -> int:
@@ -158,6 +160,8 @@ window_s = {shape.window_s}
     for panel in range(1, shape.panels + 1):
         tables.append(_panel_text(shape, panel))
     tables.append(_rich_text(dice))
+    if shape.drill_s:
+        tables.append(f"[drills]\nevery_s = {shape.drill_s}\nanswer_s = {shape.drill_s // 2}\n")
     return "\n".join(tables)
 
 
