@@ -27,6 +27,10 @@ class Succession:
     views: Views
     keys: Mapping[str, SigningKey]
 
+    @property
+    def auditors(self) -> tuple[str, ...]:
+        return self.deployment.charter.auditors
+
     def note(self, view: int, tree: Tree, size: int | None = None) -> bytes:
         """The coordinator's head of a view."""
         size = tree.size if size is None else size
@@ -85,9 +89,9 @@ def tree_of(*leaves: str) -> Tree:
     return tree
 
 
-def make_succession(successors: int = 2) -> Succession:
-    """Four auditors of threshold 2, of whom three make a quorum."""
-    deployment = make_deployment(auditors=4, threshold=2)
+def make_succession(auditors: int = 4, threshold: int = 2, successors: int = 2) -> Succession:
+    """Of four auditors with threshold 2 three make a quorum."""
+    deployment = make_deployment(auditors=auditors, threshold=threshold)
     first = deployment.charter.parties[deployment.charter.coordinator]
     keys, coordinators = dict(deployment.keys), [first]
     for number in range(1, successors + 1):

@@ -6,14 +6,15 @@ There is no fold here, no node and no disk. ``Play.check`` looks at all logs fro
 tick.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from fermata.errors import VerificationError
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.succession.certificate import make_certificate
+from fermata.protocol.succession.following import Answer, answer_to
 from fermata.protocol.succession.handover import (
-    HandedOver,
     check_handover,
     largest_certificate,
     make_handover,
@@ -24,7 +25,7 @@ from fermata.protocol.wire.codec import decode, encode
 from fermata.protocol.wire.ports import Witness
 from fermata.sim.dice import Dice, stream
 from fermata.wire.v1.succession_pb2 import Certificate, Handover, Leave, ViewHead
-from harness.succession import AUDITORS, Succession
+from harness.succession import Succession
 
 TICK_MS, SUCCESSION_MS, CONFLICT_MS = 1000, 6000, 20_000
 _HANDOVER = b"handover "
@@ -66,9 +67,10 @@ class Coordinator:
             self.logs[0][0].add(b"charter")
 
     def log_for(self, view: int, auditor: str) -> Copy | None:
-        """Who forks shows the second log to the last two auditors."""
-        logs = self.logs.get(view, [])
-        return logs[AUDITORS.index(auditor) // 2 if len(logs) > 1 else 0] if logs else None
+        """Who forks shows the second log to the later half of the auditors."""
+        logs, auditors = self.logs.get(view, []), self.world.auditors
+        is_late = auditors.index(auditor) >= len(auditors) // 2
+        return logs[-1 if is_late else 0] if logs else None
 
     def fork(self) -> None:
         for logs in self.logs.values():
@@ -147,9 +149,10 @@ class Play:
         self.now_ms, self.links = 0, Links()
         self.liars = tuple(liars)
         self.coordinators = [Coordinator(world, p) for p in range(len(world.views.coordinators))]
-        self.auditors = [Auditor(world, a) for a in AUDITORS if a not in self.liars]
+        self.auditors = [Auditor(world, a) for a in world.auditors if a not in self.liars]
         self.false_leaves: dict[tuple[str, int], bytes] = {}
         self.settled: list[bytes] = []
+        self.answers: Counter[str] = Counter()
         self.quorum = world.views.charter.endorsement_quorum
 
     def run(self, ticks: int) -> None:
@@ -257,11 +260,15 @@ class Play:
             handed = check_handover(self.world.views, handover, start, kept.tree.root())
         except VerificationError:
             return
-        if handed.left_out:
-            since = auditor.waits.setdefault(log.leaves[start], self.now_ms)
-            is_early = self.now_ms - since < CONFLICT_MS
-            if is_early or self._has_more(auditor, kept, handed):
-                return
+        since = auditor.waits.setdefault(log.leaves[start], self.now_ms)
+        near = [a for a in self.auditors if self.links.are_open(a.name, auditor.name)]
+        certificates = [a.certificate for a in (*near, auditor) if a.certificate is not None]
+        copies = [a.copy.tree for a in (*near, auditor)]
+        waited_ms = self.now_ms - since
+        answer = answer_to(handed, kept.tree, certificates, copies, waited_ms, CONFLICT_MS)
+        self.answers[f"{answer}, {'heads left out' if handed.left_out else 'none left out'}"] += 1
+        if answer is not Answer.FOLLOWS:
+            return
         auditor.copy, auditor.lines = kept, {}
         auditor.watched = Watched(log.view, self.now_ms, left_for=auditor.watched.left_for)
 
@@ -269,24 +276,6 @@ class Play:
     def _is_of(leaf: bytes, view: int) -> bool:
         is_handover = leaf.startswith(_HANDOVER)
         return is_handover and decode(Handover, leaf[len(_HANDOVER) :]).view == view
-
-    def _has_more(self, auditor: Auditor, kept: Copy, handed: HandedOver) -> bool:
-        """SU9: a larger certificate, or the entries of a head that was left out."""
-        near = [a for a in self.auditors if self.links.are_open(a.name, auditor.name)]
-        for other in (*near, auditor):
-            made = other.certificate
-            is_larger = made is not None and (made.view, made.size) > handed.certified
-            if (
-                made is not None
-                and is_larger
-                and made.view < kept.view
-                and not kept.has(made.size, made.root)
-            ):
-                return True
-            extends = other.copy.has(kept.tree.size, kept.tree.root())
-            if extends and any(other.copy.has(h.size, h.root) for _, h in handed.left_out):
-                return True
-        return False
 
     def _ask(self, auditor: Auditor) -> None:
         """What auditors tell each other: Leaves, and cosignatures (reason 5)."""

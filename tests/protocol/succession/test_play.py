@@ -1,9 +1,11 @@
 """Plays of succession: coordinators that are killed, slow, forked, starving or withholding."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
 
+from fermata.protocol.succession.leaving import Reason
 from harness.succession import AUDITORS, make_succession
 from harness.succession_play import Play
 
@@ -80,6 +82,8 @@ def test_a_coordinator_that_does_harm_is_left(
     play.run(90)
     assert goes_on(play, 30)
     assert play.newest_view() >= 1
+    if harm is withhold and not liars:
+        assert any(Reason.WITHHELD in auditor.why for auditor in play.auditors)
 
 
 def test_an_auditor_without_a_network_deposes_nobody() -> None:
@@ -117,11 +121,37 @@ def test_a_successor_that_leaves_a_head_out_is_not_followed_while_its_entries_ar
         assert play.newest_view() >= 2
 
 
-@pytest.mark.parametrize("seed", range(8))
+#: Auditors, threshold, and the liars without whom the others are still a quorum.
+COMMITTEES = [(4, 2, 0), (4, 2, 1), (5, 3, 1), (3, 2, 0), (6, 3, 1)]
+
+
+SEEDS = range(10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_fails_nothing_settled_is_lost_and_the_log_goes_on(seed: int) -> None:
-    liars = AUDITORS[3:] if seed % 2 else ()
-    play = Play(WORLD, 100 + seed, liars)
-    parties = ["0", "1", "2", *AUDITORS]
+    play_with_faults(seed)
+
+
+def test_every_reason_and_every_answer_occurs_in_these_plays() -> None:
+    plays = [play_with_faults(seed) for seed in SEEDS]
+    reasons = {why for play in plays for a in play.auditors for why in a.why}
+    assert reasons >= set(Reason) - {Reason.WITHHELD}
+    assert set().union(*(play.answers for play in plays)) == {
+        "follows, none left out",
+        "follows, heads left out",
+        "refuses, heads left out",
+        "waits, heads left out",
+    }
+
+
+@functools.cache
+def play_with_faults(seed: int) -> Play:
+    """A play of many faults, after which everybody is well and everything must go on."""
+    auditors, threshold, liars = COMMITTEES[seed % len(COMMITTEES)]
+    world = make_succession(auditors, threshold)
+    play = Play(world, 100 + seed, world.auditors[auditors - liars :])
+    parties = ["0", "1", "2", *world.auditors]
     for _ in range(8):
         play.run(play.dice.between(2, 10))
         play.links.cut.clear()
@@ -130,7 +160,7 @@ def test_whatever_fails_nothing_settled_is_lost_and_the_log_goes_on(seed: int) -
             coordinator.is_slow = play.dice.chance(250)
             coordinator.withholds = play.dice.chance(150)
             coordinator.drops_heads = play.dice.chance(200)
-            coordinator.starved = {a for a in AUDITORS if play.dice.chance(150)}
+            coordinator.starved = {a for a in world.auditors if play.dice.chance(150)}
         if play.dice.chance(250):
             play.dice.pick(play.coordinators).fork()
         for _ in range(play.dice.below(4)):
@@ -142,3 +172,4 @@ def test_whatever_fails_nothing_settled_is_lost_and_the_log_goes_on(seed: int) -
         coordinator.starved = set()
     play.run(150)
     assert goes_on(play, 60)
+    return play
