@@ -1,6 +1,7 @@
 """The checks of the specification and the code that makes them: the same reasons, either way."""
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -55,12 +56,15 @@ def refusals(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
                 yield call.lineno, first.value, cited[max(above)] if above else ()
 
 
-EVERY = [
-    (path.relative_to(SRC).as_posix(), *refusal)
-    for path in sorted(SRC.rglob("*.py"))
-    if not {"sim", "v1"} & set(path.parts)
-    for refusal in refusals(path)
-]
+@functools.cache
+def every_refusal() -> tuple[tuple[str, int, str, tuple[str, ...]], ...]:
+    """The refusals of the whole source, each after the name of its file."""
+    return tuple(
+        (path.relative_to(SRC).as_posix(), *refusal)
+        for path in sorted(SRC.rglob("*.py"))
+        if not {"sim", "v1"} & set(path.parts)
+        for refusal in refusals(path)
+    )
 
 
 def checks_in_order(path: Path) -> Iterator[tuple[str, str, list[int]]]:
@@ -113,7 +117,7 @@ def test_checks_that_are_exchanged_in_the_code_are_found(tmp_path: Path) -> None
 def test_a_refusal_under_the_comment_of_a_check_has_the_reason_of_that_check() -> None:
     wrong = [
         f"{path}:{line}: {reason} stands under {', '.join(numbers)}"
-        for path, line, reason, numbers in EVERY
+        for path, line, reason, numbers in every_refusal()
         if numbers and not any(reason in REASONS[number] for number in numbers)
     ]
     assert wrong == []
@@ -121,7 +125,7 @@ def test_a_refusal_under_the_comment_of_a_check_has_the_reason_of_that_check() -
 
 def test_a_check_that_refuses_where_it_is_cited_gives_each_of_its_reasons_there() -> None:
     given: dict[str, set[str]] = {}
-    for _, _, reason, numbers in EVERY:
+    for _, _, reason, numbers in every_refusal():
         for number in numbers:
             given.setdefault(number, set()).add(reason)
     # Many other checks are made by a function that is called under their number.
@@ -154,7 +158,7 @@ def test_every_check_of_the_verifier_that_has_reasons_ends_with_exit_code_1() ->
 def test_the_other_exit_codes_are_those_of_the_classes_that_the_code_raises() -> None:
     codes = {row["where the reason stood"]: row["exit code"] for row in VERDICTS}
     raised = {name: set() for name in ("node/storage/bundle_files.py", "protocol/verify/bundle.py")}
-    for path, _, reason, _ in EVERY:
+    for path, _, reason, _ in every_refusal():
         if path in raised:
             raised[path].add(reason)
     assert set().union(*raised.values()) - {"NO_SEALED"} == {"BUNDLE", "BUNDLE_NEWER"}

@@ -9,6 +9,7 @@ from fermata.crypto.threshold.key_record import DEALER, DELTA, KeyRecord, check_
 from fermata.crypto.threshold.keygen.parameters import STEP, parameters_of
 from fermata.crypto.threshold.origin import check_distributed, check_origin
 from fermata.errors import VerificationError
+from harness.crypto import keys
 from harness.crypto.keygens import BITS, CONTEXT, finished
 from harness.crypto.keys import dealt
 
@@ -53,6 +54,22 @@ def test_a_modulus_with_a_prime_of_the_sieve_is_refused() -> None:
     assert n % 11 == 0
     assert SIEVE % 11 == 0
     assert refused(replace(RECORD, n=n)) == "KEY_DISTRIBUTED"
+
+
+def test_a_dealers_proofs_that_held_once_vouch_for_no_other_key_proof_or_charter() -> None:
+    key, other, context = dealt(512, 2, 3), dealt(256, 2, 3), keys.CONTEXT
+    proofs = key.modulus_proof, key.factor_proof
+    for _ in range(2):
+        check_origin(key.record, proofs, context)
+        for record, wrong, bound_to in (
+            (key.record, proofs, context[::-1]),
+            (replace(key.record, n=key.record.n + 4), proofs, context),
+            (key.record, (other.modulus_proof, key.factor_proof), context),
+            (key.record, (key.modulus_proof, other.factor_proof), context),
+        ):
+            with pytest.raises(VerificationError) as caught:
+                check_origin(record, wrong, bound_to)
+            assert caught.value.reason in {"MODULUS_PROOF", "FACTOR_PROOF"}
 
 
 def test_a_dealers_modulus_is_refused_unless_it_happens_to_be_1_modulo_420() -> None:

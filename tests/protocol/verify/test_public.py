@@ -1,5 +1,6 @@
 """Public bundles: without any ciphertext of a single lab, and what can be verified of them."""
 
+import functools
 import random
 
 import pytest
@@ -23,9 +24,13 @@ from harness.chains import Chain, chain_at
 from harness.forged import endorse_unseen, false_values, forged, other_plaintexts
 
 
+@functools.cache
+def true_public_files() -> tuple[tuple[str, bytes], ...]:
+    return tuple(bundle_of_run(finished_run(), None).items())
+
+
 def public_files() -> Files:
-    run = finished_run()
-    return bundle_of_run(run, None)
+    return dict(true_public_files())
 
 
 def public_of(chain: Chain) -> Files:
@@ -78,13 +83,14 @@ def test_a_public_log_verifies_wherever_it_has_come_to(stage: str) -> None:
     assert verify(public_of(chain_at(stage))).is_valid
 
 
-@pytest.mark.parametrize("path", sorted(public_files()))
-def test_a_file_that_is_missing_from_a_public_bundle_is_found(path: str) -> None:
-    bundle = public_files()
-    del bundle[path]
-    found = verify(bundle)
-    assert not found.is_valid
-    assert any(path in finding for findings in failed(found).values() for finding in findings)
+def test_any_file_that_is_missing_from_a_public_bundle_is_found() -> None:
+    for path in sorted(public_files()):
+        bundle = public_files()
+        del bundle[path]
+        found = verify(bundle)
+        assert not found.is_valid, path
+        findings = [finding for each in failed(found).values() for finding in each]
+        assert any(path in finding for finding in findings), path
 
 
 def test_a_sealed_part_in_a_public_bundle_is_a_file_too_many() -> None:
@@ -114,13 +120,13 @@ def test_a_marker_with_anything_else_is_refused() -> None:
         invalid({**public_files(), MARKER: marker}, 3, MARKER)
 
 
-@pytest.mark.parametrize("path", sorted(public_files()))
-def test_a_flipped_bit_anywhere_in_a_public_bundle_is_found(path: str) -> None:
-    chance, data = random.Random(path), public_files()[path]
-    for _ in range(6):
-        at = chance.randrange(len(data))
-        changed = data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
-        assert not verify({**public_files(), path: changed}).is_valid
+def test_a_flipped_bit_anywhere_in_a_public_bundle_is_found() -> None:
+    for path, data in sorted(public_files().items()):
+        chance = random.Random(path)
+        for _ in range(6):
+            at = chance.randrange(len(data))
+            changed = data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
+            assert not verify({**public_files(), path: changed}).is_valid, (path, at)
 
 
 def test_the_public_sees_an_open_proof_that_fails(

@@ -5,6 +5,8 @@ nobody can prove that, for nobody knows the primes: a majority of honest auditor
 and what can be seen of the modulus from outside is checked.
 """
 
+from functools import lru_cache
+
 from fermata.crypto.integers import gcd
 from fermata.crypto.threshold import factor_proof, modulus_proof
 from fermata.crypto.threshold.factor_proof import FactorProof
@@ -15,6 +17,8 @@ from fermata.errors import InvalidProof
 
 #: What a dealer proves of its modulus: that it has two primes, and that neither is small.
 DealerProofs = tuple[ModulusProof, FactorProof]
+#: Dealers' keys whose proofs are remembered; a deployment has one.
+_KEYS_MAX = 16
 
 
 def check_origin(record: KeyRecord, proofs: DealerProofs | None, context: bytes) -> None:
@@ -24,14 +28,20 @@ def check_origin(record: KeyRecord, proofs: DealerProofs | None, context: bytes)
     Raises InvalidProof: MODULUS_PROOF, FACTOR_PROOF; KEY_DISTRIBUTED.
     """
     if proofs is not None:
-        modulus, factors = proofs
-        # F3.10: ciphertexts open one way (K4).
-        modulus_proof.verify(record.n, modulus, context)
-        # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
-        factor_proof.verify(record.n, factors, context)
+        _check_dealer(record.n, *proofs, context)
     else:
         # F3.12: a majority of honest auditors stands for the rest (K19).
         check_distributed(record)
+
+
+@lru_cache(maxsize=_KEYS_MAX)
+def _check_dealer(n: int, modulus: ModulusProof, factors: FactorProof, context: bytes) -> None:
+    """Proofs that held are not computed again: a node folds its key record once more for what is
+    witnessed. Those that did not are."""
+    # F3.10: ciphertexts open one way (K4).
+    modulus_proof.verify(n, modulus, context)
+    # F3.11: a report's ciphertexts hold what it proves only if no prime of n is small (K10).
+    factor_proof.verify(n, factors, context)
 
 
 def check_distributed(record: KeyRecord) -> None:
