@@ -170,6 +170,28 @@ def test_who_shows_nothing_is_waited_for_as_long_again() -> None:
     assert show(chain, THREE).reason == "LATE"
 
 
+def test_the_time_to_show_a_part_begins_when_all_have_committed_themselves() -> None:
+    chain = drilling_chain()
+    commit(chain, ONE, TWO)
+    wait(chain, ANSWER_S - 600)
+    commit(chain, THREE)
+    wait(chain, ANSWER_S - 600)
+    assert drill_of(chain).phase == DrillPhase.SHOWING
+    assert show(chain, *AUDITORS).accepted
+    assert drill_of(chain).is_enough
+
+
+def test_an_outage_of_the_log_takes_nobodys_time_to_answer() -> None:
+    """T3: whoever had no log to write to gets the gap to write, once."""
+    chain = drilling_chain(heartbeat_s=900)
+    chain.advance(chain.time_ms + SOON_S * 1000)
+    chain.advance(chain.time_ms + 10 * 3_600_000)
+    assert drill_of(chain).phase == DrillPhase.COMMITTING
+    assert commit(chain, ONE, TWO).accepted
+    chain.advance(chain.time_ms + chain.state.clock.gap_ms)
+    assert drill_of(chain).phase == DrillPhase.SHOWING
+
+
 def test_of_nobody_it_ends_by_itself() -> None:
     chain = drilling_chain()
     wait(chain, ANSWER_S + 10 * SOON_S)
