@@ -144,16 +144,16 @@ def test_one_who_deals_nothing_and_speaks_is_named(tmp_path):
     names(table, COMES, "RESHARE_DEAL", table.play())
 
 
-@pytest.mark.parametrize(
-    ("what", "change"),
-    [
-        ("garbage", lambda _: b"no"),
-        ("a message other than its hash", lambda _: bytes([1, *bytes(32), 0, 0, 0, 1, 7])),
-        ("of itself", lambda _: bytes([2, *bytes(32), 0, 0, 0, 0])),
-    ],
-    ids=str,
-)
-def test_a_receiver_whose_complaint_is_malformed_is_named(table, what, change):
+MALFORMED = {
+    "garbage": lambda _: b"no",
+    "a message other than its hash": lambda _: bytes([1, *bytes(32), 0, 0, 0, 1, 7]),
+    "of itself": lambda _: bytes([2, *bytes(32), 0, 0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_receiver_whose_complaint_is_malformed_is_named(table, what):
+    change = MALFORMED[what]
     table.lies("auditor-2", COMPLAINTS, public(change))
     names(table, "auditor-2", "RESHARE_COMPLAINT", table.play())
 
@@ -222,7 +222,9 @@ def test_who_accuses_without_a_fault_is_named(table):
         assert checked.culprits == {"auditor-2": "CEREMONY_ACCUSATION"}, checked
 
 
-@pytest.mark.parametrize("edit", [liars.garbage_for, liars.wrong_commitment_for], ids=str)
+@pytest.mark.parametrize(
+    "edit", [liars.garbage_for, liars.wrong_commitment_for], ids=("garbage", "another body")
+)
 def test_a_sealed_sub_share_that_does_not_open_names_its_dealer(table, edit):
     wrap = {DEALER: liars.item_liar(table, DEALER, edit(RECEIVER))}
     out = table.run(PARTIES[table.kind], wrap=wrap, kind=table.kind)
