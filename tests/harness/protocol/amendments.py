@@ -26,6 +26,19 @@ OTHER_TERMS = (
 )
 
 
+def key_text(key: Any) -> str:
+    """A party's public key as a charter has it."""
+    return base64.b64encode(key.public_key).decode()
+
+
+def another_auditor(chain: Chain, joiner: Any) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The edits by which auditor-4, with this key, takes the place of auditor-3."""
+    return ("auditor-3", "auditor-4"), (
+        key_text(chain.deployment.keys["auditor-3"]),
+        key_text(joiner),
+    )
+
+
 def amended(chain: Chain, *edits: tuple[str, str]) -> bytes:
     """The charter of the deployment with these edits, which names the one that it changes."""
     text = chain.deployment.charter_data.decode()

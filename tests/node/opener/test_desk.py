@@ -107,11 +107,17 @@ def test_a_round_is_opened_only_if_its_endorsements_are_witnessed(
     assert reason_of(desk.checked, 1, log) == reason
 
 
-def test_an_auditor_that_has_not_endorsed_a_round_opens_nothing_of_it(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "endorsers",
+    [("auditor-2", "auditor-3", "auditor-4"), (ME, "auditor-2")],
+    ids=["without this auditor", "without a quorum"],
+)
+def test_a_round_that_too_few_or_others_alone_have_endorsed_is_not_opened(
+    endorsers, tmp_path
+) -> None:
     chain = chain_at("closed", auditors=4)
-    others = [a for a in chain.deployment.charter.auditors if a != ME]
-    chain.endorse(*others)
-    assert len(others) == chain.deployment.charter.endorsement_quorum
+    chain.endorse(*endorsers)
+    assert chain.deployment.charter.endorsement_quorum == 3
     log = RogueLog(chain)
     note, made = log.checkpoint(), log.deployment
     for auditor in made.charter.auditors:

@@ -334,9 +334,9 @@ def test_a_node_waits_for_all_sources_or_abstains_from_what_is_not_there(logs):
     texts.append(source(metric=second, unit=unit[second], path="{period}.json", score="a"))
     lab = sorted(charter.panels[0].labs)[0]
     sources = Sources(logs, None, texts, logs / "pushed", "quarter")
-    waits = Measure(sources, lambda: charter, lab, False, lambda: 0)
+    waits = Measure(sources, lambda period: charter, lab, False, lambda: 0)
     assert waits(Q4) is None
-    abstains = Measure(sources, lambda: charter, lab, True, lambda: 0)
+    abstains = Measure(sources, lambda period: charter, lab, True, lambda: 0)
     assert abstains("2026Q3").values == {}
 
 
@@ -353,7 +353,7 @@ def test_a_refusal_is_kept_until_a_file_changes(logs):
     text = source(kind="scrape", url="http://127.0.0.1/", **keys)
     now = [0]
     sources = Sources(logs, None, [text], logs, "quarter", fetch=fetch)
-    measure = Measure(sources, lambda: charter, "lab-1", False, lambda: now[0])
+    measure = Measure(sources, lambda period: charter, "lab-1", False, lambda: now[0])
     for _ in range(3):
         with pytest.raises(ConfigError):
             measure(Q4)

@@ -203,7 +203,7 @@ class Reader:
     def __init__(self, file, abstains=False):
         charter = make_deployment().charter
         sources = Sources(file.parent, file, (), file.parent, charter.cadence)
-        self.measure = Measure(sources, lambda: charter, "lab-1", abstains, lambda: 0)
+        self.measure = Measure(sources, lambda period: charter, "lab-1", abstains, lambda: 0)
         self.count = 0
         read = self.measure._read
 

@@ -38,7 +38,7 @@ from fermata.node.sources.measure import to_measurement
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import check_period, period_count
-from fermata.protocol.fold.governance.amendment import charter_for_next_round
+from fermata.protocol.fold.governance.amendment import charter_for_next_round, charter_of_answer
 from fermata.protocol.fold.reports import EncodedReport
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.lab import Measurement, answer
@@ -327,7 +327,7 @@ def _report_once(
     current = _open_round(driver, wait_s)
     if config.text.party in current.reports and not replace:
         raise Refusal("REPORTED", f"round {current.number} has your report; --replace corrects it")
-    charter = driver.replica.charter
+    charter = charter_of_answer(driver.replica.state, current.number)
     measurement = read_figures(config, charter, current.period)
     if not measurement.values and current.reports.get(config.text.party):
         raise Refusal("REPORTED", "a report cannot be taken back, only corrected")

@@ -46,12 +46,13 @@ def openable(replica: Replica, me: str, number: int, log: Log) -> Openable:
             "NO_ROUND", f"opener: the witnessed entries of the log have no round {number}"
         )
     quorum = state.charter.endorsement_quorum
+    vouches = me in round_.endorsements or round_.keeps_endorsements
     # OP2.5: nothing is opened that a quorum has not checked, this auditor among it.
-    if round_.phase(quorum) not in (ENDORSED, OPENED) or me not in round_.endorsements:
+    if round_.phase(quorum) not in (ENDORSED, OPENED) or not vouches:
         raise Refusal(
             "NO_QUORUM",
             f"opener: round {number} must be closed and have {quorum} endorsements, one of them"
-            f" by {me}, in the witnessed entries",
+            f" by {me} unless they are of an earlier epoch of the key, in the witnessed entries",
         )
     # OP2.6: the product is computed here, from reports whose proofs hold (P2.1 to P2.9).
     return Openable(state, round_, check_close(state, round_, log.fetch_sealed, replica.cache))

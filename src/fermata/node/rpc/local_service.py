@@ -26,6 +26,7 @@ from fermata.node.sources.readers.pushed import FOLDER, keep_pushed, load_pushed
 from fermata.protocol.charter.encoding import encode_value
 from fermata.protocol.charter.periods import check_period, period_count
 from fermata.protocol.roles.driver import Driver
+from fermata.protocol.roles.lab import charter_of_period
 from fermata.protocol.state.calls import round_of_period, second_call_ms
 from fermata.protocol.state.state import Round
 from fermata.protocol.wire.codec import encode
@@ -103,7 +104,7 @@ class PushDesk:
 
     def _take(self, request: wire.PushRequest) -> wire.PushResponse:
         period, number = self._period(request.period)
-        values = self._values(request)
+        values = self._values(request, period)
         driver = self.driver
         state = driver.replica.state
         round_ = round_of_period(state.rounds, period)
@@ -143,7 +144,7 @@ class PushDesk:
         Returns the slot of the draft. Raises what making the report raises.
         """
         try:
-            charter, me = self.driver.replica.charter, self.driver.me
+            charter, me = charter_of_period(self.driver.replica, round_.period), self.driver.me
             measurement = self.sources.gather(round_.period, charter.metrics_of(me)).measurement()
             return self.driver.correct(round_, measurement)
         except FermataError:
@@ -169,10 +170,9 @@ class PushDesk:
             fail(f"must be one of the charter's, from {charter.first_period} on")
         return written, number
 
-    def _values(self, request: wire.PushRequest) -> dict[str, str]:
+    def _values(self, request: wire.PushRequest, period: str) -> dict[str, str]:
         """The figures by metric; each is of a metric that comes by push, and in its range."""
-        charter = self.driver.replica.charter
-        metrics = charter.metrics_of(self.driver.me)
+        metrics = charter_of_period(self.driver.replica, period).metrics_of(self.driver.me)
         values: dict[str, str] = {}
         for pushed in request.values:
             text = self._by_metric.get(pushed.metric)
@@ -185,7 +185,7 @@ class PushDesk:
             if text.metric not in metrics:
                 raise Refusal(
                     "METRIC_UNKNOWN",
-                    f"{text.metric}: must be a metric that the charter in force asks of this lab",
+                    f"{text.metric}: must be one that the charter of {period} asks of this lab",
                 )
             if pushed.metric in values:
                 raise Refusal("METRIC_TWICE", f"{pushed.metric}: must be pushed once at a time")

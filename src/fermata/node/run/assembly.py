@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fermata import __version__
 from fermata.errors import FermataError
@@ -48,7 +49,7 @@ from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
 from fermata.protocol.roles.consents import Consents
 from fermata.protocol.roles.driver import Driver, Health, Signer
-from fermata.protocol.roles.lab import LabTools
+from fermata.protocol.roles.lab import LabTools, charter_of_period
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import Log, Outside
 from fermata.types import Role
@@ -269,10 +270,11 @@ def make_node(
 
 
 def _measure(config: NodeConfig, replica: Replica) -> Measure:
-    """A function that gives the lab's figures of a period, for the charter in force."""
+    """A function that gives the lab's figures of a period, for the charter of its round."""
     abstains = config.text.lab is not None and config.text.lab.absent == "abstain"
     sources = lab_sources(config)
-    return Measure(sources, lambda: replica.charter, config.text.party, abstains, clock_ms)
+    charter = partial(charter_of_period, replica)
+    return Measure(sources, charter, config.text.party, abstains, clock_ms)
 
 
 def _health_of(tls: TlsFiles) -> Health:

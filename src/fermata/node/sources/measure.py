@@ -35,12 +35,14 @@ def to_measurement(gathered: Gathered, abstains: bool) -> Measurement | None:
 class Measure:
     """A lab's sources as its node asks them for the figures of a period.
 
-    They are read again only when they or the charter in force have changed. A figure that was
+    ``charter`` gives the charter by which a period is answered.
+
+    The sources are read again only when they or that charter have changed. A figure that was
     refused once is refused again from memory, so a mistake costs nothing until it is fixed.
     """
 
     sources: Sources
-    charter: Callable[[], Charter]
+    charter: Callable[[str], Charter]
     lab: str
     abstains: bool
     clock_ms: ClockMs
@@ -51,7 +53,7 @@ class Measure:
 
     def __call__(self, period: str) -> Measurement | None:
         """See fermata.protocol.roles.lab.Measure. Raises ConfigError."""
-        seen = (period, self.charter().sha256, self.sources.stamp(period, self.clock_ms))
+        seen = (period, self.charter(period).sha256, self.sources.stamp(period, self.clock_ms))
         if seen != self._seen:
             self._answer = self._read(period)
             self._seen = seen
@@ -62,7 +64,7 @@ class Measure:
 
     def _read(self, period: str) -> Measurement | ConfigError | None:
         try:
-            charter = self.charter()
+            charter = self.charter(period)
             metrics = charter.metrics_of(self.lab)
             gathered = self.sources.gather(period, metrics)
             gathered.check(metrics)

@@ -56,14 +56,15 @@ def duties(
     charter, key = state.charter, state.key
     current = state.current
     if current is not None and current.phase(charter.endorsement_quorum) == COLLECTING:
-        due = state.clock.passed(current.deadline) or not waiting_for(charter, current)
+        # By the round's own terms: an amendment may have come into force since (F7.4, G15).
+        terms = state.charter_at(current.number)
+        due = state.clock.passed(current.deadline) or not waiting_for(terms, current)
         # PL3: what an auditor has had in time may still come.
         if not due or waits_for_pleas(state, current):
             return []
         # What counts may still change, so the slot names the newest entry that it rests on.
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
-            terms = state.charter_at(current.number)
             round_ = proven_round(terms, key, current, cache)
             return [Duty(slot, close_statement(state, round_, find_sealed))]
     charter = charter_for_next_round(state)

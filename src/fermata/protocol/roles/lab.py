@@ -113,6 +113,14 @@ def duties(
             yield Duty(slot, statement)
 
 
+def charter_of_period(replica: Replica, period: str) -> Charter:
+    """The charter by which a lab answers for a period: of a round that collects its own (G15)."""
+    current = replica.state.current
+    if current is None or current.period != period:
+        return replica.charter
+    return charter_of_answer(replica.state, current.number)
+
+
 class Answers:
     """Makes this lab's answers to rounds."""
 

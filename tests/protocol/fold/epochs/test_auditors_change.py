@@ -1,6 +1,5 @@
 """G14a: amendments that change the auditors wait for the key record of the next epoch."""
 
-import base64
 from typing import Any
 
 import pytest
@@ -16,22 +15,16 @@ from fermata.wire.v1 import statement_pb2 as wire
 from harness.chains import MODULUS_BITS_MIN, PAUSE_TABLES, Chain, chain_at, make_deployment
 from harness.deployments import party_keys
 from harness.epochs import next_epoch, next_statement, retired, sealed_record
-from harness.protocol.amendments import amended, carried, signed, tabled
+from harness.protocol.amendments import amended, another_auditor, carried, key_text, signed, tabled
 
 MEMBERS = "axyz"
 JOINER = party_keys(11, 1, 4)["auditor-4"]
 OLD, NEW = ("auditor-1", "auditor-2", "auditor-3"), ("auditor-1", "auditor-2", "auditor-4")
 
 
-def key_text(key: Any) -> str:
-    return base64.b64encode(key.public_key).decode()
-
-
 def replacing(chain: Chain, *edits: tuple[str, str]) -> bytes:
     """The charter with auditor-4 in the place of auditor-3."""
-    old = key_text(chain.deployment.keys["auditor-3"])
-    edits = (("auditor-3", "auditor-4"), (old, key_text(JOINER)), *edits)
-    return amended(chain, *edits)
+    return amended(chain, *another_auditor(chain, JOINER), *edits)
 
 
 def due(chain: Chain, data: bytes, **keys: Any) -> None:
