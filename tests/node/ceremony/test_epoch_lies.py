@@ -1,6 +1,6 @@
 """Who lies in a refresh or a reshare over a relay: every message, every phase (ceremony.md, CE9).
 
-The table of ``LIES`` stands in docs/threat-model.md. Each lie is told by a dealer and by a receiver
+The table of lies stands in docs/spec/ceremony.md. Each lie is told by a dealer and by a receiver
 who does not deal, as far as it is theirs to tell.
 """
 
@@ -13,6 +13,7 @@ from fermata.crypto.threshold.ceremony.lockstep import Messages
 from fermata.crypto.threshold.reshare.turns import Complaint, complaints_to_bytes
 from fermata.node.ceremony.items import TURN, Name
 from fermata.protocol.ceremony.basis import REFRESH, RESHARE
+from fermata.protocol.ceremony.messages import sign
 from fermata.protocol.ceremony.record import DONE, STOPPED, check_record
 from fermata.wire.v1 import ceremony_service_pb2 as wire
 from harness.ceremony import liars
@@ -205,6 +206,24 @@ def test_the_evidence_is_the_bodies_beside_the_record(table):
     bare = check_record(finished.record, table.basis, table.kinds)
     assert bare.culprits == {}
     assert DEALER in bare.named
+
+
+def test_an_accuser_that_saw_something_else_proves_nothing(table):
+    """It could have told the accused one thing, and tell the judge another (CE9.3)."""
+    table.lies(DEALER, DEAL, OF_DEALER[0].edit)
+    finished = table.play()["auditor-2"]
+    record = wire.CeremonyRecord.FromString(finished.record)
+    ends = [wire.CeremonyEnd.FromString(liars.payload_of(envelope)) for envelope in record.ends]
+    accusing = next(e for e in ends if e.accusation.WhichOneof("evidence") == "public_fault")
+    accuser = PARTIES[table.kind][accusing.sender - 1]
+    for seen, culprits in ((accusing.seen[0], {DEALER}), (bytes(32), set())):
+        accusing.seen[0] = seen
+        del record.ends[:]
+        record.ends.append(sign(accusing, accuser, table.keys[accuser]))
+        data = record.SerializeToString(deterministic=True)
+        checked = check_record(data, table.basis, table.kinds, finished.bodies)
+        assert set(checked.culprits) == culprits
+        assert (DEALER in checked.named) == (not culprits)
 
 
 def test_who_accuses_without_a_fault_is_named(table):
