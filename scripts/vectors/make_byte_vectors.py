@@ -47,6 +47,7 @@ from fermata.node.opener.opening_file import GivenOpening, encode_opening
 from fermata.node.opener.share_backup import ShareBackup
 from fermata.node.opener.task_file import Task, encode_task
 from fermata.node.storage.keystore import AgeIdentity, seal
+from fermata.protocol.ceremony.basis import Basis
 from fermata.protocol.ceremony.messages import payload_hash
 from fermata.protocol.ceremony.plan import make_plan
 from fermata.protocol.drills.drill import Drill
@@ -163,8 +164,8 @@ def ceremonies() -> Vectors:
     payload = encode(CeremonySetUp(ceremony=place.ceremony, sender=2, version="1"))
     envelope = assemble("a type", payload, {"a-1": KEY.sign(b"")})
     plan = make_plan(
-        make_deployment().charter, "keygen", is_rehearsal=True, attempt=1, created_ms=TIME_MS,
-        life_ms=1, nonce=SALT,
+        Basis(make_deployment().charter), "keygen", is_rehearsal=True, attempt=1,
+        created_ms=TIME_MS, life_ms=1, nonce=SALT,
     )  # fmt: skip
     return {
         "ceremony-id": vector(plan.id, plan=plan.data),

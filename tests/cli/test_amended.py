@@ -344,6 +344,7 @@ UNTOUCHED = {
     "keys deal": READS_FILES, "keys record": READS_FILES,
     "keys ceremony": BEFORE_LOG, "keys cancel": BEFORE_LOG, "keys check": READS_FILES,
     "keys sign": READS_FILES,
+    "keys next-epoch": "brings an amendment into force; tests/e2e/test_next_epoch.py runs it",
     "init": BEFORE_LOG, "join": BEFORE_LOG, "coordinator gather": BEFORE_LOG,
     "pki invite": BEFORE_LOG, "pki init": READS_FILES, "pki token": READS_FILES,
     "pki issue": READS_FILES,

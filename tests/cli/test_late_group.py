@@ -35,7 +35,13 @@ def test_a_name_that_is_no_command_is_imported_from_nowhere():
 @pytest.mark.parametrize("role", ["lab", "auditor"])
 def test_a_node_does_not_import_what_other_commands_need(role):
     """The dashboard, its server and its pages are a third of what the program could import."""
-    others = "starlette", "uvicorn", "jinja2", "fermata.dashboard", "fermata.node.ceremony"
+    others = (
+        "starlette",
+        "uvicorn",
+        "jinja2",
+        "fermata.dashboard",
+        "fermata.crypto.threshold.keygen",
+    )
     program = (
         "import sys, click; from fermata.cli.main import cli;"
         f" group = cli.get_command(click.Context(cli), {role!r});"

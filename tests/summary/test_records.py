@@ -10,7 +10,7 @@ from fermata.protocol.state.pause import RUNNING, Change, asking
 from fermata.protocol.state.state import State
 from fermata.summary.governance_words import motion_count
 from fermata.summary.node_words import backlog_text, node_troubles
-from fermata.summary.records.dues import account_record
+from fermata.summary.records.dues import account_records
 from fermata.summary.records.governance import governance_record
 from fermata.summary.records.nodes import node_records
 from fermata.summary.records.pause import (
@@ -185,16 +185,15 @@ def test_nodes_that_went_silent_or_lost_their_certificate_are_told() -> None:
 
 def test_before_the_charter_there_are_no_nodes_and_no_dues() -> None:
     assert node_records(State()) == ()
-    assert account_record(State()) is None
+    assert account_records(State()) == ()
 
 
 def test_dues_by_lab_and_by_round_add_up_to_the_total() -> None:
-    found = account_record(state())
-    assert found is not None
+    (found,) = account_records(state())
     assert str(found.total) == "18005.00"
     assert len(found.lines) == 30
     assert found.lines[-1].period == state().rounds[4].period
-    assert account_record(chain_at("opened").state) is None
+    assert account_records(chain_at("opened").state) == ()
 
 
 def test_motions_tell_their_votes_and_disputes_their_ruling() -> None:

@@ -29,6 +29,7 @@ from fermata.protocol.charter.pause_terms import read_pause_terms
 from fermata.protocol.charter.roster import read_roster
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.toml_source import TomlSource
+from fermata.protocol.drills.terms import read_drills
 
 T = TypeVar("T")
 #: Lines that are left out to read on after a key that is unknown or out of its range.
@@ -76,6 +77,8 @@ def _check_sections(source: TomlSource, text: CharterText, modulus_bits_min: int
         read_roster(source, text.coordinator, text.auditor, text.lab, text.member)
     with suppress(_Stop), source.part():
         _check_measures(source, text)
+    with source.part():
+        read_drills(source, text.drills)
     if counts_rounds:
         with source.part():
             read_committee(
