@@ -98,7 +98,8 @@ def test_14_parties_are_set_up_within_the_goals(play):
     entries: list[dict[str, object]] = []
 
     def are_witnessed() -> bool:
-        entries[:] = play.told("lab-1", "log", "show", "--config", "lab-1/fermata.toml")
+        words = ("log", "show", "--config", "lab-1/fermata.toml")
+        entries[:] = play.told("lab-1", *words, may_be_away=True)
         seen = [e["statement"] for e in entries if e["witnessed"]]
         return seen[:2] == ["Charter", "KeyRecord"] and "Heartbeat" in seen
 
