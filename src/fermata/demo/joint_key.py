@@ -1,5 +1,6 @@
 """The demo's auditors make the key together, as processes, so that nobody ever holds it whole."""
 
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from fermata.demo.waiting import POLL_S, DemoFailed, wait_for_address
 
 #: What the coordinator does with the signed record once all have handed it in.
 ENDING_S = 60.0
+#: What a line about a turn begins with.
+_TURN = re.compile(r"^turn \d+: ")
 PROGRAM = ("-m", "fermata.cli.main")
 
 Say = Callable[[str], None]
@@ -68,7 +71,7 @@ def _follow(demo: Demo, taking: Mapping[str, subprocess.Popen[bytes]], say: Say)
             time.sleep(POLL_S)
             for line in lines:
                 # Several turns in a row are of one step.
-                step = line.rstrip("\n").split(": ", 1)[-1]
+                step = _TURN.sub("", line.rstrip("\n"))
                 if step != said:
                     say(step)
                 said = step
