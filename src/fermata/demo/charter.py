@@ -39,8 +39,8 @@ def charter_text(
 ) -> str:
     """The charter for these figures and public keys (base64, by party); ``window_s`` in seconds.
 
-    ``is_joint``: it takes only a key that the auditors made together, and a smaller one: together
-    they need minutes for 2048 bits, and some ten times as long for 3072.
+    ``is_joint``: it takes only a key that the auditors made together, and a smaller one, since
+    together they need minutes for it.
     """
     return filled(
         "charter_template.toml",
