@@ -109,6 +109,9 @@ def _auditor(config: NodeConfig, kind: str, dealers: tuple[str, ...] = ()) -> Au
     def tell(line: str) -> None:
         say("\n".join(plain_lines([line])))
 
+    known = {**ALL_KINDS, **KINDS}
+    if kind not in known:
+        raise click.UsageError(f"--kind must be one of {', '.join(known)}, got {kind}")
     if kind not in LATER:
         if dealers:
             raise click.UsageError("--dealer is for a reshare")
