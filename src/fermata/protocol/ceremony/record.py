@@ -161,15 +161,20 @@ def check_record(
 def culprits_of(case: Case) -> tuple[dict[int, str], set[int]]:
     """Whose misbehaviour is proven, with the reason, and who is named without proof."""
     convicted: dict[int, str] = {}
-    named = {end.culprit for end in case.ends.values() if end.culprit}
+    named: set[int] = set()
     for accuser, end in sorted(case.ends.items()):
+        culprit = 0
         if end.HasField("accusation"):
             try:
                 culprit = judge(case, accuser)
             except InvalidProof:
-                continue
+                culprit = 0
+        if culprit:
             reason = end.reason if culprit != accuser else "CEREMONY_ACCUSATION"
             convicted.setdefault(culprit, reason)
+        # CE5.8: an accusation that shows its accuser says nothing of whom it names.
+        if end.culprit and culprit != accuser:
+            named.add(end.culprit)
     given = [e for end in case.ends.values() for e in end.shown]
     places: dict[tuple[str, int, int], list[bytes]] = {}
     for envelope in dict.fromkeys([*given, *case.set_ups.values(), *case.turns.values()]):
