@@ -162,8 +162,8 @@ def read_succession(
     successors = len(coordinators) - 1
     # SU12.1: auditors who may leave, and have nobody to go to; or the reverse.
     if (text is not None) != bool(successors):
-        what = "must have a [succession] table exactly if it has a [[successor]]"
-        source.fail("successor" if text is None else "succession", what)
+        table = "successor" if text is None else "succession"
+        source.fail(table, "must have a [succession] table exactly if it has a [[successor]]")
     if successors > SUCCESSORS_MAX:  # SU12.2: more parties than anyone waits for in turn.
         what = f"must have at most {SUCCESSORS_MAX} [[successor]]s, got {successors}"
         source.fail(f"successor[{SUCCESSORS_MAX}]", what)
