@@ -218,7 +218,7 @@ def _authenticate(
         raise Refusal(
             "WRONG_ROLE", f"statement: its author must be {role}, and {party.id} is {party.role}"
         )
-    # Of several coordinators, one has the turn; who takes it over is for F15.3 to say.
+    # Of several coordinators, one has the turn; who takes it over is for the Handover's rule.
     if role == Role.COORDINATOR and body != "handover" and party.id != leader(charter, state.view):
         raise Refusal("WRONG_ROLE", f"statement: {leader(charter, state.view)} leads the log now")
     return party.id
