@@ -197,7 +197,7 @@ def _invert_all(units: Sequence[int], n: int) -> list[int]:
 
 def product_mod(values: Iterable[int], modulus: int) -> int:
     """The product of all values mod modulus; 1 for none."""
-    total = gmpy2.mpz(1)
+    total, modulus = gmpy2.mpz(1), gmpy2.mpz(modulus)
     for value in values:
         total = total * value % modulus
     return int(total)
@@ -224,8 +224,9 @@ def units_among(numbers: Iterable[int], n: int) -> frozenset[int]:
     Their product has a factor in common with n exactly if one of them has. So whoever asks about a
     number that is not in the answer must ask about it alone.
     """
-    asked = frozenset(numbers)
-    return asked if gcd(product_mod(asked, n), n) == 1 else frozenset()
+    asked, modulus = frozenset(numbers), fast_int(n)
+    residues = (fast_int(number) % modulus for number in asked)
+    return asked if gcd(product_mod(residues, n), n) == 1 else frozenset()
 
 
 def lcm(a: int, b: int) -> int:
