@@ -200,7 +200,7 @@ def _is_denied(
         return authority.is_denied
     if not listen.deny_list:
         return None
-    return DenyList(config.path(listen.deny_list), alarm_of(telemetry)).is_denied
+    return DenyList(config.path(listen.deny_list), alarm_of(telemetry), clock_ms).is_denied
 
 
 def _renew(
