@@ -1,7 +1,6 @@
 """What everyone derives from the log, and the verdict on each entry (docs/spec/fold.md).
 
-State is immutable: a rejected entry leaves nothing behind but the log's length.
-"""
+A rejected entry leaves nothing behind but the log's length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -23,6 +22,7 @@ from fermata.protocol.state.position import EntryRef, Position
 from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
 from fermata.protocol.state.standing import Cell, PanelStanding
 from fermata.protocol.state.threshold_key import ThresholdKey as ThresholdKey
+from fermata.protocol.succession.handover import HandedOver
 from fermata.types import (
     AggregateDigest,
     EntryIndex,
@@ -261,10 +261,9 @@ class CharterVersion:
 class State:
     """Everything that follows from the entries 0..size-1.
 
-    This class itself is the state before a charter is in force; ``CharteredState`` and then
-    ``KeyedState`` follow it. A function that needs the charter or the key takes the phase that has
-    it, and mypy refuses a caller that may have none. ``charter_sha256`` is entry 0's, the one that
-    users pin. ``judgements``: what the rules say as of each round that has ended, by number.
+    This is the state before a charter is in force. A function that needs the charter or the key
+    takes the phase that has it, so that mypy refuses a caller that may have none.
+    ``charter_sha256`` is entry 0's. ``judgements``: of the rules, as of each round that has ended.
     """
 
     charter_sha256: bytes | None = None
@@ -279,6 +278,7 @@ class State:
     pause: Pause = NO_PAUSE
     governance: Governance = field(default_factory=Governance)
     drills: tuple[Drill, ...] = ()
+    handovers: tuple[HandedOver, ...] = ()
 
     @property
     def size(self) -> int:
@@ -289,6 +289,11 @@ class State:
     def time_ms(self) -> TimeMs:
         """The log's time, in milliseconds since 1970, UTC; 0 before the auditors have told it."""
         return self.clock.time_ms
+
+    @property
+    def view(self) -> int:
+        """The view of the last Handover; 0 before the first (succession.md, SU1)."""
+        return self.handovers[-1].view if self.handovers else 0
 
     @property
     def charter(self) -> Charter | None:
