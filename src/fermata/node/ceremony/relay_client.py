@@ -16,13 +16,9 @@ class RelayClient:
 
     connection: GrpcLog
 
-    def open(
-        self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = (), instead: bytes = b""
-    ) -> bytes:
+    def open(self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> bytes:
         """See Relay."""
-        request = wire.OpenCeremonyRequest(
-            kind=kind, rehearsal=is_rehearsal, dealers=dealers, instead=instead
-        )
+        request = wire.OpenCeremonyRequest(kind=kind, rehearsal=is_rehearsal, dealers=dealers)
         answer = wire.OpenCeremonyResponse
         return self.connection.ask("OpenCeremony", request, answer, SERVICE).plan
 
