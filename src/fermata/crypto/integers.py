@@ -26,8 +26,8 @@ PRIME_TESTS = 40
 _SIEVE_BOUND = 1 << 12
 #: Fewer powers than this are faster one by one.
 _BUCKETS_MIN = 12
-#: Bits of an exponent that are one look-up in a table of one base's powers.
-_TABLE_WINDOW = 5
+#: Shape of the comb by which many powers of one base are computed: 255 entries a block.
+_COMB_ROWS, _COMB_BLOCKS = 8, 8
 #: From these bits of modulus and exponent on OpenSSL computes a public power faster than GMP.
 _LONG_MODULUS_BITS, _LONG_EXPONENT_BITS = 1024, 512
 
@@ -95,28 +95,45 @@ def multi_powmod(bases: Sequence[int], exponents: Sequence[int], modulus: int) -
 def powers_of(base: int, exponents: Sequence[int], modulus: int) -> list[int]:
     """``base^exponent mod modulus`` for many public exponents of 0 or more, in their order.
 
-    All share one table of the base's powers: for 64 exponents of 1,000 bits or more, three to four
-    times faster than power by power. Raises ValueError for no exponents or a negative one.
+    All share one comb of the base's powers [Lim and Lee, CRYPTO '94, 3]: for 64 exponents of 1,500
+    bits several times faster than power by power. Raises ValueError for no exponents or a negative
+    one.
     """
     if not exponents or min(exponents) < 0:
         raise ValueError("a table of powers needs exponents, none of them negative")
-    modulus = gmpy2.mpz(modulus)
-    rows: list[list[gmpy2.mpz]] = []
-    head = gmpy2.mpz(base) % modulus
-    for _ in range(-(-max(exponents).bit_length() // _TABLE_WINDOW)):
-        row = [gmpy2.mpz(1) % modulus]
-        for _ in range(1, 1 << _TABLE_WINDOW):
-            row.append(row[-1] * head % modulus)
-        rows.append(row)
-        head = row[-1] * head % modulus
+    columns = -(-max(exponents).bit_length() // _COMB_ROWS) or 1
+    steps = -(-columns // _COMB_BLOCKS)
+    modulus = fast_int(modulus)
+    # base^(2^i) for each i at which a row meets the first column of a block.
+    heads, power = {}, fast_int(base) % modulus
+    starts = range(0, columns, steps)
+    for i in range((_COMB_ROWS - 1) * columns + starts[-1] + 1):
+        heads[i], power = power, power * power % modulus
+    tables = []
+    for start in starts:
+        table = [fast_int(1) % modulus]
+        for row in range(_COMB_ROWS):
+            head = heads[row * columns + start]
+            table += [entry * head % modulus for entry in table]
+        tables.append(table)
     powers = []
     for exponent in exponents:
-        power = gmpy2.mpz(1) % modulus
-        for row, digit in zip(rows, _digits(exponent, _TABLE_WINDOW), strict=False):
-            if digit:
-                power = power * row[digit] % modulus
+        digits, power = comb_digits(exponent, _COMB_ROWS, columns), fast_int(1) % modulus
+        for step in reversed(range(steps)):
+            power = power * power % modulus
+            for table, digit in zip(tables, digits[step::steps], strict=False):
+                if digit:
+                    power = power * table[digit] % modulus
         powers.append(int(power))
     return powers
+
+
+def comb_digits(exponent: int, rows: int, columns: int) -> list[int]:
+    """The exponent's bits, written in so many rows, read by column; the first row's are lowest."""
+    bits = f"{exponent:0{columns * rows}b}"
+    # The last row of the text is the first of the exponent, each from its last column on.
+    texts = [bits[at : at + columns] for at in range(0, len(bits), columns)]
+    return [int("".join(column), 2) for column in zip(*texts, strict=True)][::-1]
 
 
 def bucket_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
@@ -197,7 +214,7 @@ def _invert_all(units: Sequence[int], n: int) -> list[int]:
 
 def product_mod(values: Iterable[int], modulus: int) -> int:
     """The product of all values mod modulus; 1 for none."""
-    total = gmpy2.mpz(1)
+    total, modulus = gmpy2.mpz(1), gmpy2.mpz(modulus)
     for value in values:
         total = total * value % modulus
     return int(total)
@@ -224,8 +241,9 @@ def units_among(numbers: Iterable[int], n: int) -> frozenset[int]:
     Their product has a factor in common with n exactly if one of them has. So whoever asks about a
     number that is not in the answer must ask about it alone.
     """
-    asked = frozenset(numbers)
-    return asked if gcd(product_mod(asked, n), n) == 1 else frozenset()
+    asked, modulus = frozenset(numbers), fast_int(n)
+    residues = (fast_int(number) % modulus for number in asked)
+    return asked if gcd(product_mod(residues, n), n) == 1 else frozenset()
 
 
 def lcm(a: int, b: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fermata.crypto.integers import (
     Entropy,
+    fast_int,
     gcd,
     has_factor_up_to,
     hash_to_zn,
@@ -17,7 +18,6 @@ from fermata.crypto.integers import (
     powmod,
     product_mod,
     random_bits,
-    units_among,
 )
 from fermata.crypto.split_table import SplitTable
 from fermata.errors import InvalidEncoding, InvalidProof
@@ -124,7 +124,7 @@ def encrypt(table: EncryptionTable, message: int, exponent: int) -> int:
     if not 0 <= message < n:
         raise ValueError("a message must be in [0, n)")
     ciphertext = table.power(exponent, message)
-    if ciphertext % n in (1, n - 1):
+    if fast_int(ciphertext) % n in (1, n - 1):
         raise ValueError("this exponent does not blind the message; draw another")
     return ciphertext
 
@@ -147,8 +147,22 @@ def ciphertexts_from_bytes(public_key: PublicKey, encoded: Sequence[bytes]) -> t
 
     Raises what that raises of the first that is wrong.
     """
-    units = units_among(numbers_of_width(public_key, encoded), public_key.n)
-    return tuple(ciphertext_from_bytes(public_key, data, units) for data in encoded)
+    numbers = numbers_of_width(public_key, encoded)
+    if len(numbers) == len(encoded) and _are_ciphertexts(public_key, numbers):
+        return tuple(numbers)
+    return tuple(ciphertext_from_bytes(public_key, data) for data in encoded)
+
+
+def _are_ciphertexts(public_key: PublicKey, numbers: Sequence[int]) -> bool:
+    """Whether ``check_ciphertext`` takes each of them; every residue mod n is computed once."""
+    n, n_squared = fast_int(public_key.n), public_key.n_squared
+    residues = [fast_int(number) % n for number in numbers]
+    unblinded = (1, n - 1)
+    return (
+        all(0 < number < n_squared for number in numbers)
+        and not any(residue in unblinded for residue in residues)
+        and gcd(product_mod(residues, n), n) == 1
+    )
 
 
 def numbers_of_width(public_key: PublicKey, encoded: Iterable[bytes]) -> list[int]:
@@ -203,7 +217,7 @@ def check_ciphertext(
             "ciphertext: shares a proper factor with n, so its sender can factor n; treat the key"
             " as compromised",
         )
-    if ciphertext % public_key.n in (1, public_key.n - 1):
+    if fast_int(ciphertext) % public_key.n in (1, public_key.n - 1):
         # K5.4: 1 + n*M, blinded by nothing, tells M to everyone.
         raise InvalidEncoding("CT_UNBLINDED", "ciphertext: hides nothing; encrypt again")
 

@@ -3,7 +3,7 @@
 A comb [Lim and Lee, CRYPTO '94, 3] over pairs, see ``SplitTable``. Nothing here is constant time.
 """
 
-from fermata.crypto.integers import fast_int, split_units
+from fermata.crypto.integers import comb_digits, fast_int, split_units
 
 WINDOW_MAX = 12
 
@@ -76,7 +76,7 @@ class SplitTable:
         """``(1 + n*message) * base^exponent mod n^2`` for 0 <= exponent < 2^exponent_bits."""
         if exponent < 0 or exponent.bit_length() > self.exponent_bits:
             raise ValueError(f"the exponent must be in [0, 2^{self.exponent_bits})")
-        columns = self._columns(exponent)
+        columns = comb_digits(exponent, self.window, -(-self.exponent_bits // self.window))
         total, linear = fast_int(1), fast_int(0)
         for step in reversed(range(self.steps)):
             if step != self.steps - 1:
@@ -87,11 +87,3 @@ class SplitTable:
                     total = total * unit % self._n_squared
                     linear += slope
         return int(total * (1 + self._n * ((linear + message) % self._n)) % self._n_squared)
-
-    def _columns(self, exponent: int) -> list[int]:
-        """The bits of each column, those of the first row lowest."""
-        count = -(-self.exponent_bits // self.window)
-        bits = f"{exponent:0{count * self.window}b}"
-        # The last row of the text is the first of the exponent, each from its last column on.
-        rows = [bits[at : at + count] for at in range(0, len(bits), count)]
-        return [int("".join(column), 2) for column in zip(*rows, strict=True)][::-1]

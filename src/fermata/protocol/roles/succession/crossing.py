@@ -57,7 +57,7 @@ class Offer:
 
 
 def view_of(charter: Charter, note: bytes) -> int | None:
-    """The view that a note names; None if it is no head of this deployment's log."""
+    """The view that a note names; None if it is not a head of this deployment's log."""
     try:
         return view_of_origin(charter, parse_checkpoint(parse_note(note).text).origin)
     except VerificationError:
