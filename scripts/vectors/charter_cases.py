@@ -1,6 +1,16 @@
 """Charters with one defect each that tests/vectors/charters.json adds to the tests' own, by key."""
 
-from harness.deployments import DUTY_TABLE, HEARTBEAT_S, PAUSE_RULES, PAUSE_TABLE, PAUSE_TABLES
+import base64
+
+from fermata.crypto.signing import SigningKey
+from harness.deployments import (
+    AUTHORITY,
+    DUTY_TABLE,
+    HEARTBEAT_S,
+    PAUSE_RULES,
+    PAUSE_TABLE,
+    PAUSE_TABLES,
+)
 
 STATISTICS = 'metric = "share"\nstatistics = ["mean"]'
 COHORT = "cohort_min = 3"
@@ -52,6 +62,18 @@ labs = ["lab-4", "lab-5", "lab-6"]
 """
 STATEMENT = '\n[[statement]]\nmetric = "share"\nat_most = "50"\n'
 DRILLS = "\n[drills]\nevery_s = 200\nanswer_s = 100\n"
+SUCCESSION = """
+[succession]
+succession_s = 172800
+
+[[successor]]
+id = "second"
+organisation = "Oversight two"
+signing_key = "gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q="
+"""
+NODE = f'addresses = ["log.example:7440", "[::1]:1"]\nauthority = "{AUTHORITY}"\n'
+#: Where the coordinator's table ends.
+AUDITOR = "[[auditor]]"
 ALL = PAUSE_TABLES + COMMITTEE + BANDS + GROUPS + STATEMENT + DRILLS
 
 Edit = tuple[str, str, str, str]
@@ -67,7 +89,43 @@ def added(key: str, more: str) -> Edit:
     return edited(key, "format = 1", "format = 1", more)
 
 
+def successor(number: int) -> str:
+    """A table of a successor, with a key of its own."""
+    key = SigningKey.from_seed(bytes([100 + number]) * 32).public_key
+    text = base64.b64encode(key).decode()
+    table = f'\n[[successor]]\nid = "s-{number}"\norganisation = "o"\nsigning_key = "{text}"\n'
+    return table + NODE
+
+
+def succeeded(key: str, old: str = "", new: str = "") -> Edit:
+    """The key, and an edit of what a charter with a successor has more than others."""
+    node, tables = NODE.replace(old, new), (SUCCESSION + NODE).replace(old, new)
+    return edited(key, AUDITOR, f"{node}\n{AUDITOR}", tables)
+
+
 REFUSED: dict[str, Edit] = {
+    "a successor without the table": added("successor", SUCCESSION[SUCCESSION.index("[[") :]),
+    "succession without a successor": added("succession", SUCCESSION[: SUCCESSION.index("[[")]),
+    "eight successors": edited(
+        "successor",
+        AUDITOR,
+        f"{NODE}\n{AUDITOR}",
+        SUCCESSION[: SUCCESSION.index("[[")] + "".join(map(successor, range(8))),
+    ),
+    "a wait shorter than two heartbeats": succeeded("succession_s", "172800", "172799"),
+    "a coordinator without an address": added("coordinator", SUCCESSION + NODE),
+    "a successor without an address": edited("", AUDITOR, f"{NODE}\n{AUDITOR}", SUCCESSION),
+    "an address in a charter without successors": edited(
+        "coordinator", AUDITOR, f"{NODE}\n{AUDITOR}"
+    ),
+    "an address without a port": succeeded("addresses", "log.example:7440", "log.example"),
+    "a port above all": succeeded("addresses", "log.example:7440", "log.example:65536"),
+    "one address twice": succeeded("addresses", "[::1]:1", "log.example:7440"),
+    "five addresses": succeeded("addresses", '"[::1]:1"', '"a:1", "a:2", "a:3", "a:4"'),
+    "an authority that is no sequence": succeeded("authority", "MIGA", "MYGA"),
+    "an authority that is cut": succeeded("authority", 'AAAAAAA="', 'AAA="'),
+    "an authority in another spelling": succeeded("authority", '="', '"'),
+    "a successor with the coordinator's id": succeeded("id", '"second"', '"oversight"'),
     "a signing key of 35 bytes": edited("signing_key", 'signing_key = "', 'signing_key = "AAAA'),
     "a key that may not stand there": edited("format", "format = 1", "format = 1\ntheme = 2"),
     "format as text": edited("format", "format = 1", 'format = "1"'),
@@ -202,6 +260,8 @@ REFUSED: dict[str, Edit] = {
     ),
 }
 ACCEPTED: dict[str, Edit] = {
+    "a successor": succeeded("succession_s"),
+    "conflicts of a day": succeeded("conflict_s", "172800", "172800\nconflict_s = 86400"),
     "as it is": added("format", ""),
     "with every table": added("format", ALL),
     "all auditors are needed": edited("threshold", "threshold = 2", "threshold = 3"),

@@ -116,15 +116,41 @@ def member_names(members: int) -> list[str]:
     return [f"member-{i}" for i in range(1, members + 1)]
 
 
-def party_keys(seed: int, labs: int, auditors: int, members: int = 0) -> dict[str, SigningKey]:
+def successor_names(successors: int) -> list[str]:
+    return [f"successor-{i}" for i in range(1, successors + 1)]
+
+
+def party_keys(
+    seed: int, labs: int, auditors: int, members: int = 0, successors: int = 0
+) -> dict[str, SigningKey]:
     entropy = entropy_of(seed, "signing keys")
     names = [COORDINATOR, *auditor_names(auditors), *lab_names(labs), *member_names(members)]
+    names += successor_names(successors)
     return {name: SigningKey.from_seed(entropy(32)) for name in names}
 
 
 def _party(name: str, organisation: str, keys: Mapping[str, SigningKey]) -> str:
     public_key = base64.b64encode(keys[name].public_key).decode()
     return f'id = "{name}"\norganisation = "{organisation}"\nsigning_key = "{public_key}"\n'
+
+
+#: The table of a charter with successors.
+SUCCESSION = f"succession_s = {2 * HEARTBEAT_S}\nconflict_s = {3 * HEARTBEAT_S}\n"
+#: Bytes that have the form of a certificate.
+AUTHORITY = base64.b64encode(b"\x30\x81\x80" + bytes(128)).decode()
+
+
+def _coordinators(keys: Mapping[str, SigningKey], succession: str) -> str:
+    """The coordinator, and its successors if there are keys for them."""
+    successors = [name for name in keys if name.startswith("successor")]
+    node = 'addresses = ["{}.example:7440"]\nauthority = "' + AUTHORITY + '"\n'
+    text = f"[coordinator]\n{_party(COORDINATOR, 'Oversight', keys)}"
+    text += node.format(COORDINATOR) + "\n" if successors else "\n"
+    text += f"[succession]\n{succession}\n" if successors else ""
+    for name in successors:
+        table = f"[[successor]]\n{_party(name, f'Oversight {name}', keys)}"
+        text += f"{table}{node.format(name)}\n"
+    return text
 
 
 def charter_text(
@@ -146,12 +172,13 @@ def charter_text(
     terms: tuple[tuple[str, int, int], ...] = (),
     disclosure: str = "",
     groups: tuple[tuple[str, str], ...] = (),
+    succession: str = SUCCESSION,
 ) -> str:
     """Two panels. All labs have ``alpha``: one ciphertext of two metrics. All but the first have
     ``beta``: five metrics of 107 bits, in two ciphertexts at 512 bits. ``organisations``,
     ``tiers``: one letter a lab; ``members``: one a member of the committee, for its organisation;
     ``disclosure`` is more of that table; ``groups``: (id, digits of its labs) of ``alpha``;
-    ``extra``: more tables, at the end."""
+    ``succession``: that table, if ``keys`` has successors; ``extra``: more tables, at the end."""
     labs = lab_names(len(organisations))
     auditors = [name for name in keys if name.startswith("auditor")]
     text = f"""format = 1
@@ -174,9 +201,7 @@ heartbeat_s = {heartbeat_s}
 [disclosure]
 cohort_min = {cohort_min}
 {disclosure}
-[coordinator]
-{_party(COORDINATOR, "Oversight", keys)}
-"""
+{_coordinators(keys, succession)}"""
     for name in auditors:
         text += f"[[auditor]]\n{_party(name, f'Audit {name}', keys)}\n"
     for index, (name, letter) in enumerate(zip(labs, organisations, strict=True)):
@@ -303,10 +328,11 @@ def make_deployment(
     threshold: int = 2,
     seed: int = 0,
     organisations: str = "",
+    successors: int = 0,
     **settings: Any,
 ) -> Deployment:
     """A deployment; the same one for the same parameters. ``settings`` go to the charter."""
-    keys = party_keys(seed, labs, auditors, len(settings.get("members", "")))
+    keys = party_keys(seed, labs, auditors, len(settings.get("members", "")), successors)
     organisations = organisations or "abcdefghijklmnopqrstuvwxyz"[:labs]
     data = charter_text(keys, modulus_bits, threshold, organisations, **settings).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)

@@ -100,4 +100,6 @@ def make_succession(auditors: int = 4, threshold: int = 2, successors: int = 2) 
         keys[name] = key
         coordinators.append(replace(first, id=name, signing_key=key.public_key))
     parties: tuple[Party, ...] = tuple(coordinators)
-    return Succession(deployment, Views(deployment.charter, parties), keys)
+    return Succession(
+        deployment, Views(deployment.charter, parties, deployment.charter.sha256), keys
+    )

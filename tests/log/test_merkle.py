@@ -321,3 +321,14 @@ def test_a_frontier_has_the_roots_of_the_whole_tree_at_every_size() -> None:
         assert (frontier.size, frontier.root()) == (number + 1, tree.root())
         assert len(frontier.subtrees) == (number + 1).bit_count()
         assert before.root() == tree.root(number)
+
+
+def test_a_tree_gives_the_frontier_of_every_size_that_it_had() -> None:
+    tree, frontiers = Tree(), [Frontier()]
+    for number in range(70):
+        tree.append(leaf_hash(b"leaf %d" % number))
+        frontiers.append(frontiers[-1].after(leaf_hash(b"leaf %d" % number)))
+    assert [tree.frontier(size) for size in range(71)] == frontiers
+    for size in (-1, 71):
+        with pytest.raises(ValueError, match="the size must be"):
+            tree.frontier(size)

@@ -17,12 +17,14 @@ from fermata.wire.v1.succession_pb2 import Handover
 
 FILE = Path(__file__).parents[1] / "vectors" / "succession.json"
 VECTORS: dict[str, Any] = json.loads(FILE.read_text())
+CHARTER = parse_charter(VECTORS["charter"].encode(), VECTORS["modulus_bits_min"])
 VIEWS = Views(
-    parse_charter(VECTORS["charter"].encode(), VECTORS["modulus_bits_min"]),
+    CHARTER,
     tuple(
         Party(party, Role.COORDINATOR, "", bytes.fromhex(key))
         for party, key in VECTORS["coordinators"]
     ),
+    CHARTER.sha256,
 )
 
 

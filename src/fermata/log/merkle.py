@@ -53,10 +53,14 @@ class Tree:
         twin._levels, twin._size = self._levels, self._size
         return twin
 
-    def frontier(self) -> "Frontier":
-        """What is needed to compute the root with more leaves, in O(log n)."""
-        heights = [h for h in reversed(range(len(self._levels))) if self._size >> h & 1]
-        return Frontier(self._size, tuple(self._levels[h][(self._size >> h) - 1] for h in heights))
+    def frontier(self, size: int | None = None) -> "Frontier":
+        """What is needed to compute the root with more leaves after the first ``size`` (all by
+        default), in O(log n). Raises ValueError for a size that the tree never had.
+        """
+        size = self.size if size is None else size
+        self._check_size(size)
+        heights = [h for h in reversed(range(len(self._levels))) if size >> h & 1]
+        return Frontier(size, tuple(self._levels[h][(size >> h) - 1] for h in heights))
 
     def append(self, leaf_hash: bytes) -> None:
         """Adds the hash of a leaf, 32 bytes. Raises ValueError for another length."""

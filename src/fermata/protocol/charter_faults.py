@@ -24,9 +24,10 @@ from fermata.protocol.charter.parse import (
     notice_min_s,
     read_panels,
     read_tiers_and_dues,
+    succession_min_s,
 )
 from fermata.protocol.charter.pause_terms import read_pause_terms
-from fermata.protocol.charter.roster import read_roster
+from fermata.protocol.charter.roster import read_roster, read_succession
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.toml_source import TomlSource
 from fermata.protocol.drills.terms import read_drills
@@ -74,11 +75,13 @@ def _check_sections(source: TomlSource, text: CharterText, modulus_bits_min: int
     except _Stop:
         counts_rounds = False
     with source.part():
-        read_roster(source, text.coordinator, text.auditor, text.lab, text.member)
+        read_roster(source, text.coordinators, text.auditor, text.lab, text.member)
     with suppress(_Stop), source.part():
         _check_measures(source, text)
     with source.part():
         read_drills(source, text.drills)
+    with source.part():
+        read_succession(source, text.succession, text.coordinators, succession_min_s(text))
     if counts_rounds:
         with source.part():
             read_committee(

@@ -1,11 +1,13 @@
 """What an amendment changes, in words: for each lab by docs/spec/consent.md, and all the rest."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from fermata.protocol.charter.committee import Committee
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.charter.roster import CoordinatorNode
 from fermata.protocol.consent.comparison import differences
 from fermata.protocol.consent.difference import Difference
 from fermata.summary.governance_words import term_text
@@ -39,6 +41,10 @@ OTHERS: dict[str, tuple[str, Callable[[Charter], str]]] = {
     "rounds.window_s": ("window_s", lambda c: str(c.window_s)),
     "rounds.plea_s": ("plea_s", lambda c: _seconds(c.plea_ms)),
     "rounds.heartbeat_s": ("heartbeat_s", lambda c: str(c.heartbeat_s)),
+    "coordinator.addresses": ("addresses", lambda c: _places(c, slice(1))),
+    "coordinator.authority": ("authority", lambda c: _authorities(c, slice(1))),
+    "successor.addresses": ("successors' addresses", lambda c: _places(c, slice(1, None))),
+    "successor.authority": ("successors' authorities", lambda c: _authorities(c, slice(1, None))),
     "drills.every_s": ("every_s of drills", lambda c: _drill(c, "every_ms")),
     "drills.answer_s": ("answer_s of drills", lambda c: _drill(c, "answer_ms")),
     "committee.rotation": ("rotation", lambda c: ", ".join(_committee(c).rotation)),
@@ -103,6 +109,24 @@ def _committee(charter: Charter) -> Committee:
 
 def _drill(charter: Charter, name: str) -> str:
     return _seconds(getattr(charter.drills, name)) if charter.drills else "none"
+
+
+def _nodes(charter: Charter, which: slice) -> tuple[CoordinatorNode, ...]:
+    return charter.succession.nodes[which] if charter.succession else ()
+
+
+def _places(charter: Charter, which: slice) -> str:
+    texts = (f"{n.coordinator} at {', '.join(n.addresses)}" for n in _nodes(charter, which))
+    return "; ".join(texts) or "none"
+
+
+def _authorities(charter: Charter, which: slice) -> str:
+    """By the SHA-256 of each certificate."""
+    texts = (
+        f"{n.coordinator} {hashlib.sha256(n.authority).hexdigest()[:16]}"
+        for n in _nodes(charter, which)
+    )
+    return "; ".join(texts) or "none"
 
 
 def _members(charter: Charter) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fermata.protocol.charter.parse import Charter, parse_charter
 from harness.chains import MODULUS_BITS_MIN, charter_text, party_keys
 
-KEYS = party_keys(3, 7, 3, 3)
+KEYS = party_keys(3, 7, 3, 3, 1)
 TIERS = """
 [[tier]]
 id = "t"

@@ -18,6 +18,7 @@ from fermata.protocol.consent.comparison import (
 )
 from fermata.protocol.consent.difference import Effect
 from harness.chains import party_keys
+from harness.deployments import AUTHORITY
 from harness.protocol.full_charter import BANDED, NUMBERED, TIERED, Edit, read
 
 LAB = "lab-2"
@@ -88,6 +89,8 @@ SLOW = TIERED.replace("notice_s = 86400", "notice_s = 604800")
 ROUNDS = 'cadence = "quarter"\nfirst = "2025Q3"\nwindow_s = 3600\nplea_s = 60\n\nlast = "2035Q4"'
 MONTHS = 'cadence = "month"\nfirst = "2025-07"\nwindow_s = 3600\nlast = "2035-12"'
 PANEL, METRIC = 'panel = "beta"\nunit = "FLOP"', '[[metric]]\nid = "wide-5"'
+OTHER_AUTHORITY = base64.b64encode(b"\x30\x81\x80" + bytes([1]) * 128).decode()
+SECOND = f'"successor-1.example:7440"]\nauthority = "{AUTHORITY}"'
 #: For each key that an article covers, an edit of the charter.
 EDITS = {
     "deployment": kept("deployment", 'deployment = "tests"', 'deployment = "others"'),
@@ -148,6 +151,13 @@ EDITS = {
     "coordinator.id": kept("coordinator", 'id = "oversight"', 'id = "others"'),
     "coordinator.organisation": kept("coordinator", '"Oversight"', '"Others"'),
     "coordinator.signing_key": kept("coordinator", key("oversight"), NEW_KEY),
+    "successor.id": kept("successors", 'id = "successor-1"', 'id = "successor-9"'),
+    "successor.organisation": kept("successors", '"Oversight successor-1"', '"Others"'),
+    "successor.signing_key": kept("successors", key("successor-1"), NEW_KEY),
+    "succession.succession_s": kept(
+        "succession_s", "succession_s = 172800", "succession_s = 172801"
+    ),
+    "succession.conflict_s": kept("conflict_s", "conflict_s = 259200", "conflict_s = 259201"),
     "auditor.id": of_auditors("auditors", 'id = "auditor-1"', 'id = "auditor-4"'),
     "auditor.organisation": of_auditors("auditors", '"Audit auditor-1"', '"Others"'),
     "auditor.signing_key": of_auditors("auditors", key("auditor-1"), NEW_KEY),
@@ -318,6 +328,10 @@ INDIFFERENT = {
     "rounds.window_s": ("window_s = 3600", "window_s = 1800"),
     "rounds.plea_s": ("plea_s = 60", "plea_s = 61"),
     "rounds.heartbeat_s": ("heartbeat_s = 86400", "heartbeat_s = 900"),
+    "coordinator.addresses": ('"oversight.example:7440"', '"oversight.example:7441"'),
+    "coordinator.authority": (f'"{AUTHORITY}"', f'"{OTHER_AUTHORITY}"'),
+    "successor.addresses": ('"successor-1.example:7440"', '"successor-1.example:7441"'),
+    "successor.authority": (SECOND, SECOND.replace(AUTHORITY, OTHER_AUTHORITY)),
     "drills.every_s": ("every_s = 7200", "every_s = 7201"),
     "drills.answer_s": ("answer_s = 600", "answer_s = 601"),
     "committee.rotation": ('["member-1", "member-2", ', '["member-2", "member-1", '),

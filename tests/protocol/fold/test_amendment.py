@@ -115,6 +115,32 @@ def test_an_amendment_must_keep_a_pause() -> None:
     assert "a pause" in refused(chain, "AMENDMENT_KEEPS", data)
 
 
+SECOND_ID = ('id = "successor-2"', 'id = "other"')
+SUCCESSORS = {
+    "another id": SECOND_ID,
+    "another organisation": ('"Oversight successor-1"', '"Others"'),
+    "another order": (
+        'id = "successor-1"\norganisation = "Oversight successor-1"',
+        'id = "successor-9"\norganisation = "Oversight successor-2"',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SUCCESSORS)
+def test_g18_1_successors_stay_once_there_are_any(what: str) -> None:
+    chain = Chain(make_deployment(members=MEMBERS, successors=2))
+    chain.start()
+    data = amended(chain, SUCCESSORS[what])
+    assert "keep the successors" in refused(chain, "AMENDMENT_KEEPS", data)
+
+
+def test_g18_successors_may_be_reached_elsewhere_and_be_waited_for_longer() -> None:
+    chain = Chain(make_deployment(members=MEMBERS, successors=2))
+    chain.start()
+    moved = ('"successor-2.example:7440"', '"moved.example:7440"')
+    assert tabled(chain, amended(chain, moved, ("succession_s = 1", "succession_s = 2"))).accepted
+
+
 def test_the_limits_of_all_versions_count_together() -> None:
     """Each version alone has few; moved from version to version they would search for a value."""
     sums = 'statistics = ["sum", "mean", "count"]'

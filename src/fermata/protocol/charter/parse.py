@@ -58,7 +58,17 @@ from fermata.protocol.charter.pause_terms import (
     with_hold,
 )
 from fermata.protocol.charter.periods import period_count, period_of
-from fermata.protocol.charter.roster import LabText, Party, PartyText, read_roster
+from fermata.protocol.charter.roster import (
+    HEARTBEATS_MIN,
+    CoordinatorText,
+    LabText,
+    Party,
+    PartyText,
+    SuccessionTerms,
+    SuccessionText,
+    read_roster,
+    read_succession,
+)
 from fermata.protocol.charter.rounds_table import RoundsText, check_rounds
 from fermata.protocol.charter.rules.rule_reading import read_rules
 from fermata.protocol.charter.rules.trigger_rules import Rule, RuleText
@@ -99,7 +109,7 @@ class CharterText(Strict, frozen=True):
     cryptography: CryptographyText
     rounds: RoundsText
     disclosure: DisclosureText
-    coordinator: PartyText
+    coordinator: CoordinatorText
     auditor: list[PartyText]
     lab: list[LabText]
     panel: list[PanelText]
@@ -112,11 +122,18 @@ class CharterText(Strict, frozen=True):
     rule: tuple[RuleText, ...] = ()
     pause: PauseText | None = None
     drills: DrillsText | None = None
+    succession: SuccessionText | None = None
+    successor: tuple[CoordinatorText, ...] = ()
     committee: CommitteeText | None = None
     member: tuple[MemberText, ...] = ()
     group: tuple[GroupText, ...] = ()
     previous: str = ""
     test: bool = False
+
+    @property
+    def coordinators(self) -> tuple[CoordinatorText, ...]:
+        """The first coordinator, and then its successors in their order."""
+        return (self.coordinator, *self.successor)
 
 
 @short_repr("title deployment sha256 labs auditors panels rules threshold")
@@ -154,6 +171,7 @@ class Charter:
     rules: tuple[Rule, ...]
     pause: PauseTerms | None
     drills: DrillTerms | None
+    succession: SuccessionTerms | None = None
     committee: Committee | None = None
     previous: str = ""
     is_test: bool = False
@@ -169,6 +187,12 @@ class Charter:
         return (len(self.auditors) + self.threshold - 1) // 2 + 1
 
     @property
+    def coordinators(self) -> tuple[str, ...]:
+        """Who may lead the log: view v is led by number v mod k of these k (SU1)."""
+        nodes = self.succession.nodes if self.succession is not None else ()
+        return tuple(node.coordinator for node in nodes) or (self.coordinator,)
+
+    @property
     def signers(self) -> tuple[str, ...]:
         """All who must sign this charter, ordered by id."""
         return tuple(sorted(self.parties))
@@ -182,6 +206,10 @@ class Charter:
     def log_origin(self) -> str:
         """The C2SP origin line, which is also the name of the coordinator's log key."""
         return f"{self.deployment}.fermata/log"
+
+    def origin_of(self, view: int) -> str:
+        """The origin line of a view's heads (L12)."""
+        return f"{self.log_origin}/{view}" if view else self.log_origin
 
     def witness_name(self, auditor: str) -> str:
         """The C2SP key name under which an auditor cosigns checkpoints."""
@@ -303,6 +331,11 @@ def notice_min_s(text: CharterText) -> int:
     return 0 if text.test else NOTICE_MIN_S
 
 
+def succession_min_s(text: CharterText) -> int:
+    """The least ``succession_s`` of this charter, in seconds (SU12.3)."""
+    return 0 if text.test else HEARTBEATS_MIN * text.rounds.heartbeat_s
+
+
 def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Charter:
     """Parses and checks a charter file.
 
@@ -312,7 +345,7 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
     source = TomlSource(data, "charter", "CHARTER", CHARTER_BYTES_MAX)
     text = source.decode(CharterText)
     check_numbers(source, text, modulus_bits_min)
-    parties = read_roster(source, text.coordinator, text.auditor, text.lab, text.member)
+    parties = read_roster(source, text.coordinators, text.auditor, text.lab, text.member)
     rounds = text.rounds
     metrics = read_metrics(source, text.metric, text.aggregate, text.statement, text.duty)
     terms = read_terms(source, text.disclosure, metrics, rounds.cadence)
@@ -349,6 +382,9 @@ def parse_charter(data: bytes, modulus_bits_min: int = MODULUS_BITS_MIN) -> Char
         rules=with_hold(rules, pause),
         pause=pause,
         drills=read_drills(source, text.drills),
+        succession=read_succession(
+            source, text.succession, text.coordinators, succession_min_s(text)
+        ),
         committee=read_committee(
             source, text.committee, text.member, rounds.calls_max, notice_min_s(text)
         ),

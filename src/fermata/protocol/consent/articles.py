@@ -27,6 +27,15 @@ def _auditors(charter: Charter) -> str:
     return ", ".join(_party(charter, auditor) for auditor in charter.auditors)
 
 
+def _successors(charter: Charter) -> str:
+    return ", ".join(_party(charter, party) for party in charter.coordinators[1:]) or "none"
+
+
+def _wait(charter: Charter, name: str) -> str:
+    terms = charter.succession
+    return str(getattr(terms, name) // 1000) if terms is not None else "none"
+
+
 _KEPT = (
     _of_kept("deployment", "deployment", lambda c: c.deployment),
     _of_kept("cryptography.modulus_bits", "modulus_bits", lambda c: str(c.modulus_bits)),
@@ -41,6 +50,11 @@ _KEPT = (
         "coordinator",
         lambda c: _party(c, c.coordinator),
     ),
+    _of_kept(
+        "successor.id successor.organisation successor.signing_key", "successors", _successors
+    ),
+    _of_kept("succession.succession_s", "succession_s", lambda c: _wait(c, "succession_ms")),
+    _of_kept("succession.conflict_s", "conflict_s", lambda c: _wait(c, "conflict_ms")),
     # Whoever is another party under the same id could give figures beside those of the others.
     of_charter("lab.organisation lab.signing_key", "own party", _party, any_change(Effect.MORE)),
 )
@@ -69,6 +83,7 @@ ARTICLES = (*DISCLOSURE, *FIGURES, *OBLIGATIONS, *PAUSE, *COMMITTEE, *_AUDITORS,
 _FOR_PEOPLE = "words for people, which no rule reads"
 _DECIDES = "who decides and when, which moves no figure and no right that CO2 lists"
 _DRILLS = "how often auditors show that they could open, which opens no figure"
+_PLACE = "where a node is reached, which shows no figure"
 _PACE = "when rounds are answered, which shows no more of a figure"
 #: Keys that no article compares, with the reason.
 UNCOMPARED = {
@@ -79,6 +94,10 @@ UNCOMPARED = {
     "rounds.window_s": _PACE,
     "rounds.plea_s": _PACE,
     "rounds.heartbeat_s": _PACE,
+    "coordinator.addresses": _PLACE,
+    "coordinator.authority": _PLACE,
+    "successor.addresses": _PLACE,
+    "successor.authority": _PLACE,
     "drills.every_s": _DRILLS,
     "drills.answer_s": _DRILLS,
     "committee.rotation": _DECIDES,

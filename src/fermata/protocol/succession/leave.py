@@ -53,8 +53,8 @@ def open_leave(views: Views, envelope: bytes) -> Left:
     # SU5.5: nobody is made to leave.
     check_signatures(sealed, views.charter.signing_keys, (leave.auditor,))
     # SU5.6: one key may serve two deployments.
-    if leave.charter_sha256 != views.charter.sha256:
-        raise Refusal("CHARTER_HASH", "leave: must be bound to the charter in force")
+    if leave.charter_sha256 != views.pinned_sha256:
+        raise Refusal("CHARTER_HASH", "leave: must be bound to the charter of entry 0")
     views_named = [part.view for part in (leave.certificate, leave.head) if part.ByteSize()]
     # SU5.7: whoever has cosigned in a view has not left it.
     if leave.view <= max(views_named, default=0):

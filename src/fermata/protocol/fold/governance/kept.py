@@ -113,6 +113,24 @@ def check_kept(state: State, new: Charter) -> None:
         raise Refusal("AMENDMENT_KEEPS", "amendment: must keep test")
     _check_moves(state, new)  # G12.15.
     _check_named(state, new)  # G12.16.
+    _check_successors(old, new)  # G18.1.
+
+
+def _check_successors(old: Charter, new: Charter) -> None:
+    """G18.1: who leads a view is counted through the list, so the list stays once there is one.
+
+    Keys may change as the coordinator's may, and so may addresses, authorities and times.
+    """
+    if old.succession is None:
+        return
+    before, after = (
+        [(party, c.parties[party].organisation) for party in c.coordinators] for c in (old, new)
+    )
+    if before != after:
+        raise Refusal(
+            "AMENDMENT_KEEPS",
+            "amendment: must keep the successors, with their ids, organisations and order",
+        )
 
 
 def changes_auditors(old: Charter, new: Charter) -> bool:
@@ -135,9 +153,9 @@ def _check_auditors(old: Charter, new: Charter) -> None:
             "amendment: one that changes the auditors must keep what else asks a share of the"
             " labs; table that by itself",
         )
-    if old.parties[old.coordinator] != new.parties[new.coordinator]:
+    if any(old.parties[c] != new.parties.get(c) for c in old.coordinators):
         raise Refusal(
-            "AMENDMENT_KEEPS", "amendment: one that changes the auditors must keep the coordinator"
+            "AMENDMENT_KEEPS", "amendment: one that changes the auditors must keep the coordinators"
         )
 
 

@@ -1,0 +1,108 @@
+"""The board of a coordinator, durable: the words of the parties, as a file for each (SU18).
+
+board/<party>.words      the canonical BoardWords of an auditor; of all others together, others
+board/<auditor>.copy     entries that it has handed in
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fermata.errors import InvalidEncoding
+from fermata.log.merkle import Tree
+from fermata.node.files import SECRET_MODE, ensure_directory, read_file, write_atomic
+from fermata.node.run.succession.handed_in import HandedCopies, HandedCopy
+from fermata.protocol.succession.board import LEAVES_KEPT, WORD_BYTES_MAX, Board
+from fermata.protocol.succession.leave import Left
+from fermata.protocol.succession.views import Views
+from fermata.protocol.wire.codec import decode, encode
+from fermata.wire.v1 import board_service_pb2 as wire
+
+_OTHERS_FILE = "_others.words"
+_WORDS_BYTES_MAX = (LEAVES_KEPT + 3) * WORD_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """The log that a coordinator has: the view of its last Handover, that entry (0 before the
+    first), and the tree of all entries."""
+
+    view: int
+    handover: int
+    tree: Tree
+
+
+@dataclass(eq=False)
+class BoardFolder:
+    """Keeps a board. Thread-safe; one process at a time.
+
+    ``views``: those of the charter in force. ``standing``: of the coordinator's own copy of the
+    log. ``on_news`` is called after words or a copy were kept.
+    """
+
+    folder: Path
+    views: Callable[[], Views]
+    standing: Callable[[], LogStanding]
+    on_news: Callable[[], None] = lambda: None
+    copies: HandedCopies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._board = Board()
+        ensure_directory(self.folder)
+        self.copies = HandedCopies(self.folder)
+        self._board.put_back(self.views(), self._read())
+
+    def _read(self) -> list[wire.BoardWords]:
+        """What the files have. A damaged one is dropped: its party posts its words again."""
+        kept = []
+        for path in sorted(self.folder.glob("*.words")):
+            try:
+                data = read_file(path, _WORDS_BYTES_MAX)
+                kept.append(decode(wire.BoardWords, data, _WORDS_BYTES_MAX))
+            except InvalidEncoding:
+                path.unlink()
+        return kept
+
+    def post(self, caller: str, words: wire.BoardWords) -> None:
+        """Takes a party's words, durably. Raises as ``Board.post`` does, ConfigError."""
+        with self._lock:
+            kept = self._board.post(self.views(), caller, words)
+            if kept is not None:
+                name = f"{kept.party}.words" if kept.party else _OTHERS_FILE
+                write_atomic(self.folder / name, encode(kept), SECRET_MODE)
+        if kept is not None:
+            self.on_news()
+
+    def all(self) -> wire.GetBoardResponse:
+        """Everybody's words, and which log this coordinator has."""
+        standing = self.standing()
+        with self._lock:
+            words = self._board.words(self.views())
+        return wire.GetBoardResponse(words=words, view=standing.view, handover=standing.handover)
+
+    def leaves(self, view: int) -> dict[str, tuple[Left, bytes]]:
+        """The Leaves for a view, by auditor, each with its envelope."""
+        with self._lock:
+            return self._board.leaves(self.views(), view)
+
+    def prefix(self, size: int) -> wire.GetPrefixResponse:
+        """The root of the first entries of this coordinator's log."""
+        tree = self.standing().tree
+        root = tree.root(size) if size <= tree.size else b""
+        return wire.GetPrefixResponse(size=tree.size, root=root)
+
+    def hand_in(self, caller: str, request: wire.HandInRequest) -> wire.HandInResponse:
+        """Takes a piece of an auditor's copy. Raises as ``HandedCopies.take`` does."""
+        with self._lock:
+            left, _ = self.leaves(request.view).get(caller, (None, b""))
+            answer = self.copies.take(caller, left, self.standing().tree, request)
+        if answer.is_whole:
+            self.on_news()
+        return answer
+
+    def whole_copies(self) -> list[HandedCopy]:
+        """The copies that have been handed in whole, by auditor."""
+        with self._lock:
+            return self.copies.whole()

@@ -1,0 +1,44 @@
+"""The board on a coordinator's port, behind the guard of the log's own calls."""
+
+import grpc
+from google.protobuf.message import Message
+
+from fermata.errors import InvalidEncoding
+from fermata.node.pki.identity import Identity
+from fermata.node.rpc.guard import Guard
+from fermata.node.rpc.service import EVERY_ROLE
+from fermata.node.run.succession.board_client import SERVICE
+from fermata.node.run.succession.board_folder import BoardFolder
+from fermata.types import Role
+from fermata.wire.v1 import board_service_pb2 as wire
+
+_AUDITORS = frozenset({Role.AUDITOR.value})
+#: Roles of the roster: there are so many of them, and no more.
+_PARTIES = frozenset({"lab", "auditor", "member", "coordinator"})
+
+
+def board_handler(board: BoardFolder, guard: Guard) -> grpc.GenericRpcHandler:
+    """The methods of the service, behind a guard."""
+
+    def post(caller: Identity, request: wire.PostWordsRequest) -> Message:
+        if not request.HasField("words"):
+            raise InvalidEncoding("MISSING", "PostWords: must have the field words")
+        board.post(caller.id, request.words)
+        return wire.PostWordsResponse()
+
+    def read(caller: Identity, request: wire.GetBoardRequest) -> Message:
+        return board.all()
+
+    def prefix(caller: Identity, request: wire.GetPrefixRequest) -> Message:
+        return board.prefix(request.size)
+
+    def hand_in(caller: Identity, request: wire.HandInRequest) -> Message:
+        return board.hand_in(caller.id, request)
+
+    methods = {
+        "PostWords": guard.call("PostWords", _PARTIES, post, wire.PostWordsRequest),
+        "GetBoard": guard.call("GetBoard", EVERY_ROLE, read, wire.GetBoardRequest),
+        "GetPrefix": guard.call("GetPrefix", _AUDITORS, prefix, wire.GetPrefixRequest),
+        "HandIn": guard.call("HandIn", _AUDITORS, hand_in, wire.HandInRequest),
+    }
+    return grpc.method_handlers_generic_handler(SERVICE, methods)

@@ -1,0 +1,49 @@
+"""A coordinator's board behind a real server, for the parties of a succession."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from fermata.errors import IdentityError
+from fermata.log.merkle import Tree
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.succession.board_client import BoardClient
+from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
+from fermata.node.run.succession.board_service import board_handler
+from harness.node.node_world import World, world
+from harness.succession import Succession
+
+LABS = ("lab-1", "lab-2", "lab-3")
+
+
+class Boards:
+    """A board on a server; ``tree`` is of the log that its coordinator has."""
+
+    def __init__(self, made: World, folder: BoardFolder, standing: LogStanding) -> None:
+        self.world, self.folder, self.standing = made, folder, standing
+
+    @contextlib.contextmanager
+    def client(self, role: str, party: str) -> Iterator[BoardClient]:
+        tls = self.world.authority.party(role, party)
+        with self.world.client(tls, attempts_max=1, call_s=20.0) as connection:
+            assert isinstance(connection, GrpcLog)
+            yield BoardClient(connection)
+
+
+def folder_of(path: Path, succession: Succession, tree: Tree) -> BoardFolder:
+    """A board whose coordinator has this log, in view 0."""
+    return BoardFolder(path / "board", lambda: succession.views, lambda: LogStanding(0, 0, tree))
+
+
+@contextlib.contextmanager
+def boards(path: Path, succession: Succession, tree: Tree) -> Iterator[Boards]:
+    folder = folder_of(path, succession, tree)
+    with world(more=lambda guard: [board_handler(folder, guard)]) as made:
+        roles = {"auditor": succession.auditors, "lab": LABS, "observer": ("eye",)}
+
+        def authorise(identity):
+            if identity.id not in roles.get(identity.role, ()):
+                raise IdentityError("NOT_ON_ROSTER", "certificate: must be of a party")
+
+        made.server._guard.authorise = authorise
+        yield Boards(made, folder, folder.standing())
