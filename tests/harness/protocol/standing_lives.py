@@ -51,9 +51,7 @@ def state_of(rounds: Sequence[Round], charters: Mapping[int, Charter]) -> Charte
     versions = tuple(CharterVersion(c, n, n - 1) for n, c in sorted(charters.items()))
     newest = versions[-1].charter
     unended = tuple(round_.number for round_ in rounds)
-    return CharteredState(
-        charter=newest, charters=versions, rounds=tuple(rounds), unended=unended
-    )
+    return CharteredState(charter=newest, charters=versions, rounds=tuple(rounds), unended=unended)
 
 
 def reported(

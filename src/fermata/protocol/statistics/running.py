@@ -46,9 +46,9 @@ def as_of(
         return memory, ()
     kept = cut(memory, rounds)
     facts = facts_runs(kept.facts[: len(rounds)], rounds, quorum, charter_at)
-    known = next((runs for mine, runs in kept.runs if mine == rules), ())
+    known = next((runs for of_runs, runs in kept.runs if of_runs == rules), ())
     runs = _extended(rules, known, rounds, [run.fact for run in facts])
-    others = tuple((mine, theirs) for mine, theirs in kept.runs if mine != rules)
+    others = tuple((of_runs, runs_) for of_runs, runs_ in kept.runs if of_runs != rules)
     newest = ((rules, runs), *others)[:LISTS_MAX]
     return RuleMemory(tuple(rounds), facts, newest), runs[-1].verdicts
 
