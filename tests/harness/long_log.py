@@ -74,6 +74,13 @@ class LongLog:
         self._entropy = entropy_of(seed, "long log")
         self._proof_bytes = proof_bytes
 
+    def fork(self) -> "LongLog":
+        """Another log with the same past."""
+        twin = LongLog(self.deployment, self._proof_bytes)
+        twin.state, twin.tree, twin.time_ms = self.state, self.tree.copy(), self.time_ms
+        twin._dice.setstate(self._dice.getstate())
+        return twin
+
     def take(self, leaf: bytes) -> Verdict:
         """Folds one leaf; a caller may replace it to measure."""
         self.state, verdict = apply(self.state, leaf, self.cache)
@@ -109,6 +116,13 @@ class LongLog:
             count=last.count + 1 if last else 1, time_ms=self.time_ms, version="1"
         )
         return self._say(party, heartbeat=beat)
+
+    def refused(self, count: int) -> Iterator[bytes]:
+        """So many entries that break a rule: they change the log's length, and cost little."""
+        for _ in range(count):
+            leaf = self._dice.randbytes(40)
+            self.take(leaf)
+            yield leaf
 
     def round(self, entries: int) -> Iterator[bytes]:
         """One whole round of so many entries: what is left of them are heartbeats."""

@@ -86,12 +86,16 @@ def run_coordinator(
     config: NodeConfig,
     done: Callable[[Driver], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack: "",
+    from_genesis: bool = False,
 ) -> None:
-    """Runs the coordinator until it is stopped. Raises FermataError if it must stop."""
+    """Runs the coordinator until it is stopped. Raises FermataError if it must stop.
+
+    ``from_genesis``: see ``open_base``.
+    """
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
-    with running(config) as (base, wake):
+    with running(config, from_genesis) as (base, wake):
         replica, tls, telemetry = base.replica, base.tls, base.telemetry
         authority = _authority(config, listen.authority, telemetry)
         writer = SharedLogWriter(replica, base.signer.key, clock_ms)
