@@ -27,8 +27,8 @@ from fermata.crypto.paillier import (
     EXPONENT_SLACK_BITS,
     EncryptionTable,
     PublicKey,
-    ciphertext_from_bytes,
     ciphertext_to_bytes,
+    ciphertexts_from_bytes,
     encrypt,
     product,
     random_exponent,
@@ -141,7 +141,7 @@ def sums(key: PublicKey) -> dict[str, float]:
     numbers = [theirs.encrypt(value) for value in values()]
     real = [theirs.encrypt(value + 0.5) for value in values()[:8]]
     found = race(
-        checked=lambda: product(key, [ciphertext_from_bytes(key, data) for data in wire]),
+        checked=lambda: product(key, ciphertexts_from_bytes(key, wire)),
         unchecked=lambda: product(key, (int.from_bytes(data, "big") for data in wire)),
         phe=lambda: sum(numbers[1:], numbers[0]),
         phe_reals=lambda: sum(real[1:], real[0]),

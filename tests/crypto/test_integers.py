@@ -178,39 +178,6 @@ def test_a_hash_depends_on_domain_data_and_modulus() -> None:
     assert all(0 <= value < ODD for value in values)
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    st.integers(1, 90),
-    st.integers(1, 6),
-    st.one_of(st.none(), st.integers(1, 100)),
-    st.integers(0, (1 << 64) - 1),
-    st.integers(0, (1 << 90)),
-)
-def test_a_split_table_gives_the_plain_power(
-    bits: int, window: int, blocks: int | None, message: int, exponent: int
-) -> None:
-    n = (2**61 - 1) * (2**31 - 1)
-    exponent %= 1 << bits
-    table = integers.SplitTable(1234567890123, n, bits, window, blocks)
-    expected = (1 + n * message) * pow(1234567890123, exponent, n * n) % (n * n)
-    assert table.power(exponent, message) == expected
-
-
-def test_a_split_table_refuses_an_exponent_out_of_range() -> None:
-    table = integers.SplitTable(2, 15, 10, 3)
-    for exponent in (-1, 1 << 10):
-        with pytest.raises(ValueError, match="exponent"):
-            table.power(exponent, 0)
-
-
-@pytest.mark.parametrize(
-    ("bits", "window", "blocks"), [(0, 4, 1), (10, 0, 1), (10, 13, 1), (9, 4, 0)]
-)
-def test_a_table_of_no_use_is_refused(bits: int, window: int, blocks: int) -> None:
-    with pytest.raises(ValueError, match="table"):
-        integers.SplitTable(2, 15, bits, window, blocks)
-
-
 @given(st.lists(st.integers(0, 1 << 200), min_size=1, max_size=5), st.integers(0, 1 << 70))
 def test_powers_of_one_base_are_what_pow_gives(exponents: list[int], base: int) -> None:
     assert integers.powers_of(base, exponents, ODD) == [pow(base, e, ODD) for e in exponents]
@@ -220,3 +187,10 @@ def test_powers_of_one_base_need_exponents_that_are_not_negative() -> None:
     for exponents in ([], [3, -1]):
         with pytest.raises(ValueError, match="exponents"):
             integers.powers_of(2, exponents, ODD)
+
+
+@given(st.lists(st.integers(0, 1 << 80), max_size=6))
+def test_numbers_are_called_units_together_or_not_at_all(numbers: list[int]) -> None:
+    n = 3 * 5 * 7 * 11
+    are_units = all(integers.gcd(number, n) == 1 for number in numbers)
+    assert integers.units_among(numbers, n) == (frozenset(numbers) if are_units else frozenset())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fermata.crypto.integers import SplitTable, random_prime
+from fermata.crypto.integers import random_prime
 from fermata.crypto.paillier import (
     BLOCKS,
     EXPONENT_SLACK_BITS,
@@ -15,10 +15,12 @@ from fermata.crypto.paillier import (
     check_modulus,
     ciphertext_from_bytes,
     ciphertext_to_bytes,
+    ciphertexts_from_bytes,
     encrypt,
     product,
     random_exponent,
 )
+from fermata.crypto.split_table import SplitTable
 from fermata.errors import InvalidEncoding, InvalidProof
 from harness.crypto.keys import SeededEntropy, dealt, encrypt_with_root, primes, root_of_jacobi
 
@@ -177,6 +179,31 @@ def test_a_mebibyte_is_refused_for_its_width_alone() -> None:
     with pytest.raises(InvalidEncoding) as error:
         ciphertext_from_bytes(KEY, b"\xff" * (1 << 20))
     assert error.value.reason == "CT_ENCODING"
+
+
+#: Encodings of every kind: good ones, not reduced, with a factor of n, unblinded, of another width.
+ENCODINGS = [
+    *((good_ciphertext() + k * KEY.n).to_bytes(KEY.ciphertext_width, "big") for k in (0, 1, 2)),
+    *(
+        number.to_bytes(KEY.ciphertext_width, "big")
+        for number in (0, KEY.n, 5 * KEY.n, 7 * P, 9 * Q, 1 + 3 * KEY.n, KEY.n - 1, KEY.n_squared)
+    ),
+    b"",
+    bytes(KEY.ciphertext_width + 1),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(ENCODINGS[:3]), st.sampled_from(ENCODINGS)), max_size=6))
+def test_many_ciphertexts_are_taken_or_refused_as_one_by_one(encoded: list[bytes]) -> None:
+    def outcome(parse: Callable[[], tuple[int, ...]]) -> tuple[object, ...]:
+        try:
+            return parse()
+        except InvalidEncoding as error:
+            return error.reason, str(error)
+
+    expected = outcome(lambda: tuple(ciphertext_from_bytes(KEY, data) for data in encoded))
+    assert outcome(lambda: ciphertexts_from_bytes(KEY, encoded)) == expected
 
 
 def test_unblinded_ciphertexts_are_refused() -> None:

@@ -3,12 +3,12 @@
 A ciphertext of M is ``(1 + n*M) * h_s^a mod n^2``. Anyone recomputes ``h_s`` from n: no trust.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fermata.crypto.integers import (
     Entropy,
-    SplitTable,
+    fast_int,
     gcd,
     has_factor_up_to,
     hash_to_zn,
@@ -19,6 +19,7 @@ from fermata.crypto.integers import (
     product_mod,
     random_bits,
 )
+from fermata.crypto.split_table import SplitTable
 from fermata.errors import InvalidEncoding, InvalidProof
 
 DOMAIN_H = "fermata/v1/h"
@@ -28,7 +29,7 @@ SMALL_FACTOR_BOUND = 1 << 20
 EXPONENT_SLACK_BITS = 128
 #: Making a comb of this shape takes as long as two encryptions without a table; an encryption with
 #: it takes a tenth as long.
-WINDOW_BITS, BLOCKS = 8, 4
+WINDOW_BITS, BLOCKS = 9, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def encrypt(table: EncryptionTable, message: int, exponent: int) -> int:
     if not 0 <= message < n:
         raise ValueError("a message must be in [0, n)")
     ciphertext = table.power(exponent, message)
-    if ciphertext % n in (1, n - 1):
+    if fast_int(ciphertext) % n in (1, n - 1):
         raise ValueError("this exponent does not blind the message; draw another")
     return ciphertext
 
@@ -141,8 +142,39 @@ def ciphertext_to_bytes(public_key: PublicKey, ciphertext: int) -> bytes:
     return int_to_bytes(ciphertext, public_key.ciphertext_width)
 
 
-def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
-    """Parses and checks foreign bytes as a ciphertext.
+def ciphertexts_from_bytes(public_key: PublicKey, encoded: Sequence[bytes]) -> tuple[int, ...]:
+    """Parses and checks many as ``ciphertext_from_bytes`` does one by one, with one gcd for all.
+
+    Raises what that raises of the first that is wrong.
+    """
+    numbers = numbers_of_width(public_key, encoded)
+    if len(numbers) == len(encoded) and _are_ciphertexts(public_key, numbers):
+        return tuple(numbers)
+    return tuple(ciphertext_from_bytes(public_key, data) for data in encoded)
+
+
+def _are_ciphertexts(public_key: PublicKey, numbers: Sequence[int]) -> bool:
+    """Whether ``check_ciphertext`` takes each of them; every residue mod n is computed once."""
+    n, n_squared = fast_int(public_key.n), public_key.n_squared
+    residues = [fast_int(number) % n for number in numbers]
+    unblinded = (1, n - 1)
+    return (
+        all(0 < number < n_squared for number in numbers)
+        and not any(residue in unblinded for residue in residues)
+        and gcd(product_mod(residues, n), n) == 1
+    )
+
+
+def numbers_of_width(public_key: PublicKey, encoded: Iterable[bytes]) -> list[int]:
+    """The numbers in those of the encodings that have a ciphertext's width."""
+    width = public_key.ciphertext_width
+    return [int.from_bytes(data, "big") for data in encoded if len(data) == width]
+
+
+def ciphertext_from_bytes(
+    public_key: PublicKey, data: bytes, units: Container[int] = frozenset()
+) -> int:
+    """Parses and checks foreign bytes as a ciphertext. ``units``: as in ``check_ciphertext``.
 
     Raises InvalidEncoding CT_ENCODING for a wrong width, before any arithmetic, and the reasons
     of ``check_ciphertext``.
@@ -154,12 +186,16 @@ def ciphertext_from_bytes(public_key: PublicKey, data: bytes) -> int:
             "CT_ENCODING", f"ciphertext: must have {width} bytes, got {len(data)}"
         )
     ciphertext = int.from_bytes(data, "big")
-    check_ciphertext(public_key, ciphertext)
+    check_ciphertext(public_key, ciphertext, units)
     return ciphertext
 
 
-def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
+def check_ciphertext(
+    public_key: PublicKey, ciphertext: int, units: Container[int] = frozenset()
+) -> None:
     """Checks that a number is a reduced, blinded unit mod n^2.
+
+    ``units``: what ``units_among`` gave, of which nothing has to be asked again.
 
     Raises InvalidEncoding: CT_RANGE (not 0 < c < n^2), CT_NOT_UNIT (shares a factor with n:
     anyone can send a multiple of n; a proper factor shows that the sender can factor n),
@@ -169,7 +205,7 @@ def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
     if not 0 < ciphertext < public_key.n_squared:
         raise InvalidEncoding("CT_RANGE", "ciphertext: must be in 1..n^2-1")
     # K5.3: a product with a factor of n in it could never be opened.
-    shared = gcd(ciphertext, public_key.n)
+    shared = 1 if ciphertext in units else gcd(ciphertext, public_key.n)
     if shared == public_key.n:
         raise InvalidEncoding(
             "CT_NOT_UNIT", "ciphertext: is a multiple of n, which anyone can send; encrypt again"
@@ -181,7 +217,7 @@ def check_ciphertext(public_key: PublicKey, ciphertext: int) -> None:
             "ciphertext: shares a proper factor with n, so its sender can factor n; treat the key"
             " as compromised",
         )
-    if ciphertext % public_key.n in (1, public_key.n - 1):
+    if fast_int(ciphertext) % public_key.n in (1, public_key.n - 1):
         # K5.4: 1 + n*M, blinded by nothing, tells M to everyone.
         raise InvalidEncoding("CT_UNBLINDED", "ciphertext: hides nothing; encrypt again")
 

@@ -53,6 +53,16 @@ class Tree:
         twin._levels, twin._size = self._levels, self._size
         return twin
 
+    def first(self, size: int) -> "Tree":
+        """A tree of the first ``size`` leaves that grows on its own; O(1), as ``copy``.
+
+        Raises ValueError for a size that the tree never had.
+        """
+        self._check_size(size)
+        twin = self.copy()
+        twin._size = size
+        return twin
+
     def levels(self, size: int) -> list[bytes]:
         """The nodes of the tree of the first ``size`` leaves, a level each, one after another.
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fermata.crypto.integers import multi_powmod, power_product, random_below, random_unit
 from fermata.crypto.report.batch import BatchItem, InvalidBatch, batch_weights, verify_batch
-from fermata.crypto.report.codec import SealedProof
+from fermata.crypto.report.codec import SealedProof, sha256
 from fermata.crypto.report.prover import prove
 from fermata.crypto.report.statements import StatementSet, Value
 from harness.crypto.keys import SeededEntropy, primes
@@ -101,6 +101,33 @@ def test_a_proof_that_is_bad_in_its_sealed_part_only_passes_without_it() -> None
     bad = forged(LABS[0], SAMPLE_VALUES, plaintexts=(good + 1,))
     assert failures([item(LABS[1]), bad]) == {1: "PA"}
     verify_batch(KEY, [dataclasses.replace(bad, sealed=None)], LEAF_HASH)
+
+
+def exchanged(lab: bytes, name: str, value: int) -> BatchItem:
+    """An item whose ciphertext or announcement is ``value``, and whose open part names it."""
+    whole = item(lab)
+    assert whole.sealed is not None
+    data = value.to_bytes(KEY.ciphertext_width, "big")
+    before = getattr(whole.sealed, name)[0]
+    named = whole.open_part.replace(sha256(before), sha256(data))
+    sealed = dataclasses.replace(whole.sealed, **{name: (data,)})
+    return dataclasses.replace(whole, open_part=named, sealed=sealed)
+
+
+@given(st.dictionaries(st.integers(0, 5), st.sampled_from(("ciphertexts", "announcements"))))
+@settings(max_examples=12, deadline=None)
+def test_whatever_is_no_unit_is_named_though_one_gcd_serves_all(
+    bad: dict[int, str],
+) -> None:
+    """Also p in one item and q in another, whose product is a multiple of n."""
+    reasons = {"ciphertexts": "CT_NOT_UNIT", "announcements": "ANNOUNCEMENT"}
+    items = [item(lab) for lab in LABS]
+    for index, name in bad.items():
+        items[index] = exchanged(LABS[index], name, 7 * primes(512)[index % 2])
+    if bad:
+        assert failures(items) == {index: reasons[name] for index, name in bad.items()}
+    else:
+        verify_batch(KEY, items, LEAF_HASH)
 
 
 def test_an_empty_sealed_part_is_not_a_missing_one() -> None:

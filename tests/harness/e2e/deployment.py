@@ -7,10 +7,14 @@ laid-out folder can be copied, so that keys are dealt once a session.
 import base64
 import random
 import shutil
+import socket
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.auditor_share import AuditorShare, auditor_share
@@ -42,9 +46,9 @@ RESOLUTION = Decimal("1e-20")
 class Shape:
     """What a deployment looks like. ``figures`` counts rounds for which the labs have values.
 
-    ``drill_s``: how often there are drills. With ``silence`` its charter has a pause, labs have
-    hooks, and they ask auditors for copies. With ``members`` it has a committee,
-    whose notices take a second.
+    With ``successors`` the charter lists coordinators after the first. ``drill_s``: how often
+    there are drills. With ``silence`` its charter has a pause, labs have hooks, and they ask
+    auditors for copies. With ``members`` it has a committee, whose notices take a second.
     """
 
     name: str
@@ -57,6 +61,8 @@ class Shape:
     silence: str = ""
     drill_s: int = 0
     members: int = 0
+    successors: int = 0
+    heartbeat_s: int = 0
 
 
 #: As the demo: four of five endorse, three of five open.
@@ -70,6 +76,10 @@ DRILLING = Shape("drilling", auditors=3, threshold=2, labs=3, rounds=0, figures=
 TELL = Shape("tell", 4, 2, labs=3, rounds=1, window_s=86400, silence="tell")
 HOLD = Shape("hold", 4, 2, labs=3, rounds=1, window_s=86400, silence="hold")
 SILENCE_S = 1600
+#: Three of four witness; the clock of such a deployment runs fast (``fast_clock``).
+SUCCEEDED = Shape("succeeded", 4, 2, labs=3, rounds=0, figures=400, successors=2, heartbeat_s=120)
+SUCCESSION_S = 600
+CONFLICT_S = 3600
 #: No figure comes near the trigger.
 PAUSE = """
 [[rule]]
@@ -128,7 +138,11 @@ class Deployment:
 
     @property
     def parties(self) -> tuple[str, ...]:
-        return (COORDINATOR, *self.auditors, *self.labs, *self.members)
+        return (*self.coordinators, *self.auditors, *self.labs, *self.members)
+
+    @property
+    def coordinators(self) -> tuple[str, ...]:
+        return (COORDINATOR, *(f"successor-{i}" for i in range(1, self.shape.successors + 1)))
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -146,7 +160,7 @@ class Deployment:
 
     def role(self, party: str) -> str:
         """A party's role, also of one that joins later: its id says it."""
-        return "coordinator" if party == COORDINATOR else party.rpartition("-")[0]
+        return "coordinator" if party in self.coordinators else party.rpartition("-")[0]
 
     def tls(self, party: str) -> TlsFiles:
         folder = self.node(party) / "tls"
@@ -164,9 +178,9 @@ class Deployment:
     def key_share(self, auditor: str) -> KeyShare:
         return AuditorShare.from_bytes(self.secret(auditor, "share.age", keystore.KEY_SHARE)).share
 
-    def authority(self, clock=clock_ms) -> Authority:
-        """The deployment's authority; with another clock, its certificates are of another time."""
-        node = self.node(COORDINATOR)
+    def authority(self, clock=clock_ms, coordinator: str = COORDINATOR) -> Authority:
+        """A coordinator's authority; with another clock, its certificates are of another time."""
+        node = self.node(coordinator)
         identity = keystore.load_identity(node / "keys" / "identity.txt")
         return Authority.open(node / "authority", identity, clock, entropy)
 
@@ -194,7 +208,8 @@ class Deployment:
             lines.append('share = "keys/share.age"')
         lines += ["", "[telemetry]", f'log_file = "../../logs/{party}.log"', ""]
         if role == "coordinator":
-            lines += ["[listen]", f'address = "{log_address}"', 'authority = "authority"']
+            address = self.address(party) or log_address
+            lines += ["[listen]", f'address = "{address}"', 'authority = "authority"']
         else:
             lines += ["[log]", f'address = "{log_address}"']
         if role == "lab":
@@ -205,6 +220,12 @@ class Deployment:
             lines += self._silence_tables(party, role)
         self.config(party).write_text("\n".join([*lines, ""]))
         return self.config(party)
+
+    def address(self, coordinator: str) -> str:
+        """Where the charter says that a coordinator is; empty in one without successors."""
+        terms = self.charter.succession
+        nodes = terms.nodes if terms is not None else ()
+        return next((n.addresses[0] for n in nodes if n.coordinator == coordinator), "")
 
     def _silence_tables(self, party: str, role: str) -> list[str]:
         """An auditor's table for its server; a lab's for its hook and for the auditors' servers."""
@@ -230,22 +251,38 @@ def lay_out(folder: Path, shape: Shape) -> Deployment:
     keys = {party: node_keys(made.node(party), name) for party in made.parties}
     (folder / "logs").mkdir()
     charter_file = folder / "charter.toml"
-    charter_file.write_text(charter_text(shape, keys))
+    authorities = {party: _new_authority(made, party, name) for party in made.coordinators}
+    nodes = {party: each.root_pem for party, each in authorities.items()}
+    charter_file.write_text(charter_text(shape, keys, nodes=nodes))
     for party in made.parties:
         sign_file(charter_file, party, keys[party])
         shutil.copy(charter_file, made.node(party) / "charter.toml")
     shutil.copytree(folder / "charter.toml.sig", made.node(COORDINATOR) / "charter.toml.sig")
     _deal(made, keys)
-    identity = keystore.load_identity(made.node(COORDINATOR) / "keys" / "identity.txt")
-    authority = Authority.create(
-        made.node(COORDINATOR) / "authority", name, identity, clock_ms, entropy
-    )
+    authority = authorities[COORDINATOR]
     for party in made.parties:
-        enroll_locally(authority, made.role(party), party, made.node(party) / "tls")
+        issuer = authorities.get(party, authority)
+        enroll_locally(issuer, made.role(party), party, made.node(party) / "tls")
     made.node(OBSERVER).mkdir()
     enroll_locally(authority, "observer", OBSERVER, made.node(OBSERVER) / "tls")
     _inputs(made)
     return made
+
+
+def _new_authority(made: Deployment, coordinator: str, name: str) -> Authority:
+    node = made.node(coordinator)
+    identity = keystore.load_identity(node / "keys" / "identity.txt")
+    return Authority.create(node / "authority", name, identity, clock_ms, entropy)
+
+
+def _node_lines(root_pem: bytes) -> list[str]:
+    """Where a coordinator of a charter with successors is: a port that was free a moment ago."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    der = x509.load_pem_x509_certificate(root_pem).public_bytes(serialization.Encoding.DER)
+    authority = base64.b64encode(der).decode()
+    return [f'addresses = ["127.0.0.1:{port}"]', f'authority = "{authority}"', ""]
 
 
 def node_keys(node: Path, name: str) -> SigningKey:
@@ -296,7 +333,13 @@ def committee_lines(shape: Shape) -> list[str]:
     return ["[committee]", 'quorum = "2/3"', f"rotation = [{rotation}]", *times, ""]
 
 
-def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end-to-end test"):
+def charter_text(
+    shape: Shape,
+    keys: dict[str, SigningKey],
+    title: str = "An end-to-end test",
+    nodes: dict[str, bytes] | None = None,
+):
+    """``nodes``: certificates (PEM) of the coordinators' authorities."""
     lines = ["format = 1"]
     # Its times are shorter than a real committee's may be.
     lines += ["test = true"] if shape.members else []
@@ -306,19 +349,26 @@ def charter_text(shape: Shape, keys: dict[str, SigningKey], title: str = "An end
     lines.append(f"window_s = {shape.window_s}")
     if shape.silence:
         lines.append("heartbeat_s = 300")
+    if shape.heartbeat_s:
+        lines.append(f"heartbeat_s = {shape.heartbeat_s}")
     if shape.rounds:
         lines.append(f'last = "{period_of("month", FIRST, shape.rounds)}"')
     lines += ["", "[disclosure]", "cohort_min = 3", "fresh_min = 3", ""]
     for party, key in keys.items():
         tables = {"o": "[coordinator]", "a": "[[auditor]]", "l": "[[lab]]", "m": "[[member]]"}
-        table = tables[party[0]]
+        table = {**tables, "s": "[[successor]]"}[party[0]]
         public_key = base64.b64encode(key.public_key).decode()
         lines += [table, f'id = "{party}"', f'organisation = "{party}"']
         lines += [f'signing_key = "{public_key}"', ""]
+        if shape.successors and party in (nodes or {}):
+            lines += _node_lines((nodes or {})[party])
         if party[0] == "m":
             lines += ["first_round = 1", "last_round = 0", ""]
     if shape.members:
         lines += committee_lines(shape)
+    if shape.successors:
+        lines += ["[succession]", f"succession_s = {SUCCESSION_S}"]
+        lines += [f"conflict_s = {CONFLICT_S}", ""]
     lines += ["[[panel]]", 'id = "all"', ""]
     for metric, (low, high) in METRICS.items():
         lines += ["[[metric]]", f'id = "{metric}"', 'panel = "all"', 'unit = "points"']

@@ -74,7 +74,9 @@ class Fleet:
         """Starts nodes. The coordinator keeps the port of its first start."""
         for party in parties:
             self._spawn(party, program)
-            if party == COORDINATOR:
+            if party in self.deployment.coordinators[1:]:
+                wait_for(f"{party} listens", lambda party=party: self.bound(party, "log"))
+            elif party == COORDINATOR:
                 self.address = wait_for("the coordinator listens", self._listening)
 
     def _spawn(self, party: str, program: Path | None = None) -> None:

@@ -10,7 +10,8 @@ from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
 from fermata.node.run.succession.board_service import board_handler
-from harness.node.node_world import World, world
+from fermata.node.run.succession.coordinators import Place
+from harness.node.node_world import DEPLOYMENT, Authority, World, pem, world
 from harness.succession import Succession
 
 LABS = ("lab-1", "lab-2", "lab-3")
@@ -36,9 +37,16 @@ def folder_of(path: Path, succession: Succession, tree: Tree) -> BoardFolder:
 
 
 @contextlib.contextmanager
-def boards(path: Path, succession: Succession, tree: Tree) -> Iterator[Boards]:
-    folder = folder_of(path, succession, tree)
-    with world(more=lambda guard: [board_handler(folder, guard)]) as made:
+def boards(
+    path: Path, succession: Succession, tree: Tree, clients: Authority | None = None
+) -> Iterator[Boards]:
+    """``clients``: the authority of the parties' certificates, if it is not the server's own."""
+    path.mkdir(exist_ok=True)
+    folder, own = folder_of(path, succession, tree), Authority()
+    tls = own.party("coordinator", "hub")
+    tls.trust(clients or own)
+    more = {"tls": tls, "authority": own}
+    with world(more=lambda guard: [board_handler(folder, guard)], **more) as made:
         roles = {"auditor": succession.auditors, "lab": LABS, "observer": ("eye",)}
 
         def authorise(identity):
@@ -47,3 +55,20 @@ def boards(path: Path, succession: Succession, tree: Tree) -> Iterator[Boards]:
 
         made.server._guard.authorise = authorise
         yield Boards(made, folder, folder.standing())
+
+
+def place_of(coordinator: str, servers: list[Boards], tls: object) -> Place:
+    """A party's way to a coordinator, which has these servers as its addresses."""
+    logs = [
+        GrpcLog(
+            at.world.address,
+            DEPLOYMENT,
+            tls,
+            attempts_max=1,
+            call_s=3.0,
+            has_causes=False,
+            roots=pem(at.world.authority.certificate),
+        )
+        for at in servers
+    ]
+    return Place(coordinator, logs, logs)

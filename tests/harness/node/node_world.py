@@ -62,6 +62,11 @@ class Authority:
             .not_valid_before(start)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(is_ca, None), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            # Roots of one deployment have one name: their keys tell them apart.
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
+            )
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
@@ -290,3 +295,7 @@ def world(**options):
 def call(channel, method, data=b"", service="fermata.wire.v1.LogService", **options):
     """One call with raw bytes."""
     return channel.unary_unary(f"/{service}/{method}")(data, timeout=20, **options)
+
+
+def der(certificate):
+    return certificate.public_bytes(serialization.Encoding.DER)

@@ -1,9 +1,20 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import ConfigError
-from fermata.node.pki.deny_list import EMPTY_DENY_LIST, DenyList, allow, deny, parse_deny_list
+from fermata.node.pki import deny_list
+from fermata.node.pki.deny_list import (
+    EMPTY_DENY_LIST,
+    SETTLED_MS,
+    DenyList,
+    allow,
+    deny,
+    is_settled,
+    parse_deny_list,
+)
 from harness.node.pki_world import LAB, OTHER_LAB
 
 
@@ -16,7 +27,7 @@ def path(tmp_path):
 
 def test_change_of_the_file_holds_at_the_next_question(path):
     problems = []
-    denials = DenyList(path, problems.append)
+    denials = DenyList(path, problems.append, clock_ms)
     assert not denials.is_denied(LAB, 17)
     path.write_text(f"# theft\n\nidentity {LAB.uri}  # since May\n")
     assert denials.is_denied(LAB, 17)
@@ -27,10 +38,49 @@ def test_change_of_the_file_holds_at_the_next_question(path):
     assert problems == []
 
 
+def clock_ms():
+    return time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_change_within_one_step_of_the_file_system_holds_at_the_next_question(path, minutes):
+    """The same length and inode, and perhaps the same times."""
+    path.write_text("serial 11\n")
+    now = clock_ms()
+    denials = DenyList(path, lambda problem: None, lambda: now - minutes * 60_000)
+    for serial in (17, 18, 17):
+        path.write_text(f"serial {serial:x}\n")
+        assert denials.is_denied(LAB, serial)
+        assert not denials.is_denied(LAB, 35 - serial)
+
+
+def test_settled_file_is_not_read_again_until_it_changes(path, monkeypatch):
+    reads = []
+    whole = deny_list.read_file
+    monkeypatch.setattr(deny_list, "read_file", lambda *asked: reads.append(asked) or whole(*asked))
+    now = clock_ms() + 2 * SETTLED_MS
+    denials = DenyList(path, lambda problem: None, lambda: now)
+    assert [denials.is_denied(LAB, 17) for _ in range(5)] == [False] * 5
+    assert len(reads) == 2
+    deny(path, LAB)
+    assert denials.is_denied(LAB, 17)
+    path.unlink()
+    assert denials.is_denied(LAB, 17)
+    path.write_bytes(EMPTY_DENY_LIST)
+    assert not denials.is_denied(LAB, 17)
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**13), st.integers(0, 10**13))
+def test_file_is_settled_by_the_later_of_its_two_times(modified, changed, now):
+    of_file = (modified * 1_000_000, changed * 1_000_000, 5, 7)
+    assert is_settled(of_file, now) == (max(modified, changed) + SETTLED_MS <= now)
+    assert not is_settled((), now)
+
+
 def test_broken_file_leaves_the_last_entries_in_force_and_is_told_once(path):
     problems = []
     deny(path, LAB)
-    denials = DenyList(path, problems.append)
+    denials = DenyList(path, problems.append, clock_ms)
     breaks = [
         lambda: path.write_text("identity nobody\n"),
         lambda: path.write_bytes(b""),
@@ -75,7 +125,7 @@ def test_line_of_another_form_is_refused_by_its_number(path, line):
 
 def test_missing_file_is_refused_at_start(tmp_path):
     with pytest.raises(ConfigError) as error:
-        DenyList(tmp_path / "nowhere", lambda problem: None)
+        DenyList(tmp_path / "nowhere", lambda problem: None, clock_ms)
     assert error.value.reason == "FILE_MISSING"
 
 

@@ -23,6 +23,10 @@ from fermata.protocol.wire.refusals import seal_refusal
 from harness.chains import COORDINATOR, Chain, chain_at, make_deployment
 
 
+def convicted(index: int) -> Conviction:
+    return Conviction(index, ("a", "b"), COORDINATOR)
+
+
 def head_of(chain: Chain, key_of: str = COORDINATOR) -> bytes:
     origin, key = chain.deployment.charter.log_origin, chain.deployment.keys[key_of]
     head = Checkpoint(origin, chain.tree.size, chain.tree.root())
@@ -64,11 +68,11 @@ def judged(**files: Evidence) -> list[Conviction]:
 
 def test_two_views_of_one_entry_convict(forked: tuple[Chain, Chain]) -> None:
     ours, theirs = forked
-    assert judged(a=shown(ours, FORK), b=shown(theirs, FORK)) == [Conviction(FORK, ("a", "b"))]
-    # An entry after the fork differs too, also if the same words stand in it.
-    assert judged(a=shown(ours, FORK + 1), b=shown(theirs, FORK + 1)) == [
-        Conviction(FORK + 1, ("a", "b"))
+    assert judged(a=shown(ours, FORK), b=shown(theirs, FORK)) == [
+        Conviction(FORK, ("a", "b"), COORDINATOR)
     ]
+    # An entry after the fork differs too, also if the same words stand in it.
+    assert judged(a=shown(ours, FORK + 1), b=shown(theirs, FORK + 1)) == [convicted(FORK + 1)]
 
 
 def test_views_that_agree_or_do_not_meet_convict_nobody(forked: tuple[Chain, Chain]) -> None:
@@ -85,7 +89,9 @@ def test_a_signed_refusal_is_a_view_of_the_log_that_refused(forked: tuple[Chain,
     ours, theirs = forked
     newest = ours.tree.size - 1
     by_refusal = shown(theirs, refusals=(refused(theirs),))
-    assert judged(a=shown(ours, newest), b=by_refusal) == [Conviction(newest, ("a", "b"))]
+    assert judged(a=shown(ours, newest), b=by_refusal) == [
+        Conviction(newest, ("a", "b"), COORDINATOR)
+    ]
     assert judged(a=shown(theirs, newest), b=by_refusal) == []
 
 

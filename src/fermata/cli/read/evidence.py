@@ -108,9 +108,9 @@ def judge(files: tuple[Path, ...], charter_file: Path, as_json: bool) -> None:
             " the same entry: fermata log evidence FILE --entry N",
         )
     lines = [
-        f"{charter.coordinator} signed two logs: entry {c.index} is one in {c.files[0]} and another"
+        f"{c.coordinator} signed two logs: entry {c.index} is one in {c.files[0]} and another"
         f" in {c.files[1]}"
         for c in convicted
     ]
     data = [{"entry": c.index, "files": list(c.files)} for c in convicted]
-    emit(as_json, {"convicts": charter.coordinator, "by": data}, "\n".join(lines))
+    emit(as_json, {"convicts": convicted[0].coordinator, "by": data}, "\n".join(lines))

@@ -6,7 +6,7 @@ batch fails, each of its proofs is checked alone, and those that fail alone are 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -20,6 +20,7 @@ from fermata.crypto.report.link import (
     ec3_equation,
     paillier_equations,
     paillier_holds,
+    sealed_units,
 )
 from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.statements import StatementSet
@@ -110,13 +111,16 @@ def verify_batch(
     failures: dict[int, VerificationError] = {}
     candidates: dict[int, _Candidate] = {}
     weights = batch_weights(public_key, items, leaf_hash)
+    asked = (item for item, of_item in zip(items, digests, strict=True) if of_item[-1] not in known)
+    units = sealed_units(public_key, (item.sealed for item in asked if item.sealed is not None))
     for index, item in enumerate(items):
         # Drawn for every item, so that no weight depends on what is known or fails to parse.
         drawn = _draw(item, weights)
         if digests[index][-1] in known:
             continue
         try:
-            candidates[index] = _prepare(public_key, item, digests[index][0] in known, drawn)
+            is_proven = digests[index][0] in known
+            candidates[index] = _prepare(public_key, item, is_proven, drawn, units)
         except VerificationError as problem:
             failures[index] = problem
     failures |= _open_failures(candidates)
@@ -138,14 +142,18 @@ def _draw(item: BatchItem, weights: Iterator[int]) -> list[int]:
 
 
 def _prepare(
-    public_key: PublicKey, item: BatchItem, is_proven: bool, drawn: list[int]
+    public_key: PublicKey,
+    item: BatchItem,
+    is_proven: bool,
+    drawn: list[int],
+    units: Container[int],
 ) -> _Candidate:
     parsed = parse_open(item.statements, public_key, item.context, item.open_part)
     candidate = _Candidate(parsed, is_proven)
     proof, challenges, weights = parsed.proof, parsed.challenges, parsed.weights
     if item.sealed is not None:
         candidate.link_equations = paillier_equations(
-            item.statements, public_key, proof, item.sealed, challenges.e
+            item.statements, public_key, proof, item.sealed, challenges.e, units
         )
         candidate.weights = drawn[3:]
     if not is_proven:

@@ -4,17 +4,25 @@ A sigma protocol with rejection: published responses are uniform on their interv
 values are. Soundness needs each encrypted value to be a range-proved integer below 2^107.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from fermata.crypto.group import Point, Q, generators, msm
-from fermata.crypto.integers import Entropy, gcd, power_product, powmod, random_bits
+from fermata.crypto.integers import (
+    Entropy,
+    gcd,
+    power_product,
+    powmod,
+    random_bits,
+    units_among,
+)
 from fermata.crypto.paillier import (
     EncryptionTable,
     PublicKey,
     ciphertext_from_bytes,
     ciphertext_to_bytes,
+    numbers_of_width,
 )
 from fermata.crypto.report.argument import Weights, random_scalar
 from fermata.crypto.report.challenges import Challenges
@@ -141,10 +149,23 @@ class PaillierEquation:
     e: int
 
 
+def sealed_units(public_key: PublicKey, sealed: Iterable[SealedProof]) -> frozenset[int]:
+    """All ciphertexts and announcements, or none, as ``units_among`` says of them."""
+    encoded = (data for part in sealed for data in (*part.ciphertexts, *part.announcements))
+    return units_among(numbers_of_width(public_key, encoded), public_key.n)
+
+
 def paillier_equations(
-    statements: StatementSet, public_key: PublicKey, proof: OpenProof, sealed: SealedProof, e: int
+    statements: StatementSet,
+    public_key: PublicKey,
+    proof: OpenProof,
+    sealed: SealedProof,
+    e: int,
+    units: Container[int] = frozenset(),
 ) -> list[PaillierEquation]:
     """Parses the sealed part, which must be the one that the open part names.
+
+    ``units``: of ``sealed_units``, for this sealed part and maybe others.
 
     Raises InvalidEncoding (SEALED_LENGTH, RESPONSE, ANNOUNCEMENT, the reasons of
     ``ciphertext_from_bytes``) or InvalidProof SEALED_DIGEST.
@@ -165,8 +186,11 @@ def paillier_equations(
         raise InvalidProof(
             "SEALED_DIGEST", "sealed: must be the sealed part that the open part names"
         )
-    ciphertexts = [ciphertext_from_bytes(public_key, data) for data in sealed.ciphertexts]  # R9.20.
-    announcements = [_announcement_from_bytes(public_key, data) for data in sealed.announcements]
+    # R9.20.
+    ciphertexts = [ciphertext_from_bytes(public_key, data, units) for data in sealed.ciphertexts]
+    announcements = [
+        _announcement_from_bytes(public_key, data, units) for data in sealed.announcements
+    ]
     exponents = [exponent_from_bytes(statements, data) for data in sealed.exponents]
     return [
         PaillierEquation(message, exponent, announcement, ciphertext, e)
@@ -176,11 +200,11 @@ def paillier_equations(
     ]
 
 
-def _announcement_from_bytes(public_key: PublicKey, data: bytes) -> int:
+def _announcement_from_bytes(public_key: PublicKey, data: bytes, units: Container[int]) -> int:
     value = int.from_bytes(data, "big")
     reduced = len(data) == public_key.ciphertext_width and 0 < value < public_key.n_squared
     # R9.21: one proof has one form, and every factor has an inverse.
-    if not reduced or gcd(value, public_key.n) != 1:
+    if not reduced or (value not in units and gcd(value, public_key.n) != 1):
         raise InvalidEncoding("ANNOUNCEMENT", "sealed: each announcement must be a unit mod n^2")
     return value
 

@@ -12,7 +12,12 @@ from fermata.crypto.report.argument import Weights, ec1_equation, ec2_equation, 
 from fermata.crypto.report.challenges import Challenges, Context, replay
 from fermata.crypto.report.codec import OpenProof, SealedProof, open_from_bytes
 from fermata.crypto.report.equations import holds
-from fermata.crypto.report.link import ec3_equation, paillier_equations, paillier_holds
+from fermata.crypto.report.link import (
+    ec3_equation,
+    paillier_equations,
+    paillier_holds,
+    sealed_units,
+)
 from fermata.crypto.report.proof_cache import ProofCache, proof_digests
 from fermata.crypto.report.statements import StatementSet
 from fermata.errors import InvalidProof
@@ -89,7 +94,8 @@ def verify(
     parsed = parse_open(statements, public_key, context, open_part)
     e = parsed.challenges.e
     # R9.18 to R9.22: the sealed part is the one that the open part names.
-    equations = paillier_equations(statements, public_key, parsed.proof, sealed, e)
+    units = sealed_units(public_key, [sealed])
+    equations = paillier_equations(statements, public_key, parsed.proof, sealed, e, units)
     check_open(parsed)
     for equation in equations:
         # R9.26: the ciphertexts hold what W holds, not something else.

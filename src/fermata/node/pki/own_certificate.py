@@ -20,7 +20,7 @@ from fermata.node.pki.identity import (
     server_names,
 )
 from fermata.node.pki.tls import TlsFiles, TlsMaterial, check_tls_directory, needs_renewal
-from fermata.node.pki.trust import Anchor, check_chain, party_anchors
+from fermata.node.pki.trust import Anchor, charter_anchors, check_chain, party_anchors
 from fermata.protocol.wire.ports import ClockMs, Entropy
 from fermata.types import READERS
 
@@ -78,7 +78,7 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
         pinned += [
             (authority.file, authority.parties) for authority in config.text.listen.authorities
         ]
-    anchors: list[Anchor] = []
+    anchors = list(_charter_anchors(config))
     for written, parties in pinned:
         path = config.path(written)
         try:
@@ -86,6 +86,15 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
         except IdentityError as error:
             raise ConfigError("TLS_FILES", f"{path}: {error}") from None
     return tuple(anchors)
+
+
+def _charter_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
+    """The authorities of the coordinators that the charter lists. Raises ConfigError CHARTER."""
+    terms = config.roster.succession or config.genesis.succession
+    try:
+        return charter_anchors(node.authority for node in terms.nodes) if terms else ()
+    except IdentityError as error:
+        raise ConfigError("CHARTER", f"{config.charter_file}: {error}") from None
 
 
 def _check_server(certificate: x509.Certificate, path: Path, identity: Identity) -> None:

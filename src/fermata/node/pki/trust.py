@@ -76,6 +76,19 @@ def root_anchors(root_pem: bytes, deployment: str) -> tuple[Anchor, ...]:
     return tuple(anchors)
 
 
+def charter_anchors(authorities: Iterable[bytes]) -> tuple[Anchor, ...]:
+    """The authorities (DER) that a charter names for its coordinators, each for everybody: whoever
+    leads the log renews the certificates of all. Raises ``IdentityError`` CHAIN_FORM.
+    """
+    try:
+        certificates = [x509.load_der_x509_certificate(der) for der in authorities]
+    except ValueError:
+        raise IdentityError(
+            "CHAIN_FORM", "the authority of a coordinator must be an X.509 certificate"
+        ) from None
+    return tuple(Anchor(certificate, _EVERYBODY) for certificate in certificates)
+
+
 def party_anchors(pem: bytes, parties: Iterable[str]) -> tuple[Anchor, ...]:
     """The authorities of a file, for these parties (``role/id``) and nobody else.
 

@@ -53,7 +53,8 @@ class GrpcLog:
     The server must show a certificate for ``server_name`` under the deployment's root, which only
     the coordinator has; the address only says where to look for it. New TLS files are used
     from the next call on. With ``auditor``, the server must be that auditor's node, by a
-    certificate of an authority that may issue for it. A call is made at most ``attempts_max``
+    certificate of an authority that may issue for it; with ``roots`` (PEM), it must have a
+    coordinator's certificate under these. A call is made at most ``attempts_max``
     times, with a deadline of ``call_s`` each. With ``has_causes`` a call without an answer is
     followed by a connection that finds out why (``reachability``). Thread-safe.
 
@@ -71,6 +72,7 @@ class GrpcLog:
     call_s: float = CALL_S
     clock_ms: ClockMs = lambda: time.time_ns() // 1_000_000
     has_causes: bool = True
+    roots: bytes = b""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -269,7 +271,7 @@ class GrpcLog:
     def _server_of(self, material: TlsMaterial) -> tuple[bytes, str]:
         """The authorities (PEM) that may issue for the server, and its name."""
         if not self.auditor:
-            return material.root_pem, server_name(self.deployment)
+            return self.roots or material.root_pem, server_name(self.deployment)
         server = Identity(self.deployment, Role.AUDITOR, self.auditor)
         # The root file may have authorities of the coordinator's too, who must not pose as another.
         anchors = [anchor.certificate for anchor in material.anchors if anchor.is_for(server)]

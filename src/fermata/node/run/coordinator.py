@@ -1,37 +1,34 @@
 """The coordinator's process: the log behind a lock, the server in front and the loop beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
-from fermata.errors import ConfigError, Refusal, VerificationError
+import grpc
+
+from fermata.errors import ConfigError, VerificationError
 from fermata.node.ceremony.epochs.epoch_relay import EpochRelay
 from fermata.node.ceremony.relay_server import relay_handler
 from fermata.node.config import ListenText, NodeConfig
 from fermata.node.files import read_file
-from fermata.node.joining.setup_folder import SetupFolder, exchange_of
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
-from fermata.node.pki.deny_list import DenyList
-from fermata.node.pki.identity import Identity, IsDenied
-from fermata.node.pki.own_certificate import alarm_of
-from fermata.node.pki.renewals import Renewals
-from fermata.node.pki.server import EnrolmentServer
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.rpc.front import FrontLimits
-from fermata.node.rpc.limits import Limits
-from fermata.node.rpc.service import LogServer
+from fermata.node.rpc.guard import Guard
 from fermata.node.run.assembly import Base, make_node, running
-from fermata.node.run.callers import authorise
 from fermata.node.run.loop import Wake
-from fermata.node.run.parts import (
-    clock_ms,
-    entropy,
-    passphrase_or_identity,
-    remove_addresses,
-    write_address,
+from fermata.node.run.parts import clock_ms, write_address
+from fermata.node.run.serving import (
+    authority_of,
+    make_server,
+    self_issue,
+    start_servers,
+    write_addresses,
 )
 from fermata.node.run.shared_log_writer import SharedLogWriter
+from fermata.node.run.succession.board_folder import BoardFolder
+from fermata.node.run.succession.board_service import board_handler
+from fermata.node.run.succession.standby import open_board, run_standby
+from fermata.node.run.succession.standing import leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.log_writer import LogWriter
@@ -84,41 +81,57 @@ Embed = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
 
 def run_coordinator(
     config: NodeConfig,
-    done: Callable[[Driver], bool] = lambda driver: False,
+    done: Callable[[Driver | None], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack: "",
     from_genesis: bool = False,
 ) -> None:
-    """Runs the coordinator until it is stopped. Raises FermataError if it must stop.
+    """Runs a coordinator until it is stopped: the writer of the log, or a standby if another one
+    leads. A standby has no driver, and nothing is embedded in it.
 
-    ``from_genesis``: see ``open_base``.
+    ``from_genesis``: see ``open_base``. Raises FermataError if it must stop.
     """
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
     with running(config, from_genesis) as (base, wake):
-        replica, tls, telemetry = base.replica, base.tls, base.telemetry
-        authority = _authority(config, listen.authority, telemetry)
-        writer = SharedLogWriter(replica, base.signer.key, clock_ms)
-        relay = EpochRelay(config, replica, writer, telemetry)
-        _serve(base, listen, writer, authority, wake, relay)
-        node = make_node(base, writer, wake)
-        if address := embed(writer, tls, base.stack):
-            write_address(config.data, "dashboard", address)
-        key_record = KeyRecordFile(config, writer, telemetry)
+        if leader_of(base.replica) == config.text.party:
+            _run_writer(base, wake, listen, done, embed)
+        else:
+            run_standby(base, wake, listen, lambda: done(None))
 
-        def work() -> int:
-            before, witnessed = writer.size(), replica.witnessed.size
-            try:
-                key_record.look()
-                relay.look()
-                node.driver.step()
-            finally:
-                if (writer.size(), replica.witnessed.size) != (before, witnessed):
-                    writer.on_growth(writer.size())
-            return writer.size() - before
 
-        issue = _self_issue(authority, tls)
-        node.run(wake, work, issue, done, lock=writer.lock, idle_s=0.5)
+def _run_writer(
+    base: Base,
+    wake: Wake,
+    listen: ListenText,
+    done: Callable[[Driver | None], bool],
+    embed: Embed,
+) -> None:
+    config, replica, tls, telemetry = base.config, base.replica, base.tls, base.telemetry
+    authority = authority_of(config, listen.authority, telemetry)
+    writer = SharedLogWriter(replica, base.signer.key, clock_ms)
+    relay = EpochRelay(config, replica, writer, telemetry)
+    terms = replica.charter.succession
+    board = open_board(base, wake) if terms is not None else None
+    _serve(base, listen, writer, authority, wake, relay, board)
+    node = make_node(base, writer, wake)
+    if address := embed(writer, tls, base.stack):
+        write_address(config.data, "dashboard", address)
+    key_record = KeyRecordFile(config, writer, telemetry)
+
+    def work() -> int:
+        before, witnessed = writer.size(), replica.witnessed.size
+        try:
+            key_record.look()
+            relay.look()
+            node.driver.step()
+        finally:
+            if (writer.size(), replica.witnessed.size) != (before, witnessed):
+                writer.on_growth(writer.size())
+        return writer.size() - before
+
+    issue = self_issue(authority, tls)
+    node.run(wake, work, issue, done, lock=writer.lock, idle_s=0.5)
 
 
 def _serve(
@@ -128,21 +141,16 @@ def _serve(
     authority: Authority | None,
     wake: Wake,
     relay: EpochRelay,
+    board: BoardFolder | None,
 ) -> None:
     """Starts all servers or none, then logs the charter; callers wait until it has."""
-    config, tls, telemetry = base.config, base.tls, base.telemetry
-    remove_addresses(config.data)
-    server = LogServer(
-        lambda caller: writer.as_caller(caller.role, caller.id),
-        tls=tls,
-        authorise=authorise(base.replica),
-        limits=Limits(front=FrontLimits(listen.connections_of_source)),
-        clock_ms=clock_ms,
-        telemetry=telemetry,
-        is_denied=_is_denied(config, listen, authority, telemetry),
-        renew=_renew(listen, authority),
-        reflection=listen.reflection,
-        more=lambda guard: [relay_handler(relay.folder, guard)],
+
+    def more(guard: Guard) -> list[grpc.GenericRpcHandler]:
+        handlers = [relay_handler(relay.folder, guard)]
+        return handlers if board is None else [*handlers, board_handler(board, guard)]
+
+    server = make_server(
+        base, listen, authority, lambda caller: writer.as_caller(caller.role, caller.id), more
     )
 
     def grown(size: int) -> None:
@@ -150,92 +158,7 @@ def _serve(
         server.notify(size, base.replica.witnessed.size)
 
     writer.on_growth = grown
-    addresses = {"telemetry": telemetry.serve(config.text.telemetry.address)}
     with writer.lock:
-        addresses["log"] = server.start(listen.address)
-        server.notify(writer.size(), base.replica.witnessed.size)
-        base.stack.callback(server.stop)
-        if authority is not None and listen.enrolment:
-            if tls.material().is_foreign:
-                raise ConfigError(
-                    "AUTHORITY_FOREIGN",
-                    f"{config.file}: listen.enrolment needs a coordinator's certificate of the"
-                    " deployment's own authority; leave enrolment out, or issue such a certificate",
-                )
-            enrolment = EnrolmentServer(
-                authority,
-                tls,
-                clock_ms,
-                alarm_of(telemetry),
-                telemetry.count_connection_refused,
-                exchange_of(authority, SetupFolder.of(config)),
-            )
-            addresses["enrolment"] = enrolment.start(listen.enrolment)
-            base.stack.callback(enrolment.stop)
-        log_charter(config, writer)
-    for name, address in addresses.items():
-        write_address(config.data, name, address)
-
-
-def _authority(config: NodeConfig, folder: str, telemetry: Telemetry) -> Authority | None:
-    """The deployment's certificate authority, if this coordinator runs it.
-
-    Raises ConfigError AUTHORITY_FOREIGN if the folder has another deployment's.
-    """
-    if not folder:
-        return None
-    path: Path = config.path(folder)
-    unlock = passphrase_or_identity(config)
-    authority = Authority.open(path, unlock, clock_ms, entropy, alarm=alarm_of(telemetry))
-    if authority.deployment != config.genesis.deployment:
-        raise ConfigError(
-            "AUTHORITY_FOREIGN",
-            f"{path}: must be the authority of {config.genesis.deployment}, got that of"
-            f" {authority.deployment}",
-        )
-    return authority
-
-
-def _is_denied(
-    config: NodeConfig, listen: ListenText, authority: Authority | None, telemetry: Telemetry
-) -> IsDenied | None:
-    """Whether a certificate is denied: by the authority's list, or by one in a file of its own."""
-    if authority is not None:
-        return authority.is_denied
-    if not listen.deny_list:
-        return None
-    return DenyList(config.path(listen.deny_list), alarm_of(telemetry)).is_denied
-
-
-def _renew(
-    listen: ListenText, authority: Authority | None
-) -> Callable[[Identity, bytes], bytes] | None:
-    """Renews certificates by the deployment's authority, except those that others may have issued.
-
-    Otherwise a certificate of another authority would live on after that authority was removed.
-    """
-    if authority is None:
-        return None
-    renewals = Renewals(authority)
-    foreign = {party for pinned in listen.authorities for party in pinned.parties}
-
-    def renew(identity: Identity, csr: bytes) -> bytes:
-        if f"{identity.role}/{identity.id}" in foreign:
-            raise Refusal("NO_AUTHORITY", "another authority issues certificates of this party")
-        return renewals.renew(identity, csr)
-
-    return renew
-
-
-def _self_issue(
-    authority: Authority | None, tls: TlsFiles
-) -> Callable[[bytes, Sequence[str]], bytes] | None:
-    """How the coordinator gets its own next certificate: from its authority, if it runs one."""
-    if authority is None:
-        return None
-    issuer = authority
-
-    def issue(csr: bytes, host_names: Sequence[str]) -> bytes:
-        return issuer.issue(tls.material().identity, csr, host_names)
-
-    return issue
+        addresses = start_servers(base, listen, server, authority)
+        log_charter(base.config, writer)
+    write_addresses(base, addresses)

@@ -90,7 +90,10 @@ def serve_copy(base: Base, listen: ListenText) -> None:
             " only one that labs take for an auditor's; leave [listen] out, or enrol",
         )
     copy = ServedCopy(base.replica)
-    denied = listen.deny_list
+    denied = None
+    if listen.deny_list:
+        path = config.path(listen.deny_list)
+        denied = DenyList(path, alarm_of(telemetry), clock_ms).is_denied
     server = LogServer(
         lambda caller: copy,
         tls=tls,
@@ -98,7 +101,7 @@ def serve_copy(base: Base, listen: ListenText) -> None:
         limits=Limits(front=FrontLimits(listen.connections_of_source)),
         clock_ms=clock_ms,
         telemetry=telemetry,
-        is_denied=DenyList(config.path(denied), alarm_of(telemetry)).is_denied if denied else None,
+        is_denied=denied,
         allowed=COPY_ALLOWED,
     )
     address = server.start(listen.address)

@@ -35,6 +35,7 @@ BUDGETS: Mapping[str, tuple[int, float]] = MappingProxyType(
         "motion": (32, 0.2),
         "vote": (64, 0.5),
         "key_record": (8, 0.1),
+        "handover": (8, 0.1),
         "drill_commitment": (8, 0.1),
         "drill_part": (8, 0.1),
         COSIGNATURE: (100, 10.0),

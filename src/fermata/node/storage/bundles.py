@@ -13,6 +13,7 @@ from fermata.node.storage.bundle_files import BundleFiles
 from fermata.protocol.ceremony.record import RECORD_BYTES_MAX
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.succession.views import leader
 from fermata.protocol.verify.bundle import build_bundle, check_readable, sealed_wanted
 from fermata.protocol.verify.key_checks import ceremonies_of
 from fermata.protocol.verify.verifier import FAILED, Verification, verify_bundle
@@ -64,11 +65,12 @@ def export_bundle(
     for done, path in enumerate(wanted, 1):
         replica.store.put_sealed(log.fetch_sealed(bytes.fromhex(Path(path).stem)))
         progress(done)
-    coordinator = charter.parties[charter.coordinator].signing_key
+    view = replica.state.view
+    coordinator = charter.parties[leader(charter, view)].signing_key
     return build_bundle(
         state,
         replica.store.leaves(0, replica.tree.size),
-        signed_alone(note, charter.log_origin, coordinator),
+        signed_alone(note, charter.origin_of(view), coordinator),
         replica.witnesses,
         None if is_public else replica.store,
         _ceremonies_of(replica, folder),

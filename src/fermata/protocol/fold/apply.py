@@ -29,6 +29,7 @@ from fermata.protocol.fold import pause as pausing
 from fermata.protocol.fold.entry import Entry, Handler, KeyedHandler
 from fermata.protocol.fold.governance import motions, votes
 from fermata.protocol.fold.governance.amendment import charter_bound, clock_under
+from fermata.protocol.fold.governance.handover import handover
 from fermata.protocol.fold.governance.next_record import check_next_record, next_key
 from fermata.protocol.fold.governance.retire import record_digest
 from fermata.protocol.growing import with_item
@@ -41,6 +42,7 @@ from fermata.protocol.state.state import (
     ThresholdKey,
     Verdict,
 )
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import (
     CHARTER_TYPE,
     check_ceremony,
@@ -54,7 +56,7 @@ from fermata.wire.v1 import envelope_pb2, statement_pb2
 #: What may bring a charter into force, and so is signed by the keys of that one.
 BRINGS_CHARTER = frozenset({"key_record", "open_round"})
 #: What may be logged before the auditors have told the time.
-TIMELESS = frozenset({"key_record", "heartbeat"})
+TIMELESS = frozenset({"key_record", "heartbeat", "handover"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,9 @@ def _authenticate(
         raise Refusal(
             "WRONG_ROLE", f"statement: its author must be {role}, and {party.id} is {party.role}"
         )
+    # Of several coordinators, one has the turn; who takes it over is for the Handover's rule.
+    if role == Role.COORDINATOR and body != "handover" and party.id != leader(charter, state.view):
+        raise Refusal("WRONG_ROLE", f"statement: {leader(charter, state.view)} leads the log now")
     return party.id
 
 
@@ -282,6 +287,7 @@ RULES: Mapping[str, _Rule | _KeyedRule] = MappingProxyType(
         "motion": _Rule(motions.motion),
         "vote": _Rule(votes.vote),
         "drill_commitment": _Rule(progress.commitment, Role.AUDITOR),
+        "handover": _Rule(handover, Role.COORDINATOR),
         "drill_part": _Rule(progress.part, Role.AUDITOR),
     }
 )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import (
     EncryptionTable,
-    ciphertext_from_bytes,
     ciphertext_to_bytes,
+    ciphertexts_from_bytes,
     product,
 )
 from fermata.crypto.report.codec import SealedProof
@@ -209,7 +209,7 @@ def check_sealed(
             )
         panels[part.panel] = SealedPanel(
             # P2.7: one that is no unit, or unblinded, makes the opening of the product reveal more.
-            tuple(ciphertext_from_bytes(key.public_key, c) for c in panel.ciphertexts),
+            ciphertexts_from_bytes(key.public_key, panel.ciphertexts),
             SealedProof(*(tuple(field) for field in fields)),
         )
     return panels

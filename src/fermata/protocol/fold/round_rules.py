@@ -7,7 +7,7 @@ report is that of the first check that fails, and the close must name it (F7.6).
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fermata.crypto.paillier import ciphertext_from_bytes
+from fermata.crypto.paillier import ciphertexts_from_bytes
 from fermata.crypto.transcript import digest_parts
 from fermata.errors import InvalidEncoding, Refusal
 from fermata.protocol.charter.parse import Charter
@@ -243,9 +243,7 @@ def close_round(
         if len(aggregate.ciphertexts) != count or extra:
             raise InvalidEncoding("LENGTH", f"close: panel {aggregate.panel} has {count} products")
         # F7.9: a product that is no unit would reveal the key, one without blinding needs none.
-        aggregates[aggregate.panel] = tuple(
-            ciphertext_from_bytes(key.public_key, c) for c in aggregate.ciphertexts
-        )
+        aggregates[aggregate.panel] = ciphertexts_from_bytes(key.public_key, aggregate.ciphertexts)
     # F7.10: a coordinator must not close before it has logged what it held back.
     if waits_for_pleas(state, round_):
         starved = ", ".join(starving(state, round_))

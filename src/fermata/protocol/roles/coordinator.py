@@ -33,6 +33,7 @@ from fermata.protocol.state.state import (
     State,
     ThresholdKey,
 )
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import statement_pb2
 
@@ -78,7 +79,7 @@ def duties(
     slot = f"open/{number}" if amendment is None else f"open/{number}/{amendment.entry}"
     statement = statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        author=charter.coordinator,
+        author=leader(charter, state.view),
         open_round=statement_pb2.OpenRound(round=number, period=call.period, key_id=key.key_id),
     )
     return [Duty(f"{slot}/again" if call.is_second else slot, statement)]
@@ -125,7 +126,7 @@ def close_statement(
     aggregates = aggregates_to_wire(key, aggregate(key, figures, ciphertexts))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
-        author=charter.coordinator,
+        author=leader(charter, state.view),
         close_round=statement_pb2.CloseRound(
             round=current.number,
             listed=[statement_pb2.ListedReport(lab=r.lab, entry=r.entry) for r in listed],

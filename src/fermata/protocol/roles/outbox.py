@@ -13,6 +13,7 @@ from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pleas import ANSWERS
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Draft, Outside, Receipt, Store
@@ -110,13 +111,12 @@ class Outbox:
     def refused(self, draft: Draft, error: VerificationError) -> bool:
         """Whether a refusal settles a draft. The caller has pulled the log after it."""
         charter = self._replica.charter
-        key = charter.parties[charter.coordinator].signing_key
+        coordinator = leader(charter, self._replica.state.view)
+        key = charter.parties[coordinator].signing_key
         pinned = self._replica.state.charter_sha256 or charter.sha256
         try:
             # L33.3: an unsigned refusal is no answer; it could be held against nobody.
-            open_refusal(
-                charter.coordinator, key, pinned, error.signed, draft.envelope, error.reason
-            )
+            open_refusal(coordinator, key, pinned, error.signed, draft.envelope, error.reason)
         except VerificationError:
             self._tell("refusal_unsigned", draft.slot, error.reason)
             return False

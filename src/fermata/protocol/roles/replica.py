@@ -170,7 +170,7 @@ class Replica:
         if not newer:
             return
         charters = self.charters
-        got = witnessed(self.charter, self.tree, newer.values(), charters)
+        got = witnessed(self.charter, self.tree, newer.values(), charters, self.state.handovers)
         before = self.witnessed
         cosigned = dict(before.cosigned)
         for auditor, theirs in got.cosigned.items():

@@ -15,6 +15,8 @@ from fermata.log.merkle import Tree
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.state import CharterVersion
+from fermata.protocol.succession.handover import HandedOver
+from fermata.protocol.succession.views import view_at
 from fermata.protocol.wire.ports import Witness
 from fermata.types import EntryIndex, RoundNumber
 
@@ -63,12 +65,14 @@ def witnessed(
     tree: Tree,
     witnesses: Iterable[Witness],
     charters: Sequence[CharterVersion] = (),
+    handovers: Sequence[HandedOver] = (),
 ) -> Witnessed:
     """What auditors have witnessed of the log with this tree.
 
-    ``charter`` is in force; ``charters`` are all so far, if there were others. The head's text is
-    made from the reader's own root. A cosignature of a head that the reader does not have yet
-    counts for nothing, and so does one that does not hold. Raises nothing.
+    ``charter`` is in force; ``charters`` are all so far, if there were others; ``handovers``: those
+    in the log, which say of which view a head is (L41). The head's text is made from the reader's
+    own root. A cosignature of a head that the reader does not have yet counts for nothing, and so
+    does one that does not hold. Raises nothing.
     """
     cosigned: dict[str, Cosigned] = {}
     false = []
@@ -82,7 +86,8 @@ def witnessed(
         # L35.2: what this reader has not read, it does not take on trust.
         if not 0 < witness.size <= tree.size:
             continue
-        head = Checkpoint(charter.log_origin, witness.size, tree.root(witness.size))
+        origin = charter.origin_of(view_at(handovers, witness.size))
+        head = Checkpoint(origin, witness.size, tree.root(witness.size))
         name = charter.witness_name(witness.auditor)
         try:
             # L35.3: of another log, or forged.

@@ -1,7 +1,6 @@
 """What everyone derives from the log, and the verdict on each entry (docs/spec/fold.md).
 
-State is immutable: a rejected entry leaves nothing behind but the log's length.
-"""
+A rejected entry leaves nothing behind but the log's length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -26,6 +25,7 @@ from fermata.protocol.state.pause import NO_PAUSE, Pause
 from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, Asked
 from fermata.protocol.state.threshold_key import ThresholdKey as ThresholdKey
+from fermata.protocol.succession.handover import HandedOver
 from fermata.types import EntryIndex, EnvelopeHash, Role, RoundNumber, RoundPhase, TimeMs
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = tuple(RoundPhase)
@@ -143,10 +143,9 @@ class CharterVersion:
 class State:
     """Everything that follows from the entries 0..size-1.
 
-    This class itself is the state before a charter is in force; ``CharteredState`` and then
-    ``KeyedState`` follow it. A function that needs the charter or the key takes the phase that has
-    it, and mypy refuses a caller that may have none. ``charter_sha256`` is entry 0's, the one that
-    users pin. ``judgements``: what the rules say as of each round that has ended, by number.
+    This is the state before a charter is in force. A function that needs the charter or the key
+    takes the phase that has it, so that mypy refuses a caller that may have none.
+    ``charter_sha256`` is entry 0's. ``judgements``: of the rules, as of each round that has ended.
     ``unended``: the rounds that have not, in order. ``digests``: (round, lab) of the one report
     that each ciphertext may stand in, by SHA-256. ``memory``: what the next judgement rests on.
     """
@@ -166,6 +165,7 @@ class State:
     unended: tuple[RoundNumber, ...] = ()
     digests: GrowingMap[bytes, tuple[RoundNumber, str]] = field(default_factory=GrowingMap)
     memory: RuleMemory = field(default=NO_MEMORY, compare=False, repr=False)
+    handovers: tuple[HandedOver, ...] = ()
 
     @property
     def size(self) -> int:
@@ -176,6 +176,11 @@ class State:
     def time_ms(self) -> TimeMs:
         """The log's time, in milliseconds since 1970, UTC; 0 before the auditors have told it."""
         return self.clock.time_ms
+
+    @property
+    def view(self) -> int:
+        """The view of the last Handover; 0 before the first (succession.md, SU1)."""
+        return self.handovers[-1].view if self.handovers else 0
 
     @property
     def charter(self) -> Charter | None:

@@ -1,9 +1,14 @@
-"""Which coordinator leads a view, and how the heads of a view are named: SU1."""
+"""Which coordinator leads a view, and how the heads of a view are named: SU1 and L41."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.roster import Party
+
+#: Views are counted in 64 bits.
+VIEW_DIGITS_MAX = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,32 @@ class Views:
     def origin(self, view: int) -> str:
         """The origin of a view's heads. Every head and cosignature says so which view it is of."""
         return self.charter.origin_of(view)
+
+
+class _Handed(Protocol):
+    """A Handover in the log: its view, and the index of its entry."""
+
+    @property
+    def view(self) -> int: ...
+
+    @property
+    def start(self) -> int: ...
+
+
+def leader(charter: Charter, view: int) -> str:
+    """The coordinator that writes the log in a view and signs its heads, by its id."""
+    return charter.coordinators[view % len(charter.coordinators)]
+
+
+def view_at(handovers: Sequence[_Handed], size: int) -> int:
+    """The view of a head of ``size`` entries: that of the last Handover among them (L41)."""
+    return next((h.view for h in reversed(handovers) if h.start < size), 0)
+
+
+def view_of_origin(charter: Charter, origin: str) -> int | None:
+    """The view that a head's origin names; None if it is of another log."""
+    if origin == charter.log_origin:
+        return 0
+    text = origin.removeprefix(f"{charter.log_origin}/")
+    is_view = text.isascii() and text.isdigit() and len(text) <= VIEW_DIGITS_MAX
+    return int(text) if is_view and charter.origin_of(int(text)) == origin else None

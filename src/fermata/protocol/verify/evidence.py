@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from fermata.errors import ConfigError, VerificationError
-from fermata.log.checkpoint import open_checkpoint
+from fermata.log.checkpoint import open_checkpoint, parse_checkpoint, parse_note
 from fermata.log.merkle import Tree, verify_inclusion
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.succession.views import leader, view_of_origin
 from fermata.protocol.wire.refusals import open_refusal
 from fermata.protocol.wire.strict_json import NotJson, parse_json
 
@@ -60,10 +61,14 @@ class Evidence(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Conviction:
-    """Two files that no one log gives. ``index``: the entry at which they differ."""
+    """Two files that no one log gives. ``index``: the entry at which they differ.
+
+    ``coordinator``: who signed both, as the leader of one view.
+    """
 
     index: int
     files: tuple[str, str]
+    coordinator: str
 
 
 def view_of(tree: Tree, note: bytes, index: int) -> View:
@@ -101,21 +106,24 @@ def convictions(charter: Charter, files: Mapping[str, Evidence]) -> list[Convict
     VerificationError for evidence that does not hold (a head that the coordinator did not sign, a
     false proof): whoever made the file has no such view.
     """
-    leaves_at: dict[int, dict[bytes, str]] = {}
+    leaves_at: dict[tuple[int, int], dict[bytes, str]] = {}
     for name, evidence in files.items():
         if evidence.charter_sha256 != charter.sha256.hex():
             raise ConfigError("EVIDENCE", f"{name}: is of a deployment with another charter")
-        for index, leaf in _positions(charter, name, evidence):
-            leaves_at.setdefault(index, {}).setdefault(leaf, name)
+        for view, index, leaf in _positions(charter, name, evidence):
+            leaves_at.setdefault((view, index), {}).setdefault(leaf, name)
     return [
-        Conviction(index, (first, second))
-        for index, leaves in sorted(leaves_at.items())
+        Conviction(index, (first, second), leader(charter, view))
+        for (view, index), leaves in sorted(leaves_at.items())
         for first, second in itertools.islice(itertools.combinations(leaves.values(), 2), 1)
     ]
 
 
-def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tuple[int, bytes]]:
-    """Each index with the leaf hash that the coordinator's signature says is there."""
+def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tuple[int, int, bytes]]:
+    """Each view and index with the leaf hash that its coordinator's signature says is there.
+
+    A refusal names no view, so that only those of view 0's coordinator count, for that view.
+    """
     key = charter.parties[charter.coordinator].signing_key
     try:
         yield from _of_views(charter, evidence.views)
@@ -126,21 +134,23 @@ def _positions(charter: Charter, name: str, evidence: Evidence) -> Iterator[tupl
                 charter.coordinator, key, charter.sha256, signed, envelope, kept.reason
             )
             if refusal.HasField("head"):
-                yield refusal.head.index, refusal.head.leaf_hash
+                yield 0, refusal.head.index, refusal.head.leaf_hash
     except (binascii.Error, ValueError) as error:
         raise ConfigError("EVIDENCE", f"{name}: must have hex and base64 where due") from error
     except VerificationError as error:
         raise type(error)(error.reason, f"{name}: {error}") from None
 
 
-def _of_views(charter: Charter, views: Iterable[View]) -> Iterator[tuple[int, bytes]]:
-    key = charter.parties[charter.coordinator].signing_key
+def _of_views(charter: Charter, views: Iterable[View]) -> Iterator[tuple[int, int, bytes]]:
     for view in views:
+        note = view.note.encode()
+        number = view_of_origin(charter, parse_checkpoint(parse_note(note).text).origin) or 0
+        origin, key = charter.origin_of(number), charter.signing_keys[leader(charter, number)]
         # L34.1: the coordinator promised this head.
-        head = open_checkpoint(view.note.encode(), charter.log_origin, charter.log_origin, key)
+        head = open_checkpoint(note, origin, origin, key)
         path = [bytes.fromhex(h) for h in view.path]
         # Bytes are compared, as one hash has many spellings.
         leaf = bytes.fromhex(view.leaf_hash)
         # L34.2: the entry is in it.
         verify_inclusion(leaf, view.index, head.size, path, head.root)
-        yield view.index, leaf
+        yield number, view.index, leaf

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fermata.errors import VerificationError
-from fermata.log.checkpoint import open_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.log.tiles import read_entries
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.charter.periods import utc_text
+from fermata.protocol.fold.governance.heads import open_head
 from fermata.protocol.roles.witness import Witnessed
 from fermata.protocol.verify.verifier import Verification
 
@@ -64,9 +64,8 @@ def witnessed_ms(witnessed: Witnessed, threshold: int) -> int:
 def _not_extended(
     files: Mapping[str, bytes], charter: Charter, verification: Verification, note: bytes
 ) -> list[str]:
-    origin, key = charter.log_origin, charter.parties[charter.coordinator].signing_key
     try:
-        head = open_checkpoint(note, origin, origin, key)
+        head = open_head(verification.state, charter, note)
     except VerificationError as error:
         return [f"the head that it must extend is not one of this log: {error}"]
     size = verification.size

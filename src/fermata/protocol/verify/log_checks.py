@@ -22,6 +22,8 @@ from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.heads import head_keys, open_head
 from fermata.protocol.roles.witness import Cosigned, Witnessed, charter_of_head, size_under
 from fermata.protocol.state.state import CharterVersion, State
+from fermata.protocol.succession.handover import HandedOver
+from fermata.protocol.succession.views import view_at
 from fermata.protocol.verify.bundle import CHECKPOINT, FULL, MARKER, PUBLIC, WITNESSES
 from fermata.protocol.wire.witnesses import decode_witnesses
 
@@ -84,7 +86,8 @@ def state_of_keys(
     """A state whose charters are those of the whole log: their keys say who signs a head, and who
     witnesses it. ``state`` is after entry 0, with ``charter``; ``leaves`` are the others.
     """
-    if any(charter.sha256 not in leaf for leaf in leaves):
+    # A Handover brings another key, and is bound to the same charter.
+    if charter.succession or any(charter.sha256 not in leaf for leaf in leaves):
         for leaf in leaves:
             state, _ = apply(state, leaf, cache)
     return state
@@ -95,11 +98,11 @@ def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[
 
     ``state`` is after all entries; ``charter``: entry 0's.
     """
-    origin = charter.log_origin
     try:
         head = open_head(state, charter, note)  # V3.8: nobody promised this log.
     except VerificationError as error:
         return [f"checkpoint: {error.reason}: {error}"]
+    origin = charter.origin_of(view_at(state.handovers, head.size))
     for key in head_keys(state, charter, head.size):
         try:
             check_signed_alone(note, origin, key)  # V3.9: what vouches for nothing.
@@ -111,14 +114,17 @@ def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[
 
 
 def check_witnesses(
-    charters: Sequence[CharterVersion], tree: Tree, data: bytes | None
+    charters: Sequence[CharterVersion],
+    tree: Tree,
+    data: bytes | None,
+    handovers: Sequence[HandedOver] = (),
 ) -> tuple[Witnessed, list[str]]:
     """What auditors have witnessed of a bundle's log, and what does not hold of their lines.
 
     ``charters``: all of the log, also those that entries brought of which nobody knows yet whether
     they are witnessed. Of these, one with other auditors comes with the words of a quorum of those
     before (F3.19), so it is no less than witnessed by them. ``tree``: of all entries. ``data``: the
-    file, None if it is missing.
+    file, None if it is missing. ``handovers``: those of the log, which name a head's view (L41).
     """
     # V3.10: a bundle that says of no entry who saw it.
     if data is None:
@@ -143,7 +149,8 @@ def check_witnesses(
                 f" log has {tree.size}"
             )
             continue
-        head = Checkpoint(charter.log_origin, line.size, tree.root(line.size))
+        origin = charter.origin_of(view_at(handovers, line.size))
+        head = Checkpoint(origin, line.size, tree.root(line.size))
         name, key = charter.witness_name(line.auditor), charter.parties[line.auditor].signing_key
         try:
             time_s = verify_witness(head, line.line, name, key)  # V3.14: of another log, or forged.

@@ -264,7 +264,7 @@ def _check_head(run: _Run, charter: Charter) -> None:
     """V3 with keys: whose head it is, and how much of the log is witnessed."""
     whole = state_of_keys(run.state, charter, run.leaves[1:], run.cache)
     lines = run.files.get(WITNESSES)
-    run.witnessed, findings = check_witnesses(whole.charters, run.tree, lines)
+    run.witnessed, findings = check_witnesses(whole.charters, run.tree, lines, whole.handovers)
     for finding in (*findings_of_checkpoint(whole, charter, run.files[CHECKPOINT]), *findings):
         run.fail(3, finding)
 

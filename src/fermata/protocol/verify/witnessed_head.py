@@ -5,7 +5,7 @@ cosignature of a later head, with a proof that this head extends the early one (
 says that its auditor holds the same first entries.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fermata.errors import InvalidEncoding, InvalidSignature
@@ -21,6 +21,8 @@ from fermata.log.checkpoint import (
 from fermata.log.merkle import Tree, verify_consistency
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.roles.witness import witnessed
+from fermata.protocol.succession.handover import HandedOver
+from fermata.protocol.succession.views import leader, view_at, view_of_origin
 from fermata.protocol.wire.ports import Witness
 
 
@@ -56,19 +58,29 @@ class WitnessedHead:
 
 
 def witnessed_head(
-    charter: Charter, tree: Tree, size: int, note: bytes, witnesses: Iterable[Witness]
+    charter: Charter,
+    tree: Tree,
+    size: int,
+    note: bytes,
+    witnesses: Iterable[Witness],
+    handovers: Sequence[HandedOver] = (),
 ) -> WitnessedHead:
     """The head of a log's first entries, with every cosignature of at least so many that holds.
+
+    Those of views before the note's are left out: a reader without the log could not date them.
 
     ``tree``: of the whole log as far as it is known. ``note``: the coordinator's head of one of the
     tree's sizes, at least ``size``; lines of others are left out. Raises ValueError if the first
     entries are not witnessed, or for a note of a size that the tree did not have.
     """
-    key = charter.parties[charter.coordinator].signing_key
-    alone = signed_alone(note, charter.log_origin, key)
+    said = parse_checkpoint(parse_note(note).text)
+    view = view_at(handovers, said.size)
+    key = charter.parties[leader(charter, view)].signing_key
+    alone = signed_alone(note, charter.origin_of(view), key)
     newest: dict[str, HeadWitness] = {}
     for witness in sorted(witnesses, key=lambda w: w.size):
-        if 0 < size <= witness.size and witnessed(charter, tree, [witness]).cosigned:
+        is_held = witnessed(charter, tree, [witness], handovers=handovers).cosigned
+        if 0 < size <= witness.size and view_at(handovers, witness.size) == view and is_held:
             newest[witness.auditor] = HeadWitness(
                 witness.auditor,
                 witness.size,
@@ -78,7 +90,7 @@ def witnessed_head(
             )
     if len(newest) < charter.endorsement_quorum:
         raise ValueError(f"the first {size} entries must be witnessed, got {len(newest)} witnesses")
-    proof = tree.consistency_proof(size, parse_checkpoint(parse_note(alone).text).size)
+    proof = tree.consistency_proof(size, said.size)
     lines = tuple(newest[auditor] for auditor in sorted(newest))
     return WitnessedHead(size, tree.root(size), alone, tuple(proof), lines)
 
@@ -91,7 +103,10 @@ def check_witnessed_head(charter: Charter, head: WitnessedHead) -> None:
     InvalidSignature UNSIGNED, SIGNATURE, ORIGIN, PUBLIC_KEY, FOREIGN_LINE, NOT_ON_ROSTER or
     WITNESSES_FEW, and InvalidProof CONSISTENCY.
     """
-    origin, key = charter.log_origin, charter.parties[charter.coordinator].signing_key
+    # All heads are of the view that the note's origin names, whose coordinator signed it (L41).
+    origin = parse_checkpoint(parse_note(head.checkpoint).text).origin
+    view = view_of_origin(charter, origin) or 0
+    origin, key = charter.origin_of(view), charter.parties[leader(charter, view)].signing_key
     # N4.12: a log must stand behind it.
     newest = open_checkpoint(head.checkpoint, origin, origin, key)
     check_signed_alone(head.checkpoint, origin, key)

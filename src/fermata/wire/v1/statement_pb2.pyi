@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fermata.wire.v1 import envelope_pb2 as _envelope_pb2
+from fermata.wire.v1 import succession_pb2 as _succession_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -112,6 +113,7 @@ class Statement(_message.Message):
     MOTION_FIELD_NUMBER: _builtins.int
     VOTE_FIELD_NUMBER: _builtins.int
     DRILL_COMMITMENT_FIELD_NUMBER: _builtins.int
+    HANDOVER_FIELD_NUMBER: _builtins.int
     DRILL_PART_FIELD_NUMBER: _builtins.int
     SEEN_FIELD_NUMBER: _builtins.int
     charter_sha256: _builtins.bytes
@@ -143,6 +145,8 @@ class Statement(_message.Message):
     @_builtins.property
     def drill_commitment(self) -> Global___DrillCommitment: ...
     @_builtins.property
+    def handover(self) -> _succession_pb2.Handover: ...
+    @_builtins.property
     def drill_part(self) -> Global___DrillPart: ...
     @_builtins.property
     def seen(self) -> _envelope_pb2.EntryRef:
@@ -165,14 +169,15 @@ class Statement(_message.Message):
         motion: Global___Motion | None = ...,
         vote: Global___Vote | None = ...,
         drill_commitment: Global___DrillCommitment | None = ...,
+        handover: _succession_pb2.Handover | None = ...,
         drill_part: Global___DrillPart | None = ...,
         seen: _envelope_pb2.EntryRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "body", b"body", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "handover", b"handover", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstention", b"abstention", "acknowledgement", b"acknowledgement", "author", b"author", "body", b"body", "charter_sha256", b"charter_sha256", "close_round", b"close_round", "drill_commitment", b"drill_commitment", "drill_part", b"drill_part", "endorsement", b"endorsement", "handover", b"handover", "heartbeat", b"heartbeat", "key_record", b"key_record", "motion", b"motion", "open_round", b"open_round", "partial_opening", b"partial_opening", "report", b"report", "seen", b"seen", "vote", b"vote"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote", "drill_commitment", "drill_part"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["key_record", "open_round", "report", "abstention", "close_round", "endorsement", "partial_opening", "heartbeat", "acknowledgement", "motion", "vote", "drill_commitment", "handover", "drill_part"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -1,0 +1,171 @@
+"""A coordinator that does not lead: it keeps the log, serves it with its board, and gets ready to
+go on (SU20)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fermata.errors import ConfigError
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.node.config import ListenText
+from fermata.node.pki.own_certificate import OwnCertificate
+from fermata.node.run.assembly import Base
+from fermata.node.run.loop import Wake, follow, run_loop
+from fermata.node.run.parts import clock_ms, entropy
+from fermata.node.run.serving import (
+    authority_of,
+    make_server,
+    self_issue,
+    start_servers,
+    write_addresses,
+)
+from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
+from fermata.node.run.succession.board_service import board_handler
+from fermata.node.run.succession.coordinators import Coordinators
+from fermata.node.run.succession.exchange import Exchange, pause_s
+from fermata.node.run.succession.handed_in import HandedCopy
+from fermata.node.run.succession.mirror import Mirror, MirrorLog
+from fermata.node.run.succession.standing import leader_of, standing_of, views_of
+from fermata.node.storage.high_water import HighWater
+from fermata.protocol.charter.roster import SuccessionTerms
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.succession.heard import Heard
+from fermata.protocol.succession.takeover import Copy, TakeOver, best_take_over, is_due
+
+#: In a coordinator's data folder.
+BOARD = "board"
+
+
+def open_board(base: Base, wake: Wake) -> BoardFolder:
+    """The board of a coordinator, which wakes its loop at news."""
+    replica = base.replica
+    return BoardFolder(
+        base.config.data / BOARD,
+        lambda: views_of(replica),
+        lambda: standing_of(replica),
+        wake.now,
+    )
+
+
+def open_exchange(base: Base, wake: Wake, terms: SuccessionTerms, board: BoardFolder) -> Exchange:
+    """A coordinator's exchange with the boards of the others, started; the stack ends it."""
+    me, replica = base.config.text.party, base.replica
+    others = [node for node in terms.nodes if node.coordinator != me]
+    ways = Coordinators(base.config, base.tls, others)
+    exchange = Exchange(
+        ways.places,
+        lambda: views_of(replica),
+        lambda: None,
+        pause_s(terms.succession_ms),
+        entropy,
+        clock_ms,
+        wake.now,
+        local=lambda: list(board.all().words),
+    )
+    base.stack.callback(exchange.stop)
+    base.stack.callback(ways.close)
+    exchange.start()
+    return exchange
+
+
+@dataclass(eq=False)
+class Successor:
+    """What a standby goes on from once it is due. ``me``: the coordinator that it is."""
+
+    me: str
+    replica: Replica
+    board: BoardFolder
+    terms: SuccessionTerms
+    _since: dict[int, int] = field(default_factory=dict, init=False)
+
+    def look(self, heard: Heard, now_ms: int) -> TakeOver | None:
+        """The take-over that is due now, of the latest view; None if none is.
+
+        ``heard``: what its own board and those of the others say.
+        """
+        standing, views = standing_of(self.replica), views_of(self.replica)
+        quorum = views.charter.endorsement_quorum
+        left = {left.view for left, _ in heard.leaves.values()}
+        for view in sorted((v for v in left if v > standing.view), reverse=True):
+            leaves = {a: pair for a, pair in heard.leaves.items() if pair[0].view == view}
+            if views.coordinator(view).id != self.me or len(leaves) < quorum:
+                continue
+            since_ms = self._since.setdefault(view, now_ms)
+            copies = self._copies(standing)
+            made = best_take_over(views, view, leaves, copies, heard.certificates)
+            wait_ms = self.terms.succession_ms
+            if made is not None and is_due(made, standing.view, since_ms, now_ms, wait_ms):
+                return made
+        return None
+
+    def _copies(self, own: LogStanding) -> list[Copy]:
+        handed = [
+            Copy(copy.auditor, copy.head_view, _tree_of(own.tree, copy))
+            for copy in self.board.whole_copies()
+        ]
+        return [Copy(self.me, own.view, own.tree), *handed]
+
+
+def _tree_of(own: Tree, copy: HandedCopy) -> Tree:
+    tree = Tree()
+    for index in range(copy.start):
+        tree.append(own.leaf(index))
+    for leaf in copy.leaves():
+        tree.append(leaf_hash(leaf))
+    return tree
+
+
+def run_standby(
+    base: Base, wake: Wake, listen: ListenText, done: Callable[[], bool] = lambda: False
+) -> None:
+    """Runs a standby until it is stopped or ``done``. Raises FermataError if it must stop.
+
+    It says so when it is to take over, and no more: no log takes a Handover yet.
+    """
+    config, replica, telemetry = base.config, base.replica, base.telemetry
+    terms = replica.charter.succession
+    if terms is None:
+        raise ConfigError("CONFIG", f"{config.file}: the charter must have a [succession] table")
+    board = open_board(base, wake)
+    authority = authority_of(config, listen.authority, telemetry)
+    server = make_server(
+        base,
+        listen,
+        authority,
+        lambda caller: MirrorLog(replica, caller.role, leader_of(replica)),
+        lambda guard: [board_handler(board, guard)],
+    )
+    write_addresses(base, start_servers(base, listen, server, authority))
+    exchange = open_exchange(base, wake, terms, board)
+    mirror = Mirror(replica, lambda reason: telemetry.event("leader_not_read", reason=reason))
+    successor = Successor(config.text.party, replica, board, terms)
+    issue = self_issue(authority, base.tls)
+    certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
+    high_water = HighWater(config.data, replica)
+    due: set[int] = set()
+
+    def step() -> int:
+        leading = leader_of(replica)
+        logs = {place.coordinator: place.log for place in exchange.places}
+        others = [log for name, log in logs.items() if name != leading]
+        came = mirror.step(logs[leading], others)
+        if came:
+            server.notify(replica.tree.size, replica.witnessed.size)
+            high_water.keep()
+        certificate.look()
+        made = successor.look(exchange.heard(), clock_ms())
+        if made is not None and made.handover.view not in due:
+            due.add(made.handover.view)
+            telemetry.event("take_over_due", view=made.handover.view)
+        return came
+
+    def woken() -> None:
+        leading = leader_of(replica)
+        for place in exchange.places:
+            if place.coordinator == leading:
+                for _ in place.log.watch():
+                    wake.now()
+
+    follow(woken, wake, entropy)
+    telemetry.event("started", entries=replica.state.size)
+    telemetry.event("standby", party=leader_of(replica))
+    run_loop(step, wake, telemetry, entropy, done=done)
