@@ -76,6 +76,7 @@ FIELDS: dict[str, Told | str] = {
     "State.pause": PARTS,
     "State.governance": PARTS,
     "State.drills": "a drill moves nothing; its begin and end are told, see test_drill_events.py",
+    "State.handovers": "who leads follows from it, and every head names the view",
     "State.unended": "rounds whose end is told when it comes",
     "State.digests": REPORT,
     "State.memory": "follows from the rounds, and decides nothing by itself",
@@ -309,7 +310,7 @@ Fields = dict[tuple[str, str], Any]
 
 def fields_of(value: Any, path: str = "") -> Iterator[tuple[str, str, Field[Any], Any]]:
     """(name in the table, path, field, value) of all fields in a state, however deep."""
-    if is_part(type(value)):
+    if is_part(type(value)) and not isinstance(value, RuleMemory):
         for field in dataclasses.fields(value):
             held, here = getattr(value, field.name), f"{path}.{field.name}"
             yield f"{name_of(type(value))}.{field.name}", here, field, held

@@ -84,13 +84,13 @@ def code_sha256() -> bytes:
 
 
 def _sources(folder: Traversable) -> list[tuple[str, bytes]]:
-    found = []
+    files = []
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
-            found += [(f"{item.name}/{name}", data) for name, data in _sources(item)]
+            files += [(f"{item.name}/{name}", data) for name, data in _sources(item)]
         elif item.name.endswith(".py"):
-            found.append((item.name, item.read_bytes()))
-    return found
+            files.append((item.name, item.read_bytes()))
+    return files
 
 
 def write_body(start: Start) -> bytes:
@@ -148,7 +148,7 @@ def read_body(data: bytes, expected: Expected) -> Start:
     try:
         body = msgspec.msgpack.decode(view[head:], type=_Body)
     except msgspec.MsgspecError as error:
-        raise StorageError("SNAPSHOT_DAMAGED", f"snapshot: is no snapshot: {error}") from error
+        raise StorageError("SNAPSHOT_DAMAGED", f"snapshot: is not a snapshot: {error}") from error
     # L52.2: other code may fold, or write, the same entries to something else.
     if body.code != code_sha256():
         raise StorageError("SNAPSHOT_OTHER_CODE", "snapshot: other code has written it")
