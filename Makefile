@@ -8,11 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-<<<<<<< HEAD
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim bitflips attack sim lives presence model succession-model deploy-check image-check clean
-=======
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
->>>>>>> main
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
