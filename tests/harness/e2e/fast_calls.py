@@ -1,14 +1,13 @@
 """As ``fast_clock``; and a coordinator that does not answer is given up in seconds, which are
-minutes by such a clock. While a file is there, a coordinator hands out no cosignature."""
+minutes by such a clock. While there is a file of its name, a coordinator hands out no cosignature.
+"""
 
 import os
+import sys
 import time
 from pathlib import Path
 
 from fast_clock import fast_ns
-
-#: Beside the file with which the clock begins.
-WITHHOLD = "withhold"
 
 if __name__ == "__main__":
     time.time_ns = fast_ns
@@ -19,6 +18,8 @@ if __name__ == "__main__":
     coordinators.LOG_CALL_S = 1.5
     coordinators.BOARD_CALL_S = 1.0
     honest = LogWriter.witnesses
-    sign = Path(os.environ["FERMATA_TEST_EPOCH"]).with_name(WITHHOLD)
+    # Beside the file with which the clock begins; the last word is the path of a configuration.
+    party = Path(sys.argv[-1]).parent.name
+    sign = Path(os.environ["FERMATA_TEST_EPOCH"]).with_name(f"withhold-{party}")
     LogWriter.witnesses = lambda self: [] if sign.exists() else honest(self)
     main()
