@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim bitflips attack sim lives presence model succession-model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
@@ -83,6 +83,7 @@ docs-check: setup
 	@$(RUN) python scripts/check_docs.py
 	@$(RUN) python scripts/check_links.py
 	@$(RUN) python scripts/check_prose.py docs
+	@PYTHONPATH=tests $(RUN) python scripts/tell_ceremony_lies.py --check
 
 # The documents as pages, in build/site; begin at index.html. A warning is an error, and Sphinx
 # warns only about what it reads, so it reads everything again.
@@ -145,6 +146,15 @@ SEEDS ?= 50
 # Key generations in memory, half of them with a party that lies; about a second each.
 keygen-sim: setup
 	@$(RUN) python -m fermata.sim.keygen --seeds $(SEEDS)
+
+# Every lie of a key generation over the network, in processes; about half an hour. The tests tell
+# a few of them. ARGS: -k with words of some lies.
+ceremony-lies: setup
+	@$(RUN) pytest -m "lies or not lies" $(ARGS) tests/e2e/test_ceremony_lies.py
+
+# docs/spec/ceremony-lies.md, from the same lies in memory.
+ceremony-lies-table: setup
+	@PYTHONPATH=tests $(RUN) python scripts/tell_ceremony_lies.py
 
 sim: setup
 	@$(RUN) python -m fermata.sim --seeds $(SEEDS)

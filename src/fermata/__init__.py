@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fermata.api import Bundle, Results, open_bundle, verify
     from fermata.errors import FermataError
     from fermata.protocol.verify.verifier import Check, Verification
+    from fermata.summary.records.drills import DrillRecord
     from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord
     from fermata.summary.records.rounds import ResultRecord, RoundRecord
 
@@ -26,6 +27,7 @@ __all__ = [
     "Bundle",
     "ChangeRecord",
     "Check",
+    "DrillRecord",
     "FermataError",
     "PauseRecord",
     "ResultRecord",
@@ -41,6 +43,7 @@ __all__ = [
 _HOME = dict.fromkeys(__all__, "fermata.api") | {
     "ChangeRecord": "fermata.summary.records.pause",
     "Check": "fermata.protocol.verify.verifier",
+    "DrillRecord": "fermata.summary.records.drills",
     "FermataError": "fermata.errors",
     "PauseRecord": "fermata.summary.records.pause",
     "ResultRecord": "fermata.summary.records.rounds",

@@ -23,6 +23,7 @@ from fermata.protocol.state.state import State
 from fermata.protocol.verify.freshness import witnessed_ms
 from fermata.protocol.verify.log_checks import NOTHING
 from fermata.protocol.verify.verifier import Verification, verify_bundle
+from fermata.summary.records.drills import DrillRecord, drill_records
 from fermata.summary.records.dues import Account, account_records
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
@@ -65,7 +66,8 @@ class Results(Records[ResultRecord]):
 class Bundle:
     """The contents of a bundle that passed every check. ``charter_hash`` is entry 0's, in hex.
 
-    ``charter`` is the one in force at the end. ``accounts``: of dues, one
+    ``charter`` is the one in force at the end. ``drills``: who has shown, and who has not, that it
+    could open, oldest first; none without ``[drills]`` in the charter. ``accounts``: of dues, one
     for each unit in which any were ever owed.
     ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
     without them, a sentence for each check, and is empty for a full bundle.
@@ -82,6 +84,7 @@ class Bundle:
     results: Results
     rules: Records[RuleRecord]
     pause: PauseRecord
+    drills: Records[DrillRecord]
     accounts: tuple[Account, ...]
     is_public: bool
     not_checked: tuple[str, ...]
@@ -127,6 +130,7 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         results=Results(r for round_ in state.rounds for r in result_records(state, round_)),
         rules=Records(r for round_ in state.rounds for r in rule_records(state, round_.number)),
         pause=pause_record(state),
+        drills=Records(drill_records(state)),
         accounts=account_records(state),
         is_public=verification.is_public,
         not_checked=verification.not_checked,

@@ -12,7 +12,7 @@ from fermata.errors import FermataError, StorageError
 from fermata.protocol.roles.pleas import PleaFolder
 from fermata.protocol.wire.codec import sha256
 from fermata.protocol.wire.plea_file import Pleading
-from fermata.protocol.wire.ports import Draft, Store
+from fermata.protocol.wire.ports import LOGGED, Draft, Store
 from fermata.wire.v1 import envelope_pb2
 
 
@@ -90,6 +90,20 @@ class MemoryStore(Store):
         for sealed_part in sealed_parts:
             self.put_sealed(sealed_part)
 
+    def replace(self, start: int, leaves: Sequence[bytes], checkpoint: bytes) -> None:
+        """See Store."""
+        check_range(start, len(self._leaves), len(self._leaves))
+        self._leaves, self._envelopes = self._leaves[:start], {}
+        for position, leaf in enumerate(self._leaves):
+            digest = envelope_sha256_of(leaf)
+            if digest is not None:
+                self._envelopes.setdefault(digest, position)
+        self.extend(start, leaves, checkpoint)
+        self._cosignatures = {s: c for s, c in self._cosignatures.items() if s <= start}
+        for slot, outcome in list(self._settled.items()):
+            if outcome == LOGGED and sha256(self._drafts[slot].envelope) not in self._envelopes:
+                del self._settled[slot]
+
     def checkpoint(self) -> bytes | None:
         """See Store."""
         return self._checkpoint
@@ -127,6 +141,15 @@ class MemoryStore(Store):
     def draft_outcome(self, slot: str) -> str | None:
         """See Store."""
         return self._settled.get(slot)
+
+    def refill(self, draft: Draft) -> None:
+        """See Store. Raises ValueError for a slot that is empty or settled."""
+        if draft.slot not in self._drafts or draft.slot in self._settled:
+            raise ValueError(f"there must be a draft pending in {draft.slot}")
+        if draft.envelope:
+            self._drafts[draft.slot] = draft
+        else:
+            del self._drafts[draft.slot]
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
         """See Store. The last line of a party stays."""

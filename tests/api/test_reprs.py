@@ -77,7 +77,7 @@ def test_what_can_grow_with_a_log_has_no_repr_of_dataclasses(results):
 def test_every_public_kind_of_the_api_is_a_table_in_a_notebook():
     kinds = [getattr(fermata, name) for name in fermata.__all__]
     kinds = [kind for kind in kinds if isinstance(kind, type) and kind is not fermata.FermataError]
-    assert len(kinds) == 9
+    assert len(kinds) == 10
     assert [kind.__name__ for kind in kinds if not hasattr(kind, "_repr_html_")] == []
 
 

@@ -124,7 +124,7 @@ def prepare(parties: Parties) -> None:
     """Oversight's folder, the charter without keys, and a join file for everybody."""
     oversight, told = parties.oversight, parties.told
     told["oversight.example"] = "127.0.0.1"
-    told["--labs 6 --auditors 4 --members 3"] = f"--labs 5 --auditors {len(AUDITORS)}"
+    told["--labs 6 --auditors 4 --members 3"] = f"--labs 5 --auditors {len(AUDITORS)} --dealer"
     oversight.until("fermata init")
     oversight.folder /= COORDINATOR
     config = oversight.folder / "fermata.toml"

@@ -17,7 +17,6 @@ from fermata.protocol.fold.reports import encode_report, make_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Driver, Signer
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import LabTools, Measurement
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
@@ -27,7 +26,7 @@ from fermata.protocol.state.report_flags import NOTHING_ASKED
 from fermata.protocol.state.state import CharteredState, Round, State, Verdict
 from fermata.protocol.verify.pause_checks import Moment, moment_of
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Log, Outside
+from fermata.protocol.wire.ports import Duty, Log, Outside
 from fermata.types import EntryIndex, Role
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef

@@ -11,7 +11,6 @@ from fermata.protocol.fold import reports
 from fermata.protocol.fold.limits import is_news
 from fermata.protocol.roles import auditor, timekeeping
 from fermata.protocol.roles.driver import Driver
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import Answers
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.standing import panel_round
@@ -21,7 +20,7 @@ from fermata.protocol.state.clock import Beats, Clock
 from fermata.protocol.state.report_flags import NO_FLAGS
 from fermata.protocol.state.standing import Cell
 from fermata.protocol.statistics import facts, policy
-from fermata.protocol.wire.ports import Draft, Receipt
+from fermata.protocol.wire.ports import Draft, Duty, Receipt
 from fermata.sim.adversaries import play
 from fermata.sim.adversaries.misbehaviour import Misbehaviour
 from fermata.sim.adversaries.pause import MODEST, TERMS, whole_round

@@ -40,9 +40,20 @@ REHEARSE = click.option(
     help="Of a reshare: an auditor in force who is to deal, once for each; by default those who"
     " stay, as many as the threshold.",
 )
+@click.option(
+    "--again",
+    is_flag=True,
+    help="In the place of one that is done, of which nobody has signed the key record or given"
+    " the epoch up.",
+)
 @json_option
 def ceremony(
-    config_file: Path, kind: str, rehearsal: bool, dealers: tuple[str, ...], as_json: bool
+    config_file: Path,
+    kind: str,
+    rehearsal: bool,
+    dealers: tuple[str, ...],
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Make the threshold key together with the other auditors, or the next epoch of it.
 
@@ -53,7 +64,7 @@ def ceremony(
     config = load_config(config_file, Role.AUDITOR)
     if rehearsal:
         say(REHEARSAL)
-    auditor = _auditor(config, kind, dealers)
+    auditor = _auditor(config, kind, dealers, again)
     basis = auditor.basis(kind)
     say(f"taking part as {config.text.party}; with me: {', '.join(basis.auditors)}")
     taken = auditor.take_part(kind, rehearsal)
@@ -103,7 +114,9 @@ def record(file: Path, charter_file: Path | None, config_file: Path | None, as_j
         sys.exit(1)
 
 
-def _auditor(config: NodeConfig, kind: str, dealers: tuple[str, ...] = ()) -> Auditor:
+def _auditor(
+    config: NodeConfig, kind: str, dealers: tuple[str, ...] = (), again: bool = False
+) -> Auditor:
     """This node's auditor, with what the log says if the ceremony goes on from a log's key."""
 
     def tell(line: str) -> None:
@@ -115,8 +128,8 @@ def _auditor(config: NodeConfig, kind: str, dealers: tuple[str, ...] = ()) -> Au
     if kind not in LATER:
         if dealers:
             raise click.UsageError("--dealer is for a reshare")
-        return Auditor(config, KINDS, tell)
-    return Auditor(config, KINDS, tell, BasesOfLog(trusted_view(config).trusted), dealers)
+        return Auditor(config, KINDS, tell, again=again)
+    return Auditor(config, KINDS, tell, BasesOfLog(trusted_view(config).trusted), dealers, again)
 
 
 def _taken(taken: Taken) -> tuple[dict[str, object], str]:
@@ -192,7 +205,7 @@ def record_lines(digest: bytes, checked: CheckedRecord) -> list[str]:
     ]
     lines += [f"named without proof: {party}" for party in checked.named]
     lines += [
-        f"disputed: {dealer} dealt to {receiver}, and one of them said what is not so"
+        f"disputed: what {dealer} dealt to {receiver}; which of them misbehaved stands above"
         for dealer, receiver in checked.disputed
     ]
     lines += [f"absent, which is no offence: {party}" for party in checked.absent]

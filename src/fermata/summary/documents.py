@@ -13,6 +13,7 @@ from fermata.protocol.fold.dominance import achieved_shares
 from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.state.pause import RUNNING, asking
 from fermata.protocol.state.state import State
+from fermata.summary.records.drills import DrillRecord
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord, rule_records
 from fermata.summary.records.rounds import RoundRecord, result_records, round_record
 from fermata.summary.records.standing import StandingRecord
@@ -48,6 +49,12 @@ def rule_document(rule: RuleRecord) -> dict[str, Any]:
 def change_document(change: ChangeRecord) -> dict[str, Any]:
     """A change of the pause, as JSON."""
     return document(change, _CHANGE)
+
+
+def drill_document(drill: DrillRecord) -> dict[str, Any]:
+    """A drill: by auditor what it says of it, and when its step is over."""
+    named = "number entry phase auditors agreeing needed enough=is_enough until=until_ms"
+    return document(drill, named)
 
 
 def overdue_document(late: Overdue) -> dict[str, Any]:

@@ -24,6 +24,22 @@ def drill_line(drill: DrillRecord) -> str:
     return f"drill {drill.number}: {drill.agreeing} could open, of {drill.needed} wanted; {said}"
 
 
+def drill_lines(drills: tuple[DrillRecord, ...]) -> list[str]:
+    """How all drills of a log went: the newest, and each older one that somebody lacked in."""
+    telling = [drill for drill in drills[:-1] if drill.lacking]
+    return [drill_line(drill) for drill in (*telling, *drills[-1:])]
+
+
+def undrilled_line(drills: tuple[DrillRecord, ...], asked: bool, epoch: int) -> str:
+    """What is missing where the charter in force asks for drills; empty if nothing is.
+
+    ``asked``: whether it does; ``epoch``: the entry of the key record in force.
+    """
+    if not asked or any(drill.is_enough and drill.entry > epoch for drill in drills):
+        return ""
+    return "undrilled: too few auditors have shown that they could open with the key in force"
+
+
 def drill_troubles(drills: tuple[DrillRecord, ...]) -> list[tuple[str, str]]:
     """(auditor, what) the newest drill that has ended has against each auditor."""
     ended = next((d for d in reversed(drills) if d.phase == DrillPhase.ENDED), None)

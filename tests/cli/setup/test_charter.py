@@ -51,6 +51,7 @@ def filled_in(file):
 def test_a_new_charter_passes_the_check_once_names_are_filled_in(tmp_path, labs, auditors, members):
     file = tmp_path / "charter.toml"
     words = ("--labs", labs, "--auditors", auditors, "--members", members)
+    words += () if auditors >= 3 else ("--dealer",)
     assert fermata("charter", "new", file, *words, "--deployment", "trial").code == 0
     filled_in(file)
     answer = fermata("charter", "check", file, "--json")
@@ -84,10 +85,36 @@ def test_all_faults_of_a_charter_are_named_at_once(site, tmp_path):
 
 def test_a_template_for_numbers_that_cannot_be_is_refused(tmp_path):
     file = tmp_path / "charter.toml"
-    for words in (("--labs", 4), ("--auditors", 8), ("--members", 1), ("--deployment", "No Name")):
+    for words in (
+        ("--auditors", 2),
+        ("--labs", 4),
+        ("--auditors", 8),
+        ("--members", 1),
+        ("--deployment", "No Name"),
+    ):
         answer = fermata("charter", "new", file, *words)
         assert (answer.code, answer.error.endswith("[USAGE]")) == (2, True), words
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "origin", "says"),
+    [
+        ((), "distributed", "the key: its auditors make it together, and no dealer can"),
+        (("--dealer",), "any", "the key: a dealer may make it, who could keep it"),
+        (("--dealer", "--auditors", "1"), "any", "the key: a dealer may make it"),
+    ],
+    ids=("together", "dealer", "one auditor"),
+)
+def test_a_new_charter_takes_a_dealers_key_only_if_it_was_asked_for(tmp_path, words, origin, says):
+    file = tmp_path / "charter.toml"
+    answer = fermata("charter", "new", file, *words)
+    assert answer.code == 0
+    assert ("a dealer made, who could keep it" in answer.err) == (origin == "any")
+    assert ('key_origin = "distributed"' in file.read_text()) == (origin == "distributed")
+    filled_in(file)
+    assert says in fermata("charter", "check", file).out
+    assert json.loads(fermata("charter", "check", file, "--json").out)["key_origin"] == origin
 
 
 def test_a_new_charter_replaces_nothing(tmp_path):

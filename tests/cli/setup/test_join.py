@@ -23,7 +23,7 @@ def oversight(tmp_path):
     words = ("--role", "coordinator", "--deployment", "trial", "--host", "127.0.0.1")
     assert fermata("init", folder, *words).code == 0
     charter = folder / "charter.toml"
-    sizes = ("--labs", len(LABS), "--auditors", len(AUDITORS), "--deployment", "trial")
+    sizes = ("--labs", len(LABS), "--auditors", len(AUDITORS), "--deployment", "trial", "--dealer")
     assert fermata("charter", "new", charter, *sizes).code == 0
     text = re.sub('"<(.*)>"', r'"\1"', charter.read_text())
     charter.write_text(text.replace("modulus_bits = 3072", "modulus_bits = 2048"))

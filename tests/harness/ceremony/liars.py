@@ -118,8 +118,8 @@ class CrookedRelay:
     inner: LocalRelay
     change: Callable[[bytes, Name, bytes], bytes]
 
-    def open(self, kind: str, is_rehearsal: bool, dealers=()) -> bytes:
-        return self.inner.open(kind, is_rehearsal, dealers)
+    def open(self, kind: str, is_rehearsal: bool, dealers=(), instead=b"") -> bytes:
+        return self.inner.open(kind, is_rehearsal, dealers, instead)
 
     def standing(self, ceremony: bytes):
         return self.inner.standing(ceremony)

@@ -68,12 +68,12 @@ class CeremonyPlay:
     def stderr(self, party: str) -> str:
         return self._errors(party).read_text()
 
-    def gather(self, program: str) -> "subprocess.Popen[str]":
+    def gather(self, program: str, **env: str) -> "subprocess.Popen[str]":
         """The coordinator's ``gather``; auditors then know where it listens."""
         before = self.stderr(COORDINATOR) if self._errors(COORDINATOR).exists() else ""
         count = len(_LISTENS.findall(before))
         words = ("coordinator", "gather", "--config", "fermata.toml")
-        process = self.start(COORDINATOR, program, *words)
+        process = self.start(COORDINATOR, program, *words, **env)
         found = wait_for(
             "the relay listens", lambda: _LISTENS.findall(self.stderr(COORDINATOR))[count:]
         )

@@ -29,8 +29,8 @@ class LocalRelay:
     def __init__(self, folder: RelayFolder, caller: str) -> None:
         self.folder, self.caller = folder, caller
 
-    def open(self, kind: str, is_rehearsal: bool, dealers=()) -> bytes:
-        return self.folder.open(self.caller, kind, is_rehearsal, dealers).data
+    def open(self, kind: str, is_rehearsal: bool, dealers=(), instead=b"") -> bytes:
+        return self.folder.open(self.caller, kind, is_rehearsal, dealers, instead).data
 
     def standing(self, ceremony: bytes):
         return self.folder.standing(self.caller, ceremony)
@@ -50,6 +50,7 @@ class Table:
     kinds: Kinds = field(default_factory=lambda: KINDS)
     life_ms: int = 20_000
     grace_ms: int = 2_000
+    again: bool = False
 
     def __post_init__(self) -> None:
         self.keys = party_keys(0, 6, 3)
@@ -98,7 +99,9 @@ class Table:
             keep,
             self.grace_ms,
         )
-        return Participant(Me(auditor, self.keys[auditor], self.bases, "1.0", self.dealers), around)
+        key = self.keys[auditor]
+        me = Me(auditor, key, self.bases, "1.0", self.dealers, self.again)
+        return Participant(me, around)
 
     def run(
         self,

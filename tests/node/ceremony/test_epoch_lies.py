@@ -11,6 +11,8 @@ import pytest
 
 from fermata.crypto.threshold.ceremony.lockstep import Messages
 from fermata.crypto.threshold.reshare.turns import Complaint, complaints_to_bytes
+from fermata.errors import InvalidProof
+from fermata.node.ceremony import participant
 from fermata.node.ceremony.items import TURN, Name
 from fermata.protocol.ceremony.basis import REFRESH, RESHARE
 from fermata.protocol.ceremony.messages import sign
@@ -58,12 +60,13 @@ def public(change):
 
 @dataclass(frozen=True)
 class Lie:
-    """In a turn; ``reason`` is empty if the ceremony goes on and shows the two as disputed."""
+    """In a turn; ``goes_on``: the ceremony is done, and its record says who of two lied."""
 
     what: str
     turn: int
     edit: object
     reason: str
+    goes_on: bool = False
 
 
 OF_DEALER = (
@@ -72,8 +75,14 @@ OF_DEALER = (
     Lie("a commitment of 0", DEAL, public(lambda b: bytes(WIDTH) + b[WIDTH:]), "RESHARE_DEAL"),
     Lie("commitments to something else", DEAL, bent_commitment, "RESHARE_SUB_SHARE"),
     Lie("a sub-share that does not fit", DEAL, other_sub_share, "RESHARE_SUB_SHARE"),
-    Lie("a sub-share other than its hash", DEAL, swapped_body, ""),
-    Lie("a sub-share that is left out", DEAL, lambda _, m: liars.without_private(RECEIVER)(m), ""),
+    Lie("a sub-share other than its hash", DEAL, swapped_body, "RESHARE_SUB_SHARE", True),
+    Lie(
+        "a sub-share that is left out",
+        DEAL,
+        lambda _, m: liars.without_private(RECEIVER)(m),
+        "RESHARE_SUB_SHARE",
+        True,
+    ),
     Lie("words that are no complaint", COMPLAINTS, public(lambda _: b"no"), "RESHARE_COMPLAINT"),
 )
 
@@ -81,6 +90,18 @@ OF_DEALER = (
 @pytest.fixture(params=KINDS)
 def table(request, tmp_path):
     return EpochTable(tmp_path, request.param)
+
+
+def names_in_a_done_one(
+    table: EpochTable, out: dict[str, object], liar: str, lie_reason: str
+) -> None:
+    """The key comes of it, and the record alone proves who of the two lied (CE13)."""
+    for finished in out.values():
+        checked = check_record(finished.record, table.basis, table.kinds)
+        assert (checked.outcome, checked.culprits) == (DONE, {liar: lie_reason})
+        assert checked.disputed == ((DEALER, "auditor-2"),)
+        assert checked.is_usable
+        assert not checked.named
 
 
 def names(
@@ -124,13 +145,10 @@ def test_an_honest_ceremony_names_nobody(table):
 def test_a_dealer_that_lies_is_named(table, lie):
     table.lies(DEALER, lie.turn, lie.edit)
     out = table.play()
-    if lie.reason:
+    if lie.goes_on:
+        names_in_a_done_one(table, out, DEALER, lie.reason)
+    else:
         names(table, DEALER, lie.reason, out)
-        return
-    for finished in out.values():
-        checked = table.check(finished)
-        assert (checked.outcome, checked.culprits) == (DONE, {})
-        assert checked.disputed == ((DEALER, "auditor-2"),)
 
 
 def test_a_dealer_that_leaves_is_named_as_well(tmp_path):
@@ -168,12 +186,73 @@ def test_a_receiver_that_complains_of_what_is_right_is_named(table):
     names(table, "auditor-2", "RESHARE_COMPLAINT", table.play())
 
 
-def test_a_receiver_that_makes_a_message_up_is_shown_as_disputed(table):
+def test_ce13_3_a_receiver_that_makes_a_message_up_is_named(table):
     table.makes_a_message_up("auditor-2")
-    for finished in table.play().values():
-        checked = table.check(finished)
-        assert (checked.outcome, checked.culprits) == (DONE, {})
-        assert checked.disputed == ((DEALER, "auditor-2"),)
+    names_in_a_done_one(table, table.play(), "auditor-2", "RESHARE_COMPLAINT")
+
+
+def with_disputed(table, finished, change):
+    """The same record, in whose ends the receiver shows something else."""
+    record = wire.CeremonyRecord.FromString(finished.record)
+    end = wire.CeremonyEnd.FromString(liars.payload_of(record.ends[RECEIVER - 1]))
+    change(end)
+    record.ends[RECEIVER - 1] = sign(end, "auditor-2", table.keys["auditor-2"])
+    data = record.SerializeToString(deterministic=True)
+    return check_record(data, table.basis, table.kinds)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda end: end.ClearField("disputed"),
+        lambda end: setattr(end.disputed[0], "body", end.disputed[0].body + b"x"),
+        lambda end: setattr(end.disputed[0], "salt", bytes(32)),
+    ],
+    ids=("nothing", "another body", "another salt"),
+)
+def test_ce13_2_a_receiver_that_does_not_show_what_it_was_sent_is_named(table, change):
+    table.lies(DEALER, DEAL, swapped_body)
+    finished = table.play()["auditor-2"]
+    assert with_disputed(table, finished, lambda end: None).culprits == {
+        DEALER: "RESHARE_SUB_SHARE"
+    }
+    assert with_disputed(table, finished, change).culprits == {"auditor-2": "RESHARE_COMPLAINT"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda end: setattr(end.disputed[0], "salt", b"short"),
+        lambda end: setattr(end.disputed[0], "dealer", RECEIVER),
+        lambda end: setattr(end.disputed[0], "dealer", 9),
+        lambda end: end.disputed.append(end.disputed[0]),
+    ],
+    ids=("a short salt", "itself", "nobody", "twice"),
+)
+def test_ce2_7_what_an_end_shows_of_disputes_has_one_form(table, change):
+    table.lies(DEALER, DEAL, swapped_body)
+    finished = table.play()["auditor-2"]
+    with pytest.raises(InvalidProof) as caught:
+        with_disputed(table, finished, change)
+    assert caught.value.reason == "CEREMONY_RECORD"
+
+
+def test_ce4_10_a_body_that_is_too_long_to_be_shown_names_its_dealer(table):
+    def edit(side, said):
+        long = said.private[RECEIVER] + b"\0"
+        return Messages(said.public, dict(said.private) | {RECEIVER: long})
+
+    table.lies(DEALER, DEAL, edit)
+    names(table, DEALER, "CEREMONY_SEALED", table.play(), (None, "bad_sealed_body"))
+
+
+def test_ce4_10_a_body_that_is_not_too_long_names_its_accuser(table, monkeypatch):
+    """The accusation is checked again: a sub-share as long as all are is none."""
+    monkeypatch.setattr(participant, "is_too_long", lambda *_: True)
+    finished = table.play()["auditor-1"]
+    checked = table.check(finished)
+    assert checked.outcome == STOPPED
+    assert set(checked.culprits.values()) == {"CEREMONY_ACCUSATION"}
 
 
 @pytest.mark.parametrize(

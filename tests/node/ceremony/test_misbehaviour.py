@@ -166,7 +166,10 @@ def test_a_false_accusation_names_its_accuser(table):
 
     honest = table.participant(LIAR)
     wrap = {LIAR: lambda: Accuser(honest._me, honest._around).run("coin", False)}
-    names_the_liar(table, table.run(wrap=wrap), "CEREMONY_ACCUSATION")
+    out = table.run(wrap=wrap)
+    names_the_liar(table, out, "CEREMONY_ACCUSATION")
+    # CE5.8: whom it accused of nothing is not even named.
+    assert {table.check(f).named for f in liars.all_but(out, LIAR).values()} == {()}
 
 
 def test_the_evidence_is_not_accepted_without_the_bodies_that_it_is_about(table):

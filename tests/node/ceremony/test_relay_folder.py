@@ -4,10 +4,12 @@ import pytest
 
 from fermata.errors import FermataError
 from fermata.node.ceremony import relay_folder
-from fermata.node.ceremony.items import END, PUBLIC, SEALED, SET_UP, TURN, Name
+from fermata.node.ceremony.items import END, PUBLIC, RETIRE, SEALED, SET_UP, SIGNATURE, TURN, Name
+from fermata.protocol.ceremony.basis import REFRESH
 from fermata.protocol.ceremony.messages import payload_of, sign
 from fermata.protocol.wire.codec import sha256
 from fermata.wire.v1 import ceremony_service_pb2 as wire
+from harness.ceremony.epochs import EpochTable
 from harness.ceremony.table import AUDITORS, LocalRelay, Table
 
 FIRST, SECOND, THIRD = AUDITORS
@@ -216,3 +218,37 @@ def test_payloads_are_read_from_envelopes(held):
     _, plan, out = held
     record = wire.CeremonyRecord.FromString(out[FIRST].record)
     assert wire.CeremonySetUp.FromString(payload_of(record.set_ups[0])).ceremony == plan.id
+
+
+def test_ce6_12_a_ceremony_that_is_done_is_replaced_only_if_it_is_named(tmp_path):
+    table = EpochTable(tmp_path, REFRESH)
+    plan = table.play()[FIRST].plan
+    assert table.folder.open(FIRST, REFRESH, False).id == plan.id
+    assert table.folder.open(FIRST, REFRESH, False, (), bytes(32)).id == plan.id
+    other = table.folder.open(FIRST, REFRESH, False, (), plan.id)
+    assert (other.attempt, other.basis) == (plan.attempt + 1, plan.basis)
+    # Whoever asks later for the same takes part in the new one.
+    assert table.folder.open(SECOND, REFRESH, False, (), plan.id).id == other.id
+    assert table.folder.open(SECOND, REFRESH, False).id == other.id
+    refused("CEREMONY_TAKEN", lambda: table.folder.open(SECOND, REFRESH, False, (), other.id))
+
+
+@pytest.mark.parametrize("item", [RETIRE, SIGNATURE], ids=("gave up", "signed"))
+def test_ce6_12_a_ceremony_that_somebody_stands_by_is_not_replaced(tmp_path, item):
+    table = EpochTable(tmp_path, REFRESH)
+    plan = table.play()[FIRST].plan
+    LocalRelay(table.folder, THIRD).post(plan.id, Name(item, 3), b"said")
+    refused("CEREMONY_TAKEN", lambda: table.folder.open(FIRST, REFRESH, False, (), plan.id))
+    assert table.folder.open(FIRST, REFRESH, False).id == plan.id
+
+
+def test_ce12_all_hold_it_again_and_the_second_is_the_one_that_counts(tmp_path):
+    table = EpochTable(tmp_path, REFRESH)
+    first = table.play()
+    table.again = True
+    second = table.play()
+    plans = {finished.plan.id for finished in second.values()}
+    assert len(plans) == 1
+    assert plans != {finished.plan.id for finished in first.values()}
+    for finished in second.values():
+        assert table.check(finished).is_usable

@@ -40,6 +40,8 @@ class Handing:
         self.plan = self.finished.plan
         self.checked = self.table.check(self.finished)
         self.record = outcome_of(self.plan, self.checked.public_result).record
+        # Nobody asks a node that does not run for longer than this.
+        monkeypatch.setattr(giving_up, "WAIT_S", 10.0)
         monkeypatch.setattr(sign_record, "passphrase_or_identity", lambda config: self.table.lock)
         monkeypatch.setattr(
             sign_record, "load_signing_key", lambda config: self.table.keys[config.text.party]

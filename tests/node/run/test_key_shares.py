@@ -12,7 +12,7 @@ from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.opener.setup import Setup, ShareFile
-from fermata.node.opener.share_backup import newest_share, share_path
+from fermata.node.opener.share_backup import newest_share, set_aside, share_path
 from fermata.node.run.key_shares import erase_older, has_share
 from fermata.node.storage import keystore
 from fermata.protocol.roles.replica import Replica
@@ -88,6 +88,26 @@ def test_the_share_in_force_is_used_and_an_older_one_erased_once_that_is_witness
     assert not first.exists()
     assert second.exists()
     assert node.erase() == ()
+
+
+def test_k41_1_a_share_that_was_set_aside_goes_with_the_epoch_that_began_in_its_place(
+    node: Node,
+) -> None:
+    node.write(1, node.chain.deployment.shares)
+    # Of a ceremony that was held again.
+    aside = set_aside(node.write(2, node.chain.deployment.shares))
+    assert aside.name.startswith("share-epoch-2.age.unused-")
+    assert newest_share(node.first) == node.first
+    assert node.erase() == ()
+    assert next_epoch(node.chain).accepted
+    second = node.write(2, node.chain.deployment.shares)
+    assert newest_share(node.first) == second
+    assert node.erase() == ()
+    assert aside.exists()
+    node.trusted = node.chain.state
+    assert node.erase() == (1, 2)
+    assert not aside.exists()
+    assert second.exists()
 
 
 def test_nothing_is_erased_before_the_new_share_has_been_read_again(node: Node) -> None:

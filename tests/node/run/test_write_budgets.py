@@ -7,7 +7,7 @@ import pytest
 from fermata.errors import TransportError
 from fermata.node.run.write_budgets import BUDGETS, COSIGNATURE, UNREADABLE, WriteBudgets, kind_of
 from fermata.protocol.roles.driver import LOST_WAIT_MS
-from fermata.protocol.roles.log_writer import read_submission
+from fermata.protocol.wire.submission import read_submission
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 

@@ -13,8 +13,8 @@ from fermata.protocol.drills.duties import (
     decode_answer,
     encode_answer,
 )
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.state.state import KeyedState, State
+from fermata.protocol.wire.ports import Duty
 from harness.chains import COORDINATOR, Run, entropy_of, make_deployment
 from harness.drills import ANSWER_S, DRILLS
 

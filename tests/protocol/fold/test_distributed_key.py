@@ -1,20 +1,23 @@
-"""The fold takes a key that the auditors made together, and refuses others (F3.12, F3.13)."""
+"""The fold takes a key that the auditors made together, and refuses others (F3.12 to F3.14)."""
 
+from dataclasses import replace
 from functools import cache
 from math import prod
 
 import pytest
 
 from fermata.crypto.integers import random_prime
-from fermata.crypto.threshold.key_record import KeyRecord
+from fermata.crypto.threshold.key_record import DELTA, DISTRIBUTED, KeyRecord
 from fermata.crypto.threshold.keygen.generation import KeyGeneration
 from fermata.crypto.threshold.keygen.outcome import Outcome
+from fermata.crypto.threshold.opening import KeyShare
 from fermata.protocol.wire.codec import distributed_record_to_wire, key_record_from_wire
 from fermata.sim.keygen.play import play
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, Deployment, make_deployment
 from harness.crypto.keygens import seeds_of
 from harness.crypto.keys import SeededEntropy
+from harness.epochs import next_statement, retired, sealed_record
 
 CEREMONY = bytes(range(32))
 #: A key of 512 bits comes soon with these seeds.
@@ -22,10 +25,15 @@ SEED = 3
 
 
 @cache
-def made_together() -> KeyRecord:
+def played_together() -> tuple[KeyRecord, tuple[KeyShare, ...]]:
     parties = {j: KeyGeneration(j, 3, 512, 2, b"fold", 64) for j in (1, 2, 3)}
-    played = play(dict(parties), seeds_of(SEED))
-    return Outcome.from_bytes(played.ends[1].public_result).record
+    ends = play(dict(parties), seeds_of(SEED)).ends
+    record = Outcome.from_bytes(ends[1].public_result).record
+    return record, tuple(KeyShare.from_bytes(ends[j].secret_result) for j in (1, 2, 3))
+
+
+def made_together() -> KeyRecord:
+    return played_together()[0]
 
 
 def three_primes() -> int:
@@ -120,3 +128,38 @@ def test_its_record_is_read_back() -> None:
     deployment = make_deployment(key_origin="distributed")
     record, proofs = key_record_from_wire(wire_for(deployment), 512)
     assert (record, proofs) == (made_together(), None)
+
+
+def put_next(chain: Chain, factor: int, **fields: object) -> str:
+    """The reason why the record of the next epoch is refused; empty if it is taken."""
+    statement, shares = next_statement(chain, factor=factor)
+    for name, value in fields.items():
+        setattr(statement.key_record, name, value)
+    envelope = sealed_record(chain, retired(chain, statement))
+    chain.time_ms += 1000
+    chain.tell()
+    verdict = chain.put(envelope)
+    if verdict.accepted:
+        chain.deployment = replace(chain.deployment, shares=shares)
+    return verdict.reason
+
+
+@pytest.mark.parametrize("factor", [1, DELTA**2], ids=["refresh", "reshare"])
+@pytest.mark.parametrize("origin", ["any", "distributed"])
+def test_f3_14_a_later_epoch_of_a_key_without_a_dealer_names_its_ceremony(
+    origin: str, factor: int
+) -> None:
+    deployment = make_deployment(key_origin=origin)
+    shares = dict(zip(deployment.charter.auditors, played_together()[1], strict=True))
+    chain, reason = put(replace(deployment, shares=shares), wire_for(deployment))
+    assert reason == ""
+    for wrong in (b"", bytes(31), bytes(33)):
+        assert put_next(chain, factor, ceremony_sha256=wrong) == "KEY_CEREMONY"
+    dealer = statement_pb2.KEY_ORIGIN_DEALER
+    assert put_next(chain, factor, ceremony_sha256=CEREMONY, origin=dealer) == "KEY_ORIGIN"
+    assert put_next(chain, factor, ceremony_sha256=CEREMONY) == ""
+    # And again, from shares that are not those of the ceremony any more.
+    assert put_next(chain, factor, ceremony_sha256=CEREMONY) == ""
+    record = chain.state.keyed().key.record
+    assert (record.epoch, record.origin) == (3, DISTRIBUTED)
+    assert record.kappa == made_together().kappa * factor**2

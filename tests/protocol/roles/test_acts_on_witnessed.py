@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.lab import duties
 from fermata.protocol.state.pause import asking
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import LogWrapper, Witness
+from fermata.protocol.wire.ports import Duty, LogWrapper, Witness
 from harness.chains import (
     COORDINATOR,
     PAUSE_TABLES,

@@ -6,8 +6,8 @@ import pytest
 
 from fermata.protocol.fold.references import to_wire
 from fermata.protocol.roles.auditor import duties, own_opener
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.state.state import CharteredState
+from fermata.protocol.wire.ports import Duty
 from fermata.wire.v1 import statement_pb2
 from harness.chains import Chain, chain_at
 from harness.rogue import (

@@ -16,11 +16,12 @@ from fermata.errors import (
 from fermata.log.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from fermata.log.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.log_writer import READ_BYTES_MAX, LogWriter
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, decode, sha256
 from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.submission import READ_BYTES_MAX
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, chain_at, cosigned

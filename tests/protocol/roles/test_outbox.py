@@ -10,10 +10,9 @@ from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.references import at, next_leaf
 from fermata.protocol.roles.driver import Driver, Signer
-from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.wire.codec import encode, sha256
 from fermata.protocol.wire.envelope import seal, statement_of, unseal
-from fermata.protocol.wire.ports import Draft, Log, LogWrapper, Receipt
+from fermata.protocol.wire.ports import LOGGED, Draft, Log, LogWrapper, Receipt
 from fermata.protocol.wire.refusals import REFUSAL_TYPE, open_refusal, seal_refusal
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.log_service_pb2 import AppendRefusal

@@ -54,7 +54,9 @@ from fermata.protocol.verify.verifier import (
     Verification,
     verify_bundle,
 )
-from fermata.summary.documents import document, results_document
+from fermata.summary.documents import document, drill_document, results_document
+from fermata.summary.drill_words import drill_lines, undrilled_line
+from fermata.summary.records.drills import drill_records
 from fermata.summary.records.entries import entry_record
 from fermata.summary.words import culprits_text, duration_text
 
@@ -256,8 +258,21 @@ def _document(verification: Verification) -> dict[str, object]:
             if r.culprits
         ],
         # An invalid bundle may hold anybody's inventions: programs must not find them here.
+        "drills": [drill_document(drill) for drill in drill_records(verification.state)]
+        if verification.is_valid
+        else None,
+        "undrilled": bool(_undrilled(verification)),
         "results": results_document(verification.state) if verification.is_valid else None,
     }  # fmt: skip
+
+
+def _undrilled(verification: Verification) -> str:
+    """What is missing of the drills that a valid bundle's charter asks for; empty if nothing is."""
+    state = verification.state
+    if not verification.is_valid or state.charter is None or state.key is None:
+        return ""
+    asked = state.charter.drills is not None
+    return undrilled_line(drill_records(state), asked, state.key.entry)
 
 
 def _log_document(verification: Verification) -> dict[str, object] | None:
@@ -315,6 +330,9 @@ def _lines(verification: Verification, pinned: bool) -> list[str]:
         if round_.culprits:
             said = culprits_text(sorted(round_.culprits))
             lines.append(f"evidence: round {round_.period}: {said}")
+    if verification.is_valid:
+        undrilled = _undrilled(verification)
+        lines += [*drill_lines(drill_records(verification.state)), *([undrilled] * bool(undrilled))]
     charter_sha256, charter = verification.state.charter_sha256, verification.state.charter
     if charter is not None and charter.is_test:
         lines.append(TEST_LINE)

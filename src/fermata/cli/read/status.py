@@ -23,6 +23,7 @@ from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import OPENED, REFUSED, State
 from fermata.summary.documents import (
     document,
+    drill_document,
     overdue_document,
     pause_document,
     standing_document,
@@ -257,7 +258,7 @@ def health_document(report: Health) -> dict[str, Any]:
         "pause": pause,
         "charter": charter_document(report.charter),
         "governance": committee_document(governance) if governance is not None else None,
-        "drill": _drill(report.drills[-1]) if report.drills else None,
+        "drill": drill_document(report.drills[-1]) if report.drills else None,
         "problems": [{"who": who, "what": what} for who, what in report.problems],
     }
 
@@ -278,11 +279,6 @@ def _node(node: NodeRecord, now_ms: int) -> dict[str, object]:
         }
     named = document(node, "newest_round=done excluded_from not_consented accepted_charter")
     return {"node": node.party, "role": node.role, **seen, **named}
-
-
-def _drill(drill: DrillRecord) -> dict[str, object]:
-    named = "number entry phase auditors agreeing needed enough=is_enough until=until_ms"
-    return document(drill, named)
 
 
 def _round(round_: RoundRecord) -> dict[str, object]:

@@ -42,7 +42,6 @@ from fermata.protocol.fold.governance.amendment import charter_for_next_round, c
 from fermata.protocol.fold.reports import EncodedReport
 from fermata.protocol.roles.driver import Driver
 from fermata.protocol.roles.lab import Measurement, answer
-from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.state.calls import round_of_period
 from fermata.protocol.state.state import Round, State, ThresholdKey
 from fermata.protocol.wire.codec import (
@@ -53,6 +52,7 @@ from fermata.protocol.wire.codec import (
     encode,
 )
 from fermata.protocol.wire.envelope import assemble
+from fermata.protocol.wire.ports import LOGGED
 from fermata.types import EntryIndex, Role, RoundNumber, TimeMs
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.envelope_pb2 import EntryRef

@@ -26,7 +26,7 @@ from fermata.cli.setup.fresh_text import (
     growth_text,
     unsafe_terms,
 )
-from fermata.cli.setup.new_charter import LABS_MAX, LABS_MIN, charter_text, quarter_of
+from fermata.cli.setup.new_charter import LABS_MAX, LABS_MIN, TOGETHER_MIN, charter_text, quarter_of
 from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
@@ -36,6 +36,7 @@ from fermata.cli.unlock import (
     signing_key_of,
     signing_options,
 )
+from fermata.crypto.threshold.key_record import DISTRIBUTED
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter_file
 from fermata.node.files import read_file, write_atomic
@@ -93,6 +94,12 @@ def charter() -> None:
     help="The deployment's name in certificates and in the log.",
 )
 @click.option("--first", help="First quarter, such as 2026Q1; default: the current one.")
+@click.option(
+    "--dealer",
+    "has_dealer",
+    is_flag=True,
+    help="Let a dealer make the key, who could keep it; by default the auditors make it together.",
+)
 @json_option
 def new(
     file: Path,
@@ -101,6 +108,7 @@ def new(
     members: int,
     deployment: str,
     first: str | None,
+    has_dealer: bool,
     as_json: bool,
 ) -> None:
     """Write a commented charter to fill in.
@@ -109,10 +117,18 @@ def new(
     """
     if members == 1:
         raise click.BadParameter("--members: must be 0, or 2 and more, since the chair passes on")
+    if auditors < TOGETHER_MIN and not has_dealer:
+        raise click.BadParameter(
+            f"--auditors: must be {TOGETHER_MIN} and more to make the key together; with fewer add"
+            " --dealer"
+        )
     _check_name(file)
     check_new(file)
-    text = charter_text(labs, auditors, members, deployment, first or quarter_of(clock_ms()))
+    begin = first or quarter_of(clock_ms())
+    text = charter_text(labs, auditors, members, deployment, begin, has_dealer=has_dealer)
     write_atomic(file, text.encode())
+    if has_dealer:
+        say("This charter takes a key that a dealer made, who could keep it.")
     said = f"wrote {file}; fill in what is in angle brackets, then: fermata charter check {file}"
     emit(as_json, {"file": str(file)}, said)
 
@@ -139,13 +155,14 @@ def check(file: Path, has_power: bool, as_json: bool) -> None:
     if keyless.missing:
         # The hash of a file that is still to change says nothing.
         data["charter_hash"] = None
-    data["rounds"] = dates_of(parsed, now_ms)
+    data |= {"key_origin": parsed.key_origin, "rounds": dates_of(parsed, now_ms)}
     data["cost"] = [
         {"panel": panel, "make_ms": round(cost.make_ms, 1), "check_ms": round(cost.check_ms, 1)}
         for panel, cost in costs.items()
     ]
     lines = [
         *hash_lines(keyless),
+        _KEY_MADE_BY[parsed.key_origin],
         *explain(parsed),
         *dates_text(parsed, now_ms),
         *cost_lines(costs),
@@ -158,6 +175,12 @@ def check(file: Path, has_power: bool, as_json: bool) -> None:
     elif parsed.pause:
         lines += ["", f"How soon its triggers see a leap: fermata charter check --power {file}"]
     emit(as_json, data, "\n".join(lines))
+
+
+_KEY_MADE_BY = {
+    DISTRIBUTED: "the key: its auditors make it together, and no dealer can",
+    "any": 'the key: a dealer may make it, who could keep it (key_origin is not "distributed")',
+}
 
 
 def _checked(file: Path) -> KeylessCharter:

@@ -11,6 +11,12 @@ from string import Template
 TEMPLATE = Path(__file__).with_name("charter_template.toml")
 #: The template's cohort_min: with fewer labs no sum would ever come out.
 LABS_MIN, LABS_MAX = 5, 256
+#: With fewer auditors nobody but a dealer can make a key (docs/spec/keys.md, K12).
+TOGETHER_MIN = 3
+_TOGETHER = """\
+# The auditors make the key together. With "any" a dealer may make it, who could keep it.
+key_origin = "distributed"
+"""
 _COMMITTEE = """\
 [committee]
 quorum = "2/3"
@@ -24,10 +30,19 @@ appeal_s = 604800
 """
 
 
-def charter_text(labs: int, auditors: int, members: int, deployment: str, first: str) -> str:
+def charter_text(
+    labs: int,
+    auditors: int,
+    members: int,
+    deployment: str,
+    first: str,
+    *,
+    has_dealer: bool = False,
+) -> str:
     """The template for so many parties; ``first`` is the first period, a quarter.
 
-    Names that people must fill in are in angle brackets, and signing keys are empty.
+    Names that people must fill in are in angle brackets, and signing keys are empty. Without
+    ``has_dealer`` it takes no key that a dealer made: then there must be ``TOGETHER_MIN`` auditors.
     """
     # The least that the charter may have (C3.3, C3.5): the most auditors may be away.
     threshold = max(min(2, auditors), (auditors - 1) // 2 + 1)
@@ -41,6 +56,7 @@ def charter_text(labs: int, auditors: int, members: int, deployment: str, first:
     return Template(TEMPLATE.read_text()).substitute(
         deployment=deployment,
         threshold=threshold,
+        key_origin="" if has_dealer else _TOGETHER,
         first=first,
         auditors="\n".join(_table("auditor", f"auditor-{i}") for i in range(1, auditors + 1)),
         labs="\n".join(_table("lab", f"lab-{i}") for i in range(1, labs + 1)),

@@ -18,7 +18,8 @@ class Me:
     """Who takes part: an auditor, with its signing key and its program's version.
 
     ``bases``: where it knows from what a ceremony goes on from. ``dealers``: whom it asks to deal
-    if a reshare begins with it; none for a choice.
+    if a reshare begins with it; none for a choice. ``again``: whether a ceremony that is done is to
+    be held again (CE12).
     """
 
     party: str
@@ -26,6 +27,7 @@ class Me:
     bases: Bases
     version: str
     dealers: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True)

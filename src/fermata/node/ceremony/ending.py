@@ -46,6 +46,7 @@ class Ending(Exception):
     own: bytes = b""
     follows: int = 0
     followed_end: bytes = b""
+    disputed: tuple[wire.DisputedBody, ...] = ()
 
     @classmethod
     def of_trouble(cls, trouble: RelayTrouble) -> "Ending":
@@ -121,6 +122,7 @@ class Endings:
                 culprit=ending.culprit,
                 absent=[i for i in ending.absent if i != self._index],
                 shown=ending.given,
+                disputed=ending.disputed,
             )
             if end.turns and self._has_all(end.turns - 1):
                 end.seen.extend(self._case({}).hashes(end.turns - 1))

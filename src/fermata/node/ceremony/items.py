@@ -104,8 +104,13 @@ def senders_of(plan: Plan, item: "wire.CeremonyItem.ValueType") -> range:
 class Relay(Protocol):
     """The way to the relay, for one auditor. Methods raise FermataError; TransportError passes."""
 
-    def open(self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> bytes:
-        """The bytes of the plan of the ceremony that goes on; of a new one if none does."""
+    def open(
+        self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = (), instead: bytes = b""
+    ) -> bytes:
+        """The bytes of the plan of the ceremony that goes on; of a new one if none does.
+
+        ``instead``: the id of one that is done, in whose place a new one is to be held.
+        """
 
     def standing(self, ceremony: bytes) -> wire.GetStandingResponse:
         """What of a ceremony is there."""

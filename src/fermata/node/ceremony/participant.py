@@ -20,6 +20,7 @@ from fermata.crypto.threshold.ceremony.private_bodies import (
     Place,
     Secrets,
     open_body,
+    open_salted,
     public_key_of,
 )
 from fermata.errors import ConfigError, InvalidProof
@@ -29,10 +30,12 @@ from fermata.node.ceremony.items import PUBLIC, SEALED, SET_UP, TURN, Name
 from fermata.node.ceremony.outgoing import items_of
 from fermata.node.ceremony.state_file import Kept
 from fermata.node.ceremony.waiting import Waiting
+from fermata.protocol.ceremony.evidence import is_too_long
 from fermata.protocol.ceremony.messages import (
     RelayTrouble,
     first_difference,
     payload_hash,
+    payload_of,
     private_bodies_of,
     read_set_up,
     read_turn,
@@ -93,16 +96,28 @@ class Participant:
 
     def _begin(self, kind: str, is_rehearsal: bool) -> Kept:
         around, me = self._around, self._me
-        plan = read_plan(around.relay.open(kind, is_rehearsal, me.dealers), me.bases.now(kind))
+        basis = me.bases.now(kind)
+        plan = read_plan(around.relay.open(kind, is_rehearsal, me.dealers), basis)
+        standing = around.relay.standing(plan.id).participants
+        is_done = all(its.has_ended for its in standing)
+        if me.again and is_done:
+            data = around.relay.open(kind, is_rehearsal, me.dealers, plan.id)
+            plan, is_done = read_plan(data, basis), False
+            standing = around.relay.standing(plan.id).participants
         if (plan.kind, plan.is_rehearsal) != (kind, is_rehearsal):
             raise RelayTrouble("the relay opened another ceremony than was asked for")
         index, seed = plan.index_of(me.party), around.entropy(SEED_BYTES)
         # CE7.10: a second set-up would be taken for two-faced.
-        if around.relay.standing(plan.id).participants[index - 1].has_set_up:
+        if standing[index - 1].has_set_up:
+            way = (
+                "it is done; bring its record into the log, or hold it --again"
+                if is_done
+                else "go on in the folder where it began, or cancel it"
+            )
             raise ConfigError(
                 "CEREMONY_STATE",
                 f"{around.state.folder}: has nothing of ceremony {plan.id.hex()[:16]}, in which"
-                f" {me.party} takes part already; go on in the folder where it began, or cancel it",
+                f" {me.party} takes part already; {way}",
             )
         secrets = Secrets(seed, plan.id)
         keys = [public_key_of(secrets.receive_secret(other)) for other in plan.others(index)]
@@ -155,9 +170,11 @@ class Participant:
         around, me = self._around, self._me
         around.say(progress_line(turn.number, turn.progress))
         if turn.messages is None:
+            disputed = self._disputed(plan, kept, turn.public_result)
             around.keep_result(plan, turn.public_result, turn.secret_result)
             kept.number, kept.kept, kept.items = -1, b"", []
-            raise Ending(wire.CEREMONY_OUTCOME_DONE, public_result=turn.public_result)
+            done = wire.CEREMONY_OUTCOME_DONE
+            raise Ending(done, public_result=turn.public_result, disputed=disputed)
         # CE7.4: the number is that of the place, so that no turn can be signed twice.
         if turn.number != len(kept.turns):
             raise ConfigError("CEREMONY_STATE", f"turn {turn.number} must be {len(kept.turns)}")
@@ -165,6 +182,22 @@ class Participant:
         kept.items = items_of(plan, me, Secrets(kept.seed, plan.id), kept.set_ups, before, turn)
         kept.number, kept.kept = turn.number, turn.kept
         around.state.save(kept)
+
+    def _disputed(self, plan: Plan, kept: Kept, result: bytes) -> tuple[wire.DisputedBody, ...]:
+        """What dealers sent to this participant of whom it said otherwise than they (CE13)."""
+        me, secrets, bodies = plan.index_of(self._me.party), Secrets(kept.seed, plan.id), []
+        for dispute in kind_of(plan, self._around.kinds).disputed(plan, result):
+            if dispute.receiver != self._me.party:
+                continue
+            dealer = plan.index_of(dispute.dealer)
+            signed = wire.SignedTurn.FromString(payload_of(kept.turns[0][dealer - 1]))
+            entry = private_bodies_of(signed).get(me)
+            if entry is not None:
+                sealed = self._body(plan, Name(SEALED, dealer, 0, me), entry.sealed_sha256)
+                place, secret = Place(plan.id, dealer, me, 0), secrets.receive_secret(dealer)
+                salt, body = open_salted(place, secret, sealed, entry.commitment)
+                bodies.append(wire.DisputedBody(dealer=dealer, salt=salt, body=body))
+        return tuple(sorted(bodies, key=lambda body: body.dealer))
 
     def _set_up_of(self, plan: Plan, kept: Kept, sender: int) -> bytes:
         me = self._me
@@ -207,6 +240,12 @@ class Participant:
         sealed = self._body(plan, Name(SEALED, sender, number, me), entry.sealed_sha256)
         secret = secrets.receive_secret(sender)
         try:
+            if is_too_long(plan, self._around.kinds, sealed):
+                raise InvalidProof(
+                    "CEREMONY_SEALED",
+                    f"turn {number}: the private body of participant {sender} is longer than its"
+                    " kind of ceremony lets it be",
+                )
             place = Place(plan.id, sender, me, number)
             return Received(public, open_body(place, secret, sealed, entry.commitment))
         except InvalidProof as error:

@@ -16,9 +16,13 @@ class RelayClient:
 
     connection: GrpcLog
 
-    def open(self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> bytes:
+    def open(
+        self, kind: str, is_rehearsal: bool, dealers: Sequence[str] = (), instead: bytes = b""
+    ) -> bytes:
         """See Relay."""
-        request = wire.OpenCeremonyRequest(kind=kind, rehearsal=is_rehearsal, dealers=dealers)
+        request = wire.OpenCeremonyRequest(
+            kind=kind, rehearsal=is_rehearsal, dealers=dealers, instead=instead
+        )
         answer = wire.OpenCeremonyResponse
         return self.connection.ask("OpenCeremony", request, answer, SERVICE).plan
 

@@ -139,10 +139,18 @@ class RelayFolder:
                 remove_leftovers(path)
                 self._load(path)
 
-    def open(self, caller: str, kind: str, is_rehearsal: bool, dealers: Sequence[str] = ()) -> Plan:
+    def open(
+        self,
+        caller: str,
+        kind: str,
+        is_rehearsal: bool,
+        dealers: Sequence[str] = (),
+        instead: bytes = b"",
+    ) -> Plan:
         """The plan of the ceremony of this kind that goes on; makes one if none does.
 
-        ``dealers``: of a reshare that begins now, who is to deal; none for a choice.
+        ``dealers``: of a reshare that begins now, who is to deal; none for a choice. ``instead``:
+        the id of a ceremony that is done, in whose place a new one is to be held (CE12).
         """
         # CE6.1: a ceremony that nobody can hold.
         if kind not in self.kinds:
@@ -161,7 +169,9 @@ class RelayFolder:
             ]
             newest = max(same, key=lambda c: c.plan.attempt, default=None)
             if newest is not None and not self._is_over(newest):
-                return newest.plan
+                if newest.plan.id != instead:
+                    return newest.plan
+                _check_replaceable(newest)
             plan = make_plan(
                 basis,
                 kind,
@@ -349,6 +359,26 @@ class RelayFolder:
             if file.name != "plan":
                 held.kept[file.name] = file.stat().st_size
         self._ceremonies[plan.id] = held
+
+
+def _check_replaceable(held: _Ceremony) -> None:
+    """Checks that nobody goes by what a ceremony made, nor is still about to make it."""
+    name = f"ceremony {held.plan.id.hex()[:16]}"
+    if not held.all_have(END):
+        raise Refusal("CEREMONY_TAKEN", f"{name}: goes on; take part, or cancel it")
+    standing = held.standing()
+    signed = [
+        p
+        for p, its in zip(held.plan.participants, standing.participants, strict=True)
+        if its.has_signed
+    ]
+    # CE6.12: two records for which auditors gave an epoch up, or two keys that they signed.
+    if said := sorted({*signed, *standing.retired}):
+        raise Refusal(
+            "CEREMONY_TAKEN",
+            f"{name}: {', '.join(said)} signed or gave the epoch up for what it made; bring that"
+            " into the log",
+        )
 
 
 def _check_caller(basis: Basis, caller: str) -> None:

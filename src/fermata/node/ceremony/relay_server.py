@@ -74,7 +74,9 @@ def relay_handler(folder: RelayFolder, guard: Guard) -> grpc.GenericRpcHandler:
     """The methods of the service, behind a guard."""
 
     def open_ceremony(caller: Identity, request: wire.OpenCeremonyRequest) -> Message:
-        plan = folder.open(caller.id, request.kind, request.rehearsal, request.dealers)
+        plan = folder.open(
+            caller.id, request.kind, request.rehearsal, request.dealers, request.instead
+        )
         return wire.OpenCeremonyResponse(plan=plan.data)
 
     def standing(caller: Identity, request: wire.GetStandingRequest) -> Message:

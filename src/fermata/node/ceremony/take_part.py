@@ -15,6 +15,7 @@ from fermata import __version__
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import ConfigError, InvalidProof, Refusal
 from fermata.node.ceremony.around import Around, Me
+from fermata.node.ceremony.epochs.sign_record import record_file
 from fermata.node.ceremony.items import END, SIGNATURE, Name, Relay
 from fermata.node.ceremony.participant import Finished, Participant
 from fermata.node.ceremony.relay_client import RelayClient
@@ -29,7 +30,7 @@ from fermata.node.files import (
 )
 from fermata.node.joining.key_check import check_own_share
 from fermata.node.joining.key_check import check_record as check_record_file
-from fermata.node.opener.share_backup import load_share, share_path
+from fermata.node.opener.share_backup import load_share, set_aside, share_path
 from fermata.node.run.parts import (
     clock_ms,
     connect,
@@ -71,7 +72,7 @@ class Auditor:
 
     ``kinds``: those that it knows before there is a log. ``bases``: what the log says, for the
     kinds that make a later epoch; None before there is a log. ``dealers``: whom it asks to deal if
-    a reshare begins with it.
+    a reshare begins with it. ``again``: whether one that is done is to be held again (CE12).
     """
 
     config: NodeConfig
@@ -79,6 +80,7 @@ class Auditor:
     say: Callable[[str], None]
     bases: Bases | None = None
     dealers: tuple[str, ...] = ()
+    again: bool = False
 
     def __post_init__(self) -> None:
         config = self.config
@@ -88,7 +90,7 @@ class Auditor:
         # Before there is a log there is no charter in force but the one that it will begin with.
         bases = self.bases or BeforeTheLog(read_charter(config.charter_file))
         key = load_signing_key(config)
-        self._me = Me(config.text.party, key, bases, __version__, self.dealers)
+        self._me = Me(config.text.party, key, bases, __version__, self.dealers, self.again)
         self._unlock = passphrase_or_identity(config)
         if self.bases is not None:
             self.kinds = later_kinds(self._own_share, config.genesis.sha256)
@@ -102,6 +104,8 @@ class Auditor:
         ensure_directory(self.config.data)
         with exclusive_lock(self.config.data / "ceremony.lock"):
             state = self._state(is_rehearsal)
+            if not is_rehearsal and not state.path.exists():
+                self._make_way(kind)
             with connect(self.config, tls_files(self.config)) as connection:
                 around = Around(
                     RelayClient(connection),
@@ -191,11 +195,35 @@ class Auditor:
             raise ConfigError("KEY_SHARE", f"{path}: {error}") from None
         return share.share
 
-    def _share(self, plan: Plan) -> Path:
+    def _make_way(self, kind: str) -> None:
+        """Sees to it that the new share has a place, before the ceremony begins.
+
+        A share of an epoch that never began is set aside if the ceremony is held again. Raises
+        ConfigError FILE_EXISTS, KEY_RECORD.
+        """
+        basis, config = self._me.bases.now(kind), self.config
+        share = self._place(basis)
+        if not share.exists():
+            return
+        # CE12.1: a share that is in use, or that others go by.
+        if basis.key is None or not self.again:
+            how = "bring its epoch into the log, or hold the ceremony --again"
+            how = how if basis.key is not None else "move it away"
+            raise ConfigError("FILE_EXISTS", f"{share} exists and is never overwritten; {how}")
+        record = record_file(config, basis.key.record.epoch + 1)
+        # CE12.2: an auditor that signed for this epoch may be needed with this share.
+        if record.exists():
+            raise ConfigError("KEY_RECORD", f"{record}: is signed; bring it into the log")
+        aside = set_aside(share)
+        self.say(f"{share.name} is of an epoch that never began, and is now {aside.name}")
+
+    def _place(self, basis: Basis) -> Path:
         """Where the share goes that a ceremony makes."""
-        key = plan.basis.key
         first = self.config.path(self.config.text.keys.share)
-        return first if key is None else share_path(first, key.record.epoch + 1)
+        return first if basis.key is None else share_path(first, basis.key.record.epoch + 1)
+
+    def _share(self, plan: Plan) -> Path:
+        return self._place(plan.basis)
 
     def _pending(self, plan: Plan) -> Path:
         share = self._share(plan)

@@ -23,12 +23,11 @@ from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.auditor import GivenPart
 from fermata.protocol.roles.driver import Signer
-from fermata.protocol.roles.duty import EventOnce
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Close, KeyedState, Round
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Log, LogWrapper
+from fermata.protocol.wire.ports import EventOnce, Log, LogWrapper
 from fermata.protocol.wire.strict_json import NotJson, decode_json
 
 #: In an auditor's data folder: openings that came back, and what the node said of them.

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from fermata.crypto.threshold.auditor_share import AuditorShare
@@ -13,6 +14,7 @@ from fermata.protocol.state.state import KeyedState, State
 PURPOSE = "share-backup"
 MAGIC = b"fermata/v1/share-backup\n"
 _LENGTH_BYTES = 4
+_ASIDE = ".unused-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,21 @@ def newest_share(first: Path) -> Path:
     )
     matches = [pattern.fullmatch(path.name) for path in first.parent.glob(f"{first.stem}-epoch-*")]
     return share_path(first, max((int(match[1]) for match in matches if match), default=1))
+
+
+def set_aside(share: Path) -> Path:
+    """Renames the share of an epoch that never began (CE12); returns its new path.
+
+    It stays sealed, and is erased once the log has that epoch or a later one (K41).
+    """
+    mark = sha256(share.read_bytes()).hexdigest()[:8]
+    return share.rename(share.with_name(f"{share.name}{_ASIDE}{mark}"))
+
+
+def shares_set_aside(first: Path, epoch: int) -> tuple[Path, ...]:
+    """The shares that were set aside in the place of an epoch; ``first`` as in ``share_path``."""
+    place = share_path(first, epoch)
+    return tuple(sorted(place.parent.glob(f"{place.name}{_ASIDE}*")))
 
 
 def load_share(path: Path, deployment: str, unlock: keystore.Unlock) -> AuditorShare:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fermata.node.config import NodeConfig
 from fermata.node.files import remove_durably
-from fermata.node.opener.share_backup import share_path
+from fermata.node.opener.share_backup import share_path, shares_set_aside
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import KeyedState
 
@@ -23,7 +23,7 @@ def has_share(config: NodeConfig, replica: Replica) -> bool:
 def erase_older(
     first: Path, me: str, replica: Replica, check: Callable[[], None]
 ) -> tuple[int, ...]:
-    """Erases the shares of epochs that are over; returns the epochs.
+    """Erases the shares of epochs that are over, or never began; returns the epochs.
 
     K33: only once the record of the epoch in force is witnessed and, if ``me`` has a share of it,
     ``check`` has read that from its file and found that it fits; ``check`` raises ConfigError.
@@ -33,9 +33,12 @@ def erase_older(
     if key is None or not isinstance(state, KeyedState) or state.key.epoch_id != key.epoch_id:
         return ()
     paths = {k.record.epoch: share_path(first, k.record.epoch) for k in state.past_keys}
-    older = {epoch: path for epoch, path in paths.items() if path.exists()}
+    older = [(epoch, path) for epoch, path in paths.items() if path.exists()]
+    # K41.1: a share of an epoch that never began opens with others of its kind all the same.
+    for epoch in (*paths, key.record.epoch):
+        older += [(epoch, path) for path in shares_set_aside(first, epoch)]
     if older and me in key.auditors:
         check()
-    for path in older.values():
+    for _, path in older:
         remove_durably(path)
-    return tuple(older)
+    return tuple(epoch for epoch, _ in older)

@@ -17,9 +17,9 @@ from fermata.node.rpc.service import COPY_ALLOWED, LogServer
 from fermata.node.run.assembly import Base
 from fermata.node.run.callers import authorise
 from fermata.node.run.parts import clock_ms, write_address
-from fermata.protocol.roles.log_writer import leaves_that_fit
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.ports import News, Receipt, Witness, gathered_news
+from fermata.protocol.wire.submission import leaves_that_fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles.log_writer import LogWriter, ReportCheck, Submission, read_submission
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
+from fermata.protocol.wire.submission import ReportCheck, Submission, read_submission
 from fermata.types import Role
 
 #: Proof checks that run at once, of all labs together; one lab has at most one.

@@ -15,6 +15,7 @@ from fermata.crypto.threshold.ceremony.lockstep import (
     Turn,
 )
 from fermata.crypto.threshold.ceremony.private_bodies import (
+    OVERHEAD_BYTES,
     Place,
     Secrets,
     commit,
@@ -187,12 +188,21 @@ def _judge_sealed(case: Case, accuser: int, evidence: wire.BadSealedBody) -> int
     place = Place(case.plan.id, sender, accuser, turn.turn)
     try:
         body = case.body(entry.sealed_sha256)
+        if is_too_long(case.plan, case.kinds, body):
+            return sender
         open_body(place, evidence.receive_secret, body, entry.commitment)
     except InvalidProof as error:
         if error.reason == "CEREMONY_SEALED":
             return sender
         raise
     return accuser
+
+
+def is_too_long(plan: Plan, kinds: Kinds, sealed: bytes) -> bool:
+    """Whether a sealed body is longer than a private body of its kind can make it."""
+    longest = kind_of(plan, kinds).private_bytes_max
+    # CE4.10: a body that its receiver could not show if the two differ over it (CE13).
+    return longest is not None and len(sealed) > longest(plan) + OVERHEAD_BYTES
 
 
 def _receive_key(case: Case, receiver: int, sender: int) -> bytes:

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from fermata.crypto.signing import SigningKey, pae, verify_signature
 from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
-from fermata.crypto.threshold.ceremony.private_bodies import is_receive_key
+from fermata.crypto.threshold.ceremony.private_bodies import SALT_BYTES, is_receive_key
 from fermata.errors import InvalidEncoding, InvalidSignature, VerificationError
 from fermata.protocol.ceremony.plan import Plan
 from fermata.protocol.wire.codec import decode, sha256
@@ -132,7 +132,8 @@ def check_end(plan: Plan, message: wire.CeremonyEnd, sender: int) -> None:
         or (is_done and message.HasField("accusation"))
         or len(message.seen) not in ((0,) if not is_done else ()) + (len(plan.participants),)
         or any(len(digest) != HASH_BYTES for digest in message.seen)
-        or (not is_done and message.public_result)
+        or (not is_done and (message.public_result or message.disputed))
+        or not _are_disputed_bodies(plan, message.disputed, sender)
         or (message.culprit and message.culprit not in plan.others(sender))
         or list(message.absent) != sorted(set(message.absent) & set(plan.others(sender)))
         or len(message.shown) > len(plan.participants)
@@ -201,6 +202,12 @@ def _check_place(plan: Plan, message: Signed, sender: int) -> None:
     # CE2.4: a message in the name of another participant.
     if message.sender != sender:
         raise bad_form(sender, 0, f"must sign as participant {sender}, got {message.sender}")
+
+
+def _are_disputed_bodies(plan: Plan, bodies: Sequence[wire.DisputedBody], sender: int) -> bool:
+    dealers = [body.dealer for body in bodies]
+    is_once = dealers == sorted(set(dealers) & set(plan.others(sender)))
+    return is_once and all(len(body.salt) == SALT_BYTES for body in bodies)
 
 
 def _is_text(text: str) -> bool:

@@ -12,7 +12,7 @@ from fermata.crypto.threshold.reshare.plan import parties_of, plan_refresh, plan
 from fermata.crypto.threshold.reshare.public_view import check_public
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.ceremony.basis import REFRESH, RESHARE
-from fermata.protocol.ceremony.plan import Kind, Plan
+from fermata.protocol.ceremony.plan import Disputed, Kind, Plan
 from fermata.protocol.state.threshold_key import ThresholdKey
 from fermata.protocol.wire.codec import encode, later_record_to_wire
 from fermata.wire.v1 import statement_pb2
@@ -74,11 +74,19 @@ def outcome_of(plan: Plan, result: bytes) -> Outcome:
     return Outcome.from_bytes(result, key_before(plan).record.n)
 
 
-def disputed(plan: Plan, result: bytes) -> tuple[tuple[str, str], ...]:
-    """Dealer and receiver of each sub-share that its dealer had to show (K24)."""
+def disputed(plan: Plan, result: bytes) -> tuple[Disputed, ...]:
+    """Each dispute over a sub-share, which its dealer then showed (K24)."""
     old, new = key_before(plan).auditors, plan.basis.charter.auditors
     pairs = outcome_of(plan, result).disputes
-    return tuple((old[pair.dealer - 1], new[pair.receiver - 1]) for pair in pairs)
+    return tuple(
+        Disputed(old[pair.dealer - 1], new[pair.receiver - 1], pair.received_sha256)
+        for pair in pairs
+    )
+
+
+def private_bytes_max(plan: Plan) -> int:
+    """The most bytes of a private body: those of a sub-share (K23)."""
+    return key_plan(plan).sub_share_bytes
 
 
 def statement(plan: Plan, result: bytes, record_sha256: bytes, after: EntryRef) -> bytes:
@@ -115,6 +123,7 @@ def later_kinds(
             to_keep=to_keep,
             judge_public=judge_public,
             disputed=disputed,
+            private_bytes_max=private_bytes_max,
         )
         for name in (REFRESH, RESHARE)
     }

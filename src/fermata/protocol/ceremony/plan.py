@@ -74,6 +74,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Disputed:
+    """Two participants, by their ids, of whom one said what is not so of a private body of turn 0.
+
+    ``received_sha256``: of what the receiver says that it was sent, which is not what the dealer
+    published the hash of.
+    """
+
+    dealer: str
+    receiver: str
+    received_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of ceremony that this program can hold.
 
@@ -84,8 +97,9 @@ class Kind:
     SHA-256 of the ceremony's record and the charter's entry; None if they sign nothing.
     ``to_keep``: what a participant's file holds, of the plan, the public result and its secret one.
     ``judge_public``: raises Misbehaviour if the public messages of its turns, each by participant,
-    show who broke the rules; None if they alone show nobody. ``disputed``: pairs of ids of whom,
-    by a public result, one said what is not so.
+    show who broke the rules; None if they alone show nobody. ``disputed``: the disputes that
+    a public result has. ``private_bytes_max``: the most bytes of a private body, by the plan;
+    None for any that can travel.
     """
 
     name: str
@@ -95,7 +109,8 @@ class Kind:
     statement: Callable[[Plan, bytes, bytes, EntryRef], bytes] | None = None
     to_keep: Callable[[Plan, bytes, bytes], bytes] = lambda plan, public, secret: secret
     judge_public: Callable[[Plan, Sequence[Mapping[int, bytes]]], None] | None = None
-    disputed: Callable[[Plan, bytes], tuple[tuple[str, str], ...]] = lambda plan, public: ()
+    disputed: Callable[[Plan, bytes], tuple[Disputed, ...]] = lambda plan, public: ()
+    private_bytes_max: Callable[[Plan], int] | None = None
 
 
 #: By their names.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fermata.crypto.threshold.ceremony.lockstep import Misbehaviour
 from fermata.errors import InvalidEncoding, InvalidProof, VerificationError
 from fermata.protocol.ceremony.basis import Basis
+from fermata.protocol.ceremony.disputes import reason_of
 from fermata.protocol.ceremony.evidence import Case, equivocator, judge
 from fermata.protocol.ceremony.messages import (
     SET_UP_TYPE,
@@ -16,7 +17,7 @@ from fermata.protocol.ceremony.messages import (
     read_set_up,
     read_turn,
 )
-from fermata.protocol.ceremony.plan import Kinds, Plan, kind_of, read_plan
+from fermata.protocol.ceremony.plan import Disputed, Kinds, Plan, kind_of, read_plan
 from fermata.protocol.wire.codec import decode, encode, sha256
 from fermata.protocol.wire.envelope import unseal
 from fermata.wire.v1 import ceremony_service_pb2 as wire
@@ -38,7 +39,8 @@ class CheckedRecord:
 
     ``outcome``: DONE only if all participants signed the same result. ``culprits``: ids of those
     whose misbehaviour the record proves, with the reason; ``named``: of those whom others name
-    without evidence that can be judged here; ``disputed``: pairs of whom one said what is not so.
+    without evidence that can be judged here; ``disputed``: dealers and receivers who differed, of
+    each two of whom ``culprits`` has the one who said what is not so.
     ``absent``: whose messages did not come; ``late``: whose did not come in time to somebody;
     ``relay``: whether a participant names the relay.
     ``notes``: what participants wrote, by id; ``times_ms``: of the set-up and of the end, by id,
@@ -124,14 +126,16 @@ def check_record(
     case = read_case(data, basis, kinds, bodies)
     plan, ends = case.plan, case.ends
     outcome = _outcome(case)
-    result, disputed = b"", tuple[tuple[str, str], ...]()
+    result, disputes = b"", tuple[Disputed, ...]()
     if outcome == DONE:
         _check_done(case)
         result, kind = next(iter(ends.values())).public_result, kind_of(plan, kinds)
         # CE5.6: a result that the kind of ceremony does not give.
         kind.check_result(plan, result)
-        disputed = kind.disputed(plan, result)
+        disputes = kind.disputed(plan, result)
     culprits, named = culprits_of(case)
+    for dispute in disputes:
+        culprits.setdefault(*reason_of(case, dispute))
     absent, late = _absent(case)
     set_ups = {i: case.set_up(i) for i in case.set_ups}
     return CheckedRecord(
@@ -141,7 +145,7 @@ def check_record(
         max((turn + 1 for turn, _ in case.turns), default=0),
         {plan.party(i): reason for i, reason in sorted(culprits.items())},
         tuple(plan.party(i) for i in sorted(named - set(culprits))),
-        disputed,
+        tuple((d.dealer, d.receiver) for d in disputes),
         tuple(plan.party(i) for i in absent),
         tuple(plan.party(i) for i in late),
         any(end.reason == "CEREMONY_RELAY" for end in ends.values()),
@@ -161,7 +165,6 @@ def check_record(
 def culprits_of(case: Case) -> tuple[dict[int, str], set[int]]:
     """Whose misbehaviour is proven, with the reason, and who is named without proof."""
     convicted: dict[int, str] = {}
-    named = {end.culprit for end in case.ends.values() if end.culprit}
     for accuser, end in sorted(case.ends.items()):
         if end.HasField("accusation"):
             try:
@@ -179,7 +182,9 @@ def culprits_of(case: Case) -> tuple[dict[int, str], set[int]]:
         for other in envelopes[1:]:
             if culprit := equivocator(case, envelopes[0], other):
                 convicted.setdefault(culprit, "CEREMONY_SPLIT")
-    return convicted, named
+    # CE5.8: a liar that casts doubt on those who found it out.
+    heard = (end for index, end in case.ends.items() if index not in convicted)
+    return convicted, {end.culprit for end in heard if end.culprit}
 
 
 def _outcome(case: Case) -> str:

@@ -15,9 +15,9 @@ from fermata.errors import InvalidEncoding
 from fermata.log.merkle import HASH_BYTES
 from fermata.protocol.drills.drill import Drill, DrillPhase
 from fermata.protocol.fold.references import to_wire
-from fermata.protocol.roles.duty import Duty, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import KeyedState, State
+from fermata.protocol.wire.ports import Duty, IsDrafted
 from fermata.wire.v1 import statement_pb2
 
 #: The name in the store of this auditor's answer to the newest drill.

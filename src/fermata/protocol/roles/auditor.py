@@ -30,7 +30,6 @@ from fermata.protocol.fold.reports import (
     ciphertexts_of,
 )
 from fermata.protocol.fold.round_rules import aggregate_digest
-from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.standing.panel_round import figures_in
 from fermata.protocol.state.position import EntryRef
@@ -45,7 +44,7 @@ from fermata.protocol.state.state import (
     ThresholdKey,
 )
 from fermata.protocol.wire.codec import encode, sha256
-from fermata.protocol.wire.ports import Entropy, Log
+from fermata.protocol.wire.ports import Duty, Entropy, EventOnce, IsDrafted, Log
 from fermata.types import AggregateDigest, EntryIndex, RoundNumber
 from fermata.wire.v1 import statement_pb2
 from fermata.wire.v1.statement_pb2 import Retire, Retirement, Statement

@@ -19,7 +19,6 @@ from fermata.protocol.fold.reports import (
     check_sealed,
     ciphertexts_of,
 )
-from fermata.protocol.roles.duty import Duty, IsDrafted
 from fermata.protocol.standing.panel_round import figures_in
 from fermata.protocol.standing.round_standing import round_standing
 from fermata.protocol.state.calls import Call, is_given_up, next_call
@@ -35,6 +34,7 @@ from fermata.protocol.state.state import (
 )
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import sha256
+from fermata.protocol.wire.ports import Duty, IsDrafted
 from fermata.wire.v1 import statement_pb2
 
 #: The sealed part with this SHA-256 from the coordinator's own store, or None.

@@ -12,19 +12,27 @@ from typing import assert_never
 
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
-from fermata.errors import ConfigError, StorageError, TransportError, VerificationError
+from fermata.errors import (
+    ConfigError,
+    InvalidProof,
+    StorageError,
+    TransportError,
+    VerificationError,
+)
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.protocol.drills.duties import Drilling, DrillOpener, own_drill_opener
 from fermata.protocol.fold.heartbeats import next_count
 from fermata.protocol.fold.references import bind, newest_about
 from fermata.protocol.roles import auditor, coordinator, lab, timekeeping
-from fermata.protocol.roles.duty import Duty
 from fermata.protocol.roles.outbox import Outbox
 from fermata.protocol.roles.pleas import Pleas
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.leaver import Leaver
+from fermata.protocol.roles.succession.pending import sign_again
 from fermata.protocol.state.state import Round
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.envelope import seal_statement
-from fermata.protocol.wire.ports import Draft, Log, Outside
+from fermata.protocol.wire.ports import Draft, Duty, Log, Outside
 from fermata.types import EntryIndex, Role
 from fermata.wire.v1 import statement_pb2
 
@@ -92,6 +100,9 @@ class Driver:
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
         self.retired = auditor.Retired(self.me, replica)
+        #: Of an auditor: which coordinators it has left. Everybody else goes where a quorum goes.
+        self.leaver = self._make_leaver()
+        self._view = -1
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
 
@@ -107,9 +118,26 @@ class Driver:
         Raises TransportError when the log cannot be reached (try again), StorageError or
         InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop.
         """
-        changed = self.replica.pull(self._log, self._cosign)
+        try:
+            changed = self.replica.pull(self._log, self._cosign)
+        except TransportError:
+            # SU4: a log that cannot be reached takes no heartbeats.
+            self._step_leaver()
+            raise
+        except InvalidProof:
+            # SU4, reason 2: another coordinator may go on, and this one is done for.
+            if self.leaver is None or self.replica.charter.succession is None:
+                raise
+            self.leaver.prove()
+            self._outside.on_event("coordinator_broke_word", {"view": self.replica.state.view})
+            return self._step_leaver()
         self._name_false()
         changed += self._outbox.settle()
+        changed += self._enter()
+        changed += self._step_leaver()
+        # SU5: whoever has left a view only reads, until a later one begins.
+        if self.leaver is not None and self.leaver.holds_back():
+            return changed
         # K31.6: whoever has given an epoch up only reads, until the log holds the record.
         if self.retired.holds_back(self.replica.state):
             return changed
@@ -119,6 +147,26 @@ class Driver:
         changed += self.pleas.step()
         return changed + self._send()
 
+    def _make_leaver(self) -> Leaver | None:
+        if self.role != Role.AUDITOR:
+            return None
+        return Leaver(self.me, self._signer.key, self.replica, self._outside)
+
+    def _step_leaver(self) -> int:
+        return 0 if self.leaver is None else self.leaver.step()
+
+    def _enter(self) -> int:
+        """SU10: after a Handover, and at start, signs again what names entries that are gone."""
+        state = self.replica.state
+        if self.replica.charter.succession is None or state.view == self._view:
+            return 0
+        self._view = state.view
+        # A round may have another close now, which is to be checked for itself.
+        self._closes = auditor.CloseChecks(self.replica, self._log, self._event_once)
+        return sign_again(
+            self.store, self.replica.tree, lambda said: self._signer.seal(self.replica, said)
+        )
+
     def _plan(self) -> None:
         """Makes everything durable that is due now."""
         for duty in self._duties():
@@ -127,6 +175,9 @@ class Driver:
     def _duties(self) -> Iterable[Duty]:
         state, me, witnessed = self.replica.state, self.me, self.replica.witnessed.size
         match self.role:
+            # Of several coordinators one leads the log, and the others only mirror it (SU11).
+            case Role.COORDINATOR if leader(self.replica.charter, state.view) != me:
+                return ()
             case Role.COORDINATOR:
                 cache = self.replica.cache
                 return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
@@ -257,6 +308,9 @@ class Driver:
         # K31.6: a head that goes on without the record must not get witnesses.
         if self.retired.holds_back(self.replica.state):
             return
+        # SU5: nor one of a view that it has left.
+        if self.leaver is not None and self.leaver.holds_back():
+            return
         note = self.store.checkpoint()
         if note is None:
             return
@@ -268,6 +322,8 @@ class Driver:
             self._signer.key.public_key,
             self._outside.clock_ms() // 1000,
         )
+        if self.leaver is not None:
+            self.leaver.cosigns(note, line)
         self._log.add_cosignature(add_signatures(note, [line]))
         self.store.put_cosignature(size, self.me, line)
 

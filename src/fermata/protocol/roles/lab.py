@@ -11,10 +11,9 @@ from fermata.protocol.fold.governance.amendment import charter_of_answer
 from fermata.protocol.fold.pause import acknowledgements_due
 from fermata.protocol.fold.reports import EncodedReport, encode_report, make_report
 from fermata.protocol.roles.consents import is_agreed
-from fermata.protocol.roles.duty import Duty, EventOnce, IsDrafted
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import CharteredState, Round, State, ThresholdKey
-from fermata.protocol.wire.ports import Entropy
+from fermata.protocol.wire.ports import Duty, Entropy, EventOnce, IsDrafted
 from fermata.protocol.wire.report_secrets import EvidenceFile, ReportSecrets
 from fermata.wire.v1 import envelope_pb2, statement_pb2
 

@@ -4,14 +4,19 @@ Writes are single-threaded; a node that serves several callers holds one lock ar
 need no lock: the tree and the state are replaced whole at each append and never changed.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fermata.crypto.paillier import EncryptionTable
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
-from fermata.errors import IdentityError, InvalidEncoding, Refusal, VerificationError
+from fermata.errors import (
+    IdentityError,
+    InvalidEncoding,
+    Refusal,
+    TransportError,
+    VerificationError,
+)
 from fermata.log.checkpoint import (
     SignedHeads,
     parse_note,
@@ -29,75 +34,29 @@ from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.pleas import may_carry
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import State, ThresholdKey, Verdict
+from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
-from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.protocol.wire.ports import (
     Log,
     LogWrapper,
     News,
     Receipt,
-    Store,
     Witness,
     gathered_news,
 )
 from fermata.protocol.wire.refusals import seal_refusal
+from fermata.protocol.wire.submission import (
+    ReportCheck,
+    Submission,
+    leaves_that_fit,
+    read_submission,
+)
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 #: Refusals that prove misbehaviour of somebody: logged, so that others can see them. SPLIT_VIEW
 #: proves none by itself: with the head under which its author folded, it convicts the coordinator.
 EVIDENCE_REASONS = frozenset({"WRONG_CLOSE", "ALREADY_ENDORSED", "CT_DUPLICATE", "SPLIT_VIEW"})
-READ_BYTES_MAX = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ReportCheck:
-    """The proof check that a report still needs; ``run`` may be called without the writer's lock.
-
-    ``run`` raises VerificationError if a proof does not hold.
-    """
-
-    lab: str
-    round_number: int
-    run: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a caller hands in, parsed once: every check at the guard reads the same statement.
-
-    ``statement`` is None if the envelope is longer than ENVELOPE_BYTES_MAX or holds no statement;
-    the fold says what is wrong with it.
-    """
-
-    role: Role
-    caller: str
-    envelope: bytes
-    sealed_part: bytes
-    statement: statement_pb2.Statement | None
-
-
-def read_submission(
-    role: Role, caller: str, envelope: bytes, sealed_part: bytes = b""
-) -> Submission:
-    """Reads what an authenticated caller hands in; it may be any bytes."""
-    statement = None
-    if len(envelope) <= ENVELOPE_BYTES_MAX:
-        with suppress(VerificationError):
-            statement = statement_of(unseal(envelope))
-    return Submission(role, caller, envelope, sealed_part, statement)
-
-
-def leaves_that_fit(store: Store, start: int, stop: int) -> list[bytes]:
-    """Leaves start..stop-1, as many as fit a message, at least one if there are any."""
-    leaves: list[bytes] = []
-    total = 0
-    for leaf in store.leaves(start, stop) if start < stop else ():
-        total += len(leaf)
-        if leaves and total > READ_BYTES_MAX:
-            break
-        leaves.append(leaf)
-    return leaves
 
 
 class LogWriter:
@@ -116,8 +75,18 @@ class LogWriter:
         newest = replica.store.newest_cosignatures()
         replica.take(Witness(a, size, line) for a, (size, line) in newest.items())
         self._table: tuple[bytes, EncryptionTable] | None = None
-        name = replica.charter.log_origin
-        self.heads = SignedHeads(name, signing_key.sign, signing_key.public_key)
+        self._heads: tuple[int, SignedHeads] | None = None
+
+    @property
+    def heads(self) -> SignedHeads:
+        """The heads of the log's view (L41), which this coordinator signs while it leads it."""
+        return self._heads_of(self.state.view)
+
+    def _heads_of(self, view: int) -> SignedHeads:
+        if self._heads is None or self._heads[0] != view:
+            name, key = self.replica.charter.origin_of(view), self._signing_key
+            self._heads = view, SignedHeads(name, key.sign, key.public_key)
+        return self._heads[1]
 
     @property
     def state(self) -> State:
@@ -137,7 +106,7 @@ class LogWriter:
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
         """The coordinator's own append, of whosever statement; see ``append_as``."""
-        owner = self.replica.charter.coordinator
+        owner = self._owner
         with self.refusals_signed(envelope):
             return self._append(read_submission(Role.COORDINATOR, owner, envelope, sealed_part))
 
@@ -154,6 +123,17 @@ class LogWriter:
         with self.refusals_signed(envelope):
             return self._append(read_submission(role, caller, envelope, sealed_part))
 
+    @property
+    def _leader(self) -> str:
+        return leader(self.replica.charter, self.state.view)
+
+    @property
+    def _owner(self) -> str:
+        """The coordinator whose key this writer has; that of view 0 if the charter has no such."""
+        charter, key = self.replica.charter, self._signing_key.public_key
+        owners = (c for c in charter.coordinators if charter.signing_keys[c] == key)
+        return next(owners, charter.coordinator)
+
     @contextmanager
     def refusals_signed(self, envelope: bytes) -> Iterator[None]:
         """Adds the coordinator's signature to the refusal of an append in the block (L32)."""
@@ -162,7 +142,7 @@ class LogWriter:
         except VerificationError as error:
             state, charter = self.state, self.replica.charter
             error.signed = seal_refusal(
-                charter.coordinator,
+                self._owner,
                 self._signing_key,
                 state.charter_sha256 or charter.sha256,
                 envelope,
@@ -172,7 +152,11 @@ class LogWriter:
             raise
 
     def _append(self, submission: Submission) -> Receipt:
-        envelope = submission.envelope
+        envelope, statement = submission.envelope, submission.statement
+        # SU14.3: a coordinator that was left, or has not begun, adds nothing to the log.
+        begins = statement is not None and statement.HasField("handover")
+        if self.state.charters and not begins and self._owner != self._leader:
+            raise TransportError("NOT_LEADER", f"log: {self._leader} leads it now; ask there")
         known = self.replica.store.find_envelope(sha256(envelope))
         # L21.1: what is sent again gets the same answer, and no second entry.
         if known is not None:
@@ -283,13 +267,17 @@ class LogWriter:
         """Durable first, then in memory: a crash between the two loses nothing."""
         grown = self.replica.tree.copy()
         grown.append(leaf_hash(leaf))
-        note = self.heads.signed(grown.size, grown.root())
+        note = self._heads_of(after.view).signed(grown.size, grown.root())
         self.replica.store.extend(self.size(), [leaf], note, sealed)
         self.replica.adopt(grown, after, verdict)
 
     def _receipt(self, entry: int) -> Receipt:
-        """At the head that the entry itself made, so that a retry gets the same bytes."""
-        size = entry + 1
+        """At the head that the entry itself made, so that a retry gets the same bytes.
+
+        L42: of an entry from before the view, at the head with which the view began.
+        """
+        began = self.state.handovers[-1].start if self.state.handovers else 0
+        size = max(entry, began) + 1
         return Receipt(
             entry,
             self.replica.store.leaves(entry, size)[0],
@@ -346,7 +334,7 @@ class LogWriter:
 
     def add_cosignature(self, note: bytes) -> None:
         """Raises IdentityError WRONG_ROLE: the coordinator does not cosign its own log."""
-        self.add_cosignature_as(self.replica.charter.coordinator, note)
+        self.add_cosignature_as(self._owner, note)
 
     def add_cosignature_as(self, caller: str, note: bytes) -> None:
         """Keeps an auditor's cosignature of a head of this log. Raises VerificationError."""

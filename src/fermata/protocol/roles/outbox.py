@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fermata.errors import InvalidProof, VerificationError
+from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.pleas import ANSWERS
-from fermata.protocol.succession.views import leader
+from fermata.protocol.succession.views import leader, view_of_origin
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Draft, Outside, Receipt, Store
+from fermata.protocol.wire.ports import LOGGED, Draft, Outside, Receipt, Store
 from fermata.protocol.wire.refusals import open_refusal
 from fermata.wire.v1.log_service_pb2 import AppendRefusal
 
-LOGGED, LATE = "logged", "LATE"
+LATE = "LATE"
 #: Receipts that this replica has not grown past yet, one a line: entry and root of its head, slot.
 PROMISES = "promises"
 #: Refusals that the same bytes may not meet again: the log grows, or a clock is set right.
@@ -83,11 +84,16 @@ class Outbox:
         settled, later = 0, []
         promises = list(self._promises())
         for promise in promises:
-            if promise.entry >= self._replica.tree.size:
+            # SU10: a view that is over promises nothing; the draft is pending again.
+            if self._is_void(promise):
+                self._tell("receipt_void", promise.slot, "", promise.entry)
+                continue
+            size = self._size_of(promise)
+            if size > self._replica.tree.size:
                 later.append(promise)
                 continue
             # L22.1: what a receipt promised must stand in the log as it grows.
-            if self._replica.tree.root(promise.entry + 1).hex() != promise.root:
+            if self._replica.tree.root(size).hex() != promise.root:
                 raise InvalidProof(
                     "RECEIPT_BROKEN", f"log: entry {promise.entry} is not the promised one"
                 )
@@ -96,6 +102,24 @@ class Outbox:
             lines = (f"{p.entry} {p.root} {p.slot}\n" for p in later)
             self._store.put_value(PROMISES, "".join(lines).encode())
         return settled
+
+    def _head_of(self, promise: _Promise) -> Checkpoint:
+        """The head of a receipt, whose signature was checked when it came."""
+        note = self._store.value(f"receipt/{promise.slot}") or b""
+        return parse_checkpoint(parse_note(note).text)
+
+    def _size_of(self, promise: _Promise) -> int:
+        """Of the head that a receipt has: the one that its entry made, or its view began with."""
+        return (
+            promise.entry + 1 if not self._replica.state.handovers else self._head_of(promise).size
+        )
+
+    def _is_void(self, promise: _Promise) -> bool:
+        state = self._replica.state
+        if not state.handovers:
+            return False
+        view = view_of_origin(self._replica.charter, self._head_of(promise).origin) or 0
+        return any(h.view > view and h.start <= promise.entry for h in state.handovers)
 
     def _settle_folded(self, promise: _Promise) -> int:
         rejected = next((v for v in self._replica.rejected if v.entry == promise.entry), None)

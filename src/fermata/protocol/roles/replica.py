@@ -17,6 +17,7 @@ from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.heads import open_head
+from fermata.protocol.roles.succession.crossing import Offer, read_offer, view_of
 from fermata.protocol.roles.witness import Witnessed, size_under, under, witnessed
 from fermata.protocol.state.state import CharterVersion, State, Verdict
 from fermata.protocol.wire.codec import decode_entry
@@ -64,6 +65,8 @@ class Replica:
         self._opened: tuple[bytes, State, Checkpoint] | None = None
         #: A node meets a proof at the door, before a close, in the fold and with its sealed part.
         self.cache = ProofCache() if cache is None else cache
+        #: Whether to go on with the log of a later view (SU9, SU13). An auditor has its own answer.
+        self.follows: Callable[[Offer], bool] = lambda offer: offer.is_witnessed
         self._reload()
 
     @property
@@ -180,6 +183,14 @@ class Replica:
         """
         known = self.tree.size
         note, witnesses, leaves = log.news(known, READ_COUNT)
+        view = view_of(self._pinned, note)
+        if view is not None and view > self.state.view and self.charter.succession is not None:
+            return self._consider(log, note, witnesses)
+        # SU13.4: a coordinator that was left has not heard of it.
+        if view is not None and view < self.state.view:
+            raise TransportError(
+                "OLD_VIEW", f"log: is of view {view}, and this copy of view {self.state.view}"
+            )
         try:
             head = self.open_checkpoint(note)  # P9.1: the head of somebody else.
         except InvalidSignature:
@@ -208,6 +219,42 @@ class Replica:
         self.take(witnesses)
         return len(leaves)
 
+    def _consider(self, log: Log, note: bytes, witnesses: Sequence[Witness]) -> int:
+        """Goes on with the log of a later view, if ``follows`` says so; else nothing changes.
+
+        Returns how many entries are new. Raises TransportError NO_HANDOVER, and as reading does.
+        """
+        offer = read_offer(self._pinned, self, log, note, witnesses, self.cache)
+        if not self.follows(offer):
+            return 0
+        kept, before = offer.kept, self.witnessed
+        base = self._trusted if self._trusted.size <= kept else self.state_at(kept)
+        held = {a: c for a, c in before.cosigned.items() if c.size <= kept}
+        self.witnesses = tuple(w for w in self.witnesses if w.auditor in held)
+        self.witnessed = Witnessed(min(before.size, kept), before.quorum, held)
+        # First what would be false of the other entries; a crash in between loses cosignatures.
+        self.store.put_value(WITNESSES, encode_witnesses(self.witnesses))
+        self.store.replace(kept, offer.leaves, note)
+        self.tree, self.state, self._trusted = offer.tree, offer.state, base
+        self._recent.clear()
+        self._recent.append(offer.state)
+        self.rejected = [verdict for verdict in self.rejected if verdict.entry < kept]
+        for verdict in offer.verdicts:
+            self._note(verdict)
+        self.take(offer.witnesses)
+        return len(offer.leaves)
+
+    def state_at(self, size: int) -> State:
+        """The state after the first ``size`` entries; costs their fold, if it is long ago."""
+        first = State(
+            charter_sha256=self._pinned.sha256, modulus_bits_min=self.state.modulus_bits_min
+        )
+        known = (first, self._trusted, *self._recent)
+        state = max((s for s in known if s.size <= size), key=lambda s: s.size)
+        for leaf in self.store.leaves(state.size, size):
+            state, _ = apply(state, leaf, self.cache)
+        return state
+
     def _read_ahead(
         self, log: Log, note: bytes, first: Sequence[bytes]
     ) -> tuple[Checkpoint, list[bytes]]:
@@ -218,7 +265,7 @@ class Replica:
         said = parse_checkpoint(parse_note(note).text)
         known = self.tree.size
         leaves = self._read(log, said.size, first[: max(0, said.size - known)])
-        if not self._has_other_charter(leaves):
+        if not self._has_other_charter(leaves) and self.charter.succession is None:
             return self.open_checkpoint(note), leaves
         return open_head(self._after(leaves), self._pinned, note), leaves
 

@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from fermata.wire.v1 import statement_pb2
+
+#: The outcome of a draft that the log took.
+LOGGED = "logged"
 #: Returns that many bytes from a cryptographic source.
 Entropy = Callable[[int], bytes]
 #: Milliseconds since 1970, UTC.
@@ -35,6 +39,24 @@ class Draft:
     slot: str
     envelope: bytes
     sealed_part: bytes = b""
+
+
+#: Whether a slot is filled already, now or before a restart.
+IsDrafted = Callable[[str], bool]
+#: Tells of an event of a round, with its reason; each only once.
+EventOnce = Callable[[str, int, str], None]
+
+
+class Duty(NamedTuple):
+    """A statement that is due, its slot (see ``Draft``), and a report's sealed part.
+
+    ``envelope`` is that of a statement that this party has signed elsewhere.
+    """
+
+    slot: str
+    statement: statement_pb2.Statement
+    sealed_part: bytes = b""
+    envelope: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +134,14 @@ class Store(Protocol):
         """Index of the leaf that carries the envelope with this SHA-256, if there is one."""
         ...
 
+    def replace(self, start: int, leaves: Sequence[bytes], checkpoint: bytes) -> None:
+        """Puts leaves in the place of all from ``start`` on, all or nothing (succession.md, SU10).
+
+        Cosignatures of larger heads go. A draft that was logged by an entry that is gone is pending
+        again.
+        """
+        ...
+
     def put_sealed(self, sealed_part: bytes) -> None:
         """Keeps a sealed part under its SHA-256."""
         ...
@@ -138,6 +168,10 @@ class Store(Protocol):
 
     def draft_outcome(self, slot: str) -> str | None:
         """How a draft was settled; None if it is pending or was never made."""
+        ...
+
+    def refill(self, draft: Draft) -> None:
+        """Puts other bytes in a slot whose draft is pending; without an envelope, empties it."""
         ...
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:

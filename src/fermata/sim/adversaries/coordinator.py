@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from fermata.crypto.paillier import ciphertext_to_bytes, product
 from fermata.memory_store import MemoryStore
-from fermata.protocol.roles.outbox import LOGGED
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import ThresholdKey
+from fermata.protocol.wire.ports import LOGGED
 from fermata.sim.adversaries.misbehaviour import (
     Misbehaviour,
     RogueWriter,

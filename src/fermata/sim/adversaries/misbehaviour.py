@@ -13,12 +13,13 @@ from fermata.protocol.fold.proofs import PROOF
 from fermata.protocol.fold.references import bind, next_leaf
 from fermata.protocol.roles.coordinator import duties
 from fermata.protocol.roles.lab import Measurement
-from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter, Submission
+from fermata.protocol.roles.log_writer import EVIDENCE_REASONS, LogWriter
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.governance import FINAL
 from fermata.protocol.state.state import OPENED, REFUSED, Round, Verdict
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.protocol.wire.ports import Receipt
+from fermata.protocol.wire.submission import Submission
 from fermata.sim.reference.watch import Violation
 from fermata.sim.setup.deployment import COORDINATOR, Shape
 from fermata.sim.setup.terms import Terms

@@ -96,8 +96,11 @@ class OpenCeremonyRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     REHEARSAL_FIELD_NUMBER: _builtins.int
     DEALERS_FIELD_NUMBER: _builtins.int
+    INSTEAD_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     rehearsal: _builtins.bool
+    instead: _builtins.bytes
+    """The id of a ceremony that is done, in whose place a new one is to be held; no bytes otherwise."""
     @_builtins.property
     def dealers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Of a reshare: ids of the auditors in force who are to deal in a ceremony that begins now; none for the first that
@@ -110,10 +113,11 @@ class OpenCeremonyRequest(_message.Message):
         kind: _builtins.str = ...,
         rehearsal: _builtins.bool = ...,
         dealers: _abc.Iterable[_builtins.str] | None = ...,
+        instead: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dealers", b"dealers", "kind", b"kind", "rehearsal", b"rehearsal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dealers", b"dealers", "instead", b"instead", "kind", b"kind", "rehearsal", b"rehearsal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -553,6 +557,7 @@ class CeremonyEnd(_message.Message):
     ABSENT_FIELD_NUMBER: _builtins.int
     SHOWN_FIELD_NUMBER: _builtins.int
     ACCUSATION_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
     ceremony: _builtins.bytes
     sender: _builtins.int
     outcome: Global___CeremonyOutcome.ValueType
@@ -583,6 +588,12 @@ class CeremonyEnd(_message.Message):
 
     @_builtins.property
     def accusation(self) -> Global___Accusation: ...
+    @_builtins.property
+    def disputed(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisputedBody]:
+        """Only if it is DONE: of each dispute of this participant with a dealer (docs/spec/keys.md, K24), in ascending order of
+        the dealers, what that one had sent it; none if that one had sent nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -600,14 +611,43 @@ class CeremonyEnd(_message.Message):
         absent: _abc.Iterable[_builtins.int] | None = ...,
         shown: _abc.Iterable[_builtins.bytes] | None = ...,
         accusation: Global___Accusation | None = ...,
+        disputed: _abc.Iterable[Global___DisputedBody] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accusation", b"accusation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "accusation", b"accusation", "ceremony", b"ceremony", "culprit", b"culprit", "note", b"note", "outcome", b"outcome", "public_result", b"public_result", "reason", b"reason", "resumed", b"resumed", "seen", b"seen", "sender", b"sender", "shown", b"shown", "time_ms", b"time_ms", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "accusation", b"accusation", "ceremony", b"ceremony", "culprit", b"culprit", "disputed", b"disputed", "note", b"note", "outcome", b"outcome", "public_result", b"public_result", "reason", b"reason", "resumed", b"resumed", "seen", b"seen", "sender", b"sender", "shown", b"shown", "time_ms", b"time_ms", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CeremonyEnd: _TypeAlias = CeremonyEnd  # noqa: Y015
+
+@_typing.final
+class DisputedBody(_message.Message):
+    """A private body of turn 0, as its receiver found it when it opened the sealed body."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEALER_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    dealer: _builtins.int
+    salt: _builtins.bytes
+    """32 bytes; with the body it gives the commitment that the dealer signed."""
+    body: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        dealer: _builtins.int = ...,
+        salt: _builtins.bytes = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "dealer", b"dealer", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputedBody: _TypeAlias = DisputedBody  # noqa: Y015
 
 @_typing.final
 class Accusation(_message.Message):

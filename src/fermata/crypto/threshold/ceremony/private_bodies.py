@@ -110,6 +110,13 @@ def open_body(place: Place, secret: bytes, sealed: bytes, commitment: bytes) -> 
 
     Raises InvalidProof CEREMONY_SEALED if it does not open, or not to what was committed to.
     """
+    return open_salted(place, secret, sealed, commitment)[1]
+
+
+def open_salted(
+    place: Place, secret: bytes, sealed: bytes, commitment: bytes
+) -> tuple[bytes, bytes]:
+    """As ``open_body``: the salt, 32 bytes, and the body, with which anybody has the commitment."""
     try:
         key = X25519PrivateKey.from_private_bytes(secret)
         salted = SUITE.decrypt(sealed, key, info=place.info)
@@ -120,7 +127,7 @@ def open_body(place: Place, secret: bytes, sealed: bytes, commitment: bytes) -> 
     # CE4.4: a body other than the one that its sender would have to stand by.
     if len(salt) != SALT_BYTES or commit(place, salt, body) != commitment:
         raise _bad(place, "is not the one that its sender committed to")
-    return body
+    return salt, body
 
 
 def _bad(place: Place, what: str) -> InvalidProof:

@@ -8,6 +8,7 @@ sign the same bytes.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fermata.crypto.signing import pae, verify_signature
 from fermata.crypto.threshold.key_record import KeyRecord, epoch_id
@@ -40,6 +41,11 @@ from fermata.types import EntryIndex
 from fermata.wire.v1.statement_pb2 import Retire, Statement
 
 PAUSE_S = 0.5
+
+
+def record_file(config: NodeConfig, epoch: int) -> Path:
+    """Where an auditor keeps the record of a later epoch that it has signed."""
+    return config.file.parent / f"key-record-epoch-{epoch}.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ class _Steps:
 
     def _sign(self, statement: Statement, record: KeyRecord) -> None:
         plan, config = self._plan, self._of.config
-        file = config.file.parent / f"key-record-epoch-{record.epoch}.bin"
+        file = record_file(config, record.epoch)
         if file.exists():
             whole = read_file(file, ENVELOPE_BYTES_MAX)
         elif plan.index_of(self._me) == 1:

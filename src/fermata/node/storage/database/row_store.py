@@ -31,7 +31,7 @@ from fermata.node.storage.database.rows import (
     data_loss,
 )
 from fermata.protocol.wire.codec import sha256
-from fermata.protocol.wire.ports import Draft, Store
+from fermata.protocol.wire.ports import LOGGED, Draft, Store
 
 #: Of each party the cosignature of its largest size.
 _NEWEST = "WHERE (party, size) IN (SELECT party, max(size) FROM cosignatures GROUP BY party)"
@@ -158,6 +158,23 @@ class RowStore(Store):
                 rows.put(SEALED, sha256(sealed_part), sealed_part)
             rows.put(HEADS, 0, checkpoint)
 
+    def replace(self, start: int, leaves: Sequence[bytes], checkpoint: bytes) -> None:
+        """See Store. Raises StorageError STORAGE_FULL with nothing changed."""
+        with self._writing(checkpoint, *leaves) as rows:
+            kept = rows.count(ENTRIES)
+            check_range(start, kept, kept)
+            for position in range(start, kept):
+                rows.delete(ENTRIES, position)
+            for position, leaf in enumerate(leaves, start):
+                rows.put(ENTRIES, position, envelope_sha256_of(leaf), leaf)
+            rows.put(HEADS, 0, checkpoint)
+            for size, party, _ in list(rows.select(COSIGNATURES, "WHERE size > ?", start)):
+                rows.delete(COSIGNATURES, size, party)
+            for row in list(rows.select(DRAFTS, "WHERE outcome = ?", LOGGED)):
+                where, digest = "WHERE envelope_sha256 = ? LIMIT 1", sha256(as_bytes(row[2]))
+                if next(rows.select(ENTRIES, where, digest), None) is None:
+                    rows.put(DRAFTS, *row[:-1], None)
+
     def checkpoint(self) -> bytes | None:
         """See Store."""
         return self._bytes(HEADS, 0)
@@ -184,7 +201,8 @@ class RowStore(Store):
             row = rows.get(DRAFTS, draft.slot)
             if row is not None:
                 return _draft(row)
-            position = rows.count(DRAFTS)
+            last = next(rows.select(DRAFTS, "ORDER BY position DESC LIMIT 1"), None)
+            position = 0 if last is None else as_int(last[1]) + 1
             rows.put(DRAFTS, draft.slot, position, draft.envelope, draft.sealed_part, None)
             return draft
 
@@ -214,6 +232,17 @@ class RowStore(Store):
         with self._reading() as rows:
             row = rows.get(DRAFTS, slot)
         return None if row is None or row[-1] is None else str(row[-1])
+
+    def refill(self, draft: Draft) -> None:
+        """See Store. Raises ValueError for a slot that is empty or settled."""
+        with self._writing(draft.envelope, draft.sealed_part) as rows:
+            row = rows.get(DRAFTS, draft.slot)
+            if row is None or row[-1] is not None:
+                raise ValueError(f"there must be a draft pending in {draft.slot}")
+            if draft.envelope:
+                rows.put(DRAFTS, draft.slot, row[1], draft.envelope, draft.sealed_part, None)
+            else:
+                rows.delete(DRAFTS, draft.slot)
 
     def put_cosignature(self, size: int, party: str, line: bytes) -> None:
         """See Store. The last line of a party stays."""

@@ -52,6 +52,11 @@ class Table:
         columns = ", ".join(f"{c} = ?" for c in (*self.columns, "digest"))
         return f"UPDATE {self.name} SET {columns} {self.by_key}"  # noqa: S608
 
+    @property
+    def delete(self) -> str:
+        """DELETE of the row with a key."""
+        return f"DELETE FROM {self.name} {self.by_key}"  # noqa: S608
+
 
 BINDING = Table("binding", ("id", "deployment"))
 #: Whose store it is, as role/party; in schemas from the second.
@@ -137,6 +142,15 @@ class Rows:
         self._counts[name] = self._counts.get(name, 0) + (old is None)
         added = _number(digest) - (0 if old is None else _number(row_digest(table, old)))
         self._sums[name] = self._sums.get(name, 0) + added
+
+    def delete(self, table: Table, *key: Value) -> None:
+        """Takes the row with this key out, if there is one."""
+        old = self.get(table, *key)
+        if old is not None:
+            self.connection.execute(table.delete, key)
+            name, digest = table.name, row_digest(table, old)
+            self._counts[name] = self._counts.get(name, 0) - 1
+            self._sums[name] = self._sums.get(name, 0) - _number(digest)
 
     def flush(self) -> None:
         """Writes what the transaction's rows add to the totals; before it commits."""

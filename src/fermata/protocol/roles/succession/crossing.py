@@ -1,0 +1,140 @@
+"""The log of a later view, as a node reads it before it goes on with it: SU13 of succession.md."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fermata.crypto.report.proof_cache import ProofCache
+from fermata.errors import TransportError, VerificationError
+from fermata.log.checkpoint import parse_checkpoint, parse_note
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.apply import apply
+from fermata.protocol.fold.governance.heads import open_head
+from fermata.protocol.roles.witness import witnessed
+from fermata.protocol.state.state import State, Verdict
+from fermata.protocol.succession.handover import HandedOver
+from fermata.protocol.succession.views import view_of_origin
+from fermata.protocol.wire.ports import Log, Witness
+
+READ_COUNT = 256
+
+
+class Copy(Protocol):
+    """A reader's copy of the log, as far as an offer needs it."""
+
+    tree: Tree
+    state: State
+
+    def state_at(self, size: int) -> State:
+        """The state after the first ``size`` entries."""
+        ...
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The log of a later view, which holds by itself.
+
+    ``kept``: so many entries of the reader's copy are in it. ``leaves``: those after them.
+    ``handovers``: those that the reader has not folded, oldest first. ``witnessed``: how many
+    entries a quorum has witnessed, as the log itself shows.
+    """
+
+    kept: int
+    leaves: tuple[bytes, ...]
+    note: bytes
+    witnesses: tuple[Witness, ...]
+    tree: Tree
+    state: State
+    verdicts: tuple[Verdict, ...]
+    handovers: tuple[HandedOver, ...]
+    witnessed: int
+
+    @property
+    def is_witnessed(self) -> bool:
+        """SU13.5: a quorum of auditors goes on with it, so everybody else may."""
+        return self.witnessed > self.handovers[-1].start
+
+
+def view_of(charter: Charter, note: bytes) -> int | None:
+    """The view that a note names; None if it is not a head of this deployment's log."""
+    try:
+        return view_of_origin(charter, parse_checkpoint(parse_note(note).text).origin)
+    except VerificationError:
+        return None
+
+
+def common(tree: Tree, log: Log, size: int) -> int:
+    """How many first entries a log of ``size`` entries shares with a tree. Raises TransportError.
+
+    Each leaf names the root of all before it, so that one equal leaf is as good as all.
+    """
+    shared, beyond = 0, min(tree.size, size) + 1
+    probe = beyond - 1
+    while beyond - shared > 1:
+        got = log.read(probe - 1, 1)
+        if got and leaf_hash(got[0]) == tree.leaf(probe - 1):
+            shared = probe
+        else:
+            beyond = probe
+        probe = (shared + beyond) // 2
+    return shared
+
+
+def read_offer(
+    pinned: Charter,
+    copy: Copy,
+    log: Log,
+    note: bytes,
+    witnesses: Sequence[Witness],
+    cache: ProofCache,
+) -> Offer:
+    """Reads and checks the log of a later view; nothing of the reader's copy changes.
+
+    Raises TransportError NO_HANDOVER if it does not hold, which accuses nobody but its writer: the
+    reader stays where it is, and asks again. Raises TransportError otherwise as reading does.
+    """
+    try:
+        size = parse_checkpoint(parse_note(note).text).size
+        kept = common(copy.tree, log, size)
+        leaves = _read(log, kept, size)
+        state, tree, verdicts = copy.state_at(kept), copy.tree.first(kept), []
+        for leaf in leaves:
+            state, verdict = apply(state, leaf, cache)
+            tree.append(leaf_hash(leaf))
+            verdicts.append(verdict)
+        head = open_head(state, pinned, note)  # SU13.1: the head of its leader.
+    except VerificationError as error:
+        raise TransportError("NO_HANDOVER", f"log of a later view: {error}") from error
+    # SU13.2: entries that are not those of its head.
+    if (head.size, head.root) != (tree.size, tree.root()):
+        raise TransportError("NO_HANDOVER", "log of a later view: must have its head's entries")
+    # SU13.3: a view that nobody was handed.
+    view = copy.state.view
+    if state.view <= view:
+        raise TransportError("NO_HANDOVER", f"log: has no Handover of a view after {view}")
+    new = tuple(h for h in state.handovers if h.view > view)
+    charter = state.chartered().charter
+    seen = witnessed(charter, tree, witnesses, state.charters, state.handovers)
+    return Offer(
+        kept,
+        tuple(leaves),
+        note,
+        tuple(witnesses),
+        tree,
+        state,
+        tuple(verdicts),
+        new,
+        seen.size,
+    )
+
+
+def _read(log: Log, start: int, size: int) -> list[bytes]:
+    leaves: list[bytes] = []
+    while start + len(leaves) < size:
+        at = start + len(leaves)
+        got = log.read(at, min(READ_COUNT, size - at))
+        if not got:
+            break
+        leaves += got[: size - at]
+    return leaves
