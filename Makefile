@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
@@ -135,6 +135,10 @@ bench: setup
 # Every bit of a small report turned over by itself: about ten minutes. PART and BIT replay one.
 bitflips: setup
 	@PYTHONPATH=tests $(RUN) python scripts/flip_bits.py $(if $(PART),--part $(PART)) $(if $(BIT),--bit $(BIT))
+
+# What an entry and a start cost in a log of a million entries, in bench-scale.json.
+bench-scale: setup
+	@PYTHONPATH=tests $(RUN) python scripts/bench_scale.py --said 60 --out bench-scale.json $(ARGS)
 
 # Wall times of key generation without a dealer, in bench-keys.json; alone on the machine, half an
 # hour. RUNS for other than five, ARGS=--only joint_2048_3 for one of them.

@@ -37,7 +37,7 @@ from fermata.protocol.fold.proofs import failures_of
 from fermata.protocol.fold.references import bind, first_entry
 from fermata.protocol.fold.reports import aggregate, check_sealed, encode_report, make_report
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.cells import cells_of
+from fermata.protocol.state.standing import cells_of
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
 from fermata.protocol.wire.ports import Receipt

@@ -138,7 +138,7 @@ def state_of(
     )
     for number, reports in enumerate(history, 1):
         round_ = collected(charter, number, reports, alone)
-        state = replace(state, rounds=(*state.rounds, round_))
+        state = state.with_opened(round_)
         round_ = replace(round_, close=close_of(state, round_))
         if number in refused:
             round_ = replace(round_, fault="too few")

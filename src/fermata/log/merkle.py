@@ -63,6 +63,32 @@ class Tree:
         twin._size = size
         return twin
 
+    def levels(self, size: int) -> list[bytes]:
+        """The nodes of the tree of the first ``size`` leaves, a level each, one after another.
+
+        Raises ValueError for a size that the tree never had.
+        """
+        self._check_size(size)
+        count = max(1, size.bit_length())
+        return [b"".join(level[: size >> h]) for h, level in enumerate(self._levels[:count])]
+
+    @classmethod
+    def from_levels(cls, size: int, levels: Sequence[bytes]) -> "Tree":
+        """The tree whose ``levels`` these are, for a caller who knows its root: no node is hashed.
+
+        Raises ValueError if they are not as many and as long as the size gives.
+        """
+        wanted = [(size >> h) * HASH_BYTES for h in range(max(1, size.bit_length()))]
+        if [len(level) for level in levels] != wanted:
+            raise ValueError(f"the levels of a tree of {size} leaves must have its nodes")
+        tree = cls()
+        tree._size = size
+        tree._levels = [
+            [level[i : i + HASH_BYTES] for i in range(0, len(level), HASH_BYTES)]
+            for level in levels
+        ]
+        return tree
+
     def frontier(self, size: int | None = None) -> "Frontier":
         """What is needed to compute the root with more leaves after the first ``size`` (all by
         default), in O(log n). Raises ValueError for a size that the tree never had.

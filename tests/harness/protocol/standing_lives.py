@@ -50,7 +50,8 @@ def state_of(rounds: Sequence[Round], charters: Mapping[int, Charter]) -> Charte
     """Rounds under these charters, each from the round that it has as its key."""
     versions = tuple(CharterVersion(c, n, n - 1) for n, c in sorted(charters.items()))
     newest = versions[-1].charter
-    return CharteredState(charter=newest, charters=versions, rounds=tuple(rounds))
+    unended = tuple(round_.number for round_ in rounds)
+    return CharteredState(charter=newest, charters=versions, rounds=tuple(rounds), unended=unended)
 
 
 def reported(

@@ -20,6 +20,7 @@ from fermata.node.observe.pause_events import PauseEvents
 from fermata.node.observe.round_events import RoundEvents
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.driver import Driver
+from fermata.protocol.state.judgement import RuleMemory
 from fermata.protocol.state.state import KeyedState, Round, State
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2 as wire
@@ -75,6 +76,10 @@ FIELDS: dict[str, Told | str] = {
     "State.pause": PARTS,
     "State.governance": PARTS,
     "State.drills": "a drill moves nothing; its begin and end are told, see test_drill_events.py",
+    "State.handovers": "who leads follows from it, and every head names the view",
+    "State.unended": "rounds whose end is told when it comes",
+    "State.digests": REPORT,
+    "State.memory": "follows from the rounds, and decides nothing by itself",
     "State.charter": told("amendment_in_force"),
     "State.key": told("key_in_force"),
     "State.past_keys": "was in force before, which key_in_force told",
@@ -222,6 +227,7 @@ FIELDS: dict[str, Told | str] = {
     "Governance.lifts": DECIDED,
     "Governance.amendment": told("motion_filed", "motion_decided", "amendment_in_force"),
     "Governance.envelopes": FILED,
+    "Governance.unended": "motions and disputes whose end is told when it comes",
     "Motion.entry": FILED,
     "Motion.kind": FILED,
     "Motion.author": FILED,
@@ -282,7 +288,7 @@ def is_part(kind: object) -> bool:
 
 def classes(kind: Any, found: dict[str, type]) -> dict[str, type]:
     """Every class of the state that can be reached from one, by its name."""
-    if is_part(kind) and name_of(kind) not in found:
+    if is_part(kind) and kind is not RuleMemory and name_of(kind) not in found:
         found[name_of(kind)] = kind
         for hint in typing.get_type_hints(kind).values():
             classes(hint, found)
@@ -304,7 +310,7 @@ Fields = dict[tuple[str, str], Any]
 
 def fields_of(value: Any, path: str = "") -> Iterator[tuple[str, str, Field[Any], Any]]:
     """(name in the table, path, field, value) of all fields in a state, however deep."""
-    if is_part(type(value)):
+    if is_part(type(value)) and not isinstance(value, RuleMemory):
         for field in dataclasses.fields(value):
             held, here = getattr(value, field.name), f"{path}.{field.name}"
             yield f"{name_of(type(value))}.{field.name}", here, field, held

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fermata.cli.late_group import LateGroup
-from fermata.cli.options import CONFIG
+from fermata.cli.options import CONFIG, FROM_GENESIS
 from fermata.node.config import load_config
 from fermata.node.run.participant import run_participant
 from fermata.types import Role
@@ -18,14 +18,15 @@ def coordinator() -> None:
 
 @coordinator.command("run")
 @CONFIG
-def coordinator_run(config_file: Path) -> None:
+@FROM_GENESIS
+def coordinator_run(config_file: Path, from_genesis: bool) -> None:
     """Serve the log, open and close rounds, until stopped."""
     # Only the coordinator pays for these: the server of the log, and the dashboard.
     from fermata.dashboard.embedded import dashboard_of
     from fermata.node.run.coordinator import run_coordinator
 
     config = load_config(config_file, Role.COORDINATOR)
-    run_coordinator(config, embed=dashboard_of(config))
+    run_coordinator(config, embed=dashboard_of(config), from_genesis=from_genesis)
 
 
 @click.group(
@@ -46,9 +47,10 @@ def auditor() -> None:
 
 @auditor.command("run")
 @CONFIG
-def auditor_run(config_file: Path) -> None:
+@FROM_GENESIS
+def auditor_run(config_file: Path, from_genesis: bool) -> None:
     """Check rounds, endorse and open them, until stopped."""
-    run_participant(load_config(config_file, Role.AUDITOR))
+    run_participant(load_config(config_file, Role.AUDITOR), from_genesis=from_genesis)
 
 
 @click.group(
@@ -69,6 +71,7 @@ def lab() -> None:
 
 @lab.command("run")
 @CONFIG
-def lab_run(config_file: Path) -> None:
+@FROM_GENESIS
+def lab_run(config_file: Path, from_genesis: bool) -> None:
     """Answer every round with the configured metrics, until stopped."""
-    run_participant(load_config(config_file, Role.LAB))
+    run_participant(load_config(config_file, Role.LAB), from_genesis=from_genesis)

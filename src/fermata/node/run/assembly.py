@@ -44,6 +44,7 @@ from fermata.node.storage.database.choose import Wait, wait_for_nobody
 from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
+from fermata.node.storage.snapshots.files import Snapshots, start_replica
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
@@ -77,21 +78,25 @@ def open_base(
     telemetry: Telemetry,
     stack: ExitStack,
     wait: Wait = wait_for_nobody,
+    from_genesis: bool = False,
 ) -> Base:
     """Opens the files that the configuration names; ``stack`` closes them. Raises FermataError.
 
-    ``wait``: see ``open_store``.
+    ``wait``: see ``open_store``. ``from_genesis``: the log is folded from entry 0, whatever
+    snapshot there is.
     """
     signer = Signer(config.text.party, load_signing_key(config))
     tls = tls_files(config, telemetry)
     store = open_store(config, wait)
     stack.callback(store.close)
-    replica = Replica(config.genesis, store, MODULUS_BITS_MIN)
+    replica = start_replica(
+        config.data, config.genesis, store, MODULUS_BITS_MIN, telemetry.event, from_genesis
+    )
     return Base(config, telemetry, stack, signer, tls, store, replica)
 
 
 @contextmanager
-def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
+def running(config: NodeConfig, from_genesis: bool = False) -> Iterator[tuple[Base, Wake]]:
     """The base of a node that is about to run, and the ``Wake`` of its loop.
 
     The store must hold all that this node ever acted on (L24). On the way out a ``stopped`` event
@@ -105,7 +110,7 @@ def running(config: NodeConfig) -> Iterator[tuple[Base, Wake]]:
         with ExitStack() as stack:
             try:
                 stack.callback(wake.stop)
-                base = open_base(config, telemetry, stack, Turn(telemetry, wake))
+                base = open_base(config, telemetry, stack, Turn(telemetry, wake), from_genesis)
                 check_clock(base.replica.state, clock_ms())
                 HighWater(config.data, base.replica).check()
                 yield base, wake
@@ -190,6 +195,7 @@ class Node:
         after_success: list[Observer] = [
             gauges.stepped,
             HighWater(data, replica).keep,
+            Snapshots(data, replica, telemetry.event).look,
             Backups(base.config, base.store, telemetry).look,
             certificate.look,
         ]

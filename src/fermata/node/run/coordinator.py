@@ -83,16 +83,17 @@ def run_coordinator(
     config: NodeConfig,
     done: Callable[[Driver | None], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack: "",
+    from_genesis: bool = False,
 ) -> None:
     """Runs a coordinator until it is stopped: the writer of the log, or a standby if another one
     leads. A standby has no driver, and nothing is embedded in it.
 
-    Raises FermataError if it must stop.
+    ``from_genesis``: see ``open_base``. Raises FermataError if it must stop.
     """
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
-    with running(config) as (base, wake):
+    with running(config, from_genesis) as (base, wake):
         if leader_of(base.replica) == config.text.party:
             _run_writer(base, wake, listen, done, embed)
         else:

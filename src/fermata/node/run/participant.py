@@ -45,13 +45,16 @@ def start_local(
 
 
 def run_participant(
-    config: NodeConfig, done: Callable[[Driver], bool] = lambda driver: False
+    config: NodeConfig,
+    done: Callable[[Driver], bool] = lambda driver: False,
+    from_genesis: bool = False,
 ) -> Driver:
     """Runs an auditor or a lab until it is stopped, or ``done`` of its driver.
 
-    Raises FermataError if it must stop; ``fermata.node.run.loop.is_final`` says at which errors.
+    ``from_genesis``: see ``open_base``. Raises FermataError if it must stop;
+    ``fermata.node.run.loop.is_final`` says at which errors.
     """
-    with running(config) as (base, wake):
+    with running(config, from_genesis) as (base, wake):
         replica, telemetry = base.replica, base.telemetry
         opening = OwnOpening(base)
         remove_addresses(config.data)

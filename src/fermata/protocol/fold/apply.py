@@ -32,6 +32,7 @@ from fermata.protocol.fold.governance.amendment import charter_bound, clock_unde
 from fermata.protocol.fold.governance.handover import handover
 from fermata.protocol.fold.governance.next_record import check_next_record, next_key
 from fermata.protocol.fold.governance.retire import record_digest
+from fermata.protocol.growing import with_item
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import (
     CharteredState,
@@ -126,7 +127,7 @@ def judge(
         done = pausing.pass_time(pausing.settle_rounds(done, index), index)
         done = progress.advance(done, index)
         if author:
-            done = replace(done, last_entry={**state.last_entry, author: index})
+            done = replace(done, last_entry=with_item(state.last_entry, author, index))
         return done, Verdict(index, kind, author, True), None
     except VerificationError as error:
         verdict = Verdict(index, kind, author, False, error.reason, str(error))

@@ -30,9 +30,9 @@ def share_limits(charter: Charter, rounds: Sequence[Round]) -> dict[str, int]:
         return {}
     limits = {}
     for metric in (m for panel in charter.panels for m in panel.metrics):
-        opened = [r.opening.sums for r in rounds if r.opening is not None]
-        sums = [Fraction(known[metric.id]) for known in opened if metric.id in known]
-        limit = share_limit(charter, metric, sums[-1] if sums else None)
+        opened = (r.opening.sums for r in reversed(rounds) if r.opening is not None)
+        newest = next((known[metric.id] for known in opened if metric.id in known), None)
+        limit = share_limit(charter, metric, None if newest is None else Fraction(newest))
         if limit is not None:
             limits[metric.id] = limit
     return limits

@@ -9,6 +9,7 @@ from fermata.protocol.charter.periods import TIME_MS_MAX
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.governance import motions
 from fermata.protocol.fold.limits import is_news
+from fermata.protocol.growing import with_item
 from fermata.protocol.state.consents import newest_charter
 from fermata.protocol.state.heartbeats import HeartbeatSeen, Plea
 from fermata.protocol.state.state import CharteredState, State
@@ -74,7 +75,7 @@ def heartbeat(
             state, (wire.accepted_charter_sha256, last.accepted if last is not None else b"")
         ),
     )
-    return motions.settle(replace(state, heartbeats={**state.heartbeats, author: seen}))
+    return motions.settle(replace(state, heartbeats=with_item(state.heartbeats, author, seen)))
 
 
 def check_pleas(wire: statement_pb2.Heartbeat, is_auditor: bool) -> None:

@@ -12,23 +12,24 @@ from fermata.protocol.fold.pause import settling_limit
 from fermata.protocol.state.calls import next_call, patience
 from fermata.protocol.state.clock import Limit
 from fermata.protocol.state.governance import CARRIED, RULED, Governance
-from fermata.protocol.state.pause import asking
+from fermata.protocol.state.pause import last_asking
 from fermata.protocol.state.pleas import pleaded
-from fermata.protocol.state.state import OPENED, REFUSED, CharteredState
+from fermata.protocol.state.state import CharteredState
 from fermata.types import EntryIndex
 
 
 def pending(state: CharteredState) -> list[Limit]:
     """T2: the limits that something still waits for, and that have not passed."""
     limits = [*_of_rounds(state), *_of_motions(state.governance)]
-    limits += [change.deadline for change in asking(state.pause)[-1:]]
+    asked = last_asking(state.pause)
+    limits += [asked.deadline] if asked is not None else []
     return [limit for limit in limits if not state.clock.passed(limit)]
 
 
 def _of_rounds(state: CharteredState) -> Iterator[Limit]:
-    quorum, current = state.charter.endorsement_quorum, state.current
-    for round_ in state.rounds:
-        if round_.phase(quorum) in (OPENED, REFUSED):
+    current = state.current
+    for round_ in (state.rounds[number - 1] for number in state.unended):
+        if round_.has_ended:
             continue
         if round_.close is None:
             yield round_.deadline
@@ -56,7 +57,7 @@ def _of_motions(governance: Governance) -> Iterator[Limit]:
             yield motion.notice
         if motion.status == CARRIED and motion.waits_for_key:
             yield motion.lapse
-    for dispute in governance.disputes.values():
+    for dispute in governance.unended_disputes:
         if dispute.status in RULED:
             yield dispute.appeal
         elif dispute.is_waiting:

@@ -83,7 +83,7 @@ def open_round(
         unconsenting=frozenset(not_consenting(state)),
     )
     # With the round, terms of members begin and end.
-    return recount(replace(state, rounds=(*state.rounds, opened)), entry.index)
+    return recount(state.with_opened(opened), entry.index)
 
 
 def _call_of(charter: Charter, state: State, period: str) -> Call:

@@ -15,20 +15,17 @@ from fermata.protocol.standing.sweep import lacking
 from fermata.protocol.state import pause as machine
 from fermata.protocol.state.clock import Clock, Limit
 from fermata.protocol.state.consents import not_consenting
-from fermata.protocol.state.judgement import Judgement
+from fermata.protocol.state.judgement import NO_MEMORY, Judgement, RuleMemory
 from fermata.protocol.state.pause import Pause
 from fermata.protocol.state.report_flags import duty_panels
 from fermata.protocol.state.state import (
-    OPENED,
-    REFUSED,
     CharteredState,
     Close,
     Round,
     State,
     labs_in_force,
 )
-from fermata.protocol.statistics.facts import facts_of
-from fermata.protocol.statistics.policy import evaluate
+from fermata.protocol.statistics.running import as_of
 from fermata.types import EntryIndex
 from fermata.wire.v1 import statement_pb2
 
@@ -40,11 +37,11 @@ NOT_CONSENTED = "not consented"
 
 def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
     """PA2: the state after an entry's own effect and what the log's time has brought by then."""
-    terms = state.pause_terms
+    terms, phase = state.pause_terms, state.pause.phase
     if terms is None:
         return state
-    may_lift = not waits(state, entry, state.clock)
-    is_over = is_deadline_over(state.pause, state.clock)
+    may_lift = phase == machine.LIFTING and not still_waits(state)
+    is_over = phase == machine.TRIGGERED and is_deadline_over(state.pause, state.clock)
     labs = labs_in_force(state)
     passed = machine.advance(state.pause, terms, entry, state.time_ms, labs, is_over, may_lift)
     return replace(state, pause=passed)
@@ -52,8 +49,8 @@ def pass_time(state: CharteredState, entry: EntryIndex) -> CharteredState:
 
 def is_deadline_over(pause: Pause, clock: Clock) -> bool:
     """Whether the last change that asks the labs to acknowledge it has done so long enough."""
-    asked = machine.asking(pause)
-    return bool(asked) and clock.passed(asked[-1].deadline)
+    asked = machine.last_asking(pause)
+    return asked is not None and clock.passed(asked.deadline)
 
 
 def is_late(pause: Pause, clock: Clock, change_entry: int) -> bool:
@@ -83,37 +80,51 @@ def settle_rounds(state: CharteredState, entry: EntryIndex) -> CharteredState:
     Each by the charter it was held under. One without rules is judged as soon as there are any:
     the rules of later charters look back at it.
     """
-    quorum = state.charter.endorsement_quorum
-    for round_ in state.rounds:
-        charter = state.charter_at(round_.number)
-        is_judged = round_.number in state.judgements or not is_under_rules(state, round_)
-        if is_judged or round_.phase(quorum) not in (OPENED, REFUSED):
-            continue
-        judged = evaluate(
-            charter.rules, facts_of(state.rounds[: round_.number], quorum, state.charter_at)
-        )
-        is_newest = round_.number > max(state.judgements, default=0)
-        late = fired_late(
-            state.charter_at, state.rounds, round_.number, tuple(state.judgements), quorum
-        )
-        judgement = Judgement(entry, state.time_ms, judged, late)
-        state = replace(state, judgements={**state.judgements, round_.number: judgement})
-        terms = terms_of_settling(charter, state.charter, judgement)
-        if terms is not None:
-            may_lift = not waits(state, entry, state.clock)
-            settled = settle_by(
-                state.pause,
-                terms,
-                judgement,
-                charter,
-                state.rounds,
-                round_,
-                is_newest,
-                may_lift,
-                not_consenting(state),
-            )
-            state = replace(state, pause=settled)
+    numbers: Sequence[int] = state.unended
+    if state.charters[-1].entry == entry:
+        # A charter that came with this entry may have rules for rounds that ended without any.
+        numbers = range(1, len(state.rounds) + 1)
+    for number in numbers:
+        round_ = state.rounds[number - 1]
+        if round_.has_ended:
+            unended = tuple(n for n in state.unended if n != number)
+            state = replace(state, unended=unended)
+            if number not in state.judgements and is_under_rules(state, round_):
+                state = _judged(state, entry, round_)
     return state
+
+
+def _judged(state: CharteredState, entry: EntryIndex, round_: Round) -> CharteredState:
+    """The state after the judgement of a round that came to its end with this entry."""
+    quorum, charter = state.charter.endorsement_quorum, state.charter_at(round_.number)
+    is_newest = round_.number > max(state.judgements, default=0)
+    late: tuple[str, ...] = ()
+    if not is_newest:
+        judged_before = tuple(state.judgements)
+        late = fired_late(
+            state.charter_at, state.rounds, round_.number, judged_before, quorum, state.memory
+        )
+    memory, verdicts = as_of(
+        state.memory, charter.rules, state.rounds[: round_.number], quorum, state.charter_at
+    )
+    judgement = Judgement(entry, state.time_ms, verdicts, late)
+    judgements = {**state.judgements, round_.number: judgement}
+    state = replace(state, judgements=judgements, memory=memory)
+    terms = terms_of_settling(charter, state.charter, judgement)
+    if terms is None:
+        return state
+    settled = settle_by(
+        state.pause,
+        terms,
+        judgement,
+        charter,
+        state.rounds,
+        round_,
+        is_newest,
+        not still_waits(state),
+        not_consenting(state),
+    )
+    return replace(state, pause=settled)
 
 
 def is_under_rules(state: State, round_: Round) -> bool:
@@ -138,13 +149,27 @@ def waits(state: State, entry: EntryIndex, clock: Clock) -> bool:
     """
     settled = {n for n, judgement in state.judgements.items() if judgement.entry <= entry}
     newest = max(settled, default=0)
-    return any(
-        round_.number < newest
-        and round_.number not in settled
-        and round_.close is not None
-        and round_.close.entry <= entry
-        and not clock.passed(settling_limit(state, round_.close, round_))
-        for round_ in state.rounds
+    older = (round_ for round_ in state.rounds[:newest] if round_.number not in settled)
+    return any(_can_settle(state, round_, entry, clock) for round_ in older)
+
+
+def still_waits(state: State) -> bool:
+    """The same at the end of the log, where the rounds that can settle are those not ended."""
+    able = (
+        number
+        for number in state.unended
+        if _can_settle(state, state.rounds[number - 1], state.size, state.clock)
+    )
+    oldest = next(able, None)
+    return oldest is not None and oldest < max(state.judgements, default=0)
+
+
+def _can_settle(state: State, round_: Round, entry: int, clock: Clock) -> bool:
+    close = round_.close
+    return (
+        close is not None
+        and close.entry <= entry
+        and not clock.passed(settling_limit(state, close, round_))
     )
 
 
@@ -194,22 +219,24 @@ def fired_late(
     number: int,
     judged: Sequence[int],
     quorum: int,
+    memory: RuleMemory = NO_MEMORY,
 ) -> tuple[str, ...]:
     """Triggers that hold as of a later round now that round ``number`` is known, and only now.
 
     Rules look back: without this, whoever delays a round would hide what later ones show against
     it. ``judged``: the rounds that came to their end before this one; the others of ``rounds``
     have no result yet. Each later round is judged by its own charter, which ``charter_at`` gives
-    by the round's number; ``quorum`` is that of the auditors in force.
+    by the round's number; ``quorum`` is that of the auditors in force. ``memory`` saves work.
     """
     unknown = [replace(r, opening=None, fault="") if r.number == number else r for r in rounds]
     fired: dict[str, None] = {}
+    then, since = memory, memory
     for later in sorted(n for n in judged if n > number):
         charter = charter_at(later)
         if charter.pause is None:
             continue
-        before = evaluate(charter.rules, facts_of(unknown[:later], quorum, charter_at))
-        now = evaluate(charter.rules, facts_of(rounds[:later], quorum, charter_at))
+        then, before = as_of(then, charter.rules, unknown[:later], quorum, charter_at)
+        since, now = as_of(since, charter.rules, rounds[:later], quorum, charter_at)
         new = {
             new.rule
             for old, new in zip(before, now, strict=True)

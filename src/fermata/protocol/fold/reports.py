@@ -18,7 +18,6 @@ from fermata.protocol.charter.panel import Panel
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.proofs import context_of
 from fermata.protocol.standing.panel_round import Figures
-from fermata.protocol.state.cells import panel_of
 from fermata.protocol.state.report_flags import (
     NOTHING_ASKED,
     Asked,
@@ -26,6 +25,7 @@ from fermata.protocol.state.report_flags import (
     shown_ranges,
     statements_of,
 )
+from fermata.protocol.state.standing import panel_of
 from fermata.protocol.state.state import ReportPart, ThresholdKey
 from fermata.protocol.wire.codec import SEALED_BYTES_MAX, decode, encode, sha256
 from fermata.protocol.wire.ports import Entropy

@@ -14,11 +14,12 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.disclosure import cohorts_of
 from fermata.protocol.fold.entry import Entry
 from fermata.protocol.fold.proofs import proven_round
+from fermata.protocol.growing import with_item
 from fermata.protocol.standing.round_standing import lasting_organisations, round_standing
-from fermata.protocol.state.cells import panel_of
 from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.pleas import is_in_time, starving, waiting_for, waits_for_pleas
 from fermata.protocol.state.report_flags import check_flags, flags_of, shown_ranges
+from fermata.protocol.state.standing import panel_of
 from fermata.protocol.state.state import (
     CharteredState,
     Close,
@@ -142,15 +143,14 @@ def report(state: KeyedState, entry: Entry, wire: statement_pb2.Report, lab: str
     )
     old = round_.reports.get(lab)
     excluded = round_.excluded if old is None else (*round_.excluded, (old.entry, "SUPERSEDED"))
-    return state.with_round(
+    known = round_.ciphertexts_seen.get(lab, frozenset())
+    given = ((digest, (round_.number, lab)) for digest in digests)
+    return replace(state, digests=state.digests.with_items(given)).with_round(
         replace(
             round_,
-            reports={**round_.reports, lab: seen},
-            revisions={**round_.revisions, lab: (*revisions, entry.envelope_sha256)},
-            ciphertexts_seen={
-                **round_.ciphertexts_seen,
-                lab: round_.ciphertexts_seen.get(lab, frozenset()).union(digests),
-            },
+            reports=with_item(round_.reports, lab, seen),
+            revisions=with_item(round_.revisions, lab, (*revisions, entry.envelope_sha256)),
+            ciphertexts_seen=with_item(round_.ciphertexts_seen, lab, known.union(digests)),
             excluded=excluded,
             abstained=round_.abstained - {lab},
         )
@@ -165,16 +165,16 @@ def _check_fresh(state: State, round_: Round, lab: str, digests: Sequence[bytes]
     """
     # F5.15: a copy of another lab's figure shows that figure when sums are compared. Replaced
     # reports and earlier rounds can be copied as well.
-    for earlier in state.rounds:
-        for other, seen in earlier.ciphertexts_seen.items():
-            if other != lab and not seen.isdisjoint(digests):
-                raise Refusal(
-                    "CT_DUPLICATE",
-                    f"report of {lab}: a ciphertext is that of {other} in round {earlier.number}",
-                )
+    known = [state.digests[digest] for digest in digests if digest in state.digests]
+    foreign = [(number, other) for number, other in known if other != lab]
+    if foreign:
+        number, other = min(foreign)
+        raise Refusal(
+            "CT_DUPLICATE", f"report of {lab}: a ciphertext is that of {other} in round {number}"
+        )
     # F5.16: randomness used twice tells everyone that a figure did not change.
-    used = [r.ciphertexts_seen.get(lab, frozenset()) for r in state.rounds if r is not round_]
-    if len(set(digests)) != len(digests) or any(not s.isdisjoint(digests) for s in used):
+    is_used = any(number != round_.number for number, _ in known)
+    if len(set(digests)) != len(digests) or is_used:
         raise Refusal(
             "CT_REUSED",
             f"report of {lab}: a ciphertext stands in it twice, or in the lab's report of another"

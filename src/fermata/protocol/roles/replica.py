@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import (
@@ -30,6 +31,18 @@ RECENT_STATES = 64
 WITNESSES = "witnesses"
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a replica begins from instead of entry 0: all that follows from the entries before.
+
+    ``rejected``: the verdicts on those that break a rule.
+    """
+
+    state: State
+    tree: Tree
+    rejected: tuple[Verdict, ...] = ()
+
+
 class Replica:
     """State, tree and head of one node, rebuilt from its store at every start.
 
@@ -39,6 +52,8 @@ class Replica:
     ``charter`` is the charter that this node was configured with: its coordinator's key signs
     the log's heads, and entry 0 must be it. ``on_verdict`` gets the verdict on each entry.
     ``cache`` has proofs that its owner has checked; without one the node starts with none.
+    ``start``: what the first of the store's entries lead to, by whoever folded them before; the
+    verdicts on these are not told again. L26 holds of the whole store all the same.
     """
 
     def __init__(
@@ -48,18 +63,20 @@ class Replica:
         modulus_bits_min: int,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
         cache: ProofCache | None = None,
+        start: Start | None = None,
     ) -> None:
         self._pinned = charter
         self.store = store
-        self.state = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
-        self.tree = Tree()
+        empty = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
+        start = start or Start(empty, Tree())
+        self.state, self.tree = start.state, start.tree.copy()
         self._trusted = self.state
         #: States after the newest entries, so that those which are witnessed soon are folded once.
         self._recent: deque[State] = deque(maxlen=RECENT_STATES)
         #: What is witnessed of this copy, with the auditors' cosignatures that show it, by auditor.
         self.witnessed = Witnessed(0, charter.endorsement_quorum, {})
         self.witnesses: tuple[Witness, ...] = ()
-        self.rejected: list[Verdict] = []
+        self.rejected: list[Verdict] = list(start.rejected)
         self._on_verdict = on_verdict
         #: The newest note that was opened, the state in which, and its checkpoint.
         self._opened: tuple[bytes, State, Checkpoint] | None = None
@@ -93,7 +110,7 @@ class Replica:
         """Folds what the store has and checks it against the head it was kept with."""
         note = self.store.checkpoint()
         count = self.store.entry_count()
-        for start in range(0, count, READ_COUNT):
+        for start in range(self.tree.size, count, READ_COUNT):
             self._fold(self.store.leaves(start, min(start + READ_COUNT, count)))
         if note is None:
             # L26.1: somebody cut the store.
@@ -141,6 +158,12 @@ class Replica:
         for leaf in self.store.leaves(self._trusted.size, size):
             self._trusted, _ = apply(self._trusted, leaf, self.cache)
         return self._trusted
+
+    def witnessed_start(self) -> Start:
+        """From where another replica of this store may begin: the witnessed entries (L36)."""
+        state = self.trusted()
+        rejected = tuple(v for v in self.rejected if v.entry < state.size)
+        return Start(state, self.tree.copy(), rejected)
 
     def take(self, witnesses: Iterable[Witness]) -> None:
         """Counts new cosignatures, which may be any: those that do not hold are not kept."""

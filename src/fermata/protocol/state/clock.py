@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from fermata.protocol.growing import GrowingList
 from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, TimeMs
 
@@ -41,12 +42,12 @@ class Beats:
     """
 
     newest_ms: TimeMs
-    chunks: tuple[tuple[tuple[EntryIndex, TimeMs], ...], ...]
+    chunks: GrowingList[tuple[tuple[EntryIndex, TimeMs], ...]]
 
     @classmethod
     def first(cls, seen: EntryIndex, time_ms: TimeMs) -> "Beats":
         """An auditor's first heartbeat."""
-        return cls(time_ms, (((seen, time_ms),),))
+        return cls(time_ms, GrowingList([((seen, time_ms),)]))
 
     def after(self, seen: EntryIndex, time_ms: TimeMs) -> "Beats":
         """The same with one more heartbeat."""
@@ -54,8 +55,8 @@ class Beats:
         if seen <= last[-1][0]:
             return replace(self, newest_ms=time_ms)
         if len(last) == _CHUNK:
-            return Beats(time_ms, (*self.chunks, ((seen, time_ms),)))
-        return Beats(time_ms, (*self.chunks[:-1], (*last, (seen, time_ms))))
+            return Beats(time_ms, self.chunks.with_appended(((seen, time_ms),)))
+        return Beats(time_ms, self.chunks.with_last((*last, (seen, time_ms))))
 
     @property
     def seen(self) -> EntryIndex:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fermata.protocol.charter.parse import Charter
+from fermata.protocol.growing import with_item
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Limit
 from fermata.types import Choice, DisputeStatus, EntryIndex, MotionKind, MotionStatus
@@ -125,6 +126,7 @@ class Governance:
     ``exclusions``: lab to the round from which it is excluded. ``notices``: carried exclusions
     that have no effect yet. ``lifts``: (motion, entry at which it carried). ``amendment``: the
     motion that is open or not in force yet. ``envelopes``: SHA-256 of every motion's envelope.
+    ``unended``: the entries of motions that are open, and of disputes that are not final.
     """
 
     motions: Mapping[int, Motion] = field(default_factory=dict)
@@ -134,15 +136,27 @@ class Governance:
     lifts: tuple[tuple[int, int], ...] = ()
     amendment: int | None = None
     envelopes: frozenset[bytes] = frozenset()
+    unended: frozenset[int] = frozenset()
 
     @property
     def open_motions(self) -> tuple[Motion, ...]:
         """Motions that are neither decided nor expired, oldest first."""
-        return tuple(m for m in self.motions.values() if m.status == OPEN)
+        return tuple(self.motions[n] for n in sorted(self.unended) if n not in self.disputes)
+
+    @property
+    def unended_disputes(self) -> tuple[Dispute, ...]:
+        """Disputes that wait for a ruling or that may be appealed, oldest first."""
+        return tuple(self.disputes[n] for n in sorted(self.unended) if n in self.disputes)
 
     def with_motion(self, motion: Motion) -> "Governance":
         """The same with one motion added or replaced."""
-        return replace(self, motions={**self.motions, motion.entry: motion})
+        unended = self.unended
+        if motion.kind != DISPUTE:
+            unended = unended - {motion.entry} | (
+                {motion.entry} if motion.status == OPEN else set()
+            )
+        motions = with_item(self.motions, motion.entry, motion)
+        return replace(self, motions=motions, unended=unended)
 
     def with_ended(self, motion: Motion) -> "Governance":
         """The same with a motion that did not carry; an amendment makes room for another."""
@@ -151,7 +165,10 @@ class Governance:
 
     def with_dispute(self, dispute: Dispute) -> "Governance":
         """The same with one dispute added or replaced."""
-        return replace(self, disputes={**self.disputes, dispute.entry: dispute})
+        ended = {dispute.entry} if dispute.status == FINAL else set()
+        unended = (self.unended | {dispute.entry}) - ended
+        disputes = with_item(self.disputes, dispute.entry, dispute)
+        return replace(self, disputes=disputes, unended=unended)
 
 
 #: A dispute with a ruling that may still be appealed.

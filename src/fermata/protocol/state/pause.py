@@ -225,6 +225,11 @@ def asking(pause: Pause) -> tuple[Change, ...]:
     return tuple(c for c in pause.changes if c.why in ASKING)
 
 
+def last_asking(pause: Pause) -> Change | None:
+    """The newest change that the labs must acknowledge; None before any."""
+    return next((c for c in reversed(pause.changes) if c.why in ASKING), None)
+
+
 def trigger_round(pause: Pause) -> RoundNumber:
     """The round that started the last pause; 0 if there was none."""
     return next((c.round for c in reversed(pause.changes) if c.why == RULE), RoundNumber(0))
@@ -232,10 +237,10 @@ def trigger_round(pause: Pause) -> RoundNumber:
 
 def missing(pause: Pause, labs: Sequence[str]) -> tuple[str, ...]:
     """The labs in force that have not acknowledged the last change that asks for it."""
-    asked = asking(pause)
-    if not asked:
+    asked = last_asking(pause)
+    if asked is None:
         return ()
-    seen = pause.acknowledged.get(asked[-1].entry, {})
+    seen = pause.acknowledged.get(asked.entry, {})
     return tuple(lab for lab in labs if lab not in seen)
 
 

@@ -69,3 +69,13 @@ class PanelStanding:
     def row(self, cell: Cell) -> Row:
         """The columns of a cell."""
         return frozenset(self.column(lab) for lab in cell.labs)
+
+
+def panel_of(cell_id: str) -> str:
+    """The panel of a cell by its id."""
+    return cell_id.partition("/")[0]
+
+
+def groups_of(cell_id: str) -> str:
+    """The groups of a cell by its id, joined by +; empty for a whole panel."""
+    return cell_id.partition("/")[2]

@@ -4,35 +4,29 @@ A rejected entry leaves nothing behind but the log's length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
-from fractions import Fraction
 from typing import Self
 
 from fermata.errors import Refusal
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN, Charter
 from fermata.protocol.charter.pause_terms import PauseTerms
 from fermata.protocol.drills.drill import Drill
+from fermata.protocol.growing import GrowingMap
 from fermata.protocol.reprs import short_repr
 from fermata.protocol.state.clock import Clock, Limit
+from fermata.protocol.state.close import Close as Close
+from fermata.protocol.state.close import Opening as Opening
+from fermata.protocol.state.close import ReportPart as ReportPart
+from fermata.protocol.state.close import ReportSeen as ReportSeen
+from fermata.protocol.state.close import Result as Result
 from fermata.protocol.state.governance import Governance
 from fermata.protocol.state.heartbeats import HeartbeatSeen
-from fermata.protocol.state.judgement import Judgement
+from fermata.protocol.state.judgement import NO_MEMORY, Judgement, RuleMemory
 from fermata.protocol.state.pause import NO_PAUSE, Pause
-from fermata.protocol.state.position import EntryRef, Position
-from fermata.protocol.state.report_flags import NO_FLAGS, NOTHING_ASKED, Asked, Flags, ShownRange
-from fermata.protocol.state.standing import Cell, PanelStanding
+from fermata.protocol.state.position import Position
+from fermata.protocol.state.report_flags import NOTHING_ASKED, Asked
 from fermata.protocol.state.threshold_key import ThresholdKey as ThresholdKey
 from fermata.protocol.succession.handover import HandedOver
-from fermata.types import (
-    AggregateDigest,
-    EntryIndex,
-    EnvelopeHash,
-    LeafHash,
-    Role,
-    RoundNumber,
-    RoundPhase,
-    TimeMs,
-)
+from fermata.types import EntryIndex, EnvelopeHash, Role, RoundNumber, RoundPhase, TimeMs
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = tuple(RoundPhase)
 
@@ -52,123 +46,6 @@ class Verdict:
     accepted: bool
     reason: str = ""
     detail: str = ""
-
-
-@short_repr()
-@dataclass(frozen=True, slots=True)
-class ReportPart:
-    """One panel of a report: SHA-256 of each ciphertext, in packing order, and the open proof.
-
-    ``shown_ranges``: what the proof shows beside the charter's statements.
-    """
-
-    panel: str
-    ciphertext_sha256: tuple[bytes, ...]
-    proof: bytes
-    shown_ranges: tuple[ShownRange, ...] = ()
-
-
-@short_repr()
-@dataclass(frozen=True, slots=True)
-class ReportSeen:
-    """A lab's report that counts so far in its round."""
-
-    lab: str
-    entry: EntryIndex
-    parts: tuple[ReportPart, ...]
-    sealed_sha256: bytes
-    evidence_sha256: bytes
-    flags: Flags = NO_FLAGS
-
-
-@short_repr()
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The close of a round: whose reports count, and the products that may be opened.
-
-    ``cells`` are those that it opens; ``figures`` has, by cell and lab, the round of the figure in
-    its sum, and ``cohorts`` its number of organisations. ``standing``: every panel after it;
-    ``unchanged`` says why nothing new comes out of a panel. ``refusal``: why nothing may be opened
-    at all. ``organisations``: of every lab so far, one name for all that ever were of one
-    organisation (standing.md, ST7). ``unconsenting``: labs that had not consented at the close,
-    with the hash of the newest charter that each had accepted; they owe by that one.
-    """
-
-    entry: EntryIndex
-    leaf_hash: LeafHash
-    time_ms: TimeMs
-    listed: tuple[str, ...]
-    cohorts: Mapping[str, int]
-    cells: tuple[Cell, ...]
-    aggregates: Mapping[str, tuple[int, ...]]
-    aggregate_sha256: AggregateDigest
-    refusal: str = ""
-    organisations: Mapping[str, str] = field(default_factory=dict)
-    figures: Mapping[str, Mapping[str, RoundNumber]] = field(default_factory=dict)
-    standing: Mapping[str, PanelStanding] = field(default_factory=dict)
-    unchanged: Mapping[str, str] = field(default_factory=dict)
-    unconsenting: Mapping[str, bytes] = field(default_factory=dict)
-
-    @property
-    def ref(self) -> EntryRef:
-        """The close's entry."""
-        return EntryRef(self.entry, self.leaf_hash)
-
-    @property
-    def members(self) -> dict[str, tuple[str, ...]]:
-        """Labs whose figures are in the sum, per cell that it opens."""
-        return {cell.id: cell.labs for cell in self.cells}
-
-    @property
-    def whole(self) -> frozenset[str]:
-        """Panels of which it opens every cell, so that they have a total."""
-        opened = {cell.id for cell in self.cells}
-        return frozenset(
-            panel
-            for panel, standing in self.standing.items()
-            if standing.cells and all(cell.id in opened for cell in standing.cells)
-        )
-
-    def panel_labs(self, panel: str) -> tuple[str, ...]:
-        """Labs whose figures are in the sums of a panel that it opens, ordered by id."""
-        return tuple(sorted(lab for c in self.cells if c.panel == panel for lab in c.labs))
-
-    def panel_figures(self, panel: str) -> tuple[tuple[str, RoundNumber], ...]:
-        """(lab, round) of the figures in the sums of a panel that it opens, ordered by lab."""
-        figures = (self.figures[cell.id] for cell in self.cells if cell.panel == panel)
-        return tuple(sorted(entry for of_cell in figures for entry in of_cell.items()))
-
-    def panel_cohort(self, panel: str, groups: str = "") -> int:
-        """Organisations in a panel, or in the cell of some of its groups."""
-        if groups:
-            return self.cohorts[f"{panel}/{groups}"]
-        return len({self.organisations[lab] for lab in self.panel_labs(panel)})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One number that came out. ``value`` is exact, ``text`` its decimal form.
-
-    ``group``: the groups that it is about, joined by +; empty for the whole panel.
-    """
-
-    metric: str
-    statistic: str
-    value: Fraction
-    text: str
-    group: str = ""
-
-
-@short_repr()
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The opened round: sums per metric and, per cell and ciphertext, plaintext and root."""
-
-    entry: EntryIndex
-    sums: Mapping[str, Decimal]
-    results: tuple[Result, ...]
-    plaintexts: Mapping[str, tuple[int, ...]]
-    roots: Mapping[str, tuple[int, ...]]
 
 
 @short_repr("number period entry reports abstained endorsements parts refusal close opening")
@@ -223,6 +100,11 @@ class Round:
         return ENDORSED if self.has_quorum(endorsement_quorum) else CLOSED
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was opened or refused."""
+        return self.opening is not None or bool(self.refusal)
+
+    @property
     def deadline(self) -> Limit:
         """Until it passes, labs may report; the window is the round's own (G15)."""
         return Limit(self.entry, self.window_ms, is_right=True)
@@ -264,6 +146,8 @@ class State:
     This is the state before a charter is in force. A function that needs the charter or the key
     takes the phase that has it, so that mypy refuses a caller that may have none.
     ``charter_sha256`` is entry 0's. ``judgements``: of the rules, as of each round that has ended.
+    ``unended``: the rounds that have not, in order. ``digests``: (round, lab) of the one report
+    that each ciphertext may stand in, by SHA-256. ``memory``: what the next judgement rests on.
     """
 
     charter_sha256: bytes | None = None
@@ -278,6 +162,9 @@ class State:
     pause: Pause = NO_PAUSE
     governance: Governance = field(default_factory=Governance)
     drills: tuple[Drill, ...] = ()
+    unended: tuple[RoundNumber, ...] = ()
+    digests: GrowingMap[bytes, tuple[RoundNumber, str]] = field(default_factory=GrowingMap)
+    memory: RuleMemory = field(default=NO_MEMORY, compare=False, repr=False)
     handovers: tuple[HandedOver, ...] = ()
 
     @property
@@ -333,6 +220,11 @@ class State:
             if version.from_round <= round_number:
                 return version.charter
         raise Refusal("NO_CHARTER", "log: entry 0 is not a valid charter")
+
+    def with_opened(self, opened: Round) -> Self:
+        """The same state with one more round."""
+        unended = (*self.unended, opened.number)
+        return replace(self, rounds=(*self.rounds, opened), unended=unended)
 
     def with_round(self, changed: Round) -> Self:
         """The same state with one round replaced."""

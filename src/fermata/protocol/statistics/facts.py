@@ -4,50 +4,17 @@ Normative text: docs/spec/rules.md, RU4 to RU6b.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from fermata.protocol.charter.panel import has_share
+from fermata.protocol.charter.panel import Panel, has_share
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.calls import last_calls
 from fermata.protocol.state.consents import away
+from fermata.protocol.state.judgement import FactsRun
+from fermata.protocol.state.judgement import RoundFacts as RoundFacts
+from fermata.protocol.state.judgement import SumFacts as SumFacts
 from fermata.protocol.state.state import OPENED, REFUSED, Close, Round
-
-
-@dataclass(frozen=True, slots=True)
-class SumFacts:
-    """The figures in a sum. ``labs``: whose they are.
-
-    ``at``, x(r) in rules.md, is their mean time in periods from 1: the mean over organisations, of
-    each over its labs, of the place of the period that a figure was reported for.
-    """
-
-    at: Fraction
-    labs: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundFacts:
-    """A round's results by (metric, statistic); None, and ``why``, if it has no results.
-
-    ``number`` counts periods from 1: a period that was called twice counts once. ``came_out``: of
-    a round that has ended, by panel that it asked, whether it brought a new result of it. ``sums``
-    has every metric that has results. ``unchanged`` says of other metrics why their panel has no
-    new sum. ``ages`` has, by panel and organisation, the periods since its oldest figure in the
-    sums; it is empty before the round's close, and has no lab that is excluded, off the panel, or
-    without consent. ``beyond`` has, by panel and as of the round's close, the organisations of
-    which the newest figure is beyond its share.
-    """
-
-    number: int
-    period: str
-    results: Mapping[tuple[str, str], Fraction] | None
-    why: str = ""
-    came_out: Mapping[str, bool] = field(default_factory=dict)
-    sums: Mapping[str, SumFacts] = field(default_factory=dict)
-    unchanged: Mapping[str, str] = field(default_factory=dict)
-    ages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    beyond: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def facts_of(
@@ -58,14 +25,33 @@ def facts_of(
     ``charter_at`` gives the charter of a round by its number. A round that has not been opened
     counts as unknown, so a caller leaves out a round that may still be opened.
     """
-    places, beyond = places_of(state_rounds), beyond_of(state_rounds, charter_at)
+    runs = facts_runs((), state_rounds, quorum, charter_at)
+    last = {round_.number for round_ in last_calls(state_rounds)}
     return tuple(
-        replace(
-            _fact(round_, places, quorum, charter_at(round_.number)),
-            beyond=beyond.get(round_.number, {}),
-        )
-        for round_ in last_calls(state_rounds)
+        run.fact for round_, run in zip(state_rounds, runs, strict=True) if round_.number in last
     )
+
+
+def facts_runs(
+    known: Sequence[FactsRun],
+    rounds: Sequence[Round],
+    quorum: int,
+    charter_at: Callable[[int], Charter],
+) -> tuple[FactsRun, ...]:
+    """What rules see of each round, if it is the last call of its period.
+
+    ``known``: the same of the first rounds, which is not computed again.
+    """
+    runs, places = list(known), places_of(rounds)
+    for round_ in rounds[len(runs) :]:
+        charter = charter_at(round_.number)
+        before = runs[-1].beyond if runs else frozenset[tuple[str, str]]()
+        outside = _beyond_after(before, round_, charter)
+        fact = _fact(round_, places, quorum, charter)
+        if round_.close is not None:
+            fact = replace(fact, beyond=_beyond(round_, round_.close, charter, outside))
+        runs.append(FactsRun(fact, outside))
+    return tuple(runs)
 
 
 def places_of(rounds: Sequence[Round]) -> Mapping[int, int]:
@@ -122,37 +108,42 @@ def ages_of(
     return ages
 
 
-def beyond_of(
-    rounds: Sequence[Round], charter_at: Callable[[int], Charter]
-) -> Mapping[int, Mapping[str, frozenset[str]]]:
-    """By the number of a round that was closed, and by panel that has shares, who is beyond then.
+def _beyond_after(
+    before: frozenset[tuple[str, str]], round_: Round, charter: Charter
+) -> frozenset[tuple[str, str]]:
+    """(panel, lab) of whose newest counted figure is beyond its share, after a round.
 
-    These are the organisations of which a lab's newest counted figure of the panel does not say
-    that it is within its share: whoever falls silent after that stays beyond it.
+    Whoever falls silent stays beyond it. A round that was not closed counts no figure.
     """
-    newest: dict[tuple[str, str], bool] = {}
-    beyond: dict[int, Mapping[str, frozenset[str]]] = {}
-    if all(charter_at(round_.number).disclosure.dominance is None for round_ in rounds):
-        return beyond
-    for round_ in rounds:
-        close, charter = round_.close, charter_at(round_.number)
-        if close is None:
-            continue
-        limited = {p.id: has_share(p, charter.disclosure) for p in charter.panels}
-        for lab, seen in round_.reports.items():
-            for part in seen.parts:
-                is_within = seen.flags.within_shares or not limited[part.panel]
-                newest[part.panel, lab] = not is_within
-        beyond[round_.number] = {
-            panel.id: frozenset(
-                close.organisations[lab]
-                for lab in panel.labs - round_.barred - away(round_)
-                if newest.get((panel.id, lab))
-            )
-            for panel in charter.panels
-            if limited[panel.id]
-        }
-    return beyond
+    if round_.close is None or (charter.disclosure.dominance is None and not before):
+        return before
+    limited = _limited(charter)
+    given = {(part.panel, lab) for lab, seen in round_.reports.items() for part in seen.parts}
+    outside = {
+        (panel, lab)
+        for panel, lab in given
+        if panel in limited and not round_.reports[lab].flags.within_shares
+    }
+    return before - given | outside
+
+
+def _limited(charter: Charter) -> dict[str, Panel]:
+    return {p.id: p for p in charter.panels if has_share(p, charter.disclosure)}
+
+
+def _beyond(
+    round_: Round, close: Close, charter: Charter, outside: frozenset[tuple[str, str]]
+) -> Mapping[str, frozenset[str]]:
+    """By panel that has shares: the organisations of the labs that are beyond them."""
+    if charter.disclosure.dominance is None:
+        return {}
+    asked = round_.barred | away(round_)
+    return {
+        name: frozenset(
+            close.organisations[lab] for lab in panel.labs - asked if (name, lab) in outside
+        )
+        for name, panel in _limited(charter).items()
+    }
 
 
 def sum_facts(close: Close, panel: str, places: Mapping[int, int]) -> SumFacts:

@@ -19,8 +19,7 @@ from fermata.protocol.charter.rules.trigger_rules import (
     SILENT,
     Rule,
 )
-from fermata.protocol.state.judgement import RuleVerdict
-from fermata.protocol.statistics.facts import RoundFacts
+from fermata.protocol.state.judgement import RoundFacts, RuleRun, RuleVerdict
 from fermata.protocol.statistics.stretches import Stretches, Value
 from fermata.protocol.statistics.student_t import quantile
 from fermata.protocol.statistics.trend import (
@@ -75,35 +74,50 @@ def history(
     """
     if any(b.number != a.number + 1 for a, b in pairwise(facts)):
         raise ValueError("rounds are evaluated in order, without a gap")
-    streaks = {rule.id: 0 for rule in rules}
-    by_id = {rule.id: rule for rule in rules}
-    #: By leaf, the newest round as of which it was known, if it was true then.
-    true_at: dict[str, int] = {}
-    judged = []
+    runs: list[RuleRun] = []
     for end in range(1, len(facts) + 1):
-        verdicts: dict[str, RuleVerdict] = {}
-        for rule in rules:
-            if rule.parts:
-                now = facts[end - 1]
-                parts = [_held(rule, by_id[p], verdicts[p], now, true_at) for p in rule.parts]
-                finding = _join(rule, parts)
-            elif rule.kind == NO_RESULT:
-                finding = _without_result(rule, facts[:end])
-            elif rule.kind == SILENT:
-                finding = _silent(rule, facts[end - 1])
-            elif rule.kind == BEYOND_SHARE:
-                finding = _beyond_share(rule, facts[end - 1])
-            else:
-                distance = rule.over_rounds + (rule.kind == CHANGE)
-                finding = _leaf(rule, facts[max(0, end - distance) : end])
-            verdicts[rule.id] = _counted(rule, finding, streaks[rule.id])
-            streaks[rule.id] = verdicts[rule.id].streak
-            if verdicts[rule.id].holds is not None:
-                true_at.pop(rule.id, None)
-            if verdicts[rule.id].holds:
-                true_at[rule.id] = facts[end - 1].number
-        judged.append(tuple(verdicts.values()))
-    return tuple(judged)
+        window = facts[max(0, end - window_of(rules)) : end]
+        runs.append(step(rules, runs[-1] if runs else None, window))
+    return tuple(run.verdicts for run in runs)
+
+
+def window_of(rules: Sequence[Rule]) -> int:
+    """How many rounds these rules look at, the one that is judged and those before it."""
+    return max((rule.over_rounds + (rule.kind == CHANGE) for rule in rules), default=1)
+
+
+def step(rules: Sequence[Rule], before: RuleRun | None, window: Sequence[RoundFacts]) -> RuleRun:
+    """What the rules say as of one more round, the last of ``window``.
+
+    ``before``: what they said as of the round before it; None of the first. ``window``: the newest
+    rounds, ``window_of(rules)`` of them or all.
+    """
+    now = window[-1]
+    before = before or RuleRun(())
+    streaks = {verdict.rule: verdict.streak for verdict in before.verdicts}
+    fruitless = _fruitless(rules, before.fruitless, now)
+    by_id = {rule.id: rule for rule in rules}
+    true_at = dict(before.true_at)
+    verdicts: dict[str, RuleVerdict] = {}
+    for rule in rules:
+        if rule.parts:
+            parts = [_held(rule, by_id[p], verdicts[p], now, true_at) for p in rule.parts]
+            finding = _join(rule, parts)
+        elif rule.kind == NO_RESULT:
+            run = fruitless[rule.panel]
+            finding = _Finding(rule.passes(Fraction(run)), str(run))
+        elif rule.kind == SILENT:
+            finding = _silent(rule, now)
+        elif rule.kind == BEYOND_SHARE:
+            finding = _beyond_share(rule, now)
+        else:
+            finding = _leaf(rule, window[-(rule.over_rounds + (rule.kind == CHANGE)) :])
+        said = verdicts[rule.id] = _counted(rule, finding, streaks.get(rule.id, 0))
+        if said.holds is not None:
+            true_at.pop(rule.id, None)
+        if said.holds:
+            true_at[rule.id] = now.number
+    return RuleRun(tuple(verdicts.values()), true_at, fruitless)
 
 
 def _counted(rule: Rule, finding: _Finding, streak: int) -> RuleVerdict:
@@ -174,18 +188,18 @@ def _leaf(rule: Rule, window: Sequence[RoundFacts]) -> _Finding:
     return _fit(rule, values)
 
 
-def _without_result(rule: Rule, facts: Sequence[RoundFacts]) -> _Finding:
-    """How many rounds that have ended brought no result of the rule's panel, since one did.
+def _fruitless(
+    rules: Sequence[Rule], before: Mapping[str, int], now: RoundFacts
+) -> Mapping[str, int]:
+    """By panel of a no-result: how many ended rounds brought no result of it, since one did.
 
     Rounds that have not ended, or whose charter did not have the panel, do not count.
     """
-    run = 0
-    for fact in reversed(facts):
-        came_out = fact.came_out.get(rule.panel)
-        if came_out:
-            break
-        run += came_out is not None
-    return _Finding(rule.passes(Fraction(run)), str(run))
+    runs = {}
+    for panel in (rule.panel for rule in rules if rule.kind == NO_RESULT):
+        came_out = now.came_out.get(panel)
+        runs[panel] = 0 if came_out else before.get(panel, 0) + (came_out is not None)
+    return runs
 
 
 def _silent(rule: Rule, fact: RoundFacts) -> _Finding:

@@ -19,7 +19,7 @@ from fermata.protocol.charter.rules.result_names import (
     paired_name,
     spans_of,
 )
-from fermata.protocol.state.cells import groups_of, panel_of
+from fermata.protocol.state.standing import groups_of, panel_of
 from fermata.protocol.state.state import Result
 
 #: Digits that the text of a quotient has beyond the metric's resolution.

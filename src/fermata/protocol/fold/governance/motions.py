@@ -55,7 +55,7 @@ def settle(state: CharteredState) -> CharteredState:
     for motion in governance.open_motions:
         if clock.passed(motion.expiry):
             governance = governance.with_ended(replace(motion, status=g.EXPIRED))
-    for dispute in governance.disputes.values():
+    for dispute in governance.unended_disputes:
         if dispute.status in g.RULED and clock.passed(dispute.appeal):
             governance = governance.with_dispute(replace(dispute, status=g.FINAL))
     awaited = waiting_amendment(state)
@@ -145,7 +145,7 @@ def _dispute(state: CharteredState, tabled: Motion, wire: statement_pb2.Motion) 
     # F12.8: one matter is ruled on once.
     waiting = [
         d
-        for d in state.governance.disputes.values()
+        for d in state.governance.unended_disputes
         if d.author == tabled.author and d.status in (g.FILED, g.APPEALED)
     ]
     if any((d.about_entry, d.lab) == (tabled.about_entry, wire.lab) for d in waiting):

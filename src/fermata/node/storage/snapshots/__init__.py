@@ -1,0 +1,5 @@
+"""A node's folded state on its disk, so that a start does not fold the log from entry 0 (L50).
+
+``typed`` turns the state into plain values and back by its types, ``body`` is the snapshot's bytes,
+``files`` keeps them beside the store.
+"""
