@@ -82,13 +82,15 @@ def encryption(key: PublicKey) -> dict[str, float]:
     theirs = phe.PaillierPublicKey(key.n)
 
     reports, few = 20, 4
+    # What is encrypted is there before: to draw it is no part of an encryption.
+    figures = [values() for _ in range(reports)]
 
     def ours() -> None:
-        for _ in range(reports):
-            for plaintext in packing.pack(values()):
+        for of_report in figures:
+            for plaintext in packing.pack(of_report):
                 encrypt(table, plaintext, random_exponent(entropy, key))
 
-    found = race(ours=ours, phe=lambda: [theirs.encrypt(value) for value in values()[:few]])
+    found = race(ours=ours, phe=lambda: [theirs.encrypt(value) for value in figures[0][:few]])
     return {
         "encrypt_metric_s": found["ours"] / (METRICS * reports),
         "phe_encrypt_metric_s": found["phe"] / few,
@@ -99,9 +101,10 @@ def ciphertexts(key: PublicKey) -> dict[str, float | str]:
     """Seconds a ciphertext with an exponent of n/2 bits, here and by peers in Rust and C++."""
     bits, count = MODULUS_BITS // 2, 32
     table = EncryptionTable(key, bits)
+    drawn = values()[:count]
 
     def ours() -> None:
-        for value in values()[:count]:
+        for value in drawn:
             exponent = int.from_bytes(entropy(bits // 8), "big")
             ciphertext_to_bytes(key, encrypt(table, value, exponent))
 
@@ -112,13 +115,13 @@ def ciphertexts(key: PublicKey) -> dict[str, float | str]:
         rust_key = rust.PublicKey.from_n(key.n.to_bytes(key.modulus_width, "big"))
         if rust_key.exponent_bits != bits:
             raise SystemExit(f"pypaillier has exponents of {rust_key.exponent_bits} bits")
-        tasks["pypaillier_encrypt_s"] = lambda: rust.encrypt_integers(rust_key, values()[:count])
+        tasks["pypaillier_encrypt_s"] = lambda: rust.encrypt_integers(rust_key, drawn)
     if heu is not None:
         # Its own modulus of the same length: it takes none from outside.
         scheme = heu.phe.SchemaType.ZPaillier
         encryptor = heu.phe.setup(scheme, MODULUS_BITS).encryptor()
         tasks["sf_heu_encrypt_s"] = lambda: [
-            encryptor.encrypt(heu.phe.Plaintext(scheme, value)) for value in values()[:count]
+            encryptor.encrypt(heu.phe.Plaintext(scheme, value)) for value in drawn
         ]
     found.update({name: spent / count for name, spent in race(**tasks).items()})
     return found

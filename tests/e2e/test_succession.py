@@ -1,16 +1,23 @@
 """Coordinators that do not lead: they keep the log, and serve it (succession.md, SU16 to SU20)."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
+from fermata.errors import TransportError
+from fermata.memory_store import MemoryStore
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.node.run.succession.coordinators import roots_of
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.roles.replica import Replica
 from harness.e2e.deployment import COORDINATOR, OBSERVER, SUCCEEDED
-from harness.e2e.fleet import Fleet, wait_for
+from harness.e2e.fleet import Fleet, check_sums, opened, run_cli, wait_for
 
-PROGRAM = Path(__file__).parents[1] / "harness" / "e2e" / "fast_clock.py"
+#: On a busy machine a succession takes minutes.
+pytestmark = pytest.mark.timeout(900)
+PROGRAM = Path(__file__).parents[1] / "harness" / "e2e" / "fast_calls.py"
 STANDBYS = ("successor-1", "successor-2")
 
 
@@ -51,3 +58,83 @@ def test_standbys_have_the_log_with_its_sealed_parts_while_the_leader_is_gone(fl
     for standby in STANDBYS:
         with fleet.store(standby) as store:
             assert all(store.sealed(digest) for digest in sealed)
+
+
+def start_all(fleet: Fleet) -> None:
+    made = fleet.deployment
+    fleet.start(*made.coordinators, program=PROGRAM)
+    fleet.start(*made.auditors, *made.labs, program=PROGRAM)
+
+
+def state_at(fleet: Fleet, coordinator: str, found, limit_s: float = 240.0):
+    """Waits until the log of a coordinator, read from its first entry, is as it must be."""
+    made = fleet.deployment
+    replica = Replica(made.charter, MemoryStore(), MODULUS_BITS_MIN)
+    replica.follows = lambda offer: True
+    with log_of(fleet, coordinator) as log:
+
+        def look():
+            try:
+                replica.pull(log)
+            except TransportError:
+                return None
+            return found(replica.state)
+
+        try:
+            return wait_for(f"the log of {coordinator}", look, limit_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{fleet.tail()}") from None
+
+
+def test_a_coordinator_that_is_killed_is_followed_by_the_next(fleet):
+    made = fleet.deployment
+    start_all(fleet)
+    fleet.wait_opened(1)
+    fleet.kill(COORDINATOR)
+    done = len(fleet.state().rounds)
+    state_at(fleet, "successor-1", lambda state: state.view == 1)
+    round_ = state_at(fleet, "successor-1", lambda state: opened(state, done + 1))
+    check_sums(made, round_)
+    fleet.check_all_run()
+
+
+def goes_on(fleet: Fleet, coordinator: str, view: int, done: int) -> None:
+    """Waits until a coordinator leads a view, and has opened a round after the first ``done``."""
+    state_at(fleet, coordinator, lambda state: state.view == view)
+    round_ = state_at(fleet, coordinator, lambda state: opened(state, done + 1))
+    check_sums(fleet.deployment, round_)
+
+
+def test_a_coordinator_that_stops_and_wakes_up_becomes_a_standby(fleet, tmp_path):
+    start_all(fleet)
+    fleet.wait_opened(1)
+    stopped = fleet.processes[COORDINATOR]
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        goes_on(fleet, "successor-1", 1, 1)
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    # It reads the boards, and goes on from the log of view 1 in its own store.
+    fleet.wait_told(COORDINATOR, "standby", party="successor-1")
+    before = state_at(fleet, "successor-1", lambda state: state)
+    state_at(fleet, COORDINATOR, lambda state: state.size >= before.size)
+    fleet.check_all_run()
+    bundle = tmp_path / "bundle"
+    fleet.stop()
+    config = fleet.deployment.config("successor-1")
+    assert run_cli("bundle", "--config", config, bundle).returncode == 0
+    verified = run_cli("verify", bundle)
+    assert "VALID" in verified.stdout, verified.stdout + verified.stderr
+    assert verified.returncode == 0
+
+
+def test_a_coordinator_that_withholds_cosignatures_is_left(fleet, tmp_path):
+    made = fleet.deployment
+    start_all(fleet)
+    fleet.wait_opened(1)
+    (tmp_path / "withhold").touch()
+    goes_on(fleet, "successor-1", 1, 1)
+    fleet.wait_told(COORDINATOR, "standby", party="successor-1")
+    reasons = {told["reason"] for a in made.auditors for told in fleet.events(a, "left")}
+    assert "withheld" in reasons
+    fleet.check_all_run()

@@ -77,8 +77,10 @@ TELL = Shape("tell", 4, 2, labs=3, rounds=1, window_s=86400, silence="tell")
 HOLD = Shape("hold", 4, 2, labs=3, rounds=1, window_s=86400, silence="hold")
 SILENCE_S = 1600
 #: Three of four witness; the clock of such a deployment runs fast (``fast_clock``).
-SUCCEEDED = Shape("succeeded", 4, 2, labs=3, rounds=0, figures=400, successors=2, heartbeat_s=120)
-SUCCESSION_S = 600
+SUCCEEDED = Shape(
+    "succeeded", 4, 2, labs=3, rounds=0, figures=400, window_s=3600, successors=2, heartbeat_s=120
+)
+SUCCESSION_S = 1800
 CONFLICT_S = 3600
 #: No figure comes near the trigger.
 PAUSE = """

@@ -201,6 +201,15 @@ def with_disputed(table, finished, change):
     return check_record(data, table.basis, table.kinds)
 
 
+def test_ce13_1_a_dealer_that_sends_nothing_is_named_whatever_its_receiver_shows(table):
+    table.lies(DEALER, DEAL, lambda _, m: liars.without_private(RECEIVER)(m))
+    finished = table.play()["auditor-2"]
+    made_up = wire.DisputedBody(dealer=1, salt=bytes(32), body=b"made up")
+    for change in (lambda end: None, lambda end: end.disputed.append(made_up)):
+        checked = with_disputed(table, finished, change)
+        assert checked.culprits == {DEALER: "RESHARE_SUB_SHARE"}
+
+
 @pytest.mark.parametrize(
     "change",
     [

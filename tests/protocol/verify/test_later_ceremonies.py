@@ -14,7 +14,7 @@ from fermata.protocol.ceremony.record import check_record
 from fermata.protocol.state.state import CharterVersion, KeyedState
 from fermata.protocol.state.threshold_key import ThresholdKey
 from fermata.protocol.verify.bundle import ceremony_path
-from fermata.protocol.verify.key_checks import findings_v2
+from fermata.protocol.verify.key_checks import findings_v2, liars_of_ceremonies
 from fermata.protocol.wire.codec import decode, encode, later_record_to_wire, leaf_of, sha256
 from fermata.protocol.wire.envelope import seal_statement
 from fermata.types import EntryIndex, RoundNumber
@@ -28,8 +28,9 @@ PATH = ceremony_path(2)
 class Made:
     """A done ceremony, and the two entries of a log with its key records."""
 
-    def __init__(self, folder, kind):
+    def __init__(self, folder, kind, prepare=lambda table: None):
         self.table = EpochTable(folder, kind)
+        prepare(self.table)
         out = self.table.play()
         self.data = out["auditor-1"].record
         basis = self.table.basis
@@ -37,7 +38,14 @@ class Made:
         self.record = outcome_of(checked.plan, checked.public_result).record
         self.new = basis.charter
 
-    def findings(self, data=None, files=None, record=None, before=None, auditors=None):
+    def findings(self, *args, **kwargs):
+        return findings_v2(*self.bundle(*args, **kwargs))
+
+    def liars(self):
+        state, _, files = self.bundle()
+        return liars_of_ceremonies(state, files)
+
+    def bundle(self, data=None, files=None, record=None, before=None, auditors=None):
         data = self.data if data is None else data
         record = self.record if record is None else record
         held = self.table.held if before is None else before
@@ -58,7 +66,7 @@ class Made:
         if self.new != self.table.charter:
             charters.append(CharterVersion(self.new, RoundNumber(1), EntryIndex(2)))
         state = KeyedState(charter=self.new, charters=tuple(charters), key=key, past_keys=(held,))
-        return findings_v2(state, leaves, {PATH: data} if files is None else files)
+        return state, leaves, {PATH: data} if files is None else files
 
 
 @pytest.fixture(scope="module", params=[REFRESH, RESHARE])
@@ -110,3 +118,10 @@ def test_v2_10_shares_that_were_made_elsewhere(made, tmp_path):
 def test_v2_8_a_plan_is_read_by_what_the_log_says_of_its_epoch(made):
     plan = decode(wire.CeremonyRecord, made.data, len(made.data)).plan
     assert read_plan(plan, made.table.basis).basis.epoch_id == made.table.held.epoch_id
+
+
+def test_v2_11_who_lied_in_a_done_ceremony_is_shown_and_the_bundle_is_valid(made, tmp_path):
+    assert made.liars() == ()
+    lied = Made(tmp_path, made.table.kind, lambda table: table.makes_a_message_up("auditor-2"))
+    assert lied.findings() == []
+    assert lied.liars() == ((PATH, "auditor-2", "RESHARE_COMPLAINT"),)

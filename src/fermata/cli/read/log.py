@@ -46,6 +46,7 @@ from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.verify.bundle import sealed_wanted, summary_paths
 from fermata.protocol.verify.freshness import Demands, unmet, witnessed_ms
+from fermata.protocol.verify.key_checks import liars_of_ceremonies
 from fermata.protocol.verify.verifier import (
     FAILED,
     NOT_CHECKED,
@@ -233,8 +234,17 @@ def verify(
     except Exception as fault:  # noqa: BLE001 - whatever it is, the bundle is not to blame
         say(f"fermata: the verifier itself failed, {place_of(fault)}; please report it [INTERNAL]")
         context.exit(OWN_FAULT)
-    lines = [*_lines(verification, pinned is not None), *(f"NOT AS ASKED: {m}" for m in missed)]
-    emit(as_json, _document(verification) | {"not_as_asked": list(missed)}, "\n".join(lines))
+    liars = liars_of_ceremonies(verification.state, files) if verification.is_valid else ()
+    lines = [
+        *(f"evidence: {path}: {party} misbehaved [{reason}]" for path, party, reason in liars),
+        *_lines(verification, pinned is not None),
+        *(f"NOT AS ASKED: {m}" for m in missed),
+    ]
+    data = _document(verification) | {"not_as_asked": list(missed)}
+    data["ceremonies"] = [
+        {"record": path, "culprit": party, "reason": reason} for path, party, reason in liars
+    ]
+    emit(as_json, data, "\n".join(lines))
     sys.stdout.flush()
     context.exit(0 if verification.is_valid and not missed else 1)
 

@@ -11,7 +11,7 @@ from fermata.assessment.report_cost import ClockNs, Cost, cost_of, measure_speed
 from fermata.cli.late_group import LateGroup
 from fermata.cli.output import emit, json_option, say, table_text
 from fermata.cli.setup.claims_text import claims, statistics_of
-from fermata.cli.setup.dates_text import dates_of, dates_text
+from fermata.cli.setup.dates_text import dates_of, dates_text, drills_of
 from fermata.cli.setup.disclosure_text import (
     disclosure_warnings,
     groups_text,
@@ -26,7 +26,14 @@ from fermata.cli.setup.fresh_text import (
     growth_text,
     unsafe_terms,
 )
-from fermata.cli.setup.new_charter import LABS_MAX, LABS_MIN, TOGETHER_MIN, charter_text, quarter_of
+from fermata.cli.setup.new_charter import (
+    KEY_MADE_BY,
+    LABS_MAX,
+    LABS_MIN,
+    TOGETHER_MIN,
+    charter_text,
+    quarter_of,
+)
 from fermata.cli.setup.power_text import LIVES, power_data, power_text
 from fermata.cli.setup.rules import alarms_text, false_alarms, pause_warnings, rule_text
 from fermata.cli.setup.silence_text import silence_text, silence_warnings
@@ -36,7 +43,6 @@ from fermata.cli.unlock import (
     signing_key_of,
     signing_options,
 )
-from fermata.crypto.threshold.key_record import DISTRIBUTED
 from fermata.errors import ConfigError
 from fermata.node.config import read_charter_file
 from fermata.node.files import read_file, write_atomic
@@ -95,11 +101,9 @@ def charter() -> None:
 )
 @click.option("--first", help="First quarter, such as 2026Q1; default: the current one.")
 @click.option(
-    "--dealer",
-    "has_dealer",
-    is_flag=True,
+    "--dealer", "has_dealer", is_flag=True,
     help="Let a dealer make the key, who could keep it; by default the auditors make it together.",
-)
+)  # fmt: skip
 @json_option
 def new(
     file: Path,
@@ -118,10 +122,7 @@ def new(
     if members == 1:
         raise click.BadParameter("--members: must be 0, or 2 and more, since the chair passes on")
     if auditors < TOGETHER_MIN and not has_dealer:
-        raise click.BadParameter(
-            f"--auditors: must be {TOGETHER_MIN} and more to make the key together; with fewer add"
-            " --dealer"
-        )
+        raise click.BadParameter(f"--auditors: must be {TOGETHER_MIN} or more without --dealer")
     _check_name(file)
     check_new(file)
     begin = first or quarter_of(clock_ms())
@@ -162,7 +163,7 @@ def check(file: Path, has_power: bool, as_json: bool) -> None:
     ]
     lines = [
         *hash_lines(keyless),
-        _KEY_MADE_BY[parsed.key_origin],
+        KEY_MADE_BY[parsed.key_origin],
         *explain(parsed),
         *dates_text(parsed, now_ms),
         *cost_lines(costs),
@@ -175,12 +176,6 @@ def check(file: Path, has_power: bool, as_json: bool) -> None:
     elif parsed.pause:
         lines += ["", f"How soon its triggers see a leap: fermata charter check --power {file}"]
     emit(as_json, data, "\n".join(lines))
-
-
-_KEY_MADE_BY = {
-    DISTRIBUTED: "the key: its auditors make it together, and no dealer can",
-    "any": 'the key: a dealer may make it, who could keep it (key_origin is not "distributed")',
-}
 
 
 def _checked(file: Path) -> KeylessCharter:
@@ -295,14 +290,6 @@ def describe(charter: Charter) -> dict[str, object]:
         ],
         "rules": [{"id": rule.id, "says": rule_text(rule)} for rule in charter.rules],
     }
-
-
-def drills_of(charter: Charter) -> dict[str, int] | None:
-    """The terms of drills, in seconds; None without them."""
-    if charter.drills is None:
-        return None
-    terms = charter.drills
-    return {"every_s": terms.every_ms // 1000, "answer_s": terms.answer_ms // 1000}
 
 
 def warnings(charter: Charter) -> list[str]:

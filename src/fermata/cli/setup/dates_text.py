@@ -67,3 +67,11 @@ def drills_text(charter: Charter) -> list[str]:
         " it could open; it has",
         f"  {charter.drills.answer_ms // 1000} s (answer_s) for each of the two steps.",
     ]
+
+
+def drills_of(charter: Charter) -> dict[str, int] | None:
+    """The terms of drills, in seconds; None without them."""
+    if charter.drills is None:
+        return None
+    terms = charter.drills
+    return {"every_s": terms.every_ms // 1000, "answer_s": terms.answer_ms // 1000}

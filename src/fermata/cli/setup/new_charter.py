@@ -17,6 +17,11 @@ _TOGETHER = """\
 # The auditors make the key together. With "any" a dealer may make it, who could keep it.
 key_origin = "distributed"
 """
+#: Who makes the key of a charter, in words, by its ``key_origin``.
+KEY_MADE_BY = {
+    "distributed": "the key: its auditors make it together, and no dealer can",
+    "any": 'the key: a dealer may make it, who could keep it (key_origin is not "distributed")',
+}
 _COMMITTEE = """\
 [committee]
 quorum = "2/3"

@@ -16,10 +16,12 @@ from fermata.node.hook.notice import idempotency_key, notice_of, seal_notice
 from fermata.node.hook.silence_book import SilenceBook
 from fermata.node.observe.telemetry import Telemetry
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.heartbeats import settled_size
 from fermata.protocol.state.pause import Change
 from fermata.protocol.state.state import State
 from fermata.protocol.verify.witnessed_head import WitnessedHead, witnessed_head
 from fermata.protocol.wire.ports import Entropy
+from fermata.types import PausePhase
 
 #: The names in the store of the numbers of changes that were taken, in decimal: of the pause, and
 #: of this node's own silence.
@@ -82,7 +84,12 @@ class Hook:
         replica = self.replica
         passed = len(self._seen[0].pause.changes) if self._seen else 0
         known = max(self._count, passed)
-        if self._delivery is None or len(replica.state.pause.changes) <= known:
+        if self._delivery is None:
+            return
+        if self._seen is not None and self._count < passed and replica.charter.succession:
+            # What waited until it was settled is due perhaps.
+            self._delivery.wake()
+        if len(replica.state.pause.changes) <= known:
             return
         seen = witnessed_now(replica)
         if seen is None or len(seen[0].pause.changes) <= known:
@@ -111,10 +118,23 @@ class Hook:
                 return Due(own.notice, own.key, own.size, own.why, self._silence_taken)
         if seen is None or change is None or self._waits(change):
             return None
+        is_last = self._count + 1 == len(seen[0].pause.changes)
+        if is_last and not self._may_go_on(change):
+            return None
         state, head = seen
         data = self._notice(state, head, self._count)
         key = idempotency_key(state.charter_sha256 or b"", self._count)
         return Due(data, key, change.entry, change.after, self._change_taken)
+
+    def _may_go_on(self, change: Change) -> bool:
+        """SU2.1: of leave to go on that a Handover could take back, nobody hears yet.
+
+        A hold that came later makes it no leave any more, so that both are told then.
+        """
+        charter = self.replica.charter
+        if change.after != PausePhase.RUNNING or charter.succession is None:
+            return True
+        return change.entry < settled_size(charter, self.replica.state.heartbeats)
 
     def _waits(self, change: Change) -> bool:
         """Whether the lab holds in silence since before this change.

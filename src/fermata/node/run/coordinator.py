@@ -27,7 +27,8 @@ from fermata.node.run.serving import (
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
-from fermata.node.run.succession.standby import open_board, run_standby
+from fermata.node.run.succession.following import cross
+from fermata.node.run.succession.standby import look_around, open_board, open_exchange, run_standby
 from fermata.node.run.succession.standing import leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.roles.driver import Driver
@@ -93,11 +94,16 @@ def run_coordinator(
     listen = config.text.listen
     if listen is None:
         raise ConfigError("CONFIG", f"{config.file}: a coordinator needs a [listen] table")
-    with running(config, from_genesis) as (base, wake):
-        if leader_of(base.replica) == config.text.party:
-            _run_writer(base, wake, listen, done, embed)
-        else:
-            run_standby(base, wake, listen, lambda: done(None))
+    is_over = False
+    while not is_over:
+        with running(config, from_genesis) as (base, wake):
+            look_around(base)
+            if leader_of(base.replica) == config.text.party:
+                _run_writer(base, wake, listen, done, embed)
+            else:
+                run_standby(base, wake, listen, lambda: done(None))
+            # Otherwise its log is in a view in which it has the other part.
+            is_over = wake.stopping.is_set() or done(None)
 
 
 def _run_writer(
@@ -114,12 +120,18 @@ def _run_writer(
     terms = replica.charter.succession
     board = open_board(base, wake) if terms is not None else None
     _serve(base, listen, writer, authority, wake, relay, board)
+    exchange = open_exchange(base, wake, terms, board) if terms is not None and board else None
     node = make_node(base, writer, wake)
     if address := embed(writer, tls, base.stack):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
 
     def work() -> int:
+        if exchange is not None:
+            cross(replica, exchange.places, exchange.claims())
+        # SU14.3: whoever was left adds nothing; the loop ends at once.
+        if leader_of(replica) != config.text.party:
+            return 0
         before, witnessed = writer.size(), replica.witnessed.size
         try:
             key_record.look()
@@ -131,7 +143,11 @@ def _run_writer(
         return writer.size() - before
 
     issue = self_issue(authority, tls)
-    node.run(wake, work, issue, done, lock=writer.lock, idle_s=0.5)
+
+    def is_done(driver: Driver) -> bool:
+        return leader_of(replica) != config.text.party or done(driver)
+
+    node.run(wake, work, issue, is_done, lock=writer.lock, idle_s=0.5)
 
 
 def _serve(

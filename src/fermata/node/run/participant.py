@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from fermata.errors import InvalidProof
+from fermata.errors import InvalidProof, TransportError
 from fermata.node.ceremony.epochs.giving_up import GivingUp
 from fermata.node.config import NodeConfig
 from fermata.node.hook.silence_watch import unprepared
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX
-from fermata.node.rpc.client import GrpcLog
 from fermata.node.rpc.local_service import LocalServer, PushDesk
 from fermata.node.run.assembly import make_node, running
 from fermata.node.run.loop import Wake, follow
@@ -17,7 +16,6 @@ from fermata.node.run.own_opening import OwnOpening
 from fermata.node.run.parts import (
     check_log_charter,
     clock_ms,
-    connect,
     copies_of,
     entropy,
     lab_sources,
@@ -25,6 +23,7 @@ from fermata.node.run.parts import (
     write_address,
 )
 from fermata.node.run.served_copy import serve_copy
+from fermata.node.run.succession.following import open_way
 from fermata.node.storage.evidence import WitnessedLog
 from fermata.protocol.roles.driver import Driver
 from fermata.types import Role
@@ -59,11 +58,12 @@ def run_participant(
         opening = OwnOpening(base)
         remove_addresses(config.data)
         write_address(config.data, "telemetry", telemetry.serve(config.text.telemetry.address))
-        remote = base.stack.enter_context(connect(config, base.tls))
+        way = open_way(base, wake)
         copies = copies_of(config, base.tls)
 
         def close() -> None:
-            for log_port in (remote, *copies.values()):
+            way.close()
+            for log_port in copies.values():
                 log_port.close()
             opening.close()
 
@@ -71,7 +71,7 @@ def run_participant(
         wake.hurry = close
         if config.role == Role.AUDITOR and config.text.listen is not None:
             serve_copy(base, config.text.listen)
-        log = WitnessedLog(remote, base.store)
+        log = WitnessedLog(way.log, base.store)
         node = make_node(base, log, wake, opening.opener, copies, opening.drill_opener)
         if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
@@ -84,22 +84,22 @@ def run_participant(
             serve_pushes()
             try:
                 if replica.state.size == 0:
-                    check_log_charter(remote, config)
+                    check_log_charter(way.log, config)
+                crossed = way.look(node.driver)
                 opening.look(replica)
                 if config.role == Role.AUDITOR:
                     clocks.look(replica, log)
                     giving_up.look()
-                return node.driver.step()
+                return crossed + node.driver.step()
             except InvalidProof as error:
                 opening.look(replica)
                 raise log.with_evidence(error, config.data) from None
+            except TransportError:
+                way.turn()
+                raise
+            finally:
+                way.post(node.driver)
 
-        follow(lambda: _wake_by_entries(remote, wake), wake, entropy)
-        node.run(wake, work, lambda csr, _: remote.renew(csr), done)
+        follow(lambda: way.watch(wake), wake, entropy)
+        node.run(wake, work, lambda csr, _: way.renew(csr), done)
         return node.driver
-
-
-def _wake_by_entries(remote: GrpcLog, wake: Wake) -> None:
-    """Wakes the loop when the log grows, when more of it is witnessed, and when it is back."""
-    for _ in remote.watch():
-        wake.now()

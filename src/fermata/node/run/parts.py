@@ -21,6 +21,7 @@ from fermata.node.pki.own_certificate import alarm_of, open_tls
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.pki.token_key import is_token_uri, open_token_key
 from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.succession.coordinators import leader_log
 from fermata.node.sources import Sources
 from fermata.node.sources.readers.pushed import FOLDER as PUSHED_FOLDER
 from fermata.node.storage import keystore
@@ -192,7 +193,10 @@ def log_address(config: NodeConfig) -> str:
 
 
 def connect(config: NodeConfig, tls: TlsFiles) -> GrpcLog:
-    """A client of the coordinator's log."""
+    """A client of the log of the coordinator that leads it."""
+    terms = config.roster.succession
+    if terms is not None and config.text.log is not None:
+        return leader_log(config, tls, terms.nodes)
     return GrpcLog(log_address(config), config.genesis.deployment, tls)
 
 

@@ -8,9 +8,10 @@ signed head (C2SP checkpoint); the same file of another node says what a restore
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError, VerificationError
-from fermata.log.checkpoint import Checkpoint
+from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from fermata.node.files import read_file, write_atomic
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.succession.views import view_of_origin
 
 NAME = "head.note"
 HEAD_BYTES_MAX = 64 * 1024
@@ -31,8 +32,11 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
     """Checks that a node's copy of the log holds all that a signed head covers.
 
     Raises StorageError STORE_BEHIND if it ends earlier or holds something else, ConfigError
-    HEAD_NOTE if the note is not a head of this log.
+    HEAD_NOTE if the note is not a head of this log. A head of an earlier view says nothing of a
+    copy of a later one, which may have fewer entries (succession.md, SU8).
     """
+    if _view_of(replica, note) < replica.state.view:
+        return
     head = open_head(replica, path, note)
     have = replica.tree.size
     if head.size > have:
@@ -47,6 +51,16 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
             f"store: quarantined, its first {head.size} entries are not those of {path}; it is a"
             " copy of another history: keep both, and talk to the auditors",
         )
+
+
+def _view_of(replica: Replica, note: bytes) -> int:
+    """The view that a note names; that of the copy if it names none."""
+    try:
+        origin = parse_checkpoint(parse_note(note).text).origin
+    except VerificationError:
+        return replica.state.view
+    view = view_of_origin(replica.charter, origin)
+    return replica.state.view if view is None else view
 
 
 class HighWater:

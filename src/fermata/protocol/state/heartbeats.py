@@ -1,7 +1,9 @@
 """What the state keeps of each node's last heartbeat (docs/spec/fold.md, F10)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fermata.protocol.charter.parse import Charter
 from fermata.protocol.reprs import short_repr
 from fermata.types import EntryIndex, EnvelopeHash, RoundNumber, TimeMs
 
@@ -34,3 +36,13 @@ class HeartbeatSeen:
     pleas: tuple[Plea, ...] = ()
     named: bytes = b""
     accepted: bytes = b""
+
+
+def settled_size(charter: Charter, heartbeats: Mapping[str, HeartbeatSeen]) -> int:
+    """SU2: so many entries a quorum of auditors has said, in the log, that it knew to be witnessed.
+
+    ``heartbeats``: the newest of each node. 0 if fewer auditors than a quorum have spoken.
+    """
+    sizes = (heartbeats[a].seen + 1 for a in charter.auditors if a in heartbeats)
+    falling, quorum = sorted(sizes, reverse=True), charter.endorsement_quorum
+    return falling[quorum - 1] if len(falling) >= quorum else 0

@@ -59,12 +59,32 @@ def findings_v2(
     return findings
 
 
+def liars_of_ceremonies(
+    state: State, files: Mapping[str, bytes]
+) -> tuple[tuple[str, str, str], ...]:
+    """Who misbehaved in the ceremonies of a valid bundle: path of the record, party and reason.
+
+    V2.11: a dealer or a receiver whom a done ceremony names, and of whom nobody would hear.
+    """
+    liars = []
+    for key in _keys(state):
+        path = ceremony_path(key.record.epoch)
+        if (data := files.get(path)) is not None:
+            checked = _checked(state, data)
+            liars += [(path, party, reason) for party, reason in checked.culprits.items()]
+    return tuple(liars)
+
+
+def _checked(state: State, data: bytes) -> CheckedRecord:
+    plan = decode(wire.CeremonyRecord, data, RECORD_BYTES_MAX).plan
+    return check_record(data, basis_of_plan(state, plan), ALL_KINDS)
+
+
 def _ceremony_findings(
     state: KeyedState, before: ThresholdKey | None, key: ThresholdKey, data: bytes
 ) -> list[str]:
     try:
-        plan = decode(wire.CeremonyRecord, data, RECORD_BYTES_MAX).plan
-        checked = check_record(data, basis_of_plan(state, plan), ALL_KINDS)
+        checked = _checked(state, data)
         return (
             _findings_of_later(before, key, checked) if before else _findings_of_first(key, checked)
         )

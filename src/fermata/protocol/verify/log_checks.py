@@ -5,6 +5,7 @@ makes it invalid. The verdict is about the witnessed entries (docs/spec/verifier
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import VerificationError
@@ -21,6 +22,7 @@ from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.heads import head_keys, open_head
 from fermata.protocol.roles.witness import Cosigned, Witnessed, charter_of_head, size_under
+from fermata.protocol.state.heartbeats import settled_size
 from fermata.protocol.state.state import CharterVersion, State
 from fermata.protocol.succession.handover import HandedOver
 from fermata.protocol.succession.views import view_at
@@ -91,6 +93,18 @@ def state_of_keys(
         for leaf in leaves:
             state, _ = apply(state, leaf, cache)
     return state
+
+
+def settled_part(state: State, seen: Witnessed) -> Witnessed:
+    """Of what is witnessed, the part that no Handover takes back; all of it without successors.
+
+    ``state`` is after all entries.
+    """
+    charter = state.charter
+    if charter is None or charter.succession is None:
+        return seen
+    # SU2.2: nobody is to rest on entries that another coordinator may not go on from.
+    return replace(seen, size=min(seen.size, settled_size(charter, state.heartbeats)))
 
 
 def findings_of_checkpoint(state: State, charter: Charter, note: bytes) -> list[str]:

@@ -42,6 +42,7 @@ from fermata.protocol.verify.log_checks import (
     check_witnesses,
     findings_of_checkpoint,
     read_log,
+    settled_part,
     state_of_keys,
 )
 from fermata.protocol.verify.pause_checks import Moment, findings_v10, findings_v12, moment_of
@@ -265,6 +266,7 @@ def _check_head(run: _Run, charter: Charter) -> None:
     whole = state_of_keys(run.state, charter, run.leaves[1:], run.cache)
     lines = run.files.get(WITNESSES)
     run.witnessed, findings = check_witnesses(whole.charters, run.tree, lines, whole.handovers)
+    run.witnessed = settled_part(whole, run.witnessed)
     for finding in (*findings_of_checkpoint(whole, charter, run.files[CHECKPOINT]), *findings):
         run.fail(3, finding)
 

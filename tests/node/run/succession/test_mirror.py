@@ -127,8 +127,8 @@ def test_su20_a_mirror_is_read_and_not_written(run):
     digest = sealed_of(run)[0]
     assert served.fetch_sealed(digest) == log.fetch_sealed(digest)
     for reason, call in (
-        ("NOT_LEADING", lambda: served.append(b"x")),
-        ("NOT_LEADING", lambda: served.add_cosignature(b"x")),
+        ("NOT_LEADER", lambda: served.append(b"x")),
+        ("NOT_LEADER", lambda: served.add_cosignature(b"x")),
         ("NO_SEALED", lambda: served.fetch_sealed(bytes(32))),
         ("RANGE", lambda: served.prove_inclusion(size, size)),
         ("RANGE", lambda: served.prove_consistency(1, size + 1)),

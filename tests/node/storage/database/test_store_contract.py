@@ -13,7 +13,7 @@ from fermata.memory_store import MemoryStore
 from fermata.node.storage.database.postgres import PostgresStore
 from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.protocol.wire.codec import leaf_of, sha256
-from fermata.protocol.wire.ports import Draft, Store
+from fermata.protocol.wire.ports import LOGGED, Draft, Store
 
 DEPLOYMENT = bytes(range(32))
 
@@ -175,6 +175,41 @@ SLOTS = st.sampled_from(["a", "b", "c"])
 DATA = st.binary(max_size=40)
 
 
+def test_su10_what_was_logged_by_an_entry_that_is_gone_is_pending_again(store: Store) -> None:
+    store.extend(0, [leaf(0), leaf(1), leaf(2)], b"head 3")
+    for number in (1, 2):
+        store.put_draft(Draft(f"slot {number}", b"envelope %d" % number))
+        store.settle_draft(f"slot {number}", LOGGED)
+    store.put_draft(Draft("refused", b"envelope 7"))
+    store.settle_draft("refused", "LATE")
+    for size in (1, 2, 3):
+        store.put_cosignature(size, "auditor-1", b"line")
+    store.replace(2, [leaf(5)], b"another head")
+    assert store.leaves(0, 3) == [leaf(0), leaf(1), leaf(5)]
+    assert store.checkpoint() == b"another head"
+    assert store.find_envelope(sha256(b"envelope 2")) is None
+    assert [d.slot for d in store.drafts_pending()] == ["slot 2"]
+    assert store.draft_outcome("slot 1") == LOGGED
+    assert store.draft_outcome("refused") == "LATE"
+    assert store.newest_cosignatures() == {"auditor-1": (2, b"line")}
+    with pytest.raises(ValueError, match="entries"):
+        store.replace(4, [], b"head")
+
+
+def test_su10_a_pending_draft_gets_other_bytes_or_none(store: Store) -> None:
+    for slot in ("a", "b", "c"):
+        store.put_draft(Draft(slot, b"old", b"sealed"))
+    store.refill(Draft("a", b"new", b"sealed"))
+    store.refill(Draft("b", b""))
+    assert store.drafts_pending() == [Draft("a", b"new", b"sealed"), Draft("c", b"old", b"sealed")]
+    assert store.put_draft(Draft("b", b"made again")).envelope == b"made again"
+    assert [d.slot for d in store.drafts_pending()] == ["a", "c", "b"]
+    store.settle_draft("c", LOGGED)
+    for slot in ("c", "d"):
+        with pytest.raises(ValueError, match="pending"):
+            store.refill(Draft(slot, b"new"))
+
+
 class TwoStores(RuleBasedStateMachine):
     """The node's store, reopened now and then, says what the one in memory says."""
 
@@ -202,6 +237,24 @@ class TwoStores(RuleBasedStateMachine):
     def put_draft(self, slot: str, data: bytes) -> None:
         draft = Draft(slot, data)
         assert self.sqlite.put_draft(draft) == self.memory.put_draft(draft)
+
+    @rule(kept=st.integers(0, 3), numbers=st.lists(st.integers(0, 5), max_size=3), head=DATA)
+    def replace(self, kept: int, numbers: list[int], head: bytes) -> None:
+        start = min(kept, self.memory.entry_count())
+        for store in (self.sqlite, self.memory):
+            store.replace(start, [leaf(n) for n in numbers], head)
+
+    @rule(slot=SLOTS, number=st.integers(0, 5))
+    def put_logged_draft(self, slot: str, number: int) -> None:
+        for store in (self.sqlite, self.memory):
+            store.put_draft(Draft(slot, b"envelope %d" % number))
+            store.settle_draft(slot, LOGGED)
+
+    @rule(slot=SLOTS, data=DATA)
+    def refill(self, slot: str, data: bytes) -> None:
+        pending = self.memory.draft(slot) is not None and self.memory.draft_outcome(slot) is None
+        for store in (self.sqlite, self.memory) if pending else ():
+            store.refill(Draft(slot, data))
 
     @rule(slot=SLOTS, outcome=SLOTS)
     def settle(self, slot: str, outcome: str) -> None:

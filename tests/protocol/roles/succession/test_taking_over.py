@@ -121,3 +121,31 @@ def test_fewer_leaves_than_a_quorum_hand_nothing_over(run: SuccessionRun) -> Non
     with pytest.raises(FermataError):
         run.take_over("successor-1", 1)
     assert run.views(Role.LAB) == {0}
+
+
+def test_su6_of_two_successors_that_both_claim_the_log_one_is_heard(run: SuccessionRun) -> None:
+    run.down |= {COORDINATOR, "successor-1"}
+    run.turn(2 * WAIT)
+    # The first successor comes late, with Leaves of a quorum for its view, and so does the second.
+    run.take_over("successor-1", 1)
+    run.take_over("successor-2", 2)
+    run.down = {COORDINATOR}
+    run.cut.add(("lab-1", "successor-2"))
+    run.turn(6, 1000)
+    assert run.views(Role.AUDITOR) == {2}
+    assert run.drivers["lab-2"].replica.state.view == 2
+    # Whoever is shown the first alone goes nowhere, since no auditor witnesses it.
+    assert run.drivers["lab-1"].replica.state.view == 0
+    # And the first, once it has read the second's log, mirrors that one.
+    assert run.writers["successor-1"].state.view == 2
+
+
+def test_reason_3_starving_a_threshold_of_auditors_deposes_a_coordinator(
+    run: SuccessionRun,
+) -> None:
+    run.cut |= {(f"auditor-{i}", COORDINATOR) for i in (1, 2)}
+    run.turn(WAIT)
+    assert len(run.leaves_for(1)) == 4
+    run.take_over("successor-1", 1)
+    run.turn(6, 1000)
+    assert run.views(Role.AUDITOR, Role.LAB) == {1}

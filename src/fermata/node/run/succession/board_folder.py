@@ -17,7 +17,9 @@ from fermata.protocol.succession.board import LEAVES_KEPT, WORD_BYTES_MAX, Board
 from fermata.protocol.succession.leave import Left
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.codec import decode, encode
+from fermata.protocol.wire.envelope import unseal
 from fermata.wire.v1 import board_service_pb2 as wire
+from fermata.wire.v1.succession_pb2 import Leave
 
 _OTHERS_FILE = "_others.words"
 _WORDS_BYTES_MAX = (LEAVES_KEPT + 3) * WORD_BYTES_MAX
@@ -96,8 +98,9 @@ class BoardFolder:
     def hand_in(self, caller: str, request: wire.HandInRequest) -> wire.HandInResponse:
         """Takes a piece of an auditor's copy. Raises as ``HandedCopies.take`` does."""
         with self._lock:
-            left, _ = self.leaves(request.view).get(caller, (None, b""))
-            answer = self.copies.take(caller, left, self.standing().tree, request)
+            left, envelope = self.leaves(request.view).get(caller, (None, b""))
+            note = decode(Leave, unseal(envelope).payload).head.note if left is not None else b""
+            answer = self.copies.take(caller, left, note, self.standing().tree, request)
         if answer.is_whole:
             self.on_news()
         return answer

@@ -1,21 +1,25 @@
 """A node's ways to all coordinators of the charter, and the log of the one that it follows."""
 
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from fermata.errors import ConfigError
+from fermata.errors import ConfigError, FermataError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.certificates import certificate_to_pem
 from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.succession.board_client import BoardClient
 from fermata.protocol.charter.roster import CoordinatorNode
 from fermata.protocol.wire.ports import Log, LogWrapper, News
 
 #: A board that does not answer is asked again at the next turn.
 BOARD_CALL_S = 5.0
+#: A call to a leader is made once, and soon given up: the node looks at the boards before it makes
+#: the next one.
+LOG_CALL_S = 10.0
 
 
 def roots_of(node: CoordinatorNode) -> bytes:
@@ -30,6 +34,15 @@ def roots_of(node: CoordinatorNode) -> bytes:
             "CHARTER",
             f"charter: the authority of {node.coordinator} must be an X.509 certificate",
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The log that a coordinator says that it has: its view, and the entry of its Handover."""
+
+    coordinator: str
+    view: int
+    handover: int
 
 
 @dataclass(eq=False)
@@ -71,7 +84,10 @@ class Coordinators:
         for node in nodes:
             roots = roots_of(node)
             addresses = list(node.addresses)
-            logs = [GrpcLog(address, deployment, tls, roots=roots) for address in addresses]
+            logs = [
+                GrpcLog(address, deployment, tls, roots=roots, attempts_max=1, call_s=LOG_CALL_S)
+                for address in addresses
+            ]
             boards = [
                 GrpcLog(
                     address,
@@ -90,23 +106,45 @@ class Coordinators:
         """The coordinator of a view."""
         return self.places[view % len(self.places)]
 
+    def named(self, coordinator: str) -> Place:
+        """The place of a coordinator. Raises StopIteration if there is none of this id."""
+        return next(place for place in self.places if place.coordinator == coordinator)
+
+    def claims(self) -> list[Claim]:
+        """Which logs the coordinators say that they have; nobody has checked it."""
+        said = []
+        for place in self.places:
+            with suppress(FermataError):
+                answer = BoardClient(place.board).read()
+                said.append(Claim(place.coordinator, answer.view, answer.handover))
+        return said
+
     def close(self) -> None:
         """Ends all calls. May be called twice."""
         for place in self.places:
             place.close()
 
 
+def leader_log(config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNode]) -> GrpcLog:
+    """A client of the log of the coordinator that leads, by what all coordinators say.
+
+    Whoever reads it checks the Handover by which it leads.
+    """
+    ways = Coordinators(config, tls, nodes)
+    try:
+        leading = ways.leader(max((claim.view for claim in ways.claims()), default=0))
+    finally:
+        ways.close()
+    log = leading.log
+    return GrpcLog(log.address, log.deployment, tls, roots=log.roots)
+
+
 class LeaderLog(LogWrapper):
     """The log of the coordinator that this node follows; another one from ``follow`` on."""
 
-    def __init__(self, log: Log) -> None:
-        super().__init__(log)
-        self._lock = threading.Lock()
-
     def follow(self, log: Log) -> None:
         """Goes on with another coordinator's log."""
-        with self._lock:
-            self._log = log
+        self._log = log
 
     def news(self, start: int, count_max: int) -> News:
         """See Log; in one call."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fermata.errors import FermataError, TransportError
 from fermata.log.merkle import Tree
 from fermata.node.run.succession.board_client import BoardClient, Leaves
-from fermata.node.run.succession.coordinators import Place
+from fermata.node.run.succession.coordinators import Claim, Place
 from fermata.protocol.succession.heard import Heard, hear
 from fermata.protocol.succession.leave import Left
 from fermata.protocol.succession.views import Views
@@ -32,15 +32,6 @@ class Own:
     left: Left | None
     tree: Tree
     leaves: Leaves
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The log that a coordinator says that it has: its view, and the entry of its Handover."""
-
-    coordinator: str
-    view: int
-    handover: int
 
 
 @dataclass(eq=False)
@@ -101,6 +92,11 @@ class Exchange:
         with self._lock:
             self._heard = key, views.charter.sha256, made
         return made
+
+    def words(self) -> list[wire.BoardWords]:
+        """What all boards said last, not checked."""
+        with self._lock:
+            return [words for said in self._said.values() for words in said.words]
 
     def claims(self) -> list[Claim]:
         """Which logs the coordinators say that they have, by id."""

@@ -23,11 +23,13 @@ _LENGTH_BYTES = 4
 @dataclass(frozen=True, slots=True)
 class HandedCopy:
     """A copy that reaches its head: after the first ``start`` entries of the receiver's own log
-    come those of the file, each behind its length in 4 bytes."""
+    come those of the file, each behind its length in 4 bytes. ``note``: the head as its
+    coordinator signed it."""
 
     auditor: str
     head_view: int
     head: Checkpoint
+    note: bytes
     start: int
     file: Path
 
@@ -43,6 +45,7 @@ class _Part:
     """A copy that is on its way: how many entries have come, their bytes, and their tree."""
 
     left: Left
+    note: bytes
     start: int
     have: int
     bytes: int
@@ -75,10 +78,15 @@ class HandedCopies:
         return [self._whole[auditor] for auditor in sorted(self._whole)]
 
     def take(
-        self, auditor: str, left: Left | None, own: Tree, request: wire.HandInRequest
+        self,
+        auditor: str,
+        left: Left | None,
+        note: bytes,
+        own: Tree,
+        request: wire.HandInRequest,
     ) -> wire.HandInResponse:
-        """Takes a piece. ``left``: the caller's Leave for the view; ``own``: the tree of this
-        coordinator's log.
+        """Takes a piece. ``left``: the caller's Leave for the view, whose head is in ``note``;
+        ``own``: the tree of this coordinator's log.
 
         Raises Refusal NO_LEAVE, RANGE; InvalidEncoding SIZE; InvalidProof CONSISTENCY;
         StorageError.
@@ -98,7 +106,7 @@ class HandedCopies:
             )
         if request.offset == 0:
             tree = own.frontier(request.start)
-            self._parts[auditor] = _Part(left, request.start, 0, 0, tree)
+            self._parts[auditor] = _Part(left, note, request.start, 0, 0, tree)
             self._file(auditor).unlink(missing_ok=True)
         part = self._parts.get(auditor)
         if part is None or (part.left, part.start) != (left, request.start):
@@ -134,7 +142,9 @@ class HandedCopies:
             )
         path = self.folder / f"{auditor}.copy"
         self._keep(auditor, path)
-        self._whole[auditor] = HandedCopy(auditor, part.left.head_view, head, part.start, path)
+        self._whole[auditor] = HandedCopy(
+            auditor, part.left.head_view, head, part.note, part.start, path
+        )
         return wire.HandInResponse(have=part.have, is_whole=True)
 
     def _file(self, auditor: str) -> Path:

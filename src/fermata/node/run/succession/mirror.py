@@ -37,16 +37,16 @@ class MirrorLog(ServedCopy):
     leader: str
 
     def append(self, envelope: bytes, sealed_part: bytes = b"") -> Receipt:
-        """Raises TransportError NOT_LEADING."""
+        """Raises TransportError NOT_LEADER."""
         self._not_leading()
 
     def add_cosignature(self, note: bytes) -> None:
-        """Raises TransportError NOT_LEADING."""
+        """Raises TransportError NOT_LEADER."""
         self._not_leading()
 
     def _not_leading(self) -> NoReturn:
         # No refusal: the statement may be in order, and belongs to another coordinator's log.
-        raise TransportError("NOT_LEADING", f"log: {self.leader} writes the log; send it there")
+        raise TransportError("NOT_LEADER", f"log: {self.leader} writes the log; send it there")
 
     def prove_inclusion(self, entry: int, size: int) -> list[bytes]:
         """See Log. Raises Refusal RANGE."""

@@ -22,12 +22,16 @@ from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.coordinators import Coordinators
 from fermata.node.run.succession.exchange import Exchange, pause_s
+from fermata.node.run.succession.following import cross
 from fermata.node.run.succession.handed_in import HandedCopy
 from fermata.node.run.succession.mirror import Mirror, MirrorLog
 from fermata.node.run.succession.standing import leader_of, standing_of, views_of
 from fermata.node.storage.high_water import HighWater
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.roster import SuccessionTerms
+from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.taking_over import take_over
 from fermata.protocol.succession.heard import Heard
 from fermata.protocol.succession.takeover import Copy, TakeOver, best_take_over, is_due
 
@@ -65,6 +69,22 @@ def open_exchange(base: Base, wake: Wake, terms: SuccessionTerms, board: BoardFo
     base.stack.callback(ways.close)
     exchange.start()
     return exchange
+
+
+def look_around(base: Base) -> None:
+    """Before a coordinator writes or mirrors: goes to the log of a later view, if there is one.
+
+    A coordinator that was left and comes back must not go on with what was given up.
+    """
+    me, terms = base.config.text.party, base.replica.charter.succession
+    if terms is None:
+        return
+    others = [node for node in terms.nodes if node.coordinator != me]
+    ways = Coordinators(base.config, base.tls, others)
+    try:
+        cross(base.replica, ways.places, ways.claims())
+    finally:
+        ways.close()
 
 
 @dataclass(eq=False)
@@ -105,6 +125,20 @@ class Successor:
         return [Copy(self.me, own.view, own.tree), *handed]
 
 
+def begin(base: Base, board: BoardFolder, made: TakeOver) -> None:
+    """Begins a view in the store: with the entries of the copy, and the Handover after them.
+
+    Raises as ``take_over`` does.
+    """
+    me, key, store = base.config.text.party, base.signer.key, base.store
+    handed = {copy.auditor: copy for copy in board.whole_copies()}
+    copy = handed.get(made.copy.source)
+    if copy is not None:
+        store.replace(copy.start, list(copy.leaves()), copy.note)
+    replica = Replica(base.config.genesis, store, MODULUS_BITS_MIN)
+    take_over(LogWriter(replica, key), me, key, made.handover.view, list(made.handover.leaves))
+
+
 def _tree_of(own: Tree, copy: HandedCopy) -> Tree:
     tree = Tree()
     for index in range(copy.start):
@@ -117,9 +151,8 @@ def _tree_of(own: Tree, copy: HandedCopy) -> Tree:
 def run_standby(
     base: Base, wake: Wake, listen: ListenText, done: Callable[[], bool] = lambda: False
 ) -> None:
-    """Runs a standby until it is stopped or ``done``. Raises FermataError if it must stop.
-
-    It says so when it is to take over, and no more: no log takes a Handover yet.
+    """Runs a standby until it is stopped or ``done``; or until its log is in a view that it leads,
+    and it is to be run as the writer. Raises FermataError if it must stop.
     """
     config, replica, telemetry = base.config, base.replica, base.telemetry
     terms = replica.charter.succession
@@ -141,21 +174,27 @@ def run_standby(
     issue = self_issue(authority, base.tls)
     certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
     high_water = HighWater(config.data, replica)
-    due: set[int] = set()
+    begun: list[int] = []
 
     def step() -> int:
         leading = leader_of(replica)
         logs = {place.coordinator: place.log for place in exchange.places}
         others = [log for name, log in logs.items() if name != leading]
-        came = mirror.step(logs[leading], others)
+        came = cross(replica, exchange.places, exchange.claims())
+        if leader_of(replica) == config.text.party:
+            begun.append(replica.state.view)
+            return came
+        came += mirror.step(logs[leading], others)
         if came:
             server.notify(replica.tree.size, replica.witnessed.size)
             high_water.keep()
         certificate.look()
         made = successor.look(exchange.heard(), clock_ms())
-        if made is not None and made.handover.view not in due:
-            due.add(made.handover.view)
-            telemetry.event("take_over_due", view=made.handover.view)
+        if made is not None:
+            begin(base, board, made)
+            telemetry.event("took_over", view=made.handover.view, size=made.copy.tree.size)
+            high_water.keep()
+            begun.append(made.handover.view)
         return came
 
     def woken() -> None:
@@ -168,4 +207,4 @@ def run_standby(
     follow(woken, wake, entropy)
     telemetry.event("started", entries=replica.state.size)
     telemetry.event("standby", party=leader_of(replica))
-    run_loop(step, wake, telemetry, entropy, done=done)
+    run_loop(step, wake, telemetry, entropy, done=lambda: bool(begun) or done())

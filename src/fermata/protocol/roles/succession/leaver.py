@@ -170,11 +170,11 @@ class Leaver:
             self._beat = beat.entry
             watched = replace(watched, logged_ms=now_ms)
         size = self._replica.witnessed.size
-        told = self._told_size()
+        their_size = self._told_size()
         if size > self._grown:
             self._grown = size
             watched = replace(watched, grew_ms=now_ms)
-        withheld_ms = (watched.withheld_ms or now_ms) if told > size else None
+        withheld_ms = (watched.withheld_ms or now_ms) if their_size > size else None
         left_for = tuple(words.leaves[-1][0].view for words in self._heard.values() if words.leaves)
         self._watched = replace(watched, withheld_ms=withheld_ms, left_for=left_for)
 

@@ -1,0 +1,177 @@
+"""Which coordinator an auditor's or a lab's node follows, and what an auditor leaves on boards.
+
+Rules: SU9, SU13 and SU16 of docs/spec/succession.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fermata.errors import FermataError, StorageError
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.assembly import Base
+from fermata.node.run.loop import Wake
+from fermata.node.run.parts import clock_ms, connect, entropy
+from fermata.node.run.succession.coordinators import Claim, Coordinators, LeaderLog, Place
+from fermata.node.run.succession.exchange import Exchange, Own, pause_s
+from fermata.node.run.succession.standing import views_of
+from fermata.protocol.charter.roster import SuccessionTerms
+from fermata.protocol.roles.driver import Driver
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.succession.board import open_words
+from fermata.wire.v1.board_service_pb2 import BoardWords
+
+
+def cross(replica: Replica, places: Sequence[Place], claims: Sequence[Claim]) -> int:
+    """Reads the logs that are said to be of a later view, the latest first, and goes on with one
+    if it holds and the node's role says so (``Replica.pull``). Returns how many entries came.
+
+    Raises StorageError.
+    """
+    by_name = {place.coordinator: place for place in places}
+    for claim in sorted(claims, key=lambda c: c.view, reverse=True):
+        if claim.view <= replica.state.view:
+            return 0
+        try:
+            came = replica.pull(by_name[claim.coordinator].log)
+        except StorageError:
+            raise
+        except FermataError:
+            # Whoever says so may lie, or be gone again; the next turn asks once more.
+            continue
+        if came:
+            return came
+    return 0
+
+
+@dataclass(eq=False)
+class OneCoordinator:
+    """A node's way to the log under a charter without successors."""
+
+    log: GrpcLog
+
+    def look(self, driver: Driver) -> int:
+        """There is nobody else to ask."""
+        return 0
+
+    def post(self, driver: Driver) -> None:
+        """There is no board."""
+
+    def turn(self) -> None:
+        """There is no other address."""
+
+    def watch(self, wake: Wake) -> None:
+        """Wakes the loop when the log grows, when more is witnessed, and when it is back."""
+        for _ in self.log.watch():
+            wake.now()
+
+    def renew(self, csr: bytes) -> bytes:
+        """See GrpcLog."""
+        return self.log.renew(csr)
+
+    def close(self) -> None:
+        """Ends all calls. May be called twice."""
+        self.log.close()
+
+
+@dataclass(eq=False)
+class Following:
+    """A node's way to whoever leads the log that it has. ``log``: what its driver calls."""
+
+    base: Base
+    ways: Coordinators
+    log: LeaderLog
+    exchange: Exchange
+    _own: list[Own] = field(default_factory=list)
+    _heard: tuple[int, list[BoardWords]] = field(default=(0, []), init=False)
+
+    @property
+    def place(self) -> Place:
+        """The coordinator that it follows."""
+        return self.ways.leader(self.base.replica.state.view)
+
+    def look(self, driver: Driver) -> int:
+        """Before a step: takes what boards say; returns how many entries came by a change of view.
+
+        Raises StorageError.
+        """
+        replica, leaver = self.base.replica, driver.leaver
+        # Signatures cost time; but what was news of entries to come may be a proof once they came.
+        heard = replica.tree.size, self.exchange.words()
+        if leaver is not None and heard != self._heard:
+            leaver.hear(heard[1])
+            self._heard = heard
+        before = replica.state.view
+        came = cross(replica, self.ways.places, self.exchange.claims())
+        if replica.state.view != before:
+            self.base.telemetry.event(
+                "leader", view=replica.state.view, party=self.place.coordinator
+            )
+        self.log.follow(self.place.log)
+        return came
+
+    def post(self, driver: Driver) -> None:
+        """After a step, also one that failed: what an auditor's threads leave on the boards."""
+        leaver, replica = driver.leaver, self.base.replica
+        if leaver is None:
+            return
+        words = leaver.words()
+        leaves = open_words(views_of(replica), words).leaves
+        is_gone = bool(leaves) and leaves[-1][0].view > replica.state.view
+        left = leaves[-1][0] if is_gone else None
+        said = BoardWords()
+        said.CopyFrom(words)
+        self._own[:] = [Own(said, left, replica.tree.copy(), replica.store.leaves)]
+
+    def turn(self) -> None:
+        """The leader does not answer: the next step goes to another of its addresses."""
+        self.place.turn()
+        self.log.follow(self.place.log)
+
+    def renew(self, csr: bytes) -> bytes:
+        """A new certificate chain, from the leader's authority; see GrpcLog."""
+        return self.place.log.renew(csr)
+
+    def watch(self, wake: Wake) -> None:
+        """Wakes the loop when the leader's log grows, until that ends the stream."""
+        for _ in self.place.log.watch():
+            wake.now()
+
+    def close(self) -> None:
+        """Ends all calls and the exchange. May be called twice."""
+        self.ways.close()
+
+
+def open_way(base: Base, wake: Wake) -> OneCoordinator | Following:
+    """A node's way to the log, by the charter in force; the stack ends it."""
+    terms = base.replica.charter.succession
+    if terms is not None:
+        return _open_following(base, wake, terms)
+    way = OneCoordinator(connect(base.config, base.tls))
+    base.stack.callback(way.close)
+    return way
+
+
+def _open_following(base: Base, wake: Wake, terms: SuccessionTerms) -> Following:
+    """Connections to all coordinators, and the exchange with their boards."""
+    replica, telemetry = base.replica, base.telemetry
+    ways = Coordinators(base.config, base.tls, terms.nodes)
+    own: list[Own] = []
+
+    def refused(coordinator: str, reason: str) -> None:
+        telemetry.event("board_refused", party=coordinator, reason=reason)
+
+    exchange = Exchange(
+        ways.places,
+        lambda: views_of(replica),
+        lambda: next(iter(own), None),
+        pause_s(terms.succession_ms),
+        entropy,
+        clock_ms,
+        wake.now,
+        refused,
+    )
+    base.stack.callback(exchange.stop)
+    base.stack.callback(ways.close)
+    log = LeaderLog(ways.leader(replica.state.view).log)
+    exchange.start()
+    return Following(base, ways, log, exchange, own)
