@@ -188,6 +188,8 @@ ENCODINGS = [
         number.to_bytes(KEY.ciphertext_width, "big")
         for number in (0, KEY.n, 5 * KEY.n, 7 * P, 9 * Q, 1 + 3 * KEY.n, KEY.n - 1, KEY.n_squared)
     ),
+    # A unit, blinded, and not reduced.
+    (KEY.n_squared + 12345).to_bytes(KEY.ciphertext_width, "big"),
     b"",
     bytes(KEY.ciphertext_width + 1),
 ]

@@ -92,11 +92,17 @@ class Leaver:
         return said
 
     def cosigns(self, note: bytes, line: bytes) -> None:
-        """Keeps the head that it is about to cosign, which its Leave must show (SU5)."""
+        """Keeps the head that it is about to cosign, which its Leave must show (SU5).
+
+        Not one that is signed by a key which comes into force only with its entries (log.md, L40).
+        """
         if self._replica.charter.succession is None:
             return
         view, views = self._replica.state.view, self.views
-        alone = signed_alone(note, views.origin(view), views.coordinator(view).signing_key)
+        try:
+            alone = signed_alone(note, views.origin(view), views.coordinator(view).signing_key)
+        except VerificationError:
+            return
         self._said.head.CopyFrom(cosigned_head(view, alone, line))
         self._store.put_value(LEAVES, encode(self._said))
 
@@ -193,8 +199,10 @@ class Leaver:
             certificate=self._certificate(),
         )
         if self._said.HasField("head"):
-            head = open_cosigned_head(self.views, self._me, self._said.head)
-            said.head.CopyFrom(ViewHead(view=head.view, note=head.note))
+            # A head by a key that is not in force any more is one that nobody could check.
+            with suppress(VerificationError):
+                head = open_cosigned_head(self.views, self._me, self._said.head)
+                said.head.CopyFrom(ViewHead(view=head.view, note=head.note))
         kept = [*self._said.leaves, seal_leave(said, self._key)][-LEAVES_KEPT:]
         words = BoardWords(party=self._me, leaves=kept)
         if self._said.HasField("head"):
