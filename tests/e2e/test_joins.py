@@ -43,7 +43,7 @@ def prepare(play: SetupPlay) -> str:
         ("0.0.0.0:7441", f"127.0.0.1:{free_port()}"),
     )
     sizes = ("--labs", len(LABS), "--auditors", len(AUDITORS), "--members", len(MEMBERS))
-    play.run(OVERSIGHT, "charter", "new", CHARTER, *sizes, "--deployment", "joins")
+    play.run(OVERSIGHT, "charter", "new", CHARTER, *sizes, "--deployment", "joins", "--dealer")
     play.edit(
         OVERSIGHT, CHARTER, ('"<(.*)>"', r'"\1"'), ("modulus_bits = 3072", "modulus_bits = 2048")
     )

@@ -18,8 +18,8 @@ from harness.ceremony.processes import AUDITORS, CeremonyPlay
 PROGRAM = "fermata.cli.main"
 LYING, CROOKED = "harness.ceremony.lying_command", "harness.ceremony.crooked_command"
 CEREMONY = ("keys", "ceremony", "--config", "fermata.toml", "--rehearsal", "--json")
-#: Of one rehearsal: two batches of candidates on a busy machine.
-LIMIT_S = 240
+#: Of one rehearsal: some batches of candidates on a busy machine.
+LIMIT_S = 600
 
 
 class LyingPlay:
