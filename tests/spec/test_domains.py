@@ -151,6 +151,17 @@ FOLLOWS = {
     "protocol.wire.refusals.seal_refusal": "refusal",
     "protocol.wire.report_secrets.evidence_commitment": "evidence-commitment",
     "protocol.wire.report_secrets.evidence_sha256": "evidence",
+    "crypto.libcrypto._test_number": LOCAL,
+    "crypto.libcrypto.check_known_answers": LOCAL,
+    "memory_store.replace": "envelope-hash",
+    "node.opener.share_backup.set_aside": LOCAL,
+    "node.run.succession.mirror._first_of": "sealed-part-hash",
+    "node.storage.database.row_store.replace": "envelope-hash",
+    "node.storage.snapshots.body.code_sha256": LOCAL,
+    "node.storage.snapshots.body.read_body": LOCAL,
+    "node.storage.snapshots.body.write_body": LOCAL,
+    "protocol.ceremony.disputes.liar_of": "sub-share-hash",
+    "summary.amendment_words._authorities": LOCAL,
 }
 
 

@@ -78,7 +78,7 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
         pinned += [
             (authority.file, authority.parties) for authority in config.text.listen.authorities
         ]
-    anchors = list(_charter_anchors(config))
+    anchors = list(charter_authorities(config))
     for written, parties in pinned:
         path = config.path(written)
         try:
@@ -88,8 +88,9 @@ def _other_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
     return tuple(anchors)
 
 
-def _charter_anchors(config: NodeConfig) -> tuple[Anchor, ...]:
-    """The authorities of the coordinators that the charter lists. Raises ConfigError CHARTER."""
+def charter_authorities(config: NodeConfig) -> tuple[Anchor, ...]:
+    """The authorities of the coordinators that the charter lists, each of which renews the
+    certificates of all while it leads (succession.md, SU20). Raises ConfigError CHARTER."""
     terms = config.roster.succession or config.genesis.succession
     try:
         return charter_anchors(node.authority for node in terms.nodes) if terms else ()
@@ -172,7 +173,13 @@ class OwnCertificate:
             if send is None:
                 raise ConfigError("NO_AUTHORITY", "nobody renews it; enrol again")
             names = host_names_in(material.certificate, material.identity)
-            enrolment.renew(folder, lambda csr: send(csr, names), self.clock_ms, self.entropy)
+            enrolment.renew(
+                folder,
+                lambda csr: send(csr, names),
+                self.clock_ms,
+                self.entropy,
+                charter_authorities(self.config),
+            )
         except FermataError as error:
             self.telemetry.event(
                 "certificate_not_renewed", reason=error.reason, expires_ms=expires_ms
@@ -198,7 +205,8 @@ def renew_reader(
     material = files.material()
     if config.role not in READERS or not needs_renewal(material.certificate, clock_ms()):
         return False
-    enrolment.renew(_renewable_folder(config), send, clock_ms, entropy)
+    others = charter_authorities(config)
+    enrolment.renew(_renewable_folder(config), send, clock_ms, entropy, others)
     return True
 
 

@@ -223,16 +223,21 @@ class TlsFiles:
 
 
 def write_tls(
-    directory: Path, key: ec.EllipticCurvePrivateKey, chain_pem: bytes, root_pem: bytes
+    directory: Path,
+    key: ec.EllipticCurvePrivateKey,
+    chain_pem: bytes,
+    root_pem: bytes,
+    others: tuple[Anchor, ...] = (),
 ) -> TlsMaterial:
     """Puts the three files into ``directory``, all or nothing, after checking that they fit.
 
-    Replaces what an earlier call wrote for the same identity, and nothing else. Raises
+    Replaces what an earlier call wrote for the same identity, and nothing else. ``others`` as for
+    ``parse_tls``: whoever reads the files must pin them too. Raises
     ``ConfigError`` TLS_FILES, DIRECTORY_IN_USE, FILE_UNWRITABLE.
     """
     check_tls_directory(directory)
     key_pem = key_to_pem(key)
-    material = parse_tls(directory, key_pem, chain_pem, root_pem)
+    material = parse_tls(directory, key_pem, chain_pem, root_pem, others)
     held = _identity_in(directory)
     if held is not None and held != material.identity:
         raise ConfigError(
