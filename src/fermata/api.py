@@ -27,6 +27,7 @@ from fermata.summary.records.drills import DrillRecord, drill_records
 from fermata.summary.records.dues import Account, account_records
 from fermata.summary.records.pause import PauseRecord, RuleRecord, pause_record, rule_records
 from fermata.summary.records.rounds import ResultRecord, RoundRecord, result_records, round_records
+from fermata.summary.records.succession import SuccessionRecord, succession_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,8 @@ class Bundle:
 
     ``charter`` is the one in force at the end. ``drills``: who has shown, and who has not, that it
     could open, oldest first; none without ``[drills]`` in the charter. ``accounts``: of dues, one
-    for each unit in which any were ever owed.
+    for each unit in which any were ever owed. ``succession``: who leads the log, and every Handover
+    in it; None if the charter names no successors.
     ``is_public``: the bundle has no sealed parts. ``not_checked`` says what could not be checked
     without them, a sentence for each check, and is empty for a full bundle.
     ``size`` counts the entries that a quorum of auditors has witnessed, of which all this is;
@@ -86,6 +88,7 @@ class Bundle:
     pause: PauseRecord
     drills: Records[DrillRecord]
     accounts: tuple[Account, ...]
+    succession: SuccessionRecord | None
     is_public: bool
     not_checked: tuple[str, ...]
     size: int
@@ -132,6 +135,7 @@ def open_bundle(folder: str | PathLike[str], charter_hash: str | None = None) ->
         pause=pause_record(state),
         drills=Records(drill_records(state)),
         accounts=account_records(state),
+        succession=succession_record(state, {}),
         is_public=verification.is_public,
         not_checked=verification.not_checked,
         size=verification.size,

@@ -8,7 +8,7 @@ from fermata.dashboard.source import LogWriterSource
 from fermata.errors import ConfigError
 from fermata.node.config import NodeConfig
 from fermata.node.pki.tls import TlsFiles
-from fermata.node.run.coordinator import Embed
+from fermata.node.run.coordinator import Embed, LeftViews
 from fermata.node.run.parts import clock_ms
 from fermata.node.run.shared_log_writer import SharedLogWriter
 
@@ -27,11 +27,11 @@ def dashboard_of(config: NodeConfig) -> Embed:
             " since other machines can reach it",
         )
 
-    def start(writer: SharedLogWriter, tls: TlsFiles, stack: ExitStack) -> str:
+    def start(writer: SharedLogWriter, tls: TlsFiles, stack: ExitStack, left: LeftViews) -> str:
         wanted = config.text.dashboard
         if wanted is None:
             return ""
-        source = LogWriterSource(writer, clock_ms, folder=config.file.parent)
+        source = LogWriterSource(writer, clock_ms, folder=config.file.parent, left=left)
         text = config.text.tls
         files = (config.path(text.certificate), config.path(text.key)) if wanted.tls else None
         return stack.enter_context(serving(source, Checks(source, clock_ms), wanted.address, files))

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from fermata.dashboard.markup import cards, digits
 from fermata.protocol.charter.periods import utc_text
 from fermata.summary import governance_words, motion_words, words
+from fermata.summary.node_words import leader_line, left_lines
 from fermata.summary.standing_words import standing_line
 from fermata.summary.time_words import log_time_line
 
@@ -29,6 +30,8 @@ def environment(folder: str, finalize: Callable[[object], object] | None = None)
         _functions(words, governance_words, motion_words),
         standing_line=standing_line,
         log_time_line=log_time_line,
+        leader_line=leader_line,
+        left_lines=left_lines,
         utc_text=utc_text,
         plain=plain,
         digits=digits,

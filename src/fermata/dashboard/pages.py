@@ -38,6 +38,7 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import result_records, round_record, round_records
+from fermata.summary.records.succession import succession_record
 
 HTML, CSS, CSV = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/csv; charset=utf-8"
 SVG, BYTES = "image/svg+xml", "application/octet-stream"
@@ -172,6 +173,7 @@ def _index(now: Snapshot) -> Mapping[str, Any]:
         "governance": _committee(now),
         "in_force": charter_record(state),
         "labs": lab_ids(state),
+        "succession": succession_record(state, now.left),
     }
 
 

@@ -31,8 +31,9 @@ class Snapshot:
 
     ``note`` is the head of a log that begins with the state's entries: for a bundle, those that
     are witnessed. ``now_ms`` is the clock by which things are late: the reader's for a running
-    log, the log's own for a bundle. ``leaves`` gives entries start..stop-1, ``inclusion`` the RFC
-    6962 path from an entry to the head.
+    log, the log's own for a bundle. ``left``: the last view for which each auditor is known to
+    have left (succession.md, SU5), which no bundle says. ``leaves`` gives entries start..stop-1,
+    ``inclusion`` the RFC 6962 path from an entry to the head.
     """
 
     state: State
@@ -42,6 +43,7 @@ class Snapshot:
     witnessed: Witnessed
     now_ms: int
     is_live: bool
+    left: Mapping[str, int]
     leaves: Callable[[int, int], Sequence[bytes]]
     inclusion: Callable[[int], Sequence[bytes]]
 
@@ -98,6 +100,7 @@ class BundleSource:
             witnessed=verification.witnessed,
             now_ms=verification.state.time_ms,
             is_live=False,
+            left={},
             leaves=lambda start, stop: self._leaves[start:stop],
             inclusion=lambda entry: self._tree.inclusion_proof(entry, size),
         )
@@ -110,7 +113,8 @@ class BundleSource:
 class LogWriterSource:
     """The coordinator's running log: its own state and its own store, without copies.
 
-    ``folder``: of the node's configuration, with the record of the key's ceremony.
+    ``folder``: of the node's configuration, with the record of the key's ceremony. ``left``: see
+    ``Snapshot``.
     """
 
     def __init__(
@@ -119,7 +123,9 @@ class LogWriterSource:
         clock_ms: ClockMs,
         modulus_bits_min: int = MODULUS_BITS_MIN,
         folder: Path | None = None,
+        left: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._left = left
         self._folder = folder
         self._writer = writer
         self._clock_ms = clock_ms
@@ -141,6 +147,7 @@ class LogWriterSource:
             witnessed=witnessed,
             now_ms=self._clock_ms(),
             is_live=True,
+            left=self._left(),
             leaves=self._read,
             inclusion=lambda entry: self._writer.prove_inclusion(entry, size),
         )

@@ -17,6 +17,7 @@ from fermata.summary.records.drills import DrillRecord
 from fermata.summary.records.pause import ChangeRecord, PauseRecord, RuleRecord, rule_records
 from fermata.summary.records.rounds import RoundRecord, result_records, round_record
 from fermata.summary.records.standing import StandingRecord
+from fermata.summary.records.succession import SuccessionRecord
 
 _RULE = "rule holds value limit rounds=streak rounds_needed=for_rounds why"
 _CHANGE = "index entry time=time_ms before after why round period rules=fired calm_rounds left_out"
@@ -55,6 +56,16 @@ def drill_document(drill: DrillRecord) -> dict[str, Any]:
     """A drill: by auditor what it says of it, and when its step is over."""
     named = "number entry phase auditors agreeing needed enough=is_enough until=until_ms"
     return document(drill, named)
+
+
+def succession_document(record: SuccessionRecord) -> dict[str, Any]:
+    """Who leads the log, every Handover in it, and the Leaves for later views, as JSON."""
+    handover = "view coordinator entry time=time_ms auditors left_out"
+    return {
+        **document(record, "view leader coordinators leaves_needed=needed"),
+        "handovers": [document(handed, handover) for handed in record.handovers],
+        "left": [{"auditor": auditor, "view": view} for auditor, view in record.left.items()],
+    }
 
 
 def overdue_document(late: Overdue) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Nodes in words: what of one needs attention, and what it has not done yet."""
+"""Nodes in words: what of one needs attention, what it has not done yet, and who leads the log."""
 
 from fermata.summary.records.clocks import OFFSET_S_MAX
 from fermata.summary.records.nodes import NodeRecord
-from fermata.summary.words import CERTIFICATE_WARN_MS
+from fermata.summary.records.succession import SuccessionRecord
+from fermata.summary.words import CERTIFICATE_WARN_MS, time_text
 
 
 def node_troubles(node: NodeRecord, now_ms: int, silence_ms: int, stale_ms: int) -> list[str]:
@@ -44,3 +45,31 @@ def done_text(node: NodeRecord) -> str:
     if node.excluded_from is not None:
         return f"excluded from round {node.excluded_from} on"
     return "not consented" if node.not_consented else node.done or "-"
+
+
+def leader_line(record: SuccessionRecord) -> str:
+    """Who leads the log, since when and by whose Leaves, and who follows, in a line."""
+    line, since = f"view {record.view}: {record.leader} leads the log", record.since
+    if since is not None:
+        line += f" since {time_text(since.time_ms)}, entry {since.entry}"
+        line += f", by the Leaves of {', '.join(since.auditors)}"
+    if since is not None and since.left_out:
+        line += f"; the heads of {', '.join(since.left_out)} are left out"
+    return f"{line}; next in turn: {', '.join(record.following)}"
+
+
+def left_lines(record: SuccessionRecord) -> list[str]:
+    """Which auditors are known to have left for a later view: a line for each view."""
+    return [
+        f"left for view {view}, which {record.leads(view)} would lead: {', '.join(auditors)};"
+        f" {record.needed} Leaves are needed"
+        for view, auditors in record.left_for.items()
+    ]
+
+
+def left_troubles(record: SuccessionRecord) -> list[tuple[str, str]]:
+    """(auditor, what): those that have left, and so say and cosign nothing for now."""
+    return [
+        (auditor, f"it has left for view {view}, and says nothing until a Handover of it comes")
+        for auditor, view in record.left.items()
+    ]

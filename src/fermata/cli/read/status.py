@@ -1,8 +1,9 @@
 """``fermata status``: every node's health and the state of the rounds, from the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -13,7 +14,10 @@ from fermata.cli.read.own_hold import hold_text, own_silence, silence_document
 from fermata.cli.read.view import view_of_log, witnessed_line
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.hook.silence_watch import unprepared
+from fermata.node.pki.own_certificate import open_tls
 from fermata.node.run.parts import clock_ms
+from fermata.node.run.succession.coordinators import heard_now
+from fermata.node.run.succession.standing import has_successors, views_of
 from fermata.node.storage.consents import has_agreed
 from fermata.protocol.charter.periods import utc_text
 from fermata.protocol.fold.heartbeats import stale_ms
@@ -21,17 +25,25 @@ from fermata.protocol.roles.overdue import Overdue
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.clock import NO_TIME
 from fermata.protocol.state.state import OPENED, REFUSED, State
+from fermata.protocol.succession.views import leader
 from fermata.summary.documents import (
     document,
     drill_document,
     overdue_document,
     pause_document,
     standing_document,
+    succession_document,
 )
 from fermata.summary.drill_words import drill_line, drill_troubles
 from fermata.summary.governance_documents import charter_document, committee_document
 from fermata.summary.motion_words import charter_line, committee_lines, own_matters
-from fermata.summary.node_words import done_text, node_troubles
+from fermata.summary.node_words import (
+    done_text,
+    leader_line,
+    left_lines,
+    left_troubles,
+    node_troubles,
+)
 from fermata.summary.plea_words import plea_sentences
 from fermata.summary.records.clocks import LogTime, log_time, silence_ms
 from fermata.summary.records.drills import DrillRecord, drill_records
@@ -51,6 +63,7 @@ from fermata.summary.records.pause import (
     rule_records,
 )
 from fermata.summary.records.rounds import RoundRecord, round_records
+from fermata.summary.records.succession import SuccessionRecord, succession_record
 from fermata.summary.standing_words import standing_line
 from fermata.summary.time_words import log_time_line, own_clock_trouble, time_trouble
 from fermata.summary.words import (
@@ -95,7 +108,7 @@ def status(
     replica = view_of_log(config)
     missing_ms = 1000 * stale_s if stale_s else stale_ms(replica.charter)
     now_ms = clock_ms()
-    report = health(replica.state, now_ms, missing_ms)
+    report = health(replica.state, now_ms, missing_ms, known_left(config, replica))
     own = [*witness_problems(replica, now_ms - missing_ms), *silence_problems(config, replica)]
     own += consent_problems(config, replica)
     own += governance_problems(config, report)
@@ -110,6 +123,13 @@ def status(
     emit(as_json, data, f"{line}\n\n{health_text(report)}")
     if report.problems:
         context.exit(UNHEALTHY)
+
+
+def known_left(config: NodeConfig, replica: Replica) -> Mapping[str, int]:
+    """The last view for which each auditor has left, by what the coordinators' boards say."""
+    if not has_successors(replica):
+        return {}
+    return heard_now(config, open_tls(config, clock_ms), views_of(replica)).left
 
 
 def consent_problems(config: NodeConfig, replica: Replica) -> Iterator[tuple[str, str]]:
@@ -173,7 +193,8 @@ class Health:
 
     ``rounds`` are the newest ones, or all, and ``rounds_in_all`` counts all. ``pause`` is None if
     the charter has none; ``rules`` is what they said last. ``governance`` is None without a
-    committee; ``drills`` are all of the log. ``problems``: (who or what needs attention, why).
+    committee, and ``succession`` without successors; ``drills`` are all of the log.
+    ``problems``: (who or what needs attention, why).
     """
 
     now_ms: int
@@ -187,12 +208,19 @@ class Health:
     governance: GovernanceRecord | None
     drills: tuple[DrillRecord, ...]
     overdue: tuple[Overdue, ...]
+    succession: SuccessionRecord | None
     problems: tuple[tuple[str, str], ...]
 
 
-def health(state: State, now_ms: int, stale_ms: int) -> Health:
-    """The health of the deployment, as far as the log shows it. Raises Refusal NO_CHARTER."""
+def health(
+    state: State, now_ms: int, stale_ms: int, left: Mapping[str, int] = MappingProxyType({})
+) -> Health:
+    """The health of the deployment, as far as the log shows it. Raises Refusal NO_CHARTER.
+
+    ``left``: the last view for which each auditor is known to have left, by the boards.
+    """
     charter = state.chartered().charter
+    coordinator, succession = leader(charter, state.view), succession_record(state, left)
     nodes, rounds, late = node_records(state), round_records(state), overdue_records(state, now_ms)
     time = log_time(state, now_ms, stale_ms)
     by_ms = silence_ms(time, now_ms)
@@ -209,7 +237,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         due_ms = round_.deadline_ms
         is_late = due_ms is not None and now_ms > due_ms + LATE_MS
         if round_.state not in (OPENED, REFUSED) and is_late:
-            waits = ", ".join(round_.waits_for) or charter.coordinator
+            waits = ", ".join(round_.waits_for) or coordinator
             what = f"{round_.state} past its deadline, waits for {waits}"
             problems.append((f"round {round_.number}", what))
         if round_.pleaded or round_ is rounds[-1]:
@@ -217,9 +245,10 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         if round_.culprits:
             problems.append((f"round {round_.number}", culprits_text(round_.culprits)))
     if state.key is None:
-        problems.append((charter.coordinator, "the log has no key record yet"))
+        problems.append((coordinator, "the log has no key record yet"))
     drills = drill_records(state)
     problems += drill_troubles(drills)
+    problems += left_troubles(succession) if succession is not None else []
     problems += [("overdue", overdue_line(thing)) for thing in late]
     return Health(
         now_ms=now_ms,
@@ -233,6 +262,7 @@ def health(state: State, now_ms: int, stale_ms: int) -> Health:
         governance=governance_record(state, now_ms) if charter.committee else None,
         drills=drills,
         overdue=late,
+        succession=succession,
         problems=tuple(problems),
     )
 
@@ -245,8 +275,9 @@ def newest_rounds(rounds: tuple[RoundRecord, ...]) -> tuple[RoundRecord, ...]:
 
 def health_document(report: Health) -> dict[str, Any]:
     """``log_time``, ``nodes``, ``rounds``, ``rounds_in_all``, ``pause`` (or None), ``charter``,
-    ``governance`` (or None), ``drill``, the newest (or None), and ``problems``, for programs."""
-    pause, governance = None, report.governance
+    ``governance`` (or None), ``succession`` (or None), ``drill``, the newest (or None), and
+    ``problems``, for programs."""
+    pause, governance, succession = None, report.governance, report.succession
     if report.pause is not None:
         late = [overdue_document(thing) for thing in report.overdue]
         pause = pause_document(report.pause, report.rules) | {"overdue": late}
@@ -258,6 +289,7 @@ def health_document(report: Health) -> dict[str, Any]:
         "pause": pause,
         "charter": charter_document(report.charter),
         "governance": committee_document(governance) if governance is not None else None,
+        "succession": succession_document(succession) if succession is not None else None,
         "drill": drill_document(report.drills[-1]) if report.drills else None,
         "problems": [{"who": who, "what": what} for who, what in report.problems],
     }
@@ -302,7 +334,8 @@ def _round(round_: RoundRecord) -> dict[str, object]:
 
 def health_text(report: Health) -> str:
     """The health for people: a table of nodes, the log's time, a line for each round, the pause,
-    the newest drill, the charter in force, what is before the committee, and what to look at."""
+    the newest drill, the charter in force, who leads the log if there are successors, what is
+    before the committee, and what to look at."""
     columns = ["node", "role", "version", "last seen", "certificate until"]
     columns += ["clock", "backlog", "newest round"]
     rows = [_row(node, report.now_ms) for node in report.nodes]
@@ -315,6 +348,8 @@ def health_text(report: Health) -> str:
     lines += pause_lines(report.pause, report.rules) if report.pause else []
     lines += [drill_line(report.drills[-1])] if report.drills else []
     lines += [charter_line(report.charter)]
+    if report.succession is not None:
+        lines += [leader_line(report.succession), *left_lines(report.succession)]
     lines += committee_lines(report.governance) if report.governance is not None else []
     lines += [f"! {who}: {what}" for who, what in report.problems]
     return "\n".join(lines)

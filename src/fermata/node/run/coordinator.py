@@ -1,6 +1,6 @@
 """The coordinator's process: the log behind a lock, the server in front and the loop beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import grpc
@@ -75,15 +75,17 @@ class KeyRecordFile:
         self._telemetry.event("key_record_logged")
 
 
+#: The last view for which each auditor is known to have left, by auditor.
+LeftViews = Callable[[], Mapping[str, int]]
 #: Starts something that reads the log beside the node, and registers its end with the stack.
 #: Returns the address to which it is bound, or an empty text if it was not started.
-Embed = Callable[[SharedLogWriter, TlsFiles, ExitStack], str]
+Embed = Callable[[SharedLogWriter, TlsFiles, ExitStack, LeftViews], str]
 
 
 def run_coordinator(
     config: NodeConfig,
     done: Callable[[Driver | None], bool] = lambda driver: False,
-    embed: Embed = lambda writer, tls, stack: "",
+    embed: Embed = lambda writer, tls, stack, left: "",
     from_genesis: bool = False,
 ) -> None:
     """Runs a coordinator until it is stopped: the writer of the log, or a standby if another one
@@ -121,8 +123,12 @@ def _run_writer(
     board = open_board(base, wake) if terms is not None else None
     _serve(base, listen, writer, authority, wake, relay, board)
     exchange = open_exchange(base, wake, terms, board) if terms is not None and board else None
+
+    def left() -> Mapping[str, int]:
+        return exchange.heard().left if exchange is not None else {}
+
     node = make_node(base, writer, wake)
-    if address := embed(writer, tls, base.stack):
+    if address := embed(writer, tls, base.stack, left):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
 

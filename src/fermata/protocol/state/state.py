@@ -26,6 +26,7 @@ from fermata.protocol.state.position import Position
 from fermata.protocol.state.report_flags import NOTHING_ASKED, Asked
 from fermata.protocol.state.threshold_key import ThresholdKey as ThresholdKey
 from fermata.protocol.succession.handover import HandedOver
+from fermata.protocol.succession.views import leader
 from fermata.types import EntryIndex, EnvelopeHash, Role, RoundNumber, RoundPhase, TimeMs
 
 COLLECTING, CLOSED, ENDORSED, OPENED, REFUSED = tuple(RoundPhase)
@@ -282,10 +283,17 @@ def parties_with_nodes(state: State) -> tuple[str, ...]:
     """Parties of the charter in force whose node must be seen, in the roster's order.
 
     Members of the committee speak from the command line and run none. An excluded lab is asked
-    for nothing, so its node may be off.
+    for nothing, so its node may be off. A coordinator that does not lead writes nothing into the
+    log, which therefore cannot show its node (succession.md, SU20).
     """
+    charter = state.charter
+    if charter is None:
+        return ()
+    standbys = set(charter.coordinators) - {leader(charter, state.view)}
     return tuple(
         party.id
-        for party in (state.charter.parties.values() if state.charter else ())
-        if party.role != Role.MEMBER and party.id not in state.governance.exclusions
+        for party in charter.parties.values()
+        if party.role != Role.MEMBER
+        and party.id not in state.governance.exclusions
+        and party.id not in standbys
     )

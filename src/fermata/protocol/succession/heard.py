@@ -22,6 +22,11 @@ class Heard:
     leaves: Mapping[str, tuple[Left, bytes]] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
 
+    @property
+    def left(self) -> dict[str, int]:
+        """The last view for which each auditor has left, by auditor."""
+        return {auditor: left.view for auditor, (left, _) in self.leaves.items()}
+
 
 def hear(views: Views, boards: Iterable[Iterable[BoardWords]]) -> Heard:
     """What boards say together. A word that does not hold counts for nothing: the board lies, or

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fermata.protocol.state.consents import not_consenting
 from fermata.protocol.state.heartbeats import HeartbeatSeen
 from fermata.protocol.state.state import CharteredState, State, parties_with_nodes
+from fermata.protocol.succession.views import leader
 from fermata.summary.records.clocks import clock_offsets, seen_ms
 from fermata.types import Role
 
@@ -73,7 +74,7 @@ def _done(state: CharteredState, party: str) -> str | None:
     round_, charter = state.current, state.charter
     if round_ is None:
         return None
-    if party == charter.coordinator:
+    if party == leader(charter, state.view):
         return round_.phase(charter.endorsement_quorum)
     if party in charter.auditors:
         steps = (("opened", party in round_.parts), ("endorsed", party in round_.endorsements))

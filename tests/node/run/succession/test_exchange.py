@@ -80,6 +80,17 @@ def test_su16_auditors_who_share_one_board_hear_each_other(deployed):
     assert second.claims() == [Claim(name, 0, 0) for name in sorted(COORDINATORS[1:])]
 
 
+def test_su16_the_last_view_for_which_each_auditor_has_left_is_known(deployed):
+    for auditor, view in ((FIRST, 1), (FIRST, 3), (SECOND, 2)):
+        writer = deployed.exchange(auditor, own_of(auditor, view), only=COORDINATORS[1:2])
+        writer.visit(writer.places[0])
+    reader = deployed.exchange(FIRST)
+    assert reader.heard().left == {}
+    for place in reader.places:
+        reader.visit(place)
+    assert reader.heard().left == {FIRST: 3, SECOND: 2}
+
+
 def test_su19_entries_go_to_the_coordinator_of_the_view_alone(deployed):
     first = deployed.exchange(FIRST, own_of(FIRST))
     for place in first.places:

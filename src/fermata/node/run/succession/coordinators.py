@@ -13,7 +13,10 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.protocol.charter.roster import CoordinatorNode
+from fermata.protocol.succession.heard import Heard, hear
+from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.ports import Log, LogWrapper, News
+from fermata.wire.v1.board_service_pb2 import GetBoardResponse
 
 #: A board that does not answer is asked again at the next turn.
 BOARD_CALL_S = 5.0
@@ -110,14 +113,17 @@ class Coordinators:
         """The place of a coordinator. Raises StopIteration if there is none of this id."""
         return next(place for place in self.places if place.coordinator == coordinator)
 
-    def claims(self) -> list[Claim]:
-        """Which logs the coordinators say that they have; nobody has checked it."""
-        said = []
+    def boards(self) -> dict[str, GetBoardResponse]:
+        """What each board says that answers, by coordinator; nobody has checked it."""
+        said = {}
         for place in self.places:
             with suppress(FermataError):
-                answer = BoardClient(place.board).read()
-                said.append(Claim(place.coordinator, answer.view, answer.handover))
+                said[place.coordinator] = BoardClient(place.board).read()
         return said
+
+    def claims(self) -> list[Claim]:
+        """Which logs the coordinators say that they have; nobody has checked it."""
+        return [Claim(name, its.view, its.handover) for name, its in self.boards().items()]
 
     def close(self) -> None:
         """Ends all calls. May be called twice."""
@@ -137,6 +143,18 @@ def leader_log(config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNod
         ways.close()
     log = leading.log
     return GrpcLog(log.address, log.deployment, tls, roots=log.roots)
+
+
+def heard_now(config: NodeConfig, tls: TlsFiles, views: Views) -> Heard:
+    """What all boards say now, as far as it holds; empty if the charter names no successors."""
+    terms = views.charter.succession
+    if terms is None:
+        return Heard()
+    ways = Coordinators(config, tls, terms.nodes)
+    try:
+        return hear(views, (said.words for said in ways.boards().values()))
+    finally:
+        ways.close()
 
 
 class LeaderLog(LogWrapper):
