@@ -19,9 +19,10 @@ from fermata.node.storage.snapshots.files import NAME, Snapshots, start_replica
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.roles.replica import WITNESSES, Replica, Start
 from fermata.protocol.state.state import State, Verdict
-from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, chain_at, make_deployment
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Chain, Run, chain_at, make_deployment
 from harness.deployments import HEARTBEAT_S, PAUSE_TABLES
 from harness.long_log import AllHold, LongLog, long_deployment
+from harness.protocol.amendments import MEMBERS, amended, carried, under
 
 LOGS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "vectors" / "fold_logs.json").read_text()
@@ -127,6 +128,17 @@ def test_rejected_entries_are_remembered() -> None:
     assert (
         read(write_body(start), chain.leaves, sha256, MODULUS_BITS_MIN).rejected == start.rejected
     )
+
+
+def test_l54_the_charter_of_an_amendment_comes_back() -> None:
+    chain = Chain(make_deployment(members=MEMBERS))
+    chain.start()
+    sha256, data = chain.deployment.charter.sha256, amended(chain)
+    due_ms = carried(chain, data)
+    under(chain, data).open_round(due_ms)
+    start = folded(chain.leaves, sha256, MODULUS_BITS_MIN, chain.cache)[-1]
+    assert len(start.state.charters) == 2
+    assert read(write_body(start), chain.leaves, sha256, MODULUS_BITS_MIN).state == start.state
 
 
 @settings(max_examples=80, deadline=None)
