@@ -109,7 +109,7 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
             replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN, seen)
             replica.pull(log_port)
     if total and not replica.tree.size:
-        # SU13.5: an empty copy goes on with a later view as everybody does.
+        # Only a quorum shows an empty copy that a later view goes on (succession.md, SU13).
         raise TransportError(
             "NOT_COSIGNED",
             "log: its view has begun, and no quorum of auditors has cosigned its Handover yet; see"

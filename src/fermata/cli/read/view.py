@@ -73,17 +73,22 @@ def _heads(config: NodeConfig) -> tuple[Path, ...]:
     return config.data / NODE_HEAD, config.data / SEEN_HEAD
 
 
-def _check_extends(replica: Replica, path: Path, note: bytes) -> None:
-    view, shown = view_of(replica.charter, note), replica.state.view
+def _is_of_view_before(replica: Replica, path: Path, note: bytes) -> bool:
+    """Whether a kept head is of a view that is over in this log. Raises TransportError OLD_VIEW."""
+    view, current = view_of(replica.charter, note), replica.state.view
     # L37.3: a view may lack what the one before it had, and is over once the next has begun.
-    if view is not None and view < shown:
-        return
-    if view is not None and view > shown:
+    if view is not None and view > current:
         raise TransportError(
             "OLD_VIEW",
-            f"log: is of view {shown}, and {path} is a head of view {view}; the coordinator that"
+            f"log: is of view {current}, and {path} is a head of view {view}; the coordinator that"
             " answered was left, or the one that leads does not answer: try again",
         )
+    return view is not None and view < current
+
+
+def _check_extends(replica: Replica, path: Path, note: bytes) -> None:
+    if _is_of_view_before(replica, path, note):
+        return
     head = open_head(replica, path, note)
     size = replica.tree.size
     # L37.1: a log set back to before an entry would take back what it promised.
