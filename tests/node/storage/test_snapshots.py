@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermata.errors import StorageError
+from fermata.log.checkpoint import Checkpoint, sign_checkpoint
 from fermata.log.merkle import Tree, leaf_hash
 from fermata.memory_store import MemoryStore
 from fermata.node.storage.snapshots.body import MAGIC, Expected, read_body, write_body
@@ -18,8 +19,8 @@ from fermata.node.storage.snapshots.files import NAME, Snapshots, start_replica
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.roles.replica import WITNESSES, Replica, Start
 from fermata.protocol.state.state import State, Verdict
-from harness.chains import MODULUS_BITS_MIN, Run, chain_at, make_deployment
-from harness.deployments import PAUSE_TABLES
+from harness.chains import COORDINATOR, MODULUS_BITS_MIN, Run, chain_at, make_deployment
+from harness.deployments import HEARTBEAT_S, PAUSE_TABLES
 from harness.long_log import AllHold, LongLog, long_deployment
 
 LOGS: dict[str, Any] = json.loads(
@@ -164,6 +165,13 @@ def test_l52_each_check_has_its_reason(long) -> None:
     assert reason(whole, pinned=bytes(32)) == "SNAPSHOT_FOREIGN"  # L52.3.
     assert reason(whole, count=39) == "SNAPSHOT_AHEAD"  # L52.4.
     assert reason(changed(whole, 3, other_root)) == "SNAPSHOT_DAMAGED"  # L52.5.
+    # Fields 4 and 7: the nodes of a tree of another log, and the state of one.
+    other = Tree()
+    for number in range(40):
+        other.append(leaf_hash(b"%d" % number))
+    later = msgspec.msgpack.decode(write_body(starts[41])[len(MAGIC) + 32 :])
+    assert reason(changed(whole, 4, other.levels(40))) == "SNAPSHOT_DAMAGED"
+    assert reason(changed(whole, 7, later[7])) == "SNAPSHOT_DAMAGED"
     assert reason(changed(whole, 2, "forty")) == "SNAPSHOT_DAMAGED"
     # Of more than one fault the first check's reason is told.
     assert reason(changed(whole, 0, bytes(32)), pinned=bytes(32)) == "SNAPSHOT_OTHER_CODE"
@@ -239,6 +247,28 @@ def test_l51_it_is_written_again_when_the_log_has_grown_enough(node: Node) -> No
     assert (node.folder / NAME).stat().st_ino == first, "fewer than 1,000 entries are no reason"
 
 
+def test_l51_it_is_written_again_for_a_tenth_more_entries_and_not_before(node: Node) -> None:
+    snapshots, path = (
+        Snapshots(node.folder, node.replica, node.tell, entries_min=1),
+        node.folder / NAME,
+    )
+    snapshots.look()
+    kept, written, waited = node.replica.witnessed.size, 0, 0
+    assert kept >= 20
+    for _ in range(12):
+        before = path.stat().st_ino, path.stat().st_mtime_ns
+        node.run.now_ms += HEARTBEAT_S * 1000
+        node.run.step()
+        snapshots.look()
+        size = node.replica.witnessed.size
+        is_written = (path.stat().st_ino, path.stat().st_mtime_ns) != before
+        assert is_written == (size - kept >= kept // 10 and size > kept)
+        written, waited = written + is_written, waited + (kept < size and not is_written)
+        kept = size if is_written else kept
+    assert written
+    assert waited
+
+
 def test_l55_from_genesis_reads_every_entry(node: Node) -> None:
     node.keep()
     replica, read_leaves = node.start(from_genesis=True)
@@ -280,6 +310,25 @@ def test_l53_a_snapshot_of_a_fork_is_not_gone_on_with(node: Node) -> None:
     replica, _ = node.start(forked)
     assert node.told in ([("snapshot_unused", "DATA_LOSS")], [("snapshot_unused", "PREVIOUS_ROOT")])
     assert replica.state == other.drivers["lab-1"].replica.state
+
+
+def test_l53_a_snapshot_of_as_many_entries_as_a_fork_has_is_not_gone_on_with(node: Node) -> None:
+    """No entry comes after it whose own root would tell."""
+    node.keep()
+    other = Run(make_deployment(labs=4, auditors=3))
+    other.now_ms += 1
+    for _ in range(8):
+        other.step()
+    size, charter = node.replica.witnessed.size, other.charter
+    leaves, tree = other.leaves()[:size], other.ledger.replica.tree
+    key = other.deployment.keys[COORDINATOR]
+    head = Checkpoint(charter.log_origin, size, tree.root(size))
+    forked = MemoryStore()
+    forked.extend(0, leaves, sign_checkpoint(head, head.origin, key.sign, key.public_key))
+    assert tree.root(size) != node.replica.tree.root(size)
+    replica, _ = node.start(forked)
+    assert node.told == [("snapshot_unused", "DATA_LOSS")]
+    assert replica.tree.root() == tree.root(size)
 
 
 def test_a_full_disk_leaves_the_older_snapshot(node: Node) -> None:

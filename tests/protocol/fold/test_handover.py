@@ -12,6 +12,7 @@ from fermata.wire.v1.succession_pb2 import Handover
 from harness.chains import COORDINATOR, Chain
 from harness.deployments import make_deployment
 from harness.handed_over import LEAVERS, begun, handed_over, log, made
+from harness.protocol.amendments import MEMBERS, amended, carried, under
 from harness.succession import Succession
 
 
@@ -38,6 +39,7 @@ def test_f15_2_a_view_does_not_begin_again() -> None:
     assert log(chain, handover).reason == "VIEW"
     assert log(chain, made(chain, world, view=2), "successor-2").accepted
     assert chain.state.view == 2
+    assert log(chain, handover).reason == "VIEW"
 
 
 @pytest.mark.parametrize("author", [COORDINATOR, "successor-2"])
@@ -64,6 +66,22 @@ def test_f15_5_the_entries_before_it_are_those_that_it_proves() -> None:
     handover = made(chain, world)
     chain.beat("lab-1")
     assert log(chain, handover).reason == "CONSISTENCY"
+
+
+def test_f15_5_after_an_amendment_leaves_are_bound_to_the_charter_of_entry_0() -> None:
+    deployment = make_deployment(auditors=4, members=MEMBERS, successors=2)
+    chain = Chain(deployment)
+    chain.start()
+    data = amended(chain)
+    due_ms = carried(chain, data)
+    under(chain, data).open_round(due_ms)
+    charter = chain.state.chartered().charter
+    assert charter.sha256 != deployment.charter.sha256
+    views = Views.of(charter, deployment.charter.sha256)
+    world = Succession(deployment, views, deployment.keys)
+    assert log(chain, made(chain, world)).accepted
+    later = Succession(chain.deployment, Views.of(charter), deployment.keys)
+    assert log(chain, made(chain, later, view=2), "successor-2").reason == "CHARTER_HASH"
 
 
 def test_f2_14_rounds_are_opened_by_whoever_leads_the_view() -> None:

@@ -73,6 +73,12 @@ def run_participant(
             serve_copy(base, config.text.listen)
         log = WitnessedLog(way.log, base.store)
         node = make_node(base, log, wake, opening.opener, copies, opening.drill_opener)
+
+        def keep_evidence(error: InvalidProof) -> None:
+            where = log.keep_evidence(error, config.data)
+            telemetry.event("evidence", reason=error.reason, where=where[:VALUE_CHARS_MAX])
+
+        node.driver.keep_evidence = keep_evidence
         if config.role == Role.LAB and (lack := unprepared(replica.charter, copies)):
             telemetry.event("silence_unprepared", where=lack[:VALUE_CHARS_MAX])
         serve_pushes = start_local(config, node.driver, wake, base.stack)

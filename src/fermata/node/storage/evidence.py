@@ -47,7 +47,15 @@ class WitnessedLog(LogWrapper):
         return news
 
     def with_evidence(self, error: InvalidProof, folder: Path) -> InvalidProof:
-        """The error again, saying where the heads are that prove it.
+        """The error again, saying where the heads are that prove it; see ``keep_evidence``."""
+        return InvalidProof(
+            error.reason,
+            f"{error}; this node stops; the signed heads that show it:"
+            f" {self.keep_evidence(error, folder)}; keep them, and show them to the other parties",
+        )
+
+    def keep_evidence(self, error: InvalidProof, folder: Path) -> str:
+        """Where the heads are that prove it, for a person.
 
         Writes those that are not there yet as ``evidence-<digest>.note``.
         """
@@ -63,12 +71,7 @@ class WitnessedLog(LogWrapper):
                 # What the node must say is more than that its disk is full as well.
                 continue
             paths.append(path.name)
-        where = f"{', '.join(paths)} in {folder}" if paths else "no evidence could be written"
-        return InvalidProof(
-            error.reason,
-            f"{error}; this node stops; the signed heads that show it: {where}; keep them, and"
-            " show them to the other parties",
-        )
+        return f"{', '.join(paths)} in {folder}" if paths else "no evidence could be written"
 
     def _receipts(self) -> Iterator[tuple[int, bytes]]:
         for line in (self._store.value(RECEIPT_HEADS) or b"").decode().splitlines():

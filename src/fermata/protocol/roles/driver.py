@@ -95,13 +95,15 @@ class Driver:
         self._tools = tools
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
-        self._outbox = Outbox(replica, outside)
+        self._outbox = Outbox(replica, outside, self._prove)
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
         self.retired = auditor.Retired(self.me, replica)
         #: Of an auditor: which coordinators it has left. Everybody else goes where a quorum goes.
         self.leaver = self._make_leaver()
+        #: What a node does about a broken word before it waits for another coordinator.
+        self.keep_evidence: Callable[[InvalidProof], None] = lambda error: None
         self._view = -1
         self._reported: set[tuple[str, int, str]] = set()
         self._accused: set[str] = set()
@@ -116,21 +118,40 @@ class Driver:
         """One turn; returns how much changed, 0 when there is nothing to do for now.
 
         Raises TransportError when the log cannot be reached (try again), StorageError or
-        InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop.
+        InvalidProof (ROLLBACK, SPLIT_VIEW, RECEIPT_BROKEN) when this node must stop. Where the
+        charter names successors no broken word of a coordinator stops a node.
         """
+        try:
+            return self._turn()
+        except InvalidProof as error:
+            if self.replica.charter.succession is None:
+                raise
+            return self._broken(error)
+
+    def _broken(self, error: InvalidProof) -> int:
+        """SU4, reason 2: another coordinator may go on, and this one is done for.
+
+        Nothing was said in this turn after the word that broke, and it is the same in the next.
+        """
+        view = self.replica.state.view
+        if ("broken", view, error.reason) not in self._reported:
+            self._reported.add(("broken", view, error.reason))
+            self.keep_evidence(error)
+            self._outside.on_event("word_broken", {"view": view, "reason": error.reason})
+        self._prove()
+        return self._step_leaver()
+
+    def _prove(self) -> None:
+        if self.leaver is not None:
+            self.leaver.prove()
+
+    def _turn(self) -> int:
         try:
             changed = self.replica.pull(self._log, self._cosign)
         except TransportError:
             # SU4: a log that cannot be reached takes no heartbeats.
             self._step_leaver()
             raise
-        except InvalidProof:
-            # SU4, reason 2: another coordinator may go on, and this one is done for.
-            if self.leaver is None or self.replica.charter.succession is None:
-                raise
-            self.leaver.prove()
-            self._outside.on_event("coordinator_broke_word", {"view": self.replica.state.view})
-            return self._step_leaver()
         self._name_false()
         changed += self._outbox.settle()
         changed += self._enter()

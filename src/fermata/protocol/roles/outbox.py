@@ -5,7 +5,7 @@ word of the other side; both are kept, and neither changes what the node remembe
 its own copy of the log says the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fermata.errors import InvalidProof, VerificationError
@@ -52,12 +52,18 @@ def kept_refusals(store: Store) -> Iterator[tuple[str, bytes, bytes]]:
 
 
 class Outbox:
-    """The answers to this node's drafts, kept in its store."""
+    """The answers to this node's drafts, kept in its store.
 
-    def __init__(self, replica: Replica, outside: Outside) -> None:
+    ``on_false`` is called at a refusal that is false at the very entry that it names.
+    """
+
+    def __init__(
+        self, replica: Replica, outside: Outside, on_false: Callable[[], None] = lambda: None
+    ) -> None:
         self._replica = replica
         self._store = replica.store
         self._outside = outside
+        self._on_false = on_false
         self._said: set[tuple[str, str]] = set()
         #: Slots of answers that were refused as late.
         self._late: set[str] = set()
@@ -140,7 +146,9 @@ class Outbox:
         pinned = self._replica.state.charter_sha256 or charter.sha256
         try:
             # L33.3: an unsigned refusal is no answer; it could be held against nobody.
-            open_refusal(coordinator, key, pinned, error.signed, draft.envelope, error.reason)
+            refusal = open_refusal(
+                coordinator, key, pinned, error.signed, draft.envelope, error.reason
+            )
         except VerificationError:
             self._tell("refusal_unsigned", draft.slot, error.reason)
             return False
@@ -149,6 +157,8 @@ class Outbox:
         # L33.4: this node's own fold says something else.
         if own != error.reason:
             self._tell("refused_falsely", draft.slot, error.reason)
+            if self._is_false(refusal, draft):
+                self._on_false()
             return False
         # L33.5: what is too early today is not too early for good.
         if own in PASSING:
@@ -169,6 +179,21 @@ class Outbox:
         leaf = next_leaf(self._replica.tree, draft.envelope)
         _, verdict, _ = judge(self._replica.state, leaf, self._replica.cache)
         return verdict.reason
+
+    def _is_false(self, refusal: AppendRefusal, draft: Draft) -> bool:
+        """SU4, reason 2: whether no honest log of the entries that a refusal names says it.
+
+        This node's log may have grown since. What rests on a sealed part the fold does not see.
+        """
+        tree, head = self._replica.tree, refusal.head
+        if draft.sealed_part or not refusal.HasField("head") or head.index >= tree.size:
+            return False
+        if tree.leaf(head.index) != head.leaf_hash:
+            return True
+        size = head.index + 1
+        leaf = next_leaf(tree.first(size), draft.envelope)
+        _, verdict, _ = judge(self._replica.state_at(size), leaf, self._replica.cache)
+        return verdict.reason != refusal.reason
 
     def _promises(self) -> Iterator[_Promise]:
         for line in (self._store.value(PROMISES) or b"").decode().splitlines():

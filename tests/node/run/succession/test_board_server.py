@@ -147,6 +147,11 @@ def test_su19_2_a_copy_that_goes_on_from_what_is_not_here(folder, start):
     refused("RANGE", lambda: hand_in(folder, start=start))
 
 
+def test_su19_2_a_copy_that_goes_on_after_its_own_head(folder):
+    folder.post(SECOND, words(SECOND, ENTRIES[:33]))
+    refused("RANGE", lambda: hand_in(folder, SECOND, start=34, leaves=[]))
+
+
 @pytest.mark.parametrize(
     "leaves",
     [[*ENTRIES[35:], b"more"], [b""], [b"x" * (handed_in.LEAF_BYTES_MAX + 1)]],

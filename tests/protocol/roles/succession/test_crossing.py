@@ -3,13 +3,25 @@
 import pytest
 
 from fermata.errors import TransportError
-from fermata.log.checkpoint import parse_checkpoint, parse_note, signed_alone
+from fermata.log.checkpoint import (
+    Checkpoint,
+    parse_checkpoint,
+    parse_note,
+    sign_checkpoint,
+    signed_alone,
+)
+from fermata.log.merkle import Tree, leaf_hash
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.crossing import common, read_offer
+from fermata.protocol.roles.succession.taking_over import take_over
 from fermata.protocol.succession.board import open_words
+from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.views import Views, leader
 from fermata.protocol.verify.bundle import build_bundle
 from fermata.protocol.verify.verifier import verify_bundle
+from fermata.protocol.wire.ports import Log, LogWrapper
 from fermata.types import Role
+from fermata.wire.v1.succession_pb2 import Leave
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN
 from harness.protocol.successions import STEP_MS, SUCCESSION_MS, SuccessionRun
 
@@ -75,6 +87,106 @@ def test_su13_nobody_but_auditors_goes_where_no_quorum_goes(run: SuccessionRun) 
     assert run.drivers["lab-1"].replica.state.view == 0
     run.turn(4, 1000)
     assert run.drivers["lab-1"].replica.state.view == 1
+
+
+class OtherHead(LogWrapper):
+    """A log of view 1 with a head of somebody's choice."""
+
+    def __init__(self, log: Log, note: bytes) -> None:
+        super().__init__(log)
+        self._note = note
+
+    def checkpoint(self) -> bytes:
+        return self._note
+
+
+def head_of_view_1(run: SuccessionRun, signer: str, root: bytes = b"") -> OtherHead:
+    """The successor's log with a head of all its entries, or of this root, by this party."""
+    writer, key = run.writers["successor-1"], run.deployment.keys[signer]
+    origin, tree = run.charter.origin_of(1), writer.replica.tree
+    head = Checkpoint(origin, tree.size, root or tree.root())
+    return OtherHead(writer, sign_checkpoint(head, origin, key.sign, key.public_key))
+
+
+def check_not_followed(run: SuccessionRun, log: Log) -> None:
+    """Lab-1 would follow anybody, and its copy stays as it is all the same."""
+    replica = run.drivers["lab-1"].replica
+    replica.follows = lambda offer: True
+    before = replica.state, replica.tree.size, replica.store.checkpoint()
+    with pytest.raises(TransportError) as caught:
+        replica.pull(log)
+    assert caught.value.reason == "NO_HANDOVER"
+    assert (replica.state, replica.tree.size, replica.store.checkpoint()) == before
+
+
+@pytest.fixture
+def begun(run: SuccessionRun) -> SuccessionRun:
+    """View 1 has begun, and nobody has read of it."""
+    run.down.add(COORDINATOR)
+    run.turn(WAIT)
+    run.take_over("successor-1", 1)
+    return run
+
+
+@pytest.mark.parametrize("signer", [COORDINATOR, "successor-2", "auditor-1"])
+def test_su13_1_a_head_by_somebody_who_does_not_lead_the_view(
+    begun: SuccessionRun, signer: str
+) -> None:
+    check_not_followed(begun, head_of_view_1(begun, signer))
+
+
+def test_su13_2_entries_that_are_not_those_of_the_head(begun: SuccessionRun) -> None:
+    check_not_followed(begun, head_of_view_1(begun, "successor-1", bytes(32)))
+    log = head_of_view_1(begun, "successor-1")
+    assert begun.drivers["lab-1"].replica.pull(log) > 0
+
+
+def test_su13_3_a_log_without_a_handover_is_of_no_later_view(begun: SuccessionRun) -> None:
+    replica, old = begun.drivers["lab-1"].replica, begun.writers[COORDINATOR]
+    with pytest.raises(TransportError, match="no Handover of a view after 0") as caught:
+        read_offer(begun.charter, replica, old, old.checkpoint(), (), replica.cache)
+    assert caught.value.reason == "NO_HANDOVER"
+
+
+def test_su13_what_two_logs_share_ends_before_the_first_entry_that_differs() -> None:
+    class Entries:
+        def __init__(self, *entries: bytes) -> None:
+            self._entries = entries
+
+        def read(self, start: int, count_max: int) -> list[bytes]:
+            return list(self._entries[start : start + count_max])
+
+    for size in range(1, 9):
+        for shared in range(size + 1):
+            tree = Tree()
+            for number in range(size):
+                tree.append(leaf_hash(b"%d" % number))
+            for beyond in range(4):
+                entries = [b"%d" % n for n in range(shared)] + [b"x%d" % n for n in range(beyond)]
+                log = Entries(*entries)
+                assert common(tree, log, len(entries)) == shared  # type: ignore[arg-type]
+
+
+def test_su13_of_what_was_witnessed_the_shared_entries_alone_stay_so(run: SuccessionRun) -> None:
+    """The successor has less than lab-1, whose newest cosignatures are of what is replaced."""
+    run.cut |= {("successor-1", COORDINATOR), ("successor-2", COORDINATOR)}
+    kept = run.writers["successor-1"].size()
+    run.turn(3)
+    replica = run.drivers["lab-1"].replica
+    assert replica.witnessed.size > kept
+    # With more liars than the rules are made for, a quorum says that it has witnessed nothing.
+    run.down.add(COORDINATOR)
+    views, key = Views.of(run.charter), run.deployment.keys
+    said = [
+        Leave(charter_sha256=run.charter.sha256, auditor=a, view=1) for a in run.charter.auditors
+    ]
+    leaves = [seal_leave(leave, key[leave.auditor]) for leave in said]
+    take_over(run.writers["successor-1"], "successor-1", key["successor-1"], 1, leaves)
+    replica.follows = lambda offer: True
+    replica.pull(run.writers["successor-1"])
+    assert views.coordinator(replica.state.view).id == "successor-1"
+    assert replica.witnessed.size == kept
+    assert all(seen.size <= kept for seen in replica.witnessed.cosigned.values())
 
 
 def test_su13_4_a_log_that_was_left_is_no_rollback(run: SuccessionRun) -> None:
