@@ -1,10 +1,12 @@
 """Coordinators that do not lead: they keep the log, and serve it (succession.md, SU16 to SU20)."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
 
+from fermata.api import open_bundle
 from fermata.errors import TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.rpc.client import GrpcLog
@@ -86,7 +88,31 @@ def state_at(fleet: Fleet, coordinator: str, found, limit_s: float = 240.0):
             raise AssertionError(f"{error}\n{fleet.tail()}") from None
 
 
-def test_a_coordinator_that_is_killed_is_followed_by_the_next(fleet):
+def check_verified(fleet: Fleet, folder: Path) -> None:
+    """Exports the whole log from the coordinator that leads in view 1, and verifies it."""
+    # The command finds the coordinator that leads by itself.
+    done = run_cli("bundle", "--config", fleet.deployment.config("auditor-1"), folder)
+    assert done.returncode == 0, done.stderr
+    verified = run_cli("verify", folder)
+    assert verified.stdout.splitlines()[-1:] == ["VALID"], verified.stdout + verified.stderr
+    assert verified.returncode == 0
+    succession = open_bundle(folder).succession
+    assert succession is not None
+    assert (succession.view, succession.leader) == (1, "successor-1")
+
+
+def check_status(fleet: Fleet) -> None:
+    """``fermata status`` says who leads, and misses no coordinator that does not."""
+    told = run_cli("status", "--json", "--config", fleet.deployment.config("auditor-1"))
+    assert told.stdout, told.stderr
+    shown = json.loads(told.stdout)
+    assert shown["succession"]["leader"] == "successor-1", told.stdout
+    assert [h["view"] for h in shown["succession"]["handovers"]] == [1]
+    assert shown["succession"]["left"] == []
+    assert {p["who"] for p in shown["problems"]}.isdisjoint({COORDINATOR, "successor-2"})
+
+
+def test_a_coordinator_that_is_killed_is_followed_by_the_next(fleet, tmp_path):
     made = fleet.deployment
     start_all(fleet)
     fleet.wait_opened(1)
@@ -96,6 +122,8 @@ def test_a_coordinator_that_is_killed_is_followed_by_the_next(fleet):
     round_ = state_at(fleet, "successor-1", lambda state: opened(state, done + 1))
     check_sums(made, round_)
     fleet.check_all_run()
+    check_status(fleet)
+    check_verified(fleet, tmp_path / "bundle")
 
 
 def goes_on(fleet: Fleet, coordinator: str, view: int, done: int) -> None:
@@ -128,13 +156,7 @@ def test_a_coordinator_that_stops_and_wakes_up_becomes_a_standby(fleet, tmp_path
     before = state_at(fleet, "successor-1", lambda state: state)
     state_at(fleet, COORDINATOR, lambda state: state.size >= before.size)
     fleet.check_all_run()
-    bundle = tmp_path / "bundle"
-    # The command finds the coordinator that leads by itself.
-    done = run_cli("bundle", "--config", fleet.deployment.config("auditor-1"), bundle)
-    assert done.returncode == 0, done.stderr
-    verified = run_cli("verify", bundle)
-    assert "VALID" in verified.stdout, verified.stdout + verified.stderr
-    assert verified.returncode == 0
+    check_verified(fleet, tmp_path / "bundle")
 
 
 def test_a_coordinator_that_withholds_cosignatures_is_left(fleet, tmp_path):
@@ -147,3 +169,4 @@ def test_a_coordinator_that_withholds_cosignatures_is_left(fleet, tmp_path):
     reasons = {told["reason"] for a in made.auditors for told in fleet.events(a, "left")}
     assert "withheld" in reasons
     fleet.check_all_run()
+    check_verified(fleet, tmp_path / "bundle")

@@ -21,8 +21,8 @@ from fermata.cli.output import (
     say_if_test,
     table_text,
 )
-from fermata.errors import FermataError, IdentityError
-from fermata.log.checkpoint import NOTE_BYTES_MAX
+from fermata.errors import FermataError, IdentityError, TransportError
+from fermata.log.checkpoint import NOTE_BYTES_MAX, parse_checkpoint, parse_note
 from fermata.memory_store import MemoryStore
 from fermata.node.config import NodeConfig, load_config
 from fermata.node.files import read_file
@@ -91,12 +91,15 @@ def checked_log(config: NodeConfig) -> Iterator[tuple[GrpcLog, Replica]]:
 def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
     """The log as the coordinator shows it now, checked and folded in memory, and its verdicts.
 
-    Nothing says that others were shown the same: see ``fermata.cli.read.view``.
+    Nothing says that others were shown the same: see ``fermata.cli.read.view``. Raises
+    TransportError NOT_COSIGNED for a log of a later view that no quorum goes on with, what
+    ``Replica.pull`` raises, and InvalidEncoding for a note that is none.
     """
     verdicts: list[Verdict] = []
     say_if_test(config.roster)
     with checked_log(config) as (log_port, replica):
-        total = replica.open_checkpoint(log_port.checkpoint()).size
+        # The bar alone goes by it: who may sign a head, the entries say, and pull checks it.
+        total = parse_checkpoint(parse_note(log_port.checkpoint()).text).size
         with progress_bar("reading the log", total) as advance:
 
             def seen(verdict: Verdict) -> None:
@@ -105,6 +108,13 @@ def replicate(config: NodeConfig) -> tuple[Replica, list[Verdict]]:
 
             replica = Replica(config.genesis, MemoryStore(), MODULUS_BITS_MIN, seen)
             replica.pull(log_port)
+    if total and not replica.tree.size:
+        # Only a quorum shows an empty copy that a later view goes on (succession.md, SU13).
+        raise TransportError(
+            "NOT_COSIGNED",
+            "log: its view has begun, and no quorum of auditors has cosigned its Handover yet; see"
+            " whether the auditors' nodes run, and try again",
+        )
     return replica, verdicts
 
 

@@ -14,6 +14,7 @@ from fermata.node.files import ensure_directory, read_file, write_atomic
 from fermata.node.storage.high_water import HEAD_BYTES_MAX, open_head
 from fermata.node.storage.high_water import NAME as NODE_HEAD
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.crossing import view_of
 
 #: The newest head that a command with this folder was shown.
 SEEN_HEAD = "view.note"
@@ -53,7 +54,8 @@ def view_of_log(config: NodeConfig) -> Replica:
     """The log up to its head, and what is witnessed of it.
 
     The log must extend every head that this folder has seen; its own is then kept. Raises
-    InvalidProof ROLLBACK or SPLIT_VIEW, ConfigError HEAD_NOTE, and as ``replicate`` does.
+    InvalidProof ROLLBACK or SPLIT_VIEW, TransportError OLD_VIEW, ConfigError HEAD_NOTE, and as
+    ``replicate`` does.
     """
     # A node that runs beside this command keeps newer heads while the log is read.
     known = {path: read_file(path, HEAD_BYTES_MAX) for path in _heads(config) if path.exists()}
@@ -71,7 +73,22 @@ def _heads(config: NodeConfig) -> tuple[Path, ...]:
     return config.data / NODE_HEAD, config.data / SEEN_HEAD
 
 
+def _is_of_view_before(replica: Replica, path: Path, note: bytes) -> bool:
+    """Whether a kept head is of a view that is over in this log. Raises TransportError OLD_VIEW."""
+    view, current = view_of(replica.charter, note), replica.state.view
+    # L37.3: a view may lack what the one before it had, and is over once the next has begun.
+    if view is not None and view > current:
+        raise TransportError(
+            "OLD_VIEW",
+            f"log: is of view {current}, and {path} is a head of view {view}; the coordinator that"
+            " answered was left, or the one that leads does not answer: try again",
+        )
+    return view is not None and view < current
+
+
 def _check_extends(replica: Replica, path: Path, note: bytes) -> None:
+    if _is_of_view_before(replica, path, note):
+        return
     head = open_head(replica, path, note)
     size = replica.tree.size
     # L37.1: a log set back to before an entry would take back what it promised.

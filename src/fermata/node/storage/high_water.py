@@ -8,10 +8,11 @@ signed head (C2SP checkpoint); the same file of another node says what a restore
 from pathlib import Path
 
 from fermata.errors import ConfigError, StorageError, VerificationError
-from fermata.log.checkpoint import Checkpoint, parse_checkpoint, parse_note
+from fermata.log.checkpoint import Checkpoint, open_checkpoint
 from fermata.node.files import read_file, write_atomic
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.succession.views import view_of_origin
+from fermata.protocol.roles.succession.crossing import view_of
+from fermata.protocol.succession.views import leader
 
 NAME = "head.note"
 HEAD_BYTES_MAX = 64 * 1024
@@ -22,10 +23,7 @@ def open_head(replica: Replica, path: Path, note: bytes) -> Checkpoint:
     try:
         return replica.open_checkpoint(note)
     except VerificationError:
-        raise ConfigError(
-            "HEAD_NOTE",
-            f"{path}: must be a head of this deployment's log; give another node's {NAME}",
-        ) from None
+        raise _no_head(path) from None
 
 
 def check_head(replica: Replica, path: Path, note: bytes) -> None:
@@ -33,10 +31,19 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
 
     Raises StorageError STORE_BEHIND if it ends earlier or holds something else, ConfigError
     HEAD_NOTE if the note is not a head of this log. A head of an earlier view says nothing of a
-    copy of a later one, which may have fewer entries (succession.md, SU8).
+    copy of a later one, which may have fewer entries (succession.md, SU8); a copy of an earlier
+    view is an older one, however many entries it has.
     """
-    if _view_of(replica, note) < replica.state.view:
+    view, own = view_of(replica.charter, note), replica.state.view
+    if view is not None and view < own:
         return
+    if view is not None and view > own:
+        _open_later(replica, path, note, view)
+        raise StorageError(
+            "STORE_BEHIND",
+            f"store: quarantined, it is of view {own}, but {path} shows that the log is in view"
+            f" {view}; this is an older copy: restore a newer backup, do not go on with it",
+        )
     head = open_head(replica, path, note)
     have = replica.tree.size
     if head.size > have:
@@ -53,14 +60,19 @@ def check_head(replica: Replica, path: Path, note: bytes) -> None:
         )
 
 
-def _view_of(replica: Replica, note: bytes) -> int:
-    """The view that a note names; that of the copy if it names none."""
+def _open_later(replica: Replica, path: Path, note: bytes, view: int) -> None:
+    """Raises ConfigError HEAD_NOTE unless the coordinator of that view has signed the note."""
+    charter = replica.charter
+    origin = charter.origin_of(view)
     try:
-        origin = parse_checkpoint(parse_note(note).text).origin
+        open_checkpoint(note, origin, origin, charter.signing_keys[leader(charter, view)])
     except VerificationError:
-        return replica.state.view
-    view = view_of_origin(replica.charter, origin)
-    return replica.state.view if view is None else view
+        raise _no_head(path) from None
+
+
+def _no_head(path: Path) -> ConfigError:
+    what = f"must be a head of this deployment's log; give another node's {NAME}"
+    return ConfigError("HEAD_NOTE", f"{path}: {what}")
 
 
 class HighWater:
