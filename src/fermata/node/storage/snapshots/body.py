@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fermata.errors import StorageError
+from fermata.errors import FermataError, StorageError
 from fermata.log.merkle import Tree
 from fermata.node.storage.snapshots.typed import AS_IT_IS, Form, Forms
 from fermata.protocol.charter.parse import Charter, parse_charter
@@ -161,12 +161,22 @@ def read_body(data: bytes, expected: Expected) -> Start:
             "SNAPSHOT_AHEAD",
             f"snapshot: is of {body.size} entries, and the store has {expected.count}",
         )
-    return _start_of(body, expected)
+    try:
+        return _start_of(body, expected)
+    except StorageError:
+        raise
+    except (FermataError, LookupError, TypeError, ValueError, AttributeError) as error:
+        # Whatever is in it, a start must not end with it: the log has all of it as well.
+        raise StorageError(
+            "SNAPSHOT_DAMAGED", f"snapshot: its fields do not fit: {type(error).__name__}"
+        ) from error
 
 
 def _start_of(body: _Body, expected: Expected) -> Start:
     layout = _layout()
     layout.charters = _charters(body.charters, expected)
+    if not 0 <= body.phase < len(layout.phases):
+        raise StorageError("SNAPSHOT_DAMAGED", f"snapshot: has no state of kind {body.phase}")
     form = layout.phases[body.phase]
     if form.read is None or layout.memory.read is None or layout.rejected.read is None:
         raise TypeError("records have a form of their own")
