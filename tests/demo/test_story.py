@@ -70,7 +70,7 @@ def states() -> list[State]:
     """The state after each round; all acknowledge."""
     whole = state_of(CHARTER, HISTORY, alone=LATE)
     states = []
-    state = replace(whole, rounds=())
+    state = replace(whole, rounds=(), unended=())
     for number, each in enumerate(whole.rounds, 1):
         in_pause = number > TRIGGER
         reports = {
@@ -94,8 +94,7 @@ def states() -> list[State]:
             asked=Asked(in_pause),
         )
         state = replace(
-            state,
-            rounds=(*state.rounds, told),
+            state.with_opened(told),
             clock=replace(state.clock, time_ms=START_MS + number),
             position=Position(Frontier(100 * number)),
         )

@@ -168,13 +168,12 @@ def test_a_pause_that_does_not_wait_for_the_share_violates_i8(
 def test_figures_beyond_their_share_that_nobody_counts_violate_i8(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    count = facts.beyond_of
+    count = facts._beyond
 
-    def nobody(rounds: Any, charter_at: Any) -> Any:
-        counted = count(rounds, charter_at)
-        return {number: dict.fromkeys(of, frozenset()) for number, of in counted.items()}
+    def nobody(*of_round: Any) -> Any:
+        return dict.fromkeys(count(*of_round), frozenset())
 
-    monkeypatch.setattr(facts, "beyond_of", nobody)
+    monkeypatch.setattr(facts, "_beyond", nobody)
     assert "I8" in invariants(run(SHARES_SEED))
 
 

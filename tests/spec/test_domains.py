@@ -104,7 +104,7 @@ FOLLOWS = {
     "node.pki.tokens._hash": LOCAL,
     "node.rpc.guard._fingerprint": LOCAL,
     "node.run.parts.check_log_charter": "charter-hash",
-    "node.storage.evidence.with_evidence": LOCAL,
+    "node.storage.evidence.keep_evidence": LOCAL,
     "node.joining.hand_in._recipient_message": "dsse",
     "node.joining.hand_in.open_hand_in": "dsse",
     "node.joining.hand_in.seal_hand_in": "dsse",

@@ -91,8 +91,8 @@ def test_no_statement_counts_before_enough_auditors_have_told_the_time(
     assert log(chain, any_statement(chain, body)).reason != "NO_TIME"
 
 
-def test_only_the_key_and_heartbeats_come_before_the_time() -> None:
-    assert {"key_record", "heartbeat"} == TIMELESS
+def test_only_the_key_heartbeats_and_handovers_come_before_the_time() -> None:
+    assert {"key_record", "heartbeat", "handover"} == TIMELESS
     chain = Chain(make_deployment())
     log(chain, chain.deployment.charter_envelope)
     assert log_beat(chain, "lab-1", START_MS).accepted

@@ -88,9 +88,9 @@ class World:
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.log = _Choosy(chain)
+        self.now_ms = chain.time_ms
         self.auditor = Auditor("auditor-1", self.log, lambda: self.now_ms)
         self.folder = MemoryPleas()
-        self.now_ms = chain.time_ms
         self.start()
 
     def start(self) -> None:
