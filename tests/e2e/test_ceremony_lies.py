@@ -53,7 +53,7 @@ def test_ce11_one_that_is_killed_is_no_culprit_and_goes_on(lying):
     before = play.stderr(killed).count("turn 3:")
     wait_for("it is in the middle", lambda: play.stderr(killed).count("turn 3:") > before)
     taking[killed].kill()
-    taking[killed].communicate()
+    taking[killed].wait()
     taking[killed] = play.start(killed, PROGRAM, *CEREMONY)
     for auditor, process in taking.items():
         out, _ = process.communicate(timeout=LIMIT_S)
