@@ -131,7 +131,8 @@ class Driver:
     def _broken(self, error: InvalidProof) -> int:
         """SU4, reason 2: another coordinator may go on, and this one is done for.
 
-        Nothing was said in this turn after the word that broke, and it is the same in the next.
+        Nothing is said in this turn after the word that broke. A draft whose receipt does not hold
+        is sent again in the next, in the same bytes.
         """
         view = self.replica.state.view
         if ("broken", view, error.reason) not in self._reported:

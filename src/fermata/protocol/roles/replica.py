@@ -18,7 +18,7 @@ from fermata.log.merkle import Tree, leaf_hash, verify_inclusion
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import apply
 from fermata.protocol.fold.governance.heads import open_head
-from fermata.protocol.roles.succession.crossing import Offer, read_offer, view_of
+from fermata.protocol.roles.succession.crossing import Offer, read_leaves, read_offer, view_of
 from fermata.protocol.roles.witness import Witnessed, size_under, under, witnessed
 from fermata.protocol.state.state import CharterVersion, State, Verdict
 from fermata.protocol.wire.codec import decode_entry
@@ -334,14 +334,7 @@ class Replica:
 
         ``first``: those of them that have been read.
         """
-        known, leaves = self.tree.size, list(first)
-        while known + len(leaves) < size:
-            start = known + len(leaves)
-            got = log.read(start, min(READ_COUNT, size - start))
-            if not got:
-                break
-            leaves += got[: size - start]
-        return leaves
+        return read_leaves(log, self.tree.size, size, first)
 
     def _root_with(self, leaves: Iterable[bytes]) -> bytes:
         """The root of this copy's tree with more leaves."""

@@ -97,7 +97,7 @@ def read_offer(
     try:
         size = parse_checkpoint(parse_note(note).text).size
         kept = common(copy.tree, log, size)
-        leaves = _read(log, kept, size)
+        leaves = read_leaves(log, kept, size)
         state, tree, verdicts = copy.state_at(kept), copy.tree.first(kept), []
         for leaf in leaves:
             state, verdict = apply(state, leaf, cache)
@@ -129,8 +129,12 @@ def read_offer(
     )
 
 
-def _read(log: Log, start: int, size: int) -> list[bytes]:
-    leaves: list[bytes] = []
+def read_leaves(log: Log, start: int, size: int, first: Sequence[bytes] = ()) -> list[bytes]:
+    """A log's leaves from ``start`` up to ``size``; fewer if it has no more.
+
+    ``first``: those of them that have been read. Raises as ``Log.read`` does.
+    """
+    leaves = list(first)
     while start + len(leaves) < size:
         at = start + len(leaves)
         got = log.read(at, min(READ_COUNT, size - at))
