@@ -161,18 +161,22 @@ def read_body(data: bytes, expected: Expected) -> Start:
             "SNAPSHOT_AHEAD",
             f"snapshot: is of {body.size} entries, and the store has {expected.count}",
         )
+    return _start_of(body, expected)
+
+
+def _start_of(body: _Body, expected: Expected) -> Start:
     try:
-        return _start_of(body, expected)
+        return _fields_of(body, expected)
     except StorageError:
         raise
     except (FermataError, LookupError, TypeError, ValueError, AttributeError) as error:
-        # Whatever is in it, a start must not end with it: the log has all of it as well.
+        # L52.1: whatever is in it, a start must not end with it: the log has all of it as well.
         raise StorageError(
             "SNAPSHOT_DAMAGED", f"snapshot: its fields do not fit: {type(error).__name__}"
         ) from error
 
 
-def _start_of(body: _Body, expected: Expected) -> Start:
+def _fields_of(body: _Body, expected: Expected) -> Start:
     layout = _layout()
     layout.charters = _charters(body.charters, expected)
     if not 0 <= body.phase < len(layout.phases):
