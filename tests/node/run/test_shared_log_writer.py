@@ -7,9 +7,9 @@ import pytest
 
 from fermata.errors import InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
+from fermata.node.run import shared_log_writer
 from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles import log_writer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -45,14 +45,14 @@ class Door:
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
     door, begun, go_on = Door(), threading.Event(), threading.Event()
-    real = log_writer.verify_report
+    real = shared_log_writer.check_reports
 
     def slow(*args):
         begun.set()
         assert go_on.wait(60)
-        real(*args)
+        return real(*args)
 
-    monkeypatch.setattr(log_writer, "verify_report", slow)
+    monkeypatch.setattr(shared_log_writer, "check_reports", slow)
     with ThreadPoolExecutor(4) as pool:
         try:
             sent = pool.submit(door.send)
@@ -77,17 +77,18 @@ def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
 
 
 def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch):
-    door, real = Door(), log_writer.verify_report
+    door, real = Door(), shared_log_writer.check_reports
     closed = []
 
     def slow(*args):
-        real(*args)
+        failures = real(*args)
         if not closed:
             closed.append(True)
             for auditor in door.chain.deployment.charter.auditors:
                 beat_into(door.chain.deployment, door.shared, auditor, door.chain.deadline_ms)
+        return failures
 
-    monkeypatch.setattr(log_writer, "verify_report", slow)
+    monkeypatch.setattr(shared_log_writer, "check_reports", slow)
     with pytest.raises(Refusal) as caught:
         door.send()
     assert caught.value.reason == "LATE"
@@ -99,9 +100,9 @@ def test_failed_proofs_are_charged_to_their_lab_and_the_next_is_not_checked(monk
 
     def fails(*args):
         checks.append(args)
-        raise InvalidProof("EC1", "report: its proof does not hold")
+        return {0: InvalidProof("EC1", "report: its proof does not hold")}
 
-    monkeypatch.setattr(log_writer, "verify_report", fails)
+    monkeypatch.setattr(shared_log_writer, "check_reports", fails)
     for _ in range(REVISIONS_MAX):
         with pytest.raises(InvalidProof):
             door.send()

@@ -168,18 +168,19 @@ class _LogHandlers:
         growth, size, witnessed = self.growth, -1, -1
         time_s = asyncio.get_running_loop().time
         checked_s = time_s()
-        while not growth.is_stopping:
-            # The first message comes at once, and says that the log is there. What came about since
-            # the last one is one message, so a watcher that is slow has fewer.
-            if growth.size > size or growth.witnessed > witnessed:
-                size, witnessed = growth.size, growth.witnessed
-                yield wire.WatchResponse(size=size, witnessed=witnessed)
-            else:
-                await growth.wait_beyond(size, witnessed, WATCH_CHECK_S)
-            # With each message it would cost more than all else that the stream does.
-            if time_s() - checked_s >= WATCH_CHECK_S:
-                self.guard.identify(context)
-                checked_s = time_s()
+        with growth.watching():
+            while not growth.is_stopping:
+                # The first message comes at once, and says that the log is there. What came about
+                # since the last one is one message, so a watcher that is slow has fewer.
+                if growth.size > size or growth.witnessed > witnessed:
+                    size, witnessed = growth.size, growth.witnessed
+                    yield wire.WatchResponse(size=size, witnessed=witnessed)
+                else:
+                    await growth.wait_beyond(size, witnessed, WATCH_CHECK_S)
+                # With each message it would cost more than all else that the stream does.
+                if time_s() - checked_s >= WATCH_CHECK_S:
+                    self.guard.identify(context)
+                    checked_s = time_s()
 
     def _get_news(self, caller: Identity, request: wire.GetNewsRequest) -> Message:
         count = min(request.count_max, READ_COUNT_MAX)

@@ -1,6 +1,5 @@
 """What a caller hands in to the log, read once; and as many leaves as fit an answer."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,18 +11,6 @@ from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
 READ_BYTES_MAX = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ReportCheck:
-    """The proof check that a report still needs; ``run`` may be called without the writer's lock.
-
-    ``run`` raises VerificationError if a proof does not hold.
-    """
-
-    lab: str
-    round_number: int
-    run: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
