@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from bench_report import merge
-from bench_thousand_client import Answer, Job, log_at
+from bench_thousand_client import DEPLOYMENT, Answer, Job
 from fermata import __version__
 from fermata.crypto.report.batch import BatchItem, verify_apart
 from fermata.crypto.report.codec import SealedProof
@@ -35,6 +35,8 @@ from fermata.crypto.report.verifier import verify
 from fermata.log.checkpoint import add_signatures, cosign
 from fermata.memory_store import MemoryStore
 from fermata.node.pki.certificates import DAY_MS
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.parts import clock_ms
 from fermata.node.run.shared_log_writer import TOGETHER_MAX
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
@@ -126,12 +128,17 @@ class Clients:
             process.communicate("end\n")
 
 
+def tls_files(folder: Path) -> TlsFiles:
+    """The TLS files in a party's folder."""
+    return TlsFiles(folder / "key.pem", folder / "cert.pem", folder / "root.pem")
+
+
 class Auditors:
     """What the auditors' nodes do in a round, as far as the coordinator waits for it."""
 
     def __init__(self, labs: ManyLabs, tls: dict[str, Path], address: str) -> None:
         self._labs = labs
-        self._logs = {a: log_at(address, tls[a]) for a in AUDITORS}
+        self._logs = {a: GrpcLog(address, DEPLOYMENT, tls_files(tls[a])) for a in AUDITORS}
         self.replica = Replica(labs.charter, MemoryStore(), MODULUS_BITS_MIN)
 
     def pull(self) -> None:
@@ -235,7 +242,6 @@ class Run:
         before = self.coordinator.status("Threads")
         with self.stage("connect"):
             answers = self.clients.order("watch")
-        self.figures["watches_open"] = sum(not answer.reason for answer in answers)
         self.figures["watches_retries"] = sum(answer.retries for answer in answers)
         self.figures["threads_before"] = before
         self.figures["threads_with_watches"] = self.coordinator.status("Threads")
@@ -249,6 +255,9 @@ class Run:
             with self.stage("close"):
                 wanted = before + sum(not answer.reason for answer in answers) + 1
                 until(lambda: self.auditors.size() >= wanted, CLOSE_S, self.coordinator.process)
+        if self.figures.get("watches_retries") is not None:
+            still = self.clients.order("count")
+            self.figures["watches_open"] = sum(not answer.reason for answer in still)
         self.figures["dropped"] = sum(bool(answer.reason) for answer in answers)
         self.figures["retries"] = sum(answer.retries for answer in answers)
         self.figures["threads"] = self.coordinator.status("Threads")

@@ -1,4 +1,5 @@
-"""One process of lab clients for ``bench_thousand.py``; each lab has a thread for itself.
+"""One process of lab clients for ``bench_thousand.py``, in one event loop, since threads of a thousand
+labs would take the cores that they share with the coordinator.
 
     python bench_thousand_client.py JOBS ADDRESS
 
@@ -8,22 +9,31 @@ opens a watch for each lab, and answers when all have had their first message; `
 lab's report over a connection of its own; ``end`` ends all.
 """
 
+import asyncio
 import json
-import secrets
+import random
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import grpc
 import msgspec
 
-from fermata.errors import FermataError
-from fermata.node.pki.tls import TlsFiles
-from fermata.node.rpc.client import GrpcLog
+from fermata.node.pki.identity import server_name
+from fermata.node.rpc.client import APPEND_S, ATTEMPTS_MAX, BACKOFF_FIRST_S, WATCH_S
+from fermata.node.rpc.rpc_contract import path_of
+from fermata.protocol.wire.codec import encode
+from fermata.wire.v1 import log_service_pb2 as wire
 
 DEPLOYMENT = "many-labs"
+OPTIONS = (
+    ("grpc.ssl_target_name_override", server_name(DEPLOYMENT)),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    # A new connection for each channel, as from another machine.
+    ("grpc.use_local_subchannel_pool", 1),
+)
 
 
 class Job(msgspec.Struct):
@@ -45,78 +55,81 @@ class Answer(msgspec.Struct):
     reason: str = ""
 
 
-def log_at(address: str, folder: Path, sleep: Callable[[float], None] = time.sleep) -> GrpcLog:
-    """The log at an address, for the party whose TLS files are in a folder."""
-    tls = TlsFiles(folder / "key.pem", folder / "cert.pem", folder / "root.pem")
-    return GrpcLog(address, DEPLOYMENT, tls, secrets.token_bytes, sleep)
-
-
 class Lab:
     """One lab, with a connection for each thing that it does."""
 
     def __init__(self, job: Job, address: str) -> None:
         self._job, self._address = job, address
-        self._watching: GrpcLog | None = None
-        self._retries = 0
+        self._watching: list[asyncio.Task[None]] = []
 
-    def _connect(self) -> GrpcLog:
-        def wait(seconds: float) -> None:
-            self._retries += 1
-            time.sleep(seconds)
+    def _channel(self) -> grpc.aio.Channel:
+        folder = Path(self._job.tls)
+        files = [(folder / name).read_bytes() for name in ("root.pem", "key.pem", "cert.pem")]
+        return grpc.aio.secure_channel(
+            self._address, grpc.ssl_channel_credentials(*files), list(OPTIONS)
+        )
 
-        return log_at(self._address, Path(self._job.tls), wait)
-
-    def watch(self) -> Answer:
+    async def watch(self) -> Answer:
         """Opens a watch, and reads from it until ``close``."""
-        self._watching = self._connect()
-        stream = self._watching.watch()
+        channel = self._channel()
+        request = encode(wire.WatchRequest())
 
-        def read_on() -> None:
-            try:
-                for _ in stream:
-                    pass
-            except FermataError:
-                # The connection was closed, or the log has gone.
-                return
+        async def begin() -> None:
+            stream = channel.unary_stream(path_of("Watch"))(request, timeout=WATCH_S)
+            if await stream.read() is grpc.aio.EOF:
+                raise ConnectionError("the watch ended at once")
+            self._watching.append(asyncio.create_task(self._read_on(channel, stream)))
 
-        answer = self._timed(lambda: next(stream))
-        threading.Thread(target=read_on, daemon=True).start()
-        return answer
+        return await self._timed(begin)
 
-    def report(self) -> Answer:
+    async def _read_on(self, channel: grpc.aio.Channel, stream: grpc.aio.UnaryStreamCall) -> None:
+        async with channel:
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+
+    async def report(self) -> Answer:
         """Sends the report over a new connection."""
-        with self._connect() as log:
-            return self._timed(lambda: log.append(self._job.envelope, self._job.sealed))
+        request = wire.AppendRequest(envelope=self._job.envelope, sealed_part=self._job.sealed)
+        async with self._channel() as channel:
+            call = channel.unary_unary(path_of("Append"))
+            return await self._timed(lambda: call(encode(request), timeout=APPEND_S))
+
+    async def count(self) -> Answer:
+        """Answers at once; the reason is empty if the watch is still open."""
+        now, is_open = time.time(), any(not task.done() for task in self._watching)
+        return Answer(self._job.lab, now, now, 0, "" if is_open else "ENDED")
 
     def close(self) -> None:
         """Ends the watch."""
-        if self._watching is not None:
-            self._watching.close()
+        for task in self._watching:
+            task.cancel()
 
-    def _timed(self, call: Callable[[], object]) -> Answer:
-        self._retries, began = 0, time.time()
-        try:
-            call()
-        except FermataError as error:
-            return Answer(self._job.lab, began, time.time(), self._retries, error.reason)
-        return Answer(self._job.lab, began, time.time(), self._retries)
+    async def _timed(self, call: Callable[[], Awaitable[object]]) -> Answer:
+        """Makes a call as a lab's node does: what may pass is tried again, four times at most."""
+        began, reason = time.time(), ""
+        for attempt in range(ATTEMPTS_MAX):
+            if attempt:
+                await asyncio.sleep(BACKOFF_FIRST_S * 2**attempt * random.uniform(0.5, 1))
+            try:
+                await call()
+                return Answer(self._job.lab, began, time.time(), attempt)
+            except grpc.aio.AioRpcError as error:
+                reason = f"{error.code().name}: {error.details()}"
+        return Answer(self._job.lab, began, time.time(), ATTEMPTS_MAX - 1, reason)
 
 
-def main() -> None:
+async def serve() -> None:
+    """Does what it is ordered to do until the end."""
     jobs = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=list[Job])
     labs = [Lab(job, sys.argv[2]) for job in jobs]
-    with ThreadPoolExecutor(len(labs)) as threads:
-        print("ready", flush=True)
-        for line in sys.stdin:
-            order = line.strip()
-            if order == "end":
-                break
-            work = Lab.watch if order == "watch" else Lab.report
-            answers = list(threads.map(work, labs))
-            print(json.dumps(msgspec.to_builtins(answers)), flush=True)
-        for lab in labs:
-            lab.close()
+    print("ready", flush=True)
+    while (line := await asyncio.to_thread(sys.stdin.readline)).strip() not in ("", "end"):
+        work = {"watch": Lab.watch, "report": Lab.report, "count": Lab.count}[line.strip()]
+        answers = await asyncio.gather(*map(work, labs))
+        print(json.dumps(msgspec.to_builtins(answers)), flush=True)
+    for lab in labs:
+        lab.close()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve())

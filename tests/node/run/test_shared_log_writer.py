@@ -1,14 +1,17 @@
 """The log writer for many callers: who waits for whose proofs, and who pays for them."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fermata.crypto.report import batch
 from fermata.errors import InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.run import shared_log_writer
-from fermata.node.run.shared_log_writer import SharedLogWriter
+from fermata.node.run.shared_log_writer import TOGETHER_MAX, ProofDesk, SharedLogWriter
+from fermata.protocol.fold.proofs import ReportCheck
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
@@ -74,6 +77,75 @@ def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
         finally:
             go_on.set()
         assert sent.result(60).entry == size + 1
+
+
+def test_a_report_is_checked_once_before_the_lock_and_not_again_under_it(monkeypatch):
+    door, real, checked = Door(), batch.paillier_holds, []
+
+    def counted(*args):
+        checked.append(args[1][0])
+        assert not door.shared.lock._is_owned()
+        return real(*args)
+
+    monkeypatch.setattr(batch, "paillier_holds", counted)
+    assert door.send()
+    panels = door.chain.deployment.charter.panels
+    ciphertexts = sum(panel.claims.statements.packing.ciphertexts for panel in panels)
+    assert len(checked) == len(set(checked)) == ciphertexts > len(panels)
+
+
+def test_reports_that_come_while_one_is_checked_are_checked_together_each_with_its_own_end():
+    begun, go_on, batches = threading.Event(), threading.Event(), []
+
+    def check_all(checks):
+        batches.append([check.lab for check in checks])
+        begun.set()
+        assert go_on.wait(60)
+        return {
+            place: InvalidProof("EC1", f"{check.lab}: is wrong")
+            for place, check in enumerate(checks)
+            if check.lab in ("lab-3", "lab-7")
+        }
+
+    def check(lab):
+        return ReportCheck(lab, 1, None, ())
+
+    desk, labs = ProofDesk(check_all), [f"lab-{i}" for i in range(1, 2 + TOGETHER_MAX + 5)]
+    with ThreadPoolExecutor(len(labs)) as pool:
+        try:
+            ends = {labs[0]: pool.submit(desk.run, check(labs[0]))}
+            assert begun.wait(60)
+            for lab in labs[1:]:
+                ends[lab] = pool.submit(desk.run, check(lab))
+            limit = time.monotonic() + 60
+            while len(desk._waiting) < len(labs) - 1:
+                assert time.monotonic() < limit
+        finally:
+            go_on.set()
+        wrong = {lab: end.exception(60) for lab, end in ends.items()}
+    assert list(map(len, batches)) == [1, TOGETHER_MAX, len(labs) - 1 - TOGETHER_MAX]
+    assert sorted(lab for each in batches for lab in each) == sorted(labs)
+    assert {lab: str(e) for lab, e in wrong.items() if e} == {
+        lab: f"{lab}: is wrong" for lab in ("lab-3", "lab-7")
+    }
+    # The two are charged, each once, and nobody is busy any more.
+    assert desk._failed == {"lab-3": 1, "lab-7": 1}
+    assert desk._busy == set()
+
+
+def test_a_fault_of_the_check_ends_all_that_wait_for_it_and_the_next_is_checked():
+    faults = [RuntimeError("a fault")]
+
+    def check_all(checks):
+        if faults:
+            raise faults.pop()
+        return {}
+
+    desk = ProofDesk(check_all)
+    with pytest.raises(RuntimeError, match="a fault"):
+        desk.run(ReportCheck("lab-1", 1, None, ()))
+    desk.run(ReportCheck("lab-1", 1, None, ()))
+    assert desk._failed == {}
 
 
 def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch):

@@ -43,7 +43,7 @@ class Limits:
     front: FrontLimits = field(default_factory=FrontLimits)
     http2_streams_of_connection: int = 32
     metadata_bytes_max: int = 8192
-    handshake_ms: int = 3_000
+    handshake_ms: int = 15_000
     connection_age_ms: int = 300_000
     connection_idle_ms: int = 120_000
     connection_grace_ms: int = 10_000

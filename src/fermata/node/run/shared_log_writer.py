@@ -134,7 +134,7 @@ class SharedLogWriter(LogWriter):
         super().__init__(replica, signing_key)
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
-        self._proofs = ProofDesk(lambda checks: check_reports(checks, replica.cache))
+        self._proofs = ProofDesk(self.check_together)
         self._budgets = WriteBudgets(clock_ms)
 
     def append_as(
@@ -154,6 +154,10 @@ class SharedLogWriter(LogWriter):
             if check is not None:
                 self._proofs.run(check)
             return self._append_alone(submission)
+
+    def check_together(self, checks: Sequence[ReportCheck]) -> dict[int, VerificationError]:
+        """Checks reports that wait; gives the error of each that does not hold, by position."""
+        return check_reports(checks, self.replica.cache)
 
     def _append_alone(self, submission: Submission) -> Receipt:
         with self.lock:

@@ -47,16 +47,27 @@ def report_check(
     table: EncryptionTable | None,
 ) -> ReportCheck:
     """What is to be checked of one report: every panel, wholly."""
-    items = tuple(
+    items = tuple(items_of(charter, round_number, lab, parts, sealed))
+    return ReportCheck(lab, round_number, key.public_key, items, table)
+
+
+def items_of(
+    charter: Charter,
+    round_number: int,
+    lab: str,
+    parts: tuple[ReportPart, ...],
+    sealed: Mapping[str, SealedProof],
+) -> list[BatchItem]:
+    """What there is to check of one report, by panel; of a panel without a sealed part as well."""
+    return [
         BatchItem(
             statements_of(charter.panel(part.panel), part.shown_ranges),
             context_of(charter, round_number, part.panel, lab),
             part.proof,
-            sealed[part.panel],
+            sealed.get(part.panel),
         )
         for part in parts
-    )
-    return ReportCheck(lab, round_number, key.public_key, items, table)
+    ]
 
 
 def check_reports(
@@ -105,12 +116,9 @@ def failures_of(
     items: list[BatchItem] = []
     owners: list[str] = []
     for lab, seen in sorted(reports.items()):
-        for part in sorted(seen.parts, key=lambda part: part.panel):
-            context = context_of(charter, round_number, part.panel, lab)
-            statements = statements_of(charter.panel(part.panel), part.shown_ranges)
-            sealed_proof = sealed.get(lab, {}).get(part.panel)
-            items.append(BatchItem(statements, context, part.proof, sealed_proof))
-            owners.append(lab)
+        parts = tuple(sorted(seen.parts, key=lambda part: part.panel))
+        items += items_of(charter, round_number, lab, parts, sealed.get(lab, {}))
+        owners += [lab] * len(parts)
     try:
         verify_batch(key.public_key, items, leaf_hash, cache)
     except InvalidBatch as batch:
