@@ -1,5 +1,6 @@
-"""One process of lab clients for ``bench_thousand.py``, in one event loop, since threads of a thousand
-labs would take the cores that they share with the coordinator.
+"""One process of lab clients for ``bench_thousand.py``, all in one event loop.
+
+With a thread for each lab they would take the cores that they share with the coordinator.
 
     python bench_thousand_client.py JOBS ADDRESS
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: How long watchers are left alone after they were woken, for each of them. A message takes a
-#: quarter of it, so that they never take more than a quarter of the server's loop.
-PAUSE_PER_WATCHER_S = 0.001
+#: How long watchers are left alone after they were woken, for each of them: many times what their
+#: messages take of the server's loop, also on a machine that does other work.
+PAUSE_PER_WATCHER_S = 0.003
 
 
 class Growth:

@@ -15,7 +15,7 @@ from fermata.node.rpc.front import FrontLimits
 from fermata.protocol.wire.ports import ClockMs
 
 #: Beyond this many known callers, the idle ones are forgotten.
-CALLERS_MAX = 1024
+CALLERS_MAX = 8192
 
 
 @dataclass(frozen=True, slots=True)
