@@ -1,5 +1,6 @@
 """What a caller hands in to the log, read once; and as many leaves as fit an answer."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
