@@ -8,6 +8,7 @@ import pytest
 from fermata.errors import InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
 from fermata.node.run.shared_log_writer import SharedLogWriter
+from fermata.protocol.fold import proofs
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles import log_writer
 from fermata.protocol.roles.replica import Replica
@@ -74,6 +75,20 @@ def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
         finally:
             go_on.set()
         assert sent.result(60).entry == size + 1
+
+
+def test_a_report_is_checked_once_before_the_lock_and_not_again_under_it(monkeypatch):
+    door, real, checked = Door(), proofs.verify, []
+
+    def counted(*args):
+        checked.append(args[2])
+        assert not door.shared.lock._is_owned()
+        real(*args)
+
+    monkeypatch.setattr(proofs, "verify", counted)
+    assert door.send()
+    panels = door.chain.deployment.charter.panels
+    assert len(checked) == len(set(checked)) == len(panels) > 1
 
 
 def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch):

@@ -33,12 +33,41 @@ def verify_report(
     table: EncryptionTable | None,
     cache: ProofCache | None = None,
 ) -> None:
-    """Checks every panel of one report wholly and alone. Raises VerificationError."""
-    for part in parts:
-        statements = statements_of(charter.panel(part.panel), part.shown_ranges)
-        context = context_of(charter, round_number, part.panel, lab)
-        sealed_proof = sealed[part.panel]
-        verify(statements, key.public_key, context, part.proof, sealed_proof, table, cache)
+    """Checks every panel of one report wholly and alone, but for those that ``cache`` has.
+
+    Raises VerificationError.
+    """
+    for item in items_of(charter, round_number, lab, parts, sealed):
+        if cache is None or item.digests(key.public_key)[-1] not in cache:
+            verify_item(key, item, table, cache)
+
+
+def verify_item(
+    key: ThresholdKey, item: BatchItem, table: EncryptionTable | None, cache: ProofCache | None
+) -> None:
+    """Checks one panel of a report, with its sealed part. Raises VerificationError."""
+    if item.sealed is None:
+        raise ValueError("a report must have a sealed part here, got none")
+    verify(item.statements, key.public_key, item.context, item.open_part, item.sealed, table, cache)
+
+
+def items_of(
+    charter: Charter,
+    round_number: int,
+    lab: str,
+    parts: tuple[ReportPart, ...],
+    sealed: Mapping[str, SealedProof],
+) -> list[BatchItem]:
+    """What there is to check of one report, by panel; of a panel without a sealed part as well."""
+    return [
+        BatchItem(
+            statements_of(charter.panel(part.panel), part.shown_ranges),
+            context_of(charter, round_number, part.panel, lab),
+            part.proof,
+            sealed.get(part.panel),
+        )
+        for part in parts
+    ]
 
 
 def failures_of(
@@ -60,12 +89,9 @@ def failures_of(
     items: list[BatchItem] = []
     owners: list[str] = []
     for lab, seen in sorted(reports.items()):
-        for part in sorted(seen.parts, key=lambda part: part.panel):
-            context = context_of(charter, round_number, part.panel, lab)
-            statements = statements_of(charter.panel(part.panel), part.shown_ranges)
-            sealed_proof = sealed.get(lab, {}).get(part.panel)
-            items.append(BatchItem(statements, context, part.proof, sealed_proof))
-            owners.append(lab)
+        parts = tuple(sorted(seen.parts, key=lambda part: part.panel))
+        items += items_of(charter, round_number, lab, parts, sealed.get(lab, {}))
+        owners += [lab] * len(parts)
     try:
         verify_batch(key.public_key, items, leaf_hash, cache)
     except InvalidBatch as batch:
