@@ -145,8 +145,7 @@ headroom_bits = 4
 
 [rounds]
 {_periods_text(shape)}
-window_s = {shape.window_s}
-{f"heartbeat_s = {HEARTBEAT_S}" if shape.successors else ""}
+window_s = {shape.window_s}{_heartbeat_text(shape)}
 
 [disclosure]
 {_sums_text(shape)}
@@ -171,6 +170,10 @@ window_s = {shape.window_s}
     if shape.drill_s:
         tables.append(f"[drills]\nevery_s = {shape.drill_s}\nanswer_s = {shape.drill_s // 2}\n")
     return "\n".join(tables)
+
+
+def _heartbeat_text(shape: Shape) -> str:
+    return f"\nheartbeat_s = {HEARTBEAT_S}" if shape.successors else ""
 
 
 def _succession_text(shape: Shape, keys: Mapping[str, SigningKey]) -> list[str]:
