@@ -2,15 +2,20 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
+from fermata.node.rpc.engine.spread import Engine
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
+from fermata.protocol.charter.parse import Charter
+from fermata.protocol.fold.proofs import items_of
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.state.state import ReportPart, ThresholdKey
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.ports import ClockMs, Receipt
 from fermata.protocol.wire.submission import ReportCheck, Submission, read_submission
@@ -27,9 +32,9 @@ class ProofDesk:
     number per lab, which a restart forgives. Thread-safe.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checks_max: int = CHECKS_MAX) -> None:
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(CHECKS_MAX)
+        self._slots = threading.BoundedSemaphore(checks_max)
         self._busy: set[str] = set()
         self._round_number = 0
         self._failed: Counter[str] = Counter()
@@ -80,7 +85,7 @@ class SharedLogWriter(LogWriter):
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
     holds the lock for a whole step. ``on_growth`` is called with the log's size after each entry of
     a caller, and after each cosignature by which more is witnessed; ``clock_ms`` refills the
-    budgets.
+    budgets. ``engine``: workers that check proofs; without one they are checked here.
     """
 
     def __init__(
@@ -88,11 +93,13 @@ class SharedLogWriter(LogWriter):
         replica: Replica,
         signing_key: SigningKey,
         clock_ms: ClockMs,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__(replica, signing_key)
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
-        self._proofs = ProofDesk()
+        self._engine = engine
+        self._proofs = ProofDesk(CHECKS_MAX if engine is None else engine.terms.at_once)
         self._budgets = WriteBudgets(clock_ms)
 
     def append_as(
@@ -112,6 +119,34 @@ class SharedLogWriter(LogWriter):
             if check is not None:
                 self._proofs.run(check)
             return self._append_alone(submission)
+
+    def confirm(self) -> None:
+        """EN3: before this node closes a round, it has checked itself what workers passed."""
+        if self._engine is not None:
+            self._engine.confirm(self.replica.cache)
+
+    def _check_proofs(
+        self,
+        charter: Charter,
+        key: ThresholdKey,
+        round_number: int,
+        lab: str,
+        parts: tuple[ReportPart, ...],
+        proofs: Mapping[str, SealedProof],
+    ) -> None:
+        items = items_of(charter, round_number, lab, parts, proofs)
+        known, said = self.replica.cache, None
+        if all(item.digests(key.public_key)[-1] in known for item in items):
+            return
+        if self._engine is not None:
+            said = self._engine.verdict(key.public_key, items)
+        # EN2.2: this node checks it itself before it acts on it.
+        if said:
+            return
+        # EN2.1: nobody is refused on a worker's word.
+        super()._check_proofs(charter, key, round_number, lab, parts, proofs)
+        if self._engine is not None and said is False:
+            self._engine.contradict(items)
 
     def _append_alone(self, submission: Submission) -> Receipt:
         with self.lock:

@@ -4,10 +4,11 @@ Writes are single-threaded; a node that serves several callers holds one lock ar
 need no lock: the tree and the state are replaced whole at each append and never changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from fermata.crypto.paillier import EncryptionTable
+from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.report.prover import prover_table
 from fermata.crypto.signing import SigningKey
 from fermata.errors import (
@@ -33,7 +34,7 @@ from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
 from fermata.protocol.roles.pleas import may_carry
 from fermata.protocol.roles.replica import Replica
-from fermata.protocol.state.state import State, ThresholdKey, Verdict
+from fermata.protocol.state.state import ReportPart, State, ThresholdKey, Verdict
 from fermata.protocol.succession.views import leader
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX, sha256
 from fermata.protocol.wire.ports import (
@@ -237,11 +238,22 @@ class LogWriter:
 
         def run() -> None:
             # L23.8: a false figure would leave the round without this lab.
-            table = self._verification_table(charter, key)
-            cache = self.replica.cache
-            verify_report(charter, key, report.round, lab, parts, proofs, table, cache)
+            self._check_proofs(charter, key, report.round, lab, parts, proofs)
 
         return ReportCheck(lab, report.round, run)
+
+    def _check_proofs(
+        self,
+        charter: Charter,
+        key: ThresholdKey,
+        round_number: int,
+        lab: str,
+        parts: tuple[ReportPart, ...],
+        proofs: Mapping[str, SealedProof],
+    ) -> None:
+        """Raises VerificationError if one of them does not hold."""
+        table, cache = self._verification_table(charter, key), self.replica.cache
+        verify_report(charter, key, round_number, lab, parts, proofs, table, cache)
 
     def _verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
         """Powers that every single check needs; made once a charter, at the first report."""

@@ -1,0 +1,199 @@
+"""What a worker computes (docs/spec/engine.md, EN1): functions from bytes to bytes, without state.
+
+A task holds public values alone, and its types have no place for others.
+"""
+
+import hashlib
+from functools import cache, lru_cache
+from importlib import resources
+
+import msgspec
+
+from fermata.crypto.integers import int_to_bytes
+from fermata.crypto.paillier import EncryptionTable, PublicKey, product
+from fermata.crypto.report.batch import BatchItem
+from fermata.crypto.report.challenges import Context
+from fermata.crypto.report.codec import SealedProof, exponent_response_bits
+from fermata.crypto.report.statements import (
+    Equality,
+    LinearForm,
+    Product,
+    Range,
+    StatementSet,
+    Value,
+)
+from fermata.crypto.report.verifier import verify
+from fermata.errors import VerificationError
+
+HOLDS, FAILS = b"holds", b"fails"
+#: Of a worker whose code is another, or to whom the bytes are no task.
+OTHER = b"other"
+#: The package whose code says what holds.
+CODE = "fermata.crypto"
+
+#: Coefficients by index, and the constant; numbers of any length are decimals.
+Form = tuple[tuple[tuple[int, str], ...], str]
+
+
+class Statements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A ``StatementSet``."""
+
+    values: tuple[tuple[str, bool], ...]
+    ranges: tuple[tuple[Form, str], ...]
+    equalities: tuple[Form, ...]
+    products: tuple[tuple[Form, Form, Form], ...]
+    base: int
+    headroom_bits: int
+    modulus_bits: int
+
+
+class CheckTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One panel of one report, as ``BatchItem`` has it; ``statements`` is encoded by itself."""
+
+    code: bytes
+    modulus: bytes
+    statements: bytes
+    context: tuple[bytes, bytes, bytes]
+    open_part: bytes
+    ciphertexts: tuple[bytes, ...]
+    announcements: tuple[bytes, ...]
+    exponents: tuple[bytes, ...]
+
+
+class MultiplyTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ciphertexts of one product, each of the width of a number mod n^2."""
+
+    code: bytes
+    modulus: bytes
+    factors: tuple[bytes, ...]
+
+
+@cache
+def code_sha256() -> bytes:
+    """SHA-256 of the code that checks: another version may take another proof for true."""
+    digest = hashlib.sha256()
+    folders = [resources.files(CODE)]
+    while folders:
+        folder = folders.pop()
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if entry.is_dir():
+                folders.append(entry)
+            elif entry.name.endswith(".py"):
+                data = entry.read_bytes()
+                digest.update(f"{entry.name} {len(data)}\n".encode() + data)
+    return digest.digest()
+
+
+def check_task(public_key: PublicKey, item: BatchItem) -> bytes:
+    """The task of one panel of a report. Raises ValueError without a sealed part."""
+    if item.sealed is None:
+        raise ValueError("a report must have a sealed part here, got none")
+    task = CheckTask(
+        code_sha256(),
+        _modulus(public_key),
+        _statements_bytes(item.statements),
+        item.context.parts,
+        item.open_part,
+        item.sealed.ciphertexts,
+        item.sealed.announcements,
+        item.sealed.exponents,
+    )
+    return msgspec.msgpack.encode(task)
+
+
+def answer_check(data: bytes) -> bytes:
+    """HOLDS if the proof of the task holds wholly and alone, FAILS if not, OTHER if it cannot say.
+
+    Raises nothing: whatever bytes come are answered.
+    """
+    try:
+        task = msgspec.msgpack.decode(data, type=CheckTask)
+        if task.code != code_sha256():
+            return OTHER
+        public_key, statements = _key(task.modulus), _statements_of(task.statements)
+    except (msgspec.DecodeError, ValueError, VerificationError):
+        return OTHER
+    try:
+        verify(
+            statements,
+            public_key,
+            Context(*task.context),
+            task.open_part,
+            SealedProof(task.ciphertexts, task.announcements, task.exponents),
+            _table(task.modulus, exponent_response_bits(statements)),
+        )
+    except VerificationError:
+        return FAILS
+    return HOLDS
+
+
+def multiply_task(public_key: PublicKey, factors: tuple[int, ...]) -> bytes:
+    """The task of a product mod n^2, or of a part of one."""
+    width = public_key.ciphertext_width
+    encoded = tuple(int_to_bytes(factor, width) for factor in factors)
+    return msgspec.msgpack.encode(MultiplyTask(code_sha256(), _modulus(public_key), encoded))
+
+
+def answer_multiply(data: bytes) -> bytes:
+    """The product, of the width of a number mod n^2, or OTHER. Raises nothing."""
+    try:
+        task = msgspec.msgpack.decode(data, type=MultiplyTask)
+        if task.code != code_sha256():
+            return OTHER
+        public_key = _key(task.modulus)
+        made = product(public_key, (int.from_bytes(factor, "big") for factor in task.factors))
+    except (msgspec.DecodeError, ValueError):
+        return OTHER
+    return int_to_bytes(made, public_key.ciphertext_width)
+
+
+def _modulus(public_key: PublicKey) -> bytes:
+    return int_to_bytes(public_key.n, public_key.modulus_width)
+
+
+@lru_cache(maxsize=8)
+def _key(modulus: bytes) -> PublicKey:
+    return PublicKey(int.from_bytes(modulus, "big"))
+
+
+@lru_cache(maxsize=8)
+def _table(modulus: bytes, exponent_bits: int) -> EncryptionTable:
+    """Made once for a key, as at the door of a node without workers."""
+    return EncryptionTable(_key(modulus), exponent_bits)
+
+
+@lru_cache(maxsize=64)
+def _statements_bytes(statements: StatementSet) -> bytes:
+    told = Statements(
+        tuple((str(value.bound), value.enc) for value in statements.values),
+        tuple((_told(claim.form), str(claim.bound)) for claim in statements.ranges),
+        tuple(_told(claim.form) for claim in statements.equalities),
+        tuple((_told(p.a), _told(p.b), _told(p.c)) for p in statements.products),
+        statements.base,
+        statements.headroom_bits,
+        statements.modulus_bits,
+    )
+    return msgspec.msgpack.encode(told)
+
+
+@lru_cache(maxsize=64)
+def _statements_of(data: bytes) -> StatementSet:
+    told = msgspec.msgpack.decode(data, type=Statements)
+    return StatementSet(
+        tuple(Value(int(bound), enc) for bound, enc in told.values),
+        tuple(Range(_form(form), int(bound)) for form, bound in told.ranges),
+        tuple(Equality(_form(form)) for form in told.equalities),
+        tuple(Product(_form(a), _form(b), _form(c)) for a, b, c in told.products),
+        told.base,
+        told.headroom_bits,
+        told.modulus_bits,
+    )
+
+
+def _told(form: LinearForm) -> Form:
+    return tuple((index, str(coef)) for index, coef in form.coefficients), str(form.constant)
+
+
+def _form(told: Form) -> LinearForm:
+    coefficients, constant = told
+    return LinearForm(tuple((index, int(coef)) for index, coef in coefficients), int(constant))
