@@ -13,7 +13,7 @@ from fermata.protocol.fold.heartbeats import INTERVAL_MS_MIN, next_count
 from fermata.protocol.fold.limits import is_news, pending
 from fermata.protocol.fold.proofs import proven_round
 from fermata.protocol.fold.references import about, at, bind, next_leaf
-from fermata.protocol.fold.reports import encode_report, make_report
+from fermata.protocol.fold.reports import encode_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles import coordinator as coordinator_role
 from fermata.protocol.roles.driver import Driver, Signer
@@ -46,6 +46,7 @@ from harness.deployments import (
     party_keys,
     seal_charter_file,
 )
+from harness.made_reports import made_report
 
 __all__ = [
     "COORDINATOR",
@@ -255,18 +256,12 @@ class Chain:
         """A lab's report; its sealed part is kept."""
         assert self.state.key is not None
         number = self.round.number if number is None else number
-        statement, sealed = make_report(
-            self.deployment.charter,
-            self.state.key,
-            self.deployment.table,
-            encode_report(
-                self.deployment.charter,
-                lab,
-                figures(self.deployment, lab, number) if values is None else values,
-            ),
-            number,
-            self.entropy,
-            self.state.current.asked if self.state.current else NOTHING_ASKED,
+        if values is None:
+            values = figures(self.deployment, lab, number)
+        asked = self.state.current.asked if self.state.current else NOTHING_ASKED
+        encoded = encode_report(self.deployment.charter, lab, values)
+        statement, sealed = made_report(
+            self.deployment, self.state.key, encoded, number, self.entropy, asked
         )
         self.sealed_parts[sha256(sealed)] = sealed
         return statement

@@ -17,7 +17,6 @@ from fermata.protocol.charter.parse import Charter, parse_charter
 from fermata.protocol.fold.references import first_entry
 from fermata.protocol.wire.codec import key_record_to_wire
 from fermata.protocol.wire.envelope import charter_message, seal_charter, seal_statement
-from fermata.protocol.wire.ports import Entropy
 from fermata.wire.v1 import statement_pb2
 
 MODULUS_BITS_MIN = 256
@@ -65,16 +64,21 @@ at_most = "10"
 PAUSE_TABLES = PAUSE_RULES + PAUSE_TABLE + DUTY_TABLE
 
 
-def entropy_of(seed: int, label: str) -> Entropy:
+class Drawn:
     """Bytes that depend on the seed, the label and how many draws came before."""
-    drawn = 0
 
-    def draw(count: int) -> bytes:
-        nonlocal drawn
-        drawn += 1
-        return hashlib.shake_256(f"tests/{seed}/{label}/{drawn}".encode()).digest(count)
+    def __init__(self, seed: int, label: str) -> None:
+        self.seed, self.label, self.draws = seed, label, 0
 
-    return draw
+    def __call__(self, count: int) -> bytes:
+        self.draws += 1
+        name = f"tests/{self.seed}/{self.label}/{self.draws}"
+        return hashlib.shake_256(name.encode()).digest(count)
+
+
+def entropy_of(seed: int, label: str) -> Drawn:
+    """An ``Entropy`` that yields the same bytes in each run."""
+    return Drawn(seed, label)
 
 
 def changing(text: str, base: Charter) -> str:

@@ -27,15 +27,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Tree:
     """An append-only tree that answers for every size it ever had.
 
-    ``_levels[h][i]`` is the root of the leaves from ``i * 2^h`` on, ``2^h`` of them: only
-    complete subtrees are kept, and those never change. So copies share the lists, and a tree looks
-    at no more of them than belongs to its own size. Everything below is O(log n).
+    Node ``i`` of level ``h`` is the root of the leaves from ``i * 2^h`` on, ``2^h`` of them: only
+    complete subtrees are kept, and those never change. So copies share the levels, and a tree looks
+    at no more of them than belongs to its own size. A level is its nodes one after another, since
+    a million hashes that are objects take a second to read. Everything below is O(log n).
     """
 
     __slots__ = ("_levels", "_size")
 
     def __init__(self) -> None:
-        self._levels: list[list[bytes]] = [[]]
+        self._levels = [bytearray()]
         self._size = 0
 
     @property
@@ -47,7 +48,7 @@ class Tree:
         """A tree of the same leaves that grows on its own.
 
         O(1). Of several copies that grow from the same size, the first shares what it appends, and
-        each other one copies the references to all nodes, once.
+        each other one copies all nodes, once.
         """
         twin = Tree()
         twin._levels, twin._size = self._levels, self._size
@@ -70,7 +71,8 @@ class Tree:
         """
         self._check_size(size)
         count = max(1, size.bit_length())
-        return [b"".join(level[: size >> h]) for h, level in enumerate(self._levels[:count])]
+        cut = enumerate(self._levels[:count])
+        return [bytes(level[: (size >> h) * HASH_BYTES]) for h, level in cut]
 
     @classmethod
     def from_levels(cls, size: int, levels: Sequence[bytes]) -> "Tree":
@@ -83,10 +85,7 @@ class Tree:
             raise ValueError(f"the levels of a tree of {size} leaves must have its nodes")
         tree = cls()
         tree._size = size
-        tree._levels = [
-            [level[i : i + HASH_BYTES] for i in range(0, len(level), HASH_BYTES)]
-            for level in levels
-        ]
+        tree._levels = [bytearray(level) for level in levels]
         return tree
 
     def frontier(self, size: int | None = None) -> "Frontier":
@@ -96,30 +95,31 @@ class Tree:
         size = self.size if size is None else size
         self._check_size(size)
         heights = [h for h in reversed(range(len(self._levels))) if size >> h & 1]
-        return Frontier(size, tuple(self._levels[h][(size >> h) - 1] for h in heights))
+        return Frontier(size, tuple(self._node(h, (size >> h) - 1) for h in heights))
 
     def append(self, leaf_hash: bytes) -> None:
         """Adds the hash of a leaf, 32 bytes. Raises ValueError for another length."""
         if len(leaf_hash) != HASH_BYTES:
             raise ValueError(f"a leaf hash must have {HASH_BYTES} bytes")
         # A copy has appended something else here; what it shares is not for this tree to change.
-        if len(self._levels[0]) != self._size:
-            self._levels = [level[: self._size >> h] for h, level in enumerate(self._levels)]
+        if len(self._levels[0]) != self._size * HASH_BYTES:
+            shared = enumerate(self._levels)
+            self._levels = [level[: (self._size >> h) * HASH_BYTES] for h, level in shared]
         self._size += 1
         node, height = leaf_hash, 0
-        self._levels[0].append(node)
-        while len(self._levels[height]) % 2 == 0:
-            node = node_hash(*self._levels[height][-2:])
+        self._levels[0] += node
+        while (self._size >> height) % 2 == 0:
+            node = node_hash(self._node(height, (self._size >> height) - 2), node)
             height += 1
             if height == len(self._levels):
-                self._levels.append([])
-            self._levels[height].append(node)
+                self._levels.append(bytearray())
+            self._levels[height] += node
 
     def leaf(self, index: int) -> bytes:
         """Hash of the leaf at ``index``, 32 bytes. Raises IndexError beyond the end."""
         if not 0 <= index < self._size:
             raise IndexError(f"leaf {index} must be among the first {self._size}")
-        return self._levels[0][index]
+        return self._node(0, index)
 
     def root(self, size: int | None = None) -> bytes:
         """Root of the first ``size`` leaves (of all by default), 32 bytes.
@@ -183,6 +183,10 @@ class Tree:
         if not 0 <= size <= self.size:
             raise ValueError(f"the size must be from 0 to {self.size}, got {size}")
 
+    def _node(self, height: int, place: int) -> bytes:
+        """One node of a level, 32 bytes."""
+        return bytes(self._levels[height][place * HASH_BYTES : (place + 1) * HASH_BYTES])
+
     def _range_root(self, start: int, stop: int) -> bytes:
         """Root of leaves start..stop-1, where start is a multiple of a power of two >= stop-start.
 
@@ -193,7 +197,7 @@ class Tree:
         while length:
             height = (length & -length).bit_length() - 1
             length -= 1 << height
-            node = self._levels[height][(start + length) >> height]
+            node = self._node(height, (start + length) >> height)
             root = node if root is None else node_hash(node, root)
         if root is None:
             raise ValueError("a range of leaves must not be empty")

@@ -7,7 +7,7 @@ from typing import Any
 
 from fermata.errors import VerificationError
 from fermata.protocol.fold.governance.amendment import due_amendment
-from fermata.protocol.fold.reports import encode_report, make_report
+from fermata.protocol.fold.reports import encode_report
 from fermata.protocol.roles import auditor as auditor_role
 from fermata.protocol.roles.lab import Measurement
 from fermata.protocol.state.pause import asking
@@ -20,6 +20,7 @@ from fermata.wire.v1 import statement_pb2 as wire
 from fermata.wire.v1.envelope_pb2 import EntryRef
 from harness.chains import Chain, Deployment, Run, entropy_of, moments_of
 from harness.deployments import changing
+from harness.made_reports import made_report
 from harness.scenarios import telling
 from harness.scenarios.telling import Teller
 from harness.scenarios.world import COMMITTEE, PLAIN, STRICT, deployment
@@ -62,28 +63,14 @@ def told(script: Script, scenario: "Scenario") -> Iterator[str]:
             yield from (INDENT + line for line in scenario.step(step))
 
 
-#: Reports made so far: the same figures give the same report, in any order of events.
-_REPORTS: dict[tuple[object, ...], tuple[wire.Report, bytes]] = {}
-
-
 def _report(
     made: Deployment, key: ThresholdKey, lab: str, number: int, hours: str, asked: Asked
 ) -> tuple[wire.Report, bytes]:
-    """A lab's report and its sealed part."""
-    name = (made.charter.sha256, key.key_id, lab, number, hours, asked.duties)
-    if name not in _REPORTS:
-        entropy = entropy_of(made.seed, f"scenario report/{lab}/{number}/{hours}/{asked.duties}")
-        statement, sealed = make_report(
-            made.charter,
-            key,
-            made.table,
-            encode_report(made.charter, lab, {"hours": hours}),
-            number,
-            entropy,
-            asked,
-        )
-        _REPORTS[name] = statement.report, sealed
-    return _REPORTS[name]
+    """A lab's report and its sealed part: the same for the same figures, in any order of events."""
+    entropy = entropy_of(made.seed, f"scenario report/{lab}/{number}/{hours}/{asked.duties}")
+    encoded = encode_report(made.charter, lab, {"hours": hours})
+    statement, sealed = made_report(made, key, encoded, number, entropy, asked)
+    return statement.report, sealed
 
 
 class ToldChain(Chain):

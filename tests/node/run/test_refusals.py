@@ -64,8 +64,8 @@ def test_two_servers_on_one_port_do_not_go_on_and_the_second_has_logged_nothing(
 def test_a_full_disk_at_start_ends_a_node_with_one_line(site, monkeypatch):
     opened = SqliteStore.open
 
-    def full(path, deployment, owner):
-        return opened(path, deployment, owner, free_bytes=lambda folder: 0)
+    def full(path, deployment, owner, **options):
+        return opened(path, deployment, owner, free_bytes=lambda folder: 0, **options)
 
     monkeypatch.setattr("fermata.node.storage.database.choose.SqliteStore.open", full)
     ended(site, COORDINATOR, 1, "STORAGE_FULL")

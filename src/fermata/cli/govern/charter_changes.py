@@ -16,7 +16,7 @@ def charter_text(replica: Replica, charter_sha256: bytes) -> str:
     """The file of a charter that the log has, in entry 0 or in a motion; empty if it has none."""
     numbers = [0, *sorted(m.entry for m in replica.state.governance.motions.values() if m.charter)]
     for number in numbers:
-        (leaf,) = replica.store.leaves(number, number + 1)
+        (leaf,) = replica.leaves(number, number + 1)
         envelope = unseal(decode_entry(leaf).envelope)
         is_charter = envelope.payload_type == CHARTER_TYPE
         data = envelope.payload if is_charter else statement_of(envelope).motion.charter

@@ -80,7 +80,7 @@ def _named_elsewhere(replica: Replica) -> Iterator[int]:
     """Entries that statements of another view name, and that this log has otherwise."""
     for verdict in replica.rejected:
         if verdict.reason == "SPLIT_VIEW":
-            (leaf,) = replica.store.leaves(verdict.entry, verdict.entry + 1)
+            (leaf,) = replica.leaves(verdict.entry, verdict.entry + 1)
             entry = decode_entry(leaf)
             for reference in references(statement_of(unseal(entry.envelope))):
                 if reference.index < replica.tree.size:

@@ -139,7 +139,7 @@ def show(config_file: Path, as_json: bool) -> None:
     """
     replica, verdicts = replicate(load_config(config_file))
     rejected: dict[int, Verdict] = {v.entry: v for v in verdicts if not v.accepted}
-    leaves, clock = replica.store.leaves(0, replica.tree.size), replica.state.clock
+    leaves, clock = replica.leaves(0, replica.tree.size), replica.state.clock
     entries = [entry_record(i, leaf, rejected, clock) for i, leaf in enumerate(leaves)]
     data = [
         document(entry, _ENTRY) | {"witnessed": entry.entry < replica.witnessed.size}

@@ -73,7 +73,7 @@ def _task(
     note = signed_alone(
         replica.store.checkpoint() or b"", charter_now.origin_of(view), coordinator.signing_key
     )
-    leaves = tuple(replica.store.leaves(0, replica.tree.size))
+    leaves = tuple(replica.leaves(0, replica.tree.size))
     return Task(charter, me, number, note, replica.witnesses, leaves, sealed)
 
 

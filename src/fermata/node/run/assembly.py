@@ -45,6 +45,7 @@ from fermata.node.storage.database.row_store import RowStore
 from fermata.node.storage.high_water import HighWater
 from fermata.node.storage.pleas import TAKEN, PleaFiles, Unlogged
 from fermata.node.storage.snapshots.files import Snapshots, start_replica
+from fermata.node.storage.snapshots.left_out import LeftOut
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.drills.duties import DrillOpener
 from fermata.protocol.roles.auditor import Opener
@@ -87,7 +88,7 @@ def open_base(
     """
     signer = Signer(config.text.party, load_signing_key(config))
     tls = tls_files(config, telemetry)
-    store = open_store(config, wait)
+    store = open_store(config, wait, is_whole=False)
     stack.callback(store.close)
     replica = start_replica(
         config.data, config.genesis, store, MODULUS_BITS_MIN, telemetry.event, from_genesis
@@ -196,6 +197,7 @@ class Node:
             gauges.stepped,
             HighWater(data, replica).keep,
             Snapshots(data, replica, telemetry.event).look,
+            LeftOut(base.store, replica, telemetry.event).look,
             Backups(base.config, base.store, telemetry).look,
             certificate.look,
         ]

@@ -129,14 +129,15 @@ def check_log_charter(log: Log, config: NodeConfig) -> None:
             )
 
 
-def open_store(config: NodeConfig, wait: Wait = wait_for_nobody) -> RowStore:
+def open_store(config: NodeConfig, wait: Wait = wait_for_nobody, is_whole: bool = True) -> RowStore:
     """The node's store, which the first start makes; it removes what a killed write left.
 
-    ``wait``: see ``open_database``, which says what is raised; ConfigError FILE_UNWRITABLE too.
+    ``wait``, ``is_whole``: see ``open_database``, which says what is raised;
+    ConfigError FILE_UNWRITABLE too.
     """
     ensure_directory(config.data)
     check_tree(config.data)
-    store = open_database(config, wait)
+    store = open_database(config, wait, is_whole)
     # Only under the store's lock is it certain that no other process of this node writes there.
     remove_leftovers(config.data)
     return store

@@ -45,8 +45,8 @@ class ServedCopy:
 
     def read(self, start: int, count_max: int) -> list[bytes]:
         """See Log."""
-        store = self.replica.store
-        return leaves_that_fit(store, start, min(start + count_max, store.entry_count()))
+        stop = min(start + count_max, self.replica.store.entry_count())
+        return leaves_that_fit(self.replica.leaves, start, stop)
 
     def news(self, start: int, count_max: int) -> News:
         """See Log."""

@@ -69,7 +69,7 @@ def export_bundle(
     coordinator = charter.parties[leader(charter, view)].signing_key
     return build_bundle(
         state,
-        replica.store.leaves(0, replica.tree.size),
+        replica.leaves(0, replica.tree.size),
         signed_alone(note, charter.origin_of(view), coordinator),
         replica.witnesses,
         None if is_public else replica.store,
@@ -79,9 +79,7 @@ def export_bundle(
 
 def _ceremonies_of(replica: Replica, folder: Path | None) -> dict[str, bytes]:
     """The records that the log's key records name, by their path in a bundle."""
-    wanted = ceremonies_of(
-        replica.trusted(), lambda entry: replica.store.leaves(entry, entry + 1)[0]
-    )
+    wanted = ceremonies_of(replica.trusted(), lambda entry: replica.leaves(entry, entry + 1)[0])
     if not wanted:
         return {}
     at_hand = {}

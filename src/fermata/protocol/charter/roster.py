@@ -99,14 +99,16 @@ def read_roster(
     listed += [(f"lab[{i}]", Role.LAB, p) for i, p in enumerate(labs)]
     listed += [(f"member[{i}]", Role.MEMBER, p) for i, p in enumerate(members)]
     parties: dict[str, Party] = {}
+    keys = set[bytes]()
     for path, role, party_text in listed:
         with source.part():
             party = _party(source, path, role, party_text)
             if party.id in parties:  # C2.6: two could not be told apart.
                 source.fail_repeated(f"{path}.id", party.id)
-            if any(p.signing_key == party.signing_key for p in parties.values()):  # C2.7.
+            if party.signing_key in keys:  # C2.7.
                 source.fail(f"{path}.signing_key", "must differ from every other party's key")
             parties[party.id] = party
+            keys.add(party.signing_key)
     check_spelling(source, [lab.organisation for lab in labs])
     return parties
 

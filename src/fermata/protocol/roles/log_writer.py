@@ -292,7 +292,7 @@ class LogWriter:
         size = max(entry, began) + 1
         return Receipt(
             entry,
-            self.replica.store.leaves(entry, size)[0],
+            self.replica.leaves(entry, size)[0],
             self.heads.signed(size, self.replica.tree.root(size)),
             tuple(self.replica.tree.inclusion_proof(entry, size)),
         )
@@ -319,7 +319,7 @@ class LogWriter:
     def read(self, start: int, count_max: int) -> list[bytes]:
         """Leaves from start on, as many as fit a message, at least one if there are any."""
         stop = min(self.size(), start + max(1, count_max))
-        return leaves_that_fit(self.replica.store, start, stop)
+        return leaves_that_fit(self.replica.leaves, start, stop)
 
     def news(self, start: int, count_max: int) -> News:
         """Checkpoint, witnesses and leaves. Raises Refusal EMPTY_LOG."""

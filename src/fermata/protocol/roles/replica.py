@@ -70,6 +70,8 @@ class Replica:
         empty = State(charter_sha256=charter.sha256, modulus_bits_min=modulus_bits_min)
         start = start or Start(empty, Tree())
         self.state, self.tree = start.state, start.tree.copy()
+        #: How many of the store's entries the start has left out, and nothing has replaced since.
+        self.start_size = start.state.size
         self._trusted = self.state
         #: States after the newest entries, so that those which are witnessed soon are folded once.
         self._recent: deque[State] = deque(maxlen=RECENT_STATES)
@@ -132,6 +134,22 @@ class Replica:
         except InvalidEncoding as error:
             raise StorageError("DATA_LOSS", "store: its cosignatures are damaged") from error
 
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """Leaves start..stop-1 of the store, each the one that the tree has.
+
+        Raises StorageError DATA_LOSS and as the store does; ValueError for entries not kept.
+        """
+        leaves = self.store.leaves(start, stop)
+        # L56.2: these were not compared at the start. Asked for after the leaves: another thread
+        # lowers it before it puts other leaves in their place.
+        for entry, leaf in enumerate(leaves[: max(0, self.start_size - start)], start):
+            if leaf_hash(leaf) != self.tree.leaf(entry):
+                raise StorageError(
+                    "DATA_LOSS",
+                    f"store: entry {entry} is not the one that the log has; restore a backup",
+                )
+        return leaves
+
     def _fold(self, leaves: list[bytes]) -> None:
         for leaf in leaves:
             self.state, verdict = apply(self.state, leaf, self.cache)
@@ -155,7 +173,7 @@ class Replica:
         known = next((state for state in self._recent if state.size == size), None)
         if known is not None:
             self._trusted = known
-        for leaf in self.store.leaves(self._trusted.size, size):
+        for leaf in self.leaves(self._trusted.size, size):
             self._trusted, _ = apply(self._trusted, leaf, self.cache)
         return self._trusted
 
@@ -255,6 +273,7 @@ class Replica:
         held = {a: c for a, c in before.cosigned.items() if c.size <= kept}
         self.witnesses = tuple(w for w in self.witnesses if w.auditor in held)
         self.witnessed = Witnessed(min(before.size, kept), before.quorum, held)
+        self.start_size = min(self.start_size, kept)
         # First what would be false of the other entries; a crash in between loses cosignatures.
         self.store.put_value(WITNESSES, encode_witnesses(self.witnesses))
         self.store.replace(kept, offer.leaves, note)
@@ -274,7 +293,7 @@ class Replica:
         )
         known = (first, self._trusted, *self._recent)
         state = max((s for s in known if s.size <= size), key=lambda s: s.size)
-        for leaf in self.store.leaves(state.size, size):
+        for leaf in self.leaves(state.size, size):
             state, _ = apply(state, leaf, self.cache)
         return state
 

@@ -126,6 +126,10 @@ class Store(Protocol):
         """
         ...
 
+    def check_all(self) -> None:
+        """Reads and checks all that is kept, if opening the store has left something out."""
+        ...
+
     def checkpoint(self) -> bytes | None:
         """The last checkpoint given to ``extend``: the largest head this node ever acted on."""
         ...

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fermata.errors import VerificationError
 from fermata.protocol.wire.codec import ENVELOPE_BYTES_MAX
 from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Store
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 
@@ -52,11 +51,14 @@ def read_submission(
     return Submission(role, caller, envelope, sealed_part, statement)
 
 
-def leaves_that_fit(store: Store, start: int, stop: int) -> list[bytes]:
-    """Leaves start..stop-1, as many as fit a message, at least one if there are any."""
+def leaves_that_fit(read: Callable[[int, int], list[bytes]], start: int, stop: int) -> list[bytes]:
+    """Leaves start..stop-1, as many as fit a message, at least one if there are any.
+
+    ``read`` gives the leaves from its first argument to the one before its second.
+    """
     leaves: list[bytes] = []
     total = 0
-    for leaf in store.leaves(start, stop) if start < stop else ():
+    for leaf in read(start, stop) if start < stop else ():
         total += len(leaf)
         if leaves and total > READ_BYTES_MAX:
             break

@@ -201,7 +201,7 @@ def fill_up(path: Path) -> None:
         assert caught.value.reason == "STORAGE_FULL"
         check(store, 2)
         with store._reading() as rows:
-            rows.check_all()
+            rows.check_tables()
         resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
         write_next(store)
 

@@ -80,7 +80,7 @@ def test_an_upgrade_that_is_cut_off_is_done_again_at_the_next_start(tmp_path, mo
         with pytest.raises(StorageError):
             open_store(path)
     with open_store(path) as store:
-        Rows(store._connection).check_all()
+        Rows(store._connection).check_tables()
         assert store.entry_count() == 3
 
 

@@ -120,7 +120,7 @@ class Following:
         left = leaves[-1][0] if is_gone else None
         said = BoardWords()
         said.CopyFrom(words)
-        self._own[:] = [Own(said, left, replica.tree.copy(), replica.store.leaves)]
+        self._own[:] = [Own(said, left, replica.tree.copy(), replica.leaves)]
 
     def turn(self) -> None:
         """The leader does not answer: the next step goes to another of its addresses."""

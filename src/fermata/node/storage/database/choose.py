@@ -23,14 +23,20 @@ def wait_for_nobody(seconds: float) -> bool:
     return False
 
 
-def open_database(config: NodeConfig, wait: Wait = wait_for_nobody) -> RowStore:
+def open_database(
+    config: NodeConfig, wait: Wait = wait_for_nobody, is_whole: bool = True
+) -> RowStore:
     """The store of a node, where its configuration says; made if it is not there.
+
+    ``is_whole``: whether every row is checked now, or only what does not grow with the log, and
+    the rest by ``check_all`` or when it is read.
 
     ``wait`` is called before each pause while another process on the same PostgreSQL database is
     its writer, with the pause in seconds, and says whether to go on; a file is not waited for.
     Raises StorageError, STORE_MOVED among others; ConfigError STORE_URL, POSTGRESQL_MISSING.
     """
-    store = _open(config, config.text.store.url or str(config.data / STORE), wait)
+    where = config.text.store.url or str(config.data / STORE)
+    store = _open(config, where, wait, is_whole)
     if moved := store.value(MOVED):
         store.close()
         raise StorageError(
@@ -69,9 +75,9 @@ def copy_store(config: NodeConfig, target: str) -> int:
         return source.entry_count()
 
 
-def _open(config: NodeConfig, where: str, wait: Wait) -> RowStore:
+def _open(config: NodeConfig, where: str, wait: Wait, is_whole: bool = True) -> RowStore:
     whose = config.genesis.sha256, config.owner
     if where.startswith(POSTGRESQL):
         lease_s = config.text.store.lease_s
-        return PostgresStore.open(where, *whose, lease_s=lease_s, wait=wait)
-    return SqliteStore.open(Path(where), *whose)
+        return PostgresStore.open(where, *whose, lease_s=lease_s, wait=wait, is_whole=is_whole)
+    return SqliteStore.open(Path(where), *whose, is_whole=is_whole)

@@ -8,7 +8,7 @@ until it is opened again.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,16 @@ from fermata.node.storage.database.postgres_server import (
     place,
 )
 from fermata.node.storage.database.row_store import RowStore
-from fermata.node.storage.database.rows import BINDING, OWNER, Rows, as_bytes, data_loss
+from fermata.node.storage.database.rows import (
+    BINDING,
+    COUNTED,
+    KEPT_SMALL,
+    OWNER,
+    Rows,
+    Table,
+    as_bytes,
+    data_loss,
+)
 from fermata.node.storage.database.sqlite import SqliteStore
 from fermata.node.storage.database.sqlite_file import mend_errors as mend_file_errors
 
@@ -66,9 +75,11 @@ class PostgresStore(RowStore):
         lease_s: float = LEASE_S,
         wait: Callable[[float], bool] = _wait,
         clock: MonotonicS = time.monotonic,
+        is_whole: bool = True,
     ) -> "PostgresStore":
         """Opens one node's store, made if the database is empty, and checks every row.
 
+        Without ``is_whole`` it leaves out the tables that grow with the log (``GROWING``).
         Waits until no other process holds the lease: ``wait`` is called with the seconds of a
         pause, and says whether to go on. ``deployment`` is the charter's SHA-256 (32 bytes),
         ``owner`` the node as ``role/party``. Raises StorageError STORE_UNREACHABLE, STORE_UNSAFE,
@@ -88,7 +99,7 @@ class PostgresStore(RowStore):
                         )
                 store = cls(connection, where, lease)
                 store._bind(deployment, owner)
-                store._check_all()
+                store._check(COUNTED if is_whole else KEPT_SMALL)
         except BaseException:
             lease.end()
             connection.close()
@@ -117,10 +128,13 @@ class PostgresStore(RowStore):
                 " store.url in this node's configuration",
             )
 
-    def _check_all(self) -> None:
-        """Reads and checks every row, in one view of the database."""
+    def check_all(self) -> None:
+        """See Store. All rows are read in one view of the database."""
+        self._check(COUNTED)
+
+    def _check(self, tables: Sequence[Table]) -> None:
         with self.whole() as rows:
-            rows.check_all()
+            rows.check_tables(tables)
 
     def close(self) -> None:
         """Ends the use of the database; a second time nothing. Later calls: STORE_CLOSED."""

@@ -37,6 +37,8 @@ from fermata.protocol.wire.ports import LOGGED, Draft, Store
 _NEWEST = "WHERE (party, size) IN (SELECT party, max(size) FROM cosignatures GROUP BY party)"
 
 
+#: Rows that one step of ``checking`` reads.
+CHECKED_AT_ONCE = 256
 #: The note of a store that was copied to another database: where to.
 MOVED = "moved-to"
 
@@ -82,6 +84,22 @@ class RowStore(Store):
 
         Raises StorageError BACKUP_EXISTS, BACKUP_FAILED, STORE_UNWRITABLE or STORAGE_FULL.
         """
+
+    def checking(self) -> Iterator[None]:
+        """Reads and checks the sealed parts and cosignatures, some at each step (log.md, L57).
+
+        Each step reads those after the last that it has read. Raises StorageError.
+        """
+        for table in (SEALED, COSIGNATURES):
+            key: Row = ()
+            count = CHECKED_AT_ONCE
+            while count == CHECKED_AT_ONCE:
+                count, where = 0, f"{table.by_order} LIMIT {CHECKED_AT_ONCE}"
+                with self._reading() as rows:
+                    after = f"{table.after_key} {where}" if key else where
+                    for row in rows.select(table, after, *key):
+                        key, count = row[: table.keys], count + 1
+                yield
 
     def check_takes(self, other: "RowStore") -> bool:
         """Whether another store of the same node can be copied here: True, or False if it was.

@@ -9,7 +9,7 @@ locks do not hold.
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -23,7 +23,15 @@ from fermata.node.causes import (
     no_room_text,
     size_text,
 )
-from fermata.node.storage.database.rows import BINDING, OWNER, OWNER_SCHEMA, Rows, data_loss
+from fermata.node.storage.database.rows import (
+    BINDING,
+    COUNTED,
+    OWNER,
+    OWNER_SCHEMA,
+    Rows,
+    Table,
+    data_loss,
+)
 
 #: "Ferm", in the file's header: what tells a store from another program's database.
 APPLICATION_ID = 0x4665726D
@@ -140,14 +148,17 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
-def check_rows(connection: sqlite3.Connection) -> None:
-    """Reads every row of every table, and has SQLite compare tables and indices.
+def check_rows(connection: sqlite3.Connection, tables: Sequence[Table] = COUNTED) -> None:
+    """Reads every row of these tables, and has SQLite compare them with their indices.
 
-    Raises StorageError DATA_LOSS naming the table, and the row where there is one.
+    Of all tables, the rest of the file's structure as well. Raises StorageError DATA_LOSS naming
+    the table, and the row where there is one.
     """
-    Rows(connection).check_all()
-    if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
-        raise data_loss("the database file's structure")
+    Rows(connection).check_tables(tables)
+    is_whole = len(tables) == len(COUNTED)
+    for what in ["1"] if is_whole else [table.name for table in tables]:
+        if connection.execute(f"PRAGMA integrity_check({what})").fetchone() != ("ok",):
+            raise data_loss("the database file's structure")
 
 
 def prepare_file(path: Path, reserve: "Reserve") -> None:

@@ -30,13 +30,14 @@ def start_replica(
 ) -> Replica:
     """A node's replica, from its snapshot if it has one that holds, and else from entry 0.
 
-    ``data`` is the node's data folder. What is wrong with a snapshot is told in one event,
+    ``data`` is the node's data folder; ``store`` may have been opened without a look at the tables
+    that grow (L56). What is wrong with a snapshot is told in one event,
     ``snapshot_unused``, and costs the time of a replay. Raises StorageError DATA_LOSS for what is
     wrong with the store itself.
     """
     path = data / NAME
     if from_genesis or not path.exists():
-        return Replica(charter, store, modulus_bits_min)
+        return _replayed(charter, store, modulus_bits_min)
     try:
         expected = Expected(
             charter.sha256,
@@ -52,8 +53,14 @@ def start_replica(
             raise StorageError("SNAPSHOT_UNWITNESSED", "snapshot: is of more than is witnessed")
     except FermataError as error:
         tell("snapshot_unused", reason=error.reason, where=NAME)
-        return Replica(charter, store, modulus_bits_min)
+        return _replayed(charter, store, modulus_bits_min)
     return replica
+
+
+def _replayed(charter: Charter, store: Store, modulus_bits_min: int) -> Replica:
+    # L56.3: whoever folds all entries knows that the store has all that was written.
+    store.check_all()
+    return Replica(charter, store, modulus_bits_min)
 
 
 class Snapshots:
@@ -70,7 +77,7 @@ class Snapshots:
         self._replica = replica
         self._tell = tell
         #: Of the newest snapshot that there is, as far as this process knows.
-        self._size = 0
+        self._size = replica.start_size
 
     def look(self) -> None:
         """Writes a new one if the witnessed log has grown enough since the last."""
