@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # Every target is a name; none makes a file that is called so.
 .PHONY: setup setup-services demo test scenarios lint proto proto-check proto-breaking docs-check site \
-	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
+	vectors vectors-check exchange mutants coverage pictures browser-test token-test screenshots bench bench-scale bench-keys keygen-sim succession-sim ceremony-lies ceremony-lies-table bitflips attack sim lives presence model succession-model deploy-check image-check clean
 
 setup: $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode --all-extras
@@ -150,6 +150,10 @@ SEEDS ?= 50
 # Key generations in memory, half of them with a party that lies; about a second each.
 keygen-sim: setup
 	@$(RUN) python -m fermata.sim.keygen --seeds $(SEEDS)
+
+# Deployments whose coordinators stop, sleep, lie and come back; about ten seconds each.
+succession-sim: setup
+	@$(RUN) python -m fermata.sim.succession --seeds $(SEEDS)
 
 # Every lie of a key generation over the network, in processes; about half an hour. The tests tell
 # a few of them. ARGS: -k with words of some lies.

@@ -145,6 +145,10 @@ class MemoryStore(Store):
         """See Store."""
         return self._settled.get(slot)
 
+    def drafts_logged(self) -> list[Draft]:
+        """Those that the log has acknowledged; for whoever looks at all disks of a deployment."""
+        return [d for slot, d in self._drafts.items() if self._settled.get(slot) == LOGGED]
+
     def refill(self, draft: Draft) -> None:
         """See Store. Raises ValueError for a slot that is empty or settled."""
         if draft.slot not in self._drafts or draft.slot in self._settled:

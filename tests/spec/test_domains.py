@@ -155,7 +155,7 @@ FOLLOWS = {
     "crypto.libcrypto.check_known_answers": LOCAL,
     "memory_store.replace": "envelope-hash",
     "node.opener.share_backup.set_aside": LOCAL,
-    "node.run.succession.mirror._first_of": "sealed-part-hash",
+    "protocol.roles.succession.mirroring._first_of": "sealed-part-hash",
     "node.storage.database.row_store.replace": "envelope-hash",
     "node.storage.snapshots.body.code_sha256": LOCAL,
     "node.storage.snapshots.body.read_body": LOCAL,

@@ -13,9 +13,9 @@ from fermata.protocol.roles.replica import Replica
 from fermata.protocol.state.state import Verdict
 from fermata.protocol.wire.ports import Draft, Log, Outside, Store
 from fermata.sim.faults import Fragile, Fuse
-from fermata.sim.politics import Politics
 from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Deployment
 from fermata.sim.setup.inputs import Inputs
+from fermata.sim.setup.politics import Politics
 from fermata.types import Role
 from fermata.wire.v1 import statement_pb2
 

@@ -16,7 +16,6 @@ from fermata.sim.dice import Dice, stream
 from fermata.sim.faults import Crash, Fuse, Tally
 from fermata.sim.network import Network, SimLog
 from fermata.sim.node import SimNode
-from fermata.sim.politics import Politics
 from fermata.sim.reference.sums import Opened, check_sums
 from fermata.sim.reference.terms_watch import TermsWatch
 from fermata.sim.reference.time_watch import TimeWatch
@@ -24,6 +23,7 @@ from fermata.sim.reference.watch import Watch
 from fermata.sim.setup.canaries import Canaries
 from fermata.sim.setup.deployment import COORDINATOR, Shape, deployment_of
 from fermata.sim.setup.inputs import ABSENT, Inputs
+from fermata.sim.setup.politics import Politics
 from fermata.types import Role
 
 #: 2036-01-01T00:00:00Z: the periods of most shapes are over by then.

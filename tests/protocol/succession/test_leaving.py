@@ -82,6 +82,16 @@ def test_su3_a_handover_is_waited_for_twice_as_long_each_time() -> None:
     assert handover_wait_ms(WAIT_MS, 0, 1000) == WAIT_MS * 2**DOUBLINGS_MAX
 
 
+def test_su3_waits_are_counted_from_the_view_that_a_quorum_has_witnessed() -> None:
+    """Whoever has gone on alone waits for the next one as long as those who have not."""
+    gone = OwnLeave(5, NOW_MS - 2 * WAIT_MS)
+    alone = replace(HEALTHY, view=4, witnessed_view=3)
+    behind = replace(HEALTHY, view=3, witnessed_view=3)
+    assert due(alone, gone) == due(behind, gone) == Leaving(6, Reason.NO_HANDOVER)
+    assert due(alone, gone, NOW_MS - 1) is None
+    assert due(behind, gone, NOW_MS - 1) is None
+
+
 def test_su3_no_reason_of_the_old_view_counts_after_a_leave() -> None:
     harmed = replace(HEALTHY, has_proof=True, logged_ms=0, grew_ms=0, left_for=(4,))
     assert due(harmed, OwnLeave(4, NOW_MS - WAIT_MS + 1)) is None

@@ -1,4 +1,4 @@
-"""What a successor hears of the auditors over all boards: SU16 and SU20. Pure."""
+"""What is heard of the auditors over all boards: SU16, SU20 and SU21. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +44,20 @@ def hear(views: Views, boards: Iterable[Iterable[BoardWords]]) -> Heard:
             if made is not None:
                 certificates[made.view, made.size, made.root] = made
     return Heard(leaves, tuple(certificates[key] for key in sorted(certificates)))
+
+
+def backed_view(heard: Heard, claimed: Iterable[int], quorum: int) -> int:
+    """SU21: the largest view that words which hold by themselves show to have begun, or 0.
+
+    ``claimed``: the views that coordinators say they are in, which nobody has checked. ``quorum``:
+    how many auditors must have left for a claimed view, or beyond, if it has no certificate yet.
+    """
+    left = sorted((left.view for left, _ in heard.leaves.values()), reverse=True)
+    # SU21.2: a claim counts only where a Handover of this view can be.
+    left_by_quorum = left[quorum - 1] if len(left) >= quorum else 0
+    begun = [view for view in claimed if view <= left_by_quorum]
+    # SU21.1: a quorum has cosigned in a view only if it went on with its Handover.
+    return max([0, *begun, *(made.view for made in heard.certificates)])
 
 
 def _parts(said: BoardWords) -> list[BoardWords]:

@@ -31,7 +31,8 @@ class Watched:
     when the witnessed size last grew; both 0 if never. ``withheld_ms``: since when the others'
     cosignatures witness more than the log hands out, None if they do not. ``has_proof``: two heads
     of the view's coordinator that no one log has, or a false refusal of it. ``left_for``: for each
-    other auditor that has left, the last view that it left for.
+    other auditor that has left, the last view that it left for. ``witnessed_view``: of the last
+    Handover that a quorum has witnessed, None if it is ``view``.
     """
 
     view: int
@@ -41,6 +42,12 @@ class Watched:
     withheld_ms: int | None = None
     has_proof: bool = False
     left_for: tuple[int, ...] = ()
+    witnessed_view: int | None = None
+
+    @property
+    def counted_from(self) -> int:
+        """The view from which waits are doubled: one that the successors have as well (SU3)."""
+        return self.view if self.witnessed_view is None else self.witnessed_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,12 @@ class Leaving:
     reason: Reason
 
 
-def handover_wait_ms(succession_ms: int, watched_view: int, left_for: int) -> int:
-    """SU3: how long after a Leave its Handover is waited for, twice as long for each next view."""
-    doublings = min(left_for - watched_view - 1, DOUBLINGS_MAX)
+def handover_wait_ms(succession_ms: int, witnessed_view: int, left_for: int) -> int:
+    """SU3: how long after a Leave its Handover is waited for, twice as long for each next view.
+
+    ``witnessed_view``: of the last Handover that a quorum has witnessed.
+    """
+    doublings = min(left_for - witnessed_view - 1, DOUBLINGS_MAX)
     return succession_ms << doublings
 
 
@@ -85,7 +95,7 @@ def leaving(
         return Leaving(together, Reason.OTHERS)
     if own.view > watched.view:
         # SU3: a successor that does not take over is left as well.
-        wait_ms = handover_wait_ms(succession_ms, watched.view, own.view)
+        wait_ms = handover_wait_ms(succession_ms, watched.counted_from, own.view)
         if now_ms - own.at_ms >= wait_ms:
             return Leaving(current + 1, Reason.NO_HANDOVER)
         return None

@@ -64,10 +64,10 @@ def best_take_over(
 
 
 def is_due(
-    take_over: TakeOver, log_view: int, quorum_ms: int, now_ms: int, succession_ms: int
+    take_over: TakeOver, witnessed_view: int, quorum_ms: int, now_ms: int, succession_ms: int
 ) -> bool:
-    """Whether to take over now. ``log_view``: of the log that goes on; ``quorum_ms``: when the
-    quorum of Leaves was there.
+    """Whether to take over now. ``witnessed_view``: of the last Handover that a quorum has
+    witnessed; ``quorum_ms``: when the quorum of Leaves was there.
 
     At once if no head is left out: everything that was witnessed is kept. Otherwise whoever showed
     a head gets time to hand its entries in, since an auditor that has them refuses for good
@@ -75,7 +75,7 @@ def is_due(
     """
     if not take_over.left_out:
         return True
-    wait_ms = handover_wait_ms(succession_ms, log_view, take_over.handover.view)
+    wait_ms = handover_wait_ms(succession_ms, witnessed_view, take_over.handover.view)
     return now_ms - quorum_ms >= wait_ms // PATIENCE
 
 

@@ -4,6 +4,7 @@ The keys depend on the shape alone, so a process deals them only once; everythin
 depends on its seed.
 """
 
+import base64
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ from fermata.wire.v1 import statement_pb2
 #: Test keys start here; a charter outside of tests and simulation needs 2048 bits and more.
 MODULUS_BITS_MIN = 256
 COORDINATOR = "oversight"
+#: Of a charter with successors, in seconds; and bytes that have the form of a certificate.
+HEARTBEAT_S, SUCCESSION_S, CONFLICT_S = 600, 1800, 7200
+AUTHORITY = base64.b64encode(b"\x30\x81\x80" + bytes(128)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Shape:
     terms: Terms | None = None
     #: How often there are drills, in seconds; 0 for none. Keys do not depend on it.
     drill_s: int = field(default=0, repr=False)
+    #: Coordinators after the first, with the terms of ``succession_text``.
+    successors: int = field(default=0, repr=False)
 
     @property
     def labs(self) -> int:
@@ -139,7 +145,7 @@ headroom_bits = 4
 
 [rounds]
 {_periods_text(shape)}
-window_s = {shape.window_s}
+window_s = {shape.window_s}{_heartbeat_text(shape)}
 
 [disclosure]
 {_sums_text(shape)}
@@ -147,6 +153,7 @@ window_s = {shape.window_s}
 [coordinator]
 {party_text(COORDINATOR, "Oversight", keys[COORDINATOR])}"""
     ]
+    tables += _succession_text(shape, keys)
     for name in auditor_names(shape):
         tables.append(f"[[auditor]]\n{party_text(name, f'Audit {name}', keys[name])}")
     for index, (name, letter) in enumerate(zip(lab_names(shape), shape.organisations, strict=True)):
@@ -163,6 +170,26 @@ window_s = {shape.window_s}
     if shape.drill_s:
         tables.append(f"[drills]\nevery_s = {shape.drill_s}\nanswer_s = {shape.drill_s // 2}\n")
     return "\n".join(tables)
+
+
+def _heartbeat_text(shape: Shape) -> str:
+    return f"\nheartbeat_s = {HEARTBEAT_S}" if shape.successors else ""
+
+
+def _succession_text(shape: Shape, keys: Mapping[str, SigningKey]) -> list[str]:
+    """Where the first coordinator is, the successors, and their terms; none without successors."""
+    if not shape.successors:
+        return []
+
+    def place(name: str) -> str:
+        return f'addresses = ["{name}.example:7440"]\nauthority = "{AUTHORITY}"\n'
+
+    tables = [place(COORDINATOR)]
+    for name in successor_names(shape):
+        own = party_text(name, f"Oversight {name}", keys[name])
+        tables.append(f"[[successor]]\n{own}{place(name)}")
+    times = f"succession_s = {SUCCESSION_S}\nconflict_s = {CONFLICT_S}\n"
+    return [*tables, f"[succession]\n{times}"]
 
 
 def _sums_text(shape: Shape) -> str:
@@ -227,6 +254,11 @@ equals = "part"
 """
 
 
+def successor_names(shape: Shape) -> list[str]:
+    """Ids of the coordinators after the first, in their order."""
+    return [f"successor-{i}" for i in range(1, shape.successors + 1)]
+
+
 def auditor_names(shape: Shape) -> list[str]:
     """Ids of the auditors, in the roster's order."""
     return [f"auditor-{i}" for i in range(1, shape.auditors + 1)]
@@ -242,6 +274,7 @@ def deployment_of(shape: Shape) -> Deployment:
     """Makes a shape's charter and deals its key."""
     entropy = stream(0, repr(shape))
     names = [COORDINATOR, *auditor_names(shape), *lab_names(shape), *member_names(shape.terms)]
+    names += successor_names(shape)
     keys = {name: SigningKey.from_seed(entropy(32)) for name in names}
     data = _charter_text(shape, keys, Dice(stream(0, f"metrics/{shape}"))).encode()
     charter = parse_charter(data, MODULUS_BITS_MIN)

@@ -4,9 +4,10 @@ import pytest
 
 from fermata.errors import FermataError, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.run.succession.mirror import SEALED_FROM, Mirror, MirrorLog, SealedParts
+from fermata.node.run.succession.mirror import MirrorLog
 from fermata.protocol.roles.log_writer import LogWriter
 from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.mirroring import SEALED_FROM, Mirror, SealedParts
 from fermata.protocol.wire.ports import LogWrapper
 from fermata.types import Role
 from harness.chains import MODULUS_BITS_MIN, Run, make_deployment

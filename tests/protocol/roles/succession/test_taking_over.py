@@ -149,3 +149,22 @@ def test_reason_3_starving_a_threshold_of_auditors_deposes_a_coordinator(
     run.take_over("successor-1", 1)
     run.turn(6, 1000)
     assert run.views(Role.AUDITOR, Role.LAB) == {1}
+
+
+def test_su3_whoever_goes_on_alone_waits_for_the_next_as_long_as_the_others(
+    run: SuccessionRun,
+) -> None:
+    run.down.add(COORDINATOR)
+    run.turn(WAIT)
+    run.take_over("successor-1", 1)
+    # Only one auditor reaches the successor, so that no quorum witnesses its view.
+    run.cut |= {(f"auditor-{i}", "successor-1") for i in (2, 3, 4)}
+    run.turn(2, 1000)
+    alone = run.drivers["auditor-1"]
+    assert alone.replica.state.view == 1
+    while len(run.leaves_for(2)) < 4:
+        run.turn()
+    run.turn(SUCCESSION_MS // STEP_MS + 1)
+    assert run.leaves_for(3) == []
+    run.turn(SUCCESSION_MS // STEP_MS + 1)
+    assert len(run.leaves_for(3)) == 4

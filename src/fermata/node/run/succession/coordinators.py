@@ -13,7 +13,7 @@ from fermata.node.pki.tls import TlsFiles
 from fermata.node.rpc.client import GrpcLog
 from fermata.node.run.succession.board_client import BoardClient
 from fermata.protocol.charter.roster import CoordinatorNode
-from fermata.protocol.succession.heard import Heard, hear
+from fermata.protocol.succession.heard import Heard, backed_view, hear
 from fermata.protocol.succession.views import Views
 from fermata.protocol.wire.ports import Log, LogWrapper, News
 from fermata.wire.v1.board_service_pb2 import GetBoardResponse
@@ -132,16 +132,20 @@ class Coordinators:
 
 
 def leader_log(config: NodeConfig, tls: TlsFiles, nodes: Sequence[CoordinatorNode]) -> GrpcLog:
-    """A client of the log of the coordinator that leads, by what all coordinators say.
+    """A client of the log of the coordinator that leads, for a reader without a copy (SU21).
 
-    Whoever reads it checks the Handover by which it leads.
+    A board's claim alone sends nobody anywhere: words of a quorum of auditors must back the view.
+    Raises ConfigError CHARTER if the charter has an authority that cannot be read.
     """
+    views = Views.of(config.roster, config.genesis.sha256)
     ways = Coordinators(config, tls, nodes)
     try:
-        leading = ways.leader(max((claim.view for claim in ways.claims()), default=0))
+        said = ways.boards().values()
+        heard = hear(views, (board.words for board in said))
+        claimed = [board.view for board in said]
+        log = ways.leader(backed_view(heard, claimed, views.charter.endorsement_quorum)).log
     finally:
         ways.close()
-    log = leading.log
     return GrpcLog(log.address, log.deployment, tls, roots=log.roots)
 
 

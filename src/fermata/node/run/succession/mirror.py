@@ -1,29 +1,12 @@
-"""A standby's copy of the log: kept as the leader writes it, and served to whoever reads (SU20)."""
+"""A standby's copy of the log, as it is served to whoever reads (SU20)."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
-from fermata.errors import (
-    FermataError,
-    IdentityError,
-    Refusal,
-    StorageError,
-    TransportError,
-    VerificationError,
-)
+from fermata.errors import IdentityError, Refusal, TransportError
 from fermata.node.run.served_copy import ServedCopy
-from fermata.protocol.roles.replica import READ_COUNT, Replica
-from fermata.protocol.wire.codec import decode_entry, sha256
-from fermata.protocol.wire.envelope import statement_of, unseal
-from fermata.protocol.wire.ports import Log, Receipt
+from fermata.protocol.wire.ports import Receipt
 from fermata.types import Role
-
-#: In the store: from which entry on sealed parts may be missing.
-SEALED_FROM = "sealed-from"
-#: Sealed parts that are asked for in one step.
-FETCH_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,104 +53,3 @@ class MirrorLog(ServedCopy):
         if sealed_part is None:
             raise Refusal("NO_SEALED", "log: has no sealed part with that digest")
         return sealed_part
-
-
-@dataclass(eq=False)
-class SealedParts:
-    """Fetches the sealed part of each logged report, and goes on after a restart (SU11).
-
-    A part that nobody hands out is asked for again at every step; its lab has it still.
-    """
-
-    replica: Replica
-    _missing: dict[int, bytes] = field(default_factory=dict, init=False)
-    _looked: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        kept = self.replica.store.value(SEALED_FROM)
-        self._looked = int.from_bytes(kept or b"", "big")
-
-    def fetch(self, sources: Sequence[Log]) -> int:
-        """Asks each source in turn for what is missing; returns how many parts came.
-
-        Raises StorageError.
-        """
-        self._look()
-        came = 0
-        for entry, digest in list(self._missing.items())[:FETCH_MAX]:
-            sealed_part = _first_of(sources, digest)
-            if sealed_part is not None:
-                self.replica.store.put_sealed(sealed_part)
-                del self._missing[entry]
-                came += 1
-        if came or not self._missing:
-            at = min(self._missing, default=self._looked)
-            self.replica.store.put_value(SEALED_FROM, at.to_bytes(8, "big"))
-        return came
-
-    def _look(self) -> None:
-        """Notes the reports among the entries that came since it looked last."""
-        store, size = self.replica.store, self.replica.tree.size
-        for start in range(self._looked, size, READ_COUNT):
-            stop = min(start + READ_COUNT, size)
-            for entry, digest in _digests(store.leaves(start, stop), start):
-                if store.sealed(digest) is None:
-                    self._missing[entry] = digest
-        self._looked = size
-
-
-def _digests(leaves: Sequence[bytes], start: int) -> Iterator[tuple[int, bytes]]:
-    """Entry and SHA-256 of the sealed part of each report among leaves from ``start`` on."""
-    for entry, leaf in enumerate(leaves, start):
-        # What is no statement was logged as evidence, or is the charter.
-        with suppress(VerificationError):
-            statement = statement_of(unseal(decode_entry(leaf).envelope))
-            if statement.HasField("report"):
-                yield entry, statement.report.sealed_sha256
-
-
-def _first_of(sources: Sequence[Log], digest: bytes) -> bytes | None:
-    for source in sources:
-        with suppress(TransportError, VerificationError, IdentityError):
-            sealed_part = source.fetch_sealed(digest)
-            if sha256(sealed_part) == digest:
-                return sealed_part
-    return None
-
-
-@dataclass(eq=False)
-class Mirror:
-    """Keeps a standby's replica up to what the leader, or any other coordinator, shows.
-
-    ``tell`` gets the reason for which the leader's log was not taken, once while it lasts.
-    """
-
-    replica: Replica
-    tell: Callable[[str], None]
-    _last_reason: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        self.sealed = SealedParts(self.replica)
-
-    def step(self, leader: Log, others: Sequence[Log]) -> int:
-        """Reads once; returns how much came. A leader that is silent, or breaks its word, stops no
-        standby: it keeps what it has, and learns from the copies of the others.
-
-        Raises StorageError.
-        """
-        before = self.replica.tree.size
-        try:
-            self.replica.pull(leader)
-            self._last_reason = ""
-        except StorageError:
-            raise
-        except FermataError as error:
-            if error.reason != self._last_reason:
-                self._last_reason = error.reason
-                self.tell(error.reason)
-            for other in others:
-                with suppress(TransportError, VerificationError, IdentityError):
-                    news = other.news(0, 0)
-                    self.replica.learn(news.checkpoint, news.witnesses, other)
-        came = self.replica.tree.size - before
-        return came + self.sealed.fetch([leader, *others])

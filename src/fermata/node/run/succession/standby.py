@@ -2,10 +2,8 @@
 go on (SU20)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from fermata.errors import ConfigError
-from fermata.log.merkle import Tree, leaf_hash
 from fermata.node.config import ListenText
 from fermata.node.pki.own_certificate import OwnCertificate
 from fermata.node.run.assembly import Base
@@ -18,22 +16,18 @@ from fermata.node.run.serving import (
     start_servers,
     write_addresses,
 )
-from fermata.node.run.succession.board_folder import BoardFolder, LogStanding
+from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.coordinators import Coordinators
 from fermata.node.run.succession.exchange import Exchange, pause_s
 from fermata.node.run.succession.following import cross
-from fermata.node.run.succession.handed_in import HandedCopy
-from fermata.node.run.succession.mirror import Mirror, MirrorLog
+from fermata.node.run.succession.mirror import MirrorLog
 from fermata.node.run.succession.standing import leader_of, standing_of, views_of
 from fermata.node.storage.high_water import HighWater
 from fermata.protocol.charter.parse import MODULUS_BITS_MIN
 from fermata.protocol.charter.roster import SuccessionTerms
-from fermata.protocol.roles.log_writer import LogWriter
-from fermata.protocol.roles.replica import Replica
-from fermata.protocol.roles.succession.taking_over import take_over
-from fermata.protocol.succession.heard import Heard
-from fermata.protocol.succession.takeover import Copy, TakeOver, best_take_over, is_due
+from fermata.protocol.roles.succession.mirroring import Mirror
+from fermata.protocol.roles.succession.standing_by import Successor, begin
 
 #: In a coordinator's data folder.
 BOARD = "board"
@@ -87,67 +81,6 @@ def look_around(base: Base) -> None:
         ways.close()
 
 
-@dataclass(eq=False)
-class Successor:
-    """What a standby goes on from once it is due. ``me``: the coordinator that it is."""
-
-    me: str
-    replica: Replica
-    board: BoardFolder
-    terms: SuccessionTerms
-    _since: dict[int, int] = field(default_factory=dict, init=False)
-
-    def look(self, heard: Heard, now_ms: int) -> TakeOver | None:
-        """The take-over that is due now, of the latest view; None if none is.
-
-        ``heard``: what its own board and those of the others say.
-        """
-        standing, views = standing_of(self.replica), views_of(self.replica)
-        quorum = views.charter.endorsement_quorum
-        left = {left.view for left, _ in heard.leaves.values()}
-        for view in sorted((v for v in left if v > standing.view), reverse=True):
-            leaves = {a: pair for a, pair in heard.leaves.items() if pair[0].view == view}
-            if views.coordinator(view).id != self.me or len(leaves) < quorum:
-                continue
-            since_ms = self._since.setdefault(view, now_ms)
-            copies = self._copies(standing)
-            made = best_take_over(views, view, leaves, copies, heard.certificates)
-            wait_ms = self.terms.succession_ms
-            if made is not None and is_due(made, standing.view, since_ms, now_ms, wait_ms):
-                return made
-        return None
-
-    def _copies(self, own: LogStanding) -> list[Copy]:
-        handed = [
-            Copy(copy.auditor, copy.head_view, _tree_of(own.tree, copy))
-            for copy in self.board.whole_copies()
-        ]
-        return [Copy(self.me, own.view, own.tree), *handed]
-
-
-def begin(base: Base, board: BoardFolder, made: TakeOver) -> None:
-    """Begins a view in the store: with the entries of the copy, and the Handover after them.
-
-    Raises as ``take_over`` does.
-    """
-    me, key, store = base.config.text.party, base.signer.key, base.store
-    handed = {copy.auditor: copy for copy in board.whole_copies()}
-    copy = handed.get(made.copy.source)
-    if copy is not None:
-        store.replace(copy.start, list(copy.leaves()), copy.note)
-    replica = Replica(base.config.genesis, store, MODULUS_BITS_MIN)
-    take_over(LogWriter(replica, key), me, key, made.handover.view, list(made.handover.leaves))
-
-
-def _tree_of(own: Tree, copy: HandedCopy) -> Tree:
-    tree = Tree()
-    for index in range(copy.start):
-        tree.append(own.leaf(index))
-    for leaf in copy.leaves():
-        tree.append(leaf_hash(leaf))
-    return tree
-
-
 def run_standby(
     base: Base, wake: Wake, listen: ListenText, done: Callable[[], bool] = lambda: False
 ) -> None:
@@ -170,7 +103,7 @@ def run_standby(
     write_addresses(base, start_servers(base, listen, server, authority))
     exchange = open_exchange(base, wake, terms, board)
     mirror = Mirror(replica, lambda reason: telemetry.event("leader_not_read", reason=reason))
-    successor = Successor(config.text.party, replica, board, terms)
+    successor = Successor(config.text.party, replica, board.whole_copies, terms)
     issue = self_issue(authority, base.tls)
     certificate = OwnCertificate(config, base.tls, issue, telemetry, clock_ms, entropy)
     high_water = HighWater(config.data, replica)
@@ -191,7 +124,7 @@ def run_standby(
         certificate.look()
         made = successor.look(exchange.heard(), clock_ms())
         if made is not None:
-            begin(base, board, made)
+            begin(config.genesis, base.store, base.signer.key, MODULUS_BITS_MIN, successor, made)
             telemetry.event("took_over", view=made.handover.view, size=made.copy.tree.size)
             high_water.keep()
             begun.append(made.handover.view)

@@ -27,7 +27,7 @@ from fermata.protocol.succession.following import Answer, answer_to
 from fermata.protocol.succession.handover import HandedOver
 from fermata.protocol.succession.leave import seal_leave
 from fermata.protocol.succession.leaving import OwnLeave, Watched, leaving
-from fermata.protocol.succession.views import Views
+from fermata.protocol.succession.views import Views, view_at
 from fermata.protocol.wire.codec import decode, encode
 from fermata.protocol.wire.envelope import unseal
 from fermata.protocol.wire.ports import Outside
@@ -182,7 +182,12 @@ class Leaver:
             watched = replace(watched, grew_ms=now_ms)
         withheld_ms = (watched.withheld_ms or now_ms) if their_size > size else None
         left_for = tuple(words.leaves[-1][0].view for words in self._heard.values() if words.leaves)
-        self._watched = replace(watched, withheld_ms=withheld_ms, left_for=left_for)
+        self._watched = replace(
+            watched,
+            withheld_ms=withheld_ms,
+            left_for=left_for,
+            witnessed_view=view_at(state.handovers, size),
+        )
 
     def _told_size(self) -> int:
         """How much the cosignatures witness that others have told of (reason 5)."""

@@ -1,0 +1,319 @@
+"""The nodes of a deployment with successors: what is on their disks survives, all else does not.
+
+A coordinator's turn is that of ``fermata coordinator run``, as writer or standby by its log; the
+turn of an auditor or a lab is that of its own program.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fermata.crypto.report.proof_cache import ProofCache
+from fermata.errors import FermataError, Refusal, StorageError, TransportError
+from fermata.log.checkpoint import Checkpoint
+from fermata.log.merkle import Tree, leaf_hash
+from fermata.memory_store import MemoryStore
+from fermata.protocol.roles.driver import Driver, Signer
+from fermata.protocol.roles.lab import LabTools, Measurement
+from fermata.protocol.roles.log_writer import LogWriter
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.succession.crossing import common
+from fermata.protocol.roles.succession.mirroring import Mirror
+from fermata.protocol.roles.succession.standing_by import Successor, begin
+from fermata.protocol.succession.board import Board, open_words
+from fermata.protocol.succession.heard import Heard, hear
+from fermata.protocol.succession.leave import Left
+from fermata.protocol.succession.views import Views
+from fermata.protocol.wire.codec import decode
+from fermata.protocol.wire.envelope import unseal
+from fermata.protocol.wire.ports import Log, LogWrapper, Outside, Store, Witness
+from fermata.sim.faults import Fragile, Fuse
+from fermata.sim.setup.deployment import COORDINATOR, MODULUS_BITS_MIN, Deployment
+from fermata.types import Role
+from fermata.wire.v1 import statement_pb2
+from fermata.wire.v1.board_service_pb2 import BoardWords
+from fermata.wire.v1.succession_pb2 import Leave
+
+#: A coordinator's id to the way to it.
+Ways = Callable[[str], Log]
+
+
+@dataclass(frozen=True, slots=True)
+class HandedCopy:
+    """An auditor's copy up to the head of its Leave; see ``standing_by.HandedIn``."""
+
+    auditor: str
+    head_view: int
+    head: Checkpoint
+    note: bytes
+    start: int
+    rest: tuple[bytes, ...]
+
+    def leaves(self) -> Iterator[bytes]:
+        """The entries after ``start``."""
+        return iter(self.rest)
+
+
+class Copied(LogWrapper):
+    """The log of a coordinator that does not lead: it can be read."""
+
+    def __init__(self, log: Log, replica: Replica) -> None:
+        super().__init__(log)
+        self._replica = replica
+
+    def checkpoint(self) -> bytes:
+        """The head as its leader signed it. Raises Refusal EMPTY_LOG."""
+        note = self._replica.store.checkpoint()
+        if note is None:
+            raise Refusal("EMPTY_LOG", "log: this node has read no entry yet")
+        return note
+
+    def add_cosignature(self, note: bytes) -> None:
+        """Raises TransportError NOT_LEADER."""
+        raise TransportError("NOT_LEADER", "log: another coordinator leads it")
+
+
+class Withholding(LogWrapper):
+    """The log of a coordinator that hands out no cosignature."""
+
+    def witnesses(self) -> list[Witness]:
+        """None of those that it has."""
+        return []
+
+
+def views_of(replica: Replica) -> Views:
+    """The views under the charter in force."""
+    return Views.of(replica.charter, replica.charters[0].charter.sha256)
+
+
+def cross(replica: Replica, ways: Ways, claims: Iterable[tuple[int, str]]) -> int:
+    """Goes on with the log of a later view if it holds; returns how many entries came."""
+    for view, hub in sorted(claims, reverse=True):
+        if view <= replica.state.view:
+            return 0
+        try:
+            came = replica.pull(ways(hub))
+        except StorageError:
+            raise
+        except FermataError:
+            continue
+        if came:
+            return came
+    return 0
+
+
+class Node:
+    """What every node has. ``driver`` is None while its process does not run."""
+
+    def __init__(
+        self,
+        name: str,
+        fuse: Fuse,
+        deployment: Deployment,
+        outside: Outside,
+        ways: Ways,
+        figures: Callable[[str, str], Measurement],
+        cache: ProofCache,
+    ) -> None:
+        self.name, self.fuse, self.deployment, self.ways = name, fuse, deployment, ways
+        self.role: Role = deployment.charter.parties[name].role
+        self.outside, self._figures, self.cache = outside, figures, cache
+        self.key = deployment.signing_keys[name]
+        self.disk = MemoryStore()
+        self.driver: Driver | None = None
+
+    @property
+    def running(self) -> Driver:
+        """Its process's driver. Raises ValueError while it does not run."""
+        if self.driver is None:
+            raise ValueError(f"{self.name} must run")
+        return self.driver
+
+    def store(self) -> Store:
+        """Its disk, on which any call may be the process's last one."""
+        return cast(Store, Fragile(self.disk, self.fuse, lambda call, arguments: None))
+
+    def replica_of(self, store: Store) -> Replica:
+        """A copy of the log, rebuilt from a disk."""
+        return Replica(self.deployment.charter, store, MODULUS_BITS_MIN, cache=self.cache)
+
+    def make_driver(self, replica: Replica, log: Log) -> Driver:
+        """The role at work over a replica."""
+        return Driver(
+            Signer(self.name, self.key),
+            replica,
+            log,
+            self.outside,
+            lambda: statement_pb2.Heartbeat(version="sim"),
+            self.deployment.shares.get(self.name),
+            LabTools(lambda period: self._figures(self.name, period)),
+        )
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self.driver = None
+
+
+class Hub(Node):
+    """A coordinator, with its board. ``is_paused``: its process stands still, and wakes again."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.kept: dict[str, BoardWords] = {}
+        self.is_paused = self.withholds = False
+        #: Whom it shows another log, and that log, of a coordinator that splits the view.
+        self.half: frozenset[str] = frozenset()
+        self._fork: LogWriter | None = None
+        self._handed: dict[str, HandedCopy] = {}
+        self._heard: tuple[list[Sequence[BoardWords]], Heard] | None = None
+
+    def start(self) -> None:
+        """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
+        replica = self.replica_of(self.store())
+        self.writer = LogWriter(replica, self.key)
+        terms = replica.charter.succession
+        if terms is None:
+            raise ValueError("the charter must name successors")
+        self._fork, self._handed, self._heard = None, {}, None
+        self.board = Board()
+        self.board.put_back(views_of(replica), self.kept.values())
+        self.mirror = Mirror(replica, lambda reason: None)
+        self.successor = Successor(self.name, replica, lambda: list(self._handed.values()), terms)
+        self.driver = self.make_driver(replica, self.writer)
+
+    @property
+    def replica(self) -> Replica:
+        """Its copy of the log."""
+        return self.running.replica
+
+    @property
+    def leads(self) -> bool:
+        """Whether it writes the log that it has."""
+        views = views_of(self.replica)
+        return views.coordinator(self.replica.state.view).id == self.name
+
+    def port(self, caller: str) -> Log:
+        """Its log, as one caller reaches it."""
+        role = self.deployment.charter.parties[caller].role
+        log = self.writer.as_caller(role, caller)
+        if not self.leads:
+            return Copied(log, self.replica)
+        if caller in self.half:
+            log = self._forked().as_caller(role, caller)
+        return Withholding(log) if self.withholds else log
+
+    def _forked(self) -> LogWriter:
+        if self._fork is None:
+            self._fork = LogWriter(self.replica_of(self.disk.copy()), self.key)
+        return self._fork
+
+    def words(self) -> list[BoardWords]:
+        """What its board says."""
+        return self.board.words(views_of(self.replica))
+
+    def post(self, words: BoardWords) -> None:
+        """Takes an auditor's words, durably. Raises as ``Board.post`` does."""
+        if self.kept.get(words.party) == words:
+            return
+        kept = self.board.post(views_of(self.replica), words.party, words)
+        if kept is not None:
+            self.kept[kept.party] = kept
+
+    def hand_in(self, left: Left, note: bytes, tree: Tree, store: Store) -> None:
+        """Takes the entries up to the head of an auditor's Leave that this log lacks (SU19)."""
+        own, head = self.replica.tree, left.head
+        if head is None or (head.size <= own.size and own.root(head.size) == head.root):
+            return
+        start = common(own, _Leaves(store), head.size)
+        rest = tuple(store.leaves(start, head.size))
+        grown = own.first(start)
+        for leaf in rest:
+            grown.append(leaf_hash(leaf))
+        if grown.root() == head.root:
+            made = HandedCopy(left.auditor, left.head_view, head, note, start, rest)
+            self._handed[left.auditor] = made
+
+    def step(self, said: Sequence[Sequence[BoardWords]], claims: Sequence[tuple[int, str]]) -> int:
+        """One turn as writer or standby. ``said``: what the other boards say."""
+        came = cross(self.replica, self.ways, claims)
+        if self.leads:
+            self._bootstrap()
+            return came + self.running.step()
+        views = views_of(self.replica)
+        leading = views.coordinator(self.replica.state.view).id
+        others = [c.id for c in views.coordinators if c.id not in (leading, self.name)]
+        came += self.mirror.step(self.ways(leading), [self.ways(o) for o in others])
+        every = [self.words(), *said]
+        if self._heard is None or self._heard[0] != every:
+            self._heard = every, hear(views_of(self.replica), every)
+        made = self.successor.look(self._heard[1], self.outside.clock_ms())
+        if made is None:
+            return came
+        pinned, left_out = self.deployment.charter, made.left_out
+        begin(pinned, self.store(), self.key, MODULUS_BITS_MIN, self.successor, made)
+        self.outside.on_event("took_over", {"view": made.handover.view, "left_out": left_out})
+        self.start()
+        return came + 1
+
+    def _bootstrap(self) -> None:
+        if self.name == COORDINATOR and self.writer.size() == 0:
+            self.writer.append(self.deployment.charter_envelope)
+        if self.name == COORDINATOR and self.writer.state.key is None:
+            self.writer.append(self.deployment.key_envelope)
+
+
+class _Leaves(LogWrapper):
+    """A store, as far as reading leaves needs it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self, start: int, count_max: int) -> list[bytes]:
+        """See Log."""
+        return self._store.leaves(start, min(start + count_max, self._store.entry_count()))
+
+
+class Member(Node):
+    """An auditor's or a lab's node."""
+
+    _heard: tuple[int, Sequence[Sequence[BoardWords]]] = (0, ())
+
+    def start(self) -> None:
+        """Rebuilds everything volatile from the disk. Raises StorageError, Crash."""
+        self._heard = 0, ()
+        replica = self.replica_of(self.store())
+        self.driver = self.make_driver(replica, _Leader(replica, self.ways))
+
+    def step(self, said: Sequence[Sequence[BoardWords]], claims: Sequence[tuple[int, str]]) -> int:
+        """One turn: takes what boards say, goes on with a later view, and runs its role."""
+        driver = self.running
+        heard = driver.replica.tree.size, said
+        # Signatures cost time; but what was news of entries to come may be a proof once they came.
+        if driver.leaver is not None and heard != self._heard:
+            driver.leaver.hear(words for board in said for words in board)
+            self._heard = heard
+        return cross(driver.replica, self.ways, claims) + driver.step()
+
+    def left(self) -> tuple[Left, bytes] | None:
+        """Its Leave for a view that has not begun in its copy, and the head's note; or None."""
+        leaver, replica = self.running.leaver, self.running.replica
+        if leaver is None or not leaver.holds_back():
+            return None
+        left, envelope = open_words(views_of(replica), leaver.words()).leaves[-1]
+        return left, decode(Leave, unseal(envelope).payload).head.note
+
+
+class _Leader(LogWrapper):
+    """The way to whoever leads the view of a replica."""
+
+    def __init__(self, replica: Replica, ways: Ways) -> None:
+        self._replica, self._ways = replica, ways
+
+    @property
+    def _log(self) -> Log:  # type: ignore[override]
+        views = views_of(self._replica)
+        return self._ways(views.coordinator(self._replica.state.view).id)
+
+    def news(self, start: int, count_max: int) -> Any:
+        """See Log; in one call."""
+        return self._log.news(start, count_max)

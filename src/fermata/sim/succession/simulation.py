@@ -1,0 +1,203 @@
+"""One run from one seed: coordinators stop, sleep, lie and come back; then all must be well."""
+
+from dataclasses import dataclass
+
+from fermata.errors import FermataError
+from fermata.log.checkpoint import signed_alone
+from fermata.protocol.state.calls import is_over
+from fermata.protocol.state.state import OPENED, REFUSED
+from fermata.protocol.verify.bundle import build_bundle
+from fermata.protocol.verify.verifier import FAILED, verify_bundle
+from fermata.sim.dice import Dice, stream
+from fermata.sim.faults import Tally
+from fermata.sim.setup.deployment import MODULUS_BITS_MIN, Shape
+from fermata.sim.succession.nodes import Hub, views_of
+from fermata.sim.succession.world import World
+
+#: Of four three witness, of three all, of five four.
+SHAPES = (
+    Shape(auditors=4, threshold=2, organisations="abcd", rounds=3, successors=2),
+    Shape(auditors=4, threshold=3, organisations="abcd", rounds=3, successors=1),
+    Shape(auditors=3, threshold=2, organisations="abcd", rounds=2, successors=3),
+    Shape(auditors=5, threshold=3, organisations="abcd", rounds=2, successors=2),
+)
+#: What may happen in a turn of the trouble, and how often in a thousand.
+FAULTS = {
+    "coordinator killed": 6,
+    "coordinator back": 12,
+    "coordinator paused": 6,
+    "coordinator awake": 12,
+    "coordinator withholds": 4,
+    "coordinator is open again": 8,
+    "coordinator signs two logs": 2,
+    "crash": 25,
+    "cut": 12,
+    "healed": 16,
+    "clock changed": 4,
+}
+TURNS_PER_NODE, TURN_MS_MAX = 45, 50_000
+FUSE_CALLS_MAX, SKEW_MS_MAX = 40, 60_000
+#: How far the clock moves after a pass of the calm in which something, or nothing, has happened.
+BUSY_MS, QUIET_MS, PASSES_MAX = 5_000, 300_000, 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a run. ``lines``: seconds since the start, who, what. ``views``: how many
+    views had begun after the first."""
+
+    seed: int
+    lines: tuple[str, ...]
+    violations: tuple[str, ...]
+    seen: Tally
+    views: int
+    entries: int
+
+    @property
+    def text(self) -> str:
+        """The run as text for people."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+def run(seed: int) -> Outcome:
+    """Simulates one deployment; the same seed gives the same outcome, line by line."""
+    shape = Dice(stream(seed, "succession/shape")).pick(SHAPES)
+    world = World(seed, shape)
+    world.tell("run", f"seed {seed}: {shape}, {shape.successors} successors")
+    world.first()
+    _trouble(world)
+    _calm(world)
+    leader = _settle(world)
+    for name, reason in world.halts.items():
+        world.oracle.violate(f"{name} halted: {reason}")
+    if leader is not None:
+        _judge(world, leader)
+    for violation in world.oracle.violations:
+        world.tell("violation", violation)
+    state = leader.replica.state if leader is not None else None
+    return Outcome(
+        seed,
+        tuple(world.lines),
+        tuple(world.oracle.violations),
+        world.tally,
+        len(state.handovers) if state is not None else 0,
+        state.size if state is not None else 0,
+    )
+
+
+def _trouble(world: World) -> None:
+    dice, names = world.dice, tuple(world.nodes)
+    world.lost = dice.below(40)
+    choices = (*FAULTS.items(), ("", 1000 - sum(FAULTS.values())))
+    for _ in range(TURNS_PER_NODE * len(names)):
+        world.now_ms += dice.below(TURN_MS_MAX)
+        fault = dice.weighted(choices)
+        if fault and _happens(world, fault):
+            world.tally[fault] += 1
+        world.step(dice.pick(names))
+
+
+def _happens(world: World, fault: str) -> bool:
+    """Lets a fault happen to somebody, if it can; returns whether it did."""
+    dice = world.dice
+    name = dice.pick(tuple(world.hubs))
+    hub, who = world.hubs[name], dice.pick(tuple(world.nodes))
+    match fault:
+        case "coordinator killed" if name not in world.dead:
+            hub.stop()
+            world.dead.add(name)
+        case "coordinator back" if name in world.dead:
+            world.dead.remove(name)
+        case "coordinator paused" if not hub.is_paused:
+            hub.is_paused = True
+        case "coordinator awake" if hub.is_paused:
+            hub.is_paused = False
+        case "coordinator withholds" if not hub.withholds:
+            hub.withholds = True
+        case "coordinator is open again" if hub.withholds:
+            hub.withholds = False
+        case "coordinator signs two logs" if not hub.half and hub.driver is not None and hub.leads:
+            parties = (*world.charter.auditors, *world.charter.labs)
+            hub.half = frozenset(party for party in parties if dice.chance(500))
+            world.oracle.is_split = True
+        case "crash" if world.nodes[who].driver is not None:
+            world.nodes[who].fuse.light(dice.between(1, FUSE_CALLS_MAX), dice.chance(500))
+            return True
+        case "cut" if (who, name) not in world.cut and who != name:
+            world.cut.add((who, name))
+            name = f"{who} and {name}"
+        case "healed" if world.cut:
+            world.cut.clear()
+            name = "network"
+        case "clock changed":
+            world.skew_ms[who] = dice.between(-SKEW_MS_MAX, SKEW_MS_MAX)
+            name = who
+        case _:
+            return False
+    world.tell(name, fault)
+    return True
+
+
+def _calm(world: World) -> None:
+    """Ends all faults. In half of the runs one coordinator that is dead never comes back."""
+    world.tell("network", "all is calm from here")
+    world.lost = 0
+    world.cut.clear()
+    world.skew_ms.clear()
+    gone = sorted(world.dead)[: 1 if world.dice.chance(500) else 0]
+    world.dead.intersection_update(gone)
+    for node in world.nodes.values():
+        node.fuse.put_out()
+    for hub in world.hubs.values():
+        hub.is_paused = hub.withholds = False
+        hub.half = frozenset()
+
+
+def _settle(world: World) -> Hub | None:
+    """Gives all nodes turns until every round is over and all have one log; None if it never is."""
+    for _ in range(PASSES_MAX):
+        changed = sum(world.step(name) for name in world.nodes)
+        leader = world.leader
+        if leader is not None and _is_well(world, leader):
+            return leader
+        world.now_ms += BUSY_MS if changed else QUIET_MS
+    views = {name: n.running.replica.state.view for name, n in world.nodes.items() if n.driver}
+    world.oracle.violate(f"after the calm phase nobody goes on: views {views}")
+    return None
+
+
+def _is_well(world: World, leader: Hub) -> bool:
+    state, size = leader.replica.state, leader.replica.tree.size
+    quorum = world.charter.endorsement_quorum
+    phases = [round_.phase(quorum) for round_ in state.rounds]
+    is_last = is_over(world.charter, state.rounds, state.clock, world.now_ms)
+    if not is_last or any(phase not in (OPENED, REFUSED) for phase in phases):
+        return False
+    # The Handover of its view is witnessed, and everybody has gone on with it.
+    start = state.handovers[-1].start if state.handovers else 0
+    running = [node for name, node in world.nodes.items() if name not in world.dead]
+    sizes = [n.running.replica.tree.size for n in running if n.driver is not None]
+    views = {n.running.replica.state.view for n in running if n.driver is not None}
+    pending = [d for m in world.members.values() for d in m.disk.drafts_pending()]
+    is_same = len(sizes) == len(running) and views == {state.view} and min(sizes) > start
+    return is_same and not pending and start < leader.replica.witnessed.size == size
+
+
+def _judge(world: World, leader: Hub) -> None:
+    """The log has what it promised, and anyone derives the same results from its files alone."""
+    disks = {name: member.disk for name, member in world.members.items()}
+    world.oracle.check_end(disks, leader.replica)
+    replica, views = leader.replica, views_of(leader.replica)
+    origin = views.origin(replica.state.view)
+    note = signed_alone(leader.writer.checkpoint(), origin, leader.key.public_key)
+    leaves = leader.disk.leaves(0, replica.tree.size)
+    try:
+        witnesses = leader.writer.witnesses()
+        files = build_bundle(replica.state, leaves, note, witnesses, leader.disk)
+    except FermataError as error:
+        world.oracle.violate(f"no bundle: {error.reason}")
+        return
+    verification = verify_bundle(files, world.charter.sha256, MODULUS_BITS_MIN)
+    for check in verification.checks:
+        if check.status == FAILED:
+            world.oracle.violate(f"V{check.number}: {'; '.join(check.findings)}")
