@@ -122,13 +122,13 @@ def test_the_log_is_the_same_with_workers_as_without():
     assert with_workers.replica.state == alone.replica.state
 
 
-def test_en2_1_no_worker_has_a_true_report_refused():
+def test_en2_2_no_worker_has_a_true_report_refused():
     door = Door(Answering(tasks.FAILS))
     assert door.send("lab-1")
     assert "engine_lied" in door.told.names()
 
 
-def test_en2_2_a_false_report_that_a_worker_passed_is_excluded_by_the_fold_and_told():
+def test_en2_1_a_false_report_that_a_worker_passed_is_excluded_by_the_fold_and_told():
     door = Door(Answering(tasks.HOLDS))
     for lab, is_false in (("lab-1", False), ("lab-2", True), ("lab-3", False)):
         door.send(lab, is_false=is_false)

@@ -140,10 +140,10 @@ class SharedLogWriter(LogWriter):
             return
         if self._engine is not None:
             said = self._engine.verdict(key.public_key, items)
-        # EN2.2: this node checks it itself before it acts on it.
+        # EN2.1: this node checks it itself before it acts on it.
         if said:
             return
-        # EN2.1: nobody is refused on a worker's word.
+        # EN2.2: nobody is refused on a worker's word.
         super()._check_proofs(charter, key, round_number, lab, parts, proofs)
         if self._engine is not None and said is False:
             self._engine.contradict(items)

@@ -30,6 +30,13 @@ class Joined(Told):
         return self._connect()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """For tests that leave it as it is."""
+    with running_cluster(tmp_path_factory.mktemp("shared") / "cluster") as started:
+        yield started
+
+
 @pytest.fixture
 def two(tmp_path):
     with running_cluster(tmp_path / "cluster") as started:
@@ -52,8 +59,8 @@ def verdicts(told, numbers):
     return said
 
 
-def test_two_workers_give_the_verdicts_and_the_products_that_this_process_gives(two):
-    told = Joined(two)
+def test_two_workers_give_the_verdicts_and_the_products_that_this_process_gives(shared):
+    told = Joined(shared)
     try:
         assert told.events == [("engine_ready", {})]
         assert verdicts(told, range(1, 9)) == {n: n % 2 == 1 for n in range(1, 9)}
@@ -109,8 +116,8 @@ def test_without_its_scheduler_the_node_works_alone_and_says_so_once(two):
         told.engine.close()
 
 
-def test_whoever_has_no_certificate_of_the_cluster_is_not_let_in(two, tmp_path):
-    told = Joined(two, files=write_certificates(tmp_path / "others"), connect_s=3.0)
+def test_whoever_has_no_certificate_of_the_cluster_is_not_let_in(shared, tmp_path):
+    told = Joined(shared, files=write_certificates(tmp_path / "others"), connect_s=3.0)
     try:
         assert told.names() == ["engine_lost"]
         assert not told.engine.is_ready

@@ -164,36 +164,39 @@ def _table(modulus: bytes, exponent_bits: int) -> EncryptionTable:
 
 @lru_cache(maxsize=64)
 def _statements_bytes(statements: StatementSet) -> bytes:
-    told = Statements(
+    wire = Statements(
         tuple((str(value.bound), value.enc) for value in statements.values),
-        tuple((_told(claim.form), str(claim.bound)) for claim in statements.ranges),
-        tuple(_told(claim.form) for claim in statements.equalities),
-        tuple((_told(p.a), _told(p.b), _told(p.c)) for p in statements.products),
+        tuple((_form_to_wire(claim.form), str(claim.bound)) for claim in statements.ranges),
+        tuple(_form_to_wire(claim.form) for claim in statements.equalities),
+        tuple(
+            (_form_to_wire(p.a), _form_to_wire(p.b), _form_to_wire(p.c))
+            for p in statements.products
+        ),
         statements.base,
         statements.headroom_bits,
         statements.modulus_bits,
     )
-    return msgspec.msgpack.encode(told)
+    return msgspec.msgpack.encode(wire)
 
 
 @lru_cache(maxsize=64)
 def _statements_of(data: bytes) -> StatementSet:
-    told = msgspec.msgpack.decode(data, type=Statements)
+    wire = msgspec.msgpack.decode(data, type=Statements)
     return StatementSet(
-        tuple(Value(int(bound), enc) for bound, enc in told.values),
-        tuple(Range(_form(form), int(bound)) for form, bound in told.ranges),
-        tuple(Equality(_form(form)) for form in told.equalities),
-        tuple(Product(_form(a), _form(b), _form(c)) for a, b, c in told.products),
-        told.base,
-        told.headroom_bits,
-        told.modulus_bits,
+        tuple(Value(int(bound), enc) for bound, enc in wire.values),
+        tuple(Range(_form(form), int(bound)) for form, bound in wire.ranges),
+        tuple(Equality(_form(form)) for form in wire.equalities),
+        tuple(Product(_form(a), _form(b), _form(c)) for a, b, c in wire.products),
+        wire.base,
+        wire.headroom_bits,
+        wire.modulus_bits,
     )
 
 
-def _told(form: LinearForm) -> Form:
+def _form_to_wire(form: LinearForm) -> Form:
     return tuple((index, str(coef)) for index, coef in form.coefficients), str(form.constant)
 
 
-def _form(told: Form) -> LinearForm:
-    coefficients, constant = told
+def _form(wire: Form) -> LinearForm:
+    coefficients, constant = wire
     return LinearForm(tuple((index, int(coef)) for index, coef in coefficients), int(constant))
