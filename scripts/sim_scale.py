@@ -25,7 +25,7 @@ from pathlib import Path
 from fermata.crypto.paillier import PublicKey, product
 from fermata.crypto.threshold.dealer import deal
 from fermata.protocol.charter.parse import parse_charter
-from fermata.protocol.fold.proofs import proven_round, verify_report
+from fermata.protocol.fold.proofs import proven_round, report_check, verify_report
 from fermata.protocol.fold.references import first_entry, next_leaf
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of
@@ -158,7 +158,7 @@ def reported(chain: Chain, watch: Watch) -> None:
             data = chain.fetch(report.sealed_sha256)
             sealed = check_sealed(key, parts, report.sealed_sha256, data)
             proofs = {panel: part.proof for panel, part in sealed.items()}
-            verify_report(charter, key, report.round, lab, parts, proofs, table)
+            verify_report(report_check(charter, key, report.round, lab, parts, proofs, table))
         with watch.stage("fold"):
             verdict = chain.put_leaf(next_leaf(chain.tree, envelope))
         if not verdict.accepted:

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import cache
 
+import msgspec
+
 from fermata.crypto.report.batch import BatchItem
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.prover import prove
+from fermata.node.rpc.engine import tasks
 from fermata.node.rpc.engine.spread import Engine, Terms
 from harness.crypto.keys import SeededEntropy
 from harness.crypto.proof_world import SAMPLE_VALUES, public_key, sample, table
@@ -60,6 +63,19 @@ class Answering(Executor):
         return future
 
 
+class Saying(Executor):
+    """Says the same of every panel of every check."""
+
+    def __init__(self, sign: bytes) -> None:
+        self._sign = sign
+
+    def submit(self, fn, /, *args, **kwargs):
+        future: Future[bytes] = Future()
+        task = msgspec.msgpack.decode(args[0], type=tasks.CheckTask)
+        future.set_result(self._sign * len(task.panels))
+        return future
+
+
 class Broken(Executor):
     """Takes nothing any more."""
 
@@ -84,6 +100,10 @@ class Told:
         )
         self.engine.open()
         self.engine.wait(60)
+
+    def verdict(self, items: list[BatchItem]) -> bool | None:
+        """Of one report."""
+        return self.engine.verdicts([(KEY, items)])[0]
 
     def _open(self) -> Executor:
         self.opened += 1

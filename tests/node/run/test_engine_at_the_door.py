@@ -19,7 +19,7 @@ from fermata.protocol.wire.envelope import statement_of, unseal
 from fermata.types import Role
 from fermata.wire.v1 import envelope_pb2
 from harness.chains import COORDINATOR, MODULUS_BITS_MIN, chain_at
-from harness.node.engines import Answering, Recording, Told
+from harness.node.engines import Recording, Saying, Told
 
 
 class Door:
@@ -74,7 +74,7 @@ def test_en1_nothing_leaves_for_a_worker_that_is_not_in_the_log_or_a_sealed_part
         door.send(lab)
     public, known = public_bytes(door), {panel.id for panel in charter.panels}
     statements = {tasks._statements_bytes(panel.claims.statements) for panel in charter.panels}
-    assert len(executor.calls) == sum(len(panel.labs) for panel in charter.panels) > 6
+    assert len(executor.calls) == len(charter.labs)
     for function, arguments, named in executor.calls:
         assert (function, named) == (tasks.answer_check, {})
         (sent,) = arguments
@@ -84,22 +84,27 @@ def test_en1_nothing_leaves_for_a_worker_that_is_not_in_the_log_or_a_sealed_part
         task = msgspec.msgpack.decode(sent, type=tasks.CheckTask)
         assert msgspec.msgpack.encode(task) == sent
         assert task.code == tasks.code_sha256()
-        assert task.statements in statements
-        charter_hash, round_id, lab = task.context
-        assert charter_hash == charter.sha256
-        assert int.from_bytes(round_id[:8], "big") == 1
-        assert round_id[8:].decode() in known
-        assert lab.decode() in charter.labs
-        fields = (*task.ciphertexts, *task.announcements, *task.exponents)
-        for field in (task.modulus, task.open_part, *fields):
-            assert field in public
+        assert set(task.statements) <= statements
+        assert task.modulus in public
+        for panel in task.panels:
+            charter_hash, round_id, lab = panel.context
+            assert charter_hash == charter.sha256
+            assert int.from_bytes(round_id[:8], "big") == 1
+            assert round_id[8:].decode() in known
+            assert lab.decode() in charter.labs
+            for field in (
+                panel.open_part, *panel.ciphertexts, *panel.announcements, *panel.exponents
+            ):  # fmt: skip
+                assert field in public
 
 
 def test_en1_a_task_has_no_place_for_a_secret():
     """Whoever adds a field to what is sent meets this list."""
     assert [f.name for f in msgspec.structs.fields(tasks.CheckTask)] == [
-        "code", "modulus", "statements", "context", "open_part", "ciphertexts", "announcements",
-        "exponents",
+        "code", "modulus", "statements", "panels",
+    ]  # fmt: skip
+    assert [f.name for f in msgspec.structs.fields(tasks.Panel)] == [
+        "statements", "context", "open_part", "ciphertexts", "announcements", "exponents",
     ]  # fmt: skip
     assert [f.name for f in msgspec.structs.fields(tasks.MultiplyTask)] == [
         "code", "modulus", "factors",
@@ -123,13 +128,13 @@ def test_the_log_is_the_same_with_workers_as_without():
 
 
 def test_en2_2_no_worker_has_a_true_report_refused():
-    door = Door(Answering(tasks.FAILS))
+    door = Door(Saying(tasks.FAILS))
     assert door.send("lab-1")
     assert "engine_lied" in door.told.names()
 
 
 def test_en2_1_a_false_report_that_a_worker_passed_is_excluded_by_the_fold_and_told():
-    door = Door(Answering(tasks.HOLDS))
+    door = Door(Saying(tasks.HOLDS))
     for lab, is_false in (("lab-1", False), ("lab-2", True), ("lab-3", False)):
         door.send(lab, is_false=is_false)
     door.shared.confirm()
@@ -140,7 +145,7 @@ def test_en2_1_a_false_report_that_a_worker_passed_is_excluded_by_the_fold_and_t
 
 
 def test_en3_the_fold_never_takes_a_worker_s_word():
-    door = Door(Answering(tasks.HOLDS))
+    door = Door(Saying(tasks.HOLDS))
     door.send("lab-1")
     door.send("lab-2", is_false=True)
     # Without the node's own check before it: the cache knows nothing of what workers said.

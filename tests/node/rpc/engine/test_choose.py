@@ -11,7 +11,7 @@ from fermata.node.rpc.engine.settings import EngineText
 from fermata.node.rpc.engine.spread import Terms
 from harness.crypto.keys import SeededEntropy
 from harness.node.cluster import write_certificates
-from harness.node.engines import KEY, Told, false_item, item
+from harness.node.engines import Told, false_item, item
 
 
 def config_of(folder, text=None):
@@ -81,8 +81,8 @@ def test_without_the_extra_the_error_names_it(tmp_path, monkeypatch):
 def test_processes_of_this_machine_give_the_same_verdicts():
     told = Told(processes(2)(), Terms(task_s=120))
     try:
-        assert told.engine.verdict(KEY, [item(1), item(2)]) is True
-        assert told.engine.verdict(KEY, [false_item(1), item(2)]) is False
+        assert told.verdict([item(1), item(2)]) is True
+        assert told.verdict([false_item(1), item(2)]) is False
         assert told.names() == ["engine_ready"]
     finally:
         told.engine.close()

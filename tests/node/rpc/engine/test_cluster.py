@@ -49,7 +49,7 @@ def verdicts(told, numbers):
 
     def ask(number):
         one = item(number) if number % 2 else false_item(number)
-        said[number] = told.engine.verdict(KEY, [one])
+        said[number] = told.verdict([one])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in numbers]
     for thread in threads:

@@ -15,8 +15,8 @@ from harness.node.engines import KEY, false_item, item
 
 
 def test_a_proof_holds_at_a_worker_as_it_does_here():
-    assert tasks.answer_check(tasks.check_task(KEY, item(1))) == tasks.HOLDS
-    assert tasks.answer_check(tasks.check_task(KEY, false_item(1))) == tasks.FAILS
+    assert tasks.answer_check(tasks.check_task(KEY, [item(1)])) == tasks.HOLDS
+    assert tasks.answer_check(tasks.check_task(KEY, [false_item(1)])) == tasks.FAILS
 
 
 @given(st.data())
@@ -34,7 +34,7 @@ def test_a_report_of_which_any_byte_is_changed_does_not_hold(data):
     else:
         sealed = dataclasses.replace(honest.sealed, **{name: tuple(fields)})
         other = dataclasses.replace(honest, sealed=sealed)
-    assert tasks.answer_check(tasks.check_task(KEY, other)) == tasks.FAILS
+    assert tasks.answer_check(tasks.check_task(KEY, [other])) == tasks.FAILS
 
 
 @given(st.binary(max_size=200))
@@ -44,7 +44,7 @@ def test_bytes_that_are_no_task_are_answered(data):
 
 
 def test_en1_a_worker_of_other_code_says_so(monkeypatch):
-    check, multiply = tasks.check_task(KEY, item(1)), tasks.multiply_task(KEY, (5, 6))
+    check, multiply = tasks.check_task(KEY, [item(1)]), tasks.multiply_task(KEY, (5, 6))
     monkeypatch.setattr(tasks, "code_sha256", lambda: bytes(32))
     assert tasks.answer_check(check) == tasks.answer_multiply(multiply) == tasks.OTHER
 
@@ -62,12 +62,24 @@ def test_statements_come_back_as_they_were(base):
     assert back.statement_hash == statements.statement_hash
 
 
+def test_a_task_whose_panels_name_no_statements_is_none():
+    task = msgspec.msgpack.decode(tasks.check_task(KEY, [item(1)]), type=tasks.CheckTask)
+    for other in (
+        msgspec.structs.replace(task, statements=()),
+        msgspec.structs.replace(task, panels=()),
+        msgspec.structs.replace(
+            task, panels=(msgspec.structs.replace(task.panels[0], statements=1),)
+        ),
+    ):
+        assert tasks.answer_check(msgspec.msgpack.encode(other)) == tasks.OTHER
+
+
 def test_statements_that_none_may_make_are_no_task():
-    told = msgspec.msgpack.decode(tasks.check_task(KEY, item(1)), type=tasks.CheckTask)
+    told = msgspec.msgpack.decode(tasks.check_task(KEY, [item(1)]), type=tasks.CheckTask)
     wide = msgspec.msgpack.encode(tasks.Statements(((str(2**200), True),), (), (), (), 0, 10, 512))
     with pytest.raises(InvalidEncoding):
         tasks._statements_of(wide)
-    other = msgspec.structs.replace(told, statements=wide)
+    other = msgspec.structs.replace(told, statements=(wide,))
     assert tasks.answer_check(msgspec.msgpack.encode(other)) == tasks.OTHER
 
 
@@ -83,5 +95,5 @@ def test_a_product_of_nothing_is_no_task():
 
 
 def test_en1_a_task_takes_no_field_that_it_does_not_name():
-    told = msgspec.msgpack.decode(tasks.check_task(KEY, item(1)))
+    told = msgspec.msgpack.decode(tasks.check_task(KEY, [item(1)]))
     assert tasks.answer_check(msgspec.msgpack.encode(told | {"share": b"x"})) == tasks.OTHER

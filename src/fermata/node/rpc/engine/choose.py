@@ -43,7 +43,7 @@ def make_engine(config: NodeConfig, url: str, entropy: Entropy, on_event: OnEven
     chosen = url or text.url
     if chosen == LOCAL:
         return None
-    terms = Terms(text.at_once, float(text.task_s))
+    terms = Terms(text.at_once, text.tasks, float(text.task_s))
     if (match := _PROCESSES.match(chosen)) and int(match[1]) <= PROCESSES_MAX:
         return Engine(processes(int(match[1])), terms, time.monotonic, entropy, on_event)
     address = chosen.removeprefix(CLUSTER)

@@ -26,6 +26,8 @@ from fermata.protocol.wire.ports import Entropy, OnEvent
 
 #: Ciphertexts of one task of a product; shorter products are not spread (EN5).
 CHUNK = 1024
+#: Panels of a task at least: proofs are cheaper together.
+REPORTS_MIN = 4
 #: Digests kept of what workers said to hold, until a batch has confirmed it.
 PASSED_MAX = 1 << 14
 #: Weights that the workers do not know: as long as a leaf hash, in whose place they are.
@@ -34,10 +36,12 @@ SEED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``at_once``: checks that wait for workers at a time. ``task_s``: how long each may wait.
-    ``retry_s``: how long the node works alone before it asks for the workers again."""
+    """``at_once``: reports that may wait at the door at a time. ``tasks``: into how many tasks
+    those that wait are split. ``task_s``: how long each may take. ``retry_s``: how long the node
+    works alone before it asks for the workers again."""
 
-    at_once: int = 16
+    at_once: int = 64
+    tasks: int = 4
     task_s: float = 30.0
     retry_s: float = 60.0
 
@@ -98,29 +102,54 @@ class Engine:
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
 
-    def verdict(self, public_key: PublicKey, items: Sequence[BatchItem]) -> bool | None:
-        """Whether workers say, now or just before, that all of these hold; None if they do not say.
+    def has_passed(self, public_key: PublicKey, items: Sequence[BatchItem]) -> bool:
+        """Whether workers have said just before that all of these hold."""
+        with self._lock:
+            return {item.digests(public_key)[-1] for item in items} <= self._passed
+
+    def verdicts(
+        self, reports: Sequence[tuple[PublicKey, Sequence[BatchItem]]]
+    ) -> list[bool | None]:
+        """Whether workers say of each report that all of it holds; None if they do not say.
 
         Only a True stands, and is kept for ``confirm``: whatever else it is, check them here (EN2).
         """
-        digests = {item.digests(public_key)[-1] for item in items}
-        with self._lock:
-            if digests <= self._passed:
-                return True
-        answers = self._answers(answer_check, [check_task(public_key, item) for item in items])
+        said: list[bool | None] = [None] * len(reports)
+        for key in {key.n: key for key, _ in reports}.values():
+            places = [place for place, (other, _) in enumerate(reports) if other.n == key.n]
+            asked = [(place, item) for place in places for item in reports[place][1]]
+            signs = self._signs(key, [item for _, item in asked])
+            if signs is None:
+                continue
+            failed = {place for (place, _), sign in zip(asked, signs, strict=True) if sign != HOLDS}
+            for place in places:
+                said[place] = place not in failed
+                if said[place]:
+                    self._keep(key, reports[place][1])
+        return said
+
+    def _signs(self, public_key: PublicKey, items: Sequence[BatchItem]) -> list[bytes] | None:
+        """HOLDS or FAILS of each; None if workers did not say so of all of them."""
+        size = max(REPORTS_MIN, -(-len(items) // self.terms.tasks))
+        groups = [items[start : start + size] for start in range(0, len(items), size)]
+        answers = self._answers(answer_check, [check_task(public_key, group) for group in groups])
         if answers is None:
             return None
-        if any(answer not in (HOLDS, FAILS) for answer in answers):
-            self._lose("OTHER_CODE")
-            return None
-        if FAILS in answers:
-            return False
+        signs = []
+        for group, answer in zip(groups, answers, strict=True):
+            if len(answer) != len(group) or answer.strip(HOLDS + FAILS):
+                self._lose("OTHER_CODE")
+                return None
+            signs += [answer[place : place + 1] for place in range(len(group))]
+        return signs
+
+    def _keep(self, public_key: PublicKey, items: Sequence[BatchItem]) -> None:
+        digests = {item.digests(public_key)[-1] for item in items}
         with self._lock:
             if len(self._passed) + len(digests) > PASSED_MAX:
                 self._passed.clear()
             self._passed |= digests
             self._unconfirmed += [(public_key, item) for item in items]
-        return True
 
     def contradict(self, items: Sequence[BatchItem]) -> None:
         """Takes note that these hold, though a worker has said that one of them does not."""

@@ -4,6 +4,7 @@ A task holds public values alone, and its types have no place for others.
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -11,7 +12,7 @@ import msgspec
 
 from fermata.crypto.integers import int_to_bytes
 from fermata.crypto.paillier import EncryptionTable, PublicKey, product
-from fermata.crypto.report.batch import BatchItem
+from fermata.crypto.report.batch import BatchItem, verify_apart
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof, exponent_response_bits
 from fermata.crypto.report.statements import (
@@ -22,10 +23,9 @@ from fermata.crypto.report.statements import (
     StatementSet,
     Value,
 )
-from fermata.crypto.report.verifier import verify
 from fermata.errors import VerificationError
 
-HOLDS, FAILS = b"holds", b"fails"
+HOLDS, FAILS = b"+", b"-"
 #: Of a worker whose code is another, or to whom the bytes are no task.
 OTHER = b"other"
 #: The package whose code says what holds.
@@ -47,17 +47,24 @@ class Statements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modulus_bits: int
 
 
-class CheckTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One panel of one report, as ``BatchItem`` has it; ``statements`` is encoded by itself."""
+class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One panel of one report, as ``BatchItem`` has it; ``statements`` is a place in the task's."""
 
-    code: bytes
-    modulus: bytes
-    statements: bytes
+    statements: int
     context: tuple[bytes, bytes, bytes]
     open_part: bytes
     ciphertexts: tuple[bytes, ...]
     announcements: tuple[bytes, ...]
     exponents: tuple[bytes, ...]
+
+
+class CheckTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Panels of reports under one key; each set of statements is there once, and encoded."""
+
+    code: bytes
+    modulus: bytes
+    statements: tuple[bytes, ...]
+    panels: tuple[Panel, ...]
 
 
 class MultiplyTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,47 +91,50 @@ def code_sha256() -> bytes:
     return digest.digest()
 
 
-def check_task(public_key: PublicKey, item: BatchItem) -> bytes:
-    """The task of one panel of a report. Raises ValueError without a sealed part."""
-    if item.sealed is None:
-        raise ValueError("a report must have a sealed part here, got none")
-    task = CheckTask(
-        code_sha256(),
-        _modulus(public_key),
-        _statements_bytes(item.statements),
-        item.context.parts,
-        item.open_part,
-        item.sealed.ciphertexts,
-        item.sealed.announcements,
-        item.sealed.exponents,
-    )
+def check_task(public_key: PublicKey, items: Sequence[BatchItem]) -> bytes:
+    """The task of some panels of reports. Raises ValueError for one without a sealed part."""
+    sets: dict[bytes, int] = {}
+    panels = []
+    for item in items:
+        if item.sealed is None:
+            raise ValueError("a report must have a sealed part here, got none")
+        place = sets.setdefault(_statements_bytes(item.statements), len(sets))
+        panels.append(
+            Panel(
+                place,
+                item.context.parts,
+                item.open_part,
+                item.sealed.ciphertexts,
+                item.sealed.announcements,
+                item.sealed.exponents,
+            )
+        )
+    task = CheckTask(code_sha256(), _modulus(public_key), tuple(sets), tuple(panels))
     return msgspec.msgpack.encode(task)
 
 
 def answer_check(data: bytes) -> bytes:
-    """HOLDS if the proof of the task holds wholly and alone, FAILS if not, OTHER if it cannot say.
+    """HOLDS or FAILS for each panel of the task, as each does alone; or OTHER if it cannot say.
 
     Raises nothing: whatever bytes come are answered.
     """
     try:
         task = msgspec.msgpack.decode(data, type=CheckTask)
-        if task.code != code_sha256():
+        if task.code != code_sha256() or not task.panels:
             return OTHER
-        public_key, statements = _key(task.modulus), _statements_of(task.statements)
-    except (msgspec.DecodeError, ValueError, VerificationError):
+        public_key = _key(task.modulus)
+        sets = [_statements_of(encoded) for encoded in task.statements]
+        items = [_item_of(panel, sets) for panel in task.panels]
+    except (msgspec.DecodeError, ValueError, IndexError, VerificationError):
         return OTHER
-    try:
-        verify(
-            statements,
-            public_key,
-            Context(*task.context),
-            task.open_part,
-            SealedProof(task.ciphertexts, task.announcements, task.exponents),
-            _table(task.modulus, exponent_response_bits(statements)),
-        )
-    except VerificationError:
-        return FAILS
-    return HOLDS
+    table = _table(task.modulus, max(map(exponent_response_bits, sets)))
+    failures = verify_apart(public_key, items, table)
+    return b"".join(FAILS if place in failures else HOLDS for place in range(len(items)))
+
+
+def _item_of(panel: Panel, sets: Sequence[StatementSet]) -> BatchItem:
+    sealed = SealedProof(panel.ciphertexts, panel.announcements, panel.exponents)
+    return BatchItem(sets[panel.statements], Context(*panel.context), panel.open_part, sealed)
 
 
 def multiply_task(public_key: PublicKey, factors: tuple[int, ...]) -> bytes:
