@@ -3,7 +3,7 @@
 import pytest
 
 from fermata.errors import TransportError
-from fermata.node.rpc.limits import Admission, Limits, TokenBucket
+from fermata.node.rpc.limits import CALLERS_MAX, Admission, Limits, TokenBucket
 
 
 def test_bucket_gives_its_burst_and_then_its_rate():
@@ -31,11 +31,11 @@ def test_clock_that_steps_back_gives_nothing_and_takes_nothing():
 def test_idle_callers_are_forgotten_when_there_are_very_many():
     time_ms = [0]
     admission = Admission(Limits(), lambda: time_ms[0])
-    for number in range(3_000):
+    for number in range(2 * CALLERS_MAX + 900):
         time_ms[0] += 1_000
         with admission.call(f"caller {number}"):
             pass
-    assert len(admission._rate) <= 1024
+    assert len(admission._rate) <= CALLERS_MAX
 
 
 def test_a_certificate_that_is_refused_again_and_again_is_not_looked_at():

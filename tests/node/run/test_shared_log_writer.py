@@ -1,16 +1,18 @@
 """The log writer for many callers: who waits for whose proofs, and who pays for them."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fermata.crypto.report import batch
 from fermata.errors import InvalidProof, Refusal, TransportError
 from fermata.memory_store import MemoryStore
-from fermata.node.run.shared_log_writer import SharedLogWriter
-from fermata.protocol.fold import proofs
+from fermata.node.run import shared_log_writer
+from fermata.node.run.shared_log_writer import TOGETHER_MAX, ProofDesk, SharedLogWriter
+from fermata.protocol.fold.proofs import ReportCheck
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
-from fermata.protocol.roles import log_writer
 from fermata.protocol.roles.replica import Replica
 from fermata.protocol.wire.codec import decode
 from fermata.protocol.wire.envelope import statement_of, unseal
@@ -46,14 +48,14 @@ class Door:
 
 def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
     door, begun, go_on = Door(), threading.Event(), threading.Event()
-    real = log_writer.verify_report
+    real = shared_log_writer.check_reports
 
     def slow(*args):
         begun.set()
         assert go_on.wait(60)
-        real(*args)
+        return real(*args)
 
-    monkeypatch.setattr(log_writer, "verify_report", slow)
+    monkeypatch.setattr(shared_log_writer, "check_reports", slow)
     with ThreadPoolExecutor(4) as pool:
         try:
             sent = pool.submit(door.send)
@@ -78,31 +80,87 @@ def test_reads_and_writes_of_others_go_on_while_a_proof_is_checked(monkeypatch):
 
 
 def test_a_report_is_checked_once_before_the_lock_and_not_again_under_it(monkeypatch):
-    door, real, checked = Door(), proofs.verify, []
+    door, real, checked = Door(), batch.paillier_holds, []
 
     def counted(*args):
-        checked.append(args[2])
+        checked.append(args[1][0])
         assert not door.shared.lock._is_owned()
-        real(*args)
+        return real(*args)
 
-    monkeypatch.setattr(proofs, "verify", counted)
+    monkeypatch.setattr(batch, "paillier_holds", counted)
     assert door.send()
     panels = door.chain.deployment.charter.panels
-    assert len(checked) == len(set(checked)) == len(panels) > 1
+    ciphertexts = sum(panel.claims.statements.packing.ciphertexts for panel in panels)
+    assert len(checked) == len(set(checked)) == ciphertexts > len(panels)
+
+
+def test_reports_that_come_while_one_is_checked_are_checked_together_each_with_its_own_end():
+    begun, go_on, batches = threading.Event(), threading.Event(), []
+
+    def check_all(checks):
+        batches.append([check.lab for check in checks])
+        begun.set()
+        assert go_on.wait(60)
+        return {
+            place: InvalidProof("EC1", f"{check.lab}: is wrong")
+            for place, check in enumerate(checks)
+            if check.lab in ("lab-3", "lab-7")
+        }
+
+    def check(lab):
+        return ReportCheck(lab, 1, None, ())
+
+    desk, labs = ProofDesk(check_all), [f"lab-{i}" for i in range(1, 2 + TOGETHER_MAX + 5)]
+    with ThreadPoolExecutor(len(labs)) as pool:
+        try:
+            ends = {labs[0]: pool.submit(desk.run, check(labs[0]))}
+            assert begun.wait(60)
+            for lab in labs[1:]:
+                ends[lab] = pool.submit(desk.run, check(lab))
+            limit = time.monotonic() + 60
+            while len(desk._waiting) < len(labs) - 1:
+                assert time.monotonic() < limit
+        finally:
+            go_on.set()
+        wrong = {lab: end.exception(60) for lab, end in ends.items()}
+    assert list(map(len, batches)) == [1, TOGETHER_MAX, len(labs) - 1 - TOGETHER_MAX]
+    assert sorted(lab for each in batches for lab in each) == sorted(labs)
+    assert {lab: str(e) for lab, e in wrong.items() if e} == {
+        lab: f"{lab}: is wrong" for lab in ("lab-3", "lab-7")
+    }
+    # The two are charged, each once, and nobody is busy any more.
+    assert desk._failed == {"lab-3": 1, "lab-7": 1}
+    assert desk._busy == set()
+
+
+def test_a_fault_of_the_check_ends_all_that_wait_for_it_and_the_next_is_checked():
+    faults = [RuntimeError("a fault")]
+
+    def check_all(checks):
+        if faults:
+            raise faults.pop()
+        return {}
+
+    desk = ProofDesk(check_all)
+    with pytest.raises(RuntimeError, match="a fault"):
+        desk.run(ReportCheck("lab-1", 1, None, ()))
+    desk.run(ReportCheck("lab-1", 1, None, ()))
+    assert desk._failed == {}
 
 
 def test_a_report_whose_round_closed_while_it_was_checked_is_refused(monkeypatch):
-    door, real = Door(), log_writer.verify_report
+    door, real = Door(), shared_log_writer.check_reports
     closed = []
 
     def slow(*args):
-        real(*args)
+        failures = real(*args)
         if not closed:
             closed.append(True)
             for auditor in door.chain.deployment.charter.auditors:
                 beat_into(door.chain.deployment, door.shared, auditor, door.chain.deadline_ms)
+        return failures
 
-    monkeypatch.setattr(log_writer, "verify_report", slow)
+    monkeypatch.setattr(shared_log_writer, "check_reports", slow)
     with pytest.raises(Refusal) as caught:
         door.send()
     assert caught.value.reason == "LATE"
@@ -114,9 +172,9 @@ def test_failed_proofs_are_charged_to_their_lab_and_the_next_is_not_checked(monk
 
     def fails(*args):
         checks.append(args)
-        raise InvalidProof("EC1", "report: its proof does not hold")
+        return {0: InvalidProof("EC1", "report: its proof does not hold")}
 
-    monkeypatch.setattr(log_writer, "verify_report", fails)
+    monkeypatch.setattr(shared_log_writer, "check_reports", fails)
     for _ in range(REVISIONS_MAX):
         with pytest.raises(InvalidProof):
             door.send()

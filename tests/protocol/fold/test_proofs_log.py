@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from fermata.crypto.report.batch import BatchItem, verify_batch
 from fermata.errors import InvalidProof, Refusal
 from fermata.protocol.fold import round_rules
-from fermata.protocol.fold.proofs import PROOF, context_of, failures_of, proven_round, verify_report
+from fermata.protocol.fold.proofs import (
+    PROOF,
+    context_of,
+    failures_of,
+    proven_round,
+    report_check,
+    verify_report,
+)
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.roles.auditor import check_close
 from fermata.protocol.roles.coordinator import close_statement
@@ -213,7 +220,8 @@ def test_a_batch_names_whom_single_checks_refuse(wrong: set[int]) -> None:
         found = check_sealed(key, seen.parts, seen.sealed_sha256, data)
         sealed[lab] = {panel: s.proof for panel, s in found.items()}
         try:
-            verify_report(charter, key, 1, lab, seen.parts, sealed[lab], chain.deployment.table)
+            table = chain.deployment.table
+            verify_report(report_check(charter, key, 1, lab, seen.parts, sealed[lab], table))
         except InvalidProof as error:
             singly[lab] = error.reason
     for leaf_hash in (bytes(32), b"\1" * 32):

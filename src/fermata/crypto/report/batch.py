@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from fermata.crypto.paillier import PublicKey
+from fermata.crypto.paillier import EncryptionTable, PublicKey
 from fermata.crypto.report.argument import ec1_equation, ec2_equation
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
@@ -136,6 +136,47 @@ def verify_batch(
     known.add([verdict])
 
 
+def verify_apart(
+    public_key: PublicKey,
+    items: Sequence[BatchItem],
+    table: EncryptionTable | None = None,
+    cache: ProofCache | None = None,
+) -> dict[int, VerificationError]:
+    """Checks reports of no common round verdict: EC1 to EC3 of all as one, each PA_k alone (R7.3).
+
+    ``items``: whole reports, in any order. ``table`` of ``prover_table`` saves a long power for
+    each; ``cache`` has what need not be checked again, and gets what holds. Returns what ``verify``
+    would raise of each that does not hold, by position. Raises ValueError for an item without a
+    sealed part.
+    """
+    if any(item.sealed is None for item in items):
+        raise ValueError("a report that is checked apart must have its sealed part")
+    known = ProofCache() if cache is None else cache
+    digests = [item.digests(public_key) for item in items]
+    weights = batch_weights(public_key, items, b"")
+    asked = [index for index, of_item in enumerate(digests) if of_item[-1] not in known]
+    sealed = [part for index in asked if (part := items[index].sealed) is not None]
+    units = sealed_units(public_key, sealed)
+    failures: dict[int, VerificationError] = {}
+    candidates: dict[int, _Candidate] = {}
+    drawn = [_draw(item, weights) for item in items]
+    for index in asked:
+        try:
+            is_proven = digests[index][0] in known
+            candidates[index] = _prepare(public_key, items[index], is_proven, drawn[index], units)
+        except VerificationError as problem:
+            failures[index] = problem
+    failures |= _open_failures(candidates)
+    for index in candidates.keys() - failures.keys():
+        equations = candidates[index].link_equations
+        # R7.4: an n-th residue of small order could pass among others, and then fail at the close.
+        if all(paillier_holds(public_key, [equation], [1], table) for equation in equations):
+            known.add(digests[index])
+        else:
+            failures[index] = _wrong_link()
+    return failures
+
+
 def _draw(item: BatchItem, weights: Iterator[int]) -> list[int]:
     """Of EC1, EC2 and EC3, then of each ciphertext, whether its sealed part is there or not."""
     return [next(weights) for _ in range(3 + item.statements.packing.ciphertexts)]
@@ -192,11 +233,15 @@ def _sealed_failures(
         return {}
     return _some(
         {
-            index: InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
+            index: _wrong_link()
             for index, candidate in asked.items()
             if any(not paillier_holds(public_key, [one], [1]) for one in candidate.link_equations)
         }
     )
+
+
+def _wrong_link() -> InvalidProof:
+    return InvalidProof("PA", "proof: a ciphertext does not hold the proven values")
 
 
 def _some(failures: dict[int, VerificationError]) -> dict[int, VerificationError]:

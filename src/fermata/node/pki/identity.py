@@ -26,7 +26,7 @@ ROLES = tuple(Role)
 SERVER_ROLE = Role.COORDINATOR
 CHAIN_BYTES_MAX = 64 * 1024
 #: Certificates of which is remembered what can never change.
-CERTIFICATES_KEPT = 256
+CERTIFICATES_KEPT = 4096
 
 _WORD = "[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _DEPLOYMENT = re.compile(rf"{_WORD}\Z")

@@ -72,9 +72,12 @@ class Guard:
     def __post_init__(self) -> None:
         self._admission = Admission(self.limits, self.clock_ms)
         self._refusals = Repetitions()
-        threads = self.limits.threads_of_role
+        limits = self.limits
         self._threads = {
-            group: ThreadPoolExecutor(threads, thread_name_prefix=f"log-{group}")
+            group: ThreadPoolExecutor(
+                limits.threads_of_labs if group == "labs" else limits.threads_of_role,
+                thread_name_prefix=f"log-{group}",
+            )
             for group in _GROUPS
         }
 

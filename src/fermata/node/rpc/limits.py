@@ -15,7 +15,7 @@ from fermata.node.rpc.front import FrontLimits
 from fermata.protocol.wire.ports import ClockMs
 
 #: Beyond this many known callers, the idle ones are forgotten.
-CALLERS_MAX = 1024
+CALLERS_MAX = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,10 @@ class Limits:
     """Limits of a server. Those of one are for each identity, the others for all together.
 
     ``threads_of_role``: each group of roles has this many threads, so that no group can take
-    those of another. ``first_message_s``: how long a call may hold its place before its first
-    message. ``refused_per_s``: how often per second a refused certificate is checked again.
+    those of another; ``threads_of_labs``: that of the labs, whose reports wait for each other's
+    checks and are checked together. ``first_message_s``: how long a call may hold its place before
+    its first message. ``refused_per_s``: how often per second a refused certificate is checked
+    again.
     """
 
     calls_per_s_of_one: float = 50.0
@@ -33,6 +35,7 @@ class Limits:
     streams_of_one: int = 4
     streams_max: int = 4096
     threads_of_role: int = 8
+    threads_of_labs: int = 64
     calls_max: int = 8192
     first_message_s: float = 5.0
     refused_per_s: float = 1.0
@@ -40,7 +43,7 @@ class Limits:
     front: FrontLimits = field(default_factory=FrontLimits)
     http2_streams_of_connection: int = 32
     metadata_bytes_max: int = 8192
-    handshake_ms: int = 3_000
+    handshake_ms: int = 15_000
     connection_age_ms: int = 300_000
     connection_idle_ms: int = 120_000
     connection_grace_ms: int = 10_000

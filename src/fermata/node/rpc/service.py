@@ -84,10 +84,11 @@ class LogServer(FrontedServer):
         entropy: Entropy = secrets.token_bytes,
         more: Callable[[Guard], list[grpc.GenericRpcHandler]] = lambda guard: [],
     ) -> None:
-        self._growth = Growth()
+        # Those whom a round waits for are few, and must not wait for the many.
+        self._growth, self._growth_of_auditors = Growth(), Growth()
         self._guard = Guard(tls, authorise, is_denied, limits, clock_ms, telemetry, entropy)
         handlers = [
-            _LogHandlers(log_for, renew, self._growth, self._guard, allowed).handler(),
+            _LogHandlers(log_for, renew, self._growth_for, self._guard, allowed).handler(),
             _Health(self._growth).handler(self._guard),
         ]
         handlers += more(self._guard)
@@ -104,14 +105,19 @@ class LogServer(FrontedServer):
 
     def notify(self, size: int, witnessed: int = 0) -> None:
         """Wakes the watchers, since the log now has ``size`` entries, so many of them witnessed."""
-        self.call(self._growth.notify, size, witnessed)
+        for growth in (self._growth_of_auditors, self._growth):
+            self.call(growth.notify, size, witnessed)
+
+    def _growth_for(self, caller: Identity) -> Growth:
+        return self._growth_of_auditors if caller.role == "auditor" else self._growth
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Turns health to NOT_SERVING, ends the streams and gives calls ``grace_s`` to finish.
 
         May be called twice.
         """
-        self.call(self._growth.stop)
+        for growth in (self._growth_of_auditors, self._growth):
+            self.call(growth.stop)
         super().stop(grace_s)
         self._guard.close()
 
@@ -122,7 +128,7 @@ class _LogHandlers:
 
     log_for: LogFor
     renew: Callable[[Identity, bytes], bytes] | None
-    growth: Growth
+    growth_for: Callable[[Identity], Growth]
     guard: Guard
     allowed: Mapping[str, frozenset[str]]
 
@@ -165,21 +171,22 @@ class _LogHandlers:
     async def _watch(
         self, caller: Identity, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[Message]:
-        growth, size, witnessed = self.growth, -1, -1
+        growth, size, witnessed = self.growth_for(caller), -1, -1
         time_s = asyncio.get_running_loop().time
         checked_s = time_s()
-        while not growth.is_stopping:
-            # The first message comes at once, and says that the log is there. What came about since
-            # the last one is one message, so a watcher that is slow has fewer.
-            if growth.size > size or growth.witnessed > witnessed:
-                size, witnessed = growth.size, growth.witnessed
-                yield wire.WatchResponse(size=size, witnessed=witnessed)
-            else:
-                await growth.wait_beyond(size, witnessed, WATCH_CHECK_S)
-            # With each message it would cost more than all else that the stream does.
-            if time_s() - checked_s >= WATCH_CHECK_S:
-                self.guard.identify(context)
-                checked_s = time_s()
+        with growth.watching():
+            while not growth.is_stopping:
+                # The first message comes at once, and says that the log is there. What came about
+                # since the last one is one message, so a watcher that is slow has fewer.
+                if growth.size > size or growth.witnessed > witnessed:
+                    size, witnessed = growth.size, growth.witnessed
+                    yield wire.WatchResponse(size=size, witnessed=witnessed)
+                else:
+                    await growth.wait_beyond(size, witnessed, WATCH_CHECK_S)
+                # With each message it would cost more than all else that the stream does.
+                if time_s() - checked_s >= WATCH_CHECK_S:
+                    self.guard.identify(context)
+                    checked_s = time_s()
 
     def _get_news(self, caller: Identity, request: wire.GetNewsRequest) -> Message:
         count = min(request.count_max, READ_COUNT_MAX)

@@ -1,14 +1,14 @@
-"""The proofs of reports, checked one by one at the door and in batches everywhere else."""
+"""The proofs of reports: of those that wait at the door, and of those that a close lists."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from fermata.crypto.paillier import EncryptionTable
-from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_batch
+from fermata.crypto.paillier import EncryptionTable, PublicKey
+from fermata.crypto.report.batch import BatchItem, InvalidBatch, verify_apart, verify_batch
 from fermata.crypto.report.challenges import Context
 from fermata.crypto.report.codec import SealedProof
 from fermata.crypto.report.proof_cache import ProofCache
-from fermata.crypto.report.verifier import verify
+from fermata.errors import VerificationError
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.state.report_flags import statements_of
 from fermata.protocol.state.state import ReportPart, ReportSeen, Round, ThresholdKey
@@ -23,7 +23,21 @@ def context_of(charter: Charter, round_number: int, panel_id: str, lab: str) -> 
     return Context(charter.sha256, round_id, lab.encode())
 
 
-def verify_report(
+@dataclass(frozen=True, slots=True)
+class ReportCheck:
+    """All proofs of one report, each with its sealed part, before they are checked.
+
+    ``table``: powers of the key, which save a long power for each ciphertext.
+    """
+
+    lab: str
+    round_number: int
+    public_key: PublicKey
+    items: tuple[BatchItem, ...]
+    table: EncryptionTable | None = None
+
+
+def report_check(
     charter: Charter,
     key: ThresholdKey,
     round_number: int,
@@ -31,24 +45,10 @@ def verify_report(
     parts: tuple[ReportPart, ...],
     sealed: Mapping[str, SealedProof],
     table: EncryptionTable | None,
-    cache: ProofCache | None = None,
-) -> None:
-    """Checks every panel of one report wholly and alone, but for those that ``cache`` has.
-
-    Raises VerificationError.
-    """
-    for item in items_of(charter, round_number, lab, parts, sealed):
-        if cache is None or item.digests(key.public_key)[-1] not in cache:
-            verify_item(key, item, table, cache)
-
-
-def verify_item(
-    key: ThresholdKey, item: BatchItem, table: EncryptionTable | None, cache: ProofCache | None
-) -> None:
-    """Checks one panel of a report, with its sealed part. Raises VerificationError."""
-    if item.sealed is None:
-        raise ValueError("a report must have a sealed part here, got none")
-    verify(item.statements, key.public_key, item.context, item.open_part, item.sealed, table, cache)
+) -> ReportCheck:
+    """What is to be checked of one report: every panel, wholly."""
+    items = tuple(items_of(charter, round_number, lab, parts, sealed))
+    return ReportCheck(lab, round_number, key.public_key, items, table)
 
 
 def items_of(
@@ -68,6 +68,33 @@ def items_of(
         )
         for part in parts
     ]
+
+
+def check_reports(
+    checks: Sequence[ReportCheck], cache: ProofCache | None = None
+) -> dict[int, VerificationError]:
+    """Checks reports whose verdict is not a round's: those under one key together.
+
+    Returns, by position, the error of each that does not hold: of its first panel that fails.
+    """
+    failures: dict[int, VerificationError] = {}
+    for key, table in {check.public_key: check.table for check in checks}.items():
+        owned = [
+            (index, item)
+            for index, check in enumerate(checks)
+            if check.public_key == key
+            for item in check.items
+        ]
+        failed = verify_apart(key, [item for _, item in owned], table, cache)
+        for place in sorted(failed):
+            failures.setdefault(owned[place][0], failed[place])
+    return failures
+
+
+def verify_report(check: ReportCheck, cache: ProofCache | None = None) -> None:
+    """Checks one report. Raises VerificationError."""
+    for error in check_reports([check], cache).values():
+        raise error
 
 
 def failures_of(

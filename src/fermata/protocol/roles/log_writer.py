@@ -27,7 +27,7 @@ from fermata.log.merkle import leaf_hash
 from fermata.protocol.charter.parse import Charter
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.governance.amendment import charter_of_answer
-from fermata.protocol.fold.proofs import verify_report
+from fermata.protocol.fold.proofs import ReportCheck, report_check, verify_report
 from fermata.protocol.fold.references import leaf_with, to_wire
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
@@ -46,7 +46,6 @@ from fermata.protocol.wire.ports import (
 )
 from fermata.protocol.wire.refusals import seal_refusal
 from fermata.protocol.wire.submission import (
-    ReportCheck,
     Submission,
     leaves_that_fit,
     read_submission,
@@ -179,8 +178,9 @@ class LogWriter:
         """The expensive part of an append, against the state as it is now.
 
         None where there is nothing expensive to do: another statement, or one that ``append``
-        refuses or knows without looking at a proof. What ``run`` has found to hold ``append``
-        does not compute again (``fermata.crypto.report.proof_cache``). Raises StorageError.
+        refuses or knows without looking at a proof. What ``check_reports`` has seen to hold,
+        ``append`` does not compute again (``fermata.crypto.report.proof_cache``). Raises
+        StorageError.
         """
         statement, envelope = submission.statement, submission.envelope
         if statement is None or not statement.HasField("report") or self.size() == 0:
@@ -222,8 +222,13 @@ class LogWriter:
             if sealed_part:
                 raise InvalidEncoding("SEALED", "append: only a report has a sealed part")
             return []
-        self._prepare_check(statement, sealed_part).run()
+        # L23.8: a false figure would leave the round without this lab.
+        self.check_report(self._prepare_check(statement, sealed_part))
         return [sealed_part]
+
+    def check_report(self, check: ReportCheck) -> None:
+        """Checks one report, unless it is known to hold. Raises VerificationError."""
+        verify_report(check, self.replica.cache)
 
     def _prepare_check(self, statement: statement_pb2.Statement, sealed_part: bytes) -> ReportCheck:
         """Checks the sealed part's form and digest; its proofs are left to the check returned."""
@@ -234,14 +239,8 @@ class LogWriter:
         parts = parts_of(charter, round_of(self.state, report.round), lab, report)
         sealed = check_sealed(key, parts, report.sealed_sha256, sealed_part)  # L23.6.
         proofs = {panel: part.proof for panel, part in sealed.items()}
-
-        def run() -> None:
-            # L23.8: a false figure would leave the round without this lab.
-            table = self._verification_table(charter, key)
-            cache = self.replica.cache
-            verify_report(charter, key, report.round, lab, parts, proofs, table, cache)
-
-        return ReportCheck(lab, report.round, run)
+        table = self._verification_table(charter, key)
+        return report_check(charter, key, report.round, lab, parts, proofs, table)
 
     def _verification_table(self, charter: Charter, key: ThresholdKey) -> EncryptionTable:
         """Powers that every single check needs; made once a charter, at the first report."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from fermata.errors import ConfigError, FermataError, InvalidEncoding, Refusal, VerificationError
 from fermata.protocol.fold.apply import judge
 from fermata.protocol.fold.heartbeats import PLEAS_MAX
-from fermata.protocol.fold.proofs import verify_report
+from fermata.protocol.fold.proofs import report_check, verify_report
 from fermata.protocol.fold.references import next_leaf
 from fermata.protocol.fold.reports import check_sealed
 from fermata.protocol.fold.round_rules import parts_of, round_of
@@ -134,7 +134,8 @@ def check_pleading(replica: Replica, pleading: Pleading, now_ms: int) -> None:
     sealed = check_sealed(key, parts, report.sealed_sha256, pleading.sealed_part)
     proofs = {panel: part.proof for panel, part in sealed.items()}
     # PL5.7: it would not count, and the close would wait for nothing.
-    verify_report(charter, key, report.round, lab, parts, proofs, None, replica.cache)
+    check = report_check(charter, key, report.round, lab, parts, proofs, None)
+    verify_report(check, replica.cache)
 
 
 class Pleas:

@@ -14,18 +14,6 @@ READ_BYTES_MAX = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ReportCheck:
-    """The proof check that a report still needs; ``run`` may be called without the writer's lock.
-
-    ``run`` raises VerificationError if a proof does not hold.
-    """
-
-    lab: str
-    round_number: int
-    run: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
     """What a caller hands in, parsed once: every check at the guard reads the same statement.
 

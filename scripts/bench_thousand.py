@@ -1,0 +1,352 @@
+"""Measures one round of a thousand labs against the real coordinator (docs/performance.md).
+
+    python scripts/bench_thousand.py --cache FOLDER [--labs 1000] [--metrics 64]
+        [--modulus-bits 3072] [--at-once 50] [--clients 4] [--out bench-scale.json]
+
+The labs prove their reports before any clock runs, once for each size: with 1,000 labs that is five
+minutes of CPU, and they are kept in the folder of ``--cache``. Then the real program
+runs as the coordinator on loopback. Every lab opens a watch, over a mutual TLS connection of its
+own, and while all watches stay open it sends its report over another new connection. The clients
+share the machine's cores with the coordinator. After that a smaller deployment sends its reports
+at once, and the slowest answers are set beside what checking them needs in a process of its own.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bench_report import merge
+from bench_thousand_client import DEPLOYMENT, Answer, Job
+from fermata import __version__
+from fermata.crypto.report.batch import BatchItem, verify_apart
+from fermata.crypto.report.codec import SealedProof
+from fermata.crypto.report.prover import prover_table
+from fermata.crypto.report.verifier import verify
+from fermata.log.checkpoint import add_signatures, cosign
+from fermata.memory_store import MemoryStore
+from fermata.node.pki.certificates import DAY_MS
+from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.client import GrpcLog
+from fermata.node.run.parts import clock_ms
+from fermata.node.run.shared_log_writer import TOGETHER_MAX
+from fermata.protocol.charter.parse import MODULUS_BITS_MIN
+from fermata.protocol.fold.heartbeats import next_count
+from fermata.protocol.fold.proofs import context_of
+from fermata.protocol.fold.references import bind
+from fermata.protocol.roles.replica import Replica
+from fermata.protocol.roles.timekeeping import is_due
+from fermata.protocol.wire.envelope import seal_statement
+from fermata.types import EntryIndex
+from fermata.wire.v1 import statement_pb2
+from many_labs import AUDITORS, COORDINATOR, ManyLabs, Size, lay_out, many_labs
+
+START_S, CLOSE_S = 300.0, 120.0
+POLL_S = 0.05
+PROGRAM = ("-m", "fermata.cli.main", "coordinator", "run")
+CLIENT = Path(__file__).with_name("bench_thousand_client.py")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Coordinator:
+    """The coordinator's process, as the system sees it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    address: str = ""
+
+    def wait(self) -> None:
+        """Returns when the log is served. Raises SystemExit."""
+        file = self.folder / "data" / "log.address"
+        until(lambda: file.is_file() and file.read_text().endswith("\n"), START_S, self.process)
+        self.address = file.read_text().strip()
+
+    def cpu_s(self) -> float:
+        """CPU seconds of all its threads so far."""
+        after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / _TICKS
+
+    def status(self, key: str) -> int:
+        """A number of /proc/PID/status, such as Threads, or VmHWM in KiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition(f"{key}:")[2].split()[0])
+
+
+def until(what: Callable[[], object], limit_s: float, process: subprocess.Popen[bytes]) -> None:
+    """Waits until ``what`` is true. Raises SystemExit when the time is up or the process ends."""
+    limit = time.monotonic() + limit_s
+    while not what():
+        if time.monotonic() > limit or process.poll() is not None:
+            raise SystemExit("the coordinator did not go on; see its node.log")
+        time.sleep(POLL_S)
+
+
+@dataclass
+class Clients:
+    """The processes of the labs' clients."""
+
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, jobs: Path, address: str) -> None:
+        """Starts one more process, with the jobs in a file."""
+        process = subprocess.Popen(
+            [sys.executable, str(CLIENT), str(jobs), address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+
+    def wait(self) -> None:
+        """Returns when all processes can take orders."""
+        for process in self.processes:
+            process.stdout.readline()
+
+    def order(self, word: str) -> list[Answer]:
+        """Has all labs do something at once; gives how it went for each."""
+        for process in self.processes:
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+        answers = []
+        for process in self.processes:
+            answers += msgspec.convert(json.loads(process.stdout.readline()), list[Answer])
+        return answers
+
+    def end(self) -> None:
+        """Ends all of them."""
+        for process in self.processes:
+            process.communicate("end\n")
+
+
+def tls_files(folder: Path) -> TlsFiles:
+    """The TLS files in a party's folder."""
+    return TlsFiles(folder / "key.pem", folder / "cert.pem", folder / "root.pem")
+
+
+class Auditors:
+    """What the auditors' nodes do in a round, as far as the coordinator waits for it."""
+
+    def __init__(self, labs: ManyLabs, tls: dict[str, Path], address: str) -> None:
+        self._labs = labs
+        self._logs = {a: GrpcLog(address, DEPLOYMENT, tls_files(tls[a])) for a in AUDITORS}
+        self.replica = Replica(labs.charter, MemoryStore(), MODULUS_BITS_MIN)
+
+    def pull(self) -> None:
+        """Reads what is new."""
+        while self.replica.pull(self._logs[AUDITORS[0]]):
+            pass
+
+    def tell(self) -> None:
+        """Every auditor says the time if its node would now, and cosigns the head."""
+        for auditor, log in self._logs.items():
+            self.pull()
+            now_ms, key = clock_ms(), self._labs.keys[auditor]
+            state = self.replica.state
+            if not is_due(state, auditor, EntryIndex(state.size - 1), now_ms):
+                continue
+            beat = statement_pb2.Heartbeat(
+                count=next_count(state, auditor),
+                time_ms=now_ms,
+                version=__version__,
+                certificate_expires_ms=now_ms + 30 * DAY_MS,
+            )
+            said = statement_pb2.Statement(
+                charter_sha256=self._labs.charter.sha256, author=auditor, heartbeat=beat
+            )
+            bind(self.replica.tree, said)
+            log.append(seal_statement(said, {auditor: key}))
+        for auditor, log in self._logs.items():
+            note, key = log.checkpoint(), self._labs.keys[auditor]
+            name = self._labs.charter.witness_name(auditor)
+            line = cosign(note, name, key.sign, key.public_key, clock_ms() // 1000)
+            log.add_cosignature(add_signatures(note, [line]))
+
+    def size(self) -> int:
+        """How many entries the coordinator's log has: the second line of its head."""
+        return int(self._logs[AUDITORS[0]].checkpoint().split(b"\n")[1])
+
+    def close(self) -> None:
+        """Ends the connections."""
+        for log in self._logs.values():
+            log.close()
+
+
+@contextmanager
+def running(labs: ManyLabs, folder: Path, processes: int) -> Iterator["Run"]:
+    """The coordinator with an open round, and the clients with their signed reports."""
+    tls = lay_out(labs, folder)
+    node = folder / COORDINATOR
+    with ExitStack() as stack:
+        process = subprocess.Popen(
+            [sys.executable, *PROGRAM, "--config", str(node / "fermata.toml")]
+        )
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        coordinator = Coordinator(node, process)
+        started = time.monotonic()
+        coordinator.wait()
+        start_s = time.monotonic() - started
+        auditors = Auditors(labs, tls, coordinator.address)
+        stack.callback(auditors.close)
+        # Charter and key record; then the round opens when the auditors have told the time.
+        until(lambda: auditors.size() >= 2, START_S, process)
+        auditors.tell()
+        until(lambda: auditors.size() >= 2 + len(AUDITORS) + 1, START_S, process)
+        auditors.tell()
+        auditors.pull()
+        clients = Clients()
+        ids = labs.size.lab_ids
+        for number in range(processes):
+            jobs = []
+            for lab in ids[number::processes]:
+                envelope, sealed = labs.sealed_report(lab, auditors.replica.tree)
+                jobs.append(Job(lab, str(tls[lab]), envelope, sealed))
+            if jobs:
+                file = folder / f"jobs-{number}"
+                file.write_bytes(msgspec.msgpack.encode(jobs))
+                clients.start(file, coordinator.address)
+        stack.callback(clients.end)
+        clients.wait()
+        yield Run(coordinator, auditors, clients, {"start_s": start_s})
+
+
+@dataclass
+class Run:
+    """A coordinator that runs, and what was measured of it."""
+
+    coordinator: Coordinator
+    auditors: Auditors
+    clients: Clients
+    figures: dict[str, float]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Notes the seconds of a stage, and the coordinator's CPU seconds in it."""
+        wall, cpu = time.monotonic(), self.coordinator.cpu_s()
+        yield
+        self.figures[f"{name}_s"] = time.monotonic() - wall
+        self.figures[f"{name}_cpu_s"] = self.coordinator.cpu_s() - cpu
+
+    def watch(self) -> None:
+        """All labs open a watch."""
+        before = self.coordinator.status("Threads")
+        with self.stage("connect"):
+            answers = self.clients.order("watch")
+        self.figures["watches_retries"] = sum(answer.retries for answer in answers)
+        self.figures["threads_before"] = before
+        self.figures["threads_with_watches"] = self.coordinator.status("Threads")
+
+    def report(self) -> list[Answer]:
+        """All labs report, and the round is closed."""
+        before = self.auditors.size()
+        with self.stage("round"):
+            with self.stage("reports"):
+                answers = self.clients.order("report")
+            with self.stage("close"):
+                wanted = before + sum(not answer.reason for answer in answers) + 1
+                until(lambda: self.auditors.size() >= wanted, CLOSE_S, self.coordinator.process)
+        if self.figures.get("watches_retries") is not None:
+            still = self.clients.order("count")
+            self.figures["watches_open"] = sum(not answer.reason for answer in still)
+        self.figures["dropped"] = sum(bool(answer.reason) for answer in answers)
+        self.figures["retries"] = sum(answer.retries for answer in answers)
+        self.figures["threads"] = self.coordinator.status("Threads")
+        self.figures["rss_mb"] = self.coordinator.status("VmHWM") / 1024
+        for reason in sorted({answer.reason for answer in answers if answer.reason}):
+            print(f"dropped: {reason}", flush=True)
+        return answers
+
+
+def measure_round(labs: ManyLabs, processes: int) -> dict[str, float]:
+    """One round with an open watch of every lab."""
+    with tempfile.TemporaryDirectory() as folder, running(labs, Path(folder), processes) as run:
+        run.watch()
+        answers = run.report()
+        run.figures["answer_p99_s"] = percentile([a.ended - a.began for a in answers], 99)
+        return run.figures
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The smallest value that so many percent of all do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
+
+
+def measure_at_once(labs: ManyLabs) -> dict[str, float]:
+    """Reports of few labs that come at once, beside what their checks need alone."""
+    alone = checking_s(labs)
+    with tempfile.TemporaryDirectory() as folder, running(labs, Path(folder), 1) as run:
+        answers = run.report()
+        latencies = [answer.ended - answer.began for answer in answers]
+        figures = {
+            "at_once": len(answers),
+            "at_once_p50_s": percentile(latencies, 50),
+            "at_once_p99_s": percentile(latencies, 99),
+            "at_once_dropped": run.figures["dropped"],
+            "at_once_cpu_s": run.figures["reports_cpu_s"],
+        }
+    return figures | alone
+
+
+def checking_s(labs: ManyLabs) -> dict[str, float]:
+    """CPU seconds in which one thread checks all reports: one by one, and as the door does."""
+    state = labs.keyed()
+    public_key, statements = state.key.public_key, labs.charter.panels[0].claims.statements
+    table = prover_table(public_key, statements)
+    items = []
+    for lab, (data, sealed) in labs.reports.items():
+        (part,) = statement_pb2.Statement.FromString(data).report.parts
+        (panel,) = statement_pb2.SealedPart.FromString(sealed).panels
+        fields = (panel.ciphertexts, panel.announcements, panel.responses)
+        proof = SealedProof(*(tuple(each) for each in fields))
+        context = context_of(labs.charter, 1, part.panel, lab)
+        items.append(BatchItem(statements, context, part.proof, proof))
+    started = time.thread_time()
+    for item in items:
+        verify(statements, public_key, item.context, item.open_part, item.sealed, table)
+    one_by_one = time.thread_time() - started
+    started = time.thread_time()
+    for first in range(0, len(items), TOGETHER_MAX):
+        if verify_apart(public_key, items[first : first + TOGETHER_MAX], table):
+            raise SystemExit("a proof does not hold")
+    return {"checks_one_by_one_s": one_by_one, "checks_s": time.thread_time() - started}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--labs", type=int, default=1000)
+    parser.add_argument("--metrics", type=int, default=64)
+    parser.add_argument("--modulus-bits", type=int, default=3072)
+    parser.add_argument("--at-once", type=int, default=50)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    few = many_labs(options.cache, Size(options.at_once, options.metrics, options.modulus_bits))
+    figures = measure_at_once(few)
+    many = many_labs(options.cache, Size(options.labs, options.metrics, options.modulus_bits))
+    of_round = measure_round(many, options.clients)
+    figures |= of_round | {f"{name}_of_all": s for name, s in checking_s(many).items()}
+    for name, value in figures.items():
+        print(f"{name:24} {value:.4g}")
+    if options.out:
+        rows = {
+            f"round_{options.labs}_labs_s": of_round["round_s"],
+            f"round_{options.labs}_dropped": of_round["dropped"],
+            "coordinator_rss_mb": of_round["rss_mb"],
+            "watches_open": of_round["watches_open"],
+        }
+        merge(options.out, {**rows, "thousand": figures})
+
+
+if __name__ == "__main__":
+    main()
