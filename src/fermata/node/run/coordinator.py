@@ -13,10 +13,12 @@ from fermata.node.files import read_file
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.engine.choose import make_engine
+from fermata.node.rpc.engine.spread import Engine
 from fermata.node.rpc.guard import Guard
 from fermata.node.run.assembly import Base, make_node, running
 from fermata.node.run.loop import Wake
-from fermata.node.run.parts import clock_ms, write_address
+from fermata.node.run.parts import clock_ms, entropy, write_address
 from fermata.node.run.serving import (
     authority_of,
     make_server,
@@ -93,11 +95,13 @@ def run_coordinator(
     done: Callable[[Driver | None], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack, left: "",
     from_genesis: bool = False,
+    engine: str = "",
 ) -> None:
     """Runs a coordinator until it is stopped: the writer of the log, or a standby if another one
     leads. A standby has no driver, and nothing is embedded in it.
 
-    ``from_genesis``: see ``open_base``. Raises FermataError if it must stop.
+    ``from_genesis``: see ``open_base``. ``engine``: see ``make_engine``.
+    Raises FermataError if it must stop.
     """
     listen = config.text.listen
     if listen is None:
@@ -107,7 +111,7 @@ def run_coordinator(
         with running(config, from_genesis) as (base, wake):
             look_around(base)
             if leader_of(base.replica) == config.text.party:
-                _run_writer(base, wake, listen, done, embed)
+                _run_writer(base, wake, listen, done, embed, engine)
             else:
                 run_standby(base, wake, listen, lambda: done(None))
             # Otherwise its log is in a view in which it has the other part.
@@ -120,20 +124,25 @@ def _run_writer(
     listen: ListenText,
     done: Callable[[Driver | None], bool],
     embed: Embed,
+    engine_url: str,
 ) -> None:
     config, replica, tls, telemetry = base.config, base.replica, base.tls, base.telemetry
     authority = authority_of(config, listen.authority, telemetry)
-    writer = SharedLogWriter(replica, base.signer.key, clock_ms)
+    engine = _open_engine(base, engine_url)
+    writer = SharedLogWriter(replica, base.signer.key, clock_ms, engine)
     relay = EpochRelay(config, replica, writer, telemetry)
     terms = replica.charter.succession
     board = open_board(base, wake) if terms is not None else None
-    _serve(base, listen, writer, authority, wake, relay, board)
+    threads = engine.terms.at_once if engine is not None else 0
+    _serve(base, listen, writer, authority, wake, relay, board, threads)
     exchange = open_exchange(base, wake, terms, board) if terms is not None and board else None
 
     def left() -> Mapping[str, int]:
         return exchange.heard().left if exchange is not None else {}
 
     node = make_node(base, writer, wake)
+    if engine is not None:
+        node.driver.multiply = engine.multiply
     if address := embed(writer, tls, base.stack, left):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
@@ -159,6 +168,7 @@ def _run_writer(
         try:
             key_record.look()
             relay.look()
+            writer.confirm()
             node.driver.step()
         finally:
             if (writer.size(), replica.witnessed.size) != (before, witnessed):
@@ -173,6 +183,19 @@ def _run_writer(
     node.run(wake, work, issue, is_done, lock=writer.lock, idle_s=0.5)
 
 
+def _open_engine(base: Base, url: str) -> Engine | None:
+    """The engine, which connects while the node starts; the stack of ``base`` closes it."""
+
+    def tell(event: str, fields: dict[str, str | int]) -> None:
+        base.telemetry.event(event, **fields)
+
+    engine = make_engine(base.config, url, entropy, tell)
+    if engine is not None:
+        base.stack.callback(engine.close)
+        engine.open()
+    return engine
+
+
 def _serve(
     base: Base,
     listen: ListenText,
@@ -181,6 +204,7 @@ def _serve(
     wake: Wake,
     relay: EpochRelay,
     board: BoardFolder | None,
+    threads: int,
 ) -> None:
     """Starts all servers or none, then logs the charter; callers wait until it has."""
 
@@ -189,7 +213,12 @@ def _serve(
         return handlers if board is None else [*handlers, board_handler(board, guard)]
 
     server = make_server(
-        base, listen, authority, lambda caller: writer.as_caller(caller.role, caller.id), more
+        base,
+        listen,
+        authority,
+        lambda caller: writer.as_caller(caller.role, caller.id),
+        more,
+        threads,
     )
 
     def grown(size: int) -> None:
