@@ -3,7 +3,7 @@
 A ciphertext of M is ``(1 + n*M) * h_s^a mod n^2``. Anyone recomputes ``h_s`` from n: no trust.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fermata.crypto.integers import (
@@ -127,6 +127,10 @@ def encrypt(table: EncryptionTable, message: int, exponent: int) -> int:
     if fast_int(ciphertext) % n in (1, n - 1):
         raise ValueError("this exponent does not blind the message; draw another")
     return ciphertext
+
+
+#: What makes the product of ciphertexts, as ``product`` does, here or elsewhere.
+Multiply = Callable[[PublicKey, Sequence[int]], int]
 
 
 def product(public_key: PublicKey, ciphertexts: Iterable[int]) -> int:

@@ -12,6 +12,7 @@ from fermata.errors import ConfigError
 from fermata.node.files import read_file
 from fermata.node.observe.telemetry import split_address
 from fermata.node.pki.identity import PARTY
+from fermata.node.rpc.engine.settings import EngineText
 from fermata.node.sources.mapping import SourceText, check_sources
 from fermata.protocol.charter.parse import CHARTER_BYTES_MAX, Charter, parse_charter
 from fermata.protocol.charter.toml_source import Strict, TomlSource
@@ -163,6 +164,7 @@ class ConfigText(Strict, frozen=True):
     governance_hook: HookText | None = None
     silence: SilenceText | None = None
     dashboard: DashboardText | None = None
+    engine: EngineText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,8 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
         what = f"an auditor needs keys.share, the path of its key share, or {OFFLINE!r}"
         source.fail("keys", what)
     _check_share(source, text.keys)
+    if role != Role.COORDINATOR and text.engine is not None:
+        source.fail("engine", "is for the coordinator only")
     if role != Role.COORDINATOR and text.dashboard is not None:
         source.fail("dashboard", "is for the coordinator only; see: fermata dashboard")
     if role == Role.LAB and text.lab is None:
@@ -281,11 +285,10 @@ def _check_role(source: TomlSource, text: ConfigText, role: Role) -> None:
         source.fail("silence", "is for labs only: they ask auditors while the log is silent")
     if role not in (Role.COORDINATOR, Role.AUDITOR) and text.listen is not None:
         source.fail("listen", "is for the coordinator, and for auditors who serve their copy")
-    if role == Role.AUDITOR and text.listen is not None:
-        listen = text.listen
-        if listen.authority or listen.enrolment or listen.reflection:
-            what = "must have no authority, enrolment or reflection: an auditor serves a copy"
-            source.fail("listen", what)
+    listen = text.listen or ListenText()
+    if role == Role.AUDITOR and (listen.authority or listen.enrolment or listen.reflection):
+        what = "must have no authority, enrolment or reflection: an auditor serves a copy"
+        source.fail("listen", what)
 
 
 def _check_share(source: TomlSource, keys: KeysText) -> None:
@@ -331,8 +334,7 @@ def _check_values(source: TomlSource, text: ConfigText) -> None:
     may["keys.share_passphrase_file"] = text.keys.share_passphrase_file
     may |= {"lab.metrics": lab.metrics, "amended": text.amended}
     may |= {"tls.issuer": tls.issuer, "listen.deny_list": listen.deny_list}
-    may["listen.public"] = listen.public
-    may["telemetry.log_file"] = text.telemetry.log_file
+    may |= {"listen.public": listen.public, "telemetry.log_file": text.telemetry.log_file}
     _check_authorities(source, listen)
     for path, written in (must | may).items():
         # A NUL ends a path for the system but not for Python, which raises an error of its own.

@@ -19,14 +19,18 @@ def coordinator() -> None:
 @coordinator.command("run")
 @CONFIG
 @FROM_GENESIS
-def coordinator_run(config_file: Path, from_genesis: bool) -> None:
+@click.option(
+    "--engine", default="",
+    help="Where proofs are checked: local, processes:N, or dask+tls://host:port.",
+)  # fmt: skip
+def coordinator_run(config_file: Path, from_genesis: bool, engine: str) -> None:
     """Serve the log, open and close rounds, until stopped."""
     # Only the coordinator pays for these: the server of the log, and the dashboard.
     from fermata.dashboard.embedded import dashboard_of
     from fermata.node.run.coordinator import run_coordinator
 
     config = load_config(config_file, Role.COORDINATOR)
-    run_coordinator(config, embed=dashboard_of(config), from_genesis=from_genesis)
+    run_coordinator(config, embed=dashboard_of(config), from_genesis=from_genesis, engine=engine)
 
 
 @click.group(

@@ -13,10 +13,12 @@ from fermata.node.files import read_file
 from fermata.node.observe.telemetry import VALUE_CHARS_MAX, Telemetry
 from fermata.node.pki.authority import Authority
 from fermata.node.pki.tls import TlsFiles
+from fermata.node.rpc.engine.choose import make_engine
+from fermata.node.rpc.engine.spread import Engine
 from fermata.node.rpc.guard import Guard
 from fermata.node.run.assembly import Base, make_node, running
 from fermata.node.run.loop import Wake
-from fermata.node.run.parts import clock_ms, write_address
+from fermata.node.run.parts import clock_ms, entropy, write_address
 from fermata.node.run.serving import (
     authority_of,
     make_server,
@@ -28,7 +30,13 @@ from fermata.node.run.shared_log_writer import SharedLogWriter
 from fermata.node.run.succession.board_folder import BoardFolder
 from fermata.node.run.succession.board_service import board_handler
 from fermata.node.run.succession.following import cross
-from fermata.node.run.succession.standby import look_around, open_board, open_exchange, run_standby
+from fermata.node.run.succession.standby import (
+    GoingOn,
+    look_around,
+    open_board,
+    open_exchange,
+    run_standby,
+)
 from fermata.node.run.succession.standing import leader_of
 from fermata.node.storage.signatures import read_signatures, sealed_charter
 from fermata.protocol.roles.driver import Driver
@@ -87,11 +95,13 @@ def run_coordinator(
     done: Callable[[Driver | None], bool] = lambda driver: False,
     embed: Embed = lambda writer, tls, stack, left: "",
     from_genesis: bool = False,
+    engine: str = "",
 ) -> None:
     """Runs a coordinator until it is stopped: the writer of the log, or a standby if another one
     leads. A standby has no driver, and nothing is embedded in it.
 
-    ``from_genesis``: see ``open_base``. Raises FermataError if it must stop.
+    ``from_genesis``: see ``open_base``. ``engine``: see ``make_engine``.
+    Raises FermataError if it must stop.
     """
     listen = config.text.listen
     if listen is None:
@@ -101,7 +111,7 @@ def run_coordinator(
         with running(config, from_genesis) as (base, wake):
             look_around(base)
             if leader_of(base.replica) == config.text.party:
-                _run_writer(base, wake, listen, done, embed)
+                _run_writer(base, wake, listen, done, embed, engine)
             else:
                 run_standby(base, wake, listen, lambda: done(None))
             # Otherwise its log is in a view in which it has the other part.
@@ -114,34 +124,51 @@ def _run_writer(
     listen: ListenText,
     done: Callable[[Driver | None], bool],
     embed: Embed,
+    engine_url: str,
 ) -> None:
     config, replica, tls, telemetry = base.config, base.replica, base.tls, base.telemetry
     authority = authority_of(config, listen.authority, telemetry)
-    writer = SharedLogWriter(replica, base.signer.key, clock_ms)
+    engine = _open_engine(base, engine_url)
+    writer = SharedLogWriter(replica, base.signer.key, clock_ms, engine)
     relay = EpochRelay(config, replica, writer, telemetry)
     terms = replica.charter.succession
     board = open_board(base, wake) if terms is not None else None
-    _serve(base, listen, writer, authority, wake, relay, board)
+    threads = engine.terms.at_once if engine is not None else 0
+    _serve(base, listen, writer, authority, wake, relay, board, threads)
     exchange = open_exchange(base, wake, terms, board) if terms is not None and board else None
 
     def left() -> Mapping[str, int]:
         return exchange.heard().left if exchange is not None else {}
 
     node = make_node(base, writer, wake)
+    if engine is not None:
+        node.driver.multiply = engine.multiply
     if address := embed(writer, tls, base.stack, left):
         write_address(config.data, "dashboard", address)
     key_record = KeyRecordFile(config, writer, telemetry)
+    going_on = None
+    if exchange is not None and board is not None and terms is not None:
+        going_on = GoingOn(base, board, exchange, terms)
+
+    def has_ended() -> bool:
+        """Whether its log is, or is in the store, in another view than the one that it writes."""
+        has_begun = going_on is not None and going_on.has_begun
+        return has_begun or leader_of(replica) != config.text.party
 
     def work() -> int:
         if exchange is not None:
             cross(replica, exchange.places, exchange.claims())
+        # SU20: the auditors may have left this view, and come to one that it leads as well.
+        if going_on is not None and leader_of(replica) == config.text.party:
+            going_on.look()
         # SU14.3: whoever was left adds nothing; the loop ends at once.
-        if leader_of(replica) != config.text.party:
+        if has_ended():
             return 0
         before, witnessed = writer.size(), replica.witnessed.size
         try:
             key_record.look()
             relay.look()
+            writer.confirm()
             node.driver.step()
         finally:
             if (writer.size(), replica.witnessed.size) != (before, witnessed):
@@ -151,9 +178,22 @@ def _run_writer(
     issue = self_issue(authority, tls)
 
     def is_done(driver: Driver) -> bool:
-        return leader_of(replica) != config.text.party or done(driver)
+        return has_ended() or done(driver)
 
     node.run(wake, work, issue, is_done, lock=writer.lock, idle_s=0.5)
+
+
+def _open_engine(base: Base, url: str) -> Engine | None:
+    """The engine, which connects while the node starts; the stack of ``base`` closes it."""
+
+    def tell(event: str, fields: dict[str, str | int]) -> None:
+        base.telemetry.event(event, **fields)
+
+    engine = make_engine(base.config, url, entropy, tell)
+    if engine is not None:
+        base.stack.callback(engine.close)
+        engine.open()
+    return engine
 
 
 def _serve(
@@ -164,6 +204,7 @@ def _serve(
     wake: Wake,
     relay: EpochRelay,
     board: BoardFolder | None,
+    threads: int,
 ) -> None:
     """Starts all servers or none, then logs the charter; callers wait until it has."""
 
@@ -172,7 +213,12 @@ def _serve(
         return handlers if board is None else [*handlers, board_handler(board, guard)]
 
     server = make_server(
-        base, listen, authority, lambda caller: writer.as_caller(caller.role, caller.id), more
+        base,
+        listen,
+        authority,
+        lambda caller: writer.as_caller(caller.role, caller.id),
+        more,
+        threads,
     )
 
     def grown(size: int) -> None:

@@ -36,15 +36,26 @@ More = Callable[[Guard], list[grpc.GenericRpcHandler]]
 
 
 def make_server(
-    base: Base, listen: ListenText, authority: Authority | None, log_for: LogFor, more: More
+    base: Base,
+    listen: ListenText,
+    authority: Authority | None,
+    log_for: LogFor,
+    more: More,
+    threads: int = 0,
 ) -> LogServer:
-    """The server of a coordinator's log, or of a standby's copy; not started yet."""
+    """The server of a coordinator's log, or of a standby's copy; not started yet.
+
+    ``threads``: as many checks wait for workers at once, each in a thread of its caller's group.
+    """
     config, tls, telemetry = base.config, base.tls, base.telemetry
     return LogServer(
         log_for,
         tls=tls,
         authorise=authorise(base.replica),
-        limits=Limits(front=FrontLimits(listen.connections_of_source)),
+        limits=Limits(
+            threads_of_role=max(Limits().threads_of_role, threads),
+            front=FrontLimits(listen.connections_of_source),
+        ),
         clock_ms=clock_ms,
         telemetry=telemetry,
         is_denied=_is_denied(config, listen, authority, telemetry),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fermata.crypto.signing import SigningKey
 from fermata.errors import Refusal, TransportError, VerificationError
+from fermata.node.rpc.engine.spread import Engine
 from fermata.node.run.write_budgets import COSIGNATURE, WriteBudgets, kind_of
 from fermata.protocol.fold.proofs import ReportCheck, check_reports
 from fermata.protocol.fold.round_rules import REVISIONS_MAX
@@ -122,7 +123,7 @@ class SharedLogWriter(LogWriter):
     Reads need no lock. The coordinator's own ``append`` takes neither lock nor budget: its loop
     holds the lock for a whole step. ``on_growth`` is called with the log's size after each entry of
     a caller, and after each cosignature by which more is witnessed; ``clock_ms`` refills the
-    budgets.
+    budgets. ``engine``: workers that check proofs; without one they are checked here.
     """
 
     def __init__(
@@ -130,8 +131,10 @@ class SharedLogWriter(LogWriter):
         replica: Replica,
         signing_key: SigningKey,
         clock_ms: ClockMs,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__(replica, signing_key)
+        self._engine = engine
         self.lock = threading.RLock()
         self.on_growth: Callable[[int], None] = lambda size: None
         self._proofs = ProofDesk(self.check_together)
@@ -157,7 +160,28 @@ class SharedLogWriter(LogWriter):
 
     def check_together(self, checks: Sequence[ReportCheck]) -> dict[int, VerificationError]:
         """Checks reports that wait; gives the error of each that does not hold, by position."""
-        return check_reports(checks, self.replica.cache)
+        engine = self._engine
+        if engine is None:
+            return check_reports(checks, self.replica.cache)
+        said = engine.verdicts([(check.public_key, check.items) for check in checks])
+        # EN2.1: what workers say to hold, this node checks itself before it acts on it.
+        here = [place for place, holds in enumerate(said) if holds is not True]
+        # EN2.2: nobody is refused on a worker's word.
+        failed = check_reports([checks[place] for place in here], self.replica.cache)
+        for index, place in enumerate(here):
+            if said[place] is False and index not in failed:
+                engine.contradict(checks[place].items)
+        return {here[index]: error for index, error in failed.items()}
+
+    def check_report(self, check: ReportCheck) -> None:
+        """See LogWriter. What workers passed a moment ago is not checked under the lock."""
+        if self._engine is None or not self._engine.has_passed(check.public_key, check.items):
+            super().check_report(check)
+
+    def confirm(self) -> None:
+        """EN3: before this node closes a round, it has checked itself what workers passed."""
+        if self._engine is not None:
+            self._engine.confirm(self.replica.cache)
 
     def _append_alone(self, submission: Submission) -> Receipt:
         with self.lock:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fermata.crypto.paillier import (
     EncryptionTable,
+    Multiply,
     ciphertext_to_bytes,
     ciphertexts_from_bytes,
     product,
@@ -220,12 +221,15 @@ Ciphertexts = Mapping[tuple[int, str, str], tuple[int, ...]]
 
 
 def aggregate(
-    key: ThresholdKey, figures: Mapping[str, Figures], ciphertexts: Ciphertexts
+    key: ThresholdKey,
+    figures: Mapping[str, Figures],
+    ciphertexts: Ciphertexts,
+    multiply: Multiply = product,
 ) -> dict[str, tuple[int, ...]]:
     """The products mod n^2, per cell and ciphertext, of the figures in its sum."""
     return {
         cell: tuple(
-            product(key.public_key, column)
+            multiply(key.public_key, column)
             for column in zip(
                 *(ciphertexts[n, lab, panel_of(cell)] for lab, n in figures[cell].items()),
                 strict=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from fermata.crypto.paillier import Multiply, product
 from fermata.crypto.report.proof_cache import ProofCache
 from fermata.errors import StorageError
 from fermata.protocol.charter.parse import Charter
@@ -46,11 +47,12 @@ def duties(
     is_drafted: IsDrafted,
     find_sealed: FindSealed,
     cache: ProofCache | None = None,
+    multiply: Multiply = product,
 ) -> list[Duty]:
     """What the coordinator owes the log now, by the log's time: one statement, or nothing.
 
-    ``cache``: proofs that this node has checked. Raises StorageError DATA_LOSS if the sealed part
-    of a report that counts is gone.
+    ``cache``: proofs that this node has checked. ``multiply`` makes the products of a close.
+    Raises StorageError DATA_LOSS if the sealed part of a report that counts is gone.
     """
     if not isinstance(state, KeyedState):
         return []
@@ -67,7 +69,7 @@ def duties(
         slot = f"close/{current.number}/{_basis(current)}"
         if not is_drafted(slot):
             round_ = proven_round(terms, key, current, cache)
-            return [Duty(slot, close_statement(state, round_, find_sealed))]
+            return [Duty(slot, close_statement(state, round_, find_sealed, multiply))]
     charter = charter_for_next_round(state)
     call = _due_call(charter, key, state)
     if call is None:
@@ -112,7 +114,7 @@ def _sealed_of(key: ThresholdKey, seen: ReportSeen, find_sealed: FindSealed) -> 
 
 
 def close_statement(
-    state: KeyedState, current: Round, find_sealed: FindSealed
+    state: KeyedState, current: Round, find_sealed: FindSealed, multiply: Multiply = product
 ) -> statement_pb2.Statement:
     """The close of a collecting round, whether it is due or not. Raises StorageError DATA_LOSS."""
     charter, key = charter_of_answer(state, current.number), state.key
@@ -123,7 +125,7 @@ def close_statement(
         round_ = current if number == current.number else state.rounds[number - 1]
         sealed = _sealed_of(key, round_.reports[lab], find_sealed)
         ciphertexts |= ciphertexts_of(number, {lab: sealed})
-    aggregates = aggregates_to_wire(key, aggregate(key, figures, ciphertexts))
+    aggregates = aggregates_to_wire(key, aggregate(key, figures, ciphertexts, multiply))
     return statement_pb2.Statement(
         charter_sha256=charter.sha256,
         author=leader(charter, state.view),

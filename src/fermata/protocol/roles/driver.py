@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import assert_never
 
+from fermata.crypto.paillier import Multiply, product
 from fermata.crypto.signing import SigningKey
 from fermata.crypto.threshold.opening import KeyShare
 from fermata.errors import (
@@ -96,6 +97,8 @@ class Driver:
         self._closes = auditor.CloseChecks(replica, log, self._event_once)
         self._answers = lab.Answers(self.me, replica, tools, outside.entropy, self._event_once)
         self._outbox = Outbox(replica, outside, self._prove)
+        #: Of a coordinator: what makes the products of a close.
+        self.multiply: Multiply = product
         #: Of an auditor: what others could not log.
         self.pleas = Pleas(self.me, replica, log, outside)
         #: Of an auditor: what it has given up.
@@ -202,7 +205,8 @@ class Driver:
                 return ()
             case Role.COORDINATOR:
                 cache = self.replica.cache
-                return coordinator.duties(state, self._is_drafted, self.store.sealed, cache)
+                sealed, multiply = self.store.sealed, self.multiply
+                return coordinator.duties(state, self._is_drafted, sealed, cache, multiply)
             case Role.AUDITOR:
                 passed, opener, drills = self._closes.passed, self._opener, self._drill_opener
                 if opener is None and self.share is not None:
@@ -332,6 +336,9 @@ class Driver:
             return
         # SU5: nor one of a view that it has left.
         if self.leaver is not None and self.leaver.holds_back():
+            return
+        # SU11.3: nor one beside what it has vouched for before its store was restored.
+        if self.leaver is not None and not self.leaver.may_cosign(size):
             return
         note = self.store.checkpoint()
         if note is None:
